@@ -1,0 +1,52 @@
+# People need two commands: `make run` and `make test`. Both do their own set-up.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+HOME_DIR ?= .parachute
+LISTEN ?= tcp:1939:interface=127.0.0.1
+# Reference modules of this repository; `make run CATALOG=` uses the published packages instead.
+CATALOG ?= examples/catalog.json
+TESTS ?= tests
+
+.PHONY: run test venv demo lint format bench clean help
+help:
+	@echo "make run    start the hub on http://127.0.0.1:1939"
+	@echo "make test   run every test"
+	@echo "make demo   install the vault, write a note, read it back (starts its own hub)"
+	@echo "make lint   ruff and mypy"
+	@echo "make bench  side-by-side measurements"
+
+venv: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bun,dev]' --config-settings editable_mode=compat
+	$(BIN)/twistd --help >/dev/null
+	@touch $@
+
+run: venv
+	@$(BIN)/python -m parachute_hub.dev run --home $(HOME_DIR) --listen '$(LISTEN)' $(if $(CATALOG),--catalog $(CATALOG))
+
+test: venv
+	@$(BIN)/python -m twisted.trial $(TESTS)
+
+demo: venv
+	@$(BIN)/python -m parachute_hub.dev demo
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy parachute_hub tests bench twisted/plugins/parachute_plugin.py
+
+format: venv
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: venv
+	@$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) .cache build _trial_temp* .mypy_cache .ruff_cache

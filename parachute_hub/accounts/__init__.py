@@ -1,0 +1,1 @@
+"""People: first run, sign-in, sessions, second factors, roles."""

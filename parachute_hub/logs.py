@@ -1,0 +1,92 @@
+"""How the hub writes its log: one line an event on stdout, secrets masked, control characters made visible.
+
+Masking is by shape (tokens, keys, passwords in URLs) and by value (secrets that the hub knows).
+"""
+
+import re
+import sys
+from typing import Any, TextIO
+
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, formatTime
+from zope.interface import implementer
+
+MASK = "***"
+
+_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\b(eyJ[\w-]{8,}\.[\w-]{8,})(\.[\w-]*)?"), MASK),
+    (re.compile(r"\b(pv[tk]_)[\w-]{6,}"), rf"\1{MASK}"),
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@:]+(?::[^\s/@]*)?@"), rf"\1{MASK}@"),
+    (re.compile(r"(?i)(_authToken\s*=\s*)\S+"), rf"\1{MASK}"),
+    (re.compile(r"(?i)(\bauthorization\b[\"']?\s*[:=]\s*[\"']?(?:bearer|basic)\s+)[^\s\"']+"), rf"\1{MASK}"),
+    (
+        re.compile(r"(?i)([?&](?:code|state|token|key|access_token|refresh_token|password)=)[^&\s\"']+"),
+        rf"\1{MASK}",
+    ),
+    (re.compile(r"\b(sk-|gsk_)[\w-]{8,}"), rf"\1{MASK}"),
+)
+# C0 and C1 controls and the bidirectional overrides: none may steer a terminal or turn text around.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class Masker:
+    """Takes secrets out of text before it is kept or shown."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def know(self, secret: str) -> None:
+        """Mask this value wherever it appears. Values under 8 characters would mask ordinary words."""
+        if len(secret) >= 8:
+            self._known.add(secret)
+
+    def __call__(self, text: str) -> str:
+        """The text without secrets."""
+        for secret in self._known:
+            text = text.replace(secret, MASK)
+        for shape, replacement in _SHAPES:
+            text = shape.sub(replacement, text)
+        return text
+
+
+def visible(text: str) -> str:
+    r"""Control characters written out, so that a log line cannot steer a terminal.
+
+    >>> visible("red \x1b[31mtext")
+    'red \\x1b[31mtext'
+    """
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+@implementer(ILogObserver)
+class LineObserver:
+    """Writes `time level namespace text` lines. The lines of modules come as they are: `[vault] ...`."""
+
+    def __init__(self, mask: Masker, out: TextIO | None = None, level: Any = LogLevel.info) -> None:
+        self._mask = mask
+        self._out = out or sys.stdout
+        self._level = level
+
+    def __call__(self, event: LogEvent) -> None:
+        """One event; a failure in writing never reaches the caller."""
+        level = event.get("log_level", LogLevel.info)
+        if level < self._level:
+            return
+        if "module_line" in event:
+            self._write(str(event["module_line"]))
+            return
+        text = formatEvent(event)
+        failure = event.get("log_failure")
+        if failure is not None:
+            text = f"{text}\n{failure.getTraceback().rstrip()}" if text else failure.getTraceback().rstrip()
+        when = formatTime(event.get("log_time"), timeFormat="%Y-%m-%dT%H:%M:%SZ") or "-"
+        masked = self._mask(text)
+        for line in masked.split("\n"):
+            self._write(f"{when} {level.name:<8} {visible(line)}")
+
+    def _write(self, line: str) -> None:
+        try:
+            self._out.write(line + "\n")
+            self._out.flush()
+        except (OSError, ValueError):
+            # A full disk or a closed pipe must not stop the hub; the next line tries again.
+            return

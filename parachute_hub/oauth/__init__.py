@@ -1,0 +1,1 @@
+"""The OAuth issuer that modules and MCP clients trust."""

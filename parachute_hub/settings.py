@@ -1,0 +1,252 @@
+"""What the hub was told at its start: options over environment over defaults, folded once into one frozen value.
+
+This is the only reader of the environment. What an owner changes at run time lives in the database instead.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+DEFAULT_PORT = 1939
+MODULE_PREFIX = "PARACHUTE_ENV_"
+
+# Handed to modules as they are (design 7); everything else of the hub's environment stays here.
+_PASSED_ON = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "NODE_ENV",
+    "SSL_CERT_FILE",
+    "NODE_EXTRA_CA_CERTS",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+)
+# Told only to bun when it installs or asks a registry.
+_REGISTRY = re.compile(r"(?i)^(bun_config_|npm_config_)")
+
+
+class BadSetting(Exception):
+    """An option or a variable cannot be used; the text says which and what it must be."""
+
+
+@frozen(kw_only=True)
+class InitialAdmin:
+    """The first owner as given by the platform's dashboard."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Everything fixed for the life of this process.
+
+    `home` holds all state. `listen` is a Twisted endpoint description; `port` its TCP port. `origin` is the public
+    origin (`scheme://host[:port]`, no trailing slash) when one is configured, `origin_source` says by what.
+    `lock_wait` is seconds to wait for another hub to leave the home. `trusted_hops` counts the proxies in front of us
+    whose forwarding headers we believe. `memory_limit` is in bytes. `module_variables` are the raw `PARACHUTE_ENV_*`.
+    `warnings` are sentences to log at the start: settings that were passed over.
+    """
+
+    home: Path
+    listen: str
+    port: int
+    origin: str | None = None
+    origin_source: Literal["option", "environment", "render", "fly", "none"] = "none"
+    platform: Literal["render", "fly", "local"] = "local"
+    catalog: Path | None = None
+    bun: str | None = None
+    lock_wait: float = 0.0
+    trusted_hops: int = 0
+    memory_limit: int | None = None
+    safe_mode: bool = False
+    channel: Literal["latest", "rc"] | None = None
+    access_log: Literal["off", "combined", "json"] = "off"
+    websockets_per_address: int = 32
+    websockets_total: int = 512
+    initial_admin: InitialAdmin | None = None
+    reset_owner: str | None = field(default=None, repr=False)
+    user_home: Path = Path("/")
+    passed_on: Mapping[str, str] = field(factory=dict, repr=False)
+    registry_variables: Mapping[str, str] = field(factory=dict, repr=False)
+    module_variables: Mapping[str, str] = field(factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def local_origin(self) -> str:
+        """The origin on this machine; never without the port."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def issuer(self) -> str:
+        """The one canonical origin: tokens, metadata and modules use this string (identity.md 1.3)."""
+        return self.origin or self.local_origin
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Every origin under which the hub admits to be itself, the issuer first."""
+        local = (self.local_origin, f"http://localhost:{self.port}")
+        return tuple(dict.fromkeys((self.issuer, *local)))
+
+
+def from_process(options: Mapping[str, str | None]) -> Settings:
+    """Fold the options of this command line over this process's environment."""
+    return fold(options, os.environ)
+
+
+def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
+    """Options over environment over defaults. An empty string counts as not given. Raises BadSetting."""
+    given = {name: value for name, value in environ.items() if value.strip()}
+
+    def setting(option: str, variable: str) -> str | None:
+        return options.get(option) or given.get(variable)
+
+    user_home = Path(given.get("HOME", "/"))
+    home = Path(setting("home", "PARACHUTE_HOME") or user_home / ".parachute").expanduser().absolute()
+    listen = _listen(setting("listen", "PARACHUTE_LISTEN"), given)
+    origin, source = _origin(options.get("origin"), given)
+    platform: Literal["render", "fly", "local"] = "local"
+    if "RENDER" in given or "RENDER_EXTERNAL_URL" in given:
+        platform = "render"
+    elif "FLY_APP_NAME" in given:
+        platform = "fly"
+    catalog = setting("catalog", "PARACHUTE_CATALOG")
+    channel, warnings = _channel(given)
+    return Settings(
+        home=home,
+        listen=listen,
+        port=_port_of(listen),
+        origin=origin,
+        origin_source=source,
+        platform=platform,
+        catalog=Path(catalog).absolute() if catalog else None,
+        bun=given.get("PARACHUTE_BUN"),
+        lock_wait=_number("PARACHUTE_LOCK_WAIT", given, 0.0),
+        trusted_hops=int(_number("PARACHUTE_TRUSTED_HOPS", given, 0.0 if platform == "local" else 1.0)),
+        memory_limit=_bytes("PARACHUTE_MEM_LIMIT", given),
+        safe_mode=given.get("PARACHUTE_SAFE_MODE", "0") not in ("0", "false", "no"),
+        channel=channel,
+        access_log=_choice("PARACHUTE_ACCESS_LOG", given, ("off", "combined", "json")) or "off",  # type: ignore[arg-type]
+        websockets_per_address=int(_number("PARACHUTE_WS_MAX_PER_IP", given, 32)) or 32,
+        websockets_total=int(_number("PARACHUTE_WS_MAX_TOTAL", given, 512)) or 512,
+        initial_admin=_initial_admin(given),
+        reset_owner=given.get("PARACHUTE_RESET_OWNER"),
+        user_home=user_home,
+        passed_on={name: given[name] for name in _PASSED_ON if name in given},
+        registry_variables={name: value for name, value in given.items() if _REGISTRY.match(name)},
+        module_variables={name: value for name, value in given.items() if name.startswith(MODULE_PREFIX)},
+        warnings=warnings,
+    )
+
+
+def normal_origin(text: str, name: str) -> str:
+    """`scheme://host[:port]` of an origin, without a default port and in lower case. Raises BadSetting.
+
+    >>> normal_origin("https://Hub.Example.com:443/", "--origin")
+    'https://hub.example.com'
+    """
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError:
+        raise BadSetting(f"{name} is not a URL: give it as https://hub.example.com") from None
+    plain = not (parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/"))
+    if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
+        raise BadSetting(f"{name} must be an origin such as https://hub.example.com, with no path and no user name.")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    default = 443 if parts.scheme == "https" else 80
+    return f"{parts.scheme}://{host}" + (f":{port}" if port and port != default else "")
+
+
+def _listen(chosen: str | None, given: Mapping[str, str]) -> str:
+    """The endpoint description (design 7)."""
+    if chosen:
+        return chosen
+    port = given.get("PORT", str(DEFAULT_PORT))
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise BadSetting("PORT must be a number from 1 to 65535.")
+    interface = given.get("PARACHUTE_BIND_HOST", "127.0.0.1").replace(":", r"\:")
+    return f"tcp:{port}:interface={interface}"
+
+
+def _port_of(listen: str) -> int:
+    found = re.match(r"^(?:tcp|tcp4|tcp6):(?:port=)?(\d+)(?::|$)", listen)
+    if not found or int(found[1]) > 65535:
+        raise BadSetting(f"--listen must be a TCP endpoint such as tcp:{DEFAULT_PORT}:interface=127.0.0.1")
+    return int(found[1])
+
+
+def _origin(
+    option: str | None, given: Mapping[str, str]
+) -> tuple[str | None, Literal["option", "environment", "render", "fly", "none"]]:
+    if option:
+        return normal_origin(option, "--origin"), "option"
+    if "PARACHUTE_HUB_ORIGIN" in given:
+        return normal_origin(given["PARACHUTE_HUB_ORIGIN"], "PARACHUTE_HUB_ORIGIN"), "environment"
+    if "RENDER_EXTERNAL_URL" in given:
+        return normal_origin(given["RENDER_EXTERNAL_URL"], "RENDER_EXTERNAL_URL"), "render"
+    if "FLY_APP_NAME" in given and "/" not in given["FLY_APP_NAME"]:
+        return normal_origin(f"https://{given['FLY_APP_NAME']}.fly.dev", "FLY_APP_NAME"), "fly"
+    return None, "none"
+
+
+def _number(name: str, given: Mapping[str, str], default: float) -> float:
+    try:
+        value = float(given.get(name, default))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise BadSetting(f"{name} must be a number, 0 or more.")
+    return value
+
+
+def _bytes(name: str, given: Mapping[str, str]) -> int | None:
+    text = given.get(name)
+    if text is None:
+        return None
+    found = re.fullmatch(r"(?i)\s*(\d+)\s*([kmg]?)i?b?\s*", text)
+    if not found:
+        raise BadSetting(f"{name} must be a size such as 512M.")
+    return int(found[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[found[2].lower()]
+
+
+def _choice(name: str, given: Mapping[str, str], choices: tuple[str, ...]) -> str | None:
+    value = given.get(name)
+    if value is not None and value not in choices:
+        raise BadSetting(f"{name} must be one of {', '.join(choices)}.")
+    return value
+
+
+def _channel(given: Mapping[str, str]) -> tuple[Literal["latest", "rc"] | None, tuple[str, ...]]:
+    """A wrong channel must not keep a deployed hub from starting (modules.md 5.3)."""
+    for name in ("PARACHUTE_INSTALL_CHANNEL", "PARACHUTE_MODULE_CHANNEL"):
+        match given.get(name):
+            case "latest" | "rc" as channel:
+                return channel, ()
+            case None:
+                continue
+            case _:
+                return None, (f"{name} is neither latest nor rc and was ignored.",)
+    return None, ()
+
+
+def _initial_admin(given: Mapping[str, str]) -> InitialAdmin | None:
+    username = given.get("PARACHUTE_INITIAL_ADMIN_USERNAME")
+    password = given.get("PARACHUTE_INITIAL_ADMIN_PASSWORD")
+    if username is None and password is None:
+        return None
+    if username is None or password is None:
+        raise BadSetting(
+            "Set PARACHUTE_INITIAL_ADMIN_USERNAME and PARACHUTE_INITIAL_ADMIN_PASSWORD together, or neither."
+        )
+    return InitialAdmin(username=username.strip(), password=password)

@@ -1,0 +1,76 @@
+"""The hub's own site: which area answers which path, what a fresh hub refuses, and headers that every page carries."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from attrs import frozen
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+
+from parachute_hub.site.area import refuse, wants_html
+from parachute_hub.site.refused import Refused, not_found
+
+# No page of the hub may be framed, sniffed, or run what it did not ship. Areas may narrow this, never widen it.
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": (
+        "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+@frozen
+class Part:
+    """An area and the path prefixes that are its own: `/api/modules` means that path and all below it."""
+
+    prefixes: tuple[str, ...]
+    resource: IResource
+
+
+class Gate(Protocol):
+    """Whether the hub may answer yet."""
+
+    def check(self, method: bytes, path: bytes, html: bool) -> Refused | None:
+        """None to go on; otherwise what to answer instead (status 302 with a Location header for a browser)."""
+
+
+class Open:
+    """A gate that lets everything through."""
+
+    def check(self, method: bytes, path: bytes, html: bool) -> Refused | None:
+        """Always go on."""
+        return None
+
+
+class Root(Resource):
+    """Hands each request to the area with the longest matching prefix."""
+
+    isLeaf = True
+
+    def __init__(self, parts: Sequence[Part], gate: Gate | None = None) -> None:
+        super().__init__()
+        self.gate: Gate = gate or Open()
+        self._parts = sorted(
+            ((prefix.encode(), part.resource) for part in parts for prefix in part.prefixes),
+            key=lambda pair: len(pair[0]),
+            reverse=True,
+        )
+
+    def render(self, request: IRequest) -> bytes | int:
+        """Answer one request of the hub's own paths."""
+        for name, value in SECURITY_HEADERS.items():
+            request.setHeader(name, value)
+        path = request.path
+        if request.getHeader(b"service-worker") is not None:
+            # A module's page must not install a worker over the hub's pages (design 6).
+            return refuse(request, Refused(403, "no_service_worker", "The hub's pages serve no service worker."))
+        refusal = self.gate.check(request.method, path, wants_html(request))
+        if refusal is not None:
+            return refuse(request, refusal)
+        for prefix, resource in self._parts:
+            if path == prefix or path.startswith(prefix if prefix.endswith(b"/") else prefix + b"/"):
+                return resource.render(request)  # type: ignore[no-any-return]
+        return refuse(request, not_found())

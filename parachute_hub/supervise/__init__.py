@@ -1,0 +1,1 @@
+"""A module's process: one life cycle machine each, readiness, liveness, memory, logs."""
