@@ -1,0 +1,70 @@
+// The running vault: binds the port, registers with the hub, stops without losing an answer.
+
+import { join } from "node:path";
+import manifest from "../.parachute/module.json";
+import { version } from "../package.json";
+import { HubTokens, hubFromEnvironment } from "./kit/hub-token.ts";
+import { keepRegistered, register, type Row } from "./kit/register.ts";
+import { Routes } from "./routes.ts";
+import { Vaults } from "./vaults.ts";
+
+/** Bytes of one request; audio for transcription is the largest. */
+const REQUEST_LIMIT = 512 * 1024 * 1024;
+const DRAIN = 5_000;
+
+export function serve(home: string): void {
+  const vaults = new Vaults(home);
+  makeFirstVault(vaults);
+  const hub = hubFromEnvironment(process.env);
+  const routes = new Routes({ vaults, tokens: new HubTokens(hub), issuer: hub.origin, port: () => server.port! });
+  const server = Bun.serve({
+    hostname: process.env.VAULT_BIND || "127.0.0.1",
+    port: Number(process.env.PORT || manifest.port),
+    idleTimeout: 120,
+    maxRequestBodySize: REQUEST_LIMIT,
+    fetch(request, server) {
+      // Transcription may be silent for minutes; it has a limit of its own.
+      if (request.method === "POST") server.timeout(request, 0);
+      return routes.answer(request);
+    },
+  });
+  keepRegistered(home, () => row(vaults, server.port!));
+  console.log(`vault: listening on ${server.url.origin}`);
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, async () => {
+      await Promise.race([server.stop(), Bun.sleep(DRAIN)]);
+      vaults.close();
+      process.exit(0);
+    });
+  }
+}
+
+/** Called where the list of vaults changes while no server runs in this process. */
+export function registerVaults(home: string, vaults: Vaults): void {
+  register(home, row(vaults, Number(process.env.PORT || manifest.port)));
+}
+
+function row(vaults: Vaults, port: number): Row {
+  return {
+    name: manifest.manifestName,
+    port,
+    paths: vaults.list().map(({ name }) => `/vault/${name}`),
+    health: "/health",
+    version,
+    installDir: join(import.meta.dir, ".."),
+    displayName: manifest.displayName,
+    tagline: manifest.tagline,
+  };
+}
+
+function makeFirstVault(vaults: Vaults): void {
+  if (vaults.list().length > 0) return;
+  const name = process.env.PARACHUTE_VAULT_NAME || "default";
+  try {
+    const { token, paths } = vaults.create(name);
+    console.log(`vault: made "${name}" in ${paths.vault_dir}`);
+    console.log(`vault: its key, shown once: ${token}`);
+  } catch (error) {
+    console.error(`vault: no first vault: ${(error as Error).message}`);
+  }
+}
