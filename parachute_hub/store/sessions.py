@@ -1,0 +1,142 @@
+"""Signed-in browsers, sign-ins that wait for a second factor, and browsers that are known. Ids are hashes."""
+
+from sqlite3 import Row
+
+from attrs import asdict, frozen
+
+from parachute_hub.store.database import Database
+
+DEVICES_PER_USER = 20
+
+
+@frozen(kw_only=True)
+class Session:
+    """A signed-in browser. `id` is the hash of its cookie; `methods` names the factors used (`pwd`, `pwd otp`).
+
+    Times are seconds since the epoch. `expires_at` is the absolute end; idleness is judged by `last_seen_at`.
+    """
+
+    id: str
+    user_id: str
+    created_at: float
+    authenticated_at: float
+    last_seen_at: float
+    expires_at: float
+    methods: str
+    address: str
+    user_agent: str
+
+
+@frozen(kw_only=True)
+class PendingLogin:
+    """The password was right; the second factor is to come. `next` is where the person wanted to go."""
+
+    id: str
+    user_id: str
+    next: str
+    expires_at: float
+
+
+class Sessions:
+    """The tables `sessions`, `pending_logins` and `devices`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, session: Session) -> None:
+        """Remember a session that begins."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute(
+                "INSERT INTO sessions (id, user_id, created_at, authenticated_at, last_seen_at, expires_at, methods,"
+                " address, user_agent) VALUES (:id, :user_id, :created_at, :authenticated_at, :last_seen_at,"
+                " :expires_at, :methods, :address, :user_agent)",
+                asdict(session),
+            )
+
+    def get(self, session_id: str) -> Session | None:
+        """The session with this hashed id, ended by time or not."""
+        row = self._database.first("SELECT * FROM sessions WHERE id = ?", (session_id,))
+        return None if row is None else _session(row)
+
+    def of_user(self, user_id: str) -> list[Session]:
+        """Somebody's sessions, the latest used first."""
+        rows = self._database.read("SELECT * FROM sessions WHERE user_id = ? ORDER BY last_seen_at DESC", (user_id,))
+        return [_session(row) for row in rows]
+
+    def touch(self, session_id: str, now: float) -> None:
+        """Note that it was used. Callers do this rarely, never for each request."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE sessions SET last_seen_at = ? WHERE id = ?", (now, session_id))
+
+    def end(self, session_id: str) -> None:
+        """End one session."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
+
+    def end_all(self, user_id: str, *, except_id: str | None = None) -> int:
+        """End somebody's sessions, and sign-ins that are half done; how many sessions ended."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute("DELETE FROM pending_logins WHERE user_id = ?", (user_id,))
+            ended = connection.execute(
+                "DELETE FROM sessions WHERE user_id = ? AND id IS NOT ?", (user_id, except_id)
+            ).rowcount
+        return int(ended)
+
+    def add_pending(self, pending: PendingLogin) -> None:
+        """Remember that somebody's password was right."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO pending_logins (id, user_id, next, expires_at) VALUES (:id, :user_id, :next, :expires_at)",
+                asdict(pending),
+            )
+
+    def pending(self, pending_id: str, now: float) -> PendingLogin | None:
+        """The half-done sign-in with this hashed id, unless its time is over."""
+        row = self._database.first("SELECT * FROM pending_logins WHERE id = ? AND expires_at > ?", (pending_id, now))
+        if row is None:
+            return None
+        return PendingLogin(id=row["id"], user_id=row["user_id"], next=row["next"], expires_at=row["expires_at"])
+
+    def end_pending(self, pending_id: str) -> bool:
+        """Use up a half-done sign-in; False when another request was faster."""
+        with self._database.transaction(durable=True) as connection:
+            return connection.execute("DELETE FROM pending_logins WHERE id = ?", (pending_id,)).rowcount == 1
+
+    def know_device(self, device_id: str, user_id: str, now: float) -> None:
+        """Remember a browser in which somebody signed in; the oldest of many is forgotten."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO devices (id, user_id, last_seen_at) VALUES (?, ?, ?)"
+                " ON CONFLICT (id, user_id) DO UPDATE SET last_seen_at = excluded.last_seen_at",
+                (device_id, user_id, now),
+            )
+            connection.execute(
+                "DELETE FROM devices WHERE user_id = ?1 AND id NOT IN"
+                " (SELECT id FROM devices WHERE user_id = ?1 ORDER BY last_seen_at DESC LIMIT ?2)",
+                (user_id, DEVICES_PER_USER),
+            )
+
+    def knows_device(self, device_id: str, user_id: str) -> bool:
+        """Whether this person signed in with this browser before."""
+        return (
+            self._database.first("SELECT 1 FROM devices WHERE id = ? AND user_id = ?", (device_id, user_id)) is not None
+        )
+
+    def forget_devices(self, user_id: str) -> None:
+        """No browser of this person is known any more."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM devices WHERE user_id = ?", (user_id,))
+
+    def prune(self, *, now: float, idle_since: float, devices_since: float) -> int:
+        """Drop what has ended by time; how many sessions that were."""
+        with self._database.transaction() as connection:
+            ended = connection.execute(
+                "DELETE FROM sessions WHERE expires_at <= ? OR last_seen_at <= ?", (now, idle_since)
+            ).rowcount
+            connection.execute("DELETE FROM pending_logins WHERE expires_at <= ?", (now,))
+            connection.execute("DELETE FROM devices WHERE last_seen_at <= ?", (devices_since,))
+        return int(ended)
+
+
+def _session(row: Row) -> Session:
+    return Session(**dict(row))

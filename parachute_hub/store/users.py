@@ -1,0 +1,160 @@
+"""People and what each may do with which vault."""
+
+from collections.abc import Iterable, Mapping
+from sqlite3 import IntegrityError, Row
+from typing import Literal
+
+from attrs import field, frozen
+
+from parachute_hub.store.database import Database
+
+Role = Literal["admin", "member"]
+VaultRole = Literal["read", "write"]
+
+
+class UsernameTaken(Exception):
+    """Somebody has this name already, in whatever case."""
+
+
+class LastAdmin(Exception):
+    """The only admin cannot be deleted or become a member."""
+
+
+@frozen(kw_only=True)
+class User:
+    """One person. `vaults` maps a vault's name to the role there; an admin may use all without being listed."""
+
+    id: str
+    username: str
+    password_hash: str = field(repr=False)
+    role: Role
+    must_change_password: bool
+    email: str | None
+    created_at: float
+    password_changed_at: float
+    vaults: Mapping[str, VaultRole] = field(factory=dict)
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether this person runs the hub."""
+        return self.role == "admin"
+
+
+class Users:
+    """The tables `users` and `user_vaults`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def count(self) -> int:
+        """How many people there are; 0 means the hub is not set up."""
+        row = self._database.first("SELECT COUNT(*) FROM users")
+        return int(row[0]) if row else 0
+
+    def by_id(self, user_id: str) -> User | None:
+        """The person with this id."""
+        return self._one("SELECT * FROM users WHERE id = ?", user_id)
+
+    def by_name(self, username: str) -> User | None:
+        """The person with this name; case does not matter."""
+        return self._one("SELECT * FROM users WHERE username = ?", username)
+
+    def all(self) -> list[User]:
+        """Everybody, the oldest account first."""
+        return [self._user(row) for row in self._database.read("SELECT * FROM users ORDER BY created_at, id")]
+
+    def add(self, user: User) -> None:
+        """Store a new person with their vaults. Raises UsernameTaken."""
+        with self._database.transaction(durable=True) as connection:
+            try:
+                connection.execute(
+                    "INSERT INTO users (id, username, password_hash, role, must_change_password, email, created_at,"
+                    " password_changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        user.id,
+                        user.username,
+                        user.password_hash,
+                        user.role,
+                        int(user.must_change_password),
+                        user.email,
+                        user.created_at,
+                        user.password_changed_at,
+                    ),
+                )
+            except IntegrityError:
+                raise UsernameTaken(user.username) from None
+            self._put_vaults(user.id, user.vaults)
+
+    def add_first(self, user: User) -> bool:
+        """Store the very first person; False when somebody was faster. Two claims cannot both win."""
+        with self._database.transaction(durable=True):
+            if self.count():
+                return False
+            self.add(user)
+            return True
+
+    def set_password(self, user_id: str, password_hash: str, *, must_change: bool, now: float) -> None:
+        """Replace the password."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute(
+                "UPDATE users SET password_hash = ?, must_change_password = ?, password_changed_at = ? WHERE id = ?",
+                (password_hash, int(must_change), now, user_id),
+            )
+
+    def rehash(self, user_id: str, old: str, new: str) -> None:
+        """The same password under newer parameters, unless it was changed meanwhile."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?", (new, user_id, old)
+            )
+
+    def set_role(self, user_id: str, role: Role) -> None:
+        """Make somebody an admin or a member. Raises LastAdmin."""
+        with self._database.transaction(durable=True) as connection:
+            if role != "admin":
+                self._keep_an_admin(user_id)
+            connection.execute("UPDATE users SET role = ? WHERE id = ?", (role, user_id))
+
+    def set_vaults(self, user_id: str, vaults: Mapping[str, VaultRole]) -> None:
+        """Replace what somebody may do with which vault."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute("DELETE FROM user_vaults WHERE user_id = ?", (user_id,))
+            self._put_vaults(user_id, vaults)
+
+    def delete(self, user_id: str) -> None:
+        """Remove somebody and everything that hangs on them. Raises LastAdmin."""
+        with self._database.transaction(durable=True) as connection:
+            self._keep_an_admin(user_id)
+            connection.execute("DELETE FROM users WHERE id = ?", (user_id,))
+
+    def _keep_an_admin(self, leaving: str) -> None:
+        others = self._database.first("SELECT 1 FROM users WHERE role = 'admin' AND id != ?", (leaving,))
+        if others is None:
+            raise LastAdmin(leaving)
+
+    def _put_vaults(self, user_id: str, vaults: Mapping[str, VaultRole]) -> None:
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO user_vaults (user_id, vault, role) VALUES (?, ?, ?)",
+                [(user_id, vault, role) for vault, role in vaults.items()],
+            )
+
+    def _one(self, sql: str, key: str) -> User | None:
+        row = self._database.first(sql, (key,))
+        return None if row is None else self._user(row)
+
+    def _user(self, row: Row) -> User:
+        vaults: Iterable[Row] = self._database.read(
+            "SELECT vault, role FROM user_vaults WHERE user_id = ? ORDER BY vault", (row["id"],)
+        )
+        return User(
+            id=row["id"],
+            username=row["username"],
+            password_hash=row["password_hash"],
+            role=row["role"],
+            must_change_password=bool(row["must_change_password"]),
+            email=row["email"],
+            created_at=row["created_at"],
+            password_changed_at=row["password_changed_at"],
+            vaults={found["vault"]: found["role"] for found in vaults},
+        )
