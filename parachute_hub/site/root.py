@@ -24,7 +24,10 @@ SECURITY_HEADERS: Mapping[str, str] = {
 
 @frozen
 class Part:
-    """An area and the path prefixes that are its own: `/api/modules` means that path and all below it."""
+    """An area and the path prefixes that are its own.
+
+    `/api/modules` means that path and all below it; `/` means the root page alone.
+    """
 
     prefixes: tuple[str, ...]
     resource: IResource
@@ -71,6 +74,6 @@ class Root(Resource):
         if refusal is not None:
             return refuse(request, refusal)
         for prefix, resource in self._parts:
-            if path == prefix or path.startswith(prefix if prefix.endswith(b"/") else prefix + b"/"):
+            if path == prefix or (prefix != b"/" and path.startswith(prefix + b"/")):
                 return resource.render(request)  # type: ignore[no-any-return]
         return refuse(request, not_found())

@@ -1,0 +1,108 @@
+"""The home folder: made private, held by one hub at a time, with a note for other programs of who holds it."""
+
+import errno
+import fcntl
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+
+
+class HomeError(Exception):
+    """The home cannot be used; the text says why and what to do."""
+
+
+class HomeTaken(HomeError):
+    """Another hub holds the home."""
+
+
+class Home:
+    """One home folder and the lock on it.
+
+    The lock is an flock on `hub/lock`: it ends with the process, so no file left behind can block a start. The
+    file's text only tells a person who holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.hub_folder = path / "hub"
+        self._lock_file = self.hub_folder / "lock"
+        self._descriptor: int | None = None
+
+    def prepare(self) -> None:
+        """Make the folders that we need, private to this user. Raises HomeError."""
+        try:
+            for folder in (self.path, self.hub_folder, self.path / "tmp", self.path / "modules"):
+                folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            if self.path.stat().st_uid == os.geteuid():
+                self.path.chmod(FOLDER_MODE)
+        except OSError as error:
+            raise HomeError(
+                f"The home folder {self.path} cannot be used: {error.strerror}. "
+                "Choose another with --home, or give it to the user that runs the hub."
+            ) from None
+
+    def lock(self, holder: str) -> None:
+        """Hold the home as `holder` (a few words: who and where). Raises HomeTaken, which names the other one."""
+        descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            other = os.read(descriptor, 500).decode("utf-8", "replace").strip() or "another process"
+            os.close(descriptor)
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise HomeError(f"The home folder {self.path} cannot be locked: {error.strerror}.") from None
+            raise HomeTaken(
+                f"Another hub already uses {self.path}: {other}. Stop it first, or start this one with another --home."
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, holder.encode())
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let another hub have the home."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def announce(self, instance: str, port: int, started_at: str) -> None:
+        """Tell local programs where this hub listens (`hub-instance.json`, modules.md 0)."""
+        text = json.dumps({"instance": instance, "pid": os.getpid(), "port": port, "startedAt": started_at})
+        replace_file(self.path / "hub-instance.json", text + "\n", mode=0o644)
+
+    def withdraw(self) -> None:
+        """Take the note back at a clean stop."""
+        (self.path / "hub-instance.json").unlink(missing_ok=True)
+
+    def announced(self) -> dict[str, Any] | None:
+        """The note of a running hub, or None when there is none or it is damaged."""
+        try:
+            value = json.loads((self.path / "hub-instance.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return value if isinstance(value, dict) and isinstance(value.get("port"), int) else None
+
+
+def replace_file(path: Path, text: str, *, mode: int = FILE_MODE) -> None:
+    """Write a whole file or leave the old one: temporary file, fsync, rename, fsync of the folder."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,84 @@
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub import __version__
+from parachute_hub.site.health import About, AboutHub, Health, Phase, Ready, readiness
+from parachute_hub.site.operator import OperatorRecogniser
+from parachute_hub.site.who import Who
+from parachute_hub.testing.asking import ask
+
+
+class HealthTests(SynchronousTestCase):
+    def test_health_is_200_from_the_first_second(self) -> None:
+        """While starting, and with a broken database: the platform must not restart us for that."""
+        phase = Phase()
+        resource = Health(phase, "nonce").app.resource()
+        answer = ask(resource, "/health")
+        self.assertEqual((answer.status, answer.header("Cache-Control")), (200, "no-store"))
+        self.assertEqual(
+            answer.json(),
+            {
+                "status": "ok",
+                "service": "parachute-hub",
+                "version": __version__,
+                "phase": "starting",
+                "db": "unconfigured",
+                "instance": "nonce",
+            },
+        )
+        phase.name = "up"
+        phase.database = "error: damaged"
+        self.assertEqual(ask(resource, "/health").json()["db"], "error: damaged")
+
+    def test_health_tells_what_the_database_says_now(self) -> None:
+        """Asked anew for each request."""
+        answers = iter(["ok", "error: replaced"])
+        resource = Health(Phase(), "n", lambda: next(answers)).app.resource()
+        self.assertEqual([ask(resource, "/health").json()["db"] for _ in range(2)], ["ok", "error: replaced"])
+
+
+class ReadyTests(SynchronousTestCase):
+    def test_each_state_counts_for_one_side(self) -> None:
+        """Ready and degraded answer; starting and back-off will; parked has given up; stopped and held may rest."""
+        states = [
+            ("a", "ready"),
+            ("b", "degraded"),
+            ("c", "starting"),
+            ("d", "backoff"),
+            ("e", "parked"),
+            ("f", "stopped"),
+            ("g", "held"),
+        ]
+        self.assertEqual(
+            readiness(states),
+            {
+                "ready": False,
+                "ready_modules": ["a", "b"],
+                "transient_modules": ["c", "d"],
+                "persistent_modules": ["e"],
+            },
+        )
+        self.assertTrue(readiness([("a", "ready"), ("f", "stopped")])["ready"])
+
+    def test_anyone_may_ask(self) -> None:
+        """A waiting page has no account."""
+        answer = ask(Ready(lambda: [("vault", "starting")]).app.resource(), "/api/ready")
+        self.assertEqual((answer.status, answer.json()["transient_modules"]), (200, ["vault"]))
+
+
+class AboutTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        about = AboutHub(started_at="2026-01-01T00:00:00Z", source="container", facts={"render_commit": "abc"})
+        self.resource = About(about, Who([OperatorRecogniser("the-token")]), lambda: 1.5).app.resource()
+
+    def test_the_owner_learns_what_this_is(self) -> None:
+        """Version, uptime in milliseconds, and the platform's facts."""
+        answer = ask(self.resource, "/api/hub", headers={"Authorization": "bearer the-token"})
+        self.assertEqual(answer.status, 200)
+        self.assertEqual((answer.json()["uptime_ms"], answer.json()["render_commit"]), (1500, "abc"))
+
+    def test_nobody_else_does(self) -> None:
+        """No credential and a wrong one are told apart by their error."""
+        self.assertEqual(ask(self.resource, "/api/hub").json()["error"], "unauthenticated")
+        wrong = ask(self.resource, "/api/hub", headers={"Authorization": "Bearer other"})
+        self.assertEqual((wrong.status, wrong.json()["error"]), (401, "invalid_token"))
+        self.assertIn("invalid_token", wrong.header("WWW-Authenticate") or "")

@@ -1,0 +1,67 @@
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+
+from parachute_hub.site.refused import Refused
+from parachute_hub.site.root import SECURITY_HEADERS, Part, Root
+from parachute_hub.testing.asking import ask
+
+
+class Says(Resource):
+    isLeaf = True
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__()
+        self.text = text
+
+    def render(self, request: object) -> bytes:
+        return self.text
+
+
+class Closed:
+    def check(self, method: bytes, path: bytes, html: bool) -> Refused | None:
+        if path == b"/health":
+            return None
+        return Refused(302, "setup_required", "Set up first.", headers={"Location": "/admin/setup"})
+
+
+class RootTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.root = Root(
+            [
+                Part(("/",), Says(b"front")),
+                Part(("/api",), Says(b"api")),
+                Part(("/api/modules", "/health"), Says(b"modules")),
+            ]
+        )
+
+    def test_longest_prefix_on_segment_borders_answers(self) -> None:
+        """`/api/modules/x` is not `/api`, and `/api/modulesx` is not `/api/modules`."""
+        answers = {path: ask(self.root, path).body for path in ("/", "/api/modules/x", "/api/modulesx", "/api")}
+        self.assertEqual(
+            answers,
+            {"/": b"front", "/api/modules/x": b"modules", "/api/modulesx": b"api", "/api": b"api"},
+        )
+
+    def test_the_root_area_does_not_answer_for_everything(self) -> None:
+        """An unknown path is 404, not the front page."""
+        answer = ask(self.root, "/unknown")
+        self.assertEqual((answer.status, answer.json()["error"]), (404, "not_found"))
+
+    def test_every_answer_carries_the_security_headers(self) -> None:
+        """Refusals too: a 404 page must not be framable either."""
+        for path in ("/", "/unknown"):
+            answer = ask(self.root, path)
+            for name, value in SECURITY_HEADERS.items():
+                self.assertEqual(answer.headers.getRawHeaders(name), [value])
+
+    def test_no_page_is_given_out_as_a_service_worker(self) -> None:
+        """A module's script cannot install a worker from one of our addresses (design 6)."""
+        answer = ask(self.root, "/", headers={"Service-Worker": "script"})
+        self.assertEqual((answer.status, answer.json()["error"]), (403, "no_service_worker"))
+
+    def test_a_closed_gate_answers_first(self) -> None:
+        """The gate's refusal is sent as it is; what it lets through is served."""
+        self.root.gate = Closed()
+        answer = ask(self.root, "/api")
+        self.assertEqual((answer.status, answer.header("Location")), (302, "/admin/setup"))
+        self.assertEqual(ask(self.root, "/health").body, b"modules")

@@ -1,0 +1,77 @@
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.settings import BadSetting, Settings, fold
+
+
+def folded(options: dict[str, str | None] | None = None, /, **environ: str) -> Settings:
+    return fold(options or {}, {"HOME": "/home/ana", **environ})
+
+
+class SettingsTests(SynchronousTestCase):
+    def test_defaults_bind_this_machine_only(self) -> None:
+        """Nothing given: the usual port, loopback, and a home beside the user's other files."""
+        settings = folded()
+        self.assertEqual(settings.listen, "tcp:1939:interface=127.0.0.1")
+        self.assertEqual(settings.home, Path("/home/ana/.parachute"))
+        self.assertEqual((settings.issuer, settings.origin_source), ("http://127.0.0.1:1939", "none"))
+
+    def test_options_win_over_the_environment(self) -> None:
+        """A person at the keyboard is right."""
+        settings = folded({"home": "/srv/hub", "listen": "tcp:8000"}, PARACHUTE_HOME="/parachute", PORT="1")
+        self.assertEqual((settings.home, settings.port), (Path("/srv/hub"), 8000))
+
+    def test_empty_strings_count_as_not_given(self) -> None:
+        """Platforms set variables to nothing."""
+        self.assertEqual(folded(PARACHUTE_HOME="", PORT=" ").home, Path("/home/ana/.parachute"))
+
+    def test_the_platforms_lead_to_one_origin(self) -> None:
+        """Render's URL and Fly's name, below an explicit origin."""
+        self.assertEqual(folded(RENDER_EXTERNAL_URL="https://a.onrender.com/").issuer, "https://a.onrender.com")
+        self.assertEqual(folded(FLY_APP_NAME="mine").issuer, "https://mine.fly.dev")
+        self.assertEqual(
+            folded(RENDER_EXTERNAL_URL="https://a.onrender.com", PARACHUTE_HUB_ORIGIN="https://own.example").issuer,
+            "https://own.example",
+        )
+        self.assertEqual(folded(FLY_APP_NAME="a/b").origin, None)
+
+    def test_the_container_listens_where_the_platform_says(self) -> None:
+        """PORT and the bind host make the endpoint."""
+        settings = folded(PORT="10000", PARACHUTE_BIND_HOST="0.0.0.0", RENDER="true")
+        self.assertEqual(settings.listen, "tcp:10000:interface=0.0.0.0")
+        self.assertEqual(settings.trusted_hops, 1)
+
+    def test_an_origin_is_scheme_and_host_only(self) -> None:
+        """Paths, users and other schemes are refused in words that say what is wanted."""
+        for wrong in ("hub.example", "ftp://x", "https://u:p@x", "https://x/path", "https://x?q", "http://x:99999"):
+            with self.assertRaises(BadSetting) as caught:
+                folded({"origin": wrong})
+            self.assertIn("--origin", str(caught.exception))
+
+    def test_wrong_numbers_and_sizes_are_refused_by_name(self) -> None:
+        """Each refusal names its variable."""
+        for name, wrong in (("PORT", "70000"), ("PARACHUTE_LOCK_WAIT", "soon"), ("PARACHUTE_MEM_LIMIT", "much")):
+            with self.assertRaises(BadSetting) as caught:
+                folded(**{name: wrong})
+            self.assertIn(name, str(caught.exception))
+        self.assertEqual(folded(PARACHUTE_MEM_LIMIT="512M").memory_limit, 512 << 20)
+
+    def test_a_wrong_channel_does_not_keep_the_hub_from_starting(self) -> None:
+        """It is passed over with a warning (modules.md 5.3)."""
+        settings = folded(PARACHUTE_INSTALL_CHANNEL="nightly")
+        self.assertEqual(settings.channel, None)
+        self.assertIn("PARACHUTE_INSTALL_CHANNEL", settings.warnings[0])
+
+    def test_the_first_owner_needs_both_words(self) -> None:
+        """Half an account is a mistake worth stopping for; the password never shows in a repr."""
+        with self.assertRaises(BadSetting):
+            folded(PARACHUTE_INITIAL_ADMIN_USERNAME="ana")
+        settings = folded(PARACHUTE_INITIAL_ADMIN_USERNAME="ana", PARACHUTE_INITIAL_ADMIN_PASSWORD="s3cret-words")
+        self.assertNotIn("s3cret-words", repr(settings))
+
+    def test_secrets_of_modules_do_not_show_in_a_repr(self) -> None:
+        """Keys set in a platform's dashboard are kept, and kept quiet."""
+        settings = folded(PARACHUTE_ENV_SCRIBE_OPENAI_API_KEY="sk-abcdefghijk")
+        self.assertEqual(settings.module_variables, {"PARACHUTE_ENV_SCRIBE_OPENAI_API_KEY": "sk-abcdefghijk"})
+        self.assertNotIn("sk-abcdefghijk", repr(settings))
