@@ -1,6 +1,6 @@
 // Who may do what in one vault: the vault's own keys, and tokens of the hub.
 
-import { forbidden, unauthorized } from "./kit/http.ts";
+import { forbidden, Refused } from "./kit/http.ts";
 import { type Claims, type HubTokens, looksLikeHubToken, TokenRefused } from "./kit/hub-token.ts";
 import type { Store } from "./store.ts";
 
@@ -38,6 +38,10 @@ export async function grantsOf(request: Request, vault: string, store: Store, to
     if (error instanceof TokenRefused) throw unauthorized(error.message);
     throw error;
   }
+}
+
+export function unauthorized(message: string, headers: Record<string, string> = {}): Refused {
+  return new Refused(401, { error: "Unauthorized", message }, headers);
 }
 
 function credentialOf(request: Request): string {

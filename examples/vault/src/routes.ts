@@ -3,9 +3,9 @@
 import { join } from "node:path";
 import manifest from "../.parachute/module.json";
 import { version } from "../package.json";
-import { type Grants, grantsOf } from "./auth.ts";
+import { type Grants, grantsOf, unauthorized } from "./auth.ts";
 import type { HubTokens } from "./kit/hub-token.ts";
-import { badRequest, Refused, unauthorized } from "./kit/http.ts";
+import { badRequest, Refused } from "./kit/http.ts";
 import { answerMcp } from "./mcp.ts";
 import { answerApi, notAllowed } from "./notes-api.ts";
 import type { Store } from "./store.ts";

@@ -19,11 +19,7 @@ export function badRequest(message: string): Refused {
   return new Refused(400, { error: "Bad request", message });
 }
 
-/** 401 and 403 in the shapes that all Parachute modules use. */
-export function unauthorized(message: string, headers: Record<string, string> = {}): Refused {
-  return new Refused(401, { error: "Unauthorized", message }, headers);
-}
-
+/** 403 in the shape that all Parachute modules use. */
 export function forbidden(required: string, granted: string[]): Refused {
   return new Refused(403, {
     error: "Forbidden",
