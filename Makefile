@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 HOME_DIR ?= .parachute
 LISTEN ?= tcp:1939:interface=127.0.0.1
 # Reference modules of this repository; `make run CATALOG=` uses the published packages instead.
-CATALOG ?= examples/catalog.json
+CATALOG ?= .cache/packs/catalog.json
 TESTS ?= tests
 
 .PHONY: run test venv demo lint format bench clean help
@@ -27,19 +27,25 @@ $(VENV)/.ready: pyproject.toml
 	$(BIN)/twistd --help >/dev/null
 	@touch $@
 
+# The packs are made only when the catalog that names them is used.
 run: venv
-	@$(BIN)/python -m parachute_hub.dev run --home $(HOME_DIR) --listen '$(LISTEN)' $(if $(CATALOG),--catalog $(CATALOG))
+ifeq ($(CATALOG),.cache/packs/catalog.json)
+	@$(BIN)/python -m tools.pack_examples .cache/packs
+endif
+	@echo "Parachute is starting. Open http://127.0.0.1:1939 - the first time, with the link that the log shows below."
+	@echo "Stop it with Ctrl-C. Start afresh by removing $(HOME_DIR) (accounts, notes, everything)."
+	@exec $(BIN)/twistd -n --pidfile= parachute --home $(HOME_DIR) --listen '$(LISTEN)' $(if $(CATALOG),--catalog $(CATALOG))
 
 test: venv
 	@$(BIN)/python -m twisted.trial $(TESTS)
 
 demo: venv
-	@$(BIN)/python -m parachute_hub.dev demo
+	@$(BIN)/python -m tools.demo
 
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy parachute_hub tests bench twisted/plugins/parachute_plugin.py
+	$(BIN)/mypy parachute_hub tests tools bench twisted/plugins/parachute_plugin.py
 
 format: venv
 	$(BIN)/ruff check --fix .

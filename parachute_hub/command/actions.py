@@ -1,0 +1,191 @@
+"""What each word of the command does: one function a word, the parsed arguments in, an exit code out."""
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from parachute_hub.command.client import CommandError, HubClient, module_path
+from parachute_hub.command.jobs import Progress, run_job
+from parachute_hub.command.tables import size, table
+from parachute_hub.settings import from_process
+
+
+def home_of(arguments: Namespace) -> Path:
+    """The home that the command means: option, environment, default."""
+    return from_process({"home": arguments.home}).home
+
+
+def client_of(arguments: Namespace) -> HubClient:
+    """The client for that home."""
+    return HubClient(home_of(arguments))
+
+
+def show(arguments: Namespace, value: dict[str, Any], text: str) -> None:
+    """Print JSON when asked for, text otherwise."""
+    print(json.dumps(value, indent=2) if arguments.json else text)
+
+
+def serve(arguments: Namespace) -> int:
+    """Run the hub in the foreground: the same process as `twistd -n --pidfile= parachute`."""
+    from twisted.scripts.twistd import run
+
+    words = ["twistd", "-n", "--pidfile=", "parachute"]
+    for name in ("home", "listen", "catalog", "origin"):
+        value = getattr(arguments, name, None)
+        if value:
+            words += [f"--{name}", value]
+    sys.argv = words
+    run()
+    return 0
+
+
+def status(arguments: Namespace) -> int:
+    """Every module with its state. Without a running hub: what is registered on disk."""
+    client = client_of(arguments)
+    if not client.running:
+        return _status_offline(arguments)
+    listing = client.call("GET", "/api/modules")
+    rows = [
+        (
+            str(module["short"]),
+            str(module.get("state") or "-"),
+            str(module.get("installed_version") or "-"),
+            str(module.get("pid") or "-"),
+            size(module.get("memory_bytes")),
+            str(module.get("reason") or ""),
+        )
+        for module in listing["modules"]
+        if module.get("installed")
+    ]
+    text = table(("MODULE", "STATE", "VERSION", "PID", "MEMORY", ""), rows) if rows else "Nothing is installed yet."
+    show(arguments, listing, text)
+    return 0
+
+
+def _status_offline(arguments: Namespace) -> int:
+    from parachute_hub.modules.registry import ServicesFile
+
+    home = home_of(arguments)
+    rows = ServicesFile(home / "services.json").read().rows
+    listing = {"running": False, "modules": [{"name": row.name, "version": row.version} for row in rows]}
+    lines = [f"The hub is not running (home {home}). Start it with `parachute serve`."]
+    if rows:
+        lines += ["", table(("REGISTERED", "VERSION"), [(row.name, row.version) for row in rows])]
+    show(arguments, listing, "\n".join(lines))
+    return 3
+
+
+def install(arguments: Namespace) -> int:
+    """Install a module from the catalog, by package name, or from a folder or tarball."""
+    body: dict[str, Any] = {}
+    if arguments.channel:
+        body["channel"] = arguments.channel
+    name = arguments.module
+    path = Path(name)
+    if name.startswith((".", "/", "~")) or name.endswith((".tgz", ".tar.gz")):
+        body["source"] = str(path.expanduser().absolute())
+        name = path.name.removesuffix(".tgz").removesuffix(".tar.gz") if path.is_file() else path.absolute().name
+    return _job(arguments, name, "install", body, "{short} is installed and running.")
+
+
+def upgrade(arguments: Namespace) -> int:
+    """Upgrade one module, or all that have a newer version."""
+    if arguments.all == bool(arguments.module):
+        raise CommandError("Name a module, or say --all.", code=2)
+    body: dict[str, Any] = {"allow_downgrade": True} if arguments.allow_downgrade else {}
+    if arguments.version:
+        body["version"] = arguments.version
+    if arguments.module:
+        return _job(arguments, arguments.module, "upgrade", body, "{short} is up to date.")
+    client = client_of(arguments)
+    worst = 0
+    for module in client.call("GET", "/api/modules")["modules"]:
+        if module.get("upgrade_available"):
+            try:
+                _job(arguments, module["short"], "upgrade", body, "{short} is up to date.")
+            except CommandError as error:
+                print(f"{module['short']}: {error}", file=sys.stderr)
+                worst = 1
+    return worst
+
+
+def rollback(arguments: Namespace) -> int:
+    """Go back to the version before the last upgrade."""
+    return _job(arguments, arguments.module, "rollback", {}, "{short} runs its previous version again.")
+
+
+def uninstall(arguments: Namespace) -> int:
+    """Stop a module and remove its code; its data stays."""
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise CommandError("Say --yes to uninstall without being asked.", code=2)
+        if input(f"Remove {arguments.module}? Its data stays. [y/N] ").strip().lower() not in ("y", "yes"):
+            return 1
+    return _job(arguments, arguments.module, "uninstall", {}, "{short} is removed; its data is kept.")
+
+
+def _job(arguments: Namespace, short: str, action: str, body: dict[str, Any], done: str) -> int:
+    progress = Progress(quiet=arguments.json)
+    if not arguments.json:
+        print(f"{action} {short} ...", file=sys.stderr)
+    job = run_job(client_of(arguments), short, action, body, progress)
+    show(arguments, job, done.format(short=job.get("short", short)))
+    return 0
+
+
+def switch(arguments: Namespace) -> int:
+    """start, stop or restart a module."""
+    answer = client_of(arguments).call("POST", module_path(arguments.module, arguments.word))
+    state = answer.get("state") or {}
+    word = state.get("state") or state.get("status") or "done"
+    show(arguments, answer, f"{arguments.module}: {word}. {state.get('reason') or ''}".rstrip())
+    return 0
+
+
+def logs(arguments: Namespace) -> int:
+    """A module's log lines; with -f as they come."""
+    client = client_of(arguments)
+    if not arguments.follow:
+        answer = client.call("GET", module_path(arguments.module, "logs"))
+        show(arguments, answer, str(answer.get("text", "")).rstrip("\n"))
+        return 0
+    for line in client.lines(module_path(arguments.module, "logs?follow=1")):
+        print(line, flush=True)
+    return 0
+
+
+def config(arguments: Namespace) -> int:
+    """Show a module's configuration, or change it with KEY=VALUE words."""
+    client = client_of(arguments)
+    path = module_path(arguments.module, "config")
+    if not arguments.assignments:
+        answer = client.call("GET", path)
+        print(json.dumps(answer, indent=2))
+        return 0
+    changes: dict[str, Any] = {}
+    for word in arguments.assignments:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise CommandError(f"{word!r} is not KEY=VALUE.", code=2)
+        try:
+            changes[key] = json.loads(value)
+        except ValueError:
+            changes[key] = value
+    answer = client.call("PUT", path, changes)
+    show(arguments, answer, f"{arguments.module}: configuration saved.")
+    return 0
+
+
+def check(arguments: Namespace) -> int:
+    """Say what a module folder lacks before it is published."""
+    from parachute_hub.modules.check import check as findings_of
+
+    folder = Path(arguments.folder)
+    if not folder.is_dir():
+        raise CommandError(f"{folder} is not a folder.", code=2)
+    findings = [str(finding) for finding in findings_of(folder)]
+    text = "\n".join(findings) if findings else f"{folder}: everything a module needs is there."
+    show(arguments, {"folder": str(folder), "findings": findings}, text)
+    return 1 if findings else 0

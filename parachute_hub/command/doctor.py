@@ -1,0 +1,97 @@
+"""`parachute doctor`: checks what commonly goes wrong and says how to repair it."""
+
+import shutil
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import asdict, frozen
+
+from parachute_hub.command.actions import client_of, home_of, show
+from parachute_hub.command.client import CommandError, HubClient
+
+LOW_DISK = 100 * 1024 * 1024
+
+
+@frozen
+class Finding:
+    """One check: `level` is ok, warn or fail; `text` says what was seen and what to do."""
+
+    check: str
+    level: str
+    text: str
+
+
+def doctor(arguments: Namespace) -> int:
+    """Run every check; exit 1 only when one fails."""
+    findings = list(examine(home_of(arguments), client_of(arguments)))
+    text = "\n".join(f"{finding.level:<5} {finding.check}: {finding.text}" for finding in findings)
+    show(arguments, {"findings": [asdict(finding) for finding in findings]}, text)
+    return 1 if any(finding.level == "fail" for finding in findings) else 0
+
+
+def examine(home: Path, client: HubClient) -> Iterator[Finding]:
+    """The checks, in the order in which one would repair things."""
+    yield from _home(home)
+    yield from _bun()
+    yield from _registry(home)
+    yield from _hub(client)
+
+
+def _home(home: Path) -> Iterator[Finding]:
+    if not home.is_dir():
+        yield Finding("home", "warn", f"{home} does not exist yet; `parachute serve` makes it.")
+        return
+    if home.stat().st_mode & 0o077:
+        yield Finding("home", "warn", f"others on this machine may look into {home}: chmod 700 it.")
+    else:
+        yield Finding("home", "ok", f"{home} is private.")
+    free = shutil.disk_usage(home).free
+    if free < LOW_DISK:
+        yield Finding("disk", "fail", f"{free // 1024**2} MB are free; make room, or remove a module.")
+    else:
+        yield Finding("disk", "ok", f"{free // 1024**2} MB are free.")
+    token = home / "operator.token"
+    if token.exists() and token.stat().st_mode & 0o077:
+        yield Finding("operator-token", "fail", f"others may read {token}: chmod 600 it, then restart the hub.")
+    elif token.exists():
+        yield Finding("operator-token", "ok", "it is private.")
+
+
+def _bun() -> Iterator[Finding]:
+    from parachute_hub.modules.bun import BunMissing, find_bun
+    from parachute_hub.settings import from_process
+
+    try:
+        yield Finding("bun", "ok", str(find_bun(from_process({}).bun)))
+    except BunMissing as error:
+        yield Finding("bun", "fail", str(error))
+
+
+def _registry(home: Path) -> Iterator[Finding]:
+    from parachute_hub.modules.registry import ServicesFile
+
+    registry = ServicesFile(home / "services.json").read()
+    for problem in registry.problems:
+        yield Finding("services.json", "warn", str(problem))
+    if not registry.problems:
+        yield Finding("services.json", "ok", f"{len(registry.rows)} modules are registered.")
+
+
+def _hub(client: HubClient) -> Iterator[Finding]:
+    if not client.running:
+        yield Finding("hub", "warn", "it is not running; start it with `parachute serve`.")
+        return
+    health = client.health()
+    level = "ok" if health.get("db") in ("ok", "unconfigured") else "fail"
+    yield Finding("hub", level, f"version {health.get('version')}, database {health.get('db')}.")
+    try:
+        listing = client.call("GET", "/api/modules")
+    except CommandError as error:
+        yield Finding("modules", "fail", str(error))
+        return
+    for module in listing["modules"]:
+        if module.get("installed"):
+            down = module.get("state") in ("parked", "held")
+            text = f"{module.get('state')}: {module.get('reason') or ''}".rstrip(": ")
+            yield Finding(f"module {module['short']}", "fail" if down else "ok", text)

@@ -1,0 +1,35 @@
+"""Plain tables for a terminal."""
+
+from collections.abc import Sequence
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns padded to their widest cell, no trailing blanks.
+
+    >>> print(table(("A", "B"), [("1", "two"), ("three", "4")]))
+    A      B
+    1      two
+    three  4
+    """
+    everything = [tuple(head), *(tuple(row) for row in rows)]
+    widths = [max(len(row[column]) for row in everything) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in everything
+    )
+
+
+def size(count: float | None) -> str:
+    """A number of bytes for a person.
+
+    >>> size(None), size(900), size(1536), size(59 * 1024 * 1024)
+    ('-', '900 B', '1.5 KB', '59 MB')
+    """
+    if count is None:
+        return "-"
+    units = ("B", "KB", "MB", "GB")
+    value = float(count)
+    unit = 0
+    while value >= 1024 and unit < len(units) - 1:
+        value /= 1024
+        unit += 1
+    return f"{value:.1f} {units[unit]}" if unit and value < 10 else f"{value:.0f} {units[unit]}"

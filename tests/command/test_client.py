@@ -1,0 +1,113 @@
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.command.client import CommandError, HubClient, HubDown, HubRefused, module_path
+from parachute_hub.command.jobs import Progress, follow
+from parachute_hub.home import Home
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Answers from a script and remembers what it was asked."""
+
+    script: list[tuple[int, Any]] = []
+    asked: list[tuple[str, str, str | None]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append((self.command, self.path, self.headers.get("Authorization")))
+        length = int(self.headers.get("Content-Length") or 0)
+        self.rfile.read(length)
+        status, body = self.script.pop(0)
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class ClientTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.home = Path(self.mktemp())
+        Home(self.home).prepare()
+
+    def serve(self, *script: tuple[int, Any]) -> HubClient:
+        handler = type("Scripted", (Hub,), {"script": list(script), "asked": []})
+        server = HTTPServer(("127.0.0.1", 0), handler)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+
+        def end() -> None:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+        self.addCleanup(end)
+        self.handler = handler
+        Home(self.home).announce("nonce", server.server_address[1], "now")
+        (self.home / "operator.token").write_text("the-token\n")
+        return HubClient(self.home)
+
+    def test_without_a_hub_the_person_is_told_how_to_start_one(self) -> None:
+        """Exit code 3 is its own."""
+        with self.assertRaises(HubDown) as caught:
+            HubClient(self.home).call("GET", "/health")
+        self.assertIn("parachute serve", str(caught.exception))
+        self.assertEqual(caught.exception.code, 3)
+
+    def test_the_operator_token_goes_along(self) -> None:
+        """And the answer is the JSON object."""
+        client = self.serve((200, {"a": 1}))
+        self.assertEqual(client.call("GET", "/api/x"), {"a": 1})
+        self.assertEqual(self.handler.asked, [("GET", "/api/x", "Bearer the-token")])
+
+    def test_a_refusal_is_the_hubs_own_sentence(self) -> None:
+        """Also when its body is no JSON."""
+        client = self.serve((404, {"error": "x", "error_description": "There is none."}), (502, b"<html>"))
+        with self.assertRaises(HubRefused) as caught:
+            client.call("POST", "/api/y", {})
+        self.assertEqual((str(caught.exception), caught.exception.status), ("There is none.", 404))
+        with self.assertRaises(HubRefused) as caught:
+            client.call("GET", "/")
+        self.assertIn("502", str(caught.exception))
+
+    def test_another_program_on_the_port_is_not_taken_for_the_hub(self) -> None:
+        """The nonce of the note must come back."""
+        self.assertTrue(self.serve((200, {"instance": "nonce"})).running)
+        self.assertFalse(self.serve((200, {"instance": "another"})).running)
+
+    def test_a_job_is_followed_to_its_end(self) -> None:
+        """Each line is shown once; a failure is an error with the job's own words."""
+        shown: list[str] = []
+        client = self.serve(
+            (200, {"status": "running", "log": ["one"]}),
+            (200, {"status": "succeeded", "log": ["one", "two"]}),
+            (200, {"status": "failed", "log": [], "error": "The registry said no."}),
+        )
+        slept: list[float] = []
+        job = follow(client, "id", Progress(out=Lines(shown.append)), slept.append)  # type: ignore[arg-type]
+        self.assertEqual((job["status"], shown, len(slept)), ("succeeded", ["  one\n", "  two\n"], 1))
+        with self.assertRaises(CommandError) as caught:
+            follow(client, "id", Progress(quiet=True), slept.append)
+        self.assertEqual(str(caught.exception), "The registry said no.")
+
+    def test_names_from_people_are_quoted(self) -> None:
+        """Nobody walks out of the path."""
+        self.assertEqual(module_path("../x/y", "install"), "/api/modules/..%2Fx%2Fy/install")
+
+
+class Lines:
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.write = write
+
+    def flush(self) -> None:
+        pass

@@ -1,0 +1,26 @@
+import doctest
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import parachute_hub.command.tables
+import parachute_hub.logs
+import parachute_hub.settings
+import parachute_hub.site.area
+import parachute_hub.site.health
+import parachute_hub.site.wellknown
+
+
+class Examples(SynchronousTestCase):
+    def test_the_examples_in_the_docstrings_are_true(self) -> None:
+        """They are documentation that readers trust."""
+        for module in (
+            parachute_hub.command.tables,
+            parachute_hub.logs,
+            parachute_hub.settings,
+            parachute_hub.site.area,
+            parachute_hub.site.health,
+            parachute_hub.site.wellknown,
+        ):
+            result = doctest.testmod(module)
+            self.assertGreater(result.attempted, 0, module.__name__)
+            self.assertEqual(result.failed, 0, module.__name__)

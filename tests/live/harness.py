@@ -1,0 +1,200 @@
+"""Whole hubs as processes, for live and browser tests. Everything started here ends with the test that started it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.command.client import HubClient
+from parachute_hub.command.jobs import Progress, follow
+from tools.pack_examples import pack_all
+
+ROOT = Path(__file__).parent.parent.parent
+PACKS = ROOT / ".cache" / "packs"
+PATIENCE = 60.0
+OWNER = {"PARACHUTE_INITIAL_ADMIN_USERNAME": "owner", "PARACHUTE_INITIAL_ADMIN_PASSWORD": "correct-horse-battery"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@frozen
+class Reply:
+    """An HTTP answer: status, headers (lower-case names), body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(NoRedirects, urllib.request.ProxyHandler({}))
+
+
+def fetch(url: str, *, method: str = "GET", body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
+    """One request; errors of HTTP are answers, not exceptions."""
+    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    sent = {"Accept": "application/json", **(headers or {})}
+    if data is not None:
+        sent.setdefault("Content-Type", "application/json")
+    request = urllib.request.Request(url, data, sent, method=method)
+    try:
+        with _OPENER.open(request, timeout=PATIENCE) as answer:
+            return Reply(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Reply(error.code, {k.lower(): v for k, v in error.headers.items()}, error.read())
+
+
+@define
+class HubProcess:
+    """One hub. `start` waits until it is up, `stop` ends it the way a platform does."""
+
+    home: Path
+    catalog: Path | None = None
+    environment: Mapping[str, str] = field(factory=dict)
+    port: int = field(factory=free_port)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def client(self) -> HubClient:
+        return HubClient(self.home)
+
+    @property
+    def log_path(self) -> Path:
+        return self.home.with_name(self.home.name + ".log")
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def spawn(self) -> "subprocess.Popen[bytes]":
+        """Start the process without waiting for it."""
+        words = [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "parachute"]
+        words += ["--home", str(self.home), "--listen", f"tcp:{self.port}:interface=127.0.0.1"]
+        if self.catalog:
+            words += ["--catalog", str(self.catalog)]
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PARACHUTE_")}
+        with self.log_path.open("ab") as out:
+            self.process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**kept, **self.environment}, cwd=ROOT
+            )
+        return self.process
+
+    def start(self) -> "HubProcess":
+        self.spawn()
+        self.wait_for(lambda: self.client.running and self.client.health().get("phase") == "up", "the hub to be up")
+        return self
+
+    def wait_for(self, condition: Any, what: str, patience: float = PATIENCE) -> None:
+        """Poll until the condition holds; its errors of transport count as not yet."""
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            if self.process is not None and self.process.poll() is not None:
+                raise AssertionError(f"the hub ended by itself ({self.process.returncode}):\n{self.log()}")
+            if condition():
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"waited {patience:.0f} s in vain for {what}:\n{self.log()[-6000:]}")
+
+    def install(self, short: str, **body: Any) -> dict[str, Any]:
+        """Install a module through the API and wait for the job; raises CommandError with its reason."""
+        begun = self.client.call("POST", f"/api/modules/{short}/install", body)
+        return follow(self.client, begun["operation_id"], Progress(quiet=True))
+
+    def module(self, short: str) -> dict[str, Any]:
+        """One module as the API shows it."""
+        listing = self.client.call("GET", "/api/modules")["modules"]
+        found: dict[str, Any] = next(module for module in listing if module["short"] == short)
+        return found
+
+    def stop(self, patience: float = 30.0) -> int:
+        """SIGTERM, as a platform stops a container; the exit code."""
+        assert self.process is not None
+        process, self.process = self.process, None
+        process.send_signal(signal.SIGTERM)
+        return process.wait(patience)
+
+    def kill(self) -> None:
+        """SIGKILL: nothing can be tidied up."""
+        assert self.process is not None
+        process, self.process = self.process, None
+        process.kill()
+        process.wait(10)
+
+    def end(self) -> None:
+        """Whatever state the test left: nothing of it runs on."""
+        if self.process is not None and self.process.poll() is None:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                if self.process is not None:
+                    self.process.kill()
+
+
+def registry(test: SynchronousTestCase, packs: Path = PACKS) -> str:
+    """A package registry that serves `packs` until the test ends; its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.live.registry", str(packs)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert process.stdin is not None and process.stdout is not None
+
+    def end() -> None:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.close()
+        process.wait(10)
+        process.stdout.close()
+
+    test.addCleanup(end)
+    return process.stdout.readline().decode().strip()
+
+
+def hub(test: SynchronousTestCase, **options: Any) -> HubProcess:
+    """A hub with a fresh home and an owner, not started yet; it ends with the test."""
+    home = Path(test.mktemp()).absolute()
+    home.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**OWNER, **options.pop("environment", {})}
+    process = HubProcess(home=home, environment=environment, **options)
+    test.addCleanup(process.end)
+    return process
+
+
+def packed_examples() -> Path:
+    """The reference modules as packs; the catalog that names them."""
+    return pack_all(PACKS)
+
+
+def gone(pid: int) -> bool:
+    """Whether no process has this number any more (a zombie counts as gone)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True

@@ -1,0 +1,121 @@
+"""Holds the shape that ARCHITECTURE.md describes: file sizes, who imports whom, and decisions without I/O."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import parachute_hub
+
+PACKAGE = Path(parachute_hub.__file__).parent
+LINES = 400
+AREAS = ("modules", "supervise", "proxy", "oauth", "accounts", "admin", "store", "site")
+# What an area may import of the others; data is in `supervise.model`.
+MAY_IMPORT: dict[str, frozenset[str]] = {
+    "supervise": frozenset(),
+    "proxy": frozenset(),
+    "store": frozenset(),
+    "site": frozenset(),
+    "modules": frozenset({"supervise.model"}),
+    "oauth": frozenset({"site", "store"}),
+    "accounts": frozenset({"site", "store"}),
+    "admin": frozenset({"site", "store", "modules", "supervise.model"}),
+}
+# Pure: values in, verdict out.
+DECISIONS = (
+    "accounts/rules.py",
+    "modules/mounts.py",
+    "modules/names.py",
+    "modules/plan.py",
+    "modules/ports.py",
+    "modules/semver.py",
+    "oauth/authorize.py",
+    "oauth/exchange.py",
+    "oauth/scopes.py",
+    "proxy/body.py",
+    "proxy/head.py",
+    "proxy/routes.py",
+    "settings.py",
+    "site/wellknown.py",
+    "supervise/lifecycle.py",
+    "supervise/model.py",
+    "supervise/restarts.py",
+)
+IMPURE = ("twisted.internet", "socket", "subprocess", "time", "random", "secrets", "sqlite3", "treq")
+
+
+def sources() -> Iterator[Path]:
+    return (path for path in PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def area_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0]
+
+
+class ArchitectureTests(SynchronousTestCase):
+    def test_no_file_grows_past_reading(self) -> None:
+        """A longer file holds two things."""
+        lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in sources()}
+        self.assertEqual({name: count for name, count in lengths.items() if count > LINES}, {})
+        self.assertGreater(len(lengths), 20)
+
+    def test_areas_meet_only_in_the_composition_root(self) -> None:
+        """Each area imports itself, the shared parts, and what the table grants."""
+        wrong = []
+        for path in sources():
+            area = area_of(path)
+            if area not in MAY_IMPORT:
+                continue
+            for name in imported(path):
+                if not name.startswith("parachute_hub."):
+                    continue
+                target = name.removeprefix("parachute_hub.")
+                other = target.split(".")[0]
+                if (
+                    other in AREAS
+                    and other != area
+                    and not any(target == grant or target.startswith(grant + ".") for grant in MAY_IMPORT[area])
+                ):
+                    wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
+                if other in ("tap", "cli", "testing", "wiring"):
+                    wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
+        self.assertEqual(wrong, [])
+
+    def test_decisions_touch_nothing(self) -> None:
+        """No reactor, no await, no clock, no file of the world: values in, verdict out."""
+        wrong = []
+        for name in DECISIONS:
+            path = PACKAGE / name
+            if not path.exists():
+                continue
+            tree = ast.parse(path.read_text())
+            wrong += [f"{name} imports {one}" for one in imported(path) if one.startswith(IMPURE)]
+            wrong += [f"{name} awaits" for node in ast.walk(tree) if isinstance(node, ast.Await | ast.AsyncFunctionDef)]
+        self.assertEqual(wrong, [])
+
+    def test_the_reactor_is_imported_where_programs_begin(self) -> None:
+        """Everything else is given it."""
+        wrong = [
+            str(path.relative_to(PACKAGE))
+            for path in sources()
+            if "twisted.internet.reactor" in set(imported(path)) and path.name not in ("tap.py", "cli.py")
+        ]
+        self.assertEqual(wrong, [])
+
+    def test_sql_stays_in_the_store(self) -> None:
+        """One door to the database."""
+        wrong = [
+            str(path.relative_to(PACKAGE))
+            for path in sources()
+            if area_of(path) != "store" and any(name.split(".")[0] == "sqlite3" for name in imported(path))
+        ]
+        self.assertEqual(wrong, [])

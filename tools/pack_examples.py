@@ -1,0 +1,57 @@
+"""Packs the reference modules in `examples/` and writes a catalog that installs them from those packs.
+
+    python -m tools.pack_examples OUT
+
+makes `OUT/<name>-<version>.tgz` for each module and `OUT/catalog.json`. A pack that is newer than its sources is kept.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from parachute_hub.modules.bun import find_bun
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def pack(folder: Path, out: Path, bun: Path) -> Path:
+    """One module's tarball, as a registry would hold it."""
+    manifest: dict[str, Any] = json.loads((folder / "package.json").read_text())
+    target = out / f"{manifest['name'].rpartition('/')[2]}-{manifest['version']}.tgz"
+    sources = [path for path in folder.rglob("*") if path.is_file() and "dist" not in path.parts]
+    if target.exists() and target.stat().st_mtime > max(path.stat().st_mtime for path in sources):
+        return target
+    if "build" in manifest.get("scripts", {}):
+        run([str(bun), "run", "build"], folder)
+    run([str(bun), "pm", "pack", "--quiet", "--filename", str(target)], folder)
+    return target
+
+
+def run(words: list[str], folder: Path) -> None:
+    """Run a tool in a folder; on failure show what it said."""
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(words)} failed in {folder}:\n{done.stdout}{done.stderr}")
+
+
+def pack_all(out: Path) -> Path:
+    """Pack every module of the examples catalog; the path of the catalog that names the packs."""
+    out.mkdir(parents=True, exist_ok=True)
+    bun = find_bun(None)
+    catalog: dict[str, list[dict[str, Any]]] = json.loads((EXAMPLES / "catalog.json").read_text())
+    for entry in catalog["modules"]:
+        folder = EXAMPLES / entry["short"]
+        if folder.is_dir():
+            entry["source"] = pack(folder, out, bun).name
+    catalog["modules"] = [entry for entry in catalog["modules"] if "source" in entry]
+    target = out / "catalog.json"
+    target.write_text(json.dumps(catalog, indent=2) + "\n")
+    return target
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    pack_all(Path(sys.argv[1]).absolute())
