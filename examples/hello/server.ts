@@ -28,7 +28,7 @@ const server = Bun.serve({
   idleTimeout: 120, // Seconds; the hub keeps connections open between requests.
   routes: {
     [mount]: new Response(page, { headers: { "content-type": "text/html; charset=utf-8" } }),
-    [`${mount}/`]: Response.redirect(mount, 308),
+    [`${mount}/`]: Response.redirect(mount),
     [`${mount}/health`]: Response.json({ status: "ok" }),
     [`${mount}/.parachute/info`]: Response.json(info, { headers: { "access-control-allow-origin": "*" } }),
     [`${mount}/.parachute/icon.svg`]: new Response(Bun.file(`${import.meta.dir}/.parachute/icon.svg`)),

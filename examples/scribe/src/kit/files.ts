@@ -1,6 +1,6 @@
 // Kit: small files that any module may copy. The same folder is in examples/vault and examples/scribe.
 
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fchmodSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
@@ -13,6 +13,7 @@ export function writeAtomically(path: string, text: string, mode = 0o600): void 
   try {
     const file = openSync(temporary, "wx", mode);
     try {
+      fchmodSync(file, mode); // Whatever the umask is.
       writeSync(file, text);
       fsyncSync(file);
     } finally {
