@@ -1,0 +1,78 @@
+"""What went wrong when bun failed, in words that say what to do next."""
+
+import re
+from collections.abc import Sequence
+
+from attrs import frozen
+
+
+@frozen
+class Complaint:
+    """`kind` is a stable word for programs, `text` a sentence for people."""
+
+    kind: str
+    text: str
+
+
+_ASK = "Check the network and the registry's address, then try again."
+_KNOWN: tuple[tuple[str, str, str], ...] = (
+    (r"ENOSPC|No space left", "disk_full", "The disk is full. Free some space, then try again."),
+    (r"EDQUOT", "disk_full", "The disk quota is used up. Free some space, then try again."),
+    (r"EROFS", "read_only", "The disk can only be read. Make the hub's home writable, then try again."),
+    (r"No version matching|failed to resolve.*but package exists", "no_such_version", "There is no such version."),
+    (
+        r"IntegrityCheckFailed|Integrity check failed",
+        "integrity",
+        "What the registry sent is damaged, or not what it announced. Nothing was installed. Try again later.",
+    ),
+    (r"- 404|404 Not Found", "not_found", "The registry does not have this package. Check its name."),
+    (
+        r"- 40[13]|40[13] (Unauthorized|Forbidden)",
+        "not_allowed",
+        "The registry refused us. A private package needs a token in the .npmrc of the user who runs the hub.",
+    ),
+    (r"- 5\d\d|5\d\d (Internal|Bad|Service|Gateway)", "registry_failed", "The registry has a fault. Try again later."),
+    (r"Timeout", "stalled", f"The registry stopped sending. {_ASK}"),
+    (r"ConnectionRefused", "refused", f"The registry refuses connections. {_ASK}"),
+    (
+        r"DNSResolveFailed|ENOTFOUND|UnknownHostName|NameResolution",
+        "no_such_host",
+        f"The registry's name cannot be found. {_ASK}",
+    ),
+    (
+        r"(?i)certificate|CERT_|SELF_SIGNED|TLS",
+        "tls",
+        "The registry's certificate cannot be trusted. Check the clock and the certificate settings.",
+    ),
+    (
+        r"ConnectionClosed|ConnectionReset|ECONNRESET|FailedToOpenSocket|NetworkUnreachable",
+        "connection",
+        f"The connection to the registry broke. {_ASK}",
+    ),
+    (
+        r"Fail extracting|failed to extract|InvalidTar|Failed to install",
+        "extract",
+        "The package could not be unpacked: it is damaged, or the disk is full.",
+    ),
+    (
+        r"InvalidURL|Registry URL must",
+        "registry_address",
+        "The registry's address is not a URL. Correct it in the environment or in .npmrc.",
+    ),
+    (r"(?i)out of memory|Cannot allocate", "memory", "There was not enough memory. Stop a module, then try again."),
+)
+
+
+def explain(lines: Sequence[str], exit_code: int | None, signal: str | None) -> Complaint:
+    """The likeliest cause in bun's output, else how it ended."""
+    output = "\n".join(lines)
+    for pattern, kind, text in _KNOWN:
+        if re.search(pattern, output):
+            return Complaint(kind, text)
+    if signal == "SIGKILL":
+        return Complaint(
+            "memory", "The installer was killed, most likely for lack of memory. Stop a module, then try again."
+        )
+    how = f"was ended by {signal}" if signal else f"ended with exit code {exit_code}"
+    said = next((line for line in reversed(lines) if line.strip()), "")
+    return Complaint("failed", f"The installer {how}." + (f" It said: {said[:300]}" if said else ""))

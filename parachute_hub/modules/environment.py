@@ -1,0 +1,140 @@
+"""Environments of the processes that belong to modules: complete, never the hub's own (design 7)."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+MODULE_PREFIX = "PARACHUTE_ENV_"
+_INSTALLER_LEAVES = frozenset({"NODE_ENV"})
+
+
+@frozen(kw_only=True)
+class Surroundings:
+    """What every module is told in the same way.
+
+    `home` is PARACHUTE_HOME, `user_home` the HOME of the person who runs the hub. `passed_on` are variables of the
+    hub's environment that children may see, `registry` those that only bun's installer sees, `module_variables` the
+    raw `PARACHUTE_ENV_<SHORT>_<NAME>`. `issuer` is the canonical origin, `origins` all of them.
+    """
+
+    home: Path
+    user_home: Path
+    issuer: str
+    origins: tuple[str, ...]
+    passed_on: Mapping[str, str]
+    registry: Mapping[str, str]
+    module_variables: Mapping[str, str]
+
+    @property
+    def modules(self) -> Path:
+        """BUN_INSTALL of everything that we start."""
+        return self.home / "modules"
+
+    @property
+    def scratch(self) -> Path:
+        """TMPDIR: on the same disk as the modules, because bun renames from there (modules.md 5.1)."""
+        return self.home / "tmp"
+
+
+def for_module(
+    around: Surroundings, short: str, port: int, layers: Iterable[Mapping[str, str]], bun_folder: Path
+) -> dict[str, str]:
+    """The whole environment of a module. Later layers win; none may change what the hub decides.
+
+    `layers` are the module's `.env` and the owner's settings; the hub's own `PARACHUTE_ENV_<SHORT>_*` come last.
+    """
+    decided = {
+        "HOME": str(around.home),
+        "PORT": str(port),
+        "PARACHUTE_HOME": str(around.home),
+        "PARACHUTE_HUB_ORIGIN": around.issuer,
+        "PARACHUTE_HUB_ORIGINS": ",".join(around.origins),
+        "BUN_INSTALL": str(around.modules),
+        "BUN_INSTALL_BIN": str(around.modules / "bin"),
+        "TMPDIR": str(around.scratch),
+    }
+    environment = {"LANG": "C.UTF-8", "NODE_ENV": "production", **around.passed_on}
+    environment["PATH"] = _path(around, bun_folder)
+    for layer in (*layers, from_hub(around.module_variables, short)):
+        environment.update(layer)
+    return {**environment, **decided}
+
+
+def for_installer(around: Surroundings, bun_folder: Path, stall_seconds: int) -> dict[str, str]:
+    """The environment of `bun add` and `bun info`: the person's HOME, so that a private registry in .npmrc works."""
+    kept = {name: value for name, value in around.passed_on.items() if name not in _INSTALLER_LEAVES}
+    return {
+        "LANG": "C.UTF-8",
+        "BUN_CONFIG_HTTP_RETRY_COUNT": "1",
+        **kept,
+        **around.registry,
+        "PATH": _path(around, bun_folder),
+        "HOME": str(around.user_home),
+        "BUN_INSTALL": str(around.modules),
+        "BUN_INSTALL_BIN": str(around.modules / "bin"),
+        "TMPDIR": str(around.scratch),
+        "BUN_CONFIG_HTTP_IDLE_TIMEOUT": str(stall_seconds),
+        "DO_NOT_TRACK": "1",
+        "NO_COLOR": "1",
+    }
+
+
+def from_hub(variables: Mapping[str, str], short: str) -> dict[str, str]:
+    """`PARACHUTE_ENV_SCRIBE_OPENAI_API_KEY=x` reaches scribe as `OPENAI_API_KEY=x`.
+
+    >>> from_hub({"PARACHUTE_ENV_SCRIBE_KEY": "x", "PARACHUTE_ENV_VAULT_KEY": "y"}, "scribe")
+    {'KEY': 'x'}
+    """
+    prefix = MODULE_PREFIX + short.upper().replace("-", "_") + "_"
+    return {
+        name[len(prefix) :]: value
+        for name, value in variables.items()
+        if name[len(prefix) :] and name.startswith(prefix)
+    }
+
+
+def parse_dotenv(text: str) -> dict[str, str]:
+    """The variables of a `.env` file, in the dialect that all modules read (modules.md 0).
+
+    >>> parse_dotenv('A=1\\nB="two words"\\n=no\\nnothing')
+    {'A': '1', 'B': 'two words'}
+    """
+    found: dict[str, str] = {}
+    for line in text.split("\n"):
+        name, equals, value = line.partition("=")
+        if equals and name and "\0" not in line:
+            found[name] = _unquoted(value.removesuffix("\r"))
+    return found
+
+
+def change_dotenv(text: str, changes: Mapping[str, str | None]) -> str:
+    """The file with these variables set, or taken out (None). Other lines and their order stay.
+
+    >>> change_dotenv("A=1\\nB=2\\n", {"A": None, "B": "3", "C": "4"})
+    'B=3\\nC=4\\n'
+    """
+    lines = text.split("\n")
+    while lines and not lines[-1]:
+        lines.pop()
+    for name, value in changes.items():
+        at = next((index for index, line in enumerate(lines) if line.startswith(f"{name}=")), None)
+        if value is None:
+            lines = [line for line in lines if not line.startswith(f"{name}=")]
+        elif at is None:
+            lines.append(f"{name}={value}")
+        else:
+            lines[at] = f"{name}={value}"
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _unquoted(value: str) -> str:
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
+        return value[1:-1]
+    return value
+
+
+def _path(around: Surroundings, bun_folder: Path) -> str:
+    """Commands of modules first, then bun (their scripts name it), then the hub's own path."""
+    inherited = around.passed_on.get("PATH", "/usr/local/bin:/usr/bin:/bin")
+    return ":".join(dict.fromkeys((str(around.modules / "bin"), str(bun_folder), *inherited.split(":"))))

@@ -1,0 +1,48 @@
+"""Which port a module gets when it is installed (modules.md 1.7, design 7)."""
+
+from collections.abc import Callable, Iterable
+
+from attrs import frozen
+
+HUB_PORT = 1939
+CANONICAL = frozenset({1940, 1942, 1943, 1946})
+"""Ports that belong to the modules of the built-in table, installed or not."""
+
+_UNASSIGNED = tuple(port for port in range(1940, 1950) if port not in CANONICAL)
+
+
+class NoPort(Exception):
+    """No port is free."""
+
+
+@frozen
+class PortChoice:
+    """The port, and a sentence for the owner when it is not the usual one."""
+
+    port: int
+    note: str | None = None
+
+
+def choose(wanted: int | None, taken: Iterable[int], busy: Callable[[int], bool]) -> PortChoice:
+    """The module's own port when it is free, else the first free one. Raises NoPort.
+
+    `taken` are the ports of other rows and of the hub; `busy` tells whether something listens on a port now.
+
+    >>> choose(1940, {1940}, lambda port: False)
+    PortChoice(port=1941, note='Port 1940 is in use, so it gets 1941.')
+    """
+    reserved = {HUB_PORT, *taken}
+
+    def free(port: int) -> bool:
+        return port not in reserved and not busy(port)
+
+    if wanted is not None and free(wanted):
+        return PortChoice(wanted)
+    why = f"Port {wanted} is in use, so it" if wanted is not None else "It"
+    for port in _UNASSIGNED:
+        if free(port):
+            return PortChoice(port, f"{why} gets {port}." if wanted is not None else None)
+    for port in range(1950, 2950):
+        if free(port):
+            return PortChoice(port, f"{why} gets {port}, outside the usual range.")
+    raise NoPort("No port from 1940 to 2949 is free. Stop what listens there, then try again.")

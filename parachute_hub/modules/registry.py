@@ -1,0 +1,213 @@
+"""services.json: which modules there are. Modules write it too, without a lock (modules.md 1.4-1.6).
+
+Reads are lenient, row by row, and never write. Writes read the file anew just before, are strict about what changes,
+and are atomic. A file that cannot be read is set aside, never overwritten.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+from attrs import evolve, field, frozen
+
+from parachute_hub.modules.files import atomic_write, private_folder
+from parachute_hub.modules.heal import heal
+from parachute_hub.modules.model import Row
+from parachute_hub.modules.salvage import salvage
+from parachute_hub.modules.shape import Invalid, check_depth
+
+SIZE_LIMIT = 4 * 1024 * 1024
+_Stamp: TypeAlias = tuple[int, int, int] | None
+
+
+class RegistryRefused(Exception):
+    """A change to services.json was refused, or the file cannot be written; the text says why."""
+
+
+@frozen
+class Problem:
+    """Something in the file that cannot be used. `row` names the row, or says where it stands."""
+
+    row: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"services.json, {self.row}: {self.text}" if self.row else f"services.json: {self.text}"
+
+
+@frozen
+class Registry:
+    """The file's content. `unusable` are rows that we cannot read; they stay in the file as they are.
+
+    `root` holds the other keys of the document. `corrupt` says that the file as a whole makes no sense, `unreadable`
+    that the system would not let us look into it.
+    """
+
+    rows: tuple[Row, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    unusable: tuple[Any, ...] = field(default=(), repr=False)
+    root: Mapping[str, Any] = field(factory=dict, repr=False)
+    corrupt: bool = False
+    unreadable: bool = False
+
+    def row(self, name: str) -> Row | None:
+        """The row of this name."""
+        return next((row for row in self.rows if row.name == name), None)
+
+    def with_row(self, row: Row) -> Self:
+        """With this row in the place of the one of the same name, or at the end."""
+        if self.row(row.name) is None:
+            return evolve(self, rows=(*self.rows, row))
+        return evolve(self, rows=tuple(row if old.name == row.name else old for old in self.rows))
+
+    def without(self, name: str) -> Self:
+        """Without the row of this name."""
+        return evolve(self, rows=tuple(row for row in self.rows if row.name != name))
+
+    def to_bytes(self) -> bytes:
+        """The document: two spaces, a newline at the end."""
+        services = [*(row.to_json() for row in self.rows), *self.unusable]
+        return (json.dumps({**self.root, "services": services}, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def parse(content: bytes) -> Registry:
+    """Read leniently: each row that can be used, and a problem for each that cannot."""
+    if not content.strip():
+        return Registry(problems=(Problem("", "the file is empty"),), corrupt=True)
+    try:
+        document = json.loads(content.decode("utf-8-sig"))
+        check_depth(document, "the file")
+        services = document["services"] if isinstance(document, dict) else None
+        if not isinstance(services, list):
+            raise Invalid("", 'the file must be an object with a list "services"')
+    except (ValueError, KeyError, RecursionError) as error:
+        rows = salvage(content)
+        why = str(error) if isinstance(error, Invalid) else "the file is not valid JSON"
+        kept, problems = usable(rows)
+        told = Problem("", f"{why}; {len(kept[0])} rows could be read")
+        return Registry(rows=kept[0], problems=(told, *problems), corrupt=True)
+    (rows_kept, unusable), problems = usable(services)
+    root = {name: value for name, value in document.items() if name != "services"}
+    return Registry(rows=rows_kept, problems=problems, unusable=unusable, root=root)
+
+
+def usable(raw_rows: Iterable[object]) -> tuple[tuple[tuple[Row, ...], tuple[Any, ...]], tuple[Problem, ...]]:
+    """Split raw rows in those that can be used and the rest, with the reasons."""
+    healed, problems = heal(raw_rows)
+    notes = [Problem(name, text) for name, text in problems]
+    rows: list[Row] = []
+    unusable: list[Any] = []
+    for index, raw in enumerate(healed):
+        name = raw.get("name") if isinstance(raw, dict) else None
+        label = f'row "{name}"' if isinstance(name, str) and name else f"row {index + 1}"
+        try:
+            row = Row.parse(raw)
+            check_against(row, rows)
+        except Invalid as error:
+            notes.append(Problem(label, str(error)))
+            unusable.append(raw)
+        else:
+            rows.append(row)
+    return (tuple(rows), tuple(unusable)), tuple(notes)
+
+
+def check_against(row: Row, others: Iterable[Row]) -> None:
+    """Refuse a name or a port that another row has; vault rows may share a port (modules.md 1.4). Raises Invalid."""
+    for other in others:
+        if other.name == row.name:
+            raise Invalid("name", f'there is another row "{row.name}"')
+        if other.port == row.port and not (other.is_vault and row.is_vault):
+            raise Invalid("port", f'{row.port} belongs to "{other.name}"')
+
+
+class ServicesFile:
+    """The file on disk."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_problem: Callable[[str], None] = lambda text: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.path = path
+        self._on_problem = on_problem
+        self._now = now
+        self._stamp: _Stamp = None
+        self._registry = Registry()
+        self._told: frozenset[str] = frozenset()
+
+    def changed(self) -> bool:
+        """Whether the file is another one than at the last read: one stat."""
+        return self._stat() != self._stamp
+
+    def read(self) -> Registry:
+        """What the file says now; never fails, never writes. Each problem is told once while it lasts."""
+        stamp = self._stat()
+        if stamp != self._stamp:
+            self._registry = self._load()
+            self._stamp = stamp
+            texts = frozenset(str(problem) for problem in self._registry.problems)
+            for problem in self._registry.problems:
+                if str(problem) not in self._told:
+                    self._on_problem(str(problem))
+            self._told = texts
+        return self._registry
+
+    def update(self, change: Callable[[Registry], Registry]) -> Registry:
+        """Read anew, change, check what changed, write atomically.
+
+        Raises RegistryRefused; the file is then as before.
+        """
+        before = self._load()
+        if before.unreadable:
+            raise RegistryRefused(f"{before.problems[0]}. Repair that first; nothing was changed.")
+        after = change(before)
+        known = set(before.rows)
+        for row in after.rows:
+            others = [other for other in after.rows if other is not row]
+            if row not in known:
+                try:
+                    check_against(Row.parse(row.to_json()), others)
+                except Invalid as error:
+                    raise RegistryRefused(f'The row "{row.name}" was not written: {error}.') from None
+        if after.to_bytes() == before.to_bytes() and not before.corrupt:
+            return before
+        try:
+            if before.corrupt:
+                self._set_aside()
+            private_folder(self.path.parent)
+            atomic_write(self.path, after.to_bytes(), mode=0o600)
+        except OSError as error:
+            raise RegistryRefused(f"services.json could not be written: {error.strerror}.") from error
+        return self.read()
+
+    def _set_aside(self) -> None:
+        """Keep the unreadable original under a name that says when."""
+        aside = self.path.with_name(f"services.json.corrupt-{self._now():%Y%m%dT%H%M%S%f}")
+        os.rename(self.path, aside)
+        self._on_problem(f"services.json could not be read. It was kept as {aside.name}; rows that could be read stay.")
+
+    def _load(self) -> Registry:
+        try:
+            with self.path.open("rb") as file:
+                content = file.read(SIZE_LIMIT + 1)
+        except FileNotFoundError:
+            return Registry()
+        except IsADirectoryError:
+            return Registry(problems=(Problem("", "there is a folder in the place of the file"),), corrupt=True)
+        except OSError as error:
+            return Registry(problems=(Problem("", f"the file cannot be read: {error.strerror}"),), unreadable=True)
+        if len(content) > SIZE_LIMIT:
+            return Registry(problems=(Problem("", "the file is larger than 4 MiB"),), corrupt=True)
+        return parse(content)
+
+    def _stat(self) -> _Stamp:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_size, found.st_ino)

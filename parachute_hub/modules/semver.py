@@ -1,0 +1,53 @@
+"""Order of versions by Semantic Versioning 2.0.0, section 11."""
+
+import re
+from collections.abc import Iterable
+from typing import Self
+
+from attrs import frozen
+
+_FORM = re.compile(
+    r"v?(0|[1-9]\d{0,14})\.(0|[1-9]\d{0,14})\.(0|[1-9]\d{0,14})"
+    r"(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z.-]+)?",
+    re.ASCII,
+)
+
+
+@frozen
+class Version:
+    """A version that can be compared. `key` orders it; `text` is how it was written."""
+
+    text: str
+    key: tuple[tuple[int, ...], bool, tuple[tuple[bool, int, str], ...]]
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """None when this is no semantic version."""
+        found = _FORM.fullmatch(text.strip())
+        if found is None:
+            return None
+        numbers = tuple(int(part) for part in found.group(1, 2, 3))
+        pre = found[4]
+        parts = tuple(_identifier(part) for part in pre.split(".")) if pre else ()
+        return cls(text.strip(), (numbers, pre is None, parts))
+
+
+def is_newer(candidate: str | None, installed: str | None) -> bool:
+    """Whether both are versions and the candidate is strictly the newer one.
+
+    >>> is_newer("1.0.0", "1.0.0-rc.2"), is_newer("1.0.0-rc.10", "1.0.0-rc.9"), is_newer("latest", "1.0.0")
+    (True, True, False)
+    """
+    new, old = Version.parse(candidate or ""), Version.parse(installed or "")
+    return new is not None and old is not None and new.key > old.key
+
+
+def newest(candidates: Iterable[str | None]) -> str | None:
+    """The highest of those that are versions."""
+    versions = [version for text in candidates if text and (version := Version.parse(text))]
+    return max(versions, key=lambda version: version.key).text if versions else None
+
+
+def _identifier(part: str) -> tuple[bool, int, str]:
+    """Numeric identifiers are lower than others and compared as numbers."""
+    return (False, int(part), "") if part.isdigit() else (True, 0, part)

@@ -1,0 +1,226 @@
+"""Where installed packages live (design 4): a folder for each version, a link to the active one, switched by rename.
+
+store/<short>/<version>/node_modules/<package>     complete and never changed
+node_modules/<package> -> ../store/...             the active version
+bin/<command> -> ../node_modules/<package>/<file>  its commands
+"""
+
+import itertools
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from attrs import frozen
+
+from parachute_hub.modules import names
+from parachute_hub.modules.files import private_folder, sync_folder
+from parachute_hub.modules.manifests import Package, inside, read_package
+from parachute_hub.modules.shape import Invalid
+
+INCOMING = ".incoming-"
+REMOVED = ".removed-"
+
+
+class BadPackage(Exception):
+    """What was fetched cannot be used; the text says why."""
+
+
+@frozen
+class Fetched:
+    """A package in an incoming folder, verified."""
+
+    folder: Path
+    package: Package
+
+
+@frozen
+class Store:
+    """The store below `root` (BUN_INSTALL). `elsewhere` are other `node_modules` folders that may hold packages."""
+
+    root: Path
+    elsewhere: tuple[Path, ...] = ()
+
+    def incoming(self, short: str, operation: str) -> Path:
+        """A fresh folder to fetch into. No package in it may run a script when it is installed (security.md S3)."""
+        folder = private_folder(self._home(short)) / f"{INCOMING}{operation}"
+        folder.mkdir(mode=0o700)
+        (folder / "package.json").write_text('{"name": "incoming", "private": true, "trustedDependencies": []}\n')
+        return folder
+
+    def verify(self, incoming: Path, package: str) -> Fetched:
+        """Check what was fetched: the package is there, and nothing reaches out of the folder. Raises BadPackage."""
+        folder = incoming / "node_modules" / package
+        try:
+            found = read_package(folder)
+        except Invalid as error:
+            raise BadPackage(f"The package's package.json cannot be used: {error}.") from None
+        if found is None or found.name != package:
+            raise BadPackage(f"What was fetched is not the package {package}.")
+        if not names.is_version(found.version):
+            raise BadPackage("The package's version is not one that can name a folder.")
+        for path, kind in _suspicious(incoming):
+            raise BadPackage(f"The package holds {kind}: {path.relative_to(incoming)}.")
+        return Fetched(folder, found)
+
+    def admit(self, short: str, incoming: Path, version: str) -> str:
+        """Give the incoming folder its final name, for good; the answer is that name.
+
+        A version that is there already gets a second folder (`1.0.0~2`): a folder that is in use never changes.
+        """
+        home = self._home(short)
+        os.sync()
+        for number in itertools.count(1):
+            name = version if number == 1 else f"{version}~{number}"
+            if not (home / name).exists():
+                os.rename(incoming, home / name)
+                sync_folder(home)
+                return name
+        raise AssertionError("unreachable")
+
+    def activate(self, short: str, package: str, folder: str) -> None:
+        """Make this version the active one: one rename."""
+        link = self.link(package)
+        private_folder(link.parent)
+        target = self._home(short) / folder / "node_modules" / package
+        if not (target / "package.json").is_file():
+            raise BadPackage(f"The version {folder} of {short} is not in the store.")
+        self._point(link, target)
+        self._link_commands(package)
+
+    def link_folder(self, package: str, folder: Path) -> None:
+        """Make a folder outside the store the active version: the module author's loop."""
+        private_folder(self.link(package).parent)
+        self._point(self.link(package), folder, relative=False)
+        self._link_commands(package)
+
+    def deactivate(self, package: str) -> None:
+        """Take the links away; no version is active then."""
+        self._unlink_commands(package)
+        link = self.link(package)
+        if link.is_symlink():
+            link.unlink()
+            sync_folder(link.parent)
+
+    def link(self, package: str) -> Path:
+        """The path under which the active version is found."""
+        return self.root / "node_modules" / package
+
+    def active(self, short: str, package: str) -> str | None:
+        """The folder name of the active version; None when none is, or when it lies outside the store."""
+        home = self._home(short)
+        if not self.link(package).is_symlink():
+            return None
+        target = Path(os.path.realpath(self.link(package)))
+        if not target.is_relative_to(os.path.realpath(home)):
+            return None
+        return target.relative_to(os.path.realpath(home)).parts[0]
+
+    def locate(self, package: str) -> Path | None:
+        """The folder of the installed package: ours, else where the older hub's bun put it (modules.md 5.2)."""
+        older = (self.root / "install" / "global" / "node_modules", *self.elsewhere)
+        places = (self.link(package), *(folder / package for folder in older))
+        return next((place for place in places if (place / "package.json").is_file()), None)
+
+    def versions(self, short: str) -> tuple[str, ...]:
+        """The folder names of all versions, sorted by age."""
+        home = self._home(short)
+        if not home.is_dir():
+            return ()
+        found = [entry for entry in os.scandir(home) if entry.is_dir() and not entry.name.startswith(".")]
+        return tuple(entry.name for entry in sorted(found, key=lambda entry: entry.stat().st_mtime))
+
+    def prune(self, short: str, keep: Iterable[str | None]) -> tuple[str, ...]:
+        """Remove versions that are not among `keep`; the answer names them."""
+        wanted = set(keep)
+        gone = tuple(name for name in self.versions(short) if name not in wanted)
+        for name in gone:
+            self.discard(short, name)
+        return gone
+
+    def discard(self, short: str, folder: str) -> None:
+        """Remove one folder: out of sight by a rename first, so that half a version is never found."""
+        home = self._home(short)
+        if not (home / folder).exists():
+            return
+        hidden = home / f"{REMOVED}{folder}"
+        shutil.rmtree(hidden, ignore_errors=True)
+        os.rename(home / folder, hidden)
+        sync_folder(home)
+        shutil.rmtree(hidden, ignore_errors=True)
+
+    def hide(self, short: str) -> None:
+        """Set all versions of a module aside, until `reveal` or `forget`."""
+        if self._home(short).is_dir():
+            os.rename(self._home(short), self._hidden(short))
+            sync_folder(self.root / "store")
+
+    def reveal(self, short: str) -> None:
+        """Bring back what `hide` set aside."""
+        if self._hidden(short).is_dir() and not self._home(short).exists():
+            os.rename(self._hidden(short), self._home(short))
+            sync_folder(self.root / "store")
+
+    def forget(self, short: str) -> None:
+        """Remove for good what `hide` set aside."""
+        shutil.rmtree(self._hidden(short), ignore_errors=True)
+
+    def sweep(self) -> tuple[str, ...]:
+        """Remove what an interrupted run left behind; the answer names it. Called at boot, after undoing."""
+        left = [
+            path
+            for pattern in (f"{REMOVED}*", f"*/{INCOMING}*", f"*/{REMOVED}*")
+            for path in (self.root / "store").glob(pattern)
+        ]
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+        return tuple(str(path.relative_to(self.root)) for path in left)
+
+    def _home(self, short: str) -> Path:
+        return self.root / "store" / short
+
+    def _hidden(self, short: str) -> Path:
+        return self.root / "store" / f"{REMOVED}{short}"
+
+    def _point(self, link: Path, target: Path, *, relative: bool = True) -> None:
+        temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
+        temporary.unlink(missing_ok=True)
+        os.symlink(os.path.relpath(target, link.parent) if relative else target, temporary)
+        if link.is_dir() and not link.is_symlink():
+            raise BadPackage(f"{link} is a folder and not ours. Move it away, then try again.")
+        os.replace(temporary, link)
+        sync_folder(link.parent)
+
+    def _link_commands(self, package: str) -> None:
+        self._unlink_commands(package)
+        commands = private_folder(self.root / "bin")
+        found = read_package(self.link(package))
+        for command, file in (found.bins if found else {}).items():
+            place = commands / command
+            if inside(self.link(package), file) and "/" not in command and not place.exists():
+                place.unlink(missing_ok=True)
+                os.symlink(os.path.relpath(self.link(package) / file, commands), place)
+
+    def _unlink_commands(self, package: str) -> None:
+        ours = os.path.join("..", "node_modules", package, "")
+        for place in (self.root / "bin").glob("*"):
+            if place.is_symlink() and os.readlink(place).startswith(ours):
+                place.unlink()
+
+
+def _suspicious(root: Path) -> Iterator[tuple[Path, str]]:
+    """What has no place in a package: links that lead out, set-id bits, devices, pipes, sockets."""
+    real = os.path.realpath(root)
+    for folder, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            mode = path.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                target = os.path.realpath(path)
+                if os.path.commonpath((real, target)) != real:
+                    yield path, "a link that leads out of it"
+            elif not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                yield path, "something that is neither a file nor a folder"
+            elif stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
+                yield path, "a file that runs as another user"
