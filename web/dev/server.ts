@@ -1,0 +1,67 @@
+// `bun run dev` serves the built app on a pretended hub: http://127.0.0.1:PORT/admin?  PORT and SCENARIO by variable.
+import { join } from "node:path"
+import { Pretended, type Scenario } from "./state"
+import { answers } from "./answers"
+
+const ROOT = join(import.meta.dir, "..", "..", "parachute_hub")
+const BUILT = join(ROOT, "static", "admin")
+const HEADERS = {
+  "Content-Security-Policy":
+    "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'",
+  "X-Content-Type-Options": "nosniff",
+  "Cache-Control": "no-store",
+}
+const hub = new Pretended((process.env["SCENARIO"] ?? "well") as Scenario)
+
+async function file(path: string): Promise<Response> {
+  const named = path.replace(/^\/admin\/?/, "")
+  const found = Bun.file(join(BUILT, named))
+  const shown = named && !named.includes("..") && (await found.exists()) ? found : Bun.file(join(BUILT, "index.html"))
+  return new Response(shown, { headers: HEADERS })
+}
+
+function events(request: Request): Response {
+  let end = () => {}
+  const body = new ReadableStream({
+    start(stream) {
+      const send = (text: string) => stream.enqueue(new TextEncoder().encode(text))
+      send(": hello\n\n")
+      end = hub.listen(Number(request.headers.get("Last-Event-ID") ?? 0), send)
+    },
+    cancel: () => end(),
+  })
+  return new Response(body, { headers: { "Content-Type": "text/event-stream", ...HEADERS } })
+}
+
+function logs(): Response {
+  let timer: ReturnType<typeof setInterval>
+  let count = 0
+  const body = new ReadableStream({
+    start(stream) {
+      const say = () => stream.enqueue(new TextEncoder().encode(`GET /api/notes 200 in ${count++ % 7} ms\n`))
+      for (let line = 0; line < 40; line++) say()
+      timer = setInterval(say, 1000)
+    },
+    cancel: () => clearInterval(timer),
+  })
+  return new Response(body, { headers: { "Content-Type": "text/plain", ...HEADERS } })
+}
+
+const server = Bun.serve({
+  hostname: "127.0.0.1",
+  port: Number(process.env["PORT"] ?? 0),
+  idleTimeout: 0,
+  async fetch(request) {
+    const { pathname } = new URL(request.url)
+    if (pathname === "/static/hub/hub.css") return new Response(Bun.file(join(ROOT, "accounts", "static", "hub.css")))
+    if (pathname === "/api/events") return events(request)
+    if (/^\/api\/modules\/[^/]+\/logs$/.test(pathname)) return logs()
+    if (pathname.startsWith("/api/") || pathname === "/vaults") {
+      const body = request.method === "GET" ? {} : await request.json().catch(() => ({}))
+      const [status, answer] = answers(hub, request.method, pathname, body)
+      return Response.json(answer, { status, headers: HEADERS })
+    }
+    return file(pathname)
+  },
+})
+console.log(`listening on ${server.url}`)

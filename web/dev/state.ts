@@ -1,0 +1,153 @@
+// A pretended hub for work on the pages: enough truth to draw them, nothing more.
+import type { Job, Module, Overview, State } from "../src/api/shapes"
+
+const MB = 1024 * 1024
+const HOUR = 3_600_000
+
+export type Scenario = "fresh" | "well" | "trouble"
+
+const CATALOG: [string, string, string, number][] = [
+  ["vault", "Vault", "Keeps your notes, and answers for them to apps such as Claude.", 60],
+  ["notes", "Notes", "A place to write, on every device.", 32],
+  ["scribe", "Scribe", "Turns speech into text.", 55],
+  ["hello", "Hello", "Says hello: the smallest module there is.", 30],
+]
+const INSTALLED = ["vault", "notes", "scribe"]
+
+const iso = (at: number) => new Date(at).toISOString()
+
+function module([short, name, tagline, memory]: [string, string, string, number], scenario: Scenario): Module {
+  const installed = scenario !== "fresh" && INSTALLED.includes(short)
+  const parked = scenario === "trouble" && short === "scribe"
+  const state: State = parked ? "parked" : scenario === "trouble" && short === "vault" ? "backoff" : "ready"
+  return {
+    short,
+    package: `@openparachute/${short}`,
+    display_name: name,
+    tagline,
+    focus: "core",
+    available: true,
+    available_to_install: true,
+    installed,
+    installed_version: installed ? "0.3.8" : null,
+    latest_version: short === "notes" ? "0.4.0" : "0.3.8",
+    upgrade_available: installed && short === "notes",
+    install_dir: installed ? `/parachute/modules/node_modules/@openparachute/${short}` : null,
+    management_url: installed && short !== "vault" ? `/${short}` : null,
+    config_ui_url: null,
+    memory_mb: memory,
+    pid: installed && !parked ? 4000 + short.length : null,
+    port: installed ? 1940 : null,
+    state: installed ? state : null,
+    reason: parked
+      ? "It crashed 5 times in 2 minutes: ffmpeg is not installed. The hub tries again every 5 minutes."
+      : state === "backoff"
+        ? "It ended with exit code 1; the hub starts it again in 4 s."
+        : "It answers.",
+    since: iso(Date.now() - 3 * HOUR),
+    restarts: parked ? 5 : 0,
+    last_exit: parked ? { code: 1, signal: null, oom: false, at: iso(Date.now() - 60_000) } : null,
+  } as Module
+}
+
+export class Pretended {
+  modules: Module[]
+  jobs = new Map<string, Job>()
+  #sent: { id: number; text: string }[] = []
+  #count = 0
+  #listeners = new Set<(text: string) => void>()
+
+  constructor(readonly scenario: Scenario) {
+    this.modules = CATALOG.map((entry) => module(entry, scenario))
+  }
+
+  list() {
+    return { modules: this.modules, supervised: [], supervisor_available: true, module_install_channel: "latest" }
+  }
+
+  overview(): Overview {
+    const used = this.modules.filter((one) => one.installed)
+    const tight = this.scenario === "trouble"
+    return {
+      memory: {
+        limit: 512 * MB,
+        used: (tight ? 489 : 236) * MB,
+        hub: 66 * MB,
+        modules: used.map(({ short, memory_mb }) => ({ short, bytes: (memory_mb ?? 40) * MB })),
+      },
+      disk: {
+        total: 1024 * MB,
+        free: (tight ? 40 : 610) * MB,
+        owners: [
+          { name: "vault", kind: "data", bytes: 84 * MB },
+          { name: "Installed programs", kind: "modules", bytes: 131 * MB },
+          { name: "Download cache", kind: "cache", bytes: 62 * MB },
+        ],
+      },
+    } as Overview
+  }
+
+  listen(from: number, send: (text: string) => void): () => void {
+    for (const { id, text } of this.#sent) if (id > from) send(text)
+    this.#listeners.add(send)
+    return () => this.#listeners.delete(send)
+  }
+
+  emit(name: string, data: unknown): void {
+    this.#count += 1
+    const text = `id: ${this.#count}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`
+    this.#sent = [...this.#sent.slice(-100), { id: this.#count, text }]
+    for (const send of this.#listeners) send(text)
+  }
+
+  set(short: string, change: Partial<Module>): void {
+    this.modules = this.modules.map((one) => (one.short === short ? { ...one, ...change } : one))
+    this.emit("module", { short, status: change })
+  }
+
+  /** Runs the steps of an operation on a clock. */
+  job(short: string, kind: string): Job {
+    const names = ["Check", "Fetch", "Verify", "Switch", "Start", "Done"]
+    const job: Job = {
+      id: crypto.randomUUID(),
+      kind,
+      short,
+      status: "running",
+      log: [`${kind} ${short}`],
+      steps: names.map((name, place) => ({ name, status: place === 0 ? "running" : "pending" })),
+      startedAt: iso(Date.now()),
+    }
+    this.jobs.set(job.id, job)
+    this.emit("job", { job })
+    this.#step(job, 0)
+    return job
+  }
+
+  #step(job: Job, place: number): void {
+    const steps = (job.steps ?? []).map((step, at) => ({
+      ...step,
+      status: at < place ? "done" : at === place ? "running" : "pending",
+    }))
+    const over = place >= steps.length
+    const next: Job = {
+      ...job,
+      steps,
+      log: [...job.log, over ? "all done" : `bun: ${steps[place]?.name.toLowerCase()} …`],
+      status: over ? "succeeded" : "running",
+      ...(over ? { finishedAt: iso(Date.now()) } : {}),
+    }
+    this.jobs.set(job.id, next)
+    if (over) {
+      const installed = job.kind !== "uninstall"
+      this.set(job.short, {
+        installed,
+        installed_version: installed ? "0.4.0" : null,
+        upgrade_available: false,
+        state: installed ? "ready" : null,
+        management_url: installed ? `/${job.short}` : null,
+      })
+    }
+    this.emit("job", { job: next })
+    if (!over) setTimeout(() => this.#step(next, place + 1), 700)
+  }
+}

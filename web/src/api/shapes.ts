@@ -1,0 +1,94 @@
+/** The shapes that the hub's API sends (modules.md 5.4 and 5.7, issue 9.1, identity.md 4). */
+
+export type State = "stopped" | "starting" | "ready" | "degraded" | "backoff" | "parked" | "stopping" | "held"
+
+export interface StartError {
+  error_type: string
+  error_description: string
+  install?: { linux?: string; generic?: string; darwin?: string }
+  docs_url?: string | null
+}
+
+export interface LastExit {
+  code: number | null
+  signal: string | null
+  oom?: boolean
+  at: number | string
+}
+
+/** What the supervisor says of a module; comes with the list and by events. */
+export interface Status {
+  state?: State | null
+  reason?: string | null
+  since?: number | string | null
+  restarts?: number
+  next_retry_at?: number | string | null
+  pid?: number | null
+  last_exit?: LastExit | null
+  supervisor_status?: string | null
+  supervisor_start_error?: StartError | null
+  start_error?: StartError | null
+}
+
+export interface Module extends Status {
+  short: string
+  package: string
+  display_name: string
+  tagline: string
+  focus: string
+  available_to_install: boolean
+  installed: boolean
+  installed_version: string | null
+  latest_version: string | null
+  upgrade_available: boolean
+  install_dir: string | null
+  management_url: string | null
+  config_ui_url: string | null
+  port?: number | null
+  memory_mb?: number | null
+}
+
+export interface ModuleList {
+  modules: Module[]
+  supervisor_available: boolean
+  module_install_channel: "latest" | "rc"
+}
+
+export interface Step {
+  name: string
+  status: "pending" | "running" | "done" | "failed" | "undone" | string
+  detail?: string | null
+}
+
+export interface Job {
+  id: string
+  kind: string
+  short: string
+  status: "pending" | "running" | "succeeded" | "failed"
+  outcome?: string | null
+  log: string[]
+  steps?: Step[]
+  error?: string | null
+  error_detail?: StartError | null
+  startedAt: string
+  finishedAt?: string | null
+}
+
+/** Bytes throughout; null where this machine cannot tell. */
+export interface Overview {
+  memory: {
+    limit: number | null
+    used: number | null
+    hub: number | null
+    modules: { short: string; bytes: number }[]
+    history: { at: number; used: number }[]
+  }
+  disk: { total: number | null; free: number | null; owners: { name: string; kind: string; bytes: number }[] }
+}
+
+export interface Vault {
+  name: string
+  url: string
+  version: string
+  bytes?: number | null
+}

@@ -1,0 +1,81 @@
+/** The app's parts, put together once. */
+import { effect, signal } from "@preact/signals"
+import { Hub, type Me } from "./api/hub"
+import type { Job, Overview, Status } from "./api/shapes"
+import { type Contact, Feed } from "./live/feed"
+import type { Message } from "./live/sse"
+import { Modules } from "./state/modules"
+import { prove } from "./ui/dialog"
+import { say } from "./ui/notices"
+
+export const hub = new Hub({ prove, leave: (to) => location.assign(to) })
+export const modules = new Modules(hub)
+export const me = signal<Me | null>(null)
+export const overview = signal<Overview | null>(null)
+export const contact = signal<Contact | null>(null)
+/** Counts what the stream has told; pages that show lists read theirs again when it moves. */
+export const news = signal(0)
+
+const OVERVIEW_EVERY = 15_000
+const HIDDEN_FOR = 30_000
+
+async function refresh(): Promise<void> {
+  await modules.refresh()
+  news.value += 1
+}
+
+export async function measure(): Promise<void> {
+  overview.value = await hub.get<Overview>("/api/overview")
+}
+
+function heard(message: Message): void {
+  const told = JSON.parse(message.data) as Record<string, unknown>
+  switch (message.name) {
+    case "module":
+      modules.changed(String(told["short"]), told["status"] as Status)
+      break
+    case "job":
+      modules.moved(told["job"] as Job)
+      break
+    case "notice":
+      say(String(told["text"]))
+      break
+    case "registry":
+      void modules.refresh().catch(() => undefined)
+      break
+  }
+  if (message.name !== "tick") news.value += 1
+}
+
+const feed = new Feed({
+  open: (headers, signal) => hub.stream("/api/events", headers, signal),
+  refresh,
+  onMessage: heard,
+  onContact: (now) => (contact.value = now),
+  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+})
+
+/** Signs in by the session that is there, and follows the hub while somebody looks. */
+export async function begin(): Promise<void> {
+  me.value = await hub.me()
+  if (!me.value.hasSession) {
+    location.assign(`/login?next=${encodeURIComponent(location.pathname)}`)
+    return
+  }
+  feed.start()
+  void measure().catch(() => undefined)
+  let leaving: ReturnType<typeof setTimeout> | undefined
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(leaving)
+    if (document.hidden) leaving = setTimeout(() => feed.stop(), HIDDEN_FOR)
+    else feed.start()
+  })
+  setInterval(() => document.hidden || void measure().catch(() => undefined), OVERVIEW_EVERY)
+  // An operation that ended has moved versions and disk space.
+  let busy = 0
+  effect(() => {
+    const now = modules.running.value.length
+    if (now < busy) void Promise.all([modules.refresh(), measure()]).catch(() => undefined)
+    busy = now
+  })
+}

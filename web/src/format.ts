@@ -1,0 +1,64 @@
+/** Numbers and times as people read them. */
+
+const UNITS = ["B", "KB", "MB", "GB", "TB"]
+
+/** `524288` -> `512 KB`; three significant digits at most. */
+export function bytes(count: number | null | undefined): string {
+  if (count === null || count === undefined) return "unknown"
+  let value = count
+  let unit = 0
+  while (value >= 1000 && unit < UNITS.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  const digits = unit === 0 || value >= 10 ? 0 : 1
+  return `${Number(value.toFixed(digits))} ${UNITS[unit]}`
+}
+
+/** A moment as the API gives it, seconds since 1970 or ISO 8601, in milliseconds; null when it is neither. */
+export function moment(at: number | string | null | undefined): number | null {
+  if (at === null || at === undefined || at === "") return null
+  const value = typeof at === "number" ? at * 1000 : Date.parse(at)
+  return Number.isFinite(value) ? value : null
+}
+
+/** `75` -> `1 min 15 s`: the two largest parts. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds))
+  const parts: [number, string][] = [
+    [Math.floor(whole / 86_400), "d"],
+    [Math.floor(whole / 3600) % 24, "h"],
+    [Math.floor(whole / 60) % 60, "min"],
+    [whole % 60, "s"],
+  ]
+  const first = parts.findIndex(([count]) => count > 0)
+  if (first < 0) return "0 s"
+  const shown = parts.slice(first, first + 2).filter(([count]) => count > 0)
+  return shown.map(([count, unit]) => `${count} ${unit}`).join(" ")
+}
+
+/** `5 minutes ago`, `in 3 days`; the browser's own language rules. */
+export function ago(at: number | string | null | undefined, now: number = Date.now()): string {
+  const then = moment(at)
+  if (then === null) return "never"
+  const seconds = (then - now) / 1000
+  const size = Math.abs(seconds)
+  const words = new Intl.RelativeTimeFormat("en", { numeric: "auto" })
+  if (size < 45) return seconds <= 0 ? "just now" : "in a moment"
+  if (size < 2700) return words.format(Math.round(seconds / 60), "minute")
+  if (size < 79_200) return words.format(Math.round(seconds / 3600), "hour")
+  if (size < 30 * 86_400) return words.format(Math.round(seconds / 86_400), "day")
+  return new Date(then).toLocaleDateString("en", { year: "numeric", month: "short", day: "numeric" })
+}
+
+/** The whole date and time, for a title or a table. */
+export function exactly(at: number | string | null | undefined): string {
+  const then = moment(at)
+  return then === null ? "" : new Date(then).toLocaleString("en", { dateStyle: "medium", timeStyle: "medium" })
+}
+
+/** `["a", "b", "c"]` -> `a, b and c`. */
+export function list(words: readonly string[]): string {
+  if (words.length < 2) return words.join("")
+  return `${words.slice(0, -1).join(", ")} and ${words[words.length - 1]}`
+}

@@ -1,0 +1,5 @@
+import { Head } from "../ui/parts"
+
+export function About() {
+  return <Head title="About" />
+}

@@ -1,0 +1,5 @@
+import { Head } from "../ui/parts"
+
+export function Account() {
+  return <Head title="Account" />
+}

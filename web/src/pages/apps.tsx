@@ -1,0 +1,5 @@
+import { Head } from "../ui/parts"
+
+export function Apps() {
+  return <Head title="Apps" />
+}

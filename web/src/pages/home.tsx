@@ -1,0 +1,160 @@
+/** Home: is everything all right, what can I open, what should I do next. */
+import { useEffect } from "preact/hooks"
+import type { Module } from "../api/shapes"
+import { measure, modules, overview } from "../app"
+import { attention, type Concern } from "../state/attention"
+import { Gauge } from "../ui/gauges"
+import { Icon } from "../ui/icons"
+import { Badge, Button, Card, Empty, Head, Waiting } from "../ui/parts"
+import { Progress } from "../ui/progress"
+import { summary, wording } from "../words"
+
+export function Home() {
+  useEffect(() => void measure().catch(() => undefined), [])
+  return (
+    <>
+      <Head title="Home" />
+      <Now />
+      {modules.running.value.map((job) => (
+        <Progress key={job.id} job={job} />
+      ))}
+      <Needs />
+      <Open />
+      <Machine />
+    </>
+  )
+}
+
+function Now() {
+  if (!modules.loaded.value) return <Waiting lines={2} />
+  const { tone, title, text } = summary(modules.all.value)
+  return (
+    <section class={`now ${tone}`} role="status">
+      <span class="now-mark">
+        <Icon name={tone} />
+      </span>
+      <div>
+        <h2>{title}</h2>
+        <p>{text}</p>
+      </div>
+      {modules.installed.value.length === 0 && (
+        <a class="button primary" href="/admin/modules">
+          Choose modules
+        </a>
+      )}
+    </section>
+  )
+}
+
+function Needs() {
+  const concerns = attention(modules.all.value, modules.jobs.value, overview.value)
+  if (concerns.length === 0) return null
+  return (
+    <Card title={concerns.some(({ tone }) => tone === "bad") ? "Needs you" : "When you have a moment"}>
+      <ul class="list">
+        {concerns.map((concern) => (
+          <Need key={concern.key} concern={concern} />
+        ))}
+      </ul>
+    </Card>
+  )
+}
+
+function Need({ concern }: { concern: Concern }) {
+  const { tone, title, text, href, action, short, act } = concern
+  return (
+    <li class="list-row">
+      <div class="grow">
+        <Badge tone={tone}>{title}</Badge>
+        <p class="quiet">{text}</p>
+      </div>
+      {short && act ? <Button act={() => modules.begin(short, act)}>{action}</Button> : null}
+      {href && (
+        <a class="button" href={href}>
+          {short && act ? "Details" : action}
+        </a>
+      )}
+    </li>
+  )
+}
+
+function Open() {
+  if (!modules.loaded.value) return <Waiting lines={3} />
+  const installed = modules.installed.value
+  if (installed.length === 0)
+    return (
+      <Empty title="A hub becomes useful with modules">
+        <p>
+          Notes gives you a place to write, Vault keeps what you write, Scribe turns speech into text. Each installs in a
+          few seconds.
+        </p>
+      </Empty>
+    )
+  return (
+    <section aria-labelledby="open-title">
+      <h2 id="open-title">Open</h2>
+      <ul class="tiles">
+        {installed.map((module) => {
+          const { tone, label } = wording(module)
+          const open = opening(module)
+          return (
+            <li key={module.short} class="tile">
+              <Face short={module.short} name={module.display_name} />
+              <div class="grow">
+                <h3>
+                  <a href={`/admin/modules/${module.short}`}>{module.display_name}</a>
+                </h3>
+                <Badge tone={tone}>{label}</Badge>
+              </div>
+              {open && (
+                <a class="button" href={open}>
+                  Open<span class="unseen"> {module.display_name}</span>
+                </a>
+              )}
+            </li>
+          )
+        })}
+      </ul>
+    </section>
+  )
+}
+
+/** Where a module can be used: its own page, or for the vault the page here that tells how to connect to it. */
+export function opening(module: Module): string | null {
+  const { tone } = wording(module)
+  if (tone !== "good" && tone !== "busy") return null
+  return module.management_url ?? (module.short === "vault" ? "/admin/vaults" : null)
+}
+
+/** A module's letter in its own colour, the same everywhere. */
+export function Face({ short, name }: { short: string; name: string }) {
+  const shade = [...short].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 6
+  return (
+    <span class={`face shade-${shade}`} aria-hidden="true">
+      {name.slice(0, 1)}
+    </span>
+  )
+}
+
+function Machine() {
+  const now = overview.value
+  if (!now)
+    return (
+      <Card title="This machine">
+        <Waiting lines={6} />
+      </Card>
+    )
+  const { memory, disk } = now
+  const users = memory.modules.map(({ short, bytes }) => ({ name: modules.name(short), bytes }))
+  if (memory.hub) users.push({ name: "Hub", bytes: memory.hub })
+  const owners = disk.owners.map(({ name, bytes }) => ({ name: modules.name(name), bytes }))
+  const full = disk.total !== null && disk.free !== null ? disk.total - disk.free : null
+  return (
+    <Card title="This machine">
+      <div class="gauges">
+        <Gauge title="Memory" used={memory.used} total={memory.limit} shares={users} />
+        <Gauge title="Disk" used={full} total={disk.total} shares={owners} />
+      </div>
+    </Card>
+  )
+}

@@ -1,0 +1,180 @@
+/** One module: its state and buttons, its log, its configuration, and the technical detail. */
+import { hub, modules, overview } from "../app"
+import type { Job, Module } from "../api/shapes"
+import { ago, bytes, duration, exactly, moment } from "../format"
+import { go } from "../router"
+import { isOver } from "../state/modules"
+import { useResource } from "../state/resource"
+import { confirm } from "../ui/dialog"
+import { LogView } from "../ui/logview"
+import { say } from "../ui/notices"
+import { Badge, Button, Card, Empty, Facts, Head, More, Waiting } from "../ui/parts"
+import { Install, Progress } from "../ui/progress"
+import { type Schema, SchemaForm, type Values } from "../ui/schemaform"
+import { wording } from "../words"
+import { opening } from "./home"
+
+export function ModulePage({ short }: { short: string }) {
+  const module = modules.find(short)
+  if (!modules.loaded.value)
+    return (
+      <>
+        <Head title={short} />
+        <Waiting lines={8} />
+      </>
+    )
+  if (!module)
+    return (
+      <Head title="There is no such module" lead={`Nothing here is called ${short}.`}>
+        <a class="button" href="/admin/modules">
+          See all modules
+        </a>
+      </Head>
+    )
+  const newest = modules.jobs.value.find((job) => job.short === short)
+  return (
+    <>
+      <Head title={module.display_name} lead={module.tagline}>
+        <Badge tone={wording(module).tone}>{wording(module).label}</Badge>
+      </Head>
+      <Current module={module} newest={newest} />
+      {module.installed && (
+        <>
+          <Card title="Log">
+            <LogView short={short} name={module.display_name} />
+          </Card>
+          <Configuration module={module} />
+          <Detail module={module} />
+          <Leaving module={module} />
+        </>
+      )}
+    </>
+  )
+}
+
+function Current({ module, newest }: { module: Module; newest: Job | undefined }) {
+  const { tone } = wording(module)
+  const begin = (kind: string) => () => modules.begin(module.short, kind)
+  const working = newest && !isOver(newest)
+  const memory = overview.value?.memory.modules.find(({ short }) => short === module.short)
+  const since = moment(module.since)
+  const broken = module.start_error ?? module.supervisor_start_error
+  return (
+    <Card>
+      {module.reason && tone !== "good" && <p class="reason">{module.reason}</p>}
+      {broken?.install && <Install install={broken.install} />}
+      {tone === "good" && (
+        <p>
+          Running{since ? ` for ${duration((Date.now() - since) / 1000)}` : ""}
+          {memory ? `, using ${bytes(memory.bytes)} of memory` : ""}.
+        </p>
+      )}
+      {module.installed && !working && (
+        <div class="row">
+          {opening(module) && (
+            <a class="button primary" href={opening(module) ?? undefined}>
+              Open
+            </a>
+          )}
+          {tone === "off" || tone === "bad" ? (
+            <Button kind="primary" act={begin("start")}>
+              Start
+            </Button>
+          ) : (
+            <>
+              <Button act={begin("restart")}>Restart</Button>
+              <Button act={begin("stop")}>Stop</Button>
+            </>
+          )}
+          {module.upgrade_available && <Button act={begin("upgrade")}>Update to {module.latest_version}</Button>}
+        </div>
+      )}
+      {!module.installed && !working && (
+        <Button kind="primary" act={begin("install")}>
+          Install
+        </Button>
+      )}
+      {newest && (working || newest.status === "failed") && <Progress job={newest} />}
+    </Card>
+  )
+}
+
+function Configuration({ module }: { module: Module }) {
+  const path = `/api/modules/${encodeURIComponent(module.short)}/config`
+  const { data, problem, reload } = useResource<{ schema: Schema | null; values: Values | null; writable?: boolean }>(path)
+  const save = async (changed: Values) => {
+    await hub.call("PUT", path, changed)
+    await reload()
+  }
+  return (
+    <Card title="Configuration">
+      {problem ? (
+        <p class="quiet">{problem}</p>
+      ) : !data ? (
+        <Waiting lines={3} />
+      ) : Object.keys(data.schema?.properties ?? {}).length === 0 ? (
+        <Empty title="There is nothing to configure" />
+      ) : (
+        <SchemaForm schema={data.schema ?? {}} values={data.values ?? {}} save={save} />
+      )}
+      {module.config_ui_url && (
+        <p>
+          <a href={module.config_ui_url}>More settings in {module.display_name} itself</a>
+        </p>
+      )}
+    </Card>
+  )
+}
+
+function Detail({ module }: { module: Module }) {
+  const exit = module.last_exit
+  const how = exit && (exit.oom ? "the machine ran out of memory" : (exit.signal ?? `exit code ${exit.code}`))
+  return (
+    <Card>
+      <More label="Technical detail">
+        <Facts
+          rows={[
+            ["State", module.state],
+            ["Since", module.since ? `${ago(module.since)} (${exactly(module.since)})` : null],
+            ["Version", module.installed_version],
+            ["Newest version", module.latest_version],
+            ["Package", module.package],
+            ["Port", module.port],
+            ["Process", module.pid],
+            ["Restarts after crashes", module.restarts],
+            ["Last exit", exit ? `${how}, ${ago(exit.at)}` : null],
+            ["Next try", module.next_retry_at ? ago(module.next_retry_at) : null],
+            ["Folder", module.install_dir && <code>{module.install_dir}</code>],
+          ]}
+        />
+      </More>
+    </Card>
+  )
+}
+
+function Leaving({ module }: { module: Module }) {
+  const remove = async () => {
+    const sure = await confirm(
+      `Remove ${module.display_name}?`,
+      "The program goes; what you made with it stays on the disk and is there again when you install it once more.",
+      "Remove",
+    )
+    if (!sure) return
+    await modules.begin(module.short, "uninstall")
+    say(`${module.display_name} is removed`)
+    go("/admin/modules")
+  }
+  return (
+    <Card>
+      <div class="list-row">
+        <div class="grow">
+          <h2>Remove</h2>
+          <p class="quiet">Takes the program away and keeps your data.</p>
+        </div>
+        <Button kind="danger" act={remove}>
+          Remove {module.display_name}
+        </Button>
+      </div>
+    </Card>
+  )
+}

@@ -1,0 +1,158 @@
+/** Modules: what is installed, and what can be. */
+import { useState } from "preact/hooks"
+import { hub, modules } from "../app"
+import type { Module } from "../api/shapes"
+import { Badge, Button, Card, Empty, Field, Head, More, Waiting } from "../ui/parts"
+import { Install, Progress } from "../ui/progress"
+import { wording } from "../words"
+import { Face, opening } from "./home"
+
+export function ModulesPage() {
+  const upgrades = modules.installed.value.filter((module) => module.upgrade_available).length
+  return (
+    <>
+      <Head title="Modules" lead="Small programs that this hub runs for you.">
+        {upgrades > 1 && (
+          <Button act={() => hub.call("POST", "/api/modules/upgrade-all")}>Update all {String(upgrades)}</Button>
+        )}
+      </Head>
+      {modules.loaded.value ? <Lists /> : <Waiting lines={8} />}
+    </>
+  )
+}
+
+function Lists() {
+  const strange = modules.running.value.filter((job) => !modules.find(job.short))
+  return (
+    <>
+      {strange.map((job) => (
+        <Progress key={job.id} job={job} />
+      ))}
+      <Card title="Installed">
+        {modules.installed.value.length === 0 ? (
+          <Empty title="Nothing yet">
+            <p>Install a module below; it starts by itself and appears here.</p>
+          </Empty>
+        ) : (
+          <ul class="list">
+            {modules.installed.value.map((module) => (
+              <Installed key={module.short} module={module} />
+            ))}
+          </ul>
+        )}
+      </Card>
+      {modules.offered.value.length > 0 && (
+        <Card title="More to install">
+          <ul class="list">
+            {modules.offered.value.map((module) => (
+              <Offered key={module.short} module={module} />
+            ))}
+          </ul>
+        </Card>
+      )}
+      <Stranger />
+    </>
+  )
+}
+
+function Installed({ module }: { module: Module }) {
+  const { tone, label } = wording(module)
+  const job = modules.jobOf(module.short)
+  const begin = (kind: string) => () => modules.begin(module.short, kind)
+  const broken = module.start_error ?? module.supervisor_start_error
+  return (
+    <li class="module">
+      <div class="list-row">
+        <Face short={module.short} name={module.display_name} />
+        <div class="grow">
+          <h3>
+            <a href={`/admin/modules/${module.short}`}>{module.display_name}</a>
+          </h3>
+          <p class="quiet">{module.tagline}</p>
+          <p class="module-state">
+            <Badge tone={tone}>{label}</Badge> <span class="quiet">{module.installed_version}</span>
+          </p>
+          {module.reason && tone !== "good" && <p class="reason">{module.reason}</p>}
+          {broken?.install && <Install install={broken.install} />}
+        </div>
+        {!job && (
+          <div class="row end">
+            {module.upgrade_available && (
+              <Button kind="primary" act={begin("upgrade")}>
+                Update to {module.latest_version}
+              </Button>
+            )}
+            {tone === "off" || tone === "bad" ? (
+              <Button act={begin("start")}>Start</Button>
+            ) : (
+              opening(module) && (
+                <a class="button" href={opening(module) ?? undefined}>
+                  Open<span class="unseen"> {module.display_name}</span>
+                </a>
+              )
+            )}
+            <a class="button quiet" href={`/admin/modules/${module.short}`}>
+              Details<span class="unseen"> of {module.display_name}</span>
+            </a>
+          </div>
+        )}
+      </div>
+      {job && <Progress job={job} />}
+    </li>
+  )
+}
+
+function Offered({ module }: { module: Module }) {
+  const job = modules.jobOf(module.short)
+  const size = module.memory_mb ? `Uses about ${module.memory_mb} MB of memory.` : null
+  return (
+    <li class="module">
+      <div class="list-row">
+        <Face short={module.short} name={module.display_name} />
+        <div class="grow">
+          <h3>{module.display_name}</h3>
+          <p class="quiet">
+            {module.tagline} {size}
+          </p>
+        </div>
+        {!job && (
+          <Button kind="primary" act={() => modules.begin(module.short, "install")}>
+            Install<span class="unseen"> {module.display_name}</span>
+          </Button>
+        )}
+      </div>
+      {job && <Progress job={job} />}
+    </li>
+  )
+}
+
+/** A package that is not in the catalog: possible, and said plainly what it means. */
+function Stranger() {
+  const [name, setName] = useState("")
+  return (
+    <More label="Install a package that is not listed">
+      <form class="narrow" onSubmit={(event) => event.preventDefault()}>
+        <p>
+          Any npm package that ships a <code>.parachute/module.json</code> can run here. Its code can read everything on
+          this hub, your notes included. Install only what you trust.
+        </p>
+        <Field label="Package name">
+          {(ids) => (
+            <input
+              {...ids}
+              value={name}
+              placeholder="@someone/a-module"
+              autocomplete="off"
+              autocapitalize="off"
+              spellcheck={false}
+              onInput={(event) => setName(event.currentTarget.value)}
+            />
+          )}
+        </Field>
+        <Button act={() => modules.install(name.trim())} disabled={!name.trim()}>
+          Install
+        </Button>
+      </form>
+    </More>
+  )
+}

@@ -1,0 +1,5 @@
+import { Head } from "../ui/parts"
+
+export function People() {
+  return <Head title="People" />
+}

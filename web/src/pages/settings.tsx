@@ -1,0 +1,5 @@
+import { Head } from "../ui/parts"
+
+export function Settings() {
+  return <Head title="Settings" />
+}

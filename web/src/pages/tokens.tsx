@@ -1,0 +1,5 @@
+import { Head } from "../ui/parts"
+
+export function Tokens() {
+  return <Head title="Tokens" />
+}

@@ -1,0 +1,45 @@
+/** Addresses below /admin, without a page load between them. */
+import { computed, signal } from "@preact/signals"
+
+const BASE = "/admin"
+/** Pages below /admin that the server renders itself. */
+const SERVERS = /^\/admin\/(setup|approve-client|login|logout|config)(\/|$)|-token(\/|$)/
+
+const address = signal(location.pathname)
+
+/** The parts after /admin: `/admin/modules/vault` is `["modules", "vault"]`. */
+export const route = computed(() => address.value.slice(BASE.length).split("/").filter(Boolean).map(decode))
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
+export function go(to: string): void {
+  if (to === location.pathname) return
+  history.pushState(null, "", to)
+  arrive()
+}
+
+/** Takes over links to our own pages; lets the browser do all else. */
+export function listen(): void {
+  addEventListener("popstate", arrive)
+  document.addEventListener("click", (event) => {
+    const link = (event.target as Element | null)?.closest?.("a")
+    const plain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey
+    if (!link || !plain || event.defaultPrevented || link.target || link.hasAttribute("download")) return
+    const url = new URL(link.href, location.href)
+    const ours = url.pathname === BASE || url.pathname.startsWith(`${BASE}/`)
+    if (url.origin !== location.origin || !ours || SERVERS.test(url.pathname)) return
+    event.preventDefault()
+    go(url.pathname)
+  })
+}
+
+function arrive(): void {
+  address.value = location.pathname
+  scrollTo(0, 0)
+}

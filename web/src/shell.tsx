@@ -1,0 +1,132 @@
+/** What surrounds every page: navigation, who is signed in, and whether the hub is there. */
+import type { ComponentType } from "preact"
+import { useEffect, useState } from "preact/hooks"
+import { contact, hub, me, modules } from "./app"
+import { About } from "./pages/about"
+import { Account } from "./pages/account"
+import { Activity } from "./pages/activity"
+import { Apps } from "./pages/apps"
+import { Home } from "./pages/home"
+import { ModulePage } from "./pages/module"
+import { ModulesPage } from "./pages/modules"
+import { People } from "./pages/people"
+import { Settings } from "./pages/settings"
+import { Tokens } from "./pages/tokens"
+import { Vaults } from "./pages/vaults"
+import { route } from "./router"
+import { Questions } from "./ui/dialog"
+import { Icon } from "./ui/icons"
+import { Notices, report } from "./ui/notices"
+import { Head } from "./ui/parts"
+
+interface Place {
+  path: string
+  icon: string
+  label: string
+  page: ComponentType
+}
+
+const PLACES: Place[] = [
+  { path: "", icon: "home", label: "Home", page: Home },
+  { path: "modules", icon: "modules", label: "Modules", page: ModulesPage },
+  { path: "vaults", icon: "vaults", label: "Vaults", page: Vaults },
+  { path: "apps", icon: "apps", label: "Connected apps", page: Apps },
+  { path: "tokens", icon: "tokens", label: "Tokens", page: Tokens },
+  { path: "people", icon: "people", label: "People", page: People },
+  { path: "account", icon: "account", label: "Account", page: Account },
+  { path: "settings", icon: "settings", label: "Settings", page: Settings },
+  { path: "activity", icon: "activity", label: "Activity", page: Activity },
+  { path: "about", icon: "about", label: "About", page: About },
+]
+/** On a phone the first three stay in reach; the rest is behind "More". */
+const NEAR = 3
+
+export function Shell() {
+  const [first = "", second] = route.value
+  const place = PLACES.find(({ path }) => path === first)
+  const Page = place?.page ?? Missing
+  return (
+    <>
+      <a class="skip" href="#main">
+        Skip to the page
+      </a>
+      <div class="shell">
+        <Navigation here={first} />
+        <main id="main">
+          <Contact />
+          <Notices />
+          {first === "modules" && second ? <ModulePage key={second} short={second} /> : <Page />}
+        </main>
+      </div>
+      <Questions hub={hub} />
+    </>
+  )
+}
+
+function Navigation({ here }: { here: string }) {
+  const [open, setOpen] = useState(false)
+  useEffect(() => setOpen(false), [here])
+  const link = ({ path, icon, label }: Place) => (
+    <a key={path} href={path ? `/admin/${path}` : "/admin"} aria-current={path === here ? "page" : undefined}>
+      <Icon name={icon} />
+      <span>{label}</span>
+    </a>
+  )
+  return (
+    <nav class={open ? "nav open" : "nav"} aria-label="Main">
+      <a class="brand" href="/" title="The hub's front page">
+        <img src="/admin/icon.svg" alt="" width="28" height="28" />
+        Parachute
+      </a>
+      <div class="near">{PLACES.slice(0, NEAR).map(link)}</div>
+      <button type="button" class="nav-more" aria-expanded={open} aria-controls="far" onClick={() => setOpen(!open)}>
+        <Icon name="more" />
+        <span>More</span>
+      </button>
+      <div class="far" id="far">
+        {PLACES.slice(NEAR).map(link)}
+        <SignedIn />
+      </div>
+    </nav>
+  )
+}
+
+function SignedIn() {
+  const leave = () => hub.call("POST", "/logout").then(() => location.assign("/login"), report)
+  return (
+    <div class="signed-in">
+      <span>{me.value?.user?.displayName ?? " "}</span>
+      <button type="button" class="plain" onClick={leave}>
+        Sign out
+      </button>
+    </div>
+  )
+}
+
+/** Speaks only when what the page shows may be old. */
+function Contact() {
+  const away = contact.value === "away"
+  return (
+    <div role="status" class="contact">
+      {away && (
+        <p class="notice busy">
+          <Icon name="busy" /> The hub is not answering, perhaps because it is restarting. What you see is from before;
+          it comes back by itself.
+        </p>
+      )}
+      {!away && modules.loaded.value && !modules.supervised.value && (
+        <p class="notice bad">This hub cannot start or stop modules. Look into its log.</p>
+      )}
+    </div>
+  )
+}
+
+function Missing() {
+  return (
+    <Head title="There is no such page">
+      <a class="button" href="/admin">
+        Go to Home
+      </a>
+    </Head>
+  )
+}

@@ -1,0 +1,105 @@
+/** What a person should look at, the gravest first. */
+import type { Job, Module, Overview } from "../api/shapes"
+import { bytes, moment } from "../format"
+import { fullness, jobTitle, type Tone, wording } from "../words"
+
+export interface Concern {
+  key: string
+  tone: Tone
+  title: string
+  text: string
+  href?: string
+  /** The button's word; with `act`, the operation of module `short` that it begins. */
+  action?: string
+  short?: string
+  act?: string
+}
+
+const FAILED_FOR = 24 * 3600 * 1000
+
+export function attention(
+  modules: readonly Module[],
+  jobs: readonly Job[],
+  overview: Overview | null,
+  now: number = Date.now(),
+): Concern[] {
+  const installed = modules.filter((module) => module.installed)
+  return [
+    ...installed.filter((module) => wording(module).tone === "bad").map(troubled),
+    ...(overview ? short(overview) : []),
+    ...failed(jobs, modules, now),
+    ...installed.filter((module) => module.upgrade_available).map(outdated),
+  ]
+}
+
+function troubled(module: Module): Concern {
+  const reason = module.reason || "It stopped and does not come back by itself."
+  return {
+    key: `state-${module.short}`,
+    tone: "bad",
+    title: `${module.display_name}: ${wording(module).label.toLowerCase()}`,
+    text: reason,
+    href: `/admin/modules/${module.short}`,
+    action: "Start again",
+    short: module.short,
+    act: "start",
+  }
+}
+
+function outdated(module: Module): Concern {
+  return {
+    key: `upgrade-${module.short}`,
+    tone: "busy",
+    title: `An update for ${module.display_name}`,
+    text: `Version ${module.latest_version} is out; you have ${module.installed_version}. If it does not start well, the hub goes back by itself.`,
+    action: "Update",
+    short: module.short,
+    act: "upgrade",
+  }
+}
+
+/** Only the newest operation of a module counts: a later success has settled it. */
+function failed(jobs: readonly Job[], modules: readonly Module[], now: number): Concern[] {
+  const seen = new Set<string>()
+  const concerns: Concern[] = []
+  for (const job of jobs) {
+    if (seen.has(job.short)) continue
+    seen.add(job.short)
+    const ended = moment(job.finishedAt) ?? now
+    if (job.status !== "failed" || job.outcome === "cancelled" || now - ended > FAILED_FOR) continue
+    const name = modules.find((module) => module.short === job.short)?.display_name ?? job.short
+    concerns.push({
+      key: `job-${job.id}`,
+      tone: "bad",
+      title: jobTitle(job, name),
+      text: job.error ?? "The details say why.",
+      href: `/admin/modules/${job.short}`,
+      action: "Details",
+    })
+  }
+  return concerns
+}
+
+function short({ memory, disk }: Overview): Concern[] {
+  const concerns: Concern[] = []
+  if (fullness(memory.used, memory.limit) === "bad")
+    concerns.push({
+      key: "memory",
+      tone: "bad",
+      title: "Memory is nearly used up",
+      text: `${bytes(memory.used)} of ${bytes(memory.limit)}. Stop a module that you do not need, or take a larger machine.`,
+      href: "/admin/modules",
+      action: "Modules",
+    })
+  const used = disk.total !== null && disk.free !== null ? disk.total - disk.free : null
+  if (fullness(used, disk.total) === "bad")
+    concerns.push({
+      key: "disk",
+      tone: "bad",
+      title: "The disk is nearly full",
+      text: `${bytes(disk.free)} left. Remove what you do not need, or enlarge the disk.`,
+      href: "/admin/settings",
+      action: "See what uses it",
+    })
+  return concerns
+}

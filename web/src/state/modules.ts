@@ -1,0 +1,78 @@
+/** What is installed and what it does, and the operations on it. Shows only what the hub has said. */
+import { computed, signal } from "@preact/signals"
+import type { Hub } from "../api/hub"
+import type { Job, Module, ModuleList, Status } from "../api/shapes"
+
+const LOG_KEPT = 2000
+
+export class Modules {
+  readonly #list = signal<ModuleList | null>(null)
+  readonly #jobs = signal<ReadonlyMap<string, Job>>(new Map())
+
+  readonly loaded = computed(() => this.#list.value !== null)
+  readonly all = computed<readonly Module[]>(() => this.#list.value?.modules ?? [])
+  readonly installed = computed(() => this.all.value.filter((module) => module.installed))
+  readonly offered = computed(() => this.all.value.filter((module) => !module.installed && module.available_to_install))
+  readonly supervised = computed(() => this.#list.value?.supervisor_available ?? true)
+  readonly channel = computed(() => this.#list.value?.module_install_channel ?? "latest")
+  /** The newest first. */
+  readonly jobs = computed(() =>
+    [...this.#jobs.value.values()].sort((a, b) => b.startedAt.localeCompare(a.startedAt)),
+  )
+  readonly running = computed(() => this.jobs.value.filter((job) => !isOver(job)))
+
+  constructor(private readonly hub: Hub) {}
+
+  async refresh(): Promise<void> {
+    const [modules, jobs] = await Promise.all([
+      this.hub.get<ModuleList>("/api/modules"),
+      this.hub.get<{ operations: Job[] }>("/api/modules/operations"),
+    ])
+    this.#list.value = modules
+    this.#jobs.value = new Map(jobs.operations.map((job) => [job.id, job]))
+  }
+
+  find(short: string): Module | undefined {
+    return this.all.value.find((module) => module.short === short)
+  }
+
+  name(short: string): string {
+    return this.find(short)?.display_name ?? short
+  }
+
+  /** The operation under way for a module, if any. */
+  jobOf(short: string): Job | undefined {
+    return this.running.value.find((job) => job.short === short)
+  }
+
+  /** News from the stream: this module's state is another one now. */
+  changed(short: string, status: Status): void {
+    const list = this.#list.value
+    if (!list) return
+    const modules = list.modules.map((module) => (module.short === short ? { ...module, ...status, short } : module))
+    this.#list.value = { ...list, modules }
+  }
+
+  /** News from the stream: an operation moved on. */
+  moved(job: Job): void {
+    const jobs = new Map(this.#jobs.value)
+    jobs.set(job.id, { ...job, log: job.log.slice(-LOG_KEPT) })
+    this.#jobs.value = jobs
+  }
+
+  /** Begins an operation; its progress comes by the stream or by polling. */
+  async begin(short: string, kind: string, body?: unknown): Promise<void> {
+    await this.hub.call("POST", `/api/modules/${encodeURIComponent(short)}/${kind}`, body ?? {})
+    await this.refresh()
+  }
+
+  /** Installs a package by its npm name; the hub asks for a proof first. */
+  async install(name: string): Promise<void> {
+    await this.hub.call("POST", "/api/modules/install", { package: name })
+    await this.refresh()
+  }
+}
+
+export function isOver(job: Job): boolean {
+  return job.status === "succeeded" || job.status === "failed"
+}

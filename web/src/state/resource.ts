@@ -1,0 +1,31 @@
+/** A list or document of the API for one page: shown from memory at once, then read again. */
+import { useCallback, useEffect, useState } from "preact/hooks"
+import { hub, news } from "../app"
+
+const kept = new Map<string, unknown>()
+
+export interface Resource<T> {
+  /** Null until the first answer. */
+  data: T | null
+  problem: string | null
+  reload: () => Promise<void>
+}
+
+/** With `live`, read again whenever the hub has news. */
+export function useResource<T>(path: string, live = false): Resource<T> {
+  const [data, setData] = useState<T | null>((kept.get(path) as T | undefined) ?? null)
+  const [problem, setProblem] = useState<string | null>(null)
+  const reload = useCallback(async () => {
+    try {
+      const fresh = await hub.get<T>(path)
+      kept.set(path, fresh)
+      setData(fresh)
+      setProblem(null)
+    } catch (failure) {
+      setProblem(failure instanceof Error ? failure.message : String(failure))
+    }
+  }, [path])
+  const moved = live ? news.value : 0
+  useEffect(() => void reload(), [reload, moved])
+  return { data, problem, reload }
+}

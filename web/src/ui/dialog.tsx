@@ -1,0 +1,134 @@
+/** Questions that stop the page: confirmations and the step-up proof. */
+import { signal } from "@preact/signals"
+import type { ComponentChildren } from "preact"
+import { useEffect, useId, useRef, useState } from "preact/hooks"
+import type { Hub } from "../api/hub"
+import { Field } from "./parts"
+
+/** A modal dialog: the browser keeps the focus inside, closes it by Escape and gives the focus back. */
+export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
+  const box = useRef<HTMLDialogElement>(null)
+  const id = useId()
+  useEffect(() => {
+    box.current?.showModal()
+  }, [])
+  return (
+    <dialog ref={box} aria-labelledby={id} onClose={close} onCancel={close}>
+      <h2 id={id}>{title}</h2>
+      {children}
+    </dialog>
+  )
+}
+
+interface Question {
+  title: string
+  text: string
+  yes: string
+  danger: boolean
+  answer: (yes: boolean) => void
+}
+
+const question = signal<Question | null>(null)
+
+/** Asks; the answer is false when the person turns back. */
+export function confirm(title: string, text: string, yes: string, danger = true): Promise<boolean> {
+  return new Promise((resolve) => {
+    question.value = { title, text, yes, danger, answer: resolve }
+  })
+}
+
+interface Wanted {
+  operation: string
+  answer: (proof: string | null) => void
+}
+
+const wanted = signal<Wanted | null>(null)
+
+/** Asks for a password or code before something weighty; for `Doors.prove`. */
+export function prove(operation: string): Promise<string | null> {
+  return new Promise((resolve) => {
+    wanted.value = { operation, answer: resolve }
+  })
+}
+
+/** Shows whichever question is open; once in the page. */
+export function Questions({ hub }: { hub: Hub }) {
+  const asked = question.value
+  const weighty = wanted.value
+  return (
+    <>
+      {asked && <Confirm key={asked.title} asked={asked} />}
+      {weighty && <Proof key={weighty.operation} wanted={weighty} hub={hub} />}
+    </>
+  )
+}
+
+function Confirm({ asked }: { asked: Question }) {
+  const answer = (yes: boolean) => {
+    question.value = null
+    asked.answer(yes)
+  }
+  return (
+    <Dialog title={asked.title} close={() => answer(false)}>
+      <p>{asked.text}</p>
+      <div class="row end">
+        <button type="button" class="button" onClick={() => answer(false)}>
+          Cancel
+        </button>
+        <button type="button" class={`button ${asked.danger ? "danger" : "primary"}`} onClick={() => answer(true)}>
+          {asked.yes}
+        </button>
+      </div>
+    </Dialog>
+  )
+}
+
+function Proof({ wanted: { operation, answer }, hub }: { wanted: Wanted; hub: Hub }) {
+  const [secret, setSecret] = useState("")
+  const [problem, setProblem] = useState<string | null>(null)
+  const [busy, setBusy] = useState(false)
+  const end = (proof: string | null) => {
+    wanted.value = null
+    answer(proof)
+  }
+  const submit = async (event: Event) => {
+    event.preventDefault()
+    setBusy(true)
+    setProblem(null)
+    const isCode = /^\d{6}$/.test(secret.trim())
+    const given = isCode ? { code: secret.trim() } : { password: secret }
+    try {
+      const { proof } = await hub.call<{ proof: string }>("POST", "/api/account/step-up", { operation, ...given })
+      end(proof)
+    } catch (failure) {
+      setProblem(failure instanceof Error ? failure.message : String(failure))
+      setBusy(false)
+    }
+  }
+  return (
+    <Dialog title="Please confirm that it is you" close={() => end(null)}>
+      <form onSubmit={submit}>
+        <Field label="Your password, or a code from your authenticator app" problem={problem}>
+          {(ids) => (
+            <input
+              {...ids}
+              type="password"
+              autocomplete="current-password"
+              required
+              value={secret}
+              onInput={(event) => setSecret(event.currentTarget.value)}
+            />
+          )}
+        </Field>
+        <div class="row end">
+          <button type="button" class="button" onClick={() => end(null)}>
+            Cancel
+          </button>
+          <button type="submit" class="button primary" aria-busy={busy} disabled={busy}>
+            Continue
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}

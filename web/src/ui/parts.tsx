@@ -1,0 +1,177 @@
+/** The small parts that every page is made of. */
+import type { ButtonHTMLAttributes, ComponentChildren } from "preact"
+import { useEffect, useId, useRef, useState } from "preact/hooks"
+import type { Tone } from "../words"
+import { Icon } from "./icons"
+import { report, say } from "./notices"
+
+/** A page's heading; takes the focus on arrival, so that a keyboard or a screen reader starts here. */
+export function Head({ title, lead, children }: { title: string; lead?: string; children?: ComponentChildren }) {
+  const heading = useRef<HTMLHeadingElement>(null)
+  useEffect(() => {
+    document.title = `${title} · Parachute`
+    heading.current?.focus({ preventScroll: true })
+  }, [title])
+  return (
+    <header class="head">
+      <div>
+        <h1 ref={heading} tabIndex={-1}>
+          {title}
+        </h1>
+        {lead && <p class="lead">{lead}</p>}
+      </div>
+      {children && <div class="row">{children}</div>}
+    </header>
+  )
+}
+
+export function Card({ title, aside, children }: { title?: string; aside?: ComponentChildren; children: ComponentChildren }) {
+  const id = useId()
+  return (
+    <section class="card" aria-labelledby={title ? id : undefined}>
+      {title && (
+        <div class="card-head">
+          <h2 id={id}>{title}</h2>
+          {aside}
+        </div>
+      )}
+      {children}
+    </section>
+  )
+}
+
+/** A state in words, with a mark whose shape says the same as its colour. */
+export function Badge({ tone, children }: { tone: Tone; children: ComponentChildren }) {
+  return (
+    <span class={`badge ${tone}`}>
+      <Icon name={tone} />
+      {children}
+    </span>
+  )
+}
+
+type ButtonProps = {
+  act: () => unknown
+  kind?: "primary" | "danger" | "quiet"
+  /** Said aloud when it worked. */
+  done?: string
+  children: ComponentChildren
+} & Pick<ButtonHTMLAttributes, "disabled" | "aria-label" | "title">
+
+/** Does something; busy until it is done, and says why when it could not. */
+export function Button({ act, kind, done, children, ...rest }: ButtonProps) {
+  const [busy, setBusy] = useState(false)
+  const run = async () => {
+    if (busy) return
+    setBusy(true)
+    try {
+      await act()
+      if (done) say(done)
+    } catch (problem) {
+      report(problem)
+    } finally {
+      setBusy(false)
+    }
+  }
+  return (
+    <button type="button" {...rest} class={`button ${kind ?? ""}`} aria-busy={busy} onClick={run}>
+      {children}
+    </button>
+  )
+}
+
+/** What to do when there is nothing to show. */
+export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+  return (
+    <div class="empty">
+      <p class="empty-title">{title}</p>
+      {children}
+    </div>
+  )
+}
+
+/** Grey lines of the final height while the first data is on its way: nothing jumps. */
+export function Waiting({ lines = 3 }: { lines?: number }) {
+  return (
+    <div class="waiting" role="status">
+      <span class="unseen">Loading</span>
+      {Array.from({ length: lines }, (_, line) => (
+        <div key={line} />
+      ))}
+    </div>
+  )
+}
+
+/** Text to take along: a command, an address, a token. */
+export function Copy({ text, label }: { text: string; label: string }) {
+  const copy = async () => {
+    await navigator.clipboard.writeText(text)
+  }
+  return (
+    <div class="copy">
+      <code tabIndex={0} aria-label={label}>
+        {text}
+      </code>
+      <Button act={copy} kind="quiet" done="Copied" aria-label={`Copy: ${label}`}>
+        Copy
+      </Button>
+    </div>
+  )
+}
+
+/** A labelled input with its hint and its problem. */
+export function Field({
+  label,
+  hint,
+  problem,
+  children,
+}: {
+  label: string
+  hint?: ComponentChildren
+  problem?: string | null
+  children: (ids: { id: string; "aria-describedby"?: string; "aria-invalid"?: boolean }) => ComponentChildren
+}) {
+  const id = useId()
+  const described = hint || problem ? `${id}-hint` : undefined
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      {children({
+        id,
+        ...(described ? { "aria-describedby": described } : {}),
+        ...(problem ? { "aria-invalid": true } : {}),
+      })}
+      {described && (
+        <p id={described} class={problem ? "hint bad" : "hint"}>
+          {problem ?? hint}
+        </p>
+      )}
+    </div>
+  )
+}
+
+/** Technical detail, one click away. */
+export function More({ label, open, children }: { label: string; open?: boolean; children: ComponentChildren }) {
+  return (
+    <details class="more" open={open ?? false}>
+      <summary>{label}</summary>
+      <div class="more-body">{children}</div>
+    </details>
+  )
+}
+
+/** Names and values. */
+export function Facts({ rows }: { rows: readonly (readonly [string, ComponentChildren])[] }) {
+  return (
+    <dl class="facts">
+      {rows
+        .filter(([, value]) => value !== null && value !== undefined && value !== "")
+        .map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+    </dl>
+  )
+}

@@ -1,0 +1,75 @@
+/** An operation under way or just ended: steps, the last line, the whole log, and what to do when it failed. */
+import { useEffect, useState } from "preact/hooks"
+import { hub, modules } from "../app"
+import type { Job, Step } from "../api/shapes"
+import { duration, moment } from "../format"
+import { isOver } from "../state/modules"
+import { jobTitle, type Tone } from "../words"
+import { Icon } from "./icons"
+import { Badge, Button, Copy, More } from "./parts"
+
+export function Progress({ job }: { job: Job }) {
+  const name = modules.name(job.short)
+  const over = isOver(job)
+  const tone: Tone = job.status === "failed" ? "bad" : over ? "good" : "busy"
+  const cancel = () => hub.call("POST", `/api/modules/operations/${job.id}/cancel`)
+  const last = job.log[job.log.length - 1]
+  return (
+    <div class={`job ${tone}`}>
+      <div class="job-head" role="status">
+        <Badge tone={tone}>{jobTitle(job, name)}</Badge>
+        <Elapsed job={job} />
+        {!over && (
+          <Button act={cancel} kind="quiet">
+            Cancel
+          </Button>
+        )}
+      </div>
+      {!over && <Steps steps={job.steps ?? []} />}
+      {job.error && <p class="job-error">{job.error}</p>}
+      {job.error_detail?.install && <Install install={job.error_detail.install} />}
+      {!over && last && <p class="job-line">{last}</p>}
+      {job.log.length > 0 && (
+        <More label="What happened, line by line">
+          <pre class="log" tabIndex={0} aria-label={`Log: ${jobTitle(job, name)}`}>
+            {job.log.join("\n")}
+          </pre>
+        </More>
+      )}
+    </div>
+  )
+}
+
+function Steps({ steps }: { steps: readonly Step[] }) {
+  if (steps.length === 0) return <div class="bar moving" aria-hidden="true" />
+  const marks: Record<string, Tone> = { done: "good", running: "busy", failed: "bad" }
+  return (
+    <ol class="steps">
+      {steps.map((step) => (
+        <li key={step.name} class={step.status} aria-current={step.status === "running" ? "step" : undefined}>
+          <Icon name={marks[step.status] ?? "off"} />
+          {step.name}
+        </li>
+      ))}
+    </ol>
+  )
+}
+
+/** A program that the machine lacks, and the line that installs it. */
+export function Install({ install }: { install: { linux?: string; generic?: string; darwin?: string } }) {
+  const command = install.linux ?? install.generic ?? install.darwin
+  return command ? <Copy text={command} label="Command to install what is missing" /> : null
+}
+
+function Elapsed({ job }: { job: Job }) {
+  const [now, setNow] = useState(Date.now())
+  const over = isOver(job)
+  useEffect(() => {
+    if (over) return
+    const timer = setInterval(() => setNow(Date.now()), 1000)
+    return () => clearInterval(timer)
+  }, [over])
+  const began = moment(job.startedAt) ?? now
+  const ended = over ? (moment(job.finishedAt) ?? now) : now
+  return <span class="quiet elapsed">{duration((ended - began) / 1000)}</span>
+}

@@ -1,0 +1,85 @@
+/** States and problems in plain words: what a person reads first. */
+import type { Job, Module, State } from "./api/shapes"
+import { list } from "./format"
+
+/** `good` is fine, `busy` passes by itself, `bad` needs a person, `off` is meant so. */
+export type Tone = "good" | "busy" | "bad" | "off"
+
+interface Wording {
+  tone: Tone
+  label: string
+}
+
+const STATES: Record<State, Wording> = {
+  ready: { tone: "good", label: "Running" },
+  degraded: { tone: "busy", label: "Slow to answer" },
+  starting: { tone: "busy", label: "Starting" },
+  backoff: { tone: "busy", label: "Restarting" },
+  parked: { tone: "bad", label: "Keeps crashing" },
+  stopping: { tone: "busy", label: "Stopping" },
+  held: { tone: "bad", label: "Held back" },
+  stopped: { tone: "off", label: "Off" },
+}
+
+export function wording(module: Module): Wording {
+  if (!module.installed) return { tone: "off", label: "Not installed" }
+  const state = module.state ?? fromStatus(module.supervisor_status)
+  return STATES[state] ?? STATES.stopped
+}
+
+/** Older words of the API, for a row that carries no state. */
+function fromStatus(status: string | null | undefined): State {
+  const states: Record<string, State> = { running: "ready", starting: "starting", restarting: "backoff", crashed: "parked" }
+  return states[status ?? ""] ?? "stopped"
+}
+
+export interface Summary {
+  tone: Tone
+  title: string
+  text: string
+}
+
+/** The one sentence at the top of Home. */
+export function summary(modules: readonly Module[]): Summary {
+  const installed = modules.filter((module) => module.installed)
+  const names = (tone: Tone) => installed.filter((m) => wording(m).tone === tone).map((m) => m.display_name)
+  const bad = names("bad")
+  const busy = names("busy")
+  const good = names("good")
+  if (installed.length === 0)
+    return { tone: "off", title: "Nothing is installed yet", text: "Choose your first module to get going." }
+  if (bad.length > 0) return { tone: "bad", title: `${list(bad)} ${bad.length > 1 ? "need" : "needs"} you`, text: "See below what happened and what to do." }
+  if (busy.length > 0) return { tone: "busy", title: `${list(busy)} ${busy.length > 1 ? "are" : "is"} not quite there yet`, text: "This usually passes by itself." }
+  if (good.length === 0) return { tone: "off", title: "Everything is switched off", text: "Start a module when you need it." }
+  return { tone: "good", title: "All is well", text: `${list(good)} ${good.length > 1 ? "are" : "is"} running.` }
+}
+
+const DOING: Record<string, string> = {
+  install: "Installing",
+  upgrade: "Updating",
+  uninstall: "Removing",
+  restart: "Restarting",
+  rollback: "Going back to the earlier version of",
+}
+const DONE: Record<string, string> = {
+  install: "installed",
+  upgrade: "updated",
+  uninstall: "removed",
+  restart: "restarted",
+  rollback: "back at its earlier version",
+}
+
+/** `Installing Vault`, `Vault is installed`, `Vault could not be updated`. */
+export function jobTitle(job: Job, name: string): string {
+  if (job.status === "succeeded") return `${name} is ${DONE[job.kind] ?? "done"}`
+  if (job.status === "failed" && job.outcome === "cancelled") return `${DOING[job.kind] ?? "Work on"} ${name} was cancelled`
+  if (job.status === "failed") return `${name} could not be ${DONE[job.kind] ?? "changed"}`
+  return `${DOING[job.kind] ?? "Working on"} ${name}`
+}
+
+/** `bad` when the machine is about to run out. */
+export function fullness(used: number | null, of: number | null): Tone {
+  if (!used || !of) return "off"
+  const share = used / of
+  return share > 0.92 ? "bad" : share > 0.8 ? "busy" : "good"
+}
