@@ -1,0 +1,108 @@
+"""The signing keys: made once, rotated without a gap, published for as long as a token needs them."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from attrs import field, frozen
+from joserfc.jwk import RSAKey
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from parachute_hub.store.keys import SigningKeys, StoredKey
+
+BITS = 2048
+# Modules keep a JWKS for 5 minutes (identity.md 1.1): a new key is published twice as long before it signs.
+PUBLISH_AHEAD = 600.0
+ROTATE_AFTER = 90 * 86400.0
+
+
+def make_private_pem() -> str:
+    """A new RSA-2048 key as PKCS#8. Takes 50 to 500 ms: never on the reactor's thread."""
+    return RSAKey.generate_key(BITS, private=True).as_pem(private=True).decode()
+
+
+@frozen
+class Key:
+    """One key. `kid` is derived from its content (RFC 7638), so another key never comes under the same name."""
+
+    kid: str
+    created_at: float
+    signs_from: float
+    jwk: RSAKey = field(repr=False, eq=False)
+
+
+class Keyring:
+    """The keys in use. `off_thread` runs a slow function elsewhere: `deferToThread` in the hub."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        store: SigningKeys,
+        clock: IReactorTime,
+        off_thread: Callable[[Callable[[], str]], Awaitable[str]],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._off_thread = off_thread
+        self._keys: list[Key] = []
+        self._load()
+
+    async def ensure(self) -> None:
+        """Make the first key when there is none."""
+        if not self._keys:
+            await self._add(ahead=0.0)
+
+    async def rotate(self) -> str:
+        """Publish a new key, which signs after ten minutes; its id. A key that still waits to sign is that key."""
+        newest = self._keys[0] if self._keys else None
+        if newest is not None and newest.signs_from > self._clock.seconds():
+            return newest.kid
+        return await self._add(ahead=PUBLISH_AHEAD)
+
+    async def tend(self) -> None:
+        """Drop keys that no token needs any more, and rotate when it is time."""
+        if self._store.drop_unneeded(self.signer().kid, self._clock.seconds()):
+            self._load()
+        if self._keys[0].created_at + ROTATE_AFTER <= self._clock.seconds():
+            await self.rotate()
+
+    def signer(self) -> Key:
+        """The key that signs now. Raises LookupError before the first one is made."""
+        now = self._clock.seconds()
+        for key in self._keys:
+            if key.signs_from <= now:
+                return key
+        if self._keys:
+            # Only a clock that was set back leads here; the oldest key is the one that everybody knows.
+            return self._keys[-1]
+        raise LookupError("the hub has no signing key yet")
+
+    def find(self, kid: str) -> Key | None:
+        """The key of that name, if it is still published."""
+        return next((key for key in self._keys if key.kid == kid), None)
+
+    def jwks(self) -> dict[str, Any]:
+        """The public document (RFC 7517), the newest key first."""
+        return {"keys": [_public(key) for key in self._keys]}
+
+    async def _add(self, *, ahead: float) -> str:
+        pem = await self._off_thread(make_private_pem)
+        now = self._clock.seconds()
+        kid = RSAKey.import_key(pem).thumbprint()
+        self._store.add(StoredKey(kid=kid, private_pem=pem, created_at=now, signs_from=now + ahead))
+        self._load()
+        self._log.info("Signing key {kid} is published and signs in {ahead} s", kid=kid, ahead=int(ahead))
+        return kid
+
+    def _load(self) -> None:
+        self._keys = [
+            Key(stored.kid, stored.created_at, stored.signs_from, RSAKey.import_key(stored.private_pem))
+            for stored in self._store.all()
+        ]
+
+
+def _public(key: Key) -> dict[str, Any]:
+    public = key.jwk.as_dict(private=False)
+    return {"kty": "RSA", "n": public["n"], "e": public["e"], "kid": key.kid, "alg": "RS256", "use": "sig"}

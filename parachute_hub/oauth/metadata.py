@@ -1,0 +1,112 @@
+"""The public documents: authorization server (RFC 8414), protected resources (RFC 9728), account. Pure functions.
+
+Every address in them begins with the one canonical issuer, because clients compare by plain string equality.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from parachute_hub.oauth.resource import Target
+from parachute_hub.oauth.scopes import Catalog, vault_scope
+
+DOCUMENTATION = "https://parachute.computer"
+_AUTH_METHODS = ["none", "client_secret_post", "client_secret_basic"]
+
+
+def authorization_server(issuer: str, catalog: Catalog) -> dict[str, Any]:
+    """RFC 8414, with what RFC 9207 and Client ID Metadata Documents add. Also served as openid-configuration."""
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/oauth/authorize",
+        "token_endpoint": f"{issuer}/oauth/token",
+        "registration_endpoint": f"{issuer}/oauth/register",
+        "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "scopes_supported": catalog.advertised(),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": _AUTH_METHODS,
+        "revocation_endpoint_auth_methods_supported": _AUTH_METHODS,
+        "authorization_response_iss_parameter_supported": True,
+        "client_id_metadata_document_supported": True,
+        "service_documentation": DOCUMENTATION,
+    }
+
+
+def protected_resource(issuer: str, path: str, target: Target, catalog: Catalog) -> dict[str, Any]:
+    """RFC 9728 for the resource at `issuer + path`; for a vault, read and write only: admin is asked for by name."""
+    if target.kind == "vault":
+        scopes = [f"vault:{target.name}:read", f"vault:{target.name}:write"]
+    elif target.kind == "mcp":
+        scopes = [scope for scope in catalog.advertised() if scope.startswith("vault:")]
+    elif target.kind == "module":
+        scopes = [scope for scope in catalog.advertised() if scope.startswith(f"{target.name}:")]
+    else:
+        scopes = catalog.advertised()
+    return {
+        "resource": issuer + path,
+        "authorization_servers": [issuer],
+        "scopes_supported": scopes,
+        "bearer_methods_supported": ["header"],
+        "resource_documentation": DOCUMENTATION,
+    }
+
+
+def account_document(issuer: str, *, importing: bool = False) -> dict[str, Any]:
+    """`/.well-known/parachute-account`: where a client finds accounts here (identity.md 4.11)."""
+    return {
+        "issuer": issuer,
+        "door": "hub",
+        "account_endpoint": f"{issuer}/account",
+        "auth": {"methods": ["password"], "signin_path": "/login"},
+        "vault_url_template": f"{issuer}/vault/{{name}}",
+        "capabilities": {"vault_create": True, "vault_rename": False, "vault_delete": False},
+        "plans": [],
+        "features": {"modules": True, "expose": False, "import": importing, "export": False, "billing": False},
+        "caps_writable": False,
+    }
+
+
+@frozen(kw_only=True)
+class Service:
+    """A place that an app may be told of. `vault` is the name when it is one, else None; `path` starts with /."""
+
+    short: str
+    path: str
+    version: str
+    vault: str | None = None
+
+
+def services(issuer: str, scopes: Iterable[str], known: Iterable[Service]) -> dict[str, dict[str, str]]:
+    """The `services` member of a token answer: where what was granted is found (identity.md 2.8).
+
+    Vaults come as `vault:<name>`, the first one also as `vault`; other modules by their short name.
+    """
+    found: dict[str, dict[str, str]] = {}
+    held = tuple(scopes)
+    named = {scope.name for scope in map(vault_scope, held) if scope}
+    prefixes = {scope.partition(":")[0] for scope in held}
+    for service in known:
+        entry = {"url": issuer + (service.path.rstrip("/") or "/"), "version": service.version}
+        if service.vault is not None:
+            if service.vault in named:
+                found[f"vault:{service.vault}"] = entry
+                found.setdefault("vault", entry)
+        elif service.short in prefixes:
+            found.setdefault(service.short, entry)
+    return found
+
+
+def only_vault(scopes: Iterable[str]) -> str | None:
+    """The granted vault's name when it is exactly one: Notes reads it first (identity.md 2.8)."""
+    names = {scope.name for scope in map(vault_scope, scopes) if scope and scope.name}
+    return names.pop() if len(names) == 1 else None
+
+
+def revocation_list(generated_at: str, jtis: list[str]) -> Mapping[str, Any]:
+    """What modules poll each minute (identity.md 1.1)."""
+    return {"generated_at": generated_at, "jtis": jtis}

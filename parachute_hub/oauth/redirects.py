@@ -1,0 +1,142 @@
+"""Redirect URIs: which may be registered, and when a presented one is a registered one.
+
+OAuth 2.1 2.3.1 and 8.5.3 (native apps, RFC 8252 7), MCP authorization (https or loopback), security.md S40.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+from urllib.parse import SplitResult, urlsplit
+
+MAX_LENGTH = 2048
+MAX_URIS = 32
+
+Kind = Literal["own", "https", "loopback", "app"]
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+# Apps on a desktop that register such schemes; others must use a reversed domain name (RFC 8252 7.1).
+_APP_SCHEMES = frozenset(
+    {"cursor", "vscode", "vscode-insiders", "vscodium", "windsurf", "windsurf-next", "zed", "raycast", "obsidian"}
+)
+_REVERSED_DOMAIN = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)+")
+_URI_CHARACTERS = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
+_HOST = re.compile(
+    r"(?=.{1,253}\.?$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
+)
+
+
+class BadRedirect(Exception):
+    """A redirect URI may not be registered; the text says why, for the developer of the app."""
+
+
+def kind_of(uri: str, origins: Iterable[str]) -> Kind:
+    """Check a URI that an app wants to register, and say what kind of place it leads to.
+
+    `own` is an address of the hub itself (`origins`). Raises BadRedirect.
+    """
+    if not uri or len(uri) > MAX_LENGTH:
+        raise BadRedirect(f"A redirect URI must have 1 to {MAX_LENGTH} characters.")
+    if "#" in uri:
+        raise BadRedirect("A redirect URI must not have a fragment (#).")
+    if not _URI_CHARACTERS.fullmatch(uri):
+        raise BadRedirect("A redirect URI may hold only URI characters (RFC 3986); encode the others.")
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError:
+        raise BadRedirect("This redirect URI cannot be read.") from None
+    if parts.scheme not in ("http", "https"):
+        return _app(uri, parts)
+    if "@" in parts.netloc:
+        raise BadRedirect("A redirect URI must not hold a user name or password.")
+    if not uri.startswith(f"{parts.scheme}://{parts.netloc}") or not _is_host(parts) or port == 0:
+        raise BadRedirect("A redirect URI must be scheme://host/path in lower case, with a real host.")
+    if f"{parts.scheme}://{parts.netloc}" in set(origins):
+        return "own"
+    if parts.hostname in _LOOPBACK:
+        return "loopback"
+    if parts.scheme == "http":
+        raise BadRedirect(
+            "A redirect URI must be https, unless it leads to this computer (127.0.0.1, [::1], localhost)."
+        )
+    return "https"
+
+
+def _app(uri: str, parts: SplitResult) -> Kind:
+    scheme = parts.scheme
+    if scheme in _APP_SCHEMES or _REVERSED_DOMAIN.fullmatch(scheme):
+        if not uri.startswith(f"{scheme}:/") or len(uri) <= len(scheme) + 3:
+            raise BadRedirect(f"After {scheme}: a redirect URI goes on with / and a path.")
+        return "app"
+    raise BadRedirect(
+        "A redirect URI must be https, a loopback address, or an app's own scheme such as com.example.app:/."
+    )
+
+
+def _is_host(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    if parts.netloc.startswith("["):
+        return host == "::1" or bool(re.fullmatch(r"[0-9a-f:.]{2,45}", host))
+    return parts.netloc == parts.netloc.lower() and _HOST.fullmatch(host) is not None and not host.endswith(".")
+
+
+def matches(registered: Iterable[str], presented: str) -> bool:
+    """Whether `presented` is one of the registered URIs: byte for byte, but on loopback with any port (RFC 8252 7.3).
+
+    >>> matches(["http://127.0.0.1/cb"], "http://127.0.0.1:49152/cb"), matches(["https://a.test/cb"], "https://a.test/cb/")
+    (True, False)
+    """
+    candidates = tuple(registered)
+    if presented in candidates:
+        return True
+    portless = _without_port(presented)
+    return portless is not None and any(_without_port(uri) == portless for uri in candidates)
+
+
+_LOOPBACK_URI = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::([0-9]{1,5}))?((?:[/?].*)?)", re.DOTALL)
+
+
+def _without_port(uri: str) -> str | None:
+    """The URI less its port; None when it is no plain http loopback address with a real port."""
+    found = _LOOPBACK_URI.fullmatch(uri)
+    if found is None or not _URI_CHARACTERS.fullmatch(uri) or (found[2] and not 0 < int(found[2]) < 65536):
+        return None
+    return found[1] + found[3]
+
+
+def place(uri: str) -> str:
+    """Where a person is sent, as the consent page shows it: host, port and path, or an app's scheme.
+
+    The path matters on the hub's own host, where every module lives.
+
+    >>> place("https://claude.ai/api/mcp/auth_callback?x=1"), place("cursor://x/y")
+    ('claude.ai/api/mcp/auth_callback', 'cursor:')
+    """
+    parts = urlsplit(uri)
+    return parts.netloc + parts.path if parts.scheme in ("http", "https") else f"{parts.scheme}:"
+
+
+def leads_home(uri: str, origins: Iterable[str]) -> bool:
+    """Whether it leads to the hub's own origin."""
+    return urlsplit(uri).scheme in ("http", "https") and any(uri == o or uri.startswith(o + "/") for o in origins)
+
+
+def cannot_be_taken(uri: str, origins: Iterable[str]) -> bool:
+    """Whether only one party can receive what is sent there: an https host, or the hub itself.
+
+    A loopback port or an app's scheme can be had by any program on the computer (RFC 8252 8.6).
+    """
+    own = leads_home(uri, origins)
+    return own or (uri.startswith("https://") and urlsplit(uri).hostname not in _LOOPBACK)
+
+
+def on_every_origin(uris: Iterable[str], origins: Iterable[str]) -> tuple[str, ...]:
+    """Each URI on one of the hub's own origins is meant for all of them; others stay as they are."""
+    bound = tuple(origins)
+    expanded: dict[str, None] = {}
+    for uri in uris:
+        expanded[uri] = None
+        here = next((origin for origin in bound if uri == origin or uri.startswith(origin + "/")), None)
+        if here is not None:
+            expanded.update(dict.fromkeys(origin + uri[len(here) :] for origin in bound))
+    return tuple(expanded)

@@ -1,0 +1,246 @@
+"""Scopes: one grammar, one catalog, one rule for what somebody may hand on, and one for a token's audience.
+
+A scope is `<resource>:<verb>` or `<resource>:<name>:<verb>`. Of a vault, `read < write < admin`; other resources have
+no ranks. `vault:read` (no name) is a wish that the consent page turns into `vault:<name>:read`; it is never signed.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from attrs import field, frozen
+
+from parachute_hub.store.users import User
+
+Risk = Literal["low", "elevated", "high"]
+
+VAULT_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_SCOPE = re.compile(r"[a-z][a-z0-9._-]{0,63}(:[a-zA-Z0-9*][a-zA-Z0-9_*-]{0,63})?:[a-z][a-z0-9_-]{0,63}")
+_RANK: Mapping[str, int] = {"read": 1, "write": 2, "admin": 3}
+MAX_SCOPES = 50
+
+HOST_SCOPES = tuple(f"parachute:host:{verb}" for verb in ("admin", "install", "start", "expose", "auth", "vault"))
+# Never given to an app: they open the hub itself, or a module's settings with its provider keys.
+NOT_REQUESTABLE = frozenset({*HOST_SCOPES, "hub:admin", "scribe:admin"})
+# What an app gets offered when it names no scope at all.
+DEFAULT_WISH = ("vault:read", "vault:write")
+
+_WORDS: Mapping[str, tuple[str, Risk]] = {
+    "vault:read": ("Read your notes", "low"),
+    "vault:write": ("Add, change and delete notes", "low"),
+    "vault:admin": ("Manage everything, settings and keys included,", "elevated"),
+    "scribe:transcribe": ("Turn speech into text", "low"),
+    "scribe:admin": ("Change how speech becomes text", "elevated"),
+    "surface:read": ("See your surfaces", "low"),
+    "surface:write": ("Change your surfaces", "low"),
+    "surface:admin": ("Manage surfaces", "elevated"),
+    "account:self:read": ("See your account and its vaults", "low"),
+    "account:self:write": ("Create vaults in your account", "elevated"),
+    "account:self:admin": ("Do everything with your account, deleting vaults included", "high"),
+}
+
+
+@frozen
+class VaultScope:
+    """A scope on notes. `name` is None when it is not said which vault."""
+
+    name: str | None
+    verb: str
+
+    def __str__(self) -> str:
+        return f"vault:{self.verb}" if self.name is None else f"vault:{self.name}:{self.verb}"
+
+
+def vault_scope(text: str) -> VaultScope | None:
+    """The scope read as one on a vault; None for any other.
+
+    >>> vault_scope("vault:home:read"), vault_scope("vault:*:read"), vault_scope("vault:home:fly")
+    (VaultScope(name='home', verb='read'), VaultScope(name=None, verb='read'), None)
+    """
+    parts = text.split(":")
+    if parts[0] != "vault" or len(parts) not in (2, 3) or parts[-1] not in _RANK:
+        return None
+    if len(parts) == 2 or parts[1] == "*":
+        return VaultScope(None, parts[-1])
+    return VaultScope(parts[1], parts[2]) if VAULT_NAME.fullmatch(parts[1]) else None
+
+
+def split(text: str) -> tuple[str, ...]:
+    """The scopes of a `scope` parameter: no doubles, in their order, `vault:*:read` as `vault:read`.
+
+    Words that are no scopes at all are left out; a reader that must complain about them compares.
+
+    >>> split("vault:read full  vault:*:read vault:home:write")
+    ('vault:read', 'vault:home:write')
+    """
+    words = (word for word in text.split() if _SCOPE.fullmatch(word))
+    normal = (str(vault_scope(word) or word) for word in words)
+    return tuple(dict.fromkeys(normal))[:MAX_SCOPES]
+
+
+def requestable(scope: str) -> bool:
+    """Whether an app may ask for it at all."""
+    return scope.lower() not in NOT_REQUESTABLE and not scope.lower().startswith("parachute:")
+
+
+@frozen
+class Explained:
+    """A scope in words for a person, and how much it opens."""
+
+    text: str
+    risk: Risk
+
+
+@frozen
+class Catalog:
+    """What can be asked for on this hub: its vaults, and what its installed modules declare (`scopes.defines`)."""
+
+    vaults: tuple[str, ...]
+    modules: Mapping[str, tuple[str, ...]] = field(factory=dict)
+
+    def knows(self, scope: str) -> bool:
+        """Whether it means something here: a vault that exists, or a scope that an installed module defines."""
+        found = vault_scope(scope)
+        if found is not None:
+            return found.name is None or found.name in self.vaults
+        return _general(scope) in self._declared() or scope.startswith("account:self:") and scope in _WORDS
+
+    def explain(self, scope: str) -> Explained:
+        """Words for the consent page. An unknown scope explains nothing, so it counts as elevated."""
+        found = vault_scope(scope)
+        text, risk = _WORDS.get(f"vault:{found.verb}" if found else _general(scope), (None, None))
+        text, risk = (text, risk) if text else _WORDS.get(scope, (None, None))
+        if text is not None and risk is not None:
+            return Explained(text if found is None or found.name is None else f"{text} in “{found.name}”", risk)
+        resource, _, verb = _general(scope).rpartition(":")
+        if not self.knows(scope) or verb == "admin":
+            return Explained(f"{verb} on {resource}", "elevated")
+        return Explained(f"Use {resource} ({verb})", "low")
+
+    def advertised(self) -> list[str]:
+        """`scopes_supported`: only harmless ones. Clients ask for all that is listed (identity.md 6.0 no. 31)."""
+        offered = {*DEFAULT_WISH, *self._declared()}
+        return sorted(scope for scope in offered if requestable(scope) and self.explain(scope).risk == "low")
+
+    def _declared(self) -> frozenset[str]:
+        return frozenset(scope for scopes in self.modules.values() for scope in scopes)
+
+
+def _general(scope: str) -> str:
+    """`surface:blog:read` is declared as `surface:read`."""
+    parts = scope.split(":")
+    return scope if len(parts) < 3 else f"{parts[0]}:{parts[-1]}"
+
+
+@frozen
+class Authority:
+    """How much somebody may hand on.
+
+    `every_vault` is the highest verb on every vault there is, `vaults` the highest on single ones. `modules`: `low`
+    opens what modules declare without their admin scopes, `all` everything that may be asked for. `exact` are scopes
+    beyond these, by name.
+    """
+
+    every_vault: str | None = None
+    vaults: Mapping[str, str] = field(factory=dict)
+    modules: Literal["none", "low", "all"] = "none"
+    exact: frozenset[str] = frozenset()
+
+    def allows(self, scope: str) -> bool:
+        """Whether this one may be handed on. A scope without a vault's name is none that can be."""
+        if scope in self.exact:
+            return True
+        found = vault_scope(scope)
+        if found is not None:
+            if found.name is None:
+                return False
+            held = (self.every_vault, self.vaults.get(found.name))
+            return _RANK[found.verb] <= max(_RANK.get(verb or "", 0) for verb in held)
+        if not requestable(scope) or scope.startswith("vault:"):
+            return False
+        return self.modules == "all" or (
+            self.modules == "low" and not scope.endswith(":admin") and not scope.startswith("account:")
+        )
+
+    def vault_claim(self) -> list[str]:
+        """The `vault_scope` claim: the vaults' names, empty when there is no limit (identity.md 1.5)."""
+        return [] if self.every_vault else sorted(self.vaults)
+
+
+NOBODY = Authority()
+
+
+def authority_of(user: User) -> Authority:
+    """What a person may give to an app: an admin everything that may be asked for, a member their own vaults.
+
+    The role `write` on a vault includes its admin verb (identity.md 4.7).
+    """
+    if user.role == "admin":
+        return Authority(every_vault="admin", modules="all")
+    verbs = {"read": "read", "write": "admin"}
+    return Authority(vaults={name: verbs[role] for name, role in user.vaults.items()}, modules="low")
+
+
+def authority_of_scopes(scopes: frozenset[str]) -> Authority:
+    """What the bearer of a token may give on when it mints another (identity.md 4.9).
+
+    `parachute:host:auth` opens everything that an app may ask for but the admin verb on vaults, which takes
+    `parachute:host:admin`; `vault:<name>:admin` opens that vault.
+    """
+    named = (vault_scope(scope) for scope in scopes)
+    every_vault = "write" if "parachute:host:auth" in scopes else None
+    return Authority(
+        every_vault="admin" if "parachute:host:admin" in scopes else every_vault,
+        vaults={found.name: "admin" for found in named if found and found.name and found.verb == "admin"},
+        modules="all" if "parachute:host:auth" in scopes else "none",
+    )
+
+
+def attenuate(scopes: Iterable[str], authority: Authority) -> tuple[str, ...]:
+    """The scopes that may be handed on, in their order. The only place where a token's scopes are cut."""
+    return tuple(dict.fromkeys(scope for scope in scopes if authority.allows(scope)))
+
+
+def covers(granted: Iterable[str], scope: str) -> bool:
+    """Whether one of `granted` includes `scope`: itself, or a higher verb on the same vault.
+
+    >>> covers({"vault:home:write"}, "vault:home:read"), covers({"vault:home:write"}, "vault:work:read")
+    (True, False)
+    """
+    wanted = vault_scope(scope)
+    for held in granted:
+        if held == scope:
+            return True
+        found = vault_scope(held)
+        if found and wanted and found.name == wanted.name and _RANK[found.verb] >= _RANK[wanted.verb]:
+            return True
+    return False
+
+
+def audience(scopes: Iterable[str], issuer: str) -> str | list[str]:
+    """The `aud` claim for these scopes: for each vault `vault.<name>` and its resource URI, then other modules' names.
+
+    Modules look for their own word in it; RFC 8707 wants the URI. One word is a string, several are a list with the
+    module's word first, because some readers take the first (identity.md 0.4, 1.4).
+
+    >>> audience(["vault:home:read", "scribe:transcribe"], "https://hub.test")
+    ['vault.home', 'https://hub.test/vault/home/mcp', 'scribe']
+    """
+    words: dict[str, None] = {}
+    for scope in scopes:
+        found = vault_scope(scope)
+        if found is not None and found.name is not None:
+            words[f"vault.{found.name}"] = None
+            words[f"{issuer}/vault/{found.name}/mcp"] = None
+        elif found is None:
+            words[_word(scope)] = None
+    listed = list(words) or ["hub"]
+    return listed[0] if len(listed) == 1 else listed
+
+
+def _word(scope: str) -> str:
+    """`parachute:*` and `hub:*` are read by the hub; `surface:<name>:*` by that surface (identity.md 4.10)."""
+    resource, *rest = scope.split(":")
+    if resource in ("parachute", "hub"):
+        return "hub"
+    return f"{resource}.{rest[0]}" if resource == "surface" and len(rest) == 2 else resource

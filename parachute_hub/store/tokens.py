@@ -1,0 +1,163 @@
+"""Every token that was signed and has not ended, and which of them are revoked. The tokens themselves are not kept."""
+
+import json
+from collections.abc import Mapping, Sequence
+from sqlite3 import Row
+from typing import Any
+
+from attrs import frozen
+
+from parachute_hub.store.database import Database
+
+PAGE = 50
+
+
+@frozen(kw_only=True)
+class TokenRecord:
+    """What is remembered of a signed token. Times are seconds since the epoch.
+
+    `user_id` is whoever's authority it carries, None for the hub's own. `family_id` ties it to an app's consent.
+    `created_via` says what made it: `oauth`, `cli_mint`, `operator_mint`, `session_mint`, `service`.
+    """
+
+    jti: str
+    kid: str
+    subject: str
+    user_id: str | None
+    client_id: str
+    family_id: str | None
+    scopes: tuple[str, ...]
+    permissions: Mapping[str, Any] | None
+    created_via: str
+    created_at: float
+    expires_at: float
+    revoked_at: float | None = None
+
+
+class Tokens:
+    """The table `tokens`. `revocations` counts what was revoked through here: a cache asks whether it moved."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.revocations = 0
+
+    def add(self, record: TokenRecord) -> None:
+        """Remember a token before it is handed out."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute(
+                "INSERT INTO tokens (jti, kid, subject, user_id, client_id, family_id, scopes, permissions,"
+                " created_via, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    record.jti,
+                    record.kid,
+                    record.subject,
+                    record.user_id,
+                    record.client_id,
+                    record.family_id,
+                    " ".join(record.scopes),
+                    None if record.permissions is None else json.dumps(record.permissions),
+                    record.created_via,
+                    record.created_at,
+                    record.expires_at,
+                ),
+            )
+
+    def get(self, jti: str) -> TokenRecord | None:
+        """The token with this id."""
+        row = self._database.first("SELECT * FROM tokens WHERE jti = ?", (jti,))
+        return None if row is None else _record(row)
+
+    def is_live(self, jti: str) -> bool:
+        """Whether the hub signed it and nobody revoked it. Its end is not asked."""
+        return self._database.first("SELECT 1 FROM tokens WHERE jti = ? AND revoked_at IS NULL", (jti,)) is not None
+
+    def revoked(self, now: float) -> list[str]:
+        """The ids on the revocation list: revoked and not ended yet, so that the list stays small."""
+        rows = self._database.read(
+            "SELECT jti FROM tokens WHERE revoked_at IS NOT NULL AND expires_at > ? ORDER BY jti", (now,)
+        )
+        return [row["jti"] for row in rows]
+
+    def revoke(self, jti: str, now: float) -> float | None:
+        """Revoke one; when it was revoked, also if long ago. None for an unknown id."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute("UPDATE tokens SET revoked_at = ? WHERE jti = ? AND revoked_at IS NULL", (now, jti))
+            self.revocations += 1
+        row = self._database.first("SELECT revoked_at FROM tokens WHERE jti = ?", (jti,))
+        return None if row is None else float(row["revoked_at"])
+
+    def revoke_family(self, family_id: str, now: float) -> None:
+        """Revoke the access tokens that came out of one consent."""
+        self._revoke_where("family_id = ?", (family_id,), now)
+
+    def revoke_user(self, user_id: str, now: float) -> None:
+        """Revoke all that somebody's authority stands behind."""
+        self._revoke_where("user_id = ?", (user_id,), now)
+
+    def of_user(self, user_id: str, now: float) -> list[TokenRecord]:
+        """Somebody's live tokens."""
+        rows = self._database.read(
+            "SELECT * FROM tokens WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?", (user_id, now)
+        )
+        return [_record(row) for row in rows]
+
+    def page(
+        self,
+        now: float,
+        *,
+        revoked: bool | None = None,
+        subject: str | None = None,
+        created_via: str | None = None,
+        before: tuple[float, str] | None = None,
+    ) -> list[TokenRecord]:
+        """Up to 50 tokens that have not ended, the newest first; `before` is (created_at, jti) of the last one seen.
+
+        `revoked` None gives both kinds.
+        """
+        clauses, args = ["expires_at > ?"], [now]  # type: tuple[list[str], list[Any]]
+        if revoked is not None:
+            clauses.append("revoked_at IS NOT NULL" if revoked else "revoked_at IS NULL")
+        for column, value in (("subject", subject), ("created_via", created_via)):
+            if value is not None:
+                clauses.append(f"{column} = ?")
+                args.append(value)
+        if before is not None:
+            clauses.append("(created_at, jti) < (?, ?)")
+            args.extend(before)
+        where = " AND ".join(clauses)
+        rows = self._database.read(
+            f"SELECT * FROM tokens WHERE {where} ORDER BY created_at DESC, jti DESC LIMIT {PAGE}",  # noqa: S608
+            args,
+        )
+        return [_record(row) for row in rows]
+
+    def prune(self, now: float) -> int:
+        """Forget tokens that ended; how many went."""
+        with self._database.transaction() as connection:
+            return connection.execute("DELETE FROM tokens WHERE expires_at <= ?", (now,)).rowcount
+
+    def _revoke_where(self, clause: str, args: Sequence[str], now: float) -> None:
+        with self._database.transaction(durable=True) as connection:
+            connection.execute(
+                f"UPDATE tokens SET revoked_at = ? WHERE revoked_at IS NULL AND {clause}",  # noqa: S608
+                (now, *args),
+            )
+            self.revocations += 1
+
+
+def _record(row: Row) -> TokenRecord:
+    permissions = row["permissions"]
+    return TokenRecord(
+        jti=row["jti"],
+        kid=row["kid"],
+        subject=row["subject"],
+        user_id=row["user_id"],
+        client_id=row["client_id"],
+        family_id=row["family_id"],
+        scopes=tuple(row["scopes"].split()),
+        permissions=None if permissions is None else json.loads(permissions),
+        created_via=row["created_via"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+    )

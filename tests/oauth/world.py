@@ -1,0 +1,32 @@
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.oauth.issuer import Minted, Order
+from parachute_hub.oauth.scopes import Authority
+from parachute_hub.testing.oauth import World
+
+
+class WorldCase(SynchronousTestCase):
+    """A test with an issuer that has its first key."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.world = World(self.folder)
+        self.addCleanup(self.world.close)
+        self.successResultOf(Deferred.fromCoroutine(self.world.keys.ensure()))
+
+    def mint(self, *scopes: str, lifetime: float = 900.0, audience: str | None = None) -> Minted:
+        """A token with just these scopes."""
+        return self.world.issuer.mint(
+            Order(
+                subject="someone",
+                client_id="app",
+                scopes=scopes,
+                authority=Authority(every_vault="admin", modules="all", exact=frozenset(scopes)),
+                lifetime=lifetime,
+                created_via="cli_mint",
+                audience=audience,
+            )
+        )
