@@ -1,14 +1,13 @@
 """Runs an image as a container: own namespaces, read-only root, limits, Docker's default capabilities, a disk."""
 
 import contextlib
-import ctypes
 import json
 import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import mkdtemp
@@ -19,10 +18,10 @@ from attrs import frozen
 from tests.live.container.disk import MEBIBYTE, Disk
 from tests.live.container.image import Image
 from tests.live.container.limits import group
+from tests.live.container.network import Network
 
 _ENTER = Path(__file__).parent / "enter.sh"
-_NAMESPACES = ("--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup")
-_CLONE_NEWNET = 0x40000000
+_NAMESPACES = ("--mount", "--pid", "--uts", "--ipc", "--cgroup")
 # What Docker leaves to root in a container.
 _CAPABILITIES = (
     "chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw sys_chroot mknod audit_write "
@@ -59,6 +58,7 @@ class Box:
         self,
         image: Image,
         disk: Disk,
+        network: Network,
         *,
         variables: Mapping[str, str] | None = None,
         command: tuple[str, ...] | None = None,
@@ -66,6 +66,7 @@ class Box:
         cpus: float = 0.5,
         user: int = 0,
     ) -> None:
+        self._network = network
         self.env = {**image.config.env, **(variables or {})}
         self.group = group(memory, cpus)
         self._folder = Path(mkdtemp(prefix="parachute-box-"))
@@ -87,7 +88,7 @@ class Box:
         become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
         inside = [*become, *image.config.entrypoint, *(command or image.config.cmd)]
         # If this test run is killed, so is the container.
-        with_us = ["setpriv", "--pdeathsig", "KILL"]
+        with_us = [*network.entering, "setpriv", "--pdeathsig", "KILL"]
         unshare = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "/bin/sh", str(_ENTER), *self._variables()]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -144,28 +145,16 @@ class Box:
         """One request on a connection of its own, from inside the container's network."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
-            with self.network():
+            with self._network.inside():
                 connection.connect()
             connection.request(method, path, body, dict(headers or {}))
             answer = connection.getresponse()
             return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
 
-    @contextlib.contextmanager
-    def network(self) -> Iterator[None]:
-        """While it holds, sockets made by this thread belong to the container's network; they stay there."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/thread-self/ns/net") as ours, open(f"/proc/{self.init}/ns/net") as theirs:
-            if libc.setns(theirs.fileno(), _CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "cannot enter the container's network")
-            try:
-                yield
-            finally:
-                libc.setns(ours.fileno(), _CLONE_NEWNET)
-
     def run(self, *command: str, user: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a command inside, as `docker exec` does; its output and exit code."""
         become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
-        enter = ["nsenter", f"--target={self.init}", *_NAMESPACES, "--", "env", "-i", *self._variables()]
+        enter = [*self._network.entering, f"--target={self.init}", *_NAMESPACES, "--", "env", "-i", *self._variables()]
         return subprocess.run(
             [*_joining(), *enter, *become, *command],
             env={"PATH": os.environ["PATH"], "JOIN": self._join()},
@@ -187,6 +176,10 @@ class Box:
             self._process.wait(seconds)
         self.kill()
         return self._process.returncode, time.monotonic() - asked
+
+    def ended(self, seconds: float = 30.0) -> int:
+        """Wait until it ends by itself; its exit code."""
+        return self._process.wait(seconds)
 
     def kill(self) -> None:
         """End it at once, as a lost machine does."""

@@ -1,11 +1,10 @@
 #!/bin/sh
-# Becomes the container: `unshare` runs this as process 1 of new mount, process, network, host name and cgroup namespaces.
+# Becomes the container: `unshare` runs this as process 1 of new mount, process, host name and cgroup namespaces.
 #   enter.sh [NAME=VALUE...] COMMAND...
 # Told by the environment: LAYERS and LOWER (the image), ROOT (an empty folder), DISK (what lies at /parachute), HOSTS (a
 # file for /etc/hosts), WORKDIR, CGROUPS (`name=folder` each, shown below /sys/fs/cgroup), CAPABILITIES.
 set -eu
 
-ip link set lo up
 cd "$LAYERS"
 mount -t overlay overlay -o "ro,lowerdir=$LOWER" "$ROOT"
 cd "$ROOT"
