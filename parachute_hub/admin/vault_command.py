@@ -1,0 +1,130 @@
+"""Runs `parachute-vault create NAME --json`, the vault module's own way to make a vault."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, cast
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.error import ProcessDone
+from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorProcess, IReactorTime
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from parachute_hub.site.refused import Refused
+
+SECONDS: Final = 20
+_OUTPUT_LIMIT: Final = 64 * 1024
+
+
+class Spawn(Protocol):
+    """How a module is run (`supervise.model.Launch`): bun, its options, `run`, the entry file, and the rest."""
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command line of the module's daemon."""
+
+    @property
+    def cwd(self) -> str:
+        """The package's folder."""
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The whole environment."""
+
+
+class Launcher(Protocol):
+    """Knows how a module is run."""
+
+    def launch(self, short: str) -> Spawn:
+        """Raises an exception with a sentence when the module is not installed or cannot run."""
+
+
+class Reactor(IReactorProcess, IReactorTime):
+    """What this needs of a reactor."""
+
+
+@define
+class VaultCommand:
+    """Makes vaults, one at a time: the command and the daemon share services.json."""
+
+    launcher: Launcher
+    reactor: Reactor
+    _turn: DeferredLock = field(factory=DeferredLock, init=False)
+
+    async def create(self, name: str) -> Mapping[str, Any]:
+        """The command's JSON answer. Raises Refused 409, 400 or 502."""
+        await self._turn.acquire()
+        try:
+            return await self._create(name)
+        finally:
+            self._turn.release()
+
+    async def _create(self, name: str) -> Mapping[str, Any]:
+        try:
+            spawn = self.launcher.launch("vault")
+        except Exception as error:
+            raise Refused(409, "no_vault_module", f"No vault can be made without the vault module. {error}") from None
+        entry = spawn.argv.index("run") + 2
+        run = _Run(self.reactor)
+        argv = (*spawn.argv[:entry], "create", name, "--json")
+        self.reactor.spawnProcess(run, argv[0], argv, env=dict(spawn.env), path=spawn.cwd)
+        code = await run.ended
+        if code is None:
+            raise Refused(502, "vault_command_failed", f"The vault module did not answer within {SECONDS} seconds.")
+        if code != 0:
+            sentence = _last_line(run.errors) or f"The vault module ended with code {code}."
+            raise Refused(400 if code == 2 else 502, "vault_command_failed", sentence)
+        return _answer(run.output)
+
+
+class _Run(ProcessProtocol):
+    """One process: what it says, and how it ends. `ended` gives the exit code, None when it had to be killed."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.ended: Deferred[int | None] = Deferred()
+        self.output = b""
+        self.errors = b""
+        self._clock = clock
+        self._limit: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        self._process.closeStdin()
+        self._limit = self._clock.callLater(SECONDS, self._give_up)
+
+    def outReceived(self, data: bytes) -> None:
+        self.output = (self.output + data)[:_OUTPUT_LIMIT]
+
+    def errReceived(self, data: bytes) -> None:
+        self.errors = (self.errors + data)[-_OUTPUT_LIMIT:]
+
+    def processEnded(self, reason: Failure) -> None:
+        if self._limit is not None and self._limit.active():
+            self._limit.cancel()
+            self.ended.callback(0 if reason.check(ProcessDone) else getattr(reason.value, "exitCode", None) or 1)
+        else:
+            self.ended.callback(None)
+
+    def _give_up(self) -> None:
+        self._process.signalProcess("KILL")
+
+    @property
+    def _process(self) -> IProcessTransport:
+        return cast(IProcessTransport, self.transport)
+
+
+def _answer(output: bytes) -> Mapping[str, Any]:
+    """The JSON object on the last line that is one: releases print notes before it."""
+    for line in reversed(output.splitlines()):
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            return value
+    raise Refused(502, "vault_command_failed", "The vault module answered in a form that the hub does not know.")
+
+
+def _last_line(errors: bytes) -> str:
+    lines = [line for line in errors.decode("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1].strip()[:300] if lines else ""

@@ -1,0 +1,86 @@
+"""`GET` and `POST /vaults`: the vaults of this hub and making another (observed.md 3.3)."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+
+from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.refused import Refused
+from parachute_hub.site.who import ADMIN, Who
+
+# What every vault release and every URL, scope and folder that carries the name can bear (identity.md 1.4).
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{1,31}")
+_RESERVED: Final = frozenset({"admin", "assets", "list", "new"})
+
+
+class VaultMaker(Protocol):
+    """Makes vaults by the vault module's own command."""
+
+    async def create(self, name: str) -> Mapping[str, Any]:
+        """What the command answered: `name`, `token` (its first key) and `paths`. Raises Refused."""
+
+
+class VaultsApi:
+    """The vaults for the owner. Serves `/vaults`."""
+
+    app: Klein = area()
+
+    def __init__(
+        self,
+        *,
+        who: Who,
+        known: Callable[[], Sequence[Mapping[str, Any]]],
+        maker: VaultMaker,
+        sizes: Callable[[Iterable[str]], Awaitable[Mapping[str, int]]],
+    ) -> None:
+        """`known` gives `name`, `url` and `version` of each vault (as `/.well-known/parachute.json`), `sizes` bytes."""
+        self._who = who
+        self._known = known
+        self._maker = maker
+        self._sizes = sizes
+
+    @app.route("/vaults", methods=["GET"])
+    async def listing(self, request: IRequest) -> bytes:
+        """Every vault with its address and size; `bytes` is null where the disk cannot tell."""
+        self._who.need(request, ADMIN)
+        vaults = self._known()
+        sizes = await self._sizes([vault["name"] for vault in vaults])
+        shown = [
+            {
+                "name": vault["name"],
+                "url": vault["url"],
+                "mcp_url": f"{vault['url']}/mcp",
+                "version": vault["version"],
+                "bytes": sizes.get(vault["name"]),
+            }
+            for vault in vaults
+        ]
+        return as_json(request, {"vaults": shown})
+
+    @app.route("/vaults", methods=["POST"])
+    async def create(self, request: IRequest) -> bytes:
+        """Make the vault `name`. 201 with its first key, which is shown only here; 400, 409 or 502 with a sentence."""
+        self._who.need(request, ADMIN)
+        name = read_json(request).get("name")
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
+            raise Refused(
+                400,
+                "invalid_name",
+                "Name the vault with 2 to 32 small letters, digits, dashes or underscores, beginning with a letter or "
+                f"digit. {', '.join(sorted(_RESERVED))} are taken by the hub.",
+            )
+        if any(vault["name"] == name for vault in self._known()):
+            raise Refused(409, "vault_exists", f"There is a vault {name} already. Choose another name.")
+        made = await self._maker.create(name)
+        vault = next((vault for vault in self._known() if vault["name"] == name), {})
+        body = {
+            "name": name,
+            "url": vault.get("url"),
+            "version": vault.get("version"),
+            "token": made.get("token"),
+            "paths": made.get("paths"),
+        }
+        return as_json(request, body, status=201)

@@ -1,0 +1,229 @@
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from attrs import field, frozen
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.web.iweb import IRequest
+
+from parachute_hub.admin.vault_command import SECONDS, Reactor, VaultCommand
+from parachute_hub.admin.vaults_api import VaultsApi
+from parachute_hub.site.refused import Refused
+from parachute_hub.site.who import ADMIN, Principal, Who
+from parachute_hub.testing.asking import Answer, ask
+
+
+class Owner:
+    """Recognises the bearer "owner"."""
+
+    def recognise(self, request: IRequest) -> Principal | None:
+        if request.getHeader("authorization") != "Bearer owner":
+            return None
+        return Principal(kind="session", name="sam", scopes=frozenset({ADMIN}))
+
+
+class Shelf:
+    """Two vaults, and a maker that puts more beside them."""
+
+    def __init__(self) -> None:
+        self.names = ["default", "work"]
+
+    def known(self) -> list[dict[str, Any]]:
+        return [{"name": name, "url": f"https://h.test/vault/{name}", "version": "0.3.8"} for name in self.names]
+
+    async def create(self, name: str) -> Mapping[str, Any]:
+        self.names.append(name)
+        return {"name": name, "token": "pvt_new", "paths": {"vault_dir": f"/data/{name}"}, "other": 1}
+
+    def sizes(self, names: Iterable[str]) -> "Deferred[Mapping[str, int]]":
+        return succeed({"default": 4096})
+
+
+class VaultsApiTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.shelf = Shelf()
+        api = VaultsApi(who=Who([Owner()]), known=self.shelf.known, maker=self.shelf, sizes=self.shelf.sizes)
+        self.resource = api.app.resource()
+
+    def ask(self, method: str, body: object = None, owner: bool = True) -> Answer:
+        headers = {"Authorization": "Bearer owner"} if owner else {}
+        return ask(self.resource, "/vaults", method=method, headers=headers, body=json.dumps(body or {}).encode())
+
+    def test_lists_each_vault_with_its_address_and_size(self) -> None:
+        """A size that is not known is null, not zero."""
+        first, second = self.ask("GET").json()["vaults"]
+        self.assertEqual(
+            first,
+            {
+                "name": "default",
+                "url": "https://h.test/vault/default",
+                "mcp_url": "https://h.test/vault/default/mcp",
+                "version": "0.3.8",
+                "bytes": 4096,
+            },
+        )
+        self.assertIsNone(second["bytes"])
+
+    def test_makes_a_vault_and_gives_its_first_key(self) -> None:
+        """In the published shape, and nothing else of what the command printed; never kept by a cache."""
+        answer = self.ask("POST", {"name": "garden"})
+        self.assertEqual(answer.status, 201)
+        self.assertEqual(
+            answer.json(),
+            {
+                "name": "garden",
+                "url": "https://h.test/vault/garden",
+                "version": "0.3.8",
+                "token": "pvt_new",
+                "paths": {"vault_dir": "/data/garden"},
+            },
+        )
+        self.assertEqual(answer.header("Cache-Control"), "no-store")
+
+    def test_refuses_names_that_cannot_be_in_a_url_or_belong_to_the_hub(self) -> None:
+        """Before anything is run."""
+        for name in ("", "a", "A1", "../x", "admin", "list", "new", "-x", "x" * 33, "ä1", "--json", None, 7, ["ab"]):
+            answer = self.ask("POST", {"name": name})
+            self.assertEqual((answer.status, answer.json()["error"]), (400, "invalid_name"), name)
+        self.assertEqual(self.shelf.names, ["default", "work"])
+
+    def test_refuses_a_name_that_is_taken(self) -> None:
+        """409, with what to do."""
+        answer = self.ask("POST", {"name": "work"})
+        self.assertEqual((answer.status, answer.json()["error"]), (409, "vault_exists"))
+
+    def test_a_stranger_gets_nothing(self) -> None:
+        """Neither the list nor a vault."""
+        self.assertEqual(self.ask("GET", owner=False).status, 401)
+        self.assertEqual(self.ask("POST", {"name": "garden"}, owner=False).status, 401)
+        self.assertEqual(self.shelf.names, ["default", "work"])
+
+
+@frozen
+class Spawn:
+    """How the pretended vault is run."""
+
+    argv: tuple[str, ...] = ("/bun", "--smol", "run", "/pkg/cli.ts", "serve", "--quiet")
+    cwd: str = "/pkg"
+    env: Mapping[str, str] = field(factory=lambda: {"PARACHUTE_HOME": "/h"})
+
+
+@frozen
+class Launches:
+    """Gives one spawn, or raises."""
+
+    spawn: Spawn | Exception = field(factory=Spawn)
+
+    def launch(self, short: str) -> Spawn:
+        assert short == "vault"
+        if isinstance(self.spawn, Exception):
+            raise self.spawn
+        return self.spawn
+
+
+class ProcessReactor(MemoryReactorClock):
+    """Remembers processes instead of starting them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spawned: list[tuple[Any, tuple[str, ...], dict[str, str], str]] = []
+        self.killed = 0
+
+    def spawnProcess(self, protocol: Any, executable: str, args: Any, env: Any, path: Any) -> None:
+        self.spawned.append((protocol, tuple(args), env, path))
+        protocol.makeConnection(self)
+
+    def closeStdin(self) -> None:
+        """The child gets no input."""
+
+    def signalProcess(self, name: str) -> None:
+        self.killed += 1
+        self.spawned[-1][0].processEnded(Failure(ProcessTerminated(signal=9)))
+
+
+class VaultCommandTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = ProcessReactor()
+
+    def begin(self, launches: Launches | None = None, name: str = "garden") -> "Deferred[Mapping[str, Any]]":
+        command = VaultCommand(launcher=launches or Launches(), reactor=cast(Reactor, self.reactor))
+        return Deferred.fromCoroutine(command.create(name))
+
+    def end(self, output: bytes = b"", errors: bytes = b"", code: int = 0) -> None:
+        protocol = self.reactor.spawned[-1][0]
+        protocol.outReceived(output)
+        protocol.errReceived(errors)
+        protocol.processEnded(Failure(ProcessTerminated(exitCode=code) if code else ProcessDone(0)))
+
+    def test_runs_the_daemons_own_entry_with_another_verb(self) -> None:
+        """The same bun, options, folder and environment; notes before the JSON are passed over."""
+        made = self.begin()
+        _, argv, env, path = self.reactor.spawned[0]
+        self.assertEqual(argv, ("/bun", "--smol", "run", "/pkg/cli.ts", "create", "garden", "--json"))
+        self.assertEqual((env, path), ({"PARACHUTE_HOME": "/h"}, "/pkg"))
+        self.end(b'a note\n{"name":"garden","token":"pvt_1"}\nbye\n')
+        self.assertEqual(self.successResultOf(made), {"name": "garden", "token": "pvt_1"})
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def refusal(self, made: "Deferred[Mapping[str, Any]]") -> Refused:
+        return cast(Refused, self.failureResultOf(made, Refused).value)
+
+    def test_the_modules_own_complaint_reaches_the_person(self) -> None:
+        """Exit code 2 is a wrong name; every other failure is the module's."""
+        made = self.begin()
+        self.end(errors=b"trace\nparachute-vault: that name is taken.\n", code=2)
+        refused = self.refusal(made)
+        self.assertEqual((refused.status, refused.description), (400, "parachute-vault: that name is taken."))
+        made = self.begin()
+        self.end(code=1)
+        self.assertEqual(self.refusal(made).status, 502)
+        made = self.begin()
+        self.end(b"no json here\n")
+        self.assertEqual(self.refusal(made).status, 502)
+
+    def test_without_the_module_it_says_so(self) -> None:
+        """And starts nothing."""
+        refused = self.refusal(self.begin(Launches(ValueError("vault is not installed."))))
+        self.assertEqual((refused.status, refused.error), (409, "no_vault_module"))
+        self.assertIn("vault is not installed.", refused.description)
+        self.assertEqual(self.reactor.spawned, [])
+
+    def test_a_command_that_hangs_is_ended(self) -> None:
+        """And the next one may run."""
+        made = self.begin()
+        self.reactor.advance(SECONDS)
+        self.assertEqual(self.reactor.killed, 1)
+        self.assertIn("20 seconds", self.refusal(made).description)
+
+    def test_one_at_a_time(self) -> None:
+        """Both would write services.json."""
+        command = VaultCommand(launcher=Launches(), reactor=cast(Reactor, self.reactor))
+        first = Deferred.fromCoroutine(command.create("one"))
+        second = Deferred.fromCoroutine(command.create("two"))
+        self.assertEqual(len(self.reactor.spawned), 1)
+        self.end(b'{"name":"one"}')
+        self.successResultOf(first)
+        self.assertEqual(len(self.reactor.spawned), 2)
+        self.end(b'{"name":"two"}')
+        self.assertEqual(self.successResultOf(second), {"name": "two"})
+
+
+class RealProcessTests(TestCase):
+    async def test_a_real_process_answers(self) -> None:
+        """The exit code and both outputs of a process as the operating system gives them."""
+        from twisted.internet import reactor
+
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        program = folder / "run"
+        program.write_text("import json, sys; print(json.dumps({'name': sys.argv[-2]}))")
+        spawn = Spawn(argv=(sys.executable, "run", str(program.absolute()), "serve"), cwd=str(folder), env={})
+        # Python takes the word `run` as its program's name: the folder has one, which is what bun would run.
+        command = VaultCommand(launcher=Launches(spawn), reactor=cast(Reactor, reactor))
+        self.assertEqual(await command.create("garden"), {"name": "garden"})
