@@ -1,0 +1,71 @@
+// What this browser may do with which vault, kept in local storage.
+
+import { Problem } from "./dom.ts";
+import { renew, type Tokens } from "./oauth.ts";
+
+interface KeySession {
+  kind: "key";
+  vault: string;
+  key: string;
+}
+
+interface HubSession extends Tokens {
+  kind: "hub";
+}
+
+export type Session = KeySession | HubSession;
+
+const PLACE = "parachute-notes:session";
+
+export function load(): Session | undefined {
+  try {
+    return JSON.parse(localStorage.getItem(PLACE) ?? "null") ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function save(session: Session): void {
+  localStorage.setItem(PLACE, JSON.stringify(session));
+}
+
+export function forget(): void {
+  localStorage.removeItem(PLACE);
+}
+
+/** The hub ended our access: only connecting again helps. */
+export class AccessEnded extends Problem {
+  constructor() {
+    super("Your hub has ended the access of Notes. Connect again; what you wrote is kept here meanwhile.");
+  }
+}
+
+/** The bearer token to send. `rejected` is one that was just refused, so it is renewed. */
+export async function bearer(rejected?: string): Promise<string> {
+  const session = load();
+  if (!session) throw new AccessEnded();
+  if (session.kind === "key") {
+    if (session.key === rejected) throw new Problem("The vault does not know this key. Disconnect, then connect again.");
+    return session.key;
+  }
+  const soon = Date.now() + 30_000;
+  if (session.access !== rejected && session.expires > soon) return session.access;
+  // One tab renews for all: a refresh token can be used once.
+  return navigator.locks.request(PLACE, async () => {
+    const latest = load();
+    if (latest?.kind !== "hub") throw new AccessEnded();
+    if (latest.access !== rejected && latest.expires > soon) return latest.access;
+    const tokens = await renew(latest);
+    if (!tokens) {
+      forget();
+      throw new AccessEnded();
+    }
+    save({ kind: "hub", ...tokens });
+    return tokens.access;
+  });
+}
+
+export function mayTranscribeAtScribe(): boolean {
+  const session = load();
+  return session?.kind === "hub" && session.scope.split(" ").includes("scribe:transcribe");
+}
