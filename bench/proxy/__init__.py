@@ -1,0 +1,1 @@
+"""The reverse proxy beside its peers: the same module behind each, visited in turn."""

@@ -1,0 +1,76 @@
+"""Our front as the finished hub runs it: table, states, token guard, counters and access log on.
+
+`python -m bench.proxy.ours PORT MODULE_PORT`; `--bare-site` listens with the stock twisted.web channel instead, to
+compare the hub's own paths.
+"""
+
+import os
+import sys
+
+from klein import Klein
+from twisted.internet import reactor
+from twisted.internet.protocol import Factory
+from twisted.web.iweb import IRequest
+from twisted.web.server import Site
+
+from parachute_hub.logs import Masker
+from parachute_hub.proxy.accesslog import AccessLog
+from parachute_hub.proxy.front import Front
+from parachute_hub.proxy.model import ModuleView, NoGuard
+from parachute_hub.proxy.routes import Mount, Table
+
+
+class AlwaysReady:
+    """One module, up."""
+
+    _view = ModuleView("ready")
+
+    def view(self, short: str) -> ModuleView:
+        """Ready."""
+        return self._view
+
+
+def site() -> Site:
+    """One page of the hub's own through Klein."""
+    app = Klein()
+
+    @app.route("/api/hello")
+    def hello(request: IRequest) -> bytes:
+        request.setHeader(b"content-type", b"application/json")
+        return b'{"hello":"world"}'
+
+    return Site(app.resource())
+
+
+def front(port: int, module_port: int) -> Front:
+    """The front with the whole of its per-request work."""
+    hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
+    mounts = (
+        Mount(short="echo", prefix=b"/echo", port=module_port, strip=True, websocket=True),
+        Mount(short="vault", prefix=b"/vault/default", port=module_port),
+        Mount(short="notes", prefix=b"/notes", port=module_port),
+    )
+    table = Table.build(mounts, hosts, f"http://127.0.0.1:{port}")
+    log = AccessLog("combined", Masker(), open(os.devnull, "w").write)  # noqa: SIM115
+    return Front(
+        site=site(),
+        table=lambda: table,
+        modules=AlwaysReady(),
+        tokens=NoGuard(),
+        has_session=lambda cookie: False,
+        clock=reactor,  # type: ignore[arg-type]
+        connector=reactor,  # type: ignore[arg-type]
+        access_log=log,
+    )
+
+
+def main() -> None:
+    """Serve until killed."""
+    port, module_port = int(sys.argv[1]), int(sys.argv[2])
+    factory: Factory = site() if "--bare-site" in sys.argv else front(port, module_port)
+    reactor.listenTCP(port, factory, backlog=1024, interface="127.0.0.1")  # type: ignore[attr-defined]
+    reactor.run()  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()

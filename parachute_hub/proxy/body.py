@@ -1,0 +1,94 @@
+"""Body framing: where a body ends, and what is in it (RFC 9112, 6 and 7)."""
+
+import re
+
+from parachute_hub.proxy.head import BadMessage
+
+# A chunk's size line or a trailer line longer than this is nobody's honest work.
+MAX_LINE = 4096
+MAX_TRAILERS = 64
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t -~\x80-\xff]*)?\Z").match
+_TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\Z").match
+
+_SIZE_LINE, _DATA, _DATA_END, _TRAILERS = range(4)
+
+
+class Chunked:
+    """Follows a chunked body through the pieces in which it arrives.
+
+    With `payload` a list, the data inside the chunks is appended to it, without the framing.
+    """
+
+    __slots__ = ("payload", "_left", "_line", "_state", "_trailers")
+
+    def __init__(self, payload: list[bytes] | None = None) -> None:
+        self.payload = payload
+        self._state = _SIZE_LINE
+        self._left = 0
+        self._line = b""
+        self._trailers = 0
+
+    def feed(self, data: bytes) -> int:
+        """Take the next piece. Returns the index in it just after the body's end, -1 while it goes on.
+
+        Raises BadMessage for anything but strict framing: CR LF line ends, plain hexadecimal sizes.
+        """
+        at, size = 0, len(data)
+        while at < size:
+            if self._state == _DATA:
+                taken = min(self._left, size - at)
+                if self.payload is not None:
+                    self.payload.append(data[at : at + taken])
+                self._left -= taken
+                at += taken
+                if not self._left:
+                    self._state = _DATA_END
+                continue
+            end = data.find(b"\n", at)
+            if end < 0:
+                self._keep(data[at:])
+                return -1
+            line = self._line + data[at:end]
+            self._line = b""
+            at = end + 1
+            if self._ended(line):
+                return at
+        return -1
+
+    def _keep(self, part: bytes) -> None:
+        self._line += part
+        longest = 1 if self._state == _DATA_END else MAX_LINE
+        if len(self._line) > longest:
+            raise BadMessage(400, "A line of the chunked framing is too long.")
+
+    def _ended(self, line: bytes) -> bool:
+        """Take one line of framing, without its LF; true when it was the last."""
+        if line[-1:] != b"\r" or len(line) > MAX_LINE:
+            raise BadMessage(400, "A line of the chunked framing does not end in CR LF.")
+        line = line[:-1]
+        if self._state == _SIZE_LINE:
+            size = _SIZE(line)
+            if size is None:
+                raise BadMessage(400, "A chunk's size is not a plain hexadecimal number.")
+            self._left = int(size[1], 16)
+            self._state = _DATA if self._left else _TRAILERS
+            return False
+        if self._state == _DATA_END:
+            if line:
+                raise BadMessage(400, "A chunk is longer than its size says.")
+            self._state = _SIZE_LINE
+            return False
+        if not line:
+            return True
+        self._trailers += 1
+        if not _TRAILER(line) or self._trailers > MAX_TRAILERS:
+            raise BadMessage(400, "The trailer after the last chunk is not a list of headers.")
+        return False
+
+
+def chunk(data: bytes) -> bytes:
+    """`data` framed as one chunk. Empty data would end the body: the caller sees to it."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+LAST_CHUNK = b"0\r\n\r\n"

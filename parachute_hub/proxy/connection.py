@@ -1,0 +1,393 @@
+"""One client's connection: requests are read strictly and one at a time, bodies are followed, deadlines are kept."""
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Protocol
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol as BaseProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from parachute_hub.proxy import pages
+from parachute_hub.proxy.body import Chunked
+from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead, parse_request
+from parachute_hub.proxy.model import Limits
+from parachute_hub.proxy.routes import Answer
+from parachute_hub.proxy.wire import Socket, writer
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Handler(Protocol):
+    """Carries out one request. `body` and `body_done` may come before `start`, never after the response is finished."""
+
+    def start(self) -> None:
+        """The head is read; begin."""
+
+    def body(self, data: bytes) -> None:
+        """A piece of the request's body, without framing."""
+
+    def body_done(self) -> None:
+        """The request's body is complete. Not called for a request without one."""
+
+    def client_lost(self) -> None:
+        """The connection is gone; nothing can be answered any more."""
+
+
+class TunnelEnd(Protocol):
+    """What a connection has instead of a handler once it is a tunnel."""
+
+    def client_lost(self) -> None:
+        """The connection is gone."""
+
+    def hub_closes(self) -> None:
+        """The hub goes down."""
+
+
+class Dispatcher(Protocol):
+    """What a connection needs of the front: limits, the time, and somewhere to send requests."""
+
+    limits: Limits
+    now: float
+    draining: bool
+
+    def dispatch(self, connection: "Connection", request: RequestHead) -> Handler | Answer:
+        """Who carries the request out, or what to answer at once."""
+
+    def answered(self, connection: "Connection", request: RequestHead | None, answer: Answer) -> None:
+        """The connection answered by itself."""
+
+    def gone(self, connection: "Connection") -> None:
+        """The connection is closed."""
+
+
+class State(Enum):
+    """What the bytes that a client sends belong to."""
+
+    HEAD = auto()
+    BODY = auto()
+    RESPONSE = auto()  # the request is complete and its answer is not: what comes now is the next request
+    TUNNEL = auto()
+    LINGER = auto()  # we are closing; what still comes is thrown away
+    DEAD = auto()
+
+
+_HEAD, _BODY, _RESPONSE, _TUNNEL, _LINGER, _DEAD = State
+
+
+@implementer(IPushProducer)
+class Connection(BaseProtocol):
+    """The server's side of one client connection. It is the producer of the request body for the module's transport."""
+
+    transport: Socket  # type: ignore[assignment]
+
+    def __init__(self, dispatcher: Dispatcher, peer: str) -> None:
+        self.peer = peer
+        self.state = _HEAD
+        self.close = False
+        self.deadline: float | None = dispatcher.now + dispatcher.limits.head_seconds
+        self.put: Callable[[bytes], None] = self._not_connected
+        self._dispatcher = dispatcher
+        self._handler: Handler | None = None
+        self._tunnel: TunnelEnd | None = None
+        self._receive: Callable[[bytes], None] = self._not_connected
+        self._request: RequestHead | None = None
+        self._buffer: bytes | bytearray = b""
+        self._scanned = 0
+        self._left = 0
+        self._chunks: Chunked | None = None
+        self._window_bytes = 0
+        self._paused = False
+        self._advancing = False
+
+    def _not_connected(self, data: bytes) -> None:
+        raise RuntimeError("This connection is not made yet.")
+
+    # What the transport tells us.
+
+    def connectionMade(self) -> None:
+        """A client connected."""
+        self.transport.setTcpNoDelay(True)
+        self.put = writer(self.transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes from the client."""
+        state = self.state
+        if state is _HEAD:
+            if self._buffer:
+                self._append(data)
+            else:
+                self._buffer = data
+            self._advance()
+        elif state is _BODY:
+            self._take_body(data)
+        elif state is _TUNNEL:
+            self._receive(data)
+        elif state is _RESPONSE:
+            self._append(data)
+            if len(self._buffer) > self._dispatcher.limits.pipelined_bytes:
+                self.pauseProducing()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The client closed, or we did."""
+        self.state = _DEAD
+        self.deadline = None
+        self._buffer = b""
+        if self._tunnel is not None:
+            self._tunnel.client_lost()
+        self._drop_handler()
+        self._dispatcher.gone(self)
+
+    # What the handler tells us.
+
+    def finished(self) -> None:
+        """The answer is complete: go on to the next request, or close."""
+        self._handler = None
+        self.deadline = None
+        if self.state is _BODY or self.close or self._dispatcher.draining:
+            self._close()
+            return
+        self.state = _HEAD
+        self.deadline = self._dispatcher.now + self._dispatcher.limits.idle_seconds
+        if self._paused:
+            self.resumeProducing()
+        if self._buffer and not self._advancing:
+            self._advance()
+
+    def answer(self, answer: Answer) -> None:
+        """Answer the request that is under way with a page of ours."""
+        request = self._request
+        close = self.close or answer.close or self.state is not _RESPONSE or self._dispatcher.draining
+        accept = request.noted.get(b"accept") if request else None
+        body = request is None or request.method != b"HEAD"
+        self.put(pages.render(answer, accept, close=close, body=body))
+        self._dispatcher.answered(self, request, answer)
+        self.close = close
+        self.finished()
+
+    def abort(self) -> None:
+        """Break the connection off so that the client cannot take what it has for a complete answer."""
+        self.state = _DEAD
+        self._handler = None
+        self.transport.abortConnection()
+
+    def become_tunnel(self, tunnel: TunnelEnd, receive: Callable[[bytes], None]) -> None:
+        """From now on bytes from the client go to `receive`, at first those that came early."""
+        self.state = _TUNNEL
+        self.deadline = None
+        self._handler = None
+        self._tunnel = tunnel
+        self._receive = receive
+        early, self._buffer = bytes(self._buffer), b""
+        if early:
+            receive(early)
+
+    def end_tunnel(self) -> None:
+        """The module's leg is closed: close this one when what is queued has gone out, or soon."""
+        self.state = _LINGER
+        self._tunnel = None
+        self.deadline = self._dispatcher.now + self._dispatcher.limits.linger_seconds
+        self.transport.loseConnection()
+
+    # Producer of the request body; also used to hold back a client that pipelines without end.
+
+    def pauseProducing(self) -> None:
+        """Read no more from the client for now."""
+        self._paused = True
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """Read on."""
+        self._paused = False
+        if self.state is not _DEAD:
+            self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The module's connection is gone; its handler hears of that by itself."""
+
+    # Deadlines: looked at once a second, because a timer for each request costs more than a glance.
+
+    def check(self, now: float) -> None:
+        """Act when the deadline has passed."""
+        if self.deadline is None or now < self.deadline:
+            return
+        if self.state is _BODY:
+            self._check_rate(now)
+        elif self.state is _HEAD and self._buffer:
+            self._refuse(408, "The request's head did not arrive in time.")
+        elif self.state is _HEAD:
+            self.transport.loseConnection()
+        else:
+            self.transport.abortConnection()
+
+    def stalled(self) -> None:
+        """The client does not read its answer; it has a while to begin again."""
+        self.deadline = self._dispatcher.now + self._dispatcher.limits.stall_seconds
+
+    def reading_again(self) -> None:
+        """The client reads its answer again."""
+        if self.state is not _BODY:
+            self.deadline = None
+
+    def end_soon(self) -> None:
+        """The hub goes down: close as soon as nothing is under way."""
+        self.close = True
+        if self.state is _HEAD and not self._buffer:
+            self.transport.loseConnection()
+        elif self._tunnel is not None:
+            self._tunnel.hub_closes()
+
+    def _check_rate(self, now: float) -> None:
+        limits = self._dispatcher.limits
+        if self._paused or self._window_bytes >= limits.body_rate * limits.body_window:
+            self._window_bytes = 0
+            self.deadline = now + limits.body_window
+            return
+        self._drop_handler()
+        self._refuse(408, "The request's body arrives too slowly.")
+
+    def _drop_handler(self) -> None:
+        handler, self._handler = self._handler, None
+        if handler is not None:
+            handler.client_lost()
+
+    # Reading requests.
+
+    def _append(self, data: bytes) -> None:
+        if not isinstance(self._buffer, bytearray):
+            self._buffer = bytearray(self._buffer)
+        self._buffer += data
+
+    def _advance(self) -> None:
+        """Take requests off the buffer until one has to be waited for. A loop: pipelined ones must not nest."""
+        self._advancing = True
+        while self.state is _HEAD and self._buffer and self._take_head():
+            pass
+        self._advancing = False
+
+    def _take_head(self) -> bool:
+        """Begin one request; false when its head is not complete yet."""
+        buffer = self._buffer
+        if buffer[:2] == LINE_END:
+            # RFC 9112, 2.2: an empty line before a request is ignored.
+            self._buffer, self._scanned = buffer[2:], 0
+            return True
+        end = buffer.find(HEAD_END, self._scanned)
+        if end < 0:
+            self._wait_for_head(buffer)
+            return False
+        self._scanned = 0
+        if end > self._dispatcher.limits.head_bytes:
+            self._refuse(431, "The request's head is too large.")
+            return False
+        raw = bytes(buffer[:end])
+        self._buffer = buffer[end + 4 :]
+        try:
+            request = parse_request(raw)
+            if len(request.target) > self._dispatcher.limits.target_bytes:
+                raise BadMessage(414, "The address is too long.")
+        except BadMessage as bad:
+            self._refuse(bad.status, bad.why)
+            return False
+        self._begin(request)
+        return True
+
+    def _wait_for_head(self, buffer: bytes | bytearray) -> None:
+        limits = self._dispatcher.limits
+        line_feed = buffer.find(b"\n", self._scanned)
+        if line_feed >= 0 and buffer[line_feed - 1 : line_feed] != b"\r":
+            self._refuse(400, "A line of the head does not end in CR LF.")
+        elif len(buffer) > limits.head_bytes:
+            if buffer.find(LINE_END) < 0:
+                self._refuse(414, "The address is too long.")
+            else:
+                self._refuse(431, "The request's head is too large.")
+        else:
+            if not self._scanned:
+                self.deadline = self._dispatcher.now + limits.head_seconds
+            # The end may be cut anywhere; CR before a LF must still be seen.
+            self._scanned = max(1, len(buffer) - len(HEAD_END) + 1)
+
+    def _refuse(self, status: int, why: str) -> None:
+        """The bytes are not a request: say so and close."""
+        self._request = None
+        self._buffer = b""
+        self.state = _LINGER
+        self.answer(Answer(status, "bad_request", why, close=True))
+
+    def _begin(self, request: RequestHead) -> None:
+        self._request = request
+        self.close = request.close
+        self.deadline = None
+        self.state = _BODY if request.has_body else _RESPONSE
+        handler = self._dispatcher.dispatch(self, request)
+        if isinstance(handler, Answer):
+            self.answer(handler)
+            return
+        self._handler = handler
+        if request.has_body:
+            self._begin_body(request)
+            if self._handler is not handler:
+                return
+        handler.start()
+
+    def _begin_body(self, request: RequestHead) -> None:
+        self._chunks = Chunked([]) if request.chunked else None
+        self._left = request.length or 0
+        self._window_bytes = 0
+        self.deadline = self._dispatcher.now + self._dispatcher.limits.body_window
+        early, self._buffer = bytes(self._buffer), b""
+        if early:
+            self._take_body(early)
+        elif request.expects_continue:
+            self.put(_CONTINUE)
+
+    def _take_body(self, data: bytes) -> None:
+        handler = self._handler
+        if handler is None:
+            return
+        self._window_bytes += len(data)
+        rest = b""
+        if self._chunks is not None:
+            try:
+                data, rest, complete = self._unchunk(self._chunks, data)
+            except BadMessage as bad:
+                self._drop_handler()
+                self._refuse(bad.status, bad.why)
+                return
+        else:
+            if len(data) > self._left:
+                data, rest = data[: self._left], data[self._left :]
+            self._left -= len(data)
+            complete = not self._left
+        if complete:
+            self.state = _RESPONSE
+            self.deadline = None
+            self._buffer = rest
+        if data:
+            handler.body(data)
+        if complete and self._handler is handler:
+            handler.body_done()
+
+    @staticmethod
+    def _unchunk(chunks: Chunked, data: bytes) -> tuple[bytes, bytes, bool]:
+        """(data of the body, what comes after it, whether the body is complete)."""
+        end = chunks.feed(data)
+        payload = chunks.payload or []
+        joined = b"".join(payload)
+        payload.clear()
+        return joined, data[end:] if end >= 0 else b"", end >= 0
+
+    def _close(self) -> None:
+        """Close our side, and read on for a moment: closing with unread bytes would destroy the answer on its way."""
+        self.state = _LINGER
+        self._buffer = b""
+        if self._paused:
+            self.resumeProducing()
+        if self._request is not None and not self._request.has_body:
+            self.transport.loseConnection()
+            return
+        self.deadline = self._dispatcher.now + self._dispatcher.limits.linger_seconds
+        self.transport.loseWriteConnection()

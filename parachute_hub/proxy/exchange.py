@@ -1,0 +1,307 @@
+"""One request carried out by a module: sent up a pooled connection, its answer sent down as it comes."""
+
+from enum import Enum, auto
+from typing import Protocol
+
+from attrs import define, frozen
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from parachute_hub.proxy import pages
+from parachute_hub.proxy.body import LAST_CHUNK, chunk
+from parachute_hub.proxy.connection import Connection, State
+from parachute_hub.proxy.head import RequestHead, ResponseHead
+from parachute_hub.proxy.headers import Place, request_lines, response_lines
+from parachute_hub.proxy.peers import Caller
+from parachute_hub.proxy.routes import Answer, Mount
+from parachute_hub.proxy.tunnel import Slot, Tunnel
+from parachute_hub.proxy.upstream import BodyKind, Pool, Upstream
+
+# What is kept of a body while the connection to the module is being made; then the client is paused.
+_QUEUE_LIMIT = 64 * 1024
+# A request that may be sent twice: it changes nothing (RFC 9110, 9.2.1).
+_REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
+_CLIENT_GONE = 499
+
+
+@frozen
+class Passage:
+    """Where one request goes and as whose: all that was decided before the exchange begins."""
+
+    mount: Mount
+    target: bytes
+    caller: Caller
+    forwarded_host: bytes
+    forwarded_scheme: bytes
+    place: Place
+    pool: Pool
+    slot: Slot | None
+
+
+@define(eq=False)
+class Outcome:
+    """How an exchange went, for counters and the access log. Sizes are in bytes, of bodies only."""
+
+    status: int = 0
+    sent: int = 0
+    received: int = 0
+
+
+class Book(Protocol):
+    """Keeps account of exchanges."""
+
+    def closed(self, request: RequestHead, passage: Passage, outcome: Outcome, began: float) -> None:
+        """An exchange with a module is over."""
+
+    def own(self, request: RequestHead, caller: Caller, outcome: Outcome, began: float) -> None:
+        """The hub's own site has answered."""
+
+    def seconds(self) -> float:
+        """The time, for durations."""
+
+
+class _Reframe(Enum):
+    """What has to be done to the bytes of the answer's body."""
+
+    NOTHING = auto()
+    CHUNK = auto()
+
+
+@implementer(IPushProducer)
+class Exchange:
+    """The connection's handler and the upstream's sink; producer of the answer for the client's transport."""
+
+    def __init__(self, connection: Connection, request: RequestHead, passage: Passage, book: Book) -> None:
+        self.unframed = not request.minor
+        self.sending = request.has_body
+        self._connection = connection
+        self._request = request
+        self._passage = passage
+        self._book = book
+        self._began = book.seconds()
+        self._outcome = Outcome()
+        self._upstream: Upstream | None = None
+        self._queue: list[bytes] = []
+        self._queued = 0
+        self._reframe = _Reframe.NOTHING
+        self._head_sent = False
+        self._retried = False
+        self._producing = False
+        self._produced_for = False
+        self._over = False
+
+    # Handler: what the client's connection tells.
+
+    def start(self) -> None:
+        """Ask for a connection to the module."""
+        self._passage.pool.get(self)
+
+    def body(self, data: bytes) -> None:
+        """Send a piece of the request's body on, or keep it until there is a connection."""
+        self._outcome.received += len(data)
+        self._send(chunk(data) if self._request.chunked else data)
+
+    def body_done(self) -> None:
+        """The request's body is complete."""
+        self.sending = False
+        if self._request.chunked:
+            self._send(LAST_CHUNK)
+        self._stop_producing_body()
+
+    def client_lost(self) -> None:
+        """The client is gone: the module should stop working for it."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.drop()
+        self._outcome.status = self._outcome.status or _CLIENT_GONE
+        self._end()
+
+    def _send(self, data: bytes) -> None:
+        if self._upstream is not None:
+            self._upstream.put(data)
+            return
+        self._queue.append(data)
+        self._queued += len(data)
+        if self._queued > _QUEUE_LIMIT:
+            self._connection.pauseProducing()
+
+    def _stop_producing_body(self) -> None:
+        if self._produced_for and self._upstream is not None:
+            self._produced_for = False
+            self._upstream.transport.unregisterProducer()
+            self._connection.resumeProducing()
+
+    # Sink: what the module's connection tells.
+
+    def got_connection(self, upstream: Upstream) -> None:
+        """Send what there is of the request."""
+        if self._over:
+            # The client went away meanwhile; the connection is good for the next request.
+            self._passage.pool.put_back(upstream)
+            return
+        self._upstream = upstream
+        data = b"".join([self._head(), *self._queue])
+        self._queue.clear()
+        upstream.send(self, self._request.method, data)
+        if self.sending:
+            upstream.transport.registerProducer(self._connection, True)
+            self._produced_for = True
+        if self._queued > _QUEUE_LIMIT:
+            self._connection.resumeProducing()
+        self._queued = 0
+
+    def got_no_connection(self, busy: bool) -> None:
+        """Nothing listens: the module is on its way down or up, and its state will soon tell which."""
+        if not self._over:
+            short = self._passage.mount.short
+            self._answer(pages.busy(short) if busy else pages.starting(short))
+
+    def got_interim(self, head: ResponseHead) -> None:
+        """Early hints pass; 100 was answered by us, and HTTP/1.0 knows no interim answers."""
+        if head.status == 103 and self._request.minor:
+            lines, _ = response_lines(head.fields, head.named, self._passage.place)
+            self._connection.put(b"\r\n".join([b"HTTP/1.1 103 Early Hints", *lines, b"", b""]))
+
+    def got_head(self, head: ResponseHead, kind: BodyKind, first: bytes, last: bool) -> None:
+        """Send the answer's head and what came of its body."""
+        connection = self._connection
+        if connection.state is State.BODY:
+            # An answer before the request is complete: the rest of the body is not waited for.
+            connection.close = True
+        lines, _ = response_lines(head.fields, head.named, self._passage.place)
+        framing = self._framing(head, kind)
+        if connection.close:
+            lines.append(b"Connection: close")
+        elif not self._request.minor:
+            lines.append(b"Connection: keep-alive")
+        self._outcome.status = head.status
+        self._outcome.sent += len(first)
+        self._head_sent = True
+        lines += [framing, b""] if framing else [b""]
+        status_line = b"HTTP/1.1 %d %b" % (head.status, head.reason)
+        if not last and self._upstream is not None:
+            connection.transport.registerProducer(self, True)
+            self._producing = True
+        connection.put(b"\r\n".join([status_line, *lines, self._framed(first)]))
+
+    def got_body(self, data: bytes) -> None:
+        """Send more of the answer's body."""
+        self._outcome.sent += len(data)
+        self._connection.put(data if self._reframe is _Reframe.NOTHING else self._framed(data))
+
+    def got_end(self) -> None:
+        """The answer is complete."""
+        self._stop_producing_body()
+        self._upstream = None
+        if self._reframe is _Reframe.CHUNK:
+            self._connection.put(LAST_CHUNK)
+        self._end()
+        self._connection.finished()
+
+    def got_failure(self, why: str, answered: bool) -> None:
+        """The answer broke off: send the request again when that is safe, else tell the client."""
+        upstream, self._upstream = self._upstream, None
+        if self._head_sent:
+            # Half an answer must not look like a whole one.
+            self._end()
+            self._connection.abort()
+            return
+        stale = upstream is not None and upstream.used > 1 and not answered
+        if stale and not self._retried and not self._request.has_body and self._request.method in _REPEATABLE:
+            self._retried = True
+            self._passage.pool.get(self, fresh=True)
+            return
+        self._answer(pages.down(self._passage.mount.short, why))
+
+    def got_upgrade(self, head: ResponseHead, rest: bytes) -> None:
+        """The module accepted the WebSocket: bytes pass both ways from now on."""
+        upstream, slot, connection = self._upstream, self._passage.slot, self._connection
+        self._upstream = None
+        if upstream is None:
+            return
+        if slot is None:
+            upstream.drop()
+            self._answer(pages.down(self._passage.mount.short, "it changed the protocol without being asked"))
+            return
+        lines, _ = response_lines(head.fields, head.named, self._passage.place)
+        lines = [b"HTTP/1.1 101 Switching Protocols", *lines, b"Connection: Upgrade\r\nUpgrade: websocket", b"", b""]
+        self._outcome.status = head.status
+        self._over = True
+        self._book.closed(self._request, self._passage, self._outcome, self._began)
+        connection.put(b"\r\n".join(lines))
+        Tunnel(connection, upstream, slot).open(rest)
+
+    # Producer of the answer, for the client's transport.
+
+    def pauseProducing(self) -> None:
+        """The client reads too slowly: read no more from the module."""
+        if self._upstream is not None:
+            self._upstream.transport.pauseProducing()
+            self._connection.stalled()
+
+    def resumeProducing(self) -> None:
+        """The client reads again."""
+        if self._upstream is not None:
+            self._upstream.transport.resumeProducing()
+            self._connection.reading_again()
+
+    def stopProducing(self) -> None:
+        """The client's transport is gone; client_lost says the same."""
+
+    def _head(self) -> bytes:
+        """The head to send the module."""
+        request, passage = self._request, self._passage
+        lines = request_lines(request.fields, request.noted.get(b"cookie"), request.named)
+        if request.chunked:
+            lines.append(b"Transfer-Encoding: chunked")
+        elif request.length is not None:
+            lines.append(b"Content-Length: %d" % request.length)
+        if request.upgrade:
+            lines.append(b"Connection: Upgrade\r\nUpgrade: websocket")
+        address = passage.caller.address.encode()
+        stamps = (
+            b"Host: 127.0.0.1:%d\r\nX-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b\r\n"
+            b"X-Parachute-Layer: %b\r\nX-Parachute-Client-IP: %b\r\n\r\n"
+        ) % (
+            passage.pool.port,
+            address,
+            passage.forwarded_host,
+            passage.forwarded_scheme,
+            passage.caller.layer.encode(),
+            address,
+        )
+        return b"\r\n".join([b"%b %b HTTP/1.1" % (request.method, passage.target), *lines, stamps])
+
+    def _framing(self, head: ResponseHead, kind: BodyKind) -> bytes:
+        """The framing header for the client; empty for none. Sets how the body is to be framed again."""
+        if kind is BodyKind.LENGTH or (kind is BodyKind.NONE and head.length is not None and head.status != 204):
+            return b"Content-Length: %d" % (head.length or 0)
+        if kind is BodyKind.NONE:
+            return b""
+        if not self._request.minor:
+            # HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
+            self._connection.close = True
+            return b""
+        if kind is BodyKind.UNTIL_CLOSE:
+            self._reframe = _Reframe.CHUNK
+        return b"Transfer-Encoding: chunked"
+
+    def _framed(self, data: bytes) -> bytes:
+        return chunk(data) if data and self._reframe is _Reframe.CHUNK else data
+
+    def _answer(self, answer: Answer) -> None:
+        self._outcome.status = answer.status
+        self._end()
+        self._connection.answer(answer)
+
+    def _end(self) -> None:
+        """Let go of everything, once."""
+        if self._over:
+            return
+        self._over = True
+        if self._producing:
+            self._producing = False
+            self._connection.transport.unregisterProducer()
+        if self._passage.slot is not None:
+            self._passage.slot.release()
+        self._book.closed(self._request, self._passage, self._outcome, self._began)

@@ -1,0 +1,288 @@
+"""The front: everything that listens on the hub's port. It routes, counts, keeps deadlines, and ends in good order."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTCP, IReactorTime
+from twisted.internet.protocol import Factory
+from twisted.web.server import Site
+
+from parachute_hub.proxy import gates, pages
+from parachute_hub.proxy.accesslog import AccessLog, Record
+from parachute_hub.proxy.connection import Connection, Handler
+from parachute_hub.proxy.exchange import Exchange, Outcome, Passage
+from parachute_hub.proxy.head import RequestHead
+from parachute_hub.proxy.headers import Place
+from parachute_hub.proxy.metrics import Metrics
+from parachute_hub.proxy.model import HasSession, Limits, ModuleStates, TokenGuard
+from parachute_hub.proxy.peers import Caller, identify
+from parachute_hub.proxy.routes import Answer, Table, ToModule, ToSite, decide
+from parachute_hub.proxy.sitechannel import SiteChannel
+from parachute_hub.proxy.tunnel import Slots
+from parachute_hub.proxy.upstream import Pool
+
+_TICK = 1.0
+HUB = "hub"
+
+
+@frozen(kw_only=True)
+class Policy:
+    """What decides about a request, apart from the request."""
+
+    table: Callable[[], Table]
+    modules: ModuleStates
+    tokens: TokenGuard
+    has_session: HasSession
+    hops: int = 0
+
+
+class Front(Factory):
+    """Makes a Connection for each client and carries its requests to the Site or to a module.
+
+    `connector` and `clock` are the reactor. `metrics` and `access_log` are told of every request.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        *,
+        site: Site,
+        table: Callable[[], Table],
+        modules: ModuleStates,
+        tokens: TokenGuard,
+        has_session: HasSession,
+        clock: IReactorTime,
+        connector: IReactorTCP,
+        hops: int = 0,
+        limits: Limits | None = None,
+        metrics: Metrics | None = None,
+        access_log: AccessLog | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.metrics = metrics or Metrics()
+        self.now = clock.seconds()
+        self.draining = False
+        self._policy = Policy(table=table, modules=modules, tokens=tokens, has_session=has_session, hops=hops)
+        self._site = site
+        self._clock = clock
+        self._connector = connector
+        self._access_log = access_log
+        self._connections: set[Connection] = set()
+        self._by_address: Counter[str] = Counter()
+        self._pools: dict[int, Pool] = {}
+        self._slots = Slots(each=self.limits.websockets_per_address, total=self.limits.websockets)
+        self._ticking: IDelayedCall | None = None
+        self._drained: Deferred[None] | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._connections)
+
+    @property
+    def websockets(self) -> int:
+        """How many WebSockets are open or being opened."""
+        return self._slots.taken
+
+    # Factory.
+
+    def startFactory(self) -> None:
+        """Listening begins."""
+        self._site.startFactory()
+        self._tick()
+
+    def stopFactory(self) -> None:
+        """Listening has ended."""
+        self._site.stopFactory()
+
+    def buildProtocol(self, addr: IAddress | None) -> Connection | None:
+        """A client connected; None (closed at once) when there are too many."""
+        peer = str(getattr(addr, "host", "") or "unknown")
+        limits = self.limits
+        crowded = (
+            len(self._connections) >= limits.connections or self._by_address[peer] >= limits.connections_per_address
+        )
+        if crowded or self.draining:
+            return None
+        connection = Connection(self, peer)
+        self._connections.add(connection)
+        self._by_address[peer] += 1
+        return connection
+
+    # Dispatcher.
+
+    def dispatch(self, connection: Connection, request: RequestHead) -> Handler | Answer:
+        """Who carries the request out, or what to answer at once."""
+        policy = self._policy
+        table = policy.table()
+        caller = identify(connection.peer, request.host, request.noted, hops=policy.hops)
+        decision = decide(table, request.method, caller.host, request.target, caller.layer)
+        if isinstance(decision, ToModule):
+            return self._to_module(connection, request, caller, decision)
+        if isinstance(decision, ToSite):
+            limit = self.limits.site_body_limit(request.target)
+            if (request.length or 0) > limit:
+                return Answer(413, "too_large", f"Send at most {limit // 1024} KiB here.", close=True)
+            return SiteChannel(connection, request, caller, self._site, self).allow(limit)
+        return decision
+
+    def answered(self, connection: Connection, request: RequestHead | None, answer: Answer) -> None:
+        """The connection answered by itself."""
+
+    def gone(self, connection: Connection) -> None:
+        """A client's connection is closed."""
+        self._connections.discard(connection)
+        self._by_address[connection.peer] -= 1
+        if not self._by_address[connection.peer]:
+            del self._by_address[connection.peer]
+        if self._drained is not None and not self._connections:
+            self._finish_drain()
+
+    def _to_module(
+        self, connection: Connection, request: RequestHead, caller: Caller, decision: ToModule
+    ) -> Handler | Answer:
+        mount, policy = decision.mount, self._policy
+        table = policy.table()
+        path = request.target.partition(b"?")[0]
+        own = gates.is_own_origin(request, caller, table.hosts, table.issuer)
+        answer = gates.refusal(mount, request, path, own_origin=own, has_session=policy.has_session)
+        if answer is not None:
+            return answer
+        token = gates.our_token(request)
+        if token is not None:
+            refusal = policy.tokens.refusal(mount, path, token)
+            if refusal is not None:
+                return pages.refused(refusal)
+        answer = pages.unavailable(mount.short, policy.modules.view(mount.short), self._clock.seconds())
+        if answer is not None:
+            return answer
+        slot = self._slots.take(caller.address) if request.upgrade else None
+        if request.upgrade and slot is None:
+            return gates.TOO_MANY_WEBSOCKETS
+        own_name = caller.host in table.hosts
+        passage = Passage(
+            mount=mount,
+            target=decision.target,
+            caller=caller,
+            forwarded_host=table.issuer_host if own_name else caller.host,
+            forwarded_scheme=table.issuer_scheme if own_name else caller.scheme.encode(),
+            place=_place(decision, path, token),
+            pool=self._pool(mount.port),
+            slot=slot,
+        )
+        return Exchange(connection, request, passage, self)
+
+    def _pool(self, port: int) -> Pool:
+        pool = self._pools.get(port)
+        if pool is None:
+            limits = self.limits
+            pool = self._pools[port] = Pool(
+                port,
+                self._connector,
+                limit=limits.upstream_connections,
+                head_bytes=limits.response_head_bytes,
+                connect_seconds=limits.connect_seconds,
+            )
+            pool.now = self.now
+        return pool
+
+    # Book.
+
+    def seconds(self) -> float:
+        """The time, for durations."""
+        return self._clock.seconds()
+
+    def closed(self, request: RequestHead, passage: Passage, outcome: Outcome, began: float) -> None:
+        """An exchange with a module is over."""
+        self._record(passage.mount.short, request, passage.caller, outcome, began)
+
+    def own(self, request: RequestHead, caller: Caller, outcome: Outcome, began: float) -> None:
+        """The hub's own site has answered."""
+        self._record(HUB, request, caller, outcome, began)
+
+    def _record(self, module: str, request: RequestHead, caller: Caller, outcome: Outcome, began: float) -> None:
+        took = self._clock.seconds() - began
+        self.metrics.of(module).add(outcome.status, took, outcome.sent, outcome.received)
+        if self._access_log is not None:
+            self._access_log.add(
+                Record(
+                    began,
+                    caller.address,
+                    request.method,
+                    request.target,
+                    request.minor,
+                    outcome.status,
+                    outcome.sent,
+                    took,
+                    module,
+                    request.noted,
+                )
+            )
+
+    # Time.
+
+    def _tick(self) -> None:
+        """Once a second: deadlines, idle connections, the access log."""
+        self.now = self._clock.seconds()
+        for connection in tuple(self._connections):
+            connection.check(self.now)
+        for port, pool in tuple(self._pools.items()):
+            pool.expire(self.now, self.limits.reuse_seconds)
+            if pool.empty:
+                del self._pools[port]
+        if self._access_log is not None:
+            self._access_log.flush()
+        self._ticking = self._clock.callLater(_TICK, self._tick)
+
+    def drain(self, timeout: float) -> Deferred[None]:
+        """Take nothing new, finish what is under way, close. After `timeout` seconds the rest is cut off.
+
+        Call it after listening has stopped. Fires when no client is connected.
+        """
+        self.draining = True
+        drained: Deferred[None] = Deferred()
+        self._drained = drained
+        for connection in tuple(self._connections):
+            connection.end_soon()
+        if not self._connections:
+            self._finish_drain()
+        else:
+            cut = self._clock.callLater(timeout, self._cut_off)
+            drained.addBoth(_cancel, cut)
+        return drained
+
+    def _cut_off(self) -> None:
+        for connection in tuple(self._connections):
+            connection.transport.abortConnection()
+
+    def _finish_drain(self) -> None:
+        if self._ticking is not None and self._ticking.active():
+            self._ticking.cancel()
+        for pool in self._pools.values():
+            pool.close_idle()
+        if self._access_log is not None:
+            self._access_log.flush()
+        drained, self._drained = self._drained, None
+        if drained is not None:
+            drained.callback(None)
+
+
+def _cancel(result: None, call: IDelayedCall) -> None:
+    if call.active():
+        call.cancel()
+
+
+def _place(decision: ToModule, path: bytes, token: str | None) -> Place:
+    """What the answer's headers are judged by."""
+    mount = decision.mount
+    mcp = path.endswith(b"/mcp")
+    challenge = None
+    if mcp and mount.prefix.startswith(b"/vault/"):
+        name = mount.prefix.rpartition(b"/")[2]
+        challenge = b'scope="vault:%b:read vault:%b:write"' % (name, name)
+        if token is not None:
+            challenge = b'error="invalid_token", ' + challenge
+    return Place(mount.prefix, mount.sandboxed, mcp, challenge)

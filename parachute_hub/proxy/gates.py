@@ -1,0 +1,87 @@
+"""Who may pass to a module: exposure, credentials, WebSocket rules (modules.md 7.5, 7.7; design 6)."""
+
+import re
+from collections.abc import Callable
+
+from parachute_hub.proxy.head import RequestHead
+from parachute_hub.proxy.peers import Caller
+from parachute_hub.proxy.routes import Answer, Mount
+
+_KEY_IN_QUERY = re.compile(rb"(?:^|&)key=[^&]").search
+_OUR_TOKEN = re.compile(rb"\s*bearer +(eyJ[0-9A-Za-z_\-]+\.[0-9A-Za-z_.\-]+)\s*\Z", re.IGNORECASE).match
+
+_SIGN_IN = Answer(
+    401,
+    "unauthenticated",
+    "This module is not open to everyone. Sign in, or send an access token or an API key.",
+    headers=(("WWW-Authenticate", "Bearer"),),
+)
+_NO_WORKER = Answer(403, "no_service_worker", "A service worker may only come from below the module's own path.")
+_NO_WEBSOCKET = Answer(
+    426, "websocket_not_supported", "This module does not speak WebSocket.", headers=(("Upgrade", "websocket"),)
+)
+_BAD_HANDSHAKE = Answer(400, "upgrade_failed", "This is not a WebSocket handshake (RFC 6455, 4.1).", close=True)
+_FOREIGN_PAGE = Answer(403, "foreign_origin", "A page of another site may not open a WebSocket with your cookies.")
+TOO_MANY_WEBSOCKETS = Answer(429, "too_many_connections", "Too many WebSockets are open. Close one and try again.")
+CLOSING = Answer(503, "service_unavailable", "The hub is going down. Try again in a moment.", (("Retry-After", "2"),))
+
+
+def refusal(
+    mount: Mount, request: RequestHead, path: bytes, *, own_origin: bool, has_session: Callable[[bytes], bool]
+) -> Answer | None:
+    """Why this request must not reach the module; None when it may.
+
+    `own_origin` says whether the Origin header, if any, is one of the hub's. `has_session` knows whether a Cookie
+    header holds a session of the hub that is alive.
+    """
+    if mount.exposure == "auth-required" and path not in mount.open_paths:
+        if not _is_preflight(request) and not _has_credential(request, has_session):
+            return _SIGN_IN
+    if b"service-worker" in request.noted and not path.startswith(mount.prefix + b"/"):
+        # A script at /notes, without a slash behind it, could control the whole origin.
+        return _NO_WORKER
+    if request.upgrade:
+        return _websocket_refusal(mount, request, own_origin)
+    return None
+
+
+def _websocket_refusal(mount: Mount, request: RequestHead, own_origin: bool) -> Answer | None:
+    if not mount.websocket:
+        return _NO_WEBSOCKET
+    if request.method != b"GET" or request.has_body or not request.noted.get(b"sec-websocket-key", b"").strip():
+        return _BAD_HANDSHAKE
+    return _FOREIGN_PAGE if b"cookie" in request.noted and not own_origin else None
+
+
+def our_token(request: RequestHead) -> str | None:
+    """The bearer of the request when it looks like one of ours (a signed token)."""
+    authorization = request.noted.get(b"authorization")
+    if authorization is None:
+        return None
+    found = _OUR_TOKEN(authorization)
+    return found[1].decode("ascii") if found else None
+
+
+def is_own_origin(request: RequestHead, caller: Caller, hosts: frozenset[bytes], issuer: str) -> bool:
+    """Whether the Origin header is absent (no browser) or names the hub."""
+    origin = request.noted.get(b"origin")
+    if origin is None:
+        return True
+    scheme, separator, host = origin.strip().lower().partition(b"://")
+    if not separator or scheme not in (b"http", b"https"):
+        return False
+    return host == caller.host or origin.strip().lower() == issuer.encode() or host in hosts
+
+
+def _is_preflight(request: RequestHead) -> bool:
+    """A browser asks whether it may ask: such a request never carries credentials (Fetch, CORS preflight)."""
+    return request.method == b"OPTIONS" and b"access-control-request-method" in request.noted
+
+
+def _has_credential(request: RequestHead, has_session: Callable[[bytes], bool]) -> bool:
+    noted = request.noted
+    if noted.get(b"authorization", b"").strip() or noted.get(b"x-api-key", b"").strip():
+        return True
+    if _KEY_IN_QUERY(request.target.partition(b"?")[2]):
+        return True
+    return b"cookie" in noted and has_session(noted[b"cookie"])

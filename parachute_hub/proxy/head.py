@@ -1,0 +1,234 @@
+"""HTTP/1.1 message heads, read strictly (RFC 9112): a head with two readings is refused, never repaired.
+
+Lines are kept as they came, so that what is passed on is what was sent. Only what framing and routing need is read.
+"""
+
+import re
+from typing import NamedTuple
+
+from attrs import define
+
+LINE_END = b"\r\n"
+HEAD_END = b"\r\n\r\n"
+# The longest Content-Length: 15 digits are a petabyte, and no sum of two of them leaves the range of any reader.
+MAX_LENGTH_DIGITS = 15
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_NAME = re.compile(_TOKEN + rb"\Z").match
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~\x80-\xff]+) HTTP/1\.([01])\Z").match
+_OTHER_VERSION = re.compile(_TOKEN + rb" [!-~\x80-\xff]+ HTTP/\d(?:\.\d)?\Z").match
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n]*))?\Z").match
+_HOST = re.compile(rb"(?:[0-9A-Za-z_](?:[0-9A-Za-z_.\-]*)|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z").match
+# Everything below space but the tab, and DEL: none has a meaning in a head, several have two.
+_CONTROLS = bytes(set(range(32)) - {9}) + b"\x7f"
+
+# Names whose values someone asks for later; all others are only passed on.
+_NOTED = frozenset(
+    b"""accept access-control-request-method authorization cf-connecting-ip cf-ray connection content-length cookie
+    expect forwarded host origin referer sec-websocket-key service-worker tailscale-funnel-request tailscale-user-login
+    transfer-encoding upgrade user-agent x-api-key x-forwarded-for x-forwarded-host x-forwarded-proto""".split()
+)
+# Names that may stand once only: with two, one reader takes the first and another the last.
+_SINGLE = frozenset((b"host", b"content-length", b"transfer-encoding"))
+
+
+class Field(NamedTuple):
+    """A header line: the name in lower case, the value with its white space, and the line as it came."""
+
+    name: bytes
+    value: bytes
+    line: bytes
+
+
+class BadMessage(Exception):
+    """A message that must not be passed on. `status` answers a client; `why` is a sentence for a person."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+        self.why = why
+
+
+@define(eq=False)
+class RequestHead:
+    """One request's head. Not frozen only because one is made for every request.
+
+    `noted` holds the values that routing asks for, joined when a name came twice. `length` is the Content-Length,
+    None without one. `named` are the header names that `Connection` declares to be for this hop only.
+    `upgrade` is true for a WebSocket handshake.
+    """
+
+    method: bytes
+    target: bytes
+    minor: int
+    fields: list[Field]
+    noted: dict[bytes, bytes]
+    host: bytes
+    length: int | None
+    chunked: bool
+    close: bool
+    upgrade: bool
+    named: frozenset[bytes]
+
+    @property
+    def has_body(self) -> bool:
+        """Whether bytes of a body follow."""
+        return self.chunked or bool(self.length)
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for 100 Continue before it sends the body (RFC 9110, 10.1.1)."""
+        return self.minor == 1 and self.noted.get(b"expect", b"").strip().lower() == b"100-continue"
+
+
+@define(eq=False)
+class ResponseHead:
+    """The head of a module's answer. `length` is None without a Content-Length; `keep`: the connection stays."""
+
+    status: int
+    reason: bytes
+    fields: list[Field]
+    length: int | None
+    chunked: bool
+    keep: bool
+    named: frozenset[bytes]
+
+
+# Lower-case forms of the names seen, bounded: browsers send the same dozen, and lower() costs more than a lookup.
+_lower_names: dict[bytes, bytes] = {}
+_LOWER_NAMES_LIMIT = 2000
+
+
+def parse_request(raw: bytes) -> RequestHead:
+    """Read a request's head: everything before the empty line. Raises BadMessage."""
+    first, fields = _split(raw)
+    line = _REQUEST_LINE(first)
+    if line is None:
+        if _OTHER_VERSION(first):
+            raise BadMessage(505, "This server speaks HTTP/1.1 and HTTP/1.0.")
+        raise BadMessage(400, "The request line is not: METHOD, one space, target, one space, HTTP/1.1.")
+    method, target, minor_text = line.groups()
+    minor = minor_text == b"1"
+    noted = _note(fields)
+    length, chunked = _framing(noted)
+    if chunked and not minor:
+        raise BadMessage(400, "Transfer-Encoding does not exist in HTTP/1.0.")
+    close, upgrades, named = _connection(noted.get(b"connection"), keep=minor)
+    return RequestHead(
+        method=method,
+        target=target,
+        minor=int(minor),
+        fields=fields,
+        noted=noted,
+        host=_host(noted.get(b"host"), required=minor),
+        length=length,
+        chunked=chunked,
+        close=close,
+        upgrade=upgrades and minor and noted.get(b"upgrade", b"").strip().lower() == b"websocket",
+        named=named,
+    )
+
+
+def parse_response(raw: bytes) -> ResponseHead:
+    """Read the head of a module's answer. Raises BadMessage, whose status is then of no use."""
+    first, fields = _split(raw)
+    line = _STATUS_LINE(first)
+    if line is None:
+        raise BadMessage(502, "The status line is not: HTTP/1.1, one space, three digits.")
+    minor, status, reason = line.groups()
+    noted: dict[bytes, bytes] = {}
+    for name, value, _ in fields:
+        if name in _FRAMING:
+            if name in noted:
+                if name != b"connection":
+                    raise BadMessage(502, f"Two {name.decode()} headers.")
+                value = noted[name] + b"," + value
+            noted[name] = value
+    length, chunked = _framing(noted)
+    close, _, named = _connection(noted.get(b"connection"), keep=minor == b"1")
+    return ResponseHead(int(status), reason or b"", fields, length, chunked, not close, named)
+
+
+_FRAMING = frozenset((b"connection", b"content-length", b"transfer-encoding"))
+
+
+def _split(raw: bytes) -> tuple[bytes, list[Field]]:
+    lines = raw.split(LINE_END)
+    if len(raw.translate(None, _CONTROLS)) != len(raw) - 2 * (len(lines) - 1):
+        raise BadMessage(400, "The head holds a control character, or a line that does not end in CR LF.")
+    fields = []
+    rest = iter(lines)
+    first = next(rest)
+    for line in rest:
+        name, colon, value = line.partition(b":")
+        lower = _lower_names.get(name)
+        if lower is None:
+            lower = _new_name(name)
+        if not colon:
+            raise BadMessage(400, "A header line has no colon.")
+        fields.append(Field(lower, value, line))
+    return first, fields
+
+
+def _new_name(name: bytes) -> bytes:
+    if name[:1] in (b" ", b"\t"):
+        raise BadMessage(400, "A header is folded over two lines.")
+    if not _NAME(name):
+        raise BadMessage(400, "A header name is empty or holds a character that a name cannot have.")
+    lower = name.lower()
+    if len(_lower_names) < _LOWER_NAMES_LIMIT:
+        _lower_names[name] = lower
+    return lower
+
+
+def _note(fields: list[Field]) -> dict[bytes, bytes]:
+    noted: dict[bytes, bytes] = {}
+    for name, value, _ in fields:
+        if name in _NOTED:
+            if name in noted:
+                if name in _SINGLE:
+                    raise BadMessage(400, f"Two {name.decode()} headers.")
+                value = noted[name] + (b";" if name == b"cookie" else b",") + value
+            noted[name] = value
+    return noted
+
+
+def _framing(noted: dict[bytes, bytes]) -> tuple[int | None, bool]:
+    """(Content-Length, whether the body is chunked), by RFC 9112, 6.3, without its permissions to guess."""
+    length_text = noted.get(b"content-length")
+    coding = noted.get(b"transfer-encoding")
+    if coding is not None:
+        if length_text is not None:
+            raise BadMessage(400, "Both Content-Length and Transfer-Encoding: the length of the body is in doubt.")
+        if coding.strip(b" \t").lower() != b"chunked":
+            raise BadMessage(400, "The only transfer coding understood here is chunked, named once.")
+        return None, True
+    if length_text is None:
+        return None, False
+    digits = length_text.strip(b" \t")
+    if not digits.isdigit() or len(digits) > MAX_LENGTH_DIGITS:
+        raise BadMessage(400, "Content-Length is not a plain decimal number.")
+    return int(digits), False
+
+
+_NO_NAMES: frozenset[bytes] = frozenset()
+
+
+def _connection(value: bytes | None, *, keep: bool) -> tuple[bool, bool, frozenset[bytes]]:
+    """(close after this message, upgrade wanted, other names listed) of the Connection header."""
+    if value is None:
+        return not keep, False, _NO_NAMES
+    options = {option.strip(b" \t") for option in value.lower().split(b",")}
+    close = b"close" in options or not (keep or b"keep-alive" in options)
+    return close, b"upgrade" in options, frozenset(options - {b"close", b"keep-alive", b"upgrade", b""})
+
+
+def _host(value: bytes | None, *, required: bool) -> bytes:
+    if value is None:
+        if required:
+            raise BadMessage(400, "HTTP/1.1 requires a Host header.")
+        return b""
+    host = value.strip(b" \t").lower()
+    if not _HOST(host):
+        raise BadMessage(400, "The Host header is not a host name with an optional port.")
+    return host

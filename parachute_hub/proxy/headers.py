@@ -1,0 +1,186 @@
+"""What passes the boundary between clients and modules, and what does not (design 6, modules.md 7.4, security.md 4.3).
+
+A module shares the hub's origin. These rules keep the hub's cookies away from it and keep it from speaking for the hub.
+"""
+
+import re
+from collections.abc import Iterable, Set
+from typing import NamedTuple
+
+from parachute_hub.proxy.head import Field
+
+_HUB_COOKIE_NAMES = (
+    "parachute_hub_session",
+    "parachute_hub_csrf",
+    "parachute_hub_pending_login",
+    "parachute_hub_device",
+)
+# Every cookie of the hub's own, under each name it may have. They never reach a module and are never set by one.
+HUB_COOKIES: frozenset[bytes] = frozenset(
+    (prefix + name).encode() for name in _HUB_COOKIE_NAMES for prefix in ("", "__Host-", "__Secure-")
+)
+
+HOP_BY_HOP = frozenset(
+    b"""connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding
+    upgrade""".split()
+)
+# A module's answer must not rule the whole origin (design 6).
+_OVER_THE_ORIGIN = frozenset((b"clear-site-data", b"strict-transport-security", b"alt-svc", b"nel", b"report-to"))
+_NOT_UPSTREAM = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
+_SPOKEN_BY_HOPS = (b"x-forwarded-", b"cf-", b"x-parachute-", b"tailscale-")
+
+_MODULE_HTML_POLICY = b"Content-Security-Policy: frame-ancestors 'self'; object-src 'none'; base-uri 'self'"
+_SANDBOX_POLICY = b"Content-Security-Policy: sandbox allow-scripts allow-forms allow-popups"
+_NO_SNIFFING = b"X-Content-Type-Options: nosniff"
+# What a browser-based MCP client has to read (MCP, streamable HTTP; RFC 9728).
+_MCP_EXPOSED = (b"Mcp-Session-Id", b"WWW-Authenticate")
+
+# What response_lines looks at; a line with any other name passes untouched.
+_LOOKED_AT = (
+    HOP_BY_HOP
+    | _OVER_THE_ORIGIN
+    | frozenset(
+        b"""access-control-allow-origin access-control-expose-headers content-length content-type service-worker-allowed
+        set-cookie www-authenticate x-content-type-options""".split()
+    )
+)
+
+
+def is_claim(name: bytes) -> bool:
+    """Whether this header (in lower case) says something that only a trusted hop or the hub may say.
+
+    Some servers read `_` as `-`, so both spellings are the same header here.
+    """
+    spelled = name.replace(b"_", b"-")
+    return spelled in (b"forwarded", b"x-real-ip") or spelled.startswith(_SPOKEN_BY_HOPS)
+
+
+class _Verdicts(dict[bytes, bool]):
+    """Whether a request header passes, by its lower-case name, worked out once for each name (bounded)."""
+
+    def __missing__(self, name: bytes) -> bool:
+        passes = name.replace(b"_", b"-") not in _NOT_UPSTREAM and not is_claim(name)
+        if len(self) < 2000:
+            self[name] = passes
+        return passes
+
+
+_passes = _Verdicts()
+
+
+def request_lines(fields: Iterable[Field], cookie: bytes | None, named: Set[bytes]) -> list[bytes]:
+    """The header lines of a client that a module may see.
+
+    Left out: what is for one hop (`named` are the names that Connection lists), what only a trusted hop or the hub
+    may say, and the hub's own cookies. `cookie` is the Cookie header's value, all of them joined.
+    """
+    if named or (cookie is not None and b"parachute_hub_" in cookie.lower()):
+        return _careful_request_lines(fields, cookie, named)
+    return [line for name, _, line in fields if _passes[name]]
+
+
+def _careful_request_lines(fields: Iterable[Field], cookie: bytes | None, named: Set[bytes]) -> list[bytes]:
+    lines = [line for name, _, line in fields if _passes[name] and name not in named and name != b"cookie"]
+    kept = without_hub_cookies(cookie) if cookie is not None and b"cookie" not in named else b""
+    return [*lines, b"Cookie: " + kept] if kept else lines
+
+
+def without_hub_cookies(cookie: bytes) -> bytes:
+    """A Cookie header's value without the hub's cookies.
+
+    >>> without_hub_cookies(b'a=1; parachute_hub_session=x;b="2"')
+    b'a=1; b="2"'
+    """
+    pairs = (pair.strip() for pair in cookie.split(b";"))
+    return b"; ".join(pair for pair in pairs if pair and not _is_hub_cookie(pair))
+
+
+def _is_hub_cookie(pair: bytes) -> bool:
+    """Whether `name=value` names a cookie of the hub under any reading: quoted, nameless, oddly spaced, any case."""
+    name = pair.lstrip(b" \t=").partition(b"=")[0].strip(b' \t"')
+    return name.lower() in _HUB_COOKIES_LOWER
+
+
+_HUB_COOKIES_LOWER = frozenset(name.lower() for name in HUB_COOKIES)
+
+
+class Place(NamedTuple):
+    """Where an answer comes from: the module's mount, its trust, and what the request was for.
+
+    `challenge` is added to a Bearer challenge that names no scope of its own (identity.md 7.2, 13); None elsewhere.
+    `mcp` is true for an MCP endpoint.
+    """
+
+    prefix: bytes
+    sandboxed: bool
+    mcp: bool
+    challenge: bytes | None
+
+
+def response_lines(fields: Iterable[Field], named: Set[bytes], place: Place) -> tuple[list[bytes], bytes]:
+    """(the header lines of a module that a client may see, without framing; its content type in lower case)."""
+    lines: list[bytes] = []
+    content_type = b""
+    sniffable = True
+    exposed: bytes | None = None
+    shared = False
+    for name, value, line in fields:
+        if name in named:
+            continue
+        if name in _LOOKED_AT:
+            if name == b"content-type":
+                content_type = value.strip(b" \t").lower()
+            elif name == b"x-content-type-options":
+                sniffable = False
+            elif name == b"access-control-allow-origin":
+                shared = True
+            elif name == b"access-control-expose-headers":
+                exposed = value if exposed is None else exposed + b"," + value
+            elif name == b"www-authenticate":
+                line = _challenge(value, line, place.challenge)
+            elif not _allowed(name, value, place.prefix):
+                continue
+        lines.append(line)
+    if place.mcp and shared:
+        lines += _exposing(exposed)
+    lines += _policies(content_type, sniffable, place.sandboxed)
+    return lines, content_type
+
+
+def _allowed(name: bytes, value: bytes, prefix: bytes) -> bool:
+    if name == b"set-cookie":
+        return not _is_hub_cookie(value.partition(b";")[0])
+    if name == b"service-worker-allowed":
+        return _within(value.strip(b" \t"), prefix)
+    return False
+
+
+_PLAIN_PATH = re.compile(rb"[0-9A-Za-z/_~.\-]*\Z").match
+
+
+def _within(scope: bytes, prefix: bytes) -> bool:
+    """Whether a service worker's scope lies below the mount under any reading of the path."""
+    below = scope.startswith(prefix + b"/") and b"/." not in scope and b"//" not in scope
+    return below and _PLAIN_PATH(scope) is not None
+
+
+def _challenge(value: bytes, line: bytes, extra: bytes | None) -> bytes:
+    bearer = value.strip(b" \t")[:7].lower() == b"bearer "
+    if extra is None or not bearer or b"scope=" in value.lower():
+        return line
+    return line.rstrip(b" \t") + b", " + extra
+
+
+def _exposing(exposed: bytes | None) -> list[bytes]:
+    already = {name.strip().lower() for name in (exposed or b"").split(b",")}
+    missing = [name for name in _MCP_EXPOSED if name.lower() not in already]
+    return [b"Access-Control-Expose-Headers: " + b", ".join(missing)] if missing and b"*" not in already else []
+
+
+def _policies(content_type: bytes, sniffable: bool, sandboxed: bool) -> list[bytes]:
+    if sandboxed:
+        # On every answer: whether a browser shows it as a page is not ours to guess.
+        return [_SANDBOX_POLICY, _MODULE_HTML_POLICY] + ([_NO_SNIFFING] if sniffable else [])
+    if content_type.startswith(b"text/html"):
+        return [_MODULE_HTML_POLICY] + ([_NO_SNIFFING] if sniffable else [])
+    return []

@@ -1,0 +1,174 @@
+"""The proxy's own answers: starting, down, not found, refused; as a page, JSON or a line of text (modules.md 7.6)."""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from html import escape
+from http import HTTPStatus
+from pathlib import Path
+
+from parachute_hub.proxy.model import ModuleView, Refusal
+from parachute_hub.proxy.routes import Answer
+
+RETRY_SECONDS = 2
+_ATTEMPTS = 5
+_WAITING = frozenset(("starting", "backoff"))
+_UP = frozenset(("ready", "degraded"))
+
+_STYLE = (
+    "body{font:1rem/1.6 system-ui,sans-serif;max-width:34rem;margin:14vh auto;padding:0 1.5rem}"
+    "body{color:#222;background:#fafaf8}"
+    "h1{font-size:1.4rem}a{color:#175}@media(prefers-color-scheme:dark){body{color:#ddd;background:#1b1b1b}a{color:#7cb}}"
+)
+_SCRIPT = Path(__file__).with_name("waiting.js").read_text(encoding="utf-8")
+
+
+def _source(text: str) -> str:
+    """The CSP source that allows exactly this inline text."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+_POLICY = (
+    f"default-src 'none'; style-src {_source(_STYLE)}; script-src {_source(_SCRIPT)}; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+
+
+def unavailable(short: str, view: ModuleView | None, now: float) -> Answer | None:
+    """What to answer for a module in this state; None when the request may be passed on."""
+    if view is None:
+        return down(short, "it is not supervised by this hub")
+    if view.state in _WAITING:
+        return starting(short, view.retry_at, now)
+    if view.state not in _UP:
+        return down(short, view.reason or view.state)
+    if not view.port_owned:
+        return down(short, view.reason or "its port is not held by the module itself")
+    return None
+
+
+def starting(short: str, retry_at: float | None = None, now: float = 0.0) -> Answer:
+    """503: the module comes up by itself."""
+    wait = RETRY_SECONDS if retry_at is None else max(RETRY_SECONDS, min(600, round(retry_at - now)))
+    return Answer(
+        503,
+        "upstream_starting",
+        f"The module {short} is starting. Try again in {wait} seconds.",
+        headers=(("Retry-After", str(wait)),),
+        detail={
+            "error_type": "upstream_starting",
+            "service": short,
+            "retry_after_ms": wait * 1000,
+            "max_attempts": _ATTEMPTS,
+        },
+    )
+
+
+def down(short: str, why: str) -> Answer:
+    """502: the module does not come up by itself, or failed at this request."""
+    return Answer(
+        502,
+        "upstream_unreachable",
+        f"The module {short} does not answer: {why}. Look at it on the Modules page.",
+        detail={"error_type": "upstream_unreachable", "service": short, "admin_url": "/admin/modules"},
+    )
+
+
+def busy(short: str) -> Answer:
+    """503: the module has as many requests under way as the hub allows."""
+    text = f"The module {short} has too many requests under way. Try again in a second."
+    return Answer(503, "upstream_busy", text, headers=(("Retry-After", "1"),), detail={"service": short})
+
+
+def refused(refusal: Refusal) -> Answer:
+    """The token guard's refusal as an answer."""
+    return Answer(refusal.status, refusal.error, refusal.text, refusal.headers)
+
+
+def render(answer: Answer, accept: bytes | None, *, close: bool, body: bool = True) -> bytes:
+    """The whole response, head and body; `body` false leaves the body out (HEAD)."""
+    kind, content = _content(answer, _wanted(answer, accept))
+    lines = [
+        f"HTTP/1.1 {answer.status} {_phrase(answer.status)}",
+        f"Content-Type: {kind}",
+        f"Content-Length: {len(content)}",
+        "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
+        "Vary: Accept",
+    ]
+    if kind.startswith("text/html"):
+        lines.append(f"Content-Security-Policy: {_POLICY}")
+    lines += [f"{name}: {value}" for name, value in answer.headers]
+    if close:
+        lines.append("Connection: close")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (content if body else b"")
+
+
+def accepts_html(accept: bytes | None) -> bool:
+    """Whether to answer with a page: when nothing is asked for, HTML is, or anything but JSON.
+
+    >>> accepts_html(None), accepts_html(b"application/json"), accepts_html(b"*/*")
+    (True, False, True)
+    """
+    text = (accept or b"").lower()
+    if not text.strip() or b"text/html" in text:
+        return True
+    return b"*/*" in text and b"application/json" not in text
+
+
+def _wanted(answer: Answer, accept: bytes | None) -> str:
+    if answer.status == 404 and answer.error == "not_found":
+        # Most things that meet a 404 are programs: a page only for those who name HTML (modules.md 7.1, 20).
+        return "html" if accept is not None and b"text/html" in accept.lower() else "text"
+    return "html" if accepts_html(accept) else "json"
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Refused"
+
+
+def _content(answer: Answer, kind: str) -> tuple[str, bytes]:
+    if kind == "text":
+        return "text/plain; charset=utf-8", answer.text.encode()
+    if kind == "json":
+        body = {"error": answer.error, "error_description": answer.text, **answer.detail}
+        return "application/json", json.dumps(body).encode()
+    return "text/html; charset=utf-8", _html(answer).encode()
+
+
+def _html(answer: Answer) -> str:
+    service = str(answer.detail.get("service", ""))
+    if answer.error == "upstream_starting":
+        return _waiting_page(service, str(dict(answer.headers)["Retry-After"]))
+    if answer.error == "upstream_unreachable":
+        # The cause is in the JSON and on the Modules page; a visitor can do nothing with it.
+        text = f"The module {service} does not answer right now."
+        return _page("Not available", text, {"/admin/modules": "Modules", "": "Try again"})
+    if answer.status == 404:
+        path = str(answer.detail.get("path", ""))
+        return _page("Not found", f"There is nothing at {path}" if path else answer.text, {"/": "Home"})
+    links = {str(answer.detail["origin"]): "Go there"} if "origin" in answer.detail else {}
+    if answer.status == 401:
+        links = {"/login": "Sign in"}
+    return _page(_phrase(answer.status), answer.text, links)
+
+
+def _waiting_page(service: str, seconds: str) -> str:
+    # Without JavaScript the page asks for itself again; with it, only when the module is up.
+    refresh = f'<noscript><meta http-equiv="refresh" content="{escape(seconds)}"></noscript>'
+    text = f"{service} is starting. This page opens it by itself."
+    script = f"<script>{_SCRIPT}</script>"
+    return _page("One moment", text, {"": "Try now"}, head=refresh, tail=script, module=service)
+
+
+def _page(title: str, text: str, links: Mapping[str, str], *, head: str = "", tail: str = "", module: str = "") -> str:
+    """A page; `title`, `text`, `links` (address to words) and `module` are escaped here."""
+    anchors = " ".join(f'<a href="{escape(address)}">{escape(words)}</a>' for address, words in links.items())
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1">{head}<style>{_STYLE}</style></head>'
+        f'<body data-module="{escape(module)}"><main><h1>{escape(title)}</h1>'
+        f'<p id="note" role="status">{escape(text)}</p>'
+        f"<p>{anchors}</p></main>{tail}</body></html>"
+    )

@@ -1,0 +1,86 @@
+"""Who sent a request, as far as the connection and its trusted hops can tell (modules.md 7.7, design 7)."""
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Literal, TypeAlias
+
+from attrs import frozen
+
+Layer: TypeAlias = Literal["loopback", "tailnet", "public"]
+
+# Headers that say something about an earlier hop. Absent, the connection itself is all there is to know.
+FORWARDING = frozenset(
+    b"""cf-connecting-ip cf-ray forwarded tailscale-funnel-request tailscale-user-login
+    x-forwarded-for x-forwarded-host x-forwarded-proto""".split()
+)
+_HIDES_THE_CLIENT = (b"x-forwarded-for", b"x-forwarded-host", b"forwarded")
+_HOST = re.compile(rb"[0-9A-Za-z_.\-\[\]:]{1,255}\Z").match
+
+
+@frozen
+class Caller:
+    """The other side of a request: its address, the layer it came through, and the origin it asked for."""
+
+    address: str
+    layer: Layer
+    host: bytes
+    scheme: Literal["http", "https"]
+
+
+def identify(peer: str, host: bytes, noted: Mapping[bytes, bytes], *, hops: int) -> Caller:
+    """The caller behind the connection's `peer` address.
+
+    `hops` is how many proxies of the operator's stand before the hub. With 0 nothing that a client claims counts for
+    its address or its origin. With N the address is the Nth from the right, because only those were written by the
+    trusted hops; scheme and host are what the last of them says.
+    """
+    if FORWARDING.isdisjoint(noted):
+        return Caller(peer, "loopback" if is_loopback(peer) else "public", host, "http")
+    layer = _layer(peer, noted)
+    if not hops:
+        return Caller(peer, layer, host, "http")
+    scheme: Literal["http", "https"] = "https" if _last(noted, b"x-forwarded-proto") == b"https" else "http"
+    claimed = _last(noted, b"x-forwarded-host")
+    return Caller(_nth_address(noted, hops) or peer, layer, claimed if _HOST(claimed) else host, scheme)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether the address is this machine's own.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::ffff:127.0.0.1"), is_loopback("10.0.0.1"), is_loopback("?")
+    (True, True, False, False)
+    """
+    if address == "127.0.0.1":
+        return True
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return (mapped or parsed).is_loopback
+
+
+def _layer(peer: str, noted: Mapping[bytes, bytes]) -> Layer:
+    """The layer, judged by the first sign that fits. A stranger can make himself public, never more trusted."""
+    if b"cf-ray" in noted or b"cf-connecting-ip" in noted:
+        return "public"
+    if noted.get(b"tailscale-funnel-request", b"").strip() == b"?1" or not is_loopback(peer):
+        return "public"
+    if b"tailscale-user-login" in noted:
+        return "tailnet"
+    return "public" if any(name in noted for name in _HIDES_THE_CLIENT) else "loopback"
+
+
+def _last(noted: Mapping[bytes, bytes], name: bytes) -> bytes:
+    return noted.get(name, b"").rpartition(b",")[2].strip().lower()
+
+
+def _nth_address(noted: Mapping[bytes, bytes], hops: int) -> str | None:
+    listed = [item.strip() for item in noted.get(b"x-forwarded-for", b"").split(b",")]
+    if len(listed) < hops:
+        return None
+    try:
+        return str(ip_address(listed[-hops].decode("latin-1")))
+    except ValueError:
+        return None

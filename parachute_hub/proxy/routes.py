@@ -1,0 +1,269 @@
+"""Which request goes where: a pure function over an immutable table (modules.md 7.1, 7.3; design 7)."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+from attrs import evolve, field, frozen
+
+from parachute_hub.proxy.peers import Layer
+
+Exposure: TypeAlias = Literal["allowed", "loopback", "auth-required"]
+
+# First path segments that are the hub's own; no mount can have them. `vault` and `mcp` have rules of their own below.
+OWN_SEGMENTS = frozenset(
+    b""". .. .well-known account admin api favicon.ico git health hub hub.html login logout metrics oauth robots.txt
+    static vaults""".split()
+) | {b""}
+VAULT = "vault"
+_NEVER_MOUNTED = OWN_SEGMENTS | {b"mcp"}
+_VAULT_PAGES = frozenset((b"/vault", b"/vault/", b"/vault/new"))
+
+
+@frozen
+class Mount:
+    """A path prefix of a module, without a slash at its end, and how requests below it are treated.
+
+    `strip` leaves the prefix out of what is sent on. `sandboxed` is for pages of modules that nobody vouches for.
+    `open_paths` answer without credentials even when `exposure` is `auth-required` (whole paths, as clients send them).
+    """
+
+    short: str
+    prefix: bytes
+    port: int
+    strip: bool = False
+    websocket: bool = False
+    exposure: Exposure = "allowed"
+    sandboxed: bool = False
+    open_paths: tuple[bytes, ...] = ()
+
+
+@frozen
+class ToSite:
+    """The hub answers itself."""
+
+
+@frozen
+class ToModule:
+    """A module answers; `target` is the request target to send it."""
+
+    mount: Mount
+    target: bytes
+
+
+@frozen
+class Answer:
+    """The proxy answers. `error` is the machine's word, `text` the person's sentence; `detail` goes into the JSON."""
+
+    status: int
+    error: str
+    text: str
+    headers: tuple[tuple[str, str], ...] = ()
+    detail: Mapping[str, object] = field(factory=dict)
+    close: bool = False
+
+
+Decision: TypeAlias = ToSite | ToModule | Answer
+_TO_SITE = ToSite()
+_NOT_FOUND = Answer(404, "not_found", "not found")
+_NO_VAULT = Answer(404, "vault_module_not_running", "No vault is installed here. Install one on the Modules page.")
+_AMBIGUOUS = Answer(
+    400,
+    "ambiguous_path",
+    "This path means different places to different readers. Send it in its plain form.",
+    close=True,
+)
+
+
+@frozen
+class Table:
+    """What there is to route to.
+
+    `hosts` are the Host values that are the hub's own, in lower case; empty accepts any (before setup). `issuer` is the
+    canonical origin. While `gated` is set, the site answers for every module (first run). `daemon` is the vault's
+    process, whichever vault is meant. `shadowed` are mounts left out because they claim what is not theirs.
+    """
+
+    by_segment: Mapping[bytes, tuple[Mount, ...]]
+    daemon: Mount | None
+    hosts: frozenset[bytes]
+    issuer: str
+    gated: bool
+    shadowed: tuple[Mount, ...]
+
+    @classmethod
+    def build(cls, mounts: Iterable[Mount], hosts: Iterable[str], issuer: str, gated: bool = False) -> "Table":
+        """A table of these mounts; of two with the same prefix the first one counts."""
+        by_segment: dict[bytes, list[Mount]] = {}
+        taken: set[bytes] = set()
+        shadowed: list[Mount] = []
+        for mount in mounts:
+            plain = evolve(mount, prefix=mount.prefix.rstrip(b"/"))
+            if plain.prefix in taken or not _may_mount(plain):
+                shadowed.append(mount)
+                continue
+            taken.add(plain.prefix)
+            by_segment.setdefault(_segment(plain.prefix), []).append(plain)
+        vaults = by_segment.get(b"vault")
+        return cls(
+            by_segment={key: tuple(sorted(found, key=_longest_first)) for key, found in by_segment.items()},
+            daemon=evolve(vaults[0], prefix=b"", strip=False) if vaults else None,
+            hosts=frozenset(host.lower().encode() for host in hosts),
+            issuer=issuer,
+            gated=gated,
+            shadowed=tuple(shadowed),
+        )
+
+    @property
+    def issuer_host(self) -> bytes:
+        """Host and port of the canonical origin."""
+        return self.issuer.partition("://")[2].encode()
+
+    @property
+    def issuer_scheme(self) -> bytes:
+        """http or https."""
+        return self.issuer.partition("://")[0].encode()
+
+    def mount(self, path: bytes) -> Mount | None:
+        """The mount with the longest prefix that holds the path, on segment borders."""
+        for mount in self.by_segment.get(_segment(path), ()):
+            prefix = mount.prefix
+            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b"", b"/"):
+                return mount
+        return None
+
+    def place(self, path: bytes) -> Mount | bytes | None:
+        """Who owns the path: a mount, one of the hub's own segments, or nobody."""
+        segment = _segment(path)
+        if segment in OWN_SEGMENTS or path in _VAULT_PAGES:
+            return segment
+        if segment == b"mcp" or path == b"/vault/admin" or path.startswith(b"/vault/admin/"):
+            return self.daemon or segment
+        return self.mount(path)
+
+
+def decide(table: Table, method: bytes, host: bytes, target: bytes, layer: Layer) -> Decision:
+    """Where a request goes. `host` is in lower case; `target` is raw and is neither decoded nor changed on its way."""
+    if method in (b"CONNECT", b"TRACE"):
+        return Answer(405, "method_not_allowed", "This server does not take that method.", close=True)
+    if target[:1] != b"/":
+        plain = _origin_form(table, host, target)
+        if isinstance(plain, Answer):
+            return plain
+        target = plain
+    if b"#" in target:
+        return _BAD_TARGET
+    path = target.partition(b"?")[0]
+    if table.hosts and host not in table.hosts and path != b"/health":
+        return _misdirected(table.issuer)
+    place = table.place(path)
+    if _SUSPECT(path) and _readings_differ(table, path, place):
+        return _AMBIGUOUS
+    if isinstance(place, Mount):
+        return _to_module(table, place, method, target, path, layer)
+    return _nowhere(path) if place is None else _own(place)
+
+
+def _to_module(table: Table, mount: Mount, method: bytes, target: bytes, path: bytes, layer: Layer) -> Decision:
+    if table.gated:
+        return _TO_SITE
+    if mount.exposure == "loopback" and layer != "loopback":
+        return _nowhere(path)
+    if method == b"POST" and path == mount.prefix and path.startswith(b"/vault/"):
+        return _missing_suffix(table.issuer, path)
+    if not mount.strip:
+        return ToModule(mount, target)
+    rest = target[len(mount.prefix) :]
+    return ToModule(mount, rest if rest[:1] == b"/" else b"/" + rest)
+
+
+def _own(segment: bytes) -> Decision:
+    return _NO_VAULT if segment == b"mcp" else _TO_SITE
+
+
+def _nowhere(path: bytes) -> Answer:
+    """The same words whether nothing is there or the caller may not know of it."""
+    return evolve(_NOT_FOUND, detail={"path": path.decode("latin-1")})
+
+
+def _origin_form(table: Table, host: bytes, target: bytes) -> bytes | Answer:
+    """The path of an absolute target. A server must take that form (RFC 9112, 3.2.2); Host must then agree with it."""
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        return _BAD_TARGET
+    authority, slash, path = rest.partition(b"/")
+    authority = authority.lower()
+    if authority != host or (table.hosts and authority not in table.hosts):
+        return Answer(400, "foreign_target", "The request line names another host than the Host header.", close=True)
+    return slash + path if slash else b"/"
+
+
+_BAD_TARGET = Answer(400, "bad_target", "The request target must be a path that begins with a slash.", close=True)
+
+_SUSPECT = re.compile(rb"[%\\]|//|/\.").search
+_DECODINGS = 4
+
+
+def _readings_differ(table: Table, path: bytes, place: Mount | bytes | None) -> bool:
+    """Whether some reader would find another owner: one that decodes, once or more, or tidies the path up."""
+    reading = path
+    for _ in range(_DECODINGS):
+        if b"\0" in reading or table.place(_tidy(reading)) != place:
+            return True
+        decoded = unquote_to_bytes(reading)
+        if decoded == reading:
+            return False
+        if table.place(decoded) != place:
+            return True
+        reading = decoded
+    return True
+
+
+def _tidy(path: bytes) -> bytes:
+    """The path with `\\` as `/`, without empty and dot segments."""
+    kept: list[bytes] = []
+    for segment in path.replace(b"\\", b"/").split(b"/"):
+        if segment == b"..":
+            del kept[-1:]
+        elif segment not in (b"", b"."):
+            kept.append(segment)
+    return b"/" + b"/".join(kept)
+
+
+def _segment(path: bytes) -> bytes:
+    """The first segment: b"vault" of b"/vault/default"."""
+    return path[1:].partition(b"/")[0]
+
+
+def _may_mount(mount: Mount) -> bool:
+    """Hub routes cannot be claimed; below /vault only the vault mounts, and it mounts nowhere else."""
+    prefix = mount.prefix
+    if not prefix.startswith(b"/") or _SUSPECT(prefix) or b"?" in prefix or _segment(prefix) in _NEVER_MOUNTED:
+        return False
+    if _segment(prefix) != b"vault":
+        return mount.short != VAULT
+    name = prefix.split(b"/")[2:3]
+    return mount.short == VAULT and name not in ([], [b"new"], [b"admin"])
+
+
+def _longest_first(mount: Mount) -> int:
+    return -len(mount.prefix)
+
+
+def _misdirected(issuer: str) -> Answer:
+    return Answer(
+        421, "unknown_host", f"This hub does not answer to that name. Use {issuer}", detail={"origin": issuer}
+    )
+
+
+def _missing_suffix(issuer: str, path: bytes) -> Answer:
+    """A client that was given the vault's address instead of its MCP address (modules.md 7.3)."""
+    where = path.decode("latin-1") + "/mcp"
+    return Answer(
+        308,
+        "missing_mcp_suffix",
+        f"MCP clients connect to {where}",
+        headers=(("Location", where),),
+        detail={"message": f"MCP clients connect to {where}", "mcp_url": issuer + where},
+    )

@@ -1,0 +1,177 @@
+"""The hub's own pages: one request handed to twisted.web's Site, the way its HTTP/2 streams are (`_http2.H2Stream`)."""
+
+from collections.abc import Iterable
+from io import BytesIO
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IAddress, IConsumer, ITransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+from twisted.web.server import Site
+from zope.interface import implementer
+
+from parachute_hub.proxy.connection import Connection
+from parachute_hub.proxy.exchange import Book, Outcome
+from parachute_hub.proxy.head import RequestHead
+from parachute_hub.proxy.headers import HOP_BY_HOP, is_claim
+from parachute_hub.proxy.peers import Caller
+from parachute_hub.proxy.routes import Answer
+
+_CLIENT_GONE = 499
+
+
+@implementer(ITransport, IConsumer)
+class SiteChannel:
+    """Handler of one request for the Site, and what `twisted.web.http.Request` expects of its channel.
+
+    The body is held in memory, up to `limit` bytes; a larger one is answered with 413. Names in camel case are
+    Twisted's: it calls them.
+    """
+
+    def __init__(self, connection: Connection, request: RequestHead, caller: Caller, site: Site, book: Book) -> None:
+        self.site = self.factory = site
+        self.transport = connection.transport
+        self._connection = connection
+        self._head = request
+        self._caller = caller
+        self._book = book
+        self._limit = 0
+        self._began = book.seconds()
+        self._outcome = Outcome()
+        self._held = b""
+        self._body = BytesIO()
+        self._started = False
+        self._complete = not request.has_body
+        self._request: Any = site.requestFactory(self)
+
+    def allow(self, limit: int) -> "SiteChannel":
+        """Take bodies of at most this many bytes."""
+        self._limit = limit
+        return self
+
+    # Handler.
+
+    def start(self) -> None:
+        """The head is read."""
+        self._started = True
+        if self._complete:
+            self._process()
+
+    def body(self, data: bytes) -> None:
+        """A piece of the request's body."""
+        self._outcome.received += len(data)
+        if self._outcome.received > self._limit:
+            self._refuse_large()
+            return
+        self._body.write(data)
+
+    def body_done(self) -> None:
+        """The request's body is complete."""
+        self._complete = True
+        if self._started:
+            self._process()
+
+    def client_lost(self) -> None:
+        """The client is gone; the resource hears of it by notifyFinish."""
+        self._outcome.status = _CLIENT_GONE
+        self._book.own(self._head, self._caller, self._outcome, self._began)
+        if self._started and self._complete:
+            self._request.connectionLost(Failure(connectionDone.value))
+
+    def _refuse_large(self) -> None:
+        text = f"Send at most {max(1, self._limit // 1024)} KiB here."
+        self._connection.answer(Answer(413, "too_large", text, close=True))
+
+    def _process(self) -> None:
+        head, request = self._head, self._request
+        request.requestHeaders = self._headers()
+        request.parseCookies()
+        self._body.seek(0)
+        request.content = self._body
+        request.requestReceived(head.method, head.target, b"HTTP/1.%d" % head.minor)
+
+    def _headers(self) -> Headers:
+        """The client's headers without its claims about where it comes from, then what the front knows."""
+        headers, caller = Headers(), self._caller
+        for name, value, line in self._head.fields:
+            if not is_claim(name):
+                headers.addRawHeader(line[: len(name)], value.strip(b" \t"))
+        headers.addRawHeader(b"X-Forwarded-For", caller.address.encode())
+        headers.addRawHeader(b"X-Forwarded-Host", caller.host)
+        headers.addRawHeader(b"X-Forwarded-Proto", caller.scheme.encode())
+        headers.addRawHeader(b"X-Parachute-Layer", caller.layer.encode())
+        headers.addRawHeader(b"X-Parachute-Client-IP", caller.address.encode())
+        return headers
+
+    # Channel: called by twisted.web.
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        """The answer's head. It waits for the first bytes of the body when their length is known."""
+        self._outcome.status = int(code)
+        framed = headers.hasHeader(b"content-length") or headers.hasHeader(b"transfer-encoding")
+        if not self._head.minor and not framed:
+            self._connection.close = True
+        lines = [b"HTTP/1.1 %b %b" % (code, reason)]
+        for name, values in headers.getAllRawHeaders():
+            if name.lower() not in HOP_BY_HOP or name.lower() == b"transfer-encoding":
+                lines += [name + b": " + value for value in values]
+        if self._connection.close:
+            lines.append(b"Connection: close")
+        elif not self._head.minor:
+            lines.append(b"Connection: keep-alive")
+        head = b"\r\n".join([*lines, b"", b""])
+        if headers.hasHeader(b"content-length"):
+            self._held = head
+        else:
+            self._connection.put(head)
+
+    def write(self, data: bytes) -> None:
+        """Bytes of the answer's body."""
+        self._outcome.sent += len(data)
+        held, self._held = self._held, b""
+        self._connection.put(held + data if held else data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """The same, in pieces."""
+        self.write(b"".join(data))
+
+    def requestDone(self, request: object) -> None:
+        """The answer is complete."""
+        if self._held:
+            self.write(b"")
+        self._book.own(self._head, self._caller, self._outcome, self._began)
+        self._connection.finished()
+
+    def getPeer(self) -> IAddress:
+        """The caller's address, behind trusted hops too."""
+        kind = IPv6Address if ":" in self._caller.address else IPv4Address
+        return kind("TCP", self._caller.address, getattr(self.transport.getPeer(), "port", 0))
+
+    def getHost(self) -> IAddress:
+        """The address that the hub listens on."""
+        return self.transport.getHost()
+
+    def isSecure(self) -> bool:
+        """Whether the caller came by https, as far as a trusted hop says."""
+        return self._caller.scheme == "https"
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """A resource that produces its answer at the pace of the client."""
+        self.transport.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """It has produced all."""
+        self.transport.unregisterProducer()
+
+    def loseConnection(self) -> None:
+        """The resource wants the connection closed after this answer."""
+        self._connection.close = True
+
+    def abortConnection(self) -> None:
+        """The resource gives up in the middle of its answer."""
+        self._connection.abort()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        self._connection.answer(Answer(400, "bad_request", "The form cannot be read.", close=True))

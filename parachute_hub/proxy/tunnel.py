@@ -1,0 +1,173 @@
+"""WebSockets: after the module accepted the handshake, bytes pass both ways until one side goes (RFC 6455)."""
+
+from collections import Counter
+
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from parachute_hub.proxy.connection import Connection
+from parachute_hub.proxy.upstream import Upstream
+
+GOING_AWAY = 1001
+SERVICE_RESTART = 1012
+_CLOSE = 0x8
+
+
+class Slots:
+    """Counts open WebSockets, for each client address and in all."""
+
+    def __init__(self, *, each: int, total: int) -> None:
+        self._each = each
+        self._total = total
+        self._by_address: Counter[str] = Counter()
+
+    @property
+    def taken(self) -> int:
+        """How many are open."""
+        return self._by_address.total()
+
+    def take(self, address: str) -> "Slot | None":
+        """One more for this address; None when it, or the hub, has as many as may be."""
+        if self._by_address[address] >= self._each or self.taken >= self._total:
+            return None
+        self._by_address[address] += 1
+        return Slot(self, address)
+
+    def give_back(self, address: str) -> None:
+        """One less. Called by Slot, which does it once."""
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]
+
+
+class Slot:
+    """The right to one WebSocket."""
+
+    def __init__(self, slots: Slots, address: str) -> None:
+        self._slots = slots
+        self._address = address
+        self._held = True
+
+    def release(self) -> None:
+        """Give the right back; more than once does no harm."""
+        if self._held:
+            self._held = False
+            self._slots.give_back(self._address)
+
+
+class Frames:
+    """Follows the frames that a server sends, to know where one ends and whether it was the closing one."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._header = b""
+        self._left = 0
+
+    @property
+    def between(self) -> bool:
+        """Whether another frame may begin here."""
+        return not self._left and not self._header
+
+    def feed(self, data: bytes) -> None:
+        """Follow the next bytes."""
+        at, size = 0, len(data)
+        while at < size:
+            if self._left:
+                taken = min(self._left, size - at)
+                self._left -= taken
+                at += taken
+                continue
+            self._header += data[at : at + 1]
+            at += 1
+            length = _payload_length(self._header)
+            if length is not None:
+                self.closed = self.closed or self._header[0] & 0x0F == _CLOSE
+                self._left, self._header = length, b""
+
+
+def _payload_length(header: bytes) -> int | None:
+    """The bytes behind this frame header, the mask included; None while the header is not complete."""
+    if len(header) < 2:
+        return None
+    short = header[1] & 0x7F
+    mask = 4 if header[1] & 0x80 else 0
+    extended = {126: 2, 127: 8}.get(short, 0)
+    if len(header) < 2 + extended:
+        return None
+    return (int.from_bytes(header[2:], "big") if extended else short) + mask
+
+
+def close_frame(code: int) -> bytes:
+    """A server's close frame without a reason."""
+    return bytes((0x80 | _CLOSE, 2)) + code.to_bytes(2, "big")
+
+
+@implementer(IPushProducer)
+class Tunnel:
+    """Two connections joined. It is the producer of the module's bytes for the client's transport."""
+
+    def __init__(self, connection: Connection, upstream: Upstream, slot: Slot) -> None:
+        self._connection = connection
+        self._upstream = upstream
+        self._slot = slot
+        self._frames = Frames()
+        self._open = True
+
+    def open(self, rest: bytes) -> None:
+        """Begin to pass bytes; `rest` came from the module with the handshake."""
+        self._upstream.become_tunnel(self.from_module, self.module_lost)
+        self._connection.transport.registerProducer(self, True)
+        self._upstream.transport.registerProducer(self._connection, True)
+        if rest:
+            self.from_module(rest)
+        self._connection.become_tunnel(self, self._upstream.put)
+
+    def from_module(self, data: bytes) -> None:
+        """Bytes from the module."""
+        self._frames.feed(data)
+        self._connection.put(data)
+
+    def module_lost(self) -> None:
+        """The module is gone: tell the client that it may come back, where a frame may stand."""
+        self.end(SERVICE_RESTART)
+
+    def end(self, code: int) -> None:
+        """Close both legs; the client is told why unless the module said its own goodbye."""
+        if not self._open:
+            return
+        if self._frames.between and not self._frames.closed:
+            self._connection.put(close_frame(code))
+        self._release()
+        self._upstream.transport.loseConnection()
+        self._connection.end_tunnel()
+
+    def client_lost(self) -> None:
+        """The client is gone: what it sent still reaches the module, then its leg closes."""
+        if self._open:
+            self._release()
+            self._upstream.transport.loseConnection()
+
+    def hub_closes(self) -> None:
+        """The hub goes down."""
+        self.end(GOING_AWAY)
+
+    def _release(self) -> None:
+        self._open = False
+        self._slot.release()
+        self._connection.transport.unregisterProducer()
+        self._upstream.transport.unregisterProducer()
+
+    # Producer of the module's bytes.
+
+    def pauseProducing(self) -> None:
+        """The client reads too slowly."""
+        self._upstream.transport.pauseProducing()
+        self._connection.stalled()
+
+    def resumeProducing(self) -> None:
+        """The client reads again."""
+        self._upstream.transport.resumeProducing()
+        self._connection.reading_again()
+
+    def stopProducing(self) -> None:
+        """The client's transport is gone; client_lost says the same."""

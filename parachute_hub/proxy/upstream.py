@@ -1,0 +1,357 @@
+"""Connections to modules: one HTTP/1.1 client protocol, and a pool of them for each port."""
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorTCP
+from twisted.internet.protocol import ClientFactory, connectionDone
+from twisted.internet.protocol import Protocol as BaseProtocol
+from twisted.python.failure import Failure
+
+from parachute_hub.proxy.body import Chunked
+from parachute_hub.proxy.head import HEAD_END, BadMessage, ResponseHead, parse_response
+from parachute_hub.proxy.wire import Socket, writer
+
+HOST = "127.0.0.1"
+# 1xx answers before the final one; a module that sends more is stuck in a loop.
+_MAX_INTERIM = 16
+
+
+class BodyKind(Enum):
+    """How the end of a module's answer is found (RFC 9112, 6.3)."""
+
+    NONE = auto()
+    LENGTH = auto()
+    CHUNKED = auto()
+    UNTIL_CLOSE = auto()
+
+
+class Sink(Protocol):
+    """Whoever made the request takes the answer. After got_end or got_failure nothing more comes.
+
+    `unframed` asks for the data of a chunked body without its framing. `sending` is true while the request's body is
+    not complete: such a connection is not used again.
+    """
+
+    unframed: bool
+    sending: bool
+
+    def got_connection(self, upstream: "Upstream") -> None:
+        """The connection that was asked for."""
+
+    def got_no_connection(self, busy: bool) -> None:
+        """There will be none: the pool is at its limit (`busy`), or nothing listens."""
+
+    def got_interim(self, head: ResponseHead) -> None:
+        """A 1xx answer."""
+
+    def got_head(self, head: ResponseHead, kind: BodyKind, first: bytes, last: bool) -> None:
+        """The final answer's head with what came of the body; `last` when that is all of it."""
+
+    def got_body(self, data: bytes) -> None:
+        """More of the body."""
+
+    def got_end(self) -> None:
+        """The answer is complete."""
+
+    def got_failure(self, why: str, answered: bool) -> None:
+        """The answer is broken off; `answered` when a byte of it had come."""
+
+    def got_upgrade(self, head: ResponseHead, rest: bytes) -> None:
+        """101: the connection is a tunnel now. `rest` came right behind the head."""
+
+
+class _State(Enum):
+    IDLE = auto()
+    HEAD = auto()
+    LENGTH = auto()
+    CHUNKED = auto()
+    UNTIL_CLOSE = auto()
+    TUNNEL = auto()
+
+
+_IDLE, _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _TUNNEL = _State
+
+
+class Upstream(BaseProtocol):
+    """One connection to a module. Bytes of an answer go to the sink as they come."""
+
+    transport: Socket  # type: ignore[assignment]
+
+    def __init__(self, pool: "Pool", sink: Sink) -> None:
+        self.idle_since = 0.0
+        self.used = 0
+        self.put: Callable[[bytes], None] = self._not_connected
+        self._pool = pool
+        self._sink: Sink | None = sink
+        self._state = _IDLE
+        self._method = b""
+        self._buffer = b""
+        self._left = 0
+        self._chunks = Chunked()
+        self._keep = True
+        self._answered = False
+        self._interims = 0
+        self._receive: Callable[[bytes], None] = self._not_connected
+        self._lost: Callable[[], None] = lambda: None
+
+    def _not_connected(self, data: bytes) -> None:
+        raise RuntimeError("This connection is not made yet.")
+
+    def connectionMade(self) -> None:
+        """Connected: the one who asked gets it."""
+        self.transport.setTcpNoDelay(True)
+        self.put = writer(self.transport)
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.got_connection(self)
+
+    def send(self, sink: Sink, method: bytes, data: bytes) -> None:
+        """Begin a request: `data` is its head and what there is of its body. More is sent by `put`."""
+        self._sink = sink
+        self._method = method
+        self._state = _HEAD
+        self._answered = False
+        self._interims = 0
+        self.used += 1
+        self.put(data)
+
+    def become_tunnel(self, receive: Callable[[bytes], None], lost: Callable[[], None]) -> None:
+        """From now on bytes go to `receive`, and `lost` is called when the module is gone."""
+        self._sink = None
+        self._state = _TUNNEL
+        self._receive = receive
+        self._lost = lost
+
+    def drop(self) -> None:
+        """The sink is gone: end the request on the module's side too."""
+        self._sink = None
+        self._state = _IDLE
+        self._keep = False
+        self.transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes from the module."""
+        sink, state = self._sink, self._state
+        if state is _TUNNEL:
+            self._receive(data)
+        elif sink is None:
+            # Nothing was asked: whatever this is, the next answer must not begin with it.
+            self._keep = False
+            self.transport.abortConnection()
+        elif state is _HEAD:
+            self._take_head(sink, data)
+        elif state is _LENGTH:
+            self._take_length(sink, data)
+        elif state is _CHUNKED:
+            self._take_chunked(sink, data)
+        else:
+            sink.got_body(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The module closed, or we did."""
+        self._pool.lost(self)
+        sink, self._sink = self._sink, None
+        if self._state is _TUNNEL:
+            self._lost()
+        elif sink is None:
+            return
+        elif self._state is _UNTIL_CLOSE and reason.check(ConnectionDone):
+            sink.got_end()
+        else:
+            sink.got_failure("it closed the connection before its answer was complete", self._answered)
+
+    def _take_head(self, sink: Sink, data: bytes) -> None:
+        self._answered = True
+        data = self._buffer + data if self._buffer else data
+        end = data.find(HEAD_END)
+        if end < 0 or end > self._pool.head_bytes:
+            self._buffer = data
+            if len(data) > self._pool.head_bytes:
+                self._fail("the head of its answer is too large")
+            return
+        self._buffer = b""
+        try:
+            head = parse_response(data[:end])
+            if head.status < 200:
+                self._take_interim(sink, head, data[end + 4 :])
+            else:
+                self._begin_body(sink, head, data[end + 4 :])
+        except BadMessage as bad:
+            self._fail(f"its answer is not valid HTTP: {bad.why}")
+
+    def _take_interim(self, sink: Sink, head: ResponseHead, rest: bytes) -> None:
+        if head.status == 101:
+            self._keep = False
+            sink.got_upgrade(head, rest)
+            return
+        self._interims += 1
+        if self._interims > _MAX_INTERIM:
+            self._fail("it sends interim answers without end")
+            return
+        sink.got_interim(head)
+        if rest:
+            self.dataReceived(rest)
+
+    def _begin_body(self, sink: Sink, head: ResponseHead, rest: bytes) -> None:
+        self._keep = head.keep and self._keep
+        if self._method == b"HEAD" or head.status in (204, 304):
+            self._keep = self._keep and not rest
+            sink.got_head(head, BodyKind.NONE, b"", True)
+            self._finish(sink)
+        elif head.chunked:
+            self._state = _CHUNKED
+            payload: list[bytes] | None = [] if sink.unframed else None
+            self._chunks = Chunked(payload)
+            part, last = self._part_of_chunks(rest)
+            sink.got_head(head, BodyKind.CHUNKED, part, last)
+            if last:
+                self._finish(sink)
+        elif head.length is not None:
+            left = head.length - len(rest)
+            if left > 0:
+                self._state, self._left = _LENGTH, left
+                sink.got_head(head, BodyKind.LENGTH, rest, False)
+                return
+            self._keep = self._keep and not left
+            sink.got_head(head, BodyKind.LENGTH, rest[: head.length], True)
+            self._finish(sink)
+        else:
+            self._state = _UNTIL_CLOSE
+            self._keep = False
+            sink.got_head(head, BodyKind.UNTIL_CLOSE, rest, False)
+
+    def _take_length(self, sink: Sink, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left > 0:
+            sink.got_body(data)
+            return
+        if self._left:
+            self._keep = False
+            data = data[: self._left]
+        sink.got_body(data)
+        self._finish(sink)
+
+    def _take_chunked(self, sink: Sink, data: bytes) -> None:
+        try:
+            part, last = self._part_of_chunks(data)
+        except BadMessage as bad:
+            self._fail(f"its answer is not valid HTTP: {bad.why}")
+            return
+        if part:
+            sink.got_body(part)
+        if last and self._sink is sink:
+            self._finish(sink)
+
+    def _part_of_chunks(self, data: bytes) -> tuple[bytes, bool]:
+        """(what of `data` goes to the sink, whether the body ends in it)."""
+        end = self._chunks.feed(data) if data else -1
+        if 0 <= end < len(data):
+            self._keep = False
+            data = data[:end]
+        payload = self._chunks.payload
+        if payload is not None:
+            data = b"".join(payload)
+            payload.clear()
+        return data, end >= 0
+
+    def _finish(self, sink: Sink) -> None:
+        if self._sink is not sink:
+            return
+        self._sink = None
+        self._state = _IDLE
+        if self._keep and not sink.sending:
+            # It may have been paused for a slow client, and unregistering a producer does not resume it.
+            self.transport.resumeProducing()
+            self._pool.put_back(self)
+        else:
+            self.transport.loseConnection()
+        sink.got_end()
+
+    def _fail(self, why: str) -> None:
+        sink, self._sink = self._sink, None
+        self._state = _IDLE
+        self._keep = False
+        self.transport.abortConnection()
+        if sink is not None:
+            sink.got_failure(why, self._answered)
+
+
+class _Connecting(ClientFactory):
+    """One attempt to connect."""
+
+    noisy = False
+
+    def __init__(self, pool: "Pool", sink: Sink) -> None:
+        self._pool = pool
+        self._sink = sink
+
+    def buildProtocol(self, addr: Any) -> Upstream:
+        return Upstream(self._pool, self._sink)
+
+    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
+        self._pool.failed()
+        self._sink.got_no_connection(busy=False)
+
+
+class Pool:
+    """Keep-alive connections to one port; the one used last is used next, so that the others can go.
+
+    `now` is the front's clock of whole seconds, kept by `expire`.
+    """
+
+    def __init__(
+        self, port: int, connector: IReactorTCP, *, limit: int, head_bytes: int, connect_seconds: float
+    ) -> None:
+        self.port = port
+        self.head_bytes = head_bytes
+        self.now = 0.0
+        self._connector = connector
+        self._limit = limit
+        self._connect_seconds = connect_seconds
+        self._idle: list[Upstream] = []
+        self._open = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether no connection is left, in use or idle."""
+        return not self._open
+
+    def get(self, sink: Sink, *, fresh: bool = False) -> None:
+        """Give the sink a connection, at once or later. `fresh` asks for one that was never used."""
+        if self._idle and not fresh:
+            sink.got_connection(self._idle.pop())
+        elif self._open >= self._limit:
+            sink.got_no_connection(busy=True)
+        else:
+            self._open += 1
+            factory = _Connecting(self, sink)
+            self._connector.connectTCP(HOST, self.port, factory, self._connect_seconds, None)
+
+    def put_back(self, upstream: Upstream) -> None:
+        """A connection whose exchange is complete."""
+        upstream.idle_since = self.now
+        self._idle.append(upstream)
+
+    def expire(self, now: float, after: float) -> None:
+        """Close connections that were idle for longer than `after` seconds."""
+        self.now = now
+        while self._idle and now - self._idle[0].idle_since > after:
+            self._idle.pop(0).transport.loseConnection()
+
+    def close_idle(self) -> None:
+        """Close every connection that nobody uses."""
+        while self._idle:
+            self._idle.pop().transport.loseConnection()
+
+    def lost(self, upstream: Upstream) -> None:
+        """A connection is gone."""
+        self._open -= 1
+        if upstream in self._idle:
+            self._idle.remove(upstream)
+
+    def failed(self) -> None:
+        """An attempt to connect failed."""
+        self._open -= 1
