@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from parachute_hub.modules.bun import find_bun
+from parachute_hub.modules.bun import find
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -39,7 +39,7 @@ def run(words: list[str], folder: Path) -> None:
 def pack_all(out: Path) -> Path:
     """Pack every module of the examples catalog; the path of the catalog that names the packs."""
     out.mkdir(parents=True, exist_ok=True)
-    bun = find_bun(None)
+    bun = find(None)
     catalog: dict[str, list[dict[str, Any]]] = json.loads((EXAMPLES / "catalog.json").read_text())
     for entry in catalog["modules"]:
         folder = EXAMPLES / entry["short"]

@@ -59,12 +59,12 @@ def _home(home: Path) -> Iterator[Finding]:
 
 
 def _bun() -> Iterator[Finding]:
-    from parachute_hub.modules.bun import BunMissing, find_bun
+    from parachute_hub.modules.bun import NoBun, find
     from parachute_hub.settings import from_process
 
     try:
-        yield Finding("bun", "ok", str(find_bun(from_process({}).bun)))
-    except BunMissing as error:
+        yield Finding("bun", "ok", str(find(from_process({}).bun)))
+    except NoBun as error:
         yield Finding("bun", "fail", str(error))
 
 

@@ -57,7 +57,9 @@ def as_json(request: IRequest, value: object, *, status: int | None = None, cach
     request.setHeader("Content-Type", "application/json")
     request.setHeader("Cache-Control", cache)
     request.setHeader("X-Content-Type-Options", "nosniff")
-    return json.dumps(value, ensure_ascii=False).encode()
+    body = json.dumps(value, ensure_ascii=False).encode()
+    request.setHeader("Content-Length", str(len(body)))
+    return body
 
 
 def read_json(request: IRequest, *, limit: int = JSON_BODY_LIMIT) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def page(title: str, *content: Tag | str) -> Tag:
             tags.title(title),
             tags.link(rel="stylesheet", href=STYLESHEET),
         ),
-        tags.body(tags.main(*content, class_="page")),
+        tags.body(Tag("main")(*content, class_="page")),
         lang="en",
     )
 

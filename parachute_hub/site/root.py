@@ -55,7 +55,11 @@ class Root(Resource):
 
     def __init__(self, parts: Sequence[Part], gate: Gate | None = None) -> None:
         super().__init__()
-        self.gate: Gate = gate or Open()
+        self.open(parts, gate or Open())
+
+    def open(self, parts: Sequence[Part], gate: Gate) -> None:
+        """From now on these areas answer, behind this gate."""
+        self.gate = gate
         self._parts = sorted(
             ((prefix.encode(), part.resource) for part in parts for prefix in part.prefixes),
             key=lambda pair: len(pair[0]),

@@ -1,0 +1,30 @@
+"""What exists before anything is put together, handed to the composition as one value."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import frozen
+
+from parachute_hub.logs import Masker
+from parachute_hub.proxy.front import Front
+from parachute_hub.settings import Settings
+from parachute_hub.site.health import Phase
+from parachute_hub.site.root import Root
+
+
+@frozen(kw_only=True)
+class Core:
+    """The parts of the program that are there from its first moment."""
+
+    settings: Settings
+    reactor: Any
+    mask: Masker
+    phase: Phase
+    instance: str
+    root: Root
+    front: Front
+
+
+def stamp(seconds: float) -> str:
+    """ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,227 @@
+"""What is installed, as the rest of the hub sees it: mounts for the proxy, entries for discovery, tiles for `/`.
+
+Made from services.json, the packages' manifests and the catalog; made anew whenever one of them changes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from attrs import frozen
+
+from parachute_hub.modules import mounts
+from parachute_hub.modules.catalog import CatalogEntry
+from parachute_hub.modules.launcher import ModuleLauncher
+from parachute_hub.modules.model import Manifest, Row
+from parachute_hub.proxy.model import ModuleView
+from parachute_hub.proxy.routes import Mount, Table
+from parachute_hub.site.frontpage import Tile
+from parachute_hub.site.wellknown import Advertised, vault_name
+from parachute_hub.supervise.model import CannotLaunch, Status
+from parachute_hub.supervise.supervisor import Supervisor
+
+INFO = "/.parachute/info"
+ICON = "/.parachute/icon.svg"
+
+
+@frozen(kw_only=True)
+class Installed:
+    """One row with what belongs to it. `paths` are the mounts that the module may have."""
+
+    short: str
+    row: Row
+    manifest: Manifest | None
+    paths: tuple[str, ...]
+    strip: bool
+    websocket: bool
+    exposure: str
+    sandboxed: bool
+
+
+class Roster:
+    """The installed modules. `notice` is told each claim that was refused, once while it lasts."""
+
+    def __init__(self, launcher: ModuleLauncher, notice: Callable[[str], None]) -> None:
+        self._launcher = launcher
+        self._notice = notice
+        self._told: frozenset[str] = frozenset()
+        self._modules: tuple[Installed, ...] | None = None
+
+    def modules(self) -> tuple[Installed, ...]:
+        """Every usable row, in the order of the file. Costs one stat while nothing changes."""
+        if self._modules is None or self._launcher.services.changed():
+            self._modules = tuple(self._read())
+        return self._modules
+
+    def forget(self) -> None:
+        """Look again: a package or a setting changed without services.json changing."""
+        self._modules = None
+
+    def shorts(self) -> tuple[str, ...]:
+        """The modules that are installed, each once."""
+        return tuple(dict.fromkeys(module.short for module in self.modules()))
+
+    def vaults(self) -> tuple[str, ...]:
+        """The names of the vaults, the default one first."""
+        return tuple(
+            dict.fromkeys(
+                vault_name(module.row.name, path)
+                for module in self.modules()
+                if module.row.is_vault
+                for path in module.paths
+                if path.startswith("/vault/")
+            )
+        )
+
+    def _read(self) -> Iterator[Installed]:
+        refused: list[str] = []
+        for row in self._launcher.services.read().rows:
+            module, wrong = self._installed(row)
+            refused += [f"{row.name} in services.json: {text}" for text in wrong]
+            yield module
+        for text in refused:
+            if text not in self._told:
+                self._notice(text)
+        self._told = frozenset(refused)
+
+    def _installed(self, row: Row) -> tuple[Installed, tuple[str, ...]]:
+        launcher = self._launcher
+        short = launcher.short_of(row.name)
+        entry = launcher.catalog.get(short)
+        manifest = self._manifest(short, row)
+        paths, wrong = mounts.allowed(row, short, entry.mounts if entry else ())
+        module = Installed(
+            short=short,
+            row=row,
+            manifest=manifest,
+            paths=paths,
+            strip=_strip(row, manifest, entry),
+            websocket=bool(row.websocket or (manifest and manifest.websocket)),
+            exposure=row.public_exposure or (entry.exposure if entry else None) or "allowed",
+            sandboxed=entry is None and not launcher.records.get(short).trusted,
+        )
+        return module, wrong
+
+    def _manifest(self, short: str, row: Row) -> Manifest | None:
+        try:
+            return self._launcher.manifest(short, self._launcher.folder(short, row))
+        except CannotLaunch:
+            return None
+
+
+def _strip(*speakers: Row | Manifest | CatalogEntry | None) -> bool:
+    """Whether the mount is left out of what the module gets: the first that says something (modules.md 7.3)."""
+    said = (speaker.strip_prefix for speaker in speakers if speaker is not None)
+    return next((word for word in said if word is not None), False)
+
+
+def mounts_of(modules: Iterable[Installed]) -> list[Mount]:
+    """The proxy's mounts."""
+    return [
+        Mount(
+            short=module.short,
+            prefix=path.encode(),
+            port=module.row.port,
+            strip=module.strip,
+            websocket=module.websocket,
+            exposure=module.exposure,  # type: ignore[arg-type]
+            sandboxed=module.sandboxed,
+            open_paths=tuple(f"{path}{open_path}".encode() for open_path in (INFO, ICON, _health(module, path))),
+        )
+        for module in modules
+        for path in module.paths
+    ]
+
+
+def _health(module: Installed, path: str) -> str:
+    """The health path below a mount: a row gives it as the module itself sees it."""
+    return module.row.health.removeprefix(path) or "/health"
+
+
+def advertised(modules: Iterable[Installed]) -> list[Advertised]:
+    """The modules for `/.well-known/parachute.json`."""
+    return [
+        Advertised(
+            name=module.row.name,
+            version=module.row.version,
+            paths=module.row.paths if module.row.is_vault else module.paths or module.row.paths,
+            display_name=(module.manifest and module.manifest.display_name) or module.row.display_name,
+            tagline=module.row.tagline,
+            management_url=module.manifest.management_url if module.manifest else None,
+            ui_url=module.manifest.ui_url if module.manifest else None,
+            uis={
+                unit.slug: {
+                    "displayName": unit.display_name,
+                    "path": unit.path,
+                    "tagline": unit.tagline,
+                    "iconUrl": unit.icon_url,
+                    "version": unit.version,
+                    "oauthClientId": unit.oauth_client_id,
+                    "status": unit.status,
+                }
+                for unit in module.row.uis
+            },
+        )
+        for module in modules
+    ]
+
+
+def tiles(roster: Roster, supervisor: Supervisor, catalog_static: Callable[[str], bool]) -> list[Tile]:
+    """The front page: one tile for each module; those with a page of their own can be opened."""
+    made = []
+    for module in roster.modules():
+        status = supervisor.status(module.short)
+        ui = module.manifest.ui_url if module.manifest else None
+        mount = module.paths[0] if module.paths else ""
+        url = f"{mount}/" if catalog_static(module.short) else ui if ui and ui.startswith("/") else None
+        made.append(
+            Tile(
+                name=(module.manifest and module.manifest.display_name) or module.row.display_name or module.short,
+                tagline=module.row.tagline or (module.manifest and module.manifest.tagline) or "",
+                state=status.state.value if status else "stopped",
+                url=url,
+            )
+        )
+    return made
+
+
+class Tables:
+    """The proxy's route table, kept until something that it is made from changes."""
+
+    def __init__(
+        self, roster: Roster, hosts: Callable[[], Iterable[str]], issuer: Callable[[], str], gated: Callable[[], bool]
+    ) -> None:
+        self._roster = roster
+        self._hosts = hosts
+        self._issuer = issuer
+        self._gated = gated
+        self._made_from: tuple[object, ...] = ()
+        self._table: Table | None = None
+
+    def table(self) -> Table:
+        """The table for this moment."""
+        modules, issuer, gated = self._roster.modules(), self._issuer(), self._gated()
+        made_from = (modules, issuer, gated)
+        if self._table is None or any(a is not b and a != b for a, b in zip(made_from, self._made_from, strict=True)):
+            hosts = () if gated else self._hosts()
+            self._table = Table.build(mounts_of(modules), hosts, issuer, gated)
+            self._made_from = made_from
+        return self._table
+
+
+class States:
+    """The proxy's view of each module; the same object until the module's status changes."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._kept: dict[str, tuple[Status, bool, ModuleView]] = {}
+
+    def view(self, short: str) -> ModuleView | None:
+        """The module's state; None for one that is not supervised here."""
+        status = self._supervisor.status(short)
+        if status is None:
+            return None
+        owned = self._supervisor.port_owned(short)
+        kept = self._kept.get(short)
+        if kept is None or kept[0] is not status or kept[1] != owned:
+            view = ModuleView(status.state.value, status.reason, status.next_retry_at, owned)
+            kept = self._kept[short] = (status, owned, view)
+        return kept[2]

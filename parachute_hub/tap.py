@@ -1,0 +1,51 @@
+"""`twistd parachute`: the options of the command line, and the one place from which the whole hub is put together."""
+
+from twisted.application.service import IService
+from twisted.internet import reactor
+from twisted.python import usage
+
+from parachute_hub.home import HomeError
+from parachute_hub.hub import CannotListen, Hub
+from parachute_hub.settings import BadSetting, Settings, from_process
+
+
+class Options(usage.Options):
+    """What a person may say. Everything else is said by the environment; the variable stands beside each option."""
+
+    synopsis = "twistd -n --pidfile= parachute [options]"
+    optParameters = [
+        ["home", None, None, "The folder that holds everything [PARACHUTE_HOME; ~/.parachute]"],
+        [
+            "listen",
+            None,
+            None,
+            "Where to listen, as a Twisted endpoint [PARACHUTE_LISTEN, or PORT and PARACHUTE_BIND_HOST; "
+            "tcp:1939:interface=127.0.0.1]",
+        ],
+        ["catalog", None, None, "A file of modules to offer [PARACHUTE_CATALOG; the published modules]"],
+        [
+            "origin",
+            None,
+            None,
+            "The public origin, such as https://hub.example.com [PARACHUTE_HUB_ORIGIN, RENDER_EXTERNAL_URL, "
+            "FLY_APP_NAME; http://127.0.0.1:PORT]",
+        ],
+    ]
+    settings: Settings
+
+    def postOptions(self) -> None:
+        """Fold options, environment and defaults into settings."""
+        try:
+            self.settings = from_process(self)
+        except BadSetting as error:
+            raise usage.UsageError(str(error)) from None
+
+
+def makeService(options: Options) -> IService:
+    """The hub, holding its home and listening. Ends the program with one line when it cannot have either."""
+    hub = Hub(options.settings, reactor)
+    try:
+        hub.occupy()
+    except (HomeError, CannotListen) as error:
+        raise SystemExit(f"parachute: {error}") from None
+    return hub
