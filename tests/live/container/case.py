@@ -1,8 +1,5 @@
 """What the container tests share: one image, and disks, networks and containers that end with the test."""
 
-import subprocess
-import sys
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live.container.box import Box
 from tests.live.container.disk import Disk
-from tests.live.container.image import REPOSITORY, Image, build
+from tests.live.container.image import Image, build
+from tests.live.container.journey import Registry
 from tests.live.container.network import Network
 
 image = cache(build)
@@ -43,14 +41,8 @@ class ContainerTestCase(SynchronousTestCase):
         self.addCleanup(box.close)
         return box
 
-    def registry(self, network: Network, packs: Path) -> Mapping[str, str]:
-        """A package registry in `network` that serves `packs`; the variable that tells bun of it."""
-        process = subprocess.Popen(
-            [*network.entering, sys.executable, "-m", "tests.live.registry", str(packs)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=REPOSITORY,
-        )
-        self.addCleanup(process.communicate)
-        assert process.stdout is not None
-        return {"BUN_CONFIG_REGISTRY": process.stdout.readline().decode().strip()}
+    def registry(self, network: Network, packs: Path) -> dict[str, str]:
+        """A package registry in `network`; the variables that tell the hub of it."""
+        registry = Registry(network, packs)
+        self.addCleanup(registry.close)
+        return registry.variables

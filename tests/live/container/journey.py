@@ -1,14 +1,39 @@
 """What an owner does with a container: install modules, write a note, read it."""
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 from tests.live.container.box import Box, NotHealthy
 from tests.live.container.disk import Disk
+from tests.live.container.image import REPOSITORY
+from tests.live.container.network import Network
 
 OWNER = {"PARACHUTE_INITIAL_ADMIN_USERNAME": "owner", "PARACHUTE_INITIAL_ADMIN_PASSWORD": "correct-horse-battery"}
 _NOTES = "/vault/default/api/notes"
+
+
+class Registry:
+    """A package registry in `network` that serves the packs of a folder until `close`.
+
+    `variables` tell the hub's installer of it.
+    """
+
+    def __init__(self, network: Network, packs: Path) -> None:
+        self._process = subprocess.Popen(
+            [*network.entering, sys.executable, "-m", "tests.live.registry", str(packs)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=REPOSITORY,
+        )
+        assert self._process.stdout is not None
+        self.variables = {"BUN_CONFIG_REGISTRY": self._process.stdout.readline().decode().strip()}
+
+    def close(self) -> None:
+        """It ends when its input does."""
+        self._process.communicate()
 
 
 def install(box: Box, short: str) -> None:

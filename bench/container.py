@@ -1,0 +1,128 @@
+"""The container in figures: size of the root, start to /health at half a CPU, and a memory table.
+
+Run it as root with `python -m bench container`; tests/live/container/ says how a container is made without Docker.
+"""
+
+import contextlib
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event, Thread
+
+from tests.live.container.box import Box
+from tests.live.container.disk import MEBIBYTE, Disk
+from tests.live.container.image import Image, build
+from tests.live.container.journey import OWNER, Registry, command_line, install, wait_ready
+from tests.live.container.network import Network
+from tests.live.harness import PACKS, packed_examples
+
+RUNS = 5
+_SHORTS = ("vault", "notes", "scribe")
+_ROLES = {
+    "twistd": "hub",
+    **{f"parachute-{short}": short for short in _SHORTS},
+    "static_server": "notes",
+    "bun": "installer",
+}
+
+
+def memory(box: Box) -> dict[str, float]:
+    """MB by role: the proportional share of each process, their sum, and what the kernel charges without page cache."""
+    table: dict[str, float] = {}
+    for pid in box.group.members():
+        words = command_line(pid)
+        role = next((role for part, role in _ROLES.items() if part in words), "rest")
+        with contextlib.suppress(OSError):  # it has ended since
+            table[role] = table.get(role, 0.0) + _share(pid)
+    table["all processes"] = sum(table.values())
+    table["charged"] = box.group.anonymous() / 1e6
+    return table
+
+
+@contextlib.contextmanager
+def watched(box: Box) -> Iterator[dict[str, float]]:
+    """The highest figure of each role while the block runs, sampled ten times a second."""
+    highest: dict[str, float] = {}
+    done = Event()
+
+    def sample() -> None:
+        while not done.wait(0.1):
+            for role, size in memory(box).items():
+                highest[role] = max(size, highest.get(role, 0.0))
+
+    thread = Thread(target=sample)
+    thread.start()
+    try:
+        yield highest
+    finally:
+        done.set()
+        thread.join()
+
+
+def starts(image: Image, disk: Disk) -> list[float]:
+    """Seconds to the first 200 of /health, from the start of the container."""
+    times = []
+    for _ in range(RUNS):
+        network = Network()
+        box = Box(image, disk, network)
+        times.append(box.wait_healthy())
+        box.stop()
+        box.close()
+        network.close()
+    return times
+
+
+def journey(image: Image, disk: Disk) -> None:
+    """Install the reference modules one after another and print what each state takes."""
+    network = Network()
+    registry = Registry(network, PACKS)
+    box = Box(image, disk, network, variables={**OWNER, **registry.variables})
+    try:
+        box.wait_healthy()
+        time.sleep(3)
+        show("hub alone, idle", memory(box))
+        for short in _SHORTS:
+            with watched(box) as highest:
+                install(box, short)
+            show(f"install of {short}, highest", highest)
+        wait_ready(box, *_SHORTS)
+        time.sleep(5)
+        show("three modules, idle", memory(box))
+        print(f"highest charge of the group with page cache: {box.group.peak() / MEBIBYTE:.0f} MiB of 512")
+        print(f"killed for memory: {box.group.oom_kills()}; disk in use: {disk.used() / MEBIBYTE:.0f} MiB")
+        code, seconds = box.stop()
+        print(f"stop with three modules: {seconds:.2f} s, exit code {code}")
+    finally:
+        box.close()
+        registry.close()
+        network.close()
+
+
+def show(title: str, table: dict[str, float]) -> None:
+    """One line of the memory table, in MB."""
+    print(f"{title:30}" + "".join(f"  {role} {size:.0f}" for role, size in table.items()), flush=True)
+
+
+def _share(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("Pss:"))
+
+
+def main() -> None:
+    """Measure and print."""
+    image = build()
+    packed_examples()
+    print(f"root: {image.size / 1e6:.0f} MB; layers " + ", ".join(f"{size / 1e6:.1f}" for size in image.layer_sizes()))
+    disk = Disk()
+    try:
+        times = starts(image, disk)
+        median = statistics.median(times)
+        print(f"start to /health at half a CPU: median {median:.2f} s of {RUNS}, worst {max(times):.2f} s")
+        journey(image, disk)
+    finally:
+        disk.remove()
+
+
+if __name__ == "__main__":
+    main()
