@@ -12,6 +12,7 @@ const CATALOG: [string, string, string, number][] = [
   ["scribe", "Scribe", "Turns speech into text.", 55],
   ["hello", "Hello", "Says hello: the smallest module there is.", 30],
 ]
+const STEPS = ["check", "fetch", "verify", "switch", "start", "prove"]
 const INSTALLED = ["vault", "notes", "scribe"]
 
 const iso = (at: number) => new Date(at).toISOString()
@@ -107,14 +108,14 @@ export class Pretended {
 
   /** Runs the steps of an operation on a clock. */
   job(short: string, kind: string): Job {
-    const names = ["Check", "Fetch", "Verify", "Switch", "Start", "Done"]
     const job: Job = {
       id: crypto.randomUUID(),
       kind,
       short,
       status: "running",
       log: [`${kind} ${short}`],
-      steps: names.map((name, place) => ({ name, status: place === 0 ? "running" : "pending" })),
+      steps: [{ name: "check", state: "running", seconds: null, bytes: null }],
+      undone: [],
       startedAt: iso(Date.now()),
     }
     this.jobs.set(job.id, job)
@@ -124,15 +125,17 @@ export class Pretended {
   }
 
   #step(job: Job, place: number): void {
-    const steps = (job.steps ?? []).map((step, at) => ({
-      ...step,
-      status: at < place ? "done" : at === place ? "running" : "pending",
+    const over = place >= STEPS.length
+    const steps = STEPS.slice(0, place + 1).map((name, at) => ({
+      name,
+      state: at < place ? "done" : "running",
+      seconds: at < place ? 0.7 : null,
+      bytes: name === "fetch" && at < place ? 2_400_000 : null,
     }))
-    const over = place >= steps.length
     const next: Job = {
       ...job,
       steps,
-      log: [...job.log, over ? "all done" : `bun: ${steps[place]?.name.toLowerCase()} …`],
+      log: [...job.log, over ? "all done" : `bun: ${STEPS[place]} …`],
       status: over ? "succeeded" : "running",
       ...(over ? { finishedAt: iso(Date.now()) } : {}),
     }

@@ -101,7 +101,9 @@ export class Hub {
 
   #handled(problem: Refusal): Refusal {
     const here = encodeURIComponent(location.pathname + location.search)
-    if (problem.status === 401) this.doors.leave(`/login?next=${here}`)
+    // A wrong password is answered with 401 too, and ends nothing.
+    const ended = problem.status === 401 && problem.error !== "invalid_credentials"
+    if (ended) this.doors.leave(`/login?next=${here}`)
     else if (problem.error === "setup_required") this.doors.leave("/admin/setup")
     else if (problem.error === "force_change_password") this.doors.leave(`/account/change-password?next=${here}`)
     return problem

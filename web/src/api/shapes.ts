@@ -12,22 +12,22 @@ export interface StartError {
 export interface LastExit {
   code: number | null
   signal: string | null
-  oom?: boolean
-  at: number | string
+  oom: boolean
+  at: string
 }
 
-/** What the supervisor says of a module; comes with the list and by events. */
+/** What the supervisor says of a module; comes with the list and by events. Times are ISO 8601. */
 export interface Status {
   state?: State | null
   reason?: string | null
-  since?: number | string | null
+  since?: string | null
   restarts?: number
-  next_retry_at?: number | string | null
+  next_retry_at?: string | null
   pid?: number | null
+  port?: number | null
   last_exit?: LastExit | null
   supervisor_status?: string | null
   supervisor_start_error?: StartError | null
-  start_error?: StartError | null
 }
 
 export interface Module extends Status {
@@ -44,7 +44,6 @@ export interface Module extends Status {
   install_dir: string | null
   management_url: string | null
   config_ui_url: string | null
-  port?: number | null
   memory_mb?: number | null
 }
 
@@ -56,8 +55,10 @@ export interface ModuleList {
 
 export interface Step {
   name: string
-  status: "pending" | "running" | "done" | "failed" | "undone" | string
-  detail?: string | null
+  /** `running`, `done`, or how the operation ended in it. */
+  state: string
+  seconds: number | null
+  bytes: number | null
 }
 
 export interface Job {
@@ -66,8 +67,10 @@ export interface Job {
   short: string
   status: "pending" | "running" | "succeeded" | "failed"
   outcome?: string | null
+  /** By an event only the newest lines. */
   log: string[]
-  steps?: Step[]
+  steps: Step[]
+  undone: string[]
   error?: string | null
   error_detail?: StartError | null
   startedAt: string
@@ -81,7 +84,6 @@ export interface Overview {
     used: number | null
     hub: number | null
     modules: { short: string; bytes: number }[]
-    history: { at: number; used: number }[]
   }
   disk: { total: number | null; free: number | null; owners: { name: string; kind: string; bytes: number }[] }
 }
@@ -89,6 +91,7 @@ export interface Overview {
 export interface Vault {
   name: string
   url: string
+  mcp_url: string
   version: string
-  bytes?: number | null
+  bytes: number | null
 }

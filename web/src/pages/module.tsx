@@ -58,7 +58,7 @@ function Current({ module, newest }: { module: Module; newest: Job | undefined }
   const working = newest && !isOver(newest)
   const memory = overview.value?.memory.modules.find(({ short }) => short === module.short)
   const since = moment(module.since)
-  const broken = module.start_error ?? module.supervisor_start_error
+  const broken = module.supervisor_start_error
   return (
     <Card>
       {module.reason && tone !== "good" && <p class="reason">{module.reason}</p>}

@@ -59,7 +59,7 @@ function Installed({ module }: { module: Module }) {
   const { tone, label } = wording(module)
   const job = modules.jobOf(module.short)
   const begin = (kind: string) => () => modules.begin(module.short, kind)
-  const broken = module.start_error ?? module.supervisor_start_error
+  const broken = module.supervisor_start_error
   return (
     <li class="module">
       <div class="list-row">
@@ -149,7 +149,7 @@ function Stranger() {
             />
           )}
         </Field>
-        <Button act={() => modules.install(name.trim())} disabled={!name.trim()}>
+        <Button type="submit" act={() => modules.install(name.trim())} disabled={!name.trim()}>
           Install
         </Button>
       </form>

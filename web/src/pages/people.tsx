@@ -1,5 +1,245 @@
-import { Head } from "../ui/parts"
+/** People: who may sign in, which vaults they may use, and inviting somebody. */
+import { useState } from "preact/hooks"
+import { hub } from "../app"
+import type { Vault } from "../api/shapes"
+import { ago } from "../format"
+import { useResource } from "../state/resource"
+import { confirm } from "../ui/dialog"
+import { say } from "../ui/notices"
+import { Badge, Button, Card, Copy, Field, Head, More, Waiting } from "../ui/parts"
+
+export type Role = "read" | "write"
+
+export interface Person {
+  id: string
+  username: string
+  role?: string
+  password_changed: boolean
+  vaults?: Record<string, Role>
+  assigned_vaults: string[]
+  two_factor_enabled?: boolean
+  created_at: string
+}
+
+export interface Invite {
+  id: string
+  status: "pending" | "redeemed" | "expired" | "revoked"
+  username: string | null
+  vault_name: string | null
+  role: Role
+  expires_at: string
+}
 
 export function People() {
-  return <Head title="People" />
+  const people = useResource<{ users: Person[] }>("/api/users")
+  const invites = useResource<{ invites: Invite[] }>("/api/invites")
+  const vaults = useResource<{ vaults: Vault[] }>("/vaults").data?.vaults.map(({ name }) => name) ?? []
+  const waiting = (invites.data?.invites ?? []).filter(({ status }) => status === "pending")
+  return (
+    <>
+      <Head title="People" lead="Everybody has an own account and sees only the vaults that you give them." />
+      <Card title="Accounts">
+        {people.problem && <p class="notice bad">{people.problem}</p>}
+        {!people.data && !people.problem && <Waiting lines={4} />}
+        <ul class="list">
+          {people.data?.users.map((person) => (
+            <One key={person.id} person={person} vaults={vaults} changed={people.reload} />
+          ))}
+        </ul>
+        {people.data?.users.length === 1 && <p class="quiet">Only you, so far.</p>}
+      </Card>
+      <Card title="Invite somebody">
+        <Inviting vaults={vaults} done={invites.reload} />
+        {waiting.length > 0 && (
+          <ul class="list">
+            {waiting.map((invite) => (
+              <Waits key={invite.id} invite={invite} changed={invites.reload} />
+            ))}
+          </ul>
+        )}
+      </Card>
+    </>
+  )
+}
+
+function One({ person, vaults, changed }: { person: Person; vaults: string[]; changed: () => Promise<void> }) {
+  const owner = person.role === "admin"
+  const given = person.vaults ?? Object.fromEntries(person.assigned_vaults.map((name) => [name, "write" as Role]))
+  const remove = async () => {
+    const sure = await confirm(
+      `Remove ${person.username}?`,
+      "They are signed out everywhere and their tokens end. What they wrote stays in its vault.",
+      "Remove",
+    )
+    if (!sure) return
+    await hub.call("DELETE", `/api/users/${person.id}`)
+    say(`${person.username} is removed`)
+    await changed()
+  }
+  return (
+    <li>
+      <div class="list-row">
+        <div class="grow">
+          <h3>
+            {person.username} {owner && <Badge tone="off">Owner</Badge>}
+          </h3>
+          <p class="quiet">
+            {owner ? "May do everything" : described(given)}. Here since {ago(person.created_at)}.
+            {!person.password_changed && " Has to choose a password at the next sign-in."}
+          </p>
+        </div>
+      </div>
+      {!owner && (
+        <More label={`Change or remove ${person.username}`}>
+          <div class="stack">
+            <Access person={person} given={given} vaults={vaults} changed={changed} />
+            <Reset person={person} />
+            <div>
+              <Button kind="danger" act={remove}>
+                Remove {person.username}
+              </Button>
+            </div>
+          </div>
+        </More>
+      )}
+    </li>
+  )
+}
+
+function described(given: Record<string, Role>): string {
+  const words = Object.entries(given).map(([name, role]) => `${role === "read" ? "reads" : "writes in"} ${name}`)
+  return words.length > 0 ? words.join(", ") : "No vault yet"
+}
+
+interface AccessProps {
+  person: Person
+  given: Record<string, Role>
+  vaults: string[]
+  changed: () => Promise<void>
+}
+
+function Access({ person, given, vaults, changed }: AccessProps) {
+  const [wanted, setWanted] = useState<Record<string, Role>>(given)
+  const choose = (name: string, role: string) => {
+    const { [name]: _, ...rest } = wanted
+    setWanted(role === "" ? rest : { ...rest, [name]: role as Role })
+  }
+  const save = async () => {
+    await hub.call("PATCH", `/api/users/${person.id}/vaults`, { assigned_vaults: wanted })
+    await changed()
+  }
+  const names = [...new Set([...vaults, ...Object.keys(given)])]
+  if (names.length === 0) return <p class="quiet">There is no vault to give yet.</p>
+  return (
+    <form class="narrow" onSubmit={(event) => event.preventDefault()}>
+      {names.map((name) => (
+        <Field key={name} label={`Vault ${name}`}>
+          {(ids) => (
+            <select {...ids} value={wanted[name] ?? ""} onChange={(event) => choose(name, event.currentTarget.value)}>
+              <option value="">no access</option>
+              <option value="read">may read</option>
+              <option value="write">may read and write</option>
+            </select>
+          )}
+        </Field>
+      ))}
+      <Button act={save} done={`Saved for ${person.username}`}>
+        Save access
+      </Button>
+    </form>
+  )
+}
+
+function Reset({ person }: { person: Person }) {
+  const [password, setPassword] = useState("")
+  const reset = async () => {
+    await hub.call("POST", `/api/users/${person.id}/reset-password`, { new_password: password })
+    setPassword("")
+  }
+  return (
+    <form class="narrow" onSubmit={(event) => event.preventDefault()}>
+      <Field label="A new first password" hint="At least 12 characters. They are signed out and must choose their own at the next sign-in.">
+        {(ids) => (
+          <input
+            {...ids}
+            type="password"
+            autocomplete="new-password"
+            value={password}
+            onInput={(event) => setPassword(event.currentTarget.value)}
+          />
+        )}
+      </Field>
+      <Button type="submit" act={reset} done={`${person.username} has a new first password`} disabled={password.length < 12}>
+        Set password
+      </Button>
+    </form>
+  )
+}
+
+function Inviting({ vaults, done }: { vaults: string[]; done: () => Promise<void> }) {
+  const [vault, setVault] = useState("")
+  const [role, setRole] = useState<Role>("write")
+  const [url, setUrl] = useState<string | null>(null)
+  const invite = async () => {
+    const body = vault ? { vault_name: vault, role, provision_vault: false } : { provision_vault: false, role }
+    setUrl((await hub.call<{ url: string }>("POST", "/api/invites", body)).url)
+    await done()
+  }
+  return (
+    <form class="narrow" onSubmit={(event) => event.preventDefault()}>
+      <p class="quiet">You get a link to pass on. Whoever opens it first makes their account with it.</p>
+      <Field label="Vault">
+        {(ids) => (
+          <select {...ids} value={vault} onChange={(event) => setVault(event.currentTarget.value)}>
+            <option value="">none for now</option>
+            {vaults.map((name) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+      {vault && (
+        <Field label="They">
+          {(ids) => (
+            <select {...ids} value={role} onChange={(event) => setRole(event.currentTarget.value as Role)}>
+              <option value="read">may read</option>
+              <option value="write">may read and write</option>
+            </select>
+          )}
+        </Field>
+      )}
+      <Button type="submit" kind="primary" act={invite}>
+        Make an invitation
+      </Button>
+      {url && (
+        <div class="stack">
+          <p>Send this link to one person. It works once, for seven days.</p>
+          <Copy text={url} label="Invitation link" />
+        </div>
+      )}
+    </form>
+  )
+}
+
+function Waits({ invite, changed }: { invite: Invite; changed: () => Promise<void> }) {
+  const revoke = async () => {
+    await hub.call("DELETE", `/api/invites/${invite.id}`)
+    await changed()
+  }
+  return (
+    <li class="list-row">
+      <div class="grow">
+        <h3>{invite.username ? `Invitation for ${invite.username}` : "An invitation"}</h3>
+        <p class="quiet">
+          {invite.vault_name ? `${invite.role === "read" ? "Reads" : "Writes in"} ${invite.vault_name}` : "No vault"}, ends{" "}
+          {ago(invite.expires_at)}.
+        </p>
+      </div>
+      <Button act={revoke} done="The invitation is taken back">
+        Take back
+      </Button>
+    </li>
+  )
 }

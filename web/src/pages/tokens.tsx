@@ -1,5 +1,171 @@
-import { Head } from "../ui/parts"
+/** Tokens: what programs use to get in; make, look over, end. */
+import { useState } from "preact/hooks"
+import { hub } from "../app"
+import type { Vault } from "../api/shapes"
+import { ago, exactly, moment } from "../format"
+import { scopeWords } from "../scopes"
+import { useResource } from "../state/resource"
+import { confirm } from "../ui/dialog"
+import { Button, Card, Copy, Empty, Field, Head, More, Waiting } from "../ui/parts"
+
+interface Token {
+  jti: string
+  subject: string | null
+  client_id: string
+  scopes: string[]
+  created_at: string
+  expires_at: string
+  revoked_at: string | null
+  created_via: string
+  last_used_at?: string | null
+}
+
+interface Minted {
+  token: string
+  expires_at: string
+  scope: string
+}
+
+const DAY = 86_400
+const ORIGINS: Record<string, string> = {
+  oauth_refresh: "by a connected app",
+  cli_mint: "here or by the command",
+  operator_mint: "for this machine's command line",
+  surface_token: "by a module",
+}
 
 export function Tokens() {
-  return <Head title="Tokens" />
+  const path = "/api/auth/tokens?revoked=false"
+  const { data, problem, reload } = useResource<{ tokens: Token[]; next_cursor: string | null }>(path)
+  const [more, setMore] = useState<Token[]>([])
+  const [cursor, setCursor] = useState<string | null | undefined>()
+  const [minted, setMinted] = useState<Minted | null>(null)
+  const next = cursor === undefined ? data?.next_cursor : cursor
+  const reading = async () => {
+    const page = await hub.get<{ tokens: Token[]; next_cursor: string | null }>(`${path}&cursor=${encodeURIComponent(next ?? "")}`)
+    setMore([...more, ...page.tokens])
+    setCursor(page.next_cursor)
+  }
+  const fresh = async () => {
+    setMore([])
+    setCursor(undefined)
+    await reload()
+  }
+  const live = [...(data?.tokens ?? []), ...more].filter((token) => (moment(token.expires_at) ?? 0) > Date.now())
+  return (
+    <>
+      <Head title="Tokens" lead="A token lets a script or program in without your password. Apps that you connect get theirs by themselves." />
+      {minted && (
+        <Card title="Your new token">
+          <p>It is shown only now. Whoever has it can do what it allows, until {exactly(minted.expires_at)}.</p>
+          <Copy text={minted.token} label="The new token" />
+        </Card>
+      )}
+      <Mint
+        done={async (token) => {
+          setMinted(token)
+          await fresh()
+        }}
+      />
+      <Card title="In use">
+        {problem && <p class="notice bad">{problem}</p>}
+        {!data && !problem && <Waiting lines={4} />}
+        {data && live.length === 0 && <Empty title="No token is in use" />}
+        <ul class="list">
+          {live.map((token) => (
+            <Row key={token.jti} token={token} ended={fresh} />
+          ))}
+        </ul>
+        {next && <Button act={reading}>Show more</Button>}
+      </Card>
+    </>
+  )
+}
+
+function Row({ token, ended }: { token: Token; ended: () => Promise<void> }) {
+  const end = async () => {
+    const name = token.subject ?? token.client_id
+    if (!(await confirm(`End the token of ${name}?`, "Whatever uses it stops working, within a minute at most.", "End it"))) return
+    await hub.call("POST", "/api/auth/revoke-token", { jti: token.jti })
+    await ended()
+  }
+  return (
+    <li class="list-row">
+      <div class="grow">
+        <h3>{token.scopes.map(scopeWords).join("; ") || "Nothing"}</h3>
+        <p class="quiet">
+          Made {ago(token.created_at)} {ORIGINS[token.created_via] ?? ""}
+          {token.subject ? ` for ${token.subject}` : ""}, ends {ago(token.expires_at)}
+          {token.last_used_at ? `, last used ${ago(token.last_used_at)}` : ""}.
+        </p>
+        <More label="Technical detail">
+          <code>{token.scopes.join(" ")}</code> <span class="quiet">{token.jti}</span>
+        </More>
+      </div>
+      <Button kind="danger" act={end}>
+        End<span class="unseen"> the token {token.jti}</span>
+      </Button>
+    </li>
+  )
+}
+
+function Mint({ done }: { done: (token: Minted) => Promise<void> }) {
+  const vaults = useResource<{ vaults: Vault[] }>("/vaults").data?.vaults ?? []
+  const [vault, setVault] = useState("")
+  const [verb, setVerb] = useState("read")
+  const [days, setDays] = useState("30")
+  const [own, setOwn] = useState("")
+  const chosen = vault || vaults[0]?.name
+  const scope = own.trim() || (chosen ? `vault:${chosen}:${verb}` : "")
+  const mint = async () => {
+    await done(await hub.call<Minted>("POST", "/api/auth/mint-token", { scope, expires_in: Number(days) * DAY }))
+    setOwn("")
+  }
+  return (
+    <Card title="Make a token">
+      <form class="narrow" onSubmit={(event) => event.preventDefault()}>
+        <Field label="For the vault">
+          {(ids) => (
+            <select {...ids} value={chosen ?? ""} onChange={(event) => setVault(event.currentTarget.value)}>
+              {vaults.length === 0 && <option value="">There is no vault yet</option>}
+              {vaults.map(({ name }) => (
+                <option key={name} value={name}>
+                  {name}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+        <Field label="May">
+          {(ids) => (
+            <select {...ids} value={verb} onChange={(event) => setVerb(event.currentTarget.value)}>
+              <option value="read">read notes</option>
+              <option value="write">read and write notes</option>
+              <option value="admin">read, write and manage the vault</option>
+            </select>
+          )}
+        </Field>
+        <Field label="Ends after">
+          {(ids) => (
+            <select {...ids} value={days} onChange={(event) => setDays(event.currentTarget.value)}>
+              <option value="1">1 day</option>
+              <option value="30">30 days</option>
+              <option value="90">90 days</option>
+              <option value="365">1 year</option>
+            </select>
+          )}
+        </Field>
+        <More label="Something else than a vault">
+          <Field label="Scopes" hint="For example scribe:transcribe. This replaces the choice above.">
+            {(ids) => (
+              <input {...ids} value={own} autocomplete="off" spellcheck={false} onInput={(event) => setOwn(event.currentTarget.value)} />
+            )}
+          </Field>
+        </More>
+        <Button type="submit" kind="primary" act={mint} disabled={!scope}>
+          Make token
+        </Button>
+      </form>
+    </Card>
+  )
 }

@@ -1,5 +1,123 @@
-import { Head } from "../ui/parts"
+/** Vaults: where notes live; making another; connecting Claude and other apps. */
+import { useState } from "preact/hooks"
+import { hub, modules } from "../app"
+import type { Vault } from "../api/shapes"
+import { bytes } from "../format"
+import { useResource } from "../state/resource"
+import { Button, Card, Copy, Empty, Field, Head, More, Waiting } from "../ui/parts"
+
+interface Made {
+  name: string
+  token?: string
+}
 
 export function Vaults() {
-  return <Head title="Vaults" />
+  const { data, problem, reload } = useResource<{ vaults: Vault[] }>("/vaults", true)
+  const [made, setMade] = useState<Made | null>(null)
+  const missing = modules.loaded.value && !modules.find("vault")?.installed
+  if (missing)
+    return (
+      <>
+        <Head title="Vaults" lead="A vault keeps your notes, apart from every other vault." />
+        <Empty title="The vault module is not installed">
+          <p>Install it first; your first vault is made with it.</p>
+          <a class="button primary" href="/admin/modules">
+            Go to Modules
+          </a>
+        </Empty>
+      </>
+    )
+  return (
+    <>
+      <Head title="Vaults" lead="A vault keeps your notes, apart from every other vault." />
+      {made?.token && <NewKey made={made} />}
+      {problem && <p class="notice bad">{problem}</p>}
+      {!data && !problem && <Waiting lines={5} />}
+      {data?.vaults.map((vault) => (
+        <One key={vault.name} vault={vault} />
+      ))}
+      {data?.vaults.length === 0 && (
+        <Empty title="No vault yet">
+          <p>Make one below. Many people need only one; a second keeps work and home apart.</p>
+        </Empty>
+      )}
+      <Another
+        make={async (name) => {
+          setMade(await hub.call<Made>("POST", "/vaults", { name }))
+          await reload()
+        }}
+      />
+    </>
+  )
+}
+
+function One({ vault }: { vault: Vault }) {
+  const address = vault.mcp_url
+  return (
+    <Card title={vault.name} aside={<span class="quiet">{vault.bytes === null ? "" : bytes(vault.bytes)}</span>}>
+      <More label="Connect Claude or another app">
+        <div class="stack">
+          <p>
+            <strong>Claude on the web, on the desktop or on a phone, and ChatGPT:</strong> open Settings, Connectors, Add
+            custom connector, and give this address. It will ask you to sign in here.
+          </p>
+          <Copy text={address} label={`Address of the vault ${vault.name}`} />
+          <p>
+            <strong>Claude Code:</strong> run this once in a terminal, then <code>/mcp</code> to sign in.
+          </p>
+          <Copy text={`claude mcp add --transport http ${vault.name} ${address}`} label="Command for Claude Code" />
+          <p>
+            <strong>Scripts and other programs:</strong> make a token on the page <a href="/admin/tokens">Tokens</a> and
+            send it as a bearer.
+          </p>
+          {/^http:/.test(address) && (
+            <p class="notice busy">
+              This address works on this machine only. For apps elsewhere, set the hub's public address in{" "}
+              <a href="/admin/settings">Settings</a>.
+            </p>
+          )}
+        </div>
+      </More>
+    </Card>
+  )
+}
+
+function NewKey({ made }: { made: Made }) {
+  return (
+    <Card title={`The vault ${made.name} is ready`}>
+      <p>This is its first key. It is shown only now; keep it where you keep passwords, or leave it: signing in works too.</p>
+      <Copy text={made.token ?? ""} label={`Key of the vault ${made.name}`} />
+    </Card>
+  )
+}
+
+function Another({ make }: { make: (name: string) => Promise<void> }) {
+  const [name, setName] = useState("")
+  const create = async () => {
+    await make(name.trim())
+    setName("")
+  }
+  return (
+    <Card title="Make a vault">
+      <form class="narrow" onSubmit={(event) => event.preventDefault()}>
+        <Field label="Name" hint="2 to 32 small letters, digits, dashes or underscores. It becomes part of the address.">
+          {(ids) => (
+            <input
+              {...ids}
+              value={name}
+              placeholder="work"
+              maxLength={32}
+              autocomplete="off"
+              autocapitalize="off"
+              spellcheck={false}
+              onInput={(event) => setName(event.currentTarget.value.toLowerCase())}
+            />
+          )}
+        </Field>
+        <Button kind="primary" act={create} done="The vault is made" disabled={name.trim().length < 2} type="submit">
+          Make vault
+        </Button>
+      </form>
+    </Card>
+  )
 }

@@ -3,7 +3,7 @@ import { computed, signal } from "@preact/signals"
 import type { Hub } from "../api/hub"
 import type { Job, Module, ModuleList, Status } from "../api/shapes"
 
-const LOG_KEPT = 2000
+const LOG_KEPT = 1000
 
 export class Modules {
   readonly #list = signal<ModuleList | null>(null)
@@ -56,7 +56,7 @@ export class Modules {
   /** News from the stream: an operation moved on. */
   moved(job: Job): void {
     const jobs = new Map(this.#jobs.value)
-    jobs.set(job.id, { ...job, log: job.log.slice(-LOG_KEPT) })
+    jobs.set(job.id, { ...job, log: joined(jobs.get(job.id)?.log ?? [], job.log) })
     this.#jobs.value = jobs
   }
 
@@ -75,4 +75,13 @@ export class Modules {
 
 export function isOver(job: Job): boolean {
   return job.status === "succeeded" || job.status === "failed"
+}
+
+/** What is known of a log and its newest lines, which may overlap, as one. */
+export function joined(known: readonly string[], newest: readonly string[]): string[] {
+  for (let shared = Math.min(known.length, newest.length); shared > 0; shared -= 1) {
+    const end = known.slice(-shared)
+    if (end.every((line, at) => line === newest[at])) return [...known, ...newest.slice(shared)].slice(-LOG_KEPT)
+  }
+  return [...known, ...newest].slice(-LOG_KEPT)
 }

@@ -52,6 +52,8 @@ export function Badge({ tone, children }: { tone: Tone; children: ComponentChild
 
 type ButtonProps = {
   act: () => unknown
+  /** `submit` also answers the Enter key in its form. */
+  type?: "button" | "submit"
   kind?: "primary" | "danger" | "quiet"
   /** Said aloud when it worked. */
   done?: string
@@ -59,7 +61,7 @@ type ButtonProps = {
 } & Pick<ButtonHTMLAttributes, "disabled" | "aria-label" | "title">
 
 /** Does something; busy until it is done, and says why when it could not. */
-export function Button({ act, kind, done, children, ...rest }: ButtonProps) {
+export function Button({ act, kind, type = "button", done, children, ...rest }: ButtonProps) {
   const [busy, setBusy] = useState(false)
   const run = async () => {
     if (busy) return
@@ -74,7 +76,7 @@ export function Button({ act, kind, done, children, ...rest }: ButtonProps) {
     }
   }
   return (
-    <button type="button" {...rest} class={`button ${kind ?? ""}`} aria-busy={busy} onClick={run}>
+    <button type={type} {...rest} class={`button ${kind ?? ""}`} aria-busy={busy} onClick={run}>
       {children}
     </button>
   )

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks"
 import { hub, modules } from "../app"
 import type { Job, Step } from "../api/shapes"
-import { duration, moment } from "../format"
+import { bytes, duration, moment } from "../format"
 import { isOver } from "../state/modules"
 import { jobTitle, type Tone } from "../words"
 import { Icon } from "./icons"
@@ -25,7 +25,7 @@ export function Progress({ job }: { job: Job }) {
           </Button>
         )}
       </div>
-      {!over && <Steps steps={job.steps ?? []} />}
+      {!over && <Steps steps={job.steps} />}
       {job.error && <p class="job-error">{job.error}</p>}
       {job.error_detail?.install && <Install install={job.error_detail.install} />}
       {!over && last && <p class="job-line">{last}</p>}
@@ -42,13 +42,14 @@ export function Progress({ job }: { job: Job }) {
 
 function Steps({ steps }: { steps: readonly Step[] }) {
   if (steps.length === 0) return <div class="bar moving" aria-hidden="true" />
-  const marks: Record<string, Tone> = { done: "good", running: "busy", failed: "bad" }
+  const marks: Record<string, Tone> = { done: "good", running: "busy" }
   return (
     <ol class="steps">
       {steps.map((step) => (
-        <li key={step.name} class={step.status} aria-current={step.status === "running" ? "step" : undefined}>
-          <Icon name={marks[step.status] ?? "off"} />
+        <li key={step.name} class={step.state} aria-current={step.state === "running" ? "step" : undefined}>
+          <Icon name={marks[step.state] ?? "bad"} />
           {step.name}
+          {step.bytes !== null && <span class="quiet">{bytes(step.bytes)}</span>}
         </li>
       ))}
     </ol>

@@ -90,7 +90,7 @@ export function SchemaForm({ schema, values, save }: { schema: Schema; values: V
           set={(text) => set(name, text)}
         />
       ))}
-      <Button kind="primary" act={submit} done="Saved" disabled={Object.keys(form).length === 0}>
+      <Button type="submit" kind="primary" act={submit} done="Saved" disabled={Object.keys(form).length === 0}>
         Save
       </Button>
     </form>

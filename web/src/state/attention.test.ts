@@ -1,0 +1,43 @@
+import { expect, test } from "bun:test"
+import type { Job, Module, Overview } from "../api/shapes"
+import { attention } from "./attention"
+
+const NOW = Date.parse("2026-01-02T12:00:00Z")
+const module = (more: Partial<Module>): Module =>
+  ({ short: "vault", display_name: "Vault", installed: true, state: "ready", upgrade_available: false, ...more }) as Module
+const failed = (more: Partial<Job> = {}): Job =>
+  ({ id: "1", kind: "upgrade", short: "vault", status: "failed", error: "It did not start.", finishedAt: "2026-01-02T11:00:00Z", log: [], ...more }) as Job
+const roomy: Overview = { memory: { limit: 100, used: 10, hub: 1, modules: [] }, disk: { total: 100, free: 90, owners: [] } }
+
+const keys = (modules: Module[], jobs: Job[] = [], overview: Overview | null = roomy) =>
+  attention(modules, jobs, overview, NOW).map(({ key }) => key)
+
+test("a healthy hub needs nobody", () => {
+  expect(keys([module({})])).toEqual([])
+})
+
+test("a module that keeps crashing says why and can be started again", () => {
+  const [concern] = attention([module({ state: "parked", reason: "ffmpeg is missing." })], [], roomy, NOW)
+  expect(concern).toMatchObject({ tone: "bad", text: "ffmpeg is missing.", short: "vault", act: "start" })
+})
+
+test("the gravest comes first, an update last", () => {
+  const modules = [module({ upgrade_available: true }), module({ short: "notes", state: "held" })]
+  expect(keys(modules, [failed()], { ...roomy, disk: { total: 100, free: 2, owners: [] } })).toEqual([
+    "state-notes",
+    "disk",
+    "job-1",
+    "upgrade-vault",
+  ])
+})
+
+test("a failure is settled by a later success, by cancelling, and by time", () => {
+  expect(keys([module({})], [failed({ id: "2", status: "succeeded" }), failed()])).toEqual([])
+  expect(keys([module({})], [failed({ outcome: "cancelled" })])).toEqual([])
+  expect(keys([module({})], [failed({ finishedAt: "2026-01-01T11:00:00Z" })])).toEqual([])
+})
+
+test("a machine that cannot tell is not full", () => {
+  const unknown = { memory: { ...roomy.memory, limit: null, used: null }, disk: { total: null, free: null, owners: [] } }
+  expect(keys([module({})], [], unknown)).toEqual([])
+})

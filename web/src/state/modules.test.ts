@@ -1,0 +1,66 @@
+import { expect, test } from "bun:test"
+import type { Hub } from "../api/hub"
+import type { Job, Module } from "../api/shapes"
+import { joined, Modules } from "./modules"
+
+const module = (short: string, more: Partial<Module> = {}): Module =>
+  ({ short, display_name: short.toUpperCase(), installed: true, available_to_install: true, state: "ready", ...more }) as Module
+const job = (id: string, more: Partial<Job> = {}): Job =>
+  ({ id, kind: "install", short: "vault", status: "running", log: [], steps: [], undone: [], startedAt: `2026-01-0${id}`, ...more }) as Job
+
+/** A store on a hub that has these modules and operations. */
+function storeOf(modules: Module[], operations: Job[] = []) {
+  const calls: string[] = []
+  const hub = {
+    get: (path: string) => Promise.resolve(path === "/api/modules" ? { modules, supervisor_available: true } : { operations }),
+    call: (method: string, path: string) => Promise.resolve(void calls.push(`${method} ${path}`)),
+  } as unknown as Hub
+  return { store: new Modules(hub), calls }
+}
+
+test("it sorts what is installed from what is offered", async () => {
+  const { store } = storeOf([module("vault"), module("notes", { installed: false }), module("old", { installed: false, available_to_install: false })])
+  expect(store.loaded.value).toBe(false)
+  await store.refresh()
+  expect(store.installed.value.map(({ short }) => short)).toEqual(["vault"])
+  expect(store.offered.value.map(({ short }) => short)).toEqual(["notes"])
+})
+
+test("news of a state changes that module and no other", async () => {
+  const { store } = storeOf([module("vault"), module("notes")])
+  await store.refresh()
+  store.changed("vault", { state: "parked", reason: "It crashed." })
+  expect(store.find("vault")?.state).toBe("parked")
+  expect(store.find("vault")?.display_name).toBe("VAULT")
+  expect(store.find("notes")?.state).toBe("ready")
+})
+
+test("an operation that another device began is seen here", async () => {
+  const { store } = storeOf([module("vault")])
+  await store.refresh()
+  store.moved(job("1"))
+  expect(store.jobOf("vault")?.id).toBe("1")
+  store.moved(job("1", { status: "succeeded" }))
+  expect(store.jobOf("vault")).toBeUndefined()
+})
+
+test("operations are known again after a reload, the newest first", async () => {
+  const { store } = storeOf([module("vault")], [job("1", { status: "failed" }), job("2")])
+  await store.refresh()
+  expect(store.jobs.value.map(({ id }) => id)).toEqual(["2", "1"])
+  expect(store.running.value.map(({ id }) => id)).toEqual(["2"])
+})
+
+test("beginning asks the hub and then shows what it says", async () => {
+  const { store, calls } = storeOf([module("vault")])
+  await store.begin("vault", "restart")
+  expect(calls).toEqual(["POST /api/modules/vault/restart"])
+  expect(store.loaded.value).toBe(true)
+})
+
+test("the newest lines are put after the known ones without doubling", () => {
+  expect(joined(["a", "b", "c"], ["b", "c", "d"])).toEqual(["a", "b", "c", "d"])
+  expect(joined(["a"], ["x", "y"])).toEqual(["a", "x", "y"])
+  expect(joined([], ["x"])).toEqual(["x"])
+  expect(joined(["a", "b"], ["a", "b"])).toEqual(["a", "b"])
+})

@@ -1,0 +1,49 @@
+import { expect, test } from "bun:test"
+import type { Job, Module, State } from "./api/shapes"
+import { scopeWords } from "./scopes"
+import { jobTitle, summary, wording } from "./words"
+
+const module = (name: string, state: State | null, more: Partial<Module> = {}): Module =>
+  ({ short: name.toLowerCase(), display_name: name, installed: true, state, ...more }) as Module
+
+test("every state has a word and a tone", () => {
+  const states: State[] = ["stopped", "starting", "ready", "degraded", "backoff", "parked", "stopping", "held"]
+  expect(states.map((state) => wording(module("A", state)).tone).join(" ")).toBe("off busy good busy busy bad busy bad")
+})
+
+test("a row without a state is read from the older word", () => {
+  expect(wording(module("A", null, { supervisor_status: "crashed" })).tone).toBe("bad")
+  expect(wording(module("A", null)).label).toBe("Off")
+})
+
+test("the first sentence says the gravest thing", () => {
+  const titles = [
+    [],
+    [module("Vault", "ready"), module("Notes", "ready")],
+    [module("Vault", "starting"), module("Notes", "ready")],
+    [module("Vault", "parked"), module("Notes", "held"), module("Scribe", "starting")],
+    [module("Vault", "stopped")],
+  ].map((modules) => summary(modules).title)
+  expect(titles).toEqual([
+    "Nothing is installed yet",
+    "All is well",
+    "Vault is not quite there yet",
+    "Vault and Notes need you",
+    "Everything is switched off",
+  ])
+})
+
+test("an operation is named by what it does and how it ended", () => {
+  const job = (more: Partial<Job>) => jobTitle({ kind: "upgrade", status: "running", ...more } as Job, "Vault")
+  expect(job({})).toBe("Updating Vault")
+  expect(job({ status: "succeeded" })).toBe("Vault is updated")
+  expect(job({ status: "failed" })).toBe("Vault could not be updated")
+  expect(job({ status: "failed", outcome: "cancelled" })).toBe("Updating Vault was cancelled")
+})
+
+test("scopes are told in words, unknown ones as they are", () => {
+  expect(scopeWords("vault:work:read")).toBe("Read notes in the vault work")
+  expect(scopeWords("vault:*:write")).toBe("Read and write notes in every vault")
+  expect(scopeWords("scribe:transcribe")).toBe("Turn speech into text")
+  expect(scopeWords("thing:do")).toBe("thing:do")
+})
