@@ -20,8 +20,8 @@ from parachute_hub.modules.store import Store
 from parachute_hub.proxy.model import Refusal
 from parachute_hub.proxy.routes import Mount, Table
 from parachute_hub.roster import Roster, States, Tables, advertised, tiles
+from parachute_hub.site.about import About, AboutHub, Ready
 from parachute_hub.site.frontpage import FrontPage
-from parachute_hub.site.health import About, AboutHub, Health, Ready
 from parachute_hub.site.operator import OperatorRecogniser, ensure_operator_token
 from parachute_hub.site.root import Open, Part
 from parachute_hub.site.wellknown import WellKnown
@@ -115,7 +115,6 @@ def site_parts(core: Core, roster: Roster, supervisor: Supervisor, launcher: Mod
     settings = core.settings
     began = time.monotonic()
     who = Who([OperatorRecogniser(ensure_operator_token(settings.home / "operator.token"))])
-    core.phase.database = "unconfigured"
 
     def states() -> list[tuple[str, str]]:
         return [(status.short, status.state.value) for status in supervisor.all()]
@@ -128,7 +127,7 @@ def site_parts(core: Core, roster: Roster, supervisor: Supervisor, launcher: Mod
     return [
         Part(("/",), FrontPage(lambda: tiles(roster, supervisor, is_static)).app.resource()),
         Part(("/hub.html",), FrontPage(lambda: tiles(roster, supervisor, is_static)).app.resource()),
-        Part(("/health",), Health(core.phase, core.instance).app.resource()),
+        Part(("/health",), core.health),
         Part(("/api/ready",), Ready(states).app.resource()),
         Part(("/api/hub",), About(about, who, lambda: time.monotonic() - began).app.resource()),
         Part(

@@ -8,7 +8,7 @@ from attrs import frozen
 from parachute_hub.logs import Masker
 from parachute_hub.proxy.front import Front
 from parachute_hub.settings import Settings
-from parachute_hub.site.health import Phase
+from parachute_hub.site.health import Health, Phase
 from parachute_hub.site.root import Root
 
 
@@ -20,7 +20,7 @@ class Core:
     reactor: Any
     mask: Masker
     phase: Phase
-    instance: str
+    health: Health
     root: Root
     front: Front
 

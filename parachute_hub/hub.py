@@ -113,7 +113,8 @@ class Hub(Service):
         self.phase = Phase()
         self.instance = str(uuid4())
         self.composed: Running = Starting(settings.issuer)
-        self.root = Root([Part(("/health",), Health(self.phase, self.instance).app.resource())], NotYet())
+        self.health = Health(self.phase, self.instance)
+        self.root = Root([Part(("/health",), self.health)], NotYet())
         self.front = self._make_front()
         self._port: IListeningPort | None = None
         self._leaving = False
@@ -183,7 +184,7 @@ class Hub(Service):
             reactor=self.reactor,
             mask=self.mask,
             phase=self.phase,
-            instance=self.instance,
+            health=self.health,
             root=self.root,
             front=self.front,
         )

@@ -1,42 +1,38 @@
-"""`/health`, `/api/ready` and `/api/hub`: is the hub alive, are the modules up, what is this process."""
+"""`/health`: is the hub alive. It answers from the first moment, before everything else is loaded."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from attrs import define, field, frozen
-from klein import Klein
+from attrs import define
 from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
 
 from parachute_hub import __version__
-from parachute_hub.site.area import area, as_json
-from parachute_hub.site.who import ADMIN, Who
-
-_TRANSIENT = frozenset({"starting", "backoff"})
-_READY = frozenset({"ready", "degraded"})
+from parachute_hub.site.answers import as_json
 
 
 @define
 class Phase:
-    """How far the start has come; `/health` tells it, and never fails because of it."""
+    """How far the start has come; `/health` tells it, and never fails because of it.
+
+    `database` is asked anew for each answer: `ok`, `unconfigured`, or `error: ...`.
+    """
 
     name: str = "starting"
-    database: str = "unconfigured"
+    database: Callable[[], str] = lambda: "unconfigured"
 
 
-class Health:
-    """`GET /health`: 200 while the process lives, before any gate and without asking anyone (modules.md 7.2)."""
+class Health(Resource):
+    """`GET /health`: 200 while the process lives, before any gate and without asking modules (modules.md 7.2)."""
 
-    app: Klein = area()
+    isLeaf = True
 
-    def __init__(self, phase: Phase, instance: str, database: Callable[[], str] | None = None) -> None:
+    def __init__(self, phase: Phase, instance: str) -> None:
+        super().__init__()
         self._phase = phase
         self._instance = instance
-        self._database = database
 
-    @app.route("/health", methods=["GET", "HEAD"])
-    def health(self, request: IRequest) -> bytes:
+    def render_GET(self, request: IRequest) -> bytes:
         """Status, version, and the truth about the database."""
-        database = self._database() if self._database is not None else self._phase.database
         return as_json(
             request,
             {
@@ -44,73 +40,7 @@ class Health:
                 "service": "parachute-hub",
                 "version": __version__,
                 "phase": self._phase.name,
-                "db": database,
+                "db": self._phase.database(),
                 "instance": self._instance,
             },
         )
-
-
-def readiness(states: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """The body of `/api/ready` from (short, state) pairs (modules.md 5.10, states of design 5).
-
-    Stopped and held modules are not asked to answer, so they count for neither side.
-
-    >>> readiness([("vault", "ready"), ("scribe", "backoff")])["ready"]
-    False
-    """
-    pairs = list(states)
-    transient = [short for short, state in pairs if state in _TRANSIENT]
-    persistent = [short for short, state in pairs if state == "parked"]
-    return {
-        "ready": not transient and not persistent,
-        "ready_modules": [short for short, state in pairs if state in _READY],
-        "transient_modules": transient,
-        "persistent_modules": persistent,
-    }
-
-
-class Ready:
-    """`GET /api/ready`: public, so that a waiting page can see when to reload."""
-
-    app: Klein = area()
-
-    def __init__(self, states: Callable[[], Iterable[tuple[str, str]]]) -> None:
-        self._states = states
-
-    @app.route("/api/ready", methods=["GET", "HEAD"])
-    def ready(self, request: IRequest) -> bytes:
-        """Which modules answer, which are on their way, which have given up."""
-        return as_json(request, readiness(self._states()))
-
-
-@frozen(kw_only=True)
-class AboutHub:
-    """What this process is: for `/api/hub` (modules.md 5.10)."""
-
-    started_at: str
-    source: str
-    facts: Mapping[str, str] = field(factory=dict)
-
-
-class About:
-    """`GET /api/hub`, for the owner."""
-
-    app: Klein = area()
-
-    def __init__(self, about: AboutHub, who: Who, uptime: Callable[[], float]) -> None:
-        self._about = about
-        self._who = who
-        self._uptime = uptime
-
-    @app.route("/api/hub", methods=["GET"])
-    def hub(self, request: IRequest) -> bytes:
-        """Version, start, and where the program came from."""
-        self._who.need(request, ADMIN)
-        body = {
-            "version": __version__,
-            "started_at": self._about.started_at,
-            "uptime_ms": round(self._uptime() * 1000),
-            "source": self._about.source,
-            **self._about.facts,
-        }
-        return as_json(request, body)

@@ -7,7 +7,7 @@ from attrs import frozen
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
-from parachute_hub.site.area import refuse, wants_html
+from parachute_hub.site.answers import refuse, wants_html
 from parachute_hub.site.refused import Refused, not_found
 
 # No page of the hub may be framed, sniffed, or run what it did not ship. Areas may narrow this, never widen it.

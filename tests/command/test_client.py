@@ -41,7 +41,7 @@ class ClientTests(SynchronousTestCase):
         Home(self.home).prepare()
 
     def serve(self, *script: tuple[int, Any]) -> HubClient:
-        handler = type("Scripted", (Hub,), {"script": list(script), "asked": []})
+        handler: Any = type("Scripted", (Hub,), {"script": list(script), "asked": []})
         server = HTTPServer(("127.0.0.1", 0), handler)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

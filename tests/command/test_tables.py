@@ -5,8 +5,8 @@ from twisted.trial.unittest import SynchronousTestCase
 import parachute_hub.command.tables
 import parachute_hub.logs
 import parachute_hub.settings
-import parachute_hub.site.area
-import parachute_hub.site.health
+import parachute_hub.site.about
+import parachute_hub.site.answers
 import parachute_hub.site.wellknown
 
 
@@ -17,8 +17,8 @@ class Examples(SynchronousTestCase):
             parachute_hub.command.tables,
             parachute_hub.logs,
             parachute_hub.settings,
-            parachute_hub.site.area,
-            parachute_hub.site.health,
+            parachute_hub.site.answers,
+            parachute_hub.site.about,
             parachute_hub.site.wellknown,
         ):
             result = doctest.testmod(module)

@@ -1,7 +1,8 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub import __version__
-from parachute_hub.site.health import About, AboutHub, Health, Phase, Ready, readiness
+from parachute_hub.site.about import About, AboutHub, Ready, readiness
+from parachute_hub.site.health import Health, Phase
 from parachute_hub.site.operator import OperatorRecogniser
 from parachute_hub.site.who import Who
 from parachute_hub.testing.asking import ask
@@ -11,7 +12,7 @@ class HealthTests(SynchronousTestCase):
     def test_health_is_200_from_the_first_second(self) -> None:
         """While starting, and with a broken database: the platform must not restart us for that."""
         phase = Phase()
-        resource = Health(phase, "nonce").app.resource()
+        resource = Health(phase, "nonce")
         answer = ask(resource, "/health")
         self.assertEqual((answer.status, answer.header("Cache-Control")), (200, "no-store"))
         self.assertEqual(
@@ -26,13 +27,13 @@ class HealthTests(SynchronousTestCase):
             },
         )
         phase.name = "up"
-        phase.database = "error: damaged"
+        phase.database = lambda: "error: damaged"
         self.assertEqual(ask(resource, "/health").json()["db"], "error: damaged")
 
     def test_health_tells_what_the_database_says_now(self) -> None:
         """Asked anew for each request."""
         answers = iter(["ok", "error: replaced"])
-        resource = Health(Phase(), "n", lambda: next(answers)).app.resource()
+        resource = Health(Phase(database=lambda: next(answers)), "n")
         self.assertEqual([ask(resource, "/health").json()["db"] for _ in range(2)], ["ok", "error: replaced"])
 
 

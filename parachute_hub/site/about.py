@@ -1,0 +1,81 @@
+"""`/api/ready` and `/api/hub`: are the modules up, and what is this process."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from attrs import field, frozen
+from klein import Klein
+from twisted.web.iweb import IRequest
+
+from parachute_hub import __version__
+from parachute_hub.site.area import area, as_json
+from parachute_hub.site.who import ADMIN, Who
+
+_TRANSIENT = frozenset({"starting", "backoff"})
+_READY = frozenset({"ready", "degraded"})
+
+
+def readiness(states: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The body of `/api/ready` from (short, state) pairs (modules.md 5.10, states of design 5).
+
+    Stopped and held modules are not asked to answer, so they count for neither side.
+
+    >>> readiness([("vault", "ready"), ("scribe", "backoff")])["ready"]
+    False
+    """
+    pairs = list(states)
+    transient = [short for short, state in pairs if state in _TRANSIENT]
+    persistent = [short for short, state in pairs if state == "parked"]
+    return {
+        "ready": not transient and not persistent,
+        "ready_modules": [short for short, state in pairs if state in _READY],
+        "transient_modules": transient,
+        "persistent_modules": persistent,
+    }
+
+
+class Ready:
+    """`GET /api/ready`: public, so that a waiting page can see when to reload."""
+
+    app: Klein = area()
+
+    def __init__(self, states: Callable[[], Iterable[tuple[str, str]]]) -> None:
+        self._states = states
+
+    @app.route("/api/ready", methods=["GET", "HEAD"])
+    def ready(self, request: IRequest) -> bytes:
+        """Which modules answer, which are on their way, which have given up."""
+        return as_json(request, readiness(self._states()))
+
+
+@frozen(kw_only=True)
+class AboutHub:
+    """What this process is: for `/api/hub` (modules.md 5.10)."""
+
+    started_at: str
+    source: str
+    facts: Mapping[str, str] = field(factory=dict)
+
+
+class About:
+    """`GET /api/hub`, for the owner."""
+
+    app: Klein = area()
+
+    def __init__(self, about: AboutHub, who: Who, uptime: Callable[[], float]) -> None:
+        self._about = about
+        self._who = who
+        self._uptime = uptime
+
+    @app.route("/api/hub", methods=["GET"])
+    def hub(self, request: IRequest) -> bytes:
+        """Version, start, and where the program came from."""
+        self._who.need(request, ADMIN)
+        body = {
+            "version": __version__,
+            "started_at": self._about.started_at,
+            "uptime_ms": round(self._uptime() * 1000),
+            "source": self._about.source,
+            **self._about.facts,
+        }
+        return as_json(request, body)

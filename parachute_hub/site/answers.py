@@ -1,0 +1,65 @@
+"""Answering in JSON, reading JSON, and telling what kind of answer a client wants. No framework is needed for it."""
+
+import json
+from typing import Any
+
+from twisted.web.iweb import IRequest
+
+from parachute_hub.site.refused import Refused
+
+JSON_BODY_LIMIT = 256 * 1024
+
+
+def refuse(request: IRequest, refused: Refused) -> bytes:
+    """Answer with the refusal, as JSON."""
+    request.setResponseCode(refused.status)
+    for name, value in refused.headers.items():
+        request.setHeader(name, value)
+    return as_json(request, refused.body())
+
+
+def as_json(request: IRequest, value: object, *, status: int | None = None, cache: str = "no-store") -> bytes:
+    """Set the JSON headers and give the body back for Klein to write."""
+    if status is not None:
+        request.setResponseCode(status)
+    request.setHeader("Content-Type", "application/json")
+    request.setHeader("Cache-Control", cache)
+    request.setHeader("X-Content-Type-Options", "nosniff")
+    body = json.dumps(value, ensure_ascii=False).encode()
+    request.setHeader("Content-Length", str(len(body)))
+    return body
+
+
+def read_json(request: IRequest, *, limit: int = JSON_BODY_LIMIT) -> dict[str, Any]:
+    """The request's JSON object; an empty body is an empty object. Raises Refused 400 or 413."""
+    raw = request.content.read(limit + 1)
+    if len(raw) > limit:
+        raise Refused(413, "too_large", f"Send at most {limit // 1024} KiB here.")
+    if not raw.strip():
+        return {}
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise Refused(400, "invalid_request", "The body is not valid JSON.") from None
+    if not isinstance(value, dict):
+        raise Refused(400, "invalid_request", "The body must be a JSON object.")
+    return value
+
+
+def wants_html(request: IRequest) -> bool:
+    """Whether the client asks for a page rather than for data (modules.md 7.6)."""
+    return accepts_html(request.getHeader(b"accept"))
+
+
+def accepts_html(accept: bytes | str | None) -> bool:
+    """The same for a bare Accept header: HTML when absent, or when it names HTML, or anything but JSON.
+
+    >>> accepts_html(None), accepts_html("application/json"), accepts_html("*/*"), accepts_html("text/html, */*")
+    (True, False, True, True)
+    """
+    if isinstance(accept, bytes):
+        accept = accept.decode("latin-1")
+    text = (accept or "").lower()
+    if not text.strip() or "text/html" in text:
+        return True
+    return "*/*" in text and "application/json" not in text
