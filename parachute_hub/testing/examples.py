@@ -209,6 +209,10 @@ class TokenIssuer:
         """How often a document was fetched."""
         return self._documents[name].asked
 
+    def publish(self, name: str, document: Callable[[], Any]) -> None:
+        """Serves one more well-known document."""
+        self._folder.putChild(name.encode(), _Json(document))
+
     def lacks(self, name: str) -> None:
         """Answers 404 for a document from now on."""
         self._folder.delEntity(name.encode())

@@ -54,7 +54,8 @@ export class Editor {
     this.#show(note?.id, note?.updatedAt, note);
     this.#changed = false;
     drafts.drop();
-    (note ? this.#text : this.#title).focus();
+    // A note is opened to read it first; focus in its text would open a phone's keyboard.
+    (note ? byId("editor") : this.#title).focus();
   }
 
   /** Shows what could not be saved last time. */

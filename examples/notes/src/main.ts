@@ -6,7 +6,7 @@ import * as drafts from "./drafts.ts";
 import { Editor } from "./editor.ts";
 import { NoteList } from "./list.ts";
 import { finish, isCallback, revoke } from "./oauth.ts";
-import { forget, load, save } from "./session.ts";
+import { ENDED, forget, load, save } from "./session.ts";
 import { Voice } from "./voice.ts";
 
 const list = new NoteList((note) =>
@@ -41,15 +41,21 @@ onClick("speak", async () => {
 });
 onClick("dictate", () => voice.open());
 onClick("disconnect", async () => {
-  await editor.save();
+  await attempt(() => editor.save());
   const session = load();
   forget();
   if (session?.kind === "hub") await revoke(session).catch(() => undefined);
   location.assign("/notes/");
 });
 
+window.addEventListener(ENDED, connect);
+
+function connect(): void {
+  showConnect(() => void attempt(show));
+}
+
 async function show(): Promise<void> {
-  if (!load()) return showConnect(() => void attempt(show));
+  if (!load()) return connect();
   byId("connect").hidden = true;
   byId("desk").hidden = false;
   byId("disconnect").hidden = false;
@@ -66,7 +72,7 @@ void attempt(async () => {
       save({ kind: "hub", ...(await finish()) });
     } finally {
       history.replaceState(null, "", "/notes/");
-      if (!load()) showConnect(() => void attempt(show));
+      if (!load()) connect();
     }
   }
   await show();

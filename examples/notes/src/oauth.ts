@@ -47,6 +47,8 @@ export async function begin(): Promise<void> {
     throw new Problem("Connecting needs https, or the machine that runs the hub. Here you can use a key of the vault.");
   }
   const server = await discover();
+  // No answer came to the last attempt: the hub may have forgotten us.
+  if (sessionStorage.getItem(PENDING)) localStorage.removeItem(CLIENTS);
   const pending: Pending = { server, client: await register(server), state: random(), verifier: random() };
   sessionStorage.setItem(PENDING, JSON.stringify(pending));
   const url = new URL(server.authorization_endpoint);

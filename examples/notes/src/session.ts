@@ -33,17 +33,19 @@ export function forget(): void {
   localStorage.removeItem(PLACE);
 }
 
-/** The hub ended our access: only connecting again helps. */
-export class AccessEnded extends Problem {
-  constructor() {
-    super("Your hub has ended the access of Notes. Connect again; what you wrote is kept here meanwhile.");
-  }
+/** Told to the window when only connecting again helps. */
+export const ENDED = "parachute-notes:ended";
+
+function ended(): Problem {
+  forget();
+  window.dispatchEvent(new Event(ENDED));
+  return new Problem("Your hub has ended the access of Notes. Connect again; what you wrote is kept here meanwhile.");
 }
 
 /** The bearer token to send. `rejected` is one that was just refused, so it is renewed. */
 export async function bearer(rejected?: string): Promise<string> {
   const session = load();
-  if (!session) throw new AccessEnded();
+  if (!session) throw ended();
   if (session.kind === "key") {
     if (session.key === rejected) throw new Problem("The vault does not know this key. Disconnect, then connect again.");
     return session.key;
@@ -53,13 +55,10 @@ export async function bearer(rejected?: string): Promise<string> {
   // One tab renews for all: a refresh token can be used once.
   return navigator.locks.request(PLACE, async () => {
     const latest = load();
-    if (latest?.kind !== "hub") throw new AccessEnded();
+    if (latest?.kind !== "hub") throw ended();
     if (latest.access !== rejected && latest.expires > soon) return latest.access;
     const tokens = await renew(latest);
-    if (!tokens) {
-      forget();
-      throw new AccessEnded();
-    }
+    if (!tokens) throw ended();
     save({ kind: "hub", ...tokens });
     return tokens.access;
   });
