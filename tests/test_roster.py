@@ -1,0 +1,134 @@
+import json
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.modules.catalog import Catalog
+from parachute_hub.modules.environment import Surroundings
+from parachute_hub.modules.launcher import ModuleLauncher
+from parachute_hub.modules.records import RecordsFile
+from parachute_hub.modules.registry import ServicesFile
+from parachute_hub.modules.store import Store
+from parachute_hub.roster import Roster, Tables, advertised, mounts_of
+
+
+def row(name: str, port: int, *paths: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "port": port, "paths": list(paths), "health": "/health", "version": "1.0.0", **more}
+
+
+class RosterTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.home = Path(self.mktemp())
+        self.home.mkdir()
+        self.notices: list[str] = []
+        around = Surroundings(
+            home=self.home,
+            user_home=self.home,
+            issuer="http://127.0.0.1:1939",
+            origins=(),
+            passed_on={},
+            registry={},
+            module_variables={},
+        )
+        self.records = RecordsFile(self.home / "hub" / "modules.json")
+        launcher = ModuleLauncher(
+            services=ServicesFile(self.home / "services.json"),
+            records=self.records,
+            catalog=Catalog(),
+            store=Store(self.home / "modules"),
+            around=around,
+            find_bun=lambda: Path("/bin/true"),
+        )
+        self.roster = Roster(launcher, self.notices.append)
+
+    def register(self, *rows: dict[str, Any]) -> None:
+        (self.home / "services.json").write_text(json.dumps({"services": rows}))
+
+    def package(self, short: str, **manifest: Any) -> str:
+        folder = self.home / "packages" / short
+        (folder / ".parachute").mkdir(parents=True)
+        (folder / "package.json").write_text(json.dumps({"name": short, "version": "1.0.0"}))
+        told = {"name": short, "manifestName": short, "port": 1950, "paths": [f"/{short}"], "health": "/health"}
+        (folder / ".parachute" / "module.json").write_text(json.dumps({**told, **manifest}))
+        return str(folder)
+
+    def test_nothing_is_installed_on_a_fresh_disk(self) -> None:
+        """No file, no modules, no complaint."""
+        self.assertEqual((self.roster.modules(), self.notices), ((), []))
+
+    def test_a_rows_own_word_wins_over_the_manifest_and_the_catalog(self) -> None:
+        """scribe strips by the catalog; a row may say otherwise; the rest is left in."""
+        self.register(
+            row("parachute-scribe", 1943, "/scribe"),
+            row("parachute-vault", 1940, "/vault/default", stripPrefix=True),
+            row("own", 1951, "/own", installDir=self.package("own", stripPrefix=True, websocket=True)),
+        )
+        seen = {module.short: (module.strip, module.websocket) for module in self.roster.modules()}
+        self.assertEqual(seen, {"scribe": (True, False), "vault": (True, False), "own": (True, True)})
+
+    def test_claims_of_others_places_are_left_out_and_told_once(self) -> None:
+        """A row cannot take the admin pages or a sibling's place."""
+        self.register(row("own", 1951, "/own", "/admin", "/vault/default"))
+        (module,) = self.roster.modules()
+        self.assertEqual(module.paths, ("/own",))
+        self.assertEqual(len(self.notices), 2)
+        self.roster.forget()
+        self.roster.modules()
+        self.assertEqual(len(self.notices), 2)
+
+    def test_modules_outside_the_catalog_are_sandboxed_until_trusted(self) -> None:
+        """Design 6; the owner's word lifts it."""
+        self.register(row("own", 1951, "/own"), row("parachute-vault", 1940, "/vault/default"))
+        self.assertEqual([module.sandboxed for module in self.roster.modules()], [True, False])
+        self.records.change("own", trusted=True)
+        self.roster.forget()
+        self.assertEqual([module.sandboxed for module in self.roster.modules()], [False, False])
+
+    def test_exposure_comes_from_the_row_then_the_catalog(self) -> None:
+        """scribe has no sign-in of its own, so the hub asks for a credential."""
+        self.register(
+            row("parachute-scribe", 1943, "/scribe"),
+            row("parachute-vault", 1940, "/vault/default", publicExposure="loopback"),
+        )
+        self.assertEqual([module.exposure for module in self.roster.modules()], ["auth-required", "loopback"])
+
+    def test_a_change_of_the_file_is_seen_without_a_restart(self) -> None:
+        """Modules register themselves while they start."""
+        self.register(row("parachute-vault", 1940, "/vault/default"))
+        self.assertEqual(self.roster.vaults(), ("default",))
+        self.register(row("parachute-vault", 1940, "/vault/default", "/vault/work"))
+        self.assertEqual(self.roster.vaults(), ("default", "work"))
+        self.assertEqual(self.roster.shorts(), ("vault",))
+
+    def test_every_path_becomes_a_mount_with_its_open_doors(self) -> None:
+        """Info, icon and health answer without a credential."""
+        self.register(row("parachute-vault", 1940, "/vault/default/", "/vault/work", health="/vault/default/health"))
+        first, second = mounts_of(self.roster.modules())
+        self.assertEqual((first.prefix, second.prefix), (b"/vault/default", b"/vault/work"))
+        self.assertIn(b"/vault/default/.parachute/info", first.open_paths)
+        self.assertIn(b"/vault/default/health", first.open_paths)
+
+    def test_discovery_takes_names_from_the_manifest(self) -> None:
+        """And management addresses as the manifest has them."""
+        self.register(
+            row("own", 1951, "/own", installDir=self.package("own", displayName="Own", managementUrl="admin/"))
+        )
+        (entry,) = advertised(self.roster.modules())
+        self.assertEqual((entry.display_name, entry.management_url), ("Own", "admin/"))
+
+    def test_the_table_is_kept_until_something_changes(self) -> None:
+        """Building it for each request would cost more than the request."""
+        self.register(row("parachute-vault", 1940, "/vault/default"))
+        gated = [False]
+        tables = Tables(self.roster, lambda: ["hub.test"], lambda: "http://hub.test", lambda: gated[0])
+        first = tables.table()
+        self.assertIs(tables.table(), first)
+        self.assertEqual(first.hosts, frozenset({b"hub.test"}))
+        gated[0] = True
+        self.assertEqual((tables.table().gated, tables.table().hosts), (True, frozenset()))
+        gated[0] = False
+        self.register(row("parachute-vault", 1941, "/vault/default"))
+        mount = tables.table().mount(b"/vault/default/x")
+        assert mount is not None
+        self.assertEqual(mount.port, 1941)
