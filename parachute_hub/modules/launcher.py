@@ -9,6 +9,7 @@ from attrs import frozen
 from parachute_hub.modules import environment, manifests
 from parachute_hub.modules.bun import NoBun
 from parachute_hub.modules.catalog import Catalog
+from parachute_hub.modules.entry import entry_of
 from parachute_hub.modules.environment import Surroundings
 from parachute_hub.modules.files import private_folder
 from parachute_hub.modules.model import Manifest, Row
@@ -17,8 +18,6 @@ from parachute_hub.modules.registry import ServicesFile
 from parachute_hub.modules.shape import Invalid
 from parachute_hub.modules.store import Store
 from parachute_hub.supervise.model import CannotLaunch, Launch
-
-STATIC_SERVER = Path(__file__).with_name("static_server.ts")
 
 
 class Guard(Protocol):
@@ -51,10 +50,11 @@ class ModuleLauncher:
         folder = self.folder(short, row)
         bun = self._bun()
         private_folder(self.around.scratch)
+        entry = entry_of(folder, self.manifest(short, folder), short, row, self.catalog.get(short))
         layers = (self._dotenv(short), record.env or {})
         return Launch(
             short=short,
-            argv=(str(bun), *(("--smol",) if record.smol else ()), "run", *self._entry(short, row, folder)),
+            argv=(str(bun), *(("--smol",) if record.smol else ()), "run", *entry),
             cwd=str(folder),
             env=environment.for_module(self.around, short, row.port, layers, bun.parent),
             port=row.port,
@@ -109,39 +109,9 @@ class ModuleLauncher:
                 "missing_dependency", str(error), {"binary": "bun", "why": "Modules run on bun."}
             ) from None
 
-    def _entry(self, short: str, row: Row, folder: Path) -> tuple[str, ...]:
-        """The file to run and its arguments. Raises CannotLaunch."""
-        known = self.catalog.get(short)
-        manifest = self.manifest(short, folder)
-        command = manifest.start_cmd if manifest and manifest.start_cmd else known and known.start_cmd
-        if command:
-            return (_resolve(short, folder, command[0]), *command[1:])
-        if (known and known.static) or (folder / "dist" / "index.html").is_file():
-            mount = row.paths[0].rstrip("/") if row.paths else f"/{short}"
-            return (str(STATIC_SERVER), "--port", str(row.port), "--mount", mount, "--folder", str(folder / "dist"))
-        raise CannotLaunch("no_start_cmd", f"{short} does not say how it is started: its module.json has no startCmd.")
-
     def _dotenv(self, short: str) -> Mapping[str, str]:
         try:
             text = (self.around.home / short / ".env").read_text("utf-8", "replace")
         except OSError:
             return {}
         return environment.parse_dotenv(text)
-
-
-def _resolve(short: str, folder: Path, command: str) -> str:
-    """The command's file: by the package's own bins, else as a path in the package. Raises CannotLaunch."""
-    try:
-        package = manifests.read_package(folder)
-    except Invalid as error:
-        raise CannotLaunch("missing_package", f"The package.json of {short} cannot be used: {error}.") from None
-    bins = package.bins if package else {}
-    file = manifests.inside(folder, bins.get(command, command))
-    if file is None:
-        raise CannotLaunch(
-            "missing_dependency",
-            f'{short} is started by "{command}", which is neither a command nor a file of its package.',
-            {"binary": command, "why": None},
-        )
-    # The path through the active link, not the version's own: that is where the deploy document looks for it.
-    return str(folder / file.relative_to(folder.resolve()))

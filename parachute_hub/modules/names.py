@@ -10,6 +10,9 @@ _SHORT = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,126}", re.ASCII)
 _NOT_PACKAGES = frozenset({"node_modules", "favicon.ico"})
 
+FOLDERS_OF_THE_HUB = frozenset({"hub", "modules", "tmp", "well-known", "logs", "backups"})
+"""Names below the home that no module may have: a module's data lies in `<home>/<short>`."""
+
 
 class BadName(ValueError):
     """A name cannot be used; the text says which and what names look like."""

@@ -5,6 +5,7 @@ node_modules/<package> -> ../store/...             the active version
 bin/<command> -> ../node_modules/<package>/<file>  its commands
 """
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -45,6 +46,7 @@ class Store:
     def incoming(self, short: str, operation: str) -> Path:
         """A fresh folder to fetch into. No package in it may run a script when it is installed (security.md S3)."""
         folder = private_folder(self._home(short)) / f"{INCOMING}{operation}"
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
         (folder / "package.json").write_text('{"name": "incoming", "private": true, "trustedDependencies": []}\n')
         return folder
@@ -64,26 +66,29 @@ class Store:
             raise BadPackage(f"The package holds {kind}: {path.relative_to(incoming)}.")
         return Fetched(folder, found)
 
-    def admit(self, short: str, incoming: Path, version: str) -> str:
-        """Give the incoming folder its final name, for good; the answer is that name.
-
-        A version that is there already gets a second folder (`1.0.0~2`): a folder that is in use never changes.
-        """
-        home = self._home(short)
-        os.sync()
+    def free_name(self, short: str, version: str) -> str:
+        """The folder name for this version. One that is there already gets a second folder (`1.0.0~2`)."""
         for number in itertools.count(1):
             name = version if number == 1 else f"{version}~{number}"
-            if not (home / name).exists():
-                os.rename(incoming, home / name)
-                sync_folder(home)
+            if not (self._home(short) / name).exists():
                 return name
         raise AssertionError("unreachable")
+
+    def admit(self, short: str, incoming: Path, name: str) -> None:
+        """Give the incoming folder its final name, for good: a folder that is in use never changes."""
+        os.sync()
+        private_folder(self._home(short))
+        os.rename(incoming, self._home(short) / name)
+        sync_folder(self._home(short))
+        if incoming.parent != self._home(short):
+            with contextlib.suppress(OSError):
+                incoming.parent.rmdir()
 
     def activate(self, short: str, package: str, folder: str) -> None:
         """Make this version the active one: one rename."""
         link = self.link(package)
         private_folder(link.parent)
-        target = self._home(short) / folder / "node_modules" / package
+        target = self.folder(short, package, folder)
         if not (target / "package.json").is_file():
             raise BadPackage(f"The version {folder} of {short} is not in the store.")
         self._point(link, target)
@@ -106,6 +111,10 @@ class Store:
     def link(self, package: str) -> Path:
         """The path under which the active version is found."""
         return self.root / "node_modules" / package
+
+    def folder(self, short: str, package: str, name: str) -> Path:
+        """Where the package lies in one folder of the store."""
+        return self._home(short) / name / "node_modules" / package
 
     def active(self, short: str, package: str) -> str | None:
         """The folder name of the active version; None when none is, or when it lies outside the store."""

@@ -1,0 +1,323 @@
+"""Long operations on modules: one at a time for each module, watchable, cancellable, undone when they fail.
+
+Before a job changes something it writes down how that is undone (`Work.undo`). When it fails, is cancelled, or the hub
+dies under it, what was written down is done in reverse order: at once, or at the next boot (`Jobs.recover`).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from attrs import define, evolve, field
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from parachute_hub.events import Event, JobChanged
+from parachute_hub.job import Job, Step, Undo
+from parachute_hub.modules.files import atomic_write, private_folder
+from parachute_hub.site.refused import Refused, not_found
+
+KEPT = 50
+LOG_LINES = 200
+LINE_LENGTH = 500
+_STOPPED = "The hub was stopped while this was under way."
+_DONE = "done"
+T = TypeVar("T")
+
+
+class JobFailed(Exception):
+    """A job cannot go on; the text is for people. `detail` goes into the answer as `error_detail`."""
+
+    def __init__(self, description: str, detail: Mapping[str, Any] | None = None) -> None:
+        super().__init__(description)
+        self.detail = dict(detail) if detail else None
+
+
+UndoHandler: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+class Jobs:
+    """Runs jobs and remembers them below `folder`, the newest fifty."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        handlers: Mapping[str, UndoHandler],
+        emit: Callable[[Event], None],
+        mask: Callable[[str], str],
+        now: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._folder = folder
+        self._handlers = handlers
+        self._emit = emit
+        self._mask = mask
+        self._now = now
+        self._new_id = new_id
+        self._jobs: dict[str, Job] = {}
+        self._running: dict[str, _Running] = {}
+
+    def start(self, kind: str, short: str, params: Mapping[str, Any], work: "Callable[[Work], Awaitable[None]]") -> Job:
+        """Run `work`. The same job asked for twice is one job; another one for the same module is refused (409)."""
+        for active in (run.job for run in self._running.values() if run.job.short == short):
+            if active.kind == kind and active.params == params:
+                return active
+            raise Refused(
+                409,
+                "operation_in_progress",
+                f"{short} is busy: {active.kind} is under way. Wait for it or cancel it, then try again.",
+                detail={"operation_id": active.id},
+            )
+        job = Job(id=self._new_id(), kind=kind, short=short, params=params, started_at=self._now())
+        try:
+            private_folder(self._folder)
+            atomic_write(self._path(job.id), job.to_bytes())
+        except OSError as error:
+            raise Refused(
+                507, "disk_full", f"The job cannot be written down: {error.strerror}. Free some space."
+            ) from None
+        running = _Running(job)
+        self._running[job.id] = running
+        self._note(job)
+        running.ended = Deferred.fromCoroutine(self._run(running, work))
+        return self._jobs[job.id]
+
+    def get(self, job_id: str) -> Job:
+        """The job of this id. Raises Refused 404."""
+        if job_id not in self._jobs:
+            raise not_found("There is no such operation.")
+        return self._jobs[job_id]
+
+    def all(self) -> list[Job]:
+        """Every job that is remembered, oldest first."""
+        return sorted(self._jobs.values(), key=lambda job: job.started_at)
+
+    def active(self, short: str) -> Job | None:
+        """The job that is under way for this module."""
+        return next((run.job for run in self._running.values() if run.job.short == short), None)
+
+    def cancel(self, job_id: str) -> Job:
+        """End a running job; what it did is undone. Raises Refused 404, or 409 when it is too late."""
+        job = self.get(job_id)
+        running = self._running.get(job_id)
+        if running is None or running.ending or running.job.committed:
+            raise Refused(409, "too_late", "It cannot be cancelled any more: it is done, or about to be.")
+        running.end("cancelled")
+        return job
+
+    async def finished(self, job_id: str) -> Job:
+        """Wait for the end of a job."""
+        running = self._running.get(job_id)
+        if running is not None and running.ended is not None:
+            waiter: Deferred[None] = Deferred()
+            running.waiters.append(waiter)
+            await waiter
+        return self.get(job_id)
+
+    async def stop(self) -> None:
+        """The hub stops: end every running job and undo it."""
+        for job_id, running in list(self._running.items()):
+            if not running.ending:
+                running.end("interrupted")
+            await self.finished(job_id)
+
+    async def recover(self) -> list[Job]:
+        """At boot: read what is remembered, undo what the last run of the hub left half done; the answer is that."""
+        found: list[Job] = []
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                job = Job.from_bytes(path.read_bytes())
+            except (OSError, ValueError, KeyError, TypeError):
+                self._log.warn("The job {name} cannot be read and was passed over", name=path.name)
+                continue
+            self._jobs[job.id] = job
+            if job.committed and not job.over:
+                await self._finish(job, "succeeded", None)
+            elif not job.over:
+                found.append(await self._finish(job, "interrupted", _STOPPED))
+        self._forget_old()
+        return found
+
+    async def _run(self, running: "_Running", work: "Callable[[Work], Awaitable[None]]") -> None:
+        handle = Work(self, running)
+        outcome, error, detail = "succeeded", None, None
+        try:
+            await work(handle)
+        except CancelledError:
+            outcome = running.outcome or "cancelled"
+            error = "It was cancelled." if outcome == "cancelled" else _STOPPED
+        except (JobFailed, Refused) as failure:
+            outcome, error, detail = "failed", str(failure), failure.detail
+        except Exception as failure:
+            self._log.failure("{kind} of {short} failed", kind=running.job.kind, short=running.job.short)
+            disk = isinstance(failure, OSError) and failure.strerror
+            outcome, error = (
+                "failed",
+                f"The disk refused: {disk}." if disk else "Something went wrong in the hub; its log says what.",
+            )
+        running.ending = True
+        try:
+            await self._finish(running.job, outcome, error, detail)
+        finally:
+            del self._running[running.job.id]
+            for waiter in running.waiters:
+                waiter.callback(None)
+
+    async def _finish(self, job: Job, outcome: str, error: str | None, detail: Mapping[str, Any] | None = None) -> Job:
+        """Undo unless it succeeded, and write down the end."""
+        undone = () if outcome == "succeeded" else await self._undo(job)
+        job = evolve(
+            self._jobs.get(job.id, job),
+            status="succeeded" if outcome == "succeeded" else "failed",
+            outcome=outcome,
+            undo=(),
+            undone=undone,
+            error=self._mask(" ".join((error, *undone))) if error else None,
+            error_detail=detail or None,
+            finished_at=self._now(),
+        )
+        job = _step_over(job, _DONE if outcome == "succeeded" else outcome, self._now())
+        self._note(job)
+        self._store(job)
+        self._forget_old()
+        return job
+
+    async def _undo(self, job: Job) -> tuple[str, ...]:
+        told: list[str] = []
+        alive = job.id in self._running
+        for undo in (undo for undo in reversed(job.undo) if alive or not undo.live):
+            try:
+                await self._handlers[undo.handler](undo.arguments)
+            except Exception:
+                self._log.failure("Undoing failed: {text}", text=undo.text)
+                told.append(f"This could not be undone: {undo.text or undo.handler}")
+            else:
+                told.append(undo.text)
+        return tuple(text for text in told if text)
+
+    def change(self, running: "_Running", *, store: bool = False, **fields: Any) -> None:
+        """For `Work`: change the running job, tell, and write it down where asked. Raises OSError."""
+        running.job = evolve(running.job, **fields)
+        if store:
+            atomic_write(self._path(running.job.id), running.job.to_bytes())
+        self._note(running.job)
+
+    def said(self, running: "_Running", text: str) -> None:
+        """For `Work`: a line of output."""
+        line = self._mask(text)[:LINE_LENGTH]
+        self.change(running, log=(*running.job.log, line)[-LOG_LINES:])
+
+    def now(self) -> float:
+        """For `Work`: seconds since the epoch."""
+        return self._now()
+
+    def _note(self, job: Job) -> None:
+        self._jobs[job.id] = job
+        self._emit(JobChanged(job.to_json()))
+
+    def _store(self, job: Job) -> None:
+        try:
+            atomic_write(self._path(job.id), job.to_bytes())
+        except OSError as error:
+            # Its record still says "running", so the next boot will undo it: wrong only if it succeeded.
+            self._log.error("The end of job {id} could not be written: {reason}", id=job.id, reason=error.strerror)
+
+    def _forget_old(self) -> None:
+        for job in [job for job in self.all() if job.over][:-KEPT]:
+            del self._jobs[job.id]
+            self._path(job.id).unlink(missing_ok=True)
+
+    def _path(self, job_id: str) -> Path:
+        return self._folder / f"{job_id}.json"
+
+
+@define
+class Work:
+    """What a running job holds in its hand."""
+
+    _jobs: Jobs
+    _running: "_Running"
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self._running.job.id
+
+    @property
+    def job(self) -> Job:
+        """The job as it is now."""
+        return self._running.job
+
+    def step(self, name: str) -> None:
+        """The next part begins; the one before is done."""
+        now = self._jobs.now()
+        job = _step_over(self._running.job, _DONE, now)
+        self._jobs.change(self._running, steps=(*job.steps, Step(name, now)))
+
+    def rename(self, short: str) -> None:
+        """The module's name is known now. Raises Refused 409 when another job is at work on that module."""
+        other = self._jobs.active(short)
+        if other is not None and other.id != self.id:
+            raise Refused(409, "operation_in_progress", f"{short} is busy. Wait for its operation, then try again.")
+        self._jobs.change(self._running, short=short)
+
+    def measured(self, size: int) -> None:
+        """The size in bytes of what the current part handles."""
+        *before, last = self._running.job.steps
+        self._jobs.change(self._running, steps=(*before, evolve(last, size=size)))
+
+    def line(self, text: str) -> None:
+        """A line for people to read; secrets in it are masked."""
+        self._jobs.said(self._running, text)
+
+    def undo(self, handler: str, text: str = "", *, live: bool = False, **arguments: Any) -> None:
+        """Write down, before a change is made, how it is undone. `text` is told when that has happened.
+
+        `live` is for what the next boot does anyway, such as starting modules. Raises OSError when it cannot be
+        written down: then do not make the change.
+        """
+        undo = (*self._running.job.undo, Undo(handler, text, arguments, live))
+        self._jobs.change(self._running, undo=undo, store=True)
+
+    def commit(self) -> None:
+        """From here on the job is not undone and not cancelled. Raises OSError."""
+        self._jobs.change(self._running, undo=(), committed=True, store=True)
+
+    async def whole(self, part: Awaitable[T]) -> T:
+        """Await what must not be torn apart, such as a thread at work; a cancellation waits until it is done."""
+        self._running.shields += 1
+        try:
+            result = await part
+        finally:
+            self._running.shields -= 1
+        if self._running.outcome is not None:
+            raise CancelledError
+        return result
+
+
+@define(eq=False)
+class _Running:
+    """A job that is under way."""
+
+    job: Job
+    ended: Deferred[None] | None = None
+    outcome: str | None = None
+    ending: bool = False
+    shields: int = 0
+    waiters: list[Deferred[None]] = field(factory=list)
+
+    def end(self, outcome: str) -> None:
+        """Stop the work; what it waits for is cancelled."""
+        self.outcome = outcome
+        self.ending = True
+        if self.ended is not None and not self.shields:
+            self.ended.cancel()
+
+
+def _step_over(job: Job, status: str, now: float) -> Job:
+    if not job.steps or job.steps[-1].finished_at is not None:
+        return job
+    return evolve(job, steps=(*job.steps[:-1], evolve(job.steps[-1], status=status, finished_at=now)))

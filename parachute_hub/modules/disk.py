@@ -1,0 +1,144 @@
+"""Room on the disk: who uses it, what can be cleared, and a reserve for the day when it is full."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import frozen
+
+from parachute_hub.modules.files import sync_folder
+
+RESERVE_BYTES = 32 * 1024 * 1024
+OPEN_BELOW = 8 * 1024 * 1024
+MAKE_ABOVE = 256 * 1024 * 1024
+
+
+def size_of(folder: Path, seen: set[int] | None = None) -> int:
+    """Bytes that this folder takes on the disk. Files in `seen` (by inode) do not count again: bun hard-links."""
+    counted = set() if seen is None else seen
+    total = 0
+    waiting = [str(folder)]
+    while waiting:
+        try:
+            entries = list(os.scandir(waiting.pop()))
+        except OSError:
+            continue
+        for entry in entries:
+            try:
+                found = entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+            except OSError:
+                continue
+            if found.st_ino not in counted:
+                counted.add(found.st_ino)
+                total += found.st_blocks * 512
+    return total
+
+
+@frozen
+class Owner:
+    """One user of the disk. `kind` is module, data, cache, logs, snapshots or hub."""
+
+    name: str
+    kind: str
+    bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of the API."""
+        return {"name": self.name, "kind": self.kind, "bytes": self.bytes}
+
+
+@frozen
+class Disk:
+    """The disk under the home."""
+
+    home: Path
+
+    def free_bytes(self) -> int:
+        """Bytes that we may still write."""
+        found = os.statvfs(self.home)
+        return found.f_bavail * found.f_frsize
+
+    def total_bytes(self) -> int:
+        """The size of the disk."""
+        found = os.statvfs(self.home)
+        return found.f_blocks * found.f_frsize
+
+    def owners(self, shorts: Iterable[str]) -> list[Owner]:
+        """Who uses how much: each module's code and data, and the hub's own. Walks the tree; call it in a thread."""
+        seen: set[int] = set()
+        modules = self.home / "modules"
+        places: list[tuple[str, str, Path]] = []
+        for short in shorts:
+            places.append((short, "module", modules / "store" / short))
+            places.append((short, "data", self.home / short))
+        places += [
+            ("bun", "cache", modules / "install" / "cache"),
+            ("hub", "snapshots", self.home / "hub" / "snapshots"),
+            ("hub", "logs", self.home / "hub" / "logs"),
+            ("hub", "hub", self.home / "hub"),
+            ("older packages", "module", modules / "install"),
+        ]
+        found = [Owner(name, kind, size_of(path, seen)) for name, kind, path in places if path.is_dir()]
+        return [owner for owner in found if owner.bytes]
+
+    def clear_cache(self) -> int:
+        """Empty bun's cache; the answer is the bytes that this freed. Installed packages are not touched."""
+        before = self.free_bytes()
+        shutil.rmtree(self.home / "modules" / "install" / "cache", ignore_errors=True)
+        shutil.rmtree(self.home / "tmp", ignore_errors=True)
+        (self.home / "tmp").mkdir(mode=0o700, exist_ok=True)
+        return max(0, self.free_bytes() - before)
+
+
+def decide(free: int, reserved: bool) -> Literal["open", "make"] | None:
+    """Whether the reserve is opened (the disk is full) or made again (there is room).
+
+    >>> decide(0, True), decide(0, False), decide(1 << 30, False), decide(1 << 30, True)
+    ('open', None, 'make', None)
+    """
+    if reserved and free < OPEN_BELOW:
+        return "open"
+    if not reserved and free > MAKE_ABOVE:
+        return "make"
+    return None
+
+
+@frozen
+class Reserve:
+    """A file that is only there to be removed when the disk is full, so that signing in and deleting still work."""
+
+    disk: Disk
+    on_open: Callable[[str], None]
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.disk.home / "hub" / "reserve"
+
+    def check(self) -> None:
+        """Open or make it as the free room wants. Call it now and then; it never fails."""
+        try:
+            match decide(self.disk.free_bytes(), self.path.exists()):
+                case "open":
+                    self.path.unlink()
+                    sync_folder(self.path.parent)
+                    self.on_open(
+                        "The disk is full. The hub gave up its own reserve so that you can still sign in and delete "
+                        "things. Free some space now."
+                    )
+                case "make":
+                    self._make()
+        except OSError:
+            return
+
+    def _make(self) -> None:
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,203 @@
+"""Installing a module: fetch, verify, place, register, start, prove - or leave everything as it was."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import evolve, field, frozen
+
+from parachute_hub.job import Job
+from parachute_hub.jobs import JobFailed, Jobs, Work
+from parachute_hub.modules import manifests, mounts, ports
+from parachute_hub.modules.fetching import Arrival, Fetcher, Order
+from parachute_hub.modules.launcher import ModuleLauncher
+from parachute_hub.modules.manifests import Package
+from parachute_hub.modules.model import UNPROVEN, Row
+from parachute_hub.modules.proving import Prover, Supervises
+from parachute_hub.modules.records import RecordsFile, RecordsRefused
+from parachute_hub.modules.registry import Registry, RegistryRefused, ServicesFile
+from parachute_hub.modules.shape import Invalid
+from parachute_hub.modules.store import BadPackage, Store
+from parachute_hub.supervise.model import State
+
+READY_SECONDS = 120.0
+
+
+class Wires(Protocol):
+    """Connects modules that make use of each other."""
+
+    async def connect(self, work: Work | None = None) -> None:
+        """Make the files of installed modules name each other; restart whoever must read them again."""
+
+
+@frozen(kw_only=True)
+class InstallRequest:
+    """What somebody asks for.
+
+    `version` is a version or a tag; `source` a tarball and `folder` a module's folder, both on this machine. `env`
+    is kept for the module; `vault` names the first vault.
+    """
+
+    short: str
+    package: str | None = None
+    version: str | None = None
+    source: Path | None = None
+    folder: Path | None = None
+    env: Mapping[str, str] = field(factory=dict)
+    vault: str | None = None
+
+    def params(self) -> dict[str, Any]:
+        """What makes two requests the same one. Values of the environment are left out: they may be secret."""
+        return {
+            "package": self.package,
+            "version": self.version,
+            "source": str(self.source) if self.source else None,
+            "folder": str(self.folder) if self.folder else None,
+            "vault": self.vault,
+        }
+
+
+@frozen(kw_only=True)
+class Installer:
+    """Puts modules onto the hub. `port_busy` tells whether something listens on a port of this machine."""
+
+    jobs: Jobs
+    services: ServicesFile
+    records: RecordsFile
+    store: Store
+    launcher: ModuleLauncher
+    fetcher: Fetcher
+    prover: Prover
+    supervisor: Supervises
+    wiring: Wires
+    port_busy: Callable[[int], bool]
+    hub_ports: Iterable[int]
+
+    def install(self, request: InstallRequest) -> Job:
+        """Begin; the same request again is the same job. Raises Refused 409 when the module is busy."""
+        return self.jobs.start("install", request.short, request.params(), lambda work: self._install(work, request))
+
+    async def _install(self, work: Work, request: InstallRequest) -> None:
+        work.step("check")
+        if self._is_running(request):
+            work.line(f"{request.short} is installed and runs already. Nothing was needed.")
+            return
+        if request.folder is not None:
+            arrival = self._linked(request, request.folder)
+            work.rename(arrival.short)
+            placed = None
+        else:
+            order = Order(short=request.short, package=request.package, version=request.version, source=request.source)
+            arrival = await self.fetcher.fetch(work, order)
+            placed = await self.fetcher.place(work, arrival)
+        work.step("register")
+        name = self._register(work, request, arrival, placed)
+        work.step("start")
+        work.undo("stop", short=arrival.short)
+        await self.prover.prove(work, arrival.short, READY_SECONDS, 0.0)
+        work.step("finish")
+        settle_row(self.services, name, arrival.package, str(self.store.link(arrival.package.name)))
+        work.commit()
+        keep = {placed, self.records.get(arrival.short).previous, *stamped_versions(self.services.read(), self.store)}
+        await self.fetcher.in_thread(self.store.prune, arrival.short, keep)
+        await self.wiring.connect(work)
+        work.line(f"{arrival.short} {arrival.package.version} is installed.")
+
+    def _is_running(self, request: InstallRequest) -> bool:
+        status = self.supervisor.status(request.short)
+        running = status is not None and status.state in (State.READY, State.DEGRADED)
+        again = request.folder or request.source or request.version
+        return running and self.launcher.row(request.short) is not None and not again
+
+    def _linked(self, request: InstallRequest, folder: Path) -> Arrival:
+        """A module's own folder, run from where it is. Raises JobFailed."""
+        try:
+            package, manifest = manifests.read_package(folder), manifests.read_manifest(folder)
+        except Invalid as error:
+            raise JobFailed(f"{folder} cannot be used: {error}.") from None
+        if package is None or manifest is None:
+            raise JobFailed(f"{folder} is not a module: it needs a package.json and a .parachute/module.json.")
+        entry = self.launcher.catalog.get(manifest.name)
+        try:
+            for path in manifest.paths:
+                mounts.check(path, manifest.name, entry.mounts if entry else ())
+        except mounts.BadMount as error:
+            raise JobFailed(str(error)) from None
+        return Arrival(
+            short=manifest.name, incoming=folder, folder=folder, package=package, manifest=manifest, entry=entry
+        )
+
+    def _register(self, work: Work, request: InstallRequest, arrival: Arrival, placed: str | None) -> str:
+        """Make it the active version and give it a row; the answer is the row's name. Raises JobFailed."""
+        short, package = arrival.short, arrival.package.name
+        record = self.records.get(short) if self.records.known(short) else None
+        before = self.services.read().row(arrival.row_name)
+        work.undo("record", short=short, record=record.to_json() if record else None)
+        work.undo("row", name=arrival.row_name, row=before.to_json() if before else None)
+        linked = record.linked if record else None
+        work.undo("activate", short=short, package=package, folder=self.store.active(short, package), linked=linked)
+        try:
+            if placed is None:
+                self.store.link_folder(package, arrival.folder)
+            else:
+                self.store.activate(short, package, placed)
+            row = self._row(work, request, arrival, before)
+            self.services.update(lambda registry: registry.with_row(row))
+            self.records.change(
+                short,
+                package=package,
+                row=arrival.row_name,
+                linked=str(arrival.folder) if placed is None else None,
+                env={**(record.env or {} if record else {}), **request.env, **_first_vault(request)} or None,
+                wanted=True,
+            )
+        except (BadPackage, RegistryRefused, RecordsRefused, ports.NoPort) as error:
+            raise JobFailed(str(error)) from None
+        return row.name
+
+    def _row(self, work: Work, request: InstallRequest, arrival: Arrival, before: Row | None) -> Row:
+        """The row to begin with. A port that the module has already is kept (design 7)."""
+        link = str(self.store.link(arrival.package.name))
+        if before is not None:
+            return before.with_fields(install_dir=link, last_start_error=None)
+        told, known = arrival.manifest, arrival.entry
+        wanted = known.port if known and known.port else told.port if told else None
+        if known is not None and known.ignores_port:
+            choice = ports.PortChoice(wanted or 0)
+        else:
+            taken = {*(row.port for row in self.services.read().rows), *self.hub_ports}
+            choice = ports.choose(wanted, taken, self.port_busy)
+        if choice.note:
+            work.line(choice.note)
+        paths = (f"/vault/{request.vault}",) if request.vault and arrival.short == "vault" else None
+        return evolve(arrival.row(choice.port, paths), version=UNPROVEN, install_dir=link)
+
+
+def settle_row(services: ServicesFile, name: str, package: Package, link: str) -> None:
+    """The module is proven: its row says its real version, whether or not the module wrote the row itself."""
+
+    def settled(registry: Registry) -> Registry:
+        row = registry.row(name)
+        if row is None:
+            return registry
+        stamped = row.install_dir or link
+        return registry.with_row(row.with_fields(version=package.version, install_dir=stamped, last_start_error=None))
+
+    try:
+        services.update(settled)
+    except RegistryRefused as error:
+        raise JobFailed(str(error)) from None
+
+
+def stamped_versions(registry: Registry, store: Store) -> set[str]:
+    """Folders of the store that some row's `installDir` names: modules stamp the real path (design 7)."""
+    root = (store.root / "store").resolve()
+    found = set()
+    for row in registry.rows:
+        if row.install_dir and Path(row.install_dir).is_relative_to(root):
+            found.add(Path(row.install_dir).relative_to(root).parts[1])
+    return found
+
+
+def _first_vault(request: InstallRequest) -> dict[str, str]:
+    return {"PARACHUTE_VAULT_NAME": request.vault} if request.vault else {}

@@ -1,0 +1,115 @@
+"""Taking a module away: its code and its place on the hub. Its data stays until somebody asks for that too."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from parachute_hub.job import Job
+from parachute_hub.jobs import JobFailed, Jobs, Work
+from parachute_hub.modules import names
+from parachute_hub.modules.disk import size_of
+from parachute_hub.modules.files import sync_folder
+from parachute_hub.modules.installer import Wires
+from parachute_hub.modules.launcher import ModuleLauncher
+from parachute_hub.modules.model import Row
+from parachute_hub.modules.proving import Supervises
+from parachute_hub.modules.records import RecordsFile, RecordsRefused
+from parachute_hub.modules.registry import Registry, RegistryRefused, ServicesFile
+from parachute_hub.modules.store import REMOVED, Store
+
+
+@frozen(kw_only=True)
+class Remover:
+    """Uninstalls modules and deletes the data of those that are gone. `in_thread` runs what would block."""
+
+    home: Path
+    jobs: Jobs
+    services: ServicesFile
+    records: RecordsFile
+    store: Store
+    launcher: ModuleLauncher
+    supervisor: Supervises
+    wiring: Wires
+    in_thread: Any
+
+    def uninstall(self, short: str) -> Job:
+        """Begin. Raises Refused 409 when the module is busy."""
+        return self.jobs.start("uninstall", short, {}, lambda work: self._uninstall(work, short))
+
+    def delete_data(self, short: str) -> Job:
+        """Begin to delete `<home>/<short>` and the copies of it. Raises Refused 409 when the module is busy."""
+        return self.jobs.start("delete-data", short, {}, lambda work: self._delete_data(work, short))
+
+    async def _uninstall(self, work: Work, short: str) -> None:
+        """Every change before the commit has its undo: a kill leaves the module whole, or gone."""
+        rows, package = self._rows(short), self.launcher.package_of(short)
+        if not rows and not self.records.known(short):
+            raise JobFailed(f"{short} is not installed.")
+        record = self.records.get(short) if self.records.known(short) else None
+        if record is None or record.wanted:
+            work.undo("start", live=True, short=short)
+        work.undo("record", short=short, record=record.to_json() if record else None)
+        work.step("stop")
+        await self.supervisor.stop(short)
+        work.step("unregister")
+        for row in rows:
+            work.undo("row", name=row.name, row=row.to_json())
+        if package:
+            active = self.store.active(short, package)
+            linked = record.linked if record else None
+            if active or linked:
+                work.undo("activate", short=short, package=package, folder=active, linked=linked)
+        work.undo("reveal", f"{short} is installed as before.", short=short)
+        try:
+            self.services.update(lambda registry: _without(registry, rows))
+            if package:
+                self.store.deactivate(package)
+            self.store.hide(short)
+            self.records.put(short, None)
+        except (RegistryRefused, RecordsRefused) as error:
+            raise JobFailed(str(error)) from None
+        await self.supervisor.remove(short)
+        self._refuse_return(rows)
+        work.commit()
+        work.step("remove")
+        await self.in_thread(self.store.forget, short)
+        await self.wiring.connect(work)
+        work.line(f"{short} is uninstalled.")
+        size = await self.in_thread(size_of, self.home / short)
+        if size:
+            work.line(f"Its data stays in {self.home / short} ({size / 1048576:.1f} MiB).")
+
+    async def _delete_data(self, work: Work, short: str) -> None:
+        if self._rows(short) or self.records.known(short):
+            raise JobFailed(f"{short} is still installed. Uninstall it first, then delete its data.")
+        if not names.is_short(short) or short in names.FOLDERS_OF_THE_HUB:
+            raise JobFailed(f"{short} is not a module's name.")
+        work.step("delete")
+        data = self.home / short
+        if not data.is_dir() or data.is_symlink():
+            raise JobFailed(f"{short} has no data on this hub.")
+        hidden = self.home / "tmp" / f"{REMOVED}{short}-{work.id}"
+        hidden.parent.mkdir(mode=0o700, exist_ok=True)
+        os.rename(data, hidden)
+        sync_folder(self.home)
+        work.commit()
+        await self.in_thread(shutil.rmtree, hidden, True)
+        await self.in_thread(shutil.rmtree, self.home / "hub" / "snapshots" / short, True)
+        work.line(f"The data of {short} is deleted.")
+
+    def _rows(self, short: str) -> tuple[Row, ...]:
+        return tuple(row for row in self.services.read().rows if self.launcher.short_of(row.name) == short)
+
+    def _refuse_return(self, rows: tuple[Row, ...]) -> None:
+        """A module that was writing its row while it stopped may have put it back (modules.md 13.13)."""
+        if any(self.services.read().row(row.name) for row in rows):
+            self.services.update(lambda registry: _without(registry, rows))
+
+
+def _without(registry: Registry, rows: tuple[Row, ...]) -> Registry:
+    for row in rows:
+        registry = registry.without(row.name)
+    return registry

@@ -1,0 +1,88 @@
+"""Copies of a module's data, made before its code is switched and restored only when somebody asks."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import frozen
+
+from parachute_hub.modules.disk import size_of
+from parachute_hub.modules.files import private_folder, sync_folder
+
+
+@frozen(kw_only=True)
+class Snapshots:
+    """Copies below `folder`, one for each module: `<folder>/<short>/<name>`. `free_bytes` is the room on the disk.
+
+    All of it blocks; call it in a thread, while the module is stopped.
+    """
+
+    home: Path
+    folder: Path
+    free_bytes: Callable[[], int]
+
+    def take(self, short: str, name: str) -> int | None:
+        """Copy the data; the answer is its size in bytes, None when there is none or it does not fit well."""
+        data = self.home / short
+        if not data.is_dir():
+            return None
+        size = size_of(data)
+        if size > self.free_bytes() // 3:
+            return None
+        place = private_folder(self.folder / short)
+        unfinished = place / f".{name}"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        try:
+            shutil.copytree(data, unfinished, symlinks=True)
+        except (OSError, shutil.Error):
+            shutil.rmtree(unfinished, ignore_errors=True)
+            return None
+        os.rename(unfinished, place / name)
+        sync_folder(place)
+        return size
+
+    def latest(self, short: str) -> str | None:
+        """The name of the newest copy."""
+        place = self.folder / short
+        found = [entry for entry in os.scandir(place) if not entry.name.startswith(".")] if place.is_dir() else []
+        return max(found, key=lambda entry: entry.stat().st_mtime).name if found else None
+
+    def keep_only(self, short: str, name: str) -> None:
+        """Remove older copies."""
+        place = self.folder / short
+        for entry in list(os.scandir(place)) if place.is_dir() else []:
+            if entry.name != name:
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+    def drop(self, short: str, name: str) -> None:
+        """Remove one copy."""
+        shutil.rmtree(self.folder / short / name, ignore_errors=True)
+        shutil.rmtree(self.folder / short / f".{name}", ignore_errors=True)
+
+    def restore(self, short: str, name: str) -> None:
+        """Put a copy in the place of the data, which is set aside. Raises OSError; `back_out` then undoes it."""
+        place = self.folder / short
+        unpacked = place / f".restored-{name}"
+        shutil.rmtree(unpacked, ignore_errors=True)
+        shutil.copytree(place / name, unpacked, symlinks=True)
+        aside = self._aside(short, name)
+        if (self.home / short).exists() and not aside.exists():
+            os.rename(self.home / short, aside)
+        os.rename(unpacked, self.home / short)
+        sync_folder(self.home)
+
+    def back_out(self, short: str, name: str) -> None:
+        """Undo `restore`, however far it came."""
+        aside = self._aside(short, name)
+        if aside.exists():
+            shutil.rmtree(self.home / short, ignore_errors=True)
+            os.rename(aside, self.home / short)
+            sync_folder(self.home)
+
+    def settle(self, short: str, name: str) -> None:
+        """The restored data is good: remove what was set aside."""
+        shutil.rmtree(self._aside(short, name), ignore_errors=True)
+
+    def _aside(self, short: str, name: str) -> Path:
+        return self.folder / short / f".aside-{name}"
