@@ -1,0 +1,101 @@
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from attrs import define, frozen
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.iweb import IRequest
+
+from parachute_hub.admin.overview_api import KEPT_SECONDS, Memory, OverviewApi
+from parachute_hub.site.who import ADMIN, Principal, Who
+from parachute_hub.testing.asking import Answer, ask
+
+
+class Owner:
+    """Recognises the bearer "owner"."""
+
+    def recognise(self, request: IRequest) -> Principal | None:
+        if request.getHeader("authorization") != "Bearer owner":
+            return None
+        return Principal(kind="session", name="sam", scopes=frozenset({ADMIN}))
+
+
+@frozen
+class User:
+    name: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "kind": "data", "bytes": 10}
+
+
+@define
+class FakeDisk:
+    walks: int = 0
+
+    def total_bytes(self) -> int:
+        return 1000
+
+    def free_bytes(self) -> int:
+        return 400
+
+    def owners(self, shorts: Iterable[str]) -> list[User]:
+        self.walks += 1
+        return [User(short) for short in shorts]
+
+
+class OverviewTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.disk = FakeDisk()
+        self.memory = Memory(limit=512, used=300, hub=60, modules={"vault": 70, "notes": 30})
+        api = OverviewApi(
+            who=Who([Owner()]),
+            memory=lambda: succeed(self.memory),
+            disk=self.disk,
+            installed=lambda: ["vault"],
+            in_thread=self.in_thread,
+            clock=self.clock.seconds,
+        )
+        self.resource = api.app.resource()
+
+    def in_thread(self, call: Callable[[], list[dict[str, Any]]]) -> "Deferred[list[dict[str, Any]]]":
+        return succeed(call())
+
+    def ask(self) -> Answer:
+        return ask(self.resource, "/api/overview", headers={"Authorization": "Bearer owner"})
+
+    def test_tells_memory_and_disk_by_owner(self) -> None:
+        """Modules in a steady order, so that nothing jumps on the page."""
+        self.assertEqual(
+            self.ask().json(),
+            {
+                "memory": {
+                    "limit": 512,
+                    "used": 300,
+                    "hub": 60,
+                    "modules": [{"short": "notes", "bytes": 30}, {"short": "vault", "bytes": 70}],
+                },
+                "disk": {"total": 1000, "free": 400, "owners": [{"name": "vault", "kind": "data", "bytes": 10}]},
+            },
+        )
+
+    def test_what_cannot_be_told_is_null(self) -> None:
+        """Not zero: the page must not say that a machine uses nothing."""
+        self.memory = Memory()
+        told = self.ask().json()["memory"]
+        self.assertEqual(told, {"limit": None, "used": None, "hub": None, "modules": []})
+
+    def test_the_disk_is_walked_once_a_minute_at_most(self) -> None:
+        """However many pages look."""
+        for _ in range(3):
+            self.ask()
+        self.assertEqual(self.disk.walks, 1)
+        self.clock.advance(KEPT_SECONDS)
+        self.ask()
+        self.assertEqual(self.disk.walks, 2)
+
+    def test_it_is_the_owners(self) -> None:
+        """A stranger learns nothing of the machine."""
+        self.assertEqual(ask(self.resource, "/api/overview").status, 401)
+        self.assertEqual(self.disk.walks, 0)
