@@ -4,7 +4,7 @@
 import manifest from "./.parachute/module.json";
 import { version } from "./package.json";
 
-const mount = manifest.paths[0];
+const [mount = "/hello"] = manifest.paths;
 const info = {
   name: manifest.manifestName,
   displayName: manifest.displayName,

@@ -73,12 +73,12 @@ export class Routes {
     if (first === "vaults" && path === "list") {
       return Response.json({ vaults: vaults.list().map(({ name }) => name) });
     }
-    const inserted = /^oauth-protected-resource\/vault\/([^/]+)(\/mcp)?$/.exec(path);
-    if (first === ".well-known" && inserted) {
-      this.#store(inserted[1]);
-      return this.#resource(request, inserted[1]);
+    const named = /^oauth-protected-resource\/vault\/([^/]+)(\/mcp)?$/.exec(path)?.[1];
+    if (first === ".well-known" && named) {
+      this.#store(named);
+      return this.#resource(request, named);
     }
-    if (first === "vault" && rest.length > 0) return this.#vault(request, rest[0], rest.slice(1));
+    if (first === "vault" && rest[0]) return this.#vault(request, rest[0], rest.slice(1));
     const oldest = vaults.list()[0]?.name;
     if (first === ".parachute" && oldest) return this.#vault(request, oldest, [first, ...rest]);
     throw notFound();

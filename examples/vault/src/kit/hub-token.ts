@@ -18,6 +18,8 @@ const RELOAD_PAUSE = 10_000;
 const REVOKED_AGE = 60_000;
 const FETCH_LIMIT = 5_000;
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
 interface Options {
   /** Where keys and revocations are fetched: PARACHUTE_HUB_ORIGIN. */
   origin: string;
@@ -50,18 +52,20 @@ export class HubTokens {
 
   /** Signature, expiry, issuer, shape, revocation. Audience and scopes are the caller's to judge. */
   async verify(token: string): Promise<Claims> {
-    const parts = token.split(".");
-    if (parts.length !== 3) throw new TokenRefused("hub JWT verification failed: not a signed token");
-    const header = decode(parts[0]);
+    const [head, body, mark, ...more] = token.split(".");
+    if (!head || !body || !mark || more.length > 0) {
+      throw new TokenRefused("hub JWT verification failed: not a signed token");
+    }
+    const header = decode(head);
     if (header.alg !== "RS256" || header.crit !== undefined) {
       throw new TokenRefused("hub JWT verification failed: only RS256 is accepted");
     }
-    const signed = Buffer.from(`${parts[0]}.${parts[1]}`);
-    const signature = Buffer.from(parts[2], "base64url");
+    const signed = Buffer.from(`${head}.${body}`);
+    const signature = Buffer.from(mark, "base64url");
     if (!(await this.#keys.verify(header.kid, signature, signed))) {
       throw new TokenRefused("hub JWT verification failed: signature does not match");
     }
-    const claims = this.#judge(decode(parts[1]));
+    const claims = this.#judge(decode(body));
     if (await this.#revoked.has(claims.id)) {
       throw new TokenRefused(`hub JWT revoked: jti "${claims.id}" is in the revocation list`);
     }
@@ -102,13 +106,12 @@ class Keys {
       const body = await fetchJson(url);
       if (!Array.isArray(body.keys)) throw new Error("no list of keys");
       const usable = body.keys.filter(isUsable);
-      const keys = await Promise.all(usable.map(publicKey));
-      this.#keys = new Map(usable.map((key, index) => [key.kid, keys[index]]));
+      this.#keys = new Map(await Promise.all(usable.map(async (key) => [key.kid, await publicKey(key)] as const)));
       this.#loadedAt = performance.now();
     });
   }
 
-  async verify(kid: unknown, signature: Uint8Array, signed: Uint8Array): Promise<boolean> {
+  async verify(kid: unknown, signature: Bytes, signed: Bytes): Promise<boolean> {
     if (typeof kid !== "string") throw new TokenRefused("hub JWT verification failed: no kid");
     try {
       if (performance.now() - this.#loadedAt > KEYS_AGE) await this.#load();
@@ -123,7 +126,7 @@ class Keys {
     return this.#matches(kid, signature, signed);
   }
 
-  async #matches(kid: string, signature: Uint8Array, signed: Uint8Array): Promise<boolean> {
+  async #matches(kid: string, signature: Bytes, signed: Bytes): Promise<boolean> {
     const key = this.#keys.get(kid);
     return key !== undefined && crypto.subtle.verify("RSASSA-PKCS1-v1_5", key, signature, signed);
   }
