@@ -51,7 +51,7 @@ def front(port: int, module_port: int) -> Front:
         Mount(short="notes", prefix=b"/notes", port=module_port),
     )
     table = Table.build(mounts, hosts, f"http://127.0.0.1:{port}")
-    log = AccessLog("combined", Masker(), open(os.devnull, "w").write)  # noqa: SIM115
+    log = AccessLog("combined", Masker(), open(os.devnull, "w").write)
     return Front(
         site=site(),
         table=lambda: table,

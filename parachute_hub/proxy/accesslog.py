@@ -1,82 +1,83 @@
 """A line for each request, off the hot path: kept as a record, formatted and written later, secrets masked."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
+from parachute_hub.proxy.exchange import Account
+
 Format: TypeAlias = Literal["combined", "json"]
-# Records waiting to be written. When the disk is too slow the log loses lines, not the hub its memory.
-_WAITING_LIMIT = 10_000
+# So many lines are formatted in one go: about a millisecond. More at once would be a pause that clients notice.
+_BATCH = 100
 
 
 class Record(NamedTuple):
-    """One request. `seconds` is the time of day it came, `took` the duration, `sent` the bytes of the answer's body."""
+    """A request that is over; `took` is in seconds."""
 
-    seconds: float
-    address: str
-    method: bytes
-    target: bytes
-    minor: int
-    status: int
-    sent: int
+    account: Account
     took: float
-    module: str
-    noted: Mapping[bytes, bytes]
 
 
 class AccessLog:
-    """Collects records; `flush` turns them into lines. `mask` takes secrets out, `write` gets whole lines."""
+    """Collects records and turns them into lines. `mask` takes secrets out, `write` gets whole lines."""
 
     def __init__(self, form: Format, mask: Callable[[str], str], write: Callable[[str], object]) -> None:
         self._line = combined if form == "combined" else as_json
         self._mask = mask
         self._write = write
         self._waiting: list[Record] = []
-        self.lost = 0
 
-    def add(self, record: Record) -> None:
-        """Keep a record for the next flush."""
-        if len(self._waiting) < _WAITING_LIMIT:
-            self._waiting.append(record)
-        else:
-            self.lost += 1
+    def add(self, account: Account, took: float) -> None:
+        """Keep a record for the next flush; a full batch is written at once."""
+        self._waiting.append(Record(account, took))
+        if len(self._waiting) >= _BATCH:
+            self.flush()
 
     def flush(self) -> None:
-        """Write what has come since the last time."""
+        """Write what has come since the last time. Masked together: that costs a tenth of masking each line."""
         waiting, self._waiting = self._waiting, []
         if waiting:
-            self._write("".join(self._line(record, self._mask) + "\n" for record in waiting))
+            self._write(self._mask("".join(self._line(record) + "\n" for record in waiting)))
 
 
-def combined(record: Record, mask: Callable[[str], str]) -> str:
+def combined(record: Record) -> str:
     """The combined format of Apache and nginx."""
-    when = datetime.fromtimestamp(record.seconds, UTC).strftime("%d/%b/%Y:%H:%M:%S %z")
-    line = f"{_text(record.method)} {mask(_text(record.target))} HTTP/1.{record.minor}"
-    referer, agent = (_quoted(mask(_noted(record, name) or "-")) for name in (b"referer", b"user-agent"))
-    return f'{record.address} - - [{when}] "{_quoted(line)}" {record.status} {record.sent} "{referer}" "{agent}"'
+    account, request = record.account, record.account.request
+    line = f"{_text(request.method)} {_text(request.target)} HTTP/1.{request.minor}"
+    agents = (_quoted(_noted(record, name) or "-") for name in (b"referer", b"user-agent"))
+    quoted = " ".join(f'"{text}"' for text in agents)
+    when = _clock(int(account.began))
+    return f'{account.caller.address} - - [{when}] "{_quoted(line)}" {account.status} {account.sent} {quoted}'
 
 
-def as_json(record: Record, mask: Callable[[str], str]) -> str:
+def as_json(record: Record) -> str:
     """One JSON object on a line; durations in milliseconds."""
+    account, request = record.account, record.account.request
     return json.dumps(
         {
-            "time": datetime.fromtimestamp(record.seconds, UTC).isoformat(timespec="milliseconds"),
-            "address": record.address,
-            "method": _text(record.method),
-            "target": mask(_text(record.target)),
-            "status": record.status,
-            "bytes": record.sent,
+            "time": datetime.fromtimestamp(account.began, UTC).isoformat(timespec="milliseconds"),
+            "address": account.caller.address,
+            "method": _text(request.method),
+            "target": _text(request.target),
+            "status": account.status,
+            "bytes": account.sent,
             "ms": round(record.took * 1e3, 3),
-            "module": record.module,
-            "referer": mask(_noted(record, b"referer")),
-            "agent": mask(_noted(record, b"user-agent")),
+            "module": account.module,
+            "referer": _noted(record, b"referer"),
+            "agent": _noted(record, b"user-agent"),
         }
     )
 
 
+@lru_cache(maxsize=4)
+def _clock(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%d/%b/%Y:%H:%M:%S %z")
+
+
 def _noted(record: Record, name: bytes) -> str:
-    return _text(record.noted.get(name, b"")).strip()
+    return _text(record.account.request.noted.get(name, b"")).strip()
 
 
 def _text(raw: bytes) -> str:
@@ -85,5 +86,7 @@ def _text(raw: bytes) -> str:
 
 def _quoted(text: str) -> str:
     """Nothing in a quoted field may end it or steer a terminal."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in escaped)

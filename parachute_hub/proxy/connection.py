@@ -14,6 +14,7 @@ from parachute_hub.proxy import pages
 from parachute_hub.proxy.body import Chunked
 from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead, parse_request
 from parachute_hub.proxy.model import Limits
+from parachute_hub.proxy.peers import Caller
 from parachute_hub.proxy.routes import Answer
 from parachute_hub.proxy.wire import Socket, writer
 
@@ -87,6 +88,7 @@ class Connection(BaseProtocol):
         self.peer = peer
         self.state = _HEAD
         self.close = False
+        self.caller: Caller | None = None
         self.deadline: float | None = dispatcher.now + dispatcher.limits.head_seconds
         self.put: Callable[[bytes], None] = self._not_connected
         self._dispatcher = dispatcher

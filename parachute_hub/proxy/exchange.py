@@ -1,9 +1,8 @@
 """One request carried out by a module: sent up a pooled connection, its answer sent down as it comes."""
 
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from attrs import define, frozen
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
@@ -24,37 +23,42 @@ _REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 _CLIENT_GONE = 499
 
 
-@frozen
-class Passage:
-    """Where one request goes and as whose: all that was decided before the exchange begins."""
+class Passage(NamedTuple):
+    """Where one request goes and as whose: all that was decided before the exchange begins.
+
+    `stamps` are the header lines by which the hub tells the module where the request comes from.
+    """
 
     mount: Mount
     target: bytes
     caller: Caller
-    forwarded_host: bytes
-    forwarded_scheme: bytes
+    stamps: bytes
     place: Place
     pool: Pool
     slot: Slot | None
 
 
-@define(eq=False)
-class Outcome:
-    """How an exchange went, for counters and the access log. Sizes are in bytes, of bodies only."""
+class Account(Protocol):
+    """How a request went, for counters and the access log.
 
-    status: int = 0
-    sent: int = 0
-    received: int = 0
+    `module` is a short name, `began` a time in seconds; sizes are in bytes, of bodies only. The status of a client that
+    went away is 499, as nginx has it.
+    """
+
+    module: str
+    request: RequestHead
+    caller: Caller
+    began: float
+    status: int
+    sent: int
+    received: int
 
 
 class Book(Protocol):
-    """Keeps account of exchanges."""
+    """Keeps account of requests."""
 
-    def closed(self, request: RequestHead, passage: Passage, outcome: Outcome, began: float) -> None:
-        """An exchange with a module is over."""
-
-    def own(self, request: RequestHead, caller: Caller, outcome: Outcome, began: float) -> None:
-        """The hub's own site has answered."""
+    def closed(self, account: Account) -> None:
+        """A request is over."""
 
     def seconds(self) -> float:
         """The time, for durations."""
@@ -71,24 +75,29 @@ class _Reframe(Enum):
 class Exchange:
     """The connection's handler and the upstream's sink; producer of the answer for the client's transport."""
 
+    status = 0
+    sent = 0
+    received = 0
+    _upstream: Upstream | None = None
+    _queued = 0
+    _reframe = _Reframe.NOTHING
+    _head_sent = False
+    _retried = False
+    _producing = False
+    _produced_for = False
+    _over = False
+
     def __init__(self, connection: Connection, request: RequestHead, passage: Passage, book: Book) -> None:
+        self.module = passage.mount.short
+        self.request = request
+        self.caller = passage.caller
+        self.began = book.seconds()
         self.unframed = not request.minor
         self.sending = request.has_body
         self._connection = connection
-        self._request = request
         self._passage = passage
         self._book = book
-        self._began = book.seconds()
-        self._outcome = Outcome()
-        self._upstream: Upstream | None = None
         self._queue: list[bytes] = []
-        self._queued = 0
-        self._reframe = _Reframe.NOTHING
-        self._head_sent = False
-        self._retried = False
-        self._producing = False
-        self._produced_for = False
-        self._over = False
 
     # Handler: what the client's connection tells.
 
@@ -98,13 +107,13 @@ class Exchange:
 
     def body(self, data: bytes) -> None:
         """Send a piece of the request's body on, or keep it until there is a connection."""
-        self._outcome.received += len(data)
-        self._send(chunk(data) if self._request.chunked else data)
+        self.received += len(data)
+        self._send(chunk(data) if self.request.chunked else data)
 
     def body_done(self) -> None:
         """The request's body is complete."""
         self.sending = False
-        if self._request.chunked:
+        if self.request.chunked:
             self._send(LAST_CHUNK)
         self._stop_producing_body()
 
@@ -113,7 +122,7 @@ class Exchange:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.drop()
-        self._outcome.status = self._outcome.status or _CLIENT_GONE
+        self.status = self.status or _CLIENT_GONE
         self._end()
 
     def _send(self, data: bytes) -> None:
@@ -142,7 +151,7 @@ class Exchange:
         self._upstream = upstream
         data = b"".join([self._head(), *self._queue])
         self._queue.clear()
-        upstream.send(self, self._request.method, data)
+        upstream.send(self, self.request.method, data)
         if self.sending:
             upstream.transport.registerProducer(self._connection, True)
             self._produced_for = True
@@ -153,12 +162,12 @@ class Exchange:
     def got_no_connection(self, busy: bool) -> None:
         """Nothing listens: the module is on its way down or up, and its state will soon tell which."""
         if not self._over:
-            short = self._passage.mount.short
+            short = self.module
             self._answer(pages.busy(short) if busy else pages.starting(short))
 
     def got_interim(self, head: ResponseHead) -> None:
         """Early hints pass; 100 was answered by us, and HTTP/1.0 knows no interim answers."""
-        if head.status == 103 and self._request.minor:
+        if head.status == 103 and self.request.minor:
             lines, _ = response_lines(head.fields, head.named, self._passage.place)
             self._connection.put(b"\r\n".join([b"HTTP/1.1 103 Early Hints", *lines, b"", b""]))
 
@@ -172,10 +181,10 @@ class Exchange:
         framing = self._framing(head, kind)
         if connection.close:
             lines.append(b"Connection: close")
-        elif not self._request.minor:
+        elif not self.request.minor:
             lines.append(b"Connection: keep-alive")
-        self._outcome.status = head.status
-        self._outcome.sent += len(first)
+        self.status = head.status
+        self.sent += len(first)
         self._head_sent = True
         lines += [framing, b""] if framing else [b""]
         status_line = b"HTTP/1.1 %d %b" % (head.status, head.reason)
@@ -186,7 +195,7 @@ class Exchange:
 
     def got_body(self, data: bytes) -> None:
         """Send more of the answer's body."""
-        self._outcome.sent += len(data)
+        self.sent += len(data)
         self._connection.put(data if self._reframe is _Reframe.NOTHING else self._framed(data))
 
     def got_end(self) -> None:
@@ -207,11 +216,11 @@ class Exchange:
             self._connection.abort()
             return
         stale = upstream is not None and upstream.used > 1 and not answered
-        if stale and not self._retried and not self._request.has_body and self._request.method in _REPEATABLE:
+        if stale and not self._retried and not self.request.has_body and self.request.method in _REPEATABLE:
             self._retried = True
             self._passage.pool.get(self, fresh=True)
             return
-        self._answer(pages.down(self._passage.mount.short, why))
+        self._answer(pages.down(self.module, why))
 
     def got_upgrade(self, head: ResponseHead, rest: bytes) -> None:
         """The module accepted the WebSocket: bytes pass both ways from now on."""
@@ -221,13 +230,13 @@ class Exchange:
             return
         if slot is None:
             upstream.drop()
-            self._answer(pages.down(self._passage.mount.short, "it changed the protocol without being asked"))
+            self._answer(pages.down(self.module, "it changed the protocol without being asked"))
             return
         lines, _ = response_lines(head.fields, head.named, self._passage.place)
         lines = [b"HTTP/1.1 101 Switching Protocols", *lines, b"Connection: Upgrade\r\nUpgrade: websocket", b"", b""]
-        self._outcome.status = head.status
+        self.status = head.status
         self._over = True
-        self._book.closed(self._request, self._passage, self._outcome, self._began)
+        self._book.closed(self)
         connection.put(b"\r\n".join(lines))
         Tunnel(connection, upstream, slot).open(rest)
 
@@ -236,13 +245,13 @@ class Exchange:
     def pauseProducing(self) -> None:
         """The client reads too slowly: read no more from the module."""
         if self._upstream is not None:
-            self._upstream.transport.pauseProducing()
+            self._upstream.pause()
             self._connection.stalled()
 
     def resumeProducing(self) -> None:
         """The client reads again."""
         if self._upstream is not None:
-            self._upstream.transport.resumeProducing()
+            self._upstream.resume()
             self._connection.reading_again()
 
     def stopProducing(self) -> None:
@@ -250,7 +259,7 @@ class Exchange:
 
     def _head(self) -> bytes:
         """The head to send the module."""
-        request, passage = self._request, self._passage
+        request, passage = self.request, self._passage
         lines = request_lines(request.fields, request.noted.get(b"cookie"), request.named)
         if request.chunked:
             lines.append(b"Transfer-Encoding: chunked")
@@ -258,19 +267,7 @@ class Exchange:
             lines.append(b"Content-Length: %d" % request.length)
         if request.upgrade:
             lines.append(b"Connection: Upgrade\r\nUpgrade: websocket")
-        address = passage.caller.address.encode()
-        stamps = (
-            b"Host: 127.0.0.1:%d\r\nX-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b\r\n"
-            b"X-Parachute-Layer: %b\r\nX-Parachute-Client-IP: %b\r\n\r\n"
-        ) % (
-            passage.pool.port,
-            address,
-            passage.forwarded_host,
-            passage.forwarded_scheme,
-            passage.caller.layer.encode(),
-            address,
-        )
-        return b"\r\n".join([b"%b %b HTTP/1.1" % (request.method, passage.target), *lines, stamps])
+        return b"\r\n".join([b"%b %b HTTP/1.1" % (request.method, passage.target), *lines, passage.stamps])
 
     def _framing(self, head: ResponseHead, kind: BodyKind) -> bytes:
         """The framing header for the client; empty for none. Sets how the body is to be framed again."""
@@ -278,7 +275,7 @@ class Exchange:
             return b"Content-Length: %d" % (head.length or 0)
         if kind is BodyKind.NONE:
             return b""
-        if not self._request.minor:
+        if not self.request.minor:
             # HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
             self._connection.close = True
             return b""
@@ -290,7 +287,7 @@ class Exchange:
         return chunk(data) if data and self._reframe is _Reframe.CHUNK else data
 
     def _answer(self, answer: Answer) -> None:
-        self._outcome.status = answer.status
+        self.status = answer.status
         self._end()
         self._connection.answer(answer)
 
@@ -304,4 +301,4 @@ class Exchange:
             self._connection.transport.unregisterProducer()
         if self._passage.slot is not None:
             self._passage.slot.release()
-        self._book.closed(self._request, self._passage, self._outcome, self._began)
+        self._book.closed(self)

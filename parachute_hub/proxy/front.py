@@ -10,21 +10,20 @@ from twisted.internet.protocol import Factory
 from twisted.web.server import Site
 
 from parachute_hub.proxy import gates, pages
-from parachute_hub.proxy.accesslog import AccessLog, Record
+from parachute_hub.proxy.accesslog import AccessLog
 from parachute_hub.proxy.connection import Connection, Handler
-from parachute_hub.proxy.exchange import Exchange, Outcome, Passage
+from parachute_hub.proxy.exchange import Account, Exchange, Passage
 from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.headers import Place
 from parachute_hub.proxy.metrics import Metrics
 from parachute_hub.proxy.model import HasSession, Limits, ModuleStates, TokenGuard
-from parachute_hub.proxy.peers import Caller, identify
-from parachute_hub.proxy.routes import Answer, Table, ToModule, ToSite, decide
+from parachute_hub.proxy.peers import FORWARDING, Caller, identify
+from parachute_hub.proxy.routes import Answer, Mount, Table, ToModule, ToSite, decide
 from parachute_hub.proxy.sitechannel import SiteChannel
 from parachute_hub.proxy.tunnel import Slots
 from parachute_hub.proxy.upstream import Pool
 
 _TICK = 1.0
-HUB = "hub"
 
 
 @frozen(kw_only=True)
@@ -118,7 +117,7 @@ class Front(Factory):
         """Who carries the request out, or what to answer at once."""
         policy = self._policy
         table = policy.table()
-        caller = identify(connection.peer, request.host, request.noted, hops=policy.hops)
+        caller = self._caller(connection, request)
         decision = decide(table, request.method, caller.host, request.target, caller.layer)
         if isinstance(decision, ToModule):
             return self._to_module(connection, request, caller, decision)
@@ -128,6 +127,14 @@ class Front(Factory):
                 return Answer(413, "too_large", f"Send at most {limit // 1024} KiB here.", close=True)
             return SiteChannel(connection, request, caller, self._site, self).allow(limit)
         return decision
+
+    def _caller(self, connection: Connection, request: RequestHead) -> Caller:
+        """Who asks; the same as for the connection's last request unless a hop has something to say."""
+        caller = connection.caller
+        if caller is None or caller.host != request.host or not FORWARDING.isdisjoint(request.noted):
+            caller = identify(connection.peer, request.host, request.noted, hops=self._policy.hops)
+            connection.caller = caller if FORWARDING.isdisjoint(request.noted) else None
+        return caller
 
     def answered(self, connection: Connection, request: RequestHead | None, answer: Answer) -> None:
         """The connection answered by itself."""
@@ -144,36 +151,28 @@ class Front(Factory):
     def _to_module(
         self, connection: Connection, request: RequestHead, caller: Caller, decision: ToModule
     ) -> Handler | Answer:
-        mount, policy = decision.mount, self._policy
+        policy = self._policy
         table = policy.table()
-        path = request.target.partition(b"?")[0]
-        own = gates.is_own_origin(request, caller, table.hosts, table.issuer)
+        mount, target, path = decision
+        own = not request.upgrade or gates.is_own_origin(request, caller, table.hosts, table.issuer)
         answer = gates.refusal(mount, request, path, own_origin=own, has_session=policy.has_session)
         if answer is not None:
             return answer
         token = gates.our_token(request)
-        if token is not None:
-            refusal = policy.tokens.refusal(mount, path, token)
-            if refusal is not None:
-                return pages.refused(refusal)
-        answer = pages.unavailable(mount.short, policy.modules.view(mount.short), self._clock.seconds())
-        if answer is not None:
-            return answer
+        refusal = policy.tokens.refusal(mount, path, token) if token is not None else None
+        if refusal is not None:
+            return pages.refused(refusal)
+        view = policy.modules.view(mount.short)
+        if view is None or not view.passable:
+            return pages.unavailable(mount.short, view, self._clock.seconds())
         slot = self._slots.take(caller.address) if request.upgrade else None
         if request.upgrade and slot is None:
             return gates.TOO_MANY_WEBSOCKETS
-        own_name = caller.host in table.hosts
-        passage = Passage(
-            mount=mount,
-            target=decision.target,
-            caller=caller,
-            forwarded_host=table.issuer_host if own_name else caller.host,
-            forwarded_scheme=table.issuer_scheme if own_name else caller.scheme.encode(),
-            place=_place(decision, path, token),
-            pool=self._pool(mount.port),
-            slot=slot,
+        stamps = _stamps(caller, table, mount.port)
+        place = _place(mount, path, token)
+        return Exchange(
+            connection, request, Passage(mount, target, caller, stamps, place, self._pool(mount.port), slot), self
         )
-        return Exchange(connection, request, passage, self)
 
     def _pool(self, port: int) -> Pool:
         pool = self._pools.get(port)
@@ -195,32 +194,12 @@ class Front(Factory):
         """The time, for durations."""
         return self._clock.seconds()
 
-    def closed(self, request: RequestHead, passage: Passage, outcome: Outcome, began: float) -> None:
-        """An exchange with a module is over."""
-        self._record(passage.mount.short, request, passage.caller, outcome, began)
-
-    def own(self, request: RequestHead, caller: Caller, outcome: Outcome, began: float) -> None:
-        """The hub's own site has answered."""
-        self._record(HUB, request, caller, outcome, began)
-
-    def _record(self, module: str, request: RequestHead, caller: Caller, outcome: Outcome, began: float) -> None:
-        took = self._clock.seconds() - began
-        self.metrics.of(module).add(outcome.status, took, outcome.sent, outcome.received)
+    def closed(self, account: Account) -> None:
+        """A request is over."""
+        took = self._clock.seconds() - account.began
+        self.metrics.of(account.module).add(account.status, took, account.sent, account.received)
         if self._access_log is not None:
-            self._access_log.add(
-                Record(
-                    began,
-                    caller.address,
-                    request.method,
-                    request.target,
-                    request.minor,
-                    outcome.status,
-                    outcome.sent,
-                    took,
-                    module,
-                    request.noted,
-                )
-            )
+            self._access_log.add(account, took)
 
     # Time.
 
@@ -275,14 +254,30 @@ def _cancel(result: None, call: IDelayedCall) -> None:
         call.cancel()
 
 
-def _place(decision: ToModule, path: bytes, token: str | None) -> Place:
+def _stamps(caller: Caller, table: Table, port: int) -> bytes:
+    """What the hub tells a module about the request. By any own name it came, the module hears the canonical one."""
+    if caller.host in table.hosts:
+        host, scheme = table.issuer_host, table.issuer_scheme
+    else:
+        host, scheme = caller.host, caller.scheme.encode()
+    address = caller.address.encode()
+    return _STAMPS % (port, address, host, scheme, caller.layer.encode(), address)
+
+
+_STAMPS = (
+    b"Host: 127.0.0.1:%d\r\nX-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b\r\n"
+    b"X-Parachute-Layer: %b\r\nX-Parachute-Client-IP: %b\r\n\r\n"
+)
+
+
+def _place(mount: Mount, path: bytes, token: str | None) -> Place:
     """What the answer's headers are judged by."""
-    mount = decision.mount
-    mcp = path.endswith(b"/mcp")
-    challenge = None
-    if mcp and mount.prefix.startswith(b"/vault/"):
-        name = mount.prefix.rpartition(b"/")[2]
-        challenge = b'scope="vault:%b:read vault:%b:write"' % (name, name)
-        if token is not None:
-            challenge = b'error="invalid_token", ' + challenge
-    return Place(mount.prefix, mount.sandboxed, mcp, challenge)
+    if not path.endswith(b"/mcp"):
+        return Place(mount.prefix, mount.sandboxed, False, None)
+    if not mount.prefix.startswith(b"/vault/"):
+        return Place(mount.prefix, mount.sandboxed, True, None)
+    name = mount.prefix.rpartition(b"/")[2]
+    challenge = b'scope="vault:%b:read vault:%b:write"' % (name, name)
+    if token is not None:
+        challenge = b'error="invalid_token", ' + challenge
+    return Place(mount.prefix, mount.sandboxed, True, challenge)

@@ -1,6 +1,7 @@
 """Data and protocols of the front: its limits, and what it asks of the rest of the hub."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Literal, Protocol, TypeAlias
 
 from attrs import frozen
@@ -22,6 +23,11 @@ class ModuleView:
     reason: str = ""
     retry_at: float | None = None
     port_owned: bool = True
+
+    @cached_property
+    def passable(self) -> bool:
+        """Whether requests may be sent to the module."""
+        return self.port_owned and self.state in ("ready", "degraded")
 
 
 class ModuleStates(Protocol):

@@ -35,17 +35,15 @@ _POLICY = (
 )
 
 
-def unavailable(short: str, view: ModuleView | None, now: float) -> Answer | None:
-    """What to answer for a module in this state; None when the request may be passed on."""
+def unavailable(short: str, view: ModuleView | None, now: float) -> Answer:
+    """What to answer for a module that requests cannot be sent to."""
     if view is None:
         return down(short, "it is not supervised by this hub")
     if view.state in _WAITING:
         return starting(short, view.retry_at, now)
-    if view.state not in _UP:
-        return down(short, view.reason or view.state)
-    if not view.port_owned:
+    if view.state in _UP:
         return down(short, view.reason or "its port is not held by the module itself")
-    return None
+    return down(short, view.reason or view.state)
 
 
 def starting(short: str, retry_at: float | None = None, now: float = 0.0) -> Answer:

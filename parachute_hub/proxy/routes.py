@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Literal, TypeAlias
+from functools import cached_property
+from typing import Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from attrs import evolve, field, frozen
@@ -38,18 +39,23 @@ class Mount:
     sandboxed: bool = False
     open_paths: tuple[bytes, ...] = ()
 
+    @cached_property
+    def below(self) -> bytes:
+        """What every path below the mount begins with."""
+        return self.prefix + b"/"
+
 
 @frozen
 class ToSite:
     """The hub answers itself."""
 
 
-@frozen
-class ToModule:
-    """A module answers; `target` is the request target to send it."""
+class ToModule(NamedTuple):
+    """A module answers; `target` is the request target to send it, `path` the one that the client asked for."""
 
     mount: Mount
     target: bytes
+    path: bytes
 
 
 @frozen
@@ -115,12 +121,12 @@ class Table:
             shadowed=tuple(shadowed),
         )
 
-    @property
+    @cached_property
     def issuer_host(self) -> bytes:
         """Host and port of the canonical origin."""
         return self.issuer.partition("://")[2].encode()
 
-    @property
+    @cached_property
     def issuer_scheme(self) -> bytes:
         """http or https."""
         return self.issuer.partition("://")[0].encode()
@@ -128,8 +134,7 @@ class Table:
     def mount(self, path: bytes) -> Mount | None:
         """The mount with the longest prefix that holds the path, on segment borders."""
         for mount in self.by_segment.get(_segment(path), ()):
-            prefix = mount.prefix
-            if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b"", b"/"):
+            if path.startswith(mount.below) or path == mount.prefix:
                 return mount
         return None
 
@@ -173,9 +178,9 @@ def _to_module(table: Table, mount: Mount, method: bytes, target: bytes, path: b
     if method == b"POST" and path == mount.prefix and path.startswith(b"/vault/"):
         return _missing_suffix(table.issuer, path)
     if not mount.strip:
-        return ToModule(mount, target)
+        return ToModule(mount, target, path)
     rest = target[len(mount.prefix) :]
-    return ToModule(mount, rest if rest[:1] == b"/" else b"/" + rest)
+    return ToModule(mount, rest if rest[:1] == b"/" else b"/" + rest, path)
 
 
 def _own(segment: bytes) -> Decision:

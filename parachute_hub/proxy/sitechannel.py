@@ -13,7 +13,7 @@ from twisted.web.server import Site
 from zope.interface import implementer
 
 from parachute_hub.proxy.connection import Connection
-from parachute_hub.proxy.exchange import Book, Outcome
+from parachute_hub.proxy.exchange import Book
 from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.headers import HOP_BY_HOP, is_claim
 from parachute_hub.proxy.peers import Caller
@@ -30,21 +30,25 @@ class SiteChannel:
     Twisted's: it calls them.
     """
 
+    module = "hub"
+    status = 0
+    sent = 0
+    received = 0
+
     def __init__(self, connection: Connection, request: RequestHead, caller: Caller, site: Site, book: Book) -> None:
         self.site = self.factory = site
         self.transport = connection.transport
         self._connection = connection
-        self._head = request
-        self._caller = caller
+        self.request = request
+        self.caller = caller
         self._book = book
         self._limit = 0
-        self._began = book.seconds()
-        self._outcome = Outcome()
+        self.began = book.seconds()
         self._held = b""
         self._body = BytesIO()
         self._started = False
         self._complete = not request.has_body
-        self._request: Any = site.requestFactory(self)
+        self._twisted: Any = site.requestFactory(self)
 
     def allow(self, limit: int) -> "SiteChannel":
         """Take bodies of at most this many bytes."""
@@ -61,8 +65,8 @@ class SiteChannel:
 
     def body(self, data: bytes) -> None:
         """A piece of the request's body."""
-        self._outcome.received += len(data)
-        if self._outcome.received > self._limit:
+        self.received += len(data)
+        if self.received > self._limit:
             self._refuse_large()
             return
         self._body.write(data)
@@ -75,17 +79,17 @@ class SiteChannel:
 
     def client_lost(self) -> None:
         """The client is gone; the resource hears of it by notifyFinish."""
-        self._outcome.status = _CLIENT_GONE
-        self._book.own(self._head, self._caller, self._outcome, self._began)
+        self.status = _CLIENT_GONE
+        self._book.closed(self)
         if self._started and self._complete:
-            self._request.connectionLost(Failure(connectionDone.value))
+            self._twisted.connectionLost(Failure(connectionDone.value))
 
     def _refuse_large(self) -> None:
         text = f"Send at most {max(1, self._limit // 1024)} KiB here."
         self._connection.answer(Answer(413, "too_large", text, close=True))
 
     def _process(self) -> None:
-        head, request = self._head, self._request
+        head, request = self.request, self._twisted
         request.requestHeaders = self._headers()
         request.parseCookies()
         self._body.seek(0)
@@ -94,8 +98,8 @@ class SiteChannel:
 
     def _headers(self) -> Headers:
         """The client's headers without its claims about where it comes from, then what the front knows."""
-        headers, caller = Headers(), self._caller
-        for name, value, line in self._head.fields:
+        headers, caller = Headers(), self.caller
+        for name, value, line in self.request.fields:
             if not is_claim(name):
                 headers.addRawHeader(line[: len(name)], value.strip(b" \t"))
         headers.addRawHeader(b"X-Forwarded-For", caller.address.encode())
@@ -109,9 +113,9 @@ class SiteChannel:
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
         """The answer's head. It waits for the first bytes of the body when their length is known."""
-        self._outcome.status = int(code)
+        self.status = int(code)
         framed = headers.hasHeader(b"content-length") or headers.hasHeader(b"transfer-encoding")
-        if not self._head.minor and not framed:
+        if not self.request.minor and not framed:
             self._connection.close = True
         lines = [b"HTTP/1.1 %b %b" % (code, reason)]
         for name, values in headers.getAllRawHeaders():
@@ -119,7 +123,7 @@ class SiteChannel:
                 lines += [name + b": " + value for value in values]
         if self._connection.close:
             lines.append(b"Connection: close")
-        elif not self._head.minor:
+        elif not self.request.minor:
             lines.append(b"Connection: keep-alive")
         head = b"\r\n".join([*lines, b"", b""])
         if headers.hasHeader(b"content-length"):
@@ -129,7 +133,7 @@ class SiteChannel:
 
     def write(self, data: bytes) -> None:
         """Bytes of the answer's body."""
-        self._outcome.sent += len(data)
+        self.sent += len(data)
         held, self._held = self._held, b""
         self._connection.put(held + data if held else data)
 
@@ -141,13 +145,13 @@ class SiteChannel:
         """The answer is complete."""
         if self._held:
             self.write(b"")
-        self._book.own(self._head, self._caller, self._outcome, self._began)
+        self._book.closed(self)
         self._connection.finished()
 
     def getPeer(self) -> IAddress:
         """The caller's address, behind trusted hops too."""
-        kind = IPv6Address if ":" in self._caller.address else IPv4Address
-        return kind("TCP", self._caller.address, getattr(self.transport.getPeer(), "port", 0))
+        kind = IPv6Address if ":" in self.caller.address else IPv4Address
+        return kind("TCP", self.caller.address, getattr(self.transport.getPeer(), "port", 0))
 
     def getHost(self) -> IAddress:
         """The address that the hub listens on."""
@@ -155,7 +159,7 @@ class SiteChannel:
 
     def isSecure(self) -> bool:
         """Whether the caller came by https, as far as a trusted hop says."""
-        return self._caller.scheme == "https"
+        return self.caller.scheme == "https"
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """A resource that produces its answer at the pace of the client."""

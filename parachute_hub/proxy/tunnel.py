@@ -161,12 +161,12 @@ class Tunnel:
 
     def pauseProducing(self) -> None:
         """The client reads too slowly."""
-        self._upstream.transport.pauseProducing()
+        self._upstream.pause()
         self._connection.stalled()
 
     def resumeProducing(self) -> None:
         """The client reads again."""
-        self._upstream.transport.resumeProducing()
+        self._upstream.resume()
         self._connection.reading_again()
 
     def stopProducing(self) -> None:

@@ -94,6 +94,7 @@ class Upstream(BaseProtocol):
         self._keep = True
         self._answered = False
         self._interims = 0
+        self._paused = False
         self._receive: Callable[[bytes], None] = self._not_connected
         self._lost: Callable[[], None] = lambda: None
 
@@ -124,6 +125,17 @@ class Upstream(BaseProtocol):
         self._state = _TUNNEL
         self._receive = receive
         self._lost = lost
+
+    def pause(self) -> None:
+        """Read no more of the answer for now."""
+        self._paused = True
+        self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on, if paused."""
+        if self._paused:
+            self._paused = False
+            self.transport.resumeProducing()
 
     def drop(self) -> None:
         """The sink is gone: end the request on the module's side too."""
@@ -264,7 +276,7 @@ class Upstream(BaseProtocol):
         self._state = _IDLE
         if self._keep and not sink.sending:
             # It may have been paused for a slow client, and unregistering a producer does not resume it.
-            self.transport.resumeProducing()
+            self.resume()
             self._pool.put_back(self)
         else:
             self.transport.loseConnection()
