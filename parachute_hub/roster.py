@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 
 from attrs import frozen
 
-from parachute_hub.modules import mounts
+from parachute_hub.modules import manifests
 from parachute_hub.modules.catalog import CatalogEntry
-from parachute_hub.modules.launcher import ModuleLauncher
+from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.model import Manifest, Row
+from parachute_hub.modules.shape import Invalid
 from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import Mount, Table
 from parachute_hub.site.frontpage import Tile
 from parachute_hub.site.wellknown import Advertised, vault_name
-from parachute_hub.supervise.model import CannotLaunch, Status
+from parachute_hub.supervise.model import Status
 from parachute_hub.supervise.supervisor import Supervisor
 
 INFO = "/.parachute/info"
@@ -39,15 +40,15 @@ class Installed:
 class Roster:
     """The installed modules. `notice` is told each claim that was refused, once while it lasts."""
 
-    def __init__(self, launcher: ModuleLauncher, notice: Callable[[str], None]) -> None:
-        self._launcher = launcher
+    def __init__(self, directory: Directory, notice: Callable[[str], None]) -> None:
+        self._directory = directory
         self._notice = notice
         self._told: frozenset[str] = frozenset()
         self._modules: tuple[Installed, ...] | None = None
 
     def modules(self) -> tuple[Installed, ...]:
         """Every usable row, in the order of the file. Costs one stat while nothing changes."""
-        if self._modules is None or self._launcher.services.changed():
+        if self._modules is None or self._directory.services.changed():
             self._modules = tuple(self._read())
         return self._modules
 
@@ -73,7 +74,7 @@ class Roster:
 
     def _read(self) -> Iterator[Installed]:
         refused: list[str] = []
-        for row in self._launcher.services.read().rows:
+        for row in self._directory.services.read().rows:
             module, wrong = self._installed(row)
             refused += [f"{row.name} in services.json: {text}" for text in wrong]
             yield module
@@ -83,11 +84,11 @@ class Roster:
         self._told = frozenset(refused)
 
     def _installed(self, row: Row) -> tuple[Installed, tuple[str, ...]]:
-        launcher = self._launcher
-        short = launcher.short_of(row.name)
-        entry = launcher.catalog.get(short)
-        manifest = self._manifest(short, row)
-        paths, wrong = mounts.allowed(row, short, entry.mounts if entry else ())
+        directory = self._directory
+        short = directory.short_of(row.name)
+        entry = directory.entry(short)
+        manifest = self._manifest(short)
+        paths, wrong = directory.mounts(row)
         module = Installed(
             short=short,
             row=row,
@@ -96,14 +97,15 @@ class Roster:
             strip=_strip(row, manifest, entry),
             websocket=bool(row.websocket or (manifest and manifest.websocket)),
             exposure=row.public_exposure or (entry.exposure if entry else None) or "allowed",
-            sandboxed=entry is None and not launcher.records.get(short).trusted,
+            sandboxed=not directory.is_first_party(short) and not directory.records.get(short).trusted,
         )
         return module, wrong
 
-    def _manifest(self, short: str, row: Row) -> Manifest | None:
+    def _manifest(self, short: str) -> Manifest | None:
+        folder = self._directory.folder(short)
         try:
-            return self._launcher.manifest(short, self._launcher.folder(short, row))
-        except CannotLaunch:
+            return manifests.read_manifest(folder) if folder is not None else None
+        except Invalid:
             return None
 
 

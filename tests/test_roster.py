@@ -5,8 +5,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules.catalog import Catalog
-from parachute_hub.modules.environment import Surroundings
-from parachute_hub.modules.launcher import ModuleLauncher
+from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.records import RecordsFile
 from parachute_hub.modules.registry import ServicesFile
 from parachute_hub.modules.store import Store
@@ -22,25 +21,14 @@ class RosterTests(SynchronousTestCase):
         self.home = Path(self.mktemp())
         self.home.mkdir()
         self.notices: list[str] = []
-        around = Surroundings(
-            home=self.home,
-            user_home=self.home,
-            issuer="http://127.0.0.1:1939",
-            origins=(),
-            passed_on={},
-            registry={},
-            module_variables={},
-        )
         self.records = RecordsFile(self.home / "hub" / "modules.json")
-        launcher = ModuleLauncher(
+        directory = Directory(
             services=ServicesFile(self.home / "services.json"),
             records=self.records,
             catalog=Catalog(),
             store=Store(self.home / "modules"),
-            around=around,
-            find_bun=lambda: Path("/bin/true"),
         )
-        self.roster = Roster(launcher, self.notices.append)
+        self.roster = Roster(directory, self.notices.append)
 
     def register(self, *rows: dict[str, Any]) -> None:
         (self.home / "services.json").write_text(json.dumps({"services": rows}))
