@@ -44,5 +44,41 @@ const CONFIG = {
   values: { provider: "openai", time_limit: 120, keep_audio: true },
 }
 
-const FIXED: Record<string, unknown> = {}
-void iso
+const FIXED: Record<string, unknown> = {
+  "/vaults": {
+    vaults: ["default", "work"].map((name, at) => ({
+      name,
+      url: `https://hub.example.com/vault/${name}`,
+      mcp_url: `https://hub.example.com/vault/${name}/mcp`,
+      version: "0.3.8",
+      bytes: at ? null : 84 * 1024 * 1024,
+    })),
+  },
+  "/api/hub": { version: "0.1.0", started_at: iso(30), uptime_ms: 30 * 3_600_000, source: "container", python: "3.13.1" },
+  "/api/auth/tokens": {
+    tokens: [
+      token("a1", ["vault:default:read"], "cli_mint", null),
+      token("b2", ["vault:work:read", "vault:work:write"], "oauth_refresh", "Claude"),
+    ],
+    next_cursor: null,
+  },
+  "/api/users": {
+    users: [
+      person("sam", "admin", {}),
+      person("kim", "member", { default: "read", work: "write" }),
+    ],
+  },
+  "/api/invites": {
+    invites: [{ id: "i1", status: "pending", username: null, vault_name: "work", role: "read", expires_at: iso(-100) }],
+  },
+}
+
+function token(jti: string, scopes: string[], via: string, subject: string | null) {
+  const dates = { created_at: iso(50), expires_at: iso(-500), revoked_at: null, last_used_at: iso(2) }
+  return { jti, user_id: "1", subject, client_id: "c", scopes, created_via: via, permissions: null, ...dates }
+}
+
+function person(username: string, role: string, vaults: Record<string, string>) {
+  const access = { vaults, assigned_vaults: Object.keys(vaults), two_factor_enabled: role === "admin" }
+  return { id: username, username, role, password_changed: true, email: null, created_at: iso(900), ...access }
+}

@@ -1,4 +1,5 @@
 /** What a scope allows, in words (identity.md 1.4). */
+import { list } from "./format"
 
 const VERBS: Record<string, string> = {
   read: "read notes in",
@@ -20,18 +21,30 @@ const WHOLE: Record<string, string> = {
   "account:self:write": "make vaults for you",
 }
 
-/** `vault:work:read` -> `Read notes in the vault work`. An unknown scope stays as it is. */
+const RANKS = ["read", "write", "admin"]
+
+/** All that some scopes allow, as one sentence; of several verbs for one thing only the widest is told. */
+export function allowed(scopes: readonly string[]): string {
+  const rank = (scope: string) => RANKS.indexOf(scope.slice(scope.lastIndexOf(":") + 1))
+  const thing = (scope: string) => scope.slice(0, scope.lastIndexOf(":"))
+  const widest = scopes.filter(
+    (scope) => !scopes.some((other) => thing(other) === thing(scope) && rank(scope) >= 0 && rank(other) > rank(scope)),
+  )
+  return widest.length > 0 ? capital(list(widest.map(scopeWords))) : "Nothing"
+}
+
+/** `vault:work:read` -> `read notes in the vault work`. An unknown scope stays as it is. */
 export function scopeWords(scope: string): string {
   const [resource, name, verb] = scope.split(":")
   if (resource === "vault" && name && verb && VERBS[verb]) {
     const where = name === "*" ? "every vault" : `the vault ${name}`
-    return capital(`${VERBS[verb]} ${where}`)
+    return `${VERBS[verb]} ${where}`
   }
-  if (resource === "vault" && name && !verb && VERBS[name]) return capital(`${VERBS[name]} a vault`)
-  const known = WHOLE[scope]
-  return known ? capital(known) : scope
+  if (resource === "vault" && name && !verb && VERBS[name]) return `${VERBS[name]} a vault`
+  return WHOLE[scope] ?? scope
 }
 
-function capital(text: string): string {
+/** With a capital at its beginning. */
+export function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }

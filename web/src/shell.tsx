@@ -92,7 +92,7 @@ function Navigation({ here }: { here: string }) {
 }
 
 function SignedIn() {
-  const leave = () => hub.call("POST", "/logout").then(() => location.assign("/login"), report)
+  const leave = () => hub.call("POST", "/logout", {}).then(() => location.assign("/login"), report)
   return (
     <div class="signed-in">
       <span>{me.value?.user?.displayName ?? " "}</span>

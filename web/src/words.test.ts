@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test"
 import type { Job, Module, State } from "./api/shapes"
-import { scopeWords } from "./scopes"
+import { allowed, scopeWords } from "./scopes"
 import { jobTitle, summary, wording } from "./words"
 
 const module = (name: string, state: State | null, more: Partial<Module> = {}): Module =>
@@ -42,8 +42,15 @@ test("an operation is named by what it does and how it ended", () => {
 })
 
 test("scopes are told in words, unknown ones as they are", () => {
-  expect(scopeWords("vault:work:read")).toBe("Read notes in the vault work")
-  expect(scopeWords("vault:*:write")).toBe("Read and write notes in every vault")
-  expect(scopeWords("scribe:transcribe")).toBe("Turn speech into text")
+  expect(scopeWords("vault:work:read")).toBe("read notes in the vault work")
+  expect(scopeWords("vault:*:write")).toBe("read and write notes in every vault")
+  expect(scopeWords("scribe:transcribe")).toBe("turn speech into text")
   expect(scopeWords("thing:do")).toBe("thing:do")
+})
+
+test("of several verbs for one vault only the widest is told", () => {
+  expect(allowed(["vault:a:read", "vault:a:write", "vault:b:read", "scribe:transcribe"])).toBe(
+    "Read and write notes in the vault a, read notes in the vault b and turn speech into text",
+  )
+  expect(allowed([])).toBe("Nothing")
 })

@@ -110,6 +110,7 @@ export class Hub {
   }
 
   async #send<T>(method: Method, path: string, body: unknown, headers: Record<string, string>): Promise<T> {
+    headers["Accept"] = "application/json"
     const init: RequestInit = { method, headers, credentials: "same-origin", cache: "no-store" }
     if (body !== undefined) {
       headers["Content-Type"] = "application/json"
@@ -122,7 +123,8 @@ export class Hub {
       throw new Away()
     }
     if (!answer.ok) throw await refusal(answer)
-    if (answer.status === 204) return undefined as T
+    const json = answer.headers.get("Content-Type")?.startsWith("application/json")
+    if (!json) return undefined as T
     return (await answer.json()) as T
   }
 }

@@ -1,5 +1,66 @@
-import { Head } from "../ui/parts"
+/** Activity: who did what, and when. */
+import { useState } from "preact/hooks"
+import { hub } from "../app"
+import { actWords } from "../acts"
+import { ago, exactly } from "../format"
+import { useResource } from "../state/resource"
+import { Badge, Button, Card, Empty, Head, Waiting } from "../ui/parts"
+
+interface Act {
+  number: number
+  at: number | string
+  actor: string
+  action: string
+  subject: string
+  outcome: string
+  address: string
+}
+
+interface Page {
+  acts: Act[]
+  next: number | null
+}
+
+const PATH = "/api/audit"
 
 export function Activity() {
-  return <Head title="Activity" />
+  const { data, problem } = useResource<Page>(PATH, true)
+  const [older, setOlder] = useState<Act[]>([])
+  const [next, setNext] = useState<number | null | undefined>()
+  const more = next === undefined ? data?.next : next
+  const read = async () => {
+    const page = await hub.get<Page>(`${PATH}?before=${more}`)
+    setOlder([...older, ...page.acts])
+    setNext(page.next)
+  }
+  const seen = new Set<number>()
+  const acts = [...(data?.acts ?? []), ...older].filter(({ number }) => !seen.has(number) && seen.add(number))
+  return (
+    <>
+      <Head title="Activity" lead="Sign-ins and changes, the newest first." />
+      <Card>
+        {problem && <p class="notice bad">{problem}</p>}
+        {!data && !problem && <Waiting lines={8} />}
+        {data && acts.length === 0 && <Empty title="Nothing has happened yet" />}
+        <ul class="list tight">
+          {acts.map((act) => (
+            <li key={act.number} class="list-row">
+              <div class="grow">
+                <p>
+                  <strong>{act.actor || "Somebody"}</strong> {actWords(act.action)}
+                  {act.subject && act.subject !== act.actor && <strong> {act.subject}</strong>}{" "}
+                  {act.outcome !== "ok" && <Badge tone="bad">refused</Badge>}
+                </p>
+                <p class="quiet">
+                  <time title={exactly(act.at)}>{ago(act.at)}</time>
+                  {act.address && `, from ${act.address}`}
+                </p>
+              </div>
+            </li>
+          ))}
+        </ul>
+        {more && <Button act={read}>Show earlier</Button>}
+      </Card>
+    </>
+  )
 }

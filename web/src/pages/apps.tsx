@@ -1,5 +1,86 @@
-import { Head } from "../ui/parts"
+/** Connected apps: who was let in, to what, and taking it back. */
+import { hub } from "../app"
+import { ago } from "../format"
+import { allowed } from "../scopes"
+import { useResource } from "../state/resource"
+import { confirm } from "../ui/dialog"
+import { Badge, Button, Card, Empty, Facts, Head, More, Waiting } from "../ui/parts"
+
+interface App {
+  client_id: string
+  name: string | null
+  /** Proven by the app's own address; the name is only what it says of itself. */
+  domain: string | null
+  same_hub: boolean
+  redirect_host: string | null
+  scopes: string[]
+  first_used: number | string | null
+  last_used: number | string | null
+  active: boolean
+}
 
 export function Apps() {
-  return <Head title="Apps" />
+  const { data, problem, reload } = useResource<{ apps: App[] }>("/api/apps", true)
+  return (
+    <>
+      <Head title="Connected apps" lead="Apps that you allowed to use a vault or another part of this hub." />
+      <Card>
+        {problem && <p class="notice bad">{problem}</p>}
+        {!data && !problem && <Waiting lines={4} />}
+        {data?.apps.length === 0 && (
+          <Empty title="No app is connected yet">
+            <p>
+              Claude, ChatGPT and others can use your notes. <a href="/admin/vaults">Vaults</a> tells how to connect them.
+            </p>
+          </Empty>
+        )}
+        <ul class="list">
+          {data?.apps.map((app) => (
+            <One key={app.client_id} app={app} changed={reload} />
+          ))}
+        </ul>
+      </Card>
+    </>
+  )
+}
+
+function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
+  const name = app.name ?? app.domain ?? "An app without a name"
+  const disconnect = async () => {
+    const sure = await confirm(
+      `Disconnect ${name}?`,
+      "It can no longer use anything here. To use it again you allow it anew.",
+      "Disconnect",
+    )
+    if (!sure) return
+    await hub.call("DELETE", `/api/grants/${encodeURIComponent(app.client_id)}`)
+    await changed()
+  }
+  return (
+    <li class="list-row">
+      <div class="grow">
+        <h3>
+          {name} {!app.active && <Badge tone="off">Signed out</Badge>}
+        </h3>
+        <p>{allowed(app.scopes)}</p>
+        <p class="quiet">
+          {app.domain ? `From ${app.domain}` : app.redirect_host ? `Leads to ${app.redirect_host}` : "Its origin is not proven"}
+          , used {ago(app.last_used)}.
+        </p>
+        <More label="Technical detail">
+          <Facts
+            rows={[
+              ["Scopes", <code>{app.scopes.join(" ")}</code>],
+              ["Client", <code>{app.client_id}</code>],
+              ["Sends you back to", app.redirect_host],
+              ["First allowed", ago(app.first_used)],
+            ]}
+          />
+        </More>
+      </div>
+      <Button kind="danger" act={disconnect}>
+        Disconnect<span class="unseen"> {name}</span>
+      </Button>
+    </li>
+  )
 }

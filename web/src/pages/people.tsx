@@ -2,11 +2,12 @@
 import { useState } from "preact/hooks"
 import { hub } from "../app"
 import type { Vault } from "../api/shapes"
-import { ago } from "../format"
+import { ago, list } from "../format"
+import { capital } from "../scopes"
 import { useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
 import { say } from "../ui/notices"
-import { Badge, Button, Card, Copy, Field, Head, More, Waiting } from "../ui/parts"
+import { Button, Card, Copy, Field, Head, More, Waiting } from "../ui/parts"
 
 export type Role = "read" | "write"
 
@@ -81,7 +82,7 @@ function One({ person, vaults, changed }: { person: Person; vaults: string[]; ch
       <div class="list-row">
         <div class="grow">
           <h3>
-            {person.username} {owner && <Badge tone="off">Owner</Badge>}
+            {person.username} {owner && <span class="badge">Owner</span>}
           </h3>
           <p class="quiet">
             {owner ? "May do everything" : described(given)}. Here since {ago(person.created_at)}.
@@ -108,7 +109,7 @@ function One({ person, vaults, changed }: { person: Person; vaults: string[]; ch
 
 function described(given: Record<string, Role>): string {
   const words = Object.entries(given).map(([name, role]) => `${role === "read" ? "reads" : "writes in"} ${name}`)
-  return words.length > 0 ? words.join(", ") : "No vault yet"
+  return words.length > 0 ? capital(list(words)) : "No vault yet"
 }
 
 interface AccessProps {

@@ -1,5 +1,159 @@
-import { Head } from "../ui/parts"
+/** Settings: the public address, which versions to install, and room on the disk. */
+import { useEffect, useState } from "preact/hooks"
+import { hub, measure, modules, overview } from "../app"
+import { bytes } from "../format"
+import { useResource } from "../state/resource"
+import { Button, Card, Field, Head, Waiting } from "../ui/parts"
+
+interface Origin {
+  hub_origin: string | null
+  resolved_issuer: string
+  source: string
+}
+
+const SOURCES: Record<string, string> = {
+  settings: "set here",
+  option: "set on the hub's command line",
+  environment: "set by PARACHUTE_HUB_ORIGIN",
+  env: "set by PARACHUTE_HUB_ORIGIN",
+  render: "given by Render",
+  fly: "given by Fly",
+  none: "not set; the hub uses its address on this machine",
+  request: "not set; the hub uses its address on this machine",
+}
 
 export function Settings() {
-  return <Head title="Settings" />
+  useEffect(() => void measure().catch(() => undefined), [])
+  return (
+    <>
+      <Head title="Settings" />
+      <Address />
+      <Channel />
+      <Disk />
+    </>
+  )
+}
+
+function Address() {
+  const path = "/api/settings/hub-origin"
+  const { data, problem, reload } = useResource<Origin>(path)
+  const [typed, setTyped] = useState<string | null>(null)
+  const save = (value: string | null) => async () => {
+    await hub.call("PUT", path, { hub_origin: value })
+    setTyped(null)
+    await reload()
+  }
+  return (
+    <Card title="Public address">
+      {problem && <p class="notice bad">{problem}</p>}
+      {!data && !problem && <Waiting lines={3} />}
+      {data && (
+        <form class="narrow" onSubmit={(event) => event.preventDefault()}>
+          <p>
+            This hub calls itself <strong class="address">{data.resolved_issuer}</strong> ({SOURCES[data.source] ?? data.source}).
+          </p>
+          <Field
+            label="Another address"
+            hint="Where you reach the hub from outside, such as https://hub.example.com. Apps that are connected now must be connected again after a change."
+          >
+            {(ids) => (
+              <input
+                {...ids}
+                type="url"
+                placeholder="https://hub.example.com"
+                value={typed ?? data.hub_origin ?? ""}
+                onInput={(event) => setTyped(event.currentTarget.value)}
+              />
+            )}
+          </Field>
+          <div class="row">
+            <Button type="submit" kind="primary" act={save(typed?.trim() || null)} done="The address is changed" disabled={!typed?.trim()}>
+              Save address
+            </Button>
+            {data.hub_origin && (
+              <Button act={save(null)} done="The address is no longer set here">
+                Do not set it here
+              </Button>
+            )}
+          </div>
+        </form>
+      )}
+    </Card>
+  )
+}
+
+function Channel() {
+  const channel = modules.channel.value
+  const choose = async (wanted: string) => {
+    await hub.call("PUT", "/api/modules/channel", { channel: wanted })
+    await modules.refresh()
+  }
+  return (
+    <Card title="Versions of modules">
+      <p>
+        {channel === "rc"
+          ? "You get versions before they are released to everybody. Expect a rough edge now and then."
+          : "You get released versions."}
+      </p>
+      <div>
+        {channel === "rc" ? (
+          <Button act={() => choose("latest")} done="You get released versions now">
+            Use released versions
+          </Button>
+        ) : (
+          <Button act={() => choose("rc")} done="You get early versions now">
+            Use early versions
+          </Button>
+        )}
+      </div>
+    </Card>
+  )
+}
+
+const KINDS: Record<string, string> = {
+  module: "program",
+  data: "your data",
+  cache: "can be fetched again",
+  logs: "logs",
+  snapshots: "copies from before updates",
+  hub: "accounts and settings",
+}
+
+function Disk() {
+  const disk = overview.value?.disk
+  const owners = [...(disk?.owners ?? [])].sort((a, b) => b.bytes - a.bytes)
+  return (
+    <Card title="Room on the disk">
+      {!disk && <Waiting lines={5} />}
+      {disk && (
+        <>
+          <p>
+            {bytes(disk.free)} of {bytes(disk.total)} are free.
+          </p>
+          <div class="wide">
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">Who</th>
+                  <th scope="col">What</th>
+                  <th scope="col" class="number">
+                    Size
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {owners.map((owner) => (
+                  <tr key={`${owner.name} ${owner.kind}`}>
+                    <td>{modules.name(owner.name)}</td>
+                    <td class="quiet">{KINDS[owner.kind] ?? owner.kind}</td>
+                    <td class="number">{bytes(owner.bytes)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        </>
+      )}
+    </Card>
+  )
 }

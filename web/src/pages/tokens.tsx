@@ -3,7 +3,7 @@ import { useState } from "preact/hooks"
 import { hub } from "../app"
 import type { Vault } from "../api/shapes"
 import { ago, exactly, moment } from "../format"
-import { scopeWords } from "../scopes"
+import { allowed } from "../scopes"
 import { useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
 import { Button, Card, Copy, Empty, Field, Head, More, Waiting } from "../ui/parts"
@@ -92,7 +92,7 @@ function Row({ token, ended }: { token: Token; ended: () => Promise<void> }) {
   return (
     <li class="list-row">
       <div class="grow">
-        <h3>{token.scopes.map(scopeWords).join("; ") || "Nothing"}</h3>
+        <h3>{allowed(token.scopes)}</h3>
         <p class="quiet">
           Made {ago(token.created_at)} {ORIGINS[token.created_via] ?? ""}
           {token.subject ? ` for ${token.subject}` : ""}, ends {ago(token.expires_at)}

@@ -1,0 +1,25 @@
+/** The words of the audit record as a person would say them. */
+
+const WORDS: Record<string, string> = {
+  "owner-created": "set up this hub as",
+  "user-created": "made the account of",
+  "user-deleted": "removed",
+  "password-changed": "changed their password",
+  "password-reset": "set a new password for",
+  "vaults-changed": "changed the vaults of",
+  "role-admin": "made an owner of",
+  "role-member": "took the owner's rights from",
+  "second-factor-on": "switched on a second factor",
+  "second-factor-off": "switched off their second factor",
+  "second-factor-removed": "removed the second factor of",
+  "session-renewed": "signed in anew",
+  "session-ended": "signed out a browser",
+  "sign-in": "signed in",
+  "sign-out": "signed out",
+  confirm: "confirmed with their password",
+}
+
+/** `sign-in` -> `signed in`; an unknown word as it is, with spaces. */
+export function actWords(action: string): string {
+  return WORDS[action] ?? action.replaceAll("-", " ")
+}
