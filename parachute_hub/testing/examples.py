@@ -122,7 +122,8 @@ def start(reactor: IReactorProcess, argv: list[str], *, home: Path, env: Mapping
     """Runs a file of `examples/` with bun, with an environment as small as the hub's own."""
     process = Process()
     path = os.pathsep.join([str(Path(bun()).parent), os.environ.get("PATH", "/usr/bin:/bin")])
-    complete = {"PATH": path, "HOME": str(home), "PARACHUTE_HOME": str(home), "PORT": "0", **(env or {})}
+    given = {"PATH": path, "HOME": str(home), "PARACHUTE_HOME": str(home), "PORT": "0", **(env or {})}
+    complete = {"BUN_RUNTIME_TRANSPILER_CACHE_PATH": "0", **given}  # bun's own cache would lie in the home.
     command = [bun(), "--smol", "run", str(EXAMPLES / argv[0]), *argv[1:]]
     reactor.spawnProcess(process, command[0], command, env=complete, path=str(home))
     return process
