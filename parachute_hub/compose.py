@@ -2,21 +2,20 @@
 
 import random
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from parachute_hub.core import Core, stamp
-from parachute_hub.events import Bus, ModuleChanged, Notice
+from parachute_hub.events import Bus, ModuleChanged, Notice, Numbered, RegistryChanged
+from parachute_hub.modules import assembly
 from parachute_hub.modules import bun as bun_program
 from parachute_hub.modules.catalog import BadCatalog, Catalog, load
 from parachute_hub.modules.environment import Surroundings
-from parachute_hub.modules.launcher import ModuleLauncher
-from parachute_hub.modules.records import RecordsFile
-from parachute_hub.modules.registry import ServicesFile
-from parachute_hub.modules.store import Store
 from parachute_hub.proxy.model import Refusal
 from parachute_hub.proxy.routes import Mount, Table
 from parachute_hub.roster import Roster, States, Tables, advertised, tiles
@@ -34,13 +33,16 @@ _log = Logger()
 class Composition:
     """The hub put together; `hub.Running`."""
 
-    def __init__(self, core: Core, roster: Roster, supervisor: Supervisor, tables: Tables) -> None:
+    def __init__(
+        self, core: Core, roster: Roster, supervisor: Supervisor, modules: assembly.Modules, tables: Tables
+    ) -> None:
         self._core = core
         self._roster = roster
         self._supervisor = supervisor
+        self._modules = modules
         self._tables = tables
         self._states = States(supervisor)
-        self.closing: list[Callable[[], Any]] = []
+        self._watches: tuple[LoopingCall, ...] = ()
 
     def table(self) -> Table:
         """The routes of this moment."""
@@ -63,39 +65,28 @@ class Composition:
         if self._core.settings.safe_mode:
             for short in self._roster.shorts():
                 self._supervisor.hold(short, "Safe mode: the hub runs without modules. Unset PARACHUTE_SAFE_MODE.")
-            return
-        self._supervisor.boot(self._roster.shorts())
+        else:
+            self._supervisor.boot(self._modules.files.to_start())
+        self._watches = self._modules.watch()
 
     async def stop(self) -> None:
-        """Stop the modules, then close what is open."""
+        """End jobs and undo them, stop the modules, then close what is open."""
+        for watch in self._watches:
+            watch.stop()
+        await self._modules.jobs.stop()
         await self._supervisor.stopService()
-        for close in self.closing:
-            close()
 
 
 async def compose(core: Core) -> Composition:
     """Make everything, in the order in which it depends on each other, and open the site."""
     settings = core.settings
     bus = Bus()
-
-    def notice(text: str) -> None:
-        _log.warn("{text}", text=text)
-        bus.emit(Notice("registry", text))
-
-    services = ServicesFile(settings.home / "services.json", on_problem=notice)
-    records = RecordsFile(settings.home / "hub" / "modules.json", on_problem=notice)
-    launcher = ModuleLauncher(
-        services=services,
-        records=records,
-        catalog=catalog_of(core),
-        store=Store(settings.home / "modules"),
-        around=surroundings(core),
-        find_bun=lambda: bun_program.find(settings.bun, settings.passed_on.get("PATH")),
-    )
+    bus.subscribe(tell_notices)
+    on_disk = assembly.files(outside(core, bus))
     supervisor = Supervisor(
         reactor=core.reactor,
-        launcher=launcher,
-        desired=records,
+        launcher=on_disk.launcher,
+        desired=on_disk.records,
         home=settings.home,
         emit=lambda status: bus.emit(ModuleChanged(status.short, status.to_json())),
         log_line=lambda short, line: _log.info("", module_line=f"[{short}] {line}"),
@@ -103,14 +94,45 @@ async def compose(core: Core) -> Composition:
         mask=core.mask,
         random=random.random,
     )
-    roster = Roster(launcher, notice)
+    modules = assembly.assemble(on_disk, supervisor)
+    roster = Roster(on_disk.directory, lambda text: bus.emit(Notice("registry", text)))
+    bus.subscribe(lambda numbered: roster.forget() if isinstance(numbered.event, RegistryChanged) else None)
     tables = Tables(roster, lambda: hosts(settings.origins), lambda: settings.issuer, lambda: False)
-    composition = Composition(core, roster, supervisor, tables)
-    core.root.open(site_parts(core, roster, supervisor, launcher), Open())
+    composition = Composition(core, roster, supervisor, modules, tables)
+    for job in await modules.recover():
+        _log.warn("{kind} of {short} was interrupted; {text}", kind=job.kind, short=job.short, text=job.error or "")
+    core.root.open(site_parts(core, bus, roster, supervisor, modules), Open())
     return composition
 
 
-def site_parts(core: Core, roster: Roster, supervisor: Supervisor, launcher: ModuleLauncher) -> list[Part]:
+def outside(core: Core, bus: Bus) -> assembly.Outside:
+    """What the modules package is given of the rest."""
+    settings = core.settings
+    return assembly.Outside(
+        reactor=core.reactor,
+        around=surroundings(core),
+        catalog=catalog_of(core),
+        find_bun=lambda: bun_program.find(settings.bun, settings.passed_on.get("PATH")),
+        emit=bus.emit,
+        mask=core.mask,
+        know_secret=core.mask.know,
+        now=time.time,
+        new_id=lambda: str(uuid4()),
+        in_thread=lambda function, *args: deferToThreadPool(
+            core.reactor, core.reactor.getThreadPool(), function, *args
+        ),
+        hub_port=settings.port,
+        env_channel=settings.channel,
+    )
+
+
+def tell_notices(numbered: Numbered) -> None:
+    """What an operator should read goes to the log, too."""
+    if isinstance(numbered.event, Notice):
+        _log.warn("{text}", text=numbered.event.text)
+
+
+def site_parts(core: Core, bus: Bus, roster: Roster, supervisor: Supervisor, modules: assembly.Modules) -> list[Part]:
     """Every area of the hub's own site with the paths that it answers."""
     settings = core.settings
     began = time.monotonic()
@@ -120,7 +142,7 @@ def site_parts(core: Core, roster: Roster, supervisor: Supervisor, launcher: Mod
         return [(status.short, status.state.value) for status in supervisor.all()]
 
     def is_static(short: str) -> bool:
-        entry = launcher.catalog.get(short)
+        entry = modules.files.directory.entry(short)
         return entry is not None and entry.static
 
     about = AboutHub(started_at=stamp(time.time()), source=source_of(settings.home, settings.platform))
