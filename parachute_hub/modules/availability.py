@@ -34,7 +34,7 @@ def pick(tags: Any, channel: str) -> str | None:
 class Availability:
     """The newest version of each package. `now` is in seconds; `changed` is told when an answer is a new one."""
 
-    bun: Callable[[], Installs]
+    bun: Installs
     folder: Path
     now: Callable[[], float]
     changed: Callable[[], None] = lambda: None
@@ -52,7 +52,7 @@ class Availability:
     async def ask(self, package: str, channel: str) -> str | None:
         """Ask the registry now. Raises JobFailed."""
         try:
-            tags = await self.bun().info(package, "dist-tags", self.folder, INFO_SECONDS)
+            tags = await self.bun.info(package, "dist-tags", self.folder, INFO_SECONDS)
         except BunFailed as error:
             raise JobFailed(
                 f"The versions of {package} could not be read. {error}", {"error_type": error.kind}
@@ -63,7 +63,7 @@ class Availability:
     async def _refresh(self, package: str) -> None:
         before = self._known.get(package, (None, None))[1]
         try:
-            tags = await self.bun().info(package, "dist-tags", self.folder, PAGE_SECONDS)
+            tags = await self.bun.info(package, "dist-tags", self.folder, PAGE_SECONDS)
         except BunFailed:
             tags = before
         finally:

@@ -82,11 +82,14 @@ class Ended:
 
 @define
 class Bun:
-    """bun at work. `environment` is complete; `mask` takes secrets out of each line before anyone sees it."""
+    """bun at work. `find` raises NoBun; `environment` is the complete one for a bun in that folder.
+
+    `mask` takes secrets out of each line before anyone sees it.
+    """
 
     reactor: Any
-    binary: Path
-    environment: Mapping[str, str] = field(repr=False)
+    find: Callable[[], Path]
+    environment: Callable[[Path], Mapping[str, str]]
     mask: Callable[[str], str]
     limit_seconds: float = LIMIT_SECONDS
     _one: DeferredLock = field(factory=DeferredLock, init=False)
@@ -122,14 +125,18 @@ class Bun:
         return await self._run(argv, folder, lambda line: None, seconds)
 
     async def _run(self, argv: Sequence[str], folder: Path, on_line: Callable[[str], None], seconds: float) -> Ended:
-        command = wrapped([str(self.binary), *argv])
+        try:
+            binary = self.find()
+        except NoBun as error:
+            raise BunFailed(Complaint("missing_dependency", str(error))) from None
+        command = wrapped([str(binary), *argv])
         run = _Run(on_line, self.mask)
         try:
             process = self.reactor.spawnProcess(
                 run,
                 command[0],
                 command,
-                env=dict(self.environment),
+                env=dict(self.environment(binary.parent)),
                 path=str(folder),
                 childFDs={0: "w", 1: "r", 2: "r"},
             )

@@ -9,8 +9,8 @@ from attrs import evolve, field, frozen
 from parachute_hub.job import Job
 from parachute_hub.jobs import JobFailed, Jobs, Work
 from parachute_hub.modules import manifests, mounts, ports
+from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.fetching import Arrival, Fetcher, Order
-from parachute_hub.modules.launcher import ModuleLauncher
 from parachute_hub.modules.manifests import Package
 from parachute_hub.modules.model import UNPROVEN, Row
 from parachute_hub.modules.proving import Prover, Supervises
@@ -26,7 +26,7 @@ READY_SECONDS = 120.0
 class Wires(Protocol):
     """Connects modules that make use of each other."""
 
-    async def connect(self, work: Work | None = None) -> None:
+    async def connect(self, supervisor: Supervises, work: Work | None = None) -> None:
         """Make the files of installed modules name each other; restart whoever must read them again."""
 
 
@@ -65,7 +65,7 @@ class Installer:
     services: ServicesFile
     records: RecordsFile
     store: Store
-    launcher: ModuleLauncher
+    directory: Directory
     fetcher: Fetcher
     prover: Prover
     supervisor: Supervises
@@ -100,14 +100,14 @@ class Installer:
         work.commit()
         keep = {placed, self.records.get(arrival.short).previous, *stamped_versions(self.services.read(), self.store)}
         await self.fetcher.in_thread(self.store.prune, arrival.short, keep)
-        await self.wiring.connect(work)
+        await self.wiring.connect(self.supervisor, work)
         work.line(f"{arrival.short} {arrival.package.version} is installed.")
 
     def _is_running(self, request: InstallRequest) -> bool:
         status = self.supervisor.status(request.short)
         running = status is not None and status.state in (State.READY, State.DEGRADED)
         again = request.folder or request.source or request.version
-        return running and self.launcher.row(request.short) is not None and not again
+        return running and self.directory.row(request.short) is not None and not again
 
     def _linked(self, request: InstallRequest, folder: Path) -> Arrival:
         """A module's own folder, run from where it is. Raises JobFailed."""
@@ -117,7 +117,7 @@ class Installer:
             raise JobFailed(f"{folder} cannot be used: {error}.") from None
         if package is None or manifest is None:
             raise JobFailed(f"{folder} is not a module: it needs a package.json and a .parachute/module.json.")
-        entry = self.launcher.catalog.get(manifest.name)
+        entry = self.directory.entry(manifest.name)
         try:
             for path in manifest.paths:
                 mounts.check(path, manifest.name, entry.mounts if entry else ())

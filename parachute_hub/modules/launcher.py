@@ -8,15 +8,13 @@ from attrs import frozen
 
 from parachute_hub.modules import environment, manifests
 from parachute_hub.modules.bun import NoBun
-from parachute_hub.modules.catalog import Catalog
+from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.entry import entry_of
 from parachute_hub.modules.environment import Surroundings
 from parachute_hub.modules.files import private_folder
-from parachute_hub.modules.model import Manifest, Row
+from parachute_hub.modules.model import Manifest
 from parachute_hub.modules.records import RecordsFile
-from parachute_hub.modules.registry import ServicesFile
 from parachute_hub.modules.shape import Invalid
-from parachute_hub.modules.store import Store
 from parachute_hub.supervise.model import CannotLaunch, Launch
 
 
@@ -31,10 +29,8 @@ class Guard(Protocol):
 class ModuleLauncher:
     """Says how each module is run. `find_bun` raises NoBun. `guard` makes sure that scribe has a token."""
 
-    services: ServicesFile
+    directory: Directory
     records: RecordsFile
-    catalog: Catalog
-    store: Store
     around: Surroundings
     find_bun: Callable[[], Path]
     guard: Guard | None = None
@@ -43,14 +39,20 @@ class ModuleLauncher:
         """The whole spawn of one module. Raises CannotLaunch."""
         if self.guard is not None:
             self.guard.before_launch(short)
-        row = self.row(short)
+        row = self.directory.row(short)
         if row is None:
             raise CannotLaunch("not_installed", f"{short} is not installed.")
         record = self.records.get(short)
-        folder = self.folder(short, row)
+        folder = self.directory.folder(short)
+        if folder is None:
+            raise CannotLaunch(
+                "missing_package",
+                f"The package of {short} is not on the disk. Install {short} again; its data stays where it is.",
+                {"package": self.directory.package_of(short)},
+            )
         bun = self._bun()
         private_folder(self.around.scratch)
-        entry = entry_of(folder, self.manifest(short, folder), short, row, self.catalog.get(short))
+        entry = entry_of(folder, self.manifest(short, folder), short, row, self.directory.entry(short))
         layers = (self._dotenv(short), record.env or {})
         return Launch(
             short=short,
@@ -60,38 +62,6 @@ class ModuleLauncher:
             port=row.port,
             health=row.health,
             memory_limit=record.memory_limit,
-        )
-
-    def row(self, short: str) -> Row | None:
-        """The module's row; of several vault rows the first."""
-        rows = self.services.read().rows
-        return next((row for row in rows if self.short_of(row.name) == short), None)
-
-    def short_of(self, row_name: str) -> str:
-        """The short name of the module that a row belongs to."""
-        return self.records.by_row(row_name) or self.catalog.short_of(row_name)
-
-    def package_of(self, short: str) -> str | None:
-        """The npm package of a module, when it is known."""
-        entry = self.catalog.get(short)
-        return self.records.get(short).package or (entry.package if entry else None)
-
-    def folder(self, short: str, row: Row) -> Path:
-        """The folder of the installed package. Raises CannotLaunch.
-
-        What the store holds comes before the row's `installDir`, which a module may have stamped with the real path
-        of a version that is not the active one any more.
-        """
-        package = self.package_of(short)
-        ours = self.store.locate(package) if package else None
-        if ours is not None:
-            return ours
-        if row.install_dir and (Path(row.install_dir) / "package.json").is_file():
-            return Path(row.install_dir)
-        raise CannotLaunch(
-            "missing_package",
-            f"The package of {short} is not on the disk. Install {short} again; its data stays where it is.",
-            {"package": package},
         )
 
     def manifest(self, short: str, folder: Path) -> Manifest | None:

@@ -10,10 +10,10 @@ from attrs import frozen
 from parachute_hub.job import Job
 from parachute_hub.jobs import JobFailed, Jobs, Work
 from parachute_hub.modules import names
+from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.disk import size_of
 from parachute_hub.modules.files import sync_folder
 from parachute_hub.modules.installer import Wires
-from parachute_hub.modules.launcher import ModuleLauncher
 from parachute_hub.modules.model import Row
 from parachute_hub.modules.proving import Supervises
 from parachute_hub.modules.records import RecordsFile, RecordsRefused
@@ -30,7 +30,7 @@ class Remover:
     services: ServicesFile
     records: RecordsFile
     store: Store
-    launcher: ModuleLauncher
+    directory: Directory
     supervisor: Supervises
     wiring: Wires
     in_thread: Any
@@ -45,7 +45,7 @@ class Remover:
 
     async def _uninstall(self, work: Work, short: str) -> None:
         """Every change before the commit has its undo: a kill leaves the module whole, or gone."""
-        rows, package = self._rows(short), self.launcher.package_of(short)
+        rows, package = self.directory.rows(short), self.directory.package_of(short)
         if not rows and not self.records.known(short):
             raise JobFailed(f"{short} is not installed.")
         record = self.records.get(short) if self.records.known(short) else None
@@ -76,14 +76,14 @@ class Remover:
         work.commit()
         work.step("remove")
         await self.in_thread(self.store.forget, short)
-        await self.wiring.connect(work)
+        await self.wiring.connect(self.supervisor, work)
         work.line(f"{short} is uninstalled.")
         size = await self.in_thread(size_of, self.home / short)
         if size:
             work.line(f"Its data stays in {self.home / short} ({size / 1048576:.1f} MiB).")
 
     async def _delete_data(self, work: Work, short: str) -> None:
-        if self._rows(short) or self.records.known(short):
+        if self.directory.rows(short) or self.records.known(short):
             raise JobFailed(f"{short} is still installed. Uninstall it first, then delete its data.")
         if not names.is_short(short) or short in names.FOLDERS_OF_THE_HUB:
             raise JobFailed(f"{short} is not a module's name.")
@@ -99,9 +99,6 @@ class Remover:
         await self.in_thread(shutil.rmtree, hidden, True)
         await self.in_thread(shutil.rmtree, self.home / "hub" / "snapshots" / short, True)
         work.line(f"The data of {short} is deleted.")
-
-    def _rows(self, short: str) -> tuple[Row, ...]:
-        return tuple(row for row in self.services.read().rows if self.launcher.short_of(row.name) == short)
 
     def _refuse_return(self, rows: tuple[Row, ...]) -> None:
         """A module that was writing its row while it stopped may have put it back (modules.md 13.13)."""

@@ -22,7 +22,7 @@ class Undoing:
     services: ServicesFile
     records: RecordsFile
     snapshots: Snapshots
-    supervisor: Callable[[], Supervises]
+    supervisor: Supervises
     in_thread: Callable[..., Awaitable[Any]]
 
     def handlers(self) -> dict[str, Callable[[Mapping[str, Any]], Awaitable[None]]]:
@@ -66,10 +66,10 @@ class Undoing:
         self.records.put(given["short"], Record.parse(raw) if raw is not None else None)
 
     async def _stop(self, given: Mapping[str, Any]) -> None:
-        await self.supervisor().remove(given["short"])
+        await self.supervisor.remove(given["short"])
 
     async def _start(self, given: Mapping[str, Any]) -> None:
-        await self.supervisor().start(given["short"])
+        await self.supervisor.start(given["short"])
 
     async def _reveal(self, given: Mapping[str, Any]) -> None:
         """Bring back the versions that an uninstall set aside."""

@@ -13,9 +13,9 @@ from parachute_hub.job import Job
 from parachute_hub.jobs import JobFailed, Jobs, Work
 from parachute_hub.modules import manifests
 from parachute_hub.modules.availability import Availability
+from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.fetching import Fetcher, Order
 from parachute_hub.modules.installer import settle_row, stamped_versions
-from parachute_hub.modules.launcher import ModuleLauncher
 from parachute_hub.modules.manifests import Package
 from parachute_hub.modules.model import Row
 from parachute_hub.modules.proving import Prover, Supervises
@@ -67,7 +67,7 @@ class Upgrader:
     services: ServicesFile
     records: RecordsFile
     store: Store
-    launcher: ModuleLauncher
+    directory: Directory
     fetcher: Fetcher
     prover: Prover
     supervisor: Supervises
@@ -93,7 +93,7 @@ class Upgrader:
             raise JobFailed(
                 f"{request.short} is pinned to {installed.package.version}. Unpin it first, or name a version."
             )
-        entry = self.launcher.catalog.offers(installed.package.name)
+        entry = self.directory.catalog.offers(installed.package.name)
         source = request.source or (entry.source if entry and request.version is None else None)
         version = None
         if source is None:
@@ -193,7 +193,7 @@ class Upgrader:
 
     def _installed(self, short: str) -> _Installed:
         """Raises JobFailed when there is nothing that could be switched."""
-        row, package_name = self.launcher.row(short), self.launcher.package_of(short)
+        row, package_name = self.directory.row(short), self.directory.package_of(short)
         place = self.store.locate(package_name) if package_name else None
         try:
             package = manifests.read_package(place) if place else None

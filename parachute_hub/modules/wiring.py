@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import define, field
 
 from parachute_hub.jobs import Work
+from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.environment import change_dotenv, parse_dotenv
 from parachute_hub.modules.files import atomic_write, private_folder
-from parachute_hub.modules.launcher import ModuleLauncher
 from parachute_hub.modules.proving import Supervises
 from parachute_hub.supervise.model import CannotLaunch, State
 
@@ -23,52 +23,57 @@ URL = "SCRIBE_URL"
 _RUNNING = frozenset({State.READY, State.DEGRADED, State.STARTING, State.BACKOFF})
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class Wiring:
     """Writes `vault/.env`, `scribe/.env` and `scribe/config.json`. `know_secret` gives new tokens to the log's mask."""
 
     home: Path
-    launcher: ModuleLauncher
-    supervisor: Callable[[], Supervises]
+    directory: Directory
     know_secret: Callable[[str], None]
 
-    async def connect(self, work: Work | None = None) -> None:
-        """Wire what is installed; restart the module whose files changed: scribe first, then the vault."""
-        for short in self.heal():
-            status = self.supervisor().status(short)
+    _stale: set[str] = field(factory=set, init=False)
+
+    async def connect(self, supervisor: Supervises, work: Work | None = None) -> None:
+        """Wire what is installed, and restart who runs with older files: scribe first, then the vault."""
+        try:
+            self.heal()
+        except (OSError, ValueError) as error:
+            if work is not None:
+                work.line(f"Vault and scribe could not be told of each other: {error}")
+        for short in sorted(self._stale):
+            self._stale.discard(short)
+            status = supervisor.status(short)
             if status is not None and status.state in _RUNNING:
                 if work is not None:
                     work.line(f"{short} is restarted, because vault and scribe now know of each other.")
-                await self.supervisor().restart(short)
+                await supervisor.restart(short)
 
-    def heal(self) -> tuple[str, ...]:
-        """Make the files right; the answer is whose environment changed. Raises OSError."""
-        scribe = self.launcher.row("scribe")
-        vault = self.launcher.row("vault")
-        changed: list[str] = []
+    def before_launch(self, short: str) -> None:
+        """Scribe starts only with a token. Raises CannotLaunch."""
+        try:
+            self.heal()
+        except (OSError, ValueError) as error:
+            if short == "scribe":
+                raise CannotLaunch(
+                    "unprotected",
+                    f"Scribe was not started: its token could not be written ({error}). Without a token it would "
+                    "serve anybody. Make the hub's home writable, then start it again.",
+                ) from None
+        self._stale.discard(short)
+
+    def heal(self) -> None:
+        """Make the files right, and remember whose environment changed. Raises OSError or ValueError."""
+        scribe = self.directory.row("scribe")
+        vault = self.directory.row("vault")
         if scribe is not None:
             token = self.token() or secrets.token_hex(32)
             self.know_secret(token)
             if self._set("scribe", {TOKEN: token}) | self._require(token):
-                changed.append("scribe")
+                self._stale.add("scribe")
             if vault is not None and self._set("vault", {TOKEN: token, URL: f"http://127.0.0.1:{scribe.port}"}):
-                changed.append("vault")
-        elif vault is not None and self._set("vault", {TOKEN: None, URL: None}):
-            changed.append("vault")
-        return tuple(changed)
-
-    def before_launch(self, short: str) -> None:
-        """Scribe starts only with a token. Raises CannotLaunch."""
-        if short != "scribe":
-            return
-        try:
-            self.heal()
-        except (OSError, ValueError) as error:
-            raise CannotLaunch(
-                "unprotected",
-                f"Scribe was not started: its token could not be written ({error}). Without a token it would serve "
-                "anybody. Make the hub's home writable, then start it again.",
-            ) from None
+                self._stale.add("vault")
+        elif vault is not None and self._points_here() and self._set("vault", {TOKEN: None, URL: None}):
+            self._stale.add("vault")
 
     def token(self) -> str | None:
         """The shared token as the files have it; the vault's word counts first (modules.md 5.6)."""
@@ -78,6 +83,10 @@ class Wiring:
                 return token
         token = self._config().get("auth", {}).get("required_token")
         return token if isinstance(token, str) and token else None
+
+    def _points_here(self) -> bool:
+        """Whether the vault was told of a scribe on this machine; one elsewhere is the owner's own choice."""
+        return parse_dotenv(self._dotenv("vault")).get(URL, "").startswith("http://127.0.0.1:")
 
     def _dotenv(self, short: str) -> str:
         try:

@@ -1,0 +1,242 @@
+"""The parts of this package put together, for `tap.py`: first what the supervisor needs, then what needs it."""
+
+import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.task import LoopingCall
+
+from parachute_hub.events import Event, Notice, RegistryChanged
+from parachute_hub.job import Job
+from parachute_hub.jobs import Jobs
+from parachute_hub.modules import environment
+from parachute_hub.modules.availability import Availability
+from parachute_hub.modules.bun import LIMIT_SECONDS, STALL_SECONDS, Bun
+from parachute_hub.modules.catalog import Catalog
+from parachute_hub.modules.directory import Directory
+from parachute_hub.modules.disk import Disk, Reserve
+from parachute_hub.modules.environment import Surroundings
+from parachute_hub.modules.fetching import Fetcher
+from parachute_hub.modules.installer import Installer
+from parachute_hub.modules.launcher import ModuleLauncher
+from parachute_hub.modules.linked import LinkedFolders
+from parachute_hub.modules.proving import Prover, Supervises
+from parachute_hub.modules.records import RecordsFile
+from parachute_hub.modules.registry import ServicesFile
+from parachute_hub.modules.removal import Remover
+from parachute_hub.modules.snapshots import Snapshots
+from parachute_hub.modules.store import Store
+from parachute_hub.modules.undoing import Undoing
+from parachute_hub.modules.upgrade import GATE_SECONDS, SETTLE_SECONDS, Upgrader
+from parachute_hub.modules.wiring import Wiring
+
+WATCH_SECONDS = 1.0
+RESERVE_SECONDS = 10.0
+
+
+@frozen(kw_only=True)
+class Outside:
+    """What the package needs of the rest of the hub.
+
+    `find_bun` raises NoBun. `now` is in seconds since the epoch, `new_id` gives ids of jobs. `in_thread` runs what
+    would block. `know_secret` feeds the mask of the log. `hub_port` is never given to a module. `env_channel` is the
+    channel that the environment fixes, if any. The rest are limits in seconds.
+    """
+
+    reactor: Any
+    around: Surroundings
+    catalog: Catalog
+    find_bun: Callable[[], Path]
+    emit: Callable[[Event], None]
+    mask: Callable[[str], str]
+    know_secret: Callable[[str], None]
+    now: Callable[[], float]
+    new_id: Callable[[], str]
+    in_thread: Callable[..., Awaitable[Any]]
+    hub_port: int
+    env_channel: str | None = None
+    stall_seconds: int = STALL_SECONDS
+    limit_seconds: float = LIMIT_SECONDS
+    gate_seconds: float = GATE_SECONDS
+    settle_seconds: float = SETTLE_SECONDS
+
+
+@frozen(kw_only=True)
+class Files:
+    """What is on the disk, and how it is launched. `records` is the supervisor's Desired, `launcher` its Launcher."""
+
+    outside: Outside
+    services: ServicesFile
+    records: RecordsFile
+    store: Store
+    directory: Directory
+    wiring: Wiring
+    launcher: ModuleLauncher
+
+    def channel(self) -> str:
+        """Which releases are installed: the environment's word, else the owner's, else the stable ones."""
+        return self.outside.env_channel or self.records.channel or "latest"
+
+    def to_start(self) -> tuple[str, ...]:
+        """The modules that start with the hub."""
+        return tuple(short for short in self.directory.shorts() if self.records.get(short).autostart)
+
+
+@frozen(kw_only=True)
+class Modules:
+    """Everything that the hub does with a module's code and record."""
+
+    files: Files
+    jobs: Jobs
+    bun: Bun
+    installer: Installer
+    upgrader: Upgrader
+    remover: Remover
+    availability: Availability
+    snapshots: Snapshots
+    disk: Disk
+    reserve: Reserve
+    linked: LinkedFolders
+
+    async def recover(self) -> list[Job]:
+        """At boot, before modules are started: undo what was half done, sweep, mend the wiring. Never raises."""
+        interrupted = await self.jobs.recover()
+        try:
+            self.files.store.sweep()
+            self.files.wiring.heal()
+        except (OSError, ValueError) as error:
+            text = f"Something of the modules could not be put in order: {error}"
+            self.files.outside.emit(Notice("modules", text))
+        return interrupted
+
+    def watch(self) -> tuple[LoopingCall, ...]:
+        """Look after services.json (modules write it), linked folders and the disk's reserve; stop each to end it."""
+        return (
+            self._every(WATCH_SECONDS, self._look),
+            self._every(WATCH_SECONDS, self.linked.look),
+            self._every(RESERVE_SECONDS, self.reserve.check),
+        )
+
+    def _look(self) -> None:
+        if self.files.services.changed():
+            self.files.services.read()
+            self.files.outside.emit(RegistryChanged())
+
+    def _every(self, seconds: float, function: Callable[[], object]) -> LoopingCall:
+        call = LoopingCall(function)
+        call.clock = self.files.outside.reactor
+        call.start(seconds, now=False)
+        return call
+
+
+def files(outside: Outside) -> Files:
+    """The first half. Reads `<home>/hub/modules.json`; starts nothing."""
+    home = outside.around.home
+    problem = partial(_notice, outside.emit)
+    services = ServicesFile(home / "services.json", on_problem=problem)
+    records = RecordsFile(home / "hub" / "modules.json", on_problem=problem)
+    older = outside.around.user_home / ".bun" / "install" / "global" / "node_modules"
+    store = Store(outside.around.modules, (older,))
+    directory = Directory(services=services, records=records, catalog=outside.catalog, store=store)
+    wiring = Wiring(home=home, directory=directory, know_secret=outside.know_secret)
+    launcher = ModuleLauncher(
+        directory=directory, records=records, around=outside.around, find_bun=outside.find_bun, guard=wiring
+    )
+    return Files(
+        outside=outside,
+        services=services,
+        records=records,
+        store=store,
+        directory=directory,
+        wiring=wiring,
+        launcher=launcher,
+    )
+
+
+def assemble(on_disk: Files, supervisor: Supervises) -> Modules:
+    """The second half, once there is a supervisor."""
+    outside, home = on_disk.outside, on_disk.outside.around.home
+    disk = Disk(home)
+    snapshots = Snapshots(home=home, folder=home / "hub" / "snapshots", free_bytes=disk.free_bytes)
+    undoing = Undoing(
+        store=on_disk.store,
+        services=on_disk.services,
+        records=on_disk.records,
+        snapshots=snapshots,
+        supervisor=supervisor,
+        in_thread=outside.in_thread,
+    )
+    jobs = Jobs(
+        folder=home / "hub" / "jobs",
+        handlers=undoing.handlers(),
+        emit=outside.emit,
+        mask=outside.mask,
+        now=outside.now,
+        new_id=outside.new_id,
+    )
+    bun = Bun(
+        outside.reactor,
+        outside.find_bun,
+        lambda folder: environment.for_installer(outside.around, folder, outside.stall_seconds),
+        outside.mask,
+        outside.limit_seconds,
+    )
+    availability = Availability(bun=bun, folder=home, now=outside.now, changed=lambda: outside.emit(RegistryChanged()))
+    fetcher = Fetcher(
+        bun=bun,
+        store=on_disk.store,
+        catalog=outside.catalog,
+        in_thread=outside.in_thread,
+        free_bytes=disk.free_bytes,
+        taken_by=lambda short: on_disk.records.get(short).package,
+    )
+    shared: dict[str, Any] = {
+        "jobs": jobs,
+        "services": on_disk.services,
+        "records": on_disk.records,
+        "store": on_disk.store,
+        "directory": on_disk.directory,
+        "supervisor": supervisor,
+    }
+    proving: dict[str, Any] = {"fetcher": fetcher, "prover": Prover(supervisor=supervisor, clock=outside.reactor)}
+    return Modules(
+        files=on_disk,
+        jobs=jobs,
+        bun=bun,
+        installer=Installer(
+            **shared, **proving, wiring=on_disk.wiring, port_busy=port_busy, hub_ports=(outside.hub_port,)
+        ),
+        upgrader=Upgrader(
+            **shared,
+            **proving,
+            snapshots=snapshots,
+            availability=availability,
+            channel=on_disk.channel,
+            gate=outside.gate_seconds,
+            settle=outside.settle_seconds,
+        ),
+        remover=Remover(**shared, home=home, wiring=on_disk.wiring, in_thread=outside.in_thread),
+        availability=availability,
+        snapshots=snapshots,
+        disk=disk,
+        reserve=Reserve(disk, partial(_notice, outside.emit)),
+        linked=LinkedFolders(records=on_disk.records, directory=on_disk.directory, supervisor=supervisor),
+    )
+
+
+def port_busy(port: int) -> bool:
+    """Whether something listens on this port of the loopback address: whether we could not."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def _notice(emit: Callable[[Event], None], text: str) -> None:
+    emit(Notice("modules", text))

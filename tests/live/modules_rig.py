@@ -1,0 +1,152 @@
+"""The whole life of modules on real files, a real bun and real processes, without the rest of the hub."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+import treq
+from attrs import define
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+
+from parachute_hub.events import Event
+from parachute_hub.job import Job
+from parachute_hub.logs import Masker
+from parachute_hub.modules import assembly, bun
+from parachute_hub.modules.assembly import Files, Modules, Outside
+from parachute_hub.modules.catalog import Catalog, CatalogEntry
+from parachute_hub.modules.environment import Surroundings
+from parachute_hub.supervise.supervisor import Supervisor
+from parachute_hub.supervise.timing import Timing
+from parachute_hub.testing.npm import NpmRegistry
+
+CLOCK: Any = reactor
+SERVER = """
+const port = Number(process.env.PORT)
+const version = %(version)s
+await Bun.write(`${process.env.PARACHUTE_HOME}/%(short)s/started`, version)
+Bun.serve({ port, hostname: "127.0.0.1", fetch: (request) => Response.json({
+  version, path: new URL(request.url).pathname, cwd: process.cwd(), env: process.env }) })
+"""
+BROKEN = 'console.log("cannot find my legs"); process.exit(3)'
+
+
+def module(short: str = "toy", version: str = "1.0.0", server: str | None = None, **manifest: Any) -> dict[str, str]:
+    """The files of a tiny module, `@toys/<short>`."""
+    package = {"name": f"@toys/{short}", "version": version, "type": "module", "bin": {f"toy-{short}": "server.ts"}}
+    told = {
+        "name": short,
+        "manifestName": f"toys-{short}",
+        "port": 2711,
+        "paths": [f"/{short}"],
+        "health": f"/{short}/health",
+        "startCmd": [f"toy-{short}", "serve"],
+        **manifest,
+    }
+    return {
+        "package.json": json.dumps(package),
+        ".parachute/module.json": json.dumps(told),
+        "server.ts": SERVER % {"version": json.dumps(version), "short": short} if server is None else server,
+    }
+
+
+def entry(short: str = "toy", **fields: Any) -> CatalogEntry:
+    """The catalog's entry for such a module."""
+    return CatalogEntry(
+        short=short, package=f"@toys/{short}", manifest_name=f"toys-{short}", display_name=short.title(), **fields
+    )
+
+
+@define
+class Rig:
+    """One hub's worth of modules in a temporary home."""
+
+    home: Path
+    registry: NpmRegistry
+    files: Files
+    supervisor: Supervisor
+    modules: Modules
+    events: list[Event]
+
+    @classmethod
+    def start(cls, home: Path | None = None, registry: NpmRegistry | None = None, **options: Any) -> "Rig":
+        """Begin; `home` and `registry` may be those of an earlier one."""
+        home = home or Path(tempfile.mkdtemp(prefix="parachute-modules-"))
+        if registry is None:
+            registry = NpmRegistry(CLOCK)
+            registry.listen()
+        events: list[Event] = []
+        binary = bun.find(None)
+        masker = Masker()
+        around = Surroundings(
+            home=home,
+            user_home=home / "user",
+            issuer="http://127.0.0.1:1",
+            origins=("http://127.0.0.1:1",),
+            passed_on={"PATH": "/usr/local/bin:/usr/bin:/bin"},
+            registry={"BUN_CONFIG_REGISTRY": registry.url},
+            module_variables={},
+        )
+        (home / "hub").mkdir(parents=True, exist_ok=True)
+        catalog = options.pop("catalog", Catalog((entry(), entry("other"))))
+        outside = Outside(
+            reactor=CLOCK,
+            around=around,
+            catalog=catalog,
+            find_bun=lambda: binary,
+            emit=events.append,
+            mask=masker,
+            know_secret=masker.know,
+            now=CLOCK.seconds,
+            new_id=lambda: uuid4().hex,
+            in_thread=deferToThread,
+            hub_port=1939,
+            **{"settle_seconds": 0.3, "gate_seconds": 10.0, **options},
+        )
+        files = assembly.files(outside)
+        supervisor = Supervisor(
+            reactor=CLOCK,
+            launcher=files.launcher,
+            desired=files.records,
+            home=home,
+            emit=lambda status: None,
+            log_line=lambda short, text: None,
+            log_folder=home / "hub" / "logs",
+            mask=masker,
+            random=Random(1).random,
+            timing=Timing(),
+        )
+        supervisor.startService()
+        return cls(home, registry, files, supervisor, assembly.assemble(files, supervisor), events)
+
+    async def stop(self, *, registry: bool = True) -> None:
+        """End everything that runs."""
+        await self.modules.jobs.stop()
+        await self.supervisor.stopService()
+        if registry:
+            await self.registry.close()
+
+    async def done(self, job: Job) -> Job:
+        """The job at its end."""
+        return await self.modules.jobs.finished(job.id)
+
+
+async def ask(port: int, path: str) -> Any:
+    """What a module answers."""
+    answer = await treq.get(f"http://127.0.0.1:{port}{path}", persistent=False)
+    return await answer.json()
+
+
+def run(coroutine: Callable[[Any], Any]) -> Callable[[Any], "Deferred[Any]"]:
+    """Let a trial test be an `async def`."""
+
+    def test(self: Any) -> "Deferred[Any]":
+        return Deferred.fromCoroutine(coroutine(self))
+
+    test.__name__ = coroutine.__name__
+    return test

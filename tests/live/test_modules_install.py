@@ -1,0 +1,55 @@
+"""Installing from a registry with the real bun: a module that runs, or nothing at all."""
+
+import json
+from typing import Any
+
+from twisted.trial.unittest import TestCase
+
+from parachute_hub.job import Job
+from parachute_hub.modules.installer import InstallRequest
+from tests.live.modules_rig import BROKEN, Rig, ask, module, run
+
+TOY = InstallRequest(short="toy", package="@toys/toy")
+
+
+class Install(TestCase):
+    timeout = 60
+
+    def setUp(self) -> None:
+        self.rig = Rig.start()
+
+    def tearDown(self) -> Any:
+        return run(lambda test: test.rig.stop())(self)
+
+    async def install(self, request: InstallRequest = TOY) -> Job:
+        return await self.rig.done(self.rig.modules.installer.install(request))
+
+    @run
+    async def test_a_module_is_installed_and_answers(self) -> None:
+        self.rig.registry.publish(module())
+        job = await self.install()
+        self.assertEqual(job.status, "succeeded", job)
+        row = self.rig.files.services.read().row("toys-toy")
+        assert row is not None
+        self.assertEqual((row.version, row.port), ("1.0.0", 2711))
+        answer = await ask(row.port, "/toy/x")
+        self.assertEqual(answer["version"], "1.0.0")
+        self.assertEqual(answer["env"]["PORT"], "2711")
+        self.assertTrue((self.rig.home / "modules" / "node_modules" / "@toys" / "toy").is_symlink())
+        self.assertTrue((self.rig.home / "modules" / "bin" / "toy-toy").is_symlink())
+
+    @run
+    async def test_a_module_that_does_not_run_leaves_nothing(self) -> None:
+        self.rig.registry.publish(module(server=BROKEN))
+        job = await self.install()
+        self.assertEqual(job.outcome, "failed", job)
+        self.assertIn("cannot find my legs", "\n".join(job.log))
+        self.assert_nothing()
+
+    def assert_nothing(self) -> None:
+        self.assertEqual(self.rig.files.services.read().rows, ())
+        self.assertFalse(self.rig.files.records.known("toy"))
+        self.assertFalse((self.rig.home / "modules" / "node_modules" / "@toys" / "toy").is_symlink())
+        self.assertEqual(self.rig.files.store.versions("toy"), ())
+        self.assertEqual(list((self.rig.home / "modules" / "store").glob("*/.*")), [])
+        json.loads((self.rig.home / "services.json").read_bytes())
