@@ -1,6 +1,6 @@
 // Notes: a small app for a Parachute vault. Begins here, and decides which page is shown.
 
-import { showConnect } from "./connect.ts";
+import { bindConnect, showConnect } from "./connect.ts";
 import { attempt, byId, complain, onClick, tell } from "./dom.ts";
 import * as drafts from "./drafts.ts";
 import { Editor } from "./editor.ts";
@@ -48,14 +48,11 @@ onClick("disconnect", async () => {
   location.assign("/notes/");
 });
 
-window.addEventListener(ENDED, connect);
-
-function connect(): void {
-  showConnect(() => void attempt(show));
-}
+bindConnect(show);
+window.addEventListener(ENDED, showConnect);
 
 async function show(): Promise<void> {
-  if (!load()) return connect();
+  if (!load()) return showConnect();
   byId("connect").hidden = true;
   byId("desk").hidden = false;
   byId("disconnect").hidden = false;
@@ -72,7 +69,7 @@ void attempt(async () => {
       save({ kind: "hub", ...(await finish()) });
     } finally {
       history.replaceState(null, "", "/notes/");
-      if (!load()) connect();
+      if (!load()) showConnect();
     }
   }
   await show();

@@ -47,8 +47,8 @@ export async function bearer(rejected?: string): Promise<string> {
   const session = load();
   if (!session) throw ended();
   if (session.kind === "key") {
-    if (session.key === rejected) throw new Problem("The vault does not know this key. Disconnect, then connect again.");
-    return session.key;
+    if (session.key !== rejected) return session.key;
+    throw new Problem("The vault does not know this key. Disconnect, then connect again.");
   }
   const soon = Date.now() + 30_000;
   if (session.access !== rejected && session.expires > soon) return session.access;

@@ -104,7 +104,7 @@ async function problemOf(response: Response): Promise<Problem> {
   const body = await response.json().catch(() => ({}));
   if (response.status === 409 && body.current) return new Conflict(body.current);
   if (response.status === 403) {
-    return new Problem("Notes may not do this in your vault. Disconnect, connect again, and allow reading and writing.");
+    return new Problem("Notes may not do this in your vault. Disconnect, connect again, and allow to read and write.");
   }
   if (response.status === 404 && body.vault) {
     return new Problem(`There is no vault "${body.vault}" on this hub. Disconnect, then choose another.`);

@@ -11,6 +11,6 @@ const command = Bun.argv.slice(2);
 if (command.length === 1 && command[0] === "serve") {
   serve(process.env.PARACHUTE_HOME || join(homedir(), ".parachute"));
 } else {
-  process.stderr.write(`parachute-scribe ${version}\n\n  parachute-scribe serve   turn speech into text (PORT, PARACHUTE_HOME)\n`);
+  console.error(`parachute-scribe ${version}\n\n  parachute-scribe serve   turn speech into text (PORT, PARACHUTE_HOME)`);
   process.exitCode = 2;
 }

@@ -57,8 +57,12 @@ export class Routes {
     try {
       response = await this.#route(request);
     } catch (error) {
-      if (!(error instanceof Refused)) console.error("request failed:", error);
-      response = error instanceof Refused ? error.answer() : Response.json({ error: "Internal error" }, { status: 500 });
+      if (error instanceof Refused) {
+        response = error.answer();
+      } else {
+        console.error("request failed:", error);
+        response = Response.json({ error: "Internal error" }, { status: 500 });
+      }
     }
     for (const [name, value] of Object.entries(CORS)) response.headers.set(name, value);
     return response;

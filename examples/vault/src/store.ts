@@ -31,7 +31,8 @@ export class NoteChanged extends Error {
   }
 }
 
-type Record_ = Omit<Note, "tags" | "metadata" | "path"> & {
+/** A row as SQLite gives it. */
+type Stored = Omit<Note, "tags" | "metadata" | "path"> & {
   path: string | null;
   metadata: string | null;
   tags: string;
@@ -95,7 +96,7 @@ export class Store {
   /** By id or by path. */
   find(key: string): Note | undefined {
     const found = this.#database
-      .query<Record_, [string]>(`SELECT ${WHOLE} FROM notes WHERE id = ?1 OR path = ?1 ORDER BY id = ?1 DESC LIMIT 1`)
+      .query<Stored, [string]>(`SELECT ${WHOLE} FROM notes WHERE id = ?1 OR path = ?1 ORDER BY id = ?1 DESC LIMIT 1`)
       .get(key);
     return found ? toNote(found) : undefined;
   }
@@ -119,7 +120,7 @@ export class Store {
     const filter = where.length > 0 ? `WHERE ${where.join(" AND ")}` : "";
     const sql = `SELECT ${query.content ? WHOLE : HEAD} FROM notes ${filter}
                  ORDER BY updated_at DESC, seq DESC LIMIT ? OFFSET ?`;
-    const rows = this.#database.query<Record_, SQLQueryBindings[]>(sql).all(...values, query.limit, query.offset);
+    const rows = this.#database.query<Stored, SQLQueryBindings[]>(sql).all(...values, query.limit, query.offset);
     return rows.map(toNote);
   }
 
@@ -214,7 +215,7 @@ export class Store {
   }
 }
 
-function toNote({ id, content, path, metadata, createdAt, updatedAt, tags }: Record_): Note {
+function toNote({ id, content, path, metadata, createdAt, updatedAt, tags }: Stored): Note {
   return {
     id,
     ...(content !== undefined && { content }),
