@@ -80,7 +80,7 @@ CREATE INDEX throttles_by_time ON throttles (last_at);
 
 CREATE TABLE invites (
     id TEXT PRIMARY KEY,
-    created_by TEXT REFERENCES users (id) ON DELETE SET NULL,
+    created_by TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     username TEXT,
     vaults TEXT NOT NULL,
     max_uses INTEGER NOT NULL,

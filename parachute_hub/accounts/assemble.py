@@ -1,0 +1,228 @@
+"""Puts the accounts together: one call for the composition root."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from attrs import frozen
+from twisted.logger import Logger
+
+from parachute_hub.accounts.account import Account
+from parachute_hub.accounts.account_api import AccountApi
+from parachute_hub.accounts.account_pages import AccountPages, Links
+from parachute_hub.accounts.bootstrap import BootstrapToken, banner, reset_from_environment, seed
+from parachute_hub.accounts.browser import Browser
+from parachute_hub.accounts.gate import SetupGate
+from parachute_hub.accounts.guard import Guard
+from parachute_hub.accounts.invitations import Invitations
+from parachute_hub.accounts.invite_pages import InvitePages
+from parachute_hub.accounts.lifetime import DEVICE, IDLE
+from parachute_hub.accounts.login_pages import LoginPages
+from parachute_hub.accounts.model import AccessWatch, Caller, Clock, Random, SignedIn
+from parachute_hub.accounts.passwords import Hasher
+from parachute_hub.accounts.people import People
+from parachute_hub.accounts.reach import HubOrigin
+from parachute_hub.accounts.recognise import SessionRecogniser
+from parachute_hub.accounts.sealing import Sealer
+from parachute_hub.accounts.secondfactor import SecondFactor
+from parachute_hub.accounts.setup import SelfCheck, Setup
+from parachute_hub.accounts.setup_pages import SetupPages
+from parachute_hub.accounts.signin import SignIn
+from parachute_hub.accounts.static_files import StaticFiles
+from parachute_hub.accounts.stepup import ProofsOfPresence
+from parachute_hub.accounts.when import ago
+from parachute_hub.accounts.wizard import Installs
+from parachute_hub.settings import InitialAdmin
+from parachute_hub.site.refused import Refused
+from parachute_hub.site.root import Part
+from parachute_hub.store.audit import Audit
+from parachute_hub.store.database import Database
+from parachute_hub.store.factors import Factors
+from parachute_hub.store.invites import Invites
+from parachute_hub.store.sessions import Sessions
+from parachute_hub.store.settings import StoredSettings
+from parachute_hub.store.throttles import Throttles
+from parachute_hub.store.users import Users
+
+KEY_FILE = "accounts.key"
+
+
+@frozen(kw_only=True)
+class Accounts:
+    """What the rest of the hub uses of the accounts."""
+
+    parts: Sequence[Part]
+    recogniser: SessionRecogniser
+    gate: SetupGate
+    step_up: ProofsOfPresence
+    people: People
+    invitations: Invitations
+    setup: Setup
+    origin: HubOrigin
+    audit: Audit
+    caller: Caller
+    clock: Clock
+    _boot: "Boot"
+    _prune: Callable[[], None]
+
+    async def boot(self, initial: InitialAdmin | None, reset_owner: str | None) -> Sequence[str]:
+        """Before the first request: the owner from the environment, or lines for the log with the setup token."""
+        return await self._boot.run(initial, reset_owner)
+
+    def prune(self) -> None:
+        """Drop what has ended by time; call it every hour or so."""
+        self._prune()
+
+
+@frozen(kw_only=True)
+class Boot:
+    """What happens to the owner's account at a start."""
+
+    people: People
+    setup: Setup
+    stored: StoredSettings
+    hasher: Hasher
+    origin: HubOrigin
+    clock: Clock
+    random: Random
+    _log = Logger()
+
+    async def run(self, initial: InitialAdmin | None, reset_owner: str | None) -> Sequence[str]:
+        """Nothing here keeps the hub from starting: what cannot be done is logged."""
+        if reset_owner is not None:
+            try:
+                await reset_from_environment(reset_owner, self.people, self.stored, self.hasher, self.clock())
+            except Refused as refused:
+                self._log.error("PARACHUTE_RESET_OWNER was not used: {why}", why=refused.description)
+        if not self.setup.has_owner and initial is not None:
+            await seed(self.people, initial)
+        if self.setup.has_owner:
+            return ()
+        token = BootstrapToken(self.random, self.clock)
+        self.setup.token = token
+        return banner(self.origin.issuer(), token.value)
+
+
+def build(
+    database: Database,
+    *,
+    folder: Path,
+    hasher: Hasher,
+    caller: Caller,
+    origin: HubOrigin,
+    installs: Installs,
+    self_check: SelfCheck,
+    watch: AccessWatch,
+    links: Links,
+    clock: Clock,
+    random: Random,
+) -> Accounts:
+    """The accounts over a database. `folder` is private to the hub and holds the key that seals second factors."""
+    users, sessions, stored = Users(database), Sessions(database), StoredSettings(database)
+    invites, throttles, audit = Invites(database), Throttles(database), Audit(database)
+    guard = Guard(throttles, sessions, clock)
+    sealer = Sealer.from_file(folder / KEY_FILE, random)
+    second_factor = SecondFactor(factors=Factors(database), sealer=sealer, clock=clock, random=random)
+    sign_in = SignIn(
+        users=users,
+        sessions=sessions,
+        hasher=hasher,
+        second_factor=second_factor,
+        guard=guard,
+        audit=audit,
+        clock=clock,
+        random=random,
+    )
+    step_up = ProofsOfPresence(
+        users=users,
+        hasher=hasher,
+        second_factor=second_factor,
+        guard=guard,
+        audit=audit,
+        clock=clock,
+        random=random,
+    )
+    people = People(
+        users=users,
+        sessions=sessions,
+        hasher=hasher,
+        second_factor=second_factor,
+        audit=audit,
+        watch=watch,
+        together=database.transaction,
+        clock=clock,
+        random=random,
+    )
+    invitations = Invitations(
+        people=people, invites=invites, audit=audit, together=database.transaction, clock=clock, random=random
+    )
+    account = Account(
+        people=people,
+        sessions=sessions,
+        sign_in=sign_in,
+        second_factor=second_factor,
+        presence=step_up,
+        audit=audit,
+        clock=clock,
+    )
+    gate = SetupGate(users)
+    setup = Setup(
+        people=people,
+        sign_in=sign_in,
+        stored=stored,
+        origin=origin,
+        installs=installs,
+        self_check=self_check,
+        has_owner=lambda: not gate.closed,
+        clock=clock,
+    )
+    browser = Browser(caller=caller, origins=origin, random=random)
+    recogniser = SessionRecogniser(sign_in, browser)
+    pages = AccountPages(
+        account=account, browser=browser, sessions=recogniser, origins=origin, when=ago(clock), links=links
+    )
+    api = AccountApi(account=account, presence=step_up, browser=browser, sessions=recogniser, origins=origin)
+    wizard = SetupPages(setup=setup, browser=browser, sessions=recogniser, origin=origin)
+    login = LoginPages(sign_in=sign_in, browser=browser, sessions=recogniser)
+    joining = InvitePages(invitations=invitations, sign_in=sign_in, browser=browser)
+
+    def prune() -> None:
+        now = clock()
+        sessions.prune(now=now, idle_since=now - IDLE, devices_since=now - DEVICE)
+        guard.prune()
+        invitations.prune()
+
+    return Accounts(
+        parts=(
+            Part(("/admin/setup",), wizard.app.resource()),
+            Part(("/login", "/logout"), login.app.resource()),
+            Part(("/account",), pages.app.resource()),
+            Part(("/account/setup",), joining.app.resource()),
+            Part(("/api/me", "/account/session", "/api/account"), api.app.resource()),
+            Part(("/static/hub",), StaticFiles().app.resource()),
+        ),
+        recogniser=recogniser,
+        gate=gate,
+        step_up=step_up,
+        people=people,
+        invitations=invitations,
+        setup=setup,
+        origin=origin,
+        audit=audit,
+        caller=caller,
+        clock=clock,
+        boot=Boot(
+            people=people,
+            setup=setup,
+            stored=stored,
+            hasher=hasher,
+            origin=origin,
+            clock=clock,
+            random=random,
+        ),
+        prune=prune,
+    )
+
+
+def no_links(signed_in: SignedIn) -> Sequence[tuple[str, str, str]]:
+    """No further rows on the account page."""
+    return ()

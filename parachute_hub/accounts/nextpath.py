@@ -1,0 +1,34 @@
+"""Where to go after sign-in: only a path of this hub, never another place."""
+
+import re
+from urllib.parse import quote, urlsplit
+
+# One slash first, then neither slash nor backslash; nothing that a browser strips or turns around.
+_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
+LONGEST = 4096
+
+
+def safe_next(text: str | None, default: str) -> str:
+    r"""`text` when it is a path of this hub, else `default` (identity.md A5).
+
+    >>> safe_next("/oauth/authorize?client_id=a", "/")
+    '/oauth/authorize?client_id=a'
+    >>> safe_next("//evil.example", "/"), safe_next("/\\evil.example", "/"), safe_next("https://evil.example", "/")
+    ('/', '/', '/')
+    """
+    if text is None or len(text) > LONGEST or not _PATH.fullmatch(text):
+        return default
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return default
+    return default if parts.scheme or parts.netloc else text
+
+
+def login_url(next_path: str) -> str:
+    """The sign-in page that comes back to `next_path`.
+
+    >>> login_url("/account?x=1&y=2")
+    '/login?next=/account%3Fx%3D1%26y%3D2'
+    """
+    return "/login?next=" + quote(safe_next(next_path, "/"), safe="/")

@@ -1,0 +1,120 @@
+"""Drawing the hub's own pages: templates filled with values, escaped by construction, working without JavaScript."""
+
+from collections.abc import Awaitable, Callable
+from functools import cache, wraps
+from importlib.resources import files
+from typing import Any, TypeVar, cast
+
+from twisted.web.iweb import IRequest
+from twisted.web.template import Tag, XMLString, flattenString, tags
+
+from parachute_hub.accounts.csrf import FIELD
+from parachute_hub.accounts.forms import answers_json
+from parachute_hub.site.area import refuse
+from parachute_hub.site.refused import Refused
+from parachute_hub.site.root import SECURITY_HEADERS
+
+Content = Tag | str | list[Tag]
+Handler = TypeVar("Handler", bound=Callable[..., Awaitable[bytes]])
+
+_HEADINGS = {
+    401: "Please sign in again",
+    403: "That is not possible",
+    404: "There is nothing here",
+    410: "This has ended",
+    429: "A moment, please",
+}
+
+
+@cache
+def _template(name: str) -> Tag:
+    text = files("parachute_hub.accounts").joinpath("templates", f"{name}.xml").read_text("utf-8")
+    return cast(Tag, XMLString(text).load()[0])
+
+
+def fill(template: str, /, **slots: Content) -> Tag:
+    """A template with its slots filled; the slot `go_on` is written `go-on` in the file."""
+    tag = _template(template).clone()
+    tag.fillSlots(**{slot.replace("_", "-"): value for slot, value in slots.items()})
+    return tag
+
+
+async def show(
+    request: IRequest,
+    title: str,
+    content: Content,
+    *,
+    refused: Refused | None = None,
+    head: Content = "",
+    above: Content = "",
+    below: Content = "",
+    wide: bool = False,
+) -> bytes:
+    """Answer with a page; with the status of `refused` when it shows why something was not done.
+
+    Never cached: it carries a token, or says who is signed in.
+    """
+    page = fill(
+        "layout", title=title, content=content, head=head, above=above, below=below, width="wide" if wide else ""
+    )
+    if refused is not None:
+        request.setResponseCode(refused.status)
+        for name, value in refused.headers.items():
+            request.setHeader(name, value)
+    request.setHeader("Content-Type", "text/html; charset=utf-8")
+    request.setHeader("Cache-Control", "no-store")
+    return b"<!DOCTYPE html>\n" + await flattenString(request, page)
+
+
+def see_other(request: IRequest, path: str) -> bytes:
+    """Go on at a path of ours with GET: the answer to every form that was carried out (RFC 9110 15.4.4)."""
+    request.setResponseCode(303)
+    request.setHeader("Location", path)
+    request.setHeader("Cache-Control", "no-store")
+    return b""
+
+
+def may_lead_away(request: IRequest) -> None:
+    """Let the forms of this page end on another origin: an app that asked to sign in is told by redirect.
+
+    Chromium holds a form's `form-action` against every redirect that follows it.
+    """
+    policy = SECURITY_HEADERS["Content-Security-Policy"].replace("form-action 'self'", "form-action *")
+    request.setHeader("Content-Security-Policy", policy)
+
+
+def csrf_field(token: str) -> Tag:
+    """The hidden field that shows the form is ours."""
+    return tags.input(type="hidden", name=FIELD, value=token)
+
+
+def problem(refused: Refused | None) -> Content:
+    """What was wrong with the last try, read out by screen readers."""
+    return tags.p(refused.description, class_="message bad", role="alert") if refused else ""
+
+
+def notice(text: str, kind: str = "good") -> Tag:
+    """A sentence in a tinted box: `good`, `busy` or `bad`."""
+    return tags.p(text, class_=f"message {kind}", role="status")
+
+
+def as_page(handler: Handler) -> Handler:
+    """Answer a refusal of this handler as a page, unless the client speaks JSON."""
+
+    @wraps(handler)
+    async def shown(self: Any, request: IRequest, *args: Any, **kwargs: Any) -> bytes:
+        try:
+            return await handler(self, request, *args, **kwargs)
+        except Refused as refused:
+            if answers_json(request):
+                return refuse(request, refused)
+            return await show_refusal(request, refused)
+
+    return shown  # type: ignore[return-value]
+
+
+async def show_refusal(request: IRequest, refused: Refused) -> bytes:
+    """A page that says why not; a redirect stays one."""
+    heading = _HEADINGS.get(refused.status, "That did not work")
+    content = fill("refusal", heading=heading, text=refused.description)
+    return await show(request, heading, content, refused=refused)

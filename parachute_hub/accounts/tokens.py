@@ -1,0 +1,26 @@
+"""Random values that browsers hold and we keep only as hashes."""
+
+import base64
+import hashlib
+from collections.abc import Callable
+
+TOKEN_BYTES = 32
+
+
+def new_token(random: Callable[[int], bytes]) -> str:
+    """256 random bits, fit for a cookie or a link."""
+    return base64.urlsafe_b64encode(random(TOKEN_BYTES)).decode().rstrip("=")
+
+
+def new_id(random: Callable[[int], bytes]) -> str:
+    """A name for a new row: a version 4 UUID (RFC 9562)."""
+    octets = bytearray(random(16))
+    octets[6] = octets[6] & 0x0F | 0x40
+    octets[8] = octets[8] & 0x3F | 0x80
+    text = octets.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def hashed(token: str) -> str:
+    """What we keep of a token. Its 256 bits cannot be searched, so a fast hash does."""
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,104 @@
+"""`/api/invites`: letting people in by link (identity.md 4.7)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+
+from parachute_hub.accounts.invitations import LASTS, Invitations
+from parachute_hub.accounts.model import Clock, Origins
+from parachute_hub.accounts.rules import vault_roles
+from parachute_hub.accounts.when import iso
+from parachute_hub.admin.users_api import actor_of
+from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.refused import Refused
+from parachute_hub.site.who import ADMIN, StepUp, Who
+from parachute_hub.store.invites import Invite
+
+
+class InvitesApi:
+    """Making a link needs a fresh proof of the operation `user.invite`; the link is shown once."""
+
+    app: Klein = area()
+
+    def __init__(
+        self,
+        *,
+        invitations: Invitations,
+        who: Who,
+        step_up: StepUp,
+        origins: Origins,
+        address: Callable[[IRequest], str],
+        clock: Clock,
+    ) -> None:
+        self._invitations = invitations
+        self._who = who
+        self._step_up = step_up
+        self._origins = origins
+        self._address = address
+        self._clock = clock
+
+    @app.route("/api/invites", methods=["GET"])
+    def list(self, request: IRequest) -> bytes:
+        """Every invitation, the newest first."""
+        self._who.need(request, ADMIN)
+        return as_json(request, {"invites": [self._shown(invite) for invite in self._invitations.all()]})
+
+    @app.route("/api/invites", methods=["POST"])
+    def make(self, request: IRequest) -> bytes:
+        """`{vaults? | vault_name?, role?, username?, expires_in?, max_uses?}`; 201 with the link."""
+        principal = self._who.need(request, ADMIN)
+        body = read_json(request)
+        if body.get("provision_vault"):
+            raise Refused(400, "unsupported", "Make the vault first, then name it in the invitation.")
+        vaults = body.get("vaults", {})
+        if body.get("vault_name"):
+            vaults = {str(body["vault_name"]): body.get("role", "write")}
+        roles = vault_roles(vaults, {})
+        self._step_up.prove(request, principal, "user.invite")
+        invite, token = self._invitations.make(
+            actor_of(principal, self._address(request)),
+            vaults=roles,
+            username=_optional_text(body, "username"),
+            lasts=_number(body, "expires_in", LASTS),
+            max_uses=_number(body, "max_uses", 1),
+        )
+        answer = {
+            "invite": self._shown(invite),
+            "token": token,
+            "url": f"{self._origins.issuer()}/account/setup/{token}",
+        }
+        return as_json(request, answer, status=201)
+
+    @app.route("/api/invites/<invite_id>", methods=["DELETE"])
+    def revoke(self, request: IRequest, invite_id: str) -> bytes:
+        """Make a link worth nothing."""
+        actor = actor_of(self._who.need(request, ADMIN), self._address(request))
+        return as_json(request, {"invite": self._shown(self._invitations.revoke(actor, invite_id))})
+
+    def _shown(self, invite: Invite) -> dict[str, Any]:
+        return {
+            "id": invite.id,
+            "status": invite.status(self._clock()),
+            "username": invite.username,
+            "vaults": dict(invite.vaults),
+            "max_uses": invite.max_uses,
+            "used_count": invite.used_count,
+            "created_at": iso(invite.created_at),
+            "expires_at": iso(invite.expires_at),
+        }
+
+
+def _optional_text(body: dict[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Refused(400, "invalid_request", f"Give {name} as a text.")
+    return value.strip() or None if value else None
+
+
+def _number(body: dict[str, Any], name: str, default: int) -> int:
+    value = body.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Refused(400, "invalid_request", f"Give {name} as a whole number.")
+    return value

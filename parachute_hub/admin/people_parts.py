@@ -1,0 +1,44 @@
+"""The areas for people, invitations and the hub's address, ready to be mounted."""
+
+from collections.abc import Callable, Sequence
+
+from parachute_hub.accounts.assemble import Accounts
+from parachute_hub.admin.invites_api import InvitesApi
+from parachute_hub.admin.settings_api import SettingsApi
+from parachute_hub.admin.users_api import UsersApi
+from parachute_hub.site.root import Part
+from parachute_hub.site.who import Who
+
+
+def people_parts(accounts: Accounts, who: Who, vault_names: Callable[[], Sequence[str]]) -> tuple[Part, ...]:
+    """`who` knows every kind of credential; `vault_names` are the vaults that people can be given."""
+    address = accounts.caller.client_address
+    users = UsersApi(
+        people=accounts.people,
+        audit=accounts.audit,
+        who=who,
+        step_up=accounts.step_up,
+        address=address,
+        vault_names=vault_names,
+    )
+    invites = InvitesApi(
+        invitations=accounts.invitations,
+        who=who,
+        step_up=accounts.step_up,
+        origins=accounts.origin,
+        address=address,
+        clock=accounts.clock,
+    )
+    settings = SettingsApi(
+        origin=accounts.origin,
+        audit=accounts.audit,
+        who=who,
+        step_up=accounts.step_up,
+        address=address,
+        clock=accounts.clock,
+    )
+    return (
+        Part(("/api/users", "/api/audit"), users.app.resource()),
+        Part(("/api/invites",), invites.app.resource()),
+        Part(("/api/settings/hub-origin",), settings.app.resource()),
+    )

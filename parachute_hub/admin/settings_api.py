@@ -1,0 +1,74 @@
+"""`/api/settings/hub-origin`: the address under which the hub is reached (identity.md 1.3)."""
+
+from collections.abc import Callable
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+
+from parachute_hub.accounts.model import Clock
+from parachute_hub.accounts.reach import HubOrigin
+from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.refused import Refused
+from parachute_hub.site.who import ADMIN, StepUp, Who
+from parachute_hub.store.audit import Act, Audit
+
+
+class SettingsApi:
+    """Changing the address needs a fresh proof of the operation `hub.origin`: every token is bound to it."""
+
+    app: Klein = area()
+
+    def __init__(
+        self,
+        *,
+        origin: HubOrigin,
+        audit: Audit,
+        who: Who,
+        step_up: StepUp,
+        address: Callable[[IRequest], str],
+        clock: Clock,
+    ) -> None:
+        self._origin = origin
+        self._audit = audit
+        self._who = who
+        self._step_up = step_up
+        self._address = address
+        self._clock = clock
+
+    @app.route("/api/settings/hub-origin", methods=["GET"])
+    def look(self, request: IRequest) -> bytes:
+        """What was stored, what holds, and who said so."""
+        self._who.need(request, ADMIN)
+        return self._answer(request)
+
+    @app.route("/api/settings/hub-origin", methods=["PUT", "POST"])
+    def choose(self, request: IRequest) -> bytes:
+        """`{hub_origin}`; null or an empty text goes back to what the hub was told at its start."""
+        principal = self._who.need(request, ADMIN)
+        chosen = read_json(request).get("hub_origin")
+        if chosen is not None and not isinstance(chosen, str):
+            raise Refused(400, "invalid_request", "Give hub_origin as a text or null.")
+        self._step_up.prove(request, principal, "hub.origin")
+        now = self._clock()
+        issuer = self._origin.choose(chosen, now)
+        self._audit.note(
+            Act(
+                at=now,
+                actor=principal.name,
+                action="origin-changed",
+                subject=issuer,
+                address=self._address(request),
+            )
+        )
+        return self._answer(request)
+
+    def _answer(self, request: IRequest) -> bytes:
+        return as_json(
+            request,
+            {
+                "hub_origin": self._origin.stored(),
+                "resolved_issuer": self._origin.issuer(),
+                "source": self._origin.source(),
+                "origins": [*self._origin.bound()],
+            },
+        )

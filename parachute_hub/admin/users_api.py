@@ -1,0 +1,168 @@
+"""`/api/users` and `/api/audit`: the people of the hub, for owners (identity.md 4.7)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+
+from parachute_hub.accounts.people import Actor, People
+from parachute_hub.accounts.rules import vault_roles
+from parachute_hub.accounts.when import iso
+from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.refused import Refused
+from parachute_hub.site.who import ADMIN, Principal, StepUp, Who
+from parachute_hub.store.audit import Audit
+from parachute_hub.store.users import User, VaultRole
+
+# How long modules may go on accepting a token that was taken back (identity.md 1.1).
+REVOCATION_LAG_SECONDS = 60
+
+
+class UsersApi:
+    """Every change of somebody else's account is confirmed by a fresh proof.
+
+    The operations are named `user.create`, and `user.<delete|role|vaults|reset-password|second-factor>:<id>`.
+    """
+
+    app: Klein = area()
+
+    def __init__(
+        self,
+        *,
+        people: People,
+        audit: Audit,
+        who: Who,
+        step_up: StepUp,
+        address: Callable[[IRequest], str],
+        vault_names: Callable[[], Sequence[str]],
+    ) -> None:
+        self._people = people
+        self._audit = audit
+        self._who = who
+        self._step_up = step_up
+        self._address = address
+        self._vault_names = vault_names
+
+    @app.route("/api/users", methods=["GET"])
+    def list(self, request: IRequest) -> bytes:
+        """Everybody."""
+        self._who.need(request, ADMIN)
+        return as_json(request, {"users": [self._shown(user) for user in self._people.all()]})
+
+    @app.route("/api/users", methods=["POST"])
+    async def create(self, request: IRequest) -> bytes:
+        """`{username, password, assigned_vaults?, role?}`; the password must be changed at the first sign-in."""
+        actor = self._confirmed(request, "user.create")
+        body = read_json(request)
+        user = await self._people.add(
+            actor,
+            _text(body, "username").strip(),
+            _text(body, "password"),
+            vaults=self._vaults(body.get("assigned_vaults", body.get("vaults", {})), {}),
+            role="admin" if body.get("role") == "admin" else "member",
+        )
+        return as_json(request, {"user": self._shown(user)}, status=201)
+
+    @app.route("/api/users/vaults", methods=["GET"])
+    def vaults(self, request: IRequest) -> bytes:
+        """The vaults that people can be given."""
+        self._who.need(request, ADMIN)
+        return as_json(request, {"vaults": [*self._vault_names()]})
+
+    @app.route("/api/users/<user_id>", methods=["DELETE"])
+    def delete(self, request: IRequest, user_id: str) -> bytes:
+        """Remove somebody, and end all that they hold."""
+        self._people.delete(self._confirmed(request, f"user.delete:{user_id}"), user_id)
+        return as_json(request, {"ok": True, "revocation_lag_seconds": REVOCATION_LAG_SECONDS})
+
+    @app.route("/api/users/<user_id>/vaults", methods=["PATCH"])
+    def set_vaults(self, request: IRequest, user_id: str) -> bytes:
+        """`{assigned_vaults: {name: role} | [name]}`; names that stay in a list keep their role."""
+        actor = self._confirmed(request, f"user.vaults:{user_id}")
+        kept = self._people.get(user_id).vaults
+        body = read_json(request)
+        vaults = self._vaults(body.get("assigned_vaults", body.get("vaults")), kept)
+        return as_json(request, {"user": self._shown(self._people.set_vaults(actor, user_id, vaults))})
+
+    @app.route("/api/users/<user_id>/role", methods=["PATCH"])
+    def set_role(self, request: IRequest, user_id: str) -> bytes:
+        """`{role: admin|member}`."""
+        actor = self._confirmed(request, f"user.role:{user_id}")
+        match read_json(request).get("role"):
+            case "admin" | "member" as role:
+                return as_json(request, {"user": self._shown(self._people.set_role(actor, user_id, role))})
+            case _:
+                raise Refused(400, "invalid_request", "The role is admin or member.")
+
+    @app.route("/api/users/<user_id>/reset-password", methods=["POST"])
+    async def reset_password(self, request: IRequest, user_id: str) -> bytes:
+        """`{new_password}`: good for one sign-in, at which it must be changed."""
+        actor = self._confirmed(request, f"user.reset-password:{user_id}")
+        user = await self._people.reset_password(actor, user_id, _text(read_json(request), "new_password"))
+        answer = {"ok": True, "user": self._shown(user), "revocation_lag_seconds": REVOCATION_LAG_SECONDS}
+        return as_json(request, answer)
+
+    @app.route("/api/users/<user_id>/second-factor", methods=["DELETE"])
+    def remove_second_factor(self, request: IRequest, user_id: str) -> bytes:
+        """For somebody who lost both their app and their recovery codes."""
+        actor = self._confirmed(request, f"user.second-factor:{user_id}")
+        return as_json(request, {"user": self._shown(self._people.remove_second_factor(actor, user_id))})
+
+    @app.route("/api/audit", methods=["GET"])
+    def audit(self, request: IRequest) -> bytes:
+        """Sign-ins and acts of owners, the newest first; `?before=<number>` for the page that follows."""
+        self._who.need(request, ADMIN)
+        before = (request.args or {}).get(b"before", [b""])[0]
+        lines = self._audit.latest(before=int(before) if before.isdigit() and len(before) < 18 else None)
+        acts = [
+            {
+                "number": number,
+                "at": iso(act.at),
+                "actor": act.actor,
+                "action": act.action,
+                "subject": act.subject,
+                "outcome": act.outcome,
+                "address": act.address,
+            }
+            for number, act in lines
+        ]
+        return as_json(request, {"acts": acts, "next_before": lines[-1][0] if len(lines) == 100 else None})
+
+    def _confirmed(self, request: IRequest, operation: str) -> Actor:
+        principal = self._who.need(request, ADMIN)
+        self._step_up.prove(request, principal, operation)
+        return actor_of(principal, self._address(request))
+
+    def _vaults(self, value: Any, kept: Any) -> dict[str, VaultRole]:
+        vaults = vault_roles(value, kept)
+        known = set(self._vault_names())
+        unknown = sorted(name for name in vaults if name not in known and name not in kept)
+        if unknown:
+            raise Refused(400, "assigned_vault_not_found", f"There is no vault named {unknown[0]}.")
+        return vaults
+
+    def _shown(self, user: User) -> dict[str, Any]:
+        return {
+            "id": user.id,
+            "username": user.username,
+            "role": user.role,
+            "password_changed": not user.must_change_password,
+            "second_factor": self._people.has_second_factor(user.id),
+            "email": user.email,
+            "assigned_vaults": [*user.vaults],
+            "vaults": dict(user.vaults),
+            "created_at": iso(user.created_at),
+        }
+
+
+def actor_of(principal: Principal, address: str) -> Actor:
+    """The one who does it, for the record."""
+    return Actor(name=principal.name, address=address, user_id=principal.user_id)
+
+
+def _text(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise Refused(400, "invalid_request", f"Give {name} as a text.")
+    return value

@@ -1,0 +1,50 @@
+"""Who did what: sign-ins and the acts of owners, bounded in rows."""
+
+from attrs import frozen
+
+from parachute_hub.store.database import Database
+
+KEPT = 8000
+# Refusals have a bound of their own: whoever hammers the sign-in must not push out what an owner did.
+KEPT_REFUSALS = 2000
+
+
+@frozen(kw_only=True)
+class Act:
+    """One line of the record. `subject` is whom or what it was done to; `outcome` is `ok` or `refused`."""
+
+    at: float
+    actor: str
+    action: str
+    subject: str = ""
+    outcome: str = "ok"
+    address: str = ""
+
+
+class Audit:
+    """The table `audit`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def note(self, act: Act) -> None:
+        """Write a line; the oldest of its kind goes when there are too many."""
+        refused = act.outcome != "ok"
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO audit (at, actor, action, subject, outcome, address) VALUES (?, ?, ?, ?, ?, ?)",
+                (act.at, act.actor, act.action, act.subject, act.outcome, act.address),
+            )
+            connection.execute(
+                "DELETE FROM audit WHERE (outcome != 'ok') = ?1 AND number <= (SELECT number FROM audit"
+                " WHERE (outcome != 'ok') = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
+                (int(refused), KEPT_REFUSALS if refused else KEPT),
+            )
+
+    def latest(self, *, before: int | None = None, limit: int = 100) -> list[tuple[int, Act]]:
+        """The newest lines with their numbers; `before` a number for the page that follows."""
+        rows = self._database.read(
+            "SELECT * FROM audit WHERE number < ? ORDER BY number DESC LIMIT ?",
+            (before if before is not None else 2**62, limit),
+        )
+        return [(row["number"], Act(**{name: row[name] for name in row.keys() if name != "number"})) for row in rows]

@@ -1,0 +1,51 @@
+"""How often something failed lately, kept over a restart. Keys are hashes: what people type is not stored."""
+
+from attrs import frozen
+
+from parachute_hub.store.database import Database
+
+MOST_ROWS = 20_000
+
+
+@frozen
+class Failures:
+    """A fading count of failures and when the latest was (seconds since the epoch)."""
+
+    count: float
+    last_at: float
+
+
+class Throttles:
+    """The table `throttles`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, key: str) -> Failures | None:
+        """What is known under this key."""
+        row = self._database.first("SELECT failures, last_at FROM throttles WHERE key = ?", (key,))
+        return None if row is None else Failures(row["failures"], row["last_at"])
+
+    def put(self, key: str, failures: Failures) -> None:
+        """Set the count under this key."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO throttles (key, failures, last_at) VALUES (?, ?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET failures = excluded.failures, last_at = excluded.last_at",
+                (key, failures.count, failures.last_at),
+            )
+
+    def drop(self, key: str) -> None:
+        """Forget what is known under this key."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM throttles WHERE key = ?", (key,))
+
+    def prune(self, before: float) -> None:
+        """Forget what is older, and the oldest when there are too many."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM throttles WHERE last_at <= ?", (before,))
+            connection.execute(
+                "DELETE FROM throttles WHERE key IN"
+                " (SELECT key FROM throttles ORDER BY last_at DESC LIMIT -1 OFFSET ?)",
+                (MOST_ROWS,),
+            )
