@@ -79,7 +79,7 @@ def journey(image: Image, disk: Disk) -> None:
     registry = Registry(network, PACKS)
     box = Box(image, disk, network, variables={**OWNER, **registry.variables})
     try:
-        box.wait_healthy()
+        box.wait_phase("up")
         time.sleep(3)
         show("hub alone, idle", memory(box))
         for short in _SHORTS:

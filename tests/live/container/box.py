@@ -131,12 +131,13 @@ class Box:
             time.sleep(0.02)
         raise NotHealthy(f"No 200 from /health within {seconds} s:\n{self.log()[-4000:]}")
 
-    def wait_for(self, text: str, seconds: float = 30.0) -> None:
-        """Until the log has `text`. Raises NotHealthy."""
+    def wait_phase(self, phase: str = "up", seconds: float = 30.0) -> None:
+        """Until /health says that the hub's start has come this far. Raises NotHealthy."""
+        self.wait_healthy(seconds)
         deadline = time.monotonic() + seconds
-        while text not in self.log():
-            if time.monotonic() > deadline or not self.running():
-                raise NotHealthy(f"{text!r} never came:\n{self.log()[-4000:]}")
+        while (found := self.request("GET", "/health").json()["phase"]) != phase:
+            if found == "failed" or time.monotonic() > deadline:
+                raise NotHealthy(f"The hub is not {phase}:\n{self.log()[-4000:]}")
             time.sleep(0.02)
 
     def request(

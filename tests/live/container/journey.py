@@ -45,8 +45,9 @@ def install(box: Box, short: str) -> None:
 
 def wait_ready(box: Box, *shorts: str, seconds: float = 30.0) -> float:
     """Seconds from the container's start until each of these modules answers. Raises NotHealthy."""
-    box.wait_healthy(seconds)
-    while time.monotonic() - box.started_at < seconds:
+    box.wait_phase("up", seconds)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         if set(shorts) <= set(box.request("GET", "/api/ready").json()["ready_modules"]):
             return time.monotonic() - box.started_at
         time.sleep(0.02)

@@ -61,7 +61,7 @@ class MemoryTests(ContainerTestCase):
         network = self.network()
         variables = {**OWNER, **self.registry(network, packs)}
         box = self.box(self.disk(), network, variables=variables, memory=memory)
-        box.wait_healthy()
+        box.wait_phase("up")
         for short in ("vault", "scribe"):
             install(box, short)
         wait_ready(box, "vault", "scribe", seconds=60)

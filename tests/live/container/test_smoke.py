@@ -13,20 +13,20 @@ _METADATA = "/.well-known/oauth-authorization-server"
 class SmokeTests(ContainerTestCase):
     """Nothing is installed."""
 
-    def healthy(self, **variables: str) -> Box:
+    def up(self, **variables: str) -> Box:
         box = self.box(self.disk(), variables=variables)
-        box.wait_healthy()
+        box.wait_phase("up")
         return box
 
     def test_healthy_on_a_fresh_disk(self) -> None:
-        box = self.healthy()
+        box = self.up()
         health = box.request("GET", "/health").json()
-        self.assertEqual((health["status"], health["service"]), ("ok", "parachute-hub"))
+        self.assertEqual((health["status"], health["service"], health["db"]), ("ok", "parachute-hub", "ok"))
         check = box.run(*self.image.config.healthcheck)
         self.assertEqual((check.returncode, check.stderr), (0, ""))
 
     def test_tini_is_process_one_and_the_hub_is_not_root(self) -> None:
-        box = self.healthy()
+        box = self.up()
         self.assertEqual(box.run("cat", "/proc/1/comm").stdout, "tini\n")
         found = {_name(pid): _owner(pid) for pid in box.group.members()}
         self.assertEqual((found["tini"], found["twistd"]), (0, 1000))
@@ -34,7 +34,7 @@ class SmokeTests(ContainerTestCase):
         self.assertEqual(box.run("stat", "-c", "%u", *paths).stdout.split(), ["1000"] * 3)
 
     def test_behind_the_edge_every_address_is_the_public_one(self) -> None:
-        box = self.healthy(RENDER="true", RENDER_EXTERNAL_URL=_ORIGIN, PORT="10000")
+        box = self.up(RENDER="true", RENDER_EXTERNAL_URL=_ORIGIN, PORT="10000")
         metadata = box.request("GET", _METADATA, _EDGE).json()
         self.assertEqual(metadata["issuer"], _ORIGIN)
         self.assertTrue(metadata["registration_endpoint"].startswith(f"{_ORIGIN}/"))
@@ -44,12 +44,12 @@ class SmokeTests(ContainerTestCase):
         self.assertNotIn("0.0.0.0", box.log())
 
     def test_fly_names_the_origin_by_the_app(self) -> None:
-        box = self.healthy(FLY_APP_NAME="my-hub")
+        box = self.up(FLY_APP_NAME="my-hub")
         metadata = box.request("GET", _METADATA, {**_EDGE, "Host": "my-hub.fly.dev"}).json()
         self.assertEqual(metadata["issuer"], "https://my-hub.fly.dev")
 
     def test_it_ends_when_asked_with_nothing_left(self) -> None:
-        box = self.healthy()
+        box = self.up()
         code, seconds = box.stop()
         self.assertEqual(code, 0, box.log())
         self.assertLess(seconds, 30)
