@@ -115,15 +115,10 @@ class Modules:
     def watch(self) -> tuple[LoopingCall, ...]:
         """Look after services.json (modules write it), linked folders and the disk's reserve; stop each to end it."""
         return (
-            self._every(WATCH_SECONDS, self._look),
+            self._every(WATCH_SECONDS, self.files.services.read),
             self._every(WATCH_SECONDS, self.linked.look),
             self._every(RESERVE_SECONDS, self.reserve.check),
         )
-
-    def _look(self) -> None:
-        if self.files.services.changed():
-            self.files.services.read()
-            self.files.outside.emit(RegistryChanged())
 
     def _every(self, seconds: float, function: Callable[[], object]) -> LoopingCall:
         call = LoopingCall(function)
@@ -136,7 +131,9 @@ def files(outside: Outside) -> Files:
     """The first half. Reads `<home>/hub/modules.json`; starts nothing."""
     home = outside.around.home
     problem = partial(_notice, outside.emit)
-    services = ServicesFile(home / "services.json", on_problem=problem)
+    services = ServicesFile(
+        home / "services.json", on_problem=problem, on_change=lambda: outside.emit(RegistryChanged())
+    )
     records = RecordsFile(home / "hub" / "modules.json", on_problem=problem)
     older = outside.around.user_home / ".bun" / "install" / "global" / "node_modules"
     store = Store(outside.around.modules, (older,))

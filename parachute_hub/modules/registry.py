@@ -124,17 +124,19 @@ def check_against(row: Row, others: Iterable[Row]) -> None:
 
 
 class ServicesFile:
-    """The file on disk."""
+    """The file on disk. `on_problem` is told what cannot be used, `on_change` that another content was read."""
 
     def __init__(
         self,
         path: Path,
         *,
         on_problem: Callable[[str], None] = lambda text: None,
+        on_change: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.path = path
         self._on_problem = on_problem
+        self._on_change = on_change
         self._now = now
         self._stamp: _Stamp = None
         self._registry = Registry()
@@ -145,7 +147,10 @@ class ServicesFile:
         return self._stat() != self._stamp
 
     def read(self) -> Registry:
-        """What the file says now; never fails, never writes. Each problem is told once while it lasts."""
+        """What the file says now; never fails, never writes. The same object while the file stays the same.
+
+        Each problem is told once while it lasts.
+        """
         stamp = self._stat()
         if stamp != self._stamp:
             self._registry = self._load()
@@ -155,6 +160,7 @@ class ServicesFile:
                 if str(problem) not in self._told:
                     self._on_problem(str(problem))
             self._told = texts
+            self._on_change()
         return self._registry
 
     def update(self, change: Callable[[Registry], Registry]) -> Registry:

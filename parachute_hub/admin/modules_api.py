@@ -1,0 +1,396 @@
+"""The JSON API of modules (modules.md 5.3, 5.4, 5.7): every button of the pages, every word of the command."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.web.iweb import IRequest
+
+from parachute_hub.admin.modules_view import ModulesView, settings_changes, settings_json, state_json
+from parachute_hub.admin.stream_api import Log, follow_log
+from parachute_hub.job import Job
+from parachute_hub.modules import names
+from parachute_hub.modules.assembly import Modules
+from parachute_hub.modules.configuration import Configuration
+from parachute_hub.modules.fetching import guess_short
+from parachute_hub.modules.installer import InstallRequest
+from parachute_hub.modules.names import BadName
+from parachute_hub.modules.records import CHANNELS, RecordsRefused
+from parachute_hub.modules.upgrade import UpgradeRequest
+from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.refused import Refused, not_found
+from parachute_hub.site.who import ADMIN, AUTH, Principal, StepUp, Who
+from parachute_hub.supervise.model import State, Status
+
+_WEIGHTY = frozenset({"env", "trusted"})
+
+
+class Runs(Protocol):
+    """What is needed of the supervisor."""
+
+    async def start(self, short: str) -> Status:
+        """Start it."""
+
+    async def stop(self, short: str) -> Status:
+        """Stop it."""
+
+    async def restart(self, short: str) -> Status:
+        """Start it anew."""
+
+    def status(self, short: str) -> Status | None:
+        """What is known of it."""
+
+    def log(self, short: str) -> Any:
+        """Its latest output, or None."""
+
+
+class ModulesArea:
+    """`/api/modules` and everything below."""
+
+    app: Klein = area()
+
+    def __init__(
+        self,
+        *,
+        who: Who,
+        step_up: StepUp,
+        modules: Modules,
+        supervisor: Runs,
+        view: ModulesView,
+        configuration: Configuration,
+        in_thread: Callable[..., Awaitable[Any]],
+        clock: Any,
+    ) -> None:
+        self._who = who
+        self._step_up = step_up
+        self._modules = modules
+        self._directory = modules.files.directory
+        self._records = modules.files.records
+        self._supervisor = supervisor
+        self._view = view
+        self._configuration = configuration
+        self._in_thread = in_thread
+        self._clock = clock
+
+    # --- the list, and operations as a whole
+
+    @app.route("/api/modules", methods=["GET"])
+    def listing(self, request: IRequest) -> bytes:
+        """Every module, installed or on offer."""
+        self._who.need(request, AUTH)
+        return as_json(request, {**self._view.listing(), "module_install_channel": self._modules.files.channel()})
+
+    @app.route("/api/modules/channel", methods=["PUT"])
+    def channel(self, request: IRequest) -> bytes:
+        """Which releases are installed from now on."""
+        self._who.need(request, ADMIN)
+        channel = read_json(request).get("channel")
+        if channel not in CHANNELS:
+            raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
+        self._recorded(lambda: self._records.choose_channel(channel))
+        return as_json(request, {"channel": self._modules.files.channel()})
+
+    @app.route("/api/modules/install", methods=["POST"])
+    def install_package(self, request: IRequest) -> bytes:
+        """Install by npm name (`name`, `name@version`, `name@tag`), or from this machine for its operator."""
+        principal = self._who.need(request, ADMIN)
+        body = read_json(request)
+        source = body.get("source")
+        if source is not None:
+            return self._install_local(request, principal, source)
+        try:
+            spec = names.parse_spec(str(body.get("package", "")))
+        except BadName as error:
+            raise Refused(400, "invalid_package", str(error)) from None
+        entry = self._directory.catalog.offers(spec.name)
+        if entry is None:
+            self._step_up.prove(request, principal, f"install:{spec.name}")
+        short = entry.short if entry else guess_short(spec.name)
+        version = spec.version or self._modules.files.channel()
+        return self._begun(
+            request, self._modules.installer.install(InstallRequest(short=short, package=spec.name, version=version))
+        )
+
+    @app.route("/api/modules/upgrade-all", methods=["POST"])
+    def upgrade_all(self, request: IRequest) -> bytes:
+        """Begin to upgrade every module that has a newer version; those outside the catalog ask one by one."""
+        self._who.need(request, ADMIN)
+        begun, passed_over = [], []
+        for module in self._view.listing()["modules"]:
+            if not module["upgrade_available"]:
+                continue
+            if not module["first_party"]:
+                passed_over.append(module["short"])
+                continue
+            job = self._modules.upgrader.upgrade(UpgradeRequest(short=module["short"]))
+            begun.append({"short": module["short"], "operation_id": job.id})
+        return as_json(request, {"operations": begun, "passed_over": passed_over}, status=202)
+
+    @app.route("/api/modules/operations", methods=["GET"])
+    def operations(self, request: IRequest) -> bytes:
+        """Every operation that is remembered, the newest first."""
+        self._who.need(request, ADMIN)
+        jobs = reversed(self._modules.jobs.all())
+        return as_json(request, {"operations": [job.to_json() for job in jobs]})
+
+    @app.route("/api/modules/operations/<job_id>", methods=["GET"])
+    def operation(self, request: IRequest, job_id: str) -> bytes:
+        """One operation."""
+        self._who.need(request, ADMIN)
+        return as_json(request, self._modules.jobs.get(job_id).to_json())
+
+    @app.route("/api/modules/operations/<job_id>/cancel", methods=["POST"])
+    async def cancel(self, request: IRequest, job_id: str) -> bytes:
+        """End an operation; the answer is how it ended, with what was undone."""
+        self._who.need(request, ADMIN)
+        self._modules.jobs.cancel(job_id)
+        return as_json(request, (await self._modules.jobs.finished(job_id)).to_json())
+
+    @app.route("/api/modules/disk", methods=["GET"])
+    async def disk(self, request: IRequest) -> bytes:
+        """Who uses the disk."""
+        self._who.need(request, ADMIN)
+        disk = self._modules.disk
+        owners = await self._in_thread(disk.owners, self._directory.shorts())
+        told = [owner.to_json() for owner in owners]
+        return as_json(request, {"total": disk.total_bytes(), "free": disk.free_bytes(), "owners": told})
+
+    @app.route("/api/modules/disk/clear", methods=["POST"])
+    async def clear(self, request: IRequest) -> bytes:
+        """Empty bun's cache and remove versions that nothing needs."""
+        self._who.need(request, ADMIN)
+        if any(not job.over for job in self._modules.jobs.all()):
+            raise Refused(409, "operation_in_progress", "Wait until the operation that is under way has ended.")
+        freed = await self._in_thread(self._modules.disk.clear_cache)
+        return as_json(request, {"freed": freed})
+
+    # --- one module
+
+    @app.route("/api/modules/<short>/install", methods=["POST"])
+    def install(self, request: IRequest, short: str) -> bytes:
+        """Install a module of the catalog."""
+        principal = self._who.need(request, ADMIN)
+        body = _lenient(request)
+        if body.get("source") is not None:
+            return self._install_local(request, principal, body["source"])
+        entry = next((entry for entry in self._directory.catalog.entries if entry.short == short), None)
+        if entry is None:
+            raise not_found()
+        channel = body.get("channel")
+        if isinstance(channel, str) and channel not in CHANNELS:
+            raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
+        version = _version(body) or (channel if isinstance(channel, str) else self._modules.files.channel())
+        return self._begun(
+            request,
+            self._modules.installer.install(
+                InstallRequest(
+                    short=short,
+                    package=entry.package,
+                    version=None if entry.source else version,
+                    source=entry.source,
+                    vault=_vault(body),
+                )
+            ),
+        )
+
+    @app.route("/api/modules/<short>/upgrade", methods=["POST"])
+    def upgrade(self, request: IRequest, short: str) -> bytes:
+        """Upgrade to the newest version of the channel, or to `version`."""
+        principal = self._known(request, short)
+        body = _lenient(request)
+        if not self._directory.is_first_party(short):
+            self._step_up.prove(request, principal, f"install:{self._directory.package_of(short)}")
+        allow = body.get("allow_downgrade") is True
+        wanted = UpgradeRequest(short=short, version=_version(body), allow_downgrade=allow)
+        return self._begun(request, self._modules.upgrader.upgrade(wanted))
+
+    @app.route("/api/modules/<short>/rollback", methods=["POST"])
+    def rollback(self, request: IRequest, short: str) -> bytes:
+        """Back to the version before; with `restore_data` also to its data."""
+        principal = self._known(request, short)
+        restore = read_json(request).get("restore_data") is True
+        if restore:
+            self._step_up.prove(request, principal, f"restore-data:{short}")
+        return self._begun(request, self._modules.upgrader.rollback(short, restore_data=restore))
+
+    @app.route("/api/modules/<short>/uninstall", methods=["POST"])
+    async def uninstall(self, request: IRequest, short: str) -> bytes:
+        """Take the module away; the answer comes when that is done."""
+        self._known(request, short)
+        job = self._modules.remover.uninstall(short)
+        job = await self._modules.jobs.finished(job.id)
+        if job.status == "failed":
+            raise Refused(500, "module_op_failed", job.error or "It could not be uninstalled.")
+        return as_json(request, {"short": short, "log": list(job.log), "operation_id": job.id})
+
+    @app.route("/api/modules/<short>/delete-data", methods=["POST"])
+    def delete_data(self, request: IRequest, short: str) -> bytes:
+        """Delete what a module that is gone has left."""
+        principal = self._who.need(request, ADMIN)
+        if not names.is_short(short):
+            raise not_found()
+        self._step_up.prove(request, principal, f"delete-data:{short}")
+        return self._begun(request, self._modules.remover.delete_data(short))
+
+    @app.route("/api/modules/<short>/start", methods=["POST"])
+    async def start(self, request: IRequest, short: str) -> bytes:
+        """Switch it on."""
+        self._runnable(request, short)
+        return self._moved(request, await self._supervisor.start(short))
+
+    @app.route("/api/modules/<short>/restart", methods=["POST"])
+    async def restart(self, request: IRequest, short: str) -> bytes:
+        """Start it anew."""
+        self._runnable(request, short)
+        return self._moved(request, await self._supervisor.restart(short))
+
+    @app.route("/api/modules/<short>/stop", methods=["POST"])
+    async def stop(self, request: IRequest, short: str) -> bytes:
+        """Switch it off."""
+        self._known(request, short)
+        self._refuse_busy(short)
+        if self._supervisor.status(short) is None:
+            self._recorded(lambda: self._records.want(short, False))
+            return as_json(request, {"short": short, "stopped": False})
+        state = await self._supervisor.stop(short)
+        return as_json(request, {"short": short, "stopped": True, "state": state_json(state)})
+
+    @app.route("/api/modules/<short>/logs", methods=["GET"])
+    def logs(self, request: IRequest, short: str) -> "bytes | Deferred[None]":
+        """Its latest output; with `?follow=1` as it comes."""
+        self._who.need(request, ADMIN)
+        ring = self._supervisor.log(short)
+        if ring is None:
+            raise Refused(404, "not_supervised", f"{short} has not run since the hub started.")
+        if request.args.get(b"follow", [b""])[0] in (b"1", b"true"):
+            return follow_log(request, cast(Log, ring), self._clock)
+        lines = [f"[{short}] {line.text}\n" for line in ring.since(0)]
+        return as_json(request, {"short": short, "lines": lines, "text": "".join(lines)})
+
+    # --- settings
+
+    @app.route("/api/modules/<short>/config", methods=["GET"])
+    async def config(self, request: IRequest, short: str) -> bytes:
+        """The module's own configuration with its schema; secrets are left out."""
+        self._known(request, short)
+        return as_json(request, await self._configuration.read(short))
+
+    @app.route("/api/modules/<short>/config", methods=["PUT"])
+    async def configure(self, request: IRequest, short: str) -> bytes:
+        """Change some values of it."""
+        principal = self._known(request, short)
+        changes = read_json(request)
+        self._step_up.prove(request, principal, f"configure:{short}")
+        answer = await self._configuration.change(short, changes)
+        if answer["restart"] and self._runs(short):
+            await self._supervisor.restart(short)
+        return as_json(request, answer)
+
+    @app.route("/api/modules/<short>/settings", methods=["GET"])
+    def settings(self, request: IRequest, short: str) -> bytes:
+        """The hub's own settings of a module."""
+        self._known(request, short)
+        return as_json(request, settings_json(self._records.get(short)))
+
+    @app.route("/api/modules/<short>/settings", methods=["PUT"])
+    async def set_settings(self, request: IRequest, short: str) -> bytes:
+        """Change some of them; values of `env` that are null are taken out."""
+        principal = self._known(request, short)
+        changes = settings_changes(read_json(request), self._records.get(short))
+        if _WEIGHTY & changes.keys():
+            self._step_up.prove(request, principal, f"configure:{short}")
+        self._recorded(lambda: self._records.change(short, **changes))
+        if {"env", "smol", "memory_limit"} & changes.keys() and self._runs(short):
+            await self._supervisor.restart(short)
+        return as_json(request, settings_json(self._records.get(short)))
+
+    # --- helpers
+
+    def _install_local(self, request: IRequest, principal: Principal, source: object) -> bytes:
+        """A tarball or a folder of this machine: only for those who control the machine anyway."""
+        if principal.kind != "operator":
+            raise Refused(
+                403, "operator_only", "Only the operator of this machine can install from a file or a folder."
+            )
+        if not isinstance(source, str) or not source.startswith("/"):
+            raise Refused(400, "invalid_source", "Give the full path of a tarball (.tgz) or of a module's folder.")
+        path = Path(source)
+        if path.is_dir():
+            wanted = InstallRequest(short=guess_short(path.name), folder=path)
+        elif path.is_file():
+            entry = next((entry for entry in self._directory.catalog.entries if entry.source == path), None)
+            short = entry.short if entry else guess_short(path.name.removesuffix(".tgz"))
+            wanted = InstallRequest(short=short, source=path, package=entry.package if entry else None)
+        else:
+            raise Refused(400, "invalid_source", f"There is no file and no folder {source} on this machine.")
+        return self._begun(request, self._modules.installer.install(wanted))
+
+    def _known(self, request: IRequest, short: str) -> Principal:
+        """The caller, for a module that is installed or on offer; anything else is 404."""
+        principal = self._who.need(request, ADMIN)
+        installed = self._directory.row(short) is not None or self._records.known(short)
+        if not installed and self._directory.entry(short) is None:
+            raise not_found()
+        return principal
+
+    def _runnable(self, request: IRequest, short: str) -> None:
+        self._known(request, short)
+        if self._directory.row(short) is None:
+            raise Refused(400, "not_installed", f"{short} is not installed. Install it first.")
+        self._refuse_busy(short)
+
+    def _refuse_busy(self, short: str) -> None:
+        job = self._modules.jobs.active(short)
+        if job is not None:
+            raise Refused(
+                409,
+                "operation_in_progress",
+                f"{short} is busy: {job.kind} is under way. Wait for it or cancel it, then try again.",
+                detail={"operation_id": job.id},
+            )
+
+    def _runs(self, short: str) -> bool:
+        status = self._supervisor.status(short)
+        return status is not None and status.state not in (State.STOPPED, State.HELD, State.STOPPING)
+
+    def _begun(self, request: IRequest, job: Job) -> bytes:
+        return as_json(request, {"operation_id": job.id}, status=202)
+
+    def _moved(self, request: IRequest, status: Status) -> bytes:
+        """The answer to start and restart; a module that cannot be spawned is an error (modules.md 5.4)."""
+        error = status.start_error
+        if error is not None and status.state is not State.READY:
+            known = {"no_start_cmd": (422, "no_start_cmd")}
+            code, word = known.get(str(error.get("error_type")), (500, "module_op_failed"))
+            raise Refused(code, word, str(error.get("error_description")), detail={"error_detail": dict(error)})
+        return as_json(request, {"short": status.short, "state": state_json(status)})
+
+    def _recorded(self, change: Callable[[], object]) -> None:
+        try:
+            change()
+        except RecordsRefused as error:
+            raise Refused(507, "disk_full", str(error)) from None
+
+
+def _lenient(request: IRequest) -> dict[str, Any]:
+    """The body; one that cannot be read counts as empty (modules.md 5.4)."""
+    try:
+        return read_json(request)
+    except Refused:
+        return {}
+
+
+def _version(body: dict[str, Any]) -> str | None:
+    version = body.get("version")
+    if version is not None and (not isinstance(version, str) or not names.is_version(version)):
+        raise Refused(400, "invalid_version", "The version must be a version such as 1.2.3, or a tag.")
+    return version
+
+
+def _vault(body: dict[str, Any]) -> str | None:
+    name = body.get("first_vault")
+    if name is not None and (not isinstance(name, str) or not names.is_short(name)):
+        raise Refused(400, "invalid_vault", "The vault's name must be lower case letters, digits and dashes.")
+    return name

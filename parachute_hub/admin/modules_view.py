@@ -1,0 +1,235 @@
+"""How a module looks in `GET /api/modules` (modules.md 5.7, issue 9.1)."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from parachute_hub.modules import manifests, shape
+from parachute_hub.modules.catalog import CatalogEntry
+from parachute_hub.modules.directory import Directory
+from parachute_hub.modules.model import Manifest, Row, SubUnit
+from parachute_hub.modules.records import Record, RecordsFile, variables
+from parachute_hub.modules.semver import is_newer
+from parachute_hub.modules.shape import Invalid
+from parachute_hub.site.refused import Refused
+from parachute_hub.supervise.model import Status
+
+_FOCUS_ORDER = {"core": 0, "experimental": 1, "deprecated": 2}
+_FIRST = {"vault": 0, "scribe": 1}
+_FLAGS = ("pin", "autostart", "smol", "trusted")
+_LEAST_MEMORY = 128 * 1024 * 1024  # bun does not live with less (reliability.md, "bun as child")
+_NO_STATUS: dict[str, Any] = {
+    "state": None,
+    "reason": None,
+    "since": None,
+    "restarts": 0,
+    "next_retry_at": None,
+    "last_exit": None,
+    "pid": None,
+    "started_at": None,
+    "supervisor_status": None,
+    "supervisor_start_error": None,
+}
+
+
+class Watches(Protocol):
+    """What is needed of the supervisor."""
+
+    def status(self, short: str) -> Status | None:
+        """What is known of a module."""
+
+    def all(self) -> list[Status]:
+        """What is known of every module."""
+
+
+@frozen(kw_only=True)
+class ModulesView:
+    """Builds the listing. `latest` knows the newest version of a package without waiting for the registry."""
+
+    directory: Directory
+    records: RecordsFile
+    supervisor: Watches
+    latest: Callable[[str], str | None]
+
+    def listing(self) -> dict[str, Any]:
+        """The whole answer but for the channel."""
+        modules = sorted((self.module(short) for short in self._shorts()), key=_order)
+        supervised = [
+            {
+                name: module[name]
+                for name in (
+                    "short",
+                    "installed",
+                    "installed_version",
+                    "supervisor_status",
+                    "pid",
+                    "supervisor_start_error",
+                )
+            }
+            for module in modules
+            if module["supervisor_status"] is not None
+        ]
+        return {"modules": modules, "supervised": supervised, "supervisor_available": True}
+
+    def module(self, short: str) -> dict[str, Any]:
+        """One module, installed or only on offer."""
+        row, entry = self.directory.row(short), self.directory.entry(short)
+        record = self.records.get(short)
+        folder = self.directory.folder(short) if row else None
+        manifest = _manifest(folder)
+        package = self.directory.package_of(short)
+        installed = _version(folder) or (row.version if row else None)
+        latest = self.latest(package) if package and not record.linked else None
+        status = self.supervisor.status(short)
+        focus = (manifest and manifest.focus) or (entry.focus if entry else "experimental")
+        return {
+            "short": short,
+            "package": package or short,
+            **_words(short, row, entry, manifest),
+            "focus": focus,
+            "available": package is not None,
+            "available_to_install": self._offered(short) and focus != "deprecated",
+            "installed": row is not None,
+            "installed_version": installed if row else None,
+            "latest_version": latest,
+            "upgrade_available": row is not None and not record.pin and is_newer(latest, installed),
+            **(status.to_json() if status else {**_NO_STATUS, "port": row.port if row else None}),
+            "install_dir": str(folder) if folder else None,
+            "uis": [_sub_unit(unit) for unit in row.uis] if row else [],
+            "management_url": _address(manifest, row, "management_url") or _address(manifest, row, "ui_url"),
+            "config_ui_url": _address(manifest, row, "config_ui_url"),
+            "memory_mb": entry.memory_mb if entry else None,
+            "first_party": self.directory.is_first_party(short),
+            "missing": row is not None and folder is None,
+            "dependencies": _dependencies(manifest, self._shorts()) if manifest else [],
+            "settings": settings_json(record),
+        }
+
+    def _shorts(self) -> list[str]:
+        offered = (entry.short for entry in self.directory.catalog.entries)
+        watched = (status.short for status in self.supervisor.all())
+        return list(dict.fromkeys((*offered, *self.directory.shorts(), *watched)))
+
+    def _offered(self, short: str) -> bool:
+        return any(entry.short == short for entry in self.directory.catalog.entries)
+
+
+def settings_json(record: Record) -> dict[str, Any]:
+    """The hub's own settings of a module. Values of the environment may be secret: only their names are told."""
+    return {
+        "pin": record.pin,
+        "autostart": record.autostart,
+        "smol": record.smol,
+        "memory_limit": record.memory_limit,
+        "env": sorted(record.env or {}),
+        "linked": record.linked,
+        "previous": record.previous,
+        "trusted": record.trusted,
+    }
+
+
+def state_json(status: Status) -> dict[str, Any]:
+    """A state with the older names beside ours (modules.md 6.1)."""
+    told = status.to_json()
+    exit_code = status.last_exit.code if status.last_exit else None
+    return {
+        **told,
+        "status": status.supervisor_status,
+        "startedAt": told["started_at"],
+        "restartsInWindow": status.restarts,
+        "lastExitCode": exit_code,
+    }
+
+
+def settings_changes(body: dict[str, Any], record: Record) -> dict[str, Any]:
+    """The fields of a record that a body asks to change. Raises Refused 400."""
+    changes: dict[str, Any] = {name: body[name] for name in _FLAGS if name in body}
+    for name, value in changes.items():
+        if not isinstance(value, bool):
+            raise Refused(400, "invalid_request", f"{name} must be true or false.")
+    if "memory_limit" in body:
+        limit = body["memory_limit"]
+        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < _LEAST_MEMORY):
+            raise Refused(400, "invalid_request", "memory_limit must be bytes, at least 128 MiB, or null for none.")
+        changes["memory_limit"] = limit
+    if "env" in body:
+        try:
+            given = shape.mapping(body["env"], "env")
+            kept = {name: value for name, value in (record.env or {}).items() if name not in given}
+            changes["env"] = variables({**kept, **{name: value for name, value in given.items() if value is not None}})
+        except Invalid as error:
+            raise Refused(400, "invalid_request", str(error)) from None
+    return changes
+
+
+def resolve(value: str, mount: str) -> str:
+    """An address of a manifest: elsewhere, on the hub, or below the module's mount (modules.md 2).
+
+    >>> resolve("admin/", "/vault/default"), resolve("/scribe/admin", "/scribe")
+    ('/vault/default/admin/', '/scribe/admin')
+    """
+    if value.startswith(("/", "http://", "https://")):
+        return value
+    return f"{mount.rstrip('/')}/{value}"
+
+
+def _address(manifest: Manifest | None, row: Row | None, name: str) -> str | None:
+    value: str | None = getattr(manifest, name) if manifest else None
+    if value is None or row is None:
+        return None
+    mount = next((path for path in row.paths if not path.startswith("/.parachute")), "")
+    if row.is_vault and value in ("/admin", "/admin/"):
+        # Published vaults mean their own page by this (modules.md 2, "Compat shim").
+        return f"{mount}{value}"
+    return resolve(value, mount)
+
+
+def _words(short: str, row: Row | None, entry: CatalogEntry | None, manifest: Manifest | None) -> dict[str, str]:
+    names = (manifest and manifest.display_name, row and row.display_name, entry and entry.display_name)
+    lines = (entry and entry.tagline, row and row.tagline, manifest and manifest.tagline)
+    return {
+        "display_name": next((name for name in names if name), short),
+        "tagline": next((line for line in lines if line), ""),
+    }
+
+
+def _dependencies(manifest: Manifest, present: Iterable[str]) -> list[dict[str, Any]]:
+    there = set(present)
+    return [
+        {"short": wanted.short, "optional": wanted.optional, "known": wanted.short in there}
+        for wanted in manifest.dependencies
+    ]
+
+
+def _sub_unit(unit: SubUnit) -> dict[str, Any]:
+    return {
+        "name": unit.slug,
+        "display_name": unit.display_name,
+        "path": unit.path,
+        "tagline": unit.tagline,
+        "icon_url": unit.icon_url,
+        "version": unit.version,
+        "oauth_client_id": unit.oauth_client_id,
+        "status": unit.status,
+    }
+
+
+def _manifest(folder: Path | None) -> Manifest | None:
+    try:
+        return manifests.read_manifest(folder) if folder else None
+    except Invalid:
+        return None
+
+
+def _version(folder: Path | None) -> str | None:
+    try:
+        package = manifests.read_package(folder) if folder else None
+    except Invalid:
+        return None
+    return package.version if package else None
+
+
+def _order(module: dict[str, Any]) -> tuple[int, int, str]:
+    return (_FOCUS_ORDER.get(module["focus"], 1), _FIRST.get(module["short"], 2), module["short"])

@@ -1,0 +1,171 @@
+"""What happens, as it happens: the event stream for pages, and a module's log as it grows."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.web.iweb import IRequest
+
+from parachute_hub.events import Bus, JobChanged, ModuleChanged, Notice, Numbered, RegistryChanged
+from parachute_hub.site.area import area
+from parachute_hub.site.who import ADMIN, Who
+
+TICK_SECONDS = 15.0
+BACKLOG_BYTES = 512 * 1024
+"""A reader that lags further behind is dropped; its page comes back and catches up."""
+
+
+class LogLine(Protocol):
+    """A line of a module's log."""
+
+    number: int
+    text: str
+
+
+class Log(Protocol):
+    """A module's log ring."""
+
+    def since(self, number: int) -> list[Any]:
+        """The lines after this number."""
+
+    def subscribe(self, listener: Callable[[Any], None]) -> Callable[[], None]:
+        """Follow; the answer ends it."""
+
+
+class Stream:
+    """One answer that goes on for as long as the reader stays and keeps up."""
+
+    def __init__(self, request: Any, clock: Any, tick: bytes) -> None:
+        self._request = request
+        self._clock = clock
+        self._tick = tick
+        self._paused = False
+        self._waiting: list[bytes] = []
+        self._backlog = 0
+        self._ends: list[Callable[[], None]] = []
+        self.over: Deferred[None] = Deferred(lambda _: self.end())
+        self._timer = clock.callLater(TICK_SECONDS, self._ticked)
+        self._request.notifyFinish().addBoth(lambda _: self.end())
+        self._request.registerProducer(self, True)
+
+    def at_end(self, function: Callable[[], None]) -> None:
+        """Call this when the stream is over."""
+        self._ends.append(function)
+
+    def write(self, data: bytes) -> None:
+        """Send, or keep for a reader who is slow; one who is too slow is dropped."""
+        if self.over.called or not data:
+            return
+        if not self._paused:
+            self._request.write(data)
+            return
+        self._waiting.append(data)
+        self._backlog += len(data)
+        if self._backlog > BACKLOG_BYTES:
+            self._drop()
+
+    def end(self) -> None:
+        """No more."""
+        if self.over.called:
+            return
+        if self._timer.active():
+            self._timer.cancel()
+        for function in self._ends:
+            function()
+        self.over.callback(None)
+
+    def pauseProducing(self) -> None:
+        """The connection is full."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """The connection takes more."""
+        self._paused = False
+        waiting, self._waiting, self._backlog = self._waiting, [], 0
+        for data in waiting:
+            self.write(data)
+
+    def stopProducing(self) -> None:
+        """The connection is gone."""
+        self.end()
+
+    def _ticked(self) -> None:
+        self._timer = self._clock.callLater(TICK_SECONDS, self._ticked)
+        self.write(self._tick)
+
+    def _drop(self) -> None:
+        transport = getattr(self._request, "transport", None)
+        self.end()
+        if transport is not None:
+            transport.abortConnection()
+
+
+def follow_log(request: IRequest, ring: Log, clock: Any) -> "Deferred[None]":
+    """The kept lines, then each new one, as plain text."""
+    request.setHeader("Content-Type", "text/plain; charset=utf-8")
+    _unbuffered(request)
+    stream = Stream(request, clock, b"")
+    kept = ring.since(0)
+    stream.at_end(ring.subscribe(lambda line: stream.write(line.text.encode("utf-8", "replace") + b"\n")))
+    stream.write("".join(f"{line.text}\n" for line in kept).encode("utf-8", "replace"))
+    return stream.over
+
+
+class EventsArea:
+    """`GET /api/events`: server-sent events (HTML standard 9.2) with replay by Last-Event-ID.
+
+    `boot` is a word that differs at every start of the hub: numbers of events begin anew then.
+    """
+
+    app: Klein = area()
+
+    def __init__(self, *, who: Who, bus: Bus, clock: Any, boot: str) -> None:
+        self._who = who
+        self._bus = bus
+        self._clock = clock
+        self._boot = boot
+
+    @app.route("/api/events", methods=["GET"])
+    def events(self, request: IRequest) -> "Deferred[None]":
+        """Jobs, states, notices and changes of the registry as they come."""
+        self._who.need(request, ADMIN)
+        request.setHeader("Content-Type", "text/event-stream")
+        _unbuffered(request)
+        stream = Stream(request, self._clock, b"event: tick\ndata: {}\n\n")
+        stream.write(b"retry: 1000\n\n")
+        for numbered in self._bus.since(self._last(request)):
+            stream.write(self._message(numbered))
+        stream.at_end(self._bus.subscribe(lambda numbered: stream.write(self._message(numbered))))
+        return stream.over
+
+    def _last(self, request: IRequest) -> int:
+        """The number after which the reader wants to hear. A first visit begins now; one from before a restart at 0."""
+        given = request.getHeader("last-event-id") or ""
+        boot, _, number = given.rpartition("-")
+        if not given:
+            return self._bus.latest
+        return int(number) if boot == self._boot and number.isdigit() else 0
+
+    def _message(self, numbered: Numbered) -> bytes:
+        name, data = _told(numbered)
+        return f"id: {self._boot}-{numbered.number}\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+def _told(numbered: Numbered) -> tuple[str, dict[str, Any]]:
+    match numbered.event:
+        case ModuleChanged(short, status):
+            return "module", {"short": short, "status": dict(status)}
+        case JobChanged(job):
+            return "job", {"job": dict(job)}
+        case Notice(kind, text, short):
+            return "notice", {"kind": kind, "text": text, "short": short}
+        case RegistryChanged():
+            return "registry", {}
+
+
+def _unbuffered(request: IRequest) -> None:
+    request.setHeader("Cache-Control", "no-store")
+    request.setHeader("X-Accel-Buffering", "no")
+    request.setHeader("X-Content-Type-Options", "nosniff")
