@@ -9,10 +9,11 @@ const iso = (hours: number) => new Date(now - hours * 3_600_000).toISOString()
 export function answers(hub: Pretended, method: string, path: string, body: Record<string, unknown>): Answer {
   const [, , noun, name, verb] = path.split("/")
   if (path === "/api/me")
-    return [200, { hasSession: true, csrf: "c", two_factor_enabled: false, user: { id: "1", displayName: "sam" } }]
+    return [200, { hasSession: true, csrf: "c", two_factor_enabled: false, user: { id: "1", displayName: "sam", role: "admin" } }]
   if (path === "/api/modules") return [200, hub.list()]
   if (path === "/api/modules/operations") return [200, { operations: [...hub.jobs.values()] }]
   if (path === "/api/overview") return [200, hub.overview()]
+  if (path === "/api/modules/disk") return [200, hub.overview().disk]
   if (noun === "modules" && name && verb && method === "POST") return operation(hub, name, verb)
   if (noun === "modules" && verb === "config") return [200, CONFIG]
   if (method === "POST" && path === "/api/account/step-up")
@@ -42,6 +43,7 @@ const CONFIG = {
     },
   },
   values: { provider: "openai", time_limit: 120, keep_audio: true },
+  writable: true,
 }
 
 const FIXED: Record<string, unknown> = {
@@ -68,9 +70,45 @@ const FIXED: Record<string, unknown> = {
       person("kim", "member", { default: "read", work: "write" }),
     ],
   },
-  "/api/invites": {
-    invites: [{ id: "i1", status: "pending", username: null, vault_name: "work", role: "read", expires_at: iso(-100) }],
+  "/api/account/2fa": { enrolled: false, enrolled_at: null, codes_left: 0 },
+  "/api/account/sessions": {
+    sessions: [session("1", true, "Firefox on Linux"), session("2", false, "Safari on iPhone")],
   },
+  "/api/settings/hub-origin": { hub_origin: null, resolved_issuer: "https://hub.example.com", source: "render" },
+  "/api/apps": {
+    apps: [
+      {
+        client_id: "https://claude.ai/oauth/mcp.json",
+        name: "Claude",
+        domain: "claude.ai",
+        same_hub: false,
+        redirect_host: "claude.ai",
+        vaults: ["default"],
+        scopes: ["vault:default:read", "vault:default:write"],
+        first_used: now / 1000 - 90_000,
+        last_used: now / 1000 - 300,
+        active: true,
+      },
+    ],
+  },
+  "/api/oauth/clients": {
+    clients: [{ client_id: "c9", client_name: "Note taker", redirect_uris: ["http://127.0.0.1:33418/cb"], status: "pending" }],
+  },
+  "/api/audit": {
+    acts: [
+      { number: 3, at: iso(0.02), actor: "sam", action: "sign-in", subject: "", outcome: "ok", address: "192.0.2.7" },
+      { number: 2, at: iso(0.2), actor: "kim", action: "sign-in", subject: "", outcome: "refused", address: "192.0.2.9" },
+      { number: 1, at: iso(3), actor: "sam", action: "user-created", subject: "kim", outcome: "ok", address: "192.0.2.7" },
+    ],
+    next_before: null,
+  },
+  "/api/invites": {
+    invites: [{ id: "i1", status: "pending", username: null, vaults: { work: "read" }, expires_at: iso(-100) }],
+  },
+}
+
+function session(id: string, current: boolean, browser: string) {
+  return { id, current, browser, address: "192.0.2.7", created_at: iso(200), last_seen_at: iso(1), expires_at: iso(-900), methods: ["pwd"] }
 }
 
 function token(jti: string, scopes: string[], via: string, subject: string | null) {
@@ -79,6 +117,6 @@ function token(jti: string, scopes: string[], via: string, subject: string | nul
 }
 
 function person(username: string, role: string, vaults: Record<string, string>) {
-  const access = { vaults, assigned_vaults: Object.keys(vaults), two_factor_enabled: role === "admin" }
+  const access = { vaults, assigned_vaults: Object.keys(vaults), second_factor: role === "admin" }
   return { id: username, username, role, password_changed: true, email: null, created_at: iso(900), ...access }
 }

@@ -37,6 +37,10 @@ function module([short, name, tagline, memory]: [string, string, string, number]
     management_url: installed && short !== "vault" ? `/${short}` : null,
     config_ui_url: null,
     memory_mb: memory,
+    first_party: true,
+    missing: false,
+    dependencies: [],
+    settings: { pin: false, autostart: true, memory_limit: null, previous: short === "notes" ? "0.3.7" : null },
     pid: installed && !parked ? 4000 + short.length : null,
     port: installed ? 1940 : null,
     state: installed ? state : null,
@@ -81,8 +85,8 @@ export class Pretended {
         free: (tight ? 40 : 610) * MB,
         owners: [
           { name: "vault", kind: "data", bytes: 84 * MB },
-          { name: "Installed programs", kind: "modules", bytes: 131 * MB },
-          { name: "Download cache", kind: "cache", bytes: 62 * MB },
+          { name: "vault", kind: "module", bytes: 131 * MB },
+          { name: "bun", kind: "cache", bytes: 62 * MB },
         ],
       },
     } as Overview

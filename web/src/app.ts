@@ -55,13 +55,19 @@ const feed = new Feed({
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
 })
 
+/** Where somebody belongs who is not an owner with a password of their own. */
+function door({ hasSession, password_change_required, user }: Me): string | null {
+  const here = encodeURIComponent(location.pathname)
+  if (!hasSession) return `/login?next=${here}`
+  if (password_change_required) return `/account/change-password?next=${here}`
+  return user?.role === "admin" ? null : "/account/"
+}
+
 /** Signs in by the session that is there, and follows the hub while somebody looks. */
 export async function begin(): Promise<void> {
   me.value = await hub.me()
-  if (!me.value.hasSession) {
-    location.assign(`/login?next=${encodeURIComponent(location.pathname)}`)
-    return
-  }
+  const elsewhere = door(me.value)
+  if (elsewhere) return location.assign(elsewhere)
   feed.start()
   void measure().catch(() => undefined)
   let leaving: ReturnType<typeof setTimeout> | undefined

@@ -23,7 +23,7 @@ test("the first sentence says the gravest thing", () => {
     [module("Vault", "starting"), module("Notes", "ready")],
     [module("Vault", "parked"), module("Notes", "held"), module("Scribe", "starting")],
     [module("Vault", "stopped")],
-  ].map((modules) => summary(modules).title)
+  ].map((modules) => summary(modules, 0).title)
   expect(titles).toEqual([
     "Nothing is installed yet",
     "All is well",
@@ -31,6 +31,7 @@ test("the first sentence says the gravest thing", () => {
     "Vault and Notes need you",
     "Everything is switched off",
   ])
+  expect(summary([module("Vault", "ready")], 1).title).toBe("Something needs you")
 })
 
 test("an operation is named by what it does and how it ended", () => {

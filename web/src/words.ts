@@ -39,8 +39,8 @@ export interface Summary {
   text: string
 }
 
-/** The one sentence at the top of Home. */
-export function summary(modules: readonly Module[]): Summary {
+/** The one sentence at the top of Home; `grave` counts what else needs a person, such as a full disk. */
+export function summary(modules: readonly Module[], grave: number): Summary {
   const installed = modules.filter((module) => module.installed)
   const names = (tone: Tone) => installed.filter((m) => wording(m).tone === tone).map((m) => m.display_name)
   const bad = names("bad")
@@ -48,10 +48,19 @@ export function summary(modules: readonly Module[]): Summary {
   const good = names("good")
   if (installed.length === 0)
     return { tone: "off", title: "Nothing is installed yet", text: "Choose your first module to get going." }
-  if (bad.length > 0) return { tone: "bad", title: `${list(bad)} ${bad.length > 1 ? "need" : "needs"} you`, text: "See below what happened and what to do." }
-  if (busy.length > 0) return { tone: "busy", title: `${list(busy)} ${busy.length > 1 ? "are" : "is"} not quite there yet`, text: "This usually passes by itself." }
-  if (good.length === 0) return { tone: "off", title: "Everything is switched off", text: "Start a module when you need it." }
-  return { tone: "good", title: "All is well", text: `${list(good)} ${good.length > 1 ? "are" : "is"} running.` }
+  if (bad.length > 0)
+    return { tone: "bad", title: `${list(bad)} ${plural(bad, "needs", "need")} you`, text: "See below what happened and what to do." }
+  if (grave > 0)
+    return { tone: "bad", title: "Something needs you", text: "See below what happened and what to do." }
+  if (busy.length > 0)
+    return { tone: "busy", title: `${list(busy)} ${plural(busy, "is", "are")} not quite there yet`, text: "This usually passes by itself." }
+  if (good.length === 0)
+    return { tone: "off", title: "Everything is switched off", text: "Start a module when you need it." }
+  return { tone: "good", title: "All is well", text: `${list(good)} ${plural(good, "is", "are")} running.` }
+}
+
+function plural(names: readonly string[], one: string, many: string): string {
+  return names.length > 1 ? many : one
 }
 
 const DOING: Record<string, string> = {
@@ -60,6 +69,7 @@ const DOING: Record<string, string> = {
   uninstall: "Removing",
   restart: "Restarting",
   rollback: "Going back to the earlier version of",
+  "delete-data": "Deleting the data of",
 }
 const DONE: Record<string, string> = {
   install: "installed",
@@ -67,6 +77,7 @@ const DONE: Record<string, string> = {
   uninstall: "removed",
   restart: "restarted",
   rollback: "back at its earlier version",
+  "delete-data": "rid of its data",
 }
 
 /** `Installing Vault`, `Vault is installed`, `Vault could not be updated`. */

@@ -23,7 +23,8 @@ export interface Me {
   hasSession: boolean
   csrf?: string
   two_factor_enabled?: boolean
-  user?: { id: string; displayName: string }
+  user?: { id: string; displayName: string; role: "admin" | "member" }
+  password_change_required?: boolean
 }
 
 export interface Doors {
@@ -52,9 +53,7 @@ export class Hub {
   ) {}
 
   async me(): Promise<Me> {
-    const me = await this.#send<Me>("GET", "/api/me", undefined, {})
-    this.#csrf = me.csrf ?? null
-    return me
+    return this.#send<Me>("GET", "/api/me", undefined, {})
   }
 
   get<T>(path: string): Promise<T> {
@@ -125,7 +124,10 @@ export class Hub {
     if (!answer.ok) throw await refusal(answer)
     const json = answer.headers.get("Content-Type")?.startsWith("application/json")
     if (!json) return undefined as T
-    return (await answer.json()) as T
+    const told = (await answer.json()) as { csrf?: unknown }
+    // A session that begins or is renewed has a new value.
+    if (typeof told.csrf === "string") this.#csrf = told.csrf
+    return told as T
   }
 }
 

@@ -44,7 +44,24 @@ export interface Module extends Status {
   install_dir: string | null
   management_url: string | null
   config_ui_url: string | null
-  memory_mb?: number | null
+  memory_mb: number | null
+  /** Of the catalog, not a stranger's package. */
+  first_party: boolean
+  /** Its program is gone from the disk. */
+  missing: boolean
+  dependencies: { short: string; optional: boolean; known: boolean }[]
+  settings: ModuleSettings
+}
+
+/** The hub's own settings of a module. */
+export interface ModuleSettings {
+  /** Stay at this version. */
+  pin: boolean
+  /** Start with the hub. */
+  autostart: boolean
+  memory_limit: number | null
+  /** The version to go back to. */
+  previous: string | null
 }
 
 export interface ModuleList {

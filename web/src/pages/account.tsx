@@ -1,5 +1,109 @@
-import { Head } from "../ui/parts"
+/** Account: your password, your second factor, and where you are signed in. */
+import { useState } from "preact/hooks"
+import { hub, me } from "../app"
+import { ago } from "../format"
+import { useResource } from "../state/resource"
+import { say } from "../ui/notices"
+import { Badge, Button, Card, Head, Waiting } from "../ui/parts"
+import { SecondFactor } from "../ui/secondfactor"
+import { Secret } from "../ui/secret"
+
+interface Session {
+  id: string
+  current: boolean
+  browser: string
+  address: string
+  created_at: string
+  last_seen_at: string
+}
 
 export function Account() {
-  return <Head title="Account" />
+  const name = me.value?.user?.displayName
+  return (
+    <>
+      <Head title="Account" lead={name ? `You are signed in as ${name}.` : " "} />
+      <Password />
+      <SecondFactor />
+      <Sessions />
+    </>
+  )
+}
+
+function Password() {
+  const [current, setCurrent] = useState("")
+  const [fresh, setFresh] = useState("")
+  const [again, setAgain] = useState("")
+  const differs = again !== "" && again !== fresh
+  const change = async () => {
+    await hub.call("POST", "/api/account/password", { current_password: current, new_password: fresh })
+    setCurrent("")
+    setFresh("")
+    setAgain("")
+    say("Your password is changed; other browsers are signed out")
+  }
+  const ready = current && fresh && again === fresh
+  return (
+    <Card title="Password">
+      <form class="narrow" onSubmit={(event) => event.preventDefault()}>
+        <div class="unseen" aria-hidden="true">
+          {/* Tells a password manager whose password this is. */}
+          <input type="text" autocomplete="username" value={me.value?.user?.displayName ?? ""} readOnly tabIndex={-1} />
+        </div>
+        <Secret label="Your present password" autocomplete="current-password" value={current} set={setCurrent} />
+        <Secret label="A new password" hint="At least 12 characters. Three or four words work well." autocomplete="new-password" value={fresh} set={setFresh} />
+        <Secret label="The new password again" problem={differs ? "These two are not the same." : null} autocomplete="new-password" value={again} set={setAgain} />
+        <Button type="submit" kind="primary" act={change} disabled={!ready}>
+          Change password
+        </Button>
+      </form>
+    </Card>
+  )
+}
+
+function Sessions() {
+  const { data, problem, reload } = useResource<{ sessions: Session[] }>("/api/account/sessions")
+  const end = (session: Session) => async () => {
+    await hub.call("DELETE", `/api/account/sessions/${encodeURIComponent(session.id)}`)
+    await reload()
+  }
+  const endOthers = async () => {
+    await hub.call("DELETE", "/api/account/sessions")
+    await reload()
+  }
+  const sessions = data?.sessions ?? []
+  return (
+    <Card
+      title="Where you are signed in"
+      aside={
+        sessions.length > 1 && (
+          <Button kind="danger" act={endOthers} done="Only this browser is signed in now">
+            Sign out all others
+          </Button>
+        )
+      }
+    >
+      {problem && <p class="notice bad">{problem}</p>}
+      {!data && !problem && <Waiting lines={2} />}
+      <ul class="list">
+        {sessions.map((session) => (
+          <li key={session.id} class="list-row">
+            <div class="grow">
+              <p>
+                <strong>{session.browser}</strong> {session.current && <Badge tone="good">This browser</Badge>}
+              </p>
+              <p class="quiet">
+                Last seen {ago(session.last_seen_at)} from {session.address || "an unknown address"}, signed in{" "}
+                {ago(session.created_at)}.
+              </p>
+            </div>
+            {!session.current && (
+              <Button act={end(session)} done="Signed out there">
+                Sign out<span class="unseen"> {session.browser}</span>
+              </Button>
+            )}
+          </li>
+        ))}
+      </ul>
+    </Card>
+  )
 }

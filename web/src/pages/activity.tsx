@@ -8,7 +8,7 @@ import { Badge, Button, Card, Empty, Head, Waiting } from "../ui/parts"
 
 interface Act {
   number: number
-  at: number | string
+  at: string
   actor: string
   action: string
   subject: string
@@ -18,7 +18,7 @@ interface Act {
 
 interface Page {
   acts: Act[]
-  next: number | null
+  next_before: number | null
 }
 
 const PATH = "/api/audit"
@@ -27,11 +27,11 @@ export function Activity() {
   const { data, problem } = useResource<Page>(PATH, true)
   const [older, setOlder] = useState<Act[]>([])
   const [next, setNext] = useState<number | null | undefined>()
-  const more = next === undefined ? data?.next : next
+  const more = next === undefined ? data?.next_before : next
   const read = async () => {
     const page = await hub.get<Page>(`${PATH}?before=${more}`)
     setOlder([...older, ...page.acts])
-    setNext(page.next)
+    setNext(page.next_before)
   }
   const seen = new Set<number>()
   const acts = [...(data?.acts ?? []), ...older].filter(({ number }) => !seen.has(number) && seen.add(number))

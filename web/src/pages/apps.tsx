@@ -24,7 +24,8 @@ export function Apps() {
   return (
     <>
       <Head title="Connected apps" lead="Apps that you allowed to use a vault or another part of this hub." />
-      <Card>
+      <Pending />
+      <Card title="Allowed by you">
         {problem && <p class="notice bad">{problem}</p>}
         {!data && !problem && <Waiting lines={4} />}
         {data?.apps.length === 0 && (
@@ -44,6 +45,37 @@ export function Apps() {
   )
 }
 
+interface Client {
+  client_id: string
+  client_name: string | null
+  redirect_uris: string[]
+  status: string
+}
+
+/** Apps that asked to be let in and wait for an owner. */
+function Pending() {
+  const clients = useResource<{ clients: Client[] }>("/api/oauth/clients", true).data?.clients ?? []
+  const waiting = clients.filter(({ status }) => status === "pending")
+  if (waiting.length === 0) return null
+  return (
+    <Card title="Waiting for you">
+      <ul class="list">
+        {waiting.map((client) => (
+          <li key={client.client_id} class="list-row">
+            <div class="grow">
+              <h3>{client.client_name ?? "An app without a name"}</h3>
+              <p class="quiet">Leads to {client.redirect_uris.join(", ")}. Let it in only if you have just set it up.</p>
+            </div>
+            <a class="button" href={`/admin/approve-client/${encodeURIComponent(client.client_id)}`}>
+              Look at it
+            </a>
+          </li>
+        ))}
+      </ul>
+    </Card>
+  )
+}
+
 function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
   const name = app.name ?? app.domain ?? "An app without a name"
   const disconnect = async () => {
@@ -53,7 +85,7 @@ function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
       "Disconnect",
     )
     if (!sure) return
-    await hub.call("DELETE", `/api/grants/${encodeURIComponent(app.client_id)}`)
+    await hub.call("POST", "/api/apps/disconnect", { client_id: app.client_id })
     await changed()
   }
   return (

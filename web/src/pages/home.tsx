@@ -3,7 +3,7 @@ import { useEffect } from "preact/hooks"
 import type { Module } from "../api/shapes"
 import { measure, modules, overview } from "../app"
 import { attention, type Concern } from "../state/attention"
-import { Gauge } from "../ui/gauges"
+import { Gauge, type Share } from "../ui/gauges"
 import { Icon } from "../ui/icons"
 import { Badge, Button, Card, Empty, Head, Waiting } from "../ui/parts"
 import { Progress } from "../ui/progress"
@@ -11,23 +11,24 @@ import { summary, wording } from "../words"
 
 export function Home() {
   useEffect(() => void measure().catch(() => undefined), [])
+  const concerns = attention(modules.all.value, modules.jobs.value, overview.value)
   return (
     <>
       <Head title="Home" />
-      <Now />
+      <Now grave={concerns.filter(({ tone }) => tone === "bad").length} />
       {modules.running.value.map((job) => (
         <Progress key={job.id} job={job} />
       ))}
-      <Needs />
+      <Needs concerns={concerns} />
       <Open />
       <Machine />
     </>
   )
 }
 
-function Now() {
+function Now({ grave }: { grave: number }) {
   if (!modules.loaded.value) return <Waiting lines={2} />
-  const { tone, title, text } = summary(modules.all.value)
+  const { tone, title, text } = summary(modules.all.value, grave)
   return (
     <section class={`now ${tone}`} role="status">
       <span class="now-mark">
@@ -46,8 +47,7 @@ function Now() {
   )
 }
 
-function Needs() {
-  const concerns = attention(modules.all.value, modules.jobs.value, overview.value)
+function Needs({ concerns }: { concerns: Concern[] }) {
   if (concerns.length === 0) return null
   return (
     <Card title={concerns.some(({ tone }) => tone === "bad") ? "Needs you" : "When you have a moment"}>
@@ -136,6 +136,14 @@ export function Face({ short, name }: { short: string; name: string }) {
   )
 }
 
+/** A module's program, data and logs as one. */
+function byName(owners: readonly { name: string; bytes: number }[]): Share[] {
+  const sums = new Map<string, number>()
+  for (const { name, bytes } of owners) sums.set(name, (sums.get(name) ?? 0) + bytes)
+  const words: Record<string, string> = { bun: "Downloads", hub: "Hub", "older packages": "Older packages" }
+  return [...sums].map(([name, bytes]) => ({ name: words[name] ?? modules.name(name), bytes }))
+}
+
 function Machine() {
   const now = overview.value
   if (!now)
@@ -147,7 +155,7 @@ function Machine() {
   const { memory, disk } = now
   const users = memory.modules.map(({ short, bytes }) => ({ name: modules.name(short), bytes }))
   if (memory.hub) users.push({ name: "Hub", bytes: memory.hub })
-  const owners = disk.owners.map(({ name, bytes }) => ({ name: modules.name(name), bytes }))
+  const owners = byName(disk.owners)
   const full = disk.total !== null && disk.free !== null ? disk.total - disk.free : null
   return (
     <Card title="This machine">

@@ -1,6 +1,6 @@
 /** One module: its state and buttons, its log, its configuration, and the technical detail. */
 import { hub, modules, overview } from "../app"
-import type { Job, Module } from "../api/shapes"
+import type { Job, Module, ModuleSettings } from "../api/shapes"
 import { ago, bytes, duration, exactly, moment } from "../format"
 import { go } from "../router"
 import { isOver } from "../state/modules"
@@ -44,10 +44,12 @@ export function ModulePage({ short }: { short: string }) {
             <LogView short={short} name={module.display_name} />
           </Card>
           <Configuration module={module} />
+          <Keeping module={module} />
           <Detail module={module} />
           <Leaving module={module} />
         </>
       )}
+      {!module.installed && <Traces module={module} />}
     </>
   )
 }
@@ -101,7 +103,7 @@ function Current({ module, newest }: { module: Module; newest: Job | undefined }
 
 function Configuration({ module }: { module: Module }) {
   const path = `/api/modules/${encodeURIComponent(module.short)}/config`
-  const { data, problem, reload } = useResource<{ schema: Schema | null; values: Values | null; writable?: boolean }>(path)
+  const { data, problem, reload } = useResource<{ schema: Schema; values: Values; writable: boolean }>(path)
   const save = async (changed: Values) => {
     await hub.call("PUT", path, changed)
     await reload()
@@ -112,16 +114,47 @@ function Configuration({ module }: { module: Module }) {
         <p class="quiet">{problem}</p>
       ) : !data ? (
         <Waiting lines={3} />
-      ) : Object.keys(data.schema?.properties ?? {}).length === 0 ? (
+      ) : Object.keys(data.schema.properties ?? {}).length === 0 ? (
         <Empty title="There is nothing to configure" />
       ) : (
-        <SchemaForm schema={data.schema ?? {}} values={data.values ?? {}} save={save} />
+        <SchemaForm schema={data.schema} values={data.values} writable={data.writable} save={save} />
       )}
       {module.config_ui_url && (
         <p>
           <a href={module.config_ui_url}>More settings in {module.display_name} itself</a>
         </p>
       )}
+    </Card>
+  )
+}
+
+/** What the hub does with the module by itself. */
+function Keeping({ module }: { module: Module }) {
+  const { pin, autostart, previous } = module.settings
+  const set = (change: Partial<ModuleSettings>) => async () => {
+    await hub.call("PUT", `/api/modules/${module.short}/settings`, change)
+    await modules.refresh()
+  }
+  return (
+    <Card title="What the hub does">
+      <ul class="list">
+        <li class="list-row">
+          <p class="grow">{autostart ? "Starts it together with the hub." : "Starts it only when you say so."}</p>
+          <Button act={set({ autostart: !autostart })}>{autostart ? "Start only by hand" : "Start with the hub"}</Button>
+        </li>
+        <li class="list-row">
+          <p class="grow">
+            {pin ? `Keeps version ${module.installed_version} and offers no update.` : "Offers updates as they come out."}
+          </p>
+          <Button act={set({ pin: !pin })}>{pin ? "Offer updates again" : "Keep this version"}</Button>
+        </li>
+        {previous && (
+          <li class="list-row">
+            <p class="grow">Still has version {previous}, in case the present one is no good.</p>
+            <Button act={() => modules.begin(module.short, "rollback")}>Go back to {previous}</Button>
+          </li>
+        )}
+      </ul>
     </Card>
   )
 }
@@ -173,6 +206,33 @@ function Leaving({ module }: { module: Module }) {
         </div>
         <Button kind="danger" act={remove}>
           Remove {module.display_name}
+        </Button>
+      </div>
+    </Card>
+  )
+}
+
+/** Of a module that is not installed, or not any more. */
+function Traces({ module }: { module: Module }) {
+  const remove = async () => {
+    const sure = await confirm(
+      `Delete the data of ${module.display_name}?`,
+      "Everything that was made with it is deleted for good. There is no way back.",
+      "Delete for good",
+    )
+    if (sure) await modules.begin(module.short, "delete-data")
+  }
+  const owned = (overview.value?.disk.owners ?? []).filter(({ name, kind }) => name === module.short && kind === "data")
+  const size = owned.reduce((sum, owner) => sum + owner.bytes, 0)
+  if (size === 0) return null
+  return (
+    <Card title="Data from before">
+      <div class="list-row">
+        <p class="grow">
+          {bytes(size)} are still here from an earlier installation. Install it again and they are back.
+        </p>
+        <Button kind="danger" act={remove}>
+          Delete the data
         </Button>
       </div>
     </Card>

@@ -14,11 +14,10 @@ export type Role = "read" | "write"
 export interface Person {
   id: string
   username: string
-  role?: string
+  role: "admin" | "member"
   password_changed: boolean
-  vaults?: Record<string, Role>
-  assigned_vaults: string[]
-  two_factor_enabled?: boolean
+  second_factor: boolean
+  vaults: Record<string, Role>
   created_at: string
 }
 
@@ -26,8 +25,7 @@ export interface Invite {
   id: string
   status: "pending" | "redeemed" | "expired" | "revoked"
   username: string | null
-  vault_name: string | null
-  role: Role
+  vaults: Record<string, Role>
   expires_at: string
 }
 
@@ -65,7 +63,6 @@ export function People() {
 
 function One({ person, vaults, changed }: { person: Person; vaults: string[]; changed: () => Promise<void> }) {
   const owner = person.role === "admin"
-  const given = person.vaults ?? Object.fromEntries(person.assigned_vaults.map((name) => [name, "write" as Role]))
   const remove = async () => {
     const sure = await confirm(
       `Remove ${person.username}?`,
@@ -85,7 +82,7 @@ function One({ person, vaults, changed }: { person: Person; vaults: string[]; ch
             {person.username} {owner && <span class="badge">Owner</span>}
           </h3>
           <p class="quiet">
-            {owner ? "May do everything" : described(given)}. Here since {ago(person.created_at)}.
+            {owner ? "May do everything" : described(person.vaults)}. Here since {ago(person.created_at)}.
             {!person.password_changed && " Has to choose a password at the next sign-in."}
           </p>
         </div>
@@ -93,8 +90,9 @@ function One({ person, vaults, changed }: { person: Person; vaults: string[]; ch
       {!owner && (
         <More label={`Change or remove ${person.username}`}>
           <div class="stack">
-            <Access person={person} given={given} vaults={vaults} changed={changed} />
+            <Access person={person} vaults={vaults} changed={changed} />
             <Reset person={person} />
+            {person.second_factor && <FactorOff person={person} changed={changed} />}
             <div>
               <Button kind="danger" act={remove}>
                 Remove {person.username}
@@ -112,15 +110,29 @@ function described(given: Record<string, Role>): string {
   return words.length > 0 ? capital(list(words)) : "No vault yet"
 }
 
+function FactorOff({ person, changed }: { person: Person; changed: () => Promise<void> }) {
+  const remove = async () => {
+    await hub.call("DELETE", `/api/users/${person.id}/second-factor`)
+    await changed()
+  }
+  return (
+    <div>
+      <p class="hint">Only for somebody who lost both the app and the recovery codes.</p>
+      <Button act={remove} done={`${person.username} signs in with the password alone`}>
+        Remove the second factor
+      </Button>
+    </div>
+  )
+}
+
 interface AccessProps {
   person: Person
-  given: Record<string, Role>
   vaults: string[]
   changed: () => Promise<void>
 }
 
-function Access({ person, given, vaults, changed }: AccessProps) {
-  const [wanted, setWanted] = useState<Record<string, Role>>(given)
+function Access({ person, vaults, changed }: AccessProps) {
+  const [wanted, setWanted] = useState<Record<string, Role>>(person.vaults)
   const choose = (name: string, role: string) => {
     const { [name]: _, ...rest } = wanted
     setWanted(role === "" ? rest : { ...rest, [name]: role as Role })
@@ -129,7 +141,7 @@ function Access({ person, given, vaults, changed }: AccessProps) {
     await hub.call("PATCH", `/api/users/${person.id}/vaults`, { assigned_vaults: wanted })
     await changed()
   }
-  const names = [...new Set([...vaults, ...Object.keys(given)])]
+  const names = [...new Set([...vaults, ...Object.keys(person.vaults)])]
   if (names.length === 0) return <p class="quiet">There is no vault to give yet.</p>
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
@@ -182,8 +194,8 @@ function Inviting({ vaults, done }: { vaults: string[]; done: () => Promise<void
   const [role, setRole] = useState<Role>("write")
   const [url, setUrl] = useState<string | null>(null)
   const invite = async () => {
-    const body = vault ? { vault_name: vault, role, provision_vault: false } : { provision_vault: false, role }
-    setUrl((await hub.call<{ url: string }>("POST", "/api/invites", body)).url)
+    const vaults = vault ? { [vault]: role } : {}
+    setUrl((await hub.call<{ url: string }>("POST", "/api/invites", { vaults })).url)
     await done()
   }
   return (
@@ -234,8 +246,7 @@ function Waits({ invite, changed }: { invite: Invite; changed: () => Promise<voi
       <div class="grow">
         <h3>{invite.username ? `Invitation for ${invite.username}` : "An invitation"}</h3>
         <p class="quiet">
-          {invite.vault_name ? `${invite.role === "read" ? "Reads" : "Writes in"} ${invite.vault_name}` : "No vault"}, ends{" "}
-          {ago(invite.expires_at)}.
+          {described(invite.vaults)}, ends {ago(invite.expires_at)}.
         </p>
       </div>
       <Button act={revoke} done="The invitation is taken back">

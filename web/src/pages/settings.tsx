@@ -1,8 +1,9 @@
 /** Settings: the public address, which versions to install, and room on the disk. */
-import { useEffect, useState } from "preact/hooks"
-import { hub, measure, modules, overview } from "../app"
+import { useState } from "preact/hooks"
+import { hub, modules } from "../app"
 import { bytes } from "../format"
 import { useResource } from "../state/resource"
+import { say } from "../ui/notices"
 import { Button, Card, Field, Head, Waiting } from "../ui/parts"
 
 interface Origin {
@@ -15,15 +16,12 @@ const SOURCES: Record<string, string> = {
   settings: "set here",
   option: "set on the hub's command line",
   environment: "set by PARACHUTE_HUB_ORIGIN",
-  env: "set by PARACHUTE_HUB_ORIGIN",
   render: "given by Render",
   fly: "given by Fly",
-  none: "not set; the hub uses its address on this machine",
-  request: "not set; the hub uses its address on this machine",
+  none: "not set; this is its address on this machine",
 }
 
 export function Settings() {
-  useEffect(() => void measure().catch(() => undefined), [])
   return (
     <>
       <Head title="Settings" />
@@ -119,12 +117,26 @@ const KINDS: Record<string, string> = {
   hub: "accounts and settings",
 }
 
+const NAMES: Record<string, string> = { bun: "Downloads", hub: "Hub" }
+
+interface Room {
+  total: number
+  free: number
+  owners: { name: string; kind: string; bytes: number }[]
+}
+
 function Disk() {
-  const disk = overview.value?.disk
+  const { data: disk, problem, reload } = useResource<Room>("/api/modules/disk")
   const owners = [...(disk?.owners ?? [])].sort((a, b) => b.bytes - a.bytes)
+  const clear = async () => {
+    const { freed } = await hub.call<{ freed: number }>("POST", "/api/modules/disk/clear")
+    say(`${bytes(freed)} are free again`)
+    await reload()
+  }
   return (
-    <Card title="Room on the disk">
-      {!disk && <Waiting lines={5} />}
+    <Card title="Room on the disk" aside={owners.some(({ kind }) => kind === "cache") && <Button act={clear}>Clear what can be fetched again</Button>}>
+      {problem && <p class="notice bad">{problem}</p>}
+      {!disk && !problem && <Waiting lines={5} />}
       {disk && (
         <>
           <p>
@@ -144,7 +156,7 @@ function Disk() {
               <tbody>
                 {owners.map((owner) => (
                   <tr key={`${owner.name} ${owner.kind}`}>
-                    <td>{modules.name(owner.name)}</td>
+                    <td>{NAMES[owner.name] ?? modules.name(owner.name)}</td>
                     <td class="quiet">{KINDS[owner.kind] ?? owner.kind}</td>
                     <td class="number">{bytes(owner.bytes)}</td>
                   </tr>

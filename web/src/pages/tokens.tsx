@@ -29,7 +29,8 @@ interface Minted {
 const DAY = 86_400
 const ORIGINS: Record<string, string> = {
   oauth_refresh: "by a connected app",
-  cli_mint: "here or by the command",
+  session_mint: "on this page",
+  cli_mint: "by the command",
   operator_mint: "for this machine's command line",
   surface_token: "by a module",
 }

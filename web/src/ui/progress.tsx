@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks"
 import { hub, modules } from "../app"
 import type { Job, Step } from "../api/shapes"
 import { bytes, duration, moment } from "../format"
+import { capital } from "../scopes"
 import { isOver } from "../state/modules"
 import { jobTitle, type Tone } from "../words"
 import { Icon } from "./icons"
@@ -48,7 +49,7 @@ function Steps({ steps }: { steps: readonly Step[] }) {
       {steps.map((step) => (
         <li key={step.name} class={step.state} aria-current={step.state === "running" ? "step" : undefined}>
           <Icon name={marks[step.state] ?? "bad"} />
-          {step.name}
+          {capital(step.name)}
           {step.bytes !== null && <span class="quiet">{bytes(step.bytes)}</span>}
         </li>
       ))}

@@ -12,6 +12,7 @@ export interface Property {
   maximum?: number
   format?: string
   writeOnly?: boolean
+  readOnly?: boolean
   properties?: Record<string, Property>
 }
 
@@ -22,9 +23,12 @@ export interface Schema {
 
 export type Values = Record<string, unknown>
 
-/** A key of a module is never sent to the browser; leaving its field empty keeps it. */
+/** The names that the hub keeps to itself. */
+const SECRET = /secret|password|passwd|token|api_?key|_key$|^key$|credential/i
+
+/** A secret of a module is never sent to the browser; leaving its field empty keeps it. */
 export function isSecret(name: string, property: Property): boolean {
-  return property.writeOnly === true || property.format === "password" || /(key|token|secret|password)$/i.test(name)
+  return property.writeOnly === true || property.format === "password" || SECRET.test(name)
 }
 
 /** What changed, in the types that the schema wants; raises with a sentence for the person. */
@@ -32,7 +36,7 @@ export function changes(schema: Schema, before: Values, form: Record<string, str
   const changed: Values = {}
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     const text = form[name]
-    if (text === undefined || (text === "" && isSecret(name, property))) continue
+    if (text === undefined || property.readOnly || (text === "" && isSecret(name, property))) continue
     const value = typed(name, property, text)
     if (value === undefined) {
       if (schema.required?.includes(name)) throw new Error(`${label(name, property)} must be filled in.`)
@@ -69,7 +73,14 @@ export function label(name: string, property: Property): string {
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
-export function SchemaForm({ schema, values, save }: { schema: Schema; values: Values; save: (changed: Values) => Promise<void> }) {
+interface FormProps {
+  schema: Schema
+  values: Values
+  writable: boolean
+  save: (changed: Values) => Promise<void>
+}
+
+export function SchemaForm({ schema, values, writable, save }: FormProps) {
   const [form, setForm] = useState<Record<string, string>>({})
   const set = (name: string, text: string) => setForm((old) => ({ ...old, [name]: text }))
   const entries = Object.entries(schema.properties ?? {}).filter(([, property]) => simple(property))
@@ -86,13 +97,16 @@ export function SchemaForm({ schema, values, save }: { schema: Schema; values: V
           name={name}
           property={property}
           required={schema.required?.includes(name) ?? false}
+          fixed={!writable || property.readOnly === true}
           value={form[name] ?? shown(name, property, values[name])}
           set={(text) => set(name, text)}
         />
       ))}
-      <Button type="submit" kind="primary" act={submit} done="Saved" disabled={Object.keys(form).length === 0}>
-        Save
-      </Button>
+      {writable && (
+        <Button type="submit" kind="primary" act={submit} done="Saved" disabled={Object.keys(form).length === 0}>
+          Save
+        </Button>
+      )}
     </form>
   )
 }
@@ -118,17 +132,19 @@ interface InputProps {
   name: string
   property: Property
   required: boolean
+  /** Can only be looked at. */
+  fixed: boolean
   value: string
   set: (text: string) => void
 }
 
-function Input({ name, property, required, value, set }: InputProps) {
+function Input({ name, property, required, fixed, value, set }: InputProps) {
   const hint = [property.description, isSecret(name, property) ? "Leave it empty to keep what is set." : ""]
   const words = label(name, property)
   if (kind(property) === "boolean")
     return (
       <label class="switch">
-        <input type="checkbox" checked={value === "true"} onChange={(event) => set(String(event.currentTarget.checked))} />
+        <input type="checkbox" disabled={fixed} checked={value === "true"} onChange={(event) => set(String(event.currentTarget.checked))} />
         <span>
           {words}
           {property.description && <small class="hint">{property.description}</small>}
@@ -139,7 +155,7 @@ function Input({ name, property, required, value, set }: InputProps) {
     <Field label={words} hint={hint.filter(Boolean).join(" ")}>
       {(ids) =>
         property.enum ? (
-          <select {...ids} required={required} value={value} onChange={(event) => set(event.currentTarget.value)}>
+          <select {...ids} disabled={fixed} required={required} value={value} onChange={(event) => set(event.currentTarget.value)}>
             {!value && <option value="">Choose</option>}
             {property.enum.map((choice) => (
               <option key={String(choice)} value={String(choice)}>
@@ -150,6 +166,7 @@ function Input({ name, property, required, value, set }: InputProps) {
         ) : (
           <input
             {...ids}
+            readOnly={fixed}
             required={required && !isSecret(name, property)}
             {...shape(name, property)}
             autocomplete="off"
