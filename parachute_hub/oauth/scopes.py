@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from parachute_hub.store.users import User
 
@@ -179,6 +179,12 @@ def authority_of(user: User) -> Authority:
         return Authority(every_vault="admin", modules="all")
     verbs = {"read": "read", "write": "admin"}
     return Authority(vaults={name: verbs[role] for name, role in user.vaults.items()}, modules="low")
+
+
+def whole_authority_of(user: User) -> Authority:
+    """What a person may have a token for themselves: for an admin, what runs the hub too."""
+    authority = authority_of(user)
+    return evolve(authority, exact=NOT_REQUESTABLE) if user.role == "admin" else authority
 
 
 def authority_of_scopes(scopes: frozenset[str]) -> Authority:

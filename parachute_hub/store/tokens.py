@@ -106,6 +106,7 @@ class Tokens:
         now: float,
         *,
         revoked: bool | None = None,
+        user_id: str | None = None,
         subject: str | None = None,
         created_via: str | None = None,
         before: tuple[float, str] | None = None,
@@ -117,7 +118,7 @@ class Tokens:
         clauses, args = ["expires_at > ?"], [now]  # type: tuple[list[str], list[Any]]
         if revoked is not None:
             clauses.append("revoked_at IS NOT NULL" if revoked else "revoked_at IS NULL")
-        for column, value in (("subject", subject), ("created_via", created_via)):
+        for column, value in (("user_id", user_id), ("subject", subject), ("created_via", created_via)):
             if value is not None:
                 clauses.append(f"{column} = ?")
                 args.append(value)

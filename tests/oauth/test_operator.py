@@ -1,5 +1,5 @@
 from parachute_hub.oauth.claims import Claims
-from parachute_hub.oauth.operator import LIFETIME, OperatorToken
+from parachute_hub.oauth.operator import LIFETIME
 from parachute_hub.testing.oauth import ISSUER
 from tests.oauth.world import WorldCase
 
@@ -8,8 +8,7 @@ class OperatorTokenTests(WorldCase):
     def setUp(self) -> None:
         super().setUp()
         self.path = self.folder / "operator.token"
-        world = self.world
-        self.token = OperatorToken(path=self.path, issuer=world.issuer, tokens=world.tokens, clock=world.clock)
+        self.token = self.world.oauth.operator
 
     def held(self) -> Claims:
         return self.world.issuer.verify(self.path.read_text().strip())

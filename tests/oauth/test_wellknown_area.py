@@ -3,6 +3,7 @@ from typing import Any
 
 from treq.client import HTTPClient
 from treq.testing import RequestTraversalAgent
+from twisted.web.http_headers import Headers
 
 from parachute_hub.oauth.wellknown_area import PREFIXES, WellKnownArea
 from parachute_hub.site.root import Part, Root
@@ -18,7 +19,7 @@ class WellKnownTests(WorldCase):
         self.client = HTTPClient(RequestTraversalAgent(Root([Part((*PREFIXES, "/vault"), area.app.resource())])))
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[Any, bytes]:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named = Headers({name.replace("_", "-"): [value] for name, value in headers.items()})
         response = self.successResultOf(self.client.request(method, ISSUER + path, headers=named))
         return response, self.successResultOf(response.content())
 

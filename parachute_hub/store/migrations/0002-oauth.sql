@@ -9,6 +9,7 @@ CREATE TABLE signing_keys (
     signs_from REAL NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- vouched_by: who registered or approved it; a client for whom nobody did is forgotten when it stays unused.
 -- source 'document': client_id is the URL of a Client ID Metadata Document, the rest a copy fresh until fresh_until.
 CREATE TABLE clients (
     client_id TEXT PRIMARY KEY,
@@ -21,6 +22,7 @@ CREATE TABLE clients (
     auth_method TEXT NOT NULL,
     secret_hash TEXT,
     software TEXT NOT NULL DEFAULT '{}',
+    vouched_by TEXT,
     created_at REAL NOT NULL,
     fresh_until REAL
 ) STRICT, WITHOUT ROWID;

@@ -1,0 +1,57 @@
+"""Which addresses the hub may connect to when a stranger names the host (security.md S47). Pure.
+
+An allow-list by exclusion: everything that IANA's special-purpose registries keep apart is refused, and every form that
+hides an IPv4 address inside an IPv6 one, because a translator on the way may unpack it.
+"""
+
+import ipaddress
+
+_REFUSED = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "0.0.0.0/8",  # this network
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # carrier-grade NAT
+        "127.0.0.0/8",  # loopback
+        "169.254.0.0/16",  # link-local, cloud metadata
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments
+        "192.0.2.0/24",  # documentation
+        "192.31.196.0/24",  # AS112
+        "192.52.193.0/24",  # AMT
+        "192.88.99.0/24",  # 6to4 relays
+        "192.168.0.0/16",  # private
+        "192.175.48.0/24",  # AS112
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/3",  # multicast, reserved, broadcast
+    )
+)
+# The one block of IPv6 that is handed out; what lies outside is special in some way.
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_REFUSED_6 = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "2001::/23",  # protocol assignments, Teredo among them
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4: an IPv4 address inside
+        "2620:4f:8000::/48",  # AS112
+        "3fff::/20",  # documentation
+    )
+)
+
+
+def is_public(address: str) -> bool:
+    """Whether the address, as a resolver gives it, is one of the open internet.
+
+    >>> is_public("93.184.216.34"), is_public("::ffff:93.184.216.34"), is_public("fd00::1"), is_public("0x7f000001")
+    (True, False, False, False)
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv4Address):
+        return not any(found in network for network in _REFUSED)
+    return found.scope_id is None and found in _GLOBAL_UNICAST and not any(found in network for network in _REFUSED_6)

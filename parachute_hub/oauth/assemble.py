@@ -1,0 +1,185 @@
+"""Puts the issuer together: `build` makes what signs and decides, `OAuth.parts` the pages that need the accounts."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from twisted.logger import Logger
+
+from parachute_hub.oauth.approve_area import ApproveArea
+from parachute_hub.oauth.apps_area import AppsArea
+from parachute_hub.oauth.apps_pages import AppsPages
+from parachute_hub.oauth.authorize_area import AuthorizeArea
+from parachute_hub.oauth.connections import Connections
+from parachute_hub.oauth.consents import Consents
+from parachute_hub.oauth.directory import Directory, Documents
+from parachute_hub.oauth.issuer import Issuer
+from parachute_hub.oauth.keys import Keyring
+from parachute_hub.oauth.minting import Minting
+from parachute_hub.oauth.operator import OperatorToken
+from parachute_hub.oauth.recognise import BearerRecogniser
+from parachute_hub.oauth.redeemer import Redeemer
+from parachute_hub.oauth.register_area import RegisterArea
+from parachute_hub.oauth.tickets import Tickets
+from parachute_hub.oauth.token_area import TokenArea
+from parachute_hub.oauth.tokenguard import TokenGuard
+from parachute_hub.oauth.tokens_area import TokensArea
+from parachute_hub.oauth.visits import Visits
+from parachute_hub.oauth.wellknown_area import PREFIXES, Resources, WellKnownArea
+from parachute_hub.site.root import Part
+from parachute_hub.site.who import Recogniser, StepUp, Who
+from parachute_hub.store.clients import Clients
+from parachute_hub.store.database import Database
+from parachute_hub.store.grants import Grants
+from parachute_hub.store.keys import SigningKeys
+from parachute_hub.store.tokens import Tokens
+from parachute_hub.store.users import Users
+
+
+@frozen(kw_only=True)
+class OAuth:
+    """The issuer. `connections` is also the accounts' `AccessWatch`; `bearers` goes before the sessions in a `Who`."""
+
+    issuer: Issuer
+    keys: Keyring
+    guard: TokenGuard
+    bearers: BearerRecogniser
+    connections: Connections
+    operator: OperatorToken
+    minting: Minting
+    _directory: Directory
+    _consents: Consents
+    _redeemer: Redeemer
+    _resources: Resources
+    _tokens: Tokens
+    _grants: Grants
+    _tickets: Tickets
+    _clock: Any
+    _log = Logger()
+
+    async def boot(self) -> None:
+        """Before the first request: a signing key and a good operator token."""
+        await self.keys.ensure()
+        self.operator.ensure()
+
+    async def tend(self) -> None:
+        """Drop what has ended by time, renew what ends soon; call it every hour or so."""
+        now = self._clock.seconds()
+        gone = self._tokens.prune(now) + self._grants.prune(now) + self._directory.prune()
+        await self.keys.tend()
+        self.operator.ensure()
+        self._log.debug("Forgot {gone} tokens, connections and apps that had ended", gone=gone)
+
+    def move(self, issuer: str, origins: Sequence[str]) -> None:
+        """The hub's address is another one: sign with it from now on, and heal the operator token."""
+        self.issuer.move(issuer, origins)
+        self.operator.ensure()
+
+    def parts(self, *, visits: Visits, sessions: Recogniser, step_up: StepUp) -> list[Part]:
+        """Every area with the paths that it answers. `sessions` recognises browsers, `step_up` their fresh proofs."""
+        return [*self._public_parts(visits), *self._own_parts(visits, sessions, step_up)]
+
+    def _public_parts(self, visits: Visits) -> list[Part]:
+        """For apps, and for people whom apps send here."""
+        wellknown = WellKnownArea(issuer=self.issuer, keys=self.keys, resources=self._resources, clock=self._clock)
+        authorize = AuthorizeArea(
+            issuer=self.issuer,
+            directory=self._directory,
+            consents=self._consents,
+            resources=self._resources,
+            visits=visits,
+            tickets=self._tickets,
+        )
+        register = RegisterArea(
+            directory=self._directory,
+            connections=self.connections,
+            bearers=self.bearers,
+            visits=visits,
+            clock=self._clock,
+        )
+        token = TokenArea(
+            issuer=self.issuer,
+            directory=self._directory,
+            redeemer=self._redeemer,
+            resources=self._resources,
+            clock=self._clock,
+        )
+        return [
+            Part(PREFIXES, wellknown.app.resource()),
+            Part(("/oauth/authorize",), authorize.app.resource()),
+            Part(("/oauth/token", "/oauth/revoke"), token.app.resource()),
+            Part(("/oauth/register", "/oauth/clients"), register.app.resource()),
+        ]
+
+    def _own_parts(self, visits: Visits, sessions: Recogniser, step_up: StepUp) -> list[Part]:
+        """For the hub's people, its web app and its machines."""
+        who = Who([self.bearers, sessions])
+        approve = ApproveArea(directory=self._directory, connections=self.connections, visits=visits)
+        apps = AppsArea(connections=self.connections, who=who, step_up=step_up)
+        pages = AppsPages(connections=self.connections, visits=visits, resources=self._resources)
+        tokens = TokensArea(
+            minting=self.minting,
+            bearers=self.bearers,
+            sessions=sessions,
+            step_up=step_up,
+            operator=self.operator,
+            keys=self.keys,
+        )
+        mints = ("/admin/host-admin-token", "/admin/vault-admin-token", "/admin/module-token")
+        own_mints = ("/account/token", "/account/vault-token", "/account/vault-admin-token")
+        return [
+            Part(("/admin/approve-client", "/oauth/authorize/approve"), approve.app.resource()),
+            Part(("/api/apps", "/api/grants", "/api/oauth/clients"), apps.app.resource()),
+            Part(("/account/apps",), pages.app.resource()),
+            Part(("/api/auth", *mints, *own_mints), tokens.app.resource()),
+        ]
+
+
+def build(
+    database: Database,
+    *,
+    home: Path,
+    issuer: str,
+    origins: Sequence[str],
+    resources: Resources,
+    documents: Documents,
+    clock: Any,
+    random: Callable[[int], bytes],
+    off_thread: Callable[[Callable[[], str]], Awaitable[str]],
+) -> OAuth:
+    """The issuer over a database. `clock` is the reactor (IReactorTime), `documents` a `fetch.DocumentFetcher`.
+
+    `off_thread` is `deferToThread`; `random` gives so many random bytes. Await `boot()` before answering requests.
+    """
+    tokens, grants, users, clients = Tokens(database), Grants(database), Users(database), Clients(database)
+    keys = Keyring(store=SigningKeys(database), clock=clock, off_thread=off_thread)
+    signer = Issuer(issuer=issuer, origins=origins, keys=keys, tokens=tokens, clock=clock, random=random)
+    redeemer = Redeemer(
+        database=database, grants=grants, tokens=tokens, users=users, issuer=signer, clock=clock, random=random
+    )
+    return OAuth(
+        issuer=signer,
+        keys=keys,
+        guard=TokenGuard(signer),
+        bearers=BearerRecogniser(signer),
+        connections=Connections(
+            database=database,
+            clients=clients,
+            grants=grants,
+            tokens=tokens,
+            users=users,
+            redeemer=redeemer,
+            clock=clock,
+        ),
+        operator=OperatorToken(path=home / "operator.token", issuer=signer, tokens=tokens, clock=clock),
+        minting=Minting(issuer=signer, tokens=tokens, users=users, redeemer=redeemer, resources=resources, clock=clock),
+        directory=Directory(clients=clients, documents=documents, issuer=signer, clock=clock, random=random),
+        consents=Consents(database=database, clients=clients, grants=grants, clock=clock, random=random),
+        redeemer=redeemer,
+        resources=resources,
+        tokens=tokens,
+        grants=grants,
+        tickets=Tickets(random(32)),
+        clock=clock,
+    )

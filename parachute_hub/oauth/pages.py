@@ -1,0 +1,195 @@
+"""The issuer's pages: consent, approval, messages. They work without JavaScript and escape by construction."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from urllib.parse import urlsplit
+
+from attrs import frozen
+from twisted.web.iweb import IRequest
+from twisted.web.template import Tag, XMLString, flattenString, tags
+
+from parachute_hub.oauth.authorize import Consent, Row, Stop
+from parachute_hub.oauth.redirects import cannot_be_taken, place
+from parachute_hub.oauth.registration import domain_of
+from parachute_hub.oauth.visits import Visit
+from parachute_hub.site.refused import Refused
+from parachute_hub.site.root import SECURITY_HEADERS
+from parachute_hub.store.clients import Client
+
+Content = Tag | str | list[Tag]
+CSRF_FIELD = "__csrf"
+
+
+@cache
+def _template(name: str) -> Tag:
+    text = files("parachute_hub.oauth").joinpath("templates", f"{name}.xml").read_text("utf-8")
+    root: Tag = XMLString(text).load()[0]  # type: ignore[assignment]
+    return root
+
+
+def fill(name: str, slots: Mapping[str, Content]) -> Tag:
+    """A template with its slots filled."""
+    tag: Tag = _template(name).clone()
+    tag.fillSlots(**slots)
+    return tag
+
+
+async def show(request: IRequest, title: str, content: Tag, *, status: int = 200) -> bytes:
+    """Answer with a page; never cached, because it carries a token or says who is signed in."""
+    request.setResponseCode(status)
+    request.setHeader("Content-Type", "text/html; charset=utf-8")
+    request.setHeader("Cache-Control", "no-store")
+    return b"<!DOCTYPE html>\n" + await flattenString(request, fill("layout", {"title": title, "content": content}))
+
+
+async def show_stop(request: IRequest, stop: Stop) -> bytes:
+    """A page that says why the way ends here. `back` leads only to this hub's own pages."""
+    link = tags.a("Back", class_="button", href=stop.back) if stop.back else tags.a("Go to the hub", href="/")
+    more = tags.div(link, class_="actions")
+    slots: dict[str, Content] = {"title": stop.title, "text": stop.text, "more": more}
+    return await show(request, stop.title, fill("message", slots), status=stop.status)
+
+
+async def show_refusal(request: IRequest, refused: Refused) -> bytes:
+    """A refusal as a page; a redirect stays one."""
+    for name, value in refused.headers.items():
+        request.setHeader(name, value)
+    return await show_stop(request, Stop(refused.status, "That did not work", refused.description))
+
+
+async def show_needs_owner(request: IRequest, client: Client, approve_url: str) -> bytes:
+    """For somebody who may not approve the app: whom to ask, with the address to send."""
+    title = "This app is not approved yet"
+    text = (
+        f"“{client.name}” is new here. Ask the owner of this hub to open the address below, then come back and connect"
+        " the app again."
+    )
+    more = tags.p(tags.code(approve_url), class_="copy")
+    return await show(request, title, fill("message", {"title": title, "text": text, "more": more}), status=403)
+
+
+@frozen(kw_only=True)
+class Shown:
+    """What a consent form carries besides the question: hidden fields, and what is left of a try that failed."""
+
+    hidden: Mapping[str, str]
+    ticked: frozenset[str] | None = None
+    problem: str | None = None
+
+
+async def show_consent(
+    request: IRequest, consent: Consent, visit: Visit, shown: Shown, origins: Iterable[str]
+) -> bytes:
+    """The consent form. `origins` are the hub's own."""
+    uri = shown.hidden["redirect_uri"]
+    needs_proof = consent.approves or any(row.risk != "low" for row in consent.rows)
+    slots: dict[str, Content] = {
+        "name": consent.client.name,
+        "username": visit.user.username,
+        "problem": _problem(shown.problem),
+        "hidden": _hidden({**shown.hidden, CSRF_FIELD: visit.csrf, "__action": "consent"}),
+        "identity": _identity(consent.client),
+        "place": _where(uri, origins),
+        "news": _news(consent),
+        "rows": [_row(row, row.ticked if shown.ticked is None else row.scope in shown.ticked) for row in consent.rows],
+        "vaults": _vaults(consent),
+        "proof": _proof("Needed for a new app, and for more than everyday access.") if needs_proof else "",
+    }
+    _let_the_form_lead_to(request, uri)
+    return await show(request, "Allow an app", fill("consent", slots), status=401 if shown.problem else 200)
+
+
+async def show_approval(
+    request: IRequest, client: Client, visit: Visit, hidden: Mapping[str, str], *, problem: str | None = None
+) -> bytes:
+    """The form with which an owner lets an app in."""
+    slots: dict[str, Content] = {
+        "name": client.name,
+        "problem": _problem(problem),
+        "hidden": _hidden({**hidden, CSRF_FIELD: visit.csrf, "client_id": client.client_id}),
+        "identity": _identity(client),
+        "places": ", ".join(dict.fromkeys(place(uri) for uri in client.redirect_uris)),
+        "proof": _proof("To show that it is you."),
+    }
+    return await show(request, "Approve an app", fill("approve", slots), status=401 if problem else 200)
+
+
+def _problem(text: str | None) -> Content:
+    return tags.p(text, class_="message bad", role="alert") if text else ""
+
+
+def _hidden(values: Mapping[str, str]) -> list[Tag]:
+    return [tags.input(type="hidden", name=name, value=value) for name, value in values.items()]
+
+
+def _identity(client: Client) -> Content:
+    """What is proven of the app, before what it only says."""
+    domain = domain_of(client.client_id) if client.source == "document" else ""
+    if domain:
+        return tags.transparent("Proven: the app comes from ", tags.strong(domain), ". Its name is its own word.")
+    if client.same_hub:
+        return tags.transparent("It runs on this hub. Its name is its own word.")
+    return tags.transparent("Not proven: any program can give itself this name. Allow it only if you just started it.")
+
+
+def _where(uri: str, origins: Iterable[str]) -> Content:
+    address = tags.strong(place(uri))
+    if cannot_be_taken(uri, origins):
+        return tags.transparent(address)
+    if urlsplit(uri).scheme == "http":
+        return tags.transparent("A program on this computer (", address, ").")
+    return tags.transparent("An app on this computer that opens ", address, " links.")
+
+
+def _news(consent: Consent) -> Content:
+    if not consent.approves:
+        return ""
+    text = "This app is new here. If you allow it, other people with an account on this hub can connect it too."
+    return tags.p(text, class_="message busy", role="status")
+
+
+def _row(row: Row, ticked: bool) -> Tag:
+    box = tags.input(type="checkbox", name="granted_scope", value=row.scope)
+    if ticked:
+        box(checked="checked")
+    words: list[Tag | str] = [tags.strong(row.text), tags.span(tags.code(row.scope), class_="figures")]
+    if row.risk != "low":
+        words.append(tags.span("More than everyday access: be sure that you want this.", class_="figures"))
+    return tags.label(box, *words, class_="choice")
+
+
+def _vaults(consent: Consent) -> Content:
+    if not consent.vaults:
+        return ""
+    if len(consent.vaults) == 1:
+        name = consent.vaults[0]
+        return tags.p(
+            tags.input(type="hidden", name="vault_pick", value=name),
+            "In the vault ",
+            tags.strong(name),
+            ".",
+            class_="hint",
+        )
+    rows = []
+    for name in consent.vaults:
+        radio = tags.input(type="radio", name="vault_pick", value=name, required="required")
+        if name == consent.chosen:
+            radio(checked="checked")
+        rows.append(tags.label(radio, tags.strong(name), class_="choice"))
+    return tags.fieldset(tags.legend("In the vault"), *rows)
+
+
+def _proof(why: str) -> Content:
+    field = tags.input(
+        type="password", id="password", name="password", autocomplete="current-password", **{"aria-describedby": "why"}
+    )
+    return tags.div(tags.label("Your password", for_="password"), field, tags.p(why, class_="hint", id="why"))
+
+
+def _let_the_form_lead_to(request: IRequest, uri: str) -> None:
+    """Browsers hold `form-action` against the redirect that answers a form, so it must name the app's address."""
+    parts = urlsplit(uri)
+    source = f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") else f"{parts.scheme}:"
+    policy = SECURITY_HEADERS["Content-Security-Policy"]
+    request.setHeader("Content-Security-Policy", policy.replace("form-action 'self'", f"form-action 'self' {source}"))

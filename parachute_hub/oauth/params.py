@@ -1,0 +1,64 @@
+"""Parameters of OAuth requests: each once (RFC 6749 3.1, 3.2), from the query or the body, never from both."""
+
+from collections.abc import Sequence
+from urllib.parse import parse_qsl
+
+from attrs import frozen
+from twisted.web.iweb import IRequest
+
+from parachute_hub.site.refused import Refused
+
+BODY_LIMIT = 64 * 1024
+MOST_FIELDS = 200
+FORM = "application/x-www-form-urlencoded"
+
+
+@frozen
+class Params:
+    """Names with their values, in order."""
+
+    pairs: Sequence[tuple[str, str]]
+
+    def get(self, name: str) -> str:
+        """The first value; empty when there is none (an empty value counts as none, RFC 6749 3.1)."""
+        return next((value for key, value in self.pairs if key == name), "")
+
+    def all(self, name: str) -> list[str]:
+        """All values."""
+        return [value for key, value in self.pairs if key == name]
+
+    def repeated(self, names: Sequence[str]) -> frozenset[str]:
+        """Those of `names` that came more than once."""
+        return frozenset(name for name in names if len(self.all(name)) > 1)
+
+    def need(self, *names: str) -> None:
+        """Refuse with `invalid_request` unless all are there."""
+        missing = [name for name in names if not self.get(name)]
+        if missing:
+            raise Refused(400, "invalid_request", f"Missing: {', '.join(missing)}.")
+
+
+def query(request: IRequest) -> Params:
+    """The parameters behind the question mark. Raises Refused 400."""
+    return _parse(request.uri.partition(b"?")[2])
+
+
+def form(request: IRequest) -> Params:
+    """The parameters of a form body. Raises Refused 400, 413 or 415."""
+    kind = (request.getHeader("Content-Type") or "").partition(";")[0].strip().lower()
+    request.content.seek(0)
+    raw = request.content.read(BODY_LIMIT + 1)
+    request.content.seek(0)
+    if len(raw) > BODY_LIMIT:
+        raise Refused(413, "invalid_request", f"Send at most {BODY_LIMIT // 1024} KiB here.")
+    if kind != FORM:
+        raise Refused(415 if raw else 400, "invalid_request", f"Send the parameters as {FORM}.")
+    return _parse(raw)
+
+
+def _parse(raw: bytes) -> Params:
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise Refused(400, "invalid_request", "The parameters cannot be read.") from None
+    return Params(pairs)

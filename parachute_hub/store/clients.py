@@ -1,0 +1,141 @@
+"""Apps that may ask for tokens: those that registered themselves, and copies of metadata documents."""
+
+import json
+from collections.abc import Mapping
+from sqlite3 import Row
+from typing import Literal
+
+from attrs import field, frozen
+
+from parachute_hub.store.database import Database
+
+
+@frozen(kw_only=True)
+class Client:
+    """One app. Its name and everything in `software` are its own words and prove nothing.
+
+    `source` `document`: `client_id` is the https URL of its metadata document, and this is a copy that is fresh until
+    `fresh_until` (seconds since the epoch). `same_hub`: all its redirect URIs lead back to this hub, or a module of
+    ours registered it. `vouched_by` names whoever registered or approved it; None when nobody did. `secret_hash` is
+    the SHA-256 of its secret, None for a public client.
+    """
+
+    client_id: str
+    source: Literal["registered", "document"]
+    status: Literal["pending", "approved"]
+    same_hub: bool
+    name: str
+    redirect_uris: tuple[str, ...]
+    scope: str
+    auth_method: str
+    secret_hash: str | None = field(repr=False)
+    software: Mapping[str, str]
+    vouched_by: str | None
+    created_at: float
+    fresh_until: float | None = None
+
+
+class Clients:
+    """The table `clients`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, client_id: str) -> Client | None:
+        """The client of that name."""
+        row = self._database.first("SELECT * FROM clients WHERE client_id = ?", (client_id,))
+        return None if row is None else _client(row)
+
+    def put(self, client: Client) -> None:
+        """Keep a client; the copy of a document takes the place of an older one."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute(
+                "INSERT INTO clients (client_id, source, status, same_hub, name, redirect_uris, scope, auth_method,"
+                " secret_hash, software, vouched_by, created_at, fresh_until)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (client_id) DO UPDATE SET name = excluded.name, redirect_uris = excluded.redirect_uris,"
+                " scope = excluded.scope, software = excluded.software, fresh_until = excluded.fresh_until",
+                (
+                    client.client_id,
+                    client.source,
+                    client.status,
+                    int(client.same_hub),
+                    client.name,
+                    json.dumps(client.redirect_uris),
+                    client.scope,
+                    client.auth_method,
+                    client.secret_hash,
+                    json.dumps(dict(client.software)),
+                    client.vouched_by,
+                    client.created_at,
+                    client.fresh_until,
+                ),
+            )
+
+    def like(self, client: Client) -> Client | None:
+        """A registered public client with the same name, redirect URIs, scope and standing."""
+        row = self._database.first(
+            "SELECT * FROM clients WHERE source = 'registered' AND secret_hash IS NULL AND name = ?"
+            " AND redirect_uris = ? AND scope = ? AND status = ? AND same_hub = ? LIMIT 1",
+            (client.name, json.dumps(client.redirect_uris), client.scope, client.status, int(client.same_hub)),
+        )
+        return None if row is None else _client(row)
+
+    def approve(self, client_id: str, vouched_by: str) -> None:
+        """Somebody vouches for it."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute(
+                "UPDATE clients SET status = 'approved', vouched_by = ? WHERE client_id = ?", (vouched_by, client_id)
+            )
+
+    def delete(self, client_id: str) -> bool:
+        """Remove it with every consent, code and refresh token; False when there is none."""
+        with self._database.transaction(durable=True) as connection:
+            return connection.execute("DELETE FROM clients WHERE client_id = ?", (client_id,)).rowcount == 1
+
+    def all(self) -> list[Client]:
+        """Every client, the newest first."""
+        return [_client(row) for row in self._database.read("SELECT * FROM clients ORDER BY created_at DESC")]
+
+    def count_unvouched(self) -> int:
+        """How many registered without anybody's word for them: what strangers can fill."""
+        row = self._database.first(
+            "SELECT COUNT(*) FROM clients WHERE source = 'registered' AND vouched_by IS NULL"
+            " AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client_id = clients.client_id)"
+        )
+        return int(row[0]) if row else 0
+
+    def count_documents(self) -> int:
+        """How many copies of metadata documents are kept that nobody allowed anything."""
+        row = self._database.first(
+            "SELECT COUNT(*) FROM clients WHERE source = 'document'"
+            " AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client_id = clients.client_id)"
+        )
+        return int(row[0]) if row else 0
+
+    def prune(self, before: float) -> int:
+        """Forget what nobody vouched for or allowed anything, when it came before this time; how many went."""
+        with self._database.transaction() as connection:
+            return connection.execute(
+                "DELETE FROM clients WHERE vouched_by IS NULL AND created_at < ?"
+                " AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client_id = clients.client_id)",
+                (before,),
+            ).rowcount
+
+
+def _client(row: Row) -> Client:
+    return Client(
+        client_id=row["client_id"],
+        source=row["source"],
+        status=row["status"],
+        same_hub=bool(row["same_hub"]),
+        name=row["name"],
+        redirect_uris=tuple(json.loads(row["redirect_uris"])),
+        scope=row["scope"],
+        auth_method=row["auth_method"],
+        secret_hash=row["secret_hash"],
+        software=json.loads(row["software"]),
+        vouched_by=row["vouched_by"],
+        created_at=row["created_at"],
+        fresh_until=row["fresh_until"],
+    )

@@ -1,0 +1,193 @@
+"""What people allowed to apps, and what came out of each consent: its code and its refresh tokens, as hashes."""
+
+from sqlite3 import Row
+
+from attrs import asdict, evolve, frozen
+
+from parachute_hub.store.database import Database
+
+
+@frozen(kw_only=True)
+class Grant:
+    """Everything that one person allowed to one app so far. Times are seconds since the epoch."""
+
+    user_id: str
+    client_id: str
+    scopes: tuple[str, ...]
+    redirect_uri: str
+    address: str
+    first_at: float
+    last_at: float
+
+
+@frozen(kw_only=True)
+class Family:
+    """One consent and all tokens that come out of it. `resource` is what it is limited to (`vault:home`), or None."""
+
+    id: str
+    user_id: str
+    client_id: str
+    scopes: tuple[str, ...]
+    resource: str | None
+    auth_time: float
+    created_at: float
+    ended_at: float | None = None
+
+
+@frozen(kw_only=True)
+class Code:
+    """An authorization code, by its hash. `challenge` is PKCE's S256."""
+
+    hash: str
+    family_id: str
+    redirect_uri: str
+    challenge: str
+    expires_at: float
+    used_at: float | None = None
+
+
+@frozen(kw_only=True)
+class Refresh:
+    """A refresh token, by its hash. `successor` is the hash of the one that took its place at `used_at`."""
+
+    hash: str
+    family_id: str
+    created_at: float
+    expires_at: float
+    used_at: float | None = None
+    successor: str | None = None
+
+
+class Grants:
+    """The tables `grants`, `families`, `codes` and `refresh_tokens`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, user_id: str, client_id: str) -> Grant | None:
+        """What this person allowed to this app."""
+        row = self._database.first("SELECT * FROM grants WHERE user_id = ? AND client_id = ?", (user_id, client_id))
+        return None if row is None else _grant(row)
+
+    def of_user(self, user_id: str) -> list[Grant]:
+        """What this person allowed, the latest used first."""
+        rows = self._database.read("SELECT * FROM grants WHERE user_id = ? ORDER BY last_at DESC", (user_id,))
+        return [_grant(row) for row in rows]
+
+    def allow(self, grant: Grant, family: Family, code: Code) -> None:
+        """Record a consent and the code that it gives, together; scopes add to what was allowed before."""
+        with self._database.transaction(durable=True) as connection:
+            before = self.get(grant.user_id, grant.client_id)
+            if before is not None:
+                scopes = tuple(dict.fromkeys((*before.scopes, *grant.scopes)))
+                grant = evolve(grant, scopes=scopes, first_at=before.first_at)
+            connection.execute(
+                "INSERT OR REPLACE INTO grants (user_id, client_id, scopes, redirect_uri, address, first_at, last_at)"
+                " VALUES (:user_id, :client_id, :scopes, :redirect_uri, :address, :first_at, :last_at)",
+                {**asdict(grant), "scopes": " ".join(grant.scopes)},
+            )
+            connection.execute(
+                "INSERT INTO families (id, user_id, client_id, scopes, resource, auth_time, created_at)"
+                " VALUES (:id, :user_id, :client_id, :scopes, :resource, :auth_time, :created_at)",
+                {**asdict(family), "scopes": " ".join(family.scopes)},
+            )
+            connection.execute(
+                "INSERT INTO codes (hash, family_id, redirect_uri, challenge, expires_at)"
+                " VALUES (:hash, :family_id, :redirect_uri, :challenge, :expires_at)",
+                asdict(code),
+            )
+
+    def forget(self, user_id: str, client_id: str) -> bool:
+        """Take a consent back; False when there is none. Its families are ended apart."""
+        with self._database.transaction(durable=True) as connection:
+            return (
+                connection.execute(
+                    "DELETE FROM grants WHERE user_id = ? AND client_id = ?", (user_id, client_id)
+                ).rowcount
+                == 1
+            )
+
+    def replace_scopes(self, user_id: str, client_id: str, scopes: tuple[str, ...]) -> None:
+        """Cut what was allowed."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute(
+                "UPDATE grants SET scopes = ? WHERE user_id = ? AND client_id = ?",
+                (" ".join(scopes), user_id, client_id),
+            )
+
+    def family(self, family_id: str) -> Family | None:
+        """The consent of that id."""
+        row = self._database.first("SELECT * FROM families WHERE id = ?", (family_id,))
+        return None if row is None else _family(row)
+
+    def live_families(self, user_id: str, client_id: str | None = None) -> list[Family]:
+        """Consents of a person, to one app or to all, that were not ended."""
+        rows = self._database.read(
+            "SELECT * FROM families WHERE user_id = ?1 AND ended_at IS NULL AND (?2 IS NULL OR client_id = ?2)",
+            (user_id, client_id),
+        )
+        return [_family(row) for row in rows]
+
+    def end_family(self, family_id: str, now: float) -> None:
+        """No code and no refresh token of it is good any more."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute("UPDATE families SET ended_at = ? WHERE id = ? AND ended_at IS NULL", (now, family_id))
+
+    def code(self, code_hash: str) -> Code | None:
+        """The code with this hash, used or not."""
+        row = self._database.first("SELECT * FROM codes WHERE hash = ?", (code_hash,))
+        return None if row is None else Code(**dict(row))
+
+    def refresh(self, token_hash: str) -> Refresh | None:
+        """The refresh token with this hash, used or not."""
+        row = self._database.first("SELECT * FROM refresh_tokens WHERE hash = ?", (token_hash,))
+        return None if row is None else Refresh(**dict(row))
+
+    def use_code(self, code_hash: str, first: Refresh, now: float) -> None:
+        """Use a code up and keep the first refresh token that it gives."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute("UPDATE codes SET used_at = ? WHERE hash = ?", (now, code_hash))
+            self._add(first)
+
+    def rotate(self, used: str, successor: Refresh, now: float) -> None:
+        """Put a new refresh token in the place of the one with the hash `used`, and note that the app is in use."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute(
+                "UPDATE refresh_tokens SET used_at = ?, successor = ? WHERE hash = ?", (now, successor.hash, used)
+            )
+            self._add(successor)
+            connection.execute(
+                "UPDATE grants SET last_at = ?1 WHERE (user_id, client_id) ="
+                " (SELECT user_id, client_id FROM families WHERE id = ?2)",
+                (now, successor.family_id),
+            )
+
+    def prune(self, now: float) -> int:
+        """Forget what has ended by time; how many families went.
+
+        A used code or token stays until its own time is over: it tells a replay.
+        """
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM codes WHERE expires_at < ?", (now - 3600,))
+            connection.execute("DELETE FROM refresh_tokens WHERE expires_at < ?", (now,))
+            return connection.execute(
+                "DELETE FROM families WHERE created_at < ?"
+                " AND NOT EXISTS (SELECT 1 FROM codes WHERE codes.family_id = families.id)"
+                " AND NOT EXISTS (SELECT 1 FROM refresh_tokens WHERE refresh_tokens.family_id = families.id)",
+                (now - 3600,),
+            ).rowcount
+
+    def _add(self, refresh: Refresh) -> None:
+        with self._database.transaction(durable=True) as connection:
+            connection.execute(
+                "INSERT INTO refresh_tokens (hash, family_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
+                (refresh.hash, refresh.family_id, refresh.created_at, refresh.expires_at),
+            )
+
+
+def _grant(row: Row) -> Grant:
+    return Grant(**{**dict(row), "scopes": tuple(row["scopes"].split())})
+
+
+def _family(row: Row) -> Family:
+    return Family(**{**dict(row), "scopes": tuple(row["scopes"].split())})
