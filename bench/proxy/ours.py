@@ -6,10 +6,10 @@ compare the hub's own paths.
 
 import os
 import sys
+from typing import Any
 
 from klein import Klein
 from twisted.internet import reactor
-from twisted.internet.protocol import Factory
 from twisted.web.iweb import IRequest
 from twisted.web.server import Site
 
@@ -58,8 +58,8 @@ def front(port: int, module_port: int) -> Front:
         modules=AlwaysReady(),
         tokens=NoGuard(),
         has_session=lambda cookie: False,
-        clock=reactor,  # type: ignore[arg-type]
-        connector=reactor,  # type: ignore[arg-type]
+        clock=reactor,
+        connector=reactor,
         access_log=log,
     )
 
@@ -67,9 +67,9 @@ def front(port: int, module_port: int) -> Front:
 def main() -> None:
     """Serve until killed."""
     port, module_port = int(sys.argv[1]), int(sys.argv[2])
-    factory: Factory = site() if "--bare-site" in sys.argv else front(port, module_port)
-    reactor.listenTCP(port, factory, backlog=1024, interface="127.0.0.1")  # type: ignore[attr-defined]
-    reactor.run()  # type: ignore[attr-defined]
+    factory: Any = site() if "--bare-site" in sys.argv else front(port, module_port)
+    reactor.listenTCP(port, factory, backlog=1024, interface="127.0.0.1")
+    reactor.run()
 
 
 if __name__ == "__main__":

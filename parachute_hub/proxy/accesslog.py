@@ -36,23 +36,28 @@ class AccessLog:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has come since the last time. Masked together: that costs a tenth of masking each line."""
+        """Write what has come since the last time."""
         waiting, self._waiting = self._waiting, []
+        # Masking costs more than all the rest, and agents and referrers repeat.
+        text = lru_cache(maxsize=_BATCH)(lambda raw: self._mask(_text(raw)))
         if waiting:
-            self._write(self._mask("".join(self._line(record) + "\n" for record in waiting)))
+            self._write("".join(self._line(record, text) + "\n" for record in waiting))
 
 
-def combined(record: Record) -> str:
+Text: TypeAlias = Callable[[bytes], str]
+
+
+def combined(record: Record, text: Text) -> str:
     """The combined format of Apache and nginx."""
     account, request = record.account, record.account.request
-    line = f"{_text(request.method)} {_text(request.target)} HTTP/1.{request.minor}"
-    agents = (_quoted(_noted(record, name) or "-") for name in (b"referer", b"user-agent"))
-    quoted = " ".join(f'"{text}"' for text in agents)
+    line = f"{_text(request.method)} {text(request.target)} HTTP/1.{request.minor}"
+    agents = (text(request.noted.get(name, b"-").strip()) for name in (b"referer", b"user-agent"))
+    quoted = " ".join(f'"{_quoted(agent)}"' for agent in agents)
     when = _clock(int(account.began))
     return f'{account.caller.address} - - [{when}] "{_quoted(line)}" {account.status} {account.sent} {quoted}'
 
 
-def as_json(record: Record) -> str:
+def as_json(record: Record, text: Text) -> str:
     """One JSON object on a line; durations in milliseconds."""
     account, request = record.account, record.account.request
     return json.dumps(
@@ -60,13 +65,13 @@ def as_json(record: Record) -> str:
             "time": datetime.fromtimestamp(account.began, UTC).isoformat(timespec="milliseconds"),
             "address": account.caller.address,
             "method": _text(request.method),
-            "target": _text(request.target),
+            "target": text(request.target),
             "status": account.status,
             "bytes": account.sent,
             "ms": round(record.took * 1e3, 3),
             "module": account.module,
-            "referer": _noted(record, b"referer"),
-            "agent": _noted(record, b"user-agent"),
+            "referer": text(request.noted.get(b"referer", b"").strip()),
+            "agent": text(request.noted.get(b"user-agent", b"").strip()),
         }
     )
 
@@ -74,10 +79,6 @@ def as_json(record: Record) -> str:
 @lru_cache(maxsize=4)
 def _clock(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%d/%b/%Y:%H:%M:%S %z")
-
-
-def _noted(record: Record, name: bytes) -> str:
-    return _text(record.account.request.noted.get(name, b"")).strip()
 
 
 def _text(raw: bytes) -> str:

@@ -273,11 +273,6 @@ _STAMPS = (
 def _place(mount: Mount, path: bytes, token: str | None) -> Place:
     """What the answer's headers are judged by."""
     if not path.endswith(b"/mcp"):
-        return Place(mount.prefix, mount.sandboxed, False, None)
-    if not mount.prefix.startswith(b"/vault/"):
-        return Place(mount.prefix, mount.sandboxed, True, None)
-    name = mount.prefix.rpartition(b"/")[2]
-    challenge = b'scope="vault:%b:read vault:%b:write"' % (name, name)
-    if token is not None:
-        challenge = b'error="invalid_token", ' + challenge
-    return Place(mount.prefix, mount.sandboxed, True, challenge)
+        return Place(mount.prefix, mount.sandboxed)
+    vault = mount.prefix.rpartition(b"/")[2] if mount.prefix.startswith(b"/vault/") else b""
+    return Place(mount.prefix, mount.sandboxed, True, vault, token is not None)

@@ -107,14 +107,15 @@ _HUB_COOKIES_LOWER = frozenset(name.lower() for name in HUB_COOKIES)
 class Place(NamedTuple):
     """Where an answer comes from: the module's mount, its trust, and what the request was for.
 
-    `challenge` is added to a Bearer challenge that names no scope of its own (identity.md 7.2, 13); None elsewhere.
-    `mcp` is true for an MCP endpoint.
+    `mcp` is true for an MCP endpoint; `vault` is then the name of the vault, if it is one's. `token` says that the
+    request carried a token of ours.
     """
 
     prefix: bytes
     sandboxed: bool
-    mcp: bool
-    challenge: bytes | None
+    mcp: bool = False
+    vault: bytes = b""
+    token: bool = False
 
 
 def response_lines(fields: Iterable[Field], named: Set[bytes], place: Place) -> tuple[list[bytes], bytes]:
@@ -137,7 +138,7 @@ def response_lines(fields: Iterable[Field], named: Set[bytes], place: Place) -> 
             elif name == b"access-control-expose-headers":
                 exposed = value if exposed is None else exposed + b"," + value
             elif name == b"www-authenticate":
-                line = _challenge(value, line, place.challenge)
+                line = _challenge(value, line, place)
             elif not _allowed(name, value, place.prefix):
                 continue
         lines.append(line)
@@ -164,11 +165,13 @@ def _within(scope: bytes, prefix: bytes) -> bool:
     return below and _PLAIN_PATH(scope) is not None
 
 
-def _challenge(value: bytes, line: bytes, extra: bytes | None) -> bytes:
-    bearer = value.strip(b" \t")[:7].lower() == b"bearer "
-    if extra is None or not bearer or b"scope=" in value.lower():
+def _challenge(value: bytes, line: bytes, place: Place) -> bytes:
+    """A vault's challenge with the scopes to ask for, where it names none itself (identity.md 7.2, 13)."""
+    lower = value.strip(b" \t").lower()
+    if not place.vault or not lower.startswith(b"bearer ") or b"scope=" in lower:
         return line
-    return line.rstrip(b" \t") + b", " + extra
+    error = b', error="invalid_token"' if place.token and b"error=" not in lower else b""
+    return line.rstrip(b" \t") + error + b', scope="vault:%b:read vault:%b:write"' % (place.vault, place.vault)
 
 
 def _exposing(exposed: bytes | None) -> list[bytes]:

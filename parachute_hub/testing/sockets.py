@@ -1,0 +1,220 @@
+"""The front between clients and modules without a network: sockets in memory, driven by the test."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from parachute_hub.proxy.front import Front
+from parachute_hub.proxy.model import Limits, ModuleView, NoGuard, TokenGuard
+from parachute_hub.proxy.routes import Mount, Table
+
+HOST = "hub.test"
+
+
+class FakeSocket:
+    """A TCP transport that keeps what is written. The other side acts by `deliver`, `hang_up` and `reset`.
+
+    As with a real one, closing comes back as connectionLost: at once for an abort, and for a close when both sides
+    agree or no half is open any more.
+    """
+
+    def __init__(self, protocol: Protocol, peer: str = "127.0.0.1") -> None:
+        self.protocol = protocol
+        self.peer = peer
+        self.written = b""
+        self.paused = False
+        self.connected = True
+        self.aborted = False
+        self.half_closed = False
+        self.producer: Any = None
+        self._held: list[bytes] = []
+        protocol.makeConnection(self)
+
+    # The other side.
+
+    def deliver(self, data: bytes) -> None:
+        """The other side sends; bytes for a paused reader wait, as they do in a kernel."""
+        if not self.connected:
+            return
+        if self.paused:
+            self._held.append(data)
+        else:
+            self.protocol.dataReceived(data)
+
+    def hang_up(self) -> None:
+        """The other side closes in good order."""
+        self._lost(ConnectionDone())
+
+    def reset(self) -> None:
+        """The other side breaks the connection off."""
+        self._lost(ConnectionLost())
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        written, self.written = self.written, b""
+        return written
+
+    # The transport.
+
+    def write(self, data: bytes) -> None:
+        """Keep the bytes."""
+        if self.connected and not self.half_closed:
+            self.written += data
+
+    def loseConnection(self) -> None:
+        """Everything is sent at once here, so this closes at once."""
+        self._lost(ConnectionDone())
+
+    def loseWriteConnection(self) -> None:
+        """Nothing more can be written; the other side may still send."""
+        self.half_closed = True
+
+    def abortConnection(self) -> None:
+        """Closed and visibly broken."""
+        self.aborted = self.aborted or self.connected
+        self._lost(ConnectionAborted())
+
+    def pauseProducing(self) -> None:
+        """Deliver nothing for now."""
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        """Deliver what was held, too."""
+        self.paused = False
+        while self._held and self.connected and not self.paused:
+            self.protocol.dataReceived(self._held.pop(0))
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """A second producer is the mistake that a real transport refuses as well."""
+        if self.producer is not None:
+            raise RuntimeError("There is a producer already.")
+        if self.connected:
+            self.producer = producer
+        else:
+            producer.stopProducing()
+
+    def unregisterProducer(self) -> None:
+        """No producer any more."""
+        self.producer = None
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Nothing is delayed here."""
+
+    def getPeer(self) -> IPv4Address:
+        """The other side."""
+        return IPv4Address("TCP", self.peer, 50000)
+
+    def getHost(self) -> IPv4Address:
+        """This side."""
+        return IPv4Address("TCP", "127.0.0.1", 1939)
+
+    def _lost(self, reason: Exception) -> None:
+        if self.connected:
+            self.connected = False
+            self.protocol.connectionLost(Failure(reason))
+
+
+class FakeModules:
+    """The modules' side: every connection that the front makes, newest last, and the states of the modules.
+
+    With `refuse` set, connections fail; with `slow`, they are made only when `accept` is called.
+    """
+
+    def __init__(self) -> None:
+        self.sockets: list[FakeSocket] = []
+        self.views: dict[str, ModuleView] = {}
+        self.refuse = False
+        self.slow = False
+        self._pending: list[Any] = []
+
+    def connectTCP(self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: object = None) -> None:
+        """As the reactor does, but at once."""
+        if self.refuse:
+            factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
+            return
+        self._pending.append(factory)
+        if not self.slow:
+            self.accept()
+
+    def accept(self) -> None:
+        """Make the oldest connection that waits."""
+        self.sockets.append(FakeSocket(self._pending.pop(0).buildProtocol(None)))
+
+    def view(self, short: str) -> ModuleView | None:
+        """Ready, unless the test says something else."""
+        return self.views.get(short, ModuleView("ready"))
+
+    @property
+    def newest(self) -> FakeSocket:
+        """The connection made last."""
+        return self.sockets[-1]
+
+
+class Rig:
+    """A front with its surroundings. `client()` connects; `modules.newest` is the module's end."""
+
+    def __init__(
+        self,
+        mounts: Iterable[Mount] = (Mount("notes", b"/notes", 2001),),
+        *,
+        resource: Resource | None = None,
+        hosts: Iterable[str] = (HOST,),
+        issuer: str = f"https://{HOST}",
+        limits: Limits | None = None,
+        hops: int = 0,
+        gated: bool = False,
+        tokens: TokenGuard | None = None,
+        has_session: Callable[[bytes], bool] = lambda cookie: False,
+        access_log: Any = None,
+    ) -> None:
+        self.clock = Clock()
+        self.modules = FakeModules()
+        self.table = Table.build(mounts, hosts, issuer, gated)
+        self.front = Front(
+            site=Site(resource or Resource()),
+            table=lambda: self.table,
+            modules=self.modules,
+            tokens=tokens or NoGuard(),
+            has_session=has_session,
+            clock=self.clock,
+            connector=self.modules,  # type: ignore[arg-type]
+            hops=hops,
+            limits=limits,
+            access_log=access_log,
+        )
+        self.front.doStart()
+
+    def client(self, peer: str = "127.0.0.1") -> FakeSocket:
+        """A client connects."""
+        protocol = self.front.buildProtocol(IPv4Address("TCP", peer, 50000))
+        if protocol is None:
+            raise ConnectionRefusedError
+        return FakeSocket(protocol, peer)
+
+    def ask(self, request: bytes, peer: str = "127.0.0.1") -> FakeSocket:
+        """A client connects and sends."""
+        client = self.client(peer)
+        client.deliver(request)
+        return client
+
+    def pass_time(self, seconds: float) -> None:
+        """Second by second, as the front's sweep wants it."""
+        self.clock.pump([1.0] * int(seconds))
+
+
+def get(path: str, *lines: str, method: str = "GET") -> bytes:
+    """A request's bytes, with a Host header."""
+    return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {HOST}", *lines, "", ""]).encode("latin-1")
+
+
+def ok(body: bytes = b"hello", *lines: str) -> bytes:
+    """A module's plain answer."""
+    head = ["HTTP/1.1 200 OK", *lines, f"Content-Length: {len(body)}", "", ""]
+    return "\r\n".join(head).encode("latin-1") + body
