@@ -67,9 +67,7 @@ class AppsPages:
         return tags.li(
             tags.div(
                 tags.h2(connected.client.name),
-                tags.p(
-                    f"{origin}. Used since {_day(connected.grant.first_at)}, last on {_day(connected.grant.last_at)}."
-                ),
+                tags.p(f"{origin}. {used}"),
                 tags.ul(*allowed, class_="quiet"),
             ),
             tags.form(

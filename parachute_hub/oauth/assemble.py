@@ -48,11 +48,11 @@ class OAuth:
     connections: Connections
     operator: OperatorToken
     minting: Minting
+    tokens: Tokens
     _directory: Directory
     _consents: Consents
     _redeemer: Redeemer
     _resources: Resources
-    _tokens: Tokens
     _grants: Grants
     _tickets: Tickets
     _clock: Any
@@ -66,7 +66,7 @@ class OAuth:
     async def tend(self) -> None:
         """Drop what has ended by time, renew what ends soon; call it every hour or so."""
         now = self._clock.seconds()
-        gone = self._tokens.prune(now) + self._grants.prune(now) + self._directory.prune()
+        gone = self.tokens.prune(now) + self._grants.prune(now) + self._directory.prune()
         await self.keys.tend()
         self.operator.ensure()
         self._log.debug("Forgot {gone} tokens, connections and apps that had ended", gone=gone)

@@ -23,7 +23,6 @@ from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.sessions import Session
-from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import User, Users, VaultRole
 
 ISSUER = "https://hub.test"
@@ -188,7 +187,7 @@ class FakeAccounts:
         request.content.seek(0)
         fields = dict(parse_qsl(request.content.read().decode()))
         request.content.seek(0)
-        return fields.get("__csrf", "")
+        return str(fields.get("__csrf", ""))
 
 
 def fake_csrf(token: str) -> str:
@@ -203,7 +202,7 @@ class World:
         self.clock = Clock()
         self.clock.advance(NOW)
         self.database = Database.open(folder / "parachute.db")
-        self.tokens, self.users = Tokens(self.database), Users(self.database)
+        self.users = Users(self.database)
         self.clients, self.grants = Clients(self.database), Grants(self.database)
         self.resources, self.documents = FakeResources(), NoDocuments()
         self.accounts = FakeAccounts(self.users, self.clock)
@@ -218,7 +217,7 @@ class World:
             random=counted_random(),
             off_thread=PemSupply(),
         )
-        self.keys, self.issuer = self.oauth.keys, self.oauth.issuer
+        self.keys, self.issuer, self.tokens = self.oauth.keys, self.oauth.issuer, self.oauth.tokens
 
     def site(self) -> Root:
         """The issuer's part of the hub's site."""
