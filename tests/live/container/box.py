@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import mkdtemp
@@ -23,10 +23,10 @@ from tests.live.container.network import Network
 _ENTER = Path(__file__).parent / "enter.sh"
 _NAMESPACES = ("--mount", "--pid", "--uts", "--ipc", "--cgroup")
 # What Docker leaves to root in a container.
-_CAPABILITIES = (
+_DOCKERS = tuple(
     "chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw sys_chroot mknod audit_write "
-    "setfcap"
-).split()
+    "setfcap".split()
+)
 _JOIN = 'for file in $JOIN; do echo $$ >"$file"; done; exec "$@"'
 
 
@@ -51,7 +51,7 @@ class Box:
     """One container, running from construction until `stop` or `kill`; `close` frees what it held.
 
     `variables` come over the image's own, as a platform's dashboard gives them. `command` replaces the image's.
-    `user` is the user id it starts with, as `docker run --user` does; 0 is the image's own.
+    `user` is the user id it starts with, as `docker run --user` does; 0 is the image's own. `capabilities` are root's.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class Box:
         memory: int = 512 * MEBIBYTE,
         cpus: float = 0.5,
         user: int = 0,
+        capabilities: Sequence[str] = _DOCKERS,
     ) -> None:
         self._network = network
         self.env = {**image.config.env, **(variables or {})}
@@ -83,7 +84,7 @@ class Box:
             "HOSTS": str(hosts),
             "WORKDIR": image.config.workdir,
             "CGROUPS": " ".join(f"{name}={path}" for name, path in self.group.shown.items()),
-            "CAPABILITIES": ",".join(f"+{name}" for name in _CAPABILITIES),
+            "CAPABILITIES": ",".join(f"+{name}" for name in capabilities),
         }
         become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
         inside = [*become, *image.config.entrypoint, *(command or image.config.cmd)]

@@ -1,5 +1,7 @@
 """What the container tests share: one image, and disks, networks and containers that end with the test."""
 
+import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,3 +48,10 @@ class ContainerTestCase(SynchronousTestCase):
         registry = Registry(network, packs)
         self.addCleanup(registry.close)
         return registry.variables
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+        """Look again and again until `condition` holds."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, "it never came to that")
+            time.sleep(0.02)

@@ -1,9 +1,13 @@
 """What happens before the hub runs: whose the disk becomes, who the hub runs as, what it can write."""
 
 import os
+import signal
+
+import yaml
 
 from tests.live.container.case import ContainerTestCase
 from tests.live.container.disk import Disk
+from tests.live.container.image import REPOSITORY
 
 _STRANGER = 4242
 _GIVEN = "parachute: giving /parachute to uid 1000"
@@ -46,6 +50,22 @@ class EntrypointTests(ContainerTestCase):
         before = {path: path.lstat().st_ctime_ns for path in disk.path.rglob("*")}
         self.assertEqual(self.said(disk, "cat $HOME/vault/note"), ["note"])
         self.assertEqual({path: path.lstat().st_ctime_ns for path in before}, before)
+
+    def test_the_capabilities_of_compose_are_enough(self) -> None:
+        """Also for a private folder of another user, and to end what runs as ours."""
+        hub = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())["services"]["hub"]
+        disk = self.disk()
+        private = disk.path / "vault"
+        private.mkdir(mode=0o700)
+        (private / "note").write_text("kept")
+        for path in (private, private / "note"):
+            os.chown(path, _STRANGER, _STRANGER)
+        capabilities = [name.lower() for name in hub["cap_add"]]
+        box = self.box(disk, command=("sleep", "60"), capabilities=capabilities)
+        self.wait_until(lambda: disk.owners() == {(1000, 1000)} and (disk.path / "tmp").exists())
+        code, seconds = box.stop()
+        self.assertEqual((code, box.log()), (128 + signal.SIGTERM, f"{_GIVEN}\n"))
+        self.assertLess(seconds, 5)
 
     def test_without_root_it_runs_as_it_is(self) -> None:
         disk = self.disk()

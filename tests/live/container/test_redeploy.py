@@ -63,7 +63,7 @@ class RedeployTests(ContainerTestCase):
         box.wait_phase("up")
         second = self.box(self.home, variables={"PARACHUTE_LOCK_WAIT": "0.5"})
         self.assertEqual(second.ended(), 1, second.log())
-        said = [line for line in second.log().splitlines() if "Another hub" in line]
+        said = [line for line in second.log().splitlines() if "Another hub already uses" in line]
         self.assertEqual(len(said), 1, second.log())
         self.assertNotIn("Traceback", second.log())
         status = box.run("parachute", "status", user=1000)
