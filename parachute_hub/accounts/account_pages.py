@@ -152,9 +152,7 @@ class AccountPages:
         self, request: IRequest, found: SignedIn, refused: Refused | None = None, *, began: bool = False
     ) -> bytes:
         started = self._account.started_second_factor(found, self._host()) if began else None
-        content = account_views.second_factor(
-            self._account.standing(found), started, self._when, {**_said(found, refused)}
-        )
+        content = account_views.second_factor(self._account.standing(found), started, self._when, _said(found, refused))
         return await show(request, "Second factor", content, refused=refused)
 
     async def _password_form(
@@ -168,4 +166,8 @@ class AccountPages:
 
 
 def _said(found: SignedIn, refused: Refused | None) -> dict[str, Content]:
-    return {"problem": problem(refused), "csrf": csrf_field(token_for(found.token))}
+    return {
+        "problem": problem(refused),
+        "csrf": csrf_field(token_for(found.token)),
+        "username": found.user.username,
+    }

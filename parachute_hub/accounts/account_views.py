@@ -37,7 +37,7 @@ def overview(found: SignedIn, standing: Standing, when: When, links: Sequence[tu
     more = [
         tags.li(
             tags.div(tags.h2(title), tags.p(text, class_="quiet")),
-            tags.a("Show", tags.span(f" {title.lower()}", class_="quiet"), class_="button small", href=path),
+            tags.a("Show", tags.span(f" {title.lower()}", class_="unseen"), class_="button small", href=path),
         )
         for title, text, path in links
     ]
@@ -64,7 +64,7 @@ def change_password(found: SignedIn, next_path: str, said: Mapping[str, Content]
         heading, lead = "Choose your own password", "The one you have was given to you. Nobody but you should know it."
     else:
         heading, lead = "Change your password", "You stay signed in here. Every other browser and app is signed out."
-    return fill("change-password", heading=heading, lead=lead, next=next_path, username=found.user.username, **said)
+    return fill("change-password", heading=heading, lead=lead, next=next_path, **said)
 
 
 def second_factor(standing: Standing, started: Started | None, when: When, said: Mapping[str, Content]) -> Tag:
@@ -113,6 +113,7 @@ def qr(text: str) -> Tag:
 
 
 def _session(session: Session, here: str, when: When, token: str) -> Tag:
+    name = browser_name(session.user_agent)
     text = f"{session.address}, used {when(session.last_seen_at)}, signed in {when(session.created_at)}"
     if session.id == here:
         end: Tag = tags.span("this browser", class_="state state-ready")
@@ -120,11 +121,11 @@ def _session(session: Session, here: str, when: When, token: str) -> Tag:
         end = tags.form(
             csrf_field(token),
             tags.input(type="hidden", name="session", value=session.id),
-            tags.button("Sign out", type="submit", class_="small"),
+            tags.button("Sign out", tags.span(f" {name}", class_="unseen"), type="submit", class_="small"),
             method="post",
             action="/account/sessions",
         )
-    return tags.li(tags.div(tags.h2(browser_name(session.user_agent)), tags.p(text, class_="quiet")), end)
+    return tags.li(tags.div(tags.h2(name), tags.p(text, class_="quiet")), end)
 
 
 def _vaults(found: SignedIn) -> Content:

@@ -47,16 +47,12 @@ async def show(
     refused: Refused | None = None,
     head: Content = "",
     above: Content = "",
-    below: Content = "",
-    wide: bool = False,
 ) -> bytes:
     """Answer with a page; with the status of `refused` when it shows why something was not done.
 
     Never cached: it carries a token, or says who is signed in.
     """
-    page = fill(
-        "layout", title=title, content=content, head=head, above=above, below=below, width="wide" if wide else ""
-    )
+    page = fill("layout", title=title, content=content, head=head, above=above)
     if refused is not None:
         request.setResponseCode(refused.status)
         for name, value in refused.headers.items():

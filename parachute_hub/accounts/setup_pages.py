@@ -12,7 +12,7 @@ from parachute_hub.accounts.csrf import token_for
 from parachute_hub.accounts.forms import Form, answers_json, query
 from parachute_hub.accounts.model import SignedIn
 from parachute_hub.accounts.nextpath import login_url
-from parachute_hub.accounts.pages import Content, see_other, show, show_refusal
+from parachute_hub.accounts.pages import see_other, show, show_refusal
 from parachute_hub.accounts.reach import HubOrigin
 from parachute_hub.accounts.recognise import SessionRecogniser
 from parachute_hub.accounts.setup import Setup
@@ -193,16 +193,8 @@ class SetupPages:
         found = self._sessions.signed_in(request)
         token = self._browser.page_token(request) if found is None else token_for(found.token)
         view: View = setup_views.draw(screen, self._setup, self._origin, token, refused, _kept(request))
-        head: Content = view.head
-        return await show(
-            request,
-            view.title,
-            view.content,
-            refused=refused,
-            head=head,
-            above=setup_views.steps(screen),
-            wide=screen in ("modules", "installing"),
-        )
+        above = setup_views.steps(screen)
+        return await show(request, view.title, view.content, refused=refused, head=view.head, above=above)
 
     def _state(self, request: IRequest, found: SignedIn | None) -> dict[str, Any]:
         screen = self._setup.screen()
@@ -228,13 +220,13 @@ class SetupPages:
 
 
 def _kept(request: IRequest) -> Mapping[str, str]:
-    """What to put back into the fields after a mistake: never a password."""
+    """What to put back into the fields after a mistake: never a password or the token."""
     if request.method != b"POST":
         return {"username": rules.DEFAULT_OWNER}
     args = request.args or {}
     return {
         name: args[name.encode()][0].decode("utf-8", "replace")
-        for name in ("username", "bootstrap_token", "vault_name", "expose_mode", "hub_origin")
+        for name in ("username", "vault_name", "expose_mode", "hub_origin")
         if name.encode() in args
     }
 

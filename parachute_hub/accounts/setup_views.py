@@ -42,7 +42,7 @@ def draw(
     match screen:
         case "account":
             username = kept.get("username", rules.DEFAULT_OWNER)
-            content = fill("setup-account", token=kept.get("bootstrap_token", ""), username=username, **said)
+            content = fill("setup-account", username=username, **said)
             return View(title="Set up", content=content)
         case "modules":
             return View(title="Choose modules", content=fill("setup-modules", offers=_offers(setup), **said))
@@ -143,7 +143,7 @@ def _install(install: Install, token: str) -> Tag:
         retry = tags.form(
             csrf_field(token),
             tags.button(
-                "Try again", tags.span(f" {install.offer.name}", class_="quiet"), type="submit", class_="small"
+                "Try again", tags.span(f" {install.offer.name}", class_="unseen"), type="submit", class_="small"
             ),
             method="post",
             action=f"/admin/setup/install/{install.offer.short}",

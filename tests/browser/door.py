@@ -1,0 +1,82 @@
+"""A hub's front door as a process of its own: the accounts on a socket, with installations that are only played.
+
+`python -m tests.browser.door` prints one line of JSON: the port, and the setup token while there is no owner.
+"""
+
+import json
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.web.server import Site
+
+from parachute_hub.testing.front_door import FakeInstalls, FrontDoor
+
+ROOT = Path(__file__).parents[2]
+
+
+class PlayedInstalls(FakeInstalls):
+    """Each installation takes a second; that of scribe fails the first time."""
+
+    def begin(self, short: str, options: Any) -> str:
+        """A job that ends by itself."""
+        again = any(asked == short for asked, _ in self.asked)
+        job_id = super().begin(short, options)
+        error = "The registry could not be reached." if short == "scribe" and not again else None
+        reactor.callLater(1.0, self.finish, short, error=error)
+        return job_id
+
+
+def serve() -> None:
+    """Serve until the pipe on stdin is closed."""
+    door = FrontDoor(clock=time.time, installs=PlayedInstalls())
+    port: Any = reactor.listenTCP(0, cast(Any, Site(door.root)), interface="127.0.0.1")
+
+    def told(lines: Any) -> None:
+        setup_token = door.accounts.setup.token
+        said = {"port": port.getHost().port, "token": setup_token.value if setup_token else None}
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
+
+    Deferred.fromCoroutine(door.accounts.boot(None, None)).addCallback(told)
+
+    def watch() -> None:
+        if select.select([sys.stdin], [], [], 0)[0] and not sys.stdin.read(1):
+            reactor.stop()
+        else:
+            reactor.callLater(0.2, watch)
+
+    watch()
+    reactor.run()
+    door.close()
+
+
+@contextmanager
+def open_door() -> Iterator[tuple[str, str]]:
+    """A fresh hub's address and its setup token. The process ends with the block, or with us."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.browser.door"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdin is not None
+    try:
+        said = json.loads(process.stdout.readline())
+        yield f"http://127.0.0.1:{said['port']}", said["token"]
+    finally:
+        process.stdin.close()
+        process.wait(10)
+        process.stdout.close()
+
+
+if __name__ == "__main__":
+    serve()
