@@ -1,48 +1,63 @@
 """Putting the hub together: every collaborator is made and handed to its users here, and nowhere else."""
 
-import random
+import secrets
+import socket
 import time
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
-from uuid import uuid4
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from parachute_hub.core import Core, stamp
-from parachute_hub.events import Bus, ModuleChanged, Notice, Numbered, RegistryChanged
-from parachute_hub.modules import assembly
-from parachute_hub.modules import bun as bun_program
-from parachute_hub.modules.catalog import BadCatalog, Catalog, load
-from parachute_hub.modules.environment import Surroundings
-from parachute_hub.proxy.model import Refusal
-from parachute_hub.proxy.routes import Mount, Table
-from parachute_hub.roster import Roster, States, Tables, advertised, tiles
-from parachute_hub.site.about import About, AboutHub, Ready
-from parachute_hub.site.frontpage import FrontPage
-from parachute_hub.site.operator import OperatorRecogniser, ensure_operator_token
-from parachute_hub.site.root import Open, Part
-from parachute_hub.site.wellknown import WellKnown
+from parachute_hub.accounts import assemble as accounts_of
+from parachute_hub.accounts import csrf
+from parachute_hub.accounts.assemble import Accounts
+from parachute_hub.accounts.browser import Browser
+from parachute_hub.accounts.passwords import Hasher, HashThreads
+from parachute_hub.accounts.reach import Configured, HubOrigin
+from parachute_hub.adapters import (
+    FixedOrigins,
+    InstalledResources,
+    ProxyGuard,
+    RequestCaller,
+    WizardInstalls,
+    self_check,
+)
+from parachute_hub.core import Core
+from parachute_hub.engine import Engine, build_engine
+from parachute_hub.oauth import assemble as oauth_of
+from parachute_hub.oauth.assemble import OAuth
+from parachute_hub.oauth.fetch import DocumentFetcher
+from parachute_hub.oauth.visits import Visits
+from parachute_hub.parts import admin_parts, public_parts
+from parachute_hub.proxy.model import NoGuard, TokenGuard
+from parachute_hub.proxy.routes import Table
+from parachute_hub.roster import States, Tables
+from parachute_hub.site.refused import Refused
+from parachute_hub.site.root import Gate
 from parachute_hub.site.who import Who
-from parachute_hub.supervise.supervisor import Supervisor
+from parachute_hub.store.database import Database, DatabaseUnusable
+from parachute_hub.store.settings import StoredSettings
 
+TEND_SECONDS = 3600.0
+DATABASE = "parachute.db"
 _log = Logger()
 
 
 class Composition:
     """The hub put together; `hub.Running`."""
 
-    def __init__(
-        self, core: Core, roster: Roster, supervisor: Supervisor, modules: assembly.Modules, tables: Tables
-    ) -> None:
+    def __init__(self, core: Core, engine: Engine, tables: Tables) -> None:
         self._core = core
-        self._roster = roster
-        self._supervisor = supervisor
-        self._modules = modules
+        self._engine = engine
         self._tables = tables
-        self._states = States(supervisor)
-        self._watches: tuple[LoopingCall, ...] = ()
+        self._states = States(engine.supervisor)
+        self.tokens: TokenGuard = NoGuard()
+        self.has_session: Callable[[bytes], bool] = lambda cookie: False
+        self.watches: list[LoopingCall] = []
+        self.closing: list[Callable[[], Any]] = []
 
     def table(self) -> Table:
         """The routes of this moment."""
@@ -52,145 +67,197 @@ class Composition:
         """A module's state, for the proxy."""
         return self._states.view(short)
 
-    def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
-        """Why a token must not pass."""
-        return None
-
-    def has_session(self, cookie: bytes) -> bool:
-        """Whether this Cookie header names a signed-in browser."""
-        return False
-
     async def start(self) -> None:
         """Start every module that is wanted, all at once."""
+        engine = self._engine
         if self._core.settings.safe_mode:
-            for short in self._roster.shorts():
-                self._supervisor.hold(short, "Safe mode: the hub runs without modules. Unset PARACHUTE_SAFE_MODE.")
+            for short in engine.roster.shorts():
+                engine.supervisor.hold(short, "Safe mode: the hub runs without modules. Unset PARACHUTE_SAFE_MODE.")
         else:
-            self._supervisor.boot(self._modules.files.to_start())
-        self._watches = self._modules.watch()
+            engine.supervisor.boot(engine.modules.files.to_start())
+        self.watches += engine.modules.watch()
 
     async def stop(self) -> None:
         """End jobs and undo them, stop the modules, then close what is open."""
-        for watch in self._watches:
+        for watch in self.watches:
             watch.stop()
-        await self._modules.jobs.stop()
-        await self._supervisor.stopService()
+        await self._engine.modules.jobs.stop()
+        await self._engine.supervisor.stopService()
+        for close in self.closing:
+            close()
 
 
 async def compose(core: Core) -> Composition:
     """Make everything, in the order in which it depends on each other, and open the site."""
-    settings = core.settings
-    bus = Bus()
-    bus.subscribe(tell_notices)
-    on_disk = assembly.files(outside(core, bus))
-    supervisor = Supervisor(
-        reactor=core.reactor,
-        launcher=on_disk.launcher,
-        desired=on_disk.records,
-        home=settings.home,
-        emit=lambda status: bus.emit(ModuleChanged(status.short, status.to_json())),
-        log_line=lambda short, line: _log.info("", module_line=f"[{short}] {line}"),
-        log_folder=settings.home / "hub" / "logs",
-        mask=core.mask,
-        random=random.random,
+    try:
+        database = Database.open(core.settings.home / DATABASE)
+    except DatabaseUnusable as error:
+        return await _without_database(core, error)
+    core.phase.database = lambda: _told(database)
+    moved: list[Callable[[str], None]] = []
+    origin = HubOrigin(StoredSettings(database), _configured(core), lambda issuer: moved[0](issuer))
+    engine = build_engine(core, origin)
+    oauth = _oauth(core, engine, database, origin)
+    threads = HashThreads(core.reactor)
+    accounts = _accounts(core, engine, database, oauth, origin, threads)
+    hosts = _Hosts(core, accounts)
+    moved.append(lambda issuer: _move(engine, oauth, hosts, issuer))
+    tables = Tables(engine.roster, hosts, lambda: oauth.issuer.issuer, lambda: accounts.gate.closed)
+    await oauth.boot()
+    await _recover(engine)
+    composition = Composition(core, engine, tables)
+    composition.tokens = ProxyGuard(oauth.guard)
+    composition.has_session = accounts.recogniser.has_session
+    composition.closing += [threads.stop, database.close]
+    composition.watches += [_every(core, accounts.prune), _every(core, lambda: Deferred.fromCoroutine(oauth.tend()))]
+    who = Who([oauth.bearers, accounts.recogniser])
+    visits = Visits(
+        sessions=accounts.recogniser,
+        proofs=accounts.step_up,
+        browsers=Browser(caller=accounts.caller, origins=origin, random=secrets.token_bytes),
+        csrf_token=csrf.token_for,
     )
-    modules = assembly.assemble(on_disk, supervisor)
-    roster = Roster(on_disk.directory, lambda text: bus.emit(Notice("registry", text)))
-    bus.subscribe(lambda numbered: roster.forget() if isinstance(numbered.event, RegistryChanged) else None)
-    tables = Tables(roster, lambda: hosts(settings.origins), lambda: settings.issuer, lambda: False)
-    composition = Composition(core, roster, supervisor, modules, tables)
-    for job in await modules.recover():
-        _log.warn("{kind} of {short} was interrupted; {text}", kind=job.kind, short=job.short, text=job.error or "")
-    core.root.open(site_parts(core, bus, roster, supervisor, modules), Open())
+    parts = [
+        *public_parts(core, engine, origin, who),
+        *admin_parts(core, engine, accounts, oauth, who),
+        *accounts.parts,
+        *oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up),
+    ]
+    core.root.open(parts, accounts.gate)
+    for line in await accounts.boot(core.settings.initial_admin, core.settings.reset_owner):
+        _log.info("", module_line=line)
     return composition
 
 
-def outside(core: Core, bus: Bus) -> assembly.Outside:
-    """What the modules package is given of the rest."""
+def _configured(core: Core) -> Configured:
     settings = core.settings
-    return assembly.Outside(
-        reactor=core.reactor,
-        around=surroundings(core),
-        catalog=catalog_of(core),
-        find_bun=lambda: bun_program.find(settings.bun, settings.passed_on.get("PATH")),
-        emit=bus.emit,
-        mask=core.mask,
-        know_secret=core.mask.know,
-        now=time.time,
-        new_id=lambda: str(uuid4()),
-        in_thread=lambda function, *args: deferToThreadPool(
-            core.reactor, core.reactor.getThreadPool(), function, *args
-        ),
-        hub_port=settings.port,
-        env_channel=settings.channel,
+    return Configured(
+        origin=settings.origin,
+        source=settings.origin_source,
+        local=(settings.local_origin, f"http://localhost:{settings.port}"),
     )
 
 
-def tell_notices(numbered: Numbered) -> None:
-    """What an operator should read goes to the log, too."""
-    if isinstance(numbered.event, Notice):
-        _log.warn("{text}", text=numbered.event.text)
+def _oauth(core: Core, engine: Engine, database: Database, origin: HubOrigin) -> OAuth:
+    async def resolve(host: str) -> list[str]:
+        found = await deferToThreadPool(core.reactor, core.reactor.getThreadPool(), _addresses, host)
+        return list(found)
 
-
-def site_parts(core: Core, bus: Bus, roster: Roster, supervisor: Supervisor, modules: assembly.Modules) -> list[Part]:
-    """Every area of the hub's own site with the paths that it answers."""
-    settings = core.settings
-    began = time.monotonic()
-    who = Who([OperatorRecogniser(ensure_operator_token(settings.home / "operator.token"))])
-
-    def states() -> list[tuple[str, str]]:
-        return [(status.short, status.state.value) for status in supervisor.all()]
-
-    def is_static(short: str) -> bool:
-        entry = modules.files.directory.entry(short)
-        return entry is not None and entry.static
-
-    about = AboutHub(started_at=stamp(time.time()), source=source_of(settings.home, settings.platform))
-    return [
-        Part(("/",), FrontPage(lambda: tiles(roster, supervisor, is_static)).app.resource()),
-        Part(("/hub.html",), FrontPage(lambda: tiles(roster, supervisor, is_static)).app.resource()),
-        Part(("/health",), core.health),
-        Part(("/api/ready",), Ready(states).app.resource()),
-        Part(("/api/hub",), About(about, who, lambda: time.monotonic() - began).app.resource()),
-        Part(
-            ("/.well-known/parachute.json",),
-            WellKnown(lambda: advertised(roster.modules()), settings.issuer).app.resource(),
-        ),
-    ]
-
-
-def catalog_of(core: Core) -> Catalog:
-    """The catalog that was asked for; a wrong one is told, and the built-in one offered instead."""
-    try:
-        return load(core.settings.catalog, core.settings.home)
-    except BadCatalog as error:
-        _log.error("{why} The built-in catalog is offered instead.", why=str(error))
-        return Catalog()
-
-
-def surroundings(core: Core) -> Surroundings:
-    """What modules and the installer are told of the world."""
-    settings = core.settings
-    return Surroundings(
-        home=settings.home,
-        user_home=settings.user_home,
-        issuer=settings.issuer,
-        origins=settings.origins,
-        passed_on=settings.passed_on,
-        registry=settings.registry_variables,
-        module_variables=settings.module_variables,
+    return oauth_of.build(
+        database,
+        home=core.settings.home,
+        issuer=origin.issuer(),
+        origins=origin.bound(),
+        resources=InstalledResources(engine.roster),
+        documents=DocumentFetcher(reactor=core.reactor, clock=core.reactor, resolve=resolve),
+        clock=core.reactor,
+        random=secrets.token_bytes,
+        off_thread=engine.modules.files.outside.in_thread,
     )
 
 
-def hosts(origins: tuple[str, ...]) -> list[str]:
-    """The Host values of these origins.
-
-    >>> hosts(("https://hub.example.com", "http://127.0.0.1:1939"))
-    ['hub.example.com', '127.0.0.1:1939']
-    """
-    return [origin.partition("://")[2] for origin in origins]
+def _addresses(host: str) -> list[str]:
+    """Every address of a name, from the system's resolver. Blocks."""
+    return list(dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)))
 
 
-def source_of(home: Path, platform: str) -> str:
-    """Where the program came from, in the API's words (modules.md 5.10)."""
-    return "container" if home == Path("/parachute") or platform != "local" else "unknown"
+def _accounts(
+    core: Core, engine: Engine, database: Database, oauth: OAuth, origin: HubOrigin, threads: HashThreads
+) -> Accounts:
+    return accounts_of.build(
+        database,
+        folder=core.settings.home / "hub",
+        hasher=Hasher(threads.run),
+        caller=RequestCaller(),
+        origin=origin,
+        installs=WizardInstalls(engine.modules),
+        self_check=self_check(core.health.instance, core.reactor),
+        watch=oauth.connections,
+        links=lambda signed_in: [("Connected apps", "Apps that may read or write your notes.", "/account/apps")],
+        clock=time.time,
+        random=secrets.token_bytes,
+    )
+
+
+class _Hosts:
+    """The Host values that are ours. Until the owner has said how the hub is reached, any will do."""
+
+    def __init__(self, core: Core, accounts: Accounts) -> None:
+        self._origin = accounts.origin
+        self._setup = accounts.setup
+        self._settled = core.settings.origin is not None
+        self._hosts: tuple[str, ...] = ()
+        self.refresh()
+
+    def __call__(self) -> Sequence[str]:
+        """Empty for any. Asked for each request, so it is kept."""
+        if not self._settled:
+            self._settled = self._setup.progress.reached
+        return self._hosts if self._settled else ()
+
+    def origins(self) -> Sequence[str]:
+        """With their schemes."""
+        return self._origin.bound()
+
+    def refresh(self) -> None:
+        """The origins are others now."""
+        self._hosts = tuple(origin.partition("://")[2] for origin in self._origin.bound())
+
+
+async def _recover(engine: Engine) -> None:
+    for job in await engine.modules.recover():
+        _log.warn("{kind} of {short} was interrupted. {text}", kind=job.kind, short=job.short, text=job.error or "")
+
+
+def _move(engine: Engine, oauth: OAuth, hosts: _Hosts, issuer: str) -> None:
+    """The hub is reached at another address: sign with it, and start modules anew, which know it from their start."""
+    hosts.refresh()
+    oauth.move(issuer, hosts.origins())
+
+    async def restart() -> None:
+        for status in engine.supervisor.all():
+            if status.supervisor_status in ("running", "starting"):
+                await engine.supervisor.restart(status.short, "The hub's address has changed.")
+
+    Deferred.fromCoroutine(restart()).addErrback(lambda failure: _log.failure("Modules were not restarted", failure))
+
+
+def _every(core: Core, function: Callable[[], object]) -> LoopingCall:
+    call = LoopingCall(function)
+    call.clock = core.reactor
+    call.start(TEND_SECONDS, now=False)
+    return call
+
+
+def _told(database: Database) -> str:
+    trouble = database.trouble()
+    return "ok" if trouble is None else f"error: {trouble}"
+
+
+# --- a hub whose database is damaged still runs its modules, and says what is wrong
+
+
+class _NoAccounts(Gate):
+    """Only what needs no account is answered; the rest says what is wrong with the database."""
+
+    _OPEN = (b"/", b"/hub.html", b"/health", b"/api/ready", b"/.well-known/parachute.json")
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def check(self, method: bytes, path: bytes, html: bool) -> Refused | None:
+        """503 with the way out."""
+        return None if path in self._OPEN else Refused(503, "db_unavailable", self._why)
+
+
+async def _without_database(core: Core, error: DatabaseUnusable) -> Composition:
+    _log.critical("{why}", why=str(error))
+    core.phase.database = lambda: "error: unusable"
+    origins = FixedOrigins(core.settings)
+    engine = build_engine(core, origins)
+    tables = Tables(
+        engine.roster, lambda: [one.partition("://")[2] for one in origins.bound()], origins.issuer, lambda: False
+    )
+    await _recover(engine)
+    core.root.open(public_parts(core, engine, origins, Who([])), _NoAccounts(str(error)))
+    return Composition(core, engine, tables)

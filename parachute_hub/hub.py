@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ from parachute_hub.home import Home, HomeTaken
 from parachute_hub.logs import LineObserver, Masker
 from parachute_hub.proxy.accesslog import AccessLog
 from parachute_hub.proxy.front import Front
-from parachute_hub.proxy.model import Limits, Refusal
+from parachute_hub.proxy.model import Limits, ModuleView, NoGuard, Refusal, TokenGuard
 from parachute_hub.proxy.routes import Mount, Table
 from parachute_hub.settings import Settings
 from parachute_hub.site.health import Health, Phase
@@ -40,17 +41,14 @@ class CannotListen(Exception):
 class Running(Protocol):
     """The hub put together: what the front asks, and how it ends."""
 
+    tokens: TokenGuard
+    has_session: Callable[[bytes], bool]
+
     def table(self) -> Table:
         """The routes of this moment."""
 
-    def view(self, short: str) -> Any:
+    def view(self, short: str) -> ModuleView | None:
         """A module's state, for the proxy."""
-
-    def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
-        """Why a token must not pass."""
-
-    def has_session(self, cookie: bytes) -> bool:
-        """Whether this Cookie header names a signed-in browser."""
 
     async def start(self) -> None:
         """Start the modules."""
@@ -64,20 +62,16 @@ class Starting:
 
     def __init__(self, issuer: str) -> None:
         self._table = Table.build((), (), issuer, gated=True)
+        self.tokens: TokenGuard = NoGuard()
+        self.has_session: Callable[[bytes], bool] = lambda cookie: False
 
     def table(self) -> Table:
         """No routes yet."""
         return self._table
 
-    def view(self, short: str) -> None:
+    def view(self, short: str) -> ModuleView | None:
         """No module is known yet."""
-
-    def refusal(self, mount: Mount, path: bytes, token: str) -> None:
-        """Nothing is forwarded, so nothing is refused."""
-
-    def has_session(self, cookie: bytes) -> bool:
-        """Nobody is signed in."""
-        return False
+        return None
 
     async def start(self) -> None:
         """Nothing to start."""
@@ -271,13 +265,13 @@ class Hub(Service):
             access_log=access_log,
         )
 
-    def view(self, short: str) -> Any:
+    def view(self, short: str) -> ModuleView | None:
         """A module's state, for the proxy."""
         return self.composed.view(short)
 
     def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
         """Why a token must not pass, for the proxy."""
-        return self.composed.refusal(mount, path, token)
+        return self.composed.tokens.refusal(mount, path, token)
 
 
 async def _nothing() -> None:

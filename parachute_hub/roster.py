@@ -201,9 +201,9 @@ class Tables:
     def table(self) -> Table:
         """The table for this moment."""
         modules, issuer, gated = self._roster.modules(), self._issuer(), self._gated()
-        made_from = (modules, issuer, gated)
+        hosts = () if gated else tuple(self._hosts())
+        made_from = (modules, issuer, gated, hosts)
         if self._table is None or any(a is not b and a != b for a, b in zip(made_from, self._made_from, strict=True)):
-            hosts = () if gated else self._hosts()
             self._table = Table.build(mounts_of(modules), hosts, issuer, gated)
             self._made_from = made_from
         return self._table

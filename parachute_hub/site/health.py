@@ -29,7 +29,7 @@ class Health(Resource):
     def __init__(self, phase: Phase, instance: str) -> None:
         super().__init__()
         self._phase = phase
-        self._instance = instance
+        self.instance = instance
 
     def render_GET(self, request: IRequest) -> bytes:
         """Status, version, and the truth about the database."""
@@ -41,6 +41,6 @@ class Health(Resource):
                 "version": __version__,
                 "phase": self._phase.name,
                 "db": self._phase.database(),
-                "instance": self._instance,
+                "instance": self.instance,
             },
         )

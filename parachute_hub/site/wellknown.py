@@ -128,7 +128,7 @@ class WellKnown:
 
     app: Klein = area()
 
-    def __init__(self, modules: Callable[[], Iterable[Advertised]], origin: str) -> None:
+    def __init__(self, modules: Callable[[], Iterable[Advertised]], origin: Callable[[], str]) -> None:
         self._modules = modules
         self._origin = origin
 
@@ -140,4 +140,4 @@ class WellKnown:
         if request.method == b"OPTIONS":
             request.setResponseCode(204)
             return b""
-        return as_json(request, document(self._modules(), self._origin))
+        return as_json(request, document(self._modules(), self._origin()))

@@ -1,0 +1,94 @@
+"""The hub without its site: modules on disk, the supervisor that runs them, and the roster of what is installed."""
+
+import random
+import time
+from uuid import uuid4
+
+from attrs import frozen
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from parachute_hub.adapters import FreshLauncher, Origins
+from parachute_hub.core import Core
+from parachute_hub.events import Bus, ModuleChanged, Notice, Numbered, RegistryChanged
+from parachute_hub.modules import assembly
+from parachute_hub.modules import bun as bun_program
+from parachute_hub.modules.catalog import BadCatalog, Catalog, load
+from parachute_hub.modules.environment import Surroundings
+from parachute_hub.roster import Roster
+from parachute_hub.supervise.supervisor import Supervisor
+
+_log = Logger()
+
+
+@frozen(kw_only=True)
+class Engine:
+    """What runs modules. `modules` installs and removes them."""
+
+    bus: Bus
+    supervisor: Supervisor
+    modules: assembly.Modules
+    roster: Roster
+
+
+def build_engine(core: Core, origins: Origins) -> Engine:
+    """Make it; nothing is started yet."""
+    bus = Bus()
+    bus.subscribe(_tell)
+    on_disk = assembly.files(_outside(core, bus, origins))
+    supervisor = Supervisor(
+        reactor=core.reactor,
+        launcher=FreshLauncher(on_disk.launcher, origins),
+        desired=on_disk.records,
+        home=core.settings.home,
+        emit=lambda status: bus.emit(ModuleChanged(status.short, status.to_json())),
+        log_line=lambda short, line: _log.info("", module_line=f"[{short}] {line}"),
+        log_folder=core.settings.home / "hub" / "logs",
+        mask=core.mask,
+        random=random.random,
+    )
+    roster = Roster(on_disk.directory, lambda text: bus.emit(Notice("registry", text)))
+    bus.subscribe(lambda numbered: roster.forget() if isinstance(numbered.event, RegistryChanged) else None)
+    return Engine(bus=bus, supervisor=supervisor, modules=assembly.assemble(on_disk, supervisor), roster=roster)
+
+
+def _tell(numbered: Numbered) -> None:
+    """What an operator should read goes to the log, too."""
+    if isinstance(numbered.event, Notice):
+        _log.warn("{text}", text=numbered.event.text)
+
+
+def _outside(core: Core, bus: Bus, origins: Origins) -> assembly.Outside:
+    settings = core.settings
+    pool = core.reactor.getThreadPool()
+    return assembly.Outside(
+        reactor=core.reactor,
+        around=Surroundings(
+            home=settings.home,
+            user_home=settings.user_home,
+            issuer=origins.issuer(),
+            origins=tuple(origins.bound()),
+            passed_on=settings.passed_on,
+            registry=settings.registry_variables,
+            module_variables=settings.module_variables,
+        ),
+        catalog=_catalog(core),
+        find_bun=lambda: bun_program.find(settings.bun, settings.passed_on.get("PATH")),
+        emit=bus.emit,
+        mask=core.mask,
+        know_secret=core.mask.know,
+        now=time.time,
+        new_id=lambda: str(uuid4()),
+        in_thread=lambda function, *args: deferToThreadPool(core.reactor, pool, function, *args),
+        hub_port=settings.port,
+        env_channel=settings.channel,
+    )
+
+
+def _catalog(core: Core) -> Catalog:
+    """The catalog that was asked for; a wrong one is told, and the built-in one offered instead."""
+    try:
+        return load(core.settings.catalog, core.settings.home)
+    except BadCatalog as error:
+        _log.error("{why} The built-in catalog is offered instead.", why=str(error))
+        return Catalog()

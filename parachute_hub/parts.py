@@ -1,0 +1,119 @@
+"""Every area of the hub's own site with the paths that it answers, each handed its collaborators."""
+
+import time
+from pathlib import Path
+
+from treq.client import HTTPClient
+from twisted.web.client import Agent
+
+from parachute_hub.accounts.assemble import Accounts
+from parachute_hub.adapters import ModuleTokens, Origins
+from parachute_hub.admin.modules_api import ModulesArea
+from parachute_hub.admin.modules_view import ModulesView
+from parachute_hub.admin.overview_api import Memory, OverviewApi
+from parachute_hub.admin.people_parts import people_parts
+from parachute_hub.admin.spa import AdminApp
+from parachute_hub.admin.stream_api import EventsArea
+from parachute_hub.admin.vault_command import VaultCommand
+from parachute_hub.admin.vaults_api import VaultsApi
+from parachute_hub.core import Core, stamp
+from parachute_hub.engine import Engine
+from parachute_hub.modules.configuration import Configuration
+from parachute_hub.oauth.assemble import OAuth
+from parachute_hub.roster import advertised, tiles
+from parachute_hub.site.about import About, AboutHub, Ready
+from parachute_hub.site.frontpage import FrontPage
+from parachute_hub.site.root import Part
+from parachute_hub.site.wellknown import WellKnown, document
+from parachute_hub.site.who import Who
+
+
+def public_parts(core: Core, engine: Engine, origins: Origins, who: Who) -> list[Part]:
+    """What needs no account, and what every hub has."""
+    began = time.monotonic()
+
+    def states() -> list[tuple[str, str]]:
+        return [(status.short, status.state.value) for status in engine.supervisor.all()]
+
+    def is_static(short: str) -> bool:
+        entry = engine.modules.files.directory.entry(short)
+        return entry is not None and entry.static
+
+    about = AboutHub(started_at=stamp(time.time()), source=_source(core.settings.home, core.settings.platform))
+    front = FrontPage(lambda: tiles(engine.roster, engine.supervisor, is_static)).app.resource()
+    return [
+        Part(("/", "/hub.html"), front),
+        Part(("/health",), core.health),
+        Part(("/api/ready",), Ready(states).app.resource()),
+        Part(("/api/hub",), About(about, who, lambda: time.monotonic() - began).app.resource()),
+        Part(
+            ("/.well-known/parachute.json",),
+            WellKnown(lambda: advertised(engine.roster.modules()), origins.issuer).app.resource(),
+        ),
+    ]
+
+
+def admin_parts(core: Core, engine: Engine, accounts: Accounts, oauth: OAuth, who: Who) -> list[Part]:
+    """What an owner runs the hub with."""
+    files = engine.modules.files
+    in_thread = files.outside.in_thread
+
+    def latest(package: str) -> str | None:
+        return engine.modules.availability.latest(package, files.channel())
+
+    modules = ModulesArea(
+        who=who,
+        step_up=accounts.step_up,
+        modules=engine.modules,
+        supervisor=engine.supervisor,
+        view=ModulesView(directory=files.directory, records=files.records, supervisor=engine.supervisor, latest=latest),
+        configuration=Configuration(
+            home=core.settings.home,
+            directory=files.directory,
+            http=HTTPClient(Agent(core.reactor)),
+            tokens=ModuleTokens(oauth.issuer),
+        ),
+        in_thread=in_thread,
+        clock=core.reactor,
+    )
+    events = EventsArea(who=who, bus=engine.bus, clock=core.reactor, boot=core.health.instance)
+    overview = OverviewApi(
+        who=who,
+        memory=lambda: _memory(engine),
+        disk=engine.modules.disk,
+        installed=engine.roster.shorts,
+        in_thread=in_thread,
+        clock=core.reactor.seconds,
+    )
+    vaults = VaultsApi(
+        who=who,
+        known=lambda: document(advertised(engine.roster.modules()), accounts.origin.issuer())["vaults"],
+        maker=VaultCommand(files.launcher, core.reactor),
+        sizes=lambda names: in_thread(_vault_sizes, core.settings.home, tuple(names)),
+    )
+    return [
+        Part(("/api/modules",), modules.app.resource()),
+        Part(("/api/events",), events.app.resource()),
+        Part(("/api/overview",), overview.app.resource()),
+        Part(("/vaults",), vaults.app.resource()),
+        Part(("/admin",), AdminApp()),
+        *people_parts(accounts, who, engine.roster.vaults),
+    ]
+
+
+async def _memory(engine: Engine) -> Memory:
+    return Memory()
+
+
+def _vault_sizes(home: Path, names: tuple[str, ...]) -> dict[str, int]:
+    """Bytes of each vault's folder."""
+    return {name: _size(home / "vault" / "data" / name) for name in names}
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _source(home: Path, platform: str) -> str:
+    """Where the program came from, in the API's words (modules.md 5.10)."""
+    return "container" if home == Path("/parachute") or platform != "local" else "unknown"
