@@ -143,8 +143,10 @@ class Table:
         segment = _segment(path)
         if segment in OWN_SEGMENTS or path in _VAULT_PAGES:
             return segment
-        if segment == b"mcp" or path == b"/vault/admin" or path.startswith(b"/vault/admin/"):
+        if segment == b"mcp":
             return self.daemon or segment
+        if path == b"/vault/admin" or path.startswith(b"/vault/admin/"):
+            return self.daemon
         return self.mount(path)
 
 
