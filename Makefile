@@ -9,13 +9,14 @@ LISTEN ?= tcp:1939:interface=127.0.0.1
 CATALOG ?= .cache/packs/catalog.json
 TESTS ?= tests
 
-.PHONY: run test venv demo lint format bench clean help
+.PHONY: run test venv web demo lint format bench faults lifecycle clean help
 help:
 	@echo "make run    start the hub on http://127.0.0.1:1939"
 	@echo "make test   run every test"
 	@echo "make demo   install the vault, write a note, read it back (starts its own hub)"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  side-by-side measurements"
+	@echo "make faults the fault suite at full size"
 
 venv: $(VENV)/.ready
 
@@ -27,8 +28,18 @@ $(VENV)/.ready: pyproject.toml
 	$(BIN)/twistd --help >/dev/null
 	@touch $@
 
+# The admin app is built by the bun of the virtual environment; nothing of it is in git.
+BUN = $(shell $(BIN)/python -c 'from parachute_hub.modules.bun import find; print(find(None))')
+APP := parachute_hub/static/admin/index.html
+
+web: $(APP)
+
+$(APP): $(VENV)/.ready $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+	@cd web && "$(BUN)" install --frozen-lockfile --silent && "$(BUN)" run build
+	@touch $@
+
 # The packs are made only when the catalog that names them is used.
-run: venv
+run: venv web
 ifeq ($(CATALOG),.cache/packs/catalog.json)
 	@$(BIN)/python -m tools.pack_examples .cache/packs
 endif
@@ -36,10 +47,10 @@ endif
 	@echo "Stop it with Ctrl-C. Start afresh by removing $(HOME_DIR) (accounts, notes, everything)."
 	@exec $(BIN)/twistd -n --pidfile= parachute --home $(HOME_DIR) --listen '$(LISTEN)' $(if $(CATALOG),--catalog $(CATALOG))
 
-test: venv
+test: venv web
 	@$(BIN)/python -m twisted.trial $(TESTS)
 
-demo: venv
+demo: venv web
 	@$(BIN)/python -m tools.demo
 
 lint: venv
@@ -50,6 +61,14 @@ lint: venv
 format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Every fault at full size, with its controls: long, by hand.
+faults: venv
+	@$(BIN)/python -m tests.live.faults --full
+
+# The drawing of a module's life, made from the machine itself.
+lifecycle: venv
+	@$(BIN)/python -m parachute_hub.supervise.draw > docs/lifecycle.md
 
 bench: venv
 	@$(BIN)/python -m bench

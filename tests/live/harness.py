@@ -134,7 +134,7 @@ class HubProcess:
         return found
 
     def stop(self, patience: float = 30.0) -> int:
-        """SIGTERM, as a platform stops a container; the exit code."""
+        """SIGTERM, as a platform stops a container; twistd then ends by that same signal."""
         assert self.process is not None
         process, self.process = self.process, None
         process.send_signal(signal.SIGTERM)

@@ -60,7 +60,7 @@ class MainJob(SynchronousTestCase):
         self.wait_until_readable(note)
 
         pid = self.hub.module("vault")["pid"]
-        self.assertEqual(self.hub.stop(), 0)
+        self.assertEqual(self.hub.stop(), -signal.SIGTERM)
         self.assertTrue(gone(pid), "the vault outlived its hub")
         self.hub.start()
         self.wait_until_readable(note)
