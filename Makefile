@@ -35,7 +35,7 @@ APP := parachute_hub/static/admin/index.html
 web: $(APP)
 
 $(APP): $(VENV)/.ready $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
-	@cd web && "$(BUN)" install --frozen-lockfile --silent && "$(BUN)" run build
+	@cd web && "$(BUN)" install --frozen-lockfile --silent && "$(BUN)" run build.ts
 	@touch $@
 
 # The packs are made only when the catalog that names them is used.
