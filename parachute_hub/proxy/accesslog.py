@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
-from parachute_hub.proxy.exchange import Account
+from parachute_hub.proxy.account import Account
 
 Format: TypeAlias = Literal["combined", "json"]
 # So many lines are formatted in one go: about a millisecond. More at once would be a pause that clients notice.
@@ -50,11 +50,11 @@ Text: TypeAlias = Callable[[bytes], str]
 def combined(record: Record, text: Text) -> str:
     """The combined format of Apache and nginx."""
     account, request = record.account, record.account.request
-    line = f"{_text(request.method)} {text(request.target)} HTTP/1.{request.minor}"
-    agents = (text(request.noted.get(name, b"-").strip()) for name in (b"referer", b"user-agent"))
+    line = f"{_text(request.method)} {text(request.target)} HTTP/1.{request.minor}" if request else "-"
+    agents = (text(_noted(account, name) or b"-") for name in (b"referer", b"user-agent"))
     quoted = " ".join(f'"{_quoted(agent)}"' for agent in agents)
     when = _clock(int(account.began))
-    return f'{account.caller.address} - - [{when}] "{_quoted(line)}" {account.status} {account.sent} {quoted}'
+    return f'{account.address} - - [{when}] "{_quoted(line)}" {account.status} {account.sent} {quoted}'
 
 
 def as_json(record: Record, text: Text) -> str:
@@ -63,15 +63,15 @@ def as_json(record: Record, text: Text) -> str:
     return json.dumps(
         {
             "time": datetime.fromtimestamp(account.began, UTC).isoformat(timespec="milliseconds"),
-            "address": account.caller.address,
-            "method": _text(request.method),
-            "target": text(request.target),
+            "address": account.address,
+            "method": _text(request.method) if request else None,
+            "target": text(request.target) if request else None,
             "status": account.status,
             "bytes": account.sent,
             "ms": round(record.took * 1e3, 3),
             "module": account.module,
-            "referer": text(request.noted.get(b"referer", b"").strip()),
-            "agent": text(request.noted.get(b"user-agent", b"").strip()),
+            "referer": text(_noted(account, b"referer")),
+            "agent": text(_noted(account, b"user-agent")),
         }
     )
 
@@ -79,6 +79,10 @@ def as_json(record: Record, text: Text) -> str:
 @lru_cache(maxsize=4)
 def _clock(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%d/%b/%Y:%H:%M:%S %z")
+
+
+def _noted(account: Account, name: bytes) -> bytes:
+    return account.request.noted.get(name, b"").strip() if account.request else b""
 
 
 def _text(raw: bytes) -> str:

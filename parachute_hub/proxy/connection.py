@@ -57,8 +57,8 @@ class Dispatcher(Protocol):
     def dispatch(self, connection: "Connection", request: RequestHead) -> Handler | Answer:
         """Who carries the request out, or what to answer at once."""
 
-    def answered(self, connection: "Connection", request: RequestHead | None, answer: Answer) -> None:
-        """The connection answered by itself."""
+    def answered(self, connection: "Connection", request: RequestHead | None, status: int) -> None:
+        """A request, or what was none, has been answered without a handler."""
 
     def gone(self, connection: "Connection") -> None:
         """The connection is closed."""
@@ -89,6 +89,7 @@ class Connection(BaseProtocol):
         self.state = _HEAD
         self.close = False
         self.caller: Caller | None = None
+        self.caller_is_plain = False
         self.deadline: float | None = dispatcher.now + dispatcher.limits.head_seconds
         self.put: Callable[[bytes], None] = self._not_connected
         self._dispatcher = dispatcher
@@ -165,7 +166,6 @@ class Connection(BaseProtocol):
         accept = request.noted.get(b"accept") if request else None
         body = request is None or request.method != b"HEAD"
         self.put(pages.render(answer, accept, close=close, body=body))
-        self._dispatcher.answered(self, request, answer)
         self.close = close
         self.finished()
 
@@ -317,6 +317,7 @@ class Connection(BaseProtocol):
         self._request = None
         self._buffer = b""
         self.state = _LINGER
+        self._dispatcher.answered(self, None, status)
         self.answer(Answer(status, "bad_request", why, close=True))
 
     def _begin(self, request: RequestHead) -> None:
@@ -326,6 +327,7 @@ class Connection(BaseProtocol):
         self.state = _BODY if request.has_body else _RESPONSE
         handler = self._dispatcher.dispatch(self, request)
         if isinstance(handler, Answer):
+            self._dispatcher.answered(self, request, handler.status)
             self.answer(handler)
             return
         self._handler = handler

@@ -1,12 +1,13 @@
 """One request carried out by a module: sent up a pooled connection, its answer sent down as it comes."""
 
 from enum import Enum, auto
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from parachute_hub.proxy import pages
+from parachute_hub.proxy.account import CLIENT_GONE, Account, Book
 from parachute_hub.proxy.body import LAST_CHUNK, chunk
 from parachute_hub.proxy.connection import Connection, State
 from parachute_hub.proxy.head import RequestHead, ResponseHead
@@ -20,7 +21,6 @@ from parachute_hub.proxy.upstream import BodyKind, Pool, Upstream
 _QUEUE_LIMIT = 64 * 1024
 # A request that may be sent twice: it changes nothing (RFC 9110, 9.2.1).
 _REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
-_CLIENT_GONE = 499
 
 
 class Passage(NamedTuple):
@@ -38,32 +38,6 @@ class Passage(NamedTuple):
     slot: Slot | None
 
 
-class Account(Protocol):
-    """How a request went, for counters and the access log.
-
-    `module` is a short name, `began` a time in seconds; sizes are in bytes, of bodies only. The status of a client that
-    went away is 499, as nginx has it.
-    """
-
-    module: str
-    request: RequestHead
-    caller: Caller
-    began: float
-    status: int
-    sent: int
-    received: int
-
-
-class Book(Protocol):
-    """Keeps account of requests."""
-
-    def closed(self, account: Account) -> None:
-        """A request is over."""
-
-    def seconds(self) -> float:
-        """The time, for durations."""
-
-
 class _Reframe(Enum):
     """What has to be done to the bytes of the answer's body."""
 
@@ -75,9 +49,9 @@ class _Reframe(Enum):
 class Exchange:
     """The connection's handler and the upstream's sink; producer of the answer for the client's transport."""
 
-    status = 0
-    sent = 0
-    received = 0
+    _status = 0
+    _sent = 0
+    _received = 0
     _upstream: Upstream | None = None
     _queued = 0
     _reframe = _Reframe.NOTHING
@@ -88,10 +62,8 @@ class Exchange:
     _over = False
 
     def __init__(self, connection: Connection, request: RequestHead, passage: Passage, book: Book) -> None:
-        self.module = passage.mount.short
-        self.request = request
-        self.caller = passage.caller
-        self.began = book.seconds()
+        self._request = request
+        self._began = book.seconds()
         self.unframed = not request.minor
         self.sending = request.has_body
         self._connection = connection
@@ -107,13 +79,13 @@ class Exchange:
 
     def body(self, data: bytes) -> None:
         """Send a piece of the request's body on, or keep it until there is a connection."""
-        self.received += len(data)
-        self._send(chunk(data) if self.request.chunked else data)
+        self._received += len(data)
+        self._send(chunk(data) if self._request.chunked else data)
 
     def body_done(self) -> None:
         """The request's body is complete."""
         self.sending = False
-        if self.request.chunked:
+        if self._request.chunked:
             self._send(LAST_CHUNK)
         self._stop_producing_body()
 
@@ -122,7 +94,7 @@ class Exchange:
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.drop()
-        self.status = self.status or _CLIENT_GONE
+        self._status = self._status or CLIENT_GONE
         self._end()
 
     def _send(self, data: bytes) -> None:
@@ -151,7 +123,7 @@ class Exchange:
         self._upstream = upstream
         data = b"".join([self._head(), *self._queue])
         self._queue.clear()
-        upstream.send(self, self.request.method, data)
+        upstream.send(self, self._request.method, data)
         if self.sending:
             upstream.transport.registerProducer(self._connection, True)
             self._produced_for = True
@@ -162,12 +134,12 @@ class Exchange:
     def got_no_connection(self, busy: bool) -> None:
         """Nothing listens: the module is on its way down or up, and its state will soon tell which."""
         if not self._over:
-            short = self.module
+            short = self._passage.mount.short
             self._answer(pages.busy(short) if busy else pages.starting(short))
 
     def got_interim(self, head: ResponseHead) -> None:
         """Early hints pass; 100 was answered by us, and HTTP/1.0 knows no interim answers."""
-        if head.status == 103 and self.request.minor:
+        if head.status == 103 and self._request.minor:
             lines, _ = response_lines(head.fields, head.named, self._passage.place)
             self._connection.put(b"\r\n".join([b"HTTP/1.1 103 Early Hints", *lines, b"", b""]))
 
@@ -181,10 +153,10 @@ class Exchange:
         framing = self._framing(head, kind)
         if connection.close:
             lines.append(b"Connection: close")
-        elif not self.request.minor:
+        elif not self._request.minor:
             lines.append(b"Connection: keep-alive")
-        self.status = head.status
-        self.sent += len(first)
+        self._status = head.status
+        self._sent += len(first)
         self._head_sent = True
         lines += [framing, b""] if framing else [b""]
         status_line = b"HTTP/1.1 %d %b" % (head.status, head.reason)
@@ -195,7 +167,7 @@ class Exchange:
 
     def got_body(self, data: bytes) -> None:
         """Send more of the answer's body."""
-        self.sent += len(data)
+        self._sent += len(data)
         self._connection.put(data if self._reframe is _Reframe.NOTHING else self._framed(data))
 
     def got_end(self) -> None:
@@ -216,11 +188,11 @@ class Exchange:
             self._connection.abort()
             return
         stale = upstream is not None and upstream.used > 1 and not answered
-        if stale and not self._retried and not self.request.has_body and self.request.method in _REPEATABLE:
+        if stale and not self._retried and not self._request.has_body and self._request.method in _REPEATABLE:
             self._retried = True
             self._passage.pool.get(self, fresh=True)
             return
-        self._answer(pages.down(self.module, why))
+        self._answer(pages.down(self._passage.mount.short, why))
 
     def got_upgrade(self, head: ResponseHead, rest: bytes) -> None:
         """The module accepted the WebSocket: bytes pass both ways from now on."""
@@ -230,13 +202,13 @@ class Exchange:
             return
         if slot is None:
             upstream.drop()
-            self._answer(pages.down(self.module, "it changed the protocol without being asked"))
+            self._answer(pages.down(self._passage.mount.short, "it changed the protocol without being asked"))
             return
         lines, _ = response_lines(head.fields, head.named, self._passage.place)
         lines = [b"HTTP/1.1 101 Switching Protocols", *lines, b"Connection: Upgrade\r\nUpgrade: websocket", b"", b""]
-        self.status = head.status
+        self._status = head.status
         self._over = True
-        self._book.closed(self)
+        self._close_account()
         connection.put(b"\r\n".join(lines))
         Tunnel(connection, upstream, slot).open(rest)
 
@@ -259,7 +231,7 @@ class Exchange:
 
     def _head(self) -> bytes:
         """The head to send the module."""
-        request, passage = self.request, self._passage
+        request, passage = self._request, self._passage
         lines = request_lines(request.fields, request.noted.get(b"cookie"), request.named)
         if request.chunked:
             lines.append(b"Transfer-Encoding: chunked")
@@ -275,7 +247,7 @@ class Exchange:
             return b"Content-Length: %d" % (head.length or 0)
         if kind is BodyKind.NONE:
             return b""
-        if not self.request.minor:
+        if not self._request.minor:
             # HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
             self._connection.close = True
             return b""
@@ -287,7 +259,7 @@ class Exchange:
         return chunk(data) if data and self._reframe is _Reframe.CHUNK else data
 
     def _answer(self, answer: Answer) -> None:
-        self.status = answer.status
+        self._status = answer.status
         self._end()
         self._connection.answer(answer)
 
@@ -301,4 +273,17 @@ class Exchange:
             self._connection.transport.unregisterProducer()
         if self._passage.slot is not None:
             self._passage.slot.release()
-        self._book.closed(self)
+        self._close_account()
+
+    def _close_account(self) -> None:
+        passage = self._passage
+        account = Account(
+            passage.mount.short,
+            self._request,
+            passage.caller.address,
+            self._began,
+            self._status,
+            self._sent,
+            self._received,
+        )
+        self._book.closed(account)

@@ -11,8 +11,9 @@ from twisted.web.server import Site
 
 from parachute_hub.proxy import gates, pages
 from parachute_hub.proxy.accesslog import AccessLog
+from parachute_hub.proxy.account import HUB, Account
 from parachute_hub.proxy.connection import Connection, Handler
-from parachute_hub.proxy.exchange import Account, Exchange, Passage
+from parachute_hub.proxy.exchange import Exchange, Passage
 from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.headers import Place
 from parachute_hub.proxy.metrics import Metrics
@@ -130,14 +131,17 @@ class Front(Factory):
 
     def _caller(self, connection: Connection, request: RequestHead) -> Caller:
         """Who asks; the same as for the connection's last request unless a hop has something to say."""
-        caller = connection.caller
-        if caller is None or caller.host != request.host or not FORWARDING.isdisjoint(request.noted):
-            caller = identify(connection.peer, request.host, request.noted, hops=self._policy.hops)
-            connection.caller = caller if FORWARDING.isdisjoint(request.noted) else None
-        return caller
+        known = connection.caller
+        plain = FORWARDING.isdisjoint(request.noted)
+        if known is None or not plain or not connection.caller_is_plain or known.host != request.host:
+            known = identify(connection.peer, request.host, request.noted, hops=self._policy.hops)
+            connection.caller, connection.caller_is_plain = known, plain
+        return known
 
-    def answered(self, connection: Connection, request: RequestHead | None, answer: Answer) -> None:
-        """The connection answered by itself."""
+    def answered(self, connection: Connection, request: RequestHead | None, status: int) -> None:
+        """A request, or what was none, has been answered without a handler."""
+        address = connection.caller.address if connection.caller else connection.peer
+        self.closed(Account(HUB, request, address, self._clock.seconds(), status))
 
     def gone(self, connection: Connection) -> None:
         """A client's connection is closed."""

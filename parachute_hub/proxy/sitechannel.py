@@ -12,14 +12,12 @@ from twisted.web.http_headers import Headers
 from twisted.web.server import Site
 from zope.interface import implementer
 
+from parachute_hub.proxy.account import CLIENT_GONE, HUB, Account, Book
 from parachute_hub.proxy.connection import Connection
-from parachute_hub.proxy.exchange import Book
 from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.headers import HOP_BY_HOP, is_claim
 from parachute_hub.proxy.peers import Caller
 from parachute_hub.proxy.routes import Answer
-
-_CLIENT_GONE = 499
 
 
 @implementer(ITransport, IConsumer)
@@ -30,20 +28,19 @@ class SiteChannel:
     Twisted's: it calls them.
     """
 
-    module = "hub"
-    status = 0
-    sent = 0
-    received = 0
+    _status = 0
+    _sent = 0
+    _received = 0
 
     def __init__(self, connection: Connection, request: RequestHead, caller: Caller, site: Site, book: Book) -> None:
         self.site = self.factory = site
         self.transport = connection.transport
         self._connection = connection
-        self.request = request
-        self.caller = caller
+        self._request = request
+        self._caller = caller
         self._book = book
         self._limit = 0
-        self.began = book.seconds()
+        self._began = book.seconds()
         self._held = b""
         self._body = BytesIO()
         self._started = False
@@ -65,8 +62,8 @@ class SiteChannel:
 
     def body(self, data: bytes) -> None:
         """A piece of the request's body."""
-        self.received += len(data)
-        if self.received > self._limit:
+        self._received += len(data)
+        if self._received > self._limit:
             self._refuse_large()
             return
         self._body.write(data)
@@ -79,17 +76,23 @@ class SiteChannel:
 
     def client_lost(self) -> None:
         """The client is gone; the resource hears of it by notifyFinish."""
-        self.status = _CLIENT_GONE
-        self._book.closed(self)
+        self._status = CLIENT_GONE
+        self._close_account()
         if self._started and self._complete:
             self._twisted.connectionLost(Failure(connectionDone.value))
 
     def _refuse_large(self) -> None:
         text = f"Send at most {max(1, self._limit // 1024)} KiB here."
+        self._status = 413
+        self._close_account()
         self._connection.answer(Answer(413, "too_large", text, close=True))
 
+    def _close_account(self) -> None:
+        address = self._caller.address
+        self._book.closed(Account(HUB, self._request, address, self._began, self._status, self._sent, self._received))
+
     def _process(self) -> None:
-        head, request = self.request, self._twisted
+        head, request = self._request, self._twisted
         request.requestHeaders = self._headers()
         request.parseCookies()
         self._body.seek(0)
@@ -98,8 +101,8 @@ class SiteChannel:
 
     def _headers(self) -> Headers:
         """The client's headers without its claims about where it comes from, then what the front knows."""
-        headers, caller = Headers(), self.caller
-        for name, value, line in self.request.fields:
+        headers, caller = Headers(), self._caller
+        for name, value, line in self._request.fields:
             if not is_claim(name):
                 headers.addRawHeader(line[: len(name)], value.strip(b" \t"))
         headers.addRawHeader(b"X-Forwarded-For", caller.address.encode())
@@ -113,9 +116,9 @@ class SiteChannel:
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
         """The answer's head. It waits for the first bytes of the body when their length is known."""
-        self.status = int(code)
+        self._status = int(code)
         framed = headers.hasHeader(b"content-length") or headers.hasHeader(b"transfer-encoding")
-        if not self.request.minor and not framed:
+        if not self._request.minor and not framed:
             self._connection.close = True
         lines = [b"HTTP/1.1 %b %b" % (code, reason)]
         for name, values in headers.getAllRawHeaders():
@@ -123,7 +126,7 @@ class SiteChannel:
                 lines += [name + b": " + value for value in values]
         if self._connection.close:
             lines.append(b"Connection: close")
-        elif not self.request.minor:
+        elif not self._request.minor:
             lines.append(b"Connection: keep-alive")
         head = b"\r\n".join([*lines, b"", b""])
         if headers.hasHeader(b"content-length"):
@@ -133,7 +136,7 @@ class SiteChannel:
 
     def write(self, data: bytes) -> None:
         """Bytes of the answer's body."""
-        self.sent += len(data)
+        self._sent += len(data)
         held, self._held = self._held, b""
         self._connection.put(held + data if held else data)
 
@@ -145,13 +148,13 @@ class SiteChannel:
         """The answer is complete."""
         if self._held:
             self.write(b"")
-        self._book.closed(self)
+        self._close_account()
         self._connection.finished()
 
     def getPeer(self) -> IAddress:
         """The caller's address, behind trusted hops too."""
-        kind = IPv6Address if ":" in self.caller.address else IPv4Address
-        return kind("TCP", self.caller.address, getattr(self.transport.getPeer(), "port", 0))
+        kind = IPv6Address if ":" in self._caller.address else IPv4Address
+        return kind("TCP", self._caller.address, getattr(self.transport.getPeer(), "port", 0))
 
     def getHost(self) -> IAddress:
         """The address that the hub listens on."""
@@ -159,7 +162,7 @@ class SiteChannel:
 
     def isSecure(self) -> bool:
         """Whether the caller came by https, as far as a trusted hop says."""
-        return self.caller.scheme == "https"
+        return self._caller.scheme == "https"
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """A resource that produces its answer at the pace of the client."""

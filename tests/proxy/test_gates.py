@@ -1,0 +1,92 @@
+"""Who may pass to a module."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.proxy.model import Refusal
+from parachute_hub.proxy.routes import Mount
+from parachute_hub.testing.sockets import Rig, get
+
+SCRIBE = Mount(
+    "scribe", b"/scribe", 2001, exposure="auth-required", open_paths=(b"/scribe/health", b"/scribe/.parachute/info")
+)
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
+
+
+class Guard:
+    """Refuses the token `TOKEN` and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, bytes, str]] = []
+
+    def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
+        self.asked.append((mount.short, path, token))
+        if token != TOKEN:
+            return None
+        return Refusal(401, "invalid_token", "It was revoked.", (("WWW-Authenticate", 'Bearer error="invalid_token"'),))
+
+
+class ExposureTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.rig = Rig((SCRIBE,), has_session=lambda cookie: b"parachute_hub_session=good" in cookie)
+
+    def passes(self, path: str, *lines: str, method: str = "GET") -> bool:
+        """Whether the request reaches the module; otherwise it was answered with 401."""
+        before = len(self.rig.modules.sockets)
+        client = self.rig.ask(get(path, "Accept: application/json", *lines, method=method))
+        passed = len(self.rig.modules.sockets) > before
+        if not passed:
+            taken = client.take()
+            self.assertIn(b" 401 ", taken)
+            self.assertIn(b"WWW-Authenticate: Bearer", taken)
+        return passed
+
+    def test_no_credential_at_all(self) -> None:
+        for lines in (
+            (),
+            ("Cookie: a=1",),
+            ("Cookie: parachute_hub_session=old",),
+            ("Authorization: ",),
+            ("X-API-Key:",),
+        ):
+            self.assertFalse(self.passes("/scribe/v1?keys=1&key=", *lines), lines)
+
+    def test_any_credential_passes_for_the_module_to_judge(self) -> None:
+        for line in ("Authorization: Bearer nonsense", "X-API-Key: k", "Cookie: parachute_hub_session=good"):
+            self.assertTrue(self.passes("/scribe/v1", line), line)
+        self.assertTrue(self.passes("/scribe/v1?a=b&key=k"))
+
+    def test_what_is_open_to_all(self) -> None:
+        self.assertTrue(self.passes("/scribe/health"))
+        self.assertTrue(self.passes("/scribe/.parachute/info?x"))
+        for path in ("/scribe/health/", "/scribe/healthz", "/scribe/x?/scribe/health"):
+            self.assertFalse(self.passes(path), path)
+
+    def test_a_browsers_question_before_the_question(self) -> None:
+        self.assertTrue(self.passes("/scribe/v1", "Access-Control-Request-Method: POST", method="OPTIONS"))
+        self.assertFalse(self.passes("/scribe/v1", method="OPTIONS"))
+        self.assertFalse(self.passes("/scribe/v1", "Access-Control-Request-Method: POST"))
+
+    def test_a_browser_is_shown_where_to_sign_in(self) -> None:
+        self.assertIn(b'href="/login"', self.rig.ask(get("/scribe/", "Accept: text/html")).take())
+
+
+class TokenTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.guard = Guard()
+        self.rig = Rig((Mount("notes", b"/notes", 2001),), tokens=self.guard)
+
+    def test_a_refused_token_does_not_reach_the_module(self) -> None:
+        taken = self.rig.ask(get("/notes/a?b", f"Authorization: bearer  {TOKEN}", "Accept: application/json")).take()
+        self.assertIn(b" 401 ", taken)
+        self.assertIn(b'WWW-Authenticate: Bearer error="invalid_token"', taken)
+        self.assertIn(b'"error": "invalid_token"', taken)
+        self.assertEqual(self.guard.asked, [("notes", b"/notes/a", TOKEN)])
+        self.assertEqual(self.rig.modules.sockets, [])
+
+    def test_other_credentials_are_the_modules_business(self) -> None:
+        for value in ("Bearer pvt_abcdef", "Basic eyJhbGci.eyJ4", f"Token {TOKEN}", "Bearer eyJnodots", "Bearer"):
+            self.rig.ask(get("/notes/", f"Authorization: {value}"))
+        self.assertEqual(self.guard.asked, [])
+        self.rig.ask(get("/notes/", f"Authorization: Bearer {TOKEN}x"))
+        self.assertEqual(len(self.guard.asked), 1)
+        self.assertIn(TOKEN.encode(), self.rig.modules.newest.take())
