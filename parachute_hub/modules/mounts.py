@@ -50,7 +50,7 @@ def check(path: str, short: str, extra: Iterable[str] = ()) -> None:
     if not path.startswith("/") or not mount.isascii() or not mount.isprintable() or set(mount) & set('\\%?#" <>'):
         raise BadMount(f"The path {shown!r} must start with / and hold plain characters only.")
     segments = mount.split("/")[1:]
-    if any(segment in ("", ".", "..") for segment in segments):
+    if not segments or any(segment in ("", ".", "..") for segment in segments):
         raise BadMount(f'The path "{shown}" has an empty segment or dots.')
     if mount in {normal(other) for other in extra}:
         return

@@ -193,11 +193,11 @@ class Store:
         return self.root / "store" / f"{REMOVED}{short}"
 
     def _point(self, link: Path, target: Path, *, relative: bool = True) -> None:
+        if link.is_dir() and not link.is_symlink():
+            raise BadPackage(f"{link} is a folder and not ours. Move it away, then try again.")
         temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
         temporary.unlink(missing_ok=True)
         os.symlink(os.path.relpath(target, link.parent) if relative else target, temporary)
-        if link.is_dir() and not link.is_symlink():
-            raise BadPackage(f"{link} is a folder and not ours. Move it away, then try again.")
         os.replace(temporary, link)
         sync_folder(link.parent)
 

@@ -1,0 +1,37 @@
+"""Writing state files."""
+
+import os
+import stat
+from pathlib import Path
+from tempfile import mkdtemp
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.modules.files import atomic_write, private_folder
+
+
+class AtomicWrite(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.path = self.folder / "state.json"
+
+    def test_replaces_the_content_and_is_private(self) -> None:
+        atomic_write(self.path, b"old")
+        atomic_write(self.path, b"new")
+        self.assertEqual(self.path.read_bytes(), b"new")
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
+        self.assertEqual(os.listdir(self.folder), ["state.json"])
+
+    def test_a_failure_leaves_the_old_file_and_no_rest(self) -> None:
+        atomic_write(self.path, b"old")
+        self.path.unlink()
+        self.path.mkdir()
+        (self.path / "in the way").touch()
+        with self.assertRaises(OSError):
+            atomic_write(self.path, b"new")
+        self.assertEqual(os.listdir(self.folder), ["state.json"])
+
+    def test_folders_are_for_our_user_only(self) -> None:
+        made = private_folder(Path(mkdtemp()) / "a" / "b")
+        self.assertEqual(stat.S_IMODE(made.stat().st_mode), 0o700)

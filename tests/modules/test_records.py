@@ -1,0 +1,69 @@
+"""What the hub itself remembers of modules."""
+
+import json
+import stat
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.modules.records import Record, RecordsFile, RecordsRefused
+
+
+class Records(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp()) / "modules.json"
+        self.problems: list[str] = []
+
+    def load(self) -> RecordsFile:
+        return RecordsFile(self.path, on_problem=self.problems.append)
+
+    def test_a_wish_survives(self) -> None:
+        records = self.load()
+        self.assertTrue(records.wanted("vault"))
+        self.assertFalse(self.path.exists())
+        records.want("vault", False)
+        self.assertFalse(self.load().wanted("vault"))
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
+
+    def test_every_field_comes_back(self) -> None:
+        full = Record(
+            wanted=False,
+            autostart=False,
+            package="@x/y",
+            row="x-y",
+            previous="1.0.0",
+            linked="/src",
+            env={"A": "1"},
+            memory_limit=1 << 28,
+            smol=False,
+            pin=True,
+            trusted=True,
+        )
+        records = self.load()
+        records.put("y", full)
+        records.choose_channel("rc")
+        again = self.load()
+        self.assertEqual(again.get("y"), full)
+        self.assertEqual((again.channel, again.by_row("x-y"), again.known("z")), ("rc", "y", False))
+        again.put("y", None)
+        self.assertFalse(self.load().known("y"))
+
+    def test_a_damaged_file_is_kept_aside_and_told(self) -> None:
+        self.path.parent.mkdir()
+        for content in (b"", b"{", b'{"modules": {"x": {"wanted": 1}}}', b'{"channel": "nightly"}'):
+            self.path.write_bytes(content)
+            self.assertEqual(self.load().get("x"), Record())
+            self.assertEqual(self.path.with_name("modules.json.corrupt").read_bytes(), content)
+        self.assertEqual(len(self.problems), 4)
+
+    def test_what_cannot_be_written_is_refused_and_not_remembered(self) -> None:
+        records = self.load()
+        self.path.parent.write_text("in the way")
+        with self.assertRaises(RecordsRefused):
+            records.want("x", False)
+        self.assertTrue(records.wanted("x"))
+
+    def test_the_file_is_small(self) -> None:
+        records = self.load()
+        records.change("x", pin=True)
+        self.assertEqual(json.loads(self.path.read_text()), {"modules": {"x": {"pin": True}}})
