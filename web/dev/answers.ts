@@ -6,7 +6,14 @@ type Answer = [status: number, body: unknown]
 const now = Date.now()
 const iso = (hours: number) => new Date(now - hours * 3_600_000).toISOString()
 
-export function answers(hub: Pretended, method: string, path: string, body: Record<string, unknown>): Answer {
+export interface Asked {
+  method: string
+  path: string
+  body: Record<string, unknown>
+  proof: string | null
+}
+
+export function answers(hub: Pretended, { method, path, body, proof }: Asked): Answer {
   const [, , noun, name, verb] = path.split("/")
   if (path === "/api/me")
     return [200, { hasSession: true, csrf: "c", two_factor_enabled: false, user: { id: "1", displayName: "sam", role: "admin" } }]
@@ -15,13 +22,21 @@ export function answers(hub: Pretended, method: string, path: string, body: Reco
   if (path === "/api/overview") return [200, hub.overview()]
   if (path === "/api/modules/disk") return [200, hub.overview().disk]
   if (noun === "modules" && name && verb && method === "POST") return operation(hub, name, verb)
-  if (noun === "modules" && verb === "config") return [200, CONFIG]
+  if (noun === "modules" && verb === "config") {
+    if (method === "PUT") CONFIG.values = { ...CONFIG.values, ...body }
+    return [200, CONFIG]
+  }
   if (method === "POST" && path === "/api/account/step-up")
-    return body["password"] === "right" ? [200, { proof: "p" }] : [401, refused("invalid_credentials", "That is not it.")]
+    return body["password"] === PASSWORD ? [200, { proof: "p" }] : [401, refused("invalid_credentials", "That is not it.")]
+  if (path === "/api/auth/mint-token") return proof ? [200, MINTED] : [403, STEP_UP]
+  if (method === "POST" && path === "/api/modules/disk/clear") return [200, { freed: 62 * 1024 * 1024 }]
   const fixed = FIXED[path]
   return fixed ? [200, fixed] : [404, refused("not_found", "not found")]
 }
 
+const PASSWORD = "correct-horse-battery"
+const STEP_UP = { error: "step_up_required", error_description: "Confirm with your password.", operation: "token.mint" }
+const MINTED = { jti: "j", token: "eyJ.made.up", expires_at: iso(-720), scope: "vault:default:read" }
 const refused = (error: string, text: string) => ({ error, error_description: text })
 
 function operation(hub: Pretended, short: string, verb: string): Answer {

@@ -1,4 +1,5 @@
-// `bun run dev` serves the built app on a pretended hub: http://127.0.0.1:PORT/admin?  PORT and SCENARIO by variable.
+// `bun run dev` serves the built app on a pretended hub. PORT (any free one) and SCENARIO (fresh, well, trouble) by
+// variable. With the policy of the real hub, so that what works here works there.
 import { join } from "node:path"
 import { Pretended, type Scenario } from "./state"
 import { answers } from "./answers"
@@ -58,7 +59,8 @@ const server = Bun.serve({
     if (/^\/api\/modules\/[^/]+\/logs$/.test(pathname)) return logs()
     if (pathname.startsWith("/api/") || pathname === "/vaults") {
       const body = request.method === "GET" ? {} : await request.json().catch(() => ({}))
-      const [status, answer] = answers(hub, request.method, pathname, body)
+      const proof = request.headers.get("X-Parachute-Proof")
+      const [status, answer] = answers(hub, { method: request.method, path: pathname, body, proof })
       return Response.json(answer, { status, headers: HEADERS })
     }
     return file(pathname)

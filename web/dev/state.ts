@@ -12,6 +12,7 @@ const CATALOG: [string, string, string, number][] = [
   ["scribe", "Scribe", "Turns speech into text.", 55],
   ["hello", "Hello", "Says hello: the smallest module there is.", 30],
 ]
+const STEP_MS = 350
 const STEPS = ["check", "fetch", "verify", "switch", "start", "prove"]
 const INSTALLED = ["vault", "notes", "scribe"]
 
@@ -133,7 +134,7 @@ export class Pretended {
     const steps = STEPS.slice(0, place + 1).map((name, at) => ({
       name,
       state: at < place ? "done" : "running",
-      seconds: at < place ? 0.7 : null,
+      seconds: at < place ? STEP_MS / 1000 : null,
       bytes: name === "fetch" && at < place ? 2_400_000 : null,
     }))
     const next: Job = {
@@ -155,6 +156,6 @@ export class Pretended {
       })
     }
     this.emit("job", { job: next })
-    if (!over) setTimeout(() => this.#step(next, place + 1), 700)
+    if (!over) setTimeout(() => this.#step(next, place + 1), STEP_MS)
   }
 }

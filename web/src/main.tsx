@@ -4,6 +4,7 @@ import { listen } from "./router"
 import { Shell } from "./shell"
 import "./styles/page.css"
 import "./styles/parts.css"
+import "./styles/forms.css"
 import "./styles/modules.css"
 
 const root = document.getElementById("app")

@@ -1,0 +1,209 @@
+"""The admin app on a pretended hub: how each page looks and behaves, whatever the hub does."""
+
+import gzip
+import re
+from contextlib import ExitStack
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.browser.admin_app import PAGES, PretendedHub, built, pretended_hub
+from tests.browser.browser import DESK, PHONE, chromium, findings, focused, picture, wider_than_the_window, window
+
+PASSWORD = "correct-horse-battery"
+MOST_BYTES = 120 * 1024
+
+
+class AdminCase(SynchronousTestCase):
+    """A browser, and a pretended hub for each scenario that a test asks for."""
+
+    def setUp(self) -> None:
+        self.stack = ExitStack()
+        self.addCleanup(self.stack.close)
+        self.browser: Browser = self.stack.enter_context(chromium())
+
+    def hub(self, scenario: str = "well") -> PretendedHub:
+        return self.stack.enter_context(pretended_hub(scenario))
+
+    def page(self, hub: PretendedHub, path: str = "", **options: Any) -> Page:
+        _, page = self.stack.enter_context(window(self.browser, **options))
+        page.goto(f"{hub.url}/admin/{path}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        return page
+
+
+class LooksTests(AdminCase):
+    def look_at(self, scenario: str, pages: tuple[str, ...] = PAGES, **options: Any) -> None:
+        hub = self.hub(scenario)
+        page = self.page(hub, **options)
+        kind = f"{page.viewport_size['width'] if page.viewport_size else 0}-{options.get('color_scheme', 'light')}"
+        for path in pages:
+            page.goto(f"{hub.url}/admin/{path}")
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+            expect(page.locator(".waiting")).to_have_count(0)
+            page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+            self.assertEqual(findings(page), [], f"{path} {kind}")
+            self.assertFalse(wider_than_the_window(page), f"{path} {kind}")
+            picture(page, f"admin-{path.replace('/', '-') or 'home'}-{scenario}-{kind}")
+
+    def test_on_a_phone_in_the_light(self) -> None:
+        """Every page fits 320 pixels and has no fault that axe calls serious, with everything opened."""
+        self.look_at("trouble", viewport=PHONE)
+
+    def test_on_a_desk_in_the_dark(self) -> None:
+        """The same, wide and dark."""
+        self.look_at("trouble", viewport=DESK, color_scheme="dark")
+
+    def test_on_a_fresh_hub(self) -> None:
+        """With nothing installed, on a dark phone."""
+        self.look_at("fresh", ("", "modules", "modules/vault", "vaults"), viewport=PHONE, color_scheme="dark")
+
+    def test_it_is_small(self) -> None:
+        """All that a first visit fetches, compressed, icons and the shared stylesheet included."""
+        files = [path for path in built().rglob("*") if path.suffix == ".gz" or path.suffix == ".png"]
+        shared = built().parents[1] / "accounts" / "static" / "hub.css"
+        total = sum(path.stat().st_size for path in files) + len(gzip.compress(shared.read_bytes()))
+        self.assertGreater(len(files), 4)
+        self.assertLess(total, MOST_BYTES)
+
+
+class AtAGlanceTests(AdminCase):
+    def test_a_healthy_hub_says_so(self) -> None:
+        """The first sentence answers the first question; what can be opened can be opened."""
+        page = self.page(self.hub("well"))
+        expect(page.get_by_role("heading", name="All is well")).to_be_visible()
+        expect(page.get_by_text("Vault, Notes and Scribe are running.")).to_be_visible()
+        expect(page.get_by_role("link", name="Open Notes")).to_have_attribute("href", "/notes")
+        expect(page.get_by_text("236 MB of 512 MB")).to_be_visible()
+
+    def test_trouble_is_named_with_its_reason_and_a_button(self) -> None:
+        """Starting it again changes the sentence without a reload."""
+        page = self.page(self.hub("trouble"))
+        expect(page.get_by_role("heading", name="Scribe needs you")).to_be_visible()
+        expect(page.get_by_text("ffmpeg is not installed").first).to_be_visible()
+        page.get_by_role("button", name="Start again").click()
+        expect(page.get_by_role("heading", name="Something needs you")).to_be_visible()
+        expect(page.get_by_text("The disk is nearly full")).to_be_visible()
+
+    def test_a_fresh_hub_leads_to_the_modules(self) -> None:
+        """Nothing installed is no fault, and says what to do."""
+        page = self.page(self.hub("fresh"))
+        expect(page.get_by_role("heading", name="Nothing is installed yet")).to_be_visible()
+        page.get_by_role("link", name="Choose modules").click()
+        expect(page.get_by_role("heading", name="Modules", level=1)).to_be_focused()
+
+
+class LiveTests(AdminCase):
+    def test_an_installation_is_seen_on_two_devices_and_after_a_reload(self) -> None:
+        """The same steps everywhere, to the same end."""
+        hub = self.hub("fresh")
+        first, second = self.page(hub, "modules"), self.page(hub, "modules", viewport=PHONE)
+        first.get_by_role("button", name="Install Vault").click()
+        expect(second.get_by_text("Installing Vault")).to_be_visible()
+        first.reload()
+        expect(first.get_by_text("Installing Vault")).to_be_visible()
+        expect(first.locator(".steps li").first).to_be_visible()
+        for page in (first, second):
+            expect(page.get_by_role("link", name="Details of Vault")).to_be_visible()
+            expect(page.get_by_text("Running")).to_be_visible()
+
+    def test_a_restart_of_the_hub_is_survived(self) -> None:
+        """The page says that it may be old, keeps what it shows, and comes back by itself."""
+        hub = self.hub("well")
+        page = self.page(hub)
+        expect(page.get_by_role("heading", name="All is well")).to_be_visible()
+        hub.stop()
+        expect(page.get_by_text("The hub is not answering")).to_be_visible()
+        expect(page.get_by_role("heading", name="All is well")).to_be_visible()
+        hub.scenario = "trouble"
+        hub.start()
+        expect(page.get_by_role("heading", name="Scribe needs you")).to_be_visible(timeout=20_000)
+        expect(page.get_by_text("The hub is not answering")).to_have_count(0)
+
+    def test_a_log_is_followed_filtered_and_held(self) -> None:
+        """New lines come by themselves until the view is paused."""
+        hub = self.hub("well")
+        page, other = self.page(hub, "modules/notes"), self.page(hub, "modules/notes")
+        log, running = page.get_by_label("Log of Notes"), other.get_by_label("Log of Notes")
+        expect(log).to_contain_text("GET /api/notes 200 in 6 ms")
+        page.get_by_label("Show only lines with").fill("in 3 MS")
+        expect(log).not_to_contain_text("in 6 ms")
+        expect(log).to_contain_text("in 3 ms")
+        page.get_by_label("Show only lines with").fill("")
+        page.get_by_role("button", name="Pause").click()
+        expect(page.get_by_role("button", name="Go on")).to_have_attribute("aria-pressed", "true")
+        held, seen = log.inner_text(), running.inner_text()
+        expect(running).not_to_have_text(seen)
+        self.assertEqual(log.inner_text(), held)
+        page.get_by_role("button", name="Go on").click()
+        expect(log).not_to_have_text(held)
+
+
+class ChangesTests(AdminCase):
+    def test_a_weighty_change_asks_who_it_is(self) -> None:
+        """A wrong password is said in the dialog, turning back changes nothing, the right one goes on."""
+        page = self.page(self.hub("well"), "tokens")
+        page.get_by_role("button", name="Make token").click()
+        dialog = page.get_by_role("dialog", name="Please confirm that it is you")
+        password = dialog.get_by_label("Your password")
+        expect(password).to_be_focused()
+        password.fill("wrong")
+        page.keyboard.press("Enter")
+        expect(dialog.get_by_text("That is not it.")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        expect(page.get_by_text("eyJ.made.up")).to_have_count(0)
+        page.get_by_role("button", name="Make token").click()
+        password.fill(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("eyJ.made.up")).to_be_visible()
+
+    def test_only_what_changed_is_saved(self) -> None:
+        """A secret that nobody typed stays as it is."""
+        page = self.page(self.hub("well"), "modules/scribe")
+        with page.expect_request(lambda request: request.method == "PUT") as asked:
+            page.get_by_label("Time limit").fill("60")
+            page.get_by_role("button", name="Save").click()
+        self.assertEqual(asked.value.post_data_json, {"time_limit": 60})
+        self.assertEqual(asked.value.headers["x-parachute-csrf"], "c")
+        expect(page.get_by_role("status").get_by_text("Saved")).to_be_visible()
+
+    def test_removing_asks_first(self) -> None:
+        """Turning back keeps the module."""
+        page = self.page(self.hub("well"), "modules/scribe")
+        page.get_by_role("button", name="Remove Scribe").click()
+        dialog = page.get_by_role("dialog", name="Remove Scribe?")
+        dialog.get_by_role("button", name="Cancel").click()
+        expect(dialog).to_have_count(0)
+        page.get_by_role("button", name="Remove Scribe").click()
+        dialog.get_by_role("button", name="Remove").click()
+        expect(page.get_by_role("heading", name="Modules", level=1)).to_be_visible()
+
+
+class KeyboardTests(AdminCase):
+    def test_every_page_is_reached_by_keyboard_alone(self) -> None:
+        """Tab and Enter; the focus arrives at the new page's heading, which a screen reader then reads."""
+        page = self.page(self.hub("well"))
+        for name in ("Modules", "Vaults", "Connected apps", "Tokens", "People", "Account", "Settings", "Activity"):
+            page.get_by_role("link", name="Skip to the page").focus()
+            for _ in range(30):
+                page.keyboard.press("Tab")
+                if focused(page) == name:
+                    break
+            page.keyboard.press("Enter")
+            heading = page.get_by_role("heading", name=name, level=1)
+            expect(heading).to_be_focused()
+            self.assertRegex(page.title(), re.escape(name))
+
+    def test_on_a_phone_the_rest_of_the_menu_opens(self) -> None:
+        """And closes when a page is chosen."""
+        page = self.page(self.hub("well"), viewport=PHONE)
+        more = page.get_by_role("button", name="More")
+        expect(page.get_by_role("link", name="Settings")).to_be_hidden()
+        more.focus()
+        page.keyboard.press("Enter")
+        expect(more).to_have_attribute("aria-expanded", "true")
+        page.get_by_role("link", name="Settings").click()
+        expect(page.get_by_role("heading", name="Settings", level=1)).to_be_visible()
+        expect(more).to_have_attribute("aria-expanded", "false")
