@@ -89,8 +89,9 @@ def is_document_url(client_id: str) -> bool:
         return False
     host, path = found[1], found[2]
     segments = re.sub("%2e", ".", path, flags=re.IGNORECASE).split("/")
-    named = "." in host and ".." not in host and not re.fullmatch(r"[0-9.]+", host)
-    return named and not re.fullmatch(r"0x[0-9a-f]+", host.rsplit(".", 1)[-1]) and not {".", ".."} & set(segments)
+    # A last label with a letter first is a name; anything else some parser takes for an address in disguise.
+    named = ".." not in host and re.fullmatch(r"[a-z0-9.-]+\.[a-z][a-z0-9-]*", host) is not None
+    return named and not {".", ".."} & set(segments)
 
 
 def domain_of(client_id: str) -> str:
