@@ -1,0 +1,83 @@
+"""What the container lets us have of memory, read from cgroup v2 or v1."""
+
+import sys
+from pathlib import Path
+
+from attrs import frozen
+
+# "No limit" is `max` in v2 and a number near 2**63 in v1.
+_UNLIMITED = 1 << 60
+
+
+@frozen
+class Cgroup:
+    """Our own memory cgroup: its folder, and 2 or 1; version 0 where there is none."""
+
+    folder: Path
+    version: int
+
+    @classmethod
+    def find(cls, proc: Path = Path("/proc"), mounts: Path = Path("/sys/fs/cgroup")) -> "Cgroup":
+        """Ours, as /proc/self/cgroup names it; the top one where a container does not show that path."""
+        try:
+            lines = (proc / "self/cgroup").read_text().splitlines() if sys.platform == "linux" else []
+        except OSError:
+            lines = []
+        for line in lines:
+            _, controllers, path = line.split(":", 2)
+            if controllers.split(",").count("memory"):
+                found = _first(mounts / "memory", path, "memory.limit_in_bytes")
+                if found:
+                    return cls(found, 1)
+        for line in lines:
+            _, controllers, path = line.split(":", 2)
+            if not controllers:
+                found = _first(mounts, path, "memory.current")
+                if found:
+                    return cls(found, 2)
+        return cls(mounts, 0)
+
+    def limit(self) -> int | None:
+        """Bytes that everything in the container may take together; None if there is no limit."""
+        name = {1: "memory.limit_in_bytes", 2: "memory.max"}.get(self.version)
+        number = self._number(name) if name else None
+        return None if number is None or number >= _UNLIMITED else number
+
+    def used(self) -> int | None:
+        """Bytes in use that the kernel cannot simply take back: without file pages that lie unused."""
+        name = {1: "memory.usage_in_bytes", 2: "memory.current"}.get(self.version)
+        number = self._number(name) if name else None
+        if number is None:
+            return None
+        return max(
+            0, number - self._field("memory.stat", "total_inactive_file" if self.version == 1 else "inactive_file")
+        )
+
+    def oom_kills(self) -> int:
+        """So many processes has the kernel killed here for lack of memory; 0 where nobody counts."""
+        return self._field({1: "memory.oom_control", 2: "memory.events"}.get(self.version, ""), "oom_kill")
+
+    def _number(self, name: str) -> int | None:
+        try:
+            return int((self.folder / name).read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _field(self, name: str, key: str) -> int:
+        if not name:
+            return 0
+        try:
+            for line in (self.folder / name).read_text().splitlines():
+                found, _, value = line.partition(" ")
+                if found == key:
+                    return int(value)
+        except (OSError, ValueError):
+            return 0
+        return 0
+
+
+def _first(mount: Path, path: str, name: str) -> Path | None:
+    for folder in (mount / path.strip("/"), mount):
+        if (folder / name).is_file():
+            return folder
+    return None

@@ -1,0 +1,83 @@
+"""What every module of one hub stands on, and who provides it."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from attrs import frozen
+
+from parachute_hub.supervise.model import Launch, Status
+from parachute_hub.supervise.processes import Holder
+from parachute_hub.supervise.spawning import Tools
+from parachute_hub.supervise.timing import LogLimits, Timing
+
+T = TypeVar("T")
+
+
+class Launcher(Protocol):
+    """Says how a module is run."""
+
+    def launch(self, short: str) -> Launch:
+        """Called anew for every spawn. Raises CannotLaunch."""
+
+
+class Desired(Protocol):
+    """The stored wish for on or off."""
+
+    def wanted(self, short: str) -> bool:
+        """Whether the module should run."""
+
+    def want(self, short: str, on: bool) -> None:
+        """Store the wish."""
+
+
+class System(Protocol):
+    """Processes and ports; `processes.Processes`. Slow: called in a thread."""
+
+    def sweep(self, mark: str, grace: float) -> list[int]:
+        """End what carries the mark."""
+
+    def holder(self, port: int, mark: str) -> Holder | None:
+        """Who listens on a port."""
+
+    def owns(self, session: int, port: int, mark: str) -> bool:
+        """Whether a session listens on a port."""
+
+    def ports(self, mark: str) -> list[int]:
+        """Where processes with the mark listen."""
+
+
+class OomKills(Protocol):
+    """Counts what the kernel killed for lack of memory; `cgroup.Cgroup`."""
+
+    def oom_kills(self) -> int:
+        """So many since the container was made; 0 where nobody counts."""
+
+
+class InThread(Protocol):
+    """Runs a slow function elsewhere."""
+
+    def __call__(self, function: Callable[..., T], *args: Any) -> Awaitable[T]:
+        """Its result, later."""
+
+
+@frozen(kw_only=True)
+class Ground:
+    """One hub's collaborators. `now` is monotonic seconds, `wall` seconds since the epoch."""
+
+    reactor: Any
+    launcher: Launcher
+    system: System
+    oom: OomKills
+    in_thread: InThread
+    tools: Tools
+    home: Path
+    log_folder: Path
+    timing: Timing
+    limits: LogLimits
+    emit: Callable[[Status], None]
+    log_line: Callable[[str, str], None]
+    mask: Callable[[str], str]
+    random: Callable[[], float]
+    now: Callable[[], float]
+    wall: Callable[[], float]

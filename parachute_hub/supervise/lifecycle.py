@@ -1,0 +1,328 @@
+"""The life of one module as a machine: every input has an answer in every state (design 5).
+
+The machine only decides. What must be done is asked of `Hands`; no state carries data (style.md 4.5), the little that
+must be remembered lies on `Core`. `docs/lifecycle.md` is drawn from this file.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, assert_never
+
+from attrs import define, frozen
+from automat import TypeMachineBuilder
+
+from parachute_hub.supervise.model import State
+from parachute_hub.supervise.restarts import Again, History, Park, after_crash
+from parachute_hub.supervise.timing import Timing
+
+
+@frozen
+class Fall:
+    """A process ended, or could not be spawned. `at` is monotonic seconds, `ready_for` seconds or None for never.
+
+    `why` is a sentence. `error` is the wire form of a start error, if it was one.
+    """
+
+    why: str
+    at: float
+    ready_for: float | None = None
+    error: Mapping[str, Any] | None = None
+
+
+class Lifecycle(Protocol):
+    """The inputs. Commands come from people and guards, news from the process and its watch."""
+
+    def start(self) -> None:
+        """A command: run, now."""
+
+    def stop(self) -> None:
+        """A command: be off."""
+
+    def restart(self, why: str) -> None:
+        """A command: stop, then run again; one that is off is started."""
+
+    def hold(self, why: str) -> None:
+        """A command: do not run until released or started, for this reason."""
+
+    def release(self) -> None:
+        """A command: what held it is gone."""
+
+    def not_spawned(self, fall: Fall) -> None:
+        """News: there is no process, and why."""
+
+    def blocked(self, why: str) -> None:
+        """News: it was not spawned on purpose, for this reason."""
+
+    def late(self, why: str) -> None:
+        """News: it should answer by now, and does not."""
+
+    def answered(self) -> None:
+        """News: it answers."""
+
+    def answered_late(self, why: str) -> None:
+        """News: it answers, but took long."""
+
+    def unanswered(self, why: str) -> None:
+        """News: it runs, but nobody expects its first answer any more."""
+
+    def missed(self, why: str) -> None:
+        """News: it did not answer this time."""
+
+    def hung(self, why: str) -> None:
+        """News: it did not answer for so long that it must be ended."""
+
+    def exited(self, fall: Fall) -> None:
+        """News: its process and all of its group are gone."""
+
+    def retry(self) -> None:
+        """News: the wait is over."""
+
+    def _again(self, delay: float, why: str) -> None:
+        """A decision of the machine itself: wait, then try."""
+
+    def _park(self, delay: float, why: str) -> None:
+        """A decision of the machine itself: rest."""
+
+
+class Hands(Protocol):
+    """What the machine has done for it. None of these may raise."""
+
+    def spawn(self) -> None:
+        """Try to start a process; news follows."""
+
+    def end(self, grace: float, why: str) -> None:
+        """TERM the group, KILL it after `grace` seconds; `exited` follows once, also when nothing ran yet."""
+
+    def wait(self, delay: float) -> None:
+        """Give `retry` after `delay` seconds."""
+
+    def stop_waiting(self) -> None:
+        """Give no `retry`."""
+
+    def changed(self, state: State, reason: str) -> None:
+        """The module is in this state now; also called when only the reason is new."""
+
+    def follows(self, start: bool) -> None:
+        """Whether a start follows the stop that is under way."""
+
+    def late(self) -> None:
+        """Nobody should wait for the first answer any longer."""
+
+
+@define
+class Core:
+    """What the machine remembers and whom it asks."""
+
+    hands: Hands
+    timing: Timing
+    random: Callable[[], float]
+    history: History = History()
+    held_because: str = ""
+
+
+_builder = TypeMachineBuilder(Lifecycle, Core)
+stopped = _builder.state("stopped")
+starting = _builder.state("starting")
+ready = _builder.state("ready")
+degraded = _builder.state("degraded")
+backoff = _builder.state("backoff")
+parked = _builder.state("parked")
+held = _builder.state("held")
+# Stopping has three ways out, so it is three states: to stopped, to starting, to held.
+stopping = _builder.state("stopping")
+bouncing = _builder.state("bouncing")
+pausing = _builder.state("pausing")
+# Left again before anyone can look: here the machine chooses between backoff and parked.
+fallen = _builder.state("fallen")
+
+_AT_REST = (stopped, backoff, parked, held)
+_RUNNING = (ready, degraded)
+_ALIVE = (starting, *_RUNNING)
+_ENDING = (stopping, bouncing, pausing)
+EVERY_STATE = (*_AT_REST, *_ALIVE, *_ENDING, fallen)
+
+
+def _begin(machine: Lifecycle, core: Core) -> None:
+    core.hands.stop_waiting()
+    core.hands.changed(State.STARTING, "It is being started.")
+    core.hands.spawn()
+
+
+def _begin_anew(machine: Lifecycle, core: Core) -> None:
+    """A person or a guard wants it: what it did before no longer counts against it."""
+    core.history = History()
+    _begin(machine, core)
+
+
+def _begin_again(machine: Lifecycle, core: Core, fall: Fall) -> None:
+    core.hands.follows(False)
+    core.history = History()
+    _begin(machine, core)
+
+
+def _begin_because(machine: Lifecycle, core: Core, why: str) -> None:
+    _begin_anew(machine, core)
+
+
+def _switched_off(machine: Lifecycle, core: Core) -> None:
+    core.hands.stop_waiting()
+    core.hands.changed(State.STOPPED, "It is switched off.")
+
+
+def _ended(machine: Lifecycle, core: Core, fall: Fall) -> None:
+    core.hands.changed(State.STOPPED, "It is switched off.")
+
+
+def _end(machine: Lifecycle, core: Core) -> None:
+    core.hands.changed(State.STOPPING, "It is being stopped.")
+    core.hands.end(core.timing.stop_grace, "It was stopped.")
+
+
+def _end_to_restart(machine: Lifecycle, core: Core, why: str) -> None:
+    core.hands.follows(True)
+    core.hands.changed(State.STOPPING, why)
+    core.hands.end(core.timing.stop_grace, why)
+
+
+def _end_to_hold(machine: Lifecycle, core: Core, why: str) -> None:
+    core.held_because = why
+    core.hands.changed(State.STOPPING, why)
+    core.hands.end(core.timing.stop_grace, why)
+
+
+def _hold(machine: Lifecycle, core: Core, why: str) -> None:
+    core.hands.stop_waiting()
+    core.hands.changed(State.HELD, why)
+
+
+def _ended_held(machine: Lifecycle, core: Core, fall: Fall) -> None:
+    core.hands.changed(State.HELD, core.held_because)
+
+
+def _start_follows(machine: Lifecycle, core: Core) -> None:
+    core.hands.follows(True)
+    core.hands.changed(State.STOPPING, "It is being stopped and will be started again.")
+
+
+def _start_follows_because(machine: Lifecycle, core: Core, why: str) -> None:
+    _start_follows(machine, core)
+
+
+def _no_start_follows(machine: Lifecycle, core: Core) -> None:
+    core.hands.follows(False)
+    core.hands.changed(State.STOPPING, "It is being stopped.")
+
+
+def _hold_follows(machine: Lifecycle, core: Core, why: str) -> None:
+    core.held_because = why
+    core.hands.follows(False)
+    core.hands.changed(State.STOPPING, why)
+
+
+def _is_ready(machine: Lifecycle, core: Core) -> None:
+    core.hands.changed(State.READY, "It answers.")
+
+
+def _is_degraded(machine: Lifecycle, core: Core, why: str) -> None:
+    core.hands.changed(State.DEGRADED, why)
+
+
+def _is_late(machine: Lifecycle, core: Core, why: str) -> None:
+    core.hands.late()
+    core.hands.changed(State.STARTING, why)
+
+
+def _end_hung(machine: Lifecycle, core: Core, why: str) -> None:
+    core.hands.changed(State.DEGRADED, why)
+    core.hands.end(core.timing.hung_grace, why)
+
+
+def _fall(machine: Lifecycle, core: Core, fall: Fall) -> None:
+    core.history, verdict = after_crash(core.history, fall.at, fall.ready_for, core.timing, core.random())
+    match verdict:
+        case Again(delay):
+            machine._again(delay, fall.why)
+        case Park(delay, crashes):
+            times = f"{crashes} times in {core.timing.window:.0f} s" if crashes > 1 else "again on a single try"
+            machine._park(delay, f"{fall.why} That happened {times}; the next try is in {delay / 60:.0f} min.")
+        case _:
+            assert_never(verdict)
+
+
+def _back_off(machine: Lifecycle, core: Core, delay: float, why: str) -> None:
+    core.hands.wait(delay)
+    core.hands.changed(State.BACKOFF, why)
+
+
+def _rest(machine: Lifecycle, core: Core, delay: float, why: str) -> None:
+    core.hands.wait(delay)
+    core.hands.changed(State.PARKED, why)
+
+
+for _state in _AT_REST:
+    _state.upon(Lifecycle.start).to(starting)(_begin_anew)
+    _state.upon(Lifecycle.restart).to(starting)(_begin_because)
+    _state.upon(Lifecycle.hold).to(held)(_hold)
+for _state in (backoff, parked, held):
+    _state.upon(Lifecycle.stop).to(stopped)(_switched_off)
+for _state in (backoff, parked):
+    _state.upon(Lifecycle.retry).to(starting)(_begin)
+held.upon(Lifecycle.release).to(starting)(_begin_anew)
+
+for _state in _ALIVE:
+    _state.upon(Lifecycle.stop).to(stopping)(_end)
+    _state.upon(Lifecycle.restart).to(bouncing)(_end_to_restart)
+    _state.upon(Lifecycle.hold).to(pausing)(_end_to_hold)
+    _state.upon(Lifecycle.exited).to(fallen)(_fall)
+starting.upon(Lifecycle.not_spawned).to(fallen)(_fall)
+starting.upon(Lifecycle.blocked).to(held)(_hold)
+starting.upon(Lifecycle.late).loop()(_is_late)
+starting.upon(Lifecycle.answered).to(ready)(_is_ready)
+starting.upon(Lifecycle.answered_late).to(degraded)(_is_degraded)
+starting.upon(Lifecycle.unanswered).to(degraded)(_is_degraded)
+ready.upon(Lifecycle.missed).to(degraded)(_is_degraded)
+degraded.upon(Lifecycle.missed).loop()(_is_degraded)
+degraded.upon(Lifecycle.answered).to(ready)(_is_ready)
+for _state in _RUNNING:
+    _state.upon(Lifecycle.hung).to(degraded)(_end_hung)
+
+fallen.upon(Lifecycle._again).to(backoff)(_back_off)
+fallen.upon(Lifecycle._park).to(parked)(_rest)
+
+stopping.upon(Lifecycle.exited).to(stopped)(_ended)
+bouncing.upon(Lifecycle.exited).to(starting)(_begin_again)
+pausing.upon(Lifecycle.exited).to(held)(_ended_held)
+for _state in (stopping, pausing):
+    _state.upon(Lifecycle.start).to(bouncing)(_start_follows)
+    _state.upon(Lifecycle.restart).to(bouncing)(_start_follows_because)
+for _state in (bouncing, pausing):
+    _state.upon(Lifecycle.stop).to(stopping)(_no_start_follows)
+for _state in _ENDING:
+    _state.upon(Lifecycle.hold).to(pausing)(_hold_follows)
+pausing.upon(Lifecycle.release).to(bouncing)(_start_follows)
+
+
+def _nothing(given: Callable[..., None], *states: Any) -> None:
+    """A command that is already obeyed, or news that comes too late to matter."""
+    for state in states:
+        state.upon(given).loop().returns(None)
+
+
+_nothing(Lifecycle.start, *_ALIVE, bouncing, fallen)
+_nothing(Lifecycle.stop, stopped, stopping, fallen)
+_nothing(Lifecycle.restart, bouncing, fallen)
+_nothing(Lifecycle.hold, fallen)
+_nothing(Lifecycle.release, stopped, backoff, parked, *_ALIVE, stopping, bouncing, fallen)
+_nothing(Lifecycle.not_spawned, *_AT_REST, *_RUNNING, *_ENDING, fallen)
+_nothing(Lifecycle.blocked, *_AT_REST, *_RUNNING, *_ENDING, fallen)
+_nothing(Lifecycle.late, *_AT_REST, *_RUNNING, *_ENDING, fallen)
+_nothing(Lifecycle.answered, *_AT_REST, ready, *_ENDING, fallen)
+_nothing(Lifecycle.answered_late, *_AT_REST, *_RUNNING, *_ENDING, fallen)
+_nothing(Lifecycle.unanswered, *_AT_REST, *_RUNNING, *_ENDING, fallen)
+_nothing(Lifecycle.missed, *_AT_REST, starting, *_ENDING, fallen)
+_nothing(Lifecycle.hung, *_AT_REST, starting, *_ENDING, fallen)
+_nothing(Lifecycle.exited, *_AT_REST, fallen)
+_nothing(Lifecycle.retry, stopped, held, *_ALIVE, *_ENDING, fallen)
+_nothing(Lifecycle._again, *_AT_REST, *_ALIVE, *_ENDING)
+_nothing(Lifecycle._park, *_AT_REST, *_ALIVE, *_ENDING)
+
+new_lifecycle = _builder.build()

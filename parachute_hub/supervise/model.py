@@ -1,0 +1,148 @@
+"""What is said about a module's process: how to run it, in which state it is, why it could not start. Data only."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from attrs import field, frozen
+
+
+@frozen(kw_only=True)
+class Launch:
+    """One spawn, complete; made anew every time.
+
+    `argv[0]` is an absolute path. `env` is the whole environment of the child. `port` is the TCP port on 127.0.0.1 it
+    must listen on and `health` the path that is asked there. `memory_limit` is in bytes; None means no own limit.
+    """
+
+    short: str
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str] = field(repr=False)
+    port: int
+    health: str
+    memory_limit: int | None = None
+
+
+class CannotLaunch(Exception):
+    """A module cannot be spawned; the reason is for a person, with what to do next (modules.md 5.5, 6.1).
+
+    `error_type` is a stable word: `missing_dependency`, `non_executable`, `missing_package`, `port_squatter`.
+    `detail` is added to the JSON form (`binary`, `why`, `docs_url`, `install`, `sysadmin_hint`).
+    """
+
+    def __init__(self, error_type: str, description: str, detail: Mapping[str, Any] | None = None) -> None:
+        super().__init__(description)
+        self.error_type = error_type
+        self.description = description
+        self.detail = dict(detail or {})
+
+    def to_json(self) -> dict[str, Any]:
+        """The wire form, as in `supervisor_start_error` and `error_detail`."""
+        return {
+            "error": self.error_type,
+            "error_type": self.error_type,
+            "error_description": self.description,
+            **self.detail,
+        }
+
+
+class State(StrEnum):
+    """The states of design 5. Only the wish for on or off is stored; a state never is."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    READY = "ready"
+    DEGRADED = "degraded"
+    BACKOFF = "backoff"
+    PARKED = "parked"
+    STOPPING = "stopping"
+    HELD = "held"
+
+
+# The five older words of the published API (modules.md 6.1).
+_PUBLISHED = {
+    State.STOPPED: "stopped",
+    State.STARTING: "starting",
+    State.READY: "running",
+    State.DEGRADED: "running",
+    State.BACKOFF: "restarting",
+    State.PARKED: "crashed",
+    State.STOPPING: "stopped",
+    State.HELD: "stopped",
+}
+
+
+@frozen
+class LastExit:
+    """How the last process of a module ended: by itself with `code`, or by `signal` (a name such as SIGKILL).
+
+    `oom` is true when the kernel killed it for lack of memory. `at` is in seconds since the epoch.
+    """
+
+    code: int | None
+    signal: str | None
+    oom: bool
+    at: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of the API."""
+        return {"code": self.code, "signal": self.signal, "oom": self.oom, "at": timestamp(self.at)}
+
+
+@frozen(kw_only=True)
+class Status:
+    """One module as the API and the pages show it. Times are in seconds since the epoch.
+
+    `reason` is a sentence. `restarts` counts the hub's own restarts since a person last started it. `start_follows`
+    says that a module which is stopping will be started again.
+    """
+
+    short: str
+    state: State
+    reason: str
+    since: float
+    restarts: int = 0
+    next_retry_at: float | None = None
+    pid: int | None = None
+    started_at: float | None = None
+    last_exit: LastExit | None = None
+    start_error: Mapping[str, Any] | None = None
+    port: int | None = None
+    start_follows: bool = False
+
+    @property
+    def supervisor_status(self) -> str:
+        """The published word for the state (design 5, last column)."""
+        if self.state is State.STOPPING and self.start_follows:
+            return "restarting"
+        return _PUBLISHED[self.state]
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of `GET /api/modules`."""
+        return {
+            "short": self.short,
+            "state": self.state.value,
+            "reason": self.reason,
+            "since": timestamp(self.since),
+            "restarts": self.restarts,
+            "next_retry_at": timestamp(self.next_retry_at),
+            "last_exit": self.last_exit and self.last_exit.to_json(),
+            "pid": self.pid,
+            "port": self.port,
+            "started_at": timestamp(self.started_at),
+            "supervisor_status": self.supervisor_status,
+            "supervisor_start_error": self.start_error,
+        }
+
+
+def timestamp(seconds: float | None) -> str | None:
+    """ISO 8601 in UTC, to the millisecond.
+
+    >>> timestamp(0.5)
+    '1970-01-01T00:00:00.500Z'
+    """
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,305 @@
+"""One module: carries out what its machine decides, and brings the machine the news. Shares nothing with the others."""
+
+import signal
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Literal
+
+from attrs import evolve
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from parachute_hub.supervise import probe
+from parachute_hub.supervise.child import Child, Exit
+from parachute_hub.supervise.ground import Ground
+from parachute_hub.supervise.lifecycle import Core, Fall, Lifecycle, new_lifecycle
+from parachute_hub.supervise.logfiles import LogFiles
+from parachute_hub.supervise.logring import LogRing
+from parachute_hub.supervise.model import CannotLaunch, LastExit, Launch, State, Status
+from parachute_hub.supervise.output import Output
+from parachute_hub.supervise.spawning import command, environment, mark_of, preflight
+from parachute_hub.supervise.watch import Watch, Watching
+
+_OFF = "It has not been started."
+
+
+class Module:
+    """The hands of one Lifecycle machine (`machine`), which takes the commands.
+
+    `status` is what is known now; `ring` holds its latest output.
+    """
+
+    _log = Logger()
+
+    def __init__(self, short: str, ground: Ground) -> None:
+        self.short = short
+        self.mark = mark_of(short, ground.home)
+        self.status = Status(short=short, state=State.STOPPED, reason=_OFF, since=ground.wall())
+        self.ring = LogRing(ground.limits.ring)
+        self.launch: Launch | None = None
+        self.port_owned = False
+        self._ground = ground
+        self._output = Output(
+            ring=self.ring,
+            files=LogFiles(ground.log_folder, short, ground.limits.file),
+            log_line=partial(ground.log_line, short),
+            mask=ground.mask,
+            limits=ground.limits,
+            now=ground.now,
+            wall=ground.wall,
+        )
+        self._phase: Literal["none", "preparing", "running", "clearing"] = "none"
+        self._preparing: Deferred[None] | None = None
+        self._child: Child | None = None
+        self._watching: Watching | None = None
+        self._timer: IDelayedCall | None = None
+        self._ready_at: float | None = None
+        self._end_why = ""
+        self._oom_kills = 0
+        self._late = False
+        self._waiters: list[Deferred[Status]] = []
+        self._core = Core(self, ground.timing, ground.random)
+        self.machine: Lifecycle = new_lifecycle(self._core)
+
+    # --- what others ask
+
+    async def settled(self) -> Status:
+        """The status as soon as it is neither starting nor stopping, or is late with its first answer."""
+        waiter: Deferred[Status] = Deferred()
+        self._waiters.append(waiter)
+        self._answer_waiters_soon()
+        return await waiter
+
+    def kill(self) -> None:
+        """End its group at once; the news comes as usual."""
+        if self._child is not None:
+            self._child.kill()
+
+    def close(self) -> None:
+        """Let its files go."""
+        self._output.close()
+
+    # --- what the watch asks
+
+    @property
+    def port(self) -> int:
+        """The port of the running spawn."""
+        return self.launch.port if self.launch else 0
+
+    async def ask(self, timeout: float) -> int:
+        """The HTTP status of its health path."""
+        path = self.launch.health if self.launch else "/"
+        return await probe.ask(self._ground.reactor, self.port, path, timeout)
+
+    async def owns_port(self) -> bool:
+        """Whether its own processes listen on its port; asked once a spawn."""
+        session = self._child.pid if self._child else 0
+        self.port_owned = await self._ground.in_thread(self._ground.system.owns, session, self.port, self.mark)
+        return self.port_owned
+
+    async def other_ports(self) -> list[int]:
+        """Where its processes listen."""
+        return await self._ground.in_thread(self._ground.system.ports, self.mark)
+
+    # --- what the machine asks
+
+    def spawn(self) -> None:
+        """Prepare and start a process."""
+        self._phase = "preparing"
+        self._ready_at, self._end_why, self._late, self.port_owned = None, "", False, False
+        self._preparing = Deferred.fromCoroutine(self._spawn())
+        self._preparing.addErrback(self._not_prepared)
+
+    def end(self, grace: float, why: str) -> None:
+        """End what there is; `exited` follows."""
+        self._end_why = why
+        if self._watching is not None:
+            self._watching.end()
+            self._watching = None
+        if self._phase == "preparing" and self._preparing is not None:
+            self._phase = "none"
+            self._preparing.cancel()
+            self.machine.exited(Fall(why, self._ground.now()))
+        elif self._phase == "running" and self._child is not None:
+            self._child.end(grace)
+
+    def wait(self, delay: float) -> None:
+        """Let the machine try again later."""
+        self._timer = self._ground.reactor.callLater(delay, self._waited)
+        self._set(next_retry_at=self._ground.wall() + delay)
+
+    def stop_waiting(self) -> None:
+        """Never mind."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._set(next_retry_at=None)
+
+    def changed(self, state: State, reason: str) -> None:
+        """Publish the state."""
+        since = self.status.since if state is self.status.state else self._ground.wall()
+        if state is State.READY and self._ready_at is None:
+            self._ready_at = self._ground.now()
+        if state is not State.STOPPING:
+            self._set(start_follows=False)
+        if state is State.READY:
+            self._set(start_error=None)
+        # A crash counts as a restart once it was followed by one, which backing off promises.
+        self._set(state=state, reason=reason, since=since, restarts=self._core.history.total)
+        self._publish()
+
+    def follows(self, start: bool) -> None:
+        """Whether it is stopped only to be started again."""
+        self._set(start_follows=start)
+
+    def late(self) -> None:
+        """Callers wait no longer."""
+        self._late = True
+
+    # --- the spawn
+
+    async def _spawn(self) -> None:
+        try:
+            self.launch = launch = self._ground.launcher.launch(self.short)
+            preflight(launch)
+        except CannotLaunch as problem:
+            self._cannot(problem.description, problem.to_json())
+            return
+        except Exception as error:
+            self._log.failure("Cannot say how to run {short}", short=self.short)
+            self._cannot(f"It cannot be run: {error}", {"error_type": "module_op_failed"})
+            return
+        self._set(port=launch.port)
+        stranger = await self._ground.in_thread(self._clear_port, launch.port)
+        if stranger is not None:
+            self._refuse_port(launch.port, stranger)
+            return
+        child = Child(
+            clock=self._ground.reactor, timing=self._ground.timing, output=self._output, ended=self._child_ended
+        )
+        self._oom_kills = self._ground.oom.oom_kills()
+        try:
+            child.spawn(self._ground.reactor, command(launch, self._ground.tools), environment(launch, self.mark))
+        except OSError as error:
+            self._cannot(f"The system cannot start a process: {error.strerror}.", {"error_type": "module_op_failed"})
+            return
+        self._started(child)
+
+    def _started(self, child: Child) -> None:
+        self._child, self._phase = child, "running"
+        self._log.info("{short} started, pid {pid}, port {port}", short=self.short, pid=child.pid, port=self.port)
+        self._set(pid=child.pid, started_at=self._ground.wall())
+        self._publish()
+        self._watching = Watching(
+            Watch(self, self.machine, self._ground.timing, self._ground.reactor, self._ground.now)
+        )
+
+    def _clear_port(self, port: int) -> str | None:
+        """In a thread: end what an earlier life of this module left on its port; name anybody else."""
+        for _ in range(2):
+            holder = self._ground.system.holder(port, self.mark)
+            if holder is None:
+                return None
+            if not holder.ours:
+                return str(holder)
+            self._ground.system.sweep(self.mark, self._ground.timing.sweep)
+        return str(holder)
+
+    def _refuse_port(self, port: int, stranger: str) -> None:
+        self._phase = "none"
+        text = f"Port {port} is used by {stranger}. End that program, then start {self.short} again."
+        self._set(start_error=self._error("port_squatter", text))
+        self.machine.blocked(text)
+
+    def _cannot(self, why: str, error: Mapping[str, Any]) -> None:
+        self._phase = "none"
+        described = self._error(error["error_type"], why) | dict(error)
+        self._set(start_error=described)
+        self._output.note(why)
+        self.machine.not_spawned(Fall(why, self._ground.now(), error=described))
+
+    def _error(self, error_type: str, description: str) -> dict[str, Any]:
+        error = CannotLaunch(error_type, description).to_json()
+        return {**error, "at": LastExit(None, None, False, self._ground.wall()).to_json()["at"]}
+
+    def _not_prepared(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            return
+        self._log.failure("{short} could not be prepared", failure, short=self.short)
+        self._cannot(f"It cannot be run: {failure.getErrorMessage()}", {"error_type": "module_op_failed"})
+
+    # --- its end
+
+    def _child_ended(self, exit: Exit) -> None:
+        self._phase = "clearing"
+        if self._watching is not None:
+            self._watching.end()
+            self._watching = None
+        oom = self._was_oom(exit)
+        name = signal.Signals(exit.signal).name if exit.signal else None
+        self._set(pid=None, started_at=None, last_exit=LastExit(exit.code, name, oom, self._ground.wall()))
+        self._log.info("{short} ended: {how}", short=self.short, how=_how(exit, oom))
+        clearing = Deferred.fromCoroutine(self._clear(exit, oom))
+        clearing.addErrback(lambda failure: self._log.failure("{short} was not cleared", failure, short=self.short))
+
+    async def _clear(self, exit: Exit, oom: bool) -> None:
+        """End what escaped from the group, then tell."""
+        fall_at = self._ground.now()
+        ready_for = None if self._ready_at is None else fall_at - self._ready_at
+        try:
+            left = await self._ground.in_thread(self._ground.system.sweep, self.mark, self._ground.timing.sweep)
+            if left:
+                self._output.note(f"ended {len(left)} processes that it had left behind: {left}")
+        finally:
+            self._child, self._phase, self.port_owned = None, "none", False
+            why = self._end_why if exit.killed and self._end_why else _how(exit, oom)
+            self.machine.exited(Fall(why, fall_at, ready_for))
+
+    def _was_oom(self, exit: Exit) -> bool:
+        killed = exit.signal == signal.SIGKILL and not exit.killed
+        return killed and self._ground.oom.oom_kills() > self._oom_kills
+
+    # --- the status
+
+    def _waited(self) -> None:
+        self._timer = None
+        self._set(next_retry_at=None)
+        self.machine.retry()
+
+    def _set(self, **changes: Any) -> None:
+        self.status = evolve(self.status, **changes)
+
+    def _is_settled(self) -> bool:
+        if self.status.state is State.STARTING:
+            return self._late
+        return self.status.state is not State.STOPPING
+
+    def _publish(self) -> None:
+        try:
+            self._ground.emit(self.status)
+        except Exception:
+            self._log.failure("The news of {short} could not be passed on", short=self.short)
+        self._answer_waiters_soon()
+
+    def _answer_waiters_soon(self) -> None:
+        """Outside of the transition that is going on: who waited may give the next command at once."""
+        if self._waiters:
+            self._ground.reactor.callLater(0, self._answer_waiters)
+
+    def _answer_waiters(self) -> None:
+        if self._is_settled():
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                waiter.callback(self.status)
+
+
+def _how(exit: Exit, oom: bool) -> str:
+    if oom:
+        return "The system ended it because memory ran out."
+    if exit.signal:
+        return f"It was ended by {signal.Signals(exit.signal).name}."
+    if exit.code == 0:
+        return "It ended by itself, without an error."
+    return f"It ended by itself with exit code {exit.code}. Look at its log."

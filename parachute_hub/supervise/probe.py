@@ -1,0 +1,139 @@
+"""Asks a module one HTTP question over a connection of its own. Costs next to nothing and is no traffic of anyone's."""
+
+import re
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import ClientFactory, connectionDone
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.python.failure import Failure
+
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r\n]")
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n")
+_CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*chunked")
+# An answer longer than this is an answer, whatever follows.
+_ENOUGH = 64 * 1024
+
+
+class NoAnswer(Exception):
+    """Nobody answered; the text is a sentence's middle: `refuses connections`. `refused` says there is no listener."""
+
+    def __init__(self, why: str, refused: bool = False) -> None:
+        super().__init__(why)
+        self.refused = refused
+
+
+class Connector(Protocol):
+    """What we need of a reactor."""
+
+    def connectTCP(self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: Any = None) -> Any:
+        """As in IReactorTCP."""
+
+    def callLater(self, delay: float, callable: Any, *args: Any, **kwargs: Any) -> IDelayedCall:
+        """As in IReactorTime."""
+
+
+async def ask(reactor: Connector, port: int, path: str, timeout: float) -> int:
+    """The status of `GET path` on 127.0.0.1, when the whole answer came within `timeout` seconds. Raises NoAnswer."""
+    question = Question(reactor, port, path, timeout)
+    return await question.answer
+
+
+class Question(ClientFactory):
+    """One connection, one request."""
+
+    noisy = False
+
+    def __init__(self, reactor: Connector, port: int, path: str, timeout: float) -> None:
+        self.answer: Deferred[int] = Deferred(self._cancelled)
+        self.request = (
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: parachute-hub\r\n"
+            "Accept: */*\r\nConnection: close\r\n\r\n"
+        ).encode()
+        self._why = "does not accept connections"
+        self._timer = reactor.callLater(timeout, self._out_of_time)
+        self._connector = reactor.connectTCP("127.0.0.1", port, self, timeout=timeout + 1)
+
+    def buildProtocol(self, addr: Any) -> "_Reply":
+        """Twisted's: connected."""
+        self._why = "accepts connections but does not answer"
+        return _Reply(self)
+
+    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
+        """Twisted's: not connected."""
+        refused = isinstance(reason.value, ConnectError)
+        self.done(NoAnswer("refuses connections" if refused else self._why, refused))
+
+    def began(self) -> None:
+        """The head is there, the rest is not."""
+        self._why = "begins an answer but does not end it"
+
+    def done(self, result: int | NoAnswer) -> None:
+        """Tell the one who asked, once."""
+        if self._timer.active():
+            self._timer.cancel()
+        if not self.answer.called:
+            if isinstance(result, int):
+                self.answer.callback(result)
+            else:
+                self.answer.errback(Failure(result))
+
+    def _out_of_time(self) -> None:
+        self.done(NoAnswer(self._why))
+        self._connector.disconnect()
+
+    def _cancelled(self, answer: Deferred[int]) -> None:
+        if self._timer.active():
+            self._timer.cancel()
+        self._connector.disconnect()
+
+
+class _Reply(TwistedProtocol):
+    """Reads just enough of HTTP/1.1 to know that the answer is whole."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._bytes = b""
+
+    def connectionMade(self) -> None:
+        self._transport().write(self._question.request)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._bytes += data
+        status = whole_answer(self._bytes, ended=False)
+        if status is not None:
+            self._question.done(status)
+            self._transport().abortConnection()
+        elif b"\r\n\r\n" in self._bytes:
+            self._question.began()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        status = whole_answer(self._bytes, ended=True)
+        self._question.done(NoAnswer("closes the connection without an answer") if status is None else status)
+
+    def _transport(self) -> Any:
+        return self.transport
+
+
+def whole_answer(data: bytes, ended: bool) -> int | None:
+    r"""The status if `data` is a whole answer; `ended` says that the connection is closed.
+
+    >>> whole_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", ended=False)
+    200
+    >>> whole_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", ended=False)
+    """
+    found = _STATUS.match(data)
+    head, divided, body = data.partition(b"\r\n\r\n")
+    if not found or not divided:
+        return None
+    status = int(found[1])
+    length = _LENGTH.search(head + b"\r\n")
+    if ended or len(data) > _ENOUGH or status in (204, 304):
+        return status
+    if _CHUNKED.search(head):
+        return status if body.endswith(b"0\r\n\r\n") else None
+    if length and len(body) >= int(length[1]):
+        return status
+    return None

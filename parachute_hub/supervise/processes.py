@@ -1,0 +1,198 @@
+"""What the system says about processes and ports: whose they are, and ending those that are ours.
+
+All of it reads /proc (by psutil) and may take tens of milliseconds: call it in a thread. Nothing here signals a process
+that does not carry our mark, and psutil makes sure that a process id was not given to another one meanwhile.
+"""
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from attrs import frozen
+
+from parachute_hub.supervise.spawning import MARK
+
+_LISTEN = "0A"
+
+
+@frozen
+class Holder:
+    """Who listens on a port: `pid` and `command`, unknown (None) when it belongs to another user.
+
+    `ours` says that it carries the mark of the module that was asked for.
+    """
+
+    pid: int | None
+    command: str | None
+    ours: bool = False
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "a process of another user"
+        return f"process {self.pid} ({self.command})"
+
+
+@frozen
+class Footprint:
+    """What a module's processes take at one moment: `pss` bytes in `count` processes."""
+
+    pss: int
+    count: int
+
+
+class Processes:
+    """The system as it is."""
+
+    def marked(self, mark: str) -> list[psutil.Process]:
+        """Every process that carries exactly this mark, or this home's mark when given as `:<home>`."""
+        return [process for process, found in self._marks() if _matches(found, mark)]
+
+    def sweep(self, mark: str, grace: float) -> list[int]:
+        """End what carries the mark: TERM, then KILL after `grace` seconds. Gives the ids of those found."""
+        found = self.marked(mark)
+        for process in found:
+            _quietly(process.terminate)
+        _, left = psutil.wait_procs(found, timeout=grace) if found else ([], [])
+        for process in left:
+            _quietly(process.kill)
+        psutil.wait_procs(left, timeout=grace)
+        return [process.pid for process in found]
+
+    def holder(self, port: int, mark: str) -> Holder | None:
+        """Who listens on `port`; None if nobody does."""
+        sockets = _listening(port)
+        if not sockets:
+            return None
+        for process in psutil.process_iter():
+            if _has_one(process.pid, sockets):
+                return Holder(process.pid, _command(process), _matches(_mark(process), mark))
+        return Holder(None, None)
+
+    def owns(self, session: int, port: int, mark: str) -> bool:
+        """Whether a process of this session, or one with the mark, listens on `port`.
+
+        True as well when the system will not tell.
+        """
+        sockets = _listening(port)
+        if sys.platform != "linux":
+            return True
+        for pid in psutil.pids():
+            if _session(pid) == session and _has_one(pid, sockets):
+                return True
+        return any(_has_one(process.pid, sockets) for process in self.marked(mark))
+
+    def ports(self, mark: str) -> list[int]:
+        """The TCP ports on which processes with the mark listen."""
+        found = set()
+        for process in self.marked(mark):
+            try:
+                connections = process.net_connections(kind="tcp")
+            except psutil.Error:
+                continue
+            found |= {each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN}
+        return sorted(found)
+
+    def footprints(self, marks: Iterable[str]) -> dict[str, Footprint]:
+        """What the processes of each mark take. Shared pages count in parts, so sums are honest."""
+        totals = {mark: Footprint(0, 0) for mark in marks}
+        for process, mark in self._marks():
+            if mark in totals:
+                total = totals[mark]
+                totals[mark] = Footprint(total.pss + _pss(process), total.count + 1)
+        return totals
+
+    def _marks(self) -> Iterable[tuple[psutil.Process, str]]:
+        """Each living process that carries a mark, with it; never ourselves nor those who started us."""
+        us = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+        for process in psutil.process_iter():
+            if process.pid not in us:
+                mark = _mark(process)
+                if mark is not None:
+                    yield process, mark
+
+
+def _matches(found: str | None, mark: str) -> bool:
+    return found is not None and (found == mark or (mark.startswith(":") and found.endswith(mark)))
+
+
+def _mark(process: psutil.Process) -> str | None:
+    try:
+        if sys.platform != "linux":
+            value: str | None = process.environ().get(MARK)
+            return value
+        # Much cheaper than parsing the whole environment, and most processes have no mark.
+        environ = Path(f"/proc/{process.pid}/environ").read_bytes()
+    except (OSError, psutil.Error):
+        return None
+    _, found, rest = (b"\0" + environ).partition(f"\0{MARK}=".encode())
+    return rest.partition(b"\0")[0].decode("utf-8", "replace") if found else None
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())[:200] or str(process.name())
+    except psutil.Error:
+        return "unknown"
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        if sys.platform != "linux":
+            return int(process.memory_info().rss)
+        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_bytes().splitlines():
+            if line.startswith(b"Pss:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, psutil.Error):
+        return 0
+    return 0
+
+
+def _listening(port: int) -> set[str]:
+    """The sockets that listen on `port` on any address, as /proc names them; elsewhere as `pid:<id>`."""
+    if sys.platform != "linux":
+        return {f"pid:{each.pid}" for each in _connections() if each.laddr and each.laddr.port == port}
+    sockets = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            _, local, _, state, *rest = line.split()
+            if state == _LISTEN and int(local.rpartition(":")[2], 16) == port:
+                sockets.add(f"socket:[{rest[5]}]")
+    return sockets
+
+
+def _connections() -> list[Any]:
+    try:
+        return [each for each in psutil.net_connections(kind="tcp") if each.status == psutil.CONN_LISTEN]
+    except psutil.Error:
+        return []
+
+
+def _has_one(pid: int, sockets: set[str]) -> bool:
+    if sys.platform != "linux":
+        return f"pid:{pid}" in sockets
+    folder = f"/proc/{pid}/fd"
+    try:
+        return any(os.readlink(f"{folder}/{name}") in sockets for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def _quietly(act: object) -> None:
+    try:
+        act()  # type: ignore[operator]
+    except psutil.Error:
+        return

@@ -1,0 +1,222 @@
+"""The supervisor: every module's life, one machine each."""
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
+
+from parachute_hub.supervise.cgroup import Cgroup
+from parachute_hub.supervise.ground import Desired, Ground, InThread, Launcher, OomKills, System
+from parachute_hub.supervise.logring import LogRing
+from parachute_hub.supervise.model import State, Status
+from parachute_hub.supervise.module import Module
+from parachute_hub.supervise.processes import Processes
+from parachute_hub.supervise.spawning import find_tools, home_mark
+from parachute_hub.supervise.timing import LogLimits, Timing
+
+_THREADS = 16
+_TIMING = Timing()
+_LIMITS = LogLimits()
+
+
+class Supervisor(Service):
+    """Runs modules, keeps them running, and stops them all with the hub.
+
+    `home` is the hub's home; it marks our processes. `emit` is told each new status, `log_line` each line of output
+    (`short`, text), already masked. `log_folder` takes two files a module. `random` gives 0..1. `now` is monotonic
+    seconds, `wall` seconds since the epoch. `in_thread` runs what would block; without it, threads of our own do.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        reactor: Any,
+        launcher: Launcher,
+        desired: Desired,
+        home: Path,
+        emit: Callable[[Status], None],
+        log_line: Callable[[str, str], None],
+        log_folder: Path,
+        mask: Callable[[str], str],
+        random: Callable[[], float],
+        timing: Timing = _TIMING,
+        limits: LogLimits = _LIMITS,
+        now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        in_thread: InThread | None = None,
+        system: System | None = None,
+        oom: OomKills | None = None,
+    ) -> None:
+        self._desired = desired
+        self._pool: ThreadPool | None = None
+        self._modules: dict[str, Module] = {}
+        self._leaving = False
+        self._ground = Ground(
+            reactor=reactor,
+            launcher=launcher,
+            system=system or Processes(),
+            oom=oom or Cgroup.find(),
+            in_thread=in_thread or cast(InThread, self._in_own_thread),
+            tools=find_tools(),
+            home=home,
+            log_folder=log_folder,
+            timing=timing,
+            limits=limits,
+            emit=emit,
+            log_line=log_line,
+            mask=mask,
+            random=random,
+            now=now,
+            wall=wall,
+        )
+
+    # --- the hub's life
+
+    def boot(self, shorts: Iterable[str]) -> None:
+        """Start every wanted one of `shorts`, none waiting for another. Never raises."""
+        for short in shorts:
+            self._module(short)
+        booting = Deferred.fromCoroutine(self._boot())
+        booting.addErrback(lambda failure: self._log.failure("Modules could not be started", failure))
+
+    async def _boot(self) -> None:
+        ground = self._ground
+        try:
+            left = await ground.in_thread(ground.system.sweep, f":{home_mark(ground.home)}", ground.timing.sweep)
+            if left:
+                self._log.info("Ended {count} processes that an earlier hub left behind", count=len(left))
+        except Exception:
+            self._log.failure("Could not look for processes of an earlier hub")
+        for place, module in enumerate(list(self._modules.values())):
+            delay = place // ground.timing.boot_batch * ground.timing.boot_step
+            ground.reactor.callLater(delay, self._boot_one, module)
+
+    def _boot_one(self, module: Module) -> None:
+        try:
+            untouched = module.status.state is State.STOPPED
+            if untouched and not self._leaving and self._desired.wanted(module.short):
+                module.machine.start()
+        except Exception:
+            self._log.failure("{short} could not be started", short=module.short)
+
+    def stopService(self) -> "Deferred[None]":
+        """Stop all modules together, under one budget; whatever is left after it is killed."""
+        super().stopService()
+        self._leaving = True
+        return Deferred.fromCoroutine(self._leave())
+
+    async def _leave(self) -> None:
+        modules = list(self._modules.values())
+        for module in modules:
+            module.machine.stop()
+        everyone = DeferredList([Deferred.fromCoroutine(module.settled()) for module in modules])
+        await self._at_most(everyone, self._ground.timing.shutdown)
+        for module in modules:
+            module.close()
+
+    async def _at_most(self, everyone: "Deferred[Any]", seconds: float) -> None:
+        clock = self._ground.reactor
+        budget = clock.callLater(seconds, self._kill_all)
+        # Even a killed process may hang in the kernel; the hub leaves all the same.
+        everyone.addTimeout(seconds + self._ground.timing.group + self._ground.timing.drain + 1.0, clock)
+        everyone.addErrback(lambda failure: self._log.warn("Some modules did not end: {why}", why=failure.value))
+        await everyone
+        if budget.active():
+            budget.cancel()
+
+    def _kill_all(self) -> None:
+        for module in self._modules.values():
+            module.kill()
+
+    # --- commands
+
+    async def start(self, short: str) -> Status:
+        """Want it on, and start it now. The status once it answers, is late, or has failed."""
+        module = self._module(short)
+        if not self._leaving:
+            module.machine.start()
+        self._desired.want(short, True)
+        return await module.settled()
+
+    async def stop(self, short: str) -> Status:
+        """Want it off, and stop it. The status when its processes are gone."""
+        module = self._module(short)
+        module.machine.stop()
+        self._desired.want(short, False)
+        return await module.settled()
+
+    async def restart(self, short: str, why: str = "It is being restarted.") -> Status:
+        """Want it on, and start it anew with a fresh launch. `why` is a sentence. The status as for `start`."""
+        module = self._module(short)
+        if not self._leaving:
+            module.machine.restart(why)
+        self._desired.want(short, True)
+        return await module.settled()
+
+    async def remove(self, short: str) -> None:
+        """Stop it and forget it. Its files stay."""
+        module = self._modules.get(short)
+        if module is None:
+            return
+        module.machine.stop()
+        await module.settled()
+        module.close()
+        self._modules.pop(short, None)
+
+    def hold(self, short: str, reason: str) -> None:
+        """Do not run it until it is released or started; the wish for on stays. `reason` is a sentence."""
+        self._module(short).machine.hold(reason)
+
+    def release(self, short: str) -> None:
+        """What held it is gone: it runs again if it is wanted."""
+        module = self._modules.get(short)
+        if module is None:
+            return
+        if self._desired.wanted(short):
+            module.machine.release()
+        elif module.status.state is State.HELD:
+            module.machine.stop()
+
+    # --- questions
+
+    def status(self, short: str) -> Status | None:
+        """What is known of one module; None if it was never heard of."""
+        module = self._modules.get(short)
+        return None if module is None else module.status
+
+    def all(self) -> list[Status]:
+        """What is known of each module."""
+        return [module.status for module in self._modules.values()]
+
+    def log(self, short: str) -> LogRing | None:
+        """Its latest output; None if it was never heard of."""
+        module = self._modules.get(short)
+        return None if module is None else module.ring
+
+    def port_owned(self, short: str) -> bool:
+        """Whether its own processes listen on its port. Checked once a spawn, before it counts as ready."""
+        module = self._modules.get(short)
+        return module is not None and module.port_owned
+
+    # --- inside
+
+    def _module(self, short: str) -> Module:
+        if short not in self._modules:
+            self._modules[short] = Module(short, self._ground)
+        return self._modules[short]
+
+    def _in_own_thread(self, function: Callable[..., Any], *args: Any) -> "Deferred[Any]":
+        if self._pool is None:
+            self._pool = ThreadPool(0, _THREADS, "supervise")
+            self._pool.start()
+            # After the last service: modules are stopped with its help, and its threads would outlive the reactor.
+            self._ground.reactor.addSystemEventTrigger("after", "shutdown", self._pool.stop)
+        return deferToThreadPool(self._ground.reactor, self._pool, function, *args)

@@ -1,0 +1,134 @@
+"""Asks one running child whether it answers: first until it does, then every few seconds. Tells the machine."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from attrs import frozen
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from parachute_hub.supervise.lifecycle import Lifecycle
+from parachute_hub.supervise.probe import NoAnswer
+from parachute_hub.supervise.timing import Timing
+
+# Below this a status means that the module is well; 401 and 404 are ordinary answers (observed.md 5).
+_UNWELL = 500
+# How long a young child is asked often.
+_EAGER = 3.0
+
+
+class Subject(Protocol):
+    """The child as the watch sees it."""
+
+    @property
+    def port(self) -> int:
+        """The port it was given."""
+
+    async def ask(self, timeout: float) -> int:
+        """The HTTP status of its health path. Raises NoAnswer."""
+
+    async def owns_port(self) -> bool:
+        """Whether the one who answers is its own."""
+
+    async def other_ports(self) -> list[int]:
+        """The ports on which it listens."""
+
+
+@frozen
+class Watch:
+    """Watches one spawn; `run` is over when the child must be ended."""
+
+    subject: Subject
+    machine: Lifecycle
+    timing: Timing
+    clock: IReactorTime
+    now: Callable[[], float]
+
+    async def run(self) -> None:
+        """Readiness, then liveness. A child that was never ready is never ended for not answering."""
+        if await self._until_ready():
+            await self._while_alive()
+
+    async def _until_ready(self) -> bool:
+        began, late, given_up = self.now(), False, False
+        while True:
+            problem = await self._first_answer()
+            passed = self.now() - began
+            if problem is None:
+                break
+            if not late and passed >= self.timing.late:
+                late = True
+                self.machine.late(f"It has not answered for {passed:.0f} s: {await self._explained(problem)}")
+            if not given_up and passed >= self.timing.unanswered:
+                given_up = True
+                self.machine.unanswered(f"It runs but does not answer: {await self._explained(problem)}")
+            await self._sleep(self.timing.poll if passed < _EAGER else self.timing.slow_poll)
+        if not await self.subject.owns_port():
+            self.machine.hold(
+                f"Port {self.subject.port} is answered by a program that is not this module's. "
+                "End that program, then start the module again."
+            )
+            return False
+        if late and not given_up:
+            self.machine.answered_late(f"It answers, but only after {passed:.0f} s.")
+        else:
+            self.machine.answered()
+        return True
+
+    async def _first_answer(self) -> str | None:
+        try:
+            status = await self.subject.ask(self.timing.probe_timeout)
+        except NoAnswer as problem:
+            return f"port {self.subject.port} {problem}"
+        return None if status < _UNWELL else f"its health answer is {status}"
+
+    async def _explained(self, problem: str) -> str:
+        others = await self.subject.other_ports()
+        if others and self.subject.port not in others:
+            return f"{problem}. It listens on {', '.join(map(str, others))} instead of the port it was given."
+        return f"{problem}. Look at its log."
+
+    async def _while_alive(self) -> None:
+        misses = 0
+        due = self.now() + self.timing.liveness_period
+        while True:
+            await self._sleep(max(0.0, due - self.now()))
+            due = self.now() + self.timing.liveness_period
+            try:
+                status = await self.subject.ask(self.timing.probe_timeout)
+            except NoAnswer as problem:
+                misses += 1
+                if misses >= self.timing.misses:
+                    self.machine.hung(f"It was ended because it hung: port {self.subject.port} {problem}.")
+                    return
+                self.machine.missed(f"Port {self.subject.port} {problem} ({misses} of {self.timing.misses}).")
+            else:
+                misses = 0
+                if status < _UNWELL:
+                    self.machine.answered()
+                else:
+                    self.machine.missed(f"It answers its health question with {status}.")
+
+    async def _sleep(self, seconds: float) -> None:
+        await deferLater(self.clock, seconds)
+
+
+class Watching:
+    """A watch that is going on and can be ended."""
+
+    _log = Logger()
+
+    def __init__(self, watch: Watch) -> None:
+        self._going = Deferred.fromCoroutine(watch.run())
+        self._going.addErrback(self._failed)
+
+    def end(self) -> None:
+        """Ask no more."""
+        self._going.cancel()
+
+    def _failed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("A watch failed", failure)
