@@ -32,6 +32,7 @@ class Home:
         self.hub_folder = path / "hub"
         self._lock_file = self.hub_folder / "lock"
         self._descriptor: int | None = None
+        self._announced = False
 
     def prepare(self) -> None:
         """Make the folders that we need, private to this user. Raises HomeError."""
@@ -74,10 +75,13 @@ class Home:
         """Tell local programs where this hub listens (`hub-instance.json`, modules.md 0)."""
         text = json.dumps({"instance": instance, "pid": os.getpid(), "port": port, "startedAt": started_at})
         replace_file(self.path / "hub-instance.json", text + "\n", mode=0o644)
+        self._announced = True
 
     def withdraw(self) -> None:
-        """Take the note back at a clean stop."""
-        (self.path / "hub-instance.json").unlink(missing_ok=True)
+        """Take our note back at a clean stop; another hub's stays."""
+        if self._announced:
+            self._announced = False
+            (self.path / "hub-instance.json").unlink(missing_ok=True)
 
     def announced(self) -> dict[str, Any] | None:
         """The note of a running hub, or None when there is none or it is damaged."""

@@ -50,6 +50,8 @@ class HomeTests(SynchronousTestCase):
         announced = self.home.announced()
         assert announced is not None
         self.assertEqual((announced["port"], announced["pid"]), (1939, os.getpid()))
+        Home(self.path).withdraw()
+        self.assertNotEqual(self.home.announced(), None, "another hub took the note away")
         self.home.withdraw()
         self.home.withdraw()
         self.assertEqual(self.home.announced(), None)
