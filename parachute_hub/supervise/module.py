@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Literal
 
 from attrs import evolve
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -50,8 +50,9 @@ class Module:
             now=ground.now,
             wall=ground.wall,
         )
-        self._phase: Literal["none", "preparing", "running", "clearing"] = "none"
+        self._phase: Literal["none", "preparing", "running"] = "none"
         self._preparing: Deferred[None] | None = None
+        self._clearing: Deferred[None] = succeed(None)
         self._child: Child | None = None
         self._watching: Watching | None = None
         self._timer: IDelayedCall | None = None
@@ -172,6 +173,7 @@ class Module:
             self._cannot(f"It cannot be run: {error}", {"error_type": "module_op_failed"})
             return
         self._set(port=launch.port)
+        await self._clearing
         stranger = await self._ground.in_thread(self._clear_port, launch.port)
         if stranger is not None:
             self._refuse_port(launch.port, stranger)
@@ -233,7 +235,6 @@ class Module:
     # --- its end
 
     def _child_ended(self, exit: Exit) -> None:
-        self._phase = "clearing"
         if self._watching is not None:
             self._watching.end()
             self._watching = None
@@ -241,21 +242,28 @@ class Module:
         name = signal.Signals(exit.signal).name if exit.signal else None
         self._set(pid=None, started_at=None, last_exit=LastExit(exit.code, name, oom, self._ground.wall()))
         self._log.info("{short} ended: {how}", short=self.short, how=_how(exit, oom))
-        clearing = Deferred.fromCoroutine(self._clear(exit, oom))
-        clearing.addErrback(lambda failure: self._log.failure("{short} was not cleared", failure, short=self.short))
+        now = self._ground.now()
+        ready_for = None if self._ready_at is None else now - self._ready_at
+        fall = Fall(self._end_why if exit.killed and self._end_why else _how(exit, oom), now, ready_for)
+        self._child, self._phase, self.port_owned = None, "none", False
+        self._clearing = Deferred.fromCoroutine(self._clear())
+        if self.status.state is State.STOPPING:
+            # It counts as stopped when nothing of it is left; the next start, after a crash, waits for that as well.
+            self._clearing.addCallback(lambda _: self.machine.exited(fall))
+        else:
+            self.machine.exited(fall)
 
-    async def _clear(self, exit: Exit, oom: bool) -> None:
-        """End what escaped from the group, then tell."""
-        fall_at = self._ground.now()
-        ready_for = None if self._ready_at is None else fall_at - self._ready_at
+    async def _clear(self) -> None:
+        """End what escaped from the group."""
         try:
             left = await self._ground.in_thread(self._ground.system.sweep, self.mark, self._ground.timing.sweep)
-            if left:
-                self._output.note(f"ended {len(left)} processes that it had left behind: {left}")
-        finally:
-            self._child, self._phase, self.port_owned = None, "none", False
-            why = self._end_why if exit.killed and self._end_why else _how(exit, oom)
-            self.machine.exited(Fall(why, fall_at, ready_for))
+        except CancelledError:
+            return
+        except Exception:
+            self._log.failure("Could not look for processes that {short} left behind", short=self.short)
+            return
+        if left:
+            self._output.note(f"ended {len(left)} processes that it had left behind: {left}")
 
     def _was_oom(self, exit: Exit) -> bool:
         killed = exit.signal == signal.SIGKILL and not exit.killed
