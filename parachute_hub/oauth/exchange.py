@@ -79,7 +79,7 @@ def decide_code(
 
 def decide_refresh(
     presented: Refresh | None,
-    successor: Refresh | None,
+    tip: Refresh | None,
     family: Family | None,
     *,
     client_id: str,
@@ -87,17 +87,16 @@ def decide_refresh(
     target: Target | None,
     now: float,
 ) -> Verdict:
-    """What a refresh token gives. `successor` is what took its place; `scopes` narrow this one access token."""
-    if presented is None or family is None or family.client_id != client_id:
+    """What a refresh token gives. `tip` is the newest one that took its place, or the token itself.
+
+    `scopes` narrow this one access token. In the grace all tabs that hold the old token get the tip's successor.
+    """
+    if presented is None or tip is None or family is None or family.client_id != client_id:
         return Deny("invalid_grant", _UNKNOWN)
     if family.ended_at is not None:
         return Deny("invalid_grant", "This connection was ended. Connect again.")
-    tip = presented
-    if presented.used_at is not None:
-        late = not 0 <= now - presented.used_at <= GRACE
-        if late or successor is None or successor.used_at is not None:
-            return Deny("invalid_grant", "This token was used before, so the connection has ended.", family.id)
-        tip = successor
+    if presented.used_at is not None and (tip.used_at is not None or not 0 <= now - presented.used_at <= GRACE):
+        return Deny("invalid_grant", "This token was used before, so the connection has ended.", family.id)
     if tip.expires_at <= now:
         return Deny("invalid_grant", "This token has expired. Connect again.")
     return _within(family, tuple(scopes), target, tip.hash)

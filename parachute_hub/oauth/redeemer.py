@@ -76,7 +76,7 @@ class Redeemer:
             found = self._grants.refresh(hashed(token))
             verdict = decide_refresh(
                 found,
-                self._grants.refresh(found.successor) if found and found.successor else None,
+                self._grants.tip(found) if found else None,
                 self._grants.family(found.family_id) if found else None,
                 client_id=client_id,
                 scopes=scopes,

@@ -143,6 +143,15 @@ class Grants:
         row = self._database.first("SELECT * FROM refresh_tokens WHERE hash = ?", (token_hash,))
         return None if row is None else Refresh(**dict(row))
 
+    def tip(self, refresh: Refresh) -> Refresh:
+        """The newest token that took the place of this one, through all in between."""
+        while refresh.successor is not None:
+            following = self.refresh(refresh.successor)
+            if following is None:
+                break
+            refresh = following
+        return refresh
+
     def use_code(self, code_hash: str, first: Refresh, now: float) -> None:
         """Use a code up and keep the first refresh token that it gives."""
         with self._database.transaction(durable=True) as connection:

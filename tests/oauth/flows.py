@@ -187,6 +187,10 @@ class FlowCase(WorldCase):
         answer: dict[str, Any] = reply.json
         return answer
 
+    def tend(self) -> Deferred[None]:
+        """What the hub does every hour."""
+        return Deferred.fromCoroutine(self.world.oauth.tend())
+
     def is_refused(self, token: str, vault: str = "default") -> bool:
         """Whether the proxy lets the token to that vault no more."""
         return self.world.oauth.guard.refusal("vault", vault, token) is not None

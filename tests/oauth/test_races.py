@@ -1,0 +1,108 @@
+"""Two at once: real SQLite, several connections in several threads, as if the hub ran more than one."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from parachute_hub.oauth.assemble import OAuth, build
+from parachute_hub.oauth.consents import hashed
+from parachute_hub.oauth.exchange import Deny
+from parachute_hub.oauth.redeemer import Given, Redeemer
+from parachute_hub.store.database import Database
+from parachute_hub.testing.oauth import ISSUER, NoDocuments, PemSupply, counted_random
+from tests.oauth.flows import CALLBACK, VERIFIER, FlowCase
+
+THREADS = 5
+
+
+class RaceTests(FlowCase):
+    def hub(self, number: int) -> tuple[Database, OAuth]:
+        """Another process's view of the same database."""
+        database = Database.open(self.folder / "parachute.db")
+        random = counted_random()
+        for _ in range(1 + number * 1000):
+            random(1)
+        oauth = build(
+            database,
+            home=self.folder,
+            issuer=ISSUER,
+            origins=[],
+            resources=self.world.resources,
+            documents=NoDocuments(),
+            clock=self.world.clock,
+            random=random,
+            off_thread=PemSupply(),
+        )
+        return database, oauth
+
+    def at_once(self, deed: Callable[[Redeemer, int], Any], times: int) -> list[Any]:
+        """Do it `times` times in each of five threads, begun together; all answers."""
+        answers: list[Any] = []
+        begin = threading.Barrier(THREADS)
+
+        def run(number: int) -> None:
+            database, oauth = self.hub(number + 1)
+            try:
+                begin.wait(10)
+                answers.extend(deed(oauth._redeemer, turn) for turn in range(times))
+            except BaseException as error:
+                answers.append(error)
+            finally:
+                database.close()
+
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        return answers
+
+    def test_fifty_redemptions_of_one_code(self) -> None:
+        """One gets tokens; the others are replays, so in the end nobody holds any that work."""
+        client_id = self.approved()
+        code = self.code(client_id)
+
+        def redeem(redeemer: Redeemer, turn: int) -> Any:
+            return redeemer.code(code, client_id=client_id, redirect_uri=CALLBACK, verifier=VERIFIER, target=None)
+
+        answers = self.at_once(redeem, 10)
+        self.assertEqual(Counter(type(answer) for answer in answers), {Given: 1, Deny: 49})
+        (given,) = [answer for answer in answers if isinstance(answer, Given)]
+        self.world.clock.advance(1)
+        self.assertTrue(self.is_refused(given.access.token))
+
+    def test_concurrent_refresh(self) -> None:
+        """Five tabs at once: each gets a token, no two the same, and the newest goes on working."""
+        client_id = self.approved()
+        first = self.connect(client_id)["refresh_token"]
+
+        def refresh(redeemer: Redeemer, turn: int) -> Any:
+            return redeemer.refresh(first, client_id=client_id, scopes=(), target=None)
+
+        answers = self.at_once(refresh, 1)
+        self.assertEqual([type(answer) for answer in answers], [Given] * THREADS)
+        self.assertEqual(len({answer.refresh_token for answer in answers}), THREADS)
+        self.world.clock.advance(31)
+        live = [row for row in self.world.database.read("SELECT * FROM refresh_tokens WHERE used_at IS NULL")]
+        (newest,) = [answer for answer in answers if hashed(answer.refresh_token) == live[0]["hash"]]
+        self.assertEqual((len(live), self.refresh(client_id, newest.refresh_token).status), (1, 200))
+
+    def test_revoking_while_refreshing(self) -> None:
+        """Whatever the order, afterwards nothing of the family works."""
+        client_id = self.approved()
+        tokens = self.connect(client_id)
+
+        def both(redeemer: Redeemer, turn: int) -> Any:
+            if turn == 1:
+                return redeemer.revoke(tokens["refresh_token"], client_id)
+            return redeemer.refresh(tokens["refresh_token"], client_id=client_id, scopes=(), target=None)
+
+        answers = self.at_once(both, 2)
+        self.world.clock.advance(1)
+        for answer in answers:
+            if isinstance(answer, Given):
+                self.assertTrue(self.is_refused(answer.access.token))
+                self.assertEqual(self.refresh(client_id, answer.refresh_token).json["error"], "invalid_grant")
+        self.assertEqual({type(answer) for answer in answers} - {Given, Deny, type(None)}, set())
+        self.assertTrue(self.is_refused(tokens["access_token"]))
