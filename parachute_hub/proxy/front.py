@@ -1,6 +1,5 @@
 """The front: everything that listens on the hub's port. It routes, counts, keeps deadlines, and ends in good order."""
 
-from collections import Counter
 from collections.abc import Callable
 
 from attrs import frozen
@@ -13,6 +12,7 @@ from parachute_hub.proxy import gates, pages
 from parachute_hub.proxy.accesslog import AccessLog
 from parachute_hub.proxy.account import HUB, Account
 from parachute_hub.proxy.connection import Connection, Handler
+from parachute_hub.proxy.crowd import Crowd, Port
 from parachute_hub.proxy.exchange import Exchange, Passage
 from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.headers import Place
@@ -70,9 +70,8 @@ class Front(Factory):
         self._clock = clock
         self._connector = connector
         self._access_log = access_log
-        self._connections: set[Connection] = set()
-        self._by_address: Counter[str] = Counter()
         self._pools: dict[int, Pool] = {}
+        self._crowd = Crowd(self.limits, lambda: sum(pool.open for pool in self._pools.values()))
         self._slots = Slots(each=self.limits.websockets_per_address, total=self.limits.websockets)
         self._ticking: IDelayedCall | None = None
         self._drained: Deferred[None] | None = None
@@ -80,12 +79,16 @@ class Front(Factory):
     @property
     def connections(self) -> int:
         """How many clients are connected."""
-        return len(self._connections)
+        return len(self._crowd)
 
     @property
     def websockets(self) -> int:
         """How many WebSockets are open or being opened."""
         return self._slots.taken
+
+    def listening(self, port: Port) -> None:
+        """Tell what accepts the clients, so that it can be held back while there are too many."""
+        self._crowd.listening(port)
 
     # Factory.
 
@@ -101,15 +104,10 @@ class Front(Factory):
     def buildProtocol(self, addr: IAddress | None) -> Connection | None:
         """A client connected; None (closed at once) when there are too many."""
         peer = str(getattr(addr, "host", "") or "unknown")
-        limits = self.limits
-        crowded = (
-            len(self._connections) >= limits.connections or self._by_address[peer] >= limits.connections_per_address
-        )
-        if crowded or self.draining:
+        if self.draining or not self._crowd.admits(peer):
             return None
         connection = Connection(self, peer)
-        self._connections.add(connection)
-        self._by_address[peer] += 1
+        self._crowd.joined(connection)
         return connection
 
     # Dispatcher.
@@ -145,11 +143,8 @@ class Front(Factory):
 
     def gone(self, connection: Connection) -> None:
         """A client's connection is closed."""
-        self._connections.discard(connection)
-        self._by_address[connection.peer] -= 1
-        if not self._by_address[connection.peer]:
-            del self._by_address[connection.peer]
-        if self._drained is not None and not self._connections:
+        self._crowd.left(connection)
+        if self._drained is not None and not self._crowd:
             self._finish_drain()
 
     def _to_module(
@@ -210,11 +205,12 @@ class Front(Factory):
     def _tick(self) -> None:
         """Once a second: deadlines, idle connections, the access log."""
         self.now = self._clock.seconds()
-        for connection in tuple(self._connections):
+        for connection in self._crowd:
             connection.check(self.now)
+        self._crowd.look_for_room()
         for port, pool in tuple(self._pools.items()):
             pool.expire(self.now, self.limits.reuse_seconds)
-            if pool.empty:
+            if not pool.open:
                 del self._pools[port]
         if self._access_log is not None:
             self._access_log.flush()
@@ -228,9 +224,9 @@ class Front(Factory):
         self.draining = True
         drained: Deferred[None] = Deferred()
         self._drained = drained
-        for connection in tuple(self._connections):
+        for connection in self._crowd:
             connection.end_soon()
-        if not self._connections:
+        if not self._crowd:
             self._finish_drain()
         else:
             cut = self._clock.callLater(timeout, self._cut_off)
@@ -238,7 +234,7 @@ class Front(Factory):
         return drained
 
     def _cut_off(self) -> None:
-        for connection in tuple(self._connections):
+        for connection in self._crowd:
             connection.transport.abortConnection()
 
     def _finish_drain(self) -> None:

@@ -82,6 +82,8 @@ class Limits:
     linger_seconds: float = 2.0
     connections: int = 12_000
     connections_per_address: int = 11_000
+    # File descriptors for connections of both kinds; crowd.descriptor_budget() finds how many there are.
+    descriptors: int = 60_000
     websockets: int = 512
     websockets_per_address: int = 32
     upstream_connections: int = 1024

@@ -311,7 +311,7 @@ class _Connecting(ClientFactory):
 class Pool:
     """Keep-alive connections to one port; the one used last is used next, so that the others can go.
 
-    `now` is the front's clock of whole seconds, kept by `expire`.
+    `now` is the front's clock of whole seconds, kept by `expire`. `open` counts connections in use, idle or being made.
     """
 
     def __init__(
@@ -324,21 +324,16 @@ class Pool:
         self._limit = limit
         self._connect_seconds = connect_seconds
         self._idle: list[Upstream] = []
-        self._open = 0
-
-    @property
-    def empty(self) -> bool:
-        """Whether no connection is left, in use or idle."""
-        return not self._open
+        self.open = 0
 
     def get(self, sink: Sink, *, fresh: bool = False) -> None:
         """Give the sink a connection, at once or later. `fresh` asks for one that was never used."""
         if self._idle and not fresh:
             sink.got_connection(self._idle.pop())
-        elif self._open >= self._limit:
+        elif self.open >= self._limit:
             sink.got_no_connection(busy=True)
         else:
-            self._open += 1
+            self.open += 1
             factory = _Connecting(self, sink)
             self._connector.connectTCP(HOST, self.port, factory, self._connect_seconds, None)
 
@@ -360,10 +355,10 @@ class Pool:
 
     def lost(self, upstream: Upstream) -> None:
         """A connection is gone."""
-        self._open -= 1
+        self.open -= 1
         if upstream in self._idle:
             self._idle.remove(upstream)
 
     def failed(self) -> None:
         """An attempt to connect failed."""
-        self._open -= 1
+        self.open -= 1

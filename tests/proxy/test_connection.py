@@ -1,5 +1,6 @@
 """What a client may do to its connection, and what becomes of it."""
 
+import resource
 from typing import ClassVar
 
 from twisted.internet.error import ConnectionRefusedError
@@ -7,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
+from parachute_hub.proxy.crowd import descriptor_budget
 from parachute_hub.proxy.model import Limits
 from parachute_hub.testing.sockets import HOST, FakeSocket, Rig, get, ok
 
@@ -18,6 +20,18 @@ class Page(Resource):
 
     def render(self, request: IRequest) -> bytes:
         return b"own " + bytes(request.uri)
+
+
+class FakePort:
+    """What listens, as far as the front knows it."""
+
+    paused = False
+
+    def pauseProducing(self) -> None:
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        self.paused = False
 
 
 class ConnectionTests(SynchronousTestCase):
@@ -154,6 +168,26 @@ class ConnectionTests(SynchronousTestCase):
         first.hang_up()
         rig.client("10.0.0.1")
         self.assertEqual(rig.front.connections, 3)
+
+    def test_accepting_pauses_while_there_are_too_many(self) -> None:
+        for limits in (Limits(connections=2), Limits(descriptors=3)):
+            rig = Rig(limits=limits)
+            port = FakePort()
+            rig.front.listening(port)
+            rig.ask(get("/notes/"))
+            self.assertFalse(port.paused)
+            second = rig.client()
+            self.assertTrue(port.paused)
+            second.hang_up()
+            self.assertFalse(port.paused)
+
+    def test_the_budget_of_descriptors_leaves_some_for_others(self) -> None:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE))
+        budget = descriptor_budget()
+        raised, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.assertGreaterEqual(raised, soft)
+        self.assertLess(budget, raised)
 
     def test_an_unknown_host_learns_the_right_one(self) -> None:
         taken = self.rig.ask(b"GET /notes/ HTTP/1.1\r\nHost: other.example\r\n\r\n").take()
