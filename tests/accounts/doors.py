@@ -1,0 +1,78 @@
+"""A front door for each test, and the steps that most tests begin with."""
+
+from typing import Any
+
+import pyotp
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.testing.asking import Answer
+from parachute_hub.testing.front_door import PASSWORD, BrowserTab, FrontDoor
+
+
+class DoorCase(SynchronousTestCase):
+    """A hub without an owner; `self.owner()` gives it one."""
+
+    def setUp(self) -> None:
+        self.door = FrontDoor()
+        self.addCleanup(self.door.close)
+
+    def now(self, coroutine: Any) -> Any:
+        """The result of something that waits for nothing."""
+        return self.successResultOf(Deferred.fromCoroutine(coroutine))
+
+    def boot(self) -> str:
+        """The setup token of a fresh boot."""
+        self.now(self.door.accounts.boot(None, None))
+        token = self.door.accounts.setup.token
+        assert token is not None
+        return token.value
+
+    def claim(self, tab: BrowserTab, token: str, **fields: str) -> Answer:
+        """Send the first screen of the wizard."""
+        tab.get("/admin/setup")
+        said = {"username": "ada", "password": PASSWORD, "password_confirm": PASSWORD, **fields}
+        return tab.post("/admin/setup/account", {"bootstrap_token": token, **said})
+
+    def owner(self) -> BrowserTab:
+        """A browser in which the owner is signed in."""
+        tab = BrowserTab(self.door)
+        answer = self.claim(tab, self.boot())
+        self.assertEqual(answer.status, 303, answer.body)
+        return tab
+
+    def sign_in(self, username: str = "ada", password: str = PASSWORD, tab: BrowserTab | None = None) -> BrowserTab:
+        """A browser after the password was sent."""
+        tab = tab or BrowserTab(self.door)
+        tab.get("/login")
+        self.answer = tab.post("/login", {"username": username, "password": password})
+        return tab
+
+    def member(self, username: str = "grace", **vaults: str) -> BrowserTab:
+        """A browser in which somebody without any power over the hub is signed in."""
+        people = self.door.accounts.people
+        user = self.now(people.person(username, PASSWORD, vaults=vaults))  # type: ignore[arg-type]
+        people.admit(user)
+        return self.sign_in(username)
+
+    def csrf(self, tab: BrowserTab) -> dict[str, str]:
+        """The header that the hub's own scripts send."""
+        return {"X_Parachute_CSRF": tab.get_json("/api/me")["csrf"]}
+
+    def proof(self, tab: BrowserTab, operation: str, password: str = PASSWORD) -> dict[str, str]:
+        """Headers for one confirmed operation."""
+        body = f'{{"operation": "{operation}", "password": "{password}"}}'.encode()
+        answer = tab.send_json("POST", "/api/account/step-up", body, **self.csrf(tab))
+        self.assertEqual(answer.status, 200, answer.body)
+        return {**self.csrf(tab), "X_Parachute_Proof": answer.json()["proof"]}
+
+    def enrol(self, tab: BrowserTab) -> tuple[pyotp.TOTP, list[str]]:
+        """Switch the second factor on: the app and the recovery codes."""
+        body = f'{{"password": "{PASSWORD}"}}'.encode()
+        started = tab.send_json("POST", "/api/account/2fa/start", body, **self.csrf(tab)).json()
+        app = pyotp.TOTP(started["secret"])
+        body = f'{{"code": "{app.at(int(self.door.now))}"}}'.encode()
+        confirmed = tab.send_json("POST", "/api/account/2fa/confirm", body, **self.csrf(tab))
+        self.assertEqual(confirmed.status, 200, confirmed.body)
+        self.door.now += 60
+        return app, confirmed.json()["backup_codes"]
