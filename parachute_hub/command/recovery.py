@@ -1,26 +1,60 @@
 """A way back in for someone who controls the machine."""
 
-import getpass
-import sys
+import secrets
+import time
 from argparse import Namespace
+from pathlib import Path
+from typing import Any
 
 from parachute_hub.command.actions import home_of, show
 from parachute_hub.command.client import CommandError
 
 
 def reset_owner(arguments: Namespace) -> int:
-    """Set a new password for the owner and end every session. Works while the hub runs and while it does not."""
-    from parachute_hub.accounts.recovery import reset_owner_password
+    """Give the owner a new password for one sign-in. Works while the hub runs and while it does not."""
+    from parachute_hub.accounts import offline
+    from parachute_hub.site.refused import Refused
+    from parachute_hub.store.database import DatabaseUnusable
 
-    home = home_of(arguments)
-    database = home / "parachute.db"
-    if not database.exists():
-        raise CommandError(f"There is no account in {home} yet. Open the hub in a browser to create the first one.")
-    password = getpass.getpass("New password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    username = reset_owner_password(database, password)
-    show(
-        arguments,
-        {"username": username},
-        f"The password of {username} is changed, second factors are off, and every session has ended. Sign in again.",
+    path = home_of(arguments) / "parachute.db"
+    if not path.exists():
+        raise CommandError(f"There is no account in {path.parent} yet. Open the hub in a browser to make the first.")
+    try:
+        username, password = offline.reset_owner(
+            path,
+            watch=lambda database: _connections(database, path.parent),
+            clock=time.time,
+            random=secrets.token_bytes,
+        )
+    except (Refused, DatabaseUnusable) as error:
+        raise CommandError(str(error)) from None
+    text = (
+        f"{username} can sign in once with this password and must choose another one then:\n\n    {password}\n\n"
+        "Second factors are off, and every session and connected app of theirs has ended."
     )
+    show(arguments, {"username": username, "password": password}, text)
     return 0
+
+
+class _Clock:
+    def seconds(self) -> float:
+        return time.time()
+
+
+def _connections(database: Any, home: Path) -> Any:
+    """Who takes the owner's tokens back."""
+    from parachute_hub.oauth import assemble
+
+    nothing: Any = None
+    issuer = assemble.build(
+        database,
+        home=home,
+        issuer="http://127.0.0.1",
+        origins=(),
+        resources=nothing,
+        documents=nothing,
+        clock=_Clock(),
+        random=secrets.token_bytes,
+        off_thread=nothing,
+    )
+    return issuer.connections

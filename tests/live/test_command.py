@@ -1,0 +1,117 @@
+"""The `parachute` command against a running hub, and without one."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.live.harness import ROOT, HubProcess, hub, packed_examples
+
+
+def run(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    command = [str(Path(sys.executable).parent / "parachute"), *words]
+    if words[0] not in ("module", "completion", "--help"):
+        command += ["--home", str(home)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
+
+
+class Running(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.hub: HubProcess = hub(self, catalog=packed_examples()).start()
+
+    def test_the_life_of_a_module_from_a_shell(self) -> None:
+        """install, status, logs, stop, start, restart, uninstall; each says what happened and exits 0."""
+        home = self.hub.home
+        installed = run(home, "install", "hello")
+        self.assertEqual(installed.returncode, 0, installed.stderr)
+        self.assertIn("hello is installed", installed.stdout)
+        self.assertIn("hello", run(home, "status").stdout)
+        listing = json.loads(run(home, "status", "--json").stdout)
+        self.assertEqual([m["state"] for m in listing["modules"] if m["short"] == "hello"], ["ready"])
+        self.assertIn("listening", run(home, "logs", "hello").stdout)
+        for word, state in (("stop", "stopped"), ("start", "ready"), ("restart", "ready")):
+            done = run(home, word, "hello")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(state, done.stdout)
+        self.assertNotEqual(run(home, "uninstall", "hello").returncode, 0, "it did not ask")
+        removed = run(home, "uninstall", "hello", "--yes")
+        self.assertEqual(removed.returncode, 0, removed.stderr)
+        self.assertEqual(run(home, "status").stdout.strip(), "Nothing is installed yet.")
+
+    def test_mistakes_are_one_line_without_a_traceback(self) -> None:
+        """An unknown module, a wrong option, nobody of that name."""
+        for words in (("install", "nothing-of-that-name"), ("logs", "nothing"), ("upgrade",), ("rollback", "hello")):
+            failed = run(self.hub.home, *words)
+            self.assertIn(failed.returncode, (1, 2), words)
+            self.assertNotIn("Traceback", failed.stderr)
+            self.assertTrue(failed.stderr.strip().splitlines()[-1].startswith("parachute: "), failed.stderr)
+
+    def test_a_healthy_hub_passes_the_doctor(self) -> None:
+        """All green, and the same in JSON."""
+        done = run(self.hub.home, "doctor", "--json")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertEqual({finding["level"] for finding in json.loads(done.stdout)["findings"]}, {"ok"})
+
+    def test_the_owner_gets_back_in(self) -> None:
+        """A new password is printed once, the old one is worth nothing."""
+        done = run(self.hub.home, "auth", "reset-owner", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        answer = json.loads(done.stdout)
+        self.assertEqual(answer["username"], "owner")
+        self.assertGreaterEqual(len(answer["password"]), 20)
+        self.assertNotIn(answer["password"], self.hub.log())
+
+
+class WithoutHub(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.home = Path(self.mktemp()).absolute()
+
+    def test_status_works_from_the_disk(self) -> None:
+        """What is registered, and that nothing runs: exit code 3."""
+        self.home.mkdir(mode=0o700, parents=True)
+        row = {"name": "parachute-vault", "port": 1940, "paths": [], "health": "/health", "version": "1.2.3"}
+        (self.home / "services.json").write_text(json.dumps({"services": [row]}))
+        done = run(self.home, "status")
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("not running", done.stdout)
+        self.assertIn("1.2.3", done.stdout)
+
+    def test_other_words_say_how_to_start_it(self) -> None:
+        """Exit code 3, one line."""
+        for words in (("install", "vault"), ("logs", "vault"), ("stop", "vault")):
+            done = run(self.home, *words)
+            self.assertEqual(done.returncode, 3)
+            self.assertIn("parachute serve", done.stderr)
+
+    def test_a_module_folder_is_checked(self) -> None:
+        """The reference module is whole; an empty folder is not."""
+        good = run(self.home, "module", "check", str(ROOT / "examples" / "hello"))
+        self.assertEqual(good.returncode, 0, good.stdout)
+        empty = Path(self.mktemp()).absolute()
+        empty.mkdir()
+        bad = run(self.home, "module", "check", str(empty))
+        self.assertEqual(bad.returncode, 1)
+        self.assertIn("package.json", bad.stdout)
+
+    def test_serve_is_the_same_process_as_twistd(self) -> None:
+        """It listens, answers, and leaves at SIGTERM."""
+        one = hub(self)
+        words = ["serve", "--home", str(one.home), "--listen", f"tcp:{one.port}:interface=127.0.0.1"]
+        with one.log_path.open("wb") as out:
+            one.process = subprocess.Popen(
+                [str(Path(sys.executable).parent / "parachute"), *words], stdout=out, stderr=out, cwd=ROOT
+            )
+        one.wait_for(lambda: one.client.running, "the hub")
+        self.assertEqual(one.stop(), -signal.SIGTERM)
+
+    def test_every_word_explains_itself(self) -> None:
+        """--help names the variables; completion knows the words."""
+        self.assertIn("upgrade", run(self.home, "--help").stdout)
+        self.assertIn("reset-owner", subprocess.run(
+            [str(Path(sys.executable).parent / "parachute"), "auth", "--help"],
+            capture_output=True, text=True, timeout=60, check=False,
+        ).stdout)  # fmt: skip
+        self.assertIn("upgrade", run(self.home, "completion", "bash").stdout)
