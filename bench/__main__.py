@@ -14,12 +14,8 @@ def main(names: list[str]) -> None:
         if name not in known:
             sys.exit(f"There is no measurement {name!r}. There are: {', '.join(known)}")
         print(f"== {name}", flush=True)
-        target = (
-            f"bench.{name}.__main__"
-            if importlib.import_module(f"bench.{name}").__spec__.submodule_search_locations
-            else f"bench.{name}"
-        )
-        importlib.import_module(target).main()
+        package = hasattr(importlib.import_module(f"bench.{name}"), "__path__")
+        importlib.import_module(f"bench.{name}.__main__" if package else f"bench.{name}").main()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from parachute_hub.oauth.issuer import Issuer
 from parachute_hub.oauth.metadata import Service
 from parachute_hub.oauth.tokenguard import TokenGuard
 from parachute_hub.proxy.model import Refusal
+from parachute_hub.proxy.peers import Caller
 from parachute_hub.proxy.routes import Mount
 from parachute_hub.roster import Roster
 from parachute_hub.settings import Settings
@@ -62,13 +63,18 @@ class RequestCaller:
 
     def is_secure(self, request: IRequest) -> bool:
         """Whether the browser speaks https, to us or to a trusted hop before us."""
-        caller = getattr(request.channel, "caller", None)
-        return bool(caller is not None and caller.scheme == "https")
+        caller = _caller(request)
+        return caller is not None and caller.scheme == "https"
 
     def client_address(self, request: IRequest) -> str:
         """The browser's address."""
-        caller = getattr(request.channel, "caller", None)
-        return str(caller.address) if caller is not None else str(getattr(request.client, "host", "unknown"))
+        caller = _caller(request)
+        return caller.address if caller is not None else str(getattr(request.getClientAddress(), "host", "unknown"))
+
+
+def _caller(request: IRequest) -> Caller | None:
+    """What the front found out; None for a request that came another way."""
+    return getattr(getattr(request, "channel", None), "caller", None)
 
 
 @frozen

@@ -26,7 +26,7 @@ def contents(pack: Path) -> dict[str, bytes]:
 
 class UntilClosed(Protocol):
     def connectionLost(self, reason: Failure | None = None) -> None:
-        reactor.stop()  # type: ignore[attr-defined]
+        reactor.stop()
 
 
 def main(folder: Path) -> None:
@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
         registry.publish(contents(pack))
     print(registry.listen(), flush=True)
     stdio.StandardIO(UntilClosed())
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.run()
 
 
 if __name__ == "__main__":
