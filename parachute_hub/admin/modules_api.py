@@ -8,7 +8,8 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
-from parachute_hub.admin.modules_view import ModulesView, settings_changes, settings_json, state_json
+from parachute_hub.admin.modules_bodies import lenient, settings_changes, vault_of, version_of
+from parachute_hub.admin.modules_view import ModulesView, settings_json, state_json
 from parachute_hub.admin.stream_api import Log, follow_log
 from parachute_hub.job import Job
 from parachute_hub.modules import names
@@ -172,7 +173,7 @@ class ModulesArea:
     def install(self, request: IRequest, short: str) -> bytes:
         """Install a module of the catalog."""
         principal = self._who.need(request, ADMIN)
-        body = _lenient(request)
+        body = lenient(request)
         if body.get("source") is not None:
             return self._install_local(request, principal, body["source"])
         entry = next((entry for entry in self._directory.catalog.entries if entry.short == short), None)
@@ -181,7 +182,7 @@ class ModulesArea:
         channel = body.get("channel")
         if isinstance(channel, str) and channel not in CHANNELS:
             raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
-        version = _version(body) or (channel if isinstance(channel, str) else self._modules.files.channel())
+        version = version_of(body) or (channel if isinstance(channel, str) else self._modules.files.channel())
         return self._begun(
             request,
             self._modules.installer.install(
@@ -190,7 +191,7 @@ class ModulesArea:
                     package=entry.package,
                     version=None if entry.source else version,
                     source=entry.source,
-                    vault=_vault(body),
+                    vault=vault_of(body),
                 )
             ),
         )
@@ -199,11 +200,11 @@ class ModulesArea:
     def upgrade(self, request: IRequest, short: str) -> bytes:
         """Upgrade to the newest version of the channel, or to `version`."""
         principal = self._known(request, short)
-        body = _lenient(request)
+        body = lenient(request)
         if not self._directory.is_first_party(short):
             self._step_up.prove(request, principal, f"install:{self._directory.package_of(short)}")
         allow = body.get("allow_downgrade") is True
-        wanted = UpgradeRequest(short=short, version=_version(body), allow_downgrade=allow)
+        wanted = UpgradeRequest(short=short, version=version_of(body), allow_downgrade=allow)
         return self._begun(request, self._modules.upgrader.upgrade(wanted))
 
     @app.route("/api/modules/<short>/rollback", methods=["POST"])
@@ -214,6 +215,13 @@ class ModulesArea:
         if restore:
             self._step_up.prove(request, principal, f"restore-data:{short}")
         return self._begun(request, self._modules.upgrader.rollback(short, restore_data=restore))
+
+    @app.route("/api/modules/<short>/restore-data", methods=["POST"])
+    def restore_data(self, request: IRequest, short: str) -> bytes:
+        """Put back the data of before the last change of version."""
+        principal = self._known(request, short)
+        self._step_up.prove(request, principal, f"restore-data:{short}")
+        return self._begun(request, self._modules.upgrader.restore(short))
 
     @app.route("/api/modules/<short>/uninstall", methods=["POST"])
     async def uninstall(self, request: IRequest, short: str) -> bytes:
@@ -372,25 +380,3 @@ class ModulesArea:
             change()
         except RecordsRefused as error:
             raise Refused(507, "disk_full", str(error)) from None
-
-
-def _lenient(request: IRequest) -> dict[str, Any]:
-    """The body; one that cannot be read counts as empty (modules.md 5.4)."""
-    try:
-        return read_json(request)
-    except Refused:
-        return {}
-
-
-def _version(body: dict[str, Any]) -> str | None:
-    version = body.get("version")
-    if version is not None and (not isinstance(version, str) or not names.is_version(version)):
-        raise Refused(400, "invalid_version", "The version must be a version such as 1.2.3, or a tag.")
-    return version
-
-
-def _vault(body: dict[str, Any]) -> str | None:
-    name = body.get("first_vault")
-    if name is not None and (not isinstance(name, str) or not names.is_short(name)):
-        raise Refused(400, "invalid_vault", "The vault's name must be lower case letters, digits and dashes.")
-    return name

@@ -6,20 +6,17 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
-from parachute_hub.modules import manifests, shape
+from parachute_hub.modules import manifests
 from parachute_hub.modules.catalog import CatalogEntry
 from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.model import Manifest, Row, SubUnit
-from parachute_hub.modules.records import Record, RecordsFile, variables
+from parachute_hub.modules.records import Record, RecordsFile
 from parachute_hub.modules.semver import is_newer
 from parachute_hub.modules.shape import Invalid
-from parachute_hub.site.refused import Refused
 from parachute_hub.supervise.model import Status
 
 _FOCUS_ORDER = {"core": 0, "experimental": 1, "deprecated": 2}
 _FIRST = {"vault": 0, "scribe": 1}
-_FLAGS = ("pin", "autostart", "smol", "trusted")
-_LEAST_MEMORY = 128 * 1024 * 1024  # bun does not live with less (reliability.md, "bun as child")
 _NO_STATUS: dict[str, Any] = {
     "state": None,
     "reason": None,
@@ -141,27 +138,6 @@ def state_json(status: Status) -> dict[str, Any]:
         "restartsInWindow": status.restarts,
         "lastExitCode": exit_code,
     }
-
-
-def settings_changes(body: dict[str, Any], record: Record) -> dict[str, Any]:
-    """The fields of a record that a body asks to change. Raises Refused 400."""
-    changes: dict[str, Any] = {name: body[name] for name in _FLAGS if name in body}
-    for name, value in changes.items():
-        if not isinstance(value, bool):
-            raise Refused(400, "invalid_request", f"{name} must be true or false.")
-    if "memory_limit" in body:
-        limit = body["memory_limit"]
-        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < _LEAST_MEMORY):
-            raise Refused(400, "invalid_request", "memory_limit must be bytes, at least 128 MiB, or null for none.")
-        changes["memory_limit"] = limit
-    if "env" in body:
-        try:
-            given = shape.mapping(body["env"], "env")
-            kept = {name: value for name, value in (record.env or {}).items() if name not in given}
-            changes["env"] = variables({**kept, **{name: value for name, value in given.items() if value is not None}})
-        except Invalid as error:
-            raise Refused(400, "invalid_request", str(error)) from None
-    return changes
 
 
 def resolve(value: str, mount: str) -> str:

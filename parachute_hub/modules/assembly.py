@@ -106,6 +106,7 @@ class Modules:
         interrupted = await self.jobs.recover()
         try:
             self.files.store.sweep()
+            self.snapshots.sweep()
             self.files.wiring.heal()
         except (OSError, ValueError) as error:
             text = f"Something of the modules could not be put in order: {error}"

@@ -55,10 +55,10 @@ class Snapshots:
             if entry.name != name:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
-    def drop(self, short: str, name: str) -> None:
-        """Remove one copy."""
-        shutil.rmtree(self.folder / short / name, ignore_errors=True)
-        shutil.rmtree(self.folder / short / f".{name}", ignore_errors=True)
+    def sweep(self) -> None:
+        """Remove what an interrupted run left half done. Called at boot, after undoing."""
+        for unfinished in self.folder.glob("*/.*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
 
     def restore(self, short: str, name: str) -> None:
         """Put a copy in the place of the data, which is set aside. Raises OSError; `back_out` then undoes it."""

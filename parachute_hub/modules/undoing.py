@@ -35,7 +35,6 @@ class Undoing:
             "stop": self._stop,
             "start": self._start,
             "reveal": self._reveal,
-            "drop_snapshot": self._drop_snapshot,
             "restore_data": self._restore_data,
         }
 
@@ -74,9 +73,6 @@ class Undoing:
     async def _reveal(self, given: Mapping[str, Any]) -> None:
         """Bring back the versions that an uninstall set aside."""
         self.store.reveal(given["short"])
-
-    async def _drop_snapshot(self, given: Mapping[str, Any]) -> None:
-        await self.in_thread(self.snapshots.drop, given["short"], given["name"])
 
     async def _restore_data(self, given: Mapping[str, Any]) -> None:
         """Put data back that was set aside for a restore."""

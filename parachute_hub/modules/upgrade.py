@@ -86,6 +86,10 @@ class Upgrader:
         params = {"restore_data": restore_data}
         return self.jobs.start("rollback", short, params, lambda work: self._rollback(work, short, restore_data))
 
+    def restore(self, short: str) -> Job:
+        """Put back the data as it was before the last change of version; the version stays."""
+        return self.jobs.start("restore-data", short, {}, lambda work: self._restore(work, short))
+
     async def _upgrade(self, work: Work, request: UpgradeRequest) -> None:
         work.step("check")
         installed = self._installed(request.short)
@@ -126,21 +130,47 @@ class Upgrader:
             raise JobFailed(f"No earlier data of {short} is kept. Go back without restoring data.")
         await self._switch(work, installed, package, previous, data)
 
-    async def _switch(self, work: Work, old: _Installed, package: Package, folder: str, data: str | None) -> None:
-        """From one version to another. Everything that it changes is undone when the new one does not work."""
-        short, wanted = old.short, self.records.wanted(old.short)
+    async def _restore(self, work: Work, short: str) -> None:
+        work.step("check")
+        installed = self._installed(short)
+        data = self.snapshots.latest(short)
+        if data is None:
+            raise JobFailed(f"No earlier data of {short} is kept.")
+        wanted = await self._stop(work, installed)
+        await self._bring_back(work, short, data)
+        if wanted:
+            work.step("start")
+            work.undo("stop", short=short)
+            self.records.want(short, True)
+            await self.prover.prove(work, short, self.gate, self.settle)
+        work.commit()
+        await self.fetcher.in_thread(self.snapshots.settle, short, data)
+        work.line(f"{short} has the data that it had before its version changed.")
+
+    async def _stop(self, work: Work, installed: _Installed) -> bool:
+        """Stop it until the end of the job; the answer is whether it is to run then."""
+        short, wanted = installed.short, self.records.wanted(installed.short)
         if wanted:
             work.undo("start", live=True, short=short)
-        work.undo("record", short=short, record=old.record.to_json())
+        work.undo("record", short=short, record=installed.record.to_json())
         if wanted:
             work.step("stop")
             await self.supervisor.stop(short)
+        return wanted
+
+    async def _bring_back(self, work: Work, short: str, data: str) -> None:
+        work.step("restore data")
+        work.undo("restore_data", "Its data is as it was.", short=short, name=data)
+        await work.whole(self.fetcher.in_thread(self.snapshots.restore, short, data))
+
+    async def _switch(self, work: Work, old: _Installed, package: Package, folder: str, data: str | None) -> None:
+        """From one version to another. Everything that it changes is undone when the new one does not work."""
+        short = old.short
+        wanted = await self._stop(work, old)
         if data is None:
             await self._snapshot(work, short)
         else:
-            work.step("restore data")
-            work.undo("restore_data", "Its data is as it was.", short=short, name=data)
-            await work.whole(self.fetcher.in_thread(self.snapshots.restore, short, data))
+            await self._bring_back(work, short, data)
         work.step("switch")
         text = f"{short} {old.package.version} is active again."
         work.undo("row", name=old.row.name, row=old.row.to_json())
@@ -172,12 +202,12 @@ class Upgrader:
 
     async def _snapshot(self, work: Work, short: str) -> None:
         work.step("snapshot")
-        work.undo("drop_snapshot", short=short, name=work.id)
         size = await work.whole(self.fetcher.in_thread(self.snapshots.take, short, work.id))
         if size is None:
             work.line("No copy of its data was made: there is none, or the disk has no room for it.")
             return
         work.measured(size)
+        work.line("A copy of its data is kept. It is restored only when you ask for that.")
         await work.whole(self.fetcher.in_thread(self.snapshots.keep_only, short, work.id))
 
     def _repoint(self, name: str, package: Package) -> None:

@@ -119,7 +119,7 @@ class Rig:
             log_folder=home / "hub" / "logs",
             mask=masker,
             random=Random(1).random,
-            timing=Timing(),
+            timing=Timing(late=1.0),
         )
         supervisor.startService()
         return cls(home, registry, files, supervisor, assembly.assemble(files, supervisor), events)

@@ -1,0 +1,59 @@
+"""What the bodies of requests about modules may say."""
+
+from typing import Any
+
+from twisted.web.iweb import IRequest
+
+from parachute_hub.modules import names, shape
+from parachute_hub.modules.records import Record, variables
+from parachute_hub.modules.shape import Invalid
+from parachute_hub.site.area import read_json
+from parachute_hub.site.refused import Refused
+
+_FLAGS = ("pin", "autostart", "smol", "trusted")
+_LEAST_MEMORY = 128 * 1024 * 1024  # bun does not live with less (reliability.md, "bun as child")
+
+
+def lenient(request: IRequest) -> dict[str, Any]:
+    """The body; one that cannot be read counts as empty (modules.md 5.4)."""
+    try:
+        return read_json(request)
+    except Refused:
+        return {}
+
+
+def version_of(body: dict[str, Any]) -> str | None:
+    """The version or tag that is asked for. Raises Refused 400."""
+    version = body.get("version")
+    if version is not None and (not isinstance(version, str) or not names.is_version(version)):
+        raise Refused(400, "invalid_version", "The version must be a version such as 1.2.3, or a tag.")
+    return version
+
+
+def vault_of(body: dict[str, Any]) -> str | None:
+    """The name of the first vault. Raises Refused 400."""
+    name = body.get("first_vault")
+    if name is not None and (not isinstance(name, str) or not names.is_short(name)):
+        raise Refused(400, "invalid_vault", "The vault's name must be lower case letters, digits and dashes.")
+    return name
+
+
+def settings_changes(body: dict[str, Any], record: Record) -> dict[str, Any]:
+    """The fields of a record that a body asks to change. Raises Refused 400."""
+    changes: dict[str, Any] = {name: body[name] for name in _FLAGS if name in body}
+    for name, value in changes.items():
+        if not isinstance(value, bool):
+            raise Refused(400, "invalid_request", f"{name} must be true or false.")
+    if "memory_limit" in body:
+        limit = body["memory_limit"]
+        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < _LEAST_MEMORY):
+            raise Refused(400, "invalid_request", "memory_limit must be bytes, at least 128 MiB, or null for none.")
+        changes["memory_limit"] = limit
+    if "env" in body:
+        try:
+            given = shape.mapping(body["env"], "env")
+            kept = {name: value for name, value in (record.env or {}).items() if name not in given}
+            changes["env"] = variables({**kept, **{name: value for name, value in given.items() if value is not None}})
+        except Invalid as error:
+            raise Refused(400, "invalid_request", str(error)) from None
+    return changes

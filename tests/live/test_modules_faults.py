@@ -1,0 +1,148 @@
+"""A registry that fails, in each way: a message of its own within a minute, nothing half-installed, a retry works."""
+
+import os
+from pathlib import Path
+from typing import Any, get_args
+
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from parachute_hub.job import Job
+from parachute_hub.modules.installer import InstallRequest
+from parachute_hub.site.refused import Refused
+from parachute_hub.testing.npm import Fault
+from tests.live.modules_rig import CLOCK, Rig, module, run
+
+TOY = InstallRequest(short="toy", package="@toys/toy")
+BALLAST = {"ballast": os.urandom(300_000).hex()}
+WORDS = {
+    "refused": "The connection to the registry broke",
+    "404": "does not have this package",
+    "500": "The registry has a fault",
+    "stall": "stopped sending",
+    "integrity": "is damaged, or not what it announced",
+    "truncated": "is damaged, or not what it announced",
+}
+
+
+class Faults(TestCase):
+    timeout = 90
+
+    def setUp(self) -> None:
+        self.rig = Rig.start(stall_seconds=1)
+        self.rig.registry.publish({**module(), **BALLAST})
+
+    def tearDown(self) -> Any:
+        return run(lambda test: test.rig.stop())(self)
+
+    async def install(self, request: InstallRequest = TOY) -> Job:
+        return await self.rig.done(self.rig.modules.installer.install(request))
+
+    def assert_nothing(self) -> None:
+        self.assertEqual(self.rig.files.services.read().rows, ())
+        self.assertFalse(self.rig.files.records.known("toy"))
+        self.assertIsNone(self.rig.files.store.locate("@toys/toy"))
+        store = self.rig.home / "modules" / "store"
+        self.assertEqual([path for path in store.glob("*/*")], [])
+
+    @run
+    async def test_each_fault_has_its_message(self) -> None:
+        for fault in get_args(Fault):
+            if fault in ("none", "slow"):
+                continue
+            # bun keeps what a registry said for some minutes; each fault must be met afresh.
+            self.rig.modules.disk.clear_cache()
+            self.rig.registry.fault = fault
+            job = await self.install()
+            self.assertEqual(job.outcome, "failed", job)
+            self.assertIn(WORDS[fault], job.error or "", fault)
+            self.assertLess((job.finished_at or 0) - job.started_at, 60)
+            self.assert_nothing()
+        self.rig.registry.fault = "slow"
+        self.assertEqual((await self.install()).status, "succeeded")
+
+    @run
+    async def test_no_registry_at_all(self) -> None:
+        await self.rig.registry.close()
+        job = await self.install()
+        self.assertIn("refuses connections", job.error or "")
+        self.assert_nothing()
+
+    @run
+    async def test_a_cancelled_install_leaves_nothing_and_bun_is_gone(self) -> None:
+        self.rig.registry.fault = "stall"
+        job = self.rig.modules.installer.install(TOY)
+        while not any(path.startswith("-/") for path in self.rig.registry.asked):
+            await deferLater(CLOCK, 0.02)
+        self.assertTrue(children())
+        again = self.rig.modules.installer.install(TOY)
+        self.assertEqual(again.id, job.id)
+        with self.assertRaises(Refused) as caught:
+            self.rig.modules.remover.uninstall("toy")
+        self.assertEqual((caught.exception.status, caught.exception.detail), (409, {"operation_id": job.id}))
+        self.rig.modules.jobs.cancel(job.id)
+        job = await self.rig.done(job)
+        self.assertEqual((job.status, job.outcome), ("failed", "cancelled"))
+        self.assert_nothing()
+        await deferLater(CLOCK, 0.1)
+        self.assertEqual(children(), [])
+
+    @run
+    async def test_too_slow_is_ended(self) -> None:
+        await self.rig.stop(registry=False)
+        self.rig = Rig.start(registry=self.rig.registry, limit_seconds=0.7)
+        self.rig.registry.fault = "stall"
+        job = await self.install()
+        self.assertIn("was stopped after 1 s", job.error or "")
+        self.assert_nothing()
+
+    @run
+    async def test_scripts_of_packages_never_run(self) -> None:
+        files = module()
+        scripts = '"scripts": {"preinstall": "touch $PWD/canary", "postinstall": "touch $PWD/canary"}, '
+        files["package.json"] = files["package.json"].replace("{", "{" + scripts, 1)
+        self.rig.registry.publish(files)
+        self.assertEqual((await self.install()).status, "succeeded")
+        self.assertEqual(list(self.rig.home.rglob("canary")), [])
+
+    @run
+    async def test_packages_that_cannot_be_used(self) -> None:
+        plain = {"package.json": module()["package.json"], "server.ts": ""}
+        for files, words in (
+            (plain, "is not a Parachute module"),
+            (module(paths=["/admin"]), 'The path "/admin" belongs to the hub'),
+            (module(paths=["/vault"]), "is not below /toy"),
+            (module(name="other"), 'calls itself "other"'),
+            (module(port=0), "port: must be a whole number"),
+            (module(startCmd=["../../evil"]), "neither a command nor a file of its package"),
+        ):
+            self.rig.registry.publish(files)
+            self.rig.modules.disk.clear_cache()
+            job = await self.install()
+            self.assertIn(words, job.error or "", job)
+            self.assert_nothing()
+
+    @run
+    async def test_a_full_disk_is_told_before_anything_is_fetched(self) -> None:
+        self.rig.registry.publish(module(version="2.0.0", server="//" + "x" * 1000))
+        full = Rig.start(home=Path(self.mktemp()).absolute(), registry=self.rig.registry)
+        object.__setattr__(full.modules.installer.fetcher, "free_bytes", lambda: 1000)
+        try:
+            job = await full.done(full.modules.installer.install(TOY))
+            self.assertIn("There is not enough room on the disk: 64 MiB are needed and 0 MiB are free", job.error or "")
+        finally:
+            await full.stop(registry=False)
+
+
+def children() -> list[str]:
+    """Commands of bun installers that descend from us."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+            parent = int((path.parent / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+        if parent == os.getpid() and b"add" in words:
+            found.append(" ".join(word.decode() for word in words))
+    return found

@@ -1,0 +1,167 @@
+"""Upgrade, rollback, uninstall on real processes: the new version works, or the old one is back with its data."""
+
+import json
+from typing import Any
+
+from twisted.trial.unittest import TestCase
+
+from parachute_hub.job import Job
+from parachute_hub.modules.installer import InstallRequest
+from parachute_hub.modules.upgrade import UpgradeRequest
+from parachute_hub.supervise.model import State
+from tests.live.modules_rig import BROKEN, Rig, ask, module, run
+
+HANGS = "Bun.serve({ port: 0, fetch: () => new Response() })"
+DIES_SOON = """
+const port = Number(process.env.PORT)
+Bun.serve({ port, hostname: "127.0.0.1", fetch: () => new Response("ok") })
+setTimeout(() => process.exit(1), 150)
+"""
+SPOILS = """
+await Bun.write(`${process.env.PARACHUTE_HOME}/toy/note`, "spoiled")
+process.exit(1)
+"""
+
+
+class Upgrades(TestCase):
+    timeout = 60
+
+    def setUp(self) -> None:
+        self.rig = Rig.start(gate_seconds=1.5)
+
+    def tearDown(self) -> Any:
+        return run(lambda test: test.rig.stop())(self)
+
+    async def install(self) -> None:
+        self.rig.registry.publish(module())
+        request = InstallRequest(short="toy", package="@toys/toy")
+        job = await self.rig.done(self.rig.modules.installer.install(request))
+        self.assertEqual(job.status, "succeeded", job)
+        (self.rig.home / "toy" / "note").write_text("mine")
+
+    async def upgrade(self, **options: Any) -> Job:
+        return await self.rig.done(self.rig.modules.upgrader.upgrade(UpgradeRequest(short="toy", **options)))
+
+    async def version(self) -> str:
+        return str((await ask(2711, "/toy"))["version"])
+
+    async def assert_old(self) -> None:
+        """Everything is as it was before."""
+        self.assertEqual(await self.version(), "1.0.0")
+        row = self.rig.files.services.read().row("toys-toy")
+        assert row is not None
+        self.assertEqual((row.version, row.port), ("1.0.0", 2711))
+        self.assertEqual(self.rig.files.store.versions("toy"), ("1.0.0",))
+        self.assertEqual(self.rig.files.store.active("toy", "@toys/toy"), "1.0.0")
+        self.assertTrue(self.rig.files.records.wanted("toy"))
+        self.assertEqual((self.rig.home / "toy" / "note").read_text(), "mine")
+
+    @run
+    async def test_there_and_back(self) -> None:
+        await self.install()
+        self.rig.registry.publish(module(version="1.1.0"))
+        job = await self.upgrade()
+        self.assertEqual(job.status, "succeeded", job)
+        self.assertEqual(await self.version(), "1.1.0")
+        self.assertEqual(self.rig.files.services.read().rows[0].version, "1.1.0")
+        self.assertEqual(sorted(self.rig.files.store.versions("toy")), ["1.0.0", "1.1.0"])
+        (self.rig.home / "toy" / "note").write_text("newer")
+        job = await self.rig.done(self.rig.modules.upgrader.rollback("toy"))
+        self.assertEqual(job.status, "succeeded", job)
+        self.assertEqual(await self.version(), "1.0.0")
+        self.assertEqual((self.rig.home / "toy" / "note").read_text(), "newer")
+        job = await self.rig.done(self.rig.modules.upgrader.rollback("toy", restore_data=True))
+        self.assertEqual(job.status, "succeeded", job)
+        self.assertEqual(await self.version(), "1.1.0")
+
+    @run
+    async def test_data_comes_back_when_it_is_asked_for(self) -> None:
+        await self.install()
+        self.rig.registry.publish(module(version="1.1.0"))
+        await self.upgrade()
+        (self.rig.home / "toy" / "note").write_text("newer")
+        job = await self.rig.done(self.rig.modules.upgrader.rollback("toy", restore_data=True))
+        self.assertEqual(job.status, "succeeded", job)
+        self.assertEqual((self.rig.home / "toy" / "note").read_text(), "mine")
+
+    @run
+    async def test_versions_that_do_not_work_are_taken_back(self) -> None:
+        await self.install()
+        for number, (server, words) in enumerate(
+            ((BROKEN, "cannot find my legs"), (HANGS, "did not answer within"), (DIES_SOON, "not any more"))
+        ):
+            self.rig.registry.publish(module(version=f"2.0.{number}", server=server))
+            job = await self.upgrade()
+            self.assertEqual(job.outcome, "failed", job)
+            self.assertIn(words, "\n".join((*job.log, job.error or "")))
+            self.assertIn("toy 1.0.0 is active again.", job.error or "")
+            await self.assert_old()
+
+    @run
+    async def test_a_failed_version_that_spoiled_data_leaves_a_copy(self) -> None:
+        await self.install()
+        self.rig.registry.publish(module(version="2.0.0", server=SPOILS))
+        job = await self.upgrade()
+        self.assertEqual(job.outcome, "failed")
+        self.assertEqual(await self.version(), "1.0.0")
+        self.assertEqual((self.rig.home / "toy" / "note").read_text(), "spoiled")
+        job = await self.rig.done(self.rig.modules.upgrader.restore("toy"))
+        self.assertEqual(job.status, "succeeded", job)
+        await self.assert_old()
+
+    @run
+    async def test_nothing_newer_older_and_pinned(self) -> None:
+        await self.install()
+        job = await self.upgrade()
+        self.assertEqual((job.status, "is the newest version" in job.log[-1]), ("succeeded", True))
+        self.rig.registry.publish(module(version="0.9.0"))
+        job = await self.upgrade(version="0.9.0")
+        self.assertIn("0.9.0 is older than toy 1.0.0", job.error or "")
+        job = await self.upgrade(version="7.7.7")
+        self.assertIn("There is no such version", job.error or "")
+        self.rig.files.records.change("toy", pin=True)
+        self.assertIn("is pinned to 1.0.0", (await self.upgrade()).error or "")
+        await self.assert_old()
+        self.rig.files.records.change("toy", pin=False)
+        job = await self.upgrade(version="0.9.0", allow_downgrade=True)
+        self.assertEqual(job.status, "succeeded", job)
+        self.assertEqual(await self.version(), "0.9.0")
+
+    @run
+    async def test_a_module_that_is_off_stays_off(self) -> None:
+        await self.install()
+        await self.rig.supervisor.stop("toy")
+        self.rig.registry.publish(module(version="1.1.0"))
+        job = await self.upgrade()
+        self.assertEqual(job.status, "succeeded", job)
+        status = self.rig.supervisor.status("toy")
+        assert status is not None
+        self.assertEqual(status.state, State.STOPPED)
+        self.assertFalse(self.rig.files.records.wanted("toy"))
+
+    @run
+    async def test_a_package_that_claims_more_than_before(self) -> None:
+        await self.install()
+        self.rig.registry.publish(module(version="2.0.0", paths=["/toy", "/admin"]))
+        self.assertIn('"/admin" belongs to the hub', (await self.upgrade()).error or "")
+        self.rig.registry.publish(module(version="2.0.1", manifestName="parachute-vault"))
+        self.assertIn('calls itself "parachute-vault"', (await self.upgrade()).error or "")
+        await self.assert_old()
+
+    @run
+    async def test_uninstall_and_its_data(self) -> None:
+        await self.install()
+        job = await self.rig.done(self.rig.modules.remover.delete_data("toy"))
+        self.assertIn("is still installed", job.error or "")
+        job = await self.rig.done(self.rig.modules.remover.uninstall("toy"))
+        self.assertEqual(job.status, "succeeded", job)
+        self.assertIn("Its data stays in", job.log[-1])
+        self.assertEqual(json.loads((self.rig.home / "services.json").read_text()), {"services": []})
+        self.assertIsNone(self.rig.supervisor.status("toy"))
+        self.assertFalse(self.rig.files.records.known("toy"))
+        self.assertEqual(list((self.rig.home / "modules" / "store").iterdir()), [])
+        self.assertEqual(list((self.rig.home / "modules" / "bin").iterdir()), [])
+        self.assertEqual((self.rig.home / "toy" / "note").read_text(), "mine")
+        job = await self.rig.done(self.rig.modules.remover.delete_data("toy"))
+        self.assertEqual(job.status, "succeeded", job)
+        self.assertFalse((self.rig.home / "toy").exists())
