@@ -1,6 +1,6 @@
 """What every module of one hub stands on, and who provides it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -45,6 +45,9 @@ class System(Protocol):
 
     def ports(self, mark: str) -> list[int]:
         """Where processes with the mark listen."""
+
+    def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
+        """What sessions take."""
 
 
 class OomKills(Protocol):

@@ -6,7 +6,7 @@ that does not carry our mark, and psutil makes sure that a process id was not gi
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,6 @@ class Holder:
         if self.pid is None:
             return "a process of another user"
         return f"process {self.pid} ({self.command})"
-
-
-@frozen
-class Footprint:
-    """What a module's processes take at one moment: `pss` bytes in `count` processes."""
-
-    pss: int
-    count: int
 
 
 class Processes:
@@ -95,13 +87,14 @@ class Processes:
             found |= {each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN}
         return sorted(found)
 
-    def footprints(self, marks: Iterable[str]) -> dict[str, Footprint]:
-        """What the processes of each mark take. Shared pages count in parts, so sums are honest."""
-        totals = {mark: Footprint(0, 0) for mark in marks}
-        for process, mark in self._marks():
-            if mark in totals:
-                total = totals[mark]
-                totals[mark] = Footprint(total.pss + _pss(process), total.count + 1)
+    def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
+        """PSS in bytes of the processes of each session: shared pages count in parts, so sums are honest."""
+        names = {session: name for name, session in sessions.items()}
+        totals = dict.fromkeys(sessions, 0)
+        for pid in psutil.pids():
+            name = names.get(_session(pid) or -1)
+            if name is not None:
+                totals[name] += _pss(pid)
         return totals
 
     def _marks(self) -> Iterable[tuple[psutil.Process, str]]:
@@ -145,11 +138,11 @@ def _command(process: psutil.Process) -> str:
         return "unknown"
 
 
-def _pss(process: psutil.Process) -> int:
+def _pss(pid: int) -> int:
     try:
         if sys.platform != "linux":
-            return int(process.memory_info().rss)
-        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_bytes().splitlines():
+            return int(psutil.Process(pid).memory_info().rss)
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_bytes().splitlines():
             if line.startswith(b"Pss:"):
                 return int(line.split()[1]) * 1024
     except (OSError, psutil.Error):
@@ -191,8 +184,8 @@ def _has_one(pid: int, sockets: set[str]) -> bool:
         return False
 
 
-def _quietly(act: object) -> None:
+def _quietly(act: Callable[[], None]) -> None:
     try:
-        act()  # type: ignore[operator]
+        act()
     except psutil.Error:
         return

@@ -12,17 +12,20 @@ from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
 from parachute_hub.supervise.cgroup import Cgroup
-from parachute_hub.supervise.ground import Desired, Ground, InThread, Launcher, OomKills, System
+from parachute_hub.supervise.ground import Desired, Ground, InThread, Launcher, System
+from parachute_hub.supervise.guard import MemoryGuard, Running
 from parachute_hub.supervise.logring import LogRing
+from parachute_hub.supervise.memory import Container, History
 from parachute_hub.supervise.model import State, Status
 from parachute_hub.supervise.module import Module
 from parachute_hub.supervise.processes import Processes
 from parachute_hub.supervise.spawning import find_tools, home_mark
-from parachute_hub.supervise.timing import LogLimits, Timing
+from parachute_hub.supervise.timing import LogLimits, MemoryLimits, Timing
 
 _THREADS = 16
 _TIMING = Timing()
 _LIMITS = LogLimits()
+_MEMORY = MemoryLimits()
 
 
 class Supervisor(Service):
@@ -31,6 +34,7 @@ class Supervisor(Service):
     `home` is the hub's home; it marks our processes. `emit` is told each new status, `log_line` each line of output
     (`short`, text), already masked. `log_folder` takes two files a module. `random` gives 0..1. `now` is monotonic
     seconds, `wall` seconds since the epoch. `in_thread` runs what would block; without it, threads of our own do.
+    `memory_limit` is the operator's word, in bytes, for what all of us may take together.
     """
 
     _log = Logger()
@@ -53,8 +57,12 @@ class Supervisor(Service):
         wall: Callable[[], float] = time.time,
         in_thread: InThread | None = None,
         system: System | None = None,
-        oom: OomKills | None = None,
+        cgroup: Cgroup | None = None,
+        memory_limit: int | None = None,
+        memory: MemoryLimits = _MEMORY,
     ) -> None:
+        cgroup = cgroup or Cgroup.find()
+        system = system or Processes()
         self._desired = desired
         self._pool: ThreadPool | None = None
         self._modules: dict[str, Module] = {}
@@ -62,8 +70,8 @@ class Supervisor(Service):
         self._ground = Ground(
             reactor=reactor,
             launcher=launcher,
-            system=system or Processes(),
-            oom=oom or Cgroup.find(),
+            system=system,
+            oom=cgroup,
             in_thread=in_thread or cast(InThread, self._in_own_thread),
             tools=find_tools(),
             home=home,
@@ -77,8 +85,22 @@ class Supervisor(Service):
             now=now,
             wall=wall,
         )
+        self._guard = MemoryGuard(
+            modules=self,
+            meter=system,
+            room=cgroup,
+            limit=memory_limit,
+            limits=memory,
+            in_thread=self._ground.in_thread,
+            now=now,
+        )
 
     # --- the hub's life
+
+    def startService(self) -> None:
+        """Begin to look after memory; modules start with `boot`."""
+        super().startService()
+        self._guard.start(self._ground.reactor)
 
     def boot(self, shorts: Iterable[str]) -> None:
         """Start every wanted one of `shorts`, none waiting for another. Never raises."""
@@ -111,6 +133,7 @@ class Supervisor(Service):
         """Stop all modules together, under one budget; whatever is left after it is killed."""
         super().stopService()
         self._leaving = True
+        self._guard.stop()
         return Deferred.fromCoroutine(self._leave())
 
     async def _leave(self) -> None:
@@ -185,7 +208,29 @@ class Supervisor(Service):
         elif module.status.state is State.HELD:
             module.machine.stop()
 
+    def restart_for(self, short: str, why: str) -> None:
+        """A guard wants it restarted; the wish for on or off is not touched."""
+        module = self._modules.get(short)
+        if module is not None and not self._leaving:
+            module.machine.restart(why)
+
     # --- questions
+
+    def alive(self) -> list[Running]:
+        """Every module that has a process now."""
+        return [
+            Running(short, module.status.pid, module.launch.memory_limit if module.launch else None)
+            for short, module in self._modules.items()
+            if module.status.pid is not None and module.status.state is not State.STOPPING
+        ]
+
+    def memory(self, short: str) -> History | None:
+        """What it took during the last day, in KiB; None if it never ran."""
+        return self._guard.history(short)
+
+    def container(self) -> Container:
+        """What is in use of the container's memory."""
+        return self._guard.container()
 
     def status(self, short: str) -> Status | None:
         """What is known of one module; None if it was never heard of."""

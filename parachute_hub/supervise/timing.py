@@ -34,9 +34,20 @@ class Timing:
     # boot
     boot_batch: int = 4
     boot_step: float = 0.1
-    # memory
-    memory_period: float = 2.0
-    memory_memory: float = 600.0
+
+
+@frozen(kw_only=True)
+class MemoryLimits:
+    """When a module must give up memory. Shares of the container's limit, bytes, seconds."""
+
+    soft: float = 0.8
+    hard: float = 0.9
+    # What a module without a limit of its own may take before it is the first to go.
+    budget: int = 128 << 20
+    # Back at this part of its former size, a restart did not help.
+    as_large: float = 0.9
+    forget: float = 600.0
+    period: float = 2.0
 
 
 @frozen(kw_only=True)
