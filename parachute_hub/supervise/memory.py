@@ -108,7 +108,7 @@ class _Ring:
     """The latest `length` numbers, four bytes each."""
 
     length: int
-    _numbers: array[int] = field(factory=lambda: array("I"))
+    _numbers: "array[int]" = field(factory=lambda: array("I"))
     _next: int = 0
 
     def add(self, number: int) -> None:
