@@ -71,7 +71,7 @@ class OverviewApi:
         self._in_thread = in_thread
         self._clock = clock
         self._owners: list[dict[str, Any]] = []
-        self._walked_at: float | None = None
+        self._walked: tuple[tuple[str, ...], float] | None = None
 
     @app.route("/api/overview", methods=["GET"])
     async def overview(self, request: IRequest) -> bytes:
@@ -91,10 +91,9 @@ class OverviewApi:
         return as_json(request, body)
 
     async def _disk_owners(self) -> list[dict[str, Any]]:
-        """As of the last minute. Requests meanwhile are given what is known, rather than a walk each."""
-        now = self._clock()
-        if self._walked_at is None or now - self._walked_at >= KEPT_SECONDS:
-            self._walked_at = now
-            shorts = list(self._installed())
+        """As of the last minute, or anew when a module came or went. Requests meanwhile get what is known."""
+        now, shorts = self._clock(), tuple(self._installed())
+        if self._walked is None or self._walked[0] != shorts or now - self._walked[1] >= KEPT_SECONDS:
+            self._walked = (shorts, now)
             self._owners = await self._in_thread(lambda: [owner.to_json() for owner in self._disk.owners(shorts)])
         return self._owners

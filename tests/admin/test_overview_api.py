@@ -48,12 +48,13 @@ class OverviewTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.disk = FakeDisk()
+        self.installed = ["vault"]
         self.memory = Memory(limit=512, used=300, hub=60, modules={"vault": 70, "notes": 30})
         api = OverviewApi(
             who=Who([Owner()]),
             memory=lambda: succeed(self.memory),
             disk=self.disk,
-            installed=lambda: ["vault"],
+            installed=lambda: self.installed,
             in_thread=self.in_thread,
             clock=self.clock.seconds,
         )
@@ -93,6 +94,13 @@ class OverviewTests(SynchronousTestCase):
         self.assertEqual(self.disk.walks, 1)
         self.clock.advance(KEPT_SECONDS)
         self.ask()
+        self.assertEqual(self.disk.walks, 2)
+
+    def test_the_disk_is_walked_again_when_a_module_came(self) -> None:
+        """Whoever just installed something sees it."""
+        self.ask()
+        self.installed = ["vault", "notes"]
+        self.assertEqual(len(self.ask().json()["disk"]["owners"]), 2)
         self.assertEqual(self.disk.walks, 2)
 
     def test_it_is_the_owners(self) -> None:

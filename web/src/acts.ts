@@ -28,7 +28,14 @@ const WORDS: Record<string, string> = {
   confirm: "confirmed with their password",
 }
 
+const REFUSED: Record<string, string> = {
+  "sign-in": "tried to sign in and was refused",
+  confirm: "gave a wrong password",
+  "second-factor": "gave a wrong code",
+}
+
 /** `sign-in` -> `signed in`; an unknown word as it is, with spaces. */
-export function actWords(action: string): string {
-  return WORDS[action] ?? action.replaceAll("-", " ")
+export function actWords(action: string, outcome: string): string {
+  const words = WORDS[action] ?? action.replaceAll("-", " ")
+  return outcome === "ok" ? words : (REFUSED[action] ?? `was refused: ${words}`)
 }

@@ -65,9 +65,10 @@ function door({ hasSession, password_change_required, user }: Me): string | null
 
 /** Signs in by the session that is there, and follows the hub while somebody looks. */
 export async function begin(): Promise<void> {
-  me.value = await hub.me()
-  const elsewhere = door(me.value)
+  const found = await hub.me()
+  const elsewhere = door(found)
   if (elsewhere) return location.assign(elsewhere)
+  me.value = found
   feed.start()
   void measure().catch(() => undefined)
   let leaving: ReturnType<typeof setTimeout> | undefined

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { ago, bytes, duration, list, moment } from "./format"
+import { ago, bytes, duration, list, moment, sentence } from "./format"
 
 test("sizes have at most three digits", () => {
   expect([0, 999, 1024, 1536, 10 * 1024, 536870912, 1024 ** 3, null].map(bytes)).toEqual([
@@ -33,4 +33,8 @@ test("moments are told from now", () => {
 
 test("names are joined as people say them", () => {
   expect([list([]), list(["a"]), list(["a", "b"]), list(["a", "b", "c"])]).toEqual(["", "a", "a and b", "a, b and c"])
+})
+
+test("a tagline becomes a sentence", () => {
+  expect([sentence("Says hello"), sentence("Really?"), sentence(" ")]).toEqual(["Says hello.", "Really?", ""])
 })

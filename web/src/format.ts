@@ -62,3 +62,9 @@ export function list(words: readonly string[]): string {
   if (words.length < 2) return words.join("")
   return `${words.slice(0, -1).join(", ")} and ${words[words.length - 1]}`
 }
+
+/** A line of somebody else's, ended as a sentence, so that another can follow. */
+export function sentence(text: string): string {
+  const plain = text.trim()
+  return plain && !/[.!?]$/.test(plain) ? `${plain}.` : plain
+}

@@ -15,6 +15,7 @@ const WHOLE: Record<string, string> = {
   "parachute:host:start": "start and stop modules",
   "parachute:host:expose": "change the public address",
   "parachute:host:vault": "make vaults",
+  "vault:admin": "manage every vault",
   "scribe:transcribe": "turn speech into text",
   "account:self:admin": "manage your account",
   "account:self:read": "see your account",
@@ -25,6 +26,7 @@ const RANKS = ["read", "write", "admin"]
 
 /** All that some scopes allow, as one sentence; of several verbs for one thing only the widest is told. */
 export function allowed(scopes: readonly string[]): string {
+  if (scopes.includes("hub:admin")) return "Manage the whole hub, with everything on it"
   const rank = (scope: string) => RANKS.indexOf(scope.slice(scope.lastIndexOf(":") + 1))
   const thing = (scope: string) => scope.slice(0, scope.lastIndexOf(":"))
   const widest = scopes.filter(
@@ -40,8 +42,10 @@ export function scopeWords(scope: string): string {
     const where = name === "*" ? "every vault" : `the vault ${name}`
     return `${VERBS[verb]} ${where}`
   }
+  const known = WHOLE[scope]
+  if (known) return known
   if (resource === "vault" && name && !verb && VERBS[name]) return `${VERBS[name]} a vault`
-  return WHOLE[scope] ?? scope
+  return name === "admin" && !verb ? `manage ${resource}` : scope
 }
 
 /** With a capital at its beginning. */

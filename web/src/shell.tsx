@@ -17,7 +17,7 @@ import { route } from "./router"
 import { Questions } from "./ui/dialog"
 import { Icon } from "./ui/icons"
 import { Notices, report } from "./ui/notices"
-import { Head } from "./ui/parts"
+import { Head, Waiting } from "./ui/parts"
 
 interface Place {
   path: string
@@ -55,7 +55,8 @@ export function Shell() {
         <main id="main">
           <Contact />
           <Notices />
-          {first === "modules" && second ? <ModulePage key={second} short={second} /> : <Page />}
+          {!me.value && <Waiting lines={6} />}
+          {me.value && (first === "modules" && second ? <ModulePage key={second} short={second} /> : <Page />)}
         </main>
       </div>
       <Questions hub={hub} />

@@ -46,6 +46,7 @@ test("scopes are told in words, unknown ones as they are", () => {
   expect(scopeWords("vault:work:read")).toBe("read notes in the vault work")
   expect(scopeWords("vault:*:write")).toBe("read and write notes in every vault")
   expect(scopeWords("scribe:transcribe")).toBe("turn speech into text")
+  expect(scopeWords("notes:admin")).toBe("manage notes")
   expect(scopeWords("thing:do")).toBe("thing:do")
 })
 

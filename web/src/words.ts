@@ -47,7 +47,11 @@ export function summary(modules: readonly Module[], grave: number): Summary {
   const busy = names("busy")
   const good = names("good")
   if (installed.length === 0)
-    return { tone: "off", title: "Nothing is installed yet", text: "Choose your first module to get going." }
+    return {
+      tone: "off",
+      title: "Nothing is installed yet",
+      text: "Notes gives you a place to write, Vault keeps what you write, Scribe turns speech into text. Each installs in a few seconds.",
+    }
   if (bad.length > 0)
     return { tone: "bad", title: `${list(bad)} ${plural(bad, "needs", "need")} you`, text: "See below what happened and what to do." }
   if (grave > 0)

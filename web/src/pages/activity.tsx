@@ -4,7 +4,7 @@ import { hub } from "../app"
 import { actWords } from "../acts"
 import { ago, exactly } from "../format"
 import { useResource } from "../state/resource"
-import { Badge, Button, Card, Empty, Head, Waiting } from "../ui/parts"
+import { Button, Card, Empty, Head, Waiting } from "../ui/parts"
 
 interface Act {
   number: number
@@ -44,12 +44,11 @@ export function Activity() {
         {data && acts.length === 0 && <Empty title="Nothing has happened yet" />}
         <ul class="list tight">
           {acts.map((act) => (
-            <li key={act.number} class="list-row">
+            <li key={act.number} class={act.outcome === "ok" ? "list-row" : "list-row refused"}>
               <div class="grow">
                 <p>
-                  <strong>{act.actor || "Somebody"}</strong> {actWords(act.action)}
-                  {act.subject && act.subject !== act.actor && <strong> {act.subject}</strong>}{" "}
-                  {act.outcome !== "ok" && <Badge tone="bad">refused</Badge>}
+                  <strong>{act.actor || "Somebody"}</strong> {actWords(act.action, act.outcome)}
+                  {act.subject && act.subject !== act.actor && <strong> {act.subject}</strong>}
                 </p>
                 <p class="quiet">
                   <time title={exactly(act.at)}>{ago(act.at)}</time>

@@ -5,7 +5,7 @@ import { measure, modules, overview } from "../app"
 import { attention, type Concern } from "../state/attention"
 import { Gauge, type Share } from "../ui/gauges"
 import { Icon } from "../ui/icons"
-import { Badge, Button, Card, Empty, Head, Waiting } from "../ui/parts"
+import { Badge, Button, Card, Head, Waiting } from "../ui/parts"
 import { Progress } from "../ui/progress"
 import { summary, wording } from "../words"
 
@@ -81,15 +81,7 @@ function Need({ concern }: { concern: Concern }) {
 function Open() {
   if (!modules.loaded.value) return <Waiting lines={3} />
   const installed = modules.installed.value
-  if (installed.length === 0)
-    return (
-      <Empty title="A hub becomes useful with modules">
-        <p>
-          Notes gives you a place to write, Vault keeps what you write, Scribe turns speech into text. Each installs in a
-          few seconds.
-        </p>
-      </Empty>
-    )
+  if (installed.length === 0) return null
   return (
     <section aria-labelledby="open-title">
       <h2 id="open-title">Open</h2>
@@ -108,7 +100,8 @@ function Open() {
               </div>
               {open && (
                 <a class="button" href={open}>
-                  Open<span class="unseen"> {module.display_name}</span>
+                  {openingWord(module)}
+                  <span class="unseen"> {module.display_name}</span>
                 </a>
               )}
             </li>
@@ -124,6 +117,11 @@ export function opening(module: Module): string | null {
   const { tone } = wording(module)
   if (tone !== "good" && tone !== "busy") return null
   return module.management_url ?? (module.short === "vault" ? "/admin/vaults" : null)
+}
+
+/** What opening it does. */
+export function openingWord(module: Module): string {
+  return module.management_url ? "Open" : "Connect"
 }
 
 /** A module's letter in its own colour, the same everywhere. */

@@ -1,7 +1,7 @@
 /** One module: its state and buttons, its log, its configuration, and the technical detail. */
 import { hub, modules, overview } from "../app"
 import type { Job, Module, ModuleSettings } from "../api/shapes"
-import { ago, bytes, duration, exactly, moment } from "../format"
+import { ago, bytes, duration, exactly, moment, sentence } from "../format"
 import { go } from "../router"
 import { isOver } from "../state/modules"
 import { useResource } from "../state/resource"
@@ -12,7 +12,7 @@ import { Badge, Button, Card, Empty, Facts, Head, More, Waiting } from "../ui/pa
 import { Install, Progress } from "../ui/progress"
 import { type Schema, SchemaForm, type Values } from "../ui/schemaform"
 import { wording } from "../words"
-import { opening } from "./home"
+import { opening, openingWord } from "./home"
 
 export function ModulePage({ short }: { short: string }) {
   const module = modules.find(short)
@@ -34,7 +34,7 @@ export function ModulePage({ short }: { short: string }) {
   const newest = modules.jobs.value.find((job) => job.short === short)
   return (
     <>
-      <Head title={module.display_name} lead={module.tagline}>
+      <Head title={module.display_name} lead={sentence(module.tagline)}>
         <Badge tone={wording(module).tone}>{wording(module).label}</Badge>
       </Head>
       <Current module={module} newest={newest} />
@@ -75,7 +75,7 @@ function Current({ module, newest }: { module: Module; newest: Job | undefined }
         <div class="row">
           {opening(module) && (
             <a class="button primary" href={opening(module) ?? undefined}>
-              Open
+              {openingWord(module)}
             </a>
           )}
           {tone === "off" || tone === "bad" ? (
@@ -136,7 +136,7 @@ function Keeping({ module }: { module: Module }) {
     await modules.refresh()
   }
   return (
-    <Card title="What the hub does">
+    <Card title="Start and updates">
       <ul class="list">
         <li class="list-row">
           <p class="grow">{autostart ? "Starts it together with the hub." : "Starts it only when you say so."}</p>

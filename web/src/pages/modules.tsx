@@ -2,10 +2,11 @@
 import { useState } from "preact/hooks"
 import { hub, modules } from "../app"
 import type { Module } from "../api/shapes"
+import { sentence } from "../format"
 import { Badge, Button, Card, Empty, Field, Head, More, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"
 import { wording } from "../words"
-import { Face, opening } from "./home"
+import { Face, opening, openingWord } from "./home"
 
 export function ModulesPage() {
   const upgrades = modules.installed.value.filter((module) => module.upgrade_available).length
@@ -68,7 +69,7 @@ function Installed({ module }: { module: Module }) {
           <h3>
             <a href={`/admin/modules/${module.short}`}>{module.display_name}</a>
           </h3>
-          <p class="quiet">{module.tagline}</p>
+          <p class="quiet">{sentence(module.tagline)}</p>
           <p class="module-state">
             <Badge tone={tone}>{label}</Badge> <span class="quiet">{module.installed_version}</span>
           </p>
@@ -87,7 +88,8 @@ function Installed({ module }: { module: Module }) {
             ) : (
               opening(module) && (
                 <a class="button" href={opening(module) ?? undefined}>
-                  Open<span class="unseen"> {module.display_name}</span>
+                  {openingWord(module)}
+                  <span class="unseen"> {module.display_name}</span>
                 </a>
               )
             )}
@@ -112,7 +114,7 @@ function Offered({ module }: { module: Module }) {
         <div class="grow">
           <h3>{module.display_name}</h3>
           <p class="quiet">
-            {module.tagline} {size}
+            {sentence(module.tagline)} {size}
           </p>
         </div>
         {!job && (

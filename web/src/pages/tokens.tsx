@@ -27,6 +27,7 @@ interface Minted {
 }
 
 const DAY = 86_400
+const SHORT = 20 * 60_000
 const ORIGINS: Record<string, string> = {
   oauth_refresh: "by a connected app",
   session_mint: "on this page",
@@ -52,7 +53,7 @@ export function Tokens() {
     setCursor(undefined)
     await reload()
   }
-  const live = [...(data?.tokens ?? []), ...more].filter((token) => (moment(token.expires_at) ?? 0) > Date.now())
+  const live = [...(data?.tokens ?? []), ...more].filter(lasts)
   return (
     <>
       <Head title="Tokens" lead="A token lets a script or program in without your password. Apps that you connect get theirs by themselves." />
@@ -81,6 +82,12 @@ export function Tokens() {
       </Card>
     </>
   )
+}
+
+/** Tokens of minutes come and go by themselves: the hub's own, and those that an app renews. */
+function lasts(token: Token): boolean {
+  const end = moment(token.expires_at) ?? 0
+  return end > Date.now() && end - (moment(token.created_at) ?? 0) > SHORT
 }
 
 function Row({ token, ended }: { token: Token; ended: () => Promise<void> }) {

@@ -18,6 +18,13 @@ export function Gauge({ title, used, total, shares }: { title: string; used: num
   const parts = [...shares].sort((a, b) => b.bytes - a.bytes)
   if (rest > whole / 200) parts.push({ name: "Other", bytes: rest })
   const tone = fullness(used, total)
+  if (used === null && named === 0)
+    return (
+      <div class="gauge">
+        <h3>{title}</h3>
+        <p class="quiet">This machine does not tell.</p>
+      </div>
+    )
   return (
     <div class="gauge">
       <div class="gauge-head">

@@ -139,7 +139,8 @@ interface InputProps {
 }
 
 function Input({ name, property, required, fixed, value, set }: InputProps) {
-  const hint = [property.description, isSecret(name, property) ? "Leave it empty to keep what is set." : ""]
+  const told = /empty/i.test(property.description ?? "")
+  const hint = [property.description, isSecret(name, property) && !told && "Leave it empty to keep what is set."]
   const words = label(name, property)
   if (kind(property) === "boolean")
     return (
