@@ -15,8 +15,8 @@ MAX_LENGTH_DIGITS = 15
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _NAME = re.compile(_TOKEN + rb"\Z").match
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~\x80-\xff]+) HTTP/1\.([01])\Z").match
-_OTHER_VERSION = re.compile(_TOKEN + rb" [!-~\x80-\xff]+ HTTP/\d(?:\.\d)?\Z").match
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~]+) HTTP/1\.([01])\Z").match
+_OTHER_VERSION = re.compile(_TOKEN + rb" [!-~]+ HTTP/\d(?:\.\d)?\Z").match
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n]*))?\Z").match
 _HOST = re.compile(rb"(?:[0-9A-Za-z_](?:[0-9A-Za-z_.\-]*)|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z").match
 # Everything below space but the tab, and DEL: none has a meaning in a head, several have two.

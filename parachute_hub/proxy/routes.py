@@ -19,6 +19,7 @@ OWN_SEGMENTS = frozenset(
 ) | {b""}
 VAULT = "vault"
 _NEVER_MOUNTED = OWN_SEGMENTS | {b"mcp"}
+_VAULT_ADMIN = b"/vault/admin"
 _VAULT_PAGES = frozenset((b"/vault", b"/vault/", b"/vault/new"))
 
 
@@ -87,12 +88,13 @@ class Table:
     """What there is to route to.
 
     `hosts` are the Host values that are the hub's own, in lower case; empty accepts any (before setup). `issuer` is the
-    canonical origin. While `gated` is set, the site answers for every module (first run). `daemon` is the vault's
-    process, whichever vault is meant. `shadowed` are mounts left out because they claim what is not theirs.
+    canonical origin. While `gated` is set, the site answers for every module (first run). `mcp` and `vault_admin`
+    lead to the vault's process, whichever vault is meant. `shadowed` mounts claim what is not theirs, and are left out.
     """
 
     by_segment: Mapping[bytes, tuple[Mount, ...]]
-    daemon: Mount | None
+    mcp: Mount | None
+    vault_admin: Mount | None
     hosts: frozenset[bytes]
     issuer: str
     gated: bool
@@ -114,7 +116,8 @@ class Table:
         vaults = by_segment.get(b"vault")
         return cls(
             by_segment={key: tuple(sorted(found, key=_longest_first)) for key, found in by_segment.items()},
-            daemon=evolve(vaults[0], prefix=b"", strip=False) if vaults else None,
+            mcp=evolve(vaults[0], prefix=b"/mcp", strip=False) if vaults else None,
+            vault_admin=evolve(vaults[0], prefix=_VAULT_ADMIN, strip=False) if vaults else None,
             hosts=frozenset(host.lower().encode() for host in hosts),
             issuer=issuer,
             gated=gated,
@@ -144,9 +147,9 @@ class Table:
         if segment in OWN_SEGMENTS or path in _VAULT_PAGES:
             return segment
         if segment == b"mcp":
-            return self.daemon or segment
-        if path == b"/vault/admin" or path.startswith(b"/vault/admin/"):
-            return self.daemon
+            return self.mcp or segment
+        if path == _VAULT_ADMIN or path.startswith(_VAULT_ADMIN + b"/"):
+            return self.vault_admin
         return self.mount(path)
 
 
@@ -177,7 +180,7 @@ def _to_module(table: Table, mount: Mount, method: bytes, target: bytes, path: b
         return _TO_SITE
     if mount.exposure == "loopback" and layer != "loopback":
         return _nowhere(path)
-    if method == b"POST" and path == mount.prefix and path.startswith(b"/vault/"):
+    if method == b"POST" and path == mount.prefix and path.startswith(b"/vault/") and path != _VAULT_ADMIN:
         return _missing_suffix(table.issuer, path)
     if not mount.strip:
         return ToModule(mount, target, path)

@@ -184,8 +184,9 @@ class DownwardTests(Case):
             "/notes//",
         ):
             self.assertEqual(self.answered(f"Service-Worker-Allowed: {scope}"), ["Content-Length: 0"], scope)
-        client = self.rig.ask(get("/notes", "Service-Worker: script", "Accept: application/json"))
-        self.assertIn(b"no_service_worker", client.take())
+        for path in ("/notes", "/mcp", "/vault/default"):
+            client = self.rig.ask(get(path, "Service-Worker: script", "Accept: application/json"))
+            self.assertIn(b"no_service_worker", client.take(), path)
 
     def test_pages_get_a_second_policy(self) -> None:
         lines = self.answered("Content-Type: Text/HTML; charset=utf-8", "Content-Security-Policy: default-src 'self'")

@@ -104,7 +104,7 @@ class AccessLogTests(SynchronousTestCase):
             self.assertIn("a=1", line)
 
     def test_no_request_writes_two_lines_or_steers_a_terminal(self) -> None:
-        lines = self.logged("combined", get("/notes/\x9b31m", "User-Agent: \x85\xe2\x80\xa8 x"))
+        lines = self.logged("combined", get("/notes/", "User-Agent: \x85\x9b31m\xe2\x80\xa8 x"))
         self.assertEqual(len(lines), 1)
         self.assertTrue(lines[0].isprintable(), ascii(lines[0]))
 

@@ -74,6 +74,7 @@ class DecideTests(SynchronousTestCase):
     def test_the_vaults_special_paths(self) -> None:
         self.assertEqual(route("/vault/admin"), "vault /vault/admin")
         self.assertEqual(route("/vault/admin/x?y"), "vault /vault/admin/x?y")
+        self.assertEqual(route("/vault/admin", "POST"), "vault /vault/admin")
         self.assertEqual(route("/mcp"), "vault /mcp")
         self.assertEqual(route("/mcp/x", "POST"), "vault /mcp/x")
         empty = Table.build((), ["hub.test"], "https://hub.test")
@@ -197,7 +198,7 @@ class SafetyTests(SynchronousTestCase):
     def test_ordinary_odd_paths_pass(self) -> None:
         for path in """
             /vault/default/api/notes/a%2Fb%2Fc /vault/default/a//b /vault/default/a/../b /vault/default/100%25
-            /vault/default/%zz /vault/default/Ã¤ /notes/.hidden /notes/a;b=c /notes/?x=../../admin
+            /vault/default/%zz /vault/default/%C3%A4 /notes/.hidden /notes/a;b=c /notes/?x=../../admin
         """.split():
             self.assertNotIn(self.check(path), ("400", "404"), path)
 
