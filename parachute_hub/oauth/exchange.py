@@ -14,7 +14,7 @@ from typing import TypeAlias
 from attrs import frozen
 
 from parachute_hub.oauth.resource import Target, narrow, stored
-from parachute_hub.oauth.scopes import covers
+from parachute_hub.oauth.scopes import covers, vault_scope
 from parachute_hub.store.grants import Code, Family, Refresh
 
 GRACE = 30.0
@@ -110,8 +110,21 @@ def _within(family: Family, wanted: tuple[str, ...], target: Target | None, repl
     if not scopes:
         return Deny("invalid_target", "This grant holds nothing for that resource.")
     if wanted:
-        asked = narrow(wanted, target)
-        if not asked or not all(covers(scopes, scope) for scope in asked):
-            return Deny("invalid_scope", "Only scopes that were granted can be asked for here.")
-        scopes = asked
+        scopes = _of_these(narrow(wanted, target), scopes)
+        if not scopes:
+            return Deny("invalid_scope", "None of these scopes was granted.")
     return Exchange(family, scopes, replaces)
+
+
+def _of_these(wanted: Iterable[str], granted: tuple[str, ...]) -> tuple[str, ...]:
+    """What of `wanted` was granted. Clients repeat what they first asked for: `vault:read` stands for that verb on each
+    granted vault, and what the person did not tick is passed over.
+    """
+    vaults = tuple(scope.name for scope in map(vault_scope, granted) if scope and scope.name)
+    kept: dict[str, None] = {}
+    for scope in wanted:
+        found = vault_scope(scope)
+        unnamed = found is not None and found.name is None
+        spelled = [f"vault:{name}:{found.verb}" for name in vaults] if found and unnamed else [scope]
+        kept.update(dict.fromkeys(one for one in spelled if covers(granted, one)))
+    return tuple(kept)

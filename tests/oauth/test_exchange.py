@@ -119,14 +119,19 @@ class RefreshTests(SynchronousTestCase):
         self.assertEqual([outcome(verdict) for verdict, _ in cases], [expected for _, expected in cases])
 
     def test_scopes_only_narrow(self) -> None:
-        """RFC 6749 6: what was not granted is `invalid_scope`; a lower verb is part of a higher."""
+        """RFC 6749 6: never more than was granted; a client may repeat its first wish, whatever became of it."""
         cases: list[tuple[tuple[str, ...], tuple[str, ...] | None]] = [
             (("vault:work:read",), ("vault:work:read",)),
             (("vault:home:read", "scribe:transcribe"), ("vault:home:read", "scribe:transcribe")),
+            (("vault:read",), ("vault:home:read", "vault:work:read")),
+            (("vault:read", "vault:write"), ("vault:home:read", "vault:work:read", "vault:work:write")),
+            (("vault:home:read", "vault:home:admin"), ("vault:home:read",)),
             (("vault:home:write",), None),
-            (("vault:home:read", "vault:home:admin"), None),
+            (("vault:admin", "hub:admin"), None),
         ]
         for wanted, expected in cases:
             verdict = self.decide(scopes=wanted)
             self.assertEqual(verdict.scopes if isinstance(verdict, Exchange) else None, expected)
+            if isinstance(verdict, Deny):
+                self.assertEqual(verdict.error, "invalid_scope")
         self.assertEqual(outcome(self.decide(scopes=["vault:read"], target=Target("vault", "work"))), "uses old")

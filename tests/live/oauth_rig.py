@@ -1,0 +1,167 @@
+"""A hub with a vault, a person with a browser, and clients that nobody here wrote, for the issuer's live tests."""
+
+import html
+import http.cookiejar
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.modules import bun
+from tests.live.harness import OWNER, ROOT, HubProcess, NoRedirects, hub, packed_examples, registry
+
+CLIENTS = Path(__file__).parent / "clients"
+NODE_CACHE = ROOT / ".cache" / "oauth-clients"
+PYTHON_CACHE = ROOT / ".cache" / "oauth-python"
+NODE_PACKAGES = (
+    "oauth4webapi@3.8.8",
+    "openid-client@6.9.0",
+    "@modelcontextprotocol/sdk@1.32.2",
+    "@modelcontextprotocol/conformance@0.2.0-alpha.12",
+)
+PYTHON_PACKAGES = ("mcp==2.3.0", "authlib==1.9.9", "httpx==0.28.1")
+PATIENCE = 60.0
+
+
+def bun_program() -> str:
+    """The bun that the hub uses."""
+    return str(bun.find(None, os.environ.get("PATH")))
+
+
+def node_clients() -> Path:
+    """The folder of the JavaScript clients, fetched once."""
+    if not _is_current(NODE_CACHE, NODE_PACKAGES):
+        NODE_CACHE.mkdir(parents=True, exist_ok=True)
+        (NODE_CACHE / "package.json").write_text('{"name":"oauth-clients","private":true,"type":"module"}')
+        subprocess.run([bun_program(), "add", "--exact", *NODE_PACKAGES], cwd=NODE_CACHE, check=True, timeout=300)
+        _note(NODE_CACHE, NODE_PACKAGES)
+    return NODE_CACHE
+
+
+def python_clients() -> str:
+    """The Python that has the Python clients, in an environment of its own."""
+    python = PYTHON_CACHE / "bin" / "python"
+    if not _is_current(PYTHON_CACHE, PYTHON_PACKAGES):
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(PYTHON_CACHE)], check=True, timeout=300)
+        words = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PYTHON_PACKAGES]
+        subprocess.run(words, check=True, timeout=300)
+        _note(PYTHON_CACHE, PYTHON_PACKAGES)
+    return str(python)
+
+
+def _is_current(folder: Path, packages: tuple[str, ...]) -> bool:
+    note = folder / ".packages"
+    return note.exists() and note.read_text() == "\n".join(packages)
+
+
+def _note(folder: Path, packages: tuple[str, ...]) -> None:
+    (folder / ".packages").write_text("\n".join(packages))
+
+
+def vault_hub(test: SynchronousTestCase, **environment: str) -> HubProcess:
+    """A running hub with the reference vault in it."""
+    address = registry(test)
+    process = hub(test, catalog=packed_examples(), environment={"BUN_CONFIG_REGISTRY": address, **environment}).start()
+    process.install("vault")
+    process.wait_for(lambda: process.module("vault")["supervisor_status"] == "running", "the vault")
+    return process
+
+
+@define
+class Person:
+    """Somebody with a browser that runs no JavaScript. `hub` is the origin."""
+
+    hub: str
+    jar: http.cookiejar.CookieJar = field(factory=http.cookiejar.CookieJar)
+
+    def open(self, url: str, form: Any = None, **headers: str) -> tuple[int, str, str]:
+        """Status, Location and text of one request, as a navigation."""
+        data = None if form is None else urllib.parse.urlencode(form).encode()
+        request = urllib.request.Request(urllib.parse.urljoin(self.hub, url), data)
+        request.add_header("Accept", "text/html")
+        request.add_header("Sec-Fetch-Site", "same-origin" if form is not None else "cross-site")
+        request.add_header("Sec-Fetch-Mode", "navigate")
+        request.add_header("Sec-Fetch-Dest", "document")
+        if form is not None:
+            request.add_header("Origin", self.hub)
+        opener = urllib.request.build_opener(
+            NoRedirects, urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self.jar)
+        )
+        try:
+            with opener.open(request, timeout=PATIENCE) as answer:
+                return answer.status, "", answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers.get("Location") or "", error.read().decode()
+
+    def sign_in(self, username: str = "owner", password: str = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"]) -> "Person":
+        """Through the form."""
+        _, _, page = self.open("/login")
+        status, _, text = self.open("/login", [*fields(page), ("username", username), ("password", password)])
+        assert status == 303, text
+        return self
+
+    def allow(self, url: str, password: str = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"]) -> str:
+        """Say yes to everything that an authorization request offers; the address that the browser is sent to."""
+        status, location, page = self.open(url)
+        if status == 200:
+            answered = [*fields(page), ("password", password), ("approve", "yes")]
+            status, location, page = self.open("/oauth/authorize", answered)
+        assert status == 303, page
+        return location
+
+
+def fields(page: str) -> list[tuple[str, str]]:
+    """What the form on a page sends as it stands, without its buttons and empty text fields."""
+    found = []
+    for tag in re.findall(r"<input\b[^>]*>", page):
+        attributes = {name: html.unescape(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', tag)}
+        kind = attributes.get("type", "text")
+        if kind == "hidden" or (kind in ("checkbox", "radio") and "checked" in attributes):
+            found.append((attributes["name"], attributes.get("value", "")))
+    return found
+
+
+def run_client(words: list[str], person: Person, cwd: Path) -> str:
+    """Run a client that says `AUTHORIZE <url>` and waits for the address of the answer; everything that it says.
+
+    Raises AssertionError with its words when it fails.
+    """
+    process = subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=cwd, text=True
+    )
+    assert process.stdin is not None and process.stdout is not None
+    said: list[str] = []
+    try:
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("AUTHORIZE "):
+                process.stdin.write(person.allow(line.removeprefix("AUTHORIZE ").strip()) + "\n")
+                process.stdin.flush()
+        status = process.wait(PATIENCE)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+        process.stdin.close()
+        process.stdout.close()
+    if status != 0:
+        raise AssertionError(f"{words[-2:]} ended with {status}:\n{''.join(said)}")
+    return "".join(said)
+
+
+def wait_until(condition: Any, what: str) -> None:
+    """Poll a condition of another process."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"waited in vain for {what}")
+        time.sleep(0.05)
