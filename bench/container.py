@@ -30,7 +30,7 @@ _ROLES = {
 def memory(box: Box) -> dict[str, float]:
     """MB by role: the proportional share of each process, their sum, and what the kernel charges without page cache."""
     table: dict[str, float] = {}
-    for pid in box.group.members():
+    for pid in box.processes():
         words = command_line(pid)
         role = next((role for part, role in _ROLES.items() if part in words), "rest")
         with contextlib.suppress(OSError):  # it has ended since

@@ -115,6 +115,10 @@ class Box:
         """Where the hub listens, in the container's network."""
         return int(self.env["PORT"])
 
+    def processes(self) -> list[int]:
+        """The ids, out here, of what runs inside, process 1 left out."""
+        return [pid for pid in self.group.members() if pid not in (self._process.pid, self.init)]
+
     def log(self) -> str:
         """All that the container has printed."""
         return self._log.read_text(errors="replace")

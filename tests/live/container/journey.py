@@ -70,7 +70,7 @@ def read_note(box: Box, disk: Disk, note: str) -> str:
 
 def processes(box: Box, word: str) -> list[int]:
     """Ids, out here, of the container's processes whose command line has `word`."""
-    return [pid for pid in box.group.members() if word in command_line(pid)]
+    return [pid for pid in box.processes() if word in command_line(pid)]
 
 
 def command_line(pid: int) -> str:

@@ -59,7 +59,7 @@ class RedeployTests(ContainerTestCase):
         self.assertEqual(read_note(second, self.home, note), _TEXT)
 
     def test_a_second_container_that_waits_in_vain_leaves_with_one_line(self) -> None:
-        box = self.box(self.home)
+        box = self.box(self.home, variables=OWNER)
         box.wait_phase("up")
         second = self.box(self.home, variables={"PARACHUTE_LOCK_WAIT": "0.5"})
         self.assertEqual(second.ended(), 1, second.log())
