@@ -43,8 +43,17 @@ class Child(ProcessProtocol):
 
     transport: Any
 
-    def __init__(self, *, clock: IReactorTime, timing: Timing, output: Output, ended: Callable[[Exit], None]) -> None:
+    def __init__(
+        self,
+        *,
+        clock: IReactorTime,
+        timing: Timing,
+        output: Output,
+        signal_group: Callable[[int, int], None],
+        ended: Callable[[Exit], None],
+    ) -> None:
         self._clock = clock
+        self._signal_group = signal_group
         self._timing = timing
         self._output = output
         self._ended = ended
@@ -90,7 +99,7 @@ class Child(ProcessProtocol):
 
     def _signal(self, number: int) -> None:
         try:
-            os.killpg(self.pid, number)
+            self._signal_group(self.pid, number)
         except ProcessLookupError:
             self._signal_leader(number)
         except PermissionError:
@@ -157,10 +166,17 @@ class Child(ProcessProtocol):
 
     def _await_group(self, ended: Exit) -> None:
         """The group's emptiness counts, not the leader's end: a member may still hold the port."""
-        if _group_is_empty(self.pid) or self._clock.seconds() >= self._empty_by:
+        if self._group_is_empty() or self._clock.seconds() >= self._empty_by:
             self._ended(ended)
         else:
             self._clock.callLater(_GROUP_POLL, self._await_group, ended)
+
+    def _group_is_empty(self) -> bool:
+        try:
+            self._signal_group(self.pid, 0)
+        except OSError as error:
+            return error.errno == errno.ESRCH
+        return False
 
 
 def _exit(reason: Failure, killed: bool) -> Exit:
@@ -168,14 +184,6 @@ def _exit(reason: Failure, killed: bool) -> Exit:
     if isinstance(error, ProcessTerminated):
         return Exit(error.exitCode, error.signal, killed)
     return Exit(0 if isinstance(error, ProcessDone) else None, None, killed)
-
-
-def _group_is_empty(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except OSError as error:
-        return error.errno == errno.ESRCH
-    return False
 
 
 def _widen(descriptor: int) -> None:

@@ -66,13 +66,14 @@ class InThread(Protocol):
 
 @frozen(kw_only=True)
 class Ground:
-    """One hub's collaborators. `now` is monotonic seconds, `wall` seconds since the epoch."""
+    """One hub's collaborators. `now` is monotonic seconds, `wall` seconds since the epoch, `signal_group` os.killpg."""
 
     reactor: Any
     launcher: Launcher
     system: System
     oom: OomKills
     in_thread: InThread
+    signal_group: Callable[[int, int], None]
     tools: Tools
     home: Path
     log_folder: Path

@@ -179,7 +179,11 @@ class Module:
             self._refuse_port(launch.port, stranger)
             return
         child = Child(
-            clock=self._ground.reactor, timing=self._ground.timing, output=self._output, ended=self._child_ended
+            clock=self._ground.reactor,
+            timing=self._ground.timing,
+            output=self._output,
+            signal_group=self._ground.signal_group,
+            ended=self._child_ended,
         )
         self._oom_kills = self._ground.oom.oom_kills()
         try:

@@ -1,5 +1,6 @@
 """The supervisor: every module's life, one machine each."""
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -56,6 +57,7 @@ class Supervisor(Service):
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         in_thread: InThread | None = None,
+        signal_group: Callable[[int, int], None] = os.killpg,
         system: System | None = None,
         cgroup: Cgroup | None = None,
         memory_limit: int | None = None,
@@ -73,6 +75,7 @@ class Supervisor(Service):
             system=system,
             oom=cgroup,
             in_thread=in_thread or cast(InThread, self._in_own_thread),
+            signal_group=signal_group,
             tools=find_tools(),
             home=home,
             log_folder=log_folder,

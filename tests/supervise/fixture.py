@@ -1,0 +1,120 @@
+"""A supervisor on a fake reactor, with everything that it says written down."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.supervise.cgroup import Cgroup
+from parachute_hub.supervise.model import CannotLaunch, Launch, State, Status
+from parachute_hub.supervise.supervisor import Supervisor
+from parachute_hub.supervise.timing import LogLimits, Timing
+from parachute_hub.testing.processes import FakeProcess, FakeReactor, FakeSystem, at_once
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Plan:
+    """A launcher and the wishes: each module has a port, unless it `cannot` be launched."""
+
+    def __init__(self) -> None:
+        self.ports: dict[str, int] = {}
+        self.cannot: dict[str, Exception] = {}
+        self.on: dict[str, bool] = {}
+        self.launches: list[str] = []
+        self.limits: dict[str, int] = {}
+        self.argv: tuple[str, ...] = (sys.executable, "-c", "pass")
+        self.cwd = "/"
+
+    def launch(self, short: str) -> Launch:
+        self.launches.append(short)
+        if short in self.cannot:
+            raise self.cannot[short]
+        port = self.ports.setdefault(short, 2000 + len(self.ports))
+        return Launch(
+            short=short,
+            argv=self.argv,
+            cwd=self.cwd,
+            env={"PORT": str(port)},
+            port=port,
+            health="/health",
+            memory_limit=self.limits.get(short),
+        )
+
+    def wanted(self, short: str) -> bool:
+        return self.on.get(short, True)
+
+    def want(self, short: str, on: bool) -> None:
+        self.on[short] = on
+
+
+class SupervisorCase(SynchronousTestCase):
+    """`self.supervisor` on `self.reactor`; `self.told` has each status, `self.lines` each line of output."""
+
+    timing = Timing()
+
+    def setUp(self) -> None:
+        self.reactor = FakeReactor()
+        self.system = FakeSystem()
+        self.plan = Plan()
+        self.told: list[Status] = []
+        self.lines: list[str] = []
+        self.folder = Path(self.mktemp())
+        self.cgroup = Cgroup(self.folder / "cgroup", 2)
+        self.supervisor = Supervisor(
+            reactor=self.reactor,
+            launcher=self.plan,
+            desired=self.plan,
+            home=self.folder,
+            emit=self.told.append,
+            log_line=lambda short, line: self.lines.append(f"[{short}] {line}"),
+            log_folder=self.folder / "logs",
+            mask=lambda text: text.replace("hunter2", "***"),
+            random=lambda: 0.5,
+            timing=self.timing,
+            limits=LogLimits(),
+            now=self.reactor.seconds,
+            wall=self.reactor.seconds,
+            in_thread=at_once,
+            signal_group=self.reactor.signal_group,
+            system=self.system,
+            cgroup=self.cgroup,
+        )
+
+    def begin(self, asked: Any) -> "Deferred[Any]":
+        """Let a command begin; advance the reactor, then ask for its result."""
+        return Deferred.fromCoroutine(asked)
+
+    def pass_time(self, seconds: float) -> None:
+        """Time goes by in small steps, as it does."""
+        whole = round(seconds / 0.05)
+        for _ in range(whole):
+            self.reactor.advance(0.05)
+
+    def turn(self) -> None:
+        """What was put off for the reactor's next turns happens."""
+        for _ in range(5):
+            self.reactor.advance(0)
+
+    def ready(self, short: str = "vault") -> FakeProcess:
+        """Start a module until it answers."""
+        self.reactor.listening[self.plan.ports.setdefault(short, 2000 + len(self.plan.ports))] = OK
+        started = self.begin(self.supervisor.start(short))
+        self.turn()
+        self.assertEqual(self.successResultOf(started).state, State.READY)
+        return self.reactor.spawned[-1]
+
+    def state(self, short: str = "vault") -> State:
+        return self.status(short).state
+
+    def status(self, short: str = "vault") -> Status:
+        status = self.supervisor.status(short)
+        assert status is not None
+        return status
+
+
+def problem(kind: str = "missing_package") -> CannotLaunch:
+    """A reason not to launch."""
+    return CannotLaunch(kind, "Install it again.", {"package": "@x/y"})

@@ -1,0 +1,436 @@
+"""The supervisor's commands and a module's whole life, without processes."""
+
+import signal
+
+from parachute_hub.supervise.model import LastExit, State
+from parachute_hub.supervise.processes import Holder
+from parachute_hub.supervise.timing import Timing
+from tests.supervise.fixture import OK, SupervisorCase, problem
+
+
+class StartTests(SupervisorCase):
+    def test_it_is_ready_once_it_answers(self) -> None:
+        """The start is over when the module answers, not when it was spawned; the wish for on is stored."""
+        started = self.begin(self.supervisor.start("vault"))
+        self.pass_time(1)
+        self.assertNoResult(started)
+        self.assertEqual(self.state(), State.STARTING)
+        self.reactor.listening[2000] = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
+        self.pass_time(1)
+        self.assertEqual(self.successResultOf(started).state, State.READY)
+        self.assertTrue(self.plan.on["vault"])
+        self.assertTrue(self.supervisor.port_owned("vault"))
+
+    def test_the_child_is_started_in_place_and_marked(self) -> None:
+        process = self.ready()
+        self.assertEqual(process.argv[:2], ("/bin/sh", "-c"))
+        self.assertEqual(process.argv[-3:], self.plan.argv)
+        self.assertRegex(process.env["PARACHUTE_SUPERVISED"], r"^vault:[0-9a-f]{16}$")
+        self.assertEqual(process.env["PORT"], "2000")
+
+    def test_every_spawn_is_launched_anew(self) -> None:
+        """Bug 6: a replayed environment keeps an old origin."""
+        self.ready().exit(1)
+        self.turn()
+        self.assertEqual(self.plan.launches, ["vault", "vault"])
+
+    def test_two_starts_are_one(self) -> None:
+        self.reactor.listening[2000] = OK
+        first, second = self.begin(self.supervisor.start("vault")), self.begin(self.supervisor.start("vault"))
+        self.turn()
+        self.assertEqual(self.successResultOf(first), self.successResultOf(second))
+        self.assertEqual(len(self.reactor.spawned), 1)
+
+    def test_a_late_one_releases_the_caller_and_is_never_ended(self) -> None:
+        started = self.begin(self.supervisor.start("vault"))
+        self.pass_time(21)
+        self.assertIn("refuses connections", self.successResultOf(started).reason)
+        self.assertEqual(self.state(), State.STARTING)
+        self.pass_time(101)
+        self.assertEqual(self.state(), State.DEGRADED)
+        self.reactor.listening[2000] = OK
+        self.pass_time(1)
+        self.assertEqual(self.state(), State.READY)
+        self.assertEqual(self.reactor.spawned[0].signals, [])
+
+    def test_bound_late_is_shown_until_the_next_good_answer(self) -> None:
+        self.begin(self.supervisor.start("vault"))
+        self.pass_time(30)
+        self.reactor.listening[2000] = OK
+        self.pass_time(1)
+        self.assertEqual(self.state(), State.DEGRADED)
+        self.assertIn("only after 30 s", self.status().reason)
+        self.pass_time(10)
+        self.assertEqual(self.state(), State.READY)
+
+    def test_a_module_on_another_port_is_told(self) -> None:
+        """surface ignores PORT: say where it is."""
+        self.system.listening = [1946]
+        self.begin(self.supervisor.start("vault"))
+        self.pass_time(21)
+        self.assertIn("It listens on 1946 instead", self.status().reason)
+
+    def test_what_cannot_be_launched_says_why_and_is_tried_again(self) -> None:
+        self.plan.cannot["vault"] = problem()
+        started = self.begin(self.supervisor.start("vault"))
+        self.turn()
+        status = self.successResultOf(started)
+        self.assertEqual(status.state, State.BACKOFF)
+        assert status.start_error is not None
+        self.assertEqual(status.start_error["error_type"], "missing_package")
+        self.assertEqual(status.start_error["package"], "@x/y")
+        del self.plan.cannot["vault"]
+        self.reactor.listening[2000] = OK
+        self.pass_time(1)
+        self.assertEqual(self.state(), State.READY)
+        self.assertIsNone(self.status().start_error)
+
+    def test_a_broken_launcher_is_a_reason_too(self) -> None:
+        """Nothing that a launcher does can leave the machine without an answer."""
+        self.plan.cannot["vault"] = ValueError("no such thing")
+        started = self.begin(self.supervisor.start("vault"))
+        self.turn()
+        self.assertIn("no such thing", self.successResultOf(started).reason)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_a_missing_program_and_folder(self) -> None:
+        for argv, cwd, kind in (
+            (("/nowhere/bun", "run"), "/", "missing_dependency"),
+            (self.plan.argv, "/nowhere", "missing_package"),
+            (("/etc/hostname",), "/", "non_executable"),
+        ):
+            self.plan.argv, self.plan.cwd = argv, cwd
+            self.begin(self.supervisor.start(kind))
+            self.turn()
+            error = self.status(kind).start_error
+            assert error is not None
+            self.assertEqual(error["error_type"], kind)
+        self.assertEqual(self.reactor.spawned, [])
+
+    def test_no_process_to_be_had(self) -> None:
+        """At the limit of descriptors or processes a start fails like any other."""
+        self.reactor.cannot_spawn = OSError(24, "Too many open files")
+        self.begin(self.supervisor.start("vault"))
+        self.turn()
+        self.assertEqual(self.status().reason, "The system cannot start a process: Too many open files.")
+        self.assertEqual(self.state(), State.BACKOFF)
+
+
+class PortTests(SupervisorCase):
+    def test_a_stranger_is_named_and_left_alone(self) -> None:
+        self.system.holders = [Holder(77, "nc -l 2000")]
+        started = self.begin(self.supervisor.start("vault"))
+        self.turn()
+        status = self.successResultOf(started)
+        self.assertEqual(status.state, State.HELD)
+        self.assertIn("process 77 (nc -l 2000)", status.reason)
+        assert status.start_error is not None
+        self.assertEqual(status.start_error["error_type"], "port_squatter")
+        self.assertEqual((self.reactor.spawned, self.system.swept), ([], []))
+        self.ready()
+
+    def test_our_own_orphan_is_ended(self) -> None:
+        self.system.holders = [Holder(77, "bun", ours=True), None]
+        self.ready()
+        self.assertEqual(len(self.system.swept), 1)
+
+    def test_somebody_else_answering_is_not_readiness(self) -> None:
+        """A stranger that came between the check and the first answer never gets the module's traffic."""
+        self.system.owned = False
+        self.reactor.listening[2000] = OK
+        self.begin(self.supervisor.start("vault"))
+        self.turn()
+        self.assertEqual(self.state(), State.HELD)
+        self.assertFalse(self.supervisor.port_owned("vault"))
+        self.assertIn(signal.SIGTERM, self.reactor.spawned[0].signals)
+
+
+class CrashTests(SupervisorCase):
+    def test_the_first_crash_is_repaired_at_once(self) -> None:
+        self.ready().exit(by_signal=9)
+        self.assertEqual(self.status().last_exit, LastExit(None, "SIGKILL", False, self.reactor.seconds()))
+        self.turn()
+        self.assertEqual(self.state(), State.READY)
+        self.assertEqual((len(self.reactor.spawned), self.status().restarts), (2, 1))
+
+    def test_a_loop_backs_off_and_is_parked(self) -> None:
+        self.begin(self.supervisor.start("vault"))
+        for _ in range(100):
+            if self.state() is State.PARKED:
+                break
+            if not self.reactor.spawned[-1].exited:
+                self.reactor.spawned[-1].exit(3)
+            self.pass_time(0.1)
+        self.assertEqual(len(self.reactor.spawned), 5)
+        self.assertEqual(self.state(), State.PARKED)
+        self.assertIn("exit code 3", self.status().reason)
+        self.assertEqual(self.status().next_retry_at, self.reactor.seconds() + 300 - 0.1)
+        self.assertEqual(self.status().supervisor_status, "crashed")
+
+    def test_a_stop_during_the_wait_prevents_the_next_spawn(self) -> None:
+        self.begin(self.supervisor.start("vault"))
+        self.reactor.spawned[-1].exit(1)
+        stopped = self.begin(self.supervisor.stop("vault"))
+        self.pass_time(5)
+        self.assertEqual(self.successResultOf(stopped).state, State.STOPPED)
+        self.assertEqual(len(self.reactor.spawned), 1)
+
+    def test_what_escaped_is_swept_before_the_next_life(self) -> None:
+        process = self.ready()
+        self.system.left = [4711]
+        process.exit(1)
+        self.turn()
+        self.assertIn("[vault] (hub) ended 1 processes that it had left behind: [4711]", self.lines)
+
+    def test_the_group_must_be_empty(self) -> None:
+        """A member that outlives the leader may hold the port."""
+        process = self.ready()
+        process.stragglers = True
+        process.exit(1)
+        self.assertFalse(process.stragglers, "KILL went to the group")
+
+    def test_memory_kills_are_named(self) -> None:
+        (self.folder / "cgroup").mkdir(parents=True)
+        events = self.folder / "cgroup" / "memory.events"
+        events.write_text("low 0\noom 0\noom_kill 3\n")
+        process = self.ready()
+        events.write_text("low 0\noom 1\noom_kill 4\n")
+        process.exit(by_signal=9)
+        last = self.status().last_exit
+        assert last is not None
+        self.assertTrue(last.oom)
+        self.assertTrue(any("memory ran out" in status.reason for status in self.told))
+
+    def test_modules_do_not_share_a_fate(self) -> None:
+        self.ready("scribe")
+        self.plan.ports["vault"] = 2005
+        self.begin(self.supervisor.start("vault"))
+        for _ in range(60):
+            vault = next(process for process in reversed(self.reactor.spawned) if process.env["PORT"] == "2005")
+            if not vault.exited:
+                vault.exit(1)
+            self.pass_time(0.2)
+        self.assertEqual((self.state("vault"), self.state("scribe")), (State.PARKED, State.READY))
+        self.assertEqual(self.status("scribe").restarts, 0)
+
+
+class LivenessTests(SupervisorCase):
+    def test_a_hung_one_is_ended_and_answers_again_in_time(self) -> None:
+        """R3: within 45 s, from the moment it hangs."""
+        process = self.ready()
+        process.deaf = True
+        self.reactor.listening[2000] = None
+        hung_at = self.reactor.seconds()
+        while not process.exited:
+            self.pass_time(0.5)
+        self.reactor.listening[2000] = OK
+        self.pass_time(3.5)
+        self.assertEqual(self.state(), State.READY)
+        self.assertLess(self.reactor.seconds() - hung_at, 45)
+        self.assertEqual(process.signals[0], signal.SIGTERM)
+        self.assertEqual(process.signals[-1], signal.SIGKILL)
+        self.assertTrue(any("accepts connections but does not answer" in status.reason for status in self.told))
+
+    def test_one_miss_is_shown_and_forgotten(self) -> None:
+        process = self.ready()
+        self.reactor.listening[2000] = None
+        self.pass_time(14)
+        self.assertEqual(self.state(), State.DEGRADED)
+        self.reactor.listening[2000] = OK
+        self.pass_time(10)
+        self.assertEqual(self.state(), State.READY)
+        self.assertEqual(process.signals, [])
+
+    def test_an_unwell_answer_never_ends_it(self) -> None:
+        process = self.ready()
+        self.reactor.listening[2000] = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+        self.pass_time(120)
+        self.assertEqual(self.state(), State.DEGRADED)
+        self.assertEqual(process.signals, [])
+
+    def test_flapping_health_never_ends_it(self) -> None:
+        process = self.ready()
+        for turn in range(20):
+            self.reactor.listening[2000] = OK if turn % 3 == 2 else None
+            self.pass_time(10)
+        self.assertEqual(process.signals, [])
+
+
+class StopTests(SupervisorCase):
+    def test_stop_asks_then_kills(self) -> None:
+        process = self.ready()
+        process.deaf = True
+        stopped = self.begin(self.supervisor.stop("vault"))
+        self.pass_time(7.9)
+        self.assertNoResult(stopped)
+        self.pass_time(0.2)
+        self.assertEqual(self.successResultOf(stopped).state, State.STOPPED)
+        self.assertEqual(process.signals, [signal.SIGTERM, signal.SIGCONT, signal.SIGKILL])
+        self.assertFalse(self.plan.on["vault"])
+        self.pass_time(400)
+        self.assertEqual(len(self.reactor.spawned), 1)
+
+    def test_restart_waits_for_the_end_of_the_old_one(self) -> None:
+        process = self.ready()
+        process.deaf = True
+        restarted = self.begin(self.supervisor.restart("vault"))
+        self.pass_time(1)
+        self.assertEqual(self.status().supervisor_status, "restarting")
+        self.assertEqual(len(self.reactor.spawned), 1)
+        process.exit()
+        self.turn()
+        self.assertEqual(self.successResultOf(restarted).state, State.READY)
+        self.assertEqual(len(self.reactor.spawned), 2)
+
+    def test_all_stop_together_within_the_budget(self) -> None:
+        processes = [self.ready(short) for short in ("vault", "scribe", "notes")]
+        for process in processes:
+            process.deaf = True
+        gone = self.supervisor.stopService()
+        self.pass_time(8.1)
+        self.successResultOf(gone)
+        self.assertTrue(all(process.exited for process in processes))
+
+    def test_a_second_stop_of_the_hub_is_harmless(self) -> None:
+        self.ready().deaf = True
+        first, second = self.supervisor.stopService(), self.supervisor.stopService()
+        self.pass_time(8.2)
+        self.successResultOf(first)
+        self.successResultOf(second)
+
+    def test_nothing_starts_while_leaving(self) -> None:
+        self.ready()
+        self.supervisor.stopService()
+        again = self.begin(self.supervisor.start("vault"))
+        self.turn()
+        self.assertEqual(self.successResultOf(again).state, State.STOPPED)
+
+    def test_stopping_the_hub_does_not_switch_modules_off(self) -> None:
+        self.ready()
+        self.supervisor.stopService()
+        self.turn()
+        self.assertTrue(self.plan.on["vault"])
+
+    def test_a_removed_module_is_forgotten(self) -> None:
+        self.ready()
+        removed = self.begin(self.supervisor.remove("vault"))
+        self.turn()
+        self.successResultOf(removed)
+        self.assertIsNone(self.supervisor.status("vault"))
+        self.assertEqual(self.supervisor.all(), [])
+
+
+class HoldTests(SupervisorCase):
+    def test_a_hold_stops_and_a_release_starts_what_is_wanted(self) -> None:
+        self.ready()
+        self.supervisor.hold("vault", "The disk is full.")
+        self.turn()
+        self.assertEqual((self.state(), self.status().reason), (State.HELD, "The disk is full."))
+        self.assertTrue(self.plan.on["vault"])
+        self.supervisor.release("vault")
+        self.turn()
+        self.assertEqual(self.state(), State.READY)
+
+    def test_a_release_does_not_start_what_is_off(self) -> None:
+        self.plan.on["vault"] = False
+        self.supervisor.hold("vault", "Safe mode.")
+        self.supervisor.release("vault")
+        self.turn()
+        self.assertEqual(self.state(), State.STOPPED)
+
+
+class BootTests(SupervisorCase):
+    def test_all_wanted_ones_start_and_none_waits(self) -> None:
+        self.plan.cannot["broken"] = problem()
+        self.plan.on["off"] = False
+        self.supervisor.boot(["broken", "off", "vault", "scribe"])
+        self.turn()
+        self.assertEqual(len(self.reactor.spawned), 2)
+        self.assertEqual(self.state("off"), State.STOPPED)
+        self.assertEqual(self.state("broken"), State.BACKOFF)
+
+    def test_many_start_in_small_steps(self) -> None:
+        """So that twenty modules on a small machine do not make each other late."""
+        self.supervisor.boot([f"m{number}" for number in range(12)])
+        self.turn()
+        self.assertEqual(len(self.reactor.spawned), 4)
+        self.pass_time(0.3)
+        self.assertEqual(len(self.reactor.spawned), 12)
+
+    def test_what_an_earlier_hub_left_is_ended_first(self) -> None:
+        self.system.left = [99]
+        self.supervisor.boot(["vault"])
+        self.turn()
+        self.assertRegex(self.system.swept[0], r"^:[0-9a-f]{16}$")
+
+    def test_a_held_one_stays_held(self) -> None:
+        self.supervisor.hold("vault", "Safe mode.")
+        self.supervisor.boot(["vault"])
+        self.turn()
+        self.assertEqual(self.state(), State.HELD)
+
+
+class MemoryTests(SupervisorCase):
+    def test_a_module_over_its_own_limit_is_restarted_then_held(self) -> None:
+        self.plan.limits["vault"] = 100 << 20
+        self.supervisor.startService()
+        self.ready()
+        self.system.sizes = {"vault": 150 << 20}
+        self.pass_time(2.1)
+        self.assertTrue(any("150 MB of memory and may take 100 MB" in status.reason for status in self.told))
+        self.assertEqual(len(self.reactor.spawned), 2)
+        self.pass_time(2)
+        self.assertEqual(self.state(), State.HELD)
+        history = self.supervisor.memory("vault")
+        assert history is not None
+        self.assertEqual(history.recent, [150 << 10] * 2)
+
+
+class ShortTiming(SupervisorCase):
+    timing = Timing(shutdown=2.0)
+
+    def test_the_budget_of_the_hub_is_shorter_than_the_grace_of_one(self) -> None:
+        process = self.ready()
+        process.deaf = True
+        gone = self.supervisor.stopService()
+        self.pass_time(2.1)
+        self.successResultOf(gone)
+        self.assertEqual(process.signals[-1], signal.SIGKILL)
+
+
+class OutputTests(SupervisorCase):
+    def test_lines_are_masked_and_kept(self) -> None:
+        process = self.ready()
+        process.say(b"the password is hunter2\nhalf a li")
+        process.say(b"ne\n")
+        self.assertEqual(self.lines, ["[vault] the password is ***", "[vault] half a line"])
+        ring = self.supervisor.log("vault")
+        assert ring is not None
+        self.assertEqual([line.text for line in ring.since(0)], ["the password is ***", "half a line"])
+        written = (self.folder / "logs" / "vault.log").read_text()
+        self.assertNotIn("hunter2", written)
+        self.assertEqual((self.folder / "logs" / "vault.log").stat().st_mode & 0o777, 0o600)
+
+    def test_the_last_words_are_kept(self) -> None:
+        process = self.ready()
+        process.say(b"Fatal: no")
+        process.exit(1)
+        self.assertIn("[vault] Fatal: no", self.lines)
+
+    def test_the_ring_survives_a_crash(self) -> None:
+        process = self.ready()
+        process.say(b"before\n")
+        process.exit(1)
+        self.turn()
+        self.reactor.spawned[-1].say(b"after\n")
+        ring = self.supervisor.log("vault")
+        assert ring is not None
+        self.assertEqual([line.text for line in ring.since(0)], ["before", "after"])
+
+    def test_a_log_that_cannot_be_written_stops_nothing(self) -> None:
+        self.folder.mkdir()
+        (self.folder / "logs").write_text("a file where the folder should be")
+        process = self.ready()
+        process.say(b"one\ntwo\n")
+        self.assertEqual(self.lines, ["[vault] one", "[vault] two"])
+        self.assertEqual(self.state(), State.READY)
