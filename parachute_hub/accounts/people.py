@@ -156,7 +156,8 @@ class People:
         """Remove somebody; all that they hold ends. Raises Refused 403 for the last admin."""
         user = self.get(user_id)
         with self._change():
-            # First whoever issued them tokens: their rows point at this person.
+            self._users.need_another_admin(user_id)
+            # Before the row goes: those of their tokens point at it.
             self._watch.access_ended(user_id)
             self._users.delete(user_id)
             self._note(actor, "user-deleted", user.username)

@@ -70,7 +70,8 @@ class SessionRecogniser:
         if not found.user.must_change_password:
             return
         text = "Choose a password of your own first."
-        if request.method in (b"GET", b"HEAD") and wants_html(request):
+        page = request.method in (b"GET", b"HEAD") and not request.path.startswith(b"/api/")
+        if page and wants_html(request):
             raise Refused(302, "force_change_password", text, headers={"Location": CHANGE_PASSWORD})
         raise Refused(403, "force_change_password", text, detail={"change_password_url": CHANGE_PASSWORD})
 

@@ -112,7 +112,7 @@ class Users:
         """Make somebody an admin or a member. Raises LastAdmin."""
         with self._database.transaction(durable=True) as connection:
             if role != "admin":
-                self._keep_an_admin(user_id)
+                self.need_another_admin(user_id)
             connection.execute("UPDATE users SET role = ? WHERE id = ?", (role, user_id))
 
     def set_vaults(self, user_id: str, vaults: Mapping[str, VaultRole]) -> None:
@@ -124,10 +124,11 @@ class Users:
     def delete(self, user_id: str) -> None:
         """Remove somebody and everything that hangs on them. Raises LastAdmin."""
         with self._database.transaction(durable=True) as connection:
-            self._keep_an_admin(user_id)
+            self.need_another_admin(user_id)
             connection.execute("DELETE FROM users WHERE id = ?", (user_id,))
 
-    def _keep_an_admin(self, leaving: str) -> None:
+    def need_another_admin(self, leaving: str) -> None:
+        """Raises LastAdmin when nobody but this person runs the hub."""
         others = self._database.first("SELECT 1 FROM users WHERE role = 'admin' AND id != ?", (leaving,))
         if others is None:
             raise LastAdmin(leaving)

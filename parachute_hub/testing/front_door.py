@@ -16,7 +16,6 @@ from attrs import define, field
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.assemble import Accounts, build, no_links
-from parachute_hub.accounts.model import NobodyWatches
 from parachute_hub.accounts.offline import here
 from parachute_hub.accounts.passwords import Hasher
 from parachute_hub.accounts.reach import Configured, HubOrigin
@@ -82,6 +81,22 @@ class PlainCaller:
     def client_address(self, request: IRequest) -> str:
         """What was set."""
         return self.address
+
+
+@define
+class RecordedWatch:
+    """Remembers whose access shrank."""
+
+    ended: list[str] = field(factory=list)
+    changed: list[str] = field(factory=list)
+
+    def access_ended(self, user_id: str) -> None:
+        """Noted."""
+        self.ended.append(user_id)
+
+    def access_changed(self, user_id: str) -> None:
+        """Noted."""
+        self.changed.append(user_id)
 
 
 @define
@@ -154,7 +169,7 @@ class FrontDoor:
         self.caller = PlainCaller()
         self.installs = installs or FakeInstalls()
         self.hasher = hasher or QuickHasher()
-        self.watch = NobodyWatches()
+        self.watch = RecordedWatch()
         self.origin_changes: list[str] = []
         self.origin = HubOrigin(
             StoredSettings(self.database),

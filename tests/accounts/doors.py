@@ -1,5 +1,6 @@
 """A front door for each test, and the steps that most tests begin with."""
 
+import sqlite3
 from typing import Any
 
 import pyotp
@@ -54,6 +55,14 @@ class DoorCase(SynchronousTestCase):
         user = self.now(people.person(username, PASSWORD, vaults=vaults))  # type: ignore[arg-type]
         people.admit(user)
         return self.sign_in(username)
+
+    def dump(self) -> str:
+        """Everything that the database holds, as text."""
+        connection = sqlite3.connect(self.door.path)
+        try:
+            return "\n".join(connection.iterdump())
+        finally:
+            connection.close()
 
     def csrf(self, tab: BrowserTab) -> dict[str, str]:
         """The header that the hub's own scripts send."""

@@ -1,0 +1,109 @@
+"""Invitations: made by an owner, used as often as said, worth nothing after."""
+
+import json
+from typing import Any
+
+from parachute_hub.testing.front_door import PASSWORD, BrowserTab
+from tests.admin.test_users_api import Case
+
+
+class InviteTests(Case):
+    def make(self, **body: Any) -> Any:
+        return self.send("POST", "/api/invites", "user.invite", **body)
+
+    def join(self, token: str, username: str = "grace", **fields: str) -> BrowserTab:
+        tab = BrowserTab(self.door)
+        page = tab.get(f"/account/setup/{token}")
+        if page.status == 200:
+            said = {"username": username, "password": PASSWORD, "password_confirm": PASSWORD, **fields}
+            page = tab.post(f"/account/setup/{token}", said)
+        self.answer = page
+        return tab
+
+    def test_the_whole_way(self) -> None:
+        made = self.make(vaults={"family": "read"})
+        self.assertEqual(self.answer.status, 201)
+        self.assertEqual(made["url"], f"http://hub.test/account/setup/{made['token']}")
+        self.assertNotIn(made["token"], self.dump())
+        tab = self.join(made["token"])
+        self.assertEqual((self.answer.status, self.answer.header("location")), (303, "/account"))
+        me = tab.get_json("/api/me")["user"]
+        self.assertEqual((me["displayName"], me["role"], me["vaults"]), ("grace", "member", {"family": "read"}))
+        self.join(made["token"], "eve")
+        self.assertEqual(self.answer.status, 410)
+        (listed,) = self.tab.get_json("/api/invites")["invites"]
+        self.assertEqual((listed["status"], listed["used_count"]), ("redeemed", 1))
+
+    def test_the_older_hubs_fields(self) -> None:
+        made = self.make(vault_name="family", role="read", provision_vault=False)
+        self.assertEqual(made["invite"]["vaults"], {"family": "read"})
+
+    def test_a_fixed_name(self) -> None:
+        made = self.make(username="grace")
+        tab = self.join(made["token"], "eve")
+        self.assertEqual(tab.get_json("/api/me")["user"]["displayName"], "grace")
+
+    def test_how_it_ends(self) -> None:
+        expired = self.make(expires_in=60)["token"]
+        revoked = self.make()
+        self.door.now += 61
+        self.send("DELETE", f"/api/invites/{revoked['invite']['id']}", None)
+        for token in (expired, revoked["token"]):
+            self.join(token)
+            self.assertEqual(self.answer.status, 410)
+        self.join("nonsense")
+        self.assertEqual(self.answer.status, 404)
+        self.assertEqual([user.username for user in self.door.accounts.people.all()], ["ada"])
+
+    def test_several_uses(self) -> None:
+        token = self.make(max_uses=2)["token"]
+        for username, status in (("one1", 303), ("two2", 303), ("three3", 410)):
+            self.join(token, username)
+            self.assertEqual(self.answer.status, status, username)
+
+    def test_a_mistake_uses_nothing_up(self) -> None:
+        token = self.make()["token"]
+        for fields, status in (
+            ({"username": "ada"}, 409),
+            ({"username": "a b"}, 400),
+            ({"password": "short", "password_confirm": "short"}, 400),
+            ({"password_confirm": "another thing"}, 400),
+        ):
+            self.join(token, **fields)
+            self.assertEqual(self.answer.status, status, self.answer.body)
+        self.join(token)
+        self.assertEqual(self.answer.status, 303)
+
+    def test_refusals(self) -> None:
+        for body, error in (
+            ({"max_uses": 0}, "invalid_request"),
+            ({"max_uses": 1001}, "invalid_request"),
+            ({"max_uses": True}, "invalid_request"),
+            ({"expires_in": 91 * 86400}, "invalid_request"),
+            ({"expires_in": "1"}, "invalid_request"),
+            ({"username": "grace", "max_uses": 2}, "invalid_request"),
+            ({"username": 3}, "invalid_request"),
+            ({"username": "admin"}, "invalid_username"),
+            ({"vaults": {"family": "admin"}}, "invalid_request"),
+            ({"provision_vault": True}, "unsupported"),
+        ):
+            self.assertEqual(self.make(**body)["error"], error, body)
+            self.assertEqual(self.answer.status, 400)
+
+    def test_invitations_end_with_whoever_made_them(self) -> None:
+        self.member()
+        other = self.id_of("grace")
+        self.send("PATCH", f"/api/users/{other}/role", f"user.role:{other}", role="admin")
+        grace = self.sign_in("grace")
+        token = self.send("POST", "/api/invites", "user.invite", tab=grace)["token"]
+        self.send("DELETE", f"/api/users/{other}", f"user.delete:{other}")
+        self.join(token, "eve")
+        self.assertEqual(self.answer.status, 404)
+
+    def test_in_json(self) -> None:
+        token = self.make()["token"]
+        tab = BrowserTab(self.door)
+        csrf = tab.get_json("/account/session")["csrf"]
+        said = {"username": "grace", "password": PASSWORD, "password_confirm": PASSWORD, "__csrf": csrf}
+        answer = tab.send_json("POST", f"/account/setup/{token}", json.dumps(said).encode())
+        self.assertEqual((answer.status, answer.json()), (200, {"ok": True, "username": "grace"}))
