@@ -8,7 +8,7 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
-from parachute_hub.admin.modules_bodies import lenient, settings_changes, vault_of, version_of
+from parachute_hub.admin.modules_bodies import lenient, settings_changes, text_of, vault_of, version_of
 from parachute_hub.admin.modules_view import ModulesView, settings_json, state_json
 from parachute_hub.admin.stream_api import Log, follow_log
 from parachute_hub.job import Job
@@ -102,17 +102,17 @@ class ModulesArea:
         if source is not None:
             return self._install_local(request, principal, source)
         try:
-            spec = names.parse_spec(str(body.get("package", "")))
+            spec = names.parse_spec(text_of(body, "package"))
         except BadName as error:
             raise Refused(400, "invalid_package", str(error)) from None
         entry = self._directory.catalog.offers(spec.name)
         if entry is None:
             self._step_up.prove(request, principal, f"install:{spec.name}")
         short = entry.short if entry else guess_short(spec.name)
-        version = spec.version or self._modules.files.channel()
-        return self._begun(
-            request, self._modules.installer.install(InstallRequest(short=short, package=spec.name, version=version))
+        wanted = InstallRequest(
+            short=short, package=spec.name, version=spec.version, channel=self._modules.files.channel()
         )
+        return self._begun(request, self._modules.installer.install(wanted))
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
     def upgrade_all(self, request: IRequest) -> bytes:
@@ -182,19 +182,15 @@ class ModulesArea:
         channel = body.get("channel")
         if isinstance(channel, str) and channel not in CHANNELS:
             raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
-        version = version_of(body) or (channel if isinstance(channel, str) else self._modules.files.channel())
-        return self._begun(
-            request,
-            self._modules.installer.install(
-                InstallRequest(
-                    short=short,
-                    package=entry.package,
-                    version=None if entry.source else version,
-                    source=entry.source,
-                    vault=vault_of(body),
-                )
-            ),
+        wanted = InstallRequest(
+            short=short,
+            package=entry.package,
+            version=version_of(body),
+            channel=channel if isinstance(channel, str) else self._modules.files.channel(),
+            source=entry.source,
+            vault=vault_of(body),
         )
+        return self._begun(request, self._modules.installer.install(wanted))
 
     @app.route("/api/modules/<short>/upgrade", methods=["POST"])
     def upgrade(self, request: IRequest, short: str) -> bytes:

@@ -22,6 +22,12 @@ def lenient(request: IRequest) -> dict[str, Any]:
         return {}
 
 
+def text_of(body: dict[str, Any], name: str) -> str:
+    """A field that is text; empty when it is missing or something else."""
+    value = body.get(name)
+    return value if isinstance(value, str) else ""
+
+
 def version_of(body: dict[str, Any]) -> str | None:
     """The version or tag that is asked for. Raises Refused 400."""
     version = body.get("version")

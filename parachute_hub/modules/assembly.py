@@ -199,7 +199,11 @@ def assemble(on_disk: Files, supervisor: Supervises) -> Modules:
         "directory": on_disk.directory,
         "supervisor": supervisor,
     }
-    proving: dict[str, Any] = {"fetcher": fetcher, "prover": Prover(supervisor=supervisor, clock=outside.reactor)}
+    proving: dict[str, Any] = {
+        "fetcher": fetcher,
+        "prover": Prover(supervisor=supervisor, clock=outside.reactor),
+        "availability": availability,
+    }
     return Modules(
         files=on_disk,
         jobs=jobs,
@@ -211,7 +215,6 @@ def assemble(on_disk: Files, supervisor: Supervises) -> Modules:
             **shared,
             **proving,
             snapshots=snapshots,
-            availability=availability,
             channel=on_disk.channel,
             gate=outside.gate_seconds,
             settle=outside.settle_seconds,

@@ -9,6 +9,7 @@ from attrs import evolve, field, frozen
 from parachute_hub.job import Job
 from parachute_hub.jobs import JobFailed, Jobs, Work
 from parachute_hub.modules import manifests, mounts, ports
+from parachute_hub.modules.availability import Availability
 from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.fetching import Arrival, Fetcher, Order
 from parachute_hub.modules.manifests import Package
@@ -34,13 +35,15 @@ class Wires(Protocol):
 class InstallRequest:
     """What somebody asks for.
 
-    `version` is a version or a tag; `source` a tarball and `folder` a module's folder, both on this machine. `env`
-    is kept for the module; `vault` names the first vault.
+    `version` is a version or a tag that was asked for; without one the newest of `channel` is taken. `source` is a
+    tarball and `folder` a module's folder, both on this machine. `env` is kept for the module; `vault` names the
+    first vault.
     """
 
     short: str
     package: str | None = None
     version: str | None = None
+    channel: str = "latest"
     source: Path | None = None
     folder: Path | None = None
     env: Mapping[str, str] = field(factory=dict)
@@ -50,7 +53,7 @@ class InstallRequest:
         """What makes two requests the same one. Values of the environment are left out: they may be secret."""
         return {
             "package": self.package,
-            "version": self.version,
+            "version": self.version or self.channel,
             "source": str(self.source) if self.source else None,
             "folder": str(self.folder) if self.folder else None,
             "vault": self.vault,
@@ -70,6 +73,7 @@ class Installer:
     prover: Prover
     supervisor: Supervises
     wiring: Wires
+    availability: Availability
     port_busy: Callable[[int], bool]
     hub_ports: Iterable[int]
 
@@ -87,7 +91,8 @@ class Installer:
             work.rename(arrival.short)
             placed = None
         else:
-            order = Order(short=request.short, package=request.package, version=request.version, source=request.source)
+            version = request.version or await self._newest(request)
+            order = Order(short=request.short, package=request.package, version=version, source=request.source)
             arrival = await self.fetcher.fetch(work, order)
             placed = await self.fetcher.place(work, arrival)
         work.step("register")
@@ -108,6 +113,12 @@ class Installer:
         running = status is not None and status.state in (State.READY, State.DEGRADED)
         again = request.folder or request.source or request.version
         return running and self.directory.row(request.short) is not None and not again
+
+    async def _newest(self, request: InstallRequest) -> str | None:
+        """What the channel offers. `latest` is a tag that every package has; another channel may be behind it."""
+        if request.package is None or request.source is not None or request.channel == "latest":
+            return None
+        return await self.availability.ask(request.package, request.channel)
 
     def _linked(self, request: InstallRequest, folder: Path) -> Arrival:
         """A module's own folder, run from where it is. Raises JobFailed."""

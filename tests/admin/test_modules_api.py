@@ -1,0 +1,500 @@
+"""The JSON API of modules, over a real site in memory; modules run in a pretended supervisor."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+from treq.testing import StubTreq
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from parachute_hub.admin.modules_api import ModulesArea
+from parachute_hub.admin.modules_view import ModulesView, resolve
+from parachute_hub.logs import Masker
+from parachute_hub.modules import assembly
+from parachute_hub.modules.assembly import Outside
+from parachute_hub.modules.bun import NoBun
+from parachute_hub.modules.catalog import Catalog
+from parachute_hub.modules.configuration import Configuration
+from parachute_hub.modules.environment import Surroundings
+from parachute_hub.site.refused import Refused
+from parachute_hub.site.who import ADMIN, AUTH, Principal, Who
+from parachute_hub.supervise.model import CannotLaunch, LastExit, State, Status
+from parachute_hub.testing.asking import Answer, ask
+from parachute_hub.testing.supervising import FakeSupervisor
+from tests.modules.homes import TOY, package, put, write
+
+
+class Callers:
+    """Recognises `Authorization: Bearer operator|owner|reader`."""
+
+    def recognise(self, request: IRequest) -> Principal | None:
+        name = (request.getHeader("authorization") or "").partition(" ")[2]
+        scopes = {"operator": {ADMIN, AUTH}, "owner": {ADMIN, AUTH}, "reader": {AUTH}}.get(name)
+        kind: Any = "operator" if name == "operator" else "session"
+        return Principal(kind=kind, name=name, scopes=frozenset(scopes)) if scopes else None
+
+
+class Proofs:
+    """Notes what proof was asked for; refuses people who are not the operator."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def prove(self, request: IRequest, principal: Principal, operation: str) -> None:
+        self.asked.append(operation)
+        if principal.kind != "operator":
+            raise Refused(403, "step_up_required", "Repeat your password to do this.")
+
+
+class ToyServer(Resource):
+    """The module's own configuration."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: dict[str, Any] = {"volume": 3, "provider_api_key": "hush", "hidden": "hush"}
+        self.asked: list[tuple[str, str, str | None]] = []
+
+    def render(self, request: Request) -> bytes:
+        path = request.path.decode()
+        self.asked.append((request.method.decode(), path, request.getHeader("authorization")))
+        if path.endswith("/schema"):
+            properties = {"volume": {"type": "integer"}, "hidden": {"type": "string", "writeOnly": True}}
+            return json.dumps({"type": "object", "properties": properties}).encode()
+        if request.method == b"PUT":
+            changes = json.loads(request.content.read() if request.content else b"")
+            if changes.get("volume", 0) > 10:
+                request.setResponseCode(400)
+                errors = [{"path": "volume", "message": "too loud"}]
+                return json.dumps({"error": "validation_failed", "message": "too loud", "errors": errors}).encode()
+            self.values.update(changes)
+        return json.dumps(self.values).encode()
+
+
+class Tokens:
+    def for_administration(self, short: str, instance: str | None) -> str | None:
+        return f"admin-of-{short}-{instance}"
+
+
+def no_bun() -> Path:
+    raise NoBun("bun was not found. Install it.")
+
+
+async def at_once(function: Any, *args: Any) -> Any:
+    return function(*args)
+
+
+class ApiCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.home = Path(self.mktemp()).absolute()
+        (self.home / "hub").mkdir(parents=True)
+        self.clock = MemoryReactorClock()
+        self.events: list[Any] = []
+        self.outside = Outside(
+            reactor=self.clock,
+            around=Surroundings(
+                home=self.home,
+                user_home=self.home / "user",
+                issuer="http://hub.test",
+                origins=("http://hub.test",),
+                passed_on={},
+                registry={},
+                module_variables={},
+            ),
+            catalog=Catalog((TOY, *Catalog().entries)),
+            find_bun=no_bun,
+            emit=self.events.append,
+            mask=Masker(),
+            know_secret=lambda secret: None,
+            now=self.clock.seconds,
+            new_id=iter(f"job-{number}" for number in range(1000)).__next__,
+            in_thread=at_once,
+            hub_port=1939,
+            settle_seconds=0.0,
+        )
+        self.files = assembly.files(self.outside)
+        self.supervisor = FakeSupervisor(want=self.files.records.want)
+        self.modules = assembly.assemble(self.files, self.supervisor)
+        self.proofs = Proofs()
+        self.server = ToyServer()
+        view = ModulesView(
+            directory=self.files.directory,
+            records=self.files.records,
+            supervisor=self.supervisor,
+            latest=lambda package: {"@toys/toy": "1.1.0"}.get(package),
+        )
+        http: Any = StubTreq(self.server)
+        area = ModulesArea(
+            who=Who([Callers()]),
+            step_up=self.proofs,
+            modules=self.modules,
+            supervisor=self.supervisor,
+            view=view,
+            configuration=Configuration(home=self.home, directory=self.files.directory, http=http, tokens=Tokens()),
+            in_thread=at_once,
+            clock=self.clock,
+        )
+        self.resource = area.app.resource()
+
+    def call(self, method: str, path: str, body: Any = None, who: str = "operator") -> Answer:
+        content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {who}"} if who else {}
+        return ask(self.resource, f"/api/modules{path}", method=method, headers=headers, body=content)
+
+    def refusal(self, method: str, path: str, body: Any = None, who: str = "operator") -> tuple[int, str]:
+        answer = self.call(method, path, body, who)
+        return answer.status, answer.json()["error"]
+
+    def install(self, **manifest: Any) -> None:
+        """The toy as an install leaves it, running."""
+        put(self.files.store, "toy", package(**manifest), "1.0.0")
+        self.files.store.activate("toy", "@toys/toy", "1.0.0")
+        row = {"name": "toys-toy", "port": 2711, "paths": ["/toy"], "health": "/toy/health", "version": "1.0.0"}
+        write(self.home, {"services.json": json.dumps({"services": [row]})})
+        self.files.records.change("toy", package="@toys/toy", row="toys-toy")
+        self.call("POST", "/toy/start")
+        self.supervisor.calls.clear()
+
+    def module(self, short: str) -> dict[str, Any]:
+        listing = self.call("GET", "").json()["modules"]
+        return next(module for module in listing if module["short"] == short)
+
+
+class Doors(ApiCase):
+    def test_who_may_do_what(self) -> None:
+        self.assertEqual(self.refusal("GET", "", who=""), (401, "unauthenticated"))
+        self.assertEqual(self.call("GET", "", who="reader").status, 200)
+        for method, path in (
+            ("PUT", "/channel"),
+            ("POST", "/install"),
+            ("POST", "/upgrade-all"),
+            ("GET", "/operations"),
+            ("GET", "/operations/x"),
+            ("POST", "/operations/x/cancel"),
+            ("GET", "/disk"),
+            ("POST", "/disk/clear"),
+            ("POST", "/vault/install"),
+            ("POST", "/vault/upgrade"),
+            ("POST", "/vault/rollback"),
+            ("POST", "/vault/restore-data"),
+            ("POST", "/vault/uninstall"),
+            ("POST", "/vault/delete-data"),
+            ("POST", "/vault/start"),
+            ("POST", "/vault/stop"),
+            ("POST", "/vault/restart"),
+            ("GET", "/vault/logs"),
+            ("GET", "/vault/config"),
+            ("PUT", "/vault/config"),
+            ("GET", "/vault/settings"),
+            ("PUT", "/vault/settings"),
+        ):
+            self.assertEqual(self.refusal(method, path, who="reader"), (403, "insufficient_scope"), path)
+        self.assertEqual(self.refusal("DELETE", "/vault/install"), (405, "method_not_allowed"))
+
+    def test_unknown_shorts(self) -> None:
+        for path in ("/nobody/install", "/nobody/start", "/nobody/logs", "/..%2f/start", "/--trust/install"):
+            method = "GET" if path.endswith("logs") else "POST"
+            self.assertEqual(self.call(method, path).status, 404, path)
+
+
+class Listing(ApiCase):
+    def test_what_is_on_offer(self) -> None:
+        answer = self.call("GET", "").json()
+        self.assertEqual(
+            [module["short"] for module in answer["modules"]], ["vault", "scribe", "notes", "surface", "toy"]
+        )
+        self.assertEqual((answer["supervised"], answer["supervisor_available"]), ([], True))
+        self.assertEqual(answer["module_install_channel"], "latest")
+        vault = answer["modules"][0]
+        self.assertEqual(
+            (vault["installed"], vault["installed_version"], vault["supervisor_status"]), (False, None, None)
+        )
+        self.assertTrue(vault["available_to_install"])
+
+    def test_one_that_runs(self) -> None:
+        self.install(uiUrl="app/", displayName="The Toy")
+        toy = self.module("toy")
+        self.assertEqual(
+            {name: toy[name] for name in ("display_name", "installed_version", "latest_version", "upgrade_available")},
+            {
+                "display_name": "The Toy",
+                "installed_version": "1.0.0",
+                "latest_version": "1.1.0",
+                "upgrade_available": True,
+            },
+        )
+        self.assertEqual((toy["state"], toy["supervisor_status"], toy["pid"]), ("ready", "running", 4711))
+        self.assertEqual(toy["management_url"], "/toy/app/")
+        self.assertEqual(toy["install_dir"], str(self.home / "modules/node_modules/@toys/toy"))
+        self.assertEqual(self.call("GET", "").json()["supervised"][0]["short"], "toy")
+        self.files.records.change("toy", pin=True)
+        self.assertFalse(self.module("toy")["upgrade_available"])
+
+    def test_one_whose_package_is_gone_or_broken(self) -> None:
+        self.install()
+        self.files.store.deactivate("@toys/toy")
+        toy = self.module("toy")
+        self.assertEqual((toy["missing"], toy["install_dir"], toy["installed_version"]), (True, None, "1.0.0"))
+        write(
+            self.files.store.root / "node_modules" / "@toys" / "toy",
+            {"package.json": "{", ".parachute/module.json": "["},
+        )
+        self.assertEqual(self.module("toy")["installed_version"], "1.0.0")
+
+    def test_a_bad_row_takes_nothing_with_it(self) -> None:
+        self.install()
+        content = json.loads((self.home / "services.json").read_text())
+        content["services"].insert(0, {"name": "bad", "port": 0})
+        write(self.home, {"services.json": json.dumps(content)})
+        self.assertTrue(self.module("toy")["installed"])
+
+    def test_addresses(self) -> None:
+        self.assertEqual(resolve("https://x.test/", "/toy"), "https://x.test/")
+        self.assertEqual(resolve("/toy/admin", "/toy"), "/toy/admin")
+        self.assertEqual(resolve("admin", "/toy/"), "/toy/admin")
+
+
+class Installs(ApiCase):
+    def test_by_short_name_as_a_job(self) -> None:
+        answer = self.call("POST", "/toy/install")
+        self.assertEqual(answer.status, 202)
+        job_id = answer.json()["operation_id"]
+        job = self.call("GET", f"/operations/{job_id}").json()
+        self.assertEqual((job["kind"], job["short"], job["status"]), ("install", "toy", "failed"))
+        self.assertIn("bun was not found", job["error"])
+        self.assertEqual(self.call("GET", "/operations").json()["operations"][0]["id"], job_id)
+        self.assertEqual(self.refusal("GET", "/operations/nothing"), (404, "not_found"))
+
+    def test_channels_and_bodies(self) -> None:
+        self.assertEqual(self.refusal("POST", "/toy/install", {"channel": "nightly"}), (400, "invalid_channel"))
+        self.assertEqual(self.refusal("POST", "/toy/install", {"version": "../x"}), (400, "invalid_version"))
+        self.assertEqual(self.refusal("POST", "/vault/install", {"first_vault": "../x"}), (400, "invalid_vault"))
+        self.assertEqual(self.call("POST", "/toy/install", b"{not json").status, 202)
+        job = self.modules.jobs.get(self.call("POST", "/toy/install", {"channel": "rc"}).json()["operation_id"])
+        self.assertIn("The versions of @toys/toy could not be read", job.error or "", job)
+
+    def test_packages_outside_the_catalog_need_a_proof(self) -> None:
+        body = {"package": "@stranger/thing@1.2.3"}
+        self.assertEqual(self.refusal("POST", "/install", body, who="owner"), (403, "step_up_required"))
+        self.assertEqual(self.call("POST", "/install", body).status, 202)
+        self.assertEqual(self.proofs.asked, ["install:@stranger/thing"] * 2)
+        self.assertEqual(self.call("POST", "/install", {"package": "@toys/toy"}, who="owner").status, 202)
+        for name in ("--trust", "x@file:../..", "", "a b", None, 5):
+            self.assertEqual(self.refusal("POST", "/install", {"package": name}), (400, "invalid_package"), name)
+
+    def test_from_this_machine_only_by_its_operator(self) -> None:
+        folder = write(Path(self.mktemp()).absolute(), package())
+        body = {"source": str(folder)}
+        self.assertEqual(self.refusal("POST", "/toy/install", body, who="owner"), (403, "operator_only"))
+        for wrong in ("relative", "/not/there", 5):
+            self.assertEqual(self.refusal("POST", "/install", {"source": wrong}), (400, "invalid_source"))
+        job_id = self.call("POST", "/toy/install", body).json()["operation_id"]
+        job = self.call("GET", f"/operations/{job_id}").json()
+        self.assertEqual((job["status"], job["short"]), ("succeeded", "toy"), job)
+        toy = self.module("toy")
+        self.assertEqual((toy["state"], toy["settings"]["linked"], toy["port"]), ("ready", str(folder), None))
+        row = self.files.services.read().rows[0]
+        self.assertEqual((row.name, row.version, row.port), ("toys-toy", "1.0.0", 2711))
+
+    def test_a_second_install_is_the_same_or_a_conflict(self) -> None:
+        self.install()
+        job = self.modules.jobs.get(self.call("POST", "/toy/install").json()["operation_id"])
+        self.assertIn("runs already", " ".join(job.log))
+
+    def test_the_channel(self) -> None:
+        self.assertEqual(self.call("PUT", "/channel", {"channel": "rc"}).json(), {"channel": "rc"})
+        self.assertEqual(self.call("GET", "").json()["module_install_channel"], "rc")
+        self.assertEqual(self.refusal("PUT", "/channel", {"channel": "x"}), (400, "invalid_channel"))
+        self.assertEqual(self.refusal("PUT", "/channel", b"{"), (400, "invalid_request"))
+
+
+class Switching(ApiCase):
+    def test_start_stop_restart(self) -> None:
+        self.assertEqual(self.refusal("POST", "/toy/start"), (400, "not_installed"))
+        self.install()
+        answer = self.call("POST", "/toy/restart").json()
+        self.assertEqual((answer["short"], answer["state"]["status"], answer["state"]["pid"]), ("toy", "running", 4711))
+        answer = self.call("POST", "/toy/stop").json()
+        self.assertEqual((answer["stopped"], answer["state"]["status"]), (True, "stopped"))
+        self.assertFalse(self.files.records.wanted("toy"))
+        self.assertEqual(self.supervisor.calls, [("restart", "toy"), ("stop", "toy")])
+
+    def test_stopping_what_was_never_started(self) -> None:
+        self.assertEqual(self.call("POST", "/vault/stop").json(), {"short": "vault", "stopped": False})
+
+    def test_failures_in_their_words(self) -> None:
+        self.install()
+        for error_type, expected in (
+            ("no_start_cmd", (422, "no_start_cmd")),
+            ("missing_package", (500, "module_op_failed")),
+        ):
+            error = CannotLaunch(error_type, "What to do.").to_json()
+            self.supervisor.outcome["toy"] = Status(
+                short="toy", state=State.PARKED, reason="", since=0.0, start_error=error
+            )
+            answer = self.call("POST", "/toy/start")
+            self.assertEqual((answer.status, answer.json()["error"]), expected)
+            self.assertEqual(answer.json()["error_detail"]["error_type"], error_type)
+
+    def test_a_crash_is_a_state_not_an_error(self) -> None:
+        self.install()
+        exit = LastExit(1, None, False, 0.0)
+        self.supervisor.outcome["toy"] = Status(short="toy", state=State.BACKOFF, reason="", since=0.0, last_exit=exit)
+        state = self.call("POST", "/toy/start").json()["state"]
+        self.assertEqual((state["status"], state["lastExitCode"]), ("restarting", 1))
+
+    def test_logs(self) -> None:
+        self.assertEqual(self.refusal("GET", "/toy/logs"), (404, "not_supervised"))
+        self.install()
+        self.supervisor.say("toy", "hello")
+        answer = self.call("GET", "/toy/logs").json()
+        self.assertEqual(answer, {"short": "toy", "lines": ["[toy] hello\n"], "text": "[toy] hello\n"})
+
+
+class Leaving(ApiCase):
+    def test_uninstall_says_what_stays(self) -> None:
+        self.install()
+        write(self.home / "toy", {"note": "mine"})
+        answer = self.call("POST", "/toy/uninstall").json()
+        self.assertEqual(answer["short"], "toy")
+        self.assertIn("Its data stays in", answer["log"][-1])
+        self.assertFalse(self.module("toy")["installed"])
+        self.assertEqual(self.refusal("POST", "/toy/uninstall"), (500, "module_op_failed"))
+
+    def test_data_goes_only_with_a_proof_and_after_the_module(self) -> None:
+        self.install()
+        write(self.home / "toy", {"note": "mine"})
+        self.assertEqual(self.refusal("POST", "/toy/delete-data", who="owner"), (403, "step_up_required"))
+        job_id = self.call("POST", "/toy/delete-data").json()["operation_id"]
+        self.assertIn("still installed", self.call("GET", f"/operations/{job_id}").json()["error"])
+        self.call("POST", "/toy/uninstall")
+        self.call("POST", "/toy/delete-data")
+        self.assertFalse((self.home / "toy").exists())
+        for name in ("hub", "modules", "tmp"):
+            self.call("POST", f"/{name}/delete-data")
+        self.assertTrue((self.home / "hub").is_dir())
+
+    def test_a_rollback_that_restores_data_needs_a_proof(self) -> None:
+        self.install()
+        self.assertEqual(
+            self.refusal("POST", "/toy/rollback", {"restore_data": True}, who="owner"), (403, "step_up_required")
+        )
+        job_id = self.call("POST", "/toy/rollback", who="owner").json()["operation_id"]
+        self.assertIn("No earlier version", self.call("GET", f"/operations/{job_id}").json()["error"])
+        self.assertEqual(self.refusal("POST", "/toy/restore-data", who="owner"), (403, "step_up_required"))
+
+
+class Settings(ApiCase):
+    def test_the_hubs_own(self) -> None:
+        self.install()
+        self.assertEqual(
+            self.call("PUT", "/toy/settings", {"pin": True, "autostart": False}, who="owner").json()["pin"], True
+        )
+        self.assertEqual(self.supervisor.calls, [])
+        self.assertEqual(self.files.to_start(), ())
+        self.call("PUT", "/toy/settings", {"memory_limit": 1 << 28, "smol": False})
+        self.assertEqual(self.supervisor.calls, [("restart", "toy")])
+        record = self.files.records.get("toy")
+        self.assertEqual((record.memory_limit, record.smol, record.pin), (1 << 28, False, True))
+
+    def test_the_environment_is_never_told(self) -> None:
+        self.install()
+        self.assertEqual(
+            self.refusal("PUT", "/toy/settings", {"env": {"KEY": "hush"}}, who="owner"), (403, "step_up_required")
+        )
+        self.call("PUT", "/toy/settings", {"env": {"KEY": "hush", "OTHER": "1"}})
+        answer = self.call("PUT", "/toy/settings", {"env": {"OTHER": None}})
+        self.assertEqual(answer.json()["env"], ["KEY"])
+        self.assertNotIn(b"hush", answer.body + self.call("GET", "/toy/settings").body + self.call("GET", "").body)
+        self.assertEqual(self.files.records.get("toy").env, {"KEY": "hush"})
+
+    def test_refusals(self) -> None:
+        self.install()
+        for body in (
+            {"pin": 1},
+            {"memory_limit": 5},
+            {"memory_limit": True},
+            {"env": {"A=B": "x"}},
+            {"env": {"A": 1}},
+            {"env": 1},
+        ):
+            self.assertEqual(self.refusal("PUT", "/toy/settings", body), (400, "invalid_request"), body)
+
+
+class Configurations(ApiCase):
+    def test_through_the_module_itself(self) -> None:
+        self.install()
+        answer = self.call("GET", "/toy/config").json()
+        self.assertEqual((answer["values"], answer["writable"]), ({"volume": 3}, True))
+        self.assertEqual(
+            self.server.asked,
+            [
+                ("GET", "/toy/.parachute/config/schema", "Bearer admin-of-toy-None"),
+                ("GET", "/toy/.parachute/config", "Bearer admin-of-toy-None"),
+            ],
+        )
+        self.assertEqual(self.refusal("PUT", "/toy/config", {"volume": 5}, who="owner"), (403, "step_up_required"))
+        self.assertEqual(self.call("PUT", "/toy/config", {"volume": 5}).json()["values"]["volume"], 5)
+        answer_bad = self.call("PUT", "/toy/config", {"volume": 11})
+        self.assertEqual((answer_bad.status, answer_bad.json()["errors"][0]["path"]), (400, "volume"))
+
+    def test_a_mount_that_is_stripped(self) -> None:
+        self.install(stripPrefix=True)
+        self.call("GET", "/toy/config")
+        self.assertEqual(self.server.asked[0][1], "/.parachute/config/schema")
+
+    def test_from_the_manifests_schema(self) -> None:
+        schema = {
+            "type": "object",
+            "properties": {
+                "LEVEL": {"type": "integer", "default": 1},
+                "MODE": {"type": "string", "enum": ["a", "b"]},
+                "API_KEY": {"type": "string"},
+            },
+            "required": ["MODE"],
+        }
+        self.install(configSchema=schema)
+        write(self.home / "toy", {".env": "UNKNOWN=stays\nMODE=a\n"})
+        answer = self.call("GET", "/toy/config").json()
+        self.assertEqual(answer, {"schema": schema, "values": {"LEVEL": 1, "MODE": "a"}, "writable": True})
+        answer = self.call("PUT", "/toy/config", {"LEVEL": 7, "API_KEY": "hush"})
+        self.assertEqual(answer.json()["values"], {"LEVEL": 7, "MODE": "a"})
+        self.assertNotIn(b"hush", answer.body)
+        self.assertEqual((self.home / "toy" / ".env").read_text(), "UNKNOWN=stays\nMODE=a\nLEVEL=7\nAPI_KEY=hush\n")
+        self.assertEqual(self.supervisor.calls, [("restart", "toy")])
+        for body in ({"LEVEL": "x"}, {"MODE": "c"}, {"MODE": None}, {"OTHER": 1}, {"API_KEY": "two\nlines"}):
+            self.assertEqual(self.refusal("PUT", "/toy/config", body), (400, "validation_failed"), body)
+
+    def test_not_installed(self) -> None:
+        self.assertEqual(self.refusal("GET", "/toy/config"), (400, "not_installed"))
+
+
+class DiskSpace(ApiCase):
+    def test_owners_and_clearing(self) -> None:
+        self.install()
+        write(self.home / "toy", {"note": "x" * 100_000})
+        write(self.home / "modules" / "install" / "cache", {"big": "x" * 500_000})
+        answer = self.call("GET", "/disk").json()
+        owners = {(owner["name"], owner["kind"]): owner["bytes"] for owner in answer["owners"]}
+        self.assertGreaterEqual(owners["toy", "data"], 100_000)
+        self.assertGreaterEqual(owners["bun", "cache"], 500_000)
+        self.assertGreater(answer["total"], answer["free"])
+        self.assertEqual(self.call("POST", "/disk/clear").status, 200)
+        self.assertFalse((self.home / "modules" / "install" / "cache").exists())
+        self.assertTrue(self.module("toy")["install_dir"])
+
+
+class Everything(ApiCase):
+    def test_upgrade_all_leaves_strangers_out(self) -> None:
+        self.install()
+        answer = self.call("POST", "/upgrade-all").json()
+        self.assertEqual([begun["short"] for begun in answer["operations"]], ["toy"])
+        self.files.records.change("toy", package="@stranger/toy")
+        self.assertFalse(self.module("toy")["first_party"])
+        self.assertEqual(evolve(self.files.records.get("toy")).package, "@stranger/toy")

@@ -1,0 +1,351 @@
+"""Jobs: one at a time for each module, undone when they fail, remembered over a restart."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.events import Event, JobChanged
+from parachute_hub.job import Job
+from parachute_hub.jobs import KEPT, LINE_LENGTH, LOG_LINES, JobFailed, Jobs, Work
+from parachute_hub.logs import Masker
+from parachute_hub.site.refused import Refused
+
+
+class Bench:
+    """Jobs over a folder, with a list for the world that they change."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.world: list[str] = []
+        self.events: list[Event] = []
+        self.time = 1000.0
+        self.ids = 0
+        self.jobs = self.restarted()
+
+    def restarted(self) -> Jobs:
+        """The hub starts anew over the same folder."""
+        self.jobs = Jobs(
+            folder=self.folder,
+            handlers={"take": self.take, "fail": self.fail},
+            emit=self.events.append,
+            mask=Masker(),
+            now=self.now,
+            new_id=self.new_id,
+        )
+        return self.jobs
+
+    def now(self) -> float:
+        self.time += 1.0
+        return self.time
+
+    def new_id(self) -> str:
+        self.ids += 1
+        return f"job-{self.ids:04}"
+
+    async def take(self, given: Mapping[str, Any]) -> None:
+        if given["what"] in self.world:
+            self.world.remove(given["what"])
+
+    async def fail(self, given: Mapping[str, Any]) -> None:
+        raise OSError(28, "No space left on device")
+
+    def put(self, work: Work, what: str, **options: Any) -> None:
+        work.undo("take", f"{what} is gone.", what=what, **options)
+        self.world.append(what)
+
+
+class TestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.bench = Bench(Path(self.mktemp()))
+        self.gate: Deferred[None] = Deferred()
+
+    @property
+    def jobs(self) -> Jobs:
+        return self.bench.jobs
+
+    def start(self, work: Callable[[Work], Awaitable[None]], short: str = "toy", **params: Any) -> Job:
+        return self.jobs.start("install", short, params, work)
+
+    def recover(self) -> list[Job]:
+        return self.successResultOf(Deferred.fromCoroutine(self.bench.restarted().recover()))
+
+    async def waiting(self, work: Work) -> None:
+        work.step("first")
+        self.bench.put(work, "a")
+        work.step("second")
+        self.bench.put(work, "b")
+        await self.gate
+
+    def on_disk(self, job: Job) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.bench.folder / f"{job.id}.json").read_bytes())
+        return found
+
+
+class Course(TestCase):
+    def test_one_that_succeeds(self) -> None:
+        job = self.start(self.waiting)
+        self.assertEqual((job.status, job.to_json()["cancellable"]), ("running", True))
+        self.gate.callback(None)
+        job = self.jobs.get(job.id)
+        told = job.to_json()
+        self.assertEqual((told["status"], told["outcome"], self.bench.world), ("succeeded", "succeeded", ["a", "b"]))
+        self.assertEqual(
+            [(step["name"], step["status"]) for step in told["steps"]], [("first", "done"), ("second", "done")]
+        )
+        self.assertTrue(told["startedAt"].endswith("Z") and told["finishedAt"] > told["startedAt"])
+        self.assertNotIn("error", told)
+        self.assertEqual(self.on_disk(job)["status"], "succeeded")
+        self.assertIsInstance(self.bench.events[-1], JobChanged)
+
+    def test_one_that_fails_is_undone_in_reverse(self) -> None:
+        job = self.start(self.waiting)
+        self.gate.errback(JobFailed("It was not to be.", {"error_type": "x"}))
+        job = self.jobs.get(job.id)
+        self.assertEqual((job.status, job.outcome, self.bench.world), ("failed", "failed", []))
+        self.assertEqual(job.error, "It was not to be. b is gone. a is gone.")
+        self.assertEqual((job.undone, job.error_detail), (("b is gone.", "a is gone."), {"error_type": "x"}))
+        self.assertEqual(job.steps[-1].status, "failed")
+
+    def test_what_cannot_be_undone_is_said(self) -> None:
+        async def work(work: Work) -> None:
+            self.bench.put(work, "a")
+            work.undo("fail", "b is gone.")
+            raise JobFailed("No.")
+
+        job = self.jobs.get(self.start(work).id)
+        self.assertEqual(job.error, "No. This could not be undone: b is gone. a is gone.")
+        self.assertEqual(self.bench.world, [])
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+
+    def test_a_fault_of_ours_tells_nothing_inside(self) -> None:
+        async def work(work: Work) -> None:
+            raise RuntimeError("secret detail")
+
+        job = self.jobs.get(self.start(work).id)
+        self.assertEqual(job.error, "Something went wrong in the hub; its log says what.")
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_secrets_and_floods_in_the_log(self) -> None:
+        async def work(work: Work) -> None:
+            for number in range(LOG_LINES + 50):
+                work.line(f"{number} http://me:pass@registry.test/ pvt_abcdefgh" + "x" * 5000)
+
+        job = self.jobs.get(self.start(work).id)
+        self.assertEqual(len(job.log), LOG_LINES)
+        self.assertTrue(all(len(line) <= LINE_LENGTH for line in job.log))
+        self.assertNotIn("me:pass", job.log[0])
+        self.assertNotIn("abcdefgh", job.log[0])
+
+    def test_after_the_commit_nothing_is_undone(self) -> None:
+        async def work(work: Work) -> None:
+            self.bench.put(work, "a")
+            work.commit()
+            raise JobFailed("Only the tidying failed.")
+
+        job = self.jobs.get(self.start(work).id)
+        self.assertEqual((self.bench.world, job.outcome), (["a"], "failed"))
+
+
+class Together(TestCase):
+    def test_the_same_twice_is_one_another_is_refused(self) -> None:
+        job = self.start(self.waiting, version="1")
+        self.assertEqual(self.start(self.waiting, version="1").id, job.id)
+        for kind, params in (("install", {"version": "2"}), ("uninstall", {})):
+            with self.assertRaises(Refused) as caught:
+                self.jobs.start(kind, "toy", params, self.waiting)
+            self.assertEqual((caught.exception.status, caught.exception.detail), (409, {"operation_id": job.id}))
+        self.assertEqual(self.start(self.waiting, short="other").status, "running")
+        self.assertEqual(self.jobs.active("toy"), self.jobs.get(job.id))
+
+    def test_a_name_that_is_learnt_must_be_free(self) -> None:
+        async def renaming(work: Work) -> None:
+            work.rename("toy")
+
+        self.start(self.waiting)
+        job = self.jobs.get(self.start(renaming, short="guess").id)
+        self.assertIn("toy is busy", job.error or "")
+
+    def test_a_disk_that_cannot_be_written_refuses_at_once(self) -> None:
+        self.bench.folder.write_text("in the way")
+        with self.assertRaises(Refused) as caught:
+            self.start(self.waiting)
+        self.assertEqual(caught.exception.status, 507)
+        self.assertEqual(self.bench.world, [])
+
+    def test_no_change_without_its_undo_on_disk(self) -> None:
+        async def work(work: Work) -> None:
+            self.bench.folder.rename(self.bench.folder.with_name("away"))
+            self.bench.put(work, "a")
+
+        job = self.jobs.get(self.start(work).id)
+        self.assertEqual((self.bench.world, job.outcome), ([], "failed"))
+        self.assertIn("The disk refused", job.error or "")
+        self.flushLoggedErrors(OSError)
+
+
+class Cancelling(TestCase):
+    def test_what_was_done_is_undone(self) -> None:
+        job = self.start(self.waiting)
+        self.jobs.cancel(job.id)
+        job = self.jobs.get(job.id)
+        self.assertEqual((job.status, job.outcome, self.bench.world), ("failed", "cancelled", []))
+        with self.assertRaises(Refused) as caught:
+            self.jobs.cancel(job.id)
+        self.assertEqual(caught.exception.error, "too_late")
+
+    def test_not_after_the_commit(self) -> None:
+        async def work(work: Work) -> None:
+            work.commit()
+            await self.gate
+
+        job = self.start(work)
+        self.assertFalse(self.jobs.get(job.id).to_json()["cancellable"])
+        with self.assertRaises(Refused):
+            self.jobs.cancel(job.id)
+        self.gate.callback(None)
+        self.assertEqual(self.jobs.get(job.id).status, "succeeded")
+
+    def test_a_part_that_must_stay_whole_ends_first(self) -> None:
+        async def work(work: Work) -> None:
+            self.bench.put(work, "a")
+            await work.whole(self.gate)
+            self.bench.world.append("never")
+
+        job = self.start(work)
+        self.jobs.cancel(job.id)
+        self.assertEqual((self.bench.world, self.jobs.get(job.id).over), (["a"], False))
+        self.gate.callback(None)
+        self.assertEqual((self.bench.world, self.jobs.get(job.id).outcome), ([], "cancelled"))
+
+    def test_unknown(self) -> None:
+        with self.assertRaises(Refused) as caught:
+            self.jobs.cancel("nothing")
+        self.assertEqual(caught.exception.status, 404)
+
+    def test_the_hub_stops(self) -> None:
+        job = self.start(self.waiting)
+        ended = Deferred.fromCoroutine(self.jobs.stop())
+        self.successResultOf(ended)
+        job = self.jobs.get(job.id)
+        self.assertEqual((job.outcome, self.bench.world), ("interrupted", []))
+
+
+class Restarting(TestCase):
+    def test_what_a_killed_hub_left_is_undone_and_told(self) -> None:
+        job = self.start(self.waiting)
+        self.assertEqual(self.bench.world, ["a", "b"])
+        self.assertEqual([found.id for found in self.recover()], [job.id])
+        job = self.jobs.get(job.id)
+        self.assertEqual((job.status, job.outcome, self.bench.world), ("failed", "interrupted", []))
+        self.assertEqual(job.error, "The hub was stopped while this was under way. b is gone. a is gone.")
+        self.assertEqual(self.recover(), [])
+
+    def test_what_only_the_running_hub_undoes(self) -> None:
+        async def work(work: Work) -> None:
+            self.bench.put(work, "started", live=True)
+            await self.gate
+
+        job = self.start(work)
+        self.recover()
+        self.assertEqual((self.bench.world, self.jobs.get(job.id).undone), (["started"], ()))
+
+    def test_what_was_committed_stays(self) -> None:
+        async def work(work: Work) -> None:
+            self.bench.put(work, "a")
+            work.commit()
+            await self.gate
+
+        job = self.start(work)
+        self.assertEqual(self.recover(), [])
+        self.assertEqual((self.jobs.get(job.id).outcome, self.bench.world), ("succeeded", ["a"]))
+
+    def test_damaged_files_are_passed_over(self) -> None:
+        job = self.start(self.waiting)
+        self.gate.callback(None)
+        for number, content in enumerate((b"", b"{", b"[]", b'{"id": "x"}', b"\xff")):
+            (self.bench.folder / f"bad-{number}.json").write_bytes(content)
+        self.assertEqual(self.recover(), [])
+        self.assertEqual([kept.id for kept in self.jobs.all()], [job.id])
+
+    def test_only_the_newest_are_kept(self) -> None:
+        async def nothing(work: Work) -> None:
+            work.step("only")
+
+        for _ in range(KEPT + 7):
+            self.start(nothing)
+        self.assertEqual(len(list(self.bench.folder.iterdir())), KEPT)
+        self.recover()
+        self.assertEqual(len(self.jobs.all()), KEPT)
+
+
+class Machine(RuleBasedStateMachine):
+    """Any order of starting, going on, failing, cancelling and killing: a module's world is whole or untouched."""
+
+    folder: Path
+    count = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        Machine.count += 1
+        self.bench = Bench(self.folder / str(Machine.count))
+        self.gates: dict[str, Deferred[None]] = {}
+        self.done: set[str] = set()
+
+    @rule(short=st.sampled_from("abc"))
+    def start(self, short: str) -> None:
+        async def work(work: Work) -> None:
+            for part in "123":
+                self.gates[short] = Deferred()
+                await self.gates[short]
+                self.bench.put(work, short + part)
+            work.commit()
+
+        before = self.bench.jobs.active(short)
+        if before is None and f"{short}1" in self.bench.world:
+            return
+        job = self.bench.jobs.start("install", short, {}, work)
+        assert before is None or job.id == before.id
+
+    @precondition(lambda self: any(not gate.called for gate in self.gates.values()))
+    @rule(data=st.data(), fails=st.booleans())
+    def go_on(self, data: Any, fails: bool) -> None:
+        short = data.draw(st.sampled_from(sorted(short for short, gate in self.gates.items() if not gate.called)))
+        if fails:
+            self.gates[short].errback(JobFailed("no"))
+        else:
+            self.gates[short].callback(None)
+
+    @rule(short=st.sampled_from("abc"))
+    def cancel(self, short: str) -> None:
+        job = self.bench.jobs.active(short)
+        if job is not None:
+            self.bench.jobs.cancel(job.id)
+
+    @rule()
+    def kill(self) -> None:
+        self.gates = {}
+        Deferred.fromCoroutine(self.bench.restarted().recover())
+
+    @invariant()
+    def whole_or_nothing(self) -> None:
+        for short in "abc":
+            found = [what for what in self.bench.world if what.startswith(short)]
+            if self.bench.jobs.active(short) is None:
+                assert found in ([], [f"{short}1", f"{short}2", f"{short}3"]), found
+
+
+class Stateful(SynchronousTestCase):
+    def test_any_order(self) -> None:
+        Machine.folder = Path(self.mktemp())
+        Machine.folder.mkdir()
+        run_state_machine_as_test(
+            Machine, settings=settings(max_examples=30, stateful_step_count=20, deadline=None, derandomize=True)
+        )
+        self.assertTrue(list(Machine.folder.iterdir()))
