@@ -49,7 +49,12 @@ def kind_of(uri: str, origins: Iterable[str]) -> Kind:
         return _app(uri, parts)
     if "@" in parts.netloc:
         raise BadRedirect("A redirect URI must not hold a user name or password.")
-    if not uri.startswith(f"{parts.scheme}://{parts.netloc}") or not _is_host(parts) or port == 0:
+    if (
+        not uri.startswith(f"{parts.scheme}://{parts.netloc}")
+        or not _is_host(parts)
+        or port == 0
+        or parts.netloc.endswith(":")
+    ):
         raise BadRedirect("A redirect URI must be scheme://host/path in lower case, with a real host.")
     if f"{parts.scheme}://{parts.netloc}" in set(origins):
         return "own"

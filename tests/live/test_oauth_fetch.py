@@ -1,0 +1,132 @@
+"""The guarded fetch over real TLS, on loopback."""
+
+import ipaddress
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.ssl import Certificate, KeyPair, PrivateCertificate, optionsForClientTLS
+from twisted.trial.unittest import TestCase
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Site
+
+from parachute_hub.oauth.addresses import is_public
+from parachute_hub.oauth.fetch import LIMIT, DocumentFetcher, Fetched, Unreadable
+
+
+async def here(host: str) -> Sequence[str]:
+    """A name server for which every name is this machine."""
+    return ["127.0.0.1"]
+
+
+def certificate(name: str) -> PrivateCertificate:
+    """A certificate that signs itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    public = Certificate.loadPEM(signed.public_bytes(serialization.Encoding.PEM))
+    made: PrivateCertificate = PrivateCertificate.fromCertificateAndKeyPair(public, KeyPair.load(pem, 1))
+    return made
+
+
+class Server(Resource):
+    """A web server of a stranger."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[bytes, bytes]] = []
+
+    def render_GET(self, request: Any) -> Any:
+        self.asked.append((request.getHeader(b"host"), request.uri))
+        request.setHeader(b"Content-Type", b"application/json")
+        match request.path:
+            case b"/good":
+                request.setHeader(b"Cache-Control", b"max-age=7200")
+                return json.dumps({"client_id": "x"}).encode()
+            case b"/suffix":
+                request.setHeader(b"Content-Type", b"application/client+json; charset=utf-8")
+                return b"{}"
+            case b"/redirect":
+                request.setResponseCode(302)
+                request.setHeader(b"Location", b"/good")
+                return b"{}"
+            case b"/html":
+                request.setHeader(b"Content-Type", b"text/html")
+                return b"{}"
+            case b"/list":
+                return b"[]"
+            case b"/broken":
+                return b"{"
+            case b"/missing":
+                request.setResponseCode(404)
+                return b"{}"
+            case b"/endless":
+                request.write(b"{" + b" " * LIMIT * 2)
+                return NOT_DONE_YET
+            case b"/long":
+                return b'{"a":"' + b"x" * LIMIT + b'"}'
+            case _:
+                return NOT_DONE_YET
+
+
+class WireTests(TestCase):
+    def setUp(self) -> None:
+        self.reactor: Any = reactor
+        self.server = Server()
+        self.certificate = certificate("app.test")
+        port = self.reactor.listenSSL(0, Site(self.server), self.certificate.options(), interface="127.0.0.1")
+        self.port = port.getHost().port
+        self.addCleanup(port.stopListening)
+
+    def fetch(self, path: str, host: str = "app.test") -> Deferred[Fetched]:
+        root = Certificate.loadPEM(self.certificate.dumpPEM())
+        fetcher = DocumentFetcher(
+            reactor=self.reactor,
+            clock=self.reactor,
+            resolve=here,
+            admitted=lambda address: ipaddress.ip_address(address).is_loopback or is_public(address),
+            port=self.port,
+            tls=lambda name: optionsForClientTLS(name, trustRoot=root),
+        )
+        return Deferred.fromCoroutine(fetcher.fetch(f"https://{host}{path}", host))
+
+    async def test_a_document(self) -> None:
+        """JSON by its type or suffix; how long a copy serves; the name is in the request."""
+        self.assertEqual(await self.fetch("/good"), Fetched({"client_id": "x"}, 7200.0))
+        self.assertEqual(await self.fetch("/suffix"), Fetched({}, 300.0))
+        self.assertEqual(self.server.asked[0], (b"app.test", b"/good"))
+
+    async def test_what_is_not_read(self) -> None:
+        """Redirects are not followed; other types, statuses, shapes and lengths are refused, all in the same words."""
+        for path in ("/redirect", "/html", "/list", "/broken", "/missing", "/endless", "/long"):
+            with self.assertRaises(Unreadable, msg=path):
+                await self.fetch(path)
+        self.assertNotIn((b"app.test", b"/good"), self.server.asked)
+
+    async def test_the_certificate_must_be_the_names(self) -> None:
+        """The pinned address does not weaken TLS."""
+        with self.assertRaises(Unreadable):
+            await self.fetch("/good", "other.test")
+        self.assertEqual(self.server.asked, [])
