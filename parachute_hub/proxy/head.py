@@ -15,8 +15,10 @@ MAX_LENGTH_DIGITS = 15
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _NAME = re.compile(_TOKEN + rb"\Z").match
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([!-~]+) HTTP/1\.([01])\Z").match
-_OTHER_VERSION = re.compile(_TOKEN + rb" [!-~]+ HTTP/\d(?:\.\d)?\Z").match
+# Case matters in methods (RFC 9110, 9.1), but not to every server: `trace` is refused so that none can read TRACE.
+_METHOD = rb"[A-Z][A-Z_\-]*"
+_REQUEST_LINE = re.compile(rb"(" + _METHOD + rb") ([!-~]+) HTTP/1\.([01])\Z").match
+_OTHER_VERSION = re.compile(_METHOD + rb" [!-~]+ HTTP/\d(?:\.\d)?\Z").match
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n]*))?\Z").match
 _HOST = re.compile(rb"(?:[0-9A-Za-z_](?:[0-9A-Za-z_.\-]*)|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z").match
 # Everything below space but the tab, and DEL: none has a meaning in a head, several have two.
@@ -29,7 +31,7 @@ _NOTED = frozenset(
     transfer-encoding upgrade user-agent x-api-key x-forwarded-for x-forwarded-host x-forwarded-proto""".split()
 )
 # Names that may stand once only: with two, one reader takes the first and another the last.
-_SINGLE = frozenset((b"host", b"content-length", b"transfer-encoding"))
+_SINGLE = frozenset((b"authorization", b"content-length", b"expect", b"host", b"transfer-encoding"))
 
 
 # A header line: the name in lower case, the value with its white space, and the line as it came. A plain tuple, because
@@ -174,12 +176,13 @@ def _framing(noted: dict[bytes, bytes]) -> tuple[int | None, bool]:
     if coding is not None:
         if length_text is not None:
             raise BadMessage(400, "Both Content-Length and Transfer-Encoding: the length of the body is in doubt.")
-        if coding.strip(b" \t").lower() != b"chunked":
+        if coding.strip(b" ").lower() != b"chunked":
             raise BadMessage(400, "The only transfer coding understood here is chunked, named once.")
         return None, True
     if length_text is None:
         return _UNFRAMED
-    digits = length_text.strip(b" \t")
+    # Spaces only: nginx does not take a tab here.
+    digits = length_text.strip(b" ")
     if not digits.isdigit() or len(digits) > MAX_LENGTH_DIGITS:
         raise BadMessage(400, "Content-Length is not a plain decimal number.")
     return int(digits), False
@@ -202,7 +205,7 @@ def _host(value: bytes | None, minor: int) -> bytes:
         if minor:
             raise BadMessage(400, "HTTP/1.1 requires a Host header.")
         return b""
-    host = value.strip(b" \t").lower()
+    host = value.strip(b" ").lower()
     if not _HOST(host):
         raise BadMessage(400, "The Host header is not a host name with an optional port.")
     return host

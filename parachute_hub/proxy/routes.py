@@ -212,11 +212,14 @@ def _origin_form(table: Table, host: bytes, target: bytes) -> bytes | Answer:
 _BAD_TARGET = Answer(400, "bad_target", "The request target must be a path that begins with a slash.", close=True)
 
 _SUSPECT = re.compile(rb"[%\\]|//|/\.").search
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
 _DECODINGS = 4
 
 
 def _readings_differ(table: Table, path: bytes, place: Mount | bytes | None) -> bool:
     """Whether some reader would find another owner: one that decodes, once or more, or tidies the path up."""
+    if _BROKEN_ESCAPE(path):
+        return True
     reading = path
     for _ in range(_DECODINGS):
         if b"\0" in reading or table.place(_tidy(reading)) != place:

@@ -178,7 +178,7 @@ class Rig:
         self.modules = FakeModules()
         self.table = Table.build(mounts, hosts, issuer, gated)
         self.front = Front(
-            site=Site(resource or Resource()),
+            site=Site(resource or Resource(), reactor=self.clock),
             table=lambda: self.table,
             modules=self.modules,
             tokens=tokens or NoGuard(),
@@ -190,6 +190,10 @@ class Rig:
             access_log=access_log,
         )
         self.front.doStart()
+
+    def stop(self) -> None:
+        """Listening ends."""
+        self.front.doStop()
 
     def client(self, peer: str = "127.0.0.1") -> FakeSocket:
         """A client connects."""

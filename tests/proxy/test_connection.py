@@ -221,6 +221,7 @@ class DrainTests(SynchronousTestCase):
         self.rig.pass_time(6)
         self.successResultOf(drained)
         self.assertTrue(busy.aborted)
+        self.rig.stop()
         self.assertEqual(self.rig.clock.getDelayedCalls(), [])
 
     def test_nobody_is_let_in_meanwhile(self) -> None:
@@ -230,4 +231,5 @@ class DrainTests(SynchronousTestCase):
 
     def test_an_empty_front_is_drained_at_once(self) -> None:
         self.successResultOf(self.rig.front.drain(5))
+        self.rig.stop()
         self.assertEqual(self.rig.clock.getDelayedCalls(), [])

@@ -70,6 +70,8 @@ class RequestTests(SynchronousTestCase):
         "a bare LF": ("X-A: a\nContent-Length: 5",),
         "DEL": ("X-A: a\x7f",),
         "two hosts": ("Host: h",),
+        "two credentials": ("Authorization: a", "Authorization: b"),
+        "a tab in a length": ("Content-Length:\t5",),
     }
 
     def test_refuses_what_can_be_read_in_two_ways(self) -> None:
@@ -93,6 +95,7 @@ class RequestTests(SynchronousTestCase):
             " GET / HTTP/1.1",
             "GET /a b HTTP/1.1",
             "G(T / HTTP/1.1",
+            "trace / HTTP/1.1",
             "GET\t/ HTTP/1.1",
         ):
             with self.assertRaises(BadMessage, msg=first) as caught:
