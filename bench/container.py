@@ -19,12 +19,8 @@ from tests.live.harness import PACKS, packed_examples
 
 RUNS = 5
 _SHORTS = ("vault", "notes", "scribe")
-_ROLES = {
-    "twistd": "hub",
-    **{f"parachute-{short}": short for short in _SHORTS},
-    "static_server": "notes",
-    "bun": "installer",
-}
+# A part of a command line tells the role; the first that fits counts.
+_ROLES = {"twistd": "hub", **{f"@openparachute/{short}/": short for short in _SHORTS}, "bun": "installer"}
 
 
 def memory(box: Box) -> dict[str, float]:

@@ -36,7 +36,7 @@ class RedeployTests(ContainerTestCase):
         again = self.box(self.home, variables={"PARACHUTE_ENV_SCRIBE_PROVIDER_KEY": "from the dashboard"})
         wait_ready(again, "vault", "scribe")
         self.assertEqual(read_note(again, self.home, note), _TEXT)
-        (scribe,) = processes(again, "parachute-scribe")
+        (scribe,) = processes(again, "@openparachute/scribe/")
         environment = Path(f"/proc/{scribe}/environ").read_text().split("\0")
         self.assertIn("PROVIDER_KEY=from the dashboard", environment)
         self.assertFalse([line for line in environment if line.startswith("PARACHUTE_INITIAL_")])
