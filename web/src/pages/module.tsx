@@ -31,13 +31,13 @@ export function ModulePage({ short }: { short: string }) {
         </a>
       </Head>
     )
-  const newest = modules.jobs.value.find((job) => job.short === short)
+  const told = modules.tellingOf(short)
   return (
     <>
       <Head title={module.display_name} lead={sentence(module.tagline)}>
         <Badge tone={wording(module).tone}>{wording(module).label}</Badge>
       </Head>
-      <Current module={module} newest={newest} />
+      <Current module={module} told={told} />
       {module.installed && (
         <>
           <Card title="Log">
@@ -54,10 +54,10 @@ export function ModulePage({ short }: { short: string }) {
   )
 }
 
-function Current({ module, newest }: { module: Module; newest: Job | undefined }) {
+function Current({ module, told }: { module: Module; told: Job | undefined }) {
   const { tone } = wording(module)
   const begin = (kind: string) => () => modules.begin(module.short, kind)
-  const working = newest && !isOver(newest)
+  const working = told && !isOver(told)
   const memory = overview.value?.memory.modules.find(({ short }) => short === module.short)
   const since = moment(module.since)
   const broken = module.supervisor_start_error
@@ -96,7 +96,7 @@ function Current({ module, newest }: { module: Module; newest: Job | undefined }
           Install
         </Button>
       )}
-      {newest && (working || newest.status === "failed") && <Progress job={newest} />}
+      {told && <Progress job={told} />}
     </Card>
   )
 }

@@ -59,6 +59,7 @@ function Lists() {
 function Installed({ module }: { module: Module }) {
   const { tone, label } = wording(module)
   const job = modules.jobOf(module.short)
+  const told = modules.tellingOf(module.short)
   const begin = (kind: string) => () => modules.begin(module.short, kind)
   const broken = module.supervisor_start_error
   return (
@@ -99,13 +100,14 @@ function Installed({ module }: { module: Module }) {
           </div>
         )}
       </div>
-      {job && <Progress job={job} />}
+      {told && <Progress job={told} />}
     </li>
   )
 }
 
 function Offered({ module }: { module: Module }) {
   const job = modules.jobOf(module.short)
+  const told = modules.tellingOf(module.short)
   const size = module.memory_mb ? `Uses about ${module.memory_mb} MB of memory.` : null
   return (
     <li class="module">
@@ -119,11 +121,12 @@ function Offered({ module }: { module: Module }) {
         </div>
         {!job && (
           <Button kind="primary" act={() => modules.begin(module.short, "install")}>
-            Install<span class="unseen"> {module.display_name}</span>
+            {told ? "Try again" : "Install"}
+            <span class="unseen"> {module.display_name}</span>
           </Button>
         )}
       </div>
-      {job && <Progress job={job} />}
+      {told && <Progress job={told} />}
     </li>
   )
 }

@@ -51,6 +51,16 @@ test("operations are known again after a reload, the newest first", async () => 
   expect(store.running.value.map(({ id }) => id)).toEqual(["2"])
 })
 
+test("a failed operation is told until a newer one has gone well", async () => {
+  const failed = job("1", { status: "failed" })
+  const { store } = storeOf([module("vault")], [failed, job("2", { short: "notes", status: "failed", outcome: "cancelled" })])
+  await store.refresh()
+  expect(store.tellingOf("vault")?.id).toBe("1")
+  expect(store.tellingOf("notes")).toBeUndefined()
+  store.moved(job("3", { status: "succeeded" }))
+  expect(store.tellingOf("vault")).toBeUndefined()
+})
+
 test("beginning asks the hub and then shows what it says", async () => {
   const { store, calls } = storeOf([module("vault")])
   await store.begin("vault", "restart")

@@ -45,6 +45,13 @@ export class Modules {
     return this.running.value.find((job) => job.short === short)
   }
 
+  /** What a module's row tells of operations: the one under way, or the newest when it failed. */
+  tellingOf(short: string): Job | undefined {
+    const newest = this.jobs.value.find((job) => job.short === short)
+    const worthTelling = newest && (!isOver(newest) || (newest.status === "failed" && newest.outcome !== "cancelled"))
+    return worthTelling ? newest : undefined
+  }
+
   /** News from the stream: this module's state is another one now. */
   changed(short: string, status: Status): void {
     const list = this.#list.value

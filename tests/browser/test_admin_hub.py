@@ -1,0 +1,195 @@
+"""The admin app on a whole hub with the reference modules: what an owner does in it, once each."""
+
+import re
+from contextlib import ExitStack
+from typing import Any
+
+import pyotp
+from playwright.sync_api import Locator, Page, expect
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.browser.admin_app import built
+from tests.browser.browser import PHONE, chromium, picture, window
+from tests.live.harness import OWNER, HubProcess, fetch, hub, packed_examples
+
+NAME = OWNER["PARACHUTE_INITIAL_ADMIN_USERNAME"]
+PASSWORD = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"]
+
+
+class AdminOnHubTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        built()
+        self.stack = ExitStack()
+        self.addCleanup(self.stack.close)
+        self.hub: HubProcess = hub(self, catalog=packed_examples()).start()
+        self.browser = self.stack.enter_context(chromium())
+        self.page = self.sign_in()
+
+    def sign_in(self, **options: Any) -> Page:
+        """A browser of the owner, on Home."""
+        _, page = self.stack.enter_context(window(self.browser, **options))
+        page.goto(f"{self.hub.url}/admin")
+        page.get_by_label("Username").fill(NAME)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
+        return page
+
+    def go(self, name: str, page: Page | None = None) -> None:
+        page = page or self.page
+        page.get_by_role("navigation").get_by_role("link", name=name, exact=True).click()
+        expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+
+    def confirm(self) -> None:
+        """Answer the question who it is."""
+        dialog = self.page.get_by_role("dialog", name="Please confirm that it is you")
+        dialog.get_by_label("Your password").fill(PASSWORD)
+        self.page.keyboard.press("Enter")
+        expect(dialog).to_have_count(0)
+
+    def install(self, name: str) -> None:
+        self.page.get_by_role("button", name=f"Install {name}").click()
+        expect(self.row(name).get_by_text("Running")).to_be_visible(timeout=30_000)
+
+    def row(self, name: str) -> Locator:
+        return self.page.locator("li.module").filter(has=self.page.get_by_role("heading", name=name, exact=True))
+
+    def card(self, title: str) -> Locator:
+        return self.page.get_by_role("region", name=title)
+
+    def copied(self, label: str) -> str:
+        return self.page.get_by_label(label, exact=True).inner_text()
+
+    def test_from_nothing_to_a_vault_that_a_program_can_write_to(self) -> None:
+        """Installed, a second vault made, a token minted for it; a second device saw it all happen."""
+        phone = self.sign_in(viewport=PHONE)
+        expect(phone.get_by_role("heading", name="Nothing is installed yet")).to_be_visible()
+        self.go("Modules")
+        self.install("Vault")
+        expect(phone.get_by_role("heading", name="All is well")).to_be_visible()
+        picture(phone, "admin-hub-phone")
+
+        self.go("Vaults")
+        self.page.get_by_label("Name").fill("work")
+        self.page.get_by_role("button", name="Make vault").click()
+        key = self.copied("Key of the vault work")
+        self.assertTrue(key.startswith("pvt_"), key[:4])
+        self.card("work").get_by_text("Connect Claude or another app").click()
+        self.assertEqual(self.copied("Address of the vault work"), f"{self.hub.url}/vault/work/mcp")
+        notes = f"{self.hub.url}/vault/work/api/notes"
+        self.assertEqual(self.write(notes, key), 201)
+
+        self.go("Tokens")
+        self.page.get_by_label("For the vault").select_option("work")
+        self.page.get_by_label("May").select_option("write")
+        self.page.get_by_role("button", name="Make token").click()
+        self.confirm()
+        token = self.copied("The new token")
+        self.assertEqual(self.write(notes, token), 201)
+        expect(self.card("In use").get_by_text("Read and write notes in the vault work")).to_be_visible()
+        self.card("In use").get_by_role("button", name=re.compile("End the token")).first.click()
+        self.page.get_by_role("dialog").get_by_role("button", name="End it").click()
+        expect(self.card("In use").get_by_text("in the vault work")).to_have_count(0)
+        self.assertEqual(self.write(notes, token), 401)
+
+    def write(self, address: str, token: str) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        return fetch(address, method="POST", body={"content": "hello"}, headers=headers).status
+
+    def test_the_life_of_a_module(self) -> None:
+        """Installed, stopped, started, configured, its log read, the hub restarted under it, removed."""
+        self.go("Modules")
+        self.install("Scribe")
+        self.row("Scribe").get_by_role("link", name="Details of Scribe").click()
+        expect(self.page.get_by_label("Log of Scribe")).to_contain_text("listening")
+        self.page.get_by_role("button", name="Stop").click()
+        expect(self.page.get_by_role("banner").or_(self.page.locator(".head")).get_by_text("Off")).to_be_visible()
+        self.page.get_by_role("button", name="Start", exact=True).click()
+        expect(self.page.locator(".head").get_by_text("Running")).to_be_visible(timeout=20_000)
+
+        self.page.get_by_label("Model").fill("tiny")
+        self.page.get_by_role("button", name="Save").click()
+        self.confirm()
+        expect(self.page.get_by_role("status").get_by_text("Saved")).to_be_visible()
+        self.page.reload()
+        expect(self.page.get_by_label("Model")).to_have_value("tiny")
+
+        self.hub.stop()
+        expect(self.page.get_by_text("The hub is not answering")).to_be_visible()
+        self.hub.start()
+        expect(self.page.get_by_text("The hub is not answering")).to_have_count(0, timeout=20_000)
+        expect(self.page.locator(".head").get_by_text("Running")).to_be_visible(timeout=20_000)
+
+        self.page.get_by_role("button", name="Remove Scribe").click()
+        self.page.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
+        expect(self.page.get_by_role("button", name="Install Scribe")).to_be_visible(timeout=20_000)
+
+    def test_people_and_the_record_of_it(self) -> None:
+        """An invitation, its acceptance by somebody else, their access changed, and who did what."""
+        self.go("Modules")
+        self.install("Vault")
+        self.go("People")
+        self.card("Invite somebody").get_by_label("Vault").select_option("default")
+        self.page.get_by_role("button", name="Make an invitation").click()
+        self.confirm()
+        link = self.copied("Invitation link")
+        _, guest = self.stack.enter_context(window(self.browser))
+        guest.goto(link)
+        guest.get_by_label("Username").fill("kim")
+        for field in guest.locator("input[type=password]").all():
+            field.fill("purple monkey dishwasher")
+        guest.keyboard.press("Enter")
+        guest.wait_for_url(re.compile("/account/?$"))
+        guest.goto(f"{self.hub.url}/admin")
+        guest.wait_for_url(re.compile("/account/?$"))
+
+        self.page.reload()
+        expect(self.card("Accounts").get_by_text("Writes in default")).to_be_visible()
+        self.page.get_by_text("Change or remove kim").click()
+        self.page.get_by_label("Vault default").select_option("read")
+        self.page.get_by_role("button", name="Save access").click()
+        self.confirm()
+        expect(self.card("Accounts").get_by_text("Reads default")).to_be_visible()
+        self.go("Activity")
+        expect(self.page.get_by_text("owner changed the vaults of kim")).to_be_visible()
+        expect(self.page.get_by_text("owner invited")).to_be_visible()
+
+    def test_the_own_account(self) -> None:
+        """A second factor by a code that was scanned, another browser signed out, the password changed."""
+        other = self.sign_in(viewport=PHONE)
+        self.go("Account")
+        row = self.card("Where you are signed in").locator("li").filter(has_not_text="This browser")
+        row.get_by_role("button").click()
+        expect(row).to_have_count(0)
+        other.reload()
+        other.wait_for_url("**/login**")
+
+        factor = self.card("Second factor")
+        factor.get_by_label("Your password").fill(PASSWORD)
+        factor.get_by_role("button", name="Switch it on").click()
+        expect(factor.get_by_role("img")).to_be_visible()
+        drawn = "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(v => v === 0)"
+        self.assertTrue(factor.locator("canvas").evaluate(drawn))
+        secret = self.copied("Key for the authenticator app")
+        factor.get_by_label("The code that the app shows now").fill(code_of(secret))
+        factor.get_by_role("button", name="Switch it on").click()
+        self.assertGreater(len(self.copied("Recovery codes").split()), 7)
+        factor.get_by_role("button", name="I have kept them").click()
+        expect(factor.get_by_text("recovery codes are unused")).to_be_visible()
+
+        password = self.card("Password")
+        password.get_by_label("Your present password").fill(PASSWORD)
+        password.get_by_label("A new password").fill("four words work well")
+        password.get_by_label("The new password again").fill("four words work wel")
+        expect(password.get_by_text("These two are not the same.")).to_be_visible()
+        password.get_by_label("The new password again").fill("four words work well")
+        password.get_by_role("button", name="Change password").click()
+        expect(self.page.get_by_text("Your password is changed")).to_be_visible()
+        self.page.get_by_role("button", name="Sign out", exact=True).click()
+        self.page.wait_for_url("**/login**")
+
+
+def code_of(secret: str) -> str:
+    """What an authenticator app would show now."""
+    shown: str = pyotp.TOTP(secret).now()
+    return shown
