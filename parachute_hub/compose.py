@@ -40,6 +40,7 @@ from parachute_hub.site.root import Gate
 from parachute_hub.site.who import Who
 from parachute_hub.store.database import Database, DatabaseUnusable
 from parachute_hub.store.settings import StoredSettings
+from parachute_hub.supervise.lag import LagProbe
 
 TEND_SECONDS = 3600.0
 DATABASE = "parachute.db"
@@ -54,6 +55,7 @@ class Composition:
         self._engine = engine
         self._tables = tables
         self._states = States(engine.supervisor)
+        self._lag = LagProbe(clock=core.reactor, now=time.monotonic)
         self.tokens: TokenGuard = NoGuard()
         self.has_session: Callable[[bytes], bool] = lambda cookie: False
         self.watches: list[LoopingCall] = []
@@ -70,6 +72,8 @@ class Composition:
     async def start(self) -> None:
         """Start every module that is wanted, all at once."""
         engine = self._engine
+        engine.supervisor.startService()
+        self._lag.startService()
         if self._core.settings.safe_mode:
             for short in engine.roster.shorts():
                 engine.supervisor.hold(short, "Safe mode: the hub runs without modules. Unset PARACHUTE_SAFE_MODE.")
@@ -82,6 +86,7 @@ class Composition:
         for watch in self.watches:
             watch.stop()
         await self._engine.modules.jobs.stop()
+        self._lag.stopService()
         await self._engine.supervisor.stopService()
         for close in self.closing:
             close()

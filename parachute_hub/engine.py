@@ -46,6 +46,7 @@ def build_engine(core: Core, origins: Origins) -> Engine:
         log_folder=core.settings.home / "hub" / "logs",
         mask=core.mask,
         random=random.random,
+        memory_limit=core.settings.memory_limit,
     )
     roster = Roster(on_disk.directory, lambda text: bus.emit(Notice("registry", text)))
     bus.subscribe(lambda numbered: roster.forget() if isinstance(numbered.event, RegistryChanged) else None)

@@ -3,7 +3,9 @@
 import time
 from pathlib import Path
 
+import psutil
 from treq.client import HTTPClient
+from twisted.internet.defer import succeed
 from twisted.web.client import Agent
 
 from parachute_hub.accounts.assemble import Accounts
@@ -79,7 +81,7 @@ def admin_parts(core: Core, engine: Engine, accounts: Accounts, oauth: OAuth, wh
     events = EventsArea(who=who, bus=engine.bus, clock=core.reactor, boot=core.health.instance)
     overview = OverviewApi(
         who=who,
-        memory=lambda: _memory(engine),
+        memory=lambda: succeed(_measured(engine)),
         disk=engine.modules.disk,
         installed=engine.roster.shorts,
         in_thread=in_thread,
@@ -101,8 +103,14 @@ def admin_parts(core: Core, engine: Engine, accounts: Accounts, oauth: OAuth, wh
     ]
 
 
-async def _memory(engine: Engine) -> Memory:
-    return Memory()
+def _measured(engine: Engine) -> Memory:
+    """What the supervisor's guard has seen last; nothing is measured for a page."""
+    container = engine.supervisor.container()
+    latest = {status.short: engine.supervisor.memory(status.short) for status in engine.supervisor.all() if status.pid}
+    modules = {
+        short: history.recent[-1] * 1024 for short, history in latest.items() if history is not None and history.recent
+    }
+    return Memory(limit=container.limit, used=container.used, hub=psutil.Process().memory_info().rss, modules=modules)
 
 
 def _vault_sizes(home: Path, names: tuple[str, ...]) -> dict[str, int]:

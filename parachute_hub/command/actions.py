@@ -47,13 +47,14 @@ def status(arguments: Namespace) -> int:
     if not client.running:
         return _status_offline(arguments)
     listing = client.call("GET", "/api/modules")
+    memory = {one["short"]: one["bytes"] for one in client.call("GET", "/api/overview")["memory"]["modules"]}
     rows = [
         (
             str(module["short"]),
             str(module.get("state") or "-"),
             str(module.get("installed_version") or "-"),
             str(module.get("pid") or "-"),
-            size(module.get("memory_bytes")),
+            size(memory.get(module["short"])),
             str(module.get("reason") or ""),
         )
         for module in listing["modules"]
