@@ -15,8 +15,9 @@ from twisted.web.server import Site
 
 from parachute_hub.logs import Masker
 from parachute_hub.proxy.accesslog import AccessLog
+from parachute_hub.proxy.crowd import descriptor_budget
 from parachute_hub.proxy.front import Front
-from parachute_hub.proxy.model import ModuleView, NoGuard
+from parachute_hub.proxy.model import Limits, ModuleView, NoGuard
 from parachute_hub.proxy.routes import Mount, Table
 
 
@@ -61,14 +62,18 @@ def front(port: int, module_port: int) -> Front:
         clock=reactor,
         connector=reactor,
         access_log=log,
+        limits=Limits(descriptors=descriptor_budget()),
     )
 
 
 def main() -> None:
     """Serve until killed."""
     port, module_port = int(sys.argv[1]), int(sys.argv[2])
-    factory: Any = site() if "--bare-site" in sys.argv else front(port, module_port)
-    reactor.listenTCP(port, factory, backlog=1024, interface="127.0.0.1")
+    bare = "--bare-site" in sys.argv
+    factory: Any = site() if bare else front(port, module_port)
+    listening: Any = reactor.listenTCP(port, factory, backlog=1024, interface="127.0.0.1")
+    if not bare:
+        factory.listening(listening)
     reactor.run()
 
 
