@@ -94,7 +94,8 @@ def _over(usage: Usage, limits: MemoryLimits) -> int:
 
 
 def _away_with(usage: Usage, why: str, lately: Mapping[str, int], limits: MemoryLimits) -> Verdict:
-    if usage.pss >= lately.get(usage.short, usage.pss + 1) * limits.as_large:
+    before = lately.get(usage.short)
+    if before is not None and usage.pss >= before * limits.as_large:
         return Hold(usage.short, f"{why}, as it did before its last restart. Give it more room, then start it again.")
     return Restart(usage.short, f"{why}. It is being restarted.")
 

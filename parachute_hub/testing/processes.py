@@ -94,12 +94,16 @@ class FakeProcess:
 
 
 class FakeReactor(MemoryReactorClock):
-    """Spawns FakeProcesses. `listening` says what a port on 127.0.0.1 answers: bytes, or None for silence."""
+    """Spawns FakeProcesses. `listening` says what a port on 127.0.0.1 answers: bytes, or None for silence.
+
+    After its answer a port closes the connection, unless `closes` is taken away.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.spawned: list[FakeProcess] = []
         self.listening: dict[int, bytes | None] = {}
+        self.closes = True
         self.cannot_spawn: OSError | None = None
 
     def spawnProcess(self, protocol: Any, executable: str, args: Any, **options: Any) -> FakeProcess:
@@ -137,6 +141,7 @@ class FakeReactor(MemoryReactorClock):
         answer = self.listening[port]
         if answer is not None:
             protocol.dataReceived(answer)
+        if answer is not None and self.closes:
             protocol.connectionLost(Failure(ConnectionDone()))
 
     def addSystemEventTrigger(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
