@@ -54,6 +54,8 @@ class Accounts:
     recogniser: SessionRecogniser
     gate: SetupGate
     step_up: ProofsOfPresence
+    sign_in: SignIn
+    account: Account
     people: People
     invitations: Invitations
     setup: Setup
@@ -203,6 +205,8 @@ def build(
         recogniser=recogniser,
         gate=gate,
         step_up=step_up,
+        sign_in=sign_in,
+        account=account,
         people=people,
         invitations=invitations,
         setup=setup,

@@ -1,0 +1,102 @@
+"""Defects of the older hub (identity.md 6.A) that accounts could have: each stays out.
+
+A1 and A19 are held for every route in test_routes.py, A7 in tests/store/test_database.py, A9 in test_rules.py.
+"""
+
+import json
+
+from parachute_hub.site import cookies
+from parachute_hub.testing.front_door import PASSWORD, BrowserTab, QuickHasher
+from tests.accounts.doors import DoorCase
+
+
+class DefectTests(DoorCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.tab = self.owner()
+
+    def test_a5_open_redirect(self) -> None:
+        """Neither at sign-in nor after a change of password."""
+        for target in ("/\\evil.example", "//evil.example", "https://evil.example", "/\t/evil.example"):
+            tab = BrowserTab(self.door)
+            tab.get("/login")
+            answer = tab.post("/login", {"username": "ada", "password": PASSWORD, "next": target})
+            self.assertEqual(answer.header("location"), "/admin/")
+        tab.get("/account/change-password")
+        fields = {"current_password": PASSWORD, "new_password": "four rather new words", "next": "/\\evil.example"}
+        answer = tab.post("/account/change-password", {**fields, "new_password_confirm": "four rather new words"})
+        self.assertEqual((answer.status, answer.header("location")), (303, "/account"))
+
+    def test_a6_unknown_users_cost_the_same(self) -> None:
+        hasher = self.door.hasher
+        assert isinstance(hasher, QuickHasher)
+        counts = []
+        for username in ("ada", "nobody", "", "x" * 5000):
+            before = hasher.checks
+            self.sign_in(username or " nobody ", "wrong words")
+            counts.append(hasher.checks - before)
+        self.assertEqual(counts, [1, 1, 1, 1])
+
+    def test_a10_pages_cannot_be_framed(self) -> None:
+        for path in ("/login", "/account", "/account/setup/x", "/admin/setup"):
+            policy = self.tab.get(path).header("content-security-policy") or ""
+            self.assertIn("frame-ancestors 'none'", policy, path)
+
+    def test_a15_forwarding_headers_do_not_reset_the_throttle(self) -> None:
+        """Only what the trusted hop says counts, and that is not read here."""
+        self.door.caller.address = "203.0.113.5"
+        statuses = []
+        for attempt in range(8):
+            tab = BrowserTab(self.door)
+            tab.get("/login")
+            forged = {"X_Forwarded_For": f"10.0.0.{attempt}", "CF_Connecting_IP": f"10.0.1.{attempt}"}
+            statuses.append(tab.post("/login", {"username": "ada", "password": "wrong"}, **forged).status)
+        self.assertEqual(statuses[-1], 429)
+
+    def test_a18_a_password_change_ends_everything(self) -> None:
+        other = self.sign_in()
+        body = json.dumps({"current_password": PASSWORD, "new_password": "four rather new words"}).encode()
+        self.assertEqual(self.tab.send_json("POST", "/api/account/password", body, **self.csrf(self.tab)).status, 200)
+        self.assertFalse(other.get_json("/api/me")["hasSession"])
+        self.assertEqual(len(self.door.watch.ended), 1)
+
+    def test_a20_nothing_usable_lies_in_the_database(self) -> None:
+        """Session, device and pending cookies, the app's secret, recovery codes, the token of an invitation."""
+        app, codes = self.enrol(self.tab)
+        made = self.tab.send_json("POST", "/api/invites", b"{}", **self.proof(self.tab, "user.invite")).json()
+        half = self.sign_in()
+        secrets = [app.secret, *codes, made["token"], *half.cookies.values(), *self.tab.cookies.values()]
+        self.assertIn(cookies.PENDING_LOGIN, half.cookies)
+        dump = self.dump()
+        for secret in secrets:
+            self.assertNotIn(secret, dump)
+            self.assertNotIn(secret.encode().hex(), dump.lower())
+
+    def test_a20_what_has_ended_is_dropped(self) -> None:
+        self.tab.send_json("POST", "/api/invites", b"{}", **self.proof(self.tab, "user.invite"))
+        self.enrol(self.tab)
+        self.sign_in()
+        self.sign_in("nobody", "wrong")
+        self.door.now += 2 * 365 * 86400
+        self.door.accounts.prune()
+        for table in ("sessions", "pending_logins", "devices", "throttles", "invites"):
+            self.assertEqual(self.door.database.read(f"SELECT * FROM {table}"), [], table)
+
+    def test_login_answers_303(self) -> None:
+        """A browser that got 302 or 307 might send the password on (RFC 9700 4.12)."""
+        self.sign_in()
+        self.assertEqual(self.answer.status, 303)
+
+    def test_a_planted_csrf_cookie_does_not_help(self) -> None:
+        """A page that can set our CSRF cookie still does not know the session's token."""
+        self.tab.cookies[cookies.CSRF] = "x" * 43
+        from parachute_hub.accounts.csrf import token_for
+
+        answer = self.tab.send_json("DELETE", "/api/account/sessions", b"", X_Parachute_CSRF=token_for("x" * 43))
+        self.assertEqual(answer.status, 403)
+
+    def test_two_session_cookies_are_none(self) -> None:
+        """One of them was set by somebody else; which one cannot be told."""
+        real = self.tab.cookies[cookies.SESSION]
+        self.tab.cookies = {cookies.SESSION: f"{real}; {cookies.SESSION}={'x' * 43}"}
+        self.assertFalse(self.tab.get_json("/api/me")["hasSession"])

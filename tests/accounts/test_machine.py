@@ -1,0 +1,227 @@
+"""Accounts and second factors as a state machine: hypothesis walks, a model says what must be true."""
+
+from typing import Any
+
+import pyotp
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.accounts.model import Entered, Halfway, SignedIn, Visitor
+from parachute_hub.accounts.people import Actor
+from parachute_hub.accounts.secondfactor import START_LASTS
+from parachute_hub.site.refused import Refused
+from parachute_hub.testing.front_door import FrontDoor
+
+PASSWORDS = ("three small paper boats", "four rather new words", "five fine and fresh ideas")
+NAMES = ("ada", "grace")
+passwords = st.sampled_from(PASSWORDS)
+names = st.sampled_from(NAMES)
+
+
+class Modelled:
+    """What must be true of one person."""
+
+    def __init__(self, password: str) -> None:
+        self.password = password
+        self.admin = False
+        self.app: pyotp.TOTP | None = None
+        self.begun: pyotp.TOTP | None = None
+        self.begun_at = 0.0
+        self.codes: list[str] = []
+        self.spent: list[str] = []
+        self.tokens: list[str] = []
+
+
+class Accounts(RuleBasedStateMachine):
+    """Two people, one hub."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.door = FrontDoor()
+        self.accounts = self.door.accounts
+        self.people: dict[str, Modelled] = {}
+        self.visits = 0
+
+    def teardown(self) -> None:
+        self.door.close()
+
+    def run(self, coroutine: Any) -> Any:
+        """The result, or the refusal."""
+        outcome: list[Any] = []
+        Deferred.fromCoroutine(coroutine).addBoth(outcome.append)
+        (found,) = outcome
+        if hasattr(found, "check"):
+            return found.trap(Refused) and found.value
+        return found
+
+    def visitor(self) -> Visitor:
+        """Always another address: the throttle has tests of its own."""
+        self.visits += 1
+        return Visitor(address=f"2001:db8:{self.visits:x}::1")
+
+    def signed_in(self, name: str) -> SignedIn | None:
+        """Some live session of the person."""
+        sign_in = self.accounts.sign_in
+        for token in self.people[name].tokens:
+            found = sign_in.find(token)
+            assert found is not None, "a session that must live has ended"
+            return found
+        return None
+
+    @initialize()
+    def begin(self) -> None:
+        for name in NAMES:
+            user = self.run(
+                self.accounts.people.person(name, PASSWORDS[0], role="admin" if name == "ada" else "member")
+            )
+            self.accounts.people.admit(user)
+            self.people[name] = Modelled(PASSWORDS[0])
+        self.people["ada"].admin = True
+
+    @rule(name=names, password=passwords, code=st.sampled_from(["app", "recovery", "spent", "wrong"]))
+    def sign_in(self, name: str, password: str, code: str) -> None:
+        """The right password, and with a second factor a fresh code, let somebody in; nothing else does."""
+        model = self.people[name]
+        service = self.accounts.sign_in
+        first = self.run(service.with_password(name, password, self.visitor(), "/"))
+        if password != model.password:
+            assert isinstance(first, Refused), first
+            return
+        if model.app is None:
+            assert isinstance(first, Entered), first
+            model.tokens.append(first.token)
+            return
+        assert isinstance(first, Halfway), first
+        self.door.now += 90
+        given = {
+            "app": model.app.at(int(self.door.now)),
+            "recovery": model.codes[0] if model.codes else "",
+            "spent": model.spent[-1] if model.spent else "",
+            "wrong": "000000",
+        }[code]
+        second = self.run(service.with_code(first.token, given, self.visitor()))
+        if code == "app" or (code == "recovery" and model.codes):
+            assert not isinstance(second, Refused), (code, second)
+            model.tokens.append(second[0].token)
+            if code == "recovery":
+                model.codes.remove(given)
+            model.spent.append(given)
+        else:
+            assert isinstance(second, Refused), (code, second)
+
+    @rule(name=names)
+    def begin_second_factor(self, name: str) -> None:
+        found, model = self.signed_in(name), self.people[name]
+        if found is None:
+            return
+        account = self.account()
+        started = self.run(account.start_second_factor(found, self.visitor(), model.password, "hub.test"))
+        if model.app is not None:
+            assert isinstance(started, Refused)
+        else:
+            model.begun, model.begun_at = pyotp.TOTP(started.secret), self.door.now
+
+    @rule(name=names, right=st.booleans())
+    def confirm_second_factor(self, name: str, right: bool) -> None:
+        """Only a code that the new app makes switches it on; the codes come with it."""
+        found, model = self.signed_in(name), self.people[name]
+        if found is None:
+            return
+        if self.door.now >= model.begun_at + START_LASTS:
+            model.begun = None
+        code = model.begun.at(int(self.door.now)) if right and model.begun else "000000"
+        try:
+            entered, codes = self.account().confirm_second_factor(found, self.visitor(), code)
+        except Refused:
+            assert not (right and model.begun), "a working app was refused"
+            return
+        assert right and model.begun is not None and model.app is None
+        model.app, model.begun, model.codes, model.tokens = model.begun, None, codes, [entered.token]
+        model.spent = [code]
+
+    @rule(name=names, password=passwords)
+    def switch_off(self, name: str, password: str) -> None:
+        found, model = self.signed_in(name), self.people[name]
+        if found is None:
+            return
+        done = self.run(self.account().second_factor_off(found, self.visitor(), password))
+        if password == model.password:
+            model.app, model.begun, model.codes, model.spent = None, None, [], []
+            # Without a visitor's cookie the old session goes on beside the new one.
+            model.tokens.append(done.token)
+        else:
+            assert isinstance(done, Refused)
+
+    @rule(name=names, current=passwords, new=passwords)
+    def change_password(self, name: str, current: str, new: str) -> None:
+        """Other sessions end with it."""
+        found, model = self.signed_in(name), self.people[name]
+        if found is None:
+            return
+        done = self.run(self.account().change_password(found, self.visitor(), current, new))
+        if current == model.password and new != current:
+            model.password, model.tokens = new, [found.token, done.token]
+        else:
+            assert isinstance(done, Refused)
+
+    @rule(name=names)
+    def lose_everything_and_be_helped(self, name: str) -> None:
+        """Another admin resets the password and removes the second factor."""
+        user = self.user(name)
+        if not self.people["ada"].admin or name == "ada":
+            return
+        self.accounts.people.remove_second_factor(Actor(name="ada"), user.id)
+        self.run(self.accounts.people.reset_password(Actor(name="ada"), user.id, PASSWORDS[0]))
+        fresh = Modelled(PASSWORDS[0])
+        fresh.admin = self.people[name].admin
+        self.people[name] = fresh
+
+    @rule(name=names, role=st.sampled_from(["admin", "member"]))
+    def change_role(self, name: str, role: Any) -> None:
+        """The last admin stays one."""
+        admins = [one for one in NAMES if self.people[one].admin]
+        try:
+            self.accounts.people.set_role(Actor(name="ada"), self.user(name).id, role)
+        except Refused:
+            assert role == "member" and admins == [name]
+            return
+        assert not (role == "member" and admins == [name])
+        self.people[name].admin = role == "admin"
+        self.people[name].tokens = []
+
+    @rule(seconds=st.sampled_from([1, 31, 3600]))
+    def time_passes(self, seconds: int) -> None:
+        self.door.now += seconds
+        self.accounts.prune()
+
+    @invariant()
+    def somebody_runs_the_hub(self) -> None:
+        admins = [user.username for user in self.accounts.people.all() if user.is_admin]
+        assert sorted(admins) == sorted(name for name, model in self.people.items() if model.admin)
+        assert not self.people or admins
+
+    @invariant()
+    def nobody_is_enabled_and_locked_out(self) -> None:
+        """Whoever has a second factor has an app that was shown to work; the stored codes are those they hold."""
+        for name, model in self.people.items():
+            standing = self.accounts.people.has_second_factor(self.user(name).id)
+            assert standing == (model.app is not None), name
+
+    def user(self, name: str) -> Any:
+        (found,) = [user for user in self.accounts.people.all() if user.username == name]
+        return found
+
+    def account(self) -> Any:
+        """The service behind the account pages."""
+        return self.accounts.account
+
+
+class MachineTests(SynchronousTestCase):
+    def test_walks(self) -> None:
+        run_state_machine_as_test(
+            Accounts,
+            settings=settings(max_examples=30, stateful_step_count=25, derandomize=True, deadline=None, database=None),
+        )
