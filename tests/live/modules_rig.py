@@ -104,7 +104,7 @@ class Rig:
             know_secret=masker.know,
             now=CLOCK.seconds,
             new_id=lambda: uuid4().hex,
-            in_thread=deferToThread,
+            in_thread=options.pop("in_thread", deferToThread),
             hub_port=1939,
             **{"settle_seconds": 0.3, "gate_seconds": 10.0, **options},
         )

@@ -1,0 +1,61 @@
+"""A hub's worth of modules that does one thing and may be killed at any moment; run by test_modules_kill.
+
+python -m tests.live.modules_victim HOME REGISTRY install|upgrade|uninstall|look
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+
+from parachute_hub.job import Job
+from parachute_hub.modules.installer import InstallRequest
+from parachute_hub.modules.upgrade import UpgradeRequest
+from tests.live.modules_rig import Rig
+
+
+@frozen
+class Elsewhere:
+    """A registry that runs in another process."""
+
+    url: str
+
+
+async def at_once(function: Any, *args: Any) -> Any:
+    """No threads: every system call is made by the thread that is traced."""
+    return function(*args)
+
+
+def begin(rig: Rig, what: str) -> Job:
+    """Start the job that was asked for."""
+    match what:
+        case "install":
+            return rig.modules.installer.install(InstallRequest(short="toy", package="@toys/toy", version="1.0.0"))
+        case "upgrade":
+            return rig.modules.upgrader.upgrade(UpgradeRequest(short="toy", version="2.0.0"))
+        case _:
+            return rig.modules.remover.uninstall("toy")
+
+
+async def main(home: Path, registry: str, what: str) -> None:
+    """Boot as a hub does, do it, leave."""
+    rig = Rig.start(home=home, registry=Elsewhere(registry), in_thread=at_once)  # type: ignore[arg-type]
+    await rig.modules.recover()
+    if what != "look":
+        if what != "install":
+            await rig.supervisor.start("toy")
+        print("begin", flush=True)
+        job = await rig.done(begin(rig, what))
+        print(job.outcome, job.error or "", flush=True)
+    await rig.stop(registry=False)
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    ended = Deferred.fromCoroutine(main(Path(arguments[0]), arguments[1], arguments[2]))
+    ended.addErrback(lambda failure: failure.printTraceback())
+    ended.addBoth(lambda _: reactor.stop() if reactor.running else reactor.callWhenRunning(reactor.stop))  # type: ignore[attr-defined]
+    reactor.run()  # type: ignore[attr-defined]

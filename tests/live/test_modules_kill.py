@@ -1,0 +1,184 @@
+"""The hub is killed in the middle of an operation: afterwards there is the state before or the state after (R5, F14).
+
+CI makes a smoke run. `python -m tests.live.test_modules_kill 500` is the whole one.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import TestCase
+
+from parachute_hub.modules.records import RecordsFile
+from parachute_hub.modules.registry import ServicesFile
+from parachute_hub.modules.store import Store
+from parachute_hub.testing.npm import NpmRegistry
+from tests.live.modules_rig import CLOCK, module, run
+
+OPERATIONS = ("install", "upgrade", "uninstall")
+CALLS = "rename,renameat,renameat2,symlink,symlinkat,unlink,unlinkat,rmdir,mkdir,fsync,openat,sync"
+ROOT = Path(__file__).parents[2]
+
+
+def victim(home: Path, registry: str, what: str, *before: str) -> "subprocess.Popen[str]":
+    """Start the operation in a process of its own."""
+    command = [*before, sys.executable, "-m", "tests.live.modules_victim", str(home), registry, what]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    )
+
+
+def look(home: Path, registry: str) -> None:
+    """The next boot of the hub."""
+    process = victim(home, registry, "look")
+    process.communicate(timeout=30)
+    assert process.returncode == 0, process.returncode
+
+
+def state(home: Path) -> tuple[Any, ...]:
+    """All that a person could notice: row, record, active version, versions, leftovers."""
+    rows = ServicesFile(home / "services.json").read()
+    assert not rows.problems, rows.problems
+    record = RecordsFile(home / "hub" / "modules.json").get("toy")
+    store = Store(home / "modules")
+    folder = store.locate("@toys/toy")
+    whole = folder is None or (folder / "server.ts").is_file()
+    hidden = sorted(
+        path.name for path in (home / "modules").rglob(".*") if path.name not in (".bin", ".bun-tag", ".parachute")
+    )
+    commands = sorted(os.listdir(home / "modules" / "bin")) if (home / "modules" / "bin").is_dir() else []
+    return (
+        tuple((row.name, row.version, row.port) for row in rows.rows),
+        (record.package, record.wanted),
+        store.active("toy", "@toys/toy"),
+        tuple(sorted(store.versions("toy"))),
+        (whole, [name for name in hidden if "install/cache" not in name], commands),
+    )
+
+
+class Scene:
+    """A home before each operation, and what it looks like when the operation has gone well."""
+
+    def __init__(self, registry: str) -> None:
+        self.registry = registry
+        self.folder = Path(tempfile.mkdtemp(prefix="parachute-kill-"))
+        self.before: dict[str, Path] = {}
+        self.states: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}
+        home = self.folder / "0"
+        home.mkdir()
+        for number, what in enumerate(OPERATIONS, 1):
+            self.before[what] = home
+            after = self.folder / str(number)
+            copy(home, after)
+            process = victim(after, registry, what)
+            said = process.communicate(timeout=60)[0]
+            assert "succeeded" in said, said
+            self.states[what] = (state(home), state(after))
+            home = after
+
+    def killed(self, what: str, seconds: float | None, point: int | None) -> bool:
+        """One run, killed after some seconds or at a system call; whether it was killed at all."""
+        home = self.folder / "now"
+        shutil.rmtree(home, ignore_errors=True)
+        copy(self.before[what], home)
+        if point is None:
+            process = victim(home, self.registry, what)
+            try:
+                assert process.stdout is not None
+                process.stdout.readline()
+                process.wait(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        else:
+            inject = f"inject={CALLS}:signal=KILL:when={point}"
+            process = victim(
+                home, self.registry, what, "strace", "-qq", "-o", "/dev/null", "-e", f"trace={CALLS}", "-e", inject
+            )
+        process.communicate(timeout=60)
+        look(home, self.registry)
+        found, expected = state(home), self.states[what]
+        assert found in expected, (
+            f"{what} killed at {point or seconds}:\n{found}\nis neither\n{expected[0]}\nnor\n{expected[1]}"
+        )
+        return process.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
+
+    def close(self) -> None:
+        """Remove everything."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def copy(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, symlinks=True)
+
+
+def calls_before_the_job(scene: Scene) -> int:
+    """How many of the traced calls Python makes before the operation begins: imports, mostly."""
+    trace = scene.folder / "trace"
+    home = scene.folder / "counted"
+    copy(scene.before["install"], home)
+    process = victim(home, scene.registry, "install", "strace", "-qq", "-o", str(trace), "-e", f"trace={CALLS},write")
+    process.communicate(timeout=60)
+    lines = trace.read_text().splitlines()
+    at = next(number for number, line in enumerate(lines) if '"begin' in line)
+    return sum(1 for line in lines[:at] if not line.startswith("write"))
+
+
+def points(first: int, step: int) -> Iterator[int]:
+    return iter(range(first, first + 100_000, step))
+
+
+def storm(registry: str, count: int, step: int) -> dict[str, int]:
+    """`count` kills at random moments of each operation, and one at every `step`th system call."""
+    random = Random(20261123)
+    scene = Scene(registry)
+    killed = {"random": 0, "strace": 0}
+    try:
+        for what in OPERATIONS:
+            for _ in range(count // len(OPERATIONS)):
+                killed["random"] += scene.killed(what, random.uniform(0.0, 0.25), None)
+            if shutil.which("strace") is None:
+                continue
+            for point in points(calls_before_the_job(scene) if what == OPERATIONS[0] else killed["first"], step):
+                killed.setdefault("first", point)
+                if not scene.killed(what, None, point):
+                    break
+                killed["strace"] += 1
+    finally:
+        scene.close()
+    return killed
+
+
+class Kills(TestCase):
+    timeout = 110
+
+    @run
+    async def test_before_or_after_never_between(self) -> None:
+        registry = NpmRegistry(CLOCK)
+        registry.publish(module())
+        registry.publish(module(version="2.0.0"))
+        try:
+            killed = await deferToThread(storm, registry.listen(), 9, 20)
+        finally:
+            await registry.close()
+        self.assertGreater(killed["random"], 3)
+        self.assertGreater(killed["strace"], 8)
+
+
+if __name__ == "__main__":
+    from twisted.internet import reactor
+
+    served: Any = NpmRegistry(reactor)
+    served.publish(module())
+    served.publish(module(version="2.0.0"))
+    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    doing = deferToThread(storm, served.listen(), wanted, 1)
+    doing.addBoth(lambda result: (print(result), reactor.stop()))  # type: ignore[attr-defined]
+    reactor.run()  # type: ignore[attr-defined]
