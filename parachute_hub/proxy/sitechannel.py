@@ -19,6 +19,9 @@ from parachute_hub.proxy.headers import HOP_BY_HOP, is_claim
 from parachute_hub.proxy.peers import Caller
 from parachute_hub.proxy.routes import Answer
 
+# The other headers of this family are claims of hops; these two prove themselves.
+_SPOKEN_BY_OUR_PAGES = frozenset((b"x-parachute-csrf", b"x-parachute-proof"))
+
 
 @implementer(ITransport, IConsumer)
 class SiteChannel:
@@ -103,7 +106,7 @@ class SiteChannel:
         """The client's headers without its claims about where it comes from, then what the front knows."""
         headers, caller = Headers(), self._caller
         for name, value, line in self._request.fields:
-            if not is_claim(name):
+            if name in _SPOKEN_BY_OUR_PAGES or not is_claim(name):
                 headers.addRawHeader(line[: len(name)], value.strip(b" \t"))
         headers.addRawHeader(b"X-Forwarded-For", caller.address.encode())
         headers.addRawHeader(b"X-Forwarded-Host", caller.host)

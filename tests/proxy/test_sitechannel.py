@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from parachute_hub.proxy.headers import request_lines
 from parachute_hub.proxy.model import Limits
 from parachute_hub.testing.sockets import HOST, FakeSocket, Rig, get
 
@@ -73,6 +74,13 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual((told["address"], told["secure"]), ("198.51.100.7", True))
         self.assertEqual(told["headers"]["X-Parachute-Layer"], "public")
         self.assertNotIn("6.6.6.6", json.dumps(told))
+
+    def test_what_our_own_pages_say_reaches_the_site_alone(self) -> None:
+        """The CSRF token and the proof of presence; a module must see neither."""
+        told = self.told(self.rig.ask(get("/api/x", "X-Parachute-CSRF: c", "X-Parachute-Proof: p")))
+        self.assertEqual((told["headers"]["X-Parachute-CSRF"], told["headers"]["X-Parachute-Proof"]), ("c", "p"))
+        for name in (b"x-parachute-csrf", b"x-parachute-proof", b"x_parachute_csrf"):
+            self.assertEqual(request_lines([(name, b"v", name + b": v")], None, frozenset()), [], name)
 
     def test_bodies_of_either_framing(self) -> None:
         plain = self.rig.ask(get("/api/x", "Content-Length: 5", method="POST") + b"he")
