@@ -78,7 +78,7 @@ class SiteTests(SynchronousTestCase):
     def test_what_our_own_pages_say_reaches_the_site_alone(self) -> None:
         """The CSRF token and the proof of presence; a module must see neither."""
         told = self.told(self.rig.ask(get("/api/x", "X-Parachute-CSRF: c", "X-Parachute-Proof: p")))
-        self.assertEqual((told["headers"]["X-Parachute-CSRF"], told["headers"]["X-Parachute-Proof"]), ("c", "p"))
+        self.assertEqual((told["headers"]["X-Parachute-Csrf"], told["headers"]["X-Parachute-Proof"]), ("c", "p"))
         for name in (b"x-parachute-csrf", b"x-parachute-proof", b"x_parachute_csrf"):
             self.assertEqual(request_lines([(name, b"v", name + b": v")], None, frozenset()), [], name)
 
