@@ -4,9 +4,10 @@ import { Hub, type Me } from "./api/hub"
 import type { Job, Overview, Status } from "./api/shapes"
 import { type Contact, Feed } from "./live/feed"
 import type { Message } from "./live/sse"
-import { Modules } from "./state/modules"
+import { isOver, Modules } from "./state/modules"
 import { prove } from "./ui/dialog"
-import { say } from "./ui/notices"
+import { say, tell } from "./ui/notices"
+import { jobTitle } from "./words"
 
 export const hub = new Hub({ prove, leave: (to) => location.assign(to) })
 export const modules = new Modules(hub)
@@ -17,11 +18,22 @@ export const contact = signal<Contact | null>(null)
 export const news = signal(0)
 
 const OVERVIEW_EVERY = 15_000
+const NEWS_EVERY = 500
 const HIDDEN_FOR = 30_000
 
 async function refresh(): Promise<void> {
   await modules.refresh()
-  news.value += 1
+  newsSoon()
+}
+
+let waiting: ReturnType<typeof setTimeout> | undefined
+
+/** An installation tells a lot at once: lists that follow are read again only now and then. */
+function newsSoon(): void {
+  waiting ??= setTimeout(() => {
+    waiting = undefined
+    news.value += 1
+  }, NEWS_EVERY)
 }
 
 export async function measure(): Promise<void> {
@@ -35,16 +47,23 @@ function heard(message: Message): void {
       modules.changed(String(told["short"]), told["status"] as Status)
       break
     case "job":
-      modules.moved(told["job"] as Job)
+      moved(told["job"] as Job)
       break
     case "notice":
-      say(String(told["text"]))
+      tell(String(told["text"]))
       break
     case "registry":
       void modules.refresh().catch(() => undefined)
       break
   }
-  if (message.name !== "tick") news.value += 1
+  if (message.name !== "tick") newsSoon()
+}
+
+/** An operation that ends while somebody looks is said aloud, on whichever page they are. */
+function moved(job: Job): void {
+  const watched = modules.running.value.some(({ id }) => id === job.id)
+  modules.moved(job)
+  if (watched && isOver(job)) say(jobTitle(job, modules.name(job.short)))
 }
 
 const feed = new Feed({

@@ -39,7 +39,11 @@ export function listen(): void {
   })
 }
 
+/** Whether this page was come to within the app; the first one leaves the focus to the browser. */
+export let moved = false
+
 function arrive(): void {
+  moved = true
   address.value = location.pathname
   scrollTo(0, 0)
 }

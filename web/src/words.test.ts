@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import type { Job, Module, State } from "./api/shapes"
 import { allowed, scopeWords } from "./scopes"
-import { jobTitle, summary, wording } from "./words"
+import { jobTitle, summary, weighty, wording } from "./words"
 
 const module = (name: string, state: State | null, more: Partial<Module> = {}): Module =>
   ({ short: name.toLowerCase(), display_name: name, installed: true, state, ...more }) as Module
@@ -55,4 +55,11 @@ test("of several verbs for one vault only the widest is told", () => {
     "Read and write notes in the vault a, read notes in the vault b and turn speech into text",
   )
   expect(allowed([])).toBe("Nothing")
+})
+
+test("what is confirmed is said in words", () => {
+  expect(weighty("install:@some/one")).toBe("install @some/one, which is not in the catalog")
+  expect(weighty("hub.origin")).toBe("change the public address")
+  expect(weighty("user.vaults:7")).not.toContain("7")
+  expect(weighty("unheard.of")).toBe("do this")
 })

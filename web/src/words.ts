@@ -92,6 +92,30 @@ export function jobTitle(job: Job, name: string): string {
   return `${DOING[job.kind] ?? "Working on"} ${name}`
 }
 
+const WEIGHTY: [RegExp, string][] = [
+  [/^install:(.+)$/, "install $1, which is not in the catalog"],
+  [/^token\.mint/, "make a token"],
+  [/^configure:(.+)$/, "change the configuration of $1"],
+  [/^delete-data:(.+)$/, "delete the data of $1"],
+  [/^restore-data:(.+)$/, "put back the earlier data of $1"],
+  [/^hub\.origin$/, "change the public address"],
+  [/^user\.invite$/, "invite somebody"],
+  [/^user\.delete/, "remove somebody"],
+  [/^user\.reset-password/, "set somebody's password"],
+  [/^user\.second-factor/, "remove somebody's second factor"],
+  [/^user\./, "change what somebody may do"],
+  [/^client\.approve/, "let an app in"],
+]
+
+/** What a step-up operation is about to do: `hub.origin` -> `change the public address`. */
+export function weighty(operation: string): string {
+  for (const [pattern, words] of WEIGHTY) {
+    const found = pattern.exec(operation)
+    if (found) return words.replace("$1", found[1] ?? "")
+  }
+  return "do this"
+}
+
 /** `bad` when the machine is about to run out. */
 export function fullness(used: number | null, of: number | null): Tone {
   if (!used || !of) return "off"

@@ -1,6 +1,6 @@
 /** Modules: what is installed, and what can be. */
 import { useState } from "preact/hooks"
-import { hub, modules } from "../app"
+import { modules } from "../app"
 import type { Module } from "../api/shapes"
 import { sentence } from "../format"
 import { Badge, Button, Card, Empty, Field, Head, More, Waiting } from "../ui/parts"
@@ -14,7 +14,7 @@ export function ModulesPage() {
     <>
       <Head title="Modules" lead="Small programs that this hub runs for you.">
         {upgrades > 1 && (
-          <Button act={() => hub.call("POST", "/api/modules/upgrade-all")}>Update all {String(upgrades)}</Button>
+          <Button act={() => modules.beginAll()}>Update all {String(upgrades)}</Button>
         )}
       </Head>
       {modules.loaded.value ? <Lists /> : <Waiting lines={8} />}

@@ -73,6 +73,12 @@ export class Modules {
     await this.refresh()
   }
 
+  /** Begins to update whatever has a newer version. */
+  async beginAll(): Promise<void> {
+    await this.hub.call("POST", "/api/modules/upgrade-all")
+    await this.refresh()
+  }
+
   /** Installs a package by its npm name; the hub asks for a proof first. */
   async install(name: string): Promise<void> {
     await this.hub.call("POST", "/api/modules/install", { package: name })

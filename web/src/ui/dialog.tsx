@@ -3,6 +3,7 @@ import { signal } from "@preact/signals"
 import type { ComponentChildren } from "preact"
 import { useEffect, useId, useRef, useState } from "preact/hooks"
 import type { Hub } from "../api/hub"
+import { weighty } from "../words"
 import { Field } from "./parts"
 
 /** A modal dialog: the browser keeps the focus inside, closes it by Escape and gives the focus back. */
@@ -54,11 +55,11 @@ export function prove(operation: string): Promise<string | null> {
 /** Shows whichever question is open; once in the page. */
 export function Questions({ hub }: { hub: Hub }) {
   const asked = question.value
-  const weighty = wanted.value
+  const proving = wanted.value
   return (
     <>
       {asked && <Confirm key={asked.title} asked={asked} />}
-      {weighty && <Proof key={weighty.operation} wanted={weighty} hub={hub} />}
+      {proving && <Proof key={proving.operation} wanted={proving} hub={hub} />}
     </>
   )
 }
@@ -108,6 +109,7 @@ function Proof({ wanted: { operation, answer }, hub }: { wanted: Wanted; hub: Hu
   return (
     <Dialog title="Please confirm that it is you" close={() => end(null)}>
       <form onSubmit={submit}>
+        <p>You are about to {weighty(operation)}.</p>
         <Field label="Your password, or a code from your authenticator app" problem={problem}>
           {(ids) => (
             <input

@@ -4,7 +4,7 @@ import { TurnedBack } from "../api/hub"
 
 interface Notice {
   text: string
-  bad: boolean
+  tone: "good" | "busy" | "bad"
 }
 
 const current = signal<Notice | null>(null)
@@ -12,13 +12,18 @@ let timer: ReturnType<typeof setTimeout> | undefined
 
 /** Says that something was done. */
 export function say(text: string): void {
-  show({ text, bad: false }, 6000)
+  show({ text, tone: "good" }, 6000)
+}
+
+/** Passes on what the hub did by itself, and leaves it until it is read. */
+export function tell(text: string): void {
+  show({ text, tone: "busy" }, 0)
 }
 
 /** Says that something failed, and leaves it until it is read. */
 export function report(problem: unknown): void {
   if (problem instanceof TurnedBack) return
-  show({ text: problem instanceof Error ? problem.message : String(problem), bad: true }, 0)
+  show({ text: problem instanceof Error ? problem.message : String(problem), tone: "bad" }, 0)
 }
 
 export function hush(): void {
@@ -36,17 +41,21 @@ export function Notices() {
   const notice = current.value
   return (
     <div class="notices">
-      <div role="status">{notice && !notice.bad && <p class="notice good">{notice.text}</p>}</div>
-      <div role="alert">
-        {notice?.bad && (
-          <p class="notice bad">
-            {notice.text}
-            <button type="button" class="plain" onClick={hush}>
-              Close
-            </button>
-          </p>
-        )}
-      </div>
+      <div role="status">{notice && notice.tone !== "bad" && <Line notice={notice} />}</div>
+      <div role="alert">{notice?.tone === "bad" && <Line notice={notice} />}</div>
     </div>
+  )
+}
+
+function Line({ notice }: { notice: Notice }) {
+  return (
+    <p class={`notice ${notice.tone}`}>
+      <span class="grow">{notice.text}</span>
+      {notice.tone !== "good" && (
+        <button type="button" class="plain" onClick={hush}>
+          Close
+        </button>
+      )}
+    </p>
   )
 }

@@ -1,6 +1,7 @@
 /** The small parts that every page is made of. */
 import type { ButtonHTMLAttributes, ComponentChildren } from "preact"
 import { useEffect, useId, useRef, useState } from "preact/hooks"
+import { moved } from "../router"
 import type { Tone } from "../words"
 import { Icon } from "./icons"
 import { report, say } from "./notices"
@@ -10,7 +11,7 @@ export function Head({ title, lead, children }: { title: string; lead?: string; 
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
     document.title = `${title} · Parachute`
-    heading.current?.focus({ preventScroll: true })
+    if (moved) heading.current?.focus({ preventScroll: true })
   }, [title])
   return (
     <header class="head">

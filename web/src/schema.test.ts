@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { changes, isSecret, label, type Schema } from "./schemaform"
+import { changes, isSecret, label, type Schema } from "./schema"
 
 const SCHEMA: Schema = {
   required: ["provider"],

@@ -1,0 +1,85 @@
+/** A module's JSON Schema, read as a form: text, numbers, switches and choices, one level deep (modules.md 2). */
+
+export interface Property {
+  type?: string | string[]
+  title?: string
+  description?: string
+  default?: unknown
+  enum?: unknown[]
+  minimum?: number
+  maximum?: number
+  format?: string
+  writeOnly?: boolean
+  readOnly?: boolean
+  properties?: Record<string, Property>
+}
+
+export interface Schema {
+  properties?: Record<string, Property>
+  required?: string[]
+}
+
+export type Values = Record<string, unknown>
+
+/** The names that the hub keeps to itself. */
+const SECRET = /secret|password|passwd|token|api_?key|_key$|^key$|credential/i
+
+/** A secret of a module is never sent to the browser; leaving its field empty keeps it. */
+export function isSecret(name: string, property: Property): boolean {
+  return property.writeOnly === true || property.format === "password" || SECRET.test(name)
+}
+
+/** What changed, in the types that the schema wants; raises with a sentence for the person. */
+export function changes(schema: Schema, before: Values, form: Record<string, string>): Values {
+  const changed: Values = {}
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    const text = form[name]
+    if (text === undefined || property.readOnly || (text === "" && isSecret(name, property))) continue
+    const value = typed(name, property, text)
+    if (value === undefined) {
+      if (schema.required?.includes(name)) throw new Error(`${label(name, property)} must be filled in.`)
+      if (before[name] !== undefined && before[name] !== null && before[name] !== "") changed[name] = null
+    } else if (value !== before[name]) changed[name] = value
+  }
+  return changed
+}
+
+function typed(name: string, property: Property, text: string): unknown {
+  if (text === "") return undefined
+  switch (kind(property)) {
+    case "boolean":
+      return text === "true"
+    case "integer":
+    case "number": {
+      const value = Number(text)
+      const whole = kind(property) === "number" || Number.isInteger(value)
+      if (!Number.isFinite(value) || !whole) throw new Error(`${label(name, property)} must be a ${whole ? "" : "whole "}number.`)
+      return value
+    }
+    default:
+      return text
+  }
+}
+
+/** The type of a property; a null beside it is passed over. */
+export function kind(property: Property): string {
+  return Array.isArray(property.type) ? (property.type.find((type) => type !== "null") ?? "string") : (property.type ?? "string")
+}
+
+export function label(name: string, property: Property): string {
+  if (property.title) return property.title
+  const words = name.replace(/[_-]+/g, " ").replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase()
+  return words.charAt(0).toUpperCase() + words.slice(1)
+}
+
+/** Whether the form can show it. */
+export function simple(property: Property): boolean {
+  return ["string", "number", "integer", "boolean"].includes(kind(property))
+}
+
+/** The text in the field before anybody types. */
+export function shown(name: string, property: Property, value: unknown): string {
+  if (isSecret(name, property)) return ""
+  const seen = value ?? property.default
+  return seen === undefined || seen === null ? "" : String(seen)
+}
