@@ -1,5 +1,6 @@
 """The disk that a platform attaches: an ext4 file system of its own, which outlives containers."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -26,7 +27,8 @@ class Disk:
         return {(found.lstat().st_uid, found.lstat().st_gid) for found in (self.path, *self.path.rglob("*"))}
 
     def used(self) -> int:
-        """Bytes in use."""
+        """Bytes in use, what is not yet written out included."""
+        os.sync()
         return shutil.disk_usage(self.path).used
 
     def remove(self) -> None:

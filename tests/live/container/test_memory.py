@@ -45,9 +45,24 @@ _MANIFEST = {
 
 
 class MemoryTests(ContainerTestCase):
-    """The eater comes under scribe's name: the image's own catalog offers it."""
+    """At the limit and well below it."""
+
+    def test_three_modules_and_their_installs_leave_room(self) -> None:
+        """Half of the memory stays free for page cache and for bigger notes."""
+        packed_examples()
+        network = self.network()
+        box = self.box(self.disk(), network, variables={**OWNER, **self.registry(network, PACKS)})
+        box.wait_phase("up")
+        highest = 0
+        for short in ("vault", "notes", "scribe"):
+            install(box, short)
+            highest = max(highest, box.group.anonymous())
+        wait_ready(box, "vault", "notes", "scribe")
+        self.assertLess(highest, 256 << 20)
+        self.assertEqual(box.group.oom_kills(), 0)
 
     def test_the_eater_dies_and_nobody_else(self) -> None:
+        """It comes under scribe's name, because the image's own catalog offers that."""
         packed_examples()
         network, disk = self.network(), self.disk()
         variables = {**OWNER, **self.registry(network, self.packs())}
@@ -61,7 +76,6 @@ class MemoryTests(ContainerTestCase):
         (disk.path / "eat").touch()
         self.wait_until(lambda: not Path(f"/proc/{eater}").exists(), 60)
         wait_ready(box, "vault", "scribe", seconds=60)
-        print(box.group.oom_kills())
         self.assertEqual(len(spared), 2)
         self.assertEqual([*processes(box, "twistd"), *processes(box, "@openparachute/vault/")], spared, box.log())
         self.assertEqual(len(processes(box, "@openparachute/scribe/")), 1)
