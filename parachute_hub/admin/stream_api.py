@@ -42,6 +42,7 @@ class Stream:
         self._clock = clock
         self._tick = tick
         self._paused = False
+        self._dropped = False
         self._waiting: list[bytes] = []
         self._backlog = 0
         self._ends: list[Callable[[], None]] = []
@@ -56,7 +57,7 @@ class Stream:
 
     def write(self, data: bytes) -> None:
         """Send, or keep for a reader who is slow; one who is too slow is dropped."""
-        if self.over.called or not data:
+        if self.over.called or self._dropped or not data:
             return
         if not self._paused:
             self._request.write(data)
@@ -96,10 +97,10 @@ class Stream:
         self.write(self._tick)
 
     def _drop(self) -> None:
-        transport = getattr(self._request, "transport", None)
-        self.end()
-        if transport is not None:
-            transport.abortConnection()
+        """Hang up; the end of the connection then ends the stream."""
+        self._waiting = []
+        self._dropped = True
+        self._request.transport.abortConnection()
 
 
 def follow_log(request: IRequest, ring: Log, clock: Any) -> "Deferred[None]":

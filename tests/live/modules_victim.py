@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 from parachute_hub.job import Job
 from parachute_hub.modules.installer import InstallRequest
 from parachute_hub.modules.upgrade import UpgradeRequest
-from tests.live.modules_rig import Rig
+from tests.live.modules_rig import CLOCK, Rig
 
 
 @frozen
@@ -57,5 +56,5 @@ if __name__ == "__main__":
     arguments = sys.argv[1:]
     ended = Deferred.fromCoroutine(main(Path(arguments[0]), arguments[1], arguments[2]))
     ended.addErrback(lambda failure: failure.printTraceback())
-    ended.addBoth(lambda _: reactor.stop() if reactor.running else reactor.callWhenRunning(reactor.stop))  # type: ignore[attr-defined]
-    reactor.run()  # type: ignore[attr-defined]
+    ended.addBoth(lambda _: CLOCK.callLater(0, CLOCK.stop))
+    CLOCK.run()

@@ -173,12 +173,10 @@ class Kills(TestCase):
 
 
 if __name__ == "__main__":
-    from twisted.internet import reactor
-
-    served: Any = NpmRegistry(reactor)
+    served = NpmRegistry(CLOCK)
     served.publish(module())
     served.publish(module(version="2.0.0"))
-    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 50
-    doing = deferToThread(storm, served.listen(), wanted, 1)
-    doing.addBoth(lambda result: (print(result), reactor.stop()))  # type: ignore[attr-defined]
-    reactor.run()  # type: ignore[attr-defined]
+    doing = deferToThread(storm, served.listen(), int(sys.argv[1]) if len(sys.argv) > 1 else 50, 1)
+    doing.addCallbacks(print, lambda failure: failure.printTraceback())
+    doing.addBoth(lambda _: CLOCK.stop())
+    CLOCK.run()

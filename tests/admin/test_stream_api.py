@@ -1,0 +1,169 @@
+"""The event stream and the log that is followed, over a real site in memory."""
+
+import json
+from typing import Any
+
+from twisted.internet.error import ConnectionLost
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from parachute_hub.admin.stream_api import BACKLOG_BYTES, TICK_SECONDS, EventsArea, follow_log
+from parachute_hub.events import Bus, JobChanged, ModuleChanged, Notice, RegistryChanged
+from parachute_hub.site.who import ADMIN, Principal, Who
+from parachute_hub.supervise.logring import LogRing
+
+
+class Anybody:
+    def recognise(self, request: IRequest) -> Principal | None:
+        if request.getHeader("authorization") is None:
+            return None
+        return Principal(kind="operator", name="operator", scopes=frozenset({ADMIN}))
+
+
+class Reader:
+    """A browser that reads the stream, as fast as the test lets it."""
+
+    def __init__(self, resource: Any, path: str, *headers: str) -> None:
+        self.transport = StringTransport()
+        self.channel: Any = Site(resource).buildProtocol(None)
+        self.channel.makeConnection(self.transport)
+        lines = [f"GET {path} HTTP/1.1", "Host: hub.test", "Authorization: Bearer x", *headers, "", ""]
+        self.channel.dataReceived("\r\n".join(lines).encode())
+
+    @property
+    def text(self) -> str:
+        """The body so far, chunks put together."""
+        _, _, rest = self.transport.value().partition(b"\r\n\r\n")
+        body = b""
+        while rest:
+            size, _, rest = rest.partition(b"\r\n")
+            body, rest = body + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+        return body.decode()
+
+    @property
+    def head(self) -> str:
+        head: bytes = self.transport.value().partition(b"\r\n\r\n")[0]
+        return head.decode().lower()
+
+    def events(self) -> list[tuple[str, str, Any]]:
+        """Id, name and data of each event."""
+        found = []
+        for block in self.text.split("\n\n"):
+            fields = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
+            if "event" in fields:
+                found.append((fields.get("id", ""), fields["event"], json.loads(fields["data"])))
+        return found
+
+    def leave(self) -> None:
+        self.channel.connectionLost(Failure(ConnectionLost()))
+
+
+class Events(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.bus = Bus()
+        self.clock = MemoryReactorClock()
+        area = EventsArea(who=Who([Anybody()]), bus=self.bus, clock=self.clock, boot="b1")
+        self.resource = area.app.resource()
+
+    def read(self, *headers: str) -> Reader:
+        return Reader(self.resource, "/api/events", *headers)
+
+    def test_each_kind_as_it_happens(self) -> None:
+        self.bus.emit(RegistryChanged())
+        reader = self.read()
+        self.assertIn("content-type: text/event-stream", reader.head)
+        self.assertIn("cache-control: no-store", reader.head)
+        self.assertEqual(reader.events(), [])
+        self.bus.emit(ModuleChanged("toy", {"state": "ready"}))
+        self.bus.emit(JobChanged({"id": "1", "log": ["a\nb"]}))
+        self.bus.emit(Notice("disk", "Full.", None))
+        self.bus.emit(RegistryChanged())
+        self.assertEqual(
+            reader.events(),
+            [
+                ("b1-2", "module", {"short": "toy", "status": {"state": "ready"}}),
+                ("b1-3", "job", {"job": {"id": "1", "log": ["a\nb"]}}),
+                ("b1-4", "notice", {"kind": "disk", "text": "Full.", "short": None}),
+                ("b1-5", "registry", {}),
+            ],
+        )
+        reader.leave()
+
+    def test_who_was_away_hears_what_was_missed(self) -> None:
+        for _ in range(3):
+            self.bus.emit(RegistryChanged())
+        for header, numbers in (
+            ("b1-1", ["b1-2", "b1-3"]),
+            ("b1-3", []),
+            ("b0-99", ["b1-1", "b1-2", "b1-3"]),
+            ("junk", 3),
+        ):
+            reader = self.read(f"Last-Event-ID: {header}")
+            found = [number for number, _, _ in reader.events()]
+            self.assertEqual(len(found) if numbers == 3 else found, numbers, header)
+            reader.leave()
+
+    def test_a_tick_shows_that_the_line_is_alive(self) -> None:
+        reader = self.read()
+        self.clock.advance(TICK_SECONDS)
+        self.assertEqual(reader.events(), [("", "tick", {})])
+        reader.leave()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.bus.emit(RegistryChanged())
+
+    def test_a_slow_reader_catches_up_a_stuck_one_is_dropped(self) -> None:
+        reader = self.read()
+        producer = reader.transport.producer
+        assert producer is not None
+        producer.pauseProducing()
+        self.bus.emit(Notice("x", "kept", None))
+        self.assertNotIn("kept", reader.text)
+        producer.resumeProducing()
+        self.assertIn("kept", reader.text)
+        producer.pauseProducing()
+        for _ in range(BACKLOG_BYTES // 1000):
+            self.bus.emit(Notice("x", "y" * 1000, None))
+        self.assertTrue(reader.transport.disconnected or reader.transport.disconnecting)
+        reader.leave()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_strangers(self) -> None:
+        transport = StringTransport()
+        channel: Any = Site(self.resource).buildProtocol(None)
+        channel.makeConnection(transport)
+        channel.dataReceived(b"GET /api/events HTTP/1.1\r\nHost: hub.test\r\n\r\n")
+        self.assertTrue(transport.value().startswith(b"HTTP/1.1 401"))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class LogPage(Resource):
+    isLeaf = True
+
+    def __init__(self, ring: LogRing, clock: Any) -> None:
+        super().__init__()
+        self.ring = ring
+        self.clock = clock
+
+    def render(self, request: Request) -> int:
+        ended = follow_log(request, self.ring, self.clock)
+        ended.addCallback(lambda _: None)
+        return NOT_DONE_YET
+
+
+class Following(SynchronousTestCase):
+    def test_kept_lines_then_new_ones(self) -> None:
+        clock, ring = MemoryReactorClock(), LogRing(4096)
+        ring.append(0.0, "old")
+        reader = Reader(LogPage(ring, clock), "/")
+        ring.append(0.0, "new ü")
+        self.assertEqual(reader.text, "old\nnew ü\n")
+        self.assertIn("content-type: text/plain", reader.head)
+        clock.advance(TICK_SECONDS)
+        self.assertEqual(reader.text, "old\nnew ü\n")
+        reader.leave()
+        ring.append(0.0, "unheard")
+        self.assertEqual(clock.getDelayedCalls(), [])
