@@ -3,7 +3,7 @@
 import re
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ClientFactory, connectionDone
@@ -87,6 +87,8 @@ class Question(ClientFactory):
     def _cancelled(self, answer: Deferred[int]) -> None:
         if self._timer.active():
             self._timer.cancel()
+        # Before the connector tells us of its failure, which would look like an answer to a question still asked.
+        answer.errback(CancelledError())
         self._connector.disconnect()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import succeed
-from twisted.internet.error import ConnectionDone, ConnectionRefusedError, ProcessDone, ProcessTerminated
+from twisted.internet.error import ConnectionDone, ConnectionRefusedError, ProcessDone, ProcessTerminated, UserError
 from twisted.internet.protocol import ClientFactory
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
@@ -127,11 +127,14 @@ class FakeReactor(MemoryReactorClock):
         self, host: str, port: int, factory: ClientFactory, timeout: float = 30, bindAddress: Any = None
     ) -> "FakeConnector":
         """IReactorTCP."""
-        connector = FakeConnector()
+        connector = FakeConnector(factory)
         self.callLater(0, self._connected, port, factory, connector)
         return connector
 
     def _connected(self, port: int, factory: ClientFactory, connector: "FakeConnector") -> None:
+        if connector.over:
+            return
+        connector.over = True
         if port not in self.listening:
             factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))  # type: ignore[arg-type]
             return
@@ -148,11 +151,18 @@ class FakeReactor(MemoryReactorClock):
         return None
 
 
+@define
 class FakeConnector:
-    """What connectTCP gives."""
+    """What connectTCP gives. To disconnect before there is a connection fails it, at once."""
+
+    factory: ClientFactory
+    over: bool = False
 
     def disconnect(self) -> None:
         """Twisted's."""
+        if not self.over:
+            self.over = True
+            self.factory.clientConnectionFailed(self, Failure(UserError()))  # type: ignore[arg-type]
 
 
 @define

@@ -2,7 +2,7 @@
 
 import doctest
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.supervise import model, probe
@@ -71,9 +71,9 @@ class AskTests(SynchronousTestCase):
         self.assertEqual(str(failure.value), "closes the connection without an answer")
 
     def test_cancelled(self) -> None:
-        """The watch ended: no timer stays behind."""
-        self.reactor.listening[80] = None
-        asked = self.ask()
-        asked.addErrback(lambda _: None)
+        """The watch ended: it must not be told of a failure, and no timer stays behind."""
+        asked = Deferred.fromCoroutine(ask(self.reactor, 80, "/health", 3.0))
         asked.cancel()
+        self.failureResultOf(asked, CancelledError)
+        self.reactor.advance(0)
         self.assertEqual(self.reactor.getDelayedCalls(), [])

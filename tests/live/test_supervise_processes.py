@@ -1,0 +1,209 @@
+"""The supervisor on real processes: what a test reactor cannot show."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from parachute_hub.supervise.model import State
+from parachute_hub.supervise.spawning import MARK, mark_of
+from tests.live.faults.rig import Rig
+from tests.live.harness import free_port, gone
+
+
+class RigCase(TestCase):
+    timeout = 60
+
+    def setUp(self) -> None:
+        self.rig = Rig(reactor)
+        self.addCleanup(shutil.rmtree, self.rig.home, ignore_errors=True)
+        self.addCleanup(lambda: Deferred.fromCoroutine(self.end()))
+
+    async def end(self) -> None:
+        self.assertEqual(await self.rig.end(), [], "processes were left behind")
+
+
+class ChildTests(RigCase):
+    async def test_a_bun_child(self) -> None:
+        """Own session and group, no new privileges, first to go when memory runs out, nothing to read from us."""
+        self.rig.add_bun("calm")
+        status = await self.rig.supervisor.start("calm")
+        self.assertEqual(status.state, State.READY)
+        pid = self.rig.pid("calm")
+        self.assertEqual((os.getsid(pid), os.getpgid(pid)), (pid, pid))
+        self.assertEqual(Path(f"/proc/{pid}/oom_score_adj").read_text(), "500\n")
+        self.assertIn("NoNewPrivs:\t1", Path(f"/proc/{pid}/status").read_text())
+        self.assertEqual(os.readlink(f"/proc/{pid}/fd/0"), "/dev/null")
+        self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), str(self.rig.home))
+        self.assertTrue(self.rig.supervisor.port_owned("calm"))
+
+    async def test_a_killed_one_answers_again_soon(self) -> None:
+        """Its own boot and 120 ms."""
+        self.rig.add_bun("calm")
+        began = time.monotonic()
+        await self.rig.supervisor.start("calm")
+        boot = time.monotonic() - began
+        took = []
+        for _ in range(3):
+            old = self.rig.pid("calm")
+            self.rig.forgive("calm")
+            os.kill(old, signal.SIGKILL)
+            took.append(await self.rig.until_next_life("calm", old))
+        self.assertLess(min(took), boot + 0.12)
+
+    async def test_exec_failures_have_reasons(self) -> None:
+        self.rig.add("gone", argv=("/nowhere/bun",))
+        self.rig.add("folder", cwd="/nowhere")
+        junk = self.rig.home / "junk"
+        junk.write_bytes(b"\x00\x01 junk")
+        junk.chmod(0o755)
+        self.rig.add("junk", argv=(str(junk),))
+        broken = self.rig.home / "broken"
+        broken.write_bytes(b"\x7fELF not really")
+        broken.chmod(0o755)
+        self.rig.add("broken", argv=(str(broken),))
+        kinds = {}
+        for short in ("gone", "folder", "junk", "broken"):
+            status = await self.rig.supervisor.start(short)
+            self.assertIn(status.state, (State.BACKOFF, State.PARKED, State.STARTING))
+            kinds[short] = (status.start_error or {}).get("error_type")
+        self.assertEqual(kinds, {
+            "gone": "missing_dependency", "folder": "missing_package", "junk": "non_executable", "broken": None,
+        })  # fmt: skip
+        await self.rig.until(lambda: self.rig.state("broken") is State.PARKED, "the broken one to be parked")
+
+
+class EndTests(RigCase):
+    async def test_a_deaf_one_is_killed_after_its_grace(self) -> None:
+        self.rig.add("deaf", "deaf", "kin=3")
+        await self.rig.supervisor.start("deaf")
+        pid = self.rig.pid("deaf")
+        self.assertEqual(len(self.rig.ours()), 4)
+        began = time.monotonic()
+        await self.rig.supervisor.stop("deaf")
+        self.assertGreater(time.monotonic() - began, 0.5)
+        self.assertTrue(gone(pid))
+        self.assertEqual(self.rig.ours(), [])
+
+    async def test_a_stopped_process_can_be_ended(self) -> None:
+        """systemd#1970: a process under SIGSTOP hears no TERM."""
+        self.rig.add("calm")
+        await self.rig.supervisor.start("calm")
+        os.kill(self.rig.pid("calm"), signal.SIGSTOP)
+        await self.rig.supervisor.stop("calm")
+        self.assertEqual(self.rig.ours(), [])
+
+    async def test_escaped_grandchildren_go_with_it(self) -> None:
+        self.rig.add("wild", "orphans=4", "kin=2")
+        await self.rig.supervisor.start("wild")
+        self.assertEqual(len(self.rig.ours()), 7)
+        await self.rig.supervisor.stop("wild")
+        self.assertEqual(self.rig.ours(), [])
+
+    async def test_the_last_words_are_read(self) -> None:
+        script = "import sys; sys.stdout.write('x' * 100000 + chr(10) + 'the end'); sys.exit(3)"
+        self.rig.add("talker", argv=(sys.executable, "-S", "-c", script))
+        await self.rig.supervisor.start("talker")
+        ring = self.rig.supervisor.log("talker")
+        assert ring is not None
+        self.assertIn("the end", [line.text for line in ring.since(0)])
+
+    async def test_two_stops_of_the_hub(self) -> None:
+        self.rig.add("deaf", "deaf")
+        await self.rig.supervisor.start("deaf")
+        first, second = self.rig.supervisor.stopService(), self.rig.supervisor.stopService()
+        await first
+        await second
+        self.assertEqual(self.rig.ours(), [])
+
+
+class PortTests(RigCase):
+    async def test_a_stranger_keeps_his_port(self) -> None:
+        with socket.socket() as stranger:
+            stranger.bind(("127.0.0.1", 0))
+            stranger.listen()
+            self.rig.add("calm", port=stranger.getsockname()[1])
+            status = await self.rig.supervisor.start("calm")
+            self.assertEqual(status.state, State.HELD)
+            self.assertIn(f"process {os.getpid()} (", status.reason)
+        self.assertEqual((await self.rig.supervisor.start("calm")).state, State.READY)
+
+    async def test_an_orphan_of_an_earlier_hub_is_ended(self) -> None:
+        """Without death by the hub's own (macOS), a killed hub leaves children: they carry its mark."""
+        self.rig.add("calm")
+        launch = self.rig.launches["calm"]
+        env = {**launch.env, MARK: mark_of("calm", self.rig.home)}
+        orphan = subprocess.Popen(launch.argv, env=env, start_new_session=True)
+        self.addCleanup(orphan.wait, 5)
+        await self.rig.until(lambda: self.rig.ours(), "the orphan")
+        while not await self.rig.answers("calm"):
+            await self.rig.sleep(0.01)
+        status = await self.rig.supervisor.start("calm")
+        self.assertEqual(status.state, State.READY)
+        self.assertNotEqual(status.pid, orphan.pid)
+        self.assertEqual(orphan.wait(5), 0)
+
+    async def test_another_homes_process_is_a_stranger(self) -> None:
+        port = free_port()
+        self.rig.add("calm", port=port)
+        env = {**self.rig.launches["calm"].env, MARK: mark_of("calm", Path("/another/home"))}
+        other = subprocess.Popen(self.rig.launches["calm"].argv, env=env, start_new_session=True)
+        self.addCleanup(other.wait, 5)
+        self.addCleanup(other.kill)
+        while not await self.rig.answers("calm"):
+            await self.rig.sleep(0.01)
+        status = await self.rig.supervisor.start("calm")
+        self.assertEqual(status.state, State.HELD)
+        self.assertIsNone(other.poll())
+
+
+class HangTests(RigCase):
+    async def test_each_way_of_hanging_is_repaired(self) -> None:
+        """Stopped, silent, half an answer, a busy loop: all end with a new life, and the reason says why."""
+        for kind in ("stop", "silent", "head", "busy"):
+            short = self.rig.add(kind, f"hang={kind}")
+            await self.rig.supervisor.start(short)
+            old = self.rig.pid(short)
+            os.kill(old, signal.SIGSTOP if kind == "stop" else signal.SIGUSR1)
+            await self.rig.until(partial(gone, old), f"{kind} to be ended")
+            await self.rig.until_ready(short)
+            self.assertTrue(any("because it hung" in status.reason for status in self.rig.told), kind)
+            await self.rig.supervisor.stop(short)
+
+    async def test_an_unwell_one_lives_on(self) -> None:
+        self.rig.add("unwell", "status=404")
+        await self.rig.supervisor.start("unwell")
+        pid = self.rig.pid("unwell")
+        await self.rig.sleep(1.5)
+        self.assertEqual(self.rig.pid("unwell"), pid)
+
+
+class HubDeathTests(RigCase):
+    async def test_children_die_with_the_hub(self) -> None:
+        """No child of its own survives a SIGKILL of the hub, and what escaped does not hinder the next one."""
+        home, port = self.rig.home, free_port()
+        hub = subprocess.Popen(
+            [sys.executable, "-m", "tests.live.faults.hub", str(home), str(port), "orphans=2"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(hub.wait, 5)
+        assert hub.stdout is not None
+        self.addCleanup(hub.stdout.close)
+        pid = int(hub.stdout.readline())
+        hub.kill()
+        await self.rig.until(lambda: gone(pid), "the child to die with the hub")
+        self.assertEqual(len(self.rig.ours()), 2)
+        self.rig.add("wild", port=port)
+        self.rig.supervisor.boot(["wild"])
+        await self.rig.until_ready("wild")
+        self.assertEqual(len(self.rig.ours()), 1)
