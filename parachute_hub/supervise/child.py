@@ -1,6 +1,5 @@
 """One process of a module, in a session of its own, until it and all of its group are gone."""
 
-import errno
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -50,10 +49,12 @@ class Child(ProcessProtocol):
         timing: Timing,
         output: Output,
         signal_group: Callable[[int, int], None],
+        group_lives: Callable[[int], bool],
         ended: Callable[[Exit], None],
     ) -> None:
         self._clock = clock
         self._signal_group = signal_group
+        self._group_lives = group_lives
         self._timing = timing
         self._output = output
         self._ended = ended
@@ -166,17 +167,10 @@ class Child(ProcessProtocol):
 
     def _await_group(self, ended: Exit) -> None:
         """The group's emptiness counts, not the leader's end: a member may still hold the port."""
-        if self._group_is_empty() or self._clock.seconds() >= self._empty_by:
+        if not self._group_lives(self.pid) or self._clock.seconds() >= self._empty_by:
             self._ended(ended)
         else:
             self._clock.callLater(_GROUP_POLL, self._await_group, ended)
-
-    def _group_is_empty(self) -> bool:
-        try:
-            self._signal_group(self.pid, 0)
-        except OSError as error:
-            return error.errno == errno.ESRCH
-        return False
 
 
 def _exit(reason: Failure, killed: bool) -> Exit:

@@ -32,7 +32,10 @@ class Desired(Protocol):
 
 
 class System(Protocol):
-    """Processes and ports; `processes.Processes`. Slow: called in a thread."""
+    """Processes and ports; `processes.Processes`. Slow but for `group_lives`: called in a thread."""
+
+    def group_lives(self, group: int) -> bool:
+        """Whether a process group has a member that is not a zombie."""
 
     def sweep(self, mark: str, grace: float) -> list[int]:
         """End what carries the mark."""

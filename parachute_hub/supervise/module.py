@@ -183,6 +183,7 @@ class Module:
             timing=self._ground.timing,
             output=self._output,
             signal_group=self._ground.signal_group,
+            group_lives=self._ground.system.group_lives,
             ended=self._child_ended,
         )
         self._oom_kills = self._ground.oom.oom_kills()

@@ -172,9 +172,14 @@ class FakeSystem:
     holders: list[Holder | None] = field(factory=list)
     left: list[int] = field(factory=list)
     owned: bool = True
+    lives: bool = False
     listening: list[int] = field(factory=list)
     sizes: dict[str, int] = field(factory=dict)
     swept: list[str] = field(factory=list)
+
+    def group_lives(self, group: int) -> bool:
+        """Processes.group_lives."""
+        return self.lives
 
     def sweep(self, mark: str, grace: float) -> list[int]:
         """Processes.sweep."""

@@ -185,9 +185,22 @@ class CrashTests(SupervisorCase):
     def test_the_group_must_be_empty(self) -> None:
         """A member that outlives the leader may hold the port."""
         process = self.ready()
-        process.stragglers = True
+        process.stragglers = self.system.lives = True
         process.exit(1)
         self.assertFalse(process.stragglers, "KILL went to the group")
+        self.pass_time(0.5)
+        self.assertEqual(len(self.reactor.spawned), 1)
+        self.system.lives = False
+        self.pass_time(0.5)
+        self.assertEqual(len(self.reactor.spawned), 2)
+
+    def test_a_member_that_cannot_die_is_not_waited_for_for_ever(self) -> None:
+        """It may hang in the kernel."""
+        process = self.ready()
+        self.system.lives = True
+        process.exit(1)
+        self.pass_time(2.5)
+        self.assertEqual(len(self.reactor.spawned), 2)
 
     def test_memory_kills_are_named(self) -> None:
         (self.folder / "cgroup").mkdir(parents=True)
