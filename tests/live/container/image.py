@@ -100,7 +100,9 @@ class _Builder:
         return self._done[stage.name]
 
     def prune(self) -> None:
-        """Remove layers that no build used for a day."""
+        """Remove layers that no build used for a day, and what a killed build left."""
+        for scratch in self._layers.parent.glob("step-*"):
+            shutil.rmtree(scratch)
         for folder in self._layers.iterdir():
             if folder.name != "empty" and time.time() - folder.stat().st_mtime > _KEEP_UNUSED:
                 shutil.rmtree(folder)

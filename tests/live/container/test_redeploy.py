@@ -58,6 +58,15 @@ class RedeployTests(ContainerTestCase):
         wait_ready(second, "vault")
         self.assertEqual(read_note(second, self.home, note), _TEXT)
 
+    def test_a_second_container_that_is_called_off_leaves_the_first_alone(self) -> None:
+        box = self.box(self.home, variables=OWNER)
+        box.wait_phase("up")
+        second = self.box(self.home)
+        second.wait_phase("waiting")
+        self.assertEqual(second.stop()[0], 0, second.log())
+        status = box.run("parachute", "status", user=1000)
+        self.assertEqual((status.returncode, status.stderr), (0, ""))
+
     def test_a_second_container_that_waits_in_vain_leaves_with_one_line(self) -> None:
         box = self.box(self.home, variables=OWNER)
         box.wait_phase("up")

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from tests.live.container.box import Box
 from tests.live.container.case import ContainerTestCase
+from tests.live.container.disk import MEBIBYTE
+from tests.live.container.journey import OWNER
 
 _ORIGIN = "https://hub.example.com"
 _EDGE = {"Host": "hub.example.com", "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"}
@@ -47,6 +49,15 @@ class SmokeTests(ContainerTestCase):
         box = self.up(FLY_APP_NAME="my-hub")
         metadata = box.request("GET", _METADATA, {**_EDGE, "Host": "my-hub.fly.dev"}).json()
         self.assertEqual(metadata["issuer"], "https://my-hub.fly.dev")
+
+    def test_the_hub_knows_its_limits(self) -> None:
+        disk = self.disk(size=256 * MEBIBYTE)
+        box = self.box(disk, variables=OWNER, memory=512 * MEBIBYTE)
+        box.wait_phase("up")
+        token = (disk.path / "operator.token").read_text().strip()
+        found = box.request("GET", "/api/overview", {"Authorization": f"Bearer {token}"}).json()
+        self.assertEqual(found["memory"]["limit"], 512 * MEBIBYTE)
+        self.assertTrue(200 * MEBIBYTE < found["disk"]["total"] <= 256 * MEBIBYTE, found["disk"])
 
     def test_it_ends_when_asked_with_nothing_left(self) -> None:
         box = self.up()
