@@ -1,7 +1,7 @@
 """Our front as the finished hub runs it: table, states, token guard, counters and access log on.
 
 `python -m bench.proxy.ours PORT MODULE_PORT`; `--bare-site` listens with the stock twisted.web channel instead, to
-compare the hub's own paths.
+compare the hub's own paths; `--fast-loop` uses parachute_hub.proxy.fastloop.
 """
 
 import os
@@ -14,6 +14,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.server import Site
 
 from parachute_hub.logs import Masker
+from parachute_hub.proxy import fastloop
 from parachute_hub.proxy.accesslog import AccessLog
 from parachute_hub.proxy.crowd import descriptor_budget
 from parachute_hub.proxy.front import Front
@@ -69,6 +70,8 @@ def front(port: int, module_port: int) -> Front:
 def main() -> None:
     """Serve until killed."""
     port, module_port = int(sys.argv[1]), int(sys.argv[2])
+    if "--fast-loop" in sys.argv and not fastloop.install(reactor):
+        sys.exit("There is no fast loop for this reactor.")
     bare = "--bare-site" in sys.argv
     factory: Any = site() if bare else front(port, module_port)
     listening: Any = reactor.listenTCP(port, factory, backlog=1024, interface="127.0.0.1")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol as BaseProtocol
@@ -15,10 +15,24 @@ from parachute_hub.proxy.body import Chunked
 from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead, parse_request
 from parachute_hub.proxy.model import Limits
 from parachute_hub.proxy.peers import Caller
-from parachute_hub.proxy.routes import Answer
+from parachute_hub.proxy.routes import Answer, Table
 from parachute_hub.proxy.wire import Socket, writer
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Known(NamedTuple):
+    """What is known of the client, kept from one request to the next.
+
+    `stamps` are the header lines that tell modules about it. All of it holds while `host` and `table` are the same and
+    `plain` is true: no header speaks for an earlier hop.
+    """
+
+    caller: Caller
+    stamps: bytes
+    host: bytes
+    plain: bool
+    table: Table
 
 
 class Handler(Protocol):
@@ -88,8 +102,7 @@ class Connection(BaseProtocol):
         self.peer = peer
         self.state = _HEAD
         self.close = False
-        self.caller: Caller | None = None
-        self.caller_is_plain = False
+        self.known: Known | None = None
         self.deadline: float | None = dispatcher.now + dispatcher.limits.head_seconds
         self.put: Callable[[bytes], None] = self._not_connected
         self._dispatcher = dispatcher

@@ -159,11 +159,10 @@ class Exchange:
         self._sent += len(first)
         self._head_sent = True
         lines += [framing, b""] if framing else [b""]
-        status_line = b"HTTP/1.1 %d %b" % (head.status, head.reason)
         if not last and self._upstream is not None:
             connection.transport.registerProducer(self, True)
             self._producing = True
-        connection.put(b"\r\n".join([status_line, *lines, self._framed(first)]))
+        connection.put(b"\r\n".join([head.line, *lines, self._framed(first)]))
 
     def got_body(self, data: bytes) -> None:
         """Send more of the answer's body."""
@@ -239,7 +238,9 @@ class Exchange:
             lines.append(b"Content-Length: %d" % request.length)
         if request.upgrade:
             lines.append(b"Connection: Upgrade\r\nUpgrade: websocket")
-        return b"\r\n".join([b"%b %b HTTP/1.1" % (request.method, passage.target), *lines, passage.stamps])
+        return b"\r\n".join(
+            [b"%b %b HTTP/1.1" % (request.method, passage.target), *lines, passage.mount.host_line, passage.stamps]
+        )
 
     def _framing(self, head: ResponseHead, kind: BodyKind) -> bytes:
         """The framing header for the client; empty for none. Sets how the body is to be framed again."""

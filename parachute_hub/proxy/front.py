@@ -11,7 +11,7 @@ from twisted.web.server import Site
 from parachute_hub.proxy import gates, pages
 from parachute_hub.proxy.accesslog import AccessLog
 from parachute_hub.proxy.account import HUB, Account
-from parachute_hub.proxy.connection import Connection, Handler
+from parachute_hub.proxy.connection import Connection, Handler, Known
 from parachute_hub.proxy.crowd import Crowd, Port
 from parachute_hub.proxy.exchange import Exchange, Passage
 from parachute_hub.proxy.head import RequestHead
@@ -116,10 +116,11 @@ class Front(Factory):
         """Who carries the request out, or what to answer at once."""
         policy = self._policy
         table = policy.table()
-        caller = self._caller(connection, request)
+        known = self._known(connection, request, table)
+        caller = known.caller
         decision = decide(table, request.method, caller.host, request.target, caller.layer)
         if isinstance(decision, ToModule):
-            return self._to_module(connection, request, caller, decision)
+            return self._to_module(connection, request, known, decision)
         if isinstance(decision, ToSite):
             limit = self.limits.site_body_limit(request.target)
             if (request.length or 0) > limit:
@@ -127,18 +128,18 @@ class Front(Factory):
             return SiteChannel(connection, request, caller, self._site, self).allow(limit)
         return decision
 
-    def _caller(self, connection: Connection, request: RequestHead) -> Caller:
-        """Who asks; the same as for the connection's last request unless a hop has something to say."""
-        known = connection.caller
+    def _known(self, connection: Connection, request: RequestHead, table: Table) -> Known:
+        """Who asks; the same as for the connection's last request unless a hop has something new to say."""
+        known = connection.known
         plain = FORWARDING.isdisjoint(request.noted)
-        if known is None or not plain or not connection.caller_is_plain or known.host != request.host:
-            known = identify(connection.peer, request.host, request.noted, hops=self._policy.hops)
-            connection.caller, connection.caller_is_plain = known, plain
+        if known is None or not (plain and known.plain) or known.host != request.host or known.table is not table:
+            caller = identify(connection.peer, request.host, request.noted, hops=self._policy.hops)
+            known = connection.known = Known(caller, _stamps(caller, table), request.host, plain, table)
         return known
 
     def answered(self, connection: Connection, request: RequestHead | None, status: int) -> None:
         """A request, or what was none, has been answered without a handler."""
-        address = connection.caller.address if connection.caller else connection.peer
+        address = connection.known.caller.address if connection.known else connection.peer
         self.closed(Account(HUB, request, address, self._clock.seconds(), status))
 
     def gone(self, connection: Connection) -> None:
@@ -148,10 +149,10 @@ class Front(Factory):
             self._finish_drain()
 
     def _to_module(
-        self, connection: Connection, request: RequestHead, caller: Caller, decision: ToModule
+        self, connection: Connection, request: RequestHead, known: Known, decision: ToModule
     ) -> Handler | Answer:
         policy = self._policy
-        table = policy.table()
+        caller, stamps, _, _, table = known
         mount, target, path = decision
         own = not request.upgrade or gates.is_own_origin(request, caller, table.hosts, table.issuer)
         answer = gates.refusal(mount, request, path, own_origin=own, has_session=policy.has_session)
@@ -167,11 +168,9 @@ class Front(Factory):
         slot = self._slots.take(caller.address) if request.upgrade else None
         if request.upgrade and slot is None:
             return gates.TOO_MANY_WEBSOCKETS
-        stamps = _stamps(caller, table, mount.port)
-        place = _place(mount, path, token)
-        return Exchange(
-            connection, request, Passage(mount, target, caller, stamps, place, self._pool(mount.port), slot), self
-        )
+        place = _mcp_place(mount, token) if path.endswith(b"/mcp") else mount.place
+        passage = Passage(mount, target, caller, stamps, place, self._pool(mount.port), slot)
+        return Exchange(connection, request, passage, self)
 
     def _pool(self, port: int) -> Pool:
         pool = self._pools.get(port)
@@ -254,25 +253,23 @@ def _cancel(result: None, call: IDelayedCall) -> None:
         call.cancel()
 
 
-def _stamps(caller: Caller, table: Table, port: int) -> bytes:
-    """What the hub tells a module about the request. By any own name it came, the module hears the canonical one."""
+def _stamps(caller: Caller, table: Table) -> bytes:
+    """What the hub tells a module about the caller. By any own name he came, the module hears the canonical one."""
     if caller.host in table.hosts:
         host, scheme = table.issuer_host, table.issuer_scheme
     else:
         host, scheme = caller.host, caller.scheme.encode()
     address = caller.address.encode()
-    return _STAMPS % (port, address, host, scheme, caller.layer.encode(), address)
+    return _STAMPS % (address, host, scheme, caller.layer.encode(), address)
 
 
 _STAMPS = (
-    b"Host: 127.0.0.1:%d\r\nX-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b\r\n"
+    b"X-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b\r\n"
     b"X-Parachute-Layer: %b\r\nX-Parachute-Client-IP: %b\r\n\r\n"
 )
 
 
-def _place(mount: Mount, path: bytes, token: str | None) -> Place:
-    """What the answer's headers are judged by."""
-    if not path.endswith(b"/mcp"):
-        return Place(mount.prefix, mount.sandboxed)
+def _mcp_place(mount: Mount, token: str | None) -> Place:
+    """What the answer of an MCP endpoint is judged by."""
     vault = mount.prefix.rpartition(b"/")[2] if mount.prefix.startswith(b"/vault/") else b""
     return Place(mount.prefix, mount.sandboxed, True, vault, token is not None)

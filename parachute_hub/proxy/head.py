@@ -19,7 +19,7 @@ _NAME = re.compile(_TOKEN + rb"\Z").match
 _METHOD = rb"[A-Z][A-Z_\-]*"
 _REQUEST_LINE = re.compile(rb"(" + _METHOD + rb") ([!-~]+) HTTP/1\.([01])\Z").match
 _OTHER_VERSION = re.compile(_METHOD + rb" [!-~]+ HTTP/\d(?:\.\d)?\Z").match
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([^\r\n]*))?\Z").match
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9][0-9])(?: [^\r\n]*)?\Z").match
 _HOST = re.compile(rb"(?:[0-9A-Za-z_](?:[0-9A-Za-z_.\-]*)|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z").match
 # Everything below space but the tab, and DEL: none has a meaning in a head, several have two.
 _CONTROLS = bytes(set(range(32)) - {9}) + b"\x7f"
@@ -78,10 +78,13 @@ class RequestHead:
 
 @define(eq=False)
 class ResponseHead:
-    """The head of a module's answer. `length` is None without a Content-Length; `keep`: the connection stays."""
+    """The head of a module's answer. `line` is its status line as HTTP/1.1 has it.
+
+    `length` is None without a Content-Length; `keep` says that the connection stays.
+    """
 
     status: int
-    reason: bytes
+    line: bytes
     fields: list[Field]
     length: int | None
     chunked: bool
@@ -133,10 +136,10 @@ def parse_response(raw: bytes) -> ResponseHead:
     line = _STATUS_LINE(first)
     if line is None:
         raise BadMessage(502, "The status line is not: HTTP/1.1, one space, three digits.")
-    minor, status, reason = line.groups()
+    minor = 1 if first[7:8] == b"1" else 0
     length, chunked = _framing(noted)
-    close, _, named = _connection(noted.get(b"connection"), 1 if minor == b"1" else 0)
-    return ResponseHead(int(status), reason or b"", fields, length, chunked, not close, named)
+    close, _, named = _connection(noted.get(b"connection"), minor)
+    return ResponseHead(int(line[1]), b"HTTP/1.1" + first[8:], fields, length, chunked, not close, named)
 
 
 _FRAMING = frozenset((b"connection", b"content-length", b"transfer-encoding"))

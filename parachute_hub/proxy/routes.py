@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from attrs import evolve, field, frozen
 
+from parachute_hub.proxy.headers import Place
 from parachute_hub.proxy.peers import Layer
 
 Exposure: TypeAlias = Literal["allowed", "loopback", "auth-required"]
@@ -44,6 +45,16 @@ class Mount:
     def below(self) -> bytes:
         """What every path below the mount begins with."""
         return self.prefix + b"/"
+
+    @cached_property
+    def host_line(self) -> bytes:
+        """The Host header for the module."""
+        return b"Host: 127.0.0.1:%d" % self.port
+
+    @cached_property
+    def place(self) -> Place:
+        """What answers from here are judged by, MCP endpoints apart."""
+        return Place(self.prefix, self.sandboxed)
 
 
 @frozen
@@ -134,23 +145,23 @@ class Table:
         """http or https."""
         return self.issuer.partition("://")[0].encode()
 
-    def mount(self, path: bytes) -> Mount | None:
-        """The mount with the longest prefix that holds the path, on segment borders."""
-        for mount in self.by_segment.get(_segment(path), ()):
-            if path.startswith(mount.below) or path == mount.prefix:
-                return mount
-        return None
-
     def place(self, path: bytes) -> Mount | bytes | None:
         """Who owns the path: a mount, one of the hub's own segments, or nobody."""
         segment = _segment(path)
-        if segment in OWN_SEGMENTS or path in _VAULT_PAGES:
+        if segment in OWN_SEGMENTS:
             return segment
         if segment == b"mcp":
             return self.mcp or segment
-        if path == _VAULT_ADMIN or path.startswith(_VAULT_ADMIN + b"/"):
-            return self.vault_admin
-        return self.mount(path)
+        if segment == b"vault":
+            if path in _VAULT_PAGES:
+                return segment
+            if path == _VAULT_ADMIN or path.startswith(_VAULT_ADMIN + b"/"):
+                return self.vault_admin
+        for mount in self.by_segment.get(segment, ()):
+            # The longest comes first; a prefix ends where a segment ends.
+            if path.startswith(mount.below) or path == mount.prefix:
+                return mount
+        return None
 
 
 def decide(table: Table, method: bytes, host: bytes, target: bytes, layer: Layer) -> Decision:

@@ -1,13 +1,12 @@
 """The end of a chunked body is found in whatever pieces it comes."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.body import LAST_CHUNK, MAX_LINE, MAX_TRAILERS, Chunked, chunk
 from parachute_hub.proxy.head import BadMessage
-
-few = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+from tests.proxy.few import few
 
 
 def read(pieces: list[bytes]) -> tuple[bytes, bytes]:
@@ -22,7 +21,7 @@ def read(pieces: list[bytes]) -> tuple[bytes, bytes]:
 
 
 class ChunkedTests(SynchronousTestCase):
-    @few
+    @few(150)
     @given(st.lists(st.binary(min_size=1, max_size=40), max_size=6), st.data())
     def test_any_cut_gives_the_same_body(self, parts: list[bytes], data: st.DataObject) -> None:
         wire = b"".join(map(chunk, parts)) + LAST_CHUNK + b"GET /next"
@@ -62,7 +61,7 @@ class ChunkedTests(SynchronousTestCase):
         wire = b"1\r\na\r\n0\r\n\r\n"
         self.assertEqual(Chunked().feed(wire + b"zz"), len(wire))
 
-    @few
+    @few(150)
     @given(st.binary(max_size=60))
     def test_anything_is_read_or_refused(self, raw: bytes) -> None:
         try:

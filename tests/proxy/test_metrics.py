@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -10,6 +10,7 @@ from parachute_hub.logs import Masker
 from parachute_hub.proxy.accesslog import AccessLog, Format
 from parachute_hub.proxy.metrics import Counters, bucket, upper_bound
 from parachute_hub.testing.sockets import Rig, get, ok
+from tests.proxy.few import few
 
 
 class MetricsTests(SynchronousTestCase):
@@ -39,7 +40,7 @@ class MetricsTests(SynchronousTestCase):
         self.assertIn('parachute_proxy_bytes_total{module="a\\"b",direction="sent"} 10\n', text)
         self.assertIn('parachute_proxy_seconds_count{module="a\\"b"} 1\n', text)
 
-    @settings(max_examples=200, deadline=None, derandomize=True, database=None)
+    @few(200)
     @given(st.floats(0, 500))
     def test_buckets_hold_what_they_say(self, seconds: float) -> None:
         index = bucket(seconds)

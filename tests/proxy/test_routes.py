@@ -4,12 +4,13 @@ from itertools import product
 from posixpath import normpath
 from urllib.parse import unquote_to_bytes
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.peers import Layer
 from parachute_hub.proxy.routes import Answer, Decision, Mount, Table, ToModule, ToSite, decide
+from tests.proxy.few import few
 
 HOST = b"hub.test"
 MOUNTS = (
@@ -203,7 +204,7 @@ class SafetyTests(SynchronousTestCase):
         """.split():
             self.assertNotIn(self.check(path), ("400", "404"), path)
 
-    @settings(max_examples=400, deadline=None, derandomize=True, database=None)
+    @few(400)
     @given(
         st.lists(
             st.sampled_from(

@@ -1,6 +1,6 @@
 """WebSockets through the front: who may open one, what passes, how it ends."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -8,6 +8,7 @@ from parachute_hub.proxy.model import Limits
 from parachute_hub.proxy.routes import Mount
 from parachute_hub.proxy.tunnel import Frames, Slots, close_frame
 from parachute_hub.testing.sockets import HOST, FakeSocket, Rig, get, ok
+from tests.proxy.few import few
 
 MOUNTS = (Mount("live", b"/live", 2001, websocket=True), Mount("notes", b"/notes", 2002))
 ACCEPTED = (
@@ -164,7 +165,7 @@ class SlotsTests(SynchronousTestCase):
 
 
 class FramesTests(SynchronousTestCase):
-    @settings(max_examples=80, deadline=None, derandomize=True, database=None)
+    @few(80)
     @given(st.lists(st.integers(0, 70_000), max_size=4), st.data())
     def test_frames_are_followed_through_any_cut(self, lengths: list[int], data: st.DataObject) -> None:
         wire = b"".join(_frame(length) for length in lengths)
