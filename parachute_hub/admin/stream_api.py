@@ -48,7 +48,8 @@ class Stream:
         self._ends: list[Callable[[], None]] = []
         self.over: Deferred[None] = Deferred(lambda _: self.end())
         self._timer = clock.callLater(TICK_SECONDS, self._ticked)
-        self._request.notifyFinish().addBoth(lambda _: self.end())
+        # When this fires, twisted.web has taken the request off its connection: there is nothing to unregister from.
+        self._request.notifyFinish().addBoth(lambda _: self._over())
         self._request.registerProducer(self, True)
 
     def at_end(self, function: Callable[[], None]) -> None:
@@ -69,6 +70,11 @@ class Stream:
 
     def end(self) -> None:
         """No more."""
+        if not self.over.called:
+            self._request.unregisterProducer()
+            self._over()
+
+    def _over(self) -> None:
         if self.over.called:
             return
         if self._timer.active():

@@ -59,6 +59,9 @@ class Reader:
         return found
 
     def leave(self) -> None:
+        """As a socket does it: the producer hears of it first."""
+        if self.transport.producer is not None:
+            self.transport.producer.stopProducing()
         self.channel.connectionLost(Failure(ConnectionLost()))
 
 
