@@ -164,7 +164,7 @@ class ModulesArea:
         self._who.need(request, ADMIN)
         if any(not job.over for job in self._modules.jobs.all()):
             raise Refused(409, "operation_in_progress", "Wait until the operation that is under way has ended.")
-        freed = await self._in_thread(self._modules.disk.clear_cache)
+        freed = await self._in_thread(self._modules.clear)
         return as_json(request, {"freed": freed})
 
     # --- one module

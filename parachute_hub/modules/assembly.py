@@ -20,7 +20,7 @@ from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.disk import Disk, Reserve
 from parachute_hub.modules.environment import Surroundings
 from parachute_hub.modules.fetching import Fetcher
-from parachute_hub.modules.installer import Installer
+from parachute_hub.modules.installer import Installer, stamped_versions
 from parachute_hub.modules.launcher import ModuleLauncher
 from parachute_hub.modules.linked import LinkedFolders
 from parachute_hub.modules.proving import Prover, Supervises
@@ -112,6 +112,17 @@ class Modules:
             text = f"Something of the modules could not be put in order: {error}"
             self.files.outside.emit(Notice("modules", text))
         return interrupted
+
+    def clear(self) -> int:
+        """Empty bun's cache and remove versions that nothing needs; the bytes that this freed. Blocks."""
+        files, before = self.files, self.disk.free_bytes()
+        stamped = stamped_versions(files.services.read(), files.store)
+        for short in files.directory.shorts():
+            package = files.directory.package_of(short)
+            active = files.store.active(short, package) if package else None
+            files.store.prune(short, {active, files.records.get(short).previous, *stamped})
+        self.disk.clear_cache()
+        return max(0, self.disk.free_bytes() - before)
 
     def watch(self) -> tuple[LoopingCall, ...]:
         """Look after services.json (modules write it), linked folders and the disk's reserve; stop each to end it."""

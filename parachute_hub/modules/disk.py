@@ -85,13 +85,11 @@ class Disk:
         found = [Owner(name, kind, size_of(path, seen)) for name, kind, path in places if path.is_dir()]
         return [owner for owner in found if owner.bytes]
 
-    def clear_cache(self) -> int:
-        """Empty bun's cache; the answer is the bytes that this freed. Installed packages are not touched."""
-        before = self.free_bytes()
+    def clear_cache(self) -> None:
+        """Empty bun's cache and what temporary files left. Installed packages are not touched."""
         shutil.rmtree(self.home / "modules" / "install" / "cache", ignore_errors=True)
         shutil.rmtree(self.home / "tmp", ignore_errors=True)
         (self.home / "tmp").mkdir(mode=0o700, exist_ok=True)
-        return max(0, self.free_bytes() - before)
 
 
 def decide(free: int, reserved: bool) -> Literal["open", "make"] | None:

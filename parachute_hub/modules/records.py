@@ -94,6 +94,7 @@ class RecordsFile:
 
     def __init__(self, path: Path, *, on_problem: Callable[[str], None] = lambda text: None) -> None:
         self._path = path
+        self._on_problem = on_problem
         self._records = Records({})
         try:
             self._records = self._load()
@@ -144,9 +145,15 @@ class RecordsFile:
         return self.get(short).wanted
 
     def want(self, short: str, on: bool) -> None:
-        """Switch it on or off for good. Raises RecordsRefused."""
-        if self.get(short).wanted != on:
+        """Switch it on or off for good. On a full disk the wish holds until the hub is started anew, and is told so."""
+        if self.get(short).wanted == on:
+            return
+        try:
             self.change(short, wanted=on)
+        except RecordsRefused as error:
+            modules = {**self._records.modules, short: evolve(self.get(short), wanted=on)}
+            self._records = evolve(self._records, modules=modules)
+            self._on_problem(f"That {short} is {'on' if on else 'off'} could not be stored. {error}")
 
     def _load(self) -> Records:
         document = shape.parse_object(self._path.read_bytes(), "the file", FILE_LIMIT)

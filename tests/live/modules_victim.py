@@ -55,6 +55,6 @@ async def main(home: Path, registry: str, what: str) -> None:
 if __name__ == "__main__":
     arguments = sys.argv[1:]
     ended = Deferred.fromCoroutine(main(Path(arguments[0]), arguments[1], arguments[2]))
-    ended.addErrback(lambda failure: failure.printTraceback())
+    ended.addErrback(lambda failure: print(failure.getTraceback()))
     ended.addBoth(lambda _: CLOCK.callLater(0, CLOCK.stop))
     CLOCK.run()

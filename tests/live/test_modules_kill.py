@@ -177,6 +177,6 @@ if __name__ == "__main__":
     served.publish(module())
     served.publish(module(version="2.0.0"))
     doing = deferToThread(storm, served.listen(), int(sys.argv[1]) if len(sys.argv) > 1 else 50, 1)
-    doing.addCallbacks(print, lambda failure: failure.printTraceback())
+    doing.addCallbacks(print, lambda failure: print(failure.getTraceback()))
     doing.addBoth(lambda _: CLOCK.stop())
     CLOCK.run()

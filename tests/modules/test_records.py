@@ -60,8 +60,18 @@ class Records(SynchronousTestCase):
         records = self.load()
         self.path.parent.write_text("in the way")
         with self.assertRaises(RecordsRefused):
-            records.want("x", False)
-        self.assertTrue(records.wanted("x"))
+            records.change("x", pin=True)
+        self.assertFalse(records.get("x").pin)
+
+    def test_a_full_disk_does_not_keep_anybody_from_stopping(self) -> None:
+        records = self.load()
+        self.path.parent.write_text("in the way")
+        records.want("x", False)
+        self.assertFalse(records.wanted("x"))
+        self.assertIn("That x is off could not be stored", self.problems[0])
+        self.path.parent.unlink()
+        records.change("y", pin=True)
+        self.assertFalse(self.load().wanted("x"))
 
     def test_the_file_is_small(self) -> None:
         records = self.load()
