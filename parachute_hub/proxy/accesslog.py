@@ -24,7 +24,7 @@ class AccessLog:
     """Collects records and turns them into lines. `mask` takes secrets out, `write` gets whole lines."""
 
     def __init__(self, form: Format, mask: Callable[[str], str], write: Callable[[str], object]) -> None:
-        self._line = combined if form == "combined" else as_json
+        self._form = form
         self._mask = mask
         self._write = write
         self._waiting: list[Record] = []
@@ -38,10 +38,22 @@ class AccessLog:
     def flush(self) -> None:
         """Write what has come since the last time."""
         waiting, self._waiting = self._waiting, []
-        # Masking costs more than all the rest, and agents and referrers repeat.
-        text = lru_cache(maxsize=_BATCH)(lambda raw: self._mask(_text(raw)))
         if waiting:
-            self._write("".join(self._line(record, text) + "\n" for record in waiting))
+            # Masking costs more than all the rest, and addresses, agents and referrers repeat.
+            text = lru_cache(maxsize=None)(self._quoted if self._form == "combined" else self._masked)
+            line = combined if self._form == "combined" else as_json
+            self._write("".join(line(record, text) + "\n" for record in waiting))
+
+    def _masked(self, raw: bytes) -> str:
+        return self._mask(raw.decode("utf-8", "backslashreplace").strip())
+
+    def _quoted(self, raw: bytes) -> str:
+        """Nothing in a quoted field may end it or steer a terminal."""
+        text = self._masked(raw)
+        if text.isprintable() and '"' not in text and "\\" not in text:
+            return text
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in escaped)
 
 
 Text: TypeAlias = Callable[[bytes], str]
@@ -49,49 +61,33 @@ Text: TypeAlias = Callable[[bytes], str]
 
 def combined(record: Record, text: Text) -> str:
     """The combined format of Apache and nginx."""
-    account, request = record.account, record.account.request
-    line = f"{_text(request.method)} {text(request.target)} HTTP/1.{request.minor}" if request else "-"
-    agents = (text(_noted(account, name) or b"-") for name in (b"referer", b"user-agent"))
-    quoted = " ".join(f'"{_quoted(agent)}"' for agent in agents)
-    when = _clock(int(account.began))
-    return f'{account.address} - - [{when}] "{_quoted(line)}" {account.status} {account.sent} {quoted}'
+    module, request, address, began, status, sent, _ = record.account
+    what, referer, agent = "-", "-", "-"
+    if request is not None:
+        what = f"{text(request.method)} {text(request.target)} HTTP/1.{request.minor}"
+        referer = text(request.noted.get(b"referer", b"-"))
+        agent = text(request.noted.get(b"user-agent", b"-"))
+    return f'{address} - - [{_clock(int(began))}] "{what}" {status} {sent} "{referer}" "{agent}"'
 
 
 def as_json(record: Record, text: Text) -> str:
     """One JSON object on a line; durations in milliseconds."""
-    account, request = record.account, record.account.request
-    return json.dumps(
-        {
-            "time": datetime.fromtimestamp(account.began, UTC).isoformat(timespec="milliseconds"),
-            "address": account.address,
-            "method": _text(request.method) if request else None,
-            "target": text(request.target) if request else None,
-            "status": account.status,
-            "bytes": account.sent,
-            "ms": round(record.took * 1e3, 3),
-            "module": account.module,
-            "referer": text(_noted(account, b"referer")),
-            "agent": text(_noted(account, b"user-agent")),
+    module, request, address, began, status, sent, _ = record.account
+    asked = {}
+    if request is not None:
+        asked = {
+            "method": text(request.method),
+            "target": text(request.target),
+            "referer": text(request.noted.get(b"referer", b"")),
+            "agent": text(request.noted.get(b"user-agent", b"")),
         }
+    when = datetime.fromtimestamp(began, UTC).isoformat(timespec="milliseconds")
+    took = round(record.took * 1e3, 3)
+    return json.dumps(
+        {"time": when, "address": address, "status": status, "bytes": sent, "ms": took, "module": module, **asked}
     )
 
 
 @lru_cache(maxsize=4)
 def _clock(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%d/%b/%Y:%H:%M:%S %z")
-
-
-def _noted(account: Account, name: bytes) -> bytes:
-    return account.request.noted.get(name, b"").strip() if account.request else b""
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "backslashreplace")
-
-
-def _quoted(text: str) -> str:
-    """Nothing in a quoted field may end it or steer a terminal."""
-    if text.isprintable() and '"' not in text and "\\" not in text:
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in escaped)

@@ -68,6 +68,7 @@ class Front(Factory):
         self._policy = Policy(table=table, modules=modules, tokens=tokens, has_session=has_session, hops=hops)
         self._site = site
         self._clock = clock
+        self.seconds = clock.seconds
         self._connector = connector
         self._access_log = access_log
         self._pools: dict[int, Pool] = {}
@@ -140,7 +141,7 @@ class Front(Factory):
     def answered(self, connection: Connection, request: RequestHead | None, status: int) -> None:
         """A request, or what was none, has been answered without a handler."""
         address = connection.known.caller.address if connection.known else connection.peer
-        self.closed(Account(HUB, request, address, self._clock.seconds(), status))
+        self.closed(Account(HUB, request, address, self.seconds(), status))
 
     def gone(self, connection: Connection) -> None:
         """A client's connection is closed."""
@@ -164,7 +165,7 @@ class Front(Factory):
             return pages.refused(refusal)
         view = policy.modules.view(mount.short)
         if view is None or not view.passable:
-            return pages.unavailable(mount.short, view, self._clock.seconds())
+            return pages.unavailable(mount.short, view, self.seconds())
         slot = self._slots.take(caller.address) if request.upgrade else None
         if request.upgrade and slot is None:
             return gates.TOO_MANY_WEBSOCKETS
@@ -188,13 +189,9 @@ class Front(Factory):
 
     # Book.
 
-    def seconds(self) -> float:
-        """The time, for durations."""
-        return self._clock.seconds()
-
     def closed(self, account: Account) -> None:
         """A request is over."""
-        took = self._clock.seconds() - account.began
+        took = self.seconds() - account.began
         self.metrics.of(account.module).add(account.status, took, account.sent, account.received)
         if self._access_log is not None:
             self._access_log.add(account, took)
@@ -203,7 +200,7 @@ class Front(Factory):
 
     def _tick(self) -> None:
         """Once a second: deadlines, idle connections, the access log."""
-        self.now = self._clock.seconds()
+        self.now = self.seconds()
         for connection in self._crowd:
             connection.check(self.now)
         self._crowd.look_for_room()
