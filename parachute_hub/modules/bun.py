@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
@@ -148,6 +148,9 @@ class Bun:
         timer = self.reactor.callLater(seconds, run.kill)
         try:
             ended: Ended = await run.ended
+        except CancelledError:
+            await run.gone  # what it was writing may only be removed when it has stopped writing
+            raise
         finally:
             late = not timer.active()
             if not late:
@@ -162,6 +165,7 @@ class _Run(ProcessProtocol):
 
     def __init__(self, on_line: Callable[[str], None], mask: Callable[[str], str]) -> None:
         self.ended: Deferred[Ended] = Deferred(lambda _: self.kill())
+        self.gone: Deferred[None] = Deferred()
         self._on_line = on_line
         self._mask = mask
         self._output = bytearray()
@@ -195,6 +199,7 @@ class _Run(ProcessProtocol):
         code = 0 if reason.check(ProcessDone) else getattr(how, "exitCode", None)
         number = how.signal if reason.check(ProcessTerminated) else None
         name = signal.Signals(number).name if number else None
+        self.gone.callback(None)
         if not self.ended.called:
             self.ended.callback(Ended(code, name, bytes(self._output), tuple(self._lines)))
 

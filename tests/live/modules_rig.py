@@ -92,13 +92,14 @@ class Rig:
             registry={"BUN_CONFIG_REGISTRY": registry.url},
             module_variables={},
         )
-        (home / "hub").mkdir(parents=True, exist_ok=True)
+        for name in ("hub", "tmp", "modules"):
+            (home / name).mkdir(parents=True, exist_ok=True)
         catalog = options.pop("catalog", Catalog((entry(), entry("other"))))
         outside = Outside(
             reactor=CLOCK,
             around=around,
             catalog=catalog,
-            find_bun=lambda: binary,
+            find_bun=options.pop("find_bun", lambda: binary),
             emit=events.append,
             mask=masker,
             know_secret=masker.know,

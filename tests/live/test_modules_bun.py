@@ -1,0 +1,154 @@
+"""What bun is really called with, and our own static server running on it."""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import treq
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from parachute_hub.modules import bun
+from parachute_hub.modules.bun import ADD, Bun, BunFailed, NoBun
+from parachute_hub.modules.entry import STATIC_SERVER
+from parachute_hub.modules.fetching import guess_short
+from parachute_hub.modules.installer import InstallRequest
+from parachute_hub.modules.names import BadName, parse_spec
+from parachute_hub.site.refused import Refused
+from tests.live.modules_rig import CLOCK, Rig, run
+from tests.modules.homes import write
+from tests.modules.test_names import HOSTILE
+
+RECORDING = """#!/usr/bin/env python3
+import json, os, sys
+with open(os.environ["TMPDIR"] + "/calls", "a") as calls:
+    adjustment = open("/proc/self/oom_score_adj").read().strip() if os.path.exists("/proc/self/oom_score_adj") else None
+    print(json.dumps({"argv": sys.argv[1:], "cwd": os.getcwd(), "env": dict(os.environ),
+        "nice": os.nice(0), "leader": os.getsid(0) == os.getpid(), "stdin": sys.stdin.read()}), file=calls)
+print("a line with pvt_secretsecret")
+sys.exit(1)
+"""
+
+
+class Arguments(TestCase):
+    timeout = 60
+
+    @run
+    async def test_whatever_is_asked_for_the_arguments_are_the_template(self) -> None:
+        folder = Path(self.mktemp()).absolute()
+        fake = write(folder, {"bun": RECORDING}) / "bun"
+        fake.chmod(0o755)
+        rig = Rig.start(find_bun=lambda: fake)
+        try:
+            begun = []
+            for text in (*HOSTILE, "@good/one@1.2.3", "good@next"):
+                job = self.asked(rig, text)
+                if job is not None:
+                    begun.append((await rig.done(job)).log)
+            calls = [json.loads(line) for line in (rig.home / "tmp" / "calls").read_text().splitlines()]
+        finally:
+            await rig.stop()
+        added = [call for call in calls if call["argv"][0] == "add"]
+        self.assertEqual([call["argv"] for call in added], [[*ADD, "@good/one@1.2.3"], [*ADD, "good@next"]])
+        asked = [call["argv"] for call in calls if call["argv"][0] == "info"]
+        self.assertEqual({tuple(argv[:3]) for argv in asked}, {("info", "--json", "--")})
+        for call in added:
+            self.assertEqual((call["nice"], call["leader"], call["stdin"]), (10, True, ""))
+            self.assertIn("/.incoming-", call["cwd"])
+            self.assertEqual(call["env"]["BUN_INSTALL"], str(rig.home / "modules"))
+            self.assertNotIn("PARACHUTE_HOME", call["env"])
+        self.assertIn("a line with pvt_***", begun[0])
+
+    def asked(self, rig: Rig, text: str) -> Any:
+        """As the API asks; None when the name is refused."""
+        try:
+            spec = parse_spec(text)
+        except BadName:
+            return None
+        try:
+            wanted = InstallRequest(short=guess_short(spec.name), package=spec.name, version=spec.version)
+            return rig.modules.installer.install(wanted)
+        except Refused:
+            return None
+
+    def test_where_bun_is_found(self) -> None:
+        folder = write(Path(self.mktemp()).absolute(), {"bun": "", "not": ""})
+        (folder / "bun").chmod(0o755)
+        self.assertEqual(bun.find(str(folder / "bun")), folder / "bun")
+        with self.assertRaises(NoBun) as caught:
+            bun.find(str(folder / "not"))
+        self.assertIn("PARACHUTE_BUN names", str(caught.exception))
+        real = bun.find(None)
+        self.assertTrue(stat.S_IXUSR & real.stat().st_mode)
+        self.assertGreater(real.stat().st_size, 1_000_000)
+
+    @run
+    async def test_what_cannot_be_run_fails_in_words(self) -> None:
+        folder = write(Path(self.mktemp()).absolute(), {"bun": "#!/nowhere/at/all\n"})
+        (folder / "bun").chmod(0o755)
+        program = Bun(CLOCK, lambda: folder / "bun", lambda _: {"PATH": os.environ["PATH"]}, str)
+        with self.assertRaises(BunFailed) as caught:
+            await program.info("x", "dist-tags", folder, 5.0)
+        self.assertIn("exit code 127", str(caught.exception))
+
+
+class StaticServer(TestCase):
+    timeout = 30
+
+    def setUp(self) -> None:
+        self.folder = write(
+            Path(self.mktemp()).absolute(),
+            {
+                "dist/index.html": '<html><head lang="en"><title>x</title></head>'
+                '<a href="/notes/in"></a><a href="/out"></a><a href="//other.test/"></a><img src="/a.png">',
+                "dist/app.js": "console.log(1)",
+                "dist/a b/ü.txt": "deep",
+                "dist/x.webmanifest": '{"start_url": "/", "scope": "/notes/", "name": "n"}',
+                "dist/.parachute/info": '{"name": "notes"}',
+                "secret": "outside",
+            },
+        )
+        self.port = 20000 + os.getpid() % 20000
+        program = Bun(CLOCK, lambda: bun.find(None), lambda _: {"PATH": os.environ["PATH"]}, str)
+        words = ["--port", str(self.port), "--mount", "/notes/", "--folder", str(self.folder / "dist")]
+        self.ended = Deferred.fromCoroutine(program.run(["run", str(STATIC_SERVER), *words], self.folder, 25.0))
+
+    def tearDown(self) -> Any:
+        self.ended.addErrback(lambda failure: failure.trap(CancelledError))
+        self.ended.cancel()
+        return self.ended
+
+    async def get(self, path: str) -> tuple[int, str, str]:
+        for _ in range(200):
+            try:
+                answer = await treq.get(f"http://127.0.0.1:{self.port}{path}", persistent=False)
+                break
+            except Exception:
+                await deferLater(CLOCK, 0.02)
+        kind = answer.headers.getRawHeaders("content-type", [""])[0]
+        return answer.code, kind.partition(";")[0], (await answer.text())
+
+    @run
+    async def test_the_app_below_its_mount(self) -> None:
+        self.assertEqual(await self.get("/notes/health"), (200, "application/json", '{"status":"ok"}'))
+        status, kind, shell = await self.get("/notes/")
+        self.assertEqual((status, kind), (200, "text/html"))
+        self.assertIn('<head lang="en"><meta name="parachute-mount" content="/notes">', shell)
+        for link in ('href="/notes/in"', 'href="/notes/out"', 'href="//other.test/"', 'src="/notes/a.png"'):
+            self.assertIn(link, shell)
+        self.assertEqual((await self.get("/notes/some/route"))[2], shell)
+        self.assertEqual((await self.get("/notes"))[2], shell)
+        self.assertEqual((await self.get("/notes/app.js"))[1:], ("text/javascript", "console.log(1)"))
+        self.assertEqual((await self.get("/notes/a%20b/%C3%BC.txt"))[2], "deep")
+        self.assertEqual((await self.get("/notes/.parachute/info"))[1:], ("application/json", '{"name": "notes"}'))
+        manifest = await self.get("/notes/x.webmanifest")
+        self.assertEqual(manifest[1], "application/manifest+json")
+        self.assertEqual(json.loads(manifest[2]), {"start_url": "/notes/", "scope": "/notes/", "name": "n"})
+        for path in ("/notes/..%2f..%2fsecret", "/notes/%2e%2e/secret", "/notes/a%5c..%5csecret", "/notes/%00"):
+            status, _, text = await self.get(path)
+            self.assertNotIn("outside", text)
+            self.assertIn(status, (200, 403), path)
+        self.assertEqual((await self.get("/notes/%zz"))[0], 400)
