@@ -1,0 +1,141 @@
+"""The first run in Chromium: phone and desk, with and without JavaScript, by keyboard alone, seen by axe-core."""
+
+from playwright.sync_api import Page, expect
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.browser.browser import DESK, PHONE, chromium, findings, focused, picture, wider_than_the_window, window
+from tests.browser.door import open_door
+
+PASSWORD = "three small paper boats"
+
+
+class WizardTests(SynchronousTestCase):
+    """Each walk begins on a fresh hub."""
+
+    # axe-core is a script: where scripts are off it cannot look. The pages are the same.
+    scripts = True
+
+    def look(self, page: Page, name: str) -> None:
+        """Whatever page this is: nothing sticks out, nothing keeps anybody out."""
+        self.assertFalse(wider_than_the_window(page), f"{name} scrolls sideways")
+        if self.scripts:
+            self.assertEqual(findings(page), [], name)
+        picture(page, f"setup-{name}-{(page.viewport_size or DESK)['width']}")
+
+    def claim(self, page: Page, url: str, token: str) -> None:
+        page.goto(url)
+        expect(page).to_have_url(f"{url}/admin/setup")
+        self.look(page, "account")
+        page.get_by_label("Setup token").fill(token)
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_label("The same password again").fill("three small paper boots")
+        page.get_by_role("button", name="Make it mine").click()
+        expect(page.get_by_role("alert")).to_contain_text("not the same")
+        self.look(page, "mistake")
+        self.assertEqual(page.get_by_label("Setup token").input_value(), "")
+        page.get_by_label("Setup token").fill(token)
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_label("The same password again").fill(PASSWORD)
+        page.get_by_role("button", name="Make it mine").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("What shall it do?")
+
+    def walk(self, page: Page, url: str, token: str) -> None:
+        """From a fresh hub to the last screen; scribe fails at first and is tried again."""
+        self.claim(page, url, token)
+        page.get_by_text("Speech to text").click()
+        self.look(page, "modules")
+        page.get_by_role("button", name="Continue").click()
+        self.look(page, "vault")
+        page.get_by_label("Name of the vault").fill("mine")
+        page.get_by_role("button", name="Continue").click()
+        self.look(page, "scribe")
+        page.get_by_role("button", name="Later").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Installing")
+        self.look(page, "installing")
+        page.get_by_role("button", name="Try again Scribe").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("All installed", timeout=15_000)
+        self.look(page, "installed")
+        page.get_by_role("button", name="Continue").click()
+        self.look(page, "reach")
+        page.get_by_label("From my own devices").check()
+        page.get_by_role("button", name="Finish").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Your hub is ready")
+        expect(page.get_by_text("claude mcp add")).to_contain_text("/vault/mine/mcp")
+        expect(page.get_by_role("link", name="Open Notes")).to_have_attribute("href", "/notes/")
+        self.look(page, "done")
+
+    def test_on_a_desk(self) -> None:
+        with open_door() as (url, token), chromium() as browser, window(browser, viewport=DESK) as (_, page):
+            self.walk(page, url, token)
+
+    def test_on_a_phone_in_the_dark(self) -> None:
+        with (
+            open_door() as (url, token),
+            chromium() as browser,
+            window(browser, viewport=PHONE, color_scheme="dark", has_touch=True, is_mobile=True) as (_, page),
+        ):
+            self.walk(page, url, token)
+
+    def test_on_a_phone_without_javascript(self) -> None:
+        with (
+            open_door() as (url, token),
+            chromium() as browser,
+            window(browser, viewport=PHONE, java_script_enabled=False) as (_, page),
+        ):
+            self.scripts = False
+            self.walk(page, url, token)
+
+    def test_on_a_desk_without_javascript(self) -> None:
+        with (
+            open_door() as (url, token),
+            chromium() as browser,
+            window(browser, viewport=DESK, java_script_enabled=False) as (_, page),
+        ):
+            self.scripts = False
+            self.walk(page, url, token)
+
+    def test_interrupted_and_resumed_in_another_browser(self) -> None:
+        with open_door() as (url, token), chromium() as browser:
+            with window(browser) as (_, page):
+                self.claim(page, url, token)
+                page.get_by_role("button", name="Continue").click()
+                expect(page.get_by_label("Name of the vault")).to_be_visible()
+            with window(browser) as (_, page):
+                page.goto(url + "/admin/setup")
+                page.get_by_label("Username").fill("owner")
+                page.get_by_label("Password").fill(PASSWORD)
+                page.get_by_role("button", name="Sign in").click()
+                expect(page.get_by_label("Name of the vault")).to_be_visible()
+
+    def test_by_keyboard_alone(self) -> None:
+        """Tab, Space, Enter and typing; the focus is always visible and goes from top to bottom."""
+        with open_door() as (url, token), chromium() as browser, window(browser) as (_, page):
+            page.goto(url)
+            for name, text in (
+                ("bootstrap_token", token),
+                ("username", ""),
+                ("password", PASSWORD),
+                ("password_confirm", PASSWORD),
+            ):
+                page.keyboard.press("Tab")
+                self.assertEqual(focused(page), name)
+                self.assertNotEqual(outline(page), "none")
+                page.keyboard.type(text)
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("heading", level=1)).to_have_text("What shall it do?")
+            for _ in range(3):
+                page.keyboard.press("Tab")
+                self.assertEqual(focused(page), "modules")
+            page.keyboard.press("Tab")
+            self.assertEqual(focused(page), "Continue")
+            page.keyboard.press("Enter")
+            page.get_by_label("Name of the vault").wait_for()
+            page.keyboard.press("Tab")
+            self.assertEqual(focused(page), "vault_name")
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("heading", level=1)).to_have_text("All installed")
+
+
+def outline(page: Page) -> str:
+    """How the focused element is drawn around."""
+    return str(page.evaluate("getComputedStyle(document.activeElement).outlineStyle"))
