@@ -72,20 +72,6 @@ class Box:
         self.group = group(memory, cpus)
         self._folder = Path(mkdtemp(prefix="parachute-box-"))
         self._log = self._folder / "log"
-        root, hosts = self._folder / "root", self._folder / "hosts"
-        root.mkdir()
-        hosts.write_text("127.0.0.1 localhost\n")
-        told = {
-            "PATH": os.environ["PATH"],
-            "LAYERS": str(image.layers_in),
-            "LOWER": ":".join(image.layers),
-            "ROOT": str(root),
-            "DISK": str(disk.path),
-            "HOSTS": str(hosts),
-            "WORKDIR": image.config.workdir,
-            "CGROUPS": " ".join(f"{name}={path}" for name, path in self.group.shown.items()),
-            "CAPABILITIES": ",".join(f"+{name}" for name in capabilities),
-        }
         become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user else []
         inside = [*become, *image.config.entrypoint, *(command or image.config.cmd)]
         # If this test run is killed, so is the container.
@@ -94,7 +80,7 @@ class Box:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*_joining(), *with_us, *unshare, *inside],
-                env={**told, "JOIN": self._join()},
+                env=self._told(image, disk, capabilities),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -169,15 +155,11 @@ class Box:
             text=True,
         )
 
-    def signal(self, number: int = signal.SIGTERM) -> None:
-        """Send a signal to process 1, as the platform does."""
-        os.kill(self.init, number)
-
     def stop(self, seconds: float = 30.0) -> tuple[int, float]:
         """As a redeploy does: SIGTERM, and SIGKILL after `seconds`. Exit code and seconds that it took."""
         asked = time.monotonic()
         with contextlib.suppress(NotHealthy, ProcessLookupError):
-            self.signal()
+            os.kill(self.init, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         self.kill()
@@ -198,6 +180,24 @@ class Box:
         self.kill()
         self.group.remove()
         shutil.rmtree(self._folder)
+
+    def _told(self, image: Image, disk: Disk, capabilities: Sequence[str]) -> dict[str, str]:
+        """What enter.sh wants to know."""
+        root, hosts = self._folder / "root", self._folder / "hosts"
+        root.mkdir()
+        hosts.write_text("127.0.0.1 localhost\n")
+        return {
+            "PATH": os.environ["PATH"],
+            "JOIN": self._join(),
+            "LAYERS": str(image.layers_in),
+            "LOWER": ":".join(image.layers),
+            "ROOT": str(root),
+            "DISK": str(disk.path),
+            "HOSTS": str(hosts),
+            "WORKDIR": image.config.workdir,
+            "CGROUPS": " ".join(f"{name}={path}" for name, path in self.group.shown.items()),
+            "CAPABILITIES": ",".join(f"+{name}" for name in capabilities),
+        }
 
     def _variables(self) -> list[str]:
         return [f"{name}={value}" for name, value in self.env.items()]
