@@ -107,11 +107,13 @@ class AdminOnHubTests(SynchronousTestCase):
         self.page.get_by_role("button", name="Start", exact=True).click()
         expect(self.page.locator(".head").get_by_text("Running")).to_be_visible(timeout=20_000)
 
+        self.page.get_by_text("Show the settings of Scribe").click()
         self.page.get_by_label("Model").fill("tiny")
         self.page.get_by_role("button", name="Save").click()
         self.confirm()
         expect(self.page.get_by_role("status").get_by_text("Saved")).to_be_visible()
         self.page.reload()
+        self.page.get_by_text("Show the settings of Scribe").click()
         expect(self.page.get_by_label("Model")).to_have_value("tiny")
 
         self.hub.stop()

@@ -13,6 +13,13 @@ from tests.browser.browser import DESK, PHONE, chromium, findings, focused, pict
 
 PASSWORD = "correct-horse-battery"
 MOST_BYTES = 120 * 1024
+# Adds up how much of the window moved by itself (Layout Instability API).
+SHIFTS = """
+self.shifted = 0
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) self.shifted += entry.value
+}).observe({ type: "layout-shift", buffered: true })
+"""
 
 
 class AdminCase(SynchronousTestCase):
@@ -46,6 +53,16 @@ class LooksTests(AdminCase):
             self.assertEqual(findings(page), [], f"{path} {kind}")
             self.assertFalse(wider_than_the_window(page), f"{path} {kind}")
             picture(page, f"admin-{path.replace('/', '-') or 'home'}-{scenario}-{kind}")
+
+    def test_nothing_jumps(self) -> None:
+        """What is on the page stays where it is while the rest comes."""
+        page = self.page(self.hub("trouble"), viewport=PHONE)
+        page.add_init_script(SHIFTS)
+        for path in PAGES:
+            page.goto(f"{page.url.partition('/admin')[0]}/admin/{path}")
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+            expect(page.locator(".waiting")).to_have_count(0)
+            self.assertLess(page.evaluate("shifted"), 0.01, path)
 
     def test_on_a_phone_in_the_light(self) -> None:
         """Every page fits 320 pixels and has no fault that axe calls serious, with everything opened."""
@@ -162,6 +179,7 @@ class ChangesTests(AdminCase):
     def test_only_what_changed_is_saved(self) -> None:
         """A secret that nobody typed stays as it is."""
         page = self.page(self.hub("well"), "modules/scribe")
+        page.get_by_text("Show the settings of Scribe").click()
         with page.expect_request(lambda request: request.method == "PUT") as asked:
             page.get_by_label("Time limit").fill("60")
             page.get_by_role("button", name="Save").click()

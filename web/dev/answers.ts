@@ -117,6 +117,7 @@ const FIXED: Record<string, unknown> = {
     ],
     next_before: null,
   },
+  "/api/users/vaults": { vaults: ["default", "work"] },
   "/api/invites": {
     invites: [{ id: "i1", status: "pending", username: null, vaults: { work: "read" }, expires_at: iso(-100) }],
   },

@@ -13,6 +13,8 @@ export const hub = new Hub({ prove, leave: (to) => location.assign(to) })
 export const modules = new Modules(hub)
 export const me = signal<Me | null>(null)
 export const overview = signal<Overview | null>(null)
+/** Whether the machine was asked at all, also in vain. */
+export const measured = signal(false)
 export const contact = signal<Contact | null>(null)
 /** Counts what the stream has told; pages that show lists read theirs again when it moves. */
 export const news = signal(0)
@@ -37,7 +39,12 @@ function newsSoon(): void {
 }
 
 export async function measure(): Promise<void> {
-  overview.value = await hub.get<Overview>("/api/overview")
+  try {
+    overview.value = await hub.get<Overview>("/api/overview")
+  } catch {
+    // The gauges stay as they were; whether the hub is there is said by others.
+  }
+  measured.value = true
 }
 
 function heard(message: Message): void {
@@ -89,14 +96,14 @@ export async function begin(): Promise<void> {
   if (elsewhere) return location.assign(elsewhere)
   me.value = found
   feed.start()
-  void measure().catch(() => undefined)
+  void measure()
   let leaving: ReturnType<typeof setTimeout> | undefined
   document.addEventListener("visibilitychange", () => {
     clearTimeout(leaving)
     if (document.hidden) leaving = setTimeout(() => feed.stop(), HIDDEN_FOR)
     else feed.start()
   })
-  setInterval(() => document.hidden || void measure().catch(() => undefined), OVERVIEW_EVERY)
+  setInterval(() => document.hidden || void measure(), OVERVIEW_EVERY)
   // An operation that ended has moved versions and disk space.
   let busy = 0
   effect(() => {

@@ -2,7 +2,7 @@
 import { modules } from "../app"
 import { duration, exactly } from "../format"
 import { useResource } from "../state/resource"
-import { Card, Facts, Head, More, Waiting } from "../ui/parts"
+import { Card, Facts, Head, More, Ready } from "../ui/parts"
 
 interface HubFacts {
   version: string
@@ -20,54 +20,66 @@ const SOURCES: Record<string, string> = {
 const KNOWN = new Set(["version", "started_at", "uptime_ms", "source"])
 
 export function About() {
-  const { data, problem } = useResource<HubFacts>("/api/hub", true)
+  const facts = useResource<HubFacts>("/api/hub")
   return (
     <>
       <Head title="About" lead="Parachute Hub runs your own small modules, signs you in, and keeps them going." />
-      <Card>
-        {problem && <p class="notice bad">{problem}</p>}
-        {!data && !problem && <Waiting lines={4} />}
-        {data && (
+      <Ready of={[facts]}>
+        {() => (
           <>
-            <Facts
-              rows={[
-                ["Version", data.version],
-                ["Running for", duration(data.uptime_ms / 1000)],
-                ["Started", exactly(data.started_at)],
-                ["Runs from", SOURCES[data.source] ?? data.source],
-              ]}
-            />
-            <More label="Technical detail">
-              <Facts
-                rows={[
-                  ...Object.entries(data)
-                    .filter(([name]) => !KNOWN.has(name))
-                    .map(([name, value]) => [name.replaceAll("_", " "), String(value)] as const),
-                  ...modules.installed.value.map(
-                    (module) => [module.display_name, `${module.package} ${module.installed_version ?? ""}`] as const,
-                  ),
-                ]}
-              />
-            </More>
+            {facts.data && <Program facts={facts.data} />}
+            <Help />
           </>
         )}
-      </Card>
-      <Card title="When something is wrong">
-        <ul class="plain-list">
-          <li>
-            <a href="/admin">Home</a> names what needs you, with the reason and a button.
-          </li>
-          <li>
-            A module's own page under <a href="/admin/modules">Modules</a> shows its log.
-          </li>
-          <li>
-            <a href="/admin/activity">Activity</a> tells who did what and when.
-          </li>
-          <li>
-            On the machine itself, <code>parachute status</code> and <code>parachute --help</code> work without a browser.
-          </li>
-        </ul>
-      </Card>
+      </Ready>
     </>
+  )
+}
+
+function Program({ facts }: { facts: HubFacts }) {
+  return (
+    <Card>
+      <Facts
+        rows={[
+          ["Version", facts.version],
+          ["Running for", duration(facts.uptime_ms / 1000)],
+          ["Started", exactly(facts.started_at)],
+          ["Runs from", SOURCES[facts.source] ?? facts.source],
+        ]}
+      />
+      <More label="Technical detail">
+        <Facts
+          rows={[
+            ...Object.entries(facts)
+              .filter(([name]) => !KNOWN.has(name))
+              .map(([name, value]) => [name.replaceAll("_", " "), String(value)] as const),
+            ...modules.installed.value.map(
+              (module) => [module.display_name, `${module.package} ${module.installed_version ?? ""}`] as const,
+            ),
+          ]}
+        />
+      </More>
+    </Card>
+  )
+}
+
+function Help() {
+  return (
+    <Card title="When something is wrong">
+      <ul class="plain-list">
+        <li>
+          <a href="/admin">Home</a> names what needs you, with the reason and a button.
+        </li>
+        <li>
+          A module's own page under <a href="/admin/modules">Modules</a> shows its log.
+        </li>
+        <li>
+          <a href="/admin/activity">Activity</a> tells who did what and when.
+        </li>
+        <li>
+          On the machine itself, <code>parachute status</code> and <code>parachute --help</code> work without a browser.
+        </li>
+      </ul>
+    </Card>
   )
 }

@@ -4,8 +4,8 @@ import { hub, me } from "../app"
 import { ago } from "../format"
 import { useResource } from "../state/resource"
 import { say } from "../ui/notices"
-import { Badge, Button, Card, Head, Waiting } from "../ui/parts"
-import { SecondFactor } from "../ui/secondfactor"
+import { Badge, Button, Card, Head, Ready } from "../ui/parts"
+import { SecondFactor, type Standing } from "../ui/secondfactor"
 import { Secret } from "../ui/secret"
 
 interface Session {
@@ -18,18 +18,26 @@ interface Session {
 }
 
 export function Account() {
-  const name = me.value?.user?.displayName
+  const factor = useResource<Standing>("/api/account/2fa")
+  const sessions = useResource<{ sessions: Session[] }>("/api/account/sessions")
+  const name = me.value?.user?.displayName ?? ""
   return (
     <>
-      <Head title="Account" lead={name ? `You are signed in as ${name}.` : " "} />
-      <Password />
-      <SecondFactor />
-      <Sessions />
+      <Head title="Account" lead={`You are signed in as ${name}.`} />
+      <Ready of={[factor, sessions]}>
+        {() => (
+          <>
+            <Password name={name} />
+            {factor.data && <SecondFactor standing={factor.data} reload={factor.reload} />}
+            <Sessions sessions={sessions.data?.sessions ?? []} reload={sessions.reload} />
+          </>
+        )}
+      </Ready>
     </>
   )
 }
 
-function Password() {
+function Password({ name }: { name: string }) {
   const [current, setCurrent] = useState("")
   const [fresh, setFresh] = useState("")
   const [again, setAgain] = useState("")
@@ -47,7 +55,7 @@ function Password() {
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
         <div class="unseen" aria-hidden="true">
           {/* Tells a password manager whose password this is. */}
-          <input type="text" autocomplete="username" value={me.value?.user?.displayName ?? ""} readOnly tabIndex={-1} />
+          <input type="text" autocomplete="username" value={name} readOnly tabIndex={-1} />
         </div>
         <Secret label="Your present password" autocomplete="current-password" value={current} set={setCurrent} />
         <Secret label="A new password" hint="At least 12 characters. Three or four words work well." autocomplete="new-password" value={fresh} set={setFresh} />
@@ -60,8 +68,7 @@ function Password() {
   )
 }
 
-function Sessions() {
-  const { data, problem, reload } = useResource<{ sessions: Session[] }>("/api/account/sessions")
+function Sessions({ sessions, reload }: { sessions: readonly Session[]; reload: () => Promise<void> }) {
   const end = (session: Session) => async () => {
     await hub.call("DELETE", `/api/account/sessions/${encodeURIComponent(session.id)}`)
     await reload()
@@ -70,7 +77,6 @@ function Sessions() {
     await hub.call("DELETE", "/api/account/sessions")
     await reload()
   }
-  const sessions = data?.sessions ?? []
   return (
     <Card
       title="Where you are signed in"
@@ -82,8 +88,6 @@ function Sessions() {
         )
       }
     >
-      {problem && <p class="notice bad">{problem}</p>}
-      {!data && !problem && <Waiting lines={2} />}
       <ul class="list">
         {sessions.map((session) => (
           <li key={session.id} class="list-row">

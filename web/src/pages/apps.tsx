@@ -4,7 +4,7 @@ import { ago } from "../format"
 import { allowed } from "../scopes"
 import { useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
-import { Badge, Button, Card, Empty, Facts, Head, More, Waiting } from "../ui/parts"
+import { Badge, Button, Card, Empty, Facts, Head, More, Ready } from "../ui/parts"
 
 interface App {
   client_id: string
@@ -20,27 +20,33 @@ interface App {
 }
 
 export function Apps() {
-  const { data, problem, reload } = useResource<{ apps: App[] }>("/api/apps", true)
+  const apps = useResource<{ apps: App[] }>("/api/apps", true)
+  const clients = useResource<{ clients: Client[] }>("/api/oauth/clients", true)
   return (
     <>
       <Head title="Connected apps" lead="Apps that you allowed to use a vault or another part of this hub." />
-      <Pending />
-      <Card title="Allowed by you">
-        {problem && <p class="notice bad">{problem}</p>}
-        {!data && !problem && <Waiting lines={4} />}
-        {data?.apps.length === 0 && (
-          <Empty title="No app is connected yet">
-            <p>
-              Claude, ChatGPT and others can use your notes. <a href="/admin/vaults">Vaults</a> tells how to connect them.
-            </p>
-          </Empty>
+      <Ready of={[apps, clients]}>
+        {() => (
+          <>
+            <Pending clients={clients.data?.clients ?? []} />
+            <Card title="Allowed by you">
+              {apps.data?.apps.length === 0 && (
+                <Empty title="No app is connected yet">
+                  <p>
+                    Claude, ChatGPT and others can use your notes. <a href="/admin/vaults">Vaults</a> tells how to connect
+                    them.
+                  </p>
+                </Empty>
+              )}
+              <ul class="list">
+                {apps.data?.apps.map((app) => (
+                  <One key={app.client_id} app={app} changed={apps.reload} />
+                ))}
+              </ul>
+            </Card>
+          </>
         )}
-        <ul class="list">
-          {data?.apps.map((app) => (
-            <One key={app.client_id} app={app} changed={reload} />
-          ))}
-        </ul>
-      </Card>
+      </Ready>
     </>
   )
 }
@@ -53,8 +59,7 @@ interface Client {
 }
 
 /** Apps that asked to be let in and wait for an owner. */
-function Pending() {
-  const clients = useResource<{ clients: Client[] }>("/api/oauth/clients", true).data?.clients ?? []
+function Pending({ clients }: { clients: readonly Client[] }) {
   const waiting = clients.filter(({ status }) => status === "pending")
   if (waiting.length === 0) return null
   return (

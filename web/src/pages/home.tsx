@@ -1,7 +1,7 @@
 /** Home: is everything all right, what can I open, what should I do next. */
 import { useEffect } from "preact/hooks"
 import type { Module } from "../api/shapes"
-import { measure, modules, overview } from "../app"
+import { measure, measured, modules, overview } from "../app"
 import { attention, type Concern } from "../state/attention"
 import { Gauge, type Share } from "../ui/gauges"
 import { Icon } from "../ui/icons"
@@ -10,8 +10,15 @@ import { Progress } from "../ui/progress"
 import { summary, wording } from "../words"
 
 export function Home() {
-  useEffect(() => void measure().catch(() => undefined), [])
+  useEffect(() => void measure(), [])
   const concerns = attention(modules.all.value, modules.jobs.value, overview.value)
+  if (!modules.loaded.value || !measured.value)
+    return (
+      <>
+        <Head title="Home" />
+        <Waiting lines={12} />
+      </>
+    )
   return (
     <>
       <Head title="Home" />
@@ -27,7 +34,6 @@ export function Home() {
 }
 
 function Now({ grave }: { grave: number }) {
-  if (!modules.loaded.value) return <Waiting lines={2} />
   const { tone, title, text } = summary(modules.all.value, grave)
   return (
     <section class={`now ${tone}`} role="status">
@@ -79,7 +85,6 @@ function Need({ concern }: { concern: Concern }) {
 }
 
 function Open() {
-  if (!modules.loaded.value) return <Waiting lines={3} />
   const installed = modules.installed.value
   if (installed.length === 0) return null
   return (
@@ -144,12 +149,7 @@ function byName(owners: readonly { name: string; bytes: number }[]): Share[] {
 
 function Machine() {
   const now = overview.value
-  if (!now)
-    return (
-      <Card title="This machine">
-        <Waiting lines={6} />
-      </Card>
-    )
+  if (!now) return null
   const { memory, disk } = now
   const users = memory.modules.map(({ short, bytes }) => ({ name: modules.name(short), bytes }))
   if (memory.hub) users.push({ name: "Hub", bytes: memory.hub })

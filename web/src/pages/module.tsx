@@ -1,4 +1,5 @@
 /** One module: its state and buttons, its log, its configuration, and the technical detail. */
+import { useState } from "preact/hooks"
 import { hub, modules, overview } from "../app"
 import type { Job, Module, ModuleSettings } from "../api/shapes"
 import { ago, bytes, duration, exactly, moment, sentence } from "../format"
@@ -9,7 +10,7 @@ import { useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
 import { LogView } from "../ui/logview"
 import { say } from "../ui/notices"
-import { Badge, Button, Card, Empty, Facts, Head, More, Waiting } from "../ui/parts"
+import { Badge, Button, Card, Empty, Facts, Head, More, Ready, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"
 import { SchemaForm } from "../ui/schemaform"
 import { wording } from "../words"
@@ -102,30 +103,41 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
   )
 }
 
+/** Asked only when it is opened: a module answers for itself, and may take its time. */
 function Configuration({ module }: { module: Module }) {
-  const path = `/api/modules/${encodeURIComponent(module.short)}/config`
-  const { data, problem, reload } = useResource<{ schema: Schema; values: Values; writable: boolean }>(path)
-  const save = async (changed: Values) => {
-    await hub.call("PUT", path, changed)
-    await reload()
-  }
+  const [open, setOpen] = useState(false)
   return (
     <Card title="Configuration">
-      {problem ? (
-        <p class="quiet">{problem}</p>
-      ) : !data ? (
-        <Waiting lines={3} />
-      ) : Object.keys(data.schema.properties ?? {}).length === 0 ? (
-        <Empty title="There is nothing to configure" />
-      ) : (
-        <SchemaForm schema={data.schema} values={data.values} writable={data.writable} save={save} />
-      )}
+      <details class="more" onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>Show the settings of {module.display_name}</summary>
+        <div class="more-body">{open && <Settings short={module.short} />}</div>
+      </details>
       {module.config_ui_url && (
         <p>
           <a href={module.config_ui_url}>More settings in {module.display_name} itself</a>
         </p>
       )}
     </Card>
+  )
+}
+
+function Settings({ short }: { short: string }) {
+  const path = `/api/modules/${encodeURIComponent(short)}/config`
+  const config = useResource<{ schema: Schema; values: Values; writable: boolean }>(path)
+  const save = async (changed: Values) => {
+    await hub.call("PUT", path, changed)
+    await config.reload()
+  }
+  return (
+    <Ready of={[config]}>
+      {() =>
+        config.data && Object.keys(config.data.schema.properties ?? {}).length > 0 ? (
+          <SchemaForm {...config.data} save={save} />
+        ) : (
+          <Empty title="There is nothing to configure" />
+        )
+      }
+    </Ready>
   )
 }
 

@@ -1,13 +1,12 @@
 /** People: who may sign in, which vaults they may use, and inviting somebody. */
 import { useState } from "preact/hooks"
 import { hub } from "../app"
-import type { Vault } from "../api/shapes"
 import { ago, list } from "../format"
 import { capital } from "../scopes"
-import { useResource } from "../state/resource"
+import { type Resource, useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
 import { say } from "../ui/notices"
-import { Button, Card, Copy, Field, Head, More, Waiting } from "../ui/parts"
+import { Button, Card, Copy, Field, Head, More, Ready } from "../ui/parts"
 
 export type Role = "read" | "write"
 
@@ -32,32 +31,49 @@ export interface Invite {
 export function People() {
   const people = useResource<{ users: Person[] }>("/api/users")
   const invites = useResource<{ invites: Invite[] }>("/api/invites")
-  const vaults = useResource<{ vaults: Vault[] }>("/vaults").data?.vaults.map(({ name }) => name) ?? []
-  const waiting = (invites.data?.invites ?? []).filter(({ status }) => status === "pending")
+  const vaults = useResource<{ vaults: string[] }>("/api/users/vaults")
   return (
     <>
       <Head title="People" lead="Everybody has an own account and sees only the vaults that you give them." />
-      <Card title="Accounts">
-        {people.problem && <p class="notice bad">{people.problem}</p>}
-        {!people.data && !people.problem && <Waiting lines={4} />}
+      <Ready of={[people, invites, vaults]}>
+        {() => (
+          <>
+            <Accounts people={people} vaults={vaults.data?.vaults ?? []} />
+            <Invitations invites={invites} vaults={vaults.data?.vaults ?? []} />
+          </>
+        )}
+      </Ready>
+    </>
+  )
+}
+
+function Accounts({ people, vaults }: { people: Resource<{ users: Person[] }>; vaults: string[] }) {
+  const users = people.data?.users ?? []
+  return (
+    <Card title="Accounts">
+      <ul class="list">
+        {users.map((person) => (
+          <One key={person.id} person={person} vaults={vaults} changed={people.reload} />
+        ))}
+      </ul>
+      {users.length === 1 && <p class="quiet">Only you, so far.</p>}
+    </Card>
+  )
+}
+
+function Invitations({ invites, vaults }: { invites: Resource<{ invites: Invite[] }>; vaults: string[] }) {
+  const waiting = (invites.data?.invites ?? []).filter(({ status }) => status === "pending")
+  return (
+    <Card title="Invite somebody">
+      <Inviting vaults={vaults} done={invites.reload} />
+      {waiting.length > 0 && (
         <ul class="list">
-          {people.data?.users.map((person) => (
-            <One key={person.id} person={person} vaults={vaults} changed={people.reload} />
+          {waiting.map((invite) => (
+            <Waits key={invite.id} invite={invite} changed={invites.reload} />
           ))}
         </ul>
-        {people.data?.users.length === 1 && <p class="quiet">Only you, so far.</p>}
-      </Card>
-      <Card title="Invite somebody">
-        <Inviting vaults={vaults} done={invites.reload} />
-        {waiting.length > 0 && (
-          <ul class="list">
-            {waiting.map((invite) => (
-              <Waits key={invite.id} invite={invite} changed={invites.reload} />
-            ))}
-          </ul>
-        )}
-      </Card>
-    </>
+      )}
+    </Card>
   )
 }
 

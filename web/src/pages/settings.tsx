@@ -4,7 +4,7 @@ import { hub, modules } from "../app"
 import { bytes } from "../format"
 import { useResource } from "../state/resource"
 import { say } from "../ui/notices"
-import { Button, Card, Field, Head, Waiting } from "../ui/parts"
+import { Button, Card, Field, Head, Ready } from "../ui/parts"
 
 interface Origin {
   hub_origin: string | null
@@ -21,61 +21,65 @@ const SOURCES: Record<string, string> = {
   none: "not set; this is its address on this machine",
 }
 
+const ORIGIN = "/api/settings/hub-origin"
+
 export function Settings() {
+  const origin = useResource<Origin>(ORIGIN)
+  const room = useResource<Room>("/api/modules/disk")
   return (
     <>
       <Head title="Settings" />
-      <Address />
-      <Channel />
-      <Disk />
+      <Ready of={[origin, room]}>
+        {() => (
+          <>
+            {origin.data && <Address origin={origin.data} reload={origin.reload} />}
+            <Channel />
+            {room.data && <Disk room={room.data} reload={room.reload} />}
+          </>
+        )}
+      </Ready>
     </>
   )
 }
 
-function Address() {
-  const path = "/api/settings/hub-origin"
-  const { data, problem, reload } = useResource<Origin>(path)
+function Address({ origin, reload }: { origin: Origin; reload: () => Promise<void> }) {
   const [typed, setTyped] = useState<string | null>(null)
   const save = (value: string | null) => async () => {
-    await hub.call("PUT", path, { hub_origin: value })
+    await hub.call("PUT", ORIGIN, { hub_origin: value })
     setTyped(null)
     await reload()
   }
   return (
     <Card title="Public address">
-      {problem && <p class="notice bad">{problem}</p>}
-      {!data && !problem && <Waiting lines={3} />}
-      {data && (
-        <form class="narrow" onSubmit={(event) => event.preventDefault()}>
-          <p>
-            This hub calls itself <strong class="address">{data.resolved_issuer}</strong> ({SOURCES[data.source] ?? data.source}).
-          </p>
-          <Field
-            label="Another address"
-            hint="Where you reach the hub from outside, such as https://hub.example.com. Apps that are connected now must be connected again after a change."
-          >
-            {(ids) => (
-              <input
-                {...ids}
-                type="url"
-                placeholder="https://hub.example.com"
-                value={typed ?? data.hub_origin ?? ""}
-                onInput={(event) => setTyped(event.currentTarget.value)}
-              />
-            )}
-          </Field>
-          <div class="row">
-            <Button type="submit" kind="primary" act={save(typed?.trim() || null)} done="The address is changed" disabled={!typed?.trim()}>
-              Save address
+      <form class="narrow" onSubmit={(event) => event.preventDefault()}>
+        <p>
+          This hub calls itself <strong class="address">{origin.resolved_issuer}</strong> ({SOURCES[origin.source] ?? origin.source}).
+        </p>
+        <Field
+          label="Another address"
+          hint="Where you reach the hub from outside, such as https://hub.example.com. Apps that are connected now must be connected again after a change."
+        >
+          {(ids) => (
+            <input
+              {...ids}
+              type="url"
+              placeholder="https://hub.example.com"
+              value={typed ?? origin.hub_origin ?? ""}
+              onInput={(event) => setTyped(event.currentTarget.value)}
+            />
+          )}
+        </Field>
+        <div class="row">
+          <Button type="submit" kind="primary" act={save(typed?.trim() || null)} done="The address is changed" disabled={!typed?.trim()}>
+            Save address
+          </Button>
+          {origin.hub_origin && (
+            <Button act={save(null)} done="The address is no longer set here">
+              Do not set it here
             </Button>
-            {data.hub_origin && (
-              <Button act={save(null)} done="The address is no longer set here">
-                Do not set it here
-              </Button>
-            )}
-          </div>
-        </form>
-      )}
+          )}
+        </div>
+      </form>
     </Card>
   )
 }
@@ -125,47 +129,41 @@ interface Room {
   owners: { name: string; kind: string; bytes: number }[]
 }
 
-function Disk() {
-  const { data: disk, problem, reload } = useResource<Room>("/api/modules/disk")
-  const owners = [...(disk?.owners ?? [])].sort((a, b) => b.bytes - a.bytes)
+function Disk({ room, reload }: { room: Room; reload: () => Promise<void> }) {
+  const owners = [...room.owners].sort((a, b) => b.bytes - a.bytes)
   const clear = async () => {
     const { freed } = await hub.call<{ freed: number }>("POST", "/api/modules/disk/clear")
     say(`${bytes(freed)} are free again`)
     await reload()
   }
+  const fetchable = owners.some(({ kind }) => kind === "cache")
   return (
-    <Card title="Room on the disk" aside={owners.some(({ kind }) => kind === "cache") && <Button act={clear}>Clear what can be fetched again</Button>}>
-      {problem && <p class="notice bad">{problem}</p>}
-      {!disk && !problem && <Waiting lines={5} />}
-      {disk && (
-        <>
-          <p>
-            {bytes(disk.free)} of {bytes(disk.total)} are free.
-          </p>
-          <div class="wide">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Who</th>
-                  <th scope="col">What</th>
-                  <th scope="col" class="number">
-                    Size
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {owners.map((owner) => (
-                  <tr key={`${owner.name} ${owner.kind}`}>
-                    <td>{NAMES[owner.name] ?? modules.name(owner.name)}</td>
-                    <td class="quiet">{KINDS[owner.kind] ?? owner.kind}</td>
-                    <td class="number">{bytes(owner.bytes)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
-        </>
-      )}
+    <Card title="Room on the disk" aside={fetchable && <Button act={clear}>Clear what can be fetched again</Button>}>
+      <p>
+        {bytes(room.free)} of {bytes(room.total)} are free.
+      </p>
+      <div class="wide">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Who</th>
+              <th scope="col">What</th>
+              <th scope="col" class="number">
+                Size
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {owners.map((owner) => (
+              <tr key={`${owner.name} ${owner.kind}`}>
+                <td>{NAMES[owner.name] ?? modules.name(owner.name)}</td>
+                <td class="quiet">{KINDS[owner.kind] ?? owner.kind}</td>
+                <td class="number">{bytes(owner.bytes)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </Card>
   )
 }

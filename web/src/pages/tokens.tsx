@@ -1,12 +1,11 @@
 /** Tokens: what programs use to get in; make, look over, end. */
 import { useState } from "preact/hooks"
 import { hub } from "../app"
-import type { Vault } from "../api/shapes"
 import { ago, exactly, moment } from "../format"
 import { allowed } from "../scopes"
 import { useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
-import { Button, Card, Copy, Empty, Field, Head, More, Waiting } from "../ui/parts"
+import { Button, Card, Copy, Empty, Field, Head, More, Ready } from "../ui/parts"
 
 interface Token {
   jti: string
@@ -38,11 +37,12 @@ const ORIGINS: Record<string, string> = {
 
 export function Tokens() {
   const path = "/api/auth/tokens?revoked=false"
-  const { data, problem, reload } = useResource<{ tokens: Token[]; next_cursor: string | null }>(path)
+  const tokens = useResource<{ tokens: Token[]; next_cursor: string | null }>(path)
+  const vaults = useResource<{ vaults: string[] }>("/api/users/vaults")
   const [more, setMore] = useState<Token[]>([])
   const [cursor, setCursor] = useState<string | null | undefined>()
   const [minted, setMinted] = useState<Minted | null>(null)
-  const next = cursor === undefined ? data?.next_cursor : cursor
+  const next = cursor === undefined ? tokens.data?.next_cursor : cursor
   const reading = async () => {
     const page = await hub.get<{ tokens: Token[]; next_cursor: string | null }>(`${path}&cursor=${encodeURIComponent(next ?? "")}`)
     setMore([...more, ...page.tokens])
@@ -51,9 +51,9 @@ export function Tokens() {
   const fresh = async () => {
     setMore([])
     setCursor(undefined)
-    await reload()
+    await tokens.reload()
   }
-  const live = [...(data?.tokens ?? []), ...more].filter(lasts)
+  const live = [...(tokens.data?.tokens ?? []), ...more].filter(lasts)
   return (
     <>
       <Head title="Tokens" lead="A token lets a script or program in without your password. Apps that you connect get theirs by themselves." />
@@ -63,23 +63,28 @@ export function Tokens() {
           <Copy text={minted.token} label="The new token" />
         </Card>
       )}
-      <Mint
-        done={async (token) => {
-          setMinted(token)
-          await fresh()
-        }}
-      />
-      <Card title="In use">
-        {problem && <p class="notice bad">{problem}</p>}
-        {!data && !problem && <Waiting lines={4} />}
-        {data && live.length === 0 && <Empty title="No token is in use" />}
-        <ul class="list">
-          {live.map((token) => (
-            <Row key={token.jti} token={token} ended={fresh} />
-          ))}
-        </ul>
-        {next && <Button act={reading}>Show more</Button>}
-      </Card>
+      <Ready of={[tokens, vaults]}>
+        {() => (
+          <>
+            <Mint
+              vaults={vaults.data?.vaults ?? []}
+              done={async (token) => {
+                setMinted(token)
+                await fresh()
+              }}
+            />
+            <Card title="In use">
+              {live.length === 0 && <Empty title="No token is in use" />}
+              <ul class="list">
+                {live.map((token) => (
+                  <Row key={token.jti} token={token} ended={fresh} />
+                ))}
+              </ul>
+              {next && <Button act={reading}>Show more</Button>}
+            </Card>
+          </>
+        )}
+      </Ready>
     </>
   )
 }
@@ -117,13 +122,12 @@ function Row({ token, ended }: { token: Token; ended: () => Promise<void> }) {
   )
 }
 
-function Mint({ done }: { done: (token: Minted) => Promise<void> }) {
-  const vaults = useResource<{ vaults: Vault[] }>("/vaults").data?.vaults ?? []
+function Mint({ vaults, done }: { vaults: readonly string[]; done: (token: Minted) => Promise<void> }) {
   const [vault, setVault] = useState("")
   const [verb, setVerb] = useState("read")
   const [days, setDays] = useState("30")
   const [own, setOwn] = useState("")
-  const chosen = vault || vaults[0]?.name
+  const chosen = vault || vaults[0]
   const scope = own.trim() || (chosen ? `vault:${chosen}:${verb}` : "")
   const mint = async () => {
     await done(await hub.call<Minted>("POST", "/api/auth/mint-token", { scope, expires_in: Number(days) * DAY }))
@@ -136,7 +140,7 @@ function Mint({ done }: { done: (token: Minted) => Promise<void> }) {
           {(ids) => (
             <select {...ids} value={chosen ?? ""} onChange={(event) => setVault(event.currentTarget.value)}>
               {vaults.length === 0 && <option value="">There is no vault yet</option>}
-              {vaults.map(({ name }) => (
+              {vaults.map((name) => (
                 <option key={name} value={name}>
                   {name}
                 </option>

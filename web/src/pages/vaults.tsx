@@ -4,7 +4,7 @@ import { hub, modules } from "../app"
 import type { Vault } from "../api/shapes"
 import { bytes } from "../format"
 import { useResource } from "../state/resource"
-import { Button, Card, Copy, Empty, Field, Head, More, Waiting } from "../ui/parts"
+import { Button, Card, Copy, Empty, Field, Head, More, Ready } from "../ui/parts"
 
 interface Made {
   name: string
@@ -12,7 +12,7 @@ interface Made {
 }
 
 export function Vaults() {
-  const { data, problem, reload } = useResource<{ vaults: Vault[] }>("/vaults", true)
+  const vaults = useResource<{ vaults: Vault[] }>("/vaults", true)
   const [made, setMade] = useState<Made | null>(null)
   const missing = modules.loaded.value && !modules.find("vault")?.installed
   if (missing)
@@ -31,22 +31,26 @@ export function Vaults() {
     <>
       <Head title="Vaults" lead="A vault keeps your notes, apart from every other vault." />
       {made?.token && <NewKey made={made} />}
-      {problem && <p class="notice bad">{problem}</p>}
-      {!data && !problem && <Waiting lines={5} />}
-      {data?.vaults.map((vault) => (
-        <One key={vault.name} vault={vault} />
-      ))}
-      {data?.vaults.length === 0 && (
-        <Empty title="No vault yet">
-          <p>Make one below. Many people need only one; a second keeps work and home apart.</p>
-        </Empty>
-      )}
-      <Another
-        make={async (name) => {
-          setMade(await hub.call<Made>("POST", "/vaults", { name }))
-          await reload()
-        }}
-      />
+      <Ready of={[vaults]}>
+        {() => (
+          <>
+            {vaults.data?.vaults.map((vault) => (
+              <One key={vault.name} vault={vault} />
+            ))}
+            {vaults.data?.vaults.length === 0 && (
+              <Empty title="No vault yet">
+                <p>Make one below. Many people need only one; a second keeps work and home apart.</p>
+              </Empty>
+            )}
+            <Another
+              make={async (name) => {
+                setMade(await hub.call<Made>("POST", "/vaults", { name }))
+                await vaults.reload()
+              }}
+            />
+          </>
+        )}
+      </Ready>
     </>
   )
 }

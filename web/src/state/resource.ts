@@ -11,7 +11,7 @@ export interface Resource<T> {
   reload: () => Promise<void>
 }
 
-/** With `live`, read again whenever the hub has news. */
+/** With `live`, read again whenever the hub has news; without, only when the first answer failed. */
 export function useResource<T>(path: string, live = false): Resource<T> {
   const [data, setData] = useState<T | null>((kept.get(path) as T | undefined) ?? null)
   const [problem, setProblem] = useState<string | null>(null)
@@ -25,7 +25,7 @@ export function useResource<T>(path: string, live = false): Resource<T> {
       setProblem(failure instanceof Error ? failure.message : String(failure))
     }
   }, [path])
-  const moved = live ? news.value : 0
+  const moved = live || problem !== null ? news.value : 0
   useEffect(() => void reload(), [reload, moved])
   return { data, problem, reload }
 }

@@ -105,6 +105,18 @@ export function Waiting({ lines = 3 }: { lines?: number }) {
   )
 }
 
+/** The page's content once all that it shows has answered, so that nothing moves when it comes. */
+export function Ready({ of, children }: { of: readonly Asked[]; children: () => ComponentChildren }) {
+  const problem = of.find((asked) => asked.data === null && asked.problem !== null)?.problem
+  if (problem) return <p class="notice bad">{problem}</p>
+  return of.every(({ data }) => data !== null) ? <>{children()}</> : <Waiting lines={10} />
+}
+
+interface Asked {
+  data: unknown
+  problem: string | null
+}
+
 /** Text to take along: a command, an address, a token. */
 export function Copy({ text, label }: { text: string; label: string }) {
   const copy = async () => {

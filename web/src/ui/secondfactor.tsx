@@ -1,12 +1,11 @@
 /** The second factor: on only after a code has shown that the app works; recovery codes shown once. */
 import { useEffect, useRef, useState } from "preact/hooks"
 import { hub } from "../app"
-import { useResource } from "../state/resource"
 import { say } from "./notices"
-import { Button, Card, Copy, Field, Waiting } from "./parts"
+import { Button, Card, Copy, Field } from "./parts"
 import { Secret } from "./secret"
 
-interface Standing {
+export interface Standing {
   enrolled: boolean
   enrolled_at: string | null
   codes_left: number
@@ -20,8 +19,7 @@ interface Started {
 
 const PATH = "/api/account/2fa"
 
-export function SecondFactor() {
-  const { data, problem, reload } = useResource<Standing>(PATH)
+export function SecondFactor({ standing, reload }: { standing: Standing; reload: () => Promise<void> }) {
   const [started, setStarted] = useState<Started | null>(null)
   const [codes, setCodes] = useState<string[] | null>(null)
   const done = async (fresh: string[] | null) => {
@@ -31,11 +29,9 @@ export function SecondFactor() {
   }
   return (
     <Card title="Second factor">
-      {problem && <p class="notice bad">{problem}</p>}
-      {!data && !problem && <Waiting lines={3} />}
       {codes && <Codes codes={codes} close={() => setCodes(null)} />}
-      {data && !codes && started && <Scan started={started} done={done} back={() => setStarted(null)} />}
-      {data && !codes && !started && (data.enrolled ? <On standing={data} done={done} /> : <Off start={setStarted} />)}
+      {!codes && started && <Scan started={started} done={done} back={() => setStarted(null)} />}
+      {!codes && !started && (standing.enrolled ? <On standing={standing} done={done} /> : <Off start={setStarted} />)}
     </Card>
   )
 }
