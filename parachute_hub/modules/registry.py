@@ -172,10 +172,9 @@ class ServicesFile:
         if before.unreadable:
             raise RegistryRefused(f"{before.problems[0]}. Repair that first; nothing was changed.")
         after = change(before)
-        known = set(before.rows)
         for row in after.rows:
             others = [other for other in after.rows if other is not row]
-            if row not in known:
+            if row not in before.rows:
                 try:
                     check_against(Row.parse(row.to_json()), others)
                 except Invalid as error:

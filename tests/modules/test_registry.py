@@ -146,6 +146,14 @@ class OnDisk(SynchronousTestCase):
             self.assertIn(text, str(caught.exception))
         self.assertEqual(self.path.read_bytes(), before)
 
+    def test_a_row_with_a_start_error_is_no_obstacle(self) -> None:
+        error = {"error_type": "x", "error_description": "old"}
+        self.path.write_bytes(document(raw("a", 1, lastStartError=error)))
+        self.file.update(lambda registry: registry.with_row(row("b", 2)))
+        self.assertEqual(self.saved()["services"][0]["lastStartError"], error)
+        self.file.update(lambda registry: registry.with_row(registry.rows[0].with_fields(last_start_error=None)))
+        self.assertNotIn("lastStartError", self.saved()["services"][0])
+
     def test_no_change_writes_nothing(self) -> None:
         self.path.write_bytes(document(raw("a", 1)))
         before = self.path.stat()
