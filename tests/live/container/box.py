@@ -113,7 +113,7 @@ class Box:
         """Whether the container has not ended."""
         return self._process.poll() is None
 
-    def wait_healthy(self, seconds: float = 30.0) -> float:
+    def wait_healthy(self, seconds: float = 60.0) -> float:
         """Seconds from the start until /health first said 200. Raises NotHealthy."""
         while time.monotonic() - self.started_at < seconds and self.running():
             with contextlib.suppress(OSError, NotHealthy):
@@ -122,7 +122,7 @@ class Box:
             time.sleep(0.02)
         raise NotHealthy(f"No 200 from /health within {seconds} s:\n{self.log()[-4000:]}")
 
-    def wait_phase(self, phase: str = "up", seconds: float = 30.0) -> None:
+    def wait_phase(self, phase: str = "up", seconds: float = 60.0) -> None:
         """Until /health says that the hub's start has come this far. Raises NotHealthy."""
         self.wait_healthy(seconds)
         deadline = time.monotonic() + seconds

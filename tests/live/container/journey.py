@@ -43,7 +43,7 @@ def install(box: Box, short: str) -> None:
         raise AssertionError(f"{short} was not installed:\n{done.stdout}{done.stderr}\n{box.log()[-4000:]}")
 
 
-def wait_ready(box: Box, *shorts: str, seconds: float = 30.0) -> float:
+def wait_ready(box: Box, *shorts: str, seconds: float = 60.0) -> float:
     """Seconds from the container's start until each of these modules answers. Raises NotHealthy."""
     box.wait_phase("up", seconds)
     deadline = time.monotonic() + seconds

@@ -75,7 +75,7 @@ class MemoryTests(ContainerTestCase):
         (eater,) = processes(box, "@openparachute/scribe/")
         (disk.path / "eat").touch()
         self.wait_until(lambda: not Path(f"/proc/{eater}").exists(), 60)
-        wait_ready(box, "vault", "scribe", seconds=60)
+        wait_ready(box, "vault", "scribe")
         self.assertEqual(len(spared), 2)
         self.assertEqual([*processes(box, "twistd"), *processes(box, "@openparachute/vault/")], spared, box.log())
         self.assertEqual(len(processes(box, "@openparachute/scribe/")), 1)

@@ -21,7 +21,9 @@ class SmokeTests(ContainerTestCase):
         return box
 
     def test_healthy_on_a_fresh_disk(self) -> None:
-        box = self.up()
+        box = self.box(self.disk())
+        self.assertLess(box.wait_healthy(), 30)
+        box.wait_phase("up")
         health = box.request("GET", "/health").json()
         self.assertEqual((health["status"], health["service"], health["db"]), ("ok", "parachute-hub", "ok"))
         check = box.run(*self.image.config.healthcheck)
