@@ -106,7 +106,8 @@ class OAuth:
             clock=self._clock,
         )
         return [
-            Part(PREFIXES, wellknown.app.resource()),
+            # The proxy leaves each vault's own documents to us (proxy.routes).
+            Part((*PREFIXES, "/vault"), wellknown.app.resource()),
             Part(("/oauth/authorize",), authorize.app.resource()),
             Part(("/oauth/token", "/oauth/revoke"), token.app.resource()),
             Part(("/oauth/register", "/oauth/clients"), register.app.resource()),

@@ -153,7 +153,7 @@ class Table:
         if segment == b"mcp":
             return self.mcp or segment
         if segment == b"vault":
-            if path in _VAULT_PAGES:
+            if path in _VAULT_PAGES or _VAULT_METADATA(path):
                 return segment
             if path == _VAULT_ADMIN or path.startswith(_VAULT_ADMIN + b"/"):
                 return self.vault_admin
@@ -222,6 +222,10 @@ def _origin_form(table: Table, host: bytes, target: bytes) -> bytes | Answer:
 
 _BAD_TARGET = Answer(400, "bad_target", "The request target must be a path that begins with a slash.", close=True)
 
+# The hub is the issuer, so it answers for each vault's OAuth documents itself (identity.md 2.3).
+_VAULT_METADATA = re.compile(
+    rb"/vault/[^/]+(?:/mcp)?/\.well-known/(?:oauth-protected-resource|oauth-authorization-server|openid-configuration)\Z"
+).match
 _SUSPECT = re.compile(rb"[%\\]|//|/\.").search
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
 _DECODINGS = 4

@@ -84,6 +84,13 @@ class DecideTests(SynchronousTestCase):
         self.assertEqual((missing.status, missing.error), (404, "vault_module_not_running"))
         self.assertEqual(name(decide(empty, b"GET", HOST, b"/vault/admin/", "loopback")), "404")
 
+    def test_the_hub_answers_for_each_vaults_oauth_documents(self) -> None:
+        """The issuer speaks, so that apps are not told of scopes that it does not know (identity.md 2.3)."""
+        for document in ("oauth-protected-resource", "oauth-authorization-server", "openid-configuration"):
+            self.assertEqual(route(f"/vault/default/.well-known/{document}"), "site")
+            self.assertEqual(route(f"/vault/default/mcp/.well-known/{document}"), "site")
+        self.assertEqual(route("/vault/default/.well-known/other"), "vault /vault/default/.well-known/other")
+
     def test_a_vaults_address_given_to_an_mcp_client(self) -> None:
         answer = decide(table(), b"POST", HOST, b"/vault/work?x", "public")
         assert isinstance(answer, Answer)
