@@ -2,80 +2,24 @@
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import NamedTuple, Protocol
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol as BaseProtocol
 from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from parachute_hub.proxy import pages
 from parachute_hub.proxy.body import Chunked
+from parachute_hub.proxy.handling import Dispatcher, Handler, Known, TunnelEnd
 from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead, parse_request
-from parachute_hub.proxy.model import Limits
-from parachute_hub.proxy.peers import Caller
-from parachute_hub.proxy.routes import Answer, Table
+from parachute_hub.proxy.routes import Answer
 from parachute_hub.proxy.wire import Socket, writer
 
+_log = Logger()
+_FAULT = Answer(500, "internal_error", "Something went wrong in the hub; its log says what.", close=True)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Known(NamedTuple):
-    """What is known of the client, kept from one request to the next.
-
-    `stamps` are the header lines that tell modules about it. All of it holds while `host` and `table` are the same and
-    `plain` is true: no header speaks for an earlier hop.
-    """
-
-    caller: Caller
-    stamps: bytes
-    host: bytes
-    plain: bool
-    table: Table
-
-
-class Handler(Protocol):
-    """Carries out one request. `body` and `body_done` may come before `start`, never after the response is finished."""
-
-    def start(self) -> None:
-        """The head is read; begin."""
-
-    def body(self, data: bytes) -> None:
-        """A piece of the request's body, without framing."""
-
-    def body_done(self) -> None:
-        """The request's body is complete. Not called for a request without one."""
-
-    def client_lost(self) -> None:
-        """The connection is gone; nothing can be answered any more."""
-
-
-class TunnelEnd(Protocol):
-    """What a connection has instead of a handler once it is a tunnel."""
-
-    def client_lost(self) -> None:
-        """The connection is gone."""
-
-    def hub_closes(self) -> None:
-        """The hub goes down."""
-
-
-class Dispatcher(Protocol):
-    """What a connection needs of the front: limits, the time, and somewhere to send requests."""
-
-    limits: Limits
-    now: float
-    draining: bool
-
-    def dispatch(self, connection: "Connection", request: RequestHead) -> Handler | Answer:
-        """Who carries the request out, or what to answer at once."""
-
-    def answered(self, connection: "Connection", request: RequestHead | None, status: int) -> None:
-        """A request, or what was none, has been answered without a handler."""
-
-    def gone(self, connection: "Connection") -> None:
-        """The connection is closed."""
 
 
 class State(Enum):
@@ -196,6 +140,9 @@ class Connection(BaseProtocol):
         self._tunnel = tunnel
         self._receive = receive
         early, self._buffer = bytes(self._buffer), b""
+        if self._paused:
+            # It had sent more ahead than we keep.
+            self.resumeProducing()
         if early:
             receive(early)
 
@@ -260,7 +207,6 @@ class Connection(BaseProtocol):
             self._window_bytes = 0
             self.deadline = now + limits.body_window
             return
-        self._drop_handler()
         self._refuse(408, "The request's body arrives too slowly.")
 
     def _drop_handler(self) -> None:
@@ -326,11 +272,13 @@ class Connection(BaseProtocol):
             self._scanned = max(1, len(buffer) - len(HEAD_END) + 1)
 
     def _refuse(self, status: int, why: str) -> None:
-        """The bytes are not a request: say so and close."""
+        """The bytes are not a request, or not one that we take: say so and close."""
+        if self._handler is None:
+            self._dispatcher.answered(self, None, status)
+        self._drop_handler()
         self._request = None
         self._buffer = b""
         self.state = _LINGER
-        self._dispatcher.answered(self, None, status)
         self.answer(Answer(status, "bad_request", why, close=True))
 
     def _begin(self, request: RequestHead) -> None:
@@ -338,7 +286,11 @@ class Connection(BaseProtocol):
         self.close = request.close
         self.deadline = None
         self.state = _BODY if request.has_body else _RESPONSE
-        handler = self._dispatcher.dispatch(self, request)
+        try:
+            handler = self._dispatcher.dispatch(self, request)
+        except Exception:
+            _log.failure("No way was found for {method} {target}", method=request.method, target=request.target)
+            handler = _FAULT
         if isinstance(handler, Answer):
             self._dispatcher.answered(self, request, handler.status)
             self.answer(handler)
@@ -371,7 +323,6 @@ class Connection(BaseProtocol):
             try:
                 data, rest, complete = self._unchunk(self._chunks, data)
             except BadMessage as bad:
-                self._drop_handler()
                 self._refuse(bad.status, bad.why)
                 return
         else:

@@ -11,9 +11,10 @@ from twisted.web.server import Site
 from parachute_hub.proxy import gates, pages
 from parachute_hub.proxy.accesslog import AccessLog
 from parachute_hub.proxy.account import HUB, Account
-from parachute_hub.proxy.connection import Connection, Handler, Known
+from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.crowd import Crowd, Port
 from parachute_hub.proxy.exchange import Exchange, Passage
+from parachute_hub.proxy.handling import Handler, Known
 from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.headers import Place
 from parachute_hub.proxy.metrics import Metrics

@@ -278,6 +278,9 @@ class Upstream(BaseProtocol):
             # It may have been paused for a slow client, and unregistering a producer does not resume it.
             self.resume()
             self._pool.put_back(self)
+        elif sink.sending:
+            # The module answered early; it may never read the rest that is queued for it.
+            self.transport.abortConnection()
         else:
             self.transport.loseConnection()
         sink.got_end()

@@ -3,6 +3,7 @@
 import resource
 from typing import ClassVar
 
+from attrs import evolve
 from twisted.internet.error import ConnectionRefusedError
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IRequest
@@ -10,6 +11,7 @@ from twisted.web.resource import Resource
 
 from parachute_hub.proxy.crowd import descriptor_budget
 from parachute_hub.proxy.model import Limits
+from parachute_hub.proxy.routes import Table
 from parachute_hub.testing.sockets import HOST, FakeSocket, Rig, get, ok
 
 
@@ -188,6 +190,14 @@ class ConnectionTests(SynchronousTestCase):
         raised, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.assertGreaterEqual(raised, soft)
         self.assertLess(budget, raised)
+
+    def test_a_fault_of_ours_is_told(self) -> None:
+        def broken() -> Table:
+            raise ValueError("on purpose")
+
+        self.rig.front._policy = evolve(self.rig.front._policy, table=broken)
+        self.assertIn(b" 500 ", self.rig.ask(get("/notes/", "Accept: application/json")).take())
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
     def test_an_unknown_host_learns_the_right_one(self) -> None:
         taken = self.rig.ask(b"GET /notes/ HTTP/1.1\r\nHost: other.example\r\n\r\n").take()

@@ -48,6 +48,16 @@ class TunnelTests(SynchronousTestCase):
         self.assertTrue(taken.endswith(b"\r\n\r\nfirst"))
         self.assertEqual(module.take(), b"early")
 
+    def test_much_that_came_early_is_not_lost(self) -> None:
+        client = self.rig.ask(handshake())
+        for _ in range(70):
+            client.deliver(b"x" * 1024)
+        self.assertTrue(client.paused)
+        self.rig.modules.newest.take()
+        self.rig.modules.newest.deliver(ACCEPTED + b"\r\n")
+        self.assertFalse(client.paused)
+        self.assertEqual(len(self.rig.modules.newest.take()), 70 * 1024)
+
     def test_bytes_pass_both_ways_under_pressure_16(self) -> None:
         client, module = self.opened()
         client.deliver(b"up")
