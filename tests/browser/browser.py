@@ -45,8 +45,8 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def window(browser: Browser, **options: Any) -> Iterator[tuple[BrowserContext, Page]]:
-    """A fresh profile with one page; errors of the page's scripts fail the test."""
+def window(browser: Browser, *, complaints: bool = True, **options: Any) -> Iterator[tuple[BrowserContext, Page]]:
+    """A fresh profile with one page; with `complaints` errors of the page's scripts fail the test."""
     context = browser.new_context(**{"viewport": DESK, "bypass_csp": False, **options})
     context.set_default_timeout(10_000)
     page = context.new_page()
@@ -57,7 +57,7 @@ def window(browser: Browser, **options: Any) -> Iterator[tuple[BrowserContext, P
         yield context, page
     finally:
         context.close()
-    assert not errors, f"the page complained: {errors}"
+    assert not (errors and complaints), f"the page complained: {errors}"
 
 
 def picture(page: Page, name: str) -> None:
