@@ -4,9 +4,8 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.oauth.claims import Claims, InvalidToken
 from parachute_hub.oauth.issuer import Issuer
-from parachute_hub.site.operator import bearer
 from parachute_hub.site.refused import Refused
-from parachute_hub.site.who import Principal
+from parachute_hub.site.who import Principal, bearer
 
 # A token that was made for a module opens nothing at the hub (identity.md 6.A, A21).
 HUB_AUDIENCES = frozenset({"hub", "operator", "account"})

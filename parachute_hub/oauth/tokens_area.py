@@ -11,9 +11,8 @@ from parachute_hub.oauth.operator import SCOPE_SETS, OperatorToken
 from parachute_hub.oauth.params import query
 from parachute_hub.oauth.recognise import HUB_AUDIENCES, BearerRecogniser
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.operator import bearer
 from parachute_hub.site.refused import Refused
-from parachute_hub.site.who import AUTH, Principal, Recogniser, StepUp, Who
+from parachute_hub.site.who import AUTH, Principal, Recogniser, StepUp, Who, bearer
 
 
 class TokensArea:

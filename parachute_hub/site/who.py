@@ -32,6 +32,15 @@ class Principal:
         return scope in self.scopes
 
 
+def bearer(request: IRequest) -> str | None:
+    """The bearer token of a request; the scheme in any case (RFC 9110 11.1)."""
+    header = request.getHeader("Authorization")
+    if header is None:
+        return None
+    scheme, _, value = header.strip().partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else None
+
+
 class Recogniser(Protocol):
     """Knows one kind of credential."""
 
@@ -81,12 +90,3 @@ class StepUp(Protocol):
 
     def prove(self, request: IRequest, principal: Principal, operation: str) -> None:
         """Use up the proof that the request carries. Raises Refused 403 `step_up_required` when there is none."""
-
-
-class MachineOwnerOnly:
-    """The step-up of a hub without accounts: whoever holds the operator token controls the machine anyway."""
-
-    def prove(self, request: IRequest, principal: Principal, operation: str) -> None:
-        """Accept the operator, refuse everyone else."""
-        if principal.kind != "operator":
-            raise Refused(403, "step_up_required", "Repeat your password to do this.")

@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from parachute_hub.site.operator import OperatorRecogniser
 from parachute_hub.site.root import Root
 from parachute_hub.site.who import Who
 from parachute_hub.testing.asking import ask
 from parachute_hub.testing.front_door import PASSWORD, BrowserTab
+from parachute_hub.testing.operators import OperatorRecogniser
 from tests.accounts.doors import DoorCase
 
 

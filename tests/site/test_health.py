@@ -3,9 +3,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub import __version__
 from parachute_hub.site.about import About, AboutHub, Ready, readiness
 from parachute_hub.site.health import Health, Phase
-from parachute_hub.site.operator import OperatorRecogniser
 from parachute_hub.site.who import Who
 from parachute_hub.testing.asking import ask
+from parachute_hub.testing.operators import OperatorRecogniser
 
 
 class HealthTests(SynchronousTestCase):
