@@ -19,7 +19,11 @@ async function bundle(into: string): Promise<{ script: string; style: string }> 
     publicPath: `${BASE}assets/`,
     define: { "process.env.NODE_ENV": '"production"' },
   })
-  const named = (end: string) => built.outputs.find((output) => output.path.endsWith(end))?.path.split("/").pop()
+  const named = (end: string) =>
+    built.outputs
+      .find((output) => output.path.endsWith(end))
+      ?.path.split("/")
+      .pop()
   const script = named(".js")
   const style = named(".css")
   if (!built.success || !script || !style) throw new Error(`The build failed: ${built.logs.join("\n")}`)

@@ -16,7 +16,10 @@ export interface Asked {
 export function answers(hub: Pretended, { method, path, body, proof }: Asked): Answer {
   const [, , noun, name, verb] = path.split("/")
   if (path === "/api/me")
-    return [200, { hasSession: true, csrf: "c", two_factor_enabled: false, user: { id: "1", displayName: "sam", role: "admin" } }]
+    return [
+      200,
+      { hasSession: true, csrf: "c", two_factor_enabled: false, user: { id: "1", displayName: "sam", role: "admin" } },
+    ]
   if (path === "/api/modules") return [200, hub.list()]
   if (path === "/api/modules/operations") return [200, { operations: [...hub.jobs.values()] }]
   if (path === "/api/overview") return [200, hub.overview()]
@@ -27,7 +30,9 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
     return [200, CONFIG]
   }
   if (method === "POST" && path === "/api/account/step-up")
-    return body["password"] === PASSWORD ? [200, { proof: "p" }] : [401, refused("invalid_credentials", "That is not it.")]
+    return body["password"] === PASSWORD
+      ? [200, { proof: "p" }]
+      : [401, refused("invalid_credentials", "That is not it.")]
   if (path === "/api/auth/mint-token") return proof ? [200, MINTED] : [403, STEP_UP]
   if (method === "POST" && path === "/api/modules/disk/clear") return [200, { freed: 62 * 1024 * 1024 }]
   const fixed = FIXED[path]
@@ -71,7 +76,13 @@ const FIXED: Record<string, unknown> = {
       bytes: at ? null : 84 * 1024 * 1024,
     })),
   },
-  "/api/hub": { version: "0.1.0", started_at: iso(30), uptime_ms: 30 * 3_600_000, source: "container", python: "3.13.1" },
+  "/api/hub": {
+    version: "0.1.0",
+    started_at: iso(30),
+    uptime_ms: 30 * 3_600_000,
+    source: "container",
+    python: "3.13.1",
+  },
   "/api/auth/tokens": {
     tokens: [
       token("a1", ["vault:default:read"], "cli_mint", null),
@@ -80,10 +91,7 @@ const FIXED: Record<string, unknown> = {
     next_cursor: null,
   },
   "/api/users": {
-    users: [
-      person("sam", "admin", {}),
-      person("kim", "member", { default: "read", work: "write" }),
-    ],
+    users: [person("sam", "admin", {}), person("kim", "member", { default: "read", work: "write" })],
   },
   "/api/account/2fa": { enrolled: false, enrolled_at: null, codes_left: 0 },
   "/api/account/sessions": {
@@ -107,13 +115,31 @@ const FIXED: Record<string, unknown> = {
     ],
   },
   "/api/oauth/clients": {
-    clients: [{ client_id: "c9", client_name: "Note taker", redirect_uris: ["http://127.0.0.1:33418/cb"], status: "pending" }],
+    clients: [
+      { client_id: "c9", client_name: "Note taker", redirect_uris: ["http://127.0.0.1:33418/cb"], status: "pending" },
+    ],
   },
   "/api/audit": {
     acts: [
       { number: 3, at: iso(0.02), actor: "sam", action: "sign-in", subject: "", outcome: "ok", address: "192.0.2.7" },
-      { number: 2, at: iso(0.2), actor: "kim", action: "sign-in", subject: "", outcome: "refused", address: "192.0.2.9" },
-      { number: 1, at: iso(3), actor: "sam", action: "user-created", subject: "kim", outcome: "ok", address: "192.0.2.7" },
+      {
+        number: 2,
+        at: iso(0.2),
+        actor: "kim",
+        action: "sign-in",
+        subject: "",
+        outcome: "refused",
+        address: "192.0.2.9",
+      },
+      {
+        number: 1,
+        at: iso(3),
+        actor: "sam",
+        action: "user-created",
+        subject: "kim",
+        outcome: "ok",
+        address: "192.0.2.7",
+      },
     ],
     next_before: null,
   },
@@ -124,7 +150,16 @@ const FIXED: Record<string, unknown> = {
 }
 
 function session(id: string, current: boolean, browser: string) {
-  return { id, current, browser, address: "192.0.2.7", created_at: iso(200), last_seen_at: iso(1), expires_at: iso(-900), methods: ["pwd"] }
+  return {
+    id,
+    current,
+    browser,
+    address: "192.0.2.7",
+    created_at: iso(200),
+    last_seen_at: iso(1),
+    expires_at: iso(-900),
+    methods: ["pwd"],
+  }
 }
 
 function token(jti: string, scopes: string[], via: string, subject: string | null) {

@@ -1,5 +1,5 @@
 import { render } from "preact"
-import { begin } from "./app"
+import { begin, contact } from "./app"
 import { listen } from "./router"
 import { Shell } from "./shell"
 import "./styles/page.css"
@@ -7,9 +7,13 @@ import "./styles/parts.css"
 import "./styles/forms.css"
 import "./styles/modules.css"
 
+const RELOAD_AFTER = 3000
 const root = document.getElementById("app")
 if (root) {
   listen()
   render(<Shell />, root)
-  begin().catch(() => setTimeout(() => location.reload(), 3000))
+  begin().catch(() => {
+    contact.value = "away"
+    setTimeout(() => location.reload(), RELOAD_AFTER)
+  })
 }

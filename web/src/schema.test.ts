@@ -37,9 +37,17 @@ test("a number must be one", () => {
 })
 
 test("secrets are known by their mark or their name", () => {
-  expect([isSecret("x", { writeOnly: true }), isSecret("openaiApiKey", {}), isSecret("keyboard", {})]).toEqual([true, true, false])
+  expect([isSecret("x", { writeOnly: true }), isSecret("openaiApiKey", {}), isSecret("keyboard", {})]).toEqual([
+    true,
+    true,
+    false,
+  ])
 })
 
 test("names become words", () => {
-  expect([label("time_limit", {}), label("keepAudio", {}), label("x", { title: "The X" })]).toEqual(["Time limit", "Keep audio", "The X"])
+  expect([label("time_limit", {}), label("keepAudio", {}), label("x", { title: "The X" })]).toEqual([
+    "Time limit",
+    "Keep audio",
+    "The X",
+  ])
 })

@@ -53,7 +53,8 @@ function typed(name: string, property: Property, text: string): unknown {
     case "number": {
       const value = Number(text)
       const whole = kind(property) === "number" || Number.isInteger(value)
-      if (!Number.isFinite(value) || !whole) throw new Error(`${label(name, property)} must be a ${whole ? "" : "whole "}number.`)
+      if (!Number.isFinite(value) || !whole)
+        throw new Error(`${label(name, property)} must be a ${whole ? "" : "whole "}number.`)
       return value
     }
     default:
@@ -63,12 +64,17 @@ function typed(name: string, property: Property, text: string): unknown {
 
 /** The type of a property; a null beside it is passed over. */
 export function kind(property: Property): string {
-  return Array.isArray(property.type) ? (property.type.find((type) => type !== "null") ?? "string") : (property.type ?? "string")
+  return Array.isArray(property.type)
+    ? (property.type.find((type) => type !== "null") ?? "string")
+    : (property.type ?? "string")
 }
 
 export function label(name: string, property: Property): string {
   if (property.title) return property.title
-  const words = name.replace(/[_-]+/g, " ").replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase()
+  const words = name
+    .replace(/[_-]+/g, " ")
+    .replace(/([a-z])([A-Z])/g, "$1 $2")
+    .toLowerCase()
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 

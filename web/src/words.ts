@@ -29,7 +29,12 @@ export function wording(module: Module): Wording {
 
 /** Older words of the API, for a row that carries no state. */
 function fromStatus(status: string | null | undefined): State {
-  const states: Record<string, State> = { running: "ready", starting: "starting", restarting: "backoff", crashed: "parked" }
+  const states: Record<string, State> = {
+    running: "ready",
+    starting: "starting",
+    restarting: "backoff",
+    crashed: "parked",
+  }
   return states[status ?? ""] ?? "stopped"
 }
 
@@ -50,14 +55,21 @@ export function summary(modules: readonly Module[], grave: number): Summary {
     return {
       tone: "off",
       title: "Nothing is installed yet",
-      text: "Notes gives you a place to write, Vault keeps what you write, Scribe turns speech into text. Each installs in a few seconds.",
+      text: "Notes is where you write, Vault keeps it, Scribe turns speech into text. Each installs in seconds.",
     }
   if (bad.length > 0)
-    return { tone: "bad", title: `${list(bad)} ${plural(bad, "needs", "need")} you`, text: "See below what happened and what to do." }
-  if (grave > 0)
-    return { tone: "bad", title: "Something needs you", text: "See below what happened and what to do." }
+    return {
+      tone: "bad",
+      title: `${list(bad)} ${plural(bad, "needs", "need")} you`,
+      text: "See below what happened and what to do.",
+    }
+  if (grave > 0) return { tone: "bad", title: "Something needs you", text: "See below what happened and what to do." }
   if (busy.length > 0)
-    return { tone: "busy", title: `${list(busy)} ${plural(busy, "is", "are")} not quite there yet`, text: "This usually passes by itself." }
+    return {
+      tone: "busy",
+      title: `${list(busy)} ${plural(busy, "is", "are")} not quite there yet`,
+      text: "This usually passes by itself.",
+    }
   if (good.length === 0)
     return { tone: "off", title: "Everything is switched off", text: "Start a module when you need it." }
   return { tone: "good", title: "All is well", text: `${list(good)} ${plural(good, "is", "are")} running.` }
@@ -87,7 +99,8 @@ const DONE: Record<string, string> = {
 /** `Installing Vault`, `Vault is installed`, `Vault could not be updated`. */
 export function jobTitle(job: Job, name: string): string {
   if (job.status === "succeeded") return `${name} is ${DONE[job.kind] ?? "done"}`
-  if (job.status === "failed" && job.outcome === "cancelled") return `${DOING[job.kind] ?? "Work on"} ${name} was cancelled`
+  if (job.status === "failed" && job.outcome === "cancelled")
+    return `${DOING[job.kind] ?? "Work on"} ${name} was cancelled`
   if (job.status === "failed") return `${name} could not be ${DONE[job.kind] ?? "changed"}`
   return `${DOING[job.kind] ?? "Working on"} ${name}`
 }

@@ -28,7 +28,10 @@ function hubWith(answers: [status: number, body: unknown][], proof: string | nul
 }
 
 const ME: [number, unknown] = [200, { hasSession: true, csrf: "c1" }]
-const STEP_UP: [number, unknown] = [403, { error: "step_up_required", operation: "user.delete:7", error_description: "" }]
+const STEP_UP: [number, unknown] = [
+  403,
+  { error: "step_up_required", operation: "user.delete:7", error_description: "" },
+]
 
 test("a change carries the session's CSRF value, asked for once", async () => {
   const hub = hubWith([ME, [200, { ok: 1 }], [200, { ok: 2 }]])

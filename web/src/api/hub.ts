@@ -79,7 +79,11 @@ export class Hub {
   }
 
   /** A stream of bytes (events, logs); the caller reads and ends it. */
-  async stream(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  async stream(
+    path: string,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<ReadableStream<Uint8Array>> {
     const answer = await this.fetcher(path, { headers, signal, credentials: "same-origin", cache: "no-store" })
     if (!answer.ok || !answer.body) throw this.#handled(await refusal(answer))
     return answer.body

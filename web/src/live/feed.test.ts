@@ -3,7 +3,13 @@ import { type Contact, Feed } from "./feed"
 
 /** A feed over pretended streams; `open` answers a text (a stream that ends) or an error. */
 function watched(answers: (string | Error)[], away = false) {
-  const seen = { headers: [] as Record<string, string>[], data: [] as string[], contacts: [] as Contact[], refreshed: 0, waits: [] as number[] }
+  const seen = {
+    headers: [] as Record<string, string>[],
+    data: [] as string[],
+    contacts: [] as Contact[],
+    refreshed: 0,
+    waits: [] as number[],
+  }
   let finish = () => {}
   const over = new Promise<void>((resolve) => (finish = resolve))
   const feed = new Feed({
@@ -59,4 +65,29 @@ test("a hub that does not answer is away", async () => {
   feed.start()
   await over
   expect(seen.contacts).toEqual(["away"])
+})
+
+test("a stream that is held back on the way is given up for polling", async () => {
+  const contacts: Contact[] = []
+  const feed = new Feed(
+    {
+      open: (_, signal) =>
+        Promise.resolve(
+          new ReadableStream<Uint8Array>({
+            start: (held) => signal.addEventListener("abort", () => held.error("held")),
+          }),
+        ),
+      refresh: () => Promise.resolve(),
+      onMessage: () => undefined,
+      onContact: (contact) => contacts.push(contact),
+      sleep: () => {
+        feed.stop()
+        return Promise.resolve()
+      },
+    },
+    { firstWord: 1, silence: 1 },
+  )
+  feed.start()
+  while (contacts.length === 0) await Bun.sleep(1)
+  expect(contacts).toEqual(["polling"])
 })

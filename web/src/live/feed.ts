@@ -16,15 +16,26 @@ export interface FeedParts {
   sleep: (ms: number) => Promise<void>
 }
 
-const SILENCE = 45_000
 const FIRST_WAIT = 500
 const LONGEST_WAIT = 10_000
+
+/**
+ * In milliseconds. A stream that stands says something within `firstWord`; otherwise something between holds it back.
+ * Later it may be silent for `silence`: the hub ticks every 15 s.
+ */
+export interface Patience {
+  firstWord: number
+  silence: number
+}
 
 export class Feed {
   #lastId = ""
   #stop: AbortController | null = null
 
-  constructor(private readonly parts: FeedParts) {}
+  constructor(
+    private readonly parts: FeedParts,
+    private readonly patience: Patience = { firstWord: 5_000, silence: 45_000 },
+  ) {}
 
   start(): void {
     if (this.#stop) return
@@ -63,7 +74,7 @@ export class Feed {
     const line = new AbortController()
     const hangUp = () => line.abort()
     ended.addEventListener("abort", hangUp)
-    let silence: ReturnType<typeof setTimeout> | undefined
+    let silence = setTimeout(hangUp, this.patience.firstWord)
     let heard = false
     try {
       const headers: Record<string, string> = { Accept: "text/event-stream" }
@@ -73,10 +84,10 @@ export class Feed {
       const text = new TextDecoder()
       const reader = new Reader(this.#lastId)
       for (;;) {
-        silence = setTimeout(hangUp, SILENCE)
         const { done, value } = await bytes.read()
-        clearTimeout(silence)
         if (done) return heard
+        clearTimeout(silence)
+        silence = setTimeout(hangUp, this.patience.silence)
         if (!heard) {
           heard = true
           // What changed before the stream stood is told by no event.

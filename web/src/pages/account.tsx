@@ -58,8 +58,20 @@ function Password({ name }: { name: string }) {
           <input type="text" autocomplete="username" value={name} readOnly tabIndex={-1} />
         </div>
         <Secret label="Your present password" autocomplete="current-password" value={current} set={setCurrent} />
-        <Secret label="A new password" hint="At least 12 characters. Three or four words work well." autocomplete="new-password" value={fresh} set={setFresh} />
-        <Secret label="The new password again" problem={differs ? "These two are not the same." : null} autocomplete="new-password" value={again} set={setAgain} />
+        <Secret
+          label="A new password"
+          hint="At least 12 characters. Three or four words work well."
+          autocomplete="new-password"
+          value={fresh}
+          set={setFresh}
+        />
+        <Secret
+          label="The new password again"
+          problem={differs ? "These two are not the same." : null}
+          autocomplete="new-password"
+          value={again}
+          set={setAgain}
+        />
         <Button type="submit" kind="primary" act={change} disabled={!ready}>
           Change password
         </Button>

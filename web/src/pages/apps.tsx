@@ -33,8 +33,8 @@ export function Apps() {
               {apps.data?.apps.length === 0 && (
                 <Empty title="No app is connected yet">
                   <p>
-                    Claude, ChatGPT and others can use your notes. <a href="/admin/vaults">Vaults</a> tells how to connect
-                    them.
+                    Claude, ChatGPT and others can use your notes. <a href="/admin/vaults">Vaults</a> tells how to
+                    connect them.
                   </p>
                 </Empty>
               )}
@@ -69,7 +69,9 @@ function Pending({ clients }: { clients: readonly Client[] }) {
           <li key={client.client_id} class="list-row">
             <div class="grow">
               <h3>{client.client_name ?? "An app without a name"}</h3>
-              <p class="quiet">Leads to {client.redirect_uris.join(", ")}. Let it in only if you have just set it up.</p>
+              <p class="quiet">
+                Leads to {client.redirect_uris.join(", ")}. Let it in only if you have just set it up.
+              </p>
             </div>
             <a class="button" href={`/admin/approve-client/${encodeURIComponent(client.client_id)}`}>
               Look at it
@@ -101,7 +103,11 @@ function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
         </h3>
         <p>{allowed(app.scopes)}</p>
         <p class="quiet">
-          {app.domain ? `From ${app.domain}` : app.redirect_host ? `Leads to ${app.redirect_host}` : "Its origin is not proven"}
+          {app.domain
+            ? `From ${app.domain}`
+            : app.redirect_host
+              ? `Leads to ${app.redirect_host}`
+              : "Its origin is not proven"}
           , used {ago(app.last_used)}.
         </p>
         <More label="Technical detail">

@@ -153,11 +153,15 @@ function Keeping({ module }: { module: Module }) {
       <ul class="list">
         <li class="list-row">
           <p class="grow">{autostart ? "Starts it together with the hub." : "Starts it only when you say so."}</p>
-          <Button act={set({ autostart: !autostart })}>{autostart ? "Start only by hand" : "Start with the hub"}</Button>
+          <Button act={set({ autostart: !autostart })}>
+            {autostart ? "Start only by hand" : "Start with the hub"}
+          </Button>
         </li>
         <li class="list-row">
           <p class="grow">
-            {pin ? `Keeps version ${module.installed_version} and offers no update.` : "Offers updates as they come out."}
+            {pin
+              ? `Keeps version ${module.installed_version} and offers no update.`
+              : "Offers updates as they come out."}
           </p>
           <Button act={set({ pin: !pin })}>{pin ? "Offer updates again" : "Keep this version"}</Button>
         </li>

@@ -13,9 +13,7 @@ export function ModulesPage() {
   return (
     <>
       <Head title="Modules" lead="Small programs that this hub runs for you.">
-        {upgrades > 1 && (
-          <Button act={() => modules.beginAll()}>Update all {String(upgrades)}</Button>
-        )}
+        {upgrades > 1 && <Button act={() => modules.beginAll()}>Update all {String(upgrades)}</Button>}
       </Head>
       {modules.loaded.value ? <Lists /> : <Waiting lines={8} />}
     </>

@@ -6,11 +6,16 @@ import { capital } from "../scopes"
 import { type Resource, useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
 import { say } from "../ui/notices"
-import { Button, Card, Copy, Field, Head, More, Ready } from "../ui/parts"
+import { Button, Card, Choice, Copy, Field, Head, More, Ready } from "../ui/parts"
 
-export type Role = "read" | "write"
+type Role = "read" | "write"
 
-export interface Person {
+const ROLES = [
+  ["read", "may read"],
+  ["write", "may read and write"],
+] as const
+
+interface Person {
   id: string
   username: string
   role: "admin" | "member"
@@ -20,7 +25,7 @@ export interface Person {
   created_at: string
 }
 
-export interface Invite {
+interface Invite {
   id: string
   status: "pending" | "redeemed" | "expired" | "revoked"
   username: string | null
@@ -162,15 +167,13 @@ function Access({ person, vaults, changed }: AccessProps) {
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
       {names.map((name) => (
-        <Field key={name} label={`Vault ${name}`}>
-          {(ids) => (
-            <select {...ids} value={wanted[name] ?? ""} onChange={(event) => choose(name, event.currentTarget.value)}>
-              <option value="">no access</option>
-              <option value="read">may read</option>
-              <option value="write">may read and write</option>
-            </select>
-          )}
-        </Field>
+        <Choice
+          key={name}
+          label={`Vault ${name}`}
+          value={wanted[name] ?? ""}
+          set={(role) => choose(name, role)}
+          choices={[["", "no access"], ...ROLES]}
+        />
       ))}
       <Button act={save} done={`Saved for ${person.username}`}>
         Save access
@@ -187,7 +190,10 @@ function Reset({ person }: { person: Person }) {
   }
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
-      <Field label="A new first password" hint="At least 12 characters. They are signed out and must choose their own at the next sign-in.">
+      <Field
+        label="A new first password"
+        hint="At least 12 characters. They are signed out and must choose their own at the next sign-in."
+      >
         {(ids) => (
           <input
             {...ids}
@@ -198,7 +204,12 @@ function Reset({ person }: { person: Person }) {
           />
         )}
       </Field>
-      <Button type="submit" act={reset} done={`${person.username} has a new first password`} disabled={password.length < 12}>
+      <Button
+        type="submit"
+        act={reset}
+        done={`${person.username} has a new first password`}
+        disabled={password.length < 12}
+      >
         Set password
       </Button>
     </form>
@@ -217,28 +228,13 @@ function Inviting({ vaults, done }: { vaults: string[]; done: () => Promise<void
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
       <p class="quiet">You get a link to pass on. Whoever opens it first makes their account with it.</p>
-      <Field label="Vault">
-        {(ids) => (
-          <select {...ids} value={vault} onChange={(event) => setVault(event.currentTarget.value)}>
-            <option value="">none for now</option>
-            {vaults.map((name) => (
-              <option key={name} value={name}>
-                {name}
-              </option>
-            ))}
-          </select>
-        )}
-      </Field>
-      {vault && (
-        <Field label="They">
-          {(ids) => (
-            <select {...ids} value={role} onChange={(event) => setRole(event.currentTarget.value as Role)}>
-              <option value="read">may read</option>
-              <option value="write">may read and write</option>
-            </select>
-          )}
-        </Field>
-      )}
+      <Choice
+        label="Vault"
+        value={vault}
+        set={setVault}
+        choices={[["", "none for now"], ...vaults.map((name) => [name, name] as const)]}
+      />
+      {vault && <Choice label="They" value={role} set={(chosen) => setRole(chosen as Role)} choices={ROLES} />}
       <Button type="submit" kind="primary" act={invite}>
         Make an invitation
       </Button>

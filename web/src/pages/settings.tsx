@@ -53,11 +53,12 @@ function Address({ origin, reload }: { origin: Origin; reload: () => Promise<voi
     <Card title="Public address">
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
         <p>
-          This hub calls itself <strong class="address">{origin.resolved_issuer}</strong> ({SOURCES[origin.source] ?? origin.source}).
+          This hub calls itself <strong class="address">{origin.resolved_issuer}</strong> (
+          {SOURCES[origin.source] ?? origin.source}).
         </p>
         <Field
           label="Another address"
-          hint="Where you reach the hub from outside, such as https://hub.example.com. Apps that are connected now must be connected again after a change."
+          hint="Where you reach the hub from outside. Apps that are connected now must be connected again after a change."
         >
           {(ids) => (
             <input
@@ -70,7 +71,13 @@ function Address({ origin, reload }: { origin: Origin; reload: () => Promise<voi
           )}
         </Field>
         <div class="row">
-          <Button type="submit" kind="primary" act={save(typed?.trim() || null)} done="The address is changed" disabled={!typed?.trim()}>
+          <Button
+            type="submit"
+            kind="primary"
+            act={save(typed?.trim() || null)}
+            done="The address is changed"
+            disabled={!typed?.trim()}
+          >
             Save address
           </Button>
           {origin.hub_origin && (

@@ -5,7 +5,7 @@ import { ago, exactly, moment } from "../format"
 import { allowed } from "../scopes"
 import { useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
-import { Button, Card, Copy, Empty, Field, Head, More, Ready } from "../ui/parts"
+import { Button, Card, Choice, Copy, Empty, Field, Head, More, Ready } from "../ui/parts"
 
 interface Token {
   jti: string
@@ -27,6 +27,17 @@ interface Minted {
 
 const DAY = 86_400
 const SHORT = 20 * 60_000
+const VERBS = [
+  ["read", "read notes"],
+  ["write", "read and write notes"],
+  ["admin", "read, write and manage the vault"],
+] as const
+const LIVES = [
+  ["1", "1 day"],
+  ["30", "30 days"],
+  ["90", "90 days"],
+  ["365", "1 year"],
+] as const
 const ORIGINS: Record<string, string> = {
   oauth_refresh: "by a connected app",
   session_mint: "on this page",
@@ -44,7 +55,9 @@ export function Tokens() {
   const [minted, setMinted] = useState<Minted | null>(null)
   const next = cursor === undefined ? tokens.data?.next_cursor : cursor
   const reading = async () => {
-    const page = await hub.get<{ tokens: Token[]; next_cursor: string | null }>(`${path}&cursor=${encodeURIComponent(next ?? "")}`)
+    const page = await hub.get<{ tokens: Token[]; next_cursor: string | null }>(
+      `${path}&cursor=${encodeURIComponent(next ?? "")}`,
+    )
     setMore([...more, ...page.tokens])
     setCursor(page.next_cursor)
   }
@@ -56,7 +69,10 @@ export function Tokens() {
   const live = [...(tokens.data?.tokens ?? []), ...more].filter(lasts)
   return (
     <>
-      <Head title="Tokens" lead="A token lets a script or program in without your password. Apps that you connect get theirs by themselves." />
+      <Head
+        title="Tokens"
+        lead="A token lets a script or program in without your password. Apps that you connect get theirs by themselves."
+      />
       {minted && (
         <Card title="Your new token">
           <p>It is shown only now. Whoever has it can do what it allows, until {exactly(minted.expires_at)}.</p>
@@ -98,7 +114,14 @@ function lasts(token: Token): boolean {
 function Row({ token, ended }: { token: Token; ended: () => Promise<void> }) {
   const end = async () => {
     const name = token.subject ?? token.client_id
-    if (!(await confirm(`End the token of ${name}?`, "Whatever uses it stops working, within a minute at most.", "End it"))) return
+    if (
+      !(await confirm(
+        `End the token of ${name}?`,
+        "Whatever uses it stops working, within a minute at most.",
+        "End it",
+      ))
+    )
+      return
     await hub.call("POST", "/api/auth/revoke-token", { jti: token.jti })
     await ended()
   }
@@ -133,44 +156,24 @@ function Mint({ vaults, done }: { vaults: readonly string[]; done: (token: Minte
     await done(await hub.call<Minted>("POST", "/api/auth/mint-token", { scope, expires_in: Number(days) * DAY }))
     setOwn("")
   }
+  const names =
+    vaults.length > 0 ? vaults.map((name) => [name, name] as const) : [["", "There is no vault yet"] as const]
   return (
     <Card title="Make a token">
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
-        <Field label="For the vault">
-          {(ids) => (
-            <select {...ids} value={chosen ?? ""} onChange={(event) => setVault(event.currentTarget.value)}>
-              {vaults.length === 0 && <option value="">There is no vault yet</option>}
-              {vaults.map((name) => (
-                <option key={name} value={name}>
-                  {name}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
-        <Field label="May">
-          {(ids) => (
-            <select {...ids} value={verb} onChange={(event) => setVerb(event.currentTarget.value)}>
-              <option value="read">read notes</option>
-              <option value="write">read and write notes</option>
-              <option value="admin">read, write and manage the vault</option>
-            </select>
-          )}
-        </Field>
-        <Field label="Ends after">
-          {(ids) => (
-            <select {...ids} value={days} onChange={(event) => setDays(event.currentTarget.value)}>
-              <option value="1">1 day</option>
-              <option value="30">30 days</option>
-              <option value="90">90 days</option>
-              <option value="365">1 year</option>
-            </select>
-          )}
-        </Field>
+        <Choice label="For the vault" value={chosen ?? ""} set={setVault} choices={names} />
+        <Choice label="May" value={verb} set={setVerb} choices={VERBS} />
+        <Choice label="Ends after" value={days} set={setDays} choices={LIVES} />
         <More label="Something else than a vault">
           <Field label="Scopes" hint="For example scribe:transcribe. This replaces the choice above.">
             {(ids) => (
-              <input {...ids} value={own} autocomplete="off" spellcheck={false} onInput={(event) => setOwn(event.currentTarget.value)} />
+              <input
+                {...ids}
+                value={own}
+                autocomplete="off"
+                spellcheck={false}
+                onInput={(event) => setOwn(event.currentTarget.value)}
+              />
             )}
           </Field>
         </More>

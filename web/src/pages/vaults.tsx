@@ -62,8 +62,8 @@ function One({ vault }: { vault: Vault }) {
       <More label="Connect Claude or another app">
         <div class="stack">
           <p>
-            <strong>Claude on the web, on the desktop or on a phone, and ChatGPT:</strong> open Settings, Connectors, Add
-            custom connector, and give this address. It will ask you to sign in here.
+            <strong>Claude on the web, on the desktop or on a phone, and ChatGPT:</strong> open Settings, Connectors,
+            Add custom connector, and give this address. It will ask you to sign in here.
           </p>
           <Copy text={address} label={`Address of the vault ${vault.name}`} />
           <p>
@@ -89,7 +89,10 @@ function One({ vault }: { vault: Vault }) {
 function NewKey({ made }: { made: Made }) {
   return (
     <Card title={`The vault ${made.name} is ready`}>
-      <p>This is its first key. It is shown only now; keep it where you keep passwords, or leave it: signing in works too.</p>
+      <p>
+        This is its first key. It is shown only now; keep it where you keep passwords, or leave it: signing in works
+        too.
+      </p>
       <Copy text={made.token ?? ""} label={`Key of the vault ${made.name}`} />
     </Card>
   )
@@ -104,7 +107,10 @@ function Another({ make }: { make: (name: string) => Promise<void> }) {
   return (
     <Card title="Make a vault">
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
-        <Field label="Name" hint="2 to 32 small letters, digits, dashes or underscores. It becomes part of the address.">
+        <Field
+          label="Name"
+          hint="2 to 32 small letters, digits, dashes or underscores. It becomes part of the address."
+        >
           {(ids) => (
             <input
               {...ids}

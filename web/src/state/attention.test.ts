@@ -4,10 +4,29 @@ import { attention } from "./attention"
 
 const NOW = Date.parse("2026-01-02T12:00:00Z")
 const module = (more: Partial<Module>): Module =>
-  ({ short: "vault", display_name: "Vault", installed: true, state: "ready", upgrade_available: false, ...more }) as Module
+  ({
+    short: "vault",
+    display_name: "Vault",
+    installed: true,
+    state: "ready",
+    upgrade_available: false,
+    ...more,
+  }) as Module
 const failed = (more: Partial<Job> = {}): Job =>
-  ({ id: "1", kind: "upgrade", short: "vault", status: "failed", error: "It did not start.", finishedAt: "2026-01-02T11:00:00Z", log: [], ...more }) as Job
-const roomy: Overview = { memory: { limit: 100, used: 10, hub: 1, modules: [] }, disk: { total: 100, free: 90, owners: [] } }
+  ({
+    id: "1",
+    kind: "upgrade",
+    short: "vault",
+    status: "failed",
+    error: "It did not start.",
+    finishedAt: "2026-01-02T11:00:00Z",
+    log: [],
+    ...more,
+  }) as Job
+const roomy: Overview = {
+  memory: { limit: 100, used: 10, hub: 1, modules: [] },
+  disk: { total: 100, free: 90, owners: [] },
+}
 
 const keys = (modules: Module[], jobs: Job[] = [], overview: Overview | null = roomy) =>
   attention(modules, jobs, overview, NOW).map(({ key }) => key)
@@ -38,6 +57,9 @@ test("a failure is settled by a later success, by cancelling, and by time", () =
 })
 
 test("a machine that cannot tell is not full", () => {
-  const unknown = { memory: { ...roomy.memory, limit: null, used: null }, disk: { total: null, free: null, owners: [] } }
+  const unknown = {
+    memory: { ...roomy.memory, limit: null, used: null },
+    disk: { total: null, free: null, owners: [] },
+  }
   expect(keys([module({})], [], unknown)).toEqual([])
 })

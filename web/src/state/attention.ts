@@ -51,7 +51,9 @@ function outdated(module: Module): Concern {
     key: `upgrade-${module.short}`,
     tone: "busy",
     title: `An update for ${module.display_name}`,
-    text: `Version ${module.latest_version} is out; you have ${module.installed_version}. If it does not start well, the hub goes back by itself.`,
+    text:
+      `Version ${module.latest_version} is out; you have ${module.installed_version}. ` +
+      "If it does not start well, the hub goes back by itself.",
     action: "Update",
     short: module.short,
     act: "upgrade",
@@ -87,7 +89,7 @@ function short({ memory, disk }: Overview): Concern[] {
       key: "memory",
       tone: "bad",
       title: "Memory is nearly used up",
-      text: `${bytes(memory.used)} of ${bytes(memory.limit)}. Stop a module that you do not need, or take a larger machine.`,
+      text: `${bytes(memory.used)} of ${bytes(memory.limit)}. Stop a module that you can do without, or take more.`,
       href: "/admin/modules",
       action: "Modules",
     })

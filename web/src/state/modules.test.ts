@@ -4,22 +4,44 @@ import type { Job, Module } from "../api/shapes"
 import { joined, Modules } from "./modules"
 
 const module = (short: string, more: Partial<Module> = {}): Module =>
-  ({ short, display_name: short.toUpperCase(), installed: true, available_to_install: true, state: "ready", ...more }) as Module
+  ({
+    short,
+    display_name: short.toUpperCase(),
+    installed: true,
+    available_to_install: true,
+    state: "ready",
+    ...more,
+  }) as Module
 const job = (id: string, more: Partial<Job> = {}): Job =>
-  ({ id, kind: "install", short: "vault", status: "running", log: [], steps: [], undone: [], startedAt: `2026-01-0${id}`, ...more }) as Job
+  ({
+    id,
+    kind: "install",
+    short: "vault",
+    status: "running",
+    log: [],
+    steps: [],
+    undone: [],
+    startedAt: `2026-01-0${id}`,
+    ...more,
+  }) as Job
 
 /** A store on a hub that has these modules and operations. */
 function storeOf(modules: Module[], operations: Job[] = []) {
   const calls: string[] = []
   const hub = {
-    get: (path: string) => Promise.resolve(path === "/api/modules" ? { modules, supervisor_available: true } : { operations }),
+    get: (path: string) =>
+      Promise.resolve(path === "/api/modules" ? { modules, supervisor_available: true } : { operations }),
     call: (method: string, path: string) => Promise.resolve(void calls.push(`${method} ${path}`)),
   } as unknown as Hub
   return { store: new Modules(hub), calls }
 }
 
 test("it sorts what is installed from what is offered", async () => {
-  const { store } = storeOf([module("vault"), module("notes", { installed: false }), module("old", { installed: false, available_to_install: false })])
+  const { store } = storeOf([
+    module("vault"),
+    module("notes", { installed: false }),
+    module("old", { installed: false, available_to_install: false }),
+  ])
   expect(store.loaded.value).toBe(false)
   await store.refresh()
   expect(store.installed.value.map(({ short }) => short)).toEqual(["vault"])
@@ -53,7 +75,10 @@ test("operations are known again after a reload, the newest first", async () => 
 
 test("a failed operation is told until a newer one has gone well", async () => {
   const failed = job("1", { status: "failed" })
-  const { store } = storeOf([module("vault")], [failed, job("2", { short: "notes", status: "failed", outcome: "cancelled" })])
+  const { store } = storeOf(
+    [module("vault")],
+    [failed, job("2", { short: "notes", status: "failed", outcome: "cancelled" })],
+  )
   await store.refresh()
   expect(store.tellingOf("vault")?.id).toBe("1")
   expect(store.tellingOf("notes")).toBeUndefined()

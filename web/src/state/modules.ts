@@ -16,9 +16,7 @@ export class Modules {
   readonly supervised = computed(() => this.#list.value?.supervisor_available ?? true)
   readonly channel = computed(() => this.#list.value?.module_install_channel ?? "latest")
   /** The newest first. */
-  readonly jobs = computed(() =>
-    [...this.#jobs.value.values()].sort((a, b) => b.startedAt.localeCompare(a.startedAt)),
-  )
+  readonly jobs = computed(() => [...this.#jobs.value.values()].sort((a, b) => b.startedAt.localeCompare(a.startedAt)))
   readonly running = computed(() => this.jobs.value.filter((job) => !isOver(job)))
 
   constructor(private readonly hub: Hub) {}

@@ -11,7 +11,17 @@ export interface Share {
 const SHADES = 6
 
 /** A bar with a part for each owner, and the same as a table of text. */
-export function Gauge({ title, used, total, shares }: { title: string; used: number | null; total: number | null; shares: Share[] }) {
+export function Gauge({
+  title,
+  used,
+  total,
+  shares,
+}: {
+  title: string
+  used: number | null
+  total: number | null
+  shares: Share[]
+}) {
   const whole = Math.max(total ?? 0, used ?? 0, 1)
   const named = shares.reduce((sum, share) => sum + share.bytes, 0)
   const rest = Math.max((used ?? named) - named, 0)
@@ -33,7 +43,9 @@ export function Gauge({ title, used, total, shares }: { title: string; used: num
           <strong>{bytes(used ?? named)}</strong>
           {total ? ` of ${bytes(total)}` : " used"}
         </p>
-        {(tone === "bad" || tone === "busy") && <Badge tone={tone}>{tone === "bad" ? "Nearly full" : "Getting full"}</Badge>}
+        {(tone === "bad" || tone === "busy") && (
+          <Badge tone={tone}>{tone === "bad" ? "Nearly full" : "Getting full"}</Badge>
+        )}
       </div>
       <div class="bar" aria-hidden="true">
         {parts.map((part, place) => (

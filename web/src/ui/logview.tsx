@@ -70,7 +70,9 @@ function follow(short: string, tail: Tail, draw: () => void): () => void {
     while (!ended.signal.aborted) {
       try {
         const stream = await hub.stream(path, {}, ended.signal)
-        const reader = stream.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).getReader()
+        const reader = stream
+          .pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
+          .getReader()
         tail.restart()
         for (;;) {
           const { done, value } = await reader.read()

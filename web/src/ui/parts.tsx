@@ -26,7 +26,15 @@ export function Head({ title, lead, children }: { title: string; lead?: string; 
   )
 }
 
-export function Card({ title, aside, children }: { title?: string; aside?: ComponentChildren; children: ComponentChildren }) {
+export function Card({
+  title,
+  aside,
+  children,
+}: {
+  title?: string
+  aside?: ComponentChildren
+  children: ComponentChildren
+}) {
   const id = useId()
   return (
     <section class="card" aria-labelledby={title ? id : undefined}>
@@ -162,6 +170,30 @@ export function Field({
         </p>
       )}
     </div>
+  )
+}
+
+interface ChoiceProps {
+  label: string
+  value: string
+  set: (value: string) => void
+  choices: readonly (readonly [value: string, words: string])[]
+}
+
+/** One of a few. */
+export function Choice({ label, value, set, choices }: ChoiceProps) {
+  return (
+    <Field label={label}>
+      {(ids) => (
+        <select {...ids} value={value} onChange={(event) => set(event.currentTarget.value)}>
+          {choices.map(([each, words]) => (
+            <option key={each} value={each}>
+              {words}
+            </option>
+          ))}
+        </select>
+      )}
+    </Field>
   )
 }
 

@@ -65,7 +65,12 @@ function Input({ name, property, required, fixed, value, set }: InputProps) {
   if (kind(property) === "boolean")
     return (
       <label class="switch">
-        <input type="checkbox" disabled={fixed} checked={value === "true"} onChange={(event) => set(String(event.currentTarget.checked))} />
+        <input
+          type="checkbox"
+          disabled={fixed}
+          checked={value === "true"}
+          onChange={(event) => set(String(event.currentTarget.checked))}
+        />
         <span>
           {words}
           {property.description && <small class="hint">{property.description}</small>}
@@ -76,7 +81,13 @@ function Input({ name, property, required, fixed, value, set }: InputProps) {
     <Field label={words} hint={hint.filter(Boolean).join(" ")}>
       {(ids) =>
         property.enum ? (
-          <select {...ids} disabled={fixed} required={required} value={value} onChange={(event) => set(event.currentTarget.value)}>
+          <select
+            {...ids}
+            disabled={fixed}
+            required={required}
+            value={value}
+            onChange={(event) => set(event.currentTarget.value)}
+          >
             {!value && <option value="">Choose</option>}
             {property.enum.map((choice) => (
               <option key={String(choice)} value={String(choice)}>

@@ -53,7 +53,15 @@ function Off({ start }: { start: (started: Started) => void }) {
   )
 }
 
-function Scan({ started, done, back }: { started: Started; done: (codes: string[]) => Promise<void>; back: () => void }) {
+function Scan({
+  started,
+  done,
+  back,
+}: {
+  started: Started
+  done: (codes: string[]) => Promise<void>
+  back: () => void
+}) {
   const [code, setCode] = useState("")
   const confirm = async () => {
     const answer = await hub.call<{ backup_codes: string[] }>("POST", `${PATH}/confirm`, { code })
@@ -100,7 +108,14 @@ function Picture({ url }: { url: string }) {
       canvas.current.getContext("2d")?.drawImage(picture, 0, 0)
     })
   }, [url])
-  return <canvas class="qr" ref={canvas} role="img" aria-label="QR code for the authenticator app; the key below says the same" />
+  return (
+    <canvas
+      class="qr"
+      ref={canvas}
+      role="img"
+      aria-label="QR code for the authenticator app; the key below says the same"
+    />
+  )
 }
 
 function Codes({ codes, close }: { codes: string[]; close: () => void }) {
