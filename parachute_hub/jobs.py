@@ -279,8 +279,11 @@ class Work:
         `live` is for what the next boot does anyway, such as starting modules. Raises OSError when it cannot be
         written down: then do not make the change.
         """
-        undo = (*self._running.job.undo, Undo(handler, text, arguments, live))
-        self._jobs.change(self._running, undo=undo, store=True)
+        self.undo_all(Undo(handler, text, arguments, live))
+
+    def undo_all(self, *undos: Undo) -> None:
+        """The same for several changes at once; the last one is undone first."""
+        self._jobs.change(self._running, undo=(*self._running.job.undo, *undos), store=True)
 
     def commit(self) -> None:
         """From here on the job is not undone and not cancelled. Raises OSError."""

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from attrs import evolve, field, frozen
 
-from parachute_hub.job import Job
+from parachute_hub.job import Job, Undo
 from parachute_hub.jobs import JobFailed, Jobs, Work
 from parachute_hub.modules import manifests, mounts, ports
 from parachute_hub.modules.availability import Availability
@@ -143,10 +143,17 @@ class Installer:
         short, package = arrival.short, arrival.package.name
         record = self.records.get(short) if self.records.known(short) else None
         before = self.services.read().row(arrival.row_name)
-        work.undo("record", short=short, record=record.to_json() if record else None)
-        work.undo("row", name=arrival.row_name, row=before.to_json() if before else None)
-        linked = record.linked if record else None
-        work.undo("activate", short=short, package=package, folder=self.store.active(short, package), linked=linked)
+        active = {
+            "short": short,
+            "package": package,
+            "folder": self.store.active(short, package),
+            "linked": record.linked if record else None,
+        }
+        work.undo_all(
+            Undo("record", "", {"short": short, "record": record.to_json() if record else None}),
+            Undo("row", "", {"name": arrival.row_name, "row": before.to_json() if before else None}),
+            Undo("activate", "", active),
+        )
         try:
             if placed is None:
                 self.store.link_folder(package, arrival.folder)

@@ -55,8 +55,9 @@ class Prover:
                 raise self._failed(work, short, seen, status, f"It did not answer within {seconds:.0f} s.")
             status = await self._later(short, POLL_SECONDS)
         if settle:
+            pid = status.pid
             status = await self._later(short, settle)
-            if status.state is not State.READY:
+            if status.state is not State.READY or status.pid != pid:
                 raise self._failed(
                     work, short, seen, status, f"It answered once and then not any more. {status.reason}"
                 )

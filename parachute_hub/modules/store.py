@@ -221,15 +221,15 @@ class Store:
 def _suspicious(root: Path) -> Iterator[tuple[Path, str]]:
     """What has no place in a package: links that lead out, set-id bits, devices, pipes, sockets."""
     real = os.path.realpath(root)
-    for folder, folders, files in os.walk(root):
-        for name in (*folders, *files):
-            path = Path(folder, name)
-            mode = path.lstat().st_mode
-            if stat.S_ISLNK(mode):
-                target = os.path.realpath(path)
-                if os.path.commonpath((real, target)) != real:
-                    yield path, "a link that leads out of it"
-            elif not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                yield path, "something that is neither a file nor a folder"
-            elif stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
-                yield path, "a file that runs as another user"
+    waiting = [str(root)]
+    while waiting:
+        for entry in os.scandir(waiting.pop()):
+            if entry.is_symlink():
+                if os.path.commonpath((real, os.path.realpath(entry.path))) != real:
+                    yield Path(entry.path), "a link that leads out of it"
+            elif entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
+            elif not entry.is_file(follow_symlinks=False):
+                yield Path(entry.path), "something that is neither a file nor a folder"
+            elif entry.stat(follow_symlinks=False).st_mode & (stat.S_ISUID | stat.S_ISGID):
+                yield Path(entry.path), "a file that runs as another user"

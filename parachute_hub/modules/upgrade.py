@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from parachute_hub.job import Job
+from parachute_hub.job import Job, Undo
 from parachute_hub.jobs import JobFailed, Jobs, Work
 from parachute_hub.modules import manifests
 from parachute_hub.modules.availability import Availability
@@ -172,9 +172,11 @@ class Upgrader:
         else:
             await self._bring_back(work, short, data)
         work.step("switch")
-        text = f"{short} {old.package.version} is active again."
-        work.undo("row", name=old.row.name, row=old.row.to_json())
-        work.undo("activate", text, short=short, package=package.name, folder=old.folder, linked=old.record.linked)
+        active = {"short": short, "package": package.name, "folder": old.folder, "linked": old.record.linked}
+        work.undo_all(
+            Undo("row", "", {"name": old.row.name, "row": old.row.to_json()}),
+            Undo("activate", f"{short} {old.package.version} is active again.", active),
+        )
         try:
             self.store.activate(short, package.name, folder)
             self._repoint(old.row.name, package)

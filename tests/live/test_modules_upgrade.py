@@ -14,8 +14,10 @@ from tests.live.modules_rig import BROKEN, Rig, ask, module, run
 HANGS = "Bun.serve({ port: 0, fetch: () => new Response() })"
 DIES_SOON = """
 const port = Number(process.env.PORT)
-Bun.serve({ port, hostname: "127.0.0.1", fetch: () => new Response("ok") })
-setTimeout(() => process.exit(1), 150)
+Bun.serve({ port, hostname: "127.0.0.1", fetch: () => {
+  setTimeout(() => process.exit(1), 20)
+  return new Response("ok")
+} })
 """
 SPOILS = """
 await Bun.write(`${process.env.PARACHUTE_HOME}/toy/note`, "spoiled")
@@ -27,7 +29,7 @@ class Upgrades(TestCase):
     timeout = 60
 
     def setUp(self) -> None:
-        self.rig = Rig.start(gate_seconds=1.5)
+        self.rig = Rig.start(gate_seconds=1.5, settle_seconds=0.6)
 
     def tearDown(self) -> Any:
         return run(lambda test: test.rig.stop())(self)

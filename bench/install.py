@@ -1,0 +1,108 @@
+"""Our install of a module against a bare `bun add` of the same package: cold cache and warm, medians of a few runs.
+
+`ours` is the whole job until the module answers; its own start (measured apart) is taken off before the ratio is made.
+The promise is at most 1.15 of bun (issue 6).
+"""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+
+from parachute_hub.modules import bun
+from parachute_hub.modules.bun import ADD
+from parachute_hub.modules.installer import InstallRequest
+from parachute_hub.testing.npm import NpmRegistry
+from tests.live.modules_rig import CLOCK, Rig, module
+
+RUNS = 7
+DEPENDENCIES = 40
+FILES_EACH = 25
+
+
+def publish(registry: NpmRegistry) -> None:
+    """A module with some weight: forty dependencies, a thousand files, eight megabytes."""
+    dependencies = {}
+    for number in range(DEPENDENCIES):
+        name = f"weight-{number}"
+        files: dict[str, bytes | str] = {f"lib/{part}.js": os.urandom(4000).hex() for part in range(FILES_EACH)}
+        registry.publish({"package.json": json.dumps({"name": name, "version": "1.0.0"}), **files})
+        dependencies[name] = "1.0.0"
+    toy = module()
+    package = {**json.loads(toy["package.json"]), "dependencies": dependencies}
+    registry.publish({**toy, "package.json": json.dumps(package)})
+
+
+def bare(registry: str, cache: Path) -> float:
+    """Seconds of `bun add` alone."""
+    folder = Path(tempfile.mkdtemp(prefix="parachute-bench-"))
+    (folder / "package.json").write_text('{"name": "x", "private": true, "trustedDependencies": []}')
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "BUN_INSTALL": str(cache),
+        "BUN_CONFIG_REGISTRY": registry,
+    }
+    began = time.perf_counter()
+    subprocess.run(
+        [str(bun.find(None)), *ADD, "@toys/toy"], cwd=folder, env=environment, check=True, capture_output=True
+    )
+    took = time.perf_counter() - began
+    shutil.rmtree(folder)
+    return took
+
+
+async def ours(rig: Rig) -> tuple[float, float]:
+    """Seconds of the whole job, and of the module's own start in it."""
+    began = time.perf_counter()
+    job = await rig.done(rig.modules.installer.install(InstallRequest(short="toy", package="@toys/toy")))
+    took = time.perf_counter() - began
+    if job.status != "succeeded":
+        raise SystemExit(f"The install failed: {job.error}")
+    start = next(step for step in job.steps if step.name == "start")
+    await rig.done(rig.modules.remover.uninstall("toy"))
+    return took, (start.finished_at or 0) - start.started_at
+
+
+async def measure() -> None:
+    """Cold and warm, alternating between both, and the table."""
+    registry = NpmRegistry(CLOCK)
+    publish(registry)
+    address = registry.listen()
+    rig = Rig.start(registry=registry)
+    cache = Path(tempfile.mkdtemp(prefix="parachute-bench-cache-"))
+    print(f"{'':6}{'bun add':>10}{'ours':>10}{'start':>10}{'ratio':>8}   (seconds, medians of {RUNS})")
+    for label in ("cold", "warm"):
+        bares, wholes, starts = [], [], []
+        for _ in range(RUNS):
+            if label == "cold":
+                shutil.rmtree(cache, ignore_errors=True)
+                rig.modules.disk.clear_cache()
+            bares.append(await deferToThread(bare, address, cache))
+            whole, start = await ours(rig)
+            wholes.append(whole)
+            starts.append(start)
+        alone, whole, start = (statistics.median(values) for values in (bares, wholes, starts))
+        print(f"{label:6}{alone:10.3f}{whole:10.3f}{start:10.3f}{(whole - start) / alone:8.2f}")
+    shutil.rmtree(cache)
+    await rig.stop()
+    shutil.rmtree(rig.home)
+
+
+def main() -> None:
+    """Run it."""
+    doing = Deferred.fromCoroutine(measure())
+    doing.addErrback(lambda failure: print(failure.getTraceback()))
+    doing.addBoth(lambda _: CLOCK.stop())
+    CLOCK.run()
+
+
+if __name__ == "__main__":
+    main()
