@@ -140,7 +140,7 @@ class Exchange:
     def got_interim(self, head: ResponseHead) -> None:
         """Early hints pass; 100 was answered by us, and HTTP/1.0 knows no interim answers."""
         if head.status == 103 and self._request.minor:
-            lines, _ = response_lines(head.fields, head.named, self._passage.place)
+            lines = response_lines(head.fields, head.named, self._passage.place)
             self._connection.put(b"\r\n".join([b"HTTP/1.1 103 Early Hints", *lines, b"", b""]))
 
     def got_head(self, head: ResponseHead, kind: BodyKind, first: bytes, last: bool) -> None:
@@ -149,7 +149,7 @@ class Exchange:
         if connection.state is State.BODY:
             # An answer before the request is complete: the rest of the body is not waited for.
             connection.close = True
-        lines, _ = response_lines(head.fields, head.named, self._passage.place)
+        lines = response_lines(head.fields, head.named, self._passage.place)
         framing = self._framing(head, kind)
         if connection.close:
             lines.append(b"Connection: close")
@@ -203,7 +203,7 @@ class Exchange:
             upstream.drop()
             self._answer(pages.down(self._passage.mount.short, "it changed the protocol without being asked"))
             return
-        lines, _ = response_lines(head.fields, head.named, self._passage.place)
+        lines = response_lines(head.fields, head.named, self._passage.place)
         lines = [b"HTTP/1.1 101 Switching Protocols", *lines, b"Connection: Upgrade\r\nUpgrade: websocket", b"", b""]
         self._status = head.status
         self._over = True

@@ -35,14 +35,12 @@ _NO_SNIFFING = b"X-Content-Type-Options: nosniff"
 # What a browser-based MCP client has to read (MCP, streamable HTTP; RFC 9728).
 _MCP_EXPOSED = (b"Mcp-Session-Id", b"WWW-Authenticate")
 
-# What response_lines looks at; a line with any other name passes untouched.
-_LOOKED_AT = (
-    HOP_BY_HOP
-    | _OVER_THE_ORIGIN
-    | frozenset(
-        b"""access-control-allow-origin access-control-expose-headers content-length content-type service-worker-allowed
-        set-cookie www-authenticate x-content-type-options""".split()
-    )
+# Of a module's answer these lines never pass; the framing is written anew.
+_DROPPED = HOP_BY_HOP | _OVER_THE_ORIGIN | {b"content-length"}
+# And these are looked at; a line with any other name passes untouched.
+_LOOKED_AT = frozenset(
+    b"""access-control-allow-origin access-control-expose-headers content-type service-worker-allowed set-cookie
+    www-authenticate x-content-type-options""".split()
 )
 
 
@@ -118,15 +116,15 @@ class Place(NamedTuple):
     token: bool = False
 
 
-def response_lines(fields: Iterable[Field], named: Set[bytes], place: Place) -> tuple[list[bytes], bytes]:
-    """(the header lines of a module that a client may see, without framing; its content type in lower case)."""
+def response_lines(fields: Iterable[Field], named: Set[bytes], place: Place) -> list[bytes]:
+    """The header lines of a module that a client may see, without framing."""
     lines: list[bytes] = []
     content_type = b""
     sniffable = True
     exposed: bytes | None = None
     shared = False
     for name, value, line in fields:
-        if name in named:
+        if name in _DROPPED or name in named:
             continue
         if name in _LOOKED_AT:
             if name == b"content-type":
@@ -144,16 +142,22 @@ def response_lines(fields: Iterable[Field], named: Set[bytes], place: Place) -> 
         lines.append(line)
     if place.mcp and shared:
         lines += _exposing(exposed)
-    lines += _policies(content_type, sniffable, place.sandboxed)
-    return lines, content_type
+    if place.sandboxed:
+        # On every answer: whether a browser shows it as a page is not ours to guess.
+        lines += [_SANDBOX_POLICY, _MODULE_HTML_POLICY]
+    elif content_type.startswith(b"text/html"):
+        lines.append(_MODULE_HTML_POLICY)
+    else:
+        return lines
+    if sniffable:
+        lines.append(_NO_SNIFFING)
+    return lines
 
 
 def _allowed(name: bytes, value: bytes, prefix: bytes) -> bool:
     if name == b"set-cookie":
         return not _is_hub_cookie(value.partition(b";")[0])
-    if name == b"service-worker-allowed":
-        return _within(value.strip(b" \t"), prefix)
-    return False
+    return _within(value.strip(b" \t"), prefix)
 
 
 _PLAIN_PATH = re.compile(rb"[0-9A-Za-z/_~.\-]*\Z").match
@@ -178,12 +182,3 @@ def _exposing(exposed: bytes | None) -> list[bytes]:
     already = {name.strip().lower() for name in (exposed or b"").split(b",")}
     missing = [name for name in _MCP_EXPOSED if name.lower() not in already]
     return [b"Access-Control-Expose-Headers: " + b", ".join(missing)] if missing and b"*" not in already else []
-
-
-def _policies(content_type: bytes, sniffable: bool, sandboxed: bool) -> list[bytes]:
-    if sandboxed:
-        # On every answer: whether a browser shows it as a page is not ours to guess.
-        return [_SANDBOX_POLICY, _MODULE_HTML_POLICY] + ([_NO_SNIFFING] if sniffable else [])
-    if content_type.startswith(b"text/html"):
-        return [_MODULE_HTML_POLICY] + ([_NO_SNIFFING] if sniffable else [])
-    return []
