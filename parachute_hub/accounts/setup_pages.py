@@ -9,7 +9,7 @@ from twisted.web.iweb import IRequest
 from parachute_hub.accounts import rules, setup_views, wizard
 from parachute_hub.accounts.browser import Browser
 from parachute_hub.accounts.csrf import token_for
-from parachute_hub.accounts.forms import Form, answers_json, query
+from parachute_hub.accounts.forms import Form, answers_json, peek, query
 from parachute_hub.accounts.model import SignedIn
 from parachute_hub.accounts.nextpath import login_url
 from parachute_hub.accounts.pages import see_other, show, show_refusal
@@ -223,12 +223,8 @@ def _kept(request: IRequest) -> Mapping[str, str]:
     """What to put back into the fields after a mistake: never a password or the token."""
     if request.method != b"POST":
         return {"username": rules.DEFAULT_OWNER}
-    args = request.args or {}
-    return {
-        name: args[name.encode()][0].decode("utf-8", "replace")
-        for name in ("username", "vault_name", "expose_mode", "hub_origin")
-        if name.encode() in args
-    }
+    typed = {name: peek(request, name) for name in ("username", "vault_name", "expose_mode", "hub_origin")}
+    return {name: text for name, text in typed.items() if text is not None}
 
 
 def _title(refused: Refused) -> str:

@@ -16,6 +16,7 @@ from tests.live.harness import HubProcess
 
 NAME = "ana"
 PASSWORD = "three small brown dogs"
+PASSWORDS = {"password": PASSWORD, "password_confirm": PASSWORD}
 RECOGNISER = Path(__file__).with_name("recognise.py")
 # Milliseconds; a package is fetched and started meanwhile.
 INSTALL_PATIENCE = 60_000
@@ -71,11 +72,16 @@ class Newcomer:
         return self.page.get_by_role("heading", name=text, level=1, exact=True)
 
     def claim(self) -> None:
-        """From the bare address to an account, by keyboard alone."""
+        """From the bare address to an account, by keyboard alone, with a token that was copied badly at first."""
         self.page.goto(self.hub.url)
         self.see("Welcome to your hub", "setup-account")
-        self._type({"bootstrap_token": setup_token(self.hub), "username": NAME, "password": PASSWORD})
-        self._type({"password_confirm": PASSWORD})
+        token = setup_token(self.hub)
+        self._type({"bootstrap_token": token[:-1], "username": NAME, **PASSWORDS})
+        self.page.keyboard.press("Enter")
+        expect(self.page.get_by_role("alert")).to_contain_text("That is not the setup token")
+        expect(self.page.get_by_label("Username")).to_have_value(NAME)
+        self.look(self.page, "setup-wrong-token")
+        self._type({"bootstrap_token": token, **PASSWORDS})
         self.page.keyboard.press("Enter")
         self.see("What shall it do?", "setup-modules")
 

@@ -31,8 +31,8 @@ class FriendLoopTests(SynchronousTestCase):
     def fresh_hub(self) -> HubProcess:
         """As a platform starts it: nobody owns it, the built-in catalog, packages from a registry."""
         packed_examples()
-        fresh = hub(self, environment={"BUN_CONFIG_REGISTRY": registry(self)})
-        fresh.environment = {"BUN_CONFIG_REGISTRY": fresh.environment["BUN_CONFIG_REGISTRY"]}
+        fresh = hub(self)
+        fresh.environment = {"BUN_CONFIG_REGISTRY": registry(self)}
         return fresh.start()
 
     def look(self, page: Page, name: str) -> None:
