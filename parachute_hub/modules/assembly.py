@@ -27,6 +27,7 @@ from parachute_hub.modules.proving import Prover, Supervises
 from parachute_hub.modules.records import RecordsFile
 from parachute_hub.modules.registry import ServicesFile
 from parachute_hub.modules.removal import Remover
+from parachute_hub.modules.rowkeeper import RowKeeper
 from parachute_hub.modules.snapshots import Snapshots
 from parachute_hub.modules.store import Store
 from parachute_hub.modules.undoing import Undoing
@@ -100,6 +101,7 @@ class Modules:
     disk: Disk
     reserve: Reserve
     linked: LinkedFolders
+    rowkeeper: RowKeeper
 
     async def recover(self) -> list[Job]:
         """At boot, before modules are started: undo what was half done, sweep, mend the wiring. Never raises."""
@@ -127,7 +129,7 @@ class Modules:
     def watch(self) -> tuple[LoopingCall, ...]:
         """Look after services.json (modules write it), linked folders and the disk's reserve; stop each to end it."""
         return (
-            self._every(WATCH_SECONDS, self.files.services.read),
+            self._every(WATCH_SECONDS, self.rowkeeper.look),
             self._every(WATCH_SECONDS, self.linked.look),
             self._every(RESERVE_SECONDS, self.reserve.check),
         )
@@ -236,6 +238,9 @@ def assemble(on_disk: Files, supervisor: Supervises) -> Modules:
         disk=disk,
         reserve=Reserve(disk, partial(_notice, outside.emit)),
         linked=LinkedFolders(records=on_disk.records, directory=on_disk.directory, supervisor=supervisor),
+        rowkeeper=RowKeeper(
+            directory=on_disk.directory, supervisor=supervisor, jobs=jobs, notice=partial(_notice, outside.emit)
+        ),
     )
 
 

@@ -86,6 +86,8 @@ class Installer:
         if self._is_running(request):
             work.line(f"{request.short} is installed and runs already. Nothing was needed.")
             return
+        if request.package is None or self.directory.catalog.offers(request.package) is None:
+            work.line("This package is not in the catalog. What it runs may read and change everything on this hub.")
         if request.folder is not None:
             arrival = self._linked(request, request.folder)
             work.rename(arrival.short)

@@ -1,5 +1,7 @@
 """A module is proven when it answers, goes on answering, and is still the same process."""
 
+from typing import Any
+
 from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -31,7 +33,7 @@ class Proofs(SynchronousTestCase):
         prover = Prover(supervisor=self.supervisor, clock=self.clock)
         return Deferred.fromCoroutine(prover.prove(self.work, "toy", seconds, settle))  # type: ignore[arg-type]
 
-    def becomes(self, state: State, **fields: object) -> None:
+    def becomes(self, state: State, **fields: Any) -> None:
         self.supervisor.outcome["toy"] = evolve(STARTING, state=state, reason="It says why.", **fields)
         try:
             self.supervisor.restart("toy").send(None)
