@@ -270,7 +270,7 @@ def _text(body: Mapping[str, Any], name: str) -> str | None:
     value = body.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or not 0 < len(value) <= 4096:
+    if not isinstance(value, str) or len(value) > 4096:
         raise _bad(f"{name} must be a text.")
     return value
 

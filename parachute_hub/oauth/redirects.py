@@ -123,7 +123,7 @@ def place(uri: str) -> str:
 
 def leads_home(uri: str, origins: Iterable[str]) -> bool:
     """Whether it leads to the hub's own origin."""
-    return urlsplit(uri).scheme in ("http", "https") and any(uri == o or uri.startswith(o + "/") for o in origins)
+    return any(uri == origin or uri.startswith(origin + "/") for origin in origins)
 
 
 def cannot_be_taken(uri: str, origins: Iterable[str]) -> bool:

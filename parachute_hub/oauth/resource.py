@@ -49,7 +49,10 @@ def read(resource: str, *, origins: Iterable[str], catalog: Catalog) -> Target:
 
     Raises InvalidTarget for a foreign URI, one with a query or fragment, an unknown vault or module.
     """
-    parts = urlsplit(resource)
+    try:
+        parts = urlsplit(resource)
+    except ValueError:
+        raise InvalidTarget("This resource cannot be read.") from None
     if f"{parts.scheme}://{parts.netloc}" not in set(origins) or "?" in resource or "#" in resource:
         raise InvalidTarget("This resource does not belong to this hub.")
     path = parts.path.rstrip("/")

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -140,6 +141,8 @@ def run_client(words: list[str], person: Person, cwd: Path) -> str:
     )
     assert process.stdin is not None and process.stdout is not None
     said: list[str] = []
+    watchdog = threading.Timer(PATIENCE, process.kill)
+    watchdog.start()
     try:
         for line in process.stdout:
             said.append(line)
@@ -148,6 +151,7 @@ def run_client(words: list[str], person: Person, cwd: Path) -> str:
                 process.stdin.flush()
         status = process.wait(PATIENCE)
     finally:
+        watchdog.cancel()
         if process.poll() is None:
             process.kill()
         process.wait(10)

@@ -4,7 +4,7 @@ import ipaddress
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -93,7 +93,7 @@ class Server(Resource):
 
 class WireTests(TestCase):
     def setUp(self) -> None:
-        self.reactor: Any = reactor
+        self.reactor = cast(Any, reactor)
         self.server = Server()
         self.certificate = certificate("app.test")
         port = self.reactor.listenSSL(0, Site(self.server), self.certificate.options(), interface="127.0.0.1")

@@ -256,7 +256,16 @@ class DefectTests(FlowCase):
 
     def test_a19_an_authorization_request_never_faults(self) -> None:
         """Whatever is behind the question mark."""
-        for query in ("", "?", "?client_id=%ff", "?client_id=a&client_id=b", "?redirect_uri=//x", "?" + "a&" * 500):
+        for query in (
+            "",
+            "?",
+            "?client_id=%ff",
+            "?client_id=a&client_id=b",
+            "?redirect_uri=//x",
+            "?client_id=x&redirect_uri=http://[",
+            "?resource=http://[",
+            "?" + "a&" * 500,
+        ):
             self.assertEqual(self.send("GET", f"/oauth/authorize{query}", who="owner").status, 400, query)
         self.assertEqual(self.flushLoggedErrors(), [])
 

@@ -106,6 +106,7 @@ class PlaceTests(SynchronousTestCase):
             "https://hub.test@evil.test/",
             "http://127.0.0.1:19390/",
             "https://hub.testx",
+            "http://[",
             "javascript:x",
         ]
         self.assertEqual([uri for uri in home + away if leads_home(uri, ORIGINS)], home)

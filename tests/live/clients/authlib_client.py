@@ -14,6 +14,7 @@ registered = httpx.post(
 client = OAuth2Client(
     registered["client_id"],
     token_endpoint_auth_method="none",
+    revocation_endpoint_auth_method="none",
     redirect_uri=redirect_uri,
     scope="vault:read vault:write",
     code_challenge_method="S256",
@@ -35,5 +36,6 @@ token = client.refresh_token(server["token_endpoint"], refresh_token=old)
 assert token["refresh_token"] != old
 assert client.get(notes).status_code == 200
 client.revoke_token(server["revocation_endpoint"], token["refresh_token"], body=f"client_id={registered['client_id']}")
-assert httpx.get(notes, headers={"Authorization": f"Bearer {token['access_token']}"}).status_code == 401
+refused = httpx.get(notes, headers={"Authorization": f"Bearer {token['access_token']}"})
+assert refused.status_code == 401, refused.text
 print("ok")

@@ -9,6 +9,11 @@ export async function authorize(url) {
   return new URL(value)
 }
 
+// The open standard input would keep the program alive.
+export function done() {
+  process.exit(0)
+}
+
 export function expect(condition, what) {
   if (!condition) throw new Error(`expected ${what}`)
   console.log(`ok ${what}`)

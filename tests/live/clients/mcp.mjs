@@ -1,5 +1,5 @@
 // The MCP TypeScript SDK: from the vault's 401 to its tools, with nothing configured but the address.
-import { authorize, expect } from "./driver.mjs"
+import { authorize, done, expect } from "./driver.mjs"
 
 const [packages, , resource] = process.argv.slice(2)
 const sdk = `${packages}/node_modules/@modelcontextprotocol/sdk/dist/esm/client`
@@ -47,3 +47,4 @@ const before = kept.tokens.refresh_token
 expect((await auth(provider, { serverUrl: resource })) === "AUTHORIZED", "a refresh is enough")
 expect(kept.tokens.refresh_token !== before, "the refresh token rotates")
 await client.close()
+done()

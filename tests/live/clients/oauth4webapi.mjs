@@ -1,5 +1,5 @@
 // oauth4webapi, the strictest client library: discovery, registration, code with PKCE and iss, refresh, revocation.
-import { authorize, expect } from "./driver.mjs"
+import { authorize, done, expect } from "./driver.mjs"
 
 const [packages, issuer, resource] = process.argv.slice(2)
 const oauth = await import(`${packages}/node_modules/oauth4webapi/build/index.js`)
@@ -58,3 +58,4 @@ await oauth
   .then(oauth.processRevocationResponse)
 const refused = await fetch(`${issuer}/vault/default/api/notes`, { headers: { Authorization: `Bearer ${refreshed.access_token}` } })
 expect(refused.status === 401, "revocation takes effect at once")
+done()

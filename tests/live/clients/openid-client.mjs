@@ -1,5 +1,5 @@
 // openid-client: discovery, registration with a secret by HTTP Basic, code, refresh, revocation.
-import { authorize, expect } from "./driver.mjs"
+import { authorize, done, expect } from "./driver.mjs"
 
 const [packages, issuer, resource] = process.argv.slice(2)
 const openid = await import(`${packages}/node_modules/openid-client/build/index.js`)
@@ -32,3 +32,4 @@ expect(refreshed.refresh_token !== tokens.refresh_token, "the refresh token rota
 await openid.tokenRevocation(config, refreshed.refresh_token)
 const failed = await openid.refreshTokenGrant(config, refreshed.refresh_token).then(() => null, (error) => error)
 expect(failed?.error === "invalid_grant", "nothing is left after revocation")
+done()
