@@ -25,6 +25,7 @@ from parachute_hub.adapters import (
     WizardInstalls,
     self_check,
 )
+from parachute_hub.admin.stream_api import Streams
 from parachute_hub.core import Core
 from parachute_hub.engine import Engine, build_engine
 from parachute_hub.oauth import assemble as oauth_of
@@ -59,6 +60,7 @@ class Composition:
         self.tokens: TokenGuard = NoGuard()
         self.has_session: Callable[[bytes], bool] = lambda cookie: False
         self.watches: list[LoopingCall] = []
+        self.leaving: list[Callable[[], Any]] = []
         self.closing: list[Callable[[], Any]] = []
 
     def table(self) -> Table:
@@ -83,6 +85,8 @@ class Composition:
 
     async def stop(self) -> None:
         """End jobs and undo them, stop the modules, then close what is open."""
+        for leave in self.leaving:
+            leave()
         for watch in self.watches:
             watch.stop()
         await self._engine.modules.jobs.stop()
@@ -113,6 +117,8 @@ async def compose(core: Core) -> Composition:
     composition = Composition(core, engine, tables)
     composition.tokens = ProxyGuard(oauth.guard)
     composition.has_session = accounts.recogniser.has_session
+    streams = Streams(core.reactor)
+    composition.leaving.append(streams.end)
     composition.closing += [threads.stop, database.close]
     composition.watches += [_every(core, accounts.prune), _every(core, lambda: Deferred.fromCoroutine(oauth.tend()))]
     who = Who([oauth.bearers, accounts.recogniser])
@@ -124,7 +130,7 @@ async def compose(core: Core) -> Composition:
     )
     parts = [
         *public_parts(core, engine, origin, who),
-        *admin_parts(core, engine, accounts, oauth, who),
+        *admin_parts(core, engine, accounts, oauth, who, streams=streams),
         *accounts.parts,
         *oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up),
     ]

@@ -15,7 +15,7 @@ from parachute_hub.admin.modules_view import ModulesView
 from parachute_hub.admin.overview_api import Memory, OverviewApi
 from parachute_hub.admin.people_parts import people_parts
 from parachute_hub.admin.spa import AdminApp
-from parachute_hub.admin.stream_api import EventsArea
+from parachute_hub.admin.stream_api import EventsArea, Streams
 from parachute_hub.admin.vault_command import VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
 from parachute_hub.core import Core, stamp
@@ -55,7 +55,9 @@ def public_parts(core: Core, engine: Engine, origins: Origins, who: Who) -> list
     ]
 
 
-def admin_parts(core: Core, engine: Engine, accounts: Accounts, oauth: OAuth, who: Who) -> list[Part]:
+def admin_parts(
+    core: Core, engine: Engine, accounts: Accounts, oauth: OAuth, who: Who, *, streams: Streams
+) -> list[Part]:
     """What an owner runs the hub with."""
     files = engine.modules.files
     in_thread = files.outside.in_thread
@@ -76,9 +78,9 @@ def admin_parts(core: Core, engine: Engine, accounts: Accounts, oauth: OAuth, wh
             tokens=ModuleTokens(oauth.issuer),
         ),
         in_thread=in_thread,
-        clock=core.reactor,
+        streams=streams,
     )
-    events = EventsArea(who=who, bus=engine.bus, clock=core.reactor, boot=core.health.instance)
+    events = EventsArea(who=who, bus=engine.bus, streams=streams, boot=core.health.instance)
     overview = OverviewApi(
         who=who,
         memory=lambda: succeed(_measured(engine)),

@@ -10,7 +10,7 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.admin.modules_bodies import lenient, settings_changes, text_of, vault_of, version_of
 from parachute_hub.admin.modules_view import ModulesView, settings_json, state_json
-from parachute_hub.admin.stream_api import Log, follow_log
+from parachute_hub.admin.stream_api import Log, Streams, follow_log
 from parachute_hub.job import Job
 from parachute_hub.modules import names
 from parachute_hub.modules.assembly import Modules
@@ -62,7 +62,7 @@ class ModulesArea:
         view: ModulesView,
         configuration: Configuration,
         in_thread: Callable[..., Awaitable[Any]],
-        clock: Any,
+        streams: Streams,
     ) -> None:
         self._who = who
         self._step_up = step_up
@@ -73,7 +73,7 @@ class ModulesArea:
         self._view = view
         self._configuration = configuration
         self._in_thread = in_thread
-        self._clock = clock
+        self._streams = streams
 
     # --- the list, and operations as a whole
 
@@ -269,7 +269,7 @@ class ModulesArea:
         if ring is None:
             raise Refused(404, "not_supervised", f"{short} has not run since the hub started.")
         if request.args.get(b"follow", [b""])[0] in (b"1", b"true"):
-            return follow_log(request, cast(Log, ring), self._clock)
+            return follow_log(request, cast(Log, ring), self._streams)
         lines = [f"[{short}] {line.text}\n" for line in ring.since(0)]
         return as_json(request, {"short": short, "lines": lines, "text": "".join(lines)})
 

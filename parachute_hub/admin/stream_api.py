@@ -10,6 +10,7 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.events import Bus, JobChanged, ModuleChanged, Notice, Numbered, RegistryChanged
 from parachute_hub.site.area import area
+from parachute_hub.site.refused import Refused
 from parachute_hub.site.who import ADMIN, Who
 
 TICK_SECONDS = 15.0
@@ -109,11 +110,38 @@ class Stream:
         self._request.transport.abortConnection()
 
 
-def follow_log(request: IRequest, ring: Log, clock: Any) -> "Deferred[None]":
+class Streams:
+    """Every answer that goes on now. The hub ends them before it stops anything else.
+
+    So no page is told of modules that are off only because the hub stops, and no reader makes it wait.
+    """
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._open: set[Stream] = set()
+        self._ended = False
+
+    def open(self, request: IRequest, tick: bytes) -> Stream:
+        """A new one; `tick` is sent now and then. Raises Refused 503 after the end."""
+        if self._ended:
+            raise Refused(503, "stopping", "The hub is stopping. Try again in a moment.")
+        stream = Stream(request, self._clock, tick)
+        self._open.add(stream)
+        stream.at_end(lambda: self._open.discard(stream))
+        return stream
+
+    def end(self) -> None:
+        """End them all, and begin no other."""
+        self._ended = True
+        for stream in tuple(self._open):
+            stream.end()
+
+
+def follow_log(request: IRequest, ring: Log, streams: Streams) -> "Deferred[None]":
     """The kept lines, then each new one, as plain text."""
     request.setHeader("Content-Type", "text/plain; charset=utf-8")
     _unbuffered(request)
-    stream = Stream(request, clock, b"")
+    stream = streams.open(request, b"")
     kept = ring.since(0)
     stream.at_end(ring.subscribe(lambda line: stream.write(line.text.encode("utf-8", "replace") + b"\n")))
     stream.write("".join(f"{line.text}\n" for line in kept).encode("utf-8", "replace"))
@@ -128,10 +156,10 @@ class EventsArea:
 
     app: Klein = area()
 
-    def __init__(self, *, who: Who, bus: Bus, clock: Any, boot: str) -> None:
+    def __init__(self, *, who: Who, bus: Bus, streams: Streams, boot: str) -> None:
         self._who = who
         self._bus = bus
-        self._clock = clock
+        self._streams = streams
         self._boot = boot
 
     @app.route("/api/events", methods=["GET"])
@@ -140,7 +168,7 @@ class EventsArea:
         self._who.need(request, ADMIN)
         request.setHeader("Content-Type", "text/event-stream")
         _unbuffered(request)
-        stream = Stream(request, self._clock, b"event: tick\ndata: {}\n\n")
+        stream = self._streams.open(request, b"event: tick\ndata: {}\n\n")
         stream.write(b"retry: 1000\n\n")
         for numbered in self._bus.since(self._last(request)):
             stream.write(self._message(numbered))

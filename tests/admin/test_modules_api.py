@@ -14,6 +14,7 @@ from twisted.web.server import Request
 
 from parachute_hub.admin.modules_api import ModulesArea
 from parachute_hub.admin.modules_view import ModulesView, resolve
+from parachute_hub.admin.stream_api import Streams
 from parachute_hub.logs import Masker
 from parachute_hub.modules import assembly
 from parachute_hub.modules.assembly import Outside
@@ -138,7 +139,7 @@ class ApiCase(SynchronousTestCase):
             view=view,
             configuration=Configuration(home=self.home, directory=self.files.directory, http=http, tokens=Tokens()),
             in_thread=at_once,
-            clock=self.clock,
+            streams=Streams(self.clock),
         )
         self.resource = area.app.resource()
 

@@ -11,7 +11,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from parachute_hub.admin.stream_api import BACKLOG_BYTES, TICK_SECONDS, EventsArea, follow_log
+from parachute_hub.admin.stream_api import BACKLOG_BYTES, TICK_SECONDS, EventsArea, Streams, follow_log
 from parachute_hub.events import Bus, JobChanged, ModuleChanged, Notice, RegistryChanged
 from parachute_hub.site.who import ADMIN, Principal, Who
 from parachute_hub.supervise.logring import LogRing
@@ -69,7 +69,8 @@ class Events(SynchronousTestCase):
     def setUp(self) -> None:
         self.bus = Bus()
         self.clock = MemoryReactorClock()
-        area = EventsArea(who=Who([Anybody()]), bus=self.bus, clock=self.clock, boot="b1")
+        self.streams = Streams(self.clock)
+        area = EventsArea(who=Who([Anybody()]), bus=self.bus, streams=self.streams, boot="b1")
         self.resource = area.app.resource()
 
     def read(self, *headers: str) -> Reader:
@@ -134,12 +135,26 @@ class Events(SynchronousTestCase):
         reader.leave()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_when_the_hub_stops(self) -> None:
+        """Readers hear no more, and are not left hanging; who comes back is told."""
+        reader = self.read()
+        self.streams.end()
+        self.bus.emit(ModuleChanged("toy", {"state": "stopped"}))
+        self.assertEqual(reader.events(), [])
+        self.assertTrue(reader.transport.value().endswith(b"0\r\n\r\n"))
+        again = self.read()
+        self.assertTrue(again.head.startswith("http/1.1 503"))
+        for one in (reader, again):
+            one.leave()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_strangers(self) -> None:
         transport = StringTransport()
         channel: Any = Site(self.resource).buildProtocol(None)
         channel.makeConnection(transport)
         channel.dataReceived(b"GET /api/events HTTP/1.1\r\nHost: hub.test\r\n\r\n")
         self.assertTrue(transport.value().startswith(b"HTTP/1.1 401"))
+        channel.connectionLost(Failure(ConnectionLost()))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
@@ -152,7 +167,7 @@ class LogPage(Resource):
         self.clock = clock
 
     def render(self, request: Request) -> int:
-        ended = follow_log(request, self.ring, self.clock)
+        ended = follow_log(request, self.ring, Streams(self.clock))
         ended.addCallback(lambda _: None)
         return NOT_DONE_YET
 
