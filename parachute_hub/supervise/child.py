@@ -23,10 +23,14 @@ _GROUP_POLL = 0.02
 
 @frozen
 class Exit:
-    """How the process ended: `code`, or the number of a `signal`. `killed` says that the signal came from us."""
+    """How the process ended: `code`, or the number of a `signal`.
+
+    `asked` says that we had told it to end, `killed` that we had sent KILL.
+    """
 
     code: int | None
     signal: int | None
+    asked: bool
     killed: bool
 
 
@@ -63,7 +67,7 @@ class Child(ProcessProtocol):
         self._kill: IDelayedCall | None = None
         self._drop: IDelayedCall | None = None
         self._drain: IDelayedCall | None = None
-        self._killed = False
+        self._asked = self._killed = False
         self._empty_by = 0.0
         self.pid = 0
 
@@ -77,7 +81,7 @@ class Child(ProcessProtocol):
 
     def end(self, grace: float) -> None:
         """TERM to the group, KILL after `grace` seconds. Again and again is harmless; the shortest grace counts."""
-        self._killed = True
+        self._asked = True
         if self._exit is not None:
             return
         self._signal(signal.SIGTERM)
@@ -90,7 +94,7 @@ class Child(ProcessProtocol):
 
     def kill(self) -> None:
         """KILL to the group, at once."""
-        self._killed = True
+        self._asked = self._killed = True
         self._signal(signal.SIGKILL)
 
     def _kill_now(self) -> None:
@@ -143,7 +147,7 @@ class Child(ProcessProtocol):
 
     def processExited(self, reason: Failure) -> None:
         """Twisted's: the process is reaped. What it left in its group goes too, and then its pipe."""
-        self._exit = _exit(reason, self._killed)
+        self._exit = self._how(reason)
         if self._kill is not None:
             self._kill.cancel()
             self._kill = None
@@ -163,7 +167,7 @@ class Child(ProcessProtocol):
         self._drain = self._drop = None
         self._output.ended()
         self._empty_by = self._clock.seconds() + self._timing.group
-        self._await_group(self._exit or _exit(reason, self._killed))
+        self._await_group(self._exit or self._how(reason))
 
     def _await_group(self, ended: Exit) -> None:
         """The group's emptiness counts, not the leader's end: a member may still hold the port."""
@@ -172,12 +176,11 @@ class Child(ProcessProtocol):
         else:
             self._clock.callLater(_GROUP_POLL, self._await_group, ended)
 
-
-def _exit(reason: Failure, killed: bool) -> Exit:
-    error = reason.value
-    if isinstance(error, ProcessTerminated):
-        return Exit(error.exitCode, error.signal, killed)
-    return Exit(0 if isinstance(error, ProcessDone) else None, None, killed)
+    def _how(self, reason: Failure) -> Exit:
+        error = reason.value
+        if isinstance(error, ProcessTerminated):
+            return Exit(error.exitCode, error.signal, self._asked, self._killed)
+        return Exit(0 if isinstance(error, ProcessDone) else None, None, self._asked, self._killed)
 
 
 def _widen(descriptor: int) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
 
+from parachute_hub.supervise.marks import Whose
 from parachute_hub.supervise.model import Launch, Status
 from parachute_hub.supervise.processes import Holder
 from parachute_hub.supervise.spawning import Tools
@@ -37,17 +38,17 @@ class System(Protocol):
     def group_lives(self, group: int) -> bool:
         """Whether a process group has a member that is not a zombie."""
 
-    def sweep(self, mark: str, grace: float) -> list[int]:
-        """End what carries the mark."""
+    def signal(self, whose: Whose, number: int) -> list[int]:
+        """Send a signal to those picked."""
 
-    def holder(self, port: int, mark: str) -> Holder | None:
+    def holder(self, port: int, whose: Whose) -> Holder | None:
         """Who listens on a port."""
 
-    def owns(self, session: int, port: int, mark: str) -> bool:
+    def owns(self, session: int, port: int, whose: Whose) -> bool:
         """Whether a session listens on a port."""
 
-    def ports(self, mark: str) -> list[int]:
-        """Where processes with the mark listen."""
+    def ports(self, whose: Whose) -> list[int]:
+        """Where those picked listen."""
 
     def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
         """What sessions take."""
@@ -69,7 +70,10 @@ class InThread(Protocol):
 
 @frozen(kw_only=True)
 class Ground:
-    """One hub's collaborators. `now` is monotonic seconds, `wall` seconds since the epoch, `signal_group` os.killpg."""
+    """One hub's collaborators. `now` is monotonic seconds, `wall` seconds since the epoch, `signal_group` os.killpg.
+
+    `home` and `life` mark our processes.
+    """
 
     reactor: Any
     launcher: Launcher
@@ -78,7 +82,8 @@ class Ground:
     in_thread: InThread
     signal_group: Callable[[int, int], None]
     tools: Tools
-    home: Path
+    home: str
+    life: str
     log_folder: Path
     timing: Timing
     limits: LogLimits

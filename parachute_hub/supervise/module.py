@@ -17,9 +17,11 @@ from parachute_hub.supervise.ground import Ground
 from parachute_hub.supervise.lifecycle import Core, Fall, Lifecycle, new_lifecycle
 from parachute_hub.supervise.logfiles import LogFiles
 from parachute_hub.supervise.logring import LogRing
+from parachute_hub.supervise.marks import Mark, Whose
 from parachute_hub.supervise.model import CannotLaunch, LastExit, Launch, State, Status
 from parachute_hub.supervise.output import Output
-from parachute_hub.supervise.spawning import command, environment, mark_of, preflight
+from parachute_hub.supervise.spawning import command, environment, preflight
+from parachute_hub.supervise.sweeping import sweep
 from parachute_hub.supervise.watch import Watch, Watching
 
 _OFF = "It has not been started."
@@ -35,7 +37,8 @@ class Module:
 
     def __init__(self, short: str, ground: Ground) -> None:
         self.short = short
-        self.mark = mark_of(short, ground.home)
+        self._mark = Mark(short, ground.home, ground.life)
+        self._whose = Whose(ground.home, short)
         self.status = Status(short=short, state=State.STOPPED, reason=_OFF, since=ground.wall())
         self.ring = LogRing(ground.limits.ring)
         self.launch: Launch | None = None
@@ -97,12 +100,12 @@ class Module:
     async def owns_port(self) -> bool:
         """Whether its own processes listen on its port; asked once a spawn."""
         session = self._child.pid if self._child else 0
-        self.port_owned = await self._ground.in_thread(self._ground.system.owns, session, self.port, self.mark)
+        self.port_owned = await self._ground.in_thread(self._ground.system.owns, session, self.port, self._whose)
         return self.port_owned
 
     async def other_ports(self) -> list[int]:
         """Where its processes listen."""
-        return await self._ground.in_thread(self._ground.system.ports, self.mark)
+        return await self._ground.in_thread(self._ground.system.ports, self._whose)
 
     # --- what the machine asks
 
@@ -174,7 +177,7 @@ class Module:
             return
         self._set(port=launch.port)
         await self._clearing
-        stranger = await self._ground.in_thread(self._clear_port, launch.port)
+        stranger = await self._clear_port(launch.port)
         if stranger is not None:
             self._refuse_port(launch.port, stranger)
             return
@@ -188,7 +191,7 @@ class Module:
         )
         self._oom_kills = self._ground.oom.oom_kills()
         try:
-            child.spawn(self._ground.reactor, command(launch, self._ground.tools), environment(launch, self.mark))
+            child.spawn(self._ground.reactor, command(launch, self._ground.tools), environment(launch, self._mark))
         except OSError as error:
             self._cannot(f"The system cannot start a process: {error.strerror}.", {"error_type": "module_op_failed"})
             return
@@ -203,16 +206,19 @@ class Module:
             Watch(self, self.machine, self._ground.timing, self._ground.reactor, self._ground.now)
         )
 
-    def _clear_port(self, port: int) -> str | None:
-        """In a thread: end what an earlier life of this module left on its port; name anybody else."""
-        for _ in range(2):
-            holder = self._ground.system.holder(port, self.mark)
-            if holder is None:
-                return None
-            if not holder.ours:
-                return str(holder)
-            self._ground.system.sweep(self.mark, self._ground.timing.sweep)
-        return str(holder)
+    async def _clear_port(self, port: int) -> str | None:
+        """End what an earlier life of this module left on its port; name anybody else."""
+        holder = await self._ground.in_thread(self._ground.system.holder, port, self._whose)
+        if holder is not None and holder.ours:
+            await self._sweep()
+            holder = await self._ground.in_thread(self._ground.system.holder, port, self._whose)
+        return None if holder is None else str(holder)
+
+    async def _sweep(self) -> list[int]:
+        ground = self._ground
+        return await sweep(
+            ground.system, self._whose, grace=ground.timing.sweep, clock=ground.reactor, in_thread=ground.in_thread
+        )
 
     def _refuse_port(self, port: int, stranger: str) -> None:
         self._phase = "none"
@@ -249,7 +255,8 @@ class Module:
         self._log.info("{short} ended: {how}", short=self.short, how=_how(exit, oom))
         now = self._ground.now()
         ready_for = None if self._ready_at is None else now - self._ready_at
-        fall = Fall(self._end_why if exit.killed and self._end_why else _how(exit, oom), now, ready_for)
+        why = self._end_why if exit.asked and self._end_why and not oom else _how(exit, oom)
+        fall = Fall(why, now, ready_for)
         self._child, self._phase, self.port_owned = None, "none", False
         self._clearing = Deferred.fromCoroutine(self._clear())
         if self.status.state is State.STOPPING:
@@ -261,7 +268,7 @@ class Module:
     async def _clear(self) -> None:
         """End what escaped from the group."""
         try:
-            left = await self._ground.in_thread(self._ground.system.sweep, self.mark, self._ground.timing.sweep)
+            left = await self._sweep()
         except CancelledError:
             return
         except Exception:

@@ -7,14 +7,14 @@ that does not carry our mark, and psutil makes sure that a process id was not gi
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 from attrs import frozen
 
-from parachute_hub.supervise.spawning import MARK
+from parachute_hub.supervise.marks import VARIABLE, Whose
 
 _LISTEN = "0A"
 
@@ -23,7 +23,7 @@ _LISTEN = "0A"
 class Holder:
     """Who listens on a port: `pid` and `command`, unknown (None) when it belongs to another user.
 
-    `ours` says that it carries the mark of the module that was asked for.
+    `ours` says that it is one of those that were asked for.
     """
 
     pid: int | None
@@ -49,33 +49,30 @@ class Processes:
             return True
         return sys.platform != "linux" or any(_lives_in(group, pid) for pid in psutil.pids())
 
-    def marked(self, mark: str) -> list[psutil.Process]:
-        """Every process that carries exactly this mark, or this home's mark when given as `:<home>`."""
-        return [process for process, found in self._marks() if _matches(found, mark)]
+    def marked(self, whose: Whose) -> list[psutil.Process]:
+        """Every living process whose mark is picked."""
+        return [process for process, found in self._marks() if whose.has(found)]
 
-    def sweep(self, mark: str, grace: float) -> list[int]:
-        """End what carries the mark: TERM, then KILL after `grace` seconds. Gives the ids of those found."""
-        found = self.marked(mark)
+    def signal(self, whose: Whose, number: int) -> list[int]:
+        """Send a signal to every process that is picked; 0 only looks. Gives their ids."""
+        found = self.marked(whose)
         for process in found:
-            _quietly(process.terminate)
-        _, left = psutil.wait_procs(found, timeout=grace) if found else ([], [])
-        for process in left:
-            _quietly(process.kill)
-        psutil.wait_procs(left, timeout=grace)
+            if number:
+                _send(process, number)
         return [process.pid for process in found]
 
-    def holder(self, port: int, mark: str) -> Holder | None:
+    def holder(self, port: int, whose: Whose) -> Holder | None:
         """Who listens on `port`; None if nobody does."""
         sockets = _listening(port)
         if not sockets:
             return None
         for process in psutil.process_iter():
             if _has_one(process.pid, sockets):
-                return Holder(process.pid, _command(process), _matches(_mark(process), mark))
+                return Holder(process.pid, _command(process), whose.has(_mark(process) or ""))
         return Holder(None, None)
 
-    def owns(self, session: int, port: int, mark: str) -> bool:
-        """Whether a process of this session, or one with the mark, listens on `port`.
+    def owns(self, session: int, port: int, whose: Whose) -> bool:
+        """Whether a process of this session, or one that is picked, listens on `port`.
 
         True as well when the system will not tell.
         """
@@ -85,12 +82,12 @@ class Processes:
         for pid in psutil.pids():
             if _session(pid) == session and _has_one(pid, sockets):
                 return True
-        return any(_has_one(process.pid, sockets) for process in self.marked(mark))
+        return any(_has_one(process.pid, sockets) for process in self.marked(whose))
 
-    def ports(self, mark: str) -> list[int]:
-        """The TCP ports on which processes with the mark listen."""
+    def ports(self, whose: Whose) -> list[int]:
+        """The TCP ports on which the picked processes listen."""
         found = set()
-        for process in self.marked(mark):
+        for process in self.marked(whose):
             try:
                 connections = process.net_connections(kind="tcp")
             except psutil.Error:
@@ -118,20 +115,17 @@ class Processes:
                     yield process, mark
 
 
-def _matches(found: str | None, mark: str) -> bool:
-    return found is not None and (found == mark or (mark.startswith(":") and found.endswith(mark)))
-
-
 def _mark(process: psutil.Process) -> str | None:
+    """Its mark; a zombie has none."""
     try:
         if sys.platform != "linux":
-            value: str | None = process.environ().get(MARK)
+            value: str | None = process.environ().get(VARIABLE)
             return value
         # Much cheaper than parsing the whole environment, and most processes have no mark.
         environ = Path(f"/proc/{process.pid}/environ").read_bytes()
     except (OSError, psutil.Error):
         return None
-    _, found, rest = (b"\0" + environ).partition(f"\0{MARK}=".encode())
+    _, found, rest = (b"\0" + environ).partition(f"\0{VARIABLE}=".encode())
     return rest.partition(b"\0")[0].decode("utf-8", "replace") if found else None
 
 
@@ -204,8 +198,8 @@ def _has_one(pid: int, sockets: set[str]) -> bool:
         return False
 
 
-def _quietly(act: Callable[[], None]) -> None:
+def _send(process: psutil.Process, number: int) -> None:
     try:
-        act()
+        process.send_signal(number)
     except psutil.Error:
         return

@@ -1,6 +1,5 @@
 """How a child is started: which programs stand before it, what it is marked with, and what is checked first."""
 
-import hashlib
 import os
 import shutil
 import sys
@@ -9,9 +8,8 @@ from pathlib import Path
 
 from attrs import frozen
 
+from parachute_hub.supervise.marks import VARIABLE, Mark
 from parachute_hub.supervise.model import CannotLaunch, Launch
-
-MARK = "PARACHUTE_SUPERVISED"
 
 # When memory runs out the kernel shall take a module, never the hub; inherited by what the module starts.
 # All output goes into one pipe, so that lines keep their order. Redirecting stdin instead of closing it keeps
@@ -36,16 +34,6 @@ def find_tools() -> Tools:
     return Tools(shutil.which("setsid") if linux else None, shutil.which("setpriv") if linux else None)
 
 
-def mark_of(short: str, home: Path) -> str:
-    """What tells a process of this hub's module from everything else, also after the hub was killed."""
-    return f"{short}:{home_mark(home)}"
-
-
-def home_mark(home: Path) -> str:
-    """Names a hub by its home."""
-    return hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:16]
-
-
 def command(launch: Launch, tools: Tools) -> tuple[str, ...]:
     """The whole argument list: a shell, own session, no new privileges, death with the hub, then the module.
 
@@ -56,9 +44,9 @@ def command(launch: Launch, tools: Tools) -> tuple[str, ...]:
     return ("/bin/sh", "-c", _SHELL, launch.cwd, *session, *lessened, *launch.argv)
 
 
-def environment(launch: Launch, mark: str) -> Mapping[str, str]:
+def environment(launch: Launch, mark: Mark) -> Mapping[str, str]:
     """The launch's environment and our mark."""
-    return {**launch.env, MARK: mark}
+    return {**launch.env, VARIABLE: str(mark)}
 
 
 def preflight(launch: Launch) -> None:

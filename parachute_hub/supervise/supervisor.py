@@ -16,14 +16,17 @@ from parachute_hub.supervise.cgroup import Cgroup
 from parachute_hub.supervise.ground import Desired, Ground, InThread, Launcher, System
 from parachute_hub.supervise.guard import MemoryGuard, Running
 from parachute_hub.supervise.logring import LogRing
+from parachute_hub.supervise.marks import Whose, home_hash
 from parachute_hub.supervise.memory import Container, History
 from parachute_hub.supervise.model import State, Status
 from parachute_hub.supervise.module import Module
 from parachute_hub.supervise.processes import Processes
-from parachute_hub.supervise.spawning import find_tools, home_mark
+from parachute_hub.supervise.spawning import find_tools
+from parachute_hub.supervise.sweeping import sweep
 from parachute_hub.supervise.timing import LogLimits, MemoryLimits, Timing
 
-_THREADS = 16
+# All made at the start: when processes run out, a fork bomb is ended with these.
+_THREADS = 4
 _TIMING = Timing()
 _LIMITS = LogLimits()
 _MEMORY = MemoryLimits()
@@ -77,7 +80,8 @@ class Supervisor(Service):
             in_thread=in_thread or cast(InThread, self._in_own_thread),
             signal_group=signal_group,
             tools=find_tools(),
-            home=home,
+            home=home_hash(home),
+            life=f"{os.getpid()}-{wall():.3f}",
             log_folder=log_folder,
             timing=timing,
             limits=limits,
@@ -115,7 +119,13 @@ class Supervisor(Service):
     async def _boot(self) -> None:
         ground = self._ground
         try:
-            left = await ground.in_thread(ground.system.sweep, f":{home_mark(ground.home)}", ground.timing.sweep)
+            left = await sweep(
+                ground.system,
+                Whose(ground.home, other_than=ground.life),
+                grace=ground.timing.sweep,
+                clock=ground.reactor,
+                in_thread=ground.in_thread,
+            )
             if left:
                 self._log.info("Ended {count} processes that an earlier hub left behind", count=len(left))
         except Exception:
@@ -263,7 +273,7 @@ class Supervisor(Service):
 
     def _in_own_thread(self, function: Callable[..., Any], *args: Any) -> "Deferred[Any]":
         if self._pool is None:
-            self._pool = ThreadPool(0, _THREADS, "supervise")
+            self._pool = ThreadPool(_THREADS, _THREADS, "supervise")
             self._pool.start()
             # After the last service: modules are stopped with its help, and its threads would outlive the reactor.
             self._ground.reactor.addSystemEventTrigger("after", "shutdown", self._pool.stop)

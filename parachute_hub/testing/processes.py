@@ -15,6 +15,7 @@ from twisted.internet.protocol import ClientFactory
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
+from parachute_hub.supervise.marks import Whose
 from parachute_hub.supervise.processes import Holder
 
 
@@ -175,27 +176,27 @@ class FakeSystem:
     lives: bool = False
     listening: list[int] = field(factory=list)
     sizes: dict[str, int] = field(factory=dict)
-    swept: list[str] = field(factory=list)
+    swept: list[Whose] = field(factory=list)
 
     def group_lives(self, group: int) -> bool:
         """Processes.group_lives."""
         return self.lives
 
-    def sweep(self, mark: str, grace: float) -> list[int]:
-        """Processes.sweep."""
-        self.swept.append(mark)
+    def signal(self, whose: Whose, number: int) -> list[int]:
+        """Processes.signal."""
+        self.swept.append(whose)
         left, self.left = self.left, []
         return left
 
-    def holder(self, port: int, mark: str) -> Holder | None:
+    def holder(self, port: int, whose: Whose) -> Holder | None:
         """Processes.holder."""
         return self.holders.pop(0) if self.holders else None
 
-    def owns(self, session: int, port: int, mark: str) -> bool:
+    def owns(self, session: int, port: int, whose: Whose) -> bool:
         """Processes.owns."""
         return self.owned
 
-    def ports(self, mark: str) -> list[int]:
+    def ports(self, whose: Whose) -> list[int]:
         """Processes.ports."""
         return self.listening
 

@@ -14,8 +14,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
+from parachute_hub.supervise.marks import VARIABLE, Mark, home_hash
 from parachute_hub.supervise.model import State
-from parachute_hub.supervise.spawning import MARK, mark_of
 from tests.live.faults.rig import Rig
 from tests.live.harness import free_port, gone
 
@@ -141,7 +141,7 @@ class PortTests(RigCase):
         """Without death by the hub's own (macOS), a killed hub leaves children: they carry its mark."""
         self.rig.add("calm")
         launch = self.rig.launches["calm"]
-        env = {**launch.env, MARK: mark_of("calm", self.rig.home)}
+        env = {**launch.env, VARIABLE: str(Mark("calm", home_hash(self.rig.home), "earlier"))}
         orphan = subprocess.Popen(launch.argv, env=env, start_new_session=True)
         self.addCleanup(orphan.wait, 5)
         await self.rig.until(lambda: self.rig.ours(), "the orphan")
@@ -155,7 +155,7 @@ class PortTests(RigCase):
     async def test_another_homes_process_is_a_stranger(self) -> None:
         port = free_port()
         self.rig.add("calm", port=port)
-        env = {**self.rig.launches["calm"].env, MARK: mark_of("calm", Path("/another/home"))}
+        env = {**self.rig.launches["calm"].env, VARIABLE: str(Mark("calm", home_hash(Path("/another/home")), "1"))}
         other = subprocess.Popen(self.rig.launches["calm"].argv, env=env, start_new_session=True)
         self.addCleanup(other.wait, 5)
         self.addCleanup(other.kill)
@@ -185,6 +185,19 @@ class HangTests(RigCase):
         pid = self.rig.pid("unwell")
         await self.rig.sleep(1.5)
         self.assertEqual(self.rig.pid("unwell"), pid)
+
+
+class BootTests(RigCase):
+    async def test_a_boot_leaves_alone_what_already_runs(self) -> None:
+        """A start that comes before the boot's look round is not an earlier hub's."""
+        self.rig.add("calm")
+        self.rig.add("other")
+        await self.rig.supervisor.start("calm")
+        pid = self.rig.pid("calm")
+        self.rig.supervisor.boot(["calm", "other"])
+        await self.rig.until_ready("calm", "other")
+        await self.rig.sleep(0.3)
+        self.assertEqual(self.rig.pid("calm"), pid)
 
 
 class HubDeathTests(RigCase):

@@ -1,13 +1,15 @@
 """What stands before a child, and what is checked."""
 
+import doctest
 from pathlib import Path
 
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.supervise import draw
+from parachute_hub.supervise import draw, marks
+from parachute_hub.supervise.marks import Mark, Whose, home_hash
 from parachute_hub.supervise.model import CannotLaunch, Launch
-from parachute_hub.supervise.spawning import Tools, command, environment, home_mark, mark_of, preflight
+from parachute_hub.supervise.spawning import Tools, command, environment, preflight
 
 LAUNCH = Launch(short="vault", argv=("/bin/bun", "run"), cwd="/work", env={"PORT": "1"}, port=1, health="/")
 
@@ -31,11 +33,23 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual((argv[3], argv[-1]), ("/a b; rm -rf $HOME", "$(id)"))
 
     def test_the_mark(self) -> None:
-        home = Path("/parachute")
-        env = environment(LAUNCH, mark_of("vault", home))
-        self.assertEqual(env["PARACHUTE_SUPERVISED"], f"vault:{home_mark(home)}")
-        self.assertNotEqual(home_mark(home), home_mark(Path("/elsewhere")))
-        self.assertEqual(env["PORT"], "1")
+        """It tells the module, the hub by its home, and the hub's life."""
+        self.assertEqual(doctest.testmod(marks).failed, 0)
+        home = home_hash(Path("/parachute"))
+        env = environment(LAUNCH, Mark("vault", home, "1"))
+        self.assertEqual(env, {"PORT": "1", "PARACHUTE_SUPERVISED": f"vault:{home}:1"})
+        found = env["PARACHUTE_SUPERVISED"]
+        self.assertNotEqual(home, home_hash(Path("/elsewhere")))
+        for whose, mine in (
+            (Whose(home), True),
+            (Whose(home, "vault"), True),
+            (Whose(home, "scribe"), False),
+            (Whose(home, other_than="1"), False),
+            (Whose(home, other_than="2"), True),
+            (Whose("elsewhere", "vault"), False),
+        ):
+            self.assertEqual(whose.has(found), mine, whose)
+        self.assertFalse(Whose(home).has(""))
 
 
 class PreflightTests(SynchronousTestCase):

@@ -25,7 +25,7 @@ class StartTests(SupervisorCase):
         process = self.ready()
         self.assertEqual(process.argv[:2], ("/bin/sh", "-c"))
         self.assertEqual(process.argv[-3:], self.plan.argv)
-        self.assertRegex(process.env["PARACHUTE_SUPERVISED"], r"^vault:[0-9a-f]{16}$")
+        self.assertRegex(process.env["PARACHUTE_SUPERVISED"], r"^vault:[0-9a-f]{16}:[0-9.-]+$")
         self.assertEqual(process.env["PORT"], "2000")
 
     def test_every_spawn_is_launched_anew(self) -> None:
@@ -180,6 +180,9 @@ class CrashTests(SupervisorCase):
         self.system.left = [4711]
         process.exit(1)
         self.turn()
+        self.assertEqual(len(self.reactor.spawned), 1)
+        self.pass_time(0.2)
+        self.assertEqual(len(self.reactor.spawned), 2)
         self.assertIn("[vault] (hub) ended 1 processes that it had left behind: [4711]", self.lines)
 
     def test_the_group_must_be_empty(self) -> None:
@@ -374,7 +377,12 @@ class BootTests(SupervisorCase):
         self.system.left = [99]
         self.supervisor.boot(["vault"])
         self.turn()
-        self.assertRegex(self.system.swept[0], r"^:[0-9a-f]{16}$")
+        whose = self.system.swept[0]
+        self.assertIsNone(whose.short)
+        self.pass_time(1)
+        ours = self.reactor.spawned[0].env["PARACHUTE_SUPERVISED"]
+        self.assertFalse(whose.has(ours))
+        self.assertTrue(whose.has(f"{ours}1"))
 
     def test_a_held_one_stays_held(self) -> None:
         self.supervisor.hold("vault", "Safe mode.")

@@ -1,6 +1,7 @@
 """A supervisor on the real reactor with modules that misbehave, and the means to measure what that does to the rest."""
 
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -17,11 +18,11 @@ from twisted.internet.task import deferLater
 
 from parachute_hub.logs import Masker
 from parachute_hub.supervise.lag import LagProbe
+from parachute_hub.supervise.marks import Whose, home_hash
 from parachute_hub.supervise.model import Launch, State, Status
 from parachute_hub.supervise.probe import NoAnswer, ask
 from parachute_hub.supervise.processes import Processes
 from parachute_hub.supervise.restarts import History
-from parachute_hub.supervise.spawning import home_mark
 from parachute_hub.supervise.supervisor import Supervisor
 from parachute_hub.supervise.timing import MemoryLimits, Timing
 from tests.live.harness import free_port
@@ -157,14 +158,14 @@ class Rig:
 
     def ours(self) -> list[int]:
         """Every living process that any module of this home has started."""
-        return [process.pid for process in Processes().marked(f":{home_mark(self.home)}")]
+        return [process.pid for process in Processes().marked(Whose(home_hash(self.home)))]
 
     async def end(self) -> list[int]:
         """Stop everything; what was left all the same."""
         await self.supervisor.stopService()
         self.lag.stopService()
         left = self.ours()
-        Processes().sweep(f":{home_mark(self.home)}", 1.0)
+        Processes().signal(Whose(home_hash(self.home)), signal.SIGKILL)
         return left
 
 

@@ -1,0 +1,62 @@
+"""Runs the faults and prints a table: smoke size, or `--full`; `F01 F08` for some of them only."""
+
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.task import react
+
+from tests.live.faults import repairs, resources
+from tests.live.faults.outcome import Outcome
+from tests.live.faults.rig import Rig
+
+
+@frozen
+class Fault:
+    """One fault with its sizes."""
+
+    name: str
+    run: Callable[[Rig, int], Awaitable[Outcome]]
+    smoke: int
+    full: int
+
+
+FAULTS = (
+    Fault("F01", repairs.f01_kill_one, 10, 1000),
+    Fault("F02", repairs.f02_kill_all, 5, 200),
+    Fault("F03", repairs.f03_crash_loops, 1, 10),
+    Fault("F04", resources.f04_grandchildren, 2, 100),
+    Fault("F05", resources.f05_fork_bomb, 1, 30),
+    Fault("F06", resources.f06_memory, 1, 20),
+    Fault("F08", repairs.f08_hang, 4, 100),
+    Fault("F09", repairs.f09_unwell, 1, 25),
+    Fault("F10", repairs.f10_ports, 2, 50),
+    Fault("F22", resources.f22_descriptors, 1, 30),
+    Fault("F27", resources.f27_flood, 1, 60),
+)
+
+
+async def main(reactor: Any, *words: str) -> None:
+    """The table; ends with 1 when a bar was missed."""
+    full = "--full" in words
+    chosen = [fault for fault in FAULTS if not set(words) - {"--full"} or fault.name in words]
+    missed = 0
+    for fault in chosen:
+        rig, began = Rig(reactor), time.monotonic()
+        try:
+            outcome = await fault.run(rig, fault.full if full else fault.smoke)
+        finally:
+            left = await rig.end()
+        wrong = [*outcome.wrong, *([f"{len(left)} processes left behind"] if left else [])]
+        missed += bool(wrong)
+        took = time.monotonic() - began
+        print(f"{outcome.fault}  {outcome.what}, n = {outcome.n}, {took:.0f} s: {'MISSED' if wrong else 'ok'}")
+        print(f"     {outcome.figures}", *(f"     ! {text}" for text in wrong), sep="\n", flush=True)
+    if missed:
+        raise SystemExit(f"{missed} faults missed a bar")
+
+
+if __name__ == "__main__":
+    react(main, sys.argv[1:])

@@ -1,0 +1,62 @@
+"""A hub inside a cgroup: `python -m tests.live.faults.boxed bomb|leak` prints what it found as JSON."""
+
+import json
+import sys
+import time
+from typing import Any
+
+from twisted.internet.task import react
+
+from parachute_hub.supervise.model import State
+from parachute_hub.supervise.timing import MemoryLimits
+from tests.live.faults.rig import Rig
+
+
+async def bomb(rig: Rig) -> dict[str, Any]:
+    """Ended by hand, as its owner would: what counts is that we can."""
+    rig.add("bomb", "bomb")
+    rig.add_bun("sibling")
+    await rig.supervisor.start("sibling")
+    await rig.supervisor.start("bomb")
+    await rig.sleep(1.0)
+    count, began = len(rig.ours()), time.monotonic()
+    await rig.supervisor.stop("bomb")
+    took = time.monotonic() - began
+    wrong = [f"{len(rig.ours())} processes are left"] if len(rig.ours()) != 1 else []
+    if not await rig.answers("sibling"):
+        wrong.append("the sibling does not answer")
+    return {"figures": f"{count} processes gone after {took * 1000:.0f} ms", "wrong": wrong}
+
+
+async def leak(rig: Rig) -> dict[str, Any]:
+    """The slow one is restarted by us before the kernel acts; the fast one is the kernel's, and labelled so."""
+    wrong = []
+    rig.add_bun("sibling")
+    await rig.supervisor.start("sibling")
+    rig.add("slow", "grow=4")
+    await rig.supervisor.start("slow")
+    await rig.until(lambda: any("memory are in use" in s.reason for s in rig.told if s.short == "slow"), "the guard")
+    reason = next(s.reason for s in rig.told if "memory are in use" in s.reason)
+    await rig.supervisor.stop("slow")
+    rig.add("fast", "grow=100")
+    await rig.supervisor.start("fast")
+    await rig.until(lambda: any(s.last_exit for s in rig.told if s.short == "fast"), "the kernel")
+    last = next(s.last_exit for s in rig.told if s.short == "fast" and s.last_exit)
+    if not last.oom:
+        wrong.append(f"the kernel's kill is not labelled: {last}")
+    await rig.supervisor.stop("fast")
+    if rig.state("sibling") is not State.READY or any(s.last_exit for s in rig.told if s.short == "sibling"):
+        wrong.append("the sibling did not survive")
+    return {"figures": f"slow: {reason} fast: killed by the kernel, labelled {last.oom}", "wrong": wrong}
+
+
+async def main(reactor: Any, what: str) -> None:
+    rig = Rig(reactor, memory=MemoryLimits(period=0.2, budget=64 << 20))
+    found = await {"bomb": bomb, "leak": leak}[what](rig)
+    left = await rig.end()
+    if left:
+        found["wrong"].append(f"{len(left)} processes left behind")
+    print(json.dumps(found), flush=True)
+
+
+react(main, sys.argv[1:])

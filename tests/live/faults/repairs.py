@@ -1,0 +1,172 @@
+"""Faults that the supervisor repairs: kills, crash loops, hangs; and the ones it must leave alone."""
+
+import os
+import signal
+import time
+from functools import partial
+from random import Random
+
+from parachute_hub.supervise.model import State
+from tests.live.faults.outcome import Outcome, sibling, spread, unharmed
+from tests.live.faults.rig import Load, Meter, Rig
+from tests.live.harness import gone
+
+QUIET = 0.6
+SEED = 20261123
+# An answer in 50 ms even while others fail.
+PROMPT = 0.05
+
+
+async def with_sibling(rig: Rig) -> Load:
+    """A bun module that minds its own business, and how it answers in peace."""
+    rig.add_bun("sibling")
+    await rig.supervisor.start("sibling")
+    _, quiet = await Meter(rig, "sibling").during(rig.sleep(QUIET))
+    return quiet
+
+
+async def f01_kill_one(rig: Rig, n: int) -> Outcome:
+    """kill -9 of one child, again and again."""
+    quiet, chance = await with_sibling(rig), Random(SEED)
+    rig.add_bun("victim")
+    began = time.monotonic()
+    await rig.supervisor.start("victim")
+    boot = time.monotonic() - began
+
+    async def storm() -> list[float]:
+        took = []
+        for _ in range(n):
+            rig.forgive("victim")
+            old = rig.pid("victim")
+            os.kill(old, signal.SIGKILL)
+            took.append(await rig.until_next_life("victim", old))
+            await rig.sleep(min(0.3, chance.expovariate(20)))
+        return took
+
+    took, load = await Meter(rig, "sibling").during(storm())
+    wrong = unharmed(load, quiet)
+    if sorted(took)[n // 2] > boot + 0.12:
+        wrong.append("slower than its own boot and 120 ms")
+    figures = f"again after {spread(took)} (first boot {boot * 1000:.0f}); {sibling(load, quiet)}"
+    return Outcome("F01", "kill -9 of one module", n, figures, tuple(wrong))
+
+
+async def f02_kill_all(rig: Rig, n: int) -> Outcome:
+    """kill -9 of every child at once."""
+    shorts = [rig.add_bun(f"m{number}") for number in range(4)]
+    rig.supervisor.boot(shorts)
+    await rig.until_ready(*shorts)
+    took = []
+    for _ in range(n):
+        old = {short: rig.pid(short) for short in shorts}
+        for short, pid in old.items():
+            rig.forgive(short)
+            os.kill(pid, signal.SIGKILL)
+        began = time.monotonic()
+        for short, pid in old.items():
+            await rig.until_next_life(short, pid)
+        took.append(time.monotonic() - began)
+    wrong = () if max(took) < 3 else ("R2: not all back within 3 s",)
+    return Outcome("F02", "kill -9 of four modules at once", n, f"all ready after {spread(took)}", wrong)
+
+
+async def f03_crash_loops(rig: Rig, n: int) -> Outcome:
+    """Programs that cannot stay: they end at once, later, with 0, or are not there."""
+    quiet = await with_sibling(rig)
+    loops = []
+    for number in range(n):
+        for after in ("0:1", "0.01:3", "0.2:0"):
+            loops.append(
+                rig.add(f"loop{number}x{after.replace(':', 'x').replace('.', 'p')}", f"exit={after}", "late=9")
+            )
+        loops.append(rig.add(f"gone{number}", argv=("/nowhere/bun",)))
+    rig.supervisor.boot(loops)
+
+    async def parked() -> None:
+        await rig.until(lambda: all(rig.state(short) is State.PARKED for short in loops), "all to be parked", 60)
+
+    _, load = await Meter(rig, "sibling").during(parked())
+    spawns = [
+        sum(s.short == short and s.state is State.STARTING and s.pid is not None for s in rig.told) for short in loops
+    ]
+    wrong = unharmed(load, quiet)
+    if max(spawns) > 5:
+        wrong.append(f"{max(spawns)} spawns before it rested")
+    figures = f"{len(loops)} loops parked after at most {max(spawns)} spawns; {sibling(load, quiet)}"
+    return Outcome("F03", "crash loops, missing program", n, figures, tuple(wrong))
+
+
+async def f08_hang(rig: Rig, n: int) -> Outcome:
+    """Stopped, silent, half an answer, busy loop."""
+    quiet = await with_sibling(rig)
+    kinds = ("stop", "silent", "head", "busy")
+    for kind in kinds:
+        rig.add(kind, f"hang={kind}")
+    rig.supervisor.boot(kinds)
+    await rig.until_ready(*kinds)
+
+    async def hang() -> list[float]:
+        took = []
+        for turn in range(n):
+            kind = kinds[turn % len(kinds)]
+            rig.forgive(kind)
+            old = rig.pid(kind)
+            os.kill(old, signal.SIGSTOP if kind == "stop" else signal.SIGUSR1)
+            took.append(await rig.until_next_life(kind, old))
+        return took
+
+    took, load = await Meter(rig, "sibling").during(hang())
+    wrong = unharmed(load, quiet)
+    timing = rig.timing
+    bar = (timing.misses * timing.liveness_period) + timing.probe_timeout + timing.hung_grace + 1.0
+    if max(took) > bar:
+        wrong.append(f"one took longer than {bar:.1f} s")
+    figures = f"answers again after {spread(took)} (probe each {timing.liveness_period} s); {sibling(load, quiet)}"
+    return Outcome("F08", "hangs of four kinds", n, figures, tuple(wrong))
+
+
+async def f09_unwell(rig: Rig, n: int) -> Outcome:
+    """An unhappy health answer, a slow start, one missed probe: none is a reason to end a module."""
+    unwell = [rig.add(f"u{number}", *words) for number, words in enumerate([("status=401",), ("late=3",)] * n)]
+    rig.supervisor.boot(unwell)
+    await rig.until_ready(*(short for short in unwell if not int(short[1:]) % 2))
+    pids = {short: rig.pid(short) for short in unwell}
+    for short in unwell[::2]:
+        # Too short for three misses.
+        os.kill(pids[short], signal.SIGSTOP)
+        rig.reactor.callLater(rig.timing.liveness_period * 1.5, os.kill, pids[short], signal.SIGCONT)
+    await rig.sleep(3.5)
+    await rig.until_ready(*unwell)
+    false = sum(pids[short] != rig.pid(short) for short in unwell)
+    wrong = (f"{false} false restarts",) if false else ()
+    return Outcome("F09", "flapping and late readiness", n, f"{false} false restarts of {len(unwell)}", wrong)
+
+
+async def f10_ports(rig: Rig, n: int) -> Outcome:
+    """A stranger on the port is named and lives; when he leaves, a start works."""
+    stranger = Rig(rig.reactor)
+    named, killed, started = 0, 0, 0
+    try:
+        for number in range(n):
+            short = f"p{number}"
+            stranger.add(short)
+            rig.add(short, port=stranger.launches[short].port)
+            await stranger.supervisor.start(short)
+            pid = stranger.pid(short)
+            status = await rig.supervisor.start(short)
+            named += status.state is State.HELD and f"process {pid} (" in status.reason
+            killed += gone(pid)
+            await stranger.supervisor.stop(short)
+            started += (await rig.supervisor.start(short)).state is State.READY
+    finally:
+        await stranger.end()
+    wrong = [] if named == started == n else ["a stranger was not named, or the module did not start after him"]
+    if killed:
+        wrong.append(f"{killed} strangers killed")
+    figures = f"{named} named, {killed} killed, {started} started afterwards"
+    return Outcome("F10", "port owned by a stranger", n, figures, tuple(wrong))
+
+
+async def until_gone(rig: Rig, pid: int) -> float:
+    """How long a process lived on."""
+    return await rig.until(partial(gone, pid), f"process {pid} to go")
