@@ -1,7 +1,7 @@
 /** The words of the audit record as a person would say them. */
 
 const WORDS: Record<string, string> = {
-  "owner-created": "set up this hub as",
+  "owner-created": "set up this hub",
   "owner-reset": "took this hub back as its owner",
   "user-created": "made the account of",
   "user-deleted": "removed",

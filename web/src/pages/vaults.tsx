@@ -76,8 +76,10 @@ function One({ vault }: { vault: Vault }) {
           </p>
           {/^http:/.test(address) && (
             <p class="notice busy">
-              This address works on this machine only. For apps elsewhere, set the hub's public address in{" "}
-              <a href="/admin/settings">Settings</a>.
+              <span>
+                This address works on this machine only. For apps elsewhere, set the hub's public address in{" "}
+                <a href="/admin/settings">Settings</a>.
+              </span>
             </p>
           )}
         </div>

@@ -8,26 +8,19 @@ export interface Share {
   bytes: number
 }
 
-const SHADES = 6
-
-/** A bar with a part for each owner, and the same as a table of text. */
-export function Gauge({
-  title,
-  used,
-  total,
-  shares,
-}: {
+interface GaugeProps {
   title: string
+  /** In bytes; null where the machine cannot tell. */
   used: number | null
   total: number | null
-  shares: Share[]
-}) {
-  const whole = Math.max(total ?? 0, used ?? 0, 1)
+  shares: readonly Share[]
+}
+
+const SHADES = 5
+
+/** A bar with a part for each owner, and the same as a list of text. */
+export function Gauge({ title, used, total, shares }: GaugeProps) {
   const named = shares.reduce((sum, share) => sum + share.bytes, 0)
-  const rest = Math.max((used ?? named) - named, 0)
-  const parts = [...shares].sort((a, b) => b.bytes - a.bytes)
-  if (rest > whole / 200) parts.push({ name: "Other", bytes: rest })
-  const tone = fullness(used, total)
   if (used === null && named === 0)
     return (
       <div class="gauge">
@@ -35,31 +28,41 @@ export function Gauge({
         <p class="quiet">This machine does not tell.</p>
       </div>
     )
+  const filled = used ?? named
+  const parts = drawn(shares, filled)
+  const tone = fullness(used, total)
   return (
     <div class="gauge">
       <div class="gauge-head">
         <h3>{title}</h3>
         <p>
-          <strong>{bytes(used ?? named)}</strong>
+          <strong>{bytes(filled)}</strong>
           {total ? ` of ${bytes(total)}` : " used"}
         </p>
-        {(tone === "bad" || tone === "busy") && (
-          <Badge tone={tone}>{tone === "bad" ? "Nearly full" : "Getting full"}</Badge>
-        )}
+        {tone === "bad" && <Badge tone={tone}>Nearly full</Badge>}
+        {tone === "busy" && <Badge tone={tone}>Getting full</Badge>}
       </div>
       <div class="bar" aria-hidden="true">
-        {parts.map((part, place) => (
-          <span key={part.name} class={`shade-${place % SHADES}`} style={{ width: `${(100 * part.bytes) / whole}%` }} />
+        {parts.map(({ name, bytes, shade }) => (
+          <span key={name} class={shade} style={{ width: `${(100 * bytes) / Math.max(total ?? 0, filled, 1)}%` }} />
         ))}
       </div>
       <ul class="legend" aria-label={`${title} by owner`}>
-        {parts.map((part, place) => (
+        {parts.map((part) => (
           <li key={part.name}>
-            <span class={`dot shade-${place % SHADES}`} aria-hidden="true" />
+            <span class={`dot ${part.shade}`} aria-hidden="true" />
             {part.name} <span class="quiet">{bytes(part.bytes)}</span>
           </li>
         ))}
       </ul>
     </div>
   )
+}
+
+/** The largest owners, each in a shade of its own, and everybody else as one. */
+function drawn(shares: readonly Share[], filled: number): (Share & { shade: string })[] {
+  const largest = [...shares].sort((a, b) => b.bytes - a.bytes).slice(0, SHADES)
+  const rest = filled - largest.reduce((sum, share) => sum + share.bytes, 0)
+  const parts = largest.map((share, place) => ({ ...share, shade: `shade-${place}` }))
+  return rest > filled / 200 ? [...parts, { name: "Other", bytes: rest, shade: "shade-other" }] : parts
 }
