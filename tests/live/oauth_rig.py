@@ -2,6 +2,7 @@
 
 import html
 import http.cookiejar
+import json
 import os
 import re
 import subprocess
@@ -17,7 +18,7 @@ from attrs import define, field
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules import bun
-from tests.live.harness import OWNER, ROOT, HubProcess, NoRedirects, hub, packed_examples, registry
+from tests.live.harness import OWNER, ROOT, HubProcess, NoRedirects, fetch, free_port, hub, packed_examples, registry
 
 CLIENTS = Path(__file__).parent / "clients"
 NODE_CACHE = ROOT / ".cache" / "oauth-clients"
@@ -169,3 +170,39 @@ def wait_until(condition: Any, what: str) -> None:
         if time.monotonic() > end:
             raise AssertionError(f"waited in vain for {what}")
         time.sleep(0.05)
+
+
+def conformance(process: HubProcess, person: Person, resource: str) -> dict[str, str]:
+    """Run the official scenarios for authorization servers; the status of each check by its id."""
+    packages, port = node_clients(), free_port()
+    callback = f"http://127.0.0.1:{port}/callback"
+    client = fetch(f"{process.url}/oauth/register", method="POST", body={"redirect_uris": [callback]}).json()
+    tool = packages / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
+    words = [bun_program(), str(tool), "authorization", "--url", process.url, "--client-id", client["client_id"]]
+    words += ["--resource", resource, "-p", str(port), "--verbose", "-o", str(process.home / "conformance")]
+    # A file, because the tool buffers what it says into a pipe.
+    said = process.home.with_name("conformance.txt")
+    with said.open("wb") as out:
+        tool_process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=packages)
+    try:
+        wait_until(lambda: asked_address(said) or tool_process.poll() is not None, "the authorization request")
+        address = asked_address(said)
+        if address is not None:
+            fetch(person.allow(address))
+        tool_process.wait(PATIENCE)
+    finally:
+        if tool_process.poll() is None:
+            tool_process.kill()
+            tool_process.wait(10)
+    checks: dict[str, str] = {}
+    for path in (process.home / "conformance").rglob("checks.json"):
+        for check in json.loads(path.read_text()):
+            checks[check["id"]] = check["status"]
+    assert checks, said.read_text()
+    return checks
+
+
+def asked_address(said: Path) -> str | None:
+    """The address that the tool asks a person to open."""
+    found = re.search(r"^(http://\S+/oauth/authorize\?\S+)\s", said.read_text(), re.MULTILINE)
+    return None if found is None else found[1]

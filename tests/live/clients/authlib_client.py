@@ -35,7 +35,8 @@ old = token["refresh_token"]
 token = client.refresh_token(server["token_endpoint"], refresh_token=old)
 assert token["refresh_token"] != old
 assert client.get(notes).status_code == 200
-client.revoke_token(server["revocation_endpoint"], token["refresh_token"], body=f"client_id={registered['client_id']}")
+ended = client.revoke_token(server["revocation_endpoint"], token["refresh_token"])
+assert ended.status_code == 200, ended.text
 refused = httpx.get(notes, headers={"Authorization": f"Bearer {token['access_token']}"})
 assert refused.status_code == 401, refused.text
 print("ok")
