@@ -7,6 +7,7 @@ from parachute_hub.accounts.people import People
 from parachute_hub.accounts.secondfactor import SecondFactor, Started
 from parachute_hub.accounts.signin import SignIn
 from parachute_hub.accounts.stepup import ProofsOfPresence
+from parachute_hub.accounts.tokens import hashed
 from parachute_hub.site.refused import Refused, not_found
 from parachute_hub.store.audit import Act, Audit
 from parachute_hub.store.sessions import Session, Sessions
@@ -108,7 +109,7 @@ class Account:
     def end_other_sessions(self, signed_in: SignedIn, visitor: Visitor) -> int:
         """Sign out every other browser of the person; how many those were."""
         ended = self._sessions.end_all(signed_in.user.id, except_id=signed_in.session.id)
-        self._sessions.forget_devices(signed_in.user.id)
+        self._sessions.forget_devices(signed_in.user.id, except_id=hashed(visitor.device) if visitor.device else None)
         self._note(signed_in, visitor, "other-sessions-ended")
         return ended
 

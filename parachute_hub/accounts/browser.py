@@ -7,7 +7,7 @@ from twisted.web.iweb import IRequest
 from parachute_hub.accounts import csrf, lifetime
 from parachute_hub.accounts.forms import Form, is_json, peek, read_form
 from parachute_hub.accounts.model import Caller, Entered, Halfway, Origins, Random, Visitor
-from parachute_hub.accounts.tokens import new_token
+from parachute_hub.accounts.tokens import is_token, new_token
 from parachute_hub.site import cookies
 from parachute_hub.site.refused import Refused
 
@@ -41,7 +41,7 @@ class Browser:
     def page_token(self, request: IRequest) -> str:
         """The CSRF token for a form that is shown before anybody signed in; sets the cookie that it belongs to."""
         secret = self.cookie(request, cookies.CSRF)
-        if secret is None or not 20 <= len(secret) <= 64:
+        if secret is None or not is_token(secret):
             secret = new_token(self._random)
             secure = self._caller.is_secure(request)
             cookies.write(request, cookies.CSRF, secret, secure=secure, max_age=lifetime.CSRF_COOKIE)

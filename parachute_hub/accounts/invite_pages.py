@@ -55,8 +55,6 @@ class InvitePages:
     async def _form(
         self, request: IRequest, token: str, invite: Invite, refused: Refused | None = None, username: str = ""
     ) -> bytes:
-        # The link itself is the secret: it must not go on to another page by the Referer header.
-        request.setHeader("Referrer-Policy", "same-origin")
         content = fill(
             "invite",
             action=f"/account/setup/{token}",

@@ -4,14 +4,14 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.browser import Browser
-from parachute_hub.accounts.forms import query
+from parachute_hub.accounts.forms import Form, query
 from parachute_hub.accounts.model import Entered, Halfway
 from parachute_hub.accounts.nextpath import safe_next
 from parachute_hub.accounts.pages import as_page, csrf_field, fill, may_lead_away, problem, see_other, show
 from parachute_hub.accounts.recognise import CHANGE_PASSWORD, SessionRecogniser
 from parachute_hub.accounts.signin import SignIn
 from parachute_hub.site import cookies
-from parachute_hub.site.area import area
+from parachute_hub.site.area import area, as_json
 from parachute_hub.site.refused import Refused
 
 ADMIN_HOME = "/admin/"
@@ -50,12 +50,14 @@ class LoginPages:
                 raise Refused(400, "invalid_request", "Type both your username and your password.")
             entered = await self._sign_in.with_password(username, password, self._browser.visitor(request), next_path)
         except Refused as refused:
+            if form.is_json:
+                raise
             return await self._form(request, next_path, username=username, refused=refused)
         if isinstance(entered, Halfway):
             self._browser.halfway(request, entered)
-            return see_other(request, "/login/2fa")
+            return _go_on(request, form, "/login/2fa")
         self._browser.enter(request, entered)
-        return see_other(request, _target(entered, next_path))
+        return _go_on(request, form, _target(entered, next_path))
 
     @app.route("/login/2fa", methods=["GET", "HEAD"])
     @as_page
@@ -76,11 +78,13 @@ class LoginPages:
                 pending, form.text("code"), self._browser.visitor(request)
             )
         except Refused as refused:
+            if form.is_json:
+                raise
             if refused.error == "sign_in_expired":
                 return await self._form(request, "", refused=refused)
             return await self._code_form(request, refused)
         self._browser.enter(request, entered)
-        return see_other(request, _target(entered, next_path))
+        return _go_on(request, form, _target(entered, next_path))
 
     @app.route("/logout", methods=["POST"])
     @as_page
@@ -111,6 +115,11 @@ class LoginPages:
         content = fill("code", problem=problem(refused), csrf=csrf_field(self._browser.page_token(request)))
         may_lead_away(request)
         return await show(request, "Second factor", content, refused=refused)
+
+
+def _go_on(request: IRequest, form: Form, path: str) -> bytes:
+    """Off to the next page; a script is told where that is."""
+    return as_json(request, {"next": path}) if form.is_json else see_other(request, path)
 
 
 def _target(entered: Entered, next_path: str) -> str:

@@ -116,10 +116,8 @@ class Setup:
 
     def choose(self, wanted: Sequence[str]) -> None:
         """Answer which modules to install; none is an answer too."""
-        if self.progress.jobs:
-            raise Refused(
-                409, "already_chosen", "The installation has begun. Add more modules later, on the hub's page."
-            )
+        if self.progress.jobs or self.progress.reached:
+            raise Refused(409, "already_chosen", "This was answered already. Add modules on the hub's own page.")
         offered = [offer.short for offer in self.offers() if not offer.installed]
         unknown = [short for short in wanted if short not in [offer.short for offer in self.offers()]]
         if unknown:

@@ -5,7 +5,7 @@ from parachute_hub.accounts.guard import Guard
 from parachute_hub.accounts.model import Clock, Entered, Halfway, Random, SignedIn, Visitor
 from parachute_hub.accounts.passwords import Hasher
 from parachute_hub.accounts.secondfactor import SecondFactor
-from parachute_hub.accounts.tokens import hashed, new_token
+from parachute_hub.accounts.tokens import hashed, is_token, new_token
 from parachute_hub.site.refused import Refused
 from parachute_hub.store.audit import Act, Audit
 from parachute_hub.store.sessions import PendingLogin, Session, Sessions
@@ -55,11 +55,13 @@ class SignIn:
             self._note(current, "sign-in", visitor, outcome="refused")
             raise wrong()
         attempt.succeeded()
+        if self._second_factor.enabled(user.id):
+            entered: Entered | Halfway = self._halfway(current, next_path)
+        else:
+            entered = self.enter(current, visitor, methods="pwd")
         if verdict.stale:
             self._users.rehash(user.id, user.password_hash, await self._hasher.hash(password))
-        if self._second_factor.enabled(user.id):
-            return self._halfway(current, next_path)
-        return self.enter(current, visitor, methods="pwd")
+        return entered
 
     async def with_code(self, pending_token: str | None, code: str, visitor: Visitor) -> tuple[Entered, str]:
         """Second step: the entered person and where they wanted to go. Raises Refused 401 or 429."""
@@ -81,7 +83,7 @@ class SignIn:
         """Begin a session for somebody who proved who they are; the browser's earlier one ends (no fixation)."""
         now = self._clock()
         token = new_token(self._random)
-        device = visitor.device if visitor.device and len(visitor.device) <= 64 else new_token(self._random)
+        device = visitor.device if visitor.device and is_token(visitor.device) else new_token(self._random)
         if visitor.session:
             self._sessions.end(hashed(visitor.session))
         self._sessions.add(

@@ -2,14 +2,21 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Callable
 
 TOKEN_BYTES = 32
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def new_token(random: Callable[[int], bytes]) -> str:
     """256 random bits, fit for a cookie or a link."""
     return base64.urlsafe_b64encode(random(TOKEN_BYTES)).decode().rstrip("=")
+
+
+def is_token(text: str | None) -> bool:
+    """Whether a browser sent what `new_token` makes, and not something of its own."""
+    return text is not None and _TOKEN.fullmatch(text) is not None
 
 
 def new_id(random: Callable[[int], bytes]) -> str:

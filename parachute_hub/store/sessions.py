@@ -122,10 +122,10 @@ class Sessions:
             self._database.first("SELECT 1 FROM devices WHERE id = ? AND user_id = ?", (device_id, user_id)) is not None
         )
 
-    def forget_devices(self, user_id: str) -> None:
-        """No browser of this person is known any more."""
+    def forget_devices(self, user_id: str, *, except_id: str | None = None) -> None:
+        """No browser of this person is known any more, but for one."""
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM devices WHERE user_id = ?", (user_id,))
+            connection.execute("DELETE FROM devices WHERE user_id = ? AND id IS NOT ?", (user_id, except_id))
 
     def prune(self, *, now: float, idle_since: float, devices_since: float) -> int:
         """Drop what has ended by time; how many sessions that were."""

@@ -1,5 +1,7 @@
 """Signing in and out, with one factor and with two."""
 
+import json
+
 from argon2 import PasswordHasher
 
 from parachute_hub.accounts.lifetime import ABSOLUTE, IDLE
@@ -101,6 +103,25 @@ class SignInTests(DoorCase):
         dump = self.dump()
         for value in self.first.cookies.values():
             self.assertNotIn(value, dump)
+
+    def test_a_script_signs_in(self) -> None:
+        """JSON in, JSON out, with the token that `/account/session` gives."""
+        tab = BrowserTab(self.door)
+        said = {"__csrf": tab.get_json("/account/session")["csrf"], "username": "ada", "password": "wrong"}
+        wrong = tab.send_json("POST", "/login", json.dumps(said).encode())
+        self.assertEqual((wrong.status, wrong.json()["error"]), (401, "invalid_credentials"))
+        right = tab.send_json("POST", "/login", json.dumps({**said, "password": PASSWORD}).encode())
+        self.assertEqual((right.status, right.json()), (200, {"next": "/admin/"}))
+        self.assertTrue(tab.get_json("/api/me")["hasSession"])
+
+    def test_odd_cookies(self) -> None:
+        """What a browser never got from us is neither kept nor echoed."""
+        for value in ("\u00e9" * 43, "x" * 500, "a b", "x"):
+            tab = BrowserTab(self.door)
+            tab.cookies = {cookies.DEVICE: value, cookies.SESSION: value, cookies.CSRF: value}
+            self.sign_in(tab=tab)
+            self.assertEqual(self.answer.status, 303)
+            self.assertNotEqual(tab.cookies[cookies.DEVICE], value)
 
     def test_sign_out(self) -> None:
         self.first.get("/account")
