@@ -1,6 +1,7 @@
 """The whole life of modules on real files, a real bun and real processes, without the rest of the hub."""
 
 import json
+import socket
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,17 @@ from parachute_hub.supervise.timing import Timing
 from parachute_hub.testing.npm import NpmRegistry
 
 CLOCK: Any = reactor
+
+
+def free_port() -> int:
+    """A port of loopback on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+PORT = free_port()
+"""The port of the tiny module; another one in each run, so that runs do not disturb each other."""
 SERVER = """
 const port = Number(process.env.PORT)
 const version = %(version)s
@@ -42,7 +54,7 @@ def module(short: str = "toy", version: str = "1.0.0", server: str | None = None
     told = {
         "name": short,
         "manifestName": f"toys-{short}",
-        "port": 2711,
+        "port": PORT,
         "paths": [f"/{short}"],
         "health": f"/{short}/health",
         "startCmd": [f"toy-{short}", "serve"],
@@ -123,7 +135,10 @@ class Rig:
             timing=Timing(late=1.0),
         )
         supervisor.startService()
-        return cls(home, registry, files, supervisor, assembly.assemble(files, supervisor), events)
+        modules = assembly.assemble(files, supervisor)
+        # Tests stay away from the ports of a hub that somebody uses.
+        object.__setattr__(modules.installer, "hub_ports", range(1939, 1950))
+        return cls(home, registry, files, supervisor, modules, events)
 
     async def stop(self, *, registry: bool = True) -> None:
         """End everything that runs."""

@@ -7,7 +7,7 @@ from twisted.trial.unittest import TestCase
 
 from parachute_hub.job import Job
 from parachute_hub.modules.installer import InstallRequest
-from tests.live.modules_rig import BROKEN, Rig, ask, module, run
+from tests.live.modules_rig import BROKEN, PORT, Rig, ask, module, run
 
 TOY = InstallRequest(short="toy", package="@toys/toy")
 
@@ -31,10 +31,10 @@ class Install(TestCase):
         self.assertEqual(job.status, "succeeded", job)
         row = self.rig.files.services.read().row("toys-toy")
         assert row is not None
-        self.assertEqual((row.version, row.port), ("1.0.0", 2711))
+        self.assertEqual((row.version, row.port), ("1.0.0", PORT))
         answer = await ask(row.port, "/toy/x")
         self.assertEqual(answer["version"], "1.0.0")
-        self.assertEqual(answer["env"]["PORT"], "2711")
+        self.assertEqual(answer["env"]["PORT"], str(PORT))
         self.assertTrue((self.rig.home / "modules" / "node_modules" / "@toys" / "toy").is_symlink())
         self.assertTrue((self.rig.home / "modules" / "bin" / "toy-toy").is_symlink())
 

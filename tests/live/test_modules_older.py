@@ -12,7 +12,7 @@ from parachute_hub.modules import bun
 from parachute_hub.modules.installer import InstallRequest
 from parachute_hub.modules.upgrade import UpgradeRequest
 from parachute_hub.supervise.model import State
-from tests.live.modules_rig import BROKEN, Rig, ask, module, run
+from tests.live.modules_rig import BROKEN, PORT, Rig, ask, module, run
 from tests.modules.homes import write
 
 
@@ -34,7 +34,7 @@ class OlderHome(TestCase):
         write(modules / "bin", {"toy-toy": "older"})
         row = {
             "name": "toys-toy",
-            "port": 2711,
+            "port": PORT,
             "paths": ["/toy"],
             "health": "/toy/health",
             "version": "1.0.0",
@@ -51,19 +51,19 @@ class OlderHome(TestCase):
         self.assertEqual(self.rig.files.to_start(), ("toy",))
         status = await self.rig.supervisor.start("toy")
         self.assertEqual(status.state, State.READY, status)
-        self.assertEqual((await ask(2711, "/toy"))["cwd"], str(place))
+        self.assertEqual((await ask(PORT, "/toy"))["cwd"], str(place))
         self.rig.registry.publish(module(version="2.0.0", server=BROKEN))
         job = await self.rig.done(self.rig.modules.upgrader.upgrade(UpgradeRequest(short="toy")))
         self.assertEqual(job.outcome, "failed")
-        self.assertEqual((await ask(2711, "/toy"))["cwd"], str(place))
+        self.assertEqual((await ask(PORT, "/toy"))["cwd"], str(place))
         self.rig.registry.publish(module(version="2.0.1"))
         job = await self.rig.done(self.rig.modules.upgrader.upgrade(UpgradeRequest(short="toy")))
         self.assertEqual(job.status, "succeeded", job)
-        answer = await ask(2711, "/toy")
+        answer = await ask(PORT, "/toy")
         self.assertEqual(answer["version"], "2.0.1")
         self.assertIn("/modules/store/toy/2.0.1/", answer["cwd"])
         row = json.loads((self.rig.home / "services.json").read_text())["services"][0]
-        self.assertEqual((row["kind"], row["version"], row["port"]), ("api", "2.0.1", 2711))
+        self.assertEqual((row["kind"], row["version"], row["port"]), ("api", "2.0.1", PORT))
         self.assertNotIn("lastStartError", row)
         self.assertEqual((self.rig.home / "hub.db").read_text(), "not ours")
         self.assertEqual((self.rig.home / "modules" / "bin" / "toy-toy").read_text(), "older")
@@ -77,7 +77,7 @@ class OlderHome(TestCase):
         self.assertEqual(status.start_error["error_type"], "missing_package")
         job = await self.rig.done(self.rig.modules.installer.install(InstallRequest(short="toy", package="@toys/toy")))
         self.assertEqual(job.status, "succeeded", job)
-        self.assertEqual((await ask(2711, "/toy"))["version"], "1.0.0")
+        self.assertEqual((await ask(PORT, "/toy"))["version"], "1.0.0")
         self.assertEqual((self.rig.home / "toy" / "note").read_text(), "mine")
 
     @run
@@ -127,7 +127,7 @@ Bun.serve({ port: Number(process.env.PORT), hostname: "127.0.0.1", fetch: () => 
             self.assertEqual(job.status, "succeeded", job)
         toy, other = self.rig.files.services.read().rows
         self.assertNotEqual(toy.port, other.port)
-        self.assertIn(f"Port 2711 is in use, so it gets {other.port}.", job.log)
+        self.assertIn(f"Port {PORT} is in use, so it gets {other.port}, outside the usual range.", job.log)
         self.assertEqual(other.version, "1.0.0")
         self.assertEqual(other.raw["mine"], 1)
         self.assertIn("/modules/store/other/1.0.0/", other.install_dir or "")

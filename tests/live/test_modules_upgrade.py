@@ -9,7 +9,7 @@ from parachute_hub.job import Job
 from parachute_hub.modules.installer import InstallRequest
 from parachute_hub.modules.upgrade import UpgradeRequest
 from parachute_hub.supervise.model import State
-from tests.live.modules_rig import BROKEN, Rig, ask, module, run
+from tests.live.modules_rig import BROKEN, PORT, Rig, ask, module, run
 
 HANGS = "Bun.serve({ port: 0, fetch: () => new Response() })"
 DIES_SOON = """
@@ -45,14 +45,14 @@ class Upgrades(TestCase):
         return await self.rig.done(self.rig.modules.upgrader.upgrade(UpgradeRequest(short="toy", **options)))
 
     async def version(self) -> str:
-        return str((await ask(2711, "/toy"))["version"])
+        return str((await ask(PORT, "/toy"))["version"])
 
     async def assert_old(self) -> None:
         """Everything is as it was before."""
         self.assertEqual(await self.version(), "1.0.0")
         row = self.rig.files.services.read().row("toys-toy")
         assert row is not None
-        self.assertEqual((row.version, row.port), ("1.0.0", 2711))
+        self.assertEqual((row.version, row.port), ("1.0.0", PORT))
         self.assertEqual(self.rig.files.store.versions("toy"), ("1.0.0",))
         self.assertEqual(self.rig.files.store.active("toy", "@toys/toy"), "1.0.0")
         self.assertTrue(self.rig.files.records.wanted("toy"))
