@@ -80,16 +80,18 @@ class Starting:
         """Nothing to stop."""
 
 
-class NotYet:
-    """The gate while the hub starts: only /health is answered."""
+class Closed:
+    """The gate while the hub is `starting` or `stopping`: only /health is answered."""
+
+    def __init__(self, phase: str) -> None:
+        self._phase = phase
 
     def check(self, method: bytes, path: bytes, html: bool) -> Refused | None:
         """503 for everything else; a browser comes back by itself."""
         if path == b"/health":
             return None
-        return Refused(
-            503, "starting", "The hub is starting. Try again in a moment.", headers={"Retry-After": "1", "Refresh": "1"}
-        )
+        text = f"The hub is {self._phase}. Try again in a moment."
+        return Refused(503, self._phase, text, headers={"Retry-After": "1", "Refresh": "1"})
 
 
 class Hub(Service):
@@ -108,7 +110,7 @@ class Hub(Service):
         self.instance = str(uuid4())
         self.composed: Running = Starting(settings.issuer)
         self.health = Health(self.phase, self.instance)
-        self.root = Root([Part(("/health",), self.health)], NotYet())
+        self.root = Root([Part(("/health",), self.health)], Closed("starting"))
         self.front = self._make_front()
         self._port: IListeningPort | None = None
         self._leaving = False
@@ -231,6 +233,7 @@ class Hub(Service):
 
     async def _leave(self) -> None:
         self.phase.name = "stopping"
+        self.root.gate = Closed("stopping")
         if self._port is not None:
             port, self._port = self._port, None
             await cast("Deferred[None]", port.stopListening() or Deferred.fromCoroutine(_nothing()))

@@ -10,7 +10,6 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.events import Bus, JobChanged, ModuleChanged, Notice, Numbered, RegistryChanged
 from parachute_hub.site.area import area
-from parachute_hub.site.refused import Refused
 from parachute_hub.site.who import ADMIN, Who
 
 TICK_SECONDS = 15.0
@@ -119,20 +118,16 @@ class Streams:
     def __init__(self, clock: Any) -> None:
         self._clock = clock
         self._open: set[Stream] = set()
-        self._ended = False
 
     def open(self, request: IRequest, tick: bytes) -> Stream:
-        """A new one; `tick` is sent now and then. Raises Refused 503 after the end."""
-        if self._ended:
-            raise Refused(503, "stopping", "The hub is stopping. Try again in a moment.")
+        """A new one; `tick` is sent now and then."""
         stream = Stream(request, self._clock, tick)
         self._open.add(stream)
         stream.at_end(lambda: self._open.discard(stream))
         return stream
 
     def end(self) -> None:
-        """End them all, and begin no other."""
-        self._ended = True
+        """End them all."""
         for stream in tuple(self._open):
             stream.end()
 

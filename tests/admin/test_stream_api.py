@@ -136,16 +136,13 @@ class Events(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_when_the_hub_stops(self) -> None:
-        """Readers hear no more, and are not left hanging; who comes back is told."""
+        """Readers hear no more, and are not left hanging."""
         reader = self.read()
         self.streams.end()
         self.bus.emit(ModuleChanged("toy", {"state": "stopped"}))
         self.assertEqual(reader.events(), [])
         self.assertTrue(reader.transport.value().endswith(b"0\r\n\r\n"))
-        again = self.read()
-        self.assertTrue(again.head.startswith("http/1.1 503"))
-        for one in (reader, again):
-            one.leave()
+        reader.leave()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_strangers(self) -> None:
