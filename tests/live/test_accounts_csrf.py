@@ -1,0 +1,102 @@
+"""A session's cookie alone does nothing, on any route of any area of the whole hub (S35).
+
+The routes are read from the routers of every area in the package: one that is added tomorrow is tried tomorrow.
+"""
+
+import json
+import pkgutil
+import re
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from importlib import import_module
+from typing import Any
+
+from klein import Klein
+from twisted.trial.unittest import SynchronousTestCase
+
+import parachute_hub
+from parachute_hub.site import cookies
+from tests.live.harness import OWNER, Reply, fetch, hub
+
+UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
+AREAS = ("accounts", "admin", "oauth", "site")
+# Called by programs with credentials of their own in the body; they look at no cookie (identity.md 2.5, 2.8, 2.9).
+WITHOUT_COOKIES = {"/oauth/token", "/oauth/revoke", "/oauth/register"}
+# An app may post its request for consent: it goes on as a GET, which changes nothing.
+GOES_ON_AS_GET = {"/oauth/authorize"}
+# Some look for the thing before they look at who asks. What is not there cannot be changed.
+REFUSED = (401, 403, 404)
+
+
+def routes() -> Iterator[tuple[str, str]]:
+    """Every unsafe (method, path) of every Klein area."""
+    seen: set[int] = set()
+    for area in AREAS:
+        package = import_module(f"{parachute_hub.__name__}.{area}")
+        for found in pkgutil.iter_modules(package.__path__):
+            module = import_module(f"{package.__name__}.{found.name}")
+            for value in vars(module).values():
+                app = getattr(value, "app", None)
+                if not isinstance(value, type) or not isinstance(app, Klein) or id(app) in seen:
+                    continue
+                seen.add(id(app))
+                for rule in app.url_map.iter_rules():
+                    for method in sorted((rule.methods or set()) & set(UNSAFE)):
+                        yield method, re.sub(r"<(\w+:)?\w+>", "x", rule.rule)
+
+
+class EveryAreaTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.hub = hub(self).start()
+        self.cookie = self.sign_in()
+        self.csrf = self.get("/api/me")["csrf"]
+
+    def sign_in(self) -> str:
+        """The owner's session cookie."""
+        stranger = fetch(f"{self.hub.url}/account/session")
+        said = {
+            "__csrf": stranger.json()["csrf"],
+            "username": OWNER["PARACHUTE_INITIAL_ADMIN_USERNAME"],
+            "password": OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"],
+        }
+        headers = {"Content-Type": "application/json", "Cookie": stranger.headers["set-cookie"].partition(";")[0]}
+        # The harness keeps one Set-Cookie of many, so this asks by itself.
+        connection = HTTPConnection("127.0.0.1", self.hub.port, timeout=20)
+        self.addCleanup(connection.close)
+        connection.request("POST", "/login", json.dumps(said), headers)
+        lines = connection.getresponse().headers.get_all("set-cookie") or []
+        (line,) = [line for line in lines if line.startswith(cookies.SESSION)]
+        return line.partition(";")[0]
+
+    def send(self, method: str, path: str, headers: dict[str, str]) -> Reply:
+        """With the owner's cookie; as JSON, or as a form where only forms are taken."""
+        sent = {"Cookie": self.cookie, **headers}
+        reply = fetch(self.hub.url + path, method=method, body={}, headers=sent)
+        if reply.status == 415:
+            form = {**sent, "Content-Type": "application/x-www-form-urlencoded"}
+            reply = fetch(self.hub.url + path, method=method, body=b"a=b", headers=form)
+        return reply
+
+    def get(self, path: str) -> Any:
+        return fetch(self.hub.url + path, headers={"Cookie": self.cookie}).json()
+
+    def test_nothing_happens_without_the_token_or_from_elsewhere(self) -> None:
+        """No token; the right token from another site, another port, an opaque origin, or a silent browser."""
+        tried = [(method, path) for method, path in routes() if path not in WITHOUT_COOKIES | GOES_ON_AS_GET]
+        self.assertGreater(len(tried), 60)
+        token = {"X-Parachute-CSRF": self.csrf}
+        foreign: tuple[dict[str, str], ...] = (
+            {"Sec-Fetch-Site": "same-origin"},
+            {**token, "Sec-Fetch-Site": "cross-site"},
+            {**token, "Sec-Fetch-Site": "same-site"},
+            {**token, "Origin": "https://evil.example"},
+            {**token, "Origin": "null"},
+        )
+        wrong = []
+        for method, path in tried:
+            for headers in foreign:
+                reply = self.send(method, path, headers)
+                if reply.status not in REFUSED:
+                    wrong.append((method, path, headers, reply.status, reply.body[:100]))
+        self.assertEqual(wrong, [])
+        self.assertTrue(self.get("/api/me")["hasSession"])
