@@ -21,6 +21,8 @@ RECOGNISER = Path(__file__).with_name("recognise.py")
 # Milliseconds; a package is fetched and started meanwhile.
 INSTALL_PATIENCE = 60_000
 SPEECH_PATIENCE = 20_000
+# How long a page may take to notice that the hub is back.
+RETURN_PATIENCE = 20_000
 
 
 def setup_token(hub: HubProcess) -> str:

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.browser.admin_app import built
 from tests.browser.browser import DESK, PHONE, chromium, findings, picture, wider_than_the_window, window
-from tests.browser.hub_browser import PASSWORD, SPEECH_PATIENCE, Newcomer, speech_program, spoken
+from tests.browser.hub_browser import PASSWORD, RETURN_PATIENCE, SPEECH_PATIENCE, Newcomer, speech_program, spoken
 from tests.live.harness import HubProcess, hub, packed_examples, registry
 
 SPOKEN = "hello world"
@@ -36,12 +36,12 @@ class FriendLoopTests(SynchronousTestCase):
         return fresh.start()
 
     def look(self, page: Page, name: str) -> None:
-        """At both widths: nothing that axe calls serious, nothing to scroll sideways for."""
+        """Nothing that axe calls serious, and at both widths nothing to scroll sideways for."""
         for kind, size in (("320", PHONE), ("1280", DESK)):
             page.set_viewport_size(size)  # type: ignore[arg-type]
-            self.assertEqual(findings(page), [], f"{name} {kind}")
             self.assertFalse(wider_than_the_window(page), f"{name} {kind}")
             picture(page, f"{name}-{kind}")
+        self.assertEqual(findings(page), [], name)
 
     def test_from_the_log_to_a_spoken_note(self) -> None:
         friend, page = self.friend, self.page
@@ -64,9 +64,14 @@ class FriendLoopTests(SynchronousTestCase):
         expect(page.get_by_label("Text")).to_have_value(SPOKEN, timeout=SPEECH_PATIENCE)
         expect(page.get_by_role("status").first).to_have_text("Saved")
 
+        page.goto(f"{self.hub.url}/admin/")
+        expect(page.get_by_text("All is well")).to_be_visible()
         self.hub.stop()
+        expect(page.get_by_text("The hub is not answering")).to_be_visible()
+        expect(page.get_by_text("All is well")).to_be_visible()
         self.hub.start()
-        page.reload()
+        expect(page.get_by_text("The hub is not answering")).to_have_count(0, timeout=RETURN_PATIENCE)
+        page.goto(f"{self.hub.url}/notes")
         expect(page.get_by_role("button", name=SPOKEN)).to_be_visible()
         page.get_by_role("button", name="Shopping").click()
         expect(page.get_by_label("Text")).to_have_value("Bread, and a red thread")
