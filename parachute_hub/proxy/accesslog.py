@@ -14,10 +14,22 @@ _BATCH = 100
 
 
 class Record(NamedTuple):
-    """A request that is over; `took` is in seconds."""
+    """What a line says of a request; not the request itself, whose memory the next one uses. `took` is in seconds."""
 
-    account: Account
+    module: str
+    address: str
+    began: float
     took: float
+    status: int
+    sent: int
+    method: bytes
+    target: bytes
+    minor: int
+    referer: bytes
+    agent: bytes
+
+
+_NO_REQUEST = (b"-", b"-", 1, b"-", b"-")
 
 
 class AccessLog:
@@ -31,7 +43,13 @@ class AccessLog:
 
     def add(self, account: Account, took: float) -> None:
         """Keep a record for the next flush; a full batch is written at once."""
-        self._waiting.append(Record(account, took))
+        module, request, address, began, status, sent, _ = account
+        asked = _NO_REQUEST
+        if request is not None:
+            noted = request.noted
+            referer, agent = noted.get(b"referer", b"-"), noted.get(b"user-agent", b"-")
+            asked = (request.method, request.target, request.minor, referer, agent)
+        self._waiting.append(Record(module, address, began, took, status, sent, *asked))
         if len(self._waiting) >= _BATCH:
             self.flush()
 
@@ -61,30 +79,26 @@ Text: TypeAlias = Callable[[bytes], str]
 
 def combined(record: Record, text: Text) -> str:
     """The combined format of Apache and nginx."""
-    module, request, address, began, status, sent, _ = record.account
-    what, referer, agent = "-", "-", "-"
-    if request is not None:
-        what = f"{text(request.method)} {text(request.target)} HTTP/1.{request.minor}"
-        referer = text(request.noted.get(b"referer", b"-"))
-        agent = text(request.noted.get(b"user-agent", b"-"))
-    return f'{address} - - [{_clock(int(began))}] "{what}" {status} {sent} "{referer}" "{agent}"'
+    what = f"{text(record.method)} {text(record.target)} HTTP/1.{record.minor}"
+    said = f'"{text(record.referer)}" "{text(record.agent)}"'
+    return f'{record.address} - - [{_clock(int(record.began))}] "{what}" {record.status} {record.sent} {said}'
 
 
 def as_json(record: Record, text: Text) -> str:
     """One JSON object on a line; durations in milliseconds."""
-    module, request, address, began, status, sent, _ = record.account
-    asked = {}
-    if request is not None:
-        asked = {
-            "method": text(request.method),
-            "target": text(request.target),
-            "referer": text(request.noted.get(b"referer", b"")),
-            "agent": text(request.noted.get(b"user-agent", b"")),
-        }
-    when = datetime.fromtimestamp(began, UTC).isoformat(timespec="milliseconds")
-    took = round(record.took * 1e3, 3)
     return json.dumps(
-        {"time": when, "address": address, "status": status, "bytes": sent, "ms": took, "module": module, **asked}
+        {
+            "time": datetime.fromtimestamp(record.began, UTC).isoformat(timespec="milliseconds"),
+            "address": record.address,
+            "method": text(record.method),
+            "target": text(record.target),
+            "status": record.status,
+            "bytes": record.sent,
+            "ms": round(record.took * 1e3, 3),
+            "module": record.module,
+            "referer": text(record.referer),
+            "agent": text(record.agent),
+        }
     )
 
 
