@@ -66,7 +66,7 @@ class Browser:
             raise csrf_failed()
         self._check_token(request, [session_token])
 
-    def check_wizard(self, request: IRequest, session_token: str) -> Form:
+    def check_wizard(self, request: IRequest) -> Form:
         """As `check_session`, for the wizard: a script that sends JSON need not say where it comes from.
 
         No page of another origin can send JSON here: the browser would ask first, and nobody answers.

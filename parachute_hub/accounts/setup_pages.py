@@ -1,6 +1,6 @@
 """`/admin/setup`: the wizard, as pages and as JSON for scripts (identity.md 3.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from klein import Klein
@@ -23,6 +23,7 @@ from parachute_hub.site.refused import Refused
 
 HOME = "/admin/setup"
 LOG_LINES = 200
+Told = Mapping[str, str]
 
 
 class SetupPages:
@@ -83,44 +84,45 @@ class SetupPages:
     async def modules(self, request: IRequest) -> bytes:
         """Which modules to install."""
 
-        async def answer(form: Form) -> None:
+        async def answer(form: Form) -> Told:
             wanted = [] if form.text("skip") else form.list("modules")
             if not wanted and not form.text("skip") and not form.is_json:
                 raise Refused(
                     400, "nothing_chosen", "Choose at least one module, or press \u201cNothing for now\u201d."
                 )
             self._setup.choose(wanted)
+            return {}
 
         return await self._answer(request, "modules", answer)
 
     @app.route("/admin/setup/vault", methods=["POST"])
     async def vault(self, request: IRequest) -> bytes:
         """The first vault: its name, or none."""
-        mode = ""
 
-        async def answer(form: Form) -> None:
-            nonlocal mode
+        async def answer(form: Form) -> Told:
             mode = form.text("mode", "create")
+            if mode not in ("create", "skip"):
+                raise Refused(400, "invalid_request", "A vault can be made (create) or left out (skip) here.")
             if mode == "skip":
                 self._setup.choose([])
-                return
-            if mode != "create":
-                raise Refused(400, "invalid_request", "A vault can be made (create) or left out (skip) here.")
-            if self._setup.progress.chosen is None:
-                self._setup.choose(["vault"])
-            self._setup.name_vault(form.text("vault_name"))
+            else:
+                if self._setup.progress.chosen is None:
+                    self._setup.choose(["vault"])
+                self._setup.name_vault(form.text("vault_name"))
+            return {"mode": mode}
 
-        return await self._answer(request, "vault-name", answer, lambda: {"mode": mode})
+        return await self._answer(request, "vault-name", answer)
 
     @app.route("/admin/setup/scribe", methods=["POST"])
     async def scribe(self, request: IRequest) -> bytes:
         """The key of a transcription service, or later."""
 
-        async def answer(form: Form) -> None:
-            key = form.text("key")
+        async def answer(form: Form) -> Told:
+            key = "" if form.text("later") else form.text("key")
             if not key.strip() and not form.text("later"):
                 raise Refused(400, "key_missing", "Paste a key, or press \u201cLater\u201d.")
-            self._setup.settle_scribe("" if form.text("later") else key)
+            self._setup.settle_scribe(key)
+            return {}
 
         return await self._answer(request, "scribe-key", answer)
 
@@ -128,8 +130,9 @@ class SetupPages:
     async def install(self, request: IRequest, short: str) -> bytes:
         """Install one module, or try again after a failure."""
 
-        async def answer(form: Form) -> None:
+        async def answer(form: Form) -> Told:
             self._setup.install(short)
+            return {}
 
         return await self._answer(request, "installing", answer)
 
@@ -137,36 +140,35 @@ class SetupPages:
     async def go_on(self, request: IRequest) -> bytes:
         """Leave the progress screen."""
 
-        async def answer(form: Form) -> None:
+        async def answer(form: Form) -> Told:
             self._setup.go_on()
+            return {}
 
         return await self._answer(request, "installing", answer)
 
     @app.route("/admin/setup/expose", methods=["POST"])
     async def expose(self, request: IRequest) -> bytes:
         """How this hub is reached."""
-        warning: str | None = None
 
-        async def answer(form: Form) -> None:
-            nonlocal warning
+        async def answer(form: Form) -> Told:
             warning = await self._setup.reach(form.text("expose_mode"), form.text("hub_origin"))
+            return {"warning": warning} if warning else {}
 
-        done = f"{HOME}?just_finished=1"
-        return await self._answer(request, "reach", answer, lambda: {"warning": warning} if warning else {}, done)
+        return await self._answer(request, "reach", answer, then=f"{HOME}?just_finished=1")
 
     async def _answer(
-        self, request: IRequest, screen: Screen, answer: Any, extra: Any = dict, then: str = HOME
+        self, request: IRequest, screen: Screen, answer: Callable[[Form], Awaitable[Told]], *, then: str = HOME
     ) -> bytes:
-        """Check who asks, take the answer, and go on with the next question."""
+        """Check who asks, take the answer, and go on with the next question. A script is told what `answer` tells."""
         try:
             found = self._sessions.signed_in(request)
             if found is None:
                 raise Refused(401, "unauthenticated", "Sign in first.")
-            form = self._browser.check_wizard(request, found.token)
+            form = self._browser.check_wizard(request)
             if not found.user.is_admin:
                 raise Refused(403, "not_admin", "Only an admin can set this hub up.")
             before = set(self._setup.progress.jobs.values())
-            await answer(form)
+            told = await answer(form)
         except Refused as refused:
             return await self._refuse(request, screen, refused)
         if not form.is_json:
@@ -174,7 +176,7 @@ class SetupPages:
         begun = [job_id for job_id in self._setup.progress.jobs.values() if job_id not in before]
         step = wizard.STEPS[self._setup.screen()]
         operation = {"op_id": begun[0], "op_ids": begun} if begun else {}
-        return as_json(request, {"step": step, **operation, **extra()})
+        return as_json(request, {"step": step, **operation, **told})
 
     async def _refuse(self, request: IRequest, screen: Screen, refused: Refused) -> bytes:
         """The same question again with what was wrong, or the wizard's JSON envelope (identity.md 3.3)."""
