@@ -95,7 +95,9 @@ class Clients:
 
     def all(self) -> list[Client]:
         """Every client, the newest first."""
-        return [_client(row) for row in self._database.read("SELECT * FROM clients ORDER BY created_at DESC")]
+        return [
+            _client(row) for row in self._database.read("SELECT * FROM clients ORDER BY created_at DESC, client_id")
+        ]
 
     def count_unvouched(self) -> int:
         """How many registered without anybody's word for them: what strangers can fill."""

@@ -1,0 +1,133 @@
+"""Consent in a real browser: it works without JavaScript, leads back to the app, and no script can press its button."""
+
+import http.server
+import threading
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from playwright.sync_api import Page
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.browser.browser import PHONE, chromium, findings, picture, window
+from tests.live.harness import OWNER, HubProcess, fetch
+from tests.live.oauth_rig import vault_hub
+
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+PASSWORD = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"]
+
+
+class App(http.server.BaseHTTPRequestHandler):
+    """An app on this computer that waits for its code."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<title>the app</title>")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class ConsentTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.hub: HubProcess = vault_hub(self)
+        app = http.server.ThreadingHTTPServer(("127.0.0.1", 0), App)
+        thread = threading.Thread(target=app.serve_forever)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.addCleanup(app.server_close)
+        self.addCleanup(app.shutdown)
+        self.callback = f"http://127.0.0.1:{app.server_address[1]}/callback"
+        body = {"redirect_uris": [self.callback], "client_name": "Claude Code"}
+        self.client_id = fetch(f"{self.hub.url}/oauth/register", method="POST", body=body).json()["client_id"]
+
+    def ask(self, **changes: str) -> str:
+        values = {
+            "client_id": self.client_id,
+            "redirect_uri": self.callback,
+            "response_type": "code",
+            "scope": "vault:read vault:write vault:admin",
+            "state": "s",
+            "code_challenge": CHALLENGE,
+            "code_challenge_method": "S256",
+            "resource": f"{self.hub.url}/vault/default/mcp",
+            **changes,
+        }
+        return f"{self.hub.url}/oauth/authorize?{urlencode(values)}"
+
+    def sign_in(self, page: Page) -> None:
+        page.fill("#username", "owner")
+        page.fill("#password", PASSWORD)
+        page.click("button[type=submit]")
+
+    def test_without_scripts_on_a_phone(self) -> None:
+        """Sign in, read, untick, type the password, and arrive at the app with a code for what was ticked."""
+        with chromium() as browser, window(browser, viewport=PHONE, java_script_enabled=False) as (_, page):
+            page.goto(self.ask())
+            self.sign_in(page)
+            page.wait_for_selector("text=Allow “Claude Code”?")
+            picture(page, "consent-phone")
+            width = page.locator("main").bounding_box()
+            assert width is not None
+            self.assertLessEqual(width["width"], PHONE["width"])
+            page.uncheck("input[value='vault:default:admin']")
+            page.fill("#password", PASSWORD)
+            page.click("button[value=yes]")
+            page.wait_for_url(f"{self.callback}?*")
+            self.assertEqual(page.title(), "the app")
+            sent = parse_qs(urlsplit(page.url).query)
+            self.assertEqual((sent["state"], sent["iss"], len(sent["code"])), (["s"], [self.hub.url], 1))
+            page.goto(f"{self.hub.url}/account/apps")
+            picture(page, "apps-phone")
+            self.assertIn("Read your notes in “default”", page.inner_text("main"))
+            self.assertNotIn("Manage everything", page.inner_text("main"))
+            page.click("button.danger")
+            page.wait_for_selector("text=No app is connected")
+
+    def test_everybody_can_use_the_page(self) -> None:
+        """axe finds nothing serious; the keyboard reaches everything; a wrong password is told and ticks are kept."""
+        with chromium() as browser, window(browser, bypass_csp=True) as (_, page):
+            page.goto(self.ask())
+            self.sign_in(page)
+            page.wait_for_selector("text=Allow “Claude Code”?")
+            picture(page, "consent-desk")
+            self.assertEqual(findings(page), [])
+            page.uncheck("input[value='vault:default:write']")
+            page.fill("#password", "wrong")
+            page.keyboard.press("Enter")
+            page.wait_for_selector("[role=alert]")
+            self.assertFalse(page.is_checked("input[value='vault:default:write']"))
+            self.assertTrue(page.is_checked("input[value='vault:default:read']"))
+            picture(page, "consent-wrong")
+            page.fill("#password", PASSWORD)
+            page.keyboard.press("Enter")
+            page.wait_for_url(f"{self.callback}?code=*")
+
+    def test_a_script_on_our_origin_cannot_consent(self) -> None:
+        """A module's page shares our origin: with the session's cookie, `fetch`, frames and windows it gets no code."""
+        with chromium() as browser, window(browser) as (context, page):
+            page.goto(f"{self.hub.url}/login")
+            self.sign_in(page)
+            page.wait_for_url(lambda url: "/login" not in url)
+            page.goto(f"{self.hub.url}/vault/default/.parachute/icon.svg")
+            seen = page.evaluate(
+                """async (ask) => {
+                    const text = await fetch(ask, { credentials: "include" }).then((r) => r.text())
+                    const csrf = await fetch("/api/me").then((r) => r.json()).then((me) => me.csrf ?? "")
+                    const form = new URLSearchParams(new URL(ask).search)
+                    for (const [name, value] of [["__action", "consent"], ["approve", "yes"], ["__csrf", csrf]])
+                        form.append(name, value)
+                    form.append("granted_scope", "vault:default:read")
+                    const posted = await fetch("/oauth/authorize", { method: "POST", body: form, redirect: "manual" })
+                    const popup = window.open(ask)
+                    await new Promise((go) => setTimeout(go, 1500))
+                    let inside = ""
+                    try { inside = popup.document.body.innerText } catch (error) { inside = "closed off" }
+                    return { ticket: text.includes('name="ticket"'), csrf: csrf.length > 0, posted: posted.status,
+                             kind: posted.type, inside }
+                }""",
+                self.ask(scope="vault:read"),
+            )
+            self.assertTrue(seen["csrf"], "the script has the form token: the ticket is what stops it")
+            self.assertEqual((seen["ticket"], seen["posted"], seen["kind"]), (False, 403, "basic"))
+            self.assertNotIn("Allow", seen["inside"])
