@@ -24,6 +24,8 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"\b(sk-|gsk_)[\w-]{8,}"), rf"\1{MASK}"),
 )
+# What Twisted tells of every client connection; nobody looks for it.
+_NOISE = frozenset({"Starting factory {factory!r}", "Stopping factory {factory!r}"})
 # C0 and C1 controls and the bidirectional overrides: none may steer a terminal or turn text around.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -69,7 +71,7 @@ class LineObserver:
     def __call__(self, event: LogEvent) -> None:
         """One event; a failure in writing never reaches the caller."""
         level = event.get("log_level", LogLevel.info)
-        if level < self._level:
+        if level < self._level or event.get("log_format") in _NOISE:
             return
         if "module_line" in event:
             self._write(str(event["module_line"]))

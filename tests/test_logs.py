@@ -1,6 +1,7 @@
 import io
 
-from twisted.logger import Logger, LogLevel
+from twisted.internet.protocol import ClientFactory
+from twisted.logger import Logger, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.logs import LineObserver, Masker, visible
@@ -53,6 +54,16 @@ class LineTests(SynchronousTestCase):
     def test_debug_is_left_out(self) -> None:
         """The log is for people who run the hub."""
         self.log.debug("noise")
+        self.assertEqual(self.out.getvalue(), "")
+
+    def test_connections_of_our_own_are_not_told(self) -> None:
+        """Each probe of a module would be two lines."""
+        observer = LineObserver(Masker(), self.out)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        factory = ClientFactory()
+        factory.doStart()
+        factory.doStop()
         self.assertEqual(self.out.getvalue(), "")
 
     def test_control_characters_cannot_steer_a_terminal(self) -> None:

@@ -12,6 +12,8 @@ from twisted.logger import Logger
 
 _PERIOD = 0.05
 _OURS = 4
+# The innermost function of an idle reactor: epoll's, and the other reactors'.
+_WAITING = frozenset({"doPoll", "doSelect", "doKEvent"})
 
 
 class LagProbe(Service):
@@ -57,11 +59,9 @@ class LagProbe(Service):
         where, self._where = self._where, None
         if late > self._threshold:
             self.worst = max(self.worst, late)
-            self._log.warn(
-                "The reactor was kept from its work for {late} ms, by {where}",
-                late=round(late * 1000),
-                where=where or "something too short to be seen",
-            )
+            # Without a culprit it was the machine that had no time for us.
+            tell = self._log.warn if where else self._log.debug
+            tell("The reactor was kept from its work for {late} ms, by {where}", late=round(late * 1000), where=where)
 
     def _look(self) -> None:
         """In a thread."""
@@ -70,10 +70,10 @@ class LagProbe(Service):
                 self._where = _stack(self._reactor_thread)
 
 
-def _stack(thread: int) -> str:
-    """Its innermost calls, innermost last."""
+def _stack(thread: int) -> str | None:
+    """Its innermost calls, innermost last; None when it only waits for news from the system."""
     frame = sys._current_frames().get(thread)
-    if frame is None:
-        return "an unknown thread"
+    if frame is None or frame.f_code.co_name in _WAITING:
+        return None
     calls = traceback.extract_stack(frame)[-_OURS:]
     return " > ".join(f"{call.filename.rpartition('/')[2]}:{call.lineno} {call.name}" for call in calls)

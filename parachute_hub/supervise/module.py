@@ -252,10 +252,10 @@ class Module:
         oom = self._was_oom(exit)
         name = signal.Signals(exit.signal).name if exit.signal else None
         self._set(pid=None, started_at=None, last_exit=LastExit(exit.code, name, oom, self._ground.wall()))
-        self._log.info("{short} ended: {how}", short=self.short, how=_how(exit, oom))
         now = self._ground.now()
         ready_for = None if self._ready_at is None else now - self._ready_at
         why = self._end_why if exit.asked and self._end_why and not oom else _how(exit, oom)
+        self._log.info("{short} ended: {why}", short=self.short, why=why)
         fall = Fall(why, now, ready_for)
         self._child, self._phase, self.port_owned = None, "none", False
         self._clearing = Deferred.fromCoroutine(self._clear())
