@@ -133,6 +133,7 @@ class Newcomer:
         page.keyboard.type(text)
         page.keyboard.press("Control+s")
         expect(page.get_by_role("status").first).to_have_text("Saved")
+        expect(page.get_by_role("button", name="Delete")).to_be_visible()
         self.look(page, "notes-written")
 
     def speak(self, recording: Path) -> None:

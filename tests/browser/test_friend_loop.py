@@ -78,7 +78,7 @@ class FriendLoopTests(SynchronousTestCase):
         self.look(page, "notes-after-restart")
         self.look_around()
         log = self.hub.log()
-        for word in ("Traceback", PASSWORD):
+        for word in ("Traceback", "ended by itself", "factory", PASSWORD):
             self.assertNotIn(word, log)
 
     def look_around(self) -> None:

@@ -95,6 +95,7 @@ export class Editor {
       const note = this.#id ? await update(this.#id, draft, this.#updatedAt!) : await create(draft);
       this.#id = note.id;
       this.#updatedAt = note.updatedAt;
+      byId("delete").hidden = false;
       if (!this.#changed) drafts.drop();
       complain();
       tell("Saved");
