@@ -37,9 +37,7 @@ class Invitations:
         lasts: float = LASTS,
         max_uses: int = 1,
     ) -> tuple[Invite, str]:
-        """An invitation and the token for its link. Raises Refused 400 or 403."""
-        if actor.user_id is None:
-            raise Refused(403, "no_account", "An invitation comes from a person. Sign in to invite somebody.")
+        """An invitation and the token for its link. The operator invites for the owner. Raises Refused 400."""
         if not 0 < lasts <= LASTS_AT_MOST or not 1 <= max_uses <= MOST_USES:
             raise Refused(400, "invalid_request", f"A link lasts up to 90 days and lets in up to {MOST_USES} people.")
         if username is not None:
@@ -50,7 +48,7 @@ class Invitations:
         token = new_token(self._random)
         invite = Invite(
             id=hashed(token),
-            created_by=actor.user_id,
+            created_by=actor.user_id or self._people.owner().id,
             username=username,
             vaults=vaults,
             max_uses=max_uses,

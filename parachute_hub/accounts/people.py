@@ -68,6 +68,13 @@ class People:
             raise not_found("There is no such person.")
         return user
 
+    def owner(self) -> User:
+        """The oldest admin: for whom the machine itself acts. Raises Refused 404."""
+        for user in self.all():
+            if user.is_admin:
+                return user
+        raise not_found("This hub has no owner yet. Set it up at /admin/setup.")
+
     def has_second_factor(self, user_id: str) -> bool:
         """Whether signing in takes this person a code."""
         return self._second_factor.enabled(user_id)
@@ -114,9 +121,7 @@ class People:
 
         Their second factor goes too: it may be what was lost. Raises Refused 400 or 404.
         """
-        owner = next((user for user in self.all() if user.is_admin), None)
-        if owner is None:
-            raise not_found("This hub has no owner yet. Set it up at /admin/setup.")
+        owner = self.owner()
         check_password(password, owner.username)
         with self._change():
             self._second_factor.off(owner.id)

@@ -164,6 +164,7 @@ class PeopleTests(Case):
         body = json.dumps({"username": "grace", "password": PASSWORD}).encode()
         headers = {"Authorization": "Bearer parachute-operator-x", "Content-Type": "application/json"}
         self.assertEqual(ask(root, "/api/users", method="POST", headers=headers, body=body).status, 201)
+        self.assertEqual(ask(root, "/api/invites", method="POST", headers=headers, body=b"{}").status, 201)
 
 
 class AuditTests(Case):
