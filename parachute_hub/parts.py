@@ -25,6 +25,7 @@ from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.roster import advertised, tiles
 from parachute_hub.site.about import About, AboutHub, Ready
 from parachute_hub.site.frontpage import FrontPage
+from parachute_hub.site.numbers import Numbers
 from parachute_hub.site.root import Part
 from parachute_hub.site.wellknown import WellKnown, document
 from parachute_hub.site.who import Who
@@ -100,6 +101,10 @@ def admin_parts(
         Part(("/api/events",), events.app.resource()),
         Part(("/api/overview",), overview.app.resource()),
         Part(("/vaults",), vaults.app.resource()),
+        Part(
+            ("/metrics", "/api/metrics"),
+            Numbers(who, core.front.metrics.render, core.front.metrics.as_json).app.resource(),
+        ),
         Part(("/admin",), AdminApp()),
         *people_parts(accounts, who, engine.roster.vaults),
     ]

@@ -70,6 +70,7 @@ class Settings:
     trusted_hops: int = 0
     memory_limit: int | None = None
     safe_mode: bool = False
+    fast_reactor: bool = False
     channel: Literal["latest", "rc"] | None = None
     access_log: Literal["off", "combined", "json"] = "off"
     websockets_per_address: int = 32
@@ -134,7 +135,8 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
         lock_wait=_number("PARACHUTE_LOCK_WAIT", given, 0.0),
         trusted_hops=int(_number("PARACHUTE_TRUSTED_HOPS", given, 0.0 if platform == "local" else 1.0)),
         memory_limit=_bytes("PARACHUTE_MEM_LIMIT", given),
-        safe_mode=given.get("PARACHUTE_SAFE_MODE", "0") not in ("0", "false", "no"),
+        safe_mode=_flag("PARACHUTE_SAFE_MODE", given),
+        fast_reactor=_flag("PARACHUTE_FAST_REACTOR", given),
         channel=channel,
         access_log=_choice("PARACHUTE_ACCESS_LOG", given, ("off", "combined", "json")) or "off",  # type: ignore[arg-type]
         websockets_per_address=int(_number("PARACHUTE_WS_MAX_PER_IP", given, 32)) or 32,
@@ -198,6 +200,10 @@ def _origin(
     if "FLY_APP_NAME" in given and "/" not in given["FLY_APP_NAME"]:
         return normal_origin(f"https://{given['FLY_APP_NAME']}.fly.dev", "FLY_APP_NAME"), "fly"
     return None, "none"
+
+
+def _flag(name: str, given: Mapping[str, str]) -> bool:
+    return given.get(name, "0").lower() not in ("0", "false", "no", "off")
 
 
 def _number(name: str, given: Mapping[str, str], default: float) -> float:

@@ -4,8 +4,10 @@ from twisted.application.service import IService
 from twisted.internet import reactor
 from twisted.python import usage
 
+from parachute_hub.hardening import harden
 from parachute_hub.home import HomeError
 from parachute_hub.hub import CannotListen, Hub
+from parachute_hub.proxy import fastloop
 from parachute_hub.settings import BadSetting, Settings, from_process
 
 
@@ -43,6 +45,9 @@ class Options(usage.Options):
 
 def makeService(options: Options) -> IService:
     """The hub, holding its home and listening. Ends the program with one line when it cannot have either."""
+    harden()
+    if options.settings.fast_reactor:
+        fastloop.install(reactor)
     hub = Hub(options.settings, reactor)
     try:
         hub.occupy()

@@ -17,10 +17,10 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "proxy": frozenset(),
     "store": frozenset(),
     "site": frozenset(),
-    "modules": frozenset({"supervise.model"}),
+    "modules": frozenset({"site.refused", "supervise.model"}),
     "oauth": frozenset({"site", "store"}),
     "accounts": frozenset({"site", "store"}),
-    "admin": frozenset({"site", "store", "modules", "supervise.model"}),
+    "admin": frozenset({"site", "store", "accounts", "modules", "supervise.model"}),
 }
 # Pure: values in, verdict out.
 DECISIONS = (
