@@ -11,10 +11,16 @@ from parachute_hub.proxy.model import Limits
 # Left for everything that is no client and no module's connection: the database, children's pipes, files, probes.
 _RESERVED = 128
 _WANTED = 65_536
+# How many clients Twisted may accept in one go (it doubles this at most), and how many more than the limit are let in
+# for that reason: accepting cannot be stopped in the middle.
+_AT_ONCE = 20
+_SLACK = 64
 
 
 class Port(Protocol):
     """What listens: Twisted's tcp.Port."""
+
+    numberAccepts: int
 
     def pauseProducing(self) -> None:
         """Accept nobody for now."""
@@ -48,16 +54,20 @@ class Crowd:
     def listening(self, port: Port) -> None:
         """This is what accepts the clients."""
         self._port = port
+        port.numberAccepts = _AT_ONCE
 
     def admits(self, address: str) -> bool:
         """Whether one more client from this address may come."""
-        return self._by_address[address] < self._limits.connections_per_address and not self._full()
+        return self._by_address[address] < self._limits.connections_per_address and not self._full(_SLACK)
 
     def joined(self, connection: Connection) -> None:
         """A client is connected."""
         self._members.add(connection)
         self._by_address[connection.peer] += 1
-        if self._port is not None and self._full():
+        if self._port is None:
+            return
+        self._port.numberAccepts = _AT_ONCE
+        if self._full() and not self._paused:
             self._paused = True
             self._port.pauseProducing()
 
@@ -75,8 +85,8 @@ class Crowd:
             self._paused = False
             self._port.resumeProducing()
 
-    def _full(self) -> bool:
-        members = len(self._members)
+    def _full(self, slack: int = 0) -> bool:
+        members = len(self._members) - slack
         return members >= self._limits.connections or members + self._in_use() >= self._limits.descriptors
 
 

@@ -28,9 +28,12 @@ class FakePort:
     """What listens, as far as the front knows it."""
 
     paused = False
+    pauses = 0
+    numberAccepts = 100
 
     def pauseProducing(self) -> None:
         self.paused = True
+        self.pauses += 1
 
     def resumeProducing(self) -> None:
         self.paused = False
@@ -165,11 +168,22 @@ class ConnectionTests(SynchronousTestCase):
         first = rig.client("10.0.0.1")
         rig.client("10.0.0.1")
         self.assertRaises(ConnectionRefusedError, rig.client, "10.0.0.1")
-        rig.client("10.0.0.2")
-        self.assertRaises(ConnectionRefusedError, rig.client, "10.0.0.3")
         first.hang_up()
         rig.client("10.0.0.1")
-        self.assertEqual(rig.front.connections, 3)
+        self.assertEqual(rig.front.connections, 2)
+
+    def test_what_was_accepted_in_one_go_is_served_within_bounds(self) -> None:
+        rig = Rig(resource=Page(), limits=Limits(connections=3))
+        port = FakePort()
+        rig.front.listening(port)
+        clients = [rig.client() for _ in range(60)]
+        self.assertEqual(port.pauses, 1)
+        self.assertLessEqual(port.numberAccepts, 20)
+        with self.assertRaises(ConnectionRefusedError):
+            for _ in range(60):
+                rig.client()
+        for client in clients:
+            client.hang_up()
 
     def test_accepting_pauses_while_there_are_too_many(self) -> None:
         for limits in (Limits(connections=2), Limits(descriptors=3)):
