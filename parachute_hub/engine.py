@@ -23,9 +23,10 @@ _log = Logger()
 
 @frozen(kw_only=True)
 class Engine:
-    """What runs modules. `modules` installs and removes them."""
+    """What runs modules. `modules` installs and removes them, `launcher` says how each is run."""
 
     bus: Bus
+    launcher: FreshLauncher
     supervisor: Supervisor
     modules: assembly.Modules
     roster: Roster
@@ -36,9 +37,10 @@ def build_engine(core: Core, origins: Origins) -> Engine:
     bus = Bus()
     bus.subscribe(_tell)
     on_disk = assembly.files(_outside(core, bus, origins))
+    launcher = FreshLauncher(on_disk.launcher, origins)
     supervisor = Supervisor(
         reactor=core.reactor,
-        launcher=FreshLauncher(on_disk.launcher, origins),
+        launcher=launcher,
         desired=on_disk.records,
         home=core.settings.home,
         emit=lambda status: bus.emit(ModuleChanged(status.short, status.to_json())),
@@ -50,7 +52,13 @@ def build_engine(core: Core, origins: Origins) -> Engine:
     )
     roster = Roster(on_disk.directory, lambda text: bus.emit(Notice("registry", text)))
     bus.subscribe(lambda numbered: roster.forget() if isinstance(numbered.event, RegistryChanged) else None)
-    return Engine(bus=bus, supervisor=supervisor, modules=assembly.assemble(on_disk, supervisor), roster=roster)
+    return Engine(
+        bus=bus,
+        launcher=launcher,
+        supervisor=supervisor,
+        modules=assembly.assemble(on_disk, supervisor),
+        roster=roster,
+    )
 
 
 def _tell(numbered: Numbered) -> None:

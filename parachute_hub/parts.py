@@ -86,14 +86,17 @@ def admin_parts(
         who=who,
         memory=lambda: succeed(_measured(engine)),
         disk=engine.modules.disk,
-        installed=engine.roster.shorts,
+        # Modules on offer, too: data of one that was removed may lie on the disk.
+        installed=lambda: dict.fromkeys(
+            (*engine.roster.shorts(), *(entry.short for entry in files.outside.catalog.entries))
+        ),
         in_thread=in_thread,
         clock=core.reactor.seconds,
     )
     vaults = VaultsApi(
         who=who,
         known=lambda: document(advertised(engine.roster.modules()), accounts.origin.issuer())["vaults"],
-        maker=VaultCommand(files.launcher, core.reactor),
+        maker=VaultCommand(engine.launcher, core.reactor),
         sizes=lambda names: in_thread(_vault_sizes, core.settings.home, tuple(names)),
     )
     return [

@@ -95,7 +95,9 @@ class ModulesView:
             **(status.to_json() if status else {**_NO_STATUS, "port": row.port if row else None}),
             "install_dir": str(folder) if folder else None,
             "uis": [_sub_unit(unit) for unit in row.uis] if row else [],
-            "management_url": _address(manifest, row, "management_url") or _address(manifest, row, "ui_url"),
+            "management_url": _address(manifest, row, "management_url")
+            or _address(manifest, row, "ui_url")
+            or _front_page(entry, row),
             "config_ui_url": _address(manifest, row, "config_ui_url"),
             "memory_mb": entry.memory_mb if entry else None,
             "first_party": self.directory.is_first_party(short),
@@ -111,6 +113,13 @@ class ModulesView:
 
     def _offered(self, short: str) -> bool:
         return any(entry.short == short for entry in self.directory.catalog.entries)
+
+
+def _front_page(entry: CatalogEntry | None, row: Row | None) -> str | None:
+    """Where a static bundle is opened: it may not say so itself, but it is nothing else than pages."""
+    if entry is None or not entry.static or row is None or not row.paths:
+        return None
+    return f"{row.paths[0].rstrip('/')}/"
 
 
 def settings_json(record: Record) -> dict[str, Any]:
