@@ -98,9 +98,12 @@ class Installer:
             arrival = await self.fetcher.fetch(work, order)
             placed = await self.fetcher.place(work, arrival)
         work.step("register")
+        known = self.directory.row(arrival.short) is not None
+        if known and self.records.wanted(arrival.short):
+            work.undo("start", live=True, short=arrival.short)
         name = self._register(work, request, arrival, placed)
         work.step("start")
-        work.undo("stop", short=arrival.short)
+        work.undo("stop" if known else "remove", short=arrival.short)
         await self.prover.prove(work, arrival.short, READY_SECONDS, 0.0)
         work.step("finish")
         settle_row(self.services, name, arrival.package, str(self.store.link(arrival.package.name)))

@@ -33,6 +33,7 @@ class Undoing:
             "row": self._row,
             "record": self._record,
             "stop": self._stop,
+            "remove": self._remove,
             "start": self._start,
             "reveal": self._reveal,
             "restore_data": self._restore_data,
@@ -65,6 +66,11 @@ class Undoing:
         self.records.put(given["short"], Record.parse(raw) if raw is not None else None)
 
     async def _stop(self, given: Mapping[str, Any]) -> None:
+        """End what runs. The supervisor keeps the module, so that its next start waits for what this one left."""
+        await self.supervisor.stop(given["short"])
+
+    async def _remove(self, given: Mapping[str, Any]) -> None:
+        """End it and forget that there was such a module."""
         await self.supervisor.remove(given["short"])
 
     async def _start(self, given: Mapping[str, Any]) -> None:

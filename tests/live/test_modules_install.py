@@ -46,6 +46,17 @@ class Install(TestCase):
         self.assertIn("cannot find my legs", "\n".join(job.log))
         self.assert_nothing()
 
+    @run
+    async def test_another_version_over_a_running_one_comes_back_when_it_fails(self) -> None:
+        self.rig.registry.publish(module())
+        await self.install()
+        self.rig.registry.publish(module(version="2.0.0", server=BROKEN))
+        job = await self.install(InstallRequest(short="toy", package="@toys/toy", version="2.0.0"))
+        self.assertEqual(job.outcome, "failed", job)
+        self.assertEqual((await ask(PORT, "/toy"))["version"], "1.0.0")
+        self.assertEqual(self.rig.files.store.versions("toy"), ("1.0.0",))
+        self.assertTrue(self.rig.files.records.wanted("toy"))
+
     def assert_nothing(self) -> None:
         self.assertEqual(self.rig.files.services.read().rows, ())
         self.assertFalse(self.rig.files.records.known("toy"))
