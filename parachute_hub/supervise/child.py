@@ -15,9 +15,11 @@ from parachute_hub.supervise.output import Output
 from parachute_hub.supervise.timing import Timing
 
 _STDOUT = 1
-# A flooding child is neither blocked, which would stop bun's event loop, nor kept: docs/decisions/101.
+# A flooding child is neither blocked, which would stop bun's event loop, nor kept: docs/decisions/050.
 _DROP_PERIOD = 0.01
-_DROP_BUFFER = 1 << 20
+_DROP_BITES = 4
+_DROP_BITE = 1 << 18
+_PIPE = 1 << 20
 _GROUP_POLL = 0.02
 
 
@@ -124,7 +126,7 @@ class Child(ProcessProtocol):
             reader = self.transport.pipes[_STDOUT]
             reader.stopReading()
             _widen(reader.fileno())
-            self._drop = self._clock.callLater(_DROP_PERIOD, self._drop_some, bytearray(_DROP_BUFFER))
+            self._drop = self._clock.callLater(_DROP_PERIOD, self._drop_some, bytearray(_DROP_BITE))
 
     def _drop_some(self, buffer: bytearray) -> None:
         """Empty the pipe now and then in large bites, so that the child goes on and we stay idle."""
@@ -132,14 +134,13 @@ class Child(ProcessProtocol):
         reader = self.transport.pipes.get(_STDOUT) if self.transport else None
         if reader is None:
             return
-        try:
-            size = os.readv(reader.fileno(), [buffer])
-        except BlockingIOError:
-            size = -1
-        except OSError:
-            size = 0
-        if size > 0:
-            self._output.dropped(buffer.count(b"\n", 0, size))
+        size = 0
+        for _ in range(_DROP_BITES):
+            size = _read(reader.fileno(), buffer)
+            if size > 0:
+                self._output.dropped(buffer.count(b"\n", 0, size))
+            if size < len(buffer):
+                break
         if size == 0 or self._output.recovered():
             reader.startReading()
         else:
@@ -183,11 +184,21 @@ class Child(ProcessProtocol):
         return Exit(0 if isinstance(error, ProcessDone) else None, None, self._asked, self._killed)
 
 
+def _read(descriptor: int, buffer: bytearray) -> int:
+    """So many bytes were there; 0 at the end, -1 when nothing is there yet."""
+    try:
+        return os.readv(descriptor, [buffer])
+    except BlockingIOError:
+        return -1
+    except OSError:
+        return 0
+
+
 def _widen(descriptor: int) -> None:
     """A wider pipe lets the child run longer between two bites. Linux only, and refused when the user has many."""
     try:
         import fcntl
 
-        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _DROP_BUFFER)
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE)
     except (AttributeError, OSError):
         return

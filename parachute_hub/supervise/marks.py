@@ -1,4 +1,4 @@
-"""What tells a process of our modules from everything else, even after the hub was killed: a word in its environment."""
+"""What tells a process of our modules from all others, even after the hub was killed: a word in its environment."""
 
 import hashlib
 import os

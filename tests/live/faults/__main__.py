@@ -1,4 +1,4 @@
-"""Runs the faults and prints a table: smoke size, or `--full`; `F01 F08` for some of them only."""
+"""Runs the faults and prints a table: smoke size, or `--full` with supervisord beside; `F01 F08` for some of them."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 from twisted.internet.task import react
 
-from tests.live.faults import repairs, resources
+from tests.live.faults import controls, hubs, repairs, resources
 from tests.live.faults.outcome import Outcome
 from tests.live.faults.rig import Rig
 
@@ -35,6 +35,7 @@ FAULTS = (
     Fault("F10", repairs.f10_ports, 2, 50),
     Fault("F22", resources.f22_descriptors, 1, 30),
     Fault("F27", resources.f27_flood, 1, 60),
+    Fault("F33", hubs.f33_two_hubs, 1, 100),
 )
 
 
@@ -50,10 +51,13 @@ async def main(reactor: Any, *words: str) -> None:
         finally:
             left = await rig.end()
         wrong = [*outcome.wrong, *([f"{len(left)} processes left behind"] if left else [])]
+        wrong += outcome.slow
         missed += bool(wrong)
-        took = time.monotonic() - began
-        print(f"{outcome.fault}  {outcome.what}, n = {outcome.n}, {took:.0f} s: {'MISSED' if wrong else 'ok'}")
+        verdict = "MISSED" if wrong else "ok"
+        print(f"{outcome.fault}  {outcome.what}, n = {outcome.n}, {time.monotonic() - began:.0f} s: {verdict}")
         print(f"     {outcome.figures}", *(f"     ! {text}" for text in wrong), sep="\n", flush=True)
+    if full:
+        controls.run()
     if missed:
         raise SystemExit(f"{missed} faults missed a bar")
 

@@ -18,7 +18,7 @@ async def bomb(rig: Rig) -> dict[str, Any]:
     rig.add_bun("sibling")
     await rig.supervisor.start("sibling")
     await rig.supervisor.start("bomb")
-    await rig.sleep(1.0)
+    await rig.sleep(0.5)
     count, began = len(rig.ours()), time.monotonic()
     await rig.supervisor.stop("bomb")
     took = time.monotonic() - began
@@ -33,7 +33,7 @@ async def leak(rig: Rig) -> dict[str, Any]:
     wrong = []
     rig.add_bun("sibling")
     await rig.supervisor.start("sibling")
-    rig.add("slow", "grow=4")
+    rig.add("slow", "grow=8")
     await rig.supervisor.start("slow")
     await rig.until(lambda: any("memory are in use" in s.reason for s in rig.told if s.short == "slow"), "the guard")
     reason = next(s.reason for s in rig.told if "memory are in use" in s.reason)

@@ -3,18 +3,15 @@
 import os
 import signal
 import time
-from functools import partial
 from random import Random
 
 from parachute_hub.supervise.model import State
-from tests.live.faults.outcome import Outcome, sibling, spread, unharmed
+from tests.live.faults.outcome import Outcome, harmed, sibling, slowed, spread
 from tests.live.faults.rig import Load, Meter, Rig
 from tests.live.harness import gone
 
 QUIET = 0.6
 SEED = 20261123
-# An answer in 50 ms even while others fail.
-PROMPT = 0.05
 
 
 async def with_sibling(rig: Rig) -> Load:
@@ -44,11 +41,11 @@ async def f01_kill_one(rig: Rig, n: int) -> Outcome:
         return took
 
     took, load = await Meter(rig, "sibling").during(storm())
-    wrong = unharmed(load, quiet)
+    slow = slowed(load, quiet)
     if sorted(took)[n // 2] > boot + 0.12:
-        wrong.append("slower than its own boot and 120 ms")
+        slow.append("slower than its own boot and 120 ms")
     figures = f"again after {spread(took)} (first boot {boot * 1000:.0f}); {sibling(load, quiet)}"
-    return Outcome("F01", "kill -9 of one module", n, figures, tuple(wrong))
+    return Outcome("F01", "kill -9 of one module", n, figures, tuple(harmed(load)), tuple(slow))
 
 
 async def f02_kill_all(rig: Rig, n: int) -> Outcome:
@@ -66,8 +63,8 @@ async def f02_kill_all(rig: Rig, n: int) -> Outcome:
         for short, pid in old.items():
             await rig.until_next_life(short, pid)
         took.append(time.monotonic() - began)
-    wrong = () if max(took) < 3 else ("R2: not all back within 3 s",)
-    return Outcome("F02", "kill -9 of four modules at once", n, f"all ready after {spread(took)}", wrong)
+    slow = () if max(took) < 3 else ("R2: not all back within 3 s",)
+    return Outcome("F02", "kill -9 of four modules at once", n, f"all ready after {spread(took)}", slow=slow)
 
 
 async def f03_crash_loops(rig: Rig, n: int) -> Outcome:
@@ -89,11 +86,11 @@ async def f03_crash_loops(rig: Rig, n: int) -> Outcome:
     spawns = [
         sum(s.short == short and s.state is State.STARTING and s.pid is not None for s in rig.told) for short in loops
     ]
-    wrong = unharmed(load, quiet)
+    wrong = harmed(load)
     if max(spawns) > 5:
         wrong.append(f"{max(spawns)} spawns before it rested")
     figures = f"{len(loops)} loops parked after at most {max(spawns)} spawns; {sibling(load, quiet)}"
-    return Outcome("F03", "crash loops, missing program", n, figures, tuple(wrong))
+    return Outcome("F03", "crash loops, missing program", n, figures, tuple(wrong), tuple(slowed(load, quiet)))
 
 
 async def f08_hang(rig: Rig, n: int) -> Outcome:
@@ -116,13 +113,13 @@ async def f08_hang(rig: Rig, n: int) -> Outcome:
         return took
 
     took, load = await Meter(rig, "sibling").during(hang())
-    wrong = unharmed(load, quiet)
+    slow = slowed(load, quiet)
     timing = rig.timing
     bar = (timing.misses * timing.liveness_period) + timing.probe_timeout + timing.hung_grace + 1.0
     if max(took) > bar:
-        wrong.append(f"one took longer than {bar:.1f} s")
+        slow.append(f"one took longer than {bar:.1f} s")
     figures = f"answers again after {spread(took)} (probe each {timing.liveness_period} s); {sibling(load, quiet)}"
-    return Outcome("F08", "hangs of four kinds", n, figures, tuple(wrong))
+    return Outcome("F08", "hangs of four kinds", n, figures, tuple(harmed(load)), tuple(slow))
 
 
 async def f09_unwell(rig: Rig, n: int) -> Outcome:
@@ -165,8 +162,3 @@ async def f10_ports(rig: Rig, n: int) -> Outcome:
         wrong.append(f"{killed} strangers killed")
     figures = f"{named} named, {killed} killed, {started} started afterwards"
     return Outcome("F10", "port owned by a stranger", n, figures, tuple(wrong))
-
-
-async def until_gone(rig: Rig, pid: int) -> float:
-    """How long a process lived on."""
-    return await rig.until(partial(gone, pid), f"process {pid} to go")

