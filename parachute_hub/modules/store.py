@@ -223,7 +223,7 @@ def _suspicious(root: Path) -> Iterator[tuple[Path, str]]:
     real = os.path.realpath(root)
     waiting = [str(root)]
     while waiting:
-        for entry in os.scandir(waiting.pop()):
+        for entry in list(os.scandir(waiting.pop())):
             if entry.is_symlink():
                 if os.path.commonpath((real, os.path.realpath(entry.path))) != real:
                     yield Path(entry.path), "a link that leads out of it"

@@ -90,7 +90,7 @@ class Upgrades(TestCase):
     async def test_versions_that_do_not_work_are_taken_back(self) -> None:
         await self.install()
         for number, (server, words) in enumerate(
-            ((BROKEN, "cannot find my legs"), (HANGS, "did not answer within"), (DIES_SOON, "not any more"))
+            ((BROKEN, "cannot find my legs"), (HANGS, "did not answer within"), (DIES_SOON, "toy does not work"))
         ):
             self.rig.registry.publish(module(version=f"2.0.{number}", server=server))
             job = await self.upgrade()
