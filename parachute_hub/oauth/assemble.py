@@ -103,6 +103,7 @@ class OAuth:
             directory=self._directory,
             redeemer=self._redeemer,
             resources=self._resources,
+            address=visits.address,
             clock=self._clock,
         )
         return [

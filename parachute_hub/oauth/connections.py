@@ -4,6 +4,7 @@ from typing import Any
 
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from parachute_hub.oauth.redeemer import Redeemer
 from parachute_hub.oauth.redirects import place
@@ -45,6 +46,8 @@ class ConnectedApp:
 class Connections:
     """What people allowed. Also the accounts' `AccessWatch`: told when somebody's access shrinks."""
 
+    _log = Logger()
+
     def __init__(
         self,
         *,
@@ -79,7 +82,9 @@ class Connections:
         with self._database.transaction(durable=True):
             for family in self._grants.live_families(user_id, client_id):
                 self._redeemer.end_family(family.id)
-            return self._grants.forget(user_id, client_id)
+            ended = self._grants.forget(user_id, client_id)
+        self._log.info("{user_id} disconnected {client_id}", user_id=user_id, client_id=client_id)
+        return ended
 
     def clients(self) -> list[Client]:
         """Every app that the hub knows, the newest first."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from parachute_hub.oauth.authorize import Ask, Issue
 from parachute_hub.store.clients import Clients
@@ -37,6 +38,8 @@ class Giver:
 
 class Consents:
     """Writes consents down."""
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -94,4 +97,11 @@ class Consents:
                     expires_at=now + CODE_LIFETIME,
                 ),
             )
+        self._log.info(
+            "{user} allowed {client} ({client_id}): {scopes}",
+            user=user.username,
+            client=issue.client.name,
+            client_id=client_id,
+            scopes=" ".join(issue.scopes),
+        )
         return code

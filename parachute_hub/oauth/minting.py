@@ -34,6 +34,8 @@ SHORT_LIFETIME = 600
 DEFAULT_LIFETIME = 90 * 86400
 LONGEST_LIFETIME = 365 * 86400
 MOST_TEXT = 256
+# A proof names every scope, and its operation has at most 500 characters.
+MOST_SCOPE_TEXT = 450
 # What the web app of the older hub asked for; ours uses the session itself.
 SPA_SCOPES = (ADMIN, AUTH)
 
@@ -52,6 +54,9 @@ class Wish:
 
 def read_wish(body: Mapping[str, Any], claims: Claims | None) -> Wish:
     """The wish in a request's body. Raises Refused 400 that names the member."""
+    scope = _text(body, "scope") or ""
+    if len(scope) > MOST_SCOPE_TEXT:
+        raise Refused(400, "invalid_scope", "That is too much for one token. Ask for fewer scopes.")
     expires_in = body.get("expires_in", DEFAULT_LIFETIME)
     if not isinstance(expires_in, int) or isinstance(expires_in, bool) or not 0 < expires_in <= LONGEST_LIFETIME:
         raise _bad(f"expires_in must be a number of seconds from 1 to {LONGEST_LIFETIME}.")
@@ -59,7 +64,7 @@ def read_wish(body: Mapping[str, Any], claims: Claims | None) -> Wish:
     if permissions is not None and not isinstance(permissions, dict):
         raise _bad("permissions must be an object.")
     return Wish(
-        scope=_text(body, "scope") or "",
+        scope=scope,
         audience=_text(body, "audience"),
         expires_in=expires_in,
         subject=_text(body, "subject"),
@@ -108,7 +113,7 @@ class Minting:
             scopes,
             authority,
             lifetime=self._lifetime(wish),
-            created_via="session_mint" if principal.kind == "session" else "cli_mint",
+            created_via="cli_mint",
             subject=wish.subject,
             permissions=self._permissions(wish),
         )

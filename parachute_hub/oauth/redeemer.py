@@ -145,7 +145,7 @@ class Redeemer:
                     scopes=verdict.scopes,
                     authority=authority_of(user),
                     lifetime=ACCESS_LIFETIME,
-                    created_via="oauth",
+                    created_via="oauth_refresh",
                     user_id=user.id,
                     family_id=family.id,
                     claims={"auth_time": int(family.auth_time)},

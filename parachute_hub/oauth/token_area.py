@@ -2,6 +2,7 @@
 
 import base64
 from binascii import Error as NotBase64
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -39,12 +40,14 @@ class TokenArea:
         directory: Directory,
         redeemer: Redeemer,
         resources: Resources,
+        address: Callable[[IRequest], str],
         clock: IReactorTime,
     ) -> None:
         self._issuer = issuer
         self._directory = directory
         self._redeemer = redeemer
         self._resources = resources
+        self._address = address
         self._limit = Limit(times=PER_MINUTE, seconds=60.0, clock=clock)
 
     @app.route("/oauth/token", methods=["POST", "OPTIONS"])
@@ -55,7 +58,7 @@ class TokenArea:
         params = form(request)
         _once(params, (*_ONCE, "resource"))
         client = self._client(request, params)
-        self._limit.use(client.client_id)
+        self._count(request, client)
         match params.get("grant_type"):
             case "authorization_code":
                 given = self._by_code(params, client)
@@ -78,10 +81,14 @@ class TokenArea:
         _once(params, ("token", "token_type_hint", "client_id", "client_secret"))
         client = self._client(request, params)
         params.need("token")
-        self._limit.use(client.client_id)
+        self._count(request, client)
         self._redeemer.revoke(params.get("token"), client.client_id)
         request.setHeader("Content-Type", "application/json")
         return b""
+
+    def _count(self, request: IRequest, client: Client) -> None:
+        """For each client and address apart: a stranger who knows a client's id must not use up its share."""
+        self._limit.use(f"{client.client_id} {self._address(request)}")
 
     def _by_code(self, params: Params, client: Client) -> Given | Deny:
         params.need("code", "redirect_uri", "code_verifier")

@@ -17,7 +17,8 @@ class TokenRecord:
     """What is remembered of a signed token. Times are seconds since the epoch.
 
     `user_id` is whoever's authority it carries, None for the hub's own. `family_id` ties it to an app's consent.
-    `created_via` says what made it: `oauth`, `cli_mint`, `operator_mint`, `session_mint`, `service`.
+    `created_via` says what made it: `oauth_refresh` (an app's exchange), `cli_mint` (a person or a machine),
+    `session_mint` (ten minutes for a signed-in person), `operator_mint`, `service` (the hub itself).
     """
 
     jti: str

@@ -68,6 +68,7 @@ class MintTests(TokensCase):
             ({"scope": "parachute:host:admin"}, 403, "insufficient_scope"),
             ({"scope": "hub:admin"}, 403, "insufficient_scope"),
             ({"scope": 5}, 400, "invalid_request"),
+            ({"scope": "vault:default:read " * 30}, 400, "invalid_scope"),
             ({"scope": "vault:default:read", "expires_in": 0}, 400, "invalid_request"),
             ({"scope": "vault:default:read", "expires_in": 31536001}, 400, "invalid_request"),
             ({"scope": "vault:default:read", "expires_in": True}, 400, "invalid_request"),
@@ -185,9 +186,9 @@ class ListTests(TokensCase):
         for _ in range(60):
             self.world.clock.advance(1)
             self.minted("vault:work:read", subject=None)
-        first = self.by(self.operator, "GET", "/api/auth/tokens?created_via=session_mint").json
+        first = self.by(self.operator, "GET", "/api/auth/tokens?created_via=cli_mint").json
         second = self.by(
-            self.operator, "GET", f"/api/auth/tokens?created_via=session_mint&cursor={first['next_cursor']}"
+            self.operator, "GET", f"/api/auth/tokens?created_via=cli_mint&cursor={first['next_cursor']}"
         ).json
         self.assertEqual((len(first["tokens"]), len(second["tokens"]), second["next_cursor"]), (50, 10, None))
         self.assertEqual(len({token["jti"] for token in first["tokens"] + second["tokens"]}), 60)

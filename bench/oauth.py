@@ -1,0 +1,133 @@
+"""The issuer in figures: a token-checked read of the vault beside the same read unchecked, JWKS, the token endpoint.
+
+A bearer in `Authorization` is checked by the hub; the vault takes the same token in `X-API-Key`, which the hub passes
+on unread: that is the base. Medians over rounds, 16 connections, whole processes. `python -m bench oauth`.
+"""
+
+import http.client
+import json
+import re
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from parachute_hub.oauth.exchange import challenge_of
+from tests.live.harness import OWNER, HubProcess, fetch, packed_examples
+from tests.live.oauth_rig import Person
+
+ROUNDS, SECONDS, CONNECTIONS = 5, 3, 16
+# The token endpoint allows each app sixty requests a minute.
+REFRESHES = 50
+VERIFIER = "v" * 43
+CALLBACK = "http://127.0.0.1:7777/callback"
+
+
+def rate(url: str, headers: Mapping[str, str]) -> float:
+    """Good answers a second, by wrk."""
+    words = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s"]
+    for name, value in headers.items():
+        words += ["-H", f"{name}: {value}"]
+    said = subprocess.run([*words, url], capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in said:
+        raise SystemExit(f"{url} answered with errors:\n{said}")
+    found = re.search(r"Requests/sec:\s+([\d.]+)", said)
+    return float(found[1]) if found else 0.0
+
+
+def medians(cases: Mapping[str, tuple[str, Mapping[str, str]]]) -> dict[str, float]:
+    """Each case in turn, round after round."""
+    found: dict[str, list[float]] = {name: [] for name in cases}
+    for _ in range(ROUNDS):
+        for name, (url, headers) in cases.items():
+            found[name].append(rate(url, headers))
+    return {name: statistics.median(rates) for name, rates in found.items()}
+
+
+def connect(hub: HubProcess, person: Person, number: int) -> tuple[str, str]:
+    """An app of its own for each connection: its id and refresh token."""
+    body = {"redirect_uris": [f"{CALLBACK}/{number}"], "client_name": f"bench {number}"}
+    headers = {"Authorization": f"Bearer {(hub.home / 'operator.token').read_text().strip()}"}
+    client_id = fetch(f"{hub.url}/oauth/register", method="POST", body=body, headers=headers).json()["client_id"]
+    ask = {
+        "client_id": client_id,
+        "redirect_uri": f"{CALLBACK}/{number}",
+        "response_type": "code",
+        "scope": "vault:read",
+        "code_challenge": challenge_of(VERIFIER),
+        "code_challenge_method": "S256",
+        "resource": f"{hub.url}/vault/default/mcp",
+    }
+    code = parse_qs(urlsplit(person.allow(f"/oauth/authorize?{urlencode(ask)}")).query)["code"][0]
+    form = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER, "client_id": client_id}
+    answer = fetch(
+        f"{hub.url}/oauth/token",
+        method="POST",
+        body=urlencode({**form, "redirect_uri": f"{CALLBACK}/{number}"}).encode(),
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    return client_id, str(answer.json()["refresh_token"])
+
+
+def refreshes(hub: HubProcess, apps: list[tuple[str, str]]) -> tuple[float, float]:
+    """Refreshes a second over all apps at once, and the median milliseconds of one."""
+    times: list[float] = []
+
+    def run(client_id: str, token: str) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", hub.port)
+        for _ in range(REFRESHES):
+            form = urlencode({"grant_type": "refresh_token", "refresh_token": token, "client_id": client_id})
+            began = time.perf_counter()
+            connection.request("POST", "/oauth/token", form, {"Content-Type": "application/x-www-form-urlencoded"})
+            token = json.loads(connection.getresponse().read())["refresh_token"]
+            times.append(time.perf_counter() - began)
+        connection.close()
+
+    threads = [threading.Thread(target=run, args=app) for app in apps]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(times) / (time.perf_counter() - began), statistics.median(times) * 1000
+
+
+def measure(hub: HubProcess) -> None:
+    """Print the table for a running hub with a vault."""
+    body = {"scope": "vault:default:read", "expires_in": 3600}
+    token = hub.client.call("POST", "/api/auth/mint-token", body)["token"]
+    read = f"{hub.url}/vault/default/api/notes?limit=1"
+    checked, unchecked, keys = "vault read, token checked", "vault read, not checked", "JWKS"
+    found = medians(
+        {
+            checked: (read, {"Authorization": f"Bearer {token}"}),
+            unchecked: (read, {"X-API-Key": token}),
+            keys: (f"{hub.url}/.well-known/jwks.json", {}),
+        }
+    )
+    for name, speed in found.items():
+        print(f"{name:28}{speed:9.0f} req/s{speed / found[unchecked]:8.2f} x unchecked", flush=True)
+    person = Person(hub.url).sign_in(password=OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"])
+    speed, middle = refreshes(hub, [connect(hub, person, number) for number in range(CONNECTIONS)])
+    print(f"{'refresh, signed and on disk':28}{speed:9.0f} req/s{'':19}p50 {middle:.1f} ms")
+
+
+def main() -> None:
+    """Start a hub with a vault from the packed examples, measure, end it."""
+    catalog = packed_examples()
+    with tempfile.TemporaryDirectory() as folder:
+        hub = HubProcess(home=Path(folder) / "home", catalog=catalog, environment=OWNER)
+        try:
+            hub.start().install("vault")
+            hub.wait_for(lambda: hub.module("vault")["supervisor_status"] == "running", "the vault")
+            measure(hub)
+        finally:
+            hub.end()
+
+
+if __name__ == "__main__":
+    main()
