@@ -16,10 +16,14 @@ _ATTEMPTS = 5
 _WAITING = frozenset(("starting", "backoff"))
 _UP = frozenset(("ready", "degraded"))
 
+# The colours and shapes of the hub's own pages (hub.css), in one piece: this page must need nothing else.
 _STYLE = (
-    "body{font:1rem/1.6 system-ui,sans-serif;max-width:34rem;margin:14vh auto;padding:0 1.5rem}"
-    "body{color:#222;background:#fafaf8}"
-    "h1{font-size:1.4rem}a{color:#175}@media(prefers-color-scheme:dark){body{color:#ddd;background:#1b1b1b}a{color:#7cb}}"
+    "body{font:1rem/1.55 system-ui,sans-serif;max-width:32rem;margin:12vh auto;padding:0 1rem}"
+    "main{padding:2.25rem;border:1px solid;border-radius:14px;overflow-wrap:anywhere}"
+    "h1{font-size:1.6rem;margin:0}a{margin-right:1rem}"
+    "body{color:#22252b;background:#f7f5f1}main{background:#fff;border-color:#e0dcd3}a{color:#1d5f8a}"
+    "@media(prefers-color-scheme:dark){body{color:#e9e7e2;background:#15171b}"
+    "main{background:#1e2127;border-color:#31353d}a{color:#82c0e8}}"
 )
 _SCRIPT = Path(__file__).with_name("waiting.js").read_text(encoding="utf-8")
 
@@ -68,7 +72,7 @@ def down(short: str, why: str) -> Answer:
     return Answer(
         502,
         "upstream_unreachable",
-        f"The module {short} does not answer: {why}. Look at it on the Modules page.",
+        f"The module {short} does not answer: {why.rstrip('.')}. Look at it on the Modules page.",
         detail={"error_type": "upstream_unreachable", "service": short, "admin_url": "/admin/modules"},
     )
 

@@ -32,10 +32,10 @@ class PagesTests(SynchronousTestCase):
         self.assertEqual((told["service"], told["retry_after_ms"], told["max_attempts"]), ("notes", 2000, 5))
 
     def test_down_as_json_says_why_and_the_page_does_not(self) -> None:
-        _, body = page(down("notes", "cause-17"), b"application/json")
+        _, body = page(down("notes", "It is cause-17."), b"application/json")
         told = json.loads(body)
+        self.assertIn("cause-17. Look", told["error_description"])
         self.assertEqual((told["error"], told["admin_url"]), ("upstream_unreachable", "/admin/modules"))
-        self.assertIn("cause-17", told["error_description"])
         head, body = page(down("notes", "cause-17"))
         self.assertIn("HTTP/1.1 502 ", head)
         self.assertNotIn("cause-17", body)
