@@ -185,4 +185,5 @@ def flood() -> str:
         time.sleep(5)
         after = us.cpu_times()
         cpu = (after.user + after.system - before.user - before.system) / 5 * 100
-        return f"{cpu:.0f} % CPU, {(us.memory_info().rss - memory) / 1e6:+.1f} MB; what comes is written to its log files, the program waits for that"
+        grown = (us.memory_info().rss - memory) / 1e6
+        return f"{cpu:.0f} % CPU, {grown:+.1f} MB; all that it reads goes to its log files"

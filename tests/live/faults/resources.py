@@ -166,8 +166,8 @@ class Box:
 
 
 async def f05_fork_bomb(rig: Rig, n: int) -> Outcome:
-    """A module that forks without end, in a box of 200 processes; the hub outside ends it."""
-    return await _boxed(rig, Box("pids", "bomb", ("pids.max", "pids.max", 200)), ("F05", "fork bomb", n), "bomb")
+    """A module that forks without end, in a box of 80 processes; the hub outside ends it."""
+    return await _boxed(rig, Box("pids", "bomb", ("pids.max", "pids.max", 80)), ("F05", "fork bomb", n), "bomb")
 
 
 async def f06_memory(rig: Rig, n: int) -> Outcome:

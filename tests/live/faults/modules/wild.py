@@ -80,7 +80,7 @@ def bomb() -> None:
         try:
             os.fork()
         except OSError:
-            time.sleep(0.001)
+            time.sleep(0.02)
 
 
 def background(name: str) -> None:
