@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import evolve, frozen
-from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.wizard import Offer
 from parachute_hub.modules import assembly
@@ -15,7 +14,6 @@ from parachute_hub.oauth.issuer import Issuer
 from parachute_hub.oauth.metadata import Service
 from parachute_hub.oauth.tokenguard import TokenGuard
 from parachute_hub.proxy.model import Refusal
-from parachute_hub.proxy.peers import Caller
 from parachute_hub.proxy.routes import Mount
 from parachute_hub.roster import Roster
 from parachute_hub.settings import Settings
@@ -56,25 +54,6 @@ class FixedOrigins:
     def bound(self) -> Sequence[str]:
         """That and the local ones."""
         return self.settings.origins
-
-
-class RequestCaller:
-    """The other side of a request, as the front has identified it (`accounts.model.Caller`)."""
-
-    def is_secure(self, request: IRequest) -> bool:
-        """Whether the browser speaks https, to us or to a trusted hop before us."""
-        caller = _caller(request)
-        return caller is not None and caller.scheme == "https"
-
-    def client_address(self, request: IRequest) -> str:
-        """The browser's address."""
-        caller = _caller(request)
-        return caller.address if caller is not None else str(getattr(request.getClientAddress(), "host", "unknown"))
-
-
-def _caller(request: IRequest) -> Caller | None:
-    """What the front found out; None for a request that came another way."""
-    return getattr(getattr(request, "channel", None), "caller", None)
 
 
 @frozen

@@ -21,11 +21,11 @@ from parachute_hub.adapters import (
     FixedOrigins,
     InstalledResources,
     ProxyGuard,
-    RequestCaller,
     WizardInstalls,
     self_check,
 )
 from parachute_hub.admin.stream_api import Streams
+from parachute_hub.callers import RequestCaller
 from parachute_hub.core import Core
 from parachute_hub.engine import Engine, build_engine
 from parachute_hub.oauth import assemble as oauth_of

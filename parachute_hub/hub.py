@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from parachute_hub import __version__
+from parachute_hub.callers import RequestCaller
 from parachute_hub.core import Core, stamp
 from parachute_hub.home import Home, HomeTaken
 from parachute_hub.logs import LineObserver, Masker
@@ -110,7 +111,7 @@ class Hub(Service):
         self.instance = str(uuid4())
         self.composed: Running = Starting(settings.issuer)
         self.health = Health(self.phase, self.instance)
-        self.root = Root([Part(("/health",), self.health)], Closed("starting"))
+        self.root = Root([Part(("/health",), self.health)], Closed("starting"), RequestCaller().is_secure)
         self.front = self._make_front()
         self._port: IListeningPort | None = None
         self._leaving = False

@@ -24,7 +24,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 }
 # Pure: values in, verdict out.
 DECISIONS = (
+    "accounts/csrf.py",
+    "accounts/lifetime.py",
+    "accounts/nextpath.py",
     "accounts/rules.py",
+    "accounts/throttle.py",
+    "accounts/totp.py",
+    "accounts/wizard.py",
     "modules/mounts.py",
     "modules/names.py",
     "modules/plan.py",

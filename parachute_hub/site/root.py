@@ -1,6 +1,6 @@
 """The hub's own site: which area answers which path, what a fresh hub refuses, and headers that every page carries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from attrs import frozen
@@ -20,6 +20,9 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+
+# Half a year. Only for this very host: a friend's other names are none of our business.
+STRICT_TRANSPORT = "max-age=15552000"
 
 
 @frozen
@@ -53,8 +56,15 @@ class Root(Resource):
 
     isLeaf = True
 
-    def __init__(self, parts: Sequence[Part], gate: Gate | None = None) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        gate: Gate | None = None,
+        is_secure: Callable[[IRequest], bool] = lambda request: False,
+    ) -> None:
+        """`is_secure` tells whether a request came over https, to us or to a trusted hop before us."""
         super().__init__()
+        self._is_secure = is_secure
         self.open(parts, gate or Open())
 
     def open(self, parts: Sequence[Part], gate: Gate) -> None:
@@ -70,6 +80,8 @@ class Root(Resource):
         """Answer one request of the hub's own paths."""
         for name, value in SECURITY_HEADERS.items():
             request.setHeader(name, value)
+        if self._is_secure(request):
+            request.setHeader("Strict-Transport-Security", STRICT_TRANSPORT)
         path = request.path
         if request.getHeader(b"service-worker") is not None:
             # A module's page must not install a worker over the hub's pages (design 6).

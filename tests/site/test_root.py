@@ -2,7 +2,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from parachute_hub.site.refused import Refused
-from parachute_hub.site.root import SECURITY_HEADERS, Part, Root
+from parachute_hub.site.root import SECURITY_HEADERS, STRICT_TRANSPORT, Part, Root
 from parachute_hub.testing.asking import ask
 
 
@@ -53,6 +53,12 @@ class RootTests(SynchronousTestCase):
             answer = ask(self.root, path)
             for name, value in SECURITY_HEADERS.items():
                 self.assertEqual(answer.headers.getRawHeaders(name), [value])
+
+    def test_browsers_are_told_to_stay_on_https_once_they_came_by_it(self) -> None:
+        """Over plain http the header would be void, and on a laptop wrong."""
+        self.assertIsNone(ask(self.root, "/").header("Strict-Transport-Security"))
+        secure = Root([Part(("/",), Says(b"front"))], is_secure=lambda request: True)
+        self.assertEqual(ask(secure, "/").header("Strict-Transport-Security"), STRICT_TRANSPORT)
 
     def test_no_page_is_given_out_as_a_service_worker(self) -> None:
         """A module's script cannot install a worker from one of our addresses (design 6)."""
