@@ -1,4 +1,4 @@
-"""An epoll loop without the log context that Twisted sets for every event; see docs/decisions for what it gives.
+"""An epoll loop without the log context that Twisted sets for every event; see decision 042 for what it gives.
 
 It replaces `doIteration` of one reactor. It relies on names private to Twisted, so it takes effect for one exact
 version only, and the hub runs the same without it. What is lost: the `system` field of legacy log events.
