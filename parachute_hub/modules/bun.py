@@ -99,9 +99,11 @@ class Bun:
 
         Raises BunFailed.
         """
+        if self._one.locked:
+            on_line("Another package is being fetched; this one waits for it.")
         await self._one.acquire()
         try:
-            ended = await self._run([*ADD, spec], folder, on_line, self.limit_seconds)
+            ended = await self.run([*ADD, spec], folder, on_line, self.limit_seconds)
         finally:
             self._one.release()
         if ended.code != 0:
@@ -112,7 +114,7 @@ class Bun:
 
         `folder` is where it runs; `seconds` is the longest it may take. Raises BunFailed.
         """
-        ended = await self._run(["info", "--json", "--", package, about], folder, lambda line: None, seconds)
+        ended = await self.run(["info", "--json", "--", package, about], folder, lambda line: None, seconds)
         if ended.code != 0:
             raise BunFailed(explain(ended.lines, ended.code, ended.signal))
         try:
@@ -120,11 +122,8 @@ class Bun:
         except ValueError:
             raise BunFailed(Complaint("not_found", "The registry gave no answer about this package.")) from None
 
-    async def run(self, argv: Sequence[str], folder: Path, seconds: float) -> Ended:
-        """Run bun with these arguments."""
-        return await self._run(argv, folder, lambda line: None, seconds)
-
-    async def _run(self, argv: Sequence[str], folder: Path, on_line: Callable[[str], None], seconds: float) -> Ended:
+    async def run(self, argv: Sequence[str], folder: Path, on_line: Callable[[str], None], seconds: float) -> Ended:
+        """Run bun with these arguments, for at most so many seconds. Cancelling kills it. Raises BunFailed."""
         try:
             binary = self.find()
         except NoBun as error:

@@ -114,7 +114,9 @@ class StaticServer(TestCase):
         self.port = 20000 + os.getpid() % 20000
         program = Bun(CLOCK, lambda: bun.find(None), lambda _: {"PATH": os.environ["PATH"]}, str)
         words = ["--port", str(self.port), "--mount", "/notes/", "--folder", str(self.folder / "dist")]
-        self.ended = Deferred.fromCoroutine(program.run(["run", str(STATIC_SERVER), *words], self.folder, 25.0))
+        self.ended = Deferred.fromCoroutine(
+            program.run(["run", str(STATIC_SERVER), *words], self.folder, lambda line: None, 25.0)
+        )
 
     def tearDown(self) -> Any:
         self.ended.addErrback(lambda failure: failure.trap(CancelledError))
