@@ -1,5 +1,6 @@
 """One process of a module, in a session of its own, until it and all of its group are gone."""
 
+import fcntl
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -65,7 +66,6 @@ class Child(ProcessProtocol):
         self._output = output
         self._ended = ended
         self._exit: Exit | None = None
-        self._pipes_closed = False
         self._kill: IDelayedCall | None = None
         self._drop: IDelayedCall | None = None
         self._drain: IDelayedCall | None = None
@@ -197,8 +197,6 @@ def _read(descriptor: int, buffer: bytearray) -> int:
 def _widen(descriptor: int) -> None:
     """A wider pipe lets the child run longer between two bites. Linux only, and refused when the user has many."""
     try:
-        import fcntl
-
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE)
     except (AttributeError, OSError):
         return

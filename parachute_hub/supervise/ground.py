@@ -44,8 +44,8 @@ class System(Protocol):
     def holder(self, port: int, whose: Whose) -> Holder | None:
         """Who listens on a port."""
 
-    def owns(self, session: int, port: int, whose: Whose) -> bool:
-        """Whether a session listens on a port."""
+    def owner(self, session: int, port: int, whose: Whose) -> Holder | None:
+        """Who listens on a port, looking at a session first."""
 
     def ports(self, whose: Whose) -> list[int]:
         """Where those picked listen."""

@@ -20,6 +20,7 @@ from parachute_hub.supervise.logring import LogRing
 from parachute_hub.supervise.marks import Mark, Whose
 from parachute_hub.supervise.model import CannotLaunch, LastExit, Launch, State, Status
 from parachute_hub.supervise.output import Output
+from parachute_hub.supervise.processes import Holder
 from parachute_hub.supervise.spawning import command, environment, preflight
 from parachute_hub.supervise.sweeping import sweep
 from parachute_hub.supervise.watch import Watch, Watching
@@ -97,11 +98,12 @@ class Module:
         path = self.launch.health if self.launch else "/"
         return await probe.ask(self._ground.reactor, self.port, path, timeout)
 
-    async def owns_port(self) -> bool:
-        """Whether its own processes listen on its port; asked once a spawn."""
+    async def owner(self) -> Holder | None:
+        """Who listens on its port; asked once a spawn, and remembered in `port_owned`."""
         session = self._child.pid if self._child else 0
-        self.port_owned = await self._ground.in_thread(self._ground.system.owns, session, self.port, self._whose)
-        return self.port_owned
+        owner = await self._ground.in_thread(self._ground.system.owner, session, self.port, self._whose)
+        self.port_owned = owner is not None and owner.ours
+        return owner
 
     async def other_ports(self) -> list[int]:
         """Where its processes listen."""
@@ -250,7 +252,7 @@ class Module:
             self._watching.end()
             self._watching = None
         oom = self._was_oom(exit)
-        name = signal.Signals(exit.signal).name if exit.signal else None
+        name = _name(exit.signal) if exit.signal else None
         self._set(pid=None, started_at=None, last_exit=LastExit(exit.code, name, oom, self._ground.wall()))
         now = self._ground.now()
         ready_for = None if self._ready_at is None else now - self._ready_at
@@ -319,7 +321,15 @@ def _how(exit: Exit, oom: bool) -> str:
     if oom:
         return "The system ended it because memory ran out."
     if exit.signal:
-        return f"It was ended by {signal.Signals(exit.signal).name}."
+        return f"It was ended by {_name(exit.signal)}."
     if exit.code == 0:
         return "It ended by itself, without an error."
     return f"It ended by itself with exit code {exit.code}. Look at its log."
+
+
+def _name(number: int) -> str:
+    """A signal's name; most of the real-time ones have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

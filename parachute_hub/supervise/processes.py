@@ -1,8 +1,8 @@
 """What the system says about processes and ports: whose they are, and ending those that are ours.
 
 All of it reads /proc (by psutil) and may take tens of milliseconds: call it in a thread, but for `group_lives`, which
-is quick. Nothing here signals a process
-that does not carry our mark, and psutil makes sure that a process id was not given to another one meanwhile.
+is quick. Nothing here signals a process that does not carry our mark, and psutil makes sure that a process id was not
+given to another one meanwhile.
 """
 
 import os
@@ -17,6 +17,8 @@ from attrs import frozen
 from parachute_hub.supervise.marks import VARIABLE, Whose
 
 _LISTEN = "0A"
+# What a connection to 127.0.0.1 reaches, as /proc/net/tcp and tcp6 write it: that address, and any address.
+_REACHED = {"0100007F", "00000000", "0000000000000000FFFF00000100007F", "0" * 32}
 
 
 @frozen
@@ -66,23 +68,22 @@ class Processes:
         sockets = _listening(port)
         if not sockets:
             return None
+        # The system does not tell macOS users of others' sockets: then it is taken for ours.
+        found = Holder(None, None, ours=sys.platform != "linux")
         for process in psutil.process_iter():
             if _has_one(process.pid, sockets):
-                return Holder(process.pid, _command(process), whose.has(_mark(process) or ""))
-        return Holder(None, None)
+                found = Holder(process.pid, _command(process), whose.has(_mark(process) or ""))
+                if found.ours:
+                    break
+        return found
 
-    def owns(self, session: int, port: int, whose: Whose) -> bool:
-        """Whether a process of this session, or one that is picked, listens on `port`.
-
-        True as well when the system will not tell.
-        """
+    def owner(self, session: int, port: int, whose: Whose) -> Holder | None:
+        """Who listens on `port`, `ours` if it is of this session or picked; None if nobody does."""
         sockets = _listening(port)
-        if sys.platform != "linux":
-            return True
-        for pid in psutil.pids():
+        for pid in psutil.pids() if sockets else ():
             if _session(pid) == session and _has_one(pid, sockets):
-                return True
-        return any(_has_one(process.pid, sockets) for process in self.marked(whose))
+                return Holder(pid, None, ours=True)
+        return self.holder(port, whose) if sockets else None
 
     def ports(self, whose: Whose) -> list[int]:
         """The TCP ports on which the picked processes listen."""
@@ -165,7 +166,7 @@ def _pss(pid: int) -> int:
 
 
 def _listening(port: int) -> set[str]:
-    """The sockets that listen on `port` on any address, as /proc names them; elsewhere as `pid:<id>`."""
+    """The sockets that listen on 127.0.0.1:`port`, as /proc names them; elsewhere as `pid:<id>`."""
     if sys.platform != "linux":
         return {f"pid:{each.pid}" for each in _connections() if each.laddr and each.laddr.port == port}
     sockets = set()
@@ -176,7 +177,8 @@ def _listening(port: int) -> set[str]:
             continue
         for line in lines:
             _, local, _, state, *rest = line.split()
-            if state == _LISTEN and int(local.rpartition(":")[2], 16) == port:
+            address, _, number = local.partition(":")
+            if state == _LISTEN and address in _REACHED and int(number, 16) == port:
                 sockets.add(f"socket:[{rest[5]}]")
     return sockets
 

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from parachute_hub.supervise.lifecycle import Lifecycle
 from parachute_hub.supervise.probe import NoAnswer
+from parachute_hub.supervise.processes import Holder
 from parachute_hub.supervise.timing import Timing
 
 # Below this a status means that the module is well; 401 and 404 are ordinary answers (observed.md 5).
@@ -30,8 +31,8 @@ class Subject(Protocol):
     async def ask(self, timeout: float) -> int:
         """The HTTP status of its health path. Raises NoAnswer."""
 
-    async def owns_port(self) -> bool:
-        """Whether the one who answers is its own."""
+    async def owner(self) -> Holder | None:
+        """Who listens on its port."""
 
     async def other_ports(self) -> list[int]:
         """The ports on which it listens."""
@@ -58,7 +59,10 @@ class Watch:
             problem = await self._first_answer()
             passed = self.now() - began
             if problem is None:
-                break
+                owner = await self.subject.owner()
+                if owner is not None:
+                    break
+                problem = "it answered and then closed its port"
             if not late and passed >= self.timing.late:
                 late = True
                 self.machine.late(f"It has not answered for {passed:.0f} s: {await self._explained(problem)}")
@@ -66,17 +70,16 @@ class Watch:
                 given_up = True
                 self.machine.unanswered(f"It runs but does not answer: {await self._explained(problem)}")
             await self._sleep(self.timing.poll if passed < _EAGER else self.timing.slow_poll)
-        if not await self.subject.owns_port():
+        if not owner.ours:
             self.machine.hold(
-                f"Port {self.subject.port} is answered by a program that is not this module's. "
+                f"Port {self.subject.port} is answered by {owner}, not by this module. "
                 "End that program, then start the module again."
             )
-            return False
-        if late and not given_up:
+        elif late and not given_up:
             self.machine.answered_late(f"It answers, but only after {passed:.0f} s.")
         else:
             self.machine.answered()
-        return True
+        return owner.ours
 
     async def _first_answer(self) -> str | None:
         try:

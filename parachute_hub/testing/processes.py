@@ -168,11 +168,14 @@ class FakeConnector:
 
 @define
 class FakeSystem:
-    """Nothing runs but what the test says: `holders` of ports by turns, `left` behind, `sizes` of sessions in bytes."""
+    """Nothing runs but what the test says.
+
+    `holders` and `owners` of ports come by turns; `left` is found behind once; `sizes` are of sessions, in bytes.
+    """
 
     holders: list[Holder | None] = field(factory=list)
     left: list[int] = field(factory=list)
-    owned: bool = True
+    owners: list[Holder | None] = field(factory=list)
     lives: bool = False
     listening: list[int] = field(factory=list)
     sizes: dict[str, int] = field(factory=dict)
@@ -192,9 +195,9 @@ class FakeSystem:
         """Processes.holder."""
         return self.holders.pop(0) if self.holders else None
 
-    def owns(self, session: int, port: int, whose: Whose) -> bool:
-        """Processes.owns."""
-        return self.owned
+    def owner(self, session: int, port: int, whose: Whose) -> Holder | None:
+        """Processes.owner."""
+        return self.owners.pop(0) if self.owners else Holder(session, None, ours=True)
 
     def ports(self, whose: Whose) -> list[int]:
         """Processes.ports."""

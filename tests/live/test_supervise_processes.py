@@ -152,6 +152,14 @@ class PortTests(RigCase):
         self.assertNotEqual(status.pid, orphan.pid)
         self.assertEqual(orphan.wait(5), 0)
 
+    async def test_a_stranger_on_another_address_does_not_matter(self) -> None:
+        """Only what 127.0.0.1 reaches is in the way."""
+        with socket.socket() as stranger:
+            stranger.bind(("127.0.0.2", 0))
+            stranger.listen()
+            self.rig.add("calm", port=stranger.getsockname()[1])
+            self.assertEqual((await self.rig.supervisor.start("calm")).state, State.READY)
+
     async def test_another_homes_process_is_a_stranger(self) -> None:
         port = free_port()
         self.rig.add("calm", port=port)

@@ -136,16 +136,33 @@ class PortTests(SupervisorCase):
 
     def test_somebody_else_answering_is_not_readiness(self) -> None:
         """A stranger that came between the check and the first answer never gets the module's traffic."""
-        self.system.owned = False
+        self.system.owners = [Holder(77, "nc -l 2000")]
         self.reactor.listening[2000] = OK
         self.begin(self.supervisor.start("vault"))
         self.turn()
         self.assertEqual(self.state(), State.HELD)
+        self.assertIn("process 77 (nc -l 2000)", self.status().reason)
         self.assertFalse(self.supervisor.port_owned("vault"))
         self.assertIn(signal.SIGTERM, self.reactor.spawned[0].signals)
 
+    def test_one_that_answers_and_is_gone_is_no_stranger(self) -> None:
+        """It may end between its answer and our look at the port."""
+        self.system.owners = [None]
+        self.reactor.listening[2000] = OK
+        self.begin(self.supervisor.start("vault"))
+        self.reactor.advance(0)
+        self.assertEqual(self.state(), State.STARTING)
+        self.pass_time(0.5)
+        self.assertEqual(self.state(), State.READY)
+
 
 class CrashTests(SupervisorCase):
+    def test_a_nameless_signal(self) -> None:
+        self.ready().exit(by_signal=50)
+        last = self.status().last_exit
+        assert last is not None
+        self.assertEqual(last.signal, "signal 50")
+
     def test_the_first_crash_is_repaired_at_once(self) -> None:
         self.ready().exit(by_signal=9)
         self.assertEqual(self.status().last_exit, LastExit(None, "SIGKILL", False, self.reactor.seconds()))
