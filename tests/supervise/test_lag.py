@@ -3,12 +3,12 @@
 from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import globalLogPublisher
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import TestCase
 
 from parachute_hub.supervise.lag import LagProbe
 
 
-class LagTests(SynchronousTestCase):
+class LagTests(TestCase):
     def test_a_delay_is_logged_with_its_length(self) -> None:
         """Half a millisecond late is nobody's business, 120 ms is."""
         events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)

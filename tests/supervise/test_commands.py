@@ -1,0 +1,192 @@
+"""Commands, guards, boot and logs of the supervisor, without processes."""
+
+import signal
+
+from parachute_hub.supervise.model import State
+from parachute_hub.supervise.timing import Timing
+from tests.supervise.fixture import SupervisorCase, problem
+
+
+class StopTests(SupervisorCase):
+    def test_stop_asks_then_kills(self) -> None:
+        process = self.ready()
+        process.deaf = True
+        stopped = self.begin(self.supervisor.stop("vault"))
+        self.pass_time(7.9)
+        self.assertNoResult(stopped)
+        self.pass_time(0.2)
+        self.assertEqual(self.successResultOf(stopped).state, State.STOPPED)
+        self.assertEqual(process.signals, [signal.SIGTERM, signal.SIGCONT, signal.SIGKILL])
+        self.assertFalse(self.plan.on["vault"])
+        self.pass_time(400)
+        self.assertEqual(len(self.reactor.spawned), 1)
+
+    def test_restart_waits_for_the_end_of_the_old_one(self) -> None:
+        process = self.ready()
+        process.deaf = True
+        restarted = self.begin(self.supervisor.restart("vault"))
+        self.pass_time(1)
+        self.assertEqual(self.status().supervisor_status, "restarting")
+        self.assertEqual(len(self.reactor.spawned), 1)
+        process.exit()
+        self.turn()
+        self.assertEqual(self.successResultOf(restarted).state, State.READY)
+        self.assertEqual(len(self.reactor.spawned), 2)
+
+    def test_all_stop_together_within_the_budget(self) -> None:
+        processes = [self.ready(short) for short in ("vault", "scribe", "notes")]
+        for process in processes:
+            process.deaf = True
+        gone = self.supervisor.stopService()
+        self.pass_time(8.1)
+        self.successResultOf(gone)
+        self.assertTrue(all(process.exited for process in processes))
+
+    def test_a_second_stop_of_the_hub_is_harmless(self) -> None:
+        self.ready().deaf = True
+        first, second = self.supervisor.stopService(), self.supervisor.stopService()
+        self.pass_time(8.2)
+        self.successResultOf(first)
+        self.successResultOf(second)
+
+    def test_nothing_starts_while_leaving(self) -> None:
+        self.ready()
+        self.supervisor.stopService()
+        again = self.begin(self.supervisor.start("vault"))
+        self.turn()
+        self.assertEqual(self.successResultOf(again).state, State.STOPPED)
+
+    def test_stopping_the_hub_does_not_switch_modules_off(self) -> None:
+        self.ready()
+        self.supervisor.stopService()
+        self.turn()
+        self.assertTrue(self.plan.on["vault"])
+
+    def test_a_removed_module_is_forgotten(self) -> None:
+        self.ready()
+        removed = self.begin(self.supervisor.remove("vault"))
+        self.turn()
+        self.successResultOf(removed)
+        self.assertIsNone(self.supervisor.status("vault"))
+        self.assertEqual(self.supervisor.all(), [])
+
+
+class HoldTests(SupervisorCase):
+    def test_a_hold_stops_and_a_release_starts_what_is_wanted(self) -> None:
+        self.ready()
+        self.supervisor.hold("vault", "The disk is full.")
+        self.turn()
+        self.assertEqual((self.state(), self.status().reason), (State.HELD, "The disk is full."))
+        self.assertTrue(self.plan.on["vault"])
+        self.supervisor.release("vault")
+        self.turn()
+        self.assertEqual(self.state(), State.READY)
+
+    def test_a_release_does_not_start_what_is_off(self) -> None:
+        self.plan.on["vault"] = False
+        self.supervisor.hold("vault", "Safe mode.")
+        self.supervisor.release("vault")
+        self.turn()
+        self.assertEqual(self.state(), State.STOPPED)
+
+
+class BootTests(SupervisorCase):
+    def test_all_wanted_ones_start_and_none_waits(self) -> None:
+        self.plan.cannot["broken"] = problem()
+        self.plan.on["off"] = False
+        self.supervisor.boot(["broken", "off", "vault", "scribe"])
+        self.turn()
+        self.assertEqual(len(self.reactor.spawned), 2)
+        self.assertEqual(self.state("off"), State.STOPPED)
+        self.assertEqual(self.state("broken"), State.BACKOFF)
+
+    def test_many_start_in_small_steps(self) -> None:
+        """So that twenty modules on a small machine do not make each other late."""
+        self.supervisor.boot([f"m{number}" for number in range(12)])
+        self.turn()
+        self.assertEqual(len(self.reactor.spawned), 4)
+        self.pass_time(0.3)
+        self.assertEqual(len(self.reactor.spawned), 12)
+
+    def test_what_an_earlier_hub_left_is_ended_first(self) -> None:
+        self.system.left = [99]
+        self.supervisor.boot(["vault"])
+        self.turn()
+        whose = self.system.swept[0]
+        self.assertIsNone(whose.short)
+        self.pass_time(1)
+        ours = self.reactor.spawned[0].env["PARACHUTE_SUPERVISED"]
+        self.assertFalse(whose.has(ours))
+        self.assertTrue(whose.has(f"{ours}1"))
+
+    def test_a_held_one_stays_held(self) -> None:
+        self.supervisor.hold("vault", "Safe mode.")
+        self.supervisor.boot(["vault"])
+        self.turn()
+        self.assertEqual(self.state(), State.HELD)
+
+
+class MemoryTests(SupervisorCase):
+    def test_a_module_over_its_own_limit_is_restarted_then_held(self) -> None:
+        self.plan.limits["vault"] = 100 << 20
+        self.supervisor.startService()
+        self.ready()
+        self.system.sizes = {"vault": 150 << 20}
+        self.pass_time(2.1)
+        self.assertTrue(any("150 MB of memory and may take 100 MB" in status.reason for status in self.told))
+        self.assertEqual(len(self.reactor.spawned), 2)
+        self.pass_time(2)
+        self.assertEqual(self.state(), State.HELD)
+        history = self.supervisor.memory("vault")
+        assert history is not None
+        self.assertEqual(history.recent, [150 << 10] * 2)
+
+
+class ShortTiming(SupervisorCase):
+    timing = Timing(shutdown=2.0)
+
+    def test_the_budget_of_the_hub_is_shorter_than_the_grace_of_one(self) -> None:
+        process = self.ready()
+        process.deaf = True
+        gone = self.supervisor.stopService()
+        self.pass_time(2.1)
+        self.successResultOf(gone)
+        self.assertEqual(process.signals[-1], signal.SIGKILL)
+
+
+class OutputTests(SupervisorCase):
+    def test_lines_are_masked_and_kept(self) -> None:
+        process = self.ready()
+        process.say(b"the password is hunter2\nhalf a li")
+        process.say(b"ne\n")
+        self.assertEqual(self.lines, ["[vault] the password is ***", "[vault] half a line"])
+        ring = self.supervisor.log("vault")
+        assert ring is not None
+        self.assertEqual([line.text for line in ring.since(0)], ["the password is ***", "half a line"])
+        written = (self.folder / "logs" / "vault.log").read_text()
+        self.assertNotIn("hunter2", written)
+        self.assertEqual((self.folder / "logs" / "vault.log").stat().st_mode & 0o777, 0o600)
+
+    def test_the_last_words_are_kept(self) -> None:
+        process = self.ready()
+        process.say(b"Fatal: no")
+        process.exit(1)
+        self.assertIn("[vault] Fatal: no", self.lines)
+
+    def test_the_ring_survives_a_crash(self) -> None:
+        process = self.ready()
+        process.say(b"before\n")
+        process.exit(1)
+        self.turn()
+        self.reactor.spawned[-1].say(b"after\n")
+        ring = self.supervisor.log("vault")
+        assert ring is not None
+        self.assertEqual([line.text for line in ring.since(0)], ["before", "after"])
+
+    def test_a_log_that_cannot_be_written_stops_nothing(self) -> None:
+        self.folder.mkdir()
+        (self.folder / "logs").write_text("a file where the folder should be")
+        process = self.ready()
+        process.say(b"one\ntwo\n")
+        self.assertEqual(self.lines, ["[vault] one", "[vault] two"])
+        self.assertEqual(self.state(), State.READY)
