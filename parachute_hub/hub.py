@@ -13,6 +13,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
+from twisted.internet.tcp import Port
 from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Site
@@ -153,6 +154,8 @@ class Hub(Service):
                 "Stop the program that has it, or choose another port with --listen."
             )
         self._port = heard[0]
+        if isinstance(self._port, Port):
+            self.front.listening(self._port)
 
     # --- while it runs
 

@@ -12,17 +12,23 @@ from zope.interface import implementer
 
 MASK = "***"
 
-_SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\b(eyJ[\w-]{8,}\.[\w-]{8,})(\.[\w-]*)?"), MASK),
-    (re.compile(r"\b(pv[tk]_)[\w-]{6,}"), rf"\1{MASK}"),
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@:]+(?::[^\s/@]*)?@"), rf"\1{MASK}@"),
-    (re.compile(r"(?i)(_authToken\s*=\s*)\S+"), rf"\1{MASK}"),
-    (re.compile(r"(?i)(\bauthorization\b[\"']?\s*[:=]\s*[\"']?(?:bearer|basic)\s+)[^\s\"']+"), rf"\1{MASK}"),
+# Each with a piece of text that every match holds: looking for that first is much cheaper than the pattern.
+_SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
+    ("eyj", re.compile(r"\b(eyJ[\w-]{8,}\.[\w-]{8,})(\.[\w-]*)?"), MASK),
+    ("pv", re.compile(r"\b(pv[tk]_)[\w-]{6,}"), rf"\1{MASK}"),
+    ("@", re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@:]+(?::[^\s/@]*)?@"), rf"\1{MASK}@"),
+    ("_authtoken", re.compile(r"(?i)(_authToken\s*=\s*)\S+"), rf"\1{MASK}"),
     (
+        "authorization",
+        re.compile(r"(?i)(\bauthorization\b[\"']?\s*[:=]\s*[\"']?(?:bearer|basic)\s+)[^\s\"']+"),
+        rf"\1{MASK}",
+    ),
+    (
+        "=",
         re.compile(r"(?i)([?&](?:code|state|token|key|access_token|refresh_token|password)=)[^&\s\"']+"),
         rf"\1{MASK}",
     ),
-    (re.compile(r"\b(sk-|gsk_)[\w-]{8,}"), rf"\1{MASK}"),
+    ("sk", re.compile(r"\b(sk-|gsk_)[\w-]{8,}"), rf"\1{MASK}"),
 )
 # What Twisted tells of every client connection; nobody looks for it.
 _NOISE = frozenset({"Starting factory {factory!r}", "Stopping factory {factory!r}"})
@@ -45,8 +51,10 @@ class Masker:
         """The text without secrets."""
         for secret in self._known:
             text = text.replace(secret, MASK)
-        for shape, replacement in _SHAPES:
-            text = shape.sub(replacement, text)
+        lower = text.lower()
+        for piece, shape, replacement in _SHAPES:
+            if piece in lower:
+                text = shape.sub(replacement, text)
         return text
 
 
