@@ -22,7 +22,6 @@ from tests.live.harness import OWNER, ROOT, HubProcess, NoRedirects, fetch, free
 
 CLIENTS = Path(__file__).parent / "clients"
 NODE_CACHE = ROOT / ".cache" / "oauth-clients"
-PYTHON_CACHE = ROOT / ".cache" / "oauth-python"
 NODE_PACKAGES = (
     "oauth4webapi@3.8.8",
     "openid-client@6.9.0",
@@ -49,14 +48,20 @@ def node_clients() -> Path:
 
 
 def python_clients() -> str:
-    """The Python that has the Python clients, in an environment of its own."""
-    python = PYTHON_CACHE / "bin" / "python"
-    if not _is_current(PYTHON_CACHE, PYTHON_PACKAGES):
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(PYTHON_CACHE)], check=True, timeout=300)
-        words = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PYTHON_PACKAGES]
+    """The Python that has the Python clients."""
+    return str(python_environment("oauth-python", PYTHON_PACKAGES))
+
+
+def python_environment(name: str, packages: tuple[str, ...]) -> Path:
+    """The Python of an environment with just these packages, made once."""
+    folder = ROOT / ".cache" / name
+    python = folder / "bin" / "python"
+    if not _is_current(folder, packages):
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=300)
+        words = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
         subprocess.run(words, check=True, timeout=300)
-        _note(PYTHON_CACHE, PYTHON_PACKAGES)
-    return str(python)
+        _note(folder, packages)
+    return python
 
 
 def _is_current(folder: Path, packages: tuple[str, ...]) -> bool:
