@@ -4,9 +4,10 @@ import errno
 import fcntl
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import Any
+
+from parachute_hub.files import atomic_write
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -74,7 +75,7 @@ class Home:
     def announce(self, instance: str, port: int, started_at: str) -> None:
         """Tell local programs where this hub listens (`hub-instance.json`, modules.md 0)."""
         text = json.dumps({"instance": instance, "pid": os.getpid(), "port": port, "startedAt": started_at})
-        replace_file(self.path / "hub-instance.json", text + "\n", mode=0o644)
+        atomic_write(self.path / "hub-instance.json", f"{text}\n".encode(), mode=0o644)
         self._announced = True
 
     def withdraw(self) -> None:
@@ -90,23 +91,3 @@ class Home:
         except (OSError, ValueError):
             return None
         return value if isinstance(value, dict) and isinstance(value.get("port"), int) else None
-
-
-def replace_file(path: Path, text: str, *, mode: int = FILE_MODE) -> None:
-    """Write a whole file or leave the old one: temporary file, fsync, rename, fsync of the folder."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.rename(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

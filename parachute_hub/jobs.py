@@ -13,8 +13,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from parachute_hub.events import Event, JobChanged
+from parachute_hub.files import atomic_write, private_folder
 from parachute_hub.job import Job, Step, Undo
-from parachute_hub.modules.files import atomic_write, private_folder
 from parachute_hub.site.refused import Refused, not_found
 
 KEPT = 50

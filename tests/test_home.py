@@ -3,7 +3,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.home import Home, HomeError, HomeTaken, replace_file
+from parachute_hub.home import Home, HomeError, HomeTaken
 
 
 class HomeTests(SynchronousTestCase):
@@ -57,25 +57,3 @@ class HomeTests(SynchronousTestCase):
         self.assertEqual(self.home.announced(), None)
         (self.path / "hub-instance.json").write_text("{")
         self.assertEqual(self.home.announced(), None)
-
-
-class ReplaceFileTests(SynchronousTestCase):
-    def test_the_file_is_whole_and_private(self) -> None:
-        """The old content is gone, no temporary file stays."""
-        folder = Path(self.mktemp())
-        folder.mkdir()
-        target = folder / "x"
-        target.write_text("old")
-        replace_file(target, "new")
-        self.assertEqual((target.read_text(), target.stat().st_mode & 0o777), ("new", 0o600))
-        self.assertEqual([entry.name for entry in folder.iterdir()], ["x"])
-
-    def test_a_failure_leaves_the_old_file(self) -> None:
-        """Text that cannot be encoded is an error before the rename."""
-        folder = Path(self.mktemp())
-        folder.mkdir()
-        target = folder / "x"
-        target.write_text("old")
-        with self.assertRaises(UnicodeEncodeError):
-            replace_file(target, "\ud800")
-        self.assertEqual([(entry.name, entry.read_text()) for entry in folder.iterdir()], [("x", "old")])

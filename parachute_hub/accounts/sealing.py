@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from parachute_hub.home import replace_file
+from parachute_hub.files import atomic_write
 
 _NONCE = 12
 _KEY = 32
@@ -34,7 +34,7 @@ class Sealer:
             key = bytes.fromhex(path.read_text().strip())
         except FileNotFoundError:
             key = random(_KEY)
-            replace_file(path, key.hex() + "\n")
+            atomic_write(path, f"{key.hex()}\n".encode())
         if len(key) != _KEY:
             raise ValueError(f"{path} does not hold a key of {_KEY} bytes. Put the right file back, or move it away.")
         return cls(key, random)

@@ -14,10 +14,10 @@ from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IResponse
 
+from parachute_hub.files import atomic_write, private_folder
 from parachute_hub.modules import manifests, shape
 from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.environment import change_dotenv, parse_dotenv
-from parachute_hub.modules.files import atomic_write, private_folder
 from parachute_hub.modules.model import Manifest, Row, fits
 from parachute_hub.modules.shape import Invalid
 from parachute_hub.site.refused import Refused

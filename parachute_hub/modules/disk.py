@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-from parachute_hub.modules.files import sync_folder
+from parachute_hub.files import sync_folder
 
 RESERVE_BYTES = 32 * 1024 * 1024
 OPEN_BELOW = 8 * 1024 * 1024

@@ -6,12 +6,12 @@ from typing import Protocol
 
 from attrs import frozen
 
+from parachute_hub.files import private_folder
 from parachute_hub.modules import environment, manifests
 from parachute_hub.modules.bun import NoBun
 from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.entry import entry_of
 from parachute_hub.modules.environment import Surroundings
-from parachute_hub.modules.files import private_folder
 from parachute_hub.modules.model import Manifest
 from parachute_hub.modules.records import RecordsFile
 from parachute_hub.modules.shape import Invalid

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from attrs import asdict, evolve, frozen
 
+from parachute_hub.files import atomic_write, private_folder
 from parachute_hub.modules import names, shape
-from parachute_hub.modules.files import atomic_write, private_folder
 from parachute_hub.modules.shape import Invalid
 
 FILE_LIMIT = 1024 * 1024

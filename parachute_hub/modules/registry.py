@@ -13,7 +13,7 @@ from typing import Any, Self, TypeAlias
 
 from attrs import evolve, field, frozen
 
-from parachute_hub.modules.files import atomic_write, private_folder
+from parachute_hub.files import atomic_write, private_folder
 from parachute_hub.modules.heal import heal
 from parachute_hub.modules.model import Row
 from parachute_hub.modules.salvage import salvage

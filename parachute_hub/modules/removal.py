@@ -7,12 +7,12 @@ from typing import Any
 
 from attrs import frozen
 
+from parachute_hub.files import sync_folder
 from parachute_hub.job import Job
 from parachute_hub.jobs import JobFailed, Jobs, Work
 from parachute_hub.modules import names
 from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.disk import size_of
-from parachute_hub.modules.files import sync_folder
 from parachute_hub.modules.installer import Wires
 from parachute_hub.modules.model import Row
 from parachute_hub.modules.proving import Supervises

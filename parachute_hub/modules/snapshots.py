@@ -7,8 +7,8 @@ from pathlib import Path
 
 from attrs import frozen
 
+from parachute_hub.files import private_folder, sync_folder
 from parachute_hub.modules.disk import size_of
-from parachute_hub.modules.files import private_folder, sync_folder
 
 
 @frozen(kw_only=True)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from attrs import frozen
 
+from parachute_hub.files import private_folder, sync_folder
 from parachute_hub.modules import names
-from parachute_hub.modules.files import private_folder, sync_folder
 from parachute_hub.modules.manifests import Package, inside, read_package
 from parachute_hub.modules.shape import Invalid
 

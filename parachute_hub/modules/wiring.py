@@ -11,10 +11,10 @@ from typing import Any
 
 from attrs import define, field
 
+from parachute_hub.files import atomic_write, private_folder
 from parachute_hub.jobs import Work
 from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.environment import change_dotenv, parse_dotenv
-from parachute_hub.modules.files import atomic_write, private_folder
 from parachute_hub.modules.proving import Supervises
 from parachute_hub.supervise.model import CannotLaunch, State
 

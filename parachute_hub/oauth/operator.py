@@ -6,7 +6,7 @@ from pathlib import Path
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from parachute_hub.home import replace_file
+from parachute_hub.files import atomic_write
 from parachute_hub.oauth.claims import Claims, InvalidToken
 from parachute_hub.oauth.issuer import Issuer, Order
 from parachute_hub.oauth.scopes import HOST_SCOPES, Authority
@@ -80,7 +80,7 @@ class OperatorToken:
                 claims={"pa_scope_set": scope_set},
             )
         )
-        replace_file(self._path, minted.token + "\n")
+        atomic_write(self._path, f"{minted.token}\n".encode())
         self._log.info("Wrote {path}: scope set {scope_set}", path=str(self._path), scope_set=scope_set)
 
 

@@ -19,7 +19,7 @@ from tests.live.modules_rig import Rig, module, run
 WRITER = """
 import os, sys
 from pathlib import Path
-from parachute_hub.modules import files
+from parachute_hub import files
 if sys.argv[2] == "careless":
     os.fsync = lambda descriptor: None
 files.atomic_write(Path(sys.argv[1]) / "state", b"new")

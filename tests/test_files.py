@@ -7,7 +7,7 @@ from tempfile import mkdtemp
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.modules.files import atomic_write, private_folder
+from parachute_hub.files import atomic_write, private_folder
 
 
 class AtomicWrite(SynchronousTestCase):
