@@ -32,7 +32,7 @@ from parachute_hub.oauth import assemble as oauth_of
 from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.oauth.fetch import DocumentFetcher
 from parachute_hub.oauth.visits import Visits
-from parachute_hub.parts import admin_parts, public_parts
+from parachute_hub.parts import admin_parts, public_parts, recorded
 from parachute_hub.proxy.model import NoGuard, TokenGuard
 from parachute_hub.proxy.routes import Table
 from parachute_hub.roster import States, Tables
@@ -134,7 +134,7 @@ async def compose(core: Core) -> Composition:
         *accounts.parts,
         *oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up),
     ]
-    core.root.open(parts, accounts.gate)
+    core.root.open(recorded(parts, accounts, who), accounts.gate)
     for line in await accounts.boot(core.settings.initial_admin, core.settings.reset_owner):
         _log.info("", module_line=line)
     return composition

@@ -1,6 +1,7 @@
 """Every area of the hub's own site with the paths that it answers, each handed its collaborators."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ from parachute_hub.admin.modules_api import ModulesArea
 from parachute_hub.admin.modules_view import ModulesView
 from parachute_hub.admin.overview_api import Memory, OverviewApi
 from parachute_hub.admin.people_parts import people_parts
+from parachute_hub.admin.recorded import Recorded
 from parachute_hub.admin.spa import AdminApp
 from parachute_hub.admin.stream_api import EventsArea, Streams
 from parachute_hub.admin.vault_command import VaultCommand
@@ -110,6 +112,17 @@ def admin_parts(
         ),
         Part(("/admin",), AdminApp()),
         *people_parts(accounts, who, engine.roster.vaults),
+    ]
+
+
+def recorded(parts: Iterable[Part], accounts: Accounts, who: Who) -> list[Part]:
+    """The same, with a record of who changed what in them."""
+    return [
+        Part(
+            part.prefixes,
+            Recorded(part.resource, who=who, note=accounts.audit.note, caller=accounts.caller, clock=accounts.clock),
+        )
+        for part in parts
     ]
 
 

@@ -88,6 +88,8 @@ class FriendLoopTests(SynchronousTestCase):
             expect(self.page.get_by_role("heading", level=1)).to_be_visible()
             expect(self.page.locator(".waiting")).to_have_count(0)
             self.look(self.page, f"admin-{path.replace('/', '-')}")
+        self.page.goto(f"{self.hub.url}/admin/activity")
+        expect(self.page.get_by_text("ana changed the settings of scribe")).to_be_visible()
         for path in ("", "account", "account/apps", "account/sessions", "account/2fa", "nothing-here"):
             self.page.goto(f"{self.hub.url}/{path}")
             self.look(self.page, f"page-{path.replace('/', '-') or 'front'}")
