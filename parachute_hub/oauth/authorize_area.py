@@ -2,6 +2,7 @@
 
 from urllib.parse import quote, urlencode
 
+from attrs import evolve
 from klein import Klein
 from twisted.web.iweb import IRequest
 
@@ -81,7 +82,9 @@ class AuthorizeArea:
                 return _see_other(request, "/oauth/authorize?" + urlencode(ask.values))
             only_as_a_page(request)
             visit = self._visits.visit(request)
-            verdict = await self._judge(ask, visit)
+            # A page was shown, so its answer counts, whatever else was allowed meanwhile.
+            asked = evolve(ask, values={**ask.values, "prompt": "consent"})
+            verdict = await self._judge(asked, visit)
             if visit is not None and isinstance(verdict, Consent):
                 if not self._tickets.good(params.get(FIELD), visit.csrf, ask.values):
                     return await self._show_consent(request, ask, visit, verdict, "Please look at this once more.")

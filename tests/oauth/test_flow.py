@@ -77,6 +77,15 @@ class CodeFlowTests(FlowCase):
         self.assertEqual((sent["error"], sent["state"], sent["iss"]), ("access_denied", "st&te", ISSUER))
         self.assertIsNone(self.world.grants.get("id-owner", client_id))
 
+    def test_no_is_no_also_when_it_was_allowed_before(self) -> None:
+        """A page that waited while another one was answered: its own answer counts, ticks too."""
+        client_id = self.approved()
+        pages = [self.authorize(client_id) for _ in range(3)]
+        self.say(pages[0])
+        self.assertEqual(self.say(pages[1], yes=False).sent_back["error"], "access_denied")
+        less = self.say(pages[2], granted_scope=["vault:default:read"]).sent_back["code"]
+        self.assertEqual(self.redeem(client_id, less).json["scope"], "vault:default:read")
+
     def test_state_and_query_of_the_redirect_survive(self) -> None:
         """The redirect URI's own query stays in front."""
         uri = f"{CALLBACK}?tenant=a%20b"
