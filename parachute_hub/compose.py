@@ -28,6 +28,7 @@ from parachute_hub.admin.stream_api import Streams
 from parachute_hub.callers import RequestCaller
 from parachute_hub.core import Core
 from parachute_hub.engine import Engine, build_engine
+from parachute_hub.modules.disk import Disk, Reserve
 from parachute_hub.oauth import assemble as oauth_of
 from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.oauth.fetch import DocumentFetcher
@@ -98,6 +99,8 @@ class Composition:
 
 async def compose(core: Core) -> Composition:
     """Make everything, in the order in which it depends on each other, and open the site."""
+    # A database opens only where it can write.
+    Reserve(Disk(core.settings.home), lambda text: _log.warn("{text}", text=text)).check()
     try:
         database = Database.open(core.settings.home / DATABASE)
     except DatabaseUnusable as error:

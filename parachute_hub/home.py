@@ -1,5 +1,6 @@
 """The home folder: made private, held by one hub at a time, with a note for other programs of who holds it."""
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -50,20 +51,30 @@ class Home:
 
     def lock(self, holder: str) -> None:
         """Hold the home as `holder` (a few words: who and where). Raises HomeTaken, which names the other one."""
-        descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        except OSError as error:
+            raise self._cannot_lock(error) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             other = os.read(descriptor, 500).decode("utf-8", "replace").strip() or "another process"
             os.close(descriptor)
             if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise HomeError(f"The home folder {self.path} cannot be locked: {error.strerror}.") from None
+                raise self._cannot_lock(error) from None
             raise HomeTaken(
                 f"Another hub already uses {self.path}: {other}. Stop it first, or start this one with another --home."
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, holder.encode())
         self._descriptor = descriptor
+        # The lock holds without the text, which a full disk may refuse.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, holder.encode())
+
+    def _cannot_lock(self, error: OSError) -> HomeError:
+        return HomeError(
+            f"The home folder {self.path} cannot be locked: {error.strerror}. Check the disk and who owns the folder."
+        )
 
     def release(self) -> None:
         """Let another hub have the home."""
@@ -73,7 +84,7 @@ class Home:
             self._descriptor = None
 
     def announce(self, instance: str, port: int, started_at: str) -> None:
-        """Tell local programs where this hub listens (`hub-instance.json`, modules.md 0)."""
+        """Tell local programs where this hub listens (`hub-instance.json`, modules.md 0). Raises OSError."""
         text = json.dumps({"instance": instance, "pid": os.getpid(), "port": port, "startedAt": started_at})
         atomic_write(self.path / "hub-instance.json", f"{text}\n".encode(), mode=0o644)
         self._announced = True

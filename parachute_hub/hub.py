@@ -193,10 +193,20 @@ class Hub(Service):
             await running.stop()
             return
         self.composed = running
-        self.home.announce(self.instance, self.settings.port, stamp(time.time()))
+        self._announce()
         await running.start()
         self.phase.name = "up"
         self.log.info("Ready: {origin}", origin=self.settings.issuer)
+
+    def _announce(self) -> None:
+        try:
+            self.home.announce(self.instance, self.settings.port, stamp(time.time()))
+        except OSError as error:
+            self.log.error(
+                "The `parachute` command cannot find this hub, because its note could not be written: {why}. "
+                "Free some space, then restart the hub.",
+                why=error.strerror,
+            )
 
     async def _wait_for_home(self) -> bool:
         """Another container may still be leaving this disk (design 7). True when the home is ours."""

@@ -1,9 +1,23 @@
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.home import Home, HomeError, HomeTaken
+
+
+@contextmanager
+def nothing_can_be_written() -> Iterator[None]:
+    """Every write to a file is refused, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 class HomeTests(SynchronousTestCase):
@@ -35,6 +49,21 @@ class HomeTests(SynchronousTestCase):
         self.home.lock("pid 9")
         self.assertEqual((self.path / "hub" / "lock").read_text(), "pid 9")
         self.home.release()
+
+    def test_the_lock_holds_on_a_full_disk(self) -> None:
+        """The text is only for people; a hub must start where nothing can be written."""
+        with nothing_can_be_written():
+            self.home.lock("pid 9")
+        with self.assertRaises(HomeTaken):
+            Home(self.path).lock("pid 10")
+        self.home.release()
+
+    def test_a_lock_that_cannot_be_had_is_explained(self) -> None:
+        """A folder in the place of the file."""
+        (self.path / "hub" / "lock").mkdir()
+        with self.assertRaises(HomeError) as caught:
+            self.home.lock("pid 9")
+        self.assertIn("cannot be locked", str(caught.exception))
 
     def test_a_home_that_cannot_be_made_is_explained(self) -> None:
         """A file in its place: the text names the folder and the option."""

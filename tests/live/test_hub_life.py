@@ -1,7 +1,10 @@
 """The hub as a process in the situations that an owner meets: fresh, damaged, waiting for its disk, in safe mode."""
 
+import contextlib
 import json
+import os
 import signal
+import subprocess
 import time
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -80,6 +83,50 @@ class DamagedHub(SynchronousTestCase):
         self.assertEqual(fetch(f"{one.url}/health").json()["db"], "ok")
         (one.home / "parachute.db").rename(one.home / "elsewhere.db")
         self.assertEqual(fetch(f"{one.url}/health").json()["db"], "error: removed")
+
+
+class FullDisk(SynchronousTestCase):
+    """A hub that is started where nothing can be written any more."""
+
+    def setUp(self) -> None:
+        if os.getuid() != 0:
+            raise AssertionError("This test mounts a small disk: run it as root.")
+        self.hub = hub(self, catalog=packed_examples())
+        self.hub.home.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(self.hub.home)], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", str(self.hub.home)], check=True)
+        self.addCleanup(self.hub.end)
+
+    def fill(self) -> None:
+        """To the last page."""
+        with (self.hub.home / "ballast").open("wb", buffering=0) as ballast:
+            for size in (1 << 20, 1 << 12):
+                with contextlib.suppress(OSError):
+                    while ballast.write(bytes(size)):
+                        pass
+
+    def test_its_reserve_lets_the_owner_in(self) -> None:
+        """Opened before the database, which needs room; so the owner can sign in and free some more."""
+        self.hub.start().stop()
+        (self.hub.home / "hub" / "reserve").write_bytes(bytes(4 << 20))
+        self.fill()
+        self.hub.start()
+        self.assertEqual(fetch(f"{self.hub.url}/health").json()["db"], "ok")
+        self.assertIn("The hub gave up its own reserve", self.hub.log())
+
+    def test_modules_run_without_one(self) -> None:
+        """There is no room for the database, but what needs none goes on; the log says why."""
+        self.hub.start()
+        self.hub.install("hello")
+        self.hub.stop()
+        self.fill()
+        self.hub.spawn()
+        self.hub.wait_for(
+            lambda: answers(self.hub) and fetch(f"{self.hub.url}/health").json()["phase"] == "up", "the hub"
+        )
+        self.assertTrue(fetch(f"{self.hub.url}/health").json()["db"].startswith("error"))
+        self.assertIn("its note could not be written: No space left on device", self.hub.log())
+        self.hub.wait_for(lambda: fetch(f"{self.hub.url}/hello").status == 200, "hello to answer")
 
 
 class Overlap(SynchronousTestCase):
