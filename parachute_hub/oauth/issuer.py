@@ -97,6 +97,7 @@ class Issuer:
         jti = base64.urlsafe_b64encode(self._random(16)).rstrip(b"=").decode()
         expires_at = int(now + order.lifetime)
         payload = {
+            **order.claims,
             "scope": " ".join(scopes),
             "client_id": order.client_id,
             "vault_scope": order.authority.vault_claim(),
@@ -106,7 +107,6 @@ class Issuer:
             "exp": expires_at,
             "aud": order.audience or audience(scopes, self.issuer),
             "jti": jti,
-            **order.claims,
         }
         if order.permissions:
             payload["permissions"] = order.permissions

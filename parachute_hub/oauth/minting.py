@@ -175,7 +175,7 @@ class Minting:
         record = self._tokens.get(jti) if 0 < len(jti) <= MOST_TEXT else None
         if record is None:
             raise not_found("There is no such token.")
-        own = principal.user_id is not None and principal.user_id == record.user_id
+        own = principal.kind == "session" and principal.user_id == record.user_id
         if not (own or principal.may(AUTH) or self._could_give(principal, record)):
             raise Refused(403, "insufficient_scope", f"This needs the scope {AUTH}.")
         if record.family_id is not None:

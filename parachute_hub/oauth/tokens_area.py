@@ -5,11 +5,12 @@ from typing import Any
 from klein import Klein
 from twisted.web.iweb import IRequest
 
+from parachute_hub.oauth.claims import Claims
 from parachute_hub.oauth.keys import Keyring
 from parachute_hub.oauth.minting import ACCOUNT_SCOPES, SPA_SCOPES, Minting, read_wish
 from parachute_hub.oauth.operator import SCOPE_SETS, OperatorToken
 from parachute_hub.oauth.params import query
-from parachute_hub.oauth.recognise import HUB_AUDIENCES, BearerRecogniser
+from parachute_hub.oauth.recognise import HUB_AUDIENCES, BearerRecogniser, invalid_token
 from parachute_hub.site.area import area, as_json, read_json
 from parachute_hub.site.refused import Refused
 from parachute_hub.site.who import AUTH, Principal, Recogniser, StepUp, Who, bearer
@@ -41,14 +42,7 @@ class TokensArea:
     @app.route("/api/auth/mint-token", methods=["POST"])
     def mint(self, request: IRequest) -> bytes:
         """A registered token (identity.md 4.9)."""
-        token = bearer(request)
-        claims = self._bearers.claims(token) if token else None
-        if claims is None:
-            principal = self._session(request)
-        elif HUB_AUDIENCES.intersection(claims.audience) or self._manages_a_vault(claims.scopes):
-            principal = self._bearers.principal(claims)
-        else:
-            principal = self._who.need(request, AUTH)
+        principal, claims = self._minter(request)
         wish = read_wish(read_json(request), claims)
         self._prove(request, principal, wish.scope.split())
         return as_json(request, self._minting.mint(principal, wish))
@@ -56,7 +50,7 @@ class TokensArea:
     @app.route("/api/auth/revoke-token", methods=["POST"])
     def revoke(self, request: IRequest) -> bytes:
         """End a token by its id. Doing it again changes nothing."""
-        principal = self._someone(request)
+        principal, _ = self._minter(request)
         jti = read_json(request).get("jti")
         if not isinstance(jti, str) or not jti:
             raise Refused(400, "invalid_request", "Send the token's id as jti.")
@@ -115,6 +109,16 @@ class TokensArea:
         self._prove(request, principal, [f"vault:{vault}:{verb}"])
         return as_json(request, self._minting.for_vault(principal, vault, verb))
 
+    def _minter(self, request: IRequest) -> tuple[Principal, Claims | None]:
+        """Who mints or revokes, with the bearer's claims. A vault's admin token counts here, though made for it."""
+        token = bearer(request)
+        if not token:
+            return self._session(request), None
+        claims = self._bearers.claims(token)
+        if not HUB_AUDIENCES.intersection(claims.audience) and not _manages_a_vault(claims.scopes):
+            raise invalid_token("This token is meant for a module, not for the hub.")
+        return self._bearers.principal(claims), claims
+
     def _short(self, request: IRequest, scopes: Any, audience: str | None = None) -> bytes:
         principal = self._session(request)
         self._prove(request, principal, scopes)
@@ -137,6 +141,6 @@ class TokensArea:
             raise Refused(401, "unauthenticated", "Sign in, or send a bearer token.")
         return principal
 
-    @staticmethod
-    def _manages_a_vault(scopes: frozenset[str]) -> bool:
-        return any(scope.startswith("vault:") and scope.endswith(":admin") for scope in scopes)
+
+def _manages_a_vault(scopes: frozenset[str]) -> bool:
+    return any(scope.startswith("vault:") and scope.endswith(":admin") for scope in scopes)

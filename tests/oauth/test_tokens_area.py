@@ -219,6 +219,10 @@ class ListTests(TokensCase):
         admin = self.minted("vault:work:admin").json["jti"]
         path = "/api/auth/revoke-token"
         self.assertEqual(self.send("POST", path, data={"jti": admin}, who="member").status, 403)
+        of_default, of_work = (self.minted(f"vault:{name}:admin").json["token"] for name in ("default", "work"))
+        read = self.minted("vault:default:read").json["jti"]
+        self.assertEqual(self.by(of_work, "POST", path, {"jti": read}).status, 403)
+        self.assertEqual(self.by(of_default, "POST", path, {"jti": read}).status, 200)
         self.assertEqual(self.send("POST", path, data={"jti": owners}, who="member").status, 200)
         self.assertEqual(self.send("POST", path, data={"jti": members}, who="owner").status, 200)
         self.assertEqual(self.send("POST", path, data={"jti": "unknown"}, who="owner").status, 404)
