@@ -54,8 +54,7 @@ class Configuration:
                 "values": _shown(values, manifest.config_schema),
                 "writable": True,
             }
-        schema = await self._ask("GET", row, manifest, "/.parachute/config/schema")
-        values = await self._ask("GET", row, manifest, "/.parachute/config")
+        schema, values = await self._present(row, manifest)
         writable = any(not told.get("readOnly") for told in _properties(schema).values())
         return {"schema": schema, "values": _shown(values, schema), "writable": writable}
 
@@ -66,8 +65,9 @@ class Configuration:
         """
         row, manifest = self._module(short)
         if manifest is None or manifest.config_schema is None:
-            answer = await self._ask("PUT", row, manifest, "/.parachute/config", changes)
-            return {"values": _shown(answer, {}), "restart": False}
+            told, present = await self._present(row, manifest)
+            answer = await self._ask("PUT", row, manifest, "/.parachute/config", _whole(present, changes, told))
+            return {"values": _shown(answer, told), "restart": False}
         schema = manifest.config_schema
         try:
             _check(changes, schema)
@@ -77,6 +77,11 @@ class Configuration:
         private_folder(self.home / short)
         atomic_write(self.home / short / ".env", text.encode())
         return {"values": _shown(_typed(parse_dotenv(text), schema), schema), "restart": True}
+
+    async def _present(self, row: Row, manifest: Manifest | None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The module's schema and its values, as it tells them itself."""
+        schema = await self._ask("GET", row, manifest, "/.parachute/config/schema")
+        return schema, await self._ask("GET", row, manifest, "/.parachute/config")
 
     def _module(self, short: str) -> tuple[Row, Manifest | None]:
         row, folder = self.directory.row(short), self.directory.folder(short)
@@ -162,6 +167,22 @@ def _properties(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def is_secret(name: str, told: Mapping[str, Any]) -> bool:
     """Whether a value may never leave the hub again."""
     return bool(told.get("writeOnly")) or _SECRET.search(name) is not None
+
+
+def _whole(present: Mapping[str, Any], changes: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The form to send: some modules take what is left out as its default, but for secrets, which they keep.
+
+    What a module shows in the place of a secret must not come back as one. A change to null leaves the value out.
+    """
+    kept = {
+        name: present[name]
+        for name, told in _properties(schema).items()
+        if name in present
+        and not told.get("readOnly")
+        and not told.get("writeOnly")
+        and not (isinstance(present[name], str) and is_secret(name, told))
+    }
+    return {name: value for name, value in {**kept, **changes}.items() if value is not None}
 
 
 def _shown(values: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,28 +53,38 @@ class Proofs:
 
 
 class ToyServer(Resource):
-    """The module's own configuration."""
+    """The module's own configuration. As scribe does, it takes a whole form: what is left out returns to its default,
+    but for secrets, which are kept."""
 
     isLeaf = True
+    schema = {
+        "volume": {"type": "integer"},
+        "balance": {"type": "integer"},
+        "max_tokens": {"type": "integer"},
+        "hidden": {"type": "string", "writeOnly": True},
+        "api_token": {"type": "string"},
+        "hidden_set": {"type": "boolean", "readOnly": True},
+    }
 
     def __init__(self) -> None:
         super().__init__()
         self.values: dict[str, Any] = {"volume": 3, "provider_api_key": "hush", "hidden": "hush"}
+        self.forms: list[dict[str, Any]] = []
         self.asked: list[tuple[str, str, str | None]] = []
 
     def render(self, request: Request) -> bytes:
         path = request.path.decode()
         self.asked.append((request.method.decode(), path, request.getHeader("authorization")))
         if path.endswith("/schema"):
-            properties = {"volume": {"type": "integer"}, "hidden": {"type": "string", "writeOnly": True}}
-            return json.dumps({"type": "object", "properties": properties}).encode()
+            return json.dumps({"type": "object", "properties": self.schema}).encode()
         if request.method == b"PUT":
-            changes = json.loads(request.content.read() if request.content else b"")
-            if changes.get("volume", 0) > 10:
+            form = json.loads(request.content.read() if request.content else b"")
+            self.forms.append(form)
+            if form.get("volume", 0) > 10:
                 request.setResponseCode(400)
                 errors = [{"path": "volume", "message": "too loud"}]
                 return json.dumps({"error": "validation_failed", "message": "too loud", "errors": errors}).encode()
-            self.values.update(changes)
+            self.values = {"volume": 3, "hidden": self.values["hidden"], **form}
         return json.dumps(self.values).encode()
 
 
@@ -444,6 +454,16 @@ class Configurations(ApiCase):
         self.assertEqual(self.call("PUT", "/toy/config", {"volume": 5}).json()["values"]["volume"], 5)
         answer_bad = self.call("PUT", "/toy/config", {"volume": 11})
         self.assertEqual((answer_bad.status, answer_bad.json()["errors"][0]["path"]), (400, "volume"))
+
+    def test_what_is_not_changed_stays_in_a_module_that_takes_whole_forms(self) -> None:
+        """Its values are sent back to it, but no secret, nothing that is only shown, nothing that it does not know."""
+        self.install()
+        self.server.values |= {"balance": 2, "max_tokens": 9, "api_token": "***", "hidden_set": True}
+        answer = self.call("PUT", "/toy/config", {"volume": 5, "hidden": "new"})
+        self.assertEqual(self.server.forms, [{"volume": 5, "balance": 2, "max_tokens": 9, "hidden": "new"}])
+        self.assertNotIn(b"new", answer.body)
+        self.call("PUT", "/toy/config", {"volume": None})
+        self.assertEqual(self.server.forms[1], {"balance": 2, "max_tokens": 9})
 
     def test_a_mount_that_is_stripped(self) -> None:
         self.install(stripPrefix=True)
