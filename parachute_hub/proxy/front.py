@@ -160,17 +160,18 @@ class Front(Factory):
         answer = gates.refusal(mount, request, path, own_origin=own, has_session=policy.has_session)
         if answer is not None:
             return answer
-        token = gates.our_token(request)
-        refusal = policy.tokens.refusal(mount, path, token) if token is not None else None
-        if refusal is not None:
-            return pages.refused(refusal)
+        tokens = gates.signed_tokens(request)
+        for token in tokens:
+            refusal = policy.tokens.refusal(mount, path, token)
+            if refusal is not None:
+                return pages.refused(refusal)
         view = policy.modules.view(mount.short)
         if view is None or not view.passable:
             return pages.unavailable(mount.short, view, self.seconds())
         slot = self._slots.take(caller.address) if request.upgrade else None
         if request.upgrade and slot is None:
             return gates.TOO_MANY_WEBSOCKETS
-        place = _mcp_place(mount, token) if path.endswith(b"/mcp") else mount.place
+        place = _mcp_place(mount, bool(tokens)) if path.endswith(b"/mcp") else mount.place
         passage = Passage(mount, target, caller, stamps, place, self._pool(mount.port), slot)
         return Exchange(connection, request, passage, self)
 
@@ -267,7 +268,7 @@ _STAMPS = (
 )
 
 
-def _mcp_place(mount: Mount, token: str | None) -> Place:
+def _mcp_place(mount: Mount, token: bool) -> Place:
     """What the answer of an MCP endpoint is judged by."""
     vault = mount.prefix.rpartition(b"/")[2] if mount.prefix.startswith(b"/vault/") else b""
-    return Place(mount.prefix, mount.sandboxed, True, vault, token is not None)
+    return Place(mount.prefix, mount.sandboxed, True, vault, token)

@@ -2,13 +2,18 @@
 
 import re
 from collections.abc import Callable
+from urllib.parse import parse_qsl
 
 from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.peers import Caller
 from parachute_hub.proxy.routes import Answer, Mount
 
 _KEY_IN_QUERY = re.compile(rb"(?:^|&)key=[^&]").search
-_OUR_TOKEN = re.compile(rb"\s*bearer +(eyJ[0-9A-Za-z_\-]+\.[0-9A-Za-z_.\-]+)\s*\Z", re.IGNORECASE).match
+# A name that may be spelled with escapes: `k%65y`.
+_MAYBE_KEY_IN_QUERY = re.compile(rb"(?:^|&)(?:key|[^=&]*%[^=&]*)=").search
+_BEARER = re.compile(rb"[ \t]*bearer[ \t]+(.*)\Z", re.IGNORECASE | re.DOTALL).match
+# Three parts. What is in them is not judged here: modules read base64 that we would not, padded or with signs in it.
+_SIGNED = re.compile(rb"eyJ[^.]*\.[^.]+\.[^.]+\Z").match
 
 _SIGN_IN = Answer(
     401,
@@ -53,13 +58,22 @@ def _websocket_refusal(mount: Mount, request: RequestHead, own_origin: bool) -> 
     return _FOREIGN_PAGE if b"cookie" in request.noted and not own_origin else None
 
 
-def our_token(request: RequestHead) -> str | None:
-    """The bearer of the request when it looks like one of ours (a signed token)."""
-    authorization = request.noted.get(b"authorization")
-    if authorization is None:
-        return None
-    found = _OUR_TOKEN(authorization)
-    return found[1].decode("ascii") if found else None
+def signed_tokens(request: RequestHead) -> list[str]:
+    """What of the request's credentials may be a token of ours, from each place where modules look (identity.md 1.2).
+
+    That is the bearer, `X-API-Key` and `key=`. A token that was taken back must be refused in all of them.
+    """
+    noted, query = request.noted, request.target.partition(b"?")[2]
+    shown = []
+    authorization = noted.get(b"authorization")
+    bearer = _BEARER(authorization) if authorization is not None else None
+    if bearer is not None:
+        shown.append(bearer[1])
+    if b"x-api-key" in noted:
+        shown.append(noted[b"x-api-key"])
+    if query and _MAYBE_KEY_IN_QUERY(query):
+        shown += [value for name, value in parse_qsl(query) if name == b"key"]
+    return [value.decode("latin-1") for value in map(bytes.strip, shown) if _SIGNED(value)]
 
 
 def is_own_origin(request: RequestHead, caller: Caller, hosts: frozenset[bytes], issuer: str) -> bool:

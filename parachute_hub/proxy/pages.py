@@ -107,6 +107,15 @@ def render(answer: Answer, accept: bytes | None, *, close: bool, body: bool = Tr
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + (content if body else b"")
 
 
+def preferred(noted: Mapping[bytes, bytes]) -> bytes | None:
+    """What kind of answer a request asks for, as an Accept header. What shows a credential is a program: no page for
+    it unless it names HTML.
+    """
+    accept = noted.get(b"accept")
+    shows = b"authorization" in noted or b"x-api-key" in noted
+    return b"application/json" if shows and b"text/html" not in (accept or b"").lower() else accept
+
+
 def accepts_html(accept: bytes | None) -> bool:
     """Whether to answer with a page: when nothing is asked for, HTML is, or anything but JSON.
 

@@ -246,6 +246,17 @@ class TokenGuardTests(WorldCase):
             passed = {name for name, token in tokens.items() if guard.refusal(*place, token) is None}
             self.assertEqual(passed, welcome | everywhere, place)
 
+    def test_a_token_taken_back_is_refused_however_it_is_written(self) -> None:
+        """Modules read base64 with padding, strange signs or spaces in it; the signature stays right for them."""
+        guard = TokenGuard(self.world.issuer)
+        minted = self.mint("vault:work:read")
+        self.world.tokens.revoke(minted.jti, NOW)
+        standard = minted.token.replace("-", "+").replace("_", "/")
+        for token in (minted.token + "==", minted.token + "!", minted.token + " AA", minted.token + "\xff", standard):
+            self.assertIsNotNone(guard.refusal("vault", "work", token), token[-4:])
+        long = minted.token + "=" * 9000
+        self.assertIsNotNone(guard.refusal("vault", "work", long))
+
     def test_the_refusal_tells_a_client_where_to_go(self) -> None:
         """RFC 9728 5.1 and the scopes to ask for, so that an MCP client can help itself."""
         minted = self.mint("vault:work:read")

@@ -83,9 +83,37 @@ class TokenTests(SynchronousTestCase):
         self.assertEqual(self.guard.asked, [("notes", b"/notes/a", TOKEN)])
         self.assertEqual(self.rig.modules.sockets, [])
 
+    def test_a_refused_token_passes_in_no_other_place(self) -> None:
+        """A vault looks for a token in each of these (identity.md 1.2)."""
+        for path, *lines in (
+            ("/notes/", f"X-API-Key: {TOKEN}"),
+            ("/notes/", f"X-API-Key: {TOKEN}", "Authorization: Basic eDp5"),
+            (f"/notes/?key={TOKEN}",),
+            (f"/notes/?a=b&k%65y=%65{TOKEN[1:]}", "Authorization: Bearer pvt_abcdef"),
+            ("/notes/?" + "a=&" * 500 + f"key={TOKEN}",),
+            ("/notes/", f"Authorization: Bearer\t{TOKEN}"),
+        ):
+            self.assertIn(b" 401 ", self.rig.ask(get(path, *lines)).take(), (path, lines))
+        self.assertEqual(self.rig.modules.sockets, [])
+
+    def test_a_token_in_a_form_that_only_others_read_is_judged_too(self) -> None:
+        for token in (TOKEN + "=", TOKEN + "!", TOKEN + " AA", TOKEN + "\xff", TOKEN + "+/"):
+            self.rig.ask(get("/notes/", f"Authorization: Bearer {token}"))
+            self.assertEqual(self.guard.asked[-1][2], token)
+
+    def test_a_program_gets_no_page(self) -> None:
+        """What shows a credential and does not ask for HTML by name is told in JSON."""
+        for accept, page in (("Accept: */*", False), ("X-None: 1", False), ("Accept: text/html,*/*", True)):
+            taken = self.rig.ask(get("/notes/", f"Authorization: Bearer {TOKEN}", accept)).take()
+            self.assertEqual(b"Content-Type: text/html" in taken, page, accept)
+            self.assertEqual(b"Content-Type: application/json" in taken, not page, accept)
+
     def test_other_credentials_are_the_modules_business(self) -> None:
         for value in ("Bearer pvt_abcdef", "Basic eyJhbGci.eyJ4", f"Token {TOKEN}", "Bearer eyJnodots", "Bearer"):
             self.rig.ask(get("/notes/", f"Authorization: {value}"))
+        self.assertEqual(self.guard.asked, [])
+        for query in ("key=pvt_abc", "keys=" + TOKEN, "a=" + TOKEN, "a%=%41"):
+            self.rig.ask(get(f"/notes/?{query}", "X-API-Key: pvt_abc"))
         self.assertEqual(self.guard.asked, [])
         self.rig.ask(get("/notes/", f"Authorization: Bearer {TOKEN}x"))
         self.assertEqual(len(self.guard.asked), 1)
