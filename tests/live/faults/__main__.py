@@ -1,5 +1,6 @@
 """Runs the faults and prints a table: smoke size, or `--full` with supervisord beside; `F01 F08` for some of them."""
 
+import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -50,6 +51,7 @@ async def main(reactor: Any, *words: str) -> None:
             outcome = await fault.run(rig, fault.full if full else fault.smoke)
         finally:
             left = await rig.end()
+            shutil.rmtree(rig.home, ignore_errors=True)
         wrong = [*outcome.wrong, *([f"{len(left)} processes left behind"] if left else [])]
         wrong += outcome.slow
         missed += bool(wrong)

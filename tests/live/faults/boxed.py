@@ -1,6 +1,7 @@
 """A hub inside a cgroup: `python -m tests.live.faults.boxed bomb|leak` prints what it found as JSON."""
 
 import json
+import shutil
 import sys
 import time
 from typing import Any
@@ -57,6 +58,7 @@ async def main(reactor: Any, what: str) -> None:
     rig = Rig(reactor, timing=timing, memory=MemoryLimits(period=0.2, budget=64 << 20))
     found = await {"bomb": bomb, "leak": leak}[what](rig)
     left = await rig.end()
+    shutil.rmtree(rig.home, ignore_errors=True)
     if left:
         found["wrong"].append(f"{len(left)} processes left behind")
     print(json.dumps(found), flush=True)

@@ -1,6 +1,7 @@
 """Faults that the supervisor repairs: kills, crash loops, hangs; and the ones it must leave alone."""
 
 import os
+import shutil
 import signal
 import time
 from random import Random
@@ -157,6 +158,7 @@ async def f10_ports(rig: Rig, n: int) -> Outcome:
             started += (await rig.supervisor.start(short)).state is State.READY
     finally:
         await stranger.end()
+        shutil.rmtree(stranger.home, ignore_errors=True)
     wrong = [] if named == started == n else ["a stranger was not named, or the module did not start after him"]
     if killed:
         wrong.append(f"{killed} strangers killed")
