@@ -9,10 +9,7 @@ from tests.live.harness import ROOT, hub
 from tests.live.oauth_rig import python_environment
 
 DOCUMENT = ROOT / "parachute_hub" / "oauth" / "openapi.json"
-CHECKS = (
-    "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
-    "ignored_auth"
-)
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,ignored_auth"
 
 
 class SchemaTests(SynchronousTestCase):
