@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
 from twisted.internet.tcp import Port
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Site
@@ -177,8 +178,10 @@ class Hub(Service):
         if self.phase.name == "waiting" and not await self._wait_for_home():
             return
         self.phase.name = "starting"
-        from parachute_hub.compose import compose
-
+        # Half a second of reading code; /health is answered meanwhile.
+        compose = await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), _load)
+        if self._leaving:
+            return
         core = Core(
             settings=self.settings,
             reactor=self.reactor,
@@ -289,6 +292,13 @@ class Hub(Service):
     def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
         """Why a token must not pass, for the proxy."""
         return self.composed.tokens.refusal(mount, path, token)
+
+
+def _load() -> Callable[[Core], Awaitable[Running]]:
+    """All the rest of the hub."""
+    from parachute_hub.compose import compose
+
+    return compose
 
 
 async def _nothing() -> None:
