@@ -29,6 +29,8 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
         rf"\1{MASK}",
     ),
     ("sk", re.compile(r"\b(sk-|gsk_)[\w-]{8,}"), rf"\1{MASK}"),
+    # Whoever has an invitation's link may come in by it.
+    ("/account/setup/", re.compile(r"(/account/setup/)[\w-]{20,}"), rf"\1{MASK}"),
 )
 # What Twisted tells of every client connection; nobody looks for it.
 _NOISE = frozenset({"Starting factory {factory!r}", "Stopping factory {factory!r}"})

@@ -21,6 +21,7 @@ class MaskerTests(SynchronousTestCase):
             "Authorization: Bearer secretword",
             "GET /cb?code=secretword&x=1",
             "using sk-abcdefghijklmnop",
+            "GET /account/setup/secretword-secretword-secretword-0123456789a HTTP/1.1",
         ):
             masked = mask(text)
             self.assertIn("***", masked)

@@ -184,8 +184,11 @@ class Setup:
     async def reach(self, mode: str, origin: str) -> str | None:
         """Answer how the hub is reached; a sentence of warning when it cannot reach itself there.
 
-        Raises Refused 400 for a mode or an address that cannot be.
+        Raises Refused 400 for a mode or an address that cannot be, 409 when this was answered before: from then on
+        a page must not move the hub without a fresh proof.
         """
+        if self.progress.reached:
+            raise Refused(409, "already_chosen", "This was answered already. Change the address in the hub's settings.")
         if mode not in EXPOSE_MODES:
             raise Refused(400, "invalid_request", "Choose how this hub is reached.")
         if mode != "localhost" and origin.strip():

@@ -14,7 +14,7 @@ from parachute_hub.accounts.model import SignedIn
 from parachute_hub.accounts.nextpath import login_url
 from parachute_hub.accounts.pages import see_other, show, show_refusal
 from parachute_hub.accounts.reach import HubOrigin
-from parachute_hub.accounts.recognise import SessionRecogniser
+from parachute_hub.accounts.recognise import CHANGE_PASSWORD, SessionRecogniser
 from parachute_hub.accounts.setup import Setup
 from parachute_hub.accounts.setup_views import View
 from parachute_hub.accounts.wizard import Screen
@@ -47,6 +47,8 @@ class SetupPages:
         screen = self._setup.screen()
         if screen != "account" and (found is None or not found.user.is_admin):
             return see_other(request, login_url(HOME) if screen != "done" else "/login")
+        if found is not None and found.user.must_change_password:
+            return see_other(request, CHANGE_PASSWORD)
         wanted = query(request, "step")
         if wizard.may_reopen(self._setup.progress, wanted):
             screen = "modules"
@@ -167,6 +169,7 @@ class SetupPages:
             form = self._browser.check_wizard(request)
             if not found.user.is_admin:
                 raise Refused(403, "not_admin", "Only an admin can set this hub up.")
+            self._sessions.refuse_temporary(request, found)
             before = set(self._setup.progress.jobs.values())
             told = await answer(form)
         except Refused as refused:
@@ -187,7 +190,7 @@ class SetupPages:
             return as_json(request, body, status=refused.status)
         if refused.status == 401 and screen != "account":
             return see_other(request, login_url(HOME))
-        if refused.error in ("csrf_failed", "not_admin"):
+        if refused.error in ("csrf_failed", "not_admin", "force_change_password"):
             return await show_refusal(request, refused)
         return await self._show(request, screen, refused)
 

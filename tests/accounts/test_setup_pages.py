@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from parachute_hub.accounts.bootstrap import FREE_TRIES, BootstrapToken
 from parachute_hub.accounts.model import Entered, Visitor
 from parachute_hub.accounts.passwords import Hasher
+from parachute_hub.store.users import Users
 from parachute_hub.testing.front_door import PASSWORD, BrowserTab, CountedRandom, FrontDoor
 from tests.accounts.doors import DoorCase
 
@@ -207,6 +208,27 @@ class JourneyTests(DoorCase):
             self.assertEqual(member.post(f"/admin/setup/{path}", {"skip": "1"}).status, 403, path)
         self.assertNotIn("operations", stranger.get_json("/admin/setup"))
         self.assertNotIn("operations", member.get_json("/admin/setup"))
+
+    def test_the_address_is_answered_once(self) -> None:
+        """Afterwards only the settings change it, with a proof: scripts of modules can send this form, too."""
+        self.reply("modules", {"skip": "true"})
+        self.reply("expose", {"expose_mode": "public", "hub_origin": "https://notes.example"})
+        self.tab.get("/account")
+        fields = {"expose_mode": "public", "hub_origin": "https://evil.example"}
+        self.assertEqual(self.tab.post("/admin/setup/expose", fields).status, 409)
+        self.assertEqual(self.door.origin.issuer(), "https://notes.example")
+
+    def test_a_password_that_somebody_else_chose_comes_first(self) -> None:
+        """As for an owner from the environment whose password is weak."""
+        door = self.door
+        owner = door.accounts.people.owner()
+        Users(door.database).set_password(owner.id, owner.password_hash, must_change=True, now=door.now)
+        self.assertEqual(self.tab.get("/admin/setup").header("location"), "/account/change-password")
+        self.tab.get("/account/change-password")
+        for path in ("modules", "vault", "scribe", "install/vault", "continue", "expose"):
+            answer = self.tab.post(f"/admin/setup/{path}", {"skip": "1"}, token=self.csrf(self.tab)["X_Parachute_CSRF"])
+            self.assertEqual(answer.status, 403, path)
+            self.assertIn(b"Choose a password", answer.body)
 
     def test_a_warning_does_not_stop(self) -> None:
         async def unreachable(origin: str) -> str:
