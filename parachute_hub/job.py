@@ -60,6 +60,11 @@ class Job:
         """Whether it has come to its end."""
         return self.finished_at is not None
 
+    @property
+    def half_done(self) -> bool:
+        """Whether it has neither come to its end nor reached its purpose."""
+        return not self.over and not self.committed
+
     def to_json(self) -> dict[str, Any]:
         """The form of the API (modules.md 5.4) and our additions."""
         told: dict[str, Any] = {

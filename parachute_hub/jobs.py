@@ -5,12 +5,14 @@ dies under it, what was written down is done in reverse order: at once, or at th
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import define, evolve, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from parachute_hub.events import Event, JobChanged
 from parachute_hub.files import atomic_write, private_folder
@@ -119,14 +121,14 @@ class Jobs:
 
     async def stop(self) -> None:
         """The hub stops: end every running job and undo it."""
-        for job_id, running in list(self._running.items()):
+        for running in list(self._running.values()):
             if not running.ending:
                 running.end("interrupted")
+        for job_id in list(self._running):
             await self.finished(job_id)
 
     async def recover(self) -> list[Job]:
         """At boot: read what is remembered, undo what the last run of the hub left half done; the answer is that."""
-        found: list[Job] = []
         for path in sorted(self._folder.glob("*.json")):
             try:
                 job = Job.from_bytes(path.read_bytes())
@@ -134,12 +136,22 @@ class Jobs:
                 self._log.warn("The job {name} cannot be read and was passed over", name=path.name)
                 continue
             self._jobs[job.id] = job
-            if job.committed and not job.over:
+        found = [await self._finish(job, "interrupted", _STOPPED) for job in self.all() if job.half_done]
+        for job in self.all():
+            if not job.over:
                 await self._finish(job, "succeeded", None)
-            elif not job.over:
-                found.append(await self._finish(job, "interrupted", _STOPPED))
+            elif job.undo and self._is_latest(job):
+                await self._undo_rest(job)
         self._forget_old()
         return found
+
+    def unsettled(self) -> bool:
+        """Whether something is left that could not be undone, so that nothing set aside may be removed."""
+        return any(job.undo and self._is_latest(job) for job in self._jobs.values() if job.over)
+
+    def _is_latest(self, job: Job) -> bool:
+        """Whether nothing was done to its module since; else what it left to undo is of no concern any more."""
+        return all(other.started_at <= job.started_at for other in self._jobs.values() if other.short == job.short)
 
     async def _run(self, running: "_Running", work: "Callable[[Work], Awaitable[None]]") -> None:
         handle = Work(self, running)
@@ -159,6 +171,10 @@ class Jobs:
                 f"The disk refused: {disk}." if disk else "Something went wrong in the hub; its log says what.",
             )
         running.ending = True
+        if running.job.committed and error is not None:
+            # Its purpose is reached; what failed is the tidying, which the next boot makes up for.
+            self.said(running, error)
+            outcome, error, detail = "succeeded", None, None
         try:
             await self._finish(running.job, outcome, error, detail)
         finally:
@@ -168,12 +184,12 @@ class Jobs:
 
     async def _finish(self, job: Job, outcome: str, error: str | None, detail: Mapping[str, Any] | None = None) -> Job:
         """Undo unless it succeeded, and write down the end."""
-        undone = () if outcome == "succeeded" else await self._undo(job)
+        undone, left = ((), ()) if outcome == "succeeded" else await self._undo(job, live=outcome != "interrupted")
         job = evolve(
             self._jobs.get(job.id, job),
             status="succeeded" if outcome == "succeeded" else "failed",
             outcome=outcome,
-            undo=(),
+            undo=left,
             undone=undone,
             error=self._mask(" ".join((error, *undone))) if error else None,
             error_detail=detail or None,
@@ -185,25 +201,43 @@ class Jobs:
         self._forget_old()
         return job
 
-    async def _undo(self, job: Job) -> tuple[str, ...]:
+    async def _undo(self, job: Job, *, live: bool) -> tuple[tuple[str, ...], tuple[Undo, ...]]:
+        """Undo what can be: what there is to say, and what is left for the next boot."""
         told: list[str] = []
-        alive = job.id in self._running
-        for undo in (undo for undo in reversed(job.undo) if alive or not undo.live):
-            try:
-                await self._handlers[undo.handler](undo.arguments)
-            except Exception:
-                self._log.failure("Undoing failed: {text}", text=undo.text)
+        first = [undo for undo in reversed(job.undo) if live or not undo.live]
+        # A full disk may take a write once the fetched files are gone.
+        second = [undo for undo in first if await self._undone(undo, told)]
+        left = []
+        for undo in second:
+            failure = await self._undone(undo, told)
+            if failure is not None:
+                left.append(undo)
                 told.append(f"This could not be undone: {undo.text or undo.handler}")
-            else:
-                told.append(undo.text)
-        return tuple(text for text in told if text)
+                self._log.failure("Undoing failed: {text}", failure, text=undo.text or undo.handler)
+        return tuple(text for text in told if text), tuple(undo for undo in reversed(left) if not undo.live)
+
+    async def _undone(self, undo: Undo, told: list[str]) -> Failure | None:
+        try:
+            await self._handlers[undo.handler](undo.arguments)
+        except Exception:
+            return Failure()
+        told.append(undo.text)
+        return None
+
+    async def _undo_rest(self, job: Job) -> None:
+        """What an earlier run could not undo."""
+        undone, left = await self._undo(job, live=False)
+        job = evolve(job, undo=left, undone=(*job.undone, *undone))
+        self._note(job)
+        self._store(job)
 
     def change(self, running: "_Running", *, store: bool = False, **fields: Any) -> None:
         """For `Work`: change the running job, tell, and write it down where asked. Raises OSError."""
-        running.job = evolve(running.job, **fields)
+        job = evolve(running.job, **fields)
         if store:
-            atomic_write(self._path(running.job.id), running.job.to_bytes())
-        self._note(running.job)
+            atomic_write(self._path(job.id), job.to_bytes())
+        running.job = job
+        self._note(job)
 
     def said(self, running: "_Running", text: str) -> None:
         """For `Work`: a line of output."""
@@ -228,7 +262,8 @@ class Jobs:
     def _forget_old(self) -> None:
         for job in [job for job in self.all() if job.over][:-KEPT]:
             del self._jobs[job.id]
-            self._path(job.id).unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path(job.id).unlink()
 
     def _path(self, job_id: str) -> Path:
         return self._folder / f"{job_id}.json"

@@ -54,7 +54,9 @@ class Bench:
             self.world.remove(given["what"])
 
     async def fail(self, given: Mapping[str, Any]) -> None:
-        raise OSError(28, "No space left on device")
+        """Refused until there is room: until nothing is in the world but what is needed."""
+        if self.world != given.get("until"):
+            raise OSError(28, "No space left on device")
 
     def put(self, work: Work, what: str, **options: Any) -> None:
         work.undo("take", f"{what} is gone.", what=what, **options)
@@ -82,6 +84,9 @@ class TestCase(SynchronousTestCase):
         work.step("second")
         self.bench.put(work, "b")
         await self.gate
+
+    async def forever(self, work: Work) -> None:
+        await Deferred()
 
     def on_disk(self, job: Job) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.bench.folder / f"{job.id}.json").read_bytes())
@@ -120,9 +125,18 @@ class Course(TestCase):
             raise JobFailed("No.")
 
         job = self.jobs.get(self.start(work).id)
-        self.assertEqual(job.error, "No. This could not be undone: b is gone. a is gone.")
+        self.assertEqual(job.error, "No. a is gone. This could not be undone: b is gone.")
         self.assertEqual(self.bench.world, [])
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+
+    def test_what_a_full_disk_refused_is_tried_again_when_the_rest_has_made_room(self) -> None:
+        async def work(work: Work) -> None:
+            self.bench.put(work, "a")
+            work.undo("fail", "b is gone.", until=[])
+            raise JobFailed("No.")
+
+        job = self.jobs.get(self.start(work).id)
+        self.assertEqual((job.error, job.undo), ("No. a is gone. b is gone.", ()))
 
     def test_a_fault_of_ours_tells_nothing_inside(self) -> None:
         async def work(work: Work) -> None:
@@ -150,7 +164,18 @@ class Course(TestCase):
             raise JobFailed("Only the tidying failed.")
 
         job = self.jobs.get(self.start(work).id)
-        self.assertEqual((self.bench.world, job.outcome), (["a"], "failed"))
+        self.assertEqual((self.bench.world, job.outcome, job.error), (["a"], "succeeded", None))
+        self.assertEqual(job.log, ("Only the tidying failed.",))
+
+    def test_a_commit_that_cannot_be_written_is_none(self) -> None:
+        async def work(work: Work) -> None:
+            self.bench.put(work, "a")
+            self.bench.folder.rename(self.bench.folder.with_name("away"))
+            work.commit()
+
+        job = self.jobs.get(self.start(work).id)
+        self.assertEqual((self.bench.world, job.outcome, job.committed), ([], "failed", False))
+        self.flushLoggedErrors(OSError)
 
 
 class Together(TestCase):
@@ -236,6 +261,30 @@ class Cancelling(TestCase):
         job = self.jobs.get(job.id)
         self.assertEqual((job.outcome, self.bench.world), ("interrupted", []))
 
+    def test_the_hub_stops_all_of_them_at_once_and_starts_nothing_for_it(self) -> None:
+        async def slow(work: Work) -> None:
+            self.bench.put(work, work.job.short)
+            work.undo("fail", "It was started again.", live=True)
+            await work.whole(self.gate)
+
+        jobs = [self.start(slow, short=short) for short in ("toy", "other")]
+        third = self.start(self.forever, short="third")
+        stopping = Deferred.fromCoroutine(self.jobs.stop())
+        self.assertEqual((self.bench.world, self.jobs.get(third.id).outcome), (["toy", "other"], "interrupted"))
+        self.gate.callback(None)
+        self.successResultOf(stopping)
+        self.assertEqual([self.jobs.get(job.id).undone for job in jobs], [("toy is gone.",), ("other is gone.",)])
+
+    def test_the_hub_stops_one_that_is_done_but_for_the_tidying(self) -> None:
+        async def work(work: Work) -> None:
+            self.bench.put(work, "a")
+            work.commit()
+            await self.gate
+
+        job = self.start(work)
+        self.successResultOf(Deferred.fromCoroutine(self.jobs.stop()))
+        self.assertEqual((self.jobs.get(job.id).outcome, self.bench.world), ("succeeded", ["a"]))
+
 
 class Restarting(TestCase):
     def test_what_a_killed_hub_left_is_undone_and_told(self) -> None:
@@ -265,6 +314,37 @@ class Restarting(TestCase):
         job = self.start(work)
         self.assertEqual(self.recover(), [])
         self.assertEqual((self.jobs.get(job.id).outcome, self.bench.world), ("succeeded", ["a"]))
+
+    def half_undone(self) -> Job:
+        async def work(work: Work) -> None:
+            work.undo("fail", "b is gone.", until=["room"])
+            raise JobFailed("No.")
+
+        job = self.jobs.get(self.start(work).id)
+        self.assertEqual(job.error, "No. This could not be undone: b is gone.")
+        self.flushLoggedErrors(OSError)
+        return job
+
+    def test_what_could_not_be_undone_is_undone_at_the_next_start(self) -> None:
+        job = self.half_undone()
+        self.assertEqual(self.recover(), [])
+        self.assertTrue(self.jobs.unsettled())
+        self.flushLoggedErrors(OSError)
+        self.bench.world = ["room"]
+        self.assertEqual(self.recover(), [])
+        self.assertEqual((self.jobs.get(job.id).undone[-1], self.jobs.unsettled()), ("b is gone.", False))
+        self.assertEqual(self.on_disk(job)["undo"], [])
+
+    def test_but_not_when_something_else_was_done_since(self) -> None:
+        async def nothing(work: Work) -> None:
+            work.step("only")
+
+        job = self.half_undone()
+        self.start(nothing)
+        self.bench.world = ["room"]
+        self.recover()
+        self.assertNotIn("b is gone.", self.jobs.get(job.id).undone)
+        self.assertFalse(self.jobs.unsettled())
 
     def test_damaged_files_are_passed_over(self) -> None:
         job = self.start(self.waiting)
