@@ -43,6 +43,7 @@ from parachute_hub.site.who import Who
 from parachute_hub.store.database import Database, DatabaseUnusable
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.supervise.lag import LagProbe
+from parachute_hub.tending import every
 
 TEND_SECONDS = 3600.0
 DATABASE = "parachute.db"
@@ -123,7 +124,10 @@ async def compose(core: Core) -> Composition:
     streams = Streams(core.reactor)
     composition.leaving.append(streams.end)
     composition.closing += [threads.stop, database.close]
-    composition.watches += [_every(core, accounts.prune), _every(core, lambda: Deferred.fromCoroutine(oauth.tend()))]
+    composition.watches += [
+        every(core.reactor, TEND_SECONDS, accounts.prune),
+        every(core.reactor, TEND_SECONDS, lambda: Deferred.fromCoroutine(oauth.tend())),
+    ]
     who = Who([oauth.bearers, accounts.recogniser])
     visits = Visits(
         sessions=accounts.recogniser,
@@ -234,13 +238,6 @@ def _move(engine: Engine, oauth: OAuth, hosts: _Hosts, issuer: str) -> None:
                 await engine.supervisor.restart(status.short, "The hub's address has changed.")
 
     Deferred.fromCoroutine(restart()).addErrback(lambda failure: _log.failure("Modules were not restarted", failure))
-
-
-def _every(core: Core, function: Callable[[], object]) -> LoopingCall:
-    call = LoopingCall(function)
-    call.clock = core.reactor
-    call.start(TEND_SECONDS, now=False)
-    return call
 
 
 def _told(database: Database) -> str:

@@ -25,6 +25,7 @@ from parachute_hub.core import Core, stamp
 from parachute_hub.home import Home, HomeTaken
 from parachute_hub.logs import LineObserver, Masker
 from parachute_hub.proxy.accesslog import AccessLog
+from parachute_hub.proxy.crowd import descriptor_budget
 from parachute_hub.proxy.front import Front
 from parachute_hub.proxy.model import Limits, ModuleView, NoGuard, Refusal, TokenGuard
 from parachute_hub.proxy.routes import Mount, Table
@@ -84,7 +85,7 @@ class Starting:
 
 
 class Closed:
-    """The gate while the hub is `starting` or `stopping`: only /health is answered."""
+    """The gate while the hub is `starting` or `stopping`, or has `failed` to start: only /health is answered."""
 
     def __init__(self, phase: str) -> None:
         self._phase = phase
@@ -93,6 +94,8 @@ class Closed:
         """503 for everything else; a browser comes back by itself."""
         if path == b"/health":
             return None
+        if self._phase == "failed":
+            return Refused(503, "failed", "The hub could not start. Its log says why; mend that, then restart the hub.")
         text = f"The hub is {self._phase}. Try again in a moment."
         return Refused(503, self._phase, text, headers={"Retry-After": "1", "Refresh": "1"})
 
@@ -231,6 +234,7 @@ class Hub(Service):
     def _boot_failed(self, failure: Failure) -> None:
         """Nothing here may end the hub: it goes on answering /health, and says what is wrong."""
         self.phase.name = "failed"
+        self.root.gate = Closed("failed")
         self.log.failure("The hub could not be put together", failure)
 
     def _leave_with_error(self) -> None:
@@ -281,7 +285,11 @@ class Hub(Service):
             clock=self.reactor,
             connector=self.reactor,
             hops=settings.trusted_hops,
-            limits=Limits(websockets=settings.websockets_total, websockets_per_address=settings.websockets_per_address),
+            limits=Limits(
+                websockets=settings.websockets_total,
+                websockets_per_address=settings.websockets_per_address,
+                descriptors=descriptor_budget(),
+            ),
             access_log=access_log,
         )
 

@@ -35,6 +35,8 @@ class Sealer:
         except FileNotFoundError:
             key = random(_KEY)
             atomic_write(path, f"{key.hex()}\n".encode())
+        except ValueError:
+            key = b""
         if len(key) != _KEY:
             raise ValueError(f"{path} does not hold a key of {_KEY} bytes. Put the right file back, or move it away.")
         return cls(key, random)

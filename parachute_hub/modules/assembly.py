@@ -33,6 +33,7 @@ from parachute_hub.modules.store import Store
 from parachute_hub.modules.undoing import Undoing
 from parachute_hub.modules.upgrade import GATE_SECONDS, SETTLE_SECONDS, Upgrader
 from parachute_hub.modules.wiring import Wiring
+from parachute_hub.tending import every
 
 WATCH_SECONDS = 1.0
 RESERVE_SECONDS = 10.0
@@ -128,17 +129,12 @@ class Modules:
 
     def watch(self) -> tuple[LoopingCall, ...]:
         """Look after services.json (modules write it), linked folders and the disk's reserve; stop each to end it."""
+        clock = self.files.outside.reactor
         return (
-            self._every(WATCH_SECONDS, self.rowkeeper.look),
-            self._every(WATCH_SECONDS, self.linked.look),
-            self._every(RESERVE_SECONDS, self.reserve.check),
+            every(clock, WATCH_SECONDS, self.rowkeeper.look),
+            every(clock, WATCH_SECONDS, self.linked.look),
+            every(clock, RESERVE_SECONDS, self.reserve.check),
         )
-
-    def _every(self, seconds: float, function: Callable[[], object]) -> LoopingCall:
-        call = LoopingCall(function)
-        call.clock = self.files.outside.reactor
-        call.start(seconds, now=False)
-        return call
 
 
 def files(outside: Outside) -> Files:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
+from urllib.parse import unquote
 
 from attrs import frozen
+from twisted.web.error import UnsupportedMethod
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
@@ -91,5 +93,18 @@ class Root(Resource):
             return refuse(request, refusal)
         for prefix, resource in self._parts:
             if path == prefix or (prefix != b"/" and path.startswith(prefix + b"/")):
-                return resource.render(request)  # type: ignore[no-any-return]
+                return _rendered(resource, request)
         return refuse(request, not_found())
+
+
+def _rendered(resource: IResource, request: IRequest) -> bytes | int:
+    """The resource's answer. What Twisted and Klein would say in words of their own is said in ours."""
+    try:
+        unquote(request.path.decode("ascii"), errors="strict")
+        return resource.render(request)  # type: ignore[no-any-return]
+    except UnicodeDecodeError:
+        return refuse(request, Refused(400, "bad_path", "The path is not UTF-8. Check the address."))
+    except UnsupportedMethod as error:
+        allowed = b", ".join(sorted(error.allowedMethods)).decode("ascii")
+        text = "This address takes another method."
+        return refuse(request, Refused(405, "method_not_allowed", text, headers={"Allow": allowed}))

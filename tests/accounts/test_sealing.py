@@ -41,4 +41,5 @@ class SealerTests(SynchronousTestCase):
     def test_a_damaged_key_is_told(self) -> None:
         for text in ("", "abcd", "not hex"):
             self.path.write_text(text)
-            self.assertRaises(ValueError, Sealer.from_file, self.path, os.urandom)
+            with self.assertRaisesRegex(ValueError, str(self.path)):
+                Sealer.from_file(self.path, os.urandom)

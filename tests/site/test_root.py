@@ -54,6 +54,24 @@ class RootTests(SynchronousTestCase):
             for name, value in SECURITY_HEADERS.items():
                 self.assertEqual(answer.headers.getRawHeaders(name), [value])
 
+    def test_the_wrong_method_and_a_path_of_no_text_are_told_in_json(self) -> None:
+        """Not in the words of Twisted or Klein, and without a fault in the log."""
+
+        class Reads(Resource):
+            isLeaf = True
+
+            def render_GET(self, request: object) -> bytes:
+                return b"read"
+
+        root = Root([Part(("/admin",), Reads())])
+        answer = ask(root, "/admin/x", method="POST")
+        self.assertEqual((answer.status, answer.json()["error"]), (405, "method_not_allowed"))
+        self.assertEqual(answer.header("Allow"), "GET, HEAD")
+        for path in ("/admin/%ff", "/admin/a%C3"):
+            answer = ask(root, path)
+            self.assertEqual((answer.status, answer.json()["error"]), (400, "bad_path"), path)
+        self.assertEqual(ask(root, "/admin/%C3%A9").body, b"read")
+
     def test_browsers_are_told_to_stay_on_https_once_they_came_by_it(self) -> None:
         """Over plain http the header would be void, and on a laptop wrong."""
         self.assertIsNone(ask(self.root, "/").header("Strict-Transport-Security"))
