@@ -83,9 +83,8 @@ def main() -> None:
     print(f"start to /health            {statistics.median(h for h, _ in starts) * 1000:6.0f} ms")
     print(f"start to a module's answer  {statistics.median(m for _, m in starts) * 1000:6.0f} ms")
     print(f"hub at rest                 {memory:6.1f} MB resident")
-    print(
-        f"kill -9 to the next answer  {first * 1000:6.0f} ms (the module's own boot: {statistics.median(boots) * 1000:.0f} ms)"
-    )
+    boot = statistics.median(boots) * 1000
+    print(f"kill -9 to the next answer  {first * 1000:6.0f} ms (the module's own boot: {boot:.0f} ms)")
 
 
 if __name__ == "__main__":

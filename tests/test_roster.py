@@ -9,6 +9,7 @@ from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.records import RecordsFile
 from parachute_hub.modules.registry import ServicesFile
 from parachute_hub.modules.store import Store
+from parachute_hub.proxy.routes import Mount
 from parachute_hub.roster import Roster, Tables, advertised, mounts_of
 
 
@@ -117,6 +118,6 @@ class RosterTests(SynchronousTestCase):
         self.assertEqual((tables.table().gated, tables.table().hosts), (True, frozenset()))
         gated[0] = False
         self.register(row("parachute-vault", 1941, "/vault/default"))
-        mount = tables.table().mount(b"/vault/default/x")
-        assert mount is not None
+        mount = tables.table().place(b"/vault/default/x")
+        assert isinstance(mount, Mount)
         self.assertEqual(mount.port, 1941)

@@ -6,7 +6,7 @@ from klein import Klein
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from parachute_hub.site.answers import accepts_html, as_json, read_json, refuse, wants_html
 from parachute_hub.site.refused import Refused
@@ -29,8 +29,10 @@ def area() -> Klein:
     @handle(HTTPException)
     def routed(_self: Any, request: IRequest, failure: Failure) -> bytes:
         error = cast(HTTPException, failure.value)
-        if error.code == 405:
-            return refuse(request, Refused(405, "method_not_allowed", "This address takes another method."))
+        if isinstance(error, MethodNotAllowed):
+            allow = ", ".join(sorted(error.valid_methods or ()))
+            text = f"This address takes {allow or 'another method'}."
+            return refuse(request, Refused(405, "method_not_allowed", text, headers={"Allow": allow}))
         if error.code is not None and 300 <= error.code < 400:
             return refuse(request, Refused(404, "not_found", "not found"))
         return refuse(request, Refused(error.code or 404, "not_found", "not found"))
