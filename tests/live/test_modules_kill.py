@@ -4,6 +4,7 @@ CI makes a smoke run. `python -m tests.live.test_modules_kill 500 1` is the whol
 every system call.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -122,7 +122,7 @@ def end_orphans(home: Path) -> None:
     """A hub that dies between fork and exec leaves a module behind; a real boot sweeps it, `look` starts nothing."""
     mark = f"PARACHUTE_HOME={home}".encode()
     for path in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):
+        with contextlib.suppress(OSError):
             if mark in path.read_bytes().split(b"\0"):
                 os.kill(int(path.parent.name), signal.SIGKILL)
 
