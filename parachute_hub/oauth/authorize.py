@@ -146,7 +146,23 @@ class Answer:
 
 
 def decide(ask: Ask, facts: Facts) -> Verdict:
-    """What comes next for this request."""
+    """What comes next for this request.
+
+    Anybody can register an app, so errors take nobody to one that nobody has vouched for: a link to the hub must not
+    lead on to a stranger's page by itself (RFC 9700 4.11.2).
+    """
+    verdict = _judge(ask, facts)
+    if isinstance(verdict, Back) and facts.client is not None and facts.client.status == "pending":
+        return Stop(
+            400,
+            "This app cannot be connected so",
+            f"{verdict.description} The app is not approved here, so you are not sent back to it. Go back to it"
+            " yourself, if you know it.",
+        )
+    return verdict
+
+
+def _judge(ask: Ask, facts: Facts) -> Verdict:
     stop = _check_client(ask, facts)
     if stop is not None:
         return stop
@@ -162,7 +178,7 @@ def decide(ask: Ask, facts: Facts) -> Verdict:
     if user is None:
         return Back("login_required", "Nobody is signed in.") if quiet else SignIn()
     if client.status == "pending" and not user.is_admin:
-        return Back("interaction_required", "The app is not approved.") if quiet else NeedsOwner(client)
+        return NeedsOwner(client)
     offer = _offer(wished, ask, facts, user)
     if not offer.rows:
         return Stop(

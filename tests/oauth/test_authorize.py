@@ -150,7 +150,7 @@ class DecideTests(SynchronousTestCase):
         )
 
     def test_who_looks(self) -> None:
-        """Strangers sign in; a pending app needs an owner; `prompt=none` shows nothing to anybody."""
+        """Strangers sign in; a pending app needs an owner; `prompt=none` asks nobody anything."""
         pending = evolve(FACTS, client=evolve(CLIENT, status="pending"))
         stranger = evolve(FACTS, user=None)
         self.table(
@@ -160,11 +160,28 @@ class DecideTests(SynchronousTestCase):
                 (ask(), evolve(pending, user=MEMBER), "needs owner"),
                 (ask(), pending, "ask vault:home:read"),
                 (ask(prompt="none"), stranger, "login_required"),
-                (ask(prompt="none"), evolve(pending, user=MEMBER), "interaction_required"),
+                (ask(prompt="none"), evolve(pending, user=MEMBER), "needs owner"),
                 (ask(prompt="none"), FACTS, "consent_required"),
             ]
         )
         self.assertTrue(offered(decide(ask(), pending)).approves)
+
+    def test_no_link_leads_on_to_an_app_that_nobody_vouched_for(self) -> None:
+        """Anybody can register; the hub would lend its name to their pages (RFC 9700 4.11.2)."""
+        pending = evolve(FACTS, client=evolve(CLIENT, status="pending", vouched_by=None))
+        wrong: tuple[Ask, ...] = (
+            ask(response_type="token"),
+            ask(code_challenge=None),
+            ask(resource="https://elsewhere.test"),
+            ask(scope="hub:admin"),
+            ask(scope="nonsense:here"),
+            ask(prompt="none"),
+            ask(frozenset({"scope"})),
+        )
+        for user in (None, OWNER):
+            for one in wrong:
+                self.assertIsInstance(decide(one, evolve(FACTS, user=user)), Back, one)
+                self.assertIsInstance(decide(one, evolve(pending, user=user)), Stop, one)
 
     def test_what_is_offered(self) -> None:
         """What the app asks for, that exists here, that fits the resource, and that this person may give."""
