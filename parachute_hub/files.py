@@ -2,8 +2,11 @@
 
 import contextlib
 import os
+import re
 import secrets
 from pathlib import Path
+
+_TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")
 
 
 def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -24,6 +27,14 @@ def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
             temporary.unlink()
         raise
     sync_folder(path.parent)
+
+
+def sweep_temporaries(folder: Path) -> None:
+    """Remove what `atomic_write` left in this folder when the hub was killed. Only at boot, before anything writes."""
+    for path in folder.glob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def sync_folder(folder: Path) -> None:

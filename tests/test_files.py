@@ -7,7 +7,7 @@ from tempfile import mkdtemp
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.files import atomic_write, private_folder
+from parachute_hub.files import atomic_write, private_folder, sweep_temporaries
 
 
 class AtomicWrite(SynchronousTestCase):
@@ -31,6 +31,15 @@ class AtomicWrite(SynchronousTestCase):
         with self.assertRaises(OSError):
             atomic_write(self.path, b"new")
         self.assertEqual(os.listdir(self.folder), ["state.json"])
+
+    def test_what_a_kill_left_is_swept_and_nothing_else(self) -> None:
+        atomic_write(self.path, b"new")
+        others = (".mine.tmp", "state.json.tmp", ".state.json.1-0123456.tmp")
+        for name in (".state.json.123-0123abcd.tmp", *others):
+            (self.folder / name).touch()
+        sweep_temporaries(self.folder)
+        self.assertEqual(sorted(os.listdir(self.folder)), sorted(("state.json", *others)))
+        sweep_temporaries(self.folder / "missing")
 
     def test_folders_are_for_our_user_only(self) -> None:
         made = private_folder(Path(mkdtemp()) / "a" / "b")

@@ -10,6 +10,7 @@ from attrs import frozen
 from twisted.internet.task import LoopingCall
 
 from parachute_hub.events import Event, Notice, RegistryChanged
+from parachute_hub.files import sweep_temporaries
 from parachute_hub.job import Job
 from parachute_hub.jobs import Jobs
 from parachute_hub.modules import environment
@@ -107,9 +108,19 @@ class Modules:
     async def recover(self) -> list[Job]:
         """At boot, before modules are started: undo what was half done, sweep, mend the wiring. Never raises."""
         interrupted = await self.jobs.recover()
+        home = self.files.outside.around.home
         try:
-            self.files.store.sweep()
-            self.snapshots.sweep()
+            for folder in (
+                home,
+                home / "hub",
+                home / "hub" / "jobs",
+                *map(home.joinpath, self.files.directory.shorts()),
+            ):
+                sweep_temporaries(folder)
+            if not self.jobs.unsettled():
+                self.files.store.sweep()
+                self.snapshots.sweep()
+                self.disk.clear_scratch()
             self.files.wiring.heal()
         except (OSError, ValueError) as error:
             text = f"Something of the modules could not be put in order: {error}"

@@ -86,8 +86,11 @@ class Disk:
         return [owner for owner in found if owner.bytes]
 
     def clear_cache(self) -> None:
-        """Empty bun's cache and what temporary files left. Installed packages are not touched."""
+        """Empty bun's cache. Installed packages are not touched."""
         shutil.rmtree(self.home / "modules" / "install" / "cache", ignore_errors=True)
+
+    def clear_scratch(self) -> None:
+        """Empty the folder for temporary files. Only while no module runs: they work there, too."""
         shutil.rmtree(self.home / "tmp", ignore_errors=True)
         (self.home / "tmp").mkdir(mode=0o700, exist_ok=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from parachute_hub.files import sync_folder
+from parachute_hub.files import private_folder, sync_folder
 from parachute_hub.job import Job
 from parachute_hub.jobs import JobFailed, Jobs, Work
 from parachute_hub.modules import names
@@ -88,22 +88,28 @@ class Remover:
         if not names.is_short(short) or short in names.FOLDERS_OF_THE_HUB:
             raise JobFailed(f"{short} is not a module's name.")
         work.step("delete")
-        data = self.home / short
-        if not data.is_dir() or data.is_symlink():
+        found = [place for place in (self.home / short, self.home / "hub" / "snapshots" / short) if _is_folder(place)]
+        if not found:
             raise JobFailed(f"{short} has no data on this hub.")
-        hidden = self.home / "tmp" / f"{REMOVED}{short}-{work.id}"
-        hidden.parent.mkdir(mode=0o700, exist_ok=True)
-        os.rename(data, hidden)
-        sync_folder(self.home)
+        scratch = private_folder(self.home / "tmp")
+        hidden = [scratch / f"{REMOVED}{work.id}-{number}" for number in range(len(found))]
+        for place, aside in zip(found, hidden, strict=True):
+            work.undo("put_back", f"{place} is as it was.", place=str(place), aside=str(aside))
+            os.rename(place, aside)
+            sync_folder(place.parent)
         work.commit()
-        await self.in_thread(shutil.rmtree, hidden, True)
-        await self.in_thread(shutil.rmtree, self.home / "hub" / "snapshots" / short, True)
+        for aside in hidden:
+            await self.in_thread(shutil.rmtree, aside, True)
         work.line(f"The data of {short} is deleted.")
 
     def _refuse_return(self, rows: tuple[Row, ...]) -> None:
         """A module that was writing its row while it stopped may have put it back (modules.md 13.13)."""
         if any(self.services.read().row(row.name) for row in rows):
             self.services.update(lambda registry: _without(registry, rows))
+
+
+def _is_folder(place: Path) -> bool:
+    return place.is_dir() and not place.is_symlink()
 
 
 def _without(registry: Registry, rows: tuple[Row, ...]) -> Registry:

@@ -35,6 +35,8 @@ class Snapshots:
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
             shutil.copytree(data, unfinished, symlinks=True)
+            os.utime(unfinished)
+            os.sync()
         except (OSError, shutil.Error):
             shutil.rmtree(unfinished, ignore_errors=True)
             return None
@@ -66,6 +68,7 @@ class Snapshots:
         unpacked = place / f".restored-{name}"
         shutil.rmtree(unpacked, ignore_errors=True)
         shutil.copytree(place / name, unpacked, symlinks=True)
+        os.sync()
         aside = self._aside(short, name)
         if (self.home / short).exists() and not aside.exists():
             os.rename(self.home / short, aside)

@@ -184,6 +184,9 @@ class Store:
         ]
         for path in left:
             shutil.rmtree(path, ignore_errors=True)
+        for pattern in (".*.tmp", "@*/.*.tmp"):
+            for link in (self.root / "node_modules").glob(pattern):
+                link.unlink()
         return tuple(str(path.relative_to(self.root)) for path in left)
 
     def _home(self, short: str) -> Path:

@@ -1,11 +1,13 @@
 """How the changes of jobs are undone. Each handler may run twice, and after a kill at any point."""
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
+from parachute_hub.files import sync_folder
 from parachute_hub.modules.model import Row
 from parachute_hub.modules.proving import Supervises
 from parachute_hub.modules.records import Record, RecordsFile
@@ -37,6 +39,7 @@ class Undoing:
             "start": self._start,
             "reveal": self._reveal,
             "restore_data": self._restore_data,
+            "put_back": self._put_back,
         }
 
     async def _discard(self, given: Mapping[str, Any]) -> None:
@@ -83,3 +86,10 @@ class Undoing:
     async def _restore_data(self, given: Mapping[str, Any]) -> None:
         """Put data back that was set aside for a restore."""
         await self.in_thread(self.snapshots.back_out, given["short"], given["name"])
+
+    async def _put_back(self, given: Mapping[str, Any]) -> None:
+        """Bring back a folder that was set aside to be deleted."""
+        place, aside = Path(given["place"]), Path(given["aside"])
+        if aside.is_dir() and not place.exists():
+            os.rename(aside, place)
+            sync_folder(place.parent)

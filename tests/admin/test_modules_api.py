@@ -1,6 +1,7 @@
 """The JSON API of modules, over a real site in memory; modules run in a pretended supervisor."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from parachute_hub.site.who import ADMIN, AUTH, Principal, Who
 from parachute_hub.supervise.model import CannotLaunch, LastExit, State, Status
 from parachute_hub.testing.asking import Answer, ask
 from parachute_hub.testing.supervising import FakeSupervisor
-from tests.modules.homes import TOY, package, put, write
+from tests.modules.homes import TOY, at_once, package, put, write
 
 
 class Callers:
@@ -95,10 +96,6 @@ class Tokens:
 
 def no_bun() -> Path:
     raise NoBun("bun was not found. Install it.")
-
-
-async def at_once(function: Any, *args: Any) -> Any:
-    return function(*args)
 
 
 class ApiCase(SynchronousTestCase):
@@ -387,9 +384,18 @@ class Leaving(ApiCase):
         self.call("POST", "/toy/uninstall")
         self.call("POST", "/toy/delete-data")
         self.assertFalse((self.home / "toy").exists())
+        self.assertEqual(os.listdir(self.home / "tmp"), [])
         for name in ("hub", "modules", "tmp"):
             self.call("POST", f"/{name}/delete-data")
         self.assertTrue((self.home / "hub").is_dir())
+
+    def test_copies_of_data_go_with_it_also_when_they_are_all_that_is_left(self) -> None:
+        copy = self.home / "hub" / "snapshots" / "toy" / "one"
+        write(copy, {"note": "mine"})
+        job_id = self.call("POST", "/toy/delete-data").json()["operation_id"]
+        self.assertEqual(self.call("GET", f"/operations/{job_id}").json()["outcome"], "succeeded")
+        self.assertFalse(copy.exists())
+        self.assertEqual(os.listdir(self.home / "tmp"), [])
 
     def test_a_rollback_that_restores_data_needs_a_proof(self) -> None:
         self.install()

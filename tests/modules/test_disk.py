@@ -88,6 +88,12 @@ class Copies(SynchronousTestCase):
         self.copies.back_out("toy", "one")
         self.assertEqual((self.note(), self.copies.latest("toy")), ("mine", "one"))
 
+    def test_the_latest_is_the_one_that_was_made_last(self) -> None:
+        self.copies.take("toy", "one")
+        os.utime(self.home / "toy", ns=(1, 1))
+        self.copies.take("toy", "two")
+        self.assertEqual(self.copies.latest("toy"), "two")
+
     def test_only_when_it_fits(self) -> None:
         self.free = 10_000
         self.assertIsNone(self.copies.take("toy", "one"))

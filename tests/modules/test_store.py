@@ -68,7 +68,11 @@ class Versions(SynchronousTestCase):
         self.store.incoming("toy", "abc")
         self.store.incoming("never", "def")
         write(self.home.path / "modules" / "store" / ".removed-gone" / "1.0.0", {"x": ""})
+        half = self.store.link("@toys/toy").with_name(".toy.123.tmp")
+        half.parent.mkdir(parents=True, exist_ok=True)
+        os.symlink("nowhere", half)
         self.assertEqual(len(self.store.sweep()), 3)
+        self.assertFalse(half.is_symlink())
         self.assertEqual(len(self.store.versions("toy")), 2)
         self.assertEqual(self.store.sweep(), ())
 
