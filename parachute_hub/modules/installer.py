@@ -22,6 +22,8 @@ from parachute_hub.modules.store import BadPackage, Store
 from parachute_hub.supervise.model import State
 
 READY_SECONDS = 120.0
+# A new row may be overwritten by modules that start at the same moment.
+_TRIES = 4
 
 
 class Wires(Protocol):
@@ -101,17 +103,31 @@ class Installer:
         known = self.directory.row(arrival.short) is not None
         if known and self.records.wanted(arrival.short):
             work.undo("start", live=True, short=arrival.short)
-        name = self._register(work, request, arrival, placed)
+        row = self._register(work, request, arrival, placed)
         work.step("start")
         work.undo("stop" if known else "remove", short=arrival.short)
-        await self.prover.prove(work, arrival.short, READY_SECONDS, 0.0)
+        await self._prove(work, arrival.short, row)
         work.step("finish")
-        settle_row(self.services, name, arrival.package, str(self.store.link(arrival.package.name)))
+        settle_row(self.services, row.name, arrival.package, str(self.store.link(arrival.package.name)))
         work.commit()
         keep = {placed, self.records.get(arrival.short).previous, *stamped_versions(self.services.read(), self.store)}
         await self.fetcher.in_thread(self.store.prune, arrival.short, keep)
         await self.wiring.connect(self.supervisor, work)
         work.line(f"{arrival.short} {arrival.package.version} is installed.")
+
+    async def _prove(self, work: Work, short: str, row: Row) -> None:
+        """It must answer. A new row that another module overwrote is written again: the file has no lock."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return await self.prover.prove(work, short, READY_SECONDS, 0.0)
+            except JobFailed:
+                if not tries_left or self.services.read().row(row.name) is not None:
+                    raise
+            work.line(f"Another module overwrote the row of {short} in services.json; it is written again.")
+            try:
+                self.services.update(lambda registry: registry.with_row(row))
+            except RegistryRefused as error:
+                raise JobFailed(str(error)) from None
 
     def _is_running(self, request: InstallRequest) -> bool:
         status = self.supervisor.status(request.short)
@@ -143,8 +159,8 @@ class Installer:
             short=manifest.name, incoming=folder, folder=folder, package=package, manifest=manifest, entry=entry
         )
 
-    def _register(self, work: Work, request: InstallRequest, arrival: Arrival, placed: str | None) -> str:
-        """Make it the active version and give it a row; the answer is the row's name. Raises JobFailed."""
+    def _register(self, work: Work, request: InstallRequest, arrival: Arrival, placed: str | None) -> Row:
+        """Make it the active version and give it a row, which is the answer. Raises JobFailed."""
         short, package = arrival.short, arrival.package.name
         record = self.records.get(short) if self.records.known(short) else None
         before = self.services.read().row(arrival.row_name)
@@ -176,7 +192,7 @@ class Installer:
             )
         except (BadPackage, RegistryRefused, RecordsRefused, ports.NoPort) as error:
             raise JobFailed(str(error)) from None
-        return row.name
+        return row
 
     def _row(self, work: Work, request: InstallRequest, arrival: Arrival, before: Row | None) -> Row:
         """The row to begin with. A port that the module has already is kept (design 7)."""

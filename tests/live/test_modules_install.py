@@ -1,15 +1,32 @@
 """Installing from a registry with the real bun: a module that runs, or nothing at all."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
+from attrs import evolve
 from twisted.trial.unittest import TestCase
 
 from parachute_hub.job import Job
+from parachute_hub.jobs import Work
 from parachute_hub.modules.installer import InstallRequest
+from parachute_hub.modules.proving import Prover
+from parachute_hub.modules.registry import ServicesFile
 from tests.live.modules_rig import BROKEN, PORT, Rig, ask, module, run
 
 TOY = InstallRequest(short="toy", package="@toys/toy")
+
+
+class Rival:
+    """Overwrites the new row once, just before the module is started."""
+
+    def __init__(self, prover: Prover, services: ServicesFile) -> None:
+        self.prover, self.services, self.due = prover, services, True
+
+    async def prove(self, work: Work, short: str, seconds: float, settle: float) -> None:
+        if self.due:
+            self.due = False
+            self.services.update(lambda registry: registry.without("toys-toy"))
+        await self.prover.prove(work, short, seconds, settle)
 
 
 class Install(TestCase):
@@ -37,6 +54,18 @@ class Install(TestCase):
         self.assertEqual(answer["env"]["PORT"], str(PORT))
         self.assertTrue((self.rig.home / "modules" / "node_modules" / "@toys" / "toy").is_symlink())
         self.assertTrue((self.rig.home / "modules" / "bin" / "toy-toy").is_symlink())
+
+    @run
+    async def test_a_row_that_another_module_overwrote_is_written_again(self) -> None:
+        """services.json has no lock: a module that starts meanwhile may write the file as it saw it before."""
+        self.rig.registry.publish(module())
+        installer = self.rig.modules.installer
+        rival = Rival(installer.prover, self.rig.files.services)
+        job = await self.rig.done(evolve(installer, prover=cast(Any, rival)).install(TOY))
+        self.assertEqual(job.status, "succeeded", job)
+        row = self.rig.files.services.read().row("toys-toy")
+        assert row is not None
+        self.assertEqual((await ask(row.port, "/toy"))["version"], "1.0.0")
 
     @run
     async def test_a_module_that_does_not_run_leaves_nothing(self) -> None:
