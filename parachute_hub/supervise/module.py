@@ -127,7 +127,8 @@ class Module:
         if self._phase == "preparing" and self._preparing is not None:
             self._phase = "none"
             self._preparing.cancel()
-            self.machine.exited(Fall(why, self._ground.now()))
+            fall = Fall(why, self._ground.now())
+            self._clearing.addCallback(lambda _: self.machine.exited(fall))
         elif self._phase == "running" and self._child is not None:
             self._child.end(grace)
 
@@ -178,7 +179,7 @@ class Module:
             self._cannot(f"It cannot be run: {error}", {"error_type": "module_op_failed"})
             return
         self._set(port=launch.port)
-        await self._clearing
+        await self._cleared()
         stranger = await self._clear_port(launch.port)
         if stranger is not None:
             self._refuse_port(launch.port, stranger)
@@ -198,6 +199,12 @@ class Module:
             self._cannot(f"The system cannot start a process: {error.strerror}.", {"error_type": "module_op_failed"})
             return
         self._started(child)
+
+    async def _cleared(self) -> None:
+        """Nothing of the last life is left. Who waits here may be cancelled; the clearing itself goes on."""
+        waiter: Deferred[None] = Deferred()
+        self._clearing.addCallback(lambda _: waiter.callback(None))
+        await waiter
 
     def _started(self, child: Child) -> None:
         self._child, self._phase = child, "running"

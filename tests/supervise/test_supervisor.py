@@ -201,6 +201,21 @@ class CrashTests(SupervisorCase):
         self.assertEqual(len(self.reactor.spawned), 2)
         self.assertIn("[vault] (hub) ended 1 processes that it had left behind: [4711]", self.lines)
 
+    def test_a_stop_waits_until_what_escaped_is_swept(self) -> None:
+        """Also when the next life waits for the same."""
+        process = self.ready()
+        self.system.left = [4711]
+        process.exit(1)
+        self.turn()
+        self.assertEqual(self.state(), State.STARTING)
+        stopped = self.begin(self.supervisor.stop("vault"))
+        self.turn()
+        self.assertNoResult(stopped)
+        self.pass_time(0.2)
+        self.assertEqual(self.successResultOf(stopped).state, State.STOPPED)
+        self.assertIn("[vault] (hub) ended 1 processes that it had left behind: [4711]", self.lines)
+        self.assertEqual(len(self.reactor.spawned), 1)
+
     def test_the_group_must_be_empty(self) -> None:
         """A member that outlives the leader may hold the port."""
         process = self.ready()
