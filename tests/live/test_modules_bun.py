@@ -18,7 +18,7 @@ from parachute_hub.modules.fetching import guess_short
 from parachute_hub.modules.installer import InstallRequest
 from parachute_hub.modules.names import BadName, parse_spec
 from parachute_hub.site.refused import Refused
-from tests.live.modules_rig import CLOCK, Rig, run
+from tests.live.modules_rig import CLOCK, Rig, free_port, run
 from tests.modules.homes import write
 from tests.modules.test_names import HOSTILE
 
@@ -111,7 +111,7 @@ class StaticServer(TestCase):
                 "secret": "outside",
             },
         )
-        self.port = 20000 + os.getpid() % 20000
+        self.port = free_port()
         program = Bun(CLOCK, lambda: bun.find(None), lambda _: {"PATH": os.environ["PATH"]}, str)
         words = ["--port", str(self.port), "--mount", "/notes/", "--folder", str(self.folder / "dist")]
         self.ended = Deferred.fromCoroutine(
