@@ -20,7 +20,7 @@ from parachute_hub.proxy.headers import Place
 from parachute_hub.proxy.metrics import Metrics
 from parachute_hub.proxy.model import HasSession, Limits, ModuleStates, TokenGuard
 from parachute_hub.proxy.peers import FORWARDING, Caller, identify
-from parachute_hub.proxy.routes import Answer, Mount, Table, ToModule, ToSite, decide
+from parachute_hub.proxy.routes import Answer, Mount, Table, ToModule, ToSite, decide, origin_form
 from parachute_hub.proxy.sitechannel import SiteChannel
 from parachute_hub.proxy.tunnel import Slots
 from parachute_hub.proxy.upstream import Pool
@@ -124,6 +124,7 @@ class Front(Factory):
         if isinstance(decision, ToModule):
             return self._to_module(connection, request, known, decision)
         if isinstance(decision, ToSite):
+            request.target = origin_form(request.target)
             limit = self.limits.site_body_limit(request.target)
             if (request.length or 0) > limit:
                 return Answer(413, "too_large", f"Send at most {limit // 1024} KiB here.", close=True)

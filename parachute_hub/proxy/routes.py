@@ -213,11 +213,19 @@ def _origin_form(table: Table, host: bytes, target: bytes) -> bytes | Answer:
     scheme, separator, rest = target.partition(b"://")
     if not separator or scheme.lower() not in (b"http", b"https"):
         return _BAD_TARGET
-    authority, slash, path = rest.partition(b"/")
-    authority = authority.lower()
+    authority = rest.partition(b"/")[0].lower()
     if authority != host or (table.hosts and authority not in table.hosts):
         return Answer(400, "foreign_target", "The request line names another host than the Host header.", close=True)
-    return slash + path if slash else b"/"
+    return origin_form(target)
+
+
+def origin_form(target: bytes) -> bytes:
+    """A request target as a path, whichever form it came in.
+
+    >>> origin_form(b"/a?b"), origin_form(b"http://hub.test/a?b"), origin_form(b"http://hub.test")
+    (b'/a?b', b'/a?b', b'/')
+    """
+    return target if target[:1] == b"/" else b"/" + target.partition(b"://")[2].partition(b"/")[2]
 
 
 _BAD_TARGET = Answer(400, "bad_target", "The request target must be a path that begins with a slash.", close=True)

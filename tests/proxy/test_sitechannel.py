@@ -59,6 +59,15 @@ class SiteTests(SynchronousTestCase):
         told: dict[str, Any] = json.loads(client.take().partition(b"\r\n\r\n")[2])
         return told
 
+    def test_an_absolute_target_is_the_same_page(self) -> None:
+        """A server must take that form (RFC 9112, 3.2.2); the limit of the body goes by the path, too."""
+        for target, uri in ((f"http://{HOST}/api/x?y=1", "/api/x?y=1"), (f"http://{HOST}", "/")):
+            self.assertEqual(self.told(self.rig.ask(get(target)))["uri"], uri)
+        posted = get(f"http://{HOST}/api/x", "Content-Length: 3", method="POST")
+        self.assertEqual(self.told(self.rig.ask(posted + b"abc"))["body"], "abc")
+        taken = self.rig.ask(get(f"http://{HOST}/login", "Content-Length: 11", method="POST")).take()
+        self.assertIn(b" 413 ", taken)
+
     def test_a_request_as_the_page_sees_it(self) -> None:
         told = self.told(
             self.rig.ask(get("/api/a%2Fb?x=1", "Cookie: parachute_hub_session=s; a=1", "X-Own: v"), "10.0.0.1")
