@@ -36,6 +36,7 @@ LONGEST_LIFETIME = 365 * 86400
 MOST_TEXT = 256
 # A proof names every scope, and its operation has at most 500 characters.
 MOST_SCOPE_TEXT = 450
+MOST_PERMISSIONS = 2000
 # What the web app of the older hub asked for; ours uses the session itself.
 SPA_SCOPES = (ADMIN, AUTH)
 
@@ -63,6 +64,8 @@ def read_wish(body: Mapping[str, Any], claims: Claims | None) -> Wish:
     permissions = body.get("permissions")
     if permissions is not None and not isinstance(permissions, dict):
         raise _bad("permissions must be an object.")
+    if len(json.dumps(permissions)) > MOST_PERMISSIONS:
+        raise _bad(f"permissions may have at most {MOST_PERMISSIONS} characters, or the token fits into no header.")
     return Wish(
         scope=scope,
         audience=_text(body, "audience"),
@@ -116,6 +119,7 @@ class Minting:
             created_via="cli_mint",
             subject=wish.subject,
             permissions=self._permissions(wish),
+            family_id=self._family(wish),
         )
         answer = {"jti": minted.jti, "token": minted.token, "expires_at": _iso(minted.expires_at)}
         answer["scope"] = " ".join(minted.scopes)
@@ -234,6 +238,11 @@ class Minting:
             raise _bad("The installed vault does not limit tokens to tags, so the hub makes no such token.")
         return permissions
 
+    def _family(self, wish: Wish) -> str | None:
+        """The consent behind the token that asks: when an app is disconnected, what it minted ends, too."""
+        record = None if wish.claims is None else self._tokens.get(wish.claims.jti)
+        return None if record is None else record.family_id
+
     def _mint(
         self,
         principal: Principal,
@@ -245,6 +254,7 @@ class Minting:
         subject: str | None = None,
         audience: str | None = None,
         permissions: Mapping[str, Any] | None = None,
+        family_id: str | None = None,
     ) -> Minted:
         try:
             return self._issuer.mint(
@@ -256,6 +266,7 @@ class Minting:
                     lifetime=lifetime,
                     created_via=created_via,
                     user_id=principal.user_id,
+                    family_id=family_id,
                     audience=audience,
                     permissions=permissions,
                 )

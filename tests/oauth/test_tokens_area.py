@@ -56,6 +56,7 @@ class MintTests(TokensCase):
     def test_what_cannot_be_asked(self) -> None:
         """Bare and misspelt scopes, unknown vaults, the hub's own scopes, odd times and shapes."""
         bad: list[tuple[dict[str, Any], int, str]] = [
+            ({"scope": "vault:default:read", "permissions": {"a": "x" * 2000}}, 400, "invalid_request"),
             ({"scope": ""}, 400, "invalid_scope"),
             ({}, 400, "invalid_scope"),
             ({"scope": "vault:admin"}, 400, "invalid_scope"),
@@ -236,6 +237,15 @@ class ListTests(TokensCase):
         jti = self.world.issuer.verify(tokens["access_token"]).jti
         self.by(self.operator, "POST", "/api/auth/revoke-token", {"jti": jti})
         self.assertEqual(self.refresh(client_id, tokens["refresh_token"]).json["error"], "invalid_grant")
+
+    def test_what_an_app_minted_ends_with_its_connection(self) -> None:
+        """An app that manages a vault may mint for it; a disconnected one must keep nothing by that."""
+        client_id = self.approved()
+        admin = self.connect(client_id, scope="vault:default:admin")["access_token"]
+        minted = self.by(admin, "POST", "/api/auth/mint-token", {"scope": "vault:default:read"}).json["token"]
+        self.assertFalse(self.is_refused(minted))
+        self.send("POST", "/api/apps/disconnect", data={"client_id": client_id}, who="owner")
+        self.assertTrue(self.is_refused(minted))
 
 
 class RotateTests(TokensCase):
