@@ -116,7 +116,10 @@ class ModulesArea:
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
     def upgrade_all(self, request: IRequest) -> bytes:
-        """Begin to upgrade every module that has a newer version; those outside the catalog ask one by one."""
+        """Begin to upgrade every module that has a newer version; those outside the catalog ask one by one.
+
+        Busy ones are passed over as well.
+        """
         self._who.need(request, ADMIN)
         begun, passed_over = [], []
         for module in self._view.listing()["modules"]:
@@ -125,8 +128,12 @@ class ModulesArea:
             if not module["first_party"]:
                 passed_over.append(module["short"])
                 continue
-            job = self._modules.upgrader.upgrade(UpgradeRequest(short=module["short"]))
-            begun.append({"short": module["short"], "operation_id": job.id})
+            try:
+                job = self._modules.upgrader.upgrade(UpgradeRequest(short=module["short"]))
+            except Refused:
+                passed_over.append(module["short"])
+            else:
+                begun.append({"short": module["short"], "operation_id": job.id})
         return as_json(request, {"operations": begun, "passed_over": passed_over}, status=202)
 
     @app.route("/api/modules/operations", methods=["GET"])
@@ -285,6 +292,7 @@ class ModulesArea:
     async def configure(self, request: IRequest, short: str) -> bytes:
         """Change some values of it."""
         principal = self._known(request, short)
+        self._refuse_busy(short)
         changes = read_json(request)
         self._step_up.prove(request, principal, f"configure:{short}")
         answer = await self._configuration.change(short, changes)
@@ -302,6 +310,7 @@ class ModulesArea:
     async def set_settings(self, request: IRequest, short: str) -> bytes:
         """Change some of them; values of `env` that are null are taken out."""
         principal = self._known(request, short)
+        self._refuse_busy(short)
         changes = settings_changes(read_json(request), self._records.get(short))
         if _WEIGHTY & changes.keys():
             self._step_up.prove(request, principal, f"configure:{short}")

@@ -11,6 +11,8 @@ from parachute_hub.command.jobs import Progress, run_job
 from parachute_hub.command.tables import size, table
 from parachute_hub.settings import from_process
 
+_DOWN = frozenset({"backoff", "parked", "held", "stopped"})
+
 
 def home_of(arguments: Namespace) -> Path:
     """The home that the command means: option, environment, default."""
@@ -137,12 +139,12 @@ def _job(arguments: Namespace, short: str, action: str, body: dict[str, Any], do
 
 
 def switch(arguments: Namespace) -> int:
-    """start, stop or restart a module."""
+    """start, stop or restart a module. Exit 1 when one that was started does not run."""
     answer = client_of(arguments).call("POST", module_path(arguments.module, arguments.word))
     state = answer.get("state") or {}
     word = state.get("state") or state.get("status") or "done"
     show(arguments, answer, f"{arguments.module}: {word}. {state.get('reason') or ''}".rstrip())
-    return 0
+    return 1 if arguments.word != "stop" and word in _DOWN else 0
 
 
 def logs(arguments: Namespace) -> int:

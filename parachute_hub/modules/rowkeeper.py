@@ -11,7 +11,7 @@ from parachute_hub.modules.proving import Supervises
 from parachute_hub.modules.registry import RegistryRefused
 from parachute_hub.supervise.model import State
 
-_ALIVE = frozenset({State.READY, State.DEGRADED, State.STARTING})
+_ALIVE = frozenset({State.READY, State.DEGRADED, State.STARTING, State.BACKOFF})
 
 
 @define(kw_only=True)

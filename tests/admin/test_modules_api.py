@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve
 from treq.testing import StubTreq
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IRequest
@@ -16,6 +16,7 @@ from twisted.web.server import Request
 from parachute_hub.admin.modules_api import ModulesArea
 from parachute_hub.admin.modules_view import ModulesView, resolve
 from parachute_hub.admin.stream_api import Streams
+from parachute_hub.jobs import Work
 from parachute_hub.logs import Masker
 from parachute_hub.modules import assembly
 from parachute_hub.modules.assembly import Outside
@@ -135,7 +136,7 @@ class ApiCase(SynchronousTestCase):
             directory=self.files.directory,
             records=self.files.records,
             supervisor=self.supervisor,
-            latest=lambda package: {"@toys/toy": "1.1.0"}.get(package),
+            latest=lambda package: {"@toys/toy": "1.1.0", "@stranger/toy": "1.1.0"}.get(package),
         )
         http: Any = StubTreq(self.server)
         area = ModulesArea(
@@ -168,6 +169,14 @@ class ApiCase(SynchronousTestCase):
         self.files.records.change("toy", package="@toys/toy", row="toys-toy")
         self.call("POST", "/toy/start")
         self.supervisor.calls.clear()
+
+    def busy(self, short: str) -> None:
+        """A job on it that does not end."""
+
+        async def forever(work: Work) -> None:
+            await Deferred()
+
+        self.modules.jobs.start("test", short, {}, forever)
 
     def module(self, short: str) -> dict[str, Any]:
         listing = self.call("GET", "").json()["modules"]
@@ -310,10 +319,25 @@ class Installs(ApiCase):
         row = self.files.services.read().rows[0]
         self.assertEqual((row.name, row.version, row.port), ("toys-toy", "1.0.0", 2711))
 
-    def test_a_second_install_is_the_same_or_a_conflict(self) -> None:
+    def test_one_that_runs_is_not_installed_again(self) -> None:
         self.install()
         job = self.modules.jobs.get(self.call("POST", "/toy/install").json()["operation_id"])
         self.assertIn("runs already", " ".join(job.log))
+
+    def test_nothing_is_done_to_a_busy_one(self) -> None:
+        """A restart in the middle of an upgrade would look like a new version that fails."""
+        self.install()
+        self.busy("toy")
+        for method, path, body in (
+            ("POST", "/toy/install", None),
+            ("POST", "/toy/uninstall", None),
+            ("POST", "/toy/restart", None),
+            ("POST", "/toy/stop", None),
+            ("PUT", "/toy/config", {"volume": 5}),
+            ("PUT", "/toy/settings", {"env": {"A": "1"}}),
+        ):
+            self.assertEqual(self.refusal(method, path, body), (409, "operation_in_progress"), path)
+        self.assertEqual(self.supervisor.calls, [])
 
     def test_the_channel(self) -> None:
         self.assertEqual(self.call("PUT", "/channel", {"channel": "rc"}).json(), {"channel": "rc"})
@@ -524,4 +548,11 @@ class Everything(ApiCase):
         self.assertEqual([begun["short"] for begun in answer["operations"]], ["toy"])
         self.files.records.change("toy", package="@stranger/toy")
         self.assertFalse(self.module("toy")["first_party"])
-        self.assertEqual(evolve(self.files.records.get("toy")).package, "@stranger/toy")
+        answer = self.call("POST", "/upgrade-all").json()
+        self.assertEqual((answer["operations"], answer["passed_over"]), ([], ["toy"]))
+
+    def test_upgrade_all_leaves_busy_ones_out(self) -> None:
+        self.install()
+        self.busy("toy")
+        answer = self.call("POST", "/upgrade-all").json()
+        self.assertEqual((answer["operations"], answer["passed_over"]), ([], ["toy"]))

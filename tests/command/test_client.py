@@ -1,12 +1,16 @@
+import io
 import json
 import threading
+from argparse import Namespace
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.command.actions import switch
 from parachute_hub.command.client import CommandError, HubClient, HubDown, HubRefused, module_path
 from parachute_hub.command.jobs import Progress, follow
 from parachute_hub.home import Home
@@ -99,6 +103,19 @@ class ClientTests(SynchronousTestCase):
         with self.assertRaises(CommandError) as caught:
             follow(client, "id", Progress(quiet=True), slept.append)
         self.assertEqual(str(caught.exception), "The registry said no.")
+
+    def test_a_start_that_came_to_nothing_is_a_failure(self) -> None:
+        """Scripts look at the exit code; to stop is to be down."""
+        down = (200, {"state": {"state": "backoff", "reason": "It ended by itself."}})
+        self.serve((200, {"state": {"state": "ready"}}), down, down)
+        said = io.StringIO()
+        with redirect_stdout(said):
+            codes = [
+                switch(Namespace(home=str(self.home), module="toy", word=word, json=False))
+                for word in ("start", "restart", "stop")
+            ]
+        self.assertEqual(codes, [0, 1, 0])
+        self.assertIn("toy: backoff. It ended by itself.", said.getvalue())
 
     def test_names_from_people_are_quoted(self) -> None:
         """Nobody walks out of the path."""

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.jobs import Jobs
 from parachute_hub.modules.rowkeeper import RowKeeper
+from parachute_hub.supervise.model import State, Status
 from parachute_hub.testing.supervising import FakeSupervisor
 from tests.modules.homes import Home
 
@@ -54,6 +55,15 @@ class Keeping(SynchronousTestCase):
         self.assertEqual(self.told, ["The row of toys-toy vanished from services.json and was put back."])
         self.keeper.look()
         self.assertEqual(len(self.told), 1)
+
+    def test_one_that_is_about_to_run_again_keeps_its_row(self) -> None:
+        """Without it the next start would find nothing installed."""
+        crashed = Status(short="toy", state=State.BACKOFF, reason="It ended by itself.", since=0.0)
+        self.supervisor.outcome["toy"] = crashed
+        self.started("toy")
+        self.write("parachute-vault")
+        self.keeper.look()
+        self.assertIn("toys-toy", self.names())
 
     def test_who_does_not_run_may_go(self) -> None:
         self.write("parachute-vault")
