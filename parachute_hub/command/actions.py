@@ -86,11 +86,14 @@ def install(arguments: Namespace) -> int:
     if arguments.channel:
         body["channel"] = arguments.channel
     name = arguments.module
-    path = Path(name)
+    done = "{short} is installed and running."
     if name.startswith((".", "/", "~")) or name.endswith((".tgz", ".tar.gz")):
-        body["source"] = str(path.expanduser().absolute())
-        name = path.name.removesuffix(".tgz").removesuffix(".tar.gz") if path.is_file() else path.absolute().name
-    return _job(arguments, name, "install", body, "{short} is installed and running.")
+        body["source"] = str(Path(name).expanduser().absolute())
+    elif name.startswith("@") or "@" in name:
+        body["package"] = name
+    else:
+        return _job(arguments, name, "install", body, done)
+    return _follow(arguments, name, "/api/modules/install", body, done)
 
 
 def upgrade(arguments: Namespace) -> int:
@@ -130,11 +133,16 @@ def uninstall(arguments: Namespace) -> int:
 
 
 def _job(arguments: Namespace, short: str, action: str, body: dict[str, Any], done: str) -> int:
+    return _follow(arguments, short, module_path(short, action), body, done)
+
+
+def _follow(arguments: Namespace, name: str, path: str, body: dict[str, Any], done: str) -> int:
+    """Begin a job and follow it; what it is about may only be known when it has looked at the package."""
     progress = Progress(quiet=arguments.json)
     if not arguments.json:
-        print(f"{action} {short} ...", file=sys.stderr)
-    job = run_job(client_of(arguments), short, action, body, progress)
-    show(arguments, job, done.format(short=job.get("short", short)))
+        print(f"{arguments.word} {name} ...", file=sys.stderr)
+    job = run_job(client_of(arguments), path, body, progress)
+    show(arguments, job, done.format(short=job.get("short", name)))
     return 0
 
 

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from attrs import define, field
 
-from parachute_hub.command.client import CommandError, HubClient, module_path
+from parachute_hub.command.client import CommandError, HubClient
 
 POLL = 0.3
 _END = frozenset({"succeeded", "failed"})
@@ -46,8 +46,8 @@ def follow(
     return job
 
 
-def run_job(client: HubClient, short: str, action: str, body: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Begin a job on a module and follow it."""
-    begun = client.call("POST", module_path(short, action), body)
+def run_job(client: HubClient, path: str, body: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Begin a job at a path of the API and follow it."""
+    begun = client.call("POST", path, body)
     operation = begun.get("operation_id")
     return follow(client, str(operation), progress) if operation else begun

@@ -179,7 +179,7 @@ class Module:
             self._cannot(f"It cannot be run: {error}", {"error_type": "module_op_failed"})
             return
         self._set(port=launch.port)
-        await self._cleared()
+        await self.cleared()
         stranger = await self._clear_port(launch.port)
         if stranger is not None:
             self._refuse_port(launch.port, stranger)
@@ -200,7 +200,7 @@ class Module:
             return
         self._started(child)
 
-    async def _cleared(self) -> None:
+    async def cleared(self) -> None:
         """Nothing of the last life is left. Who waits here may be cancelled; the clearing itself goes on."""
         waiter: Deferred[None] = Deferred()
         self._clearing.addCallback(lambda _: waiter.callback(None))

@@ -204,6 +204,8 @@ class Supervisor(Service):
             return
         module.machine.stop()
         await module.settled()
+        # One of the same name may be started at once: what is left of this one must not be ended then.
+        await module.cleared()
         module.close()
         self._modules.pop(short, None)
 

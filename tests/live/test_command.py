@@ -41,6 +41,17 @@ class Running(SynchronousTestCase):
         self.assertEqual(removed.returncode, 0, removed.stderr)
         self.assertEqual(run(home, "status").stdout.strip(), "Nothing is installed yet.")
 
+    def test_an_author_installs_a_folder_or_a_pack(self) -> None:
+        """By its path; the package says what it is called."""
+        home = self.hub.home
+        for place in (ROOT / "examples" / "hello", next((ROOT / ".cache" / "packs").glob("hello-*.tgz"))):
+            installed = run(home, "install", str(place))
+            self.assertEqual(installed.returncode, 0, installed.stderr)
+            self.assertIn("hello is installed", installed.stdout)
+        unknown = run(home, "install", "@openparachute/no-such-module")
+        self.assertEqual(unknown.returncode, 1)
+        self.assertNotIn("Traceback", unknown.stderr)
+
     def test_mistakes_are_one_line_without_a_traceback(self) -> None:
         """An unknown module, a wrong option, nobody of that name."""
         for words in (("install", "nothing-of-that-name"), ("logs", "nothing"), ("upgrade",), ("rollback", "hello")):
