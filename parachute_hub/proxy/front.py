@@ -122,7 +122,7 @@ class Front(Factory):
         caller = known.caller
         decision = decide(table, request.method, caller.host, request.target, caller.layer)
         if isinstance(decision, ToModule):
-            return self._to_module(connection, request, known, decision)
+            return gates.CLOSING if self.draining else self._to_module(connection, request, known, decision)
         if isinstance(decision, ToSite):
             request.target = origin_form(request.target)
             limit = self.limits.site_body_limit(request.target)

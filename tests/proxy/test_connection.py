@@ -239,6 +239,17 @@ class DrainTests(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(drained))
         self.assertFalse(self.rig.modules.newest.connected)
 
+    def test_what_comes_too_late_is_sent_to_no_module(self) -> None:
+        """Neither a request that had begun to come nor the handshake of a WebSocket."""
+        late = self.rig.ask(b"GET /notes/ HTTP/1.1\r\n")
+        self.rig.front.drain(5)
+        late.deliver(f"Host: {HOST}\r\nAccept: application/json\r\n\r\n".encode())
+        taken = late.take()
+        self.assertIn(b" 503 ", taken)
+        self.assertIn(b'"error": "service_unavailable"', taken)
+        self.assertFalse(late.connected)
+        self.assertEqual(self.rig.modules.sockets, [])
+
     def test_what_does_not_end_is_cut_off(self) -> None:
         busy = self.rig.ask(get("/notes/"))
         drained = self.rig.front.drain(5)
