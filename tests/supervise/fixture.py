@@ -56,6 +56,7 @@ class SupervisorCase(SynchronousTestCase):
     timing = Timing()
 
     def setUp(self) -> None:
+        self.in_thread: Any = at_once
         self.reactor = FakeReactor()
         self.system = FakeSystem()
         self.plan = Plan()
@@ -77,7 +78,7 @@ class SupervisorCase(SynchronousTestCase):
             limits=LogLimits(),
             now=self.reactor.seconds,
             wall=self.reactor.seconds,
-            in_thread=at_once,
+            in_thread=lambda function, *args: self.in_thread(function, *args),
             signal_group=self.reactor.signal_group,
             system=self.system,
             cgroup=self.cgroup,

@@ -2,9 +2,28 @@
 
 import signal
 
+from twisted.internet.defer import Deferred
+
 from parachute_hub.supervise.model import State
 from parachute_hub.supervise.timing import Timing
 from tests.supervise.fixture import SupervisorCase, problem
+
+
+class RemoveTests(SupervisorCase):
+    def test_a_module_is_forgotten_when_nothing_of_it_is_left(self) -> None:
+        """A new one of the same name must not meet the clearing up behind the old one, which would end it."""
+        process = self.ready()
+        clearing: Deferred[list[int]] = Deferred()
+        self.in_thread = lambda function, *args: clearing
+        process.exit(by_signal=signal.SIGKILL)
+        removed = self.begin(self.supervisor.remove("vault"))
+        self.turn()
+        self.assertNoResult(removed)
+        self.assertIsNotNone(self.supervisor.status("vault"))
+        clearing.callback([])
+        self.turn()
+        self.successResultOf(removed)
+        self.assertIsNone(self.supervisor.status("vault"))
 
 
 class StopTests(SupervisorCase):
