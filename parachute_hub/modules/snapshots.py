@@ -44,18 +44,20 @@ class Snapshots:
         sync_folder(place)
         return size
 
-    def latest(self, short: str) -> str | None:
-        """The name of the newest copy."""
-        place = self.folder / short
-        found = [entry for entry in os.scandir(place) if not entry.name.startswith(".")] if place.is_dir() else []
-        return max(found, key=lambda entry: entry.stat().st_mtime).name if found else None
+    def latest(self, short: str, beginning: str = "") -> str | None:
+        """The name of the newest copy among those whose names begin so."""
+        found = [copy for copy in self._copies(short) if copy.name.startswith(beginning)]
+        return max(found, key=lambda copy: copy.stat().st_mtime_ns).name if found else None
 
-    def keep_only(self, short: str, name: str) -> None:
-        """Remove older copies."""
+    def keep_only(self, short: str, name: str, beginning: str = "") -> None:
+        """Remove the other copies, or those of them whose names begin so."""
+        for copy in self._copies(short):
+            if copy.name != name and copy.name.startswith(beginning):
+                shutil.rmtree(copy, ignore_errors=True)
+
+    def _copies(self, short: str) -> list[Path]:
         place = self.folder / short
-        for entry in list(os.scandir(place)) if place.is_dir() else []:
-            if entry.name != name:
-                shutil.rmtree(entry.path, ignore_errors=True)
+        return [copy for copy in place.iterdir() if not copy.name.startswith(".")] if place.is_dir() else []
 
     def sweep(self) -> None:
         """Remove what an interrupted run left half done. Called at boot, after undoing."""

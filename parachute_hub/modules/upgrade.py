@@ -82,12 +82,15 @@ class Upgrader:
         return self.jobs.start("upgrade", request.short, request.params(), lambda work: self._upgrade(work, request))
 
     def rollback(self, short: str, *, restore_data: bool = False) -> Job:
-        """Go back to the version before. `restore_data` also brings back its data of that time."""
+        """Go back to the version before. `restore_data` also brings back its data of that time.
+
+        The copy of that data stays, so that it can be brought back later as well.
+        """
         params = {"restore_data": restore_data}
         return self.jobs.start("rollback", short, params, lambda work: self._rollback(work, short, restore_data))
 
     def restore(self, short: str) -> Job:
-        """Put back the data as it was before the last change of version; the version stays."""
+        """Put back the data as it was before the last upgrade; the version stays."""
         return self.jobs.start("restore-data", short, {}, lambda work: self._restore(work, short))
 
     async def _upgrade(self, work: Work, request: UpgradeRequest) -> None:
@@ -112,7 +115,11 @@ class Upgrader:
         if arrival.row_name != installed.row.name:
             raise JobFailed(f'The new version calls itself "{arrival.row_name}", not "{installed.row.name}".')
         placed = await self.fetcher.place(work, arrival)
-        await self._switch(work, installed, arrival.package, placed, None)
+        wanted = await self._stop(work, installed)
+        copy = await self._snapshot(work, installed)
+        await self._switch(work, installed, arrival.package, placed, wanted)
+        if copy is not None:
+            await self.fetcher.in_thread(self.snapshots.keep_only, request.short, copy)
 
     async def _rollback(self, work: Work, short: str, restore_data: bool) -> None:
         work.step("check")
@@ -125,10 +132,15 @@ class Upgrader:
             package = None
         if previous is None or package is None:
             raise JobFailed(f"No earlier version of {short} is kept. Install the version that you want by its number.")
-        data = self.snapshots.latest(short) if restore_data else None
+        data = self.snapshots.latest(short, _of(previous)) if restore_data else None
         if restore_data and data is None:
-            raise JobFailed(f"No earlier data of {short} is kept. Go back without restoring data.")
-        await self._switch(work, installed, package, previous, data)
+            raise JobFailed(f"No data of {short} {package.version} is kept. Go back without restoring data.")
+        wanted = await self._stop(work, installed)
+        if data is not None:
+            await self._bring_back(work, short, data)
+        await self._switch(work, installed, package, previous, wanted)
+        if data is not None:
+            await self.fetcher.in_thread(self.snapshots.settle, short, data)
 
     async def _restore(self, work: Work, short: str) -> None:
         work.step("check")
@@ -145,7 +157,7 @@ class Upgrader:
             await self.prover.prove(work, short, self.gate, self.settle)
         work.commit()
         await self.fetcher.in_thread(self.snapshots.settle, short, data)
-        work.line(f"{short} has the data that it had before its version changed.")
+        work.line(f"{short} has the data that it had before its last upgrade.")
 
     async def _stop(self, work: Work, installed: _Installed) -> bool:
         """Stop it until the end of the job; the answer is whether it is to run then."""
@@ -163,14 +175,9 @@ class Upgrader:
         work.undo("restore_data", "Its data is as it was.", short=short, name=data)
         await work.whole(self.fetcher.in_thread(self.snapshots.restore, short, data))
 
-    async def _switch(self, work: Work, old: _Installed, package: Package, folder: str, data: str | None) -> None:
+    async def _switch(self, work: Work, old: _Installed, package: Package, folder: str, wanted: bool) -> None:
         """From one version to another. Everything that it changes is undone when the new one does not work."""
         short = old.short
-        wanted = await self._stop(work, old)
-        if data is None:
-            await self._snapshot(work, short)
-        else:
-            await self._bring_back(work, short, data)
         work.step("switch")
         active = {"short": short, "package": package.name, "folder": old.folder, "linked": old.record.linked}
         work.undo_all(
@@ -189,28 +196,29 @@ class Upgrader:
             work.step("start")
             work.undo("stop", short=short)
             await self.prover.prove(work, short, self.gate, self.settle)
-        await self._done(work, old, package, folder, data)
-
-    async def _done(self, work: Work, old: _Installed, package: Package, folder: str, data: str | None) -> None:
         work.step("finish")
-        short = old.short
         settle_row(self.services, old.row.name, package, str(self.store.link(package.name)))
         work.commit()
         keep = {folder, old.folder, *stamped_versions(self.services.read(), self.store)}
         await self.fetcher.in_thread(self.store.prune, short, keep)
-        if data is not None:
-            await self.fetcher.in_thread(self.snapshots.settle, short, data)
         work.line(f"{short} went from {old.package.version} to {package.version}.")
 
-    async def _snapshot(self, work: Work, short: str) -> None:
+    async def _snapshot(self, work: Work, old: _Installed) -> str | None:
+        """Copy its data; the name of the copy, if one could be made.
+
+        The copy of an earlier version goes only when the upgrade has succeeded: until then that is where one goes back.
+        """
         work.step("snapshot")
-        size = await work.whole(self.fetcher.in_thread(self.snapshots.take, short, work.id))
+        version = _of(old.folder or "elsewhere")
+        name = f"{version}{work.id}"
+        size = await work.whole(self.fetcher.in_thread(self.snapshots.take, old.short, name))
         if size is None:
             work.line("No copy of its data was made: there is none, or the disk has no room for it.")
-            return
+            return None
         work.measured(size)
         work.line("A copy of its data is kept. It is restored only when you ask for that.")
-        await work.whole(self.fetcher.in_thread(self.snapshots.keep_only, short, work.id))
+        await work.whole(self.fetcher.in_thread(self.snapshots.keep_only, old.short, name, version))
+        return name
 
     def _repoint(self, name: str, package: Package) -> None:
         """The row names the active link: the old version may have stamped its own folder there."""
@@ -251,6 +259,11 @@ class Upgrader:
         if Version.parse(version) and not request.allow_downgrade and is_newer(current, version):
             raise JobFailed(_older(request.short, version, current))
         return None if version == current else version
+
+
+def _of(folder: str) -> str:
+    """How the names of copies begin that were made of the data of this version."""
+    return f"{folder}_"
 
 
 def _older(short: str, asked: str, current: str) -> str:

@@ -47,13 +47,13 @@ class Upgrades(TestCase):
     async def version(self) -> str:
         return str((await ask(PORT, "/toy"))["version"])
 
-    async def assert_old(self) -> None:
+    async def assert_old(self, versions: tuple[str, ...] = ("1.0.0",)) -> None:
         """Everything is as it was before."""
         self.assertEqual(await self.version(), "1.0.0")
         row = self.rig.files.services.read().row("toys-toy")
         assert row is not None
         self.assertEqual((row.version, row.port), ("1.0.0", PORT))
-        self.assertEqual(self.rig.files.store.versions("toy"), ("1.0.0",))
+        self.assertEqual(tuple(sorted(self.rig.files.store.versions("toy"))), versions)
         self.assertEqual(self.rig.files.store.active("toy", "@toys/toy"), "1.0.0")
         self.assertTrue(self.rig.files.records.wanted("toy"))
         self.assertEqual((self.rig.home / "toy" / "note").read_text(), "mine")
@@ -73,6 +73,8 @@ class Upgrades(TestCase):
         self.assertEqual(await self.version(), "1.0.0")
         self.assertEqual((self.rig.home / "toy" / "note").read_text(), "newer")
         job = await self.rig.done(self.rig.modules.upgrader.rollback("toy", restore_data=True))
+        self.assertIn("No data of toy 1.1.0 is kept", job.error or "")
+        job = await self.rig.done(self.rig.modules.upgrader.rollback("toy"))
         self.assertEqual(job.status, "succeeded", job)
         self.assertEqual(await self.version(), "1.1.0")
 
@@ -85,6 +87,31 @@ class Upgrades(TestCase):
         job = await self.rig.done(self.rig.modules.upgrader.rollback("toy", restore_data=True))
         self.assertEqual(job.status, "succeeded", job)
         self.assertEqual((self.rig.home / "toy" / "note").read_text(), "mine")
+
+    @run
+    async def test_data_comes_back_also_after_a_rollback_without_it(self) -> None:
+        await self.install()
+        self.rig.registry.publish(module(version="1.1.0"))
+        await self.upgrade()
+        (self.rig.home / "toy" / "note").write_text("newer")
+        await self.rig.done(self.rig.modules.upgrader.rollback("toy"))
+        job = await self.rig.done(self.rig.modules.upgrader.restore("toy"))
+        self.assertEqual(job.status, "succeeded", job)
+        await self.assert_old(("1.0.0", "1.1.0"))
+
+    @run
+    async def test_an_upgrade_that_fails_leaves_the_data_of_the_version_before(self) -> None:
+        await self.install()
+        self.rig.registry.publish(module(version="1.1.0"))
+        await self.upgrade()
+        (self.rig.home / "toy" / "note").write_text("newer")
+        for number in range(2):
+            self.rig.registry.publish(module(version=f"2.0.{number}", server=BROKEN))
+            self.assertEqual((await self.upgrade()).outcome, "failed")
+        self.assertEqual(len(list((self.rig.home / "hub" / "snapshots" / "toy").iterdir())), 2)
+        job = await self.rig.done(self.rig.modules.upgrader.rollback("toy", restore_data=True))
+        self.assertEqual(job.status, "succeeded", job)
+        await self.assert_old(("1.0.0", "1.1.0"))
 
     @run
     async def test_versions_that_do_not_work_are_taken_back(self) -> None:

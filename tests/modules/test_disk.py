@@ -92,7 +92,10 @@ class Copies(SynchronousTestCase):
         self.copies.take("toy", "one")
         os.utime(self.home / "toy", ns=(1, 1))
         self.copies.take("toy", "two")
-        self.assertEqual(self.copies.latest("toy"), "two")
+        self.assertEqual((self.copies.latest("toy"), self.copies.latest("toy", "on")), ("two", "one"))
+        self.copies.take("toy", "three")
+        self.copies.keep_only("toy", "three", "t")
+        self.assertEqual((self.copies.latest("toy"), self.copies.latest("toy", "on")), ("three", "one"))
 
     def test_only_when_it_fits(self) -> None:
         self.free = 10_000
