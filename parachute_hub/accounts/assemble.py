@@ -295,7 +295,9 @@ class Made:
 
     def _parts(self) -> Sequence[Part]:
         account, browser, sessions, origin = self._account, self._browser, self._recogniser, self._around.origin
-        wizard = SetupPages(setup=self._setup, browser=browser, sessions=sessions, origin=origin)
+        wizard = SetupPages(
+            setup=self._setup, browser=browser, sessions=sessions, presence=self._step_up, origin=origin
+        )
         login = LoginPages(sign_in=self._sign_in, browser=browser, sessions=sessions)
         joining = InvitePages(invitations=self._invitations, sign_in=self._sign_in, browser=browser)
         api = AccountApi(account=account, presence=self._step_up, browser=browser, sessions=sessions, origins=origin)

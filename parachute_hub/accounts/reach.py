@@ -48,6 +48,13 @@ class HubOrigin:
         known = (self.issuer(), self._configured.origin, *self._configured.local)
         return tuple(dict.fromkeys(origin for origin in known if origin is not None))
 
+    def would_move(self, text: str) -> bool:
+        """Whether `choose` would change the issuer. What is no origin moves nothing."""
+        try:
+            return bool(text.strip()) and normal_origin(text, "The address") != self.issuer()
+        except BadSetting:
+            return False
+
     def choose(self, text: str | None, now: float) -> str:
         """Store another origin, or with None go by what the hub was told; the issuer that holds now.
 

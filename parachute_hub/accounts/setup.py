@@ -6,9 +6,9 @@ from typing import Any
 from attrs import evolve, frozen
 from twisted.logger import Logger
 
-from parachute_hub.accounts import rules, wizard
+from parachute_hub.accounts import lifetime, rules, wizard
 from parachute_hub.accounts.bootstrap import BootstrapToken
-from parachute_hub.accounts.model import Clock, Entered, Visitor
+from parachute_hub.accounts.model import Clock, Entered, SignedIn, Visitor
 from parachute_hub.accounts.people import People, check_password, check_username
 from parachute_hub.accounts.reach import HubOrigin
 from parachute_hub.accounts.signin import SignIn
@@ -180,6 +180,13 @@ class Setup:
     def go_on(self) -> None:
         """Leave the progress screen: what still runs goes on by itself."""
         self._save(evolve(self.progress, installs_seen=True))
+
+    def needs_proof(self, signed_in: SignedIn, mode: str, origin: str) -> bool:
+        """Whether this answer to `reach` takes the password: it moves the hub (design 6), and whoever gives it is not
+        just claiming the hub in this very browser.
+        """
+        claiming = lifetime.claims(signed_in.session, signed_in.user, self._clock())
+        return mode != "localhost" and self._origin.would_move(origin) and not claiming
 
     async def reach(self, mode: str, origin: str) -> str | None:
         """Answer how the hub is reached; a sentence of warning when it cannot reach itself there.

@@ -17,6 +17,7 @@ from parachute_hub.accounts.reach import HubOrigin
 from parachute_hub.accounts.recognise import CHANGE_PASSWORD, SessionRecogniser
 from parachute_hub.accounts.setup import Setup
 from parachute_hub.accounts.setup_views import View
+from parachute_hub.accounts.stepup import ProofsOfPresence
 from parachute_hub.accounts.wizard import Screen
 from parachute_hub.site.area import area, as_json
 from parachute_hub.site.refused import Refused
@@ -31,8 +32,17 @@ class SetupPages:
 
     app: Klein = area()
 
-    def __init__(self, *, setup: Setup, browser: Browser, sessions: SessionRecogniser, origin: HubOrigin) -> None:
+    def __init__(
+        self,
+        *,
+        setup: Setup,
+        browser: Browser,
+        sessions: SessionRecogniser,
+        presence: ProofsOfPresence,
+        origin: HubOrigin,
+    ) -> None:
         self._setup = setup
+        self._presence = presence
         self._browser = browser
         self._sessions = sessions
         self._origin = origin
@@ -153,7 +163,12 @@ class SetupPages:
         """How this hub is reached."""
 
         async def answer(form: Form) -> Told:
-            warning = await self._setup.reach(form.text("expose_mode"), form.text("hub_origin"))
+            mode, origin = form.text("expose_mode"), form.text("hub_origin")
+            found = self._sessions.signed_in(request)
+            if found is not None and self._setup.needs_proof(found, mode, origin):
+                visitor = self._browser.visitor(request)
+                await self._presence.verify(found, visitor, password=form.text("password"))
+            warning = await self._setup.reach(mode, origin)
             return {"warning": warning} if warning else {}
 
         return await self._answer(request, "reach", answer, then=f"{HOME}?just_finished=1")
@@ -188,7 +203,7 @@ class SetupPages:
                 request.setHeader(name, value)
             body = {"error": _title(refused), "message": refused.description, "status": refused.status}
             return as_json(request, body, status=refused.status)
-        if refused.status == 401 and screen != "account":
+        if refused.error == "unauthenticated":
             return see_other(request, login_url(HOME))
         if refused.error in ("csrf_failed", "not_admin", "force_change_password"):
             return await show_refusal(request, refused)

@@ -54,7 +54,7 @@ def draw(
         case "installing":
             return _installing(setup, token, said)
         case "reach":
-            return View(title="Address", content=_reach(setup, origin, kept, said))
+            return View(title="Address", content=_reach(setup, origin, kept, {**said, "proof": _proof(refused)}))
         case "done":
             return View(title="Ready", content=_done(setup, origin))
 
@@ -189,6 +189,16 @@ def _reach(setup: Setup, origin: HubOrigin, kept: Mapping[str, str], said: dict[
         "settings": "You chose it before.",
     }.get(origin.source(), "Needed unless you only use it from this computer.")
     return fill("setup-reach", choices=choices, origin=kept.get("hub_origin", issuer), hint=said_by, **said)
+
+
+def _proof(refused: Refused | None) -> Content:
+    """The password is asked for only when it turned out to be needed."""
+    if refused is None or refused.error not in ("password_required", "invalid_credentials", "too_many_attempts"):
+        return ""
+    field = tags.input(
+        type="password", id="password", name="password", autocomplete="current-password", required="required"
+    )
+    return tags.div(tags.label("Your password, because the address changes", for_="password"), field)
 
 
 def _way(value: str, label: str, text: str, mode: str) -> Tag:

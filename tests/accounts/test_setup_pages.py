@@ -218,6 +218,28 @@ class JourneyTests(DoorCase):
         self.assertEqual(self.tab.post("/admin/setup/expose", fields).status, 409)
         self.assertEqual(self.door.origin.issuer(), "https://notes.example")
 
+    def test_whoever_did_not_just_claim_the_hub_confirms_a_new_address(self) -> None:
+        """A wizard that was left open is no way around the proof that the settings ask for (design 6)."""
+        moved = {"expose_mode": "public", "hub_origin": "https://notes.example"}
+        self.reply("modules", {"skip": "true"})
+        self.door.now += 3600
+        for tab in (self.tab, self.sign_in()):
+            tab.get("/admin/setup")
+            answer = tab.post("/admin/setup/expose", moved)
+            self.assertEqual((answer.status, b'type="password"' in answer.body), (400, True))
+            answer = tab.post("/admin/setup/expose", {**moved, "password": "three small paper books"})
+            self.assertEqual((answer.status, b'type="password"' in answer.body), (401, True))
+        self.assertEqual(self.door.origin.issuer(), "http://hub.test")
+        self.assertEqual(tab.post("/admin/setup/expose", {**moved, "password": PASSWORD}).status, 303)
+        self.assertEqual(self.door.origin.issuer(), "https://notes.example")
+
+    def test_the_address_that_holds_needs_no_password(self) -> None:
+        self.reply("modules", {"skip": "true"})
+        tab = self.sign_in()
+        tab.get("/admin/setup")
+        fields = {"expose_mode": "public", "hub_origin": "http://hub.test/"}
+        self.assertEqual(tab.post("/admin/setup/expose", fields).status, 303)
+
     def test_a_password_that_somebody_else_chose_comes_first(self) -> None:
         """As for an owner from the environment whose password is weak."""
         door = self.door

@@ -87,6 +87,8 @@ const attempts = {
   "step-up: remove a second factor": () => act("DELETE", `/api/users/${other()}/second-factor`),
   "step-up: delete a person": () => act("DELETE", `/api/users/${other()}`),
   "step-up: move the hub": () => act("PUT", "/api/settings/hub-origin", { hub_origin: "https://evil.example" }),
+  "step-up: move the hub by the wizard": () =>
+    act("POST", "/admin/setup/expose", { expose_mode: "public", hub_origin: "https://evil.example" }),
   "step-up: install a stranger": () => act("POST", "/api/modules/stranger/install", { package: "@evil/stranger" }),
   "step-up: mint a token": () => act("POST", "/api/auth/mint-token", { scope: "parachute:host:auth" }),
   "step-up: rotate the operator token": () => act("POST", "/api/auth/rotate-operator"),
