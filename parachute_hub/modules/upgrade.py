@@ -106,12 +106,16 @@ class Upgrader:
         if source is None:
             version = await self._target(request, installed)
             if version is None:
-                work.line(f"{request.short} {installed.package.version} is the newest version. Nothing was changed.")
+                work.line(_newest(installed))
                 return
         order = Order(short=request.short, package=installed.package.name, version=version, source=source)
         arrival = await self.fetcher.fetch(work, order)
         if not request.allow_downgrade and is_newer(installed.package.version, arrival.package.version):
             raise JobFailed(_older(request.short, arrival.package.version, installed.package.version))
+        if request == UpgradeRequest(short=request.short) and arrival.package.version == installed.package.version:
+            await self.fetcher.in_thread(self.store.discard, arrival.short, arrival.incoming.name)
+            work.line(_newest(installed))
+            return
         if arrival.row_name != installed.row.name:
             raise JobFailed(f'The new version calls itself "{arrival.row_name}", not "{installed.row.name}".')
         placed = await self.fetcher.place(work, arrival)
@@ -264,6 +268,10 @@ class Upgrader:
 def _of(folder: str) -> str:
     """How the names of copies begin that were made of the data of this version."""
     return f"{folder}_"
+
+
+def _newest(installed: _Installed) -> str:
+    return f"{installed.short} {installed.package.version} is the newest version. Nothing was changed."
 
 
 def _older(short: str, asked: str, current: str) -> str:

@@ -1,15 +1,19 @@
 """Upgrade, rollback, uninstall on real processes: the new version works, or the old one is back with its data."""
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import TestCase
 
 from parachute_hub.job import Job
+from parachute_hub.modules.catalog import Catalog
 from parachute_hub.modules.installer import InstallRequest
 from parachute_hub.modules.upgrade import UpgradeRequest
 from parachute_hub.supervise.model import State
-from tests.live.modules_rig import BROKEN, PORT, Rig, ask, module, run
+from parachute_hub.testing.npm import pack
+from tests.live.modules_rig import BROKEN, PORT, Rig, ask, entry, module, run
 
 HANGS = "Bun.serve({ port: 0, fetch: () => new Response() })"
 DIES_SOON = """
@@ -155,6 +159,23 @@ class Upgrades(TestCase):
         job = await self.upgrade(version="0.9.0", allow_downgrade=True)
         self.assertEqual(job.status, "succeeded", job)
         self.assertEqual(await self.version(), "0.9.0")
+
+    @run
+    async def test_a_tarball_of_the_catalog_is_an_upgrade_only_when_it_is_newer(self) -> None:
+        await self.rig.stop()
+        tarball = Path(f"{self.mktemp()}.tgz").absolute()
+        tarball.write_bytes(pack(module()))
+        self.rig = Rig.start(catalog=Catalog((entry(source=tarball),)), gate_seconds=1.5, settle_seconds=0.6)
+        request = InstallRequest(short="toy", package="@toys/toy", source=tarball)
+        self.assertEqual((await self.rig.done(self.rig.modules.installer.install(request))).status, "succeeded")
+        status = self.rig.supervisor.status("toy")
+        job = await self.upgrade()
+        self.assertIn("is the newest version", job.log[-1])
+        self.assertIs(self.rig.supervisor.status("toy"), status)
+        self.assertEqual(os.listdir(self.rig.home / "modules" / "store" / "toy"), ["1.0.0"])
+        tarball.write_bytes(pack(module(version="1.1.0")))
+        self.assertEqual((await self.upgrade()).status, "succeeded")
+        self.assertEqual(await self.version(), "1.1.0")
 
     @run
     async def test_a_module_that_is_off_stays_off(self) -> None:
