@@ -3,33 +3,14 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Literal, NamedTuple, TypeAlias
+from functools import cache, lru_cache
+from typing import Literal, TypeAlias
 
-from parachute_hub.proxy.account import Account
+from parachute_hub.proxy.account import Account, Asked
 
 Format: TypeAlias = Literal["combined", "json"]
 # So many lines are formatted in one go: about a millisecond. More at once would be a pause that clients notice.
 _BATCH = 100
-
-
-class Record(NamedTuple):
-    """What a line says of a request; not the request itself, whose memory the next one uses. `took` is in seconds."""
-
-    module: str
-    address: str
-    began: float
-    took: float
-    status: int
-    sent: int
-    method: bytes
-    target: bytes
-    minor: int
-    referer: bytes
-    agent: bytes
-
-
-_NO_REQUEST = (b"-", b"-", 1, b"-", b"-")
 
 
 class AccessLog:
@@ -39,17 +20,11 @@ class AccessLog:
         self._form = form
         self._mask = mask
         self._write = write
-        self._waiting: list[Record] = []
+        self._waiting: list[tuple[Account, float]] = []
 
     def add(self, account: Account, took: float) -> None:
         """Keep a record for the next flush; a full batch is written at once."""
-        module, request, address, began, status, sent, _ = account
-        asked = _NO_REQUEST
-        if request is not None:
-            noted = request.noted
-            referer, agent = noted.get(b"referer", b"-"), noted.get(b"user-agent", b"-")
-            asked = (request.method, request.target, request.minor, referer, agent)
-        self._waiting.append(Record(module, address, began, took, status, sent, *asked))
+        self._waiting.append((account, took))
         if len(self._waiting) >= _BATCH:
             self.flush()
 
@@ -59,8 +34,8 @@ class AccessLog:
         if waiting:
             # Masking costs more than all the rest, and addresses, agents and referrers repeat.
             text = lru_cache(maxsize=None)(self._quoted if self._form == "combined" else self._masked)
-            line = combined if self._form == "combined" else as_json
-            self._write("".join(line(record, text) + "\n" for record in waiting))
+            line = combined(text) if self._form == "combined" else as_json(text)
+            self._write("".join([line(account, took) for account, took in waiting]))
 
     def _masked(self, raw: bytes) -> str:
         return self._mask(raw.decode("utf-8", "backslashreplace").strip())
@@ -75,31 +50,46 @@ class AccessLog:
 
 
 Text: TypeAlias = Callable[[bytes], str]
+Line: TypeAlias = Callable[[Account, float], str]
 
 
-def combined(record: Record, text: Text) -> str:
-    """The combined format of Apache and nginx."""
-    what = f"{text(record.method)} {text(record.target)} HTTP/1.{record.minor}"
-    said = f'"{text(record.referer)}" "{text(record.agent)}"'
-    return f'{record.address} - - [{_clock(int(record.began))}] "{what}" {record.status} {record.sent} {said}'
+def combined(text: Text) -> Line:
+    """Writes lines in the combined format of Apache and nginx."""
+
+    # Clients repeat themselves, so the same few heads come again and again.
+    @cache
+    def words(asked: Asked) -> tuple[str, str]:
+        method, target, minor, referer, agent = asked
+        return f'"{text(method)} {text(target)} HTTP/1.{minor}"', f'"{text(referer)}" "{text(agent)}"\n'
+
+    def line(account: Account, took: float) -> str:
+        _, asked, address, began, status, sent, _ = account
+        what, said = words(asked)
+        return f"{address} - - [{_clock(int(began))}] {what} {status} {sent} {said}"
+
+    return line
 
 
-def as_json(record: Record, text: Text) -> str:
-    """One JSON object on a line; durations in milliseconds."""
-    return json.dumps(
-        {
-            "time": datetime.fromtimestamp(record.began, UTC).isoformat(timespec="milliseconds"),
-            "address": record.address,
-            "method": text(record.method),
-            "target": text(record.target),
-            "status": record.status,
-            "bytes": record.sent,
-            "ms": round(record.took * 1e3, 3),
-            "module": record.module,
-            "referer": text(record.referer),
-            "agent": text(record.agent),
+def as_json(text: Text) -> Line:
+    """Writes one JSON object on a line; durations in milliseconds."""
+
+    def line(account: Account, took: float) -> str:
+        asked = account.asked
+        told = {
+            "time": datetime.fromtimestamp(account.began, UTC).isoformat(timespec="milliseconds"),
+            "address": account.address,
+            "method": text(asked.method),
+            "target": text(asked.target),
+            "status": account.status,
+            "bytes": account.sent,
+            "ms": round(took * 1e3, 3),
+            "module": account.module,
+            "referer": text(asked.referer),
+            "agent": text(asked.agent),
         }
-    )
+        return json.dumps(told) + "\n"
+
+    return line
 
 
 @lru_cache(maxsize=4)

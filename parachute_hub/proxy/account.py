@@ -10,15 +10,34 @@ HUB = "hub"
 CLIENT_GONE = 499
 
 
+class Asked(NamedTuple):
+    """What a line of the access log says of a request's head; not the head itself, which is larger."""
+
+    method: bytes = b"-"
+    target: bytes = b"-"
+    minor: int = 1
+    referer: bytes = b"-"
+    agent: bytes = b"-"
+
+    @classmethod
+    def of(cls, request: RequestHead) -> "Asked":
+        """What is kept of this head."""
+        noted = request.noted
+        referer, agent = noted.get(b"referer", b"-"), noted.get(b"user-agent", b"-")
+        return cls(request.method, request.target, request.minor, referer, agent)
+
+
+NOTHING_ASKED = Asked()
+
+
 class Account(NamedTuple):
     """How a request went.
 
-    `module` is a short name, `began` a time in seconds; sizes are in bytes, of bodies only. `request` is None when the
-    bytes were none.
+    `module` is a short name, `began` a time in seconds; sizes are in bytes, of bodies only.
     """
 
     module: str
-    request: RequestHead | None
+    asked: Asked
     address: str
     began: float
     status: int

@@ -12,8 +12,9 @@ from zope.interface import implementer
 
 from parachute_hub.proxy import pages
 from parachute_hub.proxy.body import Chunked
-from parachute_hub.proxy.handling import Dispatcher, Handler, Known, TunnelEnd
-from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead, parse_request
+from parachute_hub.proxy.handling import Dispatcher, Handler, TunnelEnd
+from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead
+from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import Answer
 from parachute_hub.proxy.wire import Socket, writer
 
@@ -46,7 +47,6 @@ class Connection(BaseProtocol):
         self.peer = peer
         self.state = _HEAD
         self.close = False
-        self.known: Known | None = None
         self.deadline: float | None = dispatcher.now + dispatcher.limits.head_seconds
         self.put: Callable[[bytes], None] = self._not_connected
         self._dispatcher = dispatcher
@@ -178,7 +178,7 @@ class Connection(BaseProtocol):
         if self.state is _BODY:
             self._check_rate(now)
         elif self.state is _HEAD and self._buffer:
-            self._refuse(408, "The request's head did not arrive in time.")
+            self._refuse(_bad(408, "The request's head did not arrive in time."))
         elif self.state is _HEAD:
             self.transport.loseConnection()
         else:
@@ -207,7 +207,7 @@ class Connection(BaseProtocol):
             self._window_bytes = 0
             self.deadline = now + limits.body_window
             return
-        self._refuse(408, "The request's body arrives too slowly.")
+        self._refuse(_bad(408, "The request's body arrives too slowly."))
 
     def _drop_handler(self) -> None:
         handler, self._handler = self._handler, None
@@ -241,58 +241,60 @@ class Connection(BaseProtocol):
             return False
         self._scanned = 0
         if end > self._dispatcher.limits.head_bytes:
-            self._refuse(431, "The request's head is too large.")
+            self._refuse(_bad(431, "The request's head is too large."))
             return False
         raw = bytes(buffer[:end])
         self._buffer = buffer[end + 4 :]
         try:
-            request = parse_request(raw)
-            if len(request.target) > self._dispatcher.limits.target_bytes:
-                raise BadMessage(414, "The address is too long.")
+            plan = self._dispatcher.plan(self.peer, raw)
         except BadMessage as bad:
-            self._refuse(bad.status, bad.why)
+            self._refuse(_bad(bad.status, bad.why))
             return False
-        self._begin(request)
+        except Exception:
+            _log.failure("A request from {peer} could not be planned", peer=self.peer)
+            self._refuse(_FAULT)
+            return False
+        self._begin(plan)
         return True
 
     def _wait_for_head(self, buffer: bytes | bytearray) -> None:
         limits = self._dispatcher.limits
         line_feed = buffer.find(b"\n", self._scanned)
         if line_feed >= 0 and buffer[line_feed - 1 : line_feed] != b"\r":
-            self._refuse(400, "A line of the head does not end in CR LF.")
+            self._refuse(_bad(400, "A line of the head does not end in CR LF."))
         elif len(buffer) > limits.head_bytes:
             if buffer.find(LINE_END) < 0:
-                self._refuse(414, "The address is too long.")
+                self._refuse(_bad(414, "The address is too long."))
             else:
-                self._refuse(431, "The request's head is too large.")
+                self._refuse(_bad(431, "The request's head is too large."))
         else:
             if not self._scanned:
                 self.deadline = self._dispatcher.now + limits.head_seconds
             # The end may be cut anywhere; CR before a LF must still be seen.
             self._scanned = max(1, len(buffer) - len(HEAD_END) + 1)
 
-    def _refuse(self, status: int, why: str) -> None:
+    def _refuse(self, answer: Answer) -> None:
         """The bytes are not a request, or not one that we take: say so and close."""
         if self._handler is None:
-            self._dispatcher.answered(self, None, status)
+            self._dispatcher.answered(self, None, answer.status)
         self._drop_handler()
         self._request = None
         self._buffer = b""
         self.state = _LINGER
-        self.answer(Answer(status, "bad_request", why, close=True))
+        self.answer(answer)
 
-    def _begin(self, request: RequestHead) -> None:
-        self._request = request
+    def _begin(self, plan: Plan) -> None:
+        self._request = request = plan.request
         self.close = request.close
         self.deadline = None
         self.state = _BODY if request.has_body else _RESPONSE
         try:
-            handler = self._dispatcher.dispatch(self, request)
+            handler = self._dispatcher.dispatch(self, plan)
         except Exception:
             _log.failure("No way was found for {method} {target}", method=request.method, target=request.target)
             handler = _FAULT
         if isinstance(handler, Answer):
-            self._dispatcher.answered(self, request, handler.status)
+            self._dispatcher.answered(self, plan, handler.status)
             self.answer(handler)
             return
         self._handler = handler
@@ -323,7 +325,7 @@ class Connection(BaseProtocol):
             try:
                 data, rest, complete = self._unchunk(self._chunks, data)
             except BadMessage as bad:
-                self._refuse(bad.status, bad.why)
+                self._refuse(_bad(bad.status, bad.why))
                 return
         else:
             if len(data) > self._left:
@@ -359,3 +361,7 @@ class Connection(BaseProtocol):
             return
         self.deadline = self._dispatcher.now + self._dispatcher.limits.linger_seconds
         self.transport.loseWriteConnection()
+
+
+def _bad(status: int, why: str) -> Answer:
+    return Answer(status, "bad_request", why, close=True)

@@ -1,7 +1,6 @@
 """One request carried out by a module: sent up a pooled connection, its answer sent down as it comes."""
 
 from enum import Enum, auto
-from typing import NamedTuple
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
@@ -10,10 +9,10 @@ from parachute_hub.proxy import pages
 from parachute_hub.proxy.account import CLIENT_GONE, Account, Book
 from parachute_hub.proxy.body import LAST_CHUNK, chunk
 from parachute_hub.proxy.connection import Connection, State
-from parachute_hub.proxy.head import RequestHead, ResponseHead
-from parachute_hub.proxy.headers import Place, request_lines, response_lines
-from parachute_hub.proxy.peers import Caller
-from parachute_hub.proxy.routes import Answer, Mount
+from parachute_hub.proxy.head import ResponseHead
+from parachute_hub.proxy.headers import response_lines
+from parachute_hub.proxy.plan import Passage
+from parachute_hub.proxy.routes import Answer
 from parachute_hub.proxy.tunnel import Slot, Tunnel
 from parachute_hub.proxy.upstream import BodyKind, Pool, Upstream
 
@@ -21,21 +20,6 @@ from parachute_hub.proxy.upstream import BodyKind, Pool, Upstream
 _QUEUE_LIMIT = 64 * 1024
 # A request that may be sent twice: it changes nothing (RFC 9110, 9.2.1).
 _REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
-
-
-class Passage(NamedTuple):
-    """Where one request goes and as whose: all that was decided before the exchange begins.
-
-    `stamps` are the header lines by which the hub tells the module where the request comes from.
-    """
-
-    mount: Mount
-    target: bytes
-    caller: Caller
-    stamps: bytes
-    place: Place
-    pool: Pool
-    slot: Slot | None
 
 
 class _Reframe(Enum):
@@ -61,13 +45,15 @@ class Exchange:
     _produced_for = False
     _over = False
 
-    def __init__(self, connection: Connection, request: RequestHead, passage: Passage, book: Book) -> None:
-        self._request = request
+    def __init__(self, connection: Connection, passage: Passage, pool: Pool, slot: Slot | None, book: Book) -> None:
+        self._request = request = passage.request
         self._began = book.seconds()
         self.unframed = not request.minor
         self.sending = request.has_body
         self._connection = connection
         self._passage = passage
+        self._pool = pool
+        self._slot = slot
         self._book = book
         self._queue: list[bytes] = []
 
@@ -75,7 +61,7 @@ class Exchange:
 
     def start(self) -> None:
         """Ask for a connection to the module."""
-        self._passage.pool.get(self)
+        self._pool.get(self)
 
     def body(self, data: bytes) -> None:
         """Send a piece of the request's body on, or keep it until there is a connection."""
@@ -118,10 +104,10 @@ class Exchange:
         """Send what there is of the request."""
         if self._over:
             # The client went away meanwhile; the connection is good for the next request.
-            self._passage.pool.put_back(upstream)
+            self._pool.put_back(upstream)
             return
         self._upstream = upstream
-        data = b"".join([self._head(), *self._queue])
+        data = b"".join([self._passage.head, *self._queue]) if self._queue else self._passage.head
         self._queue.clear()
         upstream.send(self, self._request.method, data)
         if self.sending:
@@ -189,13 +175,13 @@ class Exchange:
         stale = upstream is not None and upstream.used > 1 and not answered
         if stale and not self._retried and not self._request.has_body and self._request.method in _REPEATABLE:
             self._retried = True
-            self._passage.pool.get(self, fresh=True)
+            self._pool.get(self, fresh=True)
             return
         self._answer(pages.down(self._passage.mount.short, why))
 
     def got_upgrade(self, head: ResponseHead, rest: bytes) -> None:
         """The module accepted the WebSocket: bytes pass both ways from now on."""
-        upstream, slot, connection = self._upstream, self._passage.slot, self._connection
+        upstream, slot, connection = self._upstream, self._slot, self._connection
         self._upstream = None
         if upstream is None:
             return
@@ -228,20 +214,6 @@ class Exchange:
     def stopProducing(self) -> None:
         """The client's transport is gone; client_lost says the same."""
 
-    def _head(self) -> bytes:
-        """The head to send the module."""
-        request, passage = self._request, self._passage
-        lines = request_lines(request.fields, request.noted.get(b"cookie"), request.named)
-        if request.chunked:
-            lines.append(b"Transfer-Encoding: chunked")
-        elif request.length is not None:
-            lines.append(b"Content-Length: %d" % request.length)
-        if request.upgrade:
-            lines.append(b"Connection: Upgrade\r\nUpgrade: websocket")
-        return b"\r\n".join(
-            [b"%b %b HTTP/1.1" % (request.method, passage.target), *lines, passage.mount.host_line, passage.stamps]
-        )
-
     def _framing(self, head: ResponseHead, kind: BodyKind) -> bytes:
         """The framing header for the client; empty for none. Sets how the body is to be framed again."""
         if kind is BodyKind.LENGTH or (kind is BodyKind.NONE and head.length is not None and head.status != 204):
@@ -272,15 +244,15 @@ class Exchange:
         if self._producing:
             self._producing = False
             self._connection.transport.unregisterProducer()
-        if self._passage.slot is not None:
-            self._passage.slot.release()
+        if self._slot is not None:
+            self._slot.release()
         self._close_account()
 
     def _close_account(self) -> None:
         passage = self._passage
         account = Account(
             passage.mount.short,
-            self._request,
+            passage.asked,
             passage.caller.address,
             self._began,
             self._status,

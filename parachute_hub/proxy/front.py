@@ -10,17 +10,15 @@ from twisted.web.server import Site
 
 from parachute_hub.proxy import gates, pages
 from parachute_hub.proxy.accesslog import AccessLog
-from parachute_hub.proxy.account import HUB, Account
+from parachute_hub.proxy.account import HUB, NOTHING_ASKED, Account, Asked
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.crowd import Crowd, Port
-from parachute_hub.proxy.exchange import Exchange, Passage
-from parachute_hub.proxy.handling import Handler, Known
-from parachute_hub.proxy.head import RequestHead
-from parachute_hub.proxy.headers import Place
+from parachute_hub.proxy.exchange import Exchange
+from parachute_hub.proxy.handling import Handler
 from parachute_hub.proxy.metrics import Metrics
 from parachute_hub.proxy.model import HasSession, Limits, ModuleStates, TokenGuard
-from parachute_hub.proxy.peers import FORWARDING, Caller, identify
-from parachute_hub.proxy.routes import Answer, Mount, Table, ToModule, ToSite, decide, origin_form
+from parachute_hub.proxy.plan import Passage, Plan, Planner
+from parachute_hub.proxy.routes import Answer, Table, ToSite
 from parachute_hub.proxy.sitechannel import SiteChannel
 from parachute_hub.proxy.tunnel import Slots
 from parachute_hub.proxy.upstream import Pool
@@ -36,7 +34,6 @@ class Policy:
     modules: ModuleStates
     tokens: TokenGuard
     has_session: HasSession
-    hops: int = 0
 
 
 class Front(Factory):
@@ -66,7 +63,8 @@ class Front(Factory):
         self.metrics = metrics or Metrics()
         self.now = clock.seconds()
         self.draining = False
-        self._policy = Policy(table=table, modules=modules, tokens=tokens, has_session=has_session, hops=hops)
+        self._policy = Policy(table=table, modules=modules, tokens=tokens, has_session=has_session)
+        self._planner = Planner(hops=hops, target_bytes=self.limits.target_bytes)
         self._site = site
         self._clock = clock
         self.seconds = clock.seconds
@@ -114,36 +112,28 @@ class Front(Factory):
 
     # Dispatcher.
 
-    def dispatch(self, connection: Connection, request: RequestHead) -> Handler | Answer:
+    def plan(self, peer: str, raw: bytes) -> Plan:
+        """What becomes of a request with this head. Raises BadMessage."""
+        return self._planner.plan(self._policy.table(), peer, raw)
+
+    def dispatch(self, connection: Connection, plan: Plan) -> Handler | Answer:
         """Who carries the request out, or what to answer at once."""
-        policy = self._policy
-        table = policy.table()
-        known = self._known(connection, request, table)
-        caller = known.caller
-        decision = decide(table, request.method, caller.host, request.target, caller.layer)
-        if isinstance(decision, ToModule):
-            return gates.CLOSING if self.draining else self._to_module(connection, request, known, decision)
+        request, caller, decision = plan
+        if isinstance(decision, Passage):
+            return gates.CLOSING if self.draining else self._to_module(connection, decision)
         if isinstance(decision, ToSite):
-            request.target = origin_form(request.target)
             limit = self.limits.site_body_limit(request.target)
             if (request.length or 0) > limit:
                 return Answer(413, "too_large", f"Send at most {limit // 1024} KiB here.", close=True)
             return SiteChannel(connection, request, caller, self._site, self).allow(limit)
         return decision
 
-    def _known(self, connection: Connection, request: RequestHead, table: Table) -> Known:
-        """Who asks; the same as for the connection's last request unless a hop has something new to say."""
-        known = connection.known
-        plain = FORWARDING.isdisjoint(request.noted)
-        if known is None or not (plain and known.plain) or known.host != request.host or known.table is not table:
-            caller = identify(connection.peer, request.host, request.noted, hops=self._policy.hops)
-            known = connection.known = Known(caller, _stamps(caller, table), request.host, plain, table)
-        return known
-
-    def answered(self, connection: Connection, request: RequestHead | None, status: int) -> None:
+    def answered(self, connection: Connection, plan: Plan | None, status: int) -> None:
         """A request, or what was none, has been answered without a handler."""
-        address = connection.known.caller.address if connection.known else connection.peer
-        self.closed(Account(HUB, request, address, self.seconds(), status))
+        asked, address = NOTHING_ASKED, connection.peer
+        if plan is not None:
+            asked, address = Asked.of(plan.request), plan.caller.address
+        self.closed(Account(HUB, asked, address, self.seconds(), status))
 
     def gone(self, connection: Connection) -> None:
         """A client's connection is closed."""
@@ -151,30 +141,23 @@ class Front(Factory):
         if self._drained is not None and not self._crowd:
             self._finish_drain()
 
-    def _to_module(
-        self, connection: Connection, request: RequestHead, known: Known, decision: ToModule
-    ) -> Handler | Answer:
-        policy = self._policy
-        caller, stamps, _, _, table = known
-        mount, target, path = decision
-        own = not request.upgrade or gates.is_own_origin(request, caller, table.hosts, table.issuer)
-        answer = gates.refusal(mount, request, path, own_origin=own, has_session=policy.has_session)
-        if answer is not None:
-            return answer
-        tokens = gates.signed_tokens(request)
-        for token in tokens:
-            refusal = policy.tokens.refusal(mount, path, token)
+    def _to_module(self, connection: Connection, passage: Passage) -> Handler | Answer:
+        policy, mount, request = self._policy, passage.mount, passage.request
+        if passage.by_session and not policy.has_session(request.noted.get(b"cookie", b"")):
+            return gates.SIGN_IN
+        if passage.refusal is not None:
+            return passage.refusal
+        for token in passage.tokens:
+            refusal = policy.tokens.refusal(mount, passage.path, token)
             if refusal is not None:
                 return pages.refused(refusal)
         view = policy.modules.view(mount.short)
         if view is None or not view.passable:
             return pages.unavailable(mount.short, view, self.seconds())
-        slot = self._slots.take(caller.address) if request.upgrade else None
+        slot = self._slots.take(passage.caller.address) if request.upgrade else None
         if request.upgrade and slot is None:
             return gates.TOO_MANY_WEBSOCKETS
-        place = _mcp_place(mount, bool(tokens)) if path.endswith(b"/mcp") else mount.place
-        passage = Passage(mount, target, caller, stamps, place, self._pool(mount.port), slot)
-        return Exchange(connection, request, passage, self)
+        return Exchange(connection, passage, self._pool(mount.port), slot, self)
 
     def _pool(self, port: int) -> Pool:
         pool = self._pools.get(port)
@@ -204,6 +187,7 @@ class Front(Factory):
     def _tick(self) -> None:
         """Once a second: deadlines, idle connections, the access log."""
         self.now = self.seconds()
+        self._planner.forget()
         for connection in self._crowd:
             connection.check(self.now)
         self._crowd.look_for_room()
@@ -251,25 +235,3 @@ class Front(Factory):
 def _cancel(result: None, call: IDelayedCall) -> None:
     if call.active():
         call.cancel()
-
-
-def _stamps(caller: Caller, table: Table) -> bytes:
-    """What the hub tells a module about the caller. By any own name he came, the module hears the canonical one."""
-    if caller.host in table.hosts:
-        host, scheme = table.issuer_host, table.issuer_scheme
-    else:
-        host, scheme = caller.host, caller.scheme.encode()
-    address = caller.address.encode()
-    return _STAMPS % (address, host, scheme, caller.layer.encode(), address)
-
-
-_STAMPS = (
-    b"X-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b\r\n"
-    b"X-Parachute-Layer: %b\r\nX-Parachute-Client-IP: %b\r\n\r\n"
-)
-
-
-def _mcp_place(mount: Mount, token: bool) -> Place:
-    """What the answer of an MCP endpoint is judged by."""
-    vault = mount.prefix.rpartition(b"/")[2] if mount.prefix.startswith(b"/vault/") else b""
-    return Place(mount.prefix, mount.sandboxed, True, vault, token)

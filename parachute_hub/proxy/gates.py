@@ -1,7 +1,6 @@
 """Who may pass to a module: exposure, credentials, WebSocket rules (modules.md 7.5, 7.7; design 6)."""
 
 import re
-from collections.abc import Callable
 from urllib.parse import parse_qsl
 
 from parachute_hub.proxy.head import RequestHead
@@ -15,7 +14,7 @@ _BEARER = re.compile(rb"[ \t]*bearer[ \t]+(.*)\Z", re.IGNORECASE | re.DOTALL).ma
 # Three parts. What is in them is not judged here: modules read base64 that we would not, padded or with signs in it.
 _SIGNED = re.compile(rb"eyJ[^.]*\.[^.]+\.[^.]+\Z").match
 
-_SIGN_IN = Answer(
+SIGN_IN = Answer(
     401,
     "unauthenticated",
     "This module is not open to everyone. Sign in, or send an access token or an API key.",
@@ -31,17 +30,18 @@ TOO_MANY_WEBSOCKETS = Answer(429, "too_many_connections", "Too many WebSockets a
 CLOSING = Answer(503, "service_unavailable", "The hub is going down. Try again in a moment.", (("Retry-After", "2"),))
 
 
-def refusal(
-    mount: Mount, request: RequestHead, path: bytes, *, own_origin: bool, has_session: Callable[[bytes], bool]
-) -> Answer | None:
-    """Why this request must not reach the module; None when it may.
+def needs_session(mount: Mount, request: RequestHead, path: bytes) -> bool:
+    """Whether only a live session of the hub lets this request through: it shows no other credential."""
+    if mount.exposure != "auth-required" or path in mount.open_paths:
+        return False
+    return not _is_preflight(request) and not _has_credential(request)
 
-    `own_origin` says whether the Origin header, if any, is one of the hub's. `has_session` knows whether a Cookie
-    header holds a session of the hub that is alive.
+
+def refusal(mount: Mount, request: RequestHead, path: bytes, *, own_origin: bool) -> Answer | None:
+    """Why this request must not reach the module, whoever sends it; None when it may.
+
+    `own_origin` says whether the Origin header, if any, is one of the hub's.
     """
-    if mount.exposure == "auth-required" and path not in mount.open_paths:
-        if not _is_preflight(request) and not _has_credential(request, has_session):
-            return _SIGN_IN
     if b"service-worker" in request.noted and not path.startswith(mount.prefix + b"/"):
         # A script at /notes, without a slash behind it, could control the whole origin.
         return _NO_WORKER
@@ -58,7 +58,7 @@ def _websocket_refusal(mount: Mount, request: RequestHead, own_origin: bool) -> 
     return _FOREIGN_PAGE if b"cookie" in request.noted and not own_origin else None
 
 
-def signed_tokens(request: RequestHead) -> list[str]:
+def signed_tokens(request: RequestHead) -> tuple[str, ...]:
     """What of the request's credentials may be a token of ours, from each place where modules look (identity.md 1.2).
 
     That is the bearer, `X-API-Key` and `key=`. A token that was taken back must be refused in all of them.
@@ -73,7 +73,7 @@ def signed_tokens(request: RequestHead) -> list[str]:
         shown.append(noted[b"x-api-key"])
     if query and _MAYBE_KEY_IN_QUERY(query):
         shown += [value for name, value in parse_qsl(query) if name == b"key"]
-    return [value.decode("latin-1") for value in map(bytes.strip, shown) if _SIGNED(value)]
+    return tuple(value.decode("latin-1") for value in map(bytes.strip, shown) if _SIGNED(value)) if shown else ()
 
 
 def is_own_origin(request: RequestHead, caller: Caller, hosts: frozenset[bytes], issuer: str) -> bool:
@@ -92,10 +92,8 @@ def _is_preflight(request: RequestHead) -> bool:
     return request.method == b"OPTIONS" and b"access-control-request-method" in request.noted
 
 
-def _has_credential(request: RequestHead, has_session: Callable[[bytes], bool]) -> bool:
+def _has_credential(request: RequestHead) -> bool:
     noted = request.noted
     if noted.get(b"authorization", b"").strip() or noted.get(b"x-api-key", b"").strip():
         return True
-    if _KEY_IN_QUERY(request.target.partition(b"?")[2]):
-        return True
-    return b"cookie" in noted and has_session(noted[b"cookie"])
+    return _KEY_IN_QUERY(request.target.partition(b"?")[2]) is not None

@@ -1,28 +1,13 @@
 """How a client's connection and those who carry out its requests talk to each other."""
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.model import Limits
-from parachute_hub.proxy.peers import Caller
-from parachute_hub.proxy.routes import Answer, Table
+from parachute_hub.proxy.plan import Plan
+from parachute_hub.proxy.routes import Answer
 
 if TYPE_CHECKING:
     from parachute_hub.proxy.connection import Connection
-
-
-class Known(NamedTuple):
-    """What is known of the client, kept from one request to the next.
-
-    `stamps` are the header lines that tell modules about it. All of it holds while `host` and `table` are the same and
-    `plain` is true: no header speaks for an earlier hop.
-    """
-
-    caller: Caller
-    stamps: bytes
-    host: bytes
-    plain: bool
-    table: Table
 
 
 class Handler(Protocol):
@@ -58,10 +43,13 @@ class Dispatcher(Protocol):
     now: float
     draining: bool
 
-    def dispatch(self, connection: "Connection", request: RequestHead) -> Handler | Answer:
+    def plan(self, peer: str, raw: bytes) -> Plan:
+        """What becomes of a request with this head. Raises BadMessage."""
+
+    def dispatch(self, connection: "Connection", plan: Plan) -> Handler | Answer:
         """Who carries the request out, or what to answer at once."""
 
-    def answered(self, connection: "Connection", request: RequestHead | None, status: int) -> None:
+    def answered(self, connection: "Connection", plan: Plan | None, status: int) -> None:
         """A request, or what was none, has been answered without a handler."""
 
     def gone(self, connection: "Connection") -> None:

@@ -12,7 +12,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.server import Site
 from zope.interface import implementer
 
-from parachute_hub.proxy.account import CLIENT_GONE, HUB, Account, Book
+from parachute_hub.proxy.account import CLIENT_GONE, HUB, Account, Asked, Book
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.headers import HOP_BY_HOP, is_claim
@@ -91,8 +91,8 @@ class SiteChannel:
         self._connection.answer(Answer(413, "too_large", text, close=True))
 
     def _close_account(self) -> None:
-        address = self._caller.address
-        self._book.closed(Account(HUB, self._request, address, self._began, self._status, self._sent, self._received))
+        asked, address = Asked.of(self._request), self._caller.address
+        self._book.closed(Account(HUB, asked, address, self._began, self._status, self._sent, self._received))
 
     def _process(self) -> None:
         head, request = self._request, self._twisted

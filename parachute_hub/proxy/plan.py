@@ -1,0 +1,167 @@
+"""What follows from a request's head alone: who asks, where it goes, and what a module is told of it.
+
+Nothing here depends on a session, a token or the state of a module: the front asks for those each time.
+"""
+
+from typing import NamedTuple, TypeAlias
+
+from parachute_hub.proxy import gates
+from parachute_hub.proxy.account import Asked
+from parachute_hub.proxy.head import BadMessage, RequestHead, parse_request
+from parachute_hub.proxy.headers import Place, request_lines
+from parachute_hub.proxy.peers import FORWARDING, Caller, identify
+from parachute_hub.proxy.routes import Answer, Mount, Table, ToModule, ToSite, decide, origin_form
+
+# What is remembered at most: so many heads, none longer than this.
+_MOST_PLANS = 256
+_LONGEST_HEAD = 4096
+_MOST_CALLERS = 1024
+
+_STAMPS = (
+    b"X-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b\r\n"
+    b"X-Parachute-Layer: %b\r\nX-Parachute-Client-IP: %b\r\n\r\n"
+)
+
+
+class Passage(NamedTuple):
+    """A request on its way to a module.
+
+    `path` is the one that the client asked for, without the query. `tokens` may be ours and are to be checked.
+    `by_session` says that only a session of the hub opens the module to this request; `refusal` is what else speaks
+    against it. `head` is what the module gets to read, `place` what its answer is judged by.
+    """
+
+    mount: Mount
+    request: RequestHead
+    path: bytes
+    caller: Caller
+    tokens: tuple[str, ...]
+    by_session: bool
+    refusal: Answer | None
+    head: bytes
+    place: Place
+    asked: Asked
+
+
+Decision: TypeAlias = Passage | ToSite | Answer
+
+
+class Plan(NamedTuple):
+    """A request, who sent it, and what becomes of it."""
+
+    request: RequestHead
+    caller: Caller
+    decision: Decision
+
+
+class _Known(NamedTuple):
+    """A caller with the header lines that tell modules about it."""
+
+    caller: Caller
+    stamps: bytes
+
+
+class Planner:
+    """Plans requests, and remembers for a while what it planned: a busy client asks in the same words again and again.
+
+    A plan is used again for exactly the same bytes from the same address under the same table. `hops` is the number
+    of trusted proxies before the hub, `target_bytes` the longest address.
+    """
+
+    def __init__(self, *, hops: int, target_bytes: int) -> None:
+        self._hops = hops
+        self._target_bytes = target_bytes
+        self._table: Table | None = None
+        self._plans: dict[tuple[str, bytes], Plan] = {}
+        self._callers: dict[tuple[str, bytes], _Known] = {}
+
+    def plan(self, table: Table, peer: str, raw: bytes) -> Plan:
+        """What becomes of the request with this head, sent by `peer`. Raises BadMessage."""
+        if table is not self._table:
+            self.forget()
+            self._table = table
+        plan = self._plans.get((peer, raw))
+        if plan is None:
+            plan = self._made(table, peer, raw)
+            if len(raw) <= _LONGEST_HEAD:
+                if len(self._plans) >= _MOST_PLANS:
+                    self._plans.clear()
+                self._plans[peer, raw] = plan
+        return plan
+
+    def forget(self) -> None:
+        """Remember nothing. Called every second, so that no secret in a head stays for longer."""
+        self._plans.clear()
+        self._callers.clear()
+
+    def _made(self, table: Table, peer: str, raw: bytes) -> Plan:
+        request = parse_request(raw)
+        if len(request.target) > self._target_bytes:
+            raise BadMessage(414, "The address is too long.")
+        known = self._known(table, peer, request)
+        caller = known.caller
+        decision = decide(table, request.method, caller.host, request.target, caller.layer)
+        if isinstance(decision, ToModule):
+            return Plan(request, caller, _passage(table, request, known, decision))
+        if isinstance(decision, ToSite):
+            request.target = origin_form(request.target)
+        return Plan(request, caller, decision)
+
+    def _known(self, table: Table, peer: str, request: RequestHead) -> _Known:
+        """Who asks; looked up by its address and host unless a header speaks for an earlier hop."""
+        if not FORWARDING.isdisjoint(request.noted):
+            caller = identify(peer, request.host, request.noted, hops=self._hops)
+            return _Known(caller, _stamps(caller, table))
+        known = self._callers.get((peer, request.host))
+        if known is None:
+            if len(self._callers) >= _MOST_CALLERS:
+                self._callers.clear()
+            caller = identify(peer, request.host, request.noted, hops=self._hops)
+            known = self._callers[peer, request.host] = _Known(caller, _stamps(caller, table))
+        return known
+
+
+def _passage(table: Table, request: RequestHead, known: _Known, decision: ToModule) -> Passage:
+    mount, target, path = decision
+    tokens = gates.signed_tokens(request)
+    own = not request.upgrade or gates.is_own_origin(request, known.caller, table.hosts, table.issuer)
+    return Passage(
+        mount,
+        request,
+        path,
+        known.caller,
+        tokens,
+        gates.needs_session(mount, request, path),
+        gates.refusal(mount, request, path, own_origin=own),
+        _head(request, mount, target, known.stamps),
+        _mcp_place(mount, bool(tokens)) if path.endswith(b"/mcp") else mount.place,
+        Asked.of(request),
+    )
+
+
+def _head(request: RequestHead, mount: Mount, target: bytes, stamps: bytes) -> bytes:
+    """The head to send the module."""
+    lines = request_lines(request.fields, request.noted.get(b"cookie"), request.named)
+    if request.chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+    elif request.length is not None:
+        lines.append(b"Content-Length: %d" % request.length)
+    if request.upgrade:
+        lines.append(b"Connection: Upgrade\r\nUpgrade: websocket")
+    return b"\r\n".join([b"%b %b HTTP/1.1" % (request.method, target), *lines, mount.host_line, stamps])
+
+
+def _stamps(caller: Caller, table: Table) -> bytes:
+    """What the hub tells a module about the caller. By any own name he came, the module hears the canonical one."""
+    if caller.host in table.hosts:
+        host, scheme = table.issuer_host, table.issuer_scheme
+    else:
+        host, scheme = caller.host, caller.scheme.encode()
+    address = caller.address.encode()
+    return _STAMPS % (address, host, scheme, caller.layer.encode(), address)
+
+
+def _mcp_place(mount: Mount, token: bool) -> Place:
+    """What the answer of an MCP endpoint is judged by."""
+    vault = mount.prefix.rpartition(b"/")[2] if mount.prefix.startswith(b"/vault/") else b""
+    return Place(mount.prefix, mount.sandboxed, True, vault, token)

@@ -1,0 +1,115 @@
+"""A plan is used again for the same words only, and never instead of asking what may have changed."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.proxy.head import BadMessage
+from parachute_hub.proxy.model import ModuleView, Refusal
+from parachute_hub.proxy.plan import Passage, Planner
+from parachute_hub.proxy.routes import Mount, Table
+from parachute_hub.testing.sockets import HOST, Rig, get, ok
+
+NOTES = Mount("notes", b"/notes", 2001)
+TABLE = Table.build((NOTES,), (HOST,), f"https://{HOST}")
+RAW = f"GET /notes/a HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: one".encode()
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
+
+
+class PlannerTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.planner = Planner(hops=0, target_bytes=100)
+
+    def planned(self, raw: bytes = RAW, peer: str = "192.0.2.1", table: Table = TABLE) -> Passage:
+        """The way to a module that this head takes."""
+        decision = self.planner.plan(table, peer, raw).decision
+        assert isinstance(decision, Passage)
+        return decision
+
+    def test_the_same_words_are_planned_once(self) -> None:
+        self.assertIs(self.planned(), self.planned(bytes(bytearray(RAW))))
+
+    def test_other_words_are_other_requests(self) -> None:
+        first = self.planned()
+        self.assertEqual(self.planned(RAW + b"s").request.noted[b"user-agent"], b" ones")
+        self.assertIs(self.planned(), first)
+
+    def test_another_address_is_another_caller(self) -> None:
+        self.planned()
+        self.assertIn(b"X-Forwarded-For: 192.0.2.2\r\n", self.planned(peer="192.0.2.2").head)
+
+    def test_another_table_may_lead_elsewhere(self) -> None:
+        self.planned()
+        moved = Table.build((Mount("notes", b"/notes", 2009),), (HOST,), f"https://{HOST}")
+        self.assertEqual(self.planned(table=moved).mount.port, 2009)
+        self.assertEqual(self.planned().mount.port, 2001)
+
+    def test_what_hops_say_counts_each_time(self) -> None:
+        self.planner = Planner(hops=1, target_bytes=100)
+        for address in (b"198.51.100.1", b"198.51.100.2"):
+            passage = self.planned(RAW + b"\r\nX-Forwarded-For: " + address)
+            self.assertEqual(passage.caller.address, address.decode())
+        self.assertEqual(self.planned().caller.address, "192.0.2.1")
+
+    def test_little_is_remembered_and_not_for_long(self) -> None:
+        first = self.planned()
+        for number in range(300):
+            self.planned(RAW + b"%d" % number)
+        self.assertIsNot(self.planned(), first)
+        large = RAW + b"x" * 5000
+        self.assertIsNot(self.planned(large), self.planned(large))
+        first = self.planned()
+        self.planner.forget()
+        self.assertIsNot(self.planned(), first)
+
+    def test_what_is_refused_is_refused_again(self) -> None:
+        for _ in range(2):
+            self.assertRaises(BadMessage, self.planner.plan, TABLE, "192.0.2.1", b"GET /notes/a HTTP/1.1")
+            long = RAW.replace(b"/a", b"/" + b"a" * 100)
+            self.assertEqual(self.assertRaises(BadMessage, self.planner.plan, TABLE, "", long).status, 414)
+
+
+class Guard:
+    """Refuses every token once it is told to."""
+
+    refuses = False
+
+    def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
+        """As told."""
+        return Refusal(401, "invalid_token", "It was revoked.") if self.refuses else None
+
+
+class ChangeTests(SynchronousTestCase):
+    """What a head does not say is asked for anew: on one connection, in the same words."""
+
+    def again(self, rig: Rig, request: bytes) -> bytes:
+        """Ask, be answered, let `change` happen and ask the same again; the second answer."""
+        client = rig.ask(request)
+        rig.modules.newest.deliver(ok())
+        self.assertIn(b" 200 ", client.take())
+        self.change()
+        client.deliver(request)
+        return client.take()
+
+    def change(self) -> None:
+        """What happens between."""
+
+    def test_a_token_that_is_taken_back(self) -> None:
+        guard = Guard()
+        self.change = lambda: setattr(guard, "refuses", True)  # type: ignore[method-assign]
+        self.assertIn(b" 401 ", self.again(Rig(tokens=guard), get("/notes/", f"Authorization: Bearer {TOKEN}")))
+
+    def test_a_session_that_ends(self) -> None:
+        alive = {b" s=1"}
+        self.change = alive.clear  # type: ignore[method-assign]
+        closed = Mount("notes", b"/notes", 2001, exposure="auth-required")
+        rig = Rig((closed,), has_session=lambda cookie: cookie in alive)
+        self.assertIn(b" 401 ", self.again(rig, get("/notes/", "Cookie: s=1")))
+
+    def test_a_module_that_starts_anew(self) -> None:
+        rig = Rig()
+        self.change = lambda: rig.modules.views.update(notes=ModuleView("starting"))  # type: ignore[method-assign]
+        self.assertIn(b" 503 ", self.again(rig, get("/notes/")))
+
+    def test_a_module_that_is_removed(self) -> None:
+        rig = Rig()
+        self.change = lambda: setattr(rig, "table", Table.build((), (HOST,), ""))  # type: ignore[method-assign]
+        self.assertIn(b" 404 ", self.again(rig, get("/notes/")))
