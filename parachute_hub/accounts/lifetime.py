@@ -1,7 +1,6 @@
 """How long a session, a half-done sign-in and a proof last. Seconds; pure."""
 
 from parachute_hub.store.sessions import Session
-from parachute_hub.store.users import User
 
 ABSOLUTE = 90 * 24 * 3600
 IDLE = 14 * 24 * 3600
@@ -11,9 +10,8 @@ PENDING_LOGIN = 300
 PROOF = 300
 DEVICE = 365 * 24 * 3600
 CSRF_COOKIE = 30 * 24 * 3600
-# A session that began with its account: a password is hashed in between.
-SAME_MOMENT = 10
 CLAIM = 3600
+CLAIM_METHOD = "setup"
 
 
 def alive(session: Session, now: float) -> bool:
@@ -26,6 +24,6 @@ def should_touch(session: Session, now: float) -> bool:
     return now >= session.last_seen_at + TOUCH_EVERY
 
 
-def claims(session: Session, user: User, now: float) -> bool:
-    """Whether this is the session in which the account was made, not long ago."""
-    return session.created_at <= user.created_at + SAME_MOMENT and now < session.created_at + CLAIM
+def claims(session: Session, now: float) -> bool:
+    """Whether this is the session in which the hub was claimed with its setup token, not long ago."""
+    return CLAIM_METHOD in session.methods.split() and now < session.created_at + CLAIM

@@ -108,7 +108,7 @@ class Setup:
         if owner is None:
             return None
         self.token.spend()
-        return self._sign_in.enter(owner, visitor, methods="pwd", action="first-sign-in")
+        return self._sign_in.enter(owner, visitor, methods=f"pwd {lifetime.CLAIM_METHOD}", action="first-sign-in")
 
     def offers(self) -> Sequence[Offer]:
         """What can be installed."""
@@ -185,7 +185,7 @@ class Setup:
         """Whether this answer to `reach` takes the password: it moves the hub (design 6), and whoever gives it is not
         just claiming the hub in this very browser.
         """
-        claiming = lifetime.claims(signed_in.session, signed_in.user, self._clock())
+        claiming = lifetime.claims(signed_in.session, self._clock())
         return mode != "localhost" and self._origin.would_move(origin) and not claiming
 
     async def reach(self, mode: str, origin: str) -> str | None:

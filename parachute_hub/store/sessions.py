@@ -11,7 +11,7 @@ DEVICES_PER_USER = 20
 
 @frozen(kw_only=True)
 class Session:
-    """A signed-in browser. `id` is the hash of its cookie; `methods` names the factors used (`pwd`, `pwd otp`).
+    """A signed-in browser. `id` is the hash of its cookie; `methods` names the factors used (`pwd`, `pwd otp`, `pwd setup`).
 
     Times are seconds since the epoch. `expires_at` is the absolute end; idleness is judged by `last_seen_at`.
     """
