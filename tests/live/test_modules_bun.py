@@ -27,7 +27,7 @@ import json, os, sys
 with open(os.environ["TMPDIR"] + "/calls", "a") as calls:
     adjustment = open("/proc/self/oom_score_adj").read().strip() if os.path.exists("/proc/self/oom_score_adj") else None
     print(json.dumps({"argv": sys.argv[1:], "cwd": os.getcwd(), "env": dict(os.environ),
-        "nice": os.nice(0), "leader": os.getsid(0) == os.getpid(), "stdin": sys.stdin.read()}), file=calls)
+        "nice": os.nice(0), "oom": adjustment, "leader": os.getsid(0) == os.getpid(), "stdin": sys.stdin.read()}), file=calls)
 print("a line with pvt_secretsecret")
 sys.exit(1)
 """
@@ -60,7 +60,7 @@ class Arguments(TestCase):
         self.assertIn(["info", "--json", "--", "@good/one@1.2.3", "dist"], asked)
         self.assertEqual({(*argv[:3], argv[4]) for argv in asked}, {("info", "--json", "--", "dist")})
         for call in added:
-            self.assertEqual((call["nice"], call["leader"], call["stdin"]), (10, True, ""))
+            self.assertEqual((call["nice"], call["oom"], call["leader"], call["stdin"]), (10, "800", True, ""))
             self.assertIn("/.incoming-", call["cwd"])
             self.assertEqual(call["env"]["BUN_INSTALL"], str(rig.home / "modules"))
             self.assertNotIn("PARACHUTE_HOME", call["env"])
