@@ -16,9 +16,10 @@ from attrs import frozen
 
 from parachute_hub.supervise.marks import VARIABLE, Whose
 
-_LISTEN = "0A"
-# What a connection to 127.0.0.1 reaches, as /proc/net/tcp and tcp6 write it: that address, and any address.
-_REACHED = {"0100007F", "00000000", "0000000000000000FFFF00000100007F", "0" * 32}
+# The kernel's tables, and the remote address of whatever listens, as they write it.
+_TABLES = ((Path("/proc/net/tcp"), b"0" * 8), (Path("/proc/net/tcp6"), b"0" * 32))
+# What a connection to 127.0.0.1 reaches, as these tables write it: that address, and any address.
+_REACHED = {b"0100007F", b"00000000", b"0000000000000000FFFF00000100007F", b"0" * 32}
 
 
 @frozen
@@ -170,17 +171,24 @@ def _listening(port: int) -> set[str]:
     if sys.platform != "linux":
         return {f"pid:{each.pid}" for each in _connections() if each.laddr and each.laddr.port == port}
     sockets = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for table, nobody in _TABLES:
         try:
-            lines = Path(table).read_text().splitlines()[1:]
+            text = table.read_bytes()
         except OSError:
             continue
-        for line in lines:
-            _, local, _, state, *rest = line.split()
-            address, _, number = local.partition(":")
-            if state == _LISTEN and address in _REACHED and int(number, 16) == port:
-                sockets.add(f"socket:[{rest[5]}]")
+        # Thousands of lines are of connections; to take each apart would keep the reactor waiting for this thread.
+        for line in _lines_with(b":%04X %b:0000 0A " % (port, nobody), text):
+            _, local, *_, inode = line.split()[:10]
+            if local.partition(b":")[0] in _REACHED:
+                sockets.add(f"socket:[{inode.decode()}]")
     return sockets
+
+
+def _lines_with(needle: bytes, text: bytes) -> Iterable[bytes]:
+    at = text.find(needle)
+    while at >= 0:
+        yield text[text.rfind(b"\n", 0, at) + 1 : text.find(b"\n", at)]
+        at = text.find(needle, at + 1)
 
 
 def _connections() -> list[Any]:

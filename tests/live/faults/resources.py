@@ -144,8 +144,8 @@ class Box:
             raise SkipTest(f"no {controller} cgroup to be had here: {error}") from None
 
     def run(self, *words: str) -> "subprocess.Popen[str]":
-        """A process of ours inside it."""
-        join = f'echo $$ > {self.folder}/cgroup.procs; exec "$0" "$@"'
+        """A process of ours inside it, which dies with us."""
+        join = f'echo $$ > {self.folder}/cgroup.procs; exec setpriv --pdeathsig KILL "$0" "$@"'
         argv = ["/bin/sh", "-c", join, sys.executable, "-m", "tests.live.faults.boxed", *words]
         return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
 

@@ -10,7 +10,7 @@ hang=KIND       at SIGUSR1: silent, head (begins an answer), busy (a loop)
 flood=KIND      writes without end: lines, line (one without end), binary
 rate=MB         so many MB a second of it; all it can by default
 grow=MB         takes so many MB more each tenth of a second
-bomb            forks without end
+bomb            forks without end; each of its processes ends by itself 20 s after the first began
 """
 
 import os
@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 
+BOMB_SECONDS = 20
 told = dict(word.partition("=")[::2] for word in sys.argv[1:])
 hanging = ""
 
@@ -76,11 +77,14 @@ def grow() -> None:
 
 
 def bomb() -> None:
-    while True:
+    # Nobody may be there to end it all: a run of tests can be killed.
+    ends = time.monotonic() + BOMB_SECONDS
+    while time.monotonic() < ends:
         try:
             os.fork()
         except OSError:
             time.sleep(0.02)
+    os._exit(0)
 
 
 def background(name: str) -> None:
