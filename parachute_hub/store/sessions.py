@@ -11,8 +11,9 @@ DEVICES_PER_USER = 20
 
 @frozen(kw_only=True)
 class Session:
-    """A signed-in browser. `id` is the hash of its cookie; `methods` names the factors used (`pwd`, `pwd otp`, `pwd setup`).
+    """A signed-in browser. `id` is the hash of its cookie.
 
+    `methods` names what was shown at its beginning: `pwd`, `pwd otp`, `pwd recovery`, `pwd setup` (the setup token).
     Times are seconds since the epoch. `expires_at` is the absolute end; idleness is judged by `last_seen_at`.
     """
 
