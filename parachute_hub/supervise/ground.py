@@ -53,6 +53,9 @@ class System(Protocol):
     def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
         """What sessions take."""
 
+    def own(self) -> int:
+        """What the hub takes."""
+
 
 class OomKills(Protocol):
     """Counts what the kernel killed for lack of memory; `cgroup.Cgroup`."""

@@ -43,6 +43,9 @@ class Meter(Protocol):
     def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
         """PSS in bytes of all processes of each named session."""
 
+    def own(self) -> int:
+        """PSS in bytes of the hub itself."""
+
 
 class Room(Protocol):
     """What the container has; `cgroup.Cgroup`."""
@@ -83,6 +86,7 @@ class MemoryGuard:
         self._histories: dict[str, History] = {}
         self._lately: dict[str, tuple[float, int]] = {}
         self._tight = False
+        self._ours: int | None = None
         self._loop = LoopingCall(self._look_again)
 
     def start(self, clock: Any) -> None:
@@ -102,8 +106,13 @@ class MemoryGuard:
         return self._histories.get(short)
 
     def container(self) -> Container:
-        """What is in use, and of how much; of our processes alone where the container does not count."""
+        """What is in use, and of how much.
+
+        Without a container of our own others' memory is counted there, too; what the operator says is for us alone.
+        """
         limit = self._room.limit()
+        if limit is None and self._limit is not None:
+            return Container(self._ours, self._limit)
         return Container(self._room.used(), min(filter(None, (limit, self._limit)), default=None))
 
     def _look_again(self) -> "Deferred[None]":
@@ -115,6 +124,7 @@ class MemoryGuard:
         running = self._modules.alive()
         sessions = {module.short: module.session for module in running}
         sizes = await self._in_thread(self._meter.footprints, sessions)
+        self._ours = sum(sizes.values()) + await self._in_thread(self._meter.own)
         now = self._now()
         usages = [self._noted(module, sizes[module.short]) for module in running if sizes.get(module.short)]
         self._lately = {k: v for k, v in self._lately.items() if now - v[0] < self._limits.forget}

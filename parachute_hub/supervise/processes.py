@@ -107,6 +107,10 @@ class Processes:
                 totals[name] += _pss(pid)
         return totals
 
+    def own(self) -> int:
+        """PSS in bytes of this process."""
+        return _pss(os.getpid())
+
     def _marks(self) -> Iterable[tuple[psutil.Process, str]]:
         """Each living process that carries a mark, with it; never ourselves nor those who started us."""
         us = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}

@@ -170,7 +170,8 @@ class FakeConnector:
 class FakeSystem:
     """Nothing runs but what the test says.
 
-    `holders` and `owners` of ports come by turns; `left` is found behind once; `sizes` are of sessions, in bytes.
+    `holders` and `owners` of ports come by turns; `left` is found behind once; `sizes` are of sessions, in bytes,
+    `hub` is our own.
     """
 
     holders: list[Holder | None] = field(factory=list)
@@ -179,6 +180,7 @@ class FakeSystem:
     lives: bool = False
     listening: list[int] = field(factory=list)
     sizes: dict[str, int] = field(factory=dict)
+    hub: int = 0
     swept: list[Whose] = field(factory=list)
 
     def group_lives(self, group: int) -> bool:
@@ -206,6 +208,10 @@ class FakeSystem:
     def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
         """Processes.footprints."""
         return {short: self.sizes.get(short, 0) for short in sessions}
+
+    def own(self) -> int:
+        """Processes.own."""
+        return self.hub
 
 
 def at_once(function: Callable[..., Any], *args: Any) -> Awaitable[Any]:

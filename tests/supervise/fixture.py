@@ -54,6 +54,7 @@ class SupervisorCase(SynchronousTestCase):
     """`self.supervisor` on `self.reactor`; `self.told` has each status, `self.lines` each line of output."""
 
     timing = Timing()
+    memory_limit: int | None = None
 
     def setUp(self) -> None:
         self.in_thread: Any = at_once
@@ -82,6 +83,7 @@ class SupervisorCase(SynchronousTestCase):
             signal_group=self.reactor.signal_group,
             system=self.system,
             cgroup=self.cgroup,
+            memory_limit=self.memory_limit,
         )
 
     def begin(self, asked: Any) -> "Deferred[Any]":

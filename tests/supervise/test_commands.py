@@ -161,6 +161,23 @@ class MemoryTests(SupervisorCase):
         self.assertEqual(history.recent, [150 << 10] * 2)
 
 
+class MemoryOfTheOperator(SupervisorCase):
+    """A machine without a container of ours: what we take ourselves is what counts."""
+
+    memory_limit = 300 << 20
+
+    def test_the_operators_limit_holds_without_a_container(self) -> None:
+        self.supervisor.startService()
+        self.ready()
+        self.system.hub, self.system.sizes = 60 << 20, {"vault": 200 << 20}
+        self.pass_time(2.1)
+        self.assertEqual((len(self.reactor.spawned), self.supervisor.container().used), (1, 260 << 20))
+        self.system.sizes = {"vault": 220 << 20}
+        self.pass_time(2.1)
+        self.assertEqual(len(self.reactor.spawned), 2)
+        self.assertTrue(any("280 MB of 300 MB memory are in use" in status.reason for status in self.told))
+
+
 class ShortTiming(SupervisorCase):
     timing = Timing(shutdown=2.0)
 
