@@ -75,13 +75,14 @@ class InThread(Protocol):
 class Ground:
     """One hub's collaborators. `now` is monotonic seconds, `wall` seconds since the epoch, `signal_group` os.killpg.
 
-    `home` and `life` mark our processes.
+    `home` and `life` mark our processes. `under_way` counts the requests that a port has not answered yet.
     """
 
     reactor: Any
     launcher: Launcher
     system: System
     oom: OomKills
+    under_way: Callable[[int], int]
     in_thread: InThread
     signal_group: Callable[[int, int], None]
     tools: Tools

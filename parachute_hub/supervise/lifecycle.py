@@ -40,6 +40,9 @@ class Lifecycle(Protocol):
     def restart(self, why: str) -> None:
         """A command: stop, then run again; one that is off is started."""
 
+    def recycle(self, why: str) -> None:
+        """A command of a guard: finish what is under way, stop, run again. One that has no process is left alone."""
+
     def hold(self, why: str) -> None:
         """A command: do not run until released or started, for this reason."""
 
@@ -91,6 +94,9 @@ class Hands(Protocol):
 
     def end(self, grace: float, why: str) -> None:
         """TERM the group, KILL it after `grace` seconds; `exited` follows once, also when nothing ran yet."""
+
+    def finish_and_end(self, grace: float, why: str) -> None:
+        """As `end`, but let requests under way finish before, for a short while."""
 
     def wait(self, delay: float) -> None:
         """Give `retry` after `delay` seconds."""
@@ -183,6 +189,12 @@ def _end_to_restart(machine: Lifecycle, core: Core, why: str) -> None:
     core.hands.end(core.timing.stop_grace, why)
 
 
+def _finish_to_restart(machine: Lifecycle, core: Core, why: str) -> None:
+    core.hands.follows(True)
+    core.hands.changed(State.STOPPING, why)
+    core.hands.finish_and_end(core.timing.stop_grace, why)
+
+
 def _end_to_hold(machine: Lifecycle, core: Core, why: str) -> None:
     core.held_because = why
     core.hands.changed(State.STOPPING, why)
@@ -271,6 +283,7 @@ held.upon(Lifecycle.release).to(starting)(_begin_anew)
 for _state in _ALIVE:
     _state.upon(Lifecycle.stop).to(stopping)(_end)
     _state.upon(Lifecycle.restart).to(bouncing)(_end_to_restart)
+    _state.upon(Lifecycle.recycle).to(bouncing)(_finish_to_restart)
     _state.upon(Lifecycle.hold).to(pausing)(_end_to_hold)
     _state.upon(Lifecycle.exited).to(fallen)(_fall)
 starting.upon(Lifecycle.not_spawned).to(fallen)(_fall)
@@ -310,6 +323,7 @@ def _nothing(given: Callable[..., None], *states: Any) -> None:
 _nothing(Lifecycle.start, *_ALIVE, bouncing, fallen)
 _nothing(Lifecycle.stop, stopped, stopping, fallen)
 _nothing(Lifecycle.restart, bouncing, fallen)
+_nothing(Lifecycle.recycle, *_AT_REST, *_ENDING, fallen)
 _nothing(Lifecycle.hold, fallen)
 _nothing(Lifecycle.release, stopped, backoff, parked, *_ALIVE, stopping, bouncing, fallen)
 _nothing(Lifecycle.not_spawned, *_AT_REST, *_RUNNING, *_ENDING, fallen)

@@ -26,6 +26,11 @@ class Container:
     used: int | None = None
     limit: int | None = None
 
+    @property
+    def free(self) -> int | None:
+        """Bytes that are left; None where nothing limits us."""
+        return None if self.used is None or self.limit is None else max(0, self.limit - self.used)
+
 
 @frozen
 class Fine:

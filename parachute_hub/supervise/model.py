@@ -28,8 +28,8 @@ class Launch:
 class CannotLaunch(Exception):
     """A module cannot be spawned; the reason is for a person, with what to do next (modules.md 5.5, 6.1).
 
-    `error_type` is a stable word: `missing_dependency`, `non_executable`, `missing_package`, `port_squatter`.
-    `detail` is added to the JSON form (`binary`, `why`, `docs_url`, `install`, `sysadmin_hint`).
+    `error_type` is a stable word: `missing_dependency`, `non_executable`, `missing_package`, `port_squatter`,
+    `started_but_unbound`. `detail` is added to the JSON form (`binary`, `why`, `docs_url`, `install`, `sysadmin_hint`).
     """
 
     def __init__(self, error_type: str, description: str, detail: Mapping[str, Any] | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from attrs import evolve
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -26,6 +27,8 @@ from parachute_hub.supervise.sweeping import sweep
 from parachute_hub.supervise.watch import Watch, Watching
 
 _OFF = "It has not been started."
+_UNBOUND = "started_but_unbound"
+_FINISH_POLL = 0.05
 
 
 class Module:
@@ -58,6 +61,7 @@ class Module:
         self._preparing: Deferred[None] | None = None
         self._clearing: Deferred[None] = succeed(None)
         self._child: Child | None = None
+        self._finishing: Deferred[None] = succeed(None)
         self._watching: Watching | None = None
         self._timer: IDelayedCall | None = None
         self._ready_at: float | None = None
@@ -109,6 +113,14 @@ class Module:
         """Where its processes listen."""
         return await self._ground.in_thread(self._ground.system.ports, self._whose)
 
+    def unbound(self, why: str | None) -> None:
+        """It runs and does not listen, which is told as an error of its start (modules.md 6.3); None when it does."""
+        if why is not None:
+            self._set(start_error=self._error(_UNBOUND, why))
+        elif (self.status.start_error or {}).get("error_type") == _UNBOUND:
+            self._set(start_error=None)
+            self._publish()
+
     # --- what the machine asks
 
     def spawn(self) -> None:
@@ -118,12 +130,16 @@ class Module:
         self._preparing = Deferred.fromCoroutine(self._spawn())
         self._preparing.addErrback(self._not_prepared)
 
+    def finish_and_end(self, grace: float, why: str) -> None:
+        """End it when no request is under way any more, or after a short while."""
+        self._watch_no_more()
+        self._finishing = Deferred.fromCoroutine(self._finish())
+        self._finishing.addCallbacks(lambda _: self.end(grace, why), self._not_finished)
+
     def end(self, grace: float, why: str) -> None:
         """End what there is; `exited` follows."""
         self._end_why = why
-        if self._watching is not None:
-            self._watching.end()
-            self._watching = None
+        self._watch_no_more()
         if self._phase == "preparing" and self._preparing is not None:
             self._phase = "none"
             self._preparing.cancel()
@@ -131,6 +147,21 @@ class Module:
             self._clearing.addCallback(lambda _: self.machine.exited(fall))
         elif self._phase == "running" and self._child is not None:
             self._child.end(grace)
+
+    def _watch_no_more(self) -> None:
+        if self._watching is not None:
+            self._watching.end()
+            self._watching = None
+
+    async def _finish(self) -> None:
+        """Nothing new comes while it is stopping: the proxy sends requests only to what is ready."""
+        by = self._ground.now() + self._ground.timing.finish
+        while self._ground.under_way(self.port) and self._ground.now() < by:
+            await deferLater(self._ground.reactor, _FINISH_POLL)
+
+    def _not_finished(self, failure: Failure) -> None:
+        """Its process ended before."""
+        failure.trap(CancelledError)
 
     def wait(self, delay: float) -> None:
         """Let the machine try again later."""
@@ -255,9 +286,9 @@ class Module:
     # --- its end
 
     def _child_ended(self, exit: Exit) -> None:
-        if self._watching is not None:
-            self._watching.end()
-            self._watching = None
+        self._watch_no_more()
+        self._finishing.cancel()
+        self.unbound(None)
         oom = self._was_oom(exit)
         name = _name(exit.signal) if exit.signal else None
         self._set(pid=None, started_at=None, last_exit=LastExit(exit.code, name, oom, self._ground.wall()))

@@ -38,7 +38,8 @@ class Supervisor(Service):
     `home` is the hub's home; it marks our processes. `emit` is told each new status, `log_line` each line of output
     (`short`, text), already masked. `log_folder` takes two files a module. `random` gives 0..1. `now` is monotonic
     seconds, `wall` seconds since the epoch. `in_thread` runs what would block; without it, threads of our own do.
-    `memory_limit` is the operator's word, in bytes, for what all of us may take together.
+    `memory_limit` is the operator's word, in bytes, for what all of us may take together. `under_way` counts the
+    requests that a port has been sent and has not answered; without it, nobody waits for them.
     """
 
     _log = Logger()
@@ -65,6 +66,7 @@ class Supervisor(Service):
         cgroup: Cgroup | None = None,
         memory_limit: int | None = None,
         memory: MemoryLimits = _MEMORY,
+        under_way: Callable[[int], int] = lambda port: 0,
     ) -> None:
         cgroup = cgroup or Cgroup.find()
         system = system or Processes()
@@ -77,6 +79,7 @@ class Supervisor(Service):
             launcher=launcher,
             system=system,
             oom=cgroup,
+            under_way=under_way,
             in_thread=in_thread or cast(InThread, self._in_own_thread),
             signal_group=signal_group,
             tools=find_tools(),
@@ -224,10 +227,10 @@ class Supervisor(Service):
             module.machine.stop()
 
     def restart_for(self, short: str, why: str) -> None:
-        """A guard wants it restarted; the wish for on or off is not touched."""
+        """A guard wants it restarted; the wish for on or off is not touched, and nothing is started that is off."""
         module = self._modules.get(short)
         if module is not None and not self._leaving:
-            module.machine.restart(why)
+            module.machine.recycle(why)
 
     # --- questions
 

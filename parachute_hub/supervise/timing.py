@@ -28,6 +28,8 @@ class Timing:
     stop_grace: float = 8.0
     hung_grace: float = 3.0
     shutdown: float = 20.0
+    # So long may requests under way take when a module must give up memory.
+    finish: float = 3.0
     drain: float = 0.5
     group: float = 2.0
     sweep: float = 1.0

@@ -37,6 +37,17 @@ class Subject(Protocol):
     async def other_ports(self) -> list[int]:
         """The ports on which it listens."""
 
+    def unbound(self, why: str | None) -> None:
+        """It should listen on its port by now and does not, and why; None when it does after all."""
+
+
+@frozen
+class _Problem:
+    """Why the first answer has not come; `unbound` says that nobody listens."""
+
+    text: str
+    unbound: bool = False
+
 
 @frozen
 class Watch:
@@ -62,14 +73,17 @@ class Watch:
                 owner = await self.subject.owner()
                 if owner is not None:
                     break
-                problem = "it answered and then closed its port"
+                problem = _Problem("it answered and then closed its port")
+            if late and not problem.unbound:
+                self.subject.unbound(None)
             if not late and passed >= self.timing.late:
                 late = True
-                self.machine.late(f"It has not answered for {passed:.0f} s: {await self._explained(problem)}")
+                self.machine.late(await self._lateness(passed, problem))
             if not given_up and passed >= self.timing.unanswered:
                 given_up = True
                 self.machine.unanswered(f"It runs but does not answer: {await self._explained(problem)}")
             await self._sleep(self.timing.poll if passed < _EAGER else self.timing.slow_poll)
+        self.subject.unbound(None)
         if not owner.ours:
             self.machine.hold(
                 f"Port {self.subject.port} is answered by {owner}, not by this module. "
@@ -81,18 +95,24 @@ class Watch:
             self.machine.answered()
         return owner.ours
 
-    async def _first_answer(self) -> str | None:
+    async def _lateness(self, passed: float, problem: _Problem) -> str:
+        why = f"It has not answered for {passed:.0f} s: {await self._explained(problem)}"
+        if problem.unbound:
+            self.subject.unbound(why)
+        return why
+
+    async def _first_answer(self) -> _Problem | None:
         try:
             status = await self.subject.ask(self.timing.probe_timeout)
         except NoAnswer as problem:
-            return f"port {self.subject.port} {problem}"
-        return None if status < _UNWELL else f"its health answer is {status}"
+            return _Problem(f"port {self.subject.port} {problem}", problem.refused)
+        return None if status < _UNWELL else _Problem(f"its health answer is {status}")
 
-    async def _explained(self, problem: str) -> str:
+    async def _explained(self, problem: _Problem) -> str:
         others = await self.subject.other_ports()
         if others and self.subject.port not in others:
-            return f"{problem}. It listens on {', '.join(map(str, others))} instead of the port it was given."
-        return f"{problem}. Look at its log."
+            return f"{problem.text}. It listens on {', '.join(map(str, others))} instead of the port it was given."
+        return f"{problem.text}. Look at its log."
 
     async def _while_alive(self) -> None:
         misses = 0

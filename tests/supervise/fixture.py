@@ -63,6 +63,7 @@ class SupervisorCase(SynchronousTestCase):
         self.plan = Plan()
         self.told: list[Status] = []
         self.lines: list[str] = []
+        self.under_way: dict[int, int] = {}
         self.folder = Path(self.mktemp())
         self.cgroup = Cgroup(self.folder / "cgroup", 2)
         self.supervisor = Supervisor(
@@ -83,6 +84,7 @@ class SupervisorCase(SynchronousTestCase):
             signal_group=self.reactor.signal_group,
             system=self.system,
             cgroup=self.cgroup,
+            under_way=lambda port: self.under_way.get(port, 0),
             memory_limit=self.memory_limit,
         )
 

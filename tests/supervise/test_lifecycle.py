@@ -16,6 +16,7 @@ TABLE = """
 start         starting starting starting starting .        .        .        bouncing .        bouncing
 stop          .        stopped  stopped  stopped  stopping stopping stopping .        stopping stopping
 restart       starting starting starting starting bouncing bouncing bouncing bouncing .        bouncing
+recycle       .        .        .        .        bouncing bouncing bouncing .        .        .
 hold          held     held     held     !        pausing  pausing  pausing  pausing  pausing  !
 release       .        .        .        starting .        .        .        .        .        bouncing
 not_spawned   .        .        .        .        backoff  .        .        .        .        .
@@ -33,6 +34,7 @@ INPUTS = {
     "start": (),
     "stop": (),
     "restart": ("why",),
+    "recycle": ("why",),
     "hold": ("why",),
     "release": (),
     "not_spawned": (Fall("why", 100.0),),
@@ -60,6 +62,9 @@ class Notes:
 
     def end(self, grace: float, why: str) -> None:
         self.acts.append(("end", grace))
+
+    def finish_and_end(self, grace: float, why: str) -> None:
+        self.acts.append(("finish_and_end", grace))
 
     def wait(self, delay: float) -> None:
         self.acts.append(("wait", delay))

@@ -1,0 +1,90 @@
+"""A guard's restart lets requests under way finish; the proxy hears of it before."""
+
+import signal
+
+from parachute_hub.supervise.model import State
+from tests.supervise.fixture import SupervisorCase
+
+WHY = "900 MB of 1000 MB memory are in use. It is being restarted."
+
+
+class FinishingTests(SupervisorCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.process = self.ready()
+        self.under_way[self.plan.ports["vault"]] = 1
+
+    def test_nothing_is_ended_while_a_request_is_under_way(self) -> None:
+        """The state is told first, so that the proxy sends nothing new; TERM comes when nothing is left to do."""
+        self.supervisor.restart_for("vault", WHY)
+        self.assertEqual((self.state(), self.status().reason), (State.STOPPING, WHY))
+        self.assertEqual(self.status().supervisor_status, "restarting")
+        self.pass_time(1)
+        self.assertEqual(self.process.signals, [])
+        self.under_way.clear()
+        self.pass_time(0.2)
+        self.assertEqual(self.process.signals[0], signal.SIGTERM)
+        self.assertEqual((self.state(), len(self.reactor.spawned)), (State.READY, 2))
+
+    def test_a_request_without_end_is_not_waited_for(self) -> None:
+        self.supervisor.restart_for("vault", WHY)
+        self.pass_time(self.timing.finish - 0.2)
+        self.assertEqual(self.process.signals, [])
+        self.pass_time(0.4)
+        self.assertEqual(self.process.signals[0], signal.SIGTERM)
+
+    def test_it_ends_by_itself_meanwhile(self) -> None:
+        """The next life hears nothing of what was meant for this one."""
+        self.supervisor.restart_for("vault", WHY)
+        self.process.exit(1)
+        self.pass_time(5)
+        self.assertEqual((self.state(), len(self.reactor.spawned)), (State.READY, 2))
+        self.assertEqual(self.reactor.spawned[1].signals, [])
+
+    def test_a_stop_by_hand_does_not_wait(self) -> None:
+        stopped = self.begin(self.supervisor.stop("vault"))
+        self.turn()
+        self.assertEqual(self.successResultOf(stopped).state, State.STOPPED)
+
+    def test_what_was_switched_off_meanwhile_stays_off(self) -> None:
+        """The guard measures in a thread: its verdict may come after a stop by hand."""
+        stopped = self.begin(self.supervisor.stop("vault"))
+        self.turn()
+        self.successResultOf(stopped)
+        self.supervisor.restart_for("vault", WHY)
+        self.turn()
+        self.assertEqual((self.state(), len(self.reactor.spawned)), (State.STOPPED, 1))
+
+
+class UnboundTests(SupervisorCase):
+    """modules.md 6.3: alive but without a listener is told as an error of the start, as long as that is so."""
+
+    def error(self) -> str | None:
+        return (self.status().start_error or {}).get("error_type")
+
+    def test_told_while_late_and_taken_back_when_it_answers(self) -> None:
+        self.plan.ports["vault"] = 2000
+        started = self.begin(self.supervisor.start("vault"))
+        self.pass_time(self.timing.late - 1)
+        self.assertIsNone(self.error())
+        self.pass_time(2)
+        self.successResultOf(started)
+        self.assertEqual((self.state(), self.error()), (State.STARTING, "started_but_unbound"))
+        self.assertIn("port 2000 refuses connections", (self.status().start_error or {})["error_description"])
+        self.reactor.listening[2000] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        self.pass_time(1)
+        self.assertEqual((self.state(), self.error()), (State.DEGRADED, None))
+
+    def test_one_that_listens_but_is_unwell_is_bound(self) -> None:
+        self.reactor.listening[2000] = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
+        self.begin(self.supervisor.start("vault"))
+        self.pass_time(self.timing.late + 1)
+        self.assertEqual((self.state(), self.error()), (State.STARTING, None))
+
+    def test_its_end_takes_it_back(self) -> None:
+        self.begin(self.supervisor.start("vault"))
+        self.pass_time(self.timing.late + 1)
+        self.assertEqual(self.error(), "started_but_unbound")
+        self.reactor.spawned[0].exit(1)
+        self.turn()
+        self.assertIsNone(self.error())
