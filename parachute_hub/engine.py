@@ -56,7 +56,7 @@ def build_engine(core: Core, origins: Origins) -> Engine:
         bus=bus,
         launcher=launcher,
         supervisor=supervisor,
-        modules=assembly.assemble(on_disk, supervisor),
+        modules=assembly.assemble(on_disk, supervisor, free_memory=lambda: supervisor.container().free),
         roster=roster,
     )
 

@@ -174,8 +174,8 @@ def files(outside: Outside) -> Files:
     )
 
 
-def assemble(on_disk: Files, supervisor: Supervises) -> Modules:
-    """The second half, once there is a supervisor."""
+def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[], int | None]) -> Modules:
+    """The second half, once there is a supervisor. `free_memory` is in bytes, None where nothing limits it."""
     outside, home = on_disk.outside, on_disk.outside.around.home
     disk = Disk(home)
     snapshots = Snapshots(home=home, folder=home / "hub" / "snapshots", free_bytes=disk.free_bytes)
@@ -229,7 +229,12 @@ def assemble(on_disk: Files, supervisor: Supervises) -> Modules:
         jobs=jobs,
         bun=bun,
         installer=Installer(
-            **shared, **proving, wiring=on_disk.wiring, port_busy=port_busy, hub_ports=(outside.hub_port,)
+            **shared,
+            **proving,
+            wiring=on_disk.wiring,
+            port_busy=port_busy,
+            hub_ports=(outside.hub_port,),
+            free_memory=free_memory,
         ),
         upgrader=Upgrader(
             **shared,

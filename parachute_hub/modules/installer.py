@@ -64,7 +64,10 @@ class InstallRequest:
 
 @frozen(kw_only=True)
 class Installer:
-    """Puts modules onto the hub. `port_busy` tells whether something listens on a port of this machine."""
+    """Puts modules onto the hub. `port_busy` tells whether something listens on a port of this machine.
+
+    `free_memory` is in bytes, None where nothing limits it.
+    """
 
     jobs: Jobs
     services: ServicesFile
@@ -78,6 +81,7 @@ class Installer:
     availability: Availability
     port_busy: Callable[[int], bool]
     hub_ports: Iterable[int]
+    free_memory: Callable[[], int | None]
 
     def install(self, request: InstallRequest) -> Job:
         """Begin; the same request again is the same job. Raises Refused 409 when the module is busy."""
@@ -88,6 +92,7 @@ class Installer:
         if self._is_running(request):
             work.line(f"{request.short} is installed and runs already. Nothing was needed.")
             return
+        self._need_memory(request.short)
         if request.package is None or self.directory.catalog.offers(request.package) is None:
             work.line("This package is not in the catalog. What it runs may read and change everything on this hub.")
         if request.folder is not None:
@@ -134,6 +139,17 @@ class Installer:
         running = status is not None and status.state in (State.READY, State.DEGRADED)
         again = request.folder or request.source or request.version
         return running and self.directory.row(request.short) is not None and not again
+
+    def _need_memory(self, short: str) -> None:
+        """One that is not here yet must fit beside the others, as far as the catalog knows its size."""
+        entry, free = self.directory.entry(short), self.free_memory()
+        needed = entry.memory_mb if entry and self.directory.row(short) is None else None
+        if needed is not None and free is not None and free < needed << 20:
+            raise JobFailed(
+                f"{short} needs about {needed} MiB of memory and {free >> 20} MiB are free. "
+                "Stop or remove a module, or give the hub more memory, then try again.",
+                {"error_type": "memory", "needed_bytes": needed << 20, "free_bytes": free},
+            )
 
     async def _newest(self, request: InstallRequest) -> str | None:
         """What the channel offers. `latest` is a tag that every package has; another channel may be behind it."""

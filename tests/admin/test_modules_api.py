@@ -129,7 +129,8 @@ class ApiCase(SynchronousTestCase):
         )
         self.files = assembly.files(self.outside)
         self.supervisor = FakeSupervisor(want=self.files.records.want)
-        self.modules = assembly.assemble(self.files, self.supervisor)
+        self.free_memory: int | None = None
+        self.modules = assembly.assemble(self.files, self.supervisor, free_memory=lambda: self.free_memory)
         self.proofs = Proofs()
         self.server = ToyServer()
         view = ModulesView(
@@ -287,6 +288,15 @@ class Installs(ApiCase):
         self.assertIn("bun was not found", job["error"])
         self.assertEqual(self.call("GET", "/operations").json()["operations"][0]["id"], job_id)
         self.assertEqual(self.refusal("GET", "/operations/nothing"), (404, "not_found"))
+
+    def test_a_module_that_would_not_fit_into_memory_is_not_fetched(self) -> None:
+        for free, words in (
+            (100 << 20, "vault needs about 128 MiB of memory and 100 MiB are free"),
+            (None, "bun was not found"),
+        ):
+            self.free_memory = free
+            job_id = self.call("POST", "/vault/install").json()["operation_id"]
+            self.assertIn(words, self.call("GET", f"/operations/{job_id}").json()["error"])
 
     def test_channels_and_bodies(self) -> None:
         self.assertEqual(self.refusal("POST", "/toy/install", {"channel": "nightly"}), (400, "invalid_channel"))

@@ -135,7 +135,7 @@ class Rig:
             timing=Timing(late=1.0),
         )
         supervisor.startService()
-        modules = assembly.assemble(files, supervisor)
+        modules = assembly.assemble(files, supervisor, free_memory=lambda: None)
         # Tests stay away from the ports of a hub that somebody uses.
         object.__setattr__(modules.installer, "hub_ports", range(1939, 1950))
         return cls(home, registry, files, supervisor, modules, events)

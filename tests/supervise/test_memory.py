@@ -67,6 +67,12 @@ class DecideTests(SynchronousTestCase):
             self.assertEqual(over, set())
 
 
+class ContainerTests(SynchronousTestCase):
+    def test_what_is_left(self) -> None:
+        self.assertEqual([Container(3, 5).free, Container(5, 3).free], [2, 0])
+        self.assertEqual([Container(3).free, Container(None, 5).free], [None, None])
+
+
 class HistoryTests(SynchronousTestCase):
     def test_a_day_in_thirteen_kilobytes(self) -> None:
         """Every sample of an hour, the peak of every minute of a day, and no more."""
