@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.internet.utils import getProcessOutputAndValue
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.static import File
@@ -57,6 +58,8 @@ class Forward(Resource):
         return NOT_DONE_YET
 
     async def pass_on(self, request: Any) -> None:
+        gone: list[Failure] = []
+        request.notifyFinish().addErrback(gone.append)
         names = ("authorization", "content-type")
         headers = {name: request.getHeader(name) for name in names if request.getHeader(name)}
         reply = await self.module.ask(
@@ -65,6 +68,8 @@ class Forward(Resource):
             headers=headers,
             data=request.content.read(),
         )
+        if gone:
+            return  # A browser that goes offline hangs up.
         request.setResponseCode(reply.status)
         request.setHeader("content-type", reply.headers.get("content-type", "text/plain"))
         request.write(reply.body)

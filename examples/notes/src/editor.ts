@@ -2,7 +2,7 @@
 
 import { attempt, byId, complain, onClick, tell } from "./dom.ts";
 import * as drafts from "./drafts.ts";
-import { Conflict, create, type Draft, type Note, remove, update } from "./vault.ts";
+import { Conflict, create, type Draft, findTwin, type Note, remove, Unanswered, update } from "./vault.ts";
 
 const PAUSE = 1500;
 
@@ -20,6 +20,7 @@ export class Editor {
   #id: string | undefined;
   #updatedAt: string | undefined;
   #changed = false;
+  #unanswered = false;
   #timer = 0;
   #saving: Promise<void> = Promise.resolve();
   #other: Note | undefined;
@@ -61,6 +62,7 @@ export class Editor {
   /** Shows what could not be saved last time. */
   reopen(draft: drafts.KeptDraft): void {
     this.#show(draft.id, draft.updatedAt, draft);
+    this.#unanswered = true;
     this.#touched();
   }
 
@@ -86,13 +88,19 @@ export class Editor {
     return next;
   }
 
+  /** A new note, once: after a try without an answer, first a look whether it is there already. */
+  async #createOnce(draft: Draft): Promise<Note> {
+    return (this.#unanswered && (await findTwin(draft))) || create(draft);
+  }
+
   async #save(): Promise<void> {
     const draft = this.#draft();
     if (!this.#changed || this.#other || (!this.#id && !draft.content.trim() && !draft.path)) return;
     this.#changed = false;
     tell("Saving…");
     try {
-      const note = this.#id ? await update(this.#id, draft, this.#updatedAt!) : await create(draft);
+      const note = this.#id ? await update(this.#id, draft, this.#updatedAt!) : await this.#createOnce(draft);
+      this.#unanswered = false;
       this.#id = note.id;
       this.#updatedAt = note.updatedAt;
       byId("delete").hidden = false;
@@ -102,6 +110,7 @@ export class Editor {
       this.#listener.saved(note);
     } catch (problem) {
       this.#changed = true;
+      this.#unanswered ||= problem instanceof Unanswered;
       tell("Not saved yet");
       if (!(problem instanceof Conflict)) throw problem;
       this.#other = problem.current;
@@ -114,6 +123,7 @@ export class Editor {
     this.#id = id;
     this.#updatedAt = updatedAt;
     this.#other = undefined;
+    this.#unanswered = false;
     this.#title.value = draft?.path ?? "";
     this.#text.value = draft?.content ?? "";
     this.#tags.value = draft?.tags?.join(" ") ?? "";

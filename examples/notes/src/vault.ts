@@ -24,6 +24,13 @@ export class Conflict extends Problem {
   }
 }
 
+/** No answer came: what was asked for may have been done all the same. */
+export class Unanswered extends Problem {
+  constructor() {
+    super("The hub does not answer. What you wrote is kept here; it is saved when the hub is back.");
+  }
+}
+
 export const PAGE = 30;
 const STARTING_TRIES = 8;
 
@@ -34,6 +41,12 @@ export async function list(search: string, offset: number): Promise<Note[]> {
 
 export async function create(draft: Draft): Promise<Note> {
   return (await call("api/notes", { method: "POST", body: JSON.stringify(draft) })).json();
+}
+
+/** The newest note that is word for word this draft: the one that an unanswered `create` made after all. */
+export async function findTwin(draft: Draft): Promise<Note | undefined> {
+  const newest = await list("", 0);
+  return newest.find((note) => note.content === draft.content && (note.path ?? null) === draft.path);
 }
 
 /** Saves over the version that was read at `updatedAt`, and no other. */
@@ -96,7 +109,7 @@ async function reach(url: string, init: RequestInit): Promise<Response> {
   try {
     return await fetch(url, init);
   } catch {
-    throw new Problem("The hub does not answer. What you wrote is kept here; it is saved when the hub is back.");
+    throw new Unanswered();
   }
 }
 
