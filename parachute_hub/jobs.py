@@ -308,13 +308,16 @@ class Work:
         """A line for people to read; secrets in it are masked."""
         self._jobs.said(self._running, text)
 
-    def undo(self, handler: str, text: str = "", *, live: bool = False, **arguments: Any) -> None:
+    def undo(self, handler: str, text: str = "", *, live: bool = False, kept: bool = True, **arguments: Any) -> None:
         """Write down, before a change is made, how it is undone. `text` is told when that has happened.
 
-        `live` is for what the next boot does anyway, such as starting modules. Raises OSError when it cannot be
-        written down: then do not make the change.
+        `live` is for what the next boot does anyway, such as starting modules. `kept` False is for changes that do
+        not outlive the hub: they need no place on the disk. Raises OSError when it cannot be written down: then do
+        not make the change.
         """
-        self.undo_all(Undo(handler, text, arguments, live))
+        self._jobs.change(
+            self._running, undo=(*self._running.job.undo, Undo(handler, text, arguments, live)), store=kept
+        )
 
     def undo_all(self, *undos: Undo) -> None:
         """The same for several changes at once; the last one is undone first."""

@@ -207,6 +207,7 @@ def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[]
         bun=bun,
         store=on_disk.store,
         catalog=outside.catalog,
+        clock=outside.reactor,
         in_thread=outside.in_thread,
         free_bytes=disk.free_bytes,
         taken_by=lambda short: on_disk.records.get(short).package,

@@ -26,7 +26,8 @@ STALL_SECONDS = 20
 LIMIT_SECONDS = 300
 OUTPUT_LINES = 400
 _ADJUSTMENT = "800"  # the kernel takes the installer first when memory runs out (reliability.md, finding 1)
-_SHIM = "import os,sys; os.setsid(); os.nice(10); os.execv(sys.argv[1], sys.argv[1:])"
+_NICENESS = 10
+_SHIM = "import os,sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 class NoBun(Exception):
@@ -62,12 +63,20 @@ def find(given: str | None, path: str | None = None) -> Path:
 
 
 def wrapped(argv: Sequence[str]) -> list[str]:
-    """The command in a session of its own, with low priority, dying with the hub where util-linux can do that."""
-    tools = [shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin") for name in ("setsid", "setpriv", "nice")]
+    """The command in a session of its own, dying with the hub where util-linux can do that."""
+    tools = [shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin") for name in ("setsid", "setpriv")]
     if None in tools:
         return [sys.executable, "-I", "-S", "-c", _SHIM, *argv]
-    setsid, setpriv, nice = (str(tool) for tool in tools)
-    return [setsid, setpriv, "--no-new-privs", "--pdeathsig", "KILL", nice, "-n", "10", *argv]
+    setsid, setpriv = (str(tool) for tool in tools)
+    return [setsid, setpriv, "--no-new-privs", "--pdeathsig", "KILL", *argv]
+
+
+def _put_last(pid: int) -> None:
+    """Whatever else needs the processor or the memory comes before this process and its children."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
+    with suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text(_ADJUSTMENT)
 
 
 @frozen
@@ -142,8 +151,7 @@ class Bun:
         except OSError as error:
             raise BunFailed(Complaint("failed", f"The installer could not be started: {error.strerror}.")) from error
         process.closeStdin()
-        with suppress(OSError):
-            Path(f"/proc/{process.pid}/oom_score_adj").write_text(_ADJUSTMENT)
+        _put_last(process.pid)
         timer = self.reactor.callLater(seconds, run.kill)
         try:
             ended: Ended = await run.ended

@@ -1,12 +1,15 @@
 """Getting a package onto the disk, checked, without touching what runs."""
 
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
 
+from parachute_hub.job import Undo
 from parachute_hub.jobs import JobFailed, Work
 from parachute_hub.modules import manifests, mounts, names, shape
 from parachute_hub.modules.bun import BunFailed
@@ -22,6 +25,8 @@ SPARE_BYTES = 64 * 1024 * 1024
 """Free space that an install must leave: the database, logs and modules go on writing."""
 
 INFO_SECONDS = 20.0
+ASK_AFTER_SECONDS = 0.3
+"""What bun can write before the registry is asked for the package's size fits into the spare room."""
 
 
 class Installs(Protocol):
@@ -85,11 +90,15 @@ class Arrival:
 
 @frozen(kw_only=True)
 class Fetcher:
-    """Fetches packages. `in_thread` runs what would block; `free_bytes` is the room on the disk."""
+    """Fetches packages. `in_thread` runs what would block; `free_bytes` is the room on the disk.
+
+    `clock` is a reactor's time.
+    """
 
     bun: Installs
     store: Store
     catalog: Catalog
+    clock: Any
     in_thread: Callable[..., Awaitable[Any]]
     free_bytes: Callable[[], int]
     taken_by: Callable[[str], str | None]
@@ -100,7 +109,8 @@ class Fetcher:
         self._need(SPARE_BYTES)
         if order.source is not None:
             self._need(SPARE_BYTES + 5 * _size(order.source))
-        work.undo("discard", short=order.short, folder=f"{INCOMING}{work.id}")
+        # The next boot sweeps incoming folders away anyway.
+        work.undo("discard", kept=False, short=order.short, folder=f"{INCOMING}{work.id}")
         incoming = self.store.incoming(order.short, work.id)
         await self._add(work, order, incoming)
         work.step("verify")
@@ -111,12 +121,22 @@ class Fetcher:
         work.line(f"{package} {arrival.package.version} was fetched and checked.")
         return arrival
 
-    async def place(self, work: Work, arrival: Arrival) -> str:
-        """Put the package into the store; the answer is the name of its folder. Nothing uses it yet."""
+    async def place(self, work: Work, arrival: Arrival, *undos: Undo) -> str:
+        """Put the package into the store; the answer is the name of its folder. Nothing uses it yet.
+
+        `undos` belong to what the caller does next; they are written down together with the one of this step.
+        """
         name = self.store.free_name(arrival.short, arrival.package.version)
-        work.undo("discard", short=arrival.short, folder=name)
+        work.undo_all(Undo("discard", "", {"short": arrival.short, "folder": name}), *undos)
         await work.whole(self.in_thread(self.store.admit, arrival.short, arrival.incoming, name))
         return name
+
+    async def settle(self) -> None:
+        """Make everything that was fetched survive a power cut: needed before a job is committed, not earlier.
+
+        Until then the next boot undoes the job, so that no one reads what may be torn.
+        """
+        await self.in_thread(os.sync)
 
     async def _add(self, work: Work, order: Order, incoming: Path) -> None:
         spec = str(order.source) if order.source else f"{order.package}@{order.version or 'latest'}"
@@ -149,9 +169,13 @@ class Fetcher:
             asking.cancel()
 
     async def _unpacked_size(self, order: Order, folder: Path) -> int | None:
-        """Bytes on disk as the registry says, asked while bun is already fetching; None when it does not say."""
+        """Bytes on disk as the registry says, asked while bun is already fetching; None when it does not say.
+
+        A package that bun has in its cache is there before the question would be answered, so it is not asked at once.
+        """
         if order.source is not None:
             return None
+        await deferLater(self.clock, ASK_AFTER_SECONDS)
         answer = await self.bun.info(f"{order.package}@{order.version or 'latest'}", "dist", folder, INFO_SECONDS)
         size = answer.get("unpackedSize") if isinstance(answer, dict) else None
         return size if isinstance(size, int) else None

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from attrs import evolve, field, frozen
+from twisted.internet.defer import Deferred
 
 from parachute_hub.job import Job, Undo
 from parachute_hub.jobs import JobFailed, Jobs, Work
@@ -98,21 +99,23 @@ class Installer:
         if request.folder is not None:
             arrival = self._linked(request, request.folder)
             work.rename(arrival.short)
+            work.undo_all(*self._undos(arrival))
             placed = None
         else:
             version = request.version or await self._newest(request)
             order = Order(short=request.short, package=request.package, version=version, source=request.source)
             arrival = await self.fetcher.fetch(work, order)
-            placed = await self.fetcher.place(work, arrival)
+            placed = await self.fetcher.place(work, arrival, *self._undos(arrival))
         work.step("register")
         known = self.directory.row(arrival.short) is not None
-        if known and self.records.wanted(arrival.short):
-            work.undo("start", live=True, short=arrival.short)
         row = self._register(work, request, arrival, placed)
         work.step("start")
-        work.undo("stop" if known else "remove", short=arrival.short)
+        settled = Deferred.fromCoroutine(self.fetcher.settle())  # beside the start, which takes longer
+        # Modules end with the hub, so the next boot need not know.
+        work.undo("stop" if known else "remove", kept=False, short=arrival.short)
         await self._prove(work, arrival.short, row)
         work.step("finish")
+        await work.whole(settled)
         settle_row(self.services, row.name, arrival.package, str(self.store.link(arrival.package.name)))
         work.commit()
         keep = {placed, self.records.get(arrival.short).previous, *stamped_versions(self.services.read(), self.store)}
@@ -175,22 +178,30 @@ class Installer:
             short=manifest.name, incoming=folder, folder=folder, package=package, manifest=manifest, entry=entry
         )
 
-    def _register(self, work: Work, request: InstallRequest, arrival: Arrival, placed: str | None) -> Row:
-        """Make it the active version and give it a row, which is the answer. Raises JobFailed."""
+    def _undos(self, arrival: Arrival) -> tuple[Undo, ...]:
+        """How everything becomes as it is now."""
         short, package = arrival.short, arrival.package.name
         record = self.records.get(short) if self.records.known(short) else None
         before = self.services.read().row(arrival.row_name)
+        start = Undo("start", "", {"short": short}, live=True)
         active = {
             "short": short,
             "package": package,
             "folder": self.store.active(short, package),
             "linked": record.linked if record else None,
         }
-        work.undo_all(
+        return (
+            *((start,) if before is not None and self.records.wanted(short) else ()),
             Undo("record", "", {"short": short, "record": record.to_json() if record else None}),
             Undo("row", "", {"name": arrival.row_name, "row": before.to_json() if before else None}),
             Undo("activate", "", active),
         )
+
+    def _register(self, work: Work, request: InstallRequest, arrival: Arrival, placed: str | None) -> Row:
+        """Make it the active version and give it a row, which is the answer. Raises JobFailed."""
+        short, package = arrival.short, arrival.package.name
+        record = self.records.get(short)
+        before = self.services.read().row(arrival.row_name)
         try:
             if placed is None:
                 self.store.link_folder(package, arrival.folder)
@@ -203,7 +214,7 @@ class Installer:
                 package=package,
                 row=arrival.row_name,
                 linked=str(arrival.folder) if placed is None else None,
-                env={**(record.env or {} if record else {}), **request.env, **_first_vault(request)} or None,
+                env={**(record.env or {}), **request.env, **_first_vault(request)} or None,
                 wanted=True,
             )
         except (BadPackage, RegistryRefused, RecordsRefused, ports.NoPort) as error:

@@ -75,8 +75,10 @@ class Store:
         raise AssertionError("unreachable")
 
     def admit(self, short: str, incoming: Path, name: str) -> None:
-        """Give the incoming folder its final name, for good: a folder that is in use never changes."""
-        os.sync()
+        """Give the incoming folder its final name: a folder that is in use never changes.
+
+        What it holds may be lost in a power cut until `os.sync` was called.
+        """
         private_folder(self._home(short))
         os.rename(incoming, self._home(short) / name)
         sync_folder(self._home(short))

@@ -119,6 +119,7 @@ class Upgrader:
         if arrival.row_name != installed.row.name:
             raise JobFailed(f'The new version calls itself "{arrival.row_name}", not "{installed.row.name}".')
         placed = await self.fetcher.place(work, arrival)
+        await work.whole(self.fetcher.settle())
         wanted = await self._stop(work, installed)
         copy = await self._snapshot(work, installed)
         await self._switch(work, installed, arrival.package, placed, wanted)
