@@ -1,7 +1,7 @@
 """The issuer in figures: a token-checked read of the vault beside the same read unchecked, JWKS, the token endpoint.
 
-A bearer in `Authorization` is checked by the hub; the vault takes the same token in `X-API-Key`, which the hub passes
-on unread: that is the base. Medians over rounds, 16 connections, whole processes. `python -m bench oauth`.
+The base is the same read through a second hub that checks no token (`bench/unchecked.py`); the vaults check theirs in
+both. Medians over rounds, 16 connections, whole processes. `python -m bench oauth`.
 """
 
 import http.client
@@ -9,6 +9,7 @@ import json
 import re
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -96,16 +97,20 @@ def refreshes(hub: HubProcess, apps: list[tuple[str, str]]) -> tuple[float, floa
     return len(times) / (time.perf_counter() - began), statistics.median(times) * 1000
 
 
-def measure(hub: HubProcess) -> None:
-    """Print the table for a running hub with a vault."""
+def vault_read(hub: HubProcess) -> tuple[str, Mapping[str, str]]:
+    """A read of the vault with a token that is good for it."""
     body = {"scope": "vault:default:read", "expires_in": 3600}
     token = hub.client.call("POST", "/api/auth/mint-token", body)["token"]
-    read = f"{hub.url}/vault/default/api/notes?limit=1"
+    return f"{hub.url}/vault/default/api/notes?limit=1", {"Authorization": f"Bearer {token}"}
+
+
+def measure(hub: HubProcess, unchecking: HubProcess) -> None:
+    """Print the table for two running hubs with a vault each."""
     checked, unchecked, keys = "vault read, token checked", "vault read, not checked", "JWKS"
     found = medians(
         {
-            checked: (read, {"Authorization": f"Bearer {token}"}),
-            unchecked: (read, {"X-API-Key": token}),
+            checked: vault_read(hub),
+            unchecked: vault_read(unchecking),
             keys: (f"{hub.url}/.well-known/jwks.json", {}),
         }
     )
@@ -116,17 +121,30 @@ def measure(hub: HubProcess) -> None:
     print(f"{'refresh, signed and on disk':28}{speed:9.0f} req/s{'':19}p50 {middle:.1f} ms")
 
 
+def with_vault(hub: HubProcess) -> None:
+    """Start a hub and install a vault in it."""
+    hub.start().install("vault")
+    hub.wait_for(lambda: hub.module("vault")["supervisor_status"] == "running", "the vault")
+
+
 def main() -> None:
-    """Start a hub with a vault from the packed examples, measure, end it."""
+    """Start two hubs with a vault from the packed examples, measure, end them."""
     catalog = packed_examples()
     with tempfile.TemporaryDirectory() as folder:
         hub = HubProcess(home=Path(folder) / "home", catalog=catalog, environment=OWNER)
+        unchecking = HubProcess(
+            home=Path(folder) / "unchecking",
+            catalog=catalog,
+            environment=OWNER,
+            program=(sys.executable, "-m", "bench.unchecked"),
+        )
         try:
-            hub.start().install("vault")
-            hub.wait_for(lambda: hub.module("vault")["supervisor_status"] == "running", "the vault")
-            measure(hub)
+            for each in (hub, unchecking):
+                with_vault(each)
+            measure(hub, unchecking)
         finally:
             hub.end()
+            unchecking.end()
 
 
 if __name__ == "__main__":

@@ -76,6 +76,7 @@ class HubProcess:
     catalog: Path | None = None
     environment: Mapping[str, str] = field(factory=dict)
     port: int = field(factory=free_port)
+    program: tuple[str, ...] = (str(Path(sys.executable).parent / "twistd"),)
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -95,7 +96,7 @@ class HubProcess:
 
     def spawn(self) -> "subprocess.Popen[bytes]":
         """Start the process without waiting for it."""
-        words = [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "parachute"]
+        words = [*self.program, "-n", "--pidfile=", "parachute"]
         words += ["--home", str(self.home), "--listen", f"tcp:{self.port}:interface=127.0.0.1"]
         if self.catalog:
             words += ["--catalog", str(self.catalog)]
