@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 from twisted.internet.task import react
 
-from tests.live.faults import controls, hubs, repairs, resources
+from tests.live.faults import controls, hubs, repairs, resources, whole
 from tests.live.faults.outcome import Outcome
 from tests.live.faults.rig import Rig
 
@@ -31,12 +31,14 @@ FAULTS = (
     Fault("F04", resources.f04_grandchildren, 2, 100),
     Fault("F05", resources.f05_fork_bomb, 1, 30),
     Fault("F06", resources.f06_memory, 1, 20),
+    Fault("F07", whole.f07_install, 1, 20),
     Fault("F08", repairs.f08_hang, 4, 100),
     Fault("F09", repairs.f09_unwell, 1, 25),
     Fault("F10", repairs.f10_ports, 2, 50),
     Fault("F22", resources.f22_descriptors, 1, 30),
     Fault("F27", resources.f27_flood, 1, 60),
     Fault("F33", hubs.f33_two_hubs, 1, 100),
+    Fault("API", whole.api, 1, 20),
 )
 
 

@@ -3,17 +3,14 @@
 import json
 import os
 import resource
-import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from twisted.trial.unittest import SkipTest
-
 from parachute_hub.supervise.model import State
+from tests.live.faults.boxes import Box
 from tests.live.faults.outcome import Outcome, harmed, sibling, slowed
 from tests.live.faults.repairs import with_sibling
 from tests.live.faults.rig import Meter, Rig
@@ -127,42 +124,6 @@ async def f27_flood(rig: Rig, n: int) -> Outcome:
     if ring is None or not any("suppressed" in line.text for line in ring.since(0)):
         wrong.append("nothing says that lines were suppressed")
     return Outcome("F27", "log floods at 100 MB/s", n, "; ".join(parts), tuple(wrong), tuple(slow))
-
-
-class Box:
-    """A cgroup of this test, with a limit; gone afterwards. Needs root."""
-
-    def __init__(self, controller: str, name: str, limit: tuple[str, str, int]) -> None:
-        one, two, value = limit
-        v1 = Path("/sys/fs/cgroup") / controller
-        root, file = (v1, one) if v1.is_dir() else (Path("/sys/fs/cgroup"), two)
-        self.folder = root / f"parachute-{name}-{os.getpid()}"
-        try:
-            self.folder.mkdir()
-            (self.folder / file).write_text(str(value))
-        except OSError as error:
-            raise SkipTest(f"no {controller} cgroup to be had here: {error}") from None
-
-    def run(self, *words: str) -> "subprocess.Popen[str]":
-        """A process of ours inside it, which dies with us."""
-        join = f'echo $$ > {self.folder}/cgroup.procs; exec setpriv --pdeathsig KILL "$0" "$@"'
-        argv = ["/bin/sh", "-c", join, sys.executable, "-m", "tests.live.faults.boxed", *words]
-        return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-
-    def kill(self) -> None:
-        """Whatever is left in it."""
-        for pid in (self.folder / "cgroup.procs").read_text().split():
-            with suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
-
-    def close(self) -> None:
-        for _ in range(100):
-            try:
-                self.folder.rmdir()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return
 
 
 async def f05_fork_bomb(rig: Rig, n: int) -> Outcome:

@@ -42,6 +42,9 @@ class FaultTests(TestCase):
     async def test_memory(self) -> None:
         await self.run_fault("F06")
 
+    async def test_install(self) -> None:
+        await self.run_fault("F07")
+
     async def test_hang(self) -> None:
         await self.run_fault("F08")
 
@@ -59,6 +62,9 @@ class FaultTests(TestCase):
 
     async def test_two_hubs(self) -> None:
         await self.run_fault("F33")
+
+    async def test_api(self) -> None:
+        await self.run_fault("API")
 
     def test_none_is_forgotten(self) -> None:
         """A fault in the table that has no test here would not be run by anybody's machine but ours."""
