@@ -30,6 +30,7 @@ from parachute_hub.modules.registry import ServicesFile
 from parachute_hub.modules.removal import Remover
 from parachute_hub.modules.rowkeeper import RowKeeper
 from parachute_hub.modules.snapshots import Snapshots
+from parachute_hub.modules.starterrors import StartErrors
 from parachute_hub.modules.store import Store
 from parachute_hub.modules.undoing import Undoing
 from parachute_hub.modules.upgrade import GATE_SECONDS, SETTLE_SECONDS, Upgrader
@@ -104,6 +105,7 @@ class Modules:
     reserve: Reserve
     linked: LinkedFolders
     rowkeeper: RowKeeper
+    start_errors: StartErrors
 
     async def recover(self) -> list[Job]:
         """At boot, before modules are started: undo what was half done, sweep, mend the wiring. Never raises."""
@@ -143,6 +145,7 @@ class Modules:
         clock = self.files.outside.reactor
         return (
             every(clock, WATCH_SECONDS, self.rowkeeper.look),
+            every(clock, WATCH_SECONDS, self.start_errors.look),
             every(clock, WATCH_SECONDS, self.linked.look),
             every(clock, RESERVE_SECONDS, self.reserve.check),
         )
@@ -251,6 +254,7 @@ def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[]
         disk=disk,
         reserve=Reserve(disk, partial(_notice, outside.emit)),
         linked=LinkedFolders(records=on_disk.records, directory=on_disk.directory, supervisor=supervisor),
+        start_errors=StartErrors(directory=on_disk.directory, supervisor=supervisor, jobs=jobs),
         rowkeeper=RowKeeper(
             directory=on_disk.directory, supervisor=supervisor, jobs=jobs, notice=partial(_notice, outside.emit)
         ),
