@@ -74,8 +74,13 @@ class Configuration:
         except Invalid as error:
             raise Refused(400, "validation_failed", str(error), detail={"field": error.field}) from None
         text = change_dotenv(self._dotenv(short), {name: _text(value) for name, value in changes.items()})
-        private_folder(self.home / short)
-        atomic_write(self.home / short / ".env", text.encode())
+        try:
+            private_folder(self.home / short)
+            atomic_write(self.home / short / ".env", text.encode())
+        except OSError as error:
+            raise Refused(
+                507, "disk_full", f"The settings of {short} could not be stored: {error.strerror}. Free some space."
+            ) from None
         return {"values": _shown(_typed(parse_dotenv(text), schema), schema), "restart": True}
 
     async def _present(self, row: Row, manifest: Manifest | None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -532,6 +532,13 @@ class Configurations(ApiCase):
         for body in ({"LEVEL": "x"}, {"MODE": "c"}, {"MODE": None}, {"OTHER": 1}, {"API_KEY": "two\nlines"}):
             self.assertEqual(self.refusal("PUT", "/toy/config", body), (400, "validation_failed"), body)
 
+    def test_what_cannot_be_stored_is_refused(self) -> None:
+        self.install(configSchema={"type": "object", "properties": {"LEVEL": {"type": "integer"}}})
+        os.symlink("nowhere", self.home / "toy")
+        self.supervisor.calls.clear()
+        self.assertEqual(self.refusal("PUT", "/toy/config", {"LEVEL": 7}), (507, "disk_full"))
+        self.assertEqual(self.supervisor.calls, [])
+
     def test_not_installed(self) -> None:
         self.assertEqual(self.refusal("GET", "/toy/config"), (400, "not_installed"))
 
