@@ -6,12 +6,16 @@ from typing import Any, get_args
 
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
+from twisted.web.resource import Resource
+from twisted.web.server import Site
 
 from parachute_hub.job import Job
 from parachute_hub.modules.installer import InstallRequest
 from parachute_hub.site.refused import Refused
 from parachute_hub.testing.npm import Fault
 from tests.live.modules_rig import CLOCK, Rig, module, run
+from tests.live.modules_victim import Elsewhere
+from tests.live.test_oauth_fetch import certificate
 
 TOY = InstallRequest(short="toy", package="@toys/toy")
 BALLAST = {"ballast": os.urandom(300_000).hex()}
@@ -132,6 +136,41 @@ class Faults(TestCase):
             self.assertIn("There is not enough room on the disk: 64 MiB are needed and 0 MiB are free", job.error or "")
         finally:
             await full.stop(registry=False)
+
+
+class Unreachable(TestCase):
+    """Registries with which no conversation begins."""
+
+    timeout = 90
+
+    async def refusal(self, url: str) -> tuple[str, str]:
+        """The word and the sentence with which an install from there ends; nothing of it is left."""
+        rig: Rig = Rig.start(registry=Elsewhere(url), stall_seconds=1)  # type: ignore[arg-type]
+        try:
+            job = await rig.done(rig.modules.installer.install(TOY))
+            self.assertEqual(job.outcome, "failed", job)
+            self.assertLess((job.finished_at or 0) - job.started_at, 60)
+            self.assertEqual(rig.files.services.read().rows, ())
+            self.assertEqual(list((rig.home / "modules" / "store").glob("*/*")), [])
+            return (job.error_detail or {})["error_type"], job.error or ""
+        finally:
+            await rig.stop(registry=False)
+
+    @run
+    async def test_a_name_that_nobody_knows(self) -> None:
+        kind, words = await self.refusal("http://registry.invalid/")
+        self.assertEqual(kind, "no_such_host", words)
+        self.assertIn("The registry's name cannot be found. Check the network", words)
+
+    @run
+    async def test_a_certificate_that_nobody_vouches_for(self) -> None:
+        port = CLOCK.listenSSL(0, Site(Resource()), certificate("127.0.0.1").options(), interface="127.0.0.1")
+        try:
+            kind, words = await self.refusal(f"https://127.0.0.1:{port.getHost().port}/")
+        finally:
+            await port.stopListening()
+        self.assertEqual(kind, "tls", words)
+        self.assertIn("The registry's certificate cannot be trusted", words)
 
 
 def children() -> list[str]:
