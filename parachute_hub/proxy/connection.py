@@ -105,12 +105,14 @@ class Connection(BaseProtocol):
     def finished(self) -> None:
         """The answer is complete: go on to the next request, or close."""
         self._handler = None
-        self.deadline = None
-        if self.state is _BODY or self.close or self._dispatcher.draining:
+        dispatcher = self._dispatcher
+        if self.state is _BODY or self.close or dispatcher.draining:
+            self.deadline = None
             self._close()
             return
         self.state = _HEAD
-        self.deadline = self._dispatcher.now + self._dispatcher.limits.idle_seconds
+        self._request = None
+        self.deadline = dispatcher.now + dispatcher.limits.idle_seconds
         if self._paused:
             self.resumeProducing()
         if self._buffer and not self._advancing:

@@ -1,14 +1,12 @@
 """One request carried out by a module: sent up a pooled connection, its answer sent down as it comes."""
 
-from enum import Enum, auto
-
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from parachute_hub.proxy import pages
 from parachute_hub.proxy.account import CLIENT_GONE, Account, Book
 from parachute_hub.proxy.body import LAST_CHUNK, chunk
-from parachute_hub.proxy.connection import Connection, State
+from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.head import ResponseHead
 from parachute_hub.proxy.headers import response_lines
 from parachute_hub.proxy.plan import Passage
@@ -18,15 +16,10 @@ from parachute_hub.proxy.upstream import BodyKind, Pool, Upstream
 
 # What is kept of a body while the connection to the module is being made; then the client is paused.
 _QUEUE_LIMIT = 64 * 1024
+# Looked up for every answer, and a name of an enumeration takes longer.
+_NONE, _LENGTH, _UNTIL_CLOSE = BodyKind.NONE, BodyKind.LENGTH, BodyKind.UNTIL_CLOSE
 # A request that may be sent twice: it changes nothing (RFC 9110, 9.2.1).
 _REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
-
-
-class _Reframe(Enum):
-    """What has to be done to the bytes of the answer's body."""
-
-    NOTHING = auto()
-    CHUNK = auto()
 
 
 @implementer(IPushProducer)
@@ -38,7 +31,7 @@ class Exchange:
     _received = 0
     _upstream: Upstream | None = None
     _queued = 0
-    _reframe = _Reframe.NOTHING
+    _rechunked = False  # the answer ends with its connection, and the client gets it in chunks
     _head_sent = False
     _retried = False
     _producing = False
@@ -132,10 +125,10 @@ class Exchange:
     def got_head(self, head: ResponseHead, kind: BodyKind, first: bytes, last: bool) -> None:
         """Send the answer's head and what came of its body."""
         connection = self._connection
-        if connection.state is State.BODY:
+        if self.sending:
             # An answer before the request is complete: the rest of the body is not waited for.
             connection.close = True
-        lines = response_lines(head.fields, head.named, self._passage.place)
+        lines = [head.line, *response_lines(head.fields, head.named, self._passage.place)]
         framing = self._framing(head, kind)
         if connection.close:
             lines.append(b"Connection: close")
@@ -144,22 +137,23 @@ class Exchange:
         self._status = head.status
         self._sent += len(first)
         self._head_sent = True
-        lines += [framing, b""] if framing else [b""]
+        lines += (framing, chunk(first) if first and self._rechunked else first)
         if not last and self._upstream is not None:
             connection.transport.registerProducer(self, True)
             self._producing = True
-        connection.put(b"\r\n".join([head.line, *lines, self._framed(first)]))
+        connection.put(b"\r\n".join(lines))
 
     def got_body(self, data: bytes) -> None:
         """Send more of the answer's body."""
         self._sent += len(data)
-        self._connection.put(data if self._reframe is _Reframe.NOTHING else self._framed(data))
+        self._connection.put(chunk(data) if self._rechunked else data)
 
     def got_end(self) -> None:
         """The answer is complete."""
-        self._stop_producing_body()
+        if self._produced_for:
+            self._stop_producing_body()
         self._upstream = None
-        if self._reframe is _Reframe.CHUNK:
+        if self._rechunked:
             self._connection.put(LAST_CHUNK)
         self._end()
         self._connection.finished()
@@ -215,21 +209,18 @@ class Exchange:
         """The client's transport is gone; client_lost says the same."""
 
     def _framing(self, head: ResponseHead, kind: BodyKind) -> bytes:
-        """The framing header for the client; empty for none. Sets how the body is to be framed again."""
-        if kind is BodyKind.LENGTH or (kind is BodyKind.NONE and head.length is not None and head.status != 204):
-            return b"Content-Length: %d" % (head.length or 0)
-        if kind is BodyKind.NONE:
+        """The framing header's line for the client; empty for none. Sets how the body is to be framed again."""
+        if kind is _LENGTH or (kind is _NONE and head.length is not None and head.status != 204):
+            return b"Content-Length: %d\r\n" % (head.length or 0)
+        if kind is _NONE:
             return b""
         if not self._request.minor:
             # HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
             self._connection.close = True
             return b""
-        if kind is BodyKind.UNTIL_CLOSE:
-            self._reframe = _Reframe.CHUNK
-        return b"Transfer-Encoding: chunked"
-
-    def _framed(self, data: bytes) -> bytes:
-        return chunk(data) if data and self._reframe is _Reframe.CHUNK else data
+        if kind is _UNTIL_CLOSE:
+            self._rechunked = True
+        return b"Transfer-Encoding: chunked\r\n"
 
     def _answer(self, answer: Answer) -> None:
         self._status = answer.status

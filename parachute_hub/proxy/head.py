@@ -19,7 +19,7 @@ _NAME = re.compile(_TOKEN + rb"\Z").match
 _METHOD = rb"[A-Z][A-Z_\-]*"
 _REQUEST_LINE = re.compile(rb"(" + _METHOD + rb") ([!-~]+) HTTP/1\.([01])\Z").match
 _OTHER_VERSION = re.compile(_METHOD + rb" [!-~]+ HTTP/\d(?:\.\d)?\Z").match
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9][0-9])(?: [^\r\n]*)?\Z").match
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9][0-9])(?: [\t -~\x80-\xff]*)?\Z").match
 _HOST = re.compile(rb"(?:[0-9A-Za-z_](?:[0-9A-Za-z_.\-]*)|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z").match
 # Everything below space but the tab, and DEL: none has a meaning in a head, several have two.
 _CONTROLS = bytes(set(range(32)) - {9}) + b"\x7f"
@@ -92,21 +92,32 @@ class ResponseHead:
     named: frozenset[bytes]
 
 
-class _Names(dict[bytes, bytes]):
-    """Lower-case forms of header names, each checked once. Bounded: browsers send the same dozen."""
+class _Lines(dict[bytes, Field]):
+    """Header lines that were read before: everyone sends the same few. Bounded, and without what is secret."""
 
-    def __missing__(self, name: bytes) -> bytes:
+    def __missing__(self, line: bytes) -> Field:
+        if len(line.translate(None, _CONTROLS)) != len(line):
+            raise BadMessage(400, "The head holds a control character, or a line that does not end in CR LF.")
+        name, colon, value = line.partition(b":")
         if name[:1] in (b" ", b"\t"):
             raise BadMessage(400, "A header is folded over two lines.")
         if not _NAME(name):
             raise BadMessage(400, "A header name is empty or holds a character that a name cannot have.")
+        if not colon:
+            raise BadMessage(400, "A header line has no colon.")
         lower = name.lower()
-        if len(self) < 2000:
-            self[name] = lower
-        return lower
+        field = (lower, value, line)
+        if len(line) <= _LONGEST_KEPT and lower not in _SECRET:
+            if len(self) >= _MOST_KEPT:
+                self.clear()
+            self[line] = field
+        return field
 
 
-_names = _Names()
+_LONGEST_KEPT = 256
+_MOST_KEPT = 2048
+_SECRET = frozenset((b"authorization", b"cookie", b"proxy-authorization", b"set-cookie", b"x-api-key"))
+_lines = _Lines()
 
 
 def parse_request(raw: bytes) -> RequestHead:
@@ -148,18 +159,11 @@ _FRAMING = frozenset((b"connection", b"content-length", b"transfer-encoding"))
 def _split(raw: bytes, wanted: frozenset[bytes]) -> tuple[bytes, list[Field], dict[bytes, bytes]]:
     """(the first line, the header lines, the values of the wanted ones)."""
     first, *lines = raw.split(LINE_END)
-    if len(raw.translate(None, _CONTROLS)) != len(raw) - 2 * len(lines):
-        raise BadMessage(400, "The head holds a control character, or a line that does not end in CR LF.")
-    fields: list[Field] = []
+    fields = [_lines[line] for line in lines]
     noted: dict[bytes, bytes] = {}
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        lower = _names[name]
-        if not colon:
-            raise BadMessage(400, "A header line has no colon.")
-        fields.append((lower, value, line))
-        if lower in wanted:
-            noted[lower] = _joined(lower, noted[lower], value) if lower in noted else value
+    for name, value, _ in fields:
+        if name in wanted:
+            noted[name] = _joined(name, noted[name], value) if name in noted else value
     return first, fields, noted
 
 

@@ -276,7 +276,8 @@ class Upstream(BaseProtocol):
         self._state = _IDLE
         if self._keep and not sink.sending:
             # It may have been paused for a slow client, and unregistering a producer does not resume it.
-            self.resume()
+            if self._paused:
+                self.resume()
             self._pool.put_back(self)
         elif sink.sending:
             # The module answered early; it may never read the rest that is queued for it.
