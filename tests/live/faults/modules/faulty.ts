@@ -1,8 +1,11 @@
-// A module of a whole hub that goes wrong when asked over HTTP: /hang (a busy loop), /flood (its log, without end).
+// A module of a whole hub that goes wrong when asked over HTTP: /hang (a busy loop), /flood (its log, without end),
+// /grow (takes 200 MB more), /slow (answers after a second).
 // While the file `exits` lies in the hub's home it ends as soon as it is started.
 if (await Bun.file(`${process.env.PARACHUTE_HOME}/exits`).exists()) process.exit(3);
 
 const line = "x".repeat(199);
+
+const kept: Buffer[] = [];
 
 function flood() {
   for (let i = 0; i < 500; i++) console.log(line);
@@ -12,10 +15,12 @@ function flood() {
 Bun.serve({
   hostname: "127.0.0.1",
   port: Number(process.env.PORT),
-  fetch(request) {
+  async fetch(request) {
     const path = new URL(request.url).pathname;
     if (path.endsWith("/hang")) for (;;);
     if (path.endsWith("/flood")) flood();
+    if (path.endsWith("/grow")) kept.push(Buffer.alloc(200 << 20, 1));
+    if (path.endsWith("/slow")) await Bun.sleep(1000);
     return Response.json({ path });
   },
 });
