@@ -27,7 +27,8 @@ import json, os, sys
 with open(os.environ["TMPDIR"] + "/calls", "a") as calls:
     adjustment = open("/proc/self/oom_score_adj").read().strip() if os.path.exists("/proc/self/oom_score_adj") else None
     print(json.dumps({"argv": sys.argv[1:], "cwd": os.getcwd(), "env": dict(os.environ),
-        "nice": os.nice(0), "oom": adjustment, "leader": os.getsid(0) == os.getpid(), "stdin": sys.stdin.read()}), file=calls)
+        "nice": os.nice(0), "oom": adjustment, "leader": os.getsid(0) == os.getpid(),
+        "stdin": sys.stdin.read()}), file=calls)
 print("a line with pvt_secretsecret")
 sys.exit(1)
 """
