@@ -1,124 +1,182 @@
-"""The pretended processes of the unit tests do what real ones do: the same story, told of both."""
+"""The pretended processes and ports behave as the real ones: each question is asked of both."""
 
-import contextlib
+import inspect
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from functools import partial
+from operator import methodcaller
+from typing import Any, cast
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone, ProcessTerminated
-from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.protocol import ProcessProtocol as Base
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.supervise.marks import Whose
+from parachute_hub.supervise.probe import NoAnswer, ask
 from parachute_hub.supervise.processes import Processes
 from parachute_hub.testing.processes import FakeProcess, FakeReactor, FakeSystem
 from tests.live.harness import free_port
 
-CLOCK: Any = reactor
+REAL: Any = reactor
+EVENT = tuple[str, object]
 
 
-class Witness(ProcessProtocol):
-    """Writes down what it is told."""
+class Recorder(Base):
+    """Writes down what a reactor tells of a process."""
 
     transport: Any
 
     def __init__(self) -> None:
-        self.story: list[Any] = []
-        self.pid = 0
-        self.over: Deferred[None] = Deferred()
+        self.events: list[EVENT] = []
+        self.begun: Deferred[None] = Deferred()
+        self.ended: Deferred[None] = Deferred()
 
     def connectionMade(self) -> None:
-        self.pid = self.transport.pid
-        self.story.append(("began", self.pid > 0, sorted(self.transport.pipes)))
+        self.events.append(("made", type(self.transport.pid)))
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
-        self.story.append((childFD, data))
+        self.events.append(("said", (childFD, data)))
+        self.begun.callback(None)
 
     def processExited(self, reason: Failure) -> None:
-        self.story.append(("exited", how(reason), self.transport.pid))
+        self.events.append(("exited", how(reason)))
 
     def processEnded(self, reason: Failure) -> None:
-        self.story.append(("ended", how(reason), sorted(self.transport.pipes)))
-        self.over.callback(None)
-
-    def told(self) -> list[Any]:
-        """The story. Between its beginning and its end the system gives no order."""
-        first, *between, last = self.story
-        return [first, *sorted(between, key=str), last]
+        self.events.append(("ended", (*how(reason), self.transport.pid, 1 in self.transport.pipes)))
+        self.ended.callback(None)
 
 
-def how(reason: Failure) -> tuple[str, int | None, int | None]:
-    error: Any = reason.value
-    assert isinstance(error, ProcessDone | ProcessTerminated), error
+def how(reason: Failure) -> tuple[object, ...]:
+    """What matters of a process's end."""
+    error = cast(Any, reason.value)
     return type(error).__name__, error.exitCode, error.signal
 
 
+async def real(script: str, act: Callable[[int], None]) -> list[EVENT]:
+    """What is told of a shell in a group of its own that says `on`, and of which `act` is then asked."""
+    recorder = Recorder()
+    argv = ("setsid", "/bin/sh", "-c", script)
+    process = REAL.spawnProcess(recorder, argv[0], argv, env=os.environ, childFDs={1: "r"})
+    group = process.pid
+    await recorder.begun
+    act(group)
+    await recorder.ended
+    with_nobody(os.killpg, group)
+    return recorder.events
+
+
+def fake(act: Callable[[FakeProcess], None]) -> list[EVENT]:
+    """The same of a pretended one."""
+    pretended, recorder = FakeReactor(), Recorder()
+    process = pretended.spawnProcess(recorder, "sh", ("sh",), env={})
+    group = process.pid
+    assert group is not None
+    process.say(b"on\n")
+    act(process)
+    with_nobody(pretended.signal_group, group)
+    return recorder.events
+
+
+def with_nobody(kill: Callable[[int, int], None], group: int) -> None:
+    """A group without members says so."""
+    try:
+        kill(group, 0)
+    except ProcessLookupError:
+        return
+    raise AssertionError("the group still lives")
+
+
+def signal_group(number: int, group: int) -> None:
+    """A signal to all of a group."""
+    os.killpg(group, number)
+
+
 class ProcessTests(TestCase):
-    timeout = 20
+    timeout = 30
 
-    async def both(self, script: str, story: Callable[[FakeProcess], None]) -> None:
-        """A shell script as a real process, and the story of it as a pretended one."""
-        real, fake = Witness(), Witness()
-        argv = ("/bin/sh", "-c", script)
-        CLOCK.spawnProcess(real, argv[0], argv, env={}, childFDs={1: "r"})
-        await real.over
-        story(FakeReactor().spawnProcess(fake, argv[0], argv, env={}, childFDs={1: "r"}))
-        self.assertEqual(fake.told(), real.told())
+    async def test_ends_by_itself(self) -> None:
+        for code in (0, 3):
+            told = await real(f"echo on; exit {code}", lambda _: None)
+            self.assertEqual(told, fake(methodcaller("exit", code)))
 
-    async def test_one_that_ends_well(self) -> None:
-        def story(process: FakeProcess) -> None:
-            process.say(b"hello\n")
-            process.exit()
+    async def test_ends_by_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            told = await real("echo on; exec sleep 20", partial(signal_group, number))
+            self.assertEqual(told, fake(methodcaller("heard", number)))
 
-        await self.both("echo hello", story)
-
-    async def test_one_that_fails(self) -> None:
-        await self.both("exit 3", lambda process: process.exit(3))
-
-    async def test_one_that_is_killed(self) -> None:
-        await self.both("kill -KILL $$", lambda process: process.exit(by_signal=signal.SIGKILL))
-
-    async def test_signals_to_a_group(self) -> None:
-        """TERM ends it; afterwards there is no such group."""
-        real, fake, pretended = Witness(), Witness(), FakeReactor()
-        CLOCK.spawnProcess(real, "/usr/bin/setsid", ("setsid", "sleep", "30"), env={}, childFDs={1: "r"})
-        self.addCleanup(self.end, real.pid)
-        while os.getpgid(real.pid) != real.pid:
-            await deferLater(CLOCK, 0.01)
-        pretended.spawnProcess(fake, "sleep", ("sleep",), env={}, childFDs={1: "r"})
-        for witness, tell in ((real, os.killpg), (fake, pretended.signal_group)):
-            tell(witness.pid, 0)
-            tell(witness.pid, signal.SIGTERM)
-            await witness.over
-            with self.assertRaises(ProcessLookupError):
-                tell(witness.pid, signal.SIGTERM)
-        self.assertEqual(fake.told(), real.told())
-
-    def end(self, group: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
+    async def test_a_deaf_one(self) -> None:
+        def both(group: int) -> None:
+            os.killpg(group, signal.SIGTERM)
             os.killpg(group, signal.SIGKILL)
+
+        def deaf(process: FakeProcess) -> None:
+            process.deaf = True
+            process.heard(signal.SIGTERM)
+            process.heard(signal.SIGKILL)
+
+        told = await real("trap '' TERM; echo on; exec sleep 20", both)
+        self.assertEqual(told[-1][1], ("ProcessTerminated", None, signal.SIGKILL, None, False))
+        self.assertEqual(told, fake(deaf))
+
+
+class Answerer(Protocol):
+    """Answers the first bytes with what it was told, and closes; or says nothing."""
+
+    def __init__(self, answer: bytes | None) -> None:
+        self._answer = answer
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._answer is not None and self.transport is not None:
+            self.transport.write(self._answer)
+            self.transport.loseConnection()
+
+
+class PortTests(TestCase):
+    timeout = 30
+
+    async def real(self, answer: bytes | None) -> object:
+        factory = Factory.forProtocol(lambda: Answerer(answer))
+        port = REAL.listenTCP(0, factory, interface="127.0.0.1")
+        try:
+            return await outcome(REAL, port.getHost().port)
+        finally:
+            await port.stopListening()
+            # The other side of a connection that was given up closes a turn later.
+            await deferLater(REAL, 0.05)
+
+    def fake(self, listening: dict[int, bytes | None]) -> object:
+        pretended = FakeReactor()
+        pretended.listening = listening
+        asked = Deferred.fromCoroutine(outcome(pretended, 80))
+        pretended.pump([0.0, 0.5])
+        return self.successResultOf(asked)
+
+    async def test_nobody_listens(self) -> None:
+        self.assertEqual(await outcome(REAL, free_port()), self.fake({}))
+
+    async def test_answers(self) -> None:
+        for answer in (b"HTTP/1.1 200 OK\r\n\r\nsome", b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", b"hello", None):
+            self.assertEqual(await self.real(answer), self.fake({80: answer}), answer)
+
+
+async def outcome(where: Any, port: int) -> object:
+    """The status, or why there is none."""
+    try:
+        return await ask(where, port, "/health", 0.4)
+    except NoAnswer as why:
+        return str(why), why.refused
 
 
 class SystemTests(TestCase):
-    def test_nothing_runs(self) -> None:
-        """What the pretended system says unless it is told otherwise."""
-        nobody = Whose("no such home")
-        answers = []
-        for system in (Processes(), FakeSystem()):
-            answers.append(
-                (
-                    system.signal(nobody, 0),
-                    system.holder(free_port(), nobody),
-                    system.ports(nobody),
-                    system.footprints({"vault": 1 << 22}),
-                    system.group_lives(1 << 22),
-                )
+    def test_the_same_questions_can_be_asked(self) -> None:
+        """Name for name and argument for argument."""
+        for name in [
+            name for name in vars(FakeSystem) if not name.startswith("_") and callable(vars(FakeSystem)[name])
+        ]:
+            self.assertEqual(
+                inspect.signature(getattr(FakeSystem, name)), inspect.signature(getattr(Processes, name)), name
             )
-        self.assertEqual(answers[0], answers[1])
-        self.assertGreater(Processes().own(), 1 << 20 if Path("/proc/self/smaps_rollup").exists() else 0)
