@@ -115,7 +115,8 @@ async def compose(core: Core) -> Composition:
     accounts = _accounts(core, engine, database, oauth, origin, threads)
     hosts = _Hosts(core, accounts)
     moved.append(lambda issuer: _move(engine, oauth, hosts, issuer))
-    tables = Tables(engine.roster, hosts, lambda: oauth.issuer.issuer, lambda: accounts.gate.closed)
+    seconds = core.reactor.seconds
+    tables = Tables(engine.roster, hosts, lambda: oauth.issuer.issuer, lambda: accounts.gate.closed, seconds)
     await oauth.boot()
     await _recover(engine)
     composition = Composition(core, engine, tables)
@@ -267,7 +268,11 @@ async def _without_database(core: Core, error: DatabaseUnusable) -> Composition:
     origins = FixedOrigins(core.settings)
     engine = build_engine(core, origins)
     tables = Tables(
-        engine.roster, lambda: [one.partition("://")[2] for one in origins.bound()], origins.issuer, lambda: False
+        engine.roster,
+        lambda: [one.partition("://")[2] for one in origins.bound()],
+        origins.issuer,
+        lambda: False,
+        core.reactor.seconds,
     )
     await _recover(engine)
     core.root.open(public_parts(core, engine, origins, Who([])), _NoAccounts(str(error)))

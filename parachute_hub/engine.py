@@ -50,7 +50,7 @@ def build_engine(core: Core, origins: Origins) -> Engine:
         random=random.random,
         memory_limit=core.settings.memory_limit,
     )
-    roster = Roster(on_disk.directory, lambda text: bus.emit(Notice("registry", text)))
+    roster = Roster(on_disk.directory, lambda text: bus.emit(Notice("registry", text)), core.reactor.seconds)
     bus.subscribe(lambda numbered: roster.forget() if isinstance(numbered.event, RegistryChanged) else None)
     return Engine(
         bus=bus,

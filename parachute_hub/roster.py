@@ -21,6 +21,8 @@ from parachute_hub.supervise.supervisor import Supervisor
 
 INFO = "/.parachute/info"
 ICON = "/.parachute/icon.svg"
+# The proxy asks for each request, and a stat for each of thousands would find nothing new.
+LOOK_SECONDS = 0.05
 
 
 @frozen(kw_only=True)
@@ -38,18 +40,26 @@ class Installed:
 
 
 class Roster:
-    """The installed modules. `notice` is told each claim that was refused, once while it lasts."""
+    """The installed modules. `notice` is told each claim that was refused, once while it lasts.
 
-    def __init__(self, directory: Directory, notice: Callable[[str], None]) -> None:
+    What modules write into services.json is seen within LOOK_SECONDS by the clock `seconds`.
+    """
+
+    def __init__(self, directory: Directory, notice: Callable[[str], None], seconds: Callable[[], float]) -> None:
         self._directory = directory
         self._notice = notice
+        self._seconds = seconds
+        self._look_at = 0.0
         self._told: frozenset[str] = frozenset()
         self._modules: tuple[Installed, ...] | None = None
 
     def modules(self) -> tuple[Installed, ...]:
-        """Every usable row, in the order of the file. Costs one stat while nothing changes."""
-        if self._modules is None or self._directory.services.changed():
+        """Every usable row, in the order of the file. The same object while nothing changes."""
+        now = self._seconds()
+        if self._modules is None or (now >= self._look_at and self._directory.services.changed()):
             self._modules = tuple(self._read())
+        if now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
         return self._modules
 
     def forget(self) -> None:
@@ -186,27 +196,46 @@ def tiles(roster: Roster, supervisor: Supervisor, catalog_static: Callable[[str]
 
 
 class Tables:
-    """The proxy's route table, kept until something that it is made from changes."""
+    """The proxy's route table, kept until something that it is made from changes.
+
+    Other `hosts` alone are seen within LOOK_SECONDS by the clock `seconds`: asking may take a query.
+    """
 
     def __init__(
-        self, roster: Roster, hosts: Callable[[], Iterable[str]], issuer: Callable[[], str], gated: Callable[[], bool]
+        self,
+        roster: Roster,
+        hosts: Callable[[], Iterable[str]],
+        issuer: Callable[[], str],
+        gated: Callable[[], bool],
+        seconds: Callable[[], float],
     ) -> None:
         self._roster = roster
         self._hosts = hosts
         self._issuer = issuer
         self._gated = gated
-        self._made_from: tuple[object, ...] = ()
+        self._seconds = seconds
+        self._ask_at = 0.0
+        self._made_from: tuple[tuple[Installed, ...], str, bool] = ((), "", False)
+        self._made_for: tuple[str, ...] = ()
         self._table: Table | None = None
 
     def table(self) -> Table:
         """The table for this moment."""
-        modules, issuer, gated = self._roster.modules(), self._issuer(), self._gated()
-        hosts = () if gated else tuple(self._hosts())
-        made_from = (modules, issuer, gated, hosts)
-        if self._table is None or any(a is not b and a != b for a, b in zip(made_from, self._made_from, strict=True)):
-            self._table = Table.build(mounts_of(modules), hosts, issuer, gated)
-            self._made_from = made_from
+        made_from = (self._roster.modules(), self._issuer(), self._gated())
+        now = self._seconds()
+        if self._table is None or now >= self._ask_at or made_from != self._made_from:
+            self._ask_at = now + LOOK_SECONDS
+            self._table = self._made(*made_from)
         return self._table
+
+    def _made(self, modules: tuple[Installed, ...], issuer: str, gated: bool) -> Table:
+        """The same table when nothing is different after all."""
+        hosts = () if gated else tuple(self._hosts())
+        made_from = (modules, issuer, gated)
+        if self._table is not None and made_from == self._made_from and hosts == self._made_for:
+            return self._table
+        self._made_from, self._made_for = made_from, hosts
+        return Table.build(mounts_of(modules), hosts, issuer, gated)
 
 
 class States:

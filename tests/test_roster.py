@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules.catalog import Catalog
@@ -10,7 +11,7 @@ from parachute_hub.modules.records import RecordsFile
 from parachute_hub.modules.registry import ServicesFile
 from parachute_hub.modules.store import Store
 from parachute_hub.proxy.routes import Mount
-from parachute_hub.roster import Roster, Tables, advertised, mounts_of
+from parachute_hub.roster import LOOK_SECONDS, Roster, Tables, advertised, mounts_of
 
 
 def row(name: str, port: int, *paths: str, **more: Any) -> dict[str, Any]:
@@ -29,10 +30,13 @@ class RosterTests(SynchronousTestCase):
             catalog=Catalog(),
             store=Store(self.home / "modules"),
         )
-        self.roster = Roster(directory, self.notices.append)
+        self.clock = Clock()
+        self.roster = Roster(directory, self.notices.append, self.clock.seconds)
 
     def register(self, *rows: dict[str, Any]) -> None:
+        """A module writes its rows, and the moment passes until the file is looked at again."""
         (self.home / "services.json").write_text(json.dumps({"services": rows}))
+        self.clock.advance(LOOK_SECONDS)
 
     def package(self, short: str, **manifest: Any) -> str:
         folder = self.home / "packages" / short
@@ -98,6 +102,15 @@ class RosterTests(SynchronousTestCase):
         self.assertIn(b"/vault/default/.parachute/info", first.open_paths)
         self.assertIn(b"/vault/default/health", first.open_paths)
 
+    def test_the_hubs_own_changes_are_seen_at_once(self) -> None:
+        """The installer says so; only what others write has to be looked for."""
+        self.register(row("own", 1951, "/own"))
+        self.assertEqual(self.roster.shorts(), ("own",))
+        (self.home / "services.json").write_text(json.dumps({"services": []}))
+        self.assertEqual(self.roster.shorts(), ("own",))
+        self.roster.forget()
+        self.assertEqual(self.roster.shorts(), ())
+
     def test_discovery_takes_names_from_the_manifest(self) -> None:
         """And management addresses as the manifest has them."""
         self.register(
@@ -110,14 +123,19 @@ class RosterTests(SynchronousTestCase):
         """Building it for each request would cost more than the request."""
         self.register(row("parachute-vault", 1940, "/vault/default"))
         gated = [False]
-        tables = Tables(self.roster, lambda: ["hub.test"], lambda: "http://hub.test", lambda: gated[0])
+        hosts = ["hub.test"]
+        tables = Tables(self.roster, lambda: hosts, lambda: "http://hub.test", lambda: gated[0], self.clock.seconds)
         first = tables.table()
         self.assertIs(tables.table(), first)
         self.assertEqual(first.hosts, frozenset({b"hub.test"}))
         gated[0] = True
         self.assertEqual((tables.table().gated, tables.table().hosts), (True, frozenset()))
         gated[0] = False
+        self.assertEqual(tables.table(), first)
+        hosts.append("other.test")
+        self.assertEqual(tables.table(), first)
         self.register(row("parachute-vault", 1941, "/vault/default"))
+        self.assertIn(b"other.test", tables.table().hosts)
         mount = tables.table().place(b"/vault/default/x")
         assert isinstance(mount, Mount)
         self.assertEqual(mount.port, 1941)
