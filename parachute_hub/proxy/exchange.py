@@ -7,6 +7,7 @@ from parachute_hub.proxy import pages
 from parachute_hub.proxy.account import CLIENT_GONE, Account, Book
 from parachute_hub.proxy.body import LAST_CHUNK, chunk
 from parachute_hub.proxy.connection import Connection
+from parachute_hub.proxy.denial import challenge_lines
 from parachute_hub.proxy.head import ResponseHead
 from parachute_hub.proxy.headers import response_lines
 from parachute_hub.proxy.plan import Passage
@@ -129,6 +130,8 @@ class Exchange:
             # An answer before the request is complete: the rest of the body is not waited for.
             connection.close = True
         lines = [head.line, *response_lines(head.fields, head.named, self._passage.place)]
+        if head.status == 403:
+            lines += challenge_lines(self._passage, head, first if last and kind is _LENGTH else None)
         framing = self._framing(head, kind)
         if connection.close:
             lines.append(b"Connection: close")

@@ -28,7 +28,7 @@ class Passage(NamedTuple):
 
     `path` is the one that the client asked for, without the query. `tokens` may be ours and are to be checked.
     `by_session` says that only a session of the hub opens the module to this request; `refusal` is what else speaks
-    against it. `head` is what the module gets to read, `place` what its answer is judged by.
+    against it. `head` is what the module gets to read, `place` what its answer is judged by. `issuer` is the hub.
     """
 
     mount: Mount
@@ -41,6 +41,7 @@ class Passage(NamedTuple):
     head: bytes
     place: Place
     asked: Asked
+    issuer: str
 
 
 Decision: TypeAlias = Passage | ToSite | Answer
@@ -136,6 +137,7 @@ def _passage(table: Table, request: RequestHead, known: _Known, decision: ToModu
         _head(request, mount, target, known.stamps),
         _mcp_place(mount, bool(tokens)) if path.endswith(b"/mcp") else mount.place,
         Asked.of(request),
+        table.issuer,
     )
 
 
