@@ -33,7 +33,7 @@ def sibling(load: Load, quiet: Load) -> str:
     """What the rest noticed."""
     return (
         f"sibling p99 {load.p99:.1f} ms (quiet {quiet.p99:.1f}), {load.errors} errors; "
-        f"hub {load.cpu:.0f} % CPU, {load.grown:+.1f} MB"
+        f"hub {load.cpu:.0f} % CPU, {load.grown:+.1f} MB, {load.waited:.0f} % without a processor"
     )
 
 

@@ -173,7 +173,11 @@ class Rig:
 @frozen
 class Load:
     """What a fault did to the rest: milliseconds of a sibling's answers and how often it did not answer, our own CPU in
-    percent of a core, how much our memory grew in MB, the worst delay of the reactor in milliseconds."""
+    percent of a core, how much our memory grew in MB, the worst delay of the reactor in milliseconds.
+
+    `waited` is for how much of the time, in percent, our reactor could have run and got no processor: that part of a
+    delay is the machine's.
+    """
 
     p50: float
     p99: float
@@ -181,6 +185,15 @@ class Load:
     cpu: float
     grown: float
     lag: float
+    waited: float
+
+
+def without_processor(process: int) -> float:
+    """Seconds for which the first thread of a process could have run and got no processor; 0 where nobody counts."""
+    try:
+        return int(Path(f"/proc/{process}/task/{process}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 @define
@@ -197,6 +210,7 @@ class Meter:
         """The fault's result, and what it did."""
         us = psutil.Process()
         memory, cpu, began = us.memory_info().rss, time.process_time(), time.monotonic()
+        waited = without_processor(us.pid)
         self.rig.lag.worst = 0.0
         asking = Deferred.fromCoroutine(self._ask())
         try:
@@ -212,6 +226,7 @@ class Meter:
             cpu=(time.process_time() - cpu) / passed * 100,
             grown=(us.memory_info().rss - memory) / 1e6,
             lag=self.rig.lag.worst * 1000,
+            waited=(without_processor(us.pid) - waited) / passed * 100,
         )
 
     async def _ask(self) -> None:
