@@ -138,7 +138,7 @@ def _job(arguments: Namespace, short: str, action: str, body: dict[str, Any], do
 
 def _follow(arguments: Namespace, name: str, path: str, body: dict[str, Any], done: str) -> int:
     """Begin a job and follow it; what it is about may only be known when it has looked at the package."""
-    progress = Progress(quiet=arguments.json)
+    progress = Progress(quiet=arguments.json, live=sys.stderr.isatty())
     if not arguments.json:
         print(f"{arguments.word} {name} ...", file=sys.stderr)
     job = run_job(client_of(arguments), path, body, progress)

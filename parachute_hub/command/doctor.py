@@ -1,32 +1,52 @@
-"""`parachute doctor`: checks what commonly goes wrong and says how to repair it."""
+"""`parachute doctor`: checks what commonly goes wrong, says how to repair it, and repairs what is safe to."""
 
 import shutil
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from attrs import asdict, frozen
+from attrs import frozen
 
 from parachute_hub.command.actions import client_of, home_of, show
-from parachute_hub.command.client import CommandError, HubClient
+from parachute_hub.command.client import CommandError, HubClient, module_path
 
 LOW_DISK = 100 * 1024 * 1024
 
 
 @frozen
 class Finding:
-    """One check: `level` is ok, warn or fail; `text` says what was seen and what to do."""
+    """One check: `level` is ok, warn or fail; `text` says what was seen and what to do.
+
+    `repair` is what `--fix` may do about it: something that cannot lose anything.
+    """
 
     check: str
     level: str
     text: str
+    repair: Callable[[], object] | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """For programs."""
+        return {"check": self.check, "level": self.level, "text": self.text}
 
 
 def doctor(arguments: Namespace) -> int:
-    """Run every check; exit 1 only when one fails."""
-    findings = list(examine(home_of(arguments), client_of(arguments)))
-    text = "\n".join(f"{finding.level:<5} {finding.check}: {finding.text}" for finding in findings)
-    show(arguments, {"findings": [asdict(finding) for finding in findings]}, text)
+    """Run every check, with --fix repair and check again; exit 1 only when one fails."""
+    home, client = home_of(arguments), client_of(arguments)
+    findings = list(examine(home, client))
+    repaired = []
+    if arguments.fix:
+        for finding in findings:
+            if finding.repair is not None:
+                finding.repair()
+                repaired.append(finding.check)
+        findings = list(examine(home, client))
+    lines = [f"fixed {check}" for check in repaired]
+    lines += [f"{finding.level:<5} {finding.check}: {finding.text}" for finding in findings]
+    if not arguments.fix and any(finding.repair for finding in findings):
+        lines.append("`parachute doctor --fix` can repair some of this.")
+    show(arguments, {"findings": [finding.to_json() for finding in findings], "fixed": repaired}, "\n".join(lines))
     return 1 if any(finding.level == "fail" for finding in findings) else 0
 
 
@@ -43,7 +63,8 @@ def _home(home: Path) -> Iterator[Finding]:
         yield Finding("home", "warn", f"{home} does not exist yet; `parachute serve` makes it.")
         return
     if home.stat().st_mode & 0o077:
-        yield Finding("home", "warn", f"others on this machine may look into {home}: chmod 700 it.")
+        text = f"others on this machine may look into {home}: chmod 700 it."
+        yield Finding("home", "warn", text, lambda: home.chmod(0o700))
     else:
         yield Finding("home", "ok", f"{home} is private.")
     free = shutil.disk_usage(home).free
@@ -53,7 +74,8 @@ def _home(home: Path) -> Iterator[Finding]:
         yield Finding("disk", "ok", f"{free // 1024**2} MB are free.")
     token = home / "operator.token"
     if token.exists() and token.stat().st_mode & 0o077:
-        yield Finding("operator-token", "fail", f"others may read {token}: chmod 600 it, then restart the hub.")
+        text = f"others may read {token}: chmod 600 it, then restart the hub."
+        yield Finding("operator-token", "fail", text, lambda: token.chmod(0o600))
     elif token.exists():
         yield Finding("operator-token", "ok", "it is private.")
 
@@ -94,4 +116,5 @@ def _hub(client: HubClient) -> Iterator[Finding]:
         if module.get("installed"):
             down = module.get("state") in ("parked", "held")
             text = f"{module.get('state')}: {module.get('reason') or ''}".rstrip(": ")
-            yield Finding(f"module {module['short']}", "fail" if down else "ok", text)
+            again = partial(client.call, "POST", module_path(module["short"], "restart")) if down else None
+            yield Finding(f"module {module['short']}", "fail" if down else "ok", text, again)

@@ -2,33 +2,73 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 from attrs import define, field
 
 from parachute_hub.command.client import CommandError, HubClient
+from parachute_hub.command.tables import size
+from parachute_hub.logs import visible
 
 POLL = 0.3
+WIDTH = 78
 _END = frozenset({"succeeded", "failed"})
+_CLEAR = "\r\x1b[K"
 
 
 @define
 class Progress:
-    """Shows a job's log lines as they come: live in a terminal, plainly in a pipe, not at all when quiet."""
+    """Shows how far a job is. `live` is for a terminal: the step under way, on a line that is written over.
+
+    In a pipe only whole lines come: each step once, and the job's own output. `quiet` shows nothing.
+    """
 
     out: TextIO = field(factory=lambda: sys.stderr)
     quiet: bool = False
-    _shown: int = 0
+    live: bool = False
+    _log: tuple[str, ...] = ()
+    _steps: int = 0
 
     def show(self, job: dict[str, Any]) -> None:
-        """The lines that were not shown yet."""
-        lines = job.get("log") or []
-        for line in lines[self._shown :]:
-            if not self.quiet:
-                self.out.write(f"  {line}\n")
-                self.out.flush()
-        self._shown = len(lines)
+        """What is new since the last time."""
+        if self.quiet:
+            return
+        steps, log = job.get("steps") or [], tuple(job.get("log") or ())
+        text = "".join(f"  {step['name']}\n" for step in steps[self._steps :]) if not self.live else ""
+        text += "".join(f"    {visible(line)}\n" for line in unseen(self._log, log))
+        self._steps, self._log = len(steps), log
+        if self.live:
+            text = _CLEAR + text + (under_way(steps) if job.get("status") not in _END else "")
+        if text:
+            self.out.write(text)
+            self.out.flush()
+
+
+def unseen(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
+    """The lines that are new in a log of which the oldest lines fall away.
+
+    >>> unseen(("a", "b", "c"), ("b", "c", "d")), unseen((), ("a",)), unseen(("a",), ("x", "y"))
+    (('d',), ('a',), ('x', 'y'))
+    """
+    for dropped in range(len(before) + 1):
+        kept = len(before) - dropped
+        if tuple(before[dropped:]) == tuple(now[:kept]):
+            return tuple(now[kept:])
+    return tuple(now)
+
+
+def under_way(steps: Sequence[dict[str, Any]]) -> str:
+    """The step under way, in a line that fits a terminal.
+
+    >>> under_way([{"name": "fetch", "state": "running", "bytes": 2097152}])
+    '  fetch ... 2.0 MB'
+    """
+    current = next((step for step in reversed(steps) if step.get("state") == "running"), None)
+    if current is None:
+        return ""
+    amount = f" {size(current['bytes'])}" if current.get("bytes") else ""
+    return f"  {current['name']} ...{amount}"[:WIDTH]
 
 
 def follow(
@@ -42,7 +82,8 @@ def follow(
             break
         sleep(POLL)
     if job["status"] == "failed":
-        raise CommandError(str(job.get("error") or "The job failed; the hub's log says why."))
+        undone = "".join(f"\n  Undone: {text}" for text in job.get("undone") or ())
+        raise CommandError(str(job.get("error") or "The job failed; the hub's log says why.") + undone)
     return job
 
 

@@ -49,7 +49,8 @@ def parser() -> ArgumentParser:
     logs.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
     config = module_word("config", actions.config, "Show or change a module's configuration.")
     config.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="what to change")
-    word("doctor", doctor.doctor, "Check this hub and say what to repair.")
+    check_up = word("doctor", doctor.doctor, "Check this hub and say what to repair.")
+    check_up.add_argument("--fix", action="store_true", help="repair what is safe to repair, without the hub as well")
 
     module = words.add_parser("module", help="For module authors.").add_subparsers(metavar="WORD", required=True)
     check = module.add_parser("check", help="Say what a module folder lacks.")

@@ -2,7 +2,6 @@ import io
 import json
 import threading
 from argparse import Namespace
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -90,19 +89,34 @@ class ClientTests(SynchronousTestCase):
         self.assertFalse(self.serve((200, {"instance": "another"})).running)
 
     def test_a_job_is_followed_to_its_end(self) -> None:
-        """Each line is shown once; a failure is an error with the job's own words."""
-        shown: list[str] = []
+        """Each step and line is shown once; a failure is an error with the job's own words and what was undone."""
+        fetch = {"name": "fetch", "state": "done"}
         client = self.serve(
-            (200, {"status": "running", "log": ["one"]}),
-            (200, {"status": "succeeded", "log": ["one", "two"]}),
-            (200, {"status": "failed", "log": [], "error": "The registry said no."}),
+            (200, {"status": "running", "steps": [fetch], "log": ["one"]}),
+            (200, {"status": "succeeded", "steps": [fetch, {"name": "start", "state": "done"}], "log": ["one", "two"]}),
+            (200, {"status": "failed", "log": [], "error": "The registry said no.", "undone": ["the row"]}),
         )
-        slept: list[float] = []
-        job = follow(client, "id", Progress(out=Lines(shown.append)), slept.append)  # type: ignore[arg-type]
-        self.assertEqual((job["status"], shown, len(slept)), ("succeeded", ["  one\n", "  two\n"], 1))
+        out, slept = io.StringIO(), [0.0]
+        job = follow(client, "id", Progress(out=out), slept.append)
+        self.assertEqual((job["status"], len(slept)), ("succeeded", 2))
+        self.assertEqual(out.getvalue(), "  fetch\n    one\n  start\n    two\n")
         with self.assertRaises(CommandError) as caught:
             follow(client, "id", Progress(quiet=True), slept.append)
-        self.assertEqual(str(caught.exception), "The registry said no.")
+        self.assertEqual(str(caught.exception), "The registry said no.\n  Undone: the row")
+
+    def test_a_terminal_shows_the_step_under_way(self) -> None:
+        """On one line that is written over, cleared at the end; control characters of a log do nothing."""
+        running = {"name": "fetch", "state": "running", "bytes": 3 << 20}
+        out = io.StringIO()
+        progress = Progress(out=out, live=True)
+        progress.show({"status": "running", "steps": [running], "log": ["\x1b[2Jhi"]})
+        self.assertEqual(out.getvalue(), "\r\x1b[K    \\x1b[2Jhi\n  fetch ... 3.0 MB")
+        progress.show({"status": "succeeded", "steps": [running], "log": ["\x1b[2Jhi"]})
+        self.assertTrue(out.getvalue().endswith("\r\x1b[K"))
+
+    def test_names_from_people_are_quoted(self) -> None:
+        """Nobody walks out of the path."""
+        self.assertEqual(module_path("../x/y", "install"), "/api/modules/..%2Fx%2Fy/install")
 
     def test_a_start_that_came_to_nothing_is_a_failure(self) -> None:
         """Scripts look at the exit code; to stop is to be down."""
@@ -116,15 +130,3 @@ class ClientTests(SynchronousTestCase):
             ]
         self.assertEqual(codes, [0, 1, 0])
         self.assertIn("toy: backoff. It ended by itself.", said.getvalue())
-
-    def test_names_from_people_are_quoted(self) -> None:
-        """Nobody walks out of the path."""
-        self.assertEqual(module_path("../x/y", "install"), "/api/modules/..%2Fx%2Fy/install")
-
-
-class Lines:
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self.write = write
-
-    def flush(self) -> None:
-        pass

@@ -90,6 +90,19 @@ class WithoutHub(SynchronousTestCase):
         self.assertIn("not running", done.stdout)
         self.assertIn("1.2.3", done.stdout)
 
+    def test_the_doctor_repairs_what_is_safe(self) -> None:
+        """Modes, without a hub; what it cannot repair stays told."""
+        self.home.mkdir(mode=0o755, parents=True)
+        (self.home / "operator.token").write_text("x\n")
+        (self.home / "operator.token").chmod(0o644)
+        told = run(self.home, "doctor")
+        self.assertEqual(told.returncode, 1)
+        self.assertIn("--fix", told.stdout)
+        fixed = run(self.home, "doctor", "--fix", "--json")
+        self.assertEqual(json.loads(fixed.stdout)["fixed"], ["home", "operator-token"])
+        self.assertEqual(fixed.returncode, 0, fixed.stdout)
+        self.assertEqual((self.home / "operator.token").stat().st_mode & 0o777, 0o600)
+
     def test_other_words_say_how_to_start_it(self) -> None:
         """Exit code 3, one line."""
         for words in (("install", "vault"), ("logs", "vault"), ("stop", "vault")):
