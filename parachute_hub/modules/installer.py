@@ -1,6 +1,6 @@
 """Installing a module: fetch, verify, place, register, start, prove - or leave everything as it was."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from parachute_hub.modules.availability import Availability
 from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.fetching import Arrival, Fetcher, Order
 from parachute_hub.modules.manifests import Package
-from parachute_hub.modules.model import UNPROVEN, Row
+from parachute_hub.modules.model import UNPROVEN, Manifest, Row
 from parachute_hub.modules.proving import Prover, Supervises
 from parachute_hub.modules.records import RecordsFile, RecordsRefused
 from parachute_hub.modules.registry import Registry, RegistryRefused, ServicesFile
@@ -122,6 +122,9 @@ class Installer:
         await self.fetcher.in_thread(self.store.prune, arrival.short, keep)
         await self.wiring.connect(self.supervisor, work)
         work.line(f"{arrival.short} {arrival.package.version} is installed.")
+        if arrival.manifest is not None:
+            for line in _offers(arrival.manifest, self.directory.shorts()):
+                work.line(line)
 
     async def _prove(self, work: Work, short: str, row: Row) -> None:
         """It must answer. A new row that another module overwrote is written again: the file has no lock."""
@@ -263,6 +266,18 @@ def stamped_versions(registry: Registry, store: Store) -> set[str]:
         if row.install_dir and Path(row.install_dir).is_relative_to(root):
             found.add(Path(row.install_dir).relative_to(root).parts[1])
     return found
+
+
+def _offers(manifest: Manifest, installed: Iterable[str]) -> Iterator[str]:
+    """What the module would like to have beside it and is not there."""
+    present = set(installed)
+    for wanted in manifest.dependencies:
+        if wanted.short in present:
+            continue
+        if wanted.optional:
+            yield f"{manifest.name} can make use of {wanted.short}. Install {wanted.short} as well if you want that."
+        else:
+            yield f"{manifest.name} needs {wanted.short}, which is not installed. Install {wanted.short} now."
 
 
 def _first_vault(request: InstallRequest) -> dict[str, str]:

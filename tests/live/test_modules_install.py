@@ -11,7 +11,7 @@ from parachute_hub.jobs import Work
 from parachute_hub.modules.installer import InstallRequest
 from parachute_hub.modules.proving import Prover
 from parachute_hub.modules.registry import ServicesFile
-from tests.live.modules_rig import BROKEN, PORT, Rig, ask, module, run
+from tests.live.modules_rig import BROKEN, PORT, Rig, ask, free_port, module, run
 
 TOY = InstallRequest(short="toy", package="@toys/toy")
 
@@ -54,6 +54,22 @@ class Install(TestCase):
         self.assertEqual(answer["env"]["PORT"], str(PORT))
         self.assertTrue((self.rig.home / "modules" / "node_modules" / "@toys" / "toy").is_symlink())
         self.assertTrue((self.rig.home / "modules" / "bin" / "toy-toy").is_symlink())
+
+    @run
+    async def test_what_it_would_like_beside_it_is_offered(self) -> None:
+        wanted = {"vault": {}, "scribe": {"optional": True}, "other": {}}
+        self.rig.registry.publish(module("other", port=free_port()))
+        self.rig.registry.publish(module(dependencies=wanted))
+        await self.install(InstallRequest(short="other", package="@toys/other"))
+        job = await self.install()
+        self.assertEqual(job.status, "succeeded", job)
+        self.assertEqual(
+            job.log[-2:],
+            (
+                "toy needs vault, which is not installed. Install vault now.",
+                "toy can make use of scribe. Install scribe as well if you want that.",
+            ),
+        )
 
     @run
     async def test_a_row_that_another_module_overwrote_is_written_again(self) -> None:
