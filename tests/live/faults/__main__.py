@@ -1,4 +1,7 @@
-"""Runs the faults and prints a table: smoke size, or `--full` with supervisord beside; `F01 F08` for some of them."""
+"""Runs the faults and prints a table: smoke size, or full size with the controls.
+
+`python -m tests.live.faults [--full[=PART]] [F01 F08 ...]`; `--full=10` is a tenth of the full size.
+"""
 
 import shutil
 import sys
@@ -8,6 +11,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 from twisted.internet.task import react
+from twisted.internet.threads import deferToThread
 
 from parachute_hub.supervise.timing import Timing
 from tests.live.faults import controls, hubs, repairs, resources, whole
@@ -48,26 +52,31 @@ FAULTS = (
 
 async def main(reactor: Any, *words: str) -> None:
     """The table; ends with 1 when a bar was missed."""
-    full = "--full" in words
-    chosen = [fault for fault in FAULTS if not set(words) - {"--full"} or fault.name in words]
+    parts = [int(word.partition("=")[2] or 1) for word in words if word.startswith("--full")]
+    names = [word for word in words if not word.startswith("--")]
     missed = 0
-    for fault in chosen:
-        rig, began = Rig(reactor, timing=fault.full_timing if full else QUICK), time.monotonic()
-        try:
-            outcome = await fault.run(rig, fault.full if full else fault.smoke)
-        finally:
-            left = await rig.end()
-            shutil.rmtree(rig.home, ignore_errors=True)
-        wrong = [*outcome.wrong, *([f"{len(left)} processes left behind"] if left else [])]
-        wrong += outcome.slow
-        missed += bool(wrong)
-        verdict = "MISSED" if wrong else "ok"
-        print(f"{outcome.fault}  {outcome.what}, n = {outcome.n}, {time.monotonic() - began:.0f} s: {verdict}")
-        print(f"     {outcome.figures}", *(f"     ! {text}" for text in wrong), sep="\n", flush=True)
-    if full:
-        controls.run()
+    for fault in FAULTS:
+        if not names or fault.name in names:
+            missed += not await row(reactor, fault, parts[0] if parts else None)
     if missed:
         raise SystemExit(f"{missed} faults missed a bar")
+
+
+async def row(reactor: Any, fault: Fault, part: int | None) -> bool:
+    """Run one fault and print what it did, at full size divided by `part`, or at smoke size. Whether all bars held."""
+    rig, began = Rig(reactor, timing=QUICK if part is None else fault.full_timing), time.monotonic()
+    try:
+        outcome = await fault.run(rig, fault.smoke if part is None else max(fault.smoke, fault.full // part))
+    finally:
+        left = await rig.end()
+        shutil.rmtree(rig.home, ignore_errors=True)
+    wrong = [*outcome.wrong, *([f"{len(left)} processes left behind"] if left else []), *outcome.slow]
+    verdict = "MISSED" if wrong else "ok"
+    print(f"{outcome.fault}  {outcome.what}, n = {outcome.n}, {time.monotonic() - began:.0f} s: {verdict}")
+    print(f"     {outcome.figures}", *(f"     ! {text}" for text in wrong), sep="\n", flush=True)
+    if part is not None:
+        print(f"     control: {await deferToThread(controls.told, fault.name)}", flush=True)
+    return not wrong
 
 
 if __name__ == "__main__":

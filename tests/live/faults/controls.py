@@ -1,6 +1,6 @@
 """The same faults against supervisord (PyPI `supervisor`), with its own defaults: what the figures compare with.
 
-Not a dependency: `pip install supervisor==4.3.0` anywhere on the PATH brings it.
+Not a dependency: it is installed into a virtual environment of its own under `.cache` when it is first asked for.
 """
 
 import os
@@ -19,8 +19,11 @@ from attrs import define, field
 
 from tests.live.faults.outcome import spread
 from tests.live.faults.rig import MODULES
-from tests.live.harness import free_port
+from tests.live.harness import ROOT, free_port
 
+VERSION = "4.3.0"
+_VENV = ROOT / ".cache" / f"supervisor-{VERSION}"
+_PROGRAM_PATH = _VENV / "bin" / "supervisord"
 _CONFIG = """
 [supervisord]
 nodaemon=true
@@ -114,17 +117,24 @@ def _port_of(process: psutil.Process) -> str | None:
 
 
 def program() -> str:
-    """supervisord's path; empty if there is none."""
-    return shutil.which("supervisord") or ""
+    """supervisord's path. Installs it when it is not here."""
+    if not _PROGRAM_PATH.exists():
+        subprocess.run([sys.executable, "-m", "venv", _VENV], check=True)
+        pip = [
+            str(_VENV / "bin" / "pip"),
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            f"supervisor=={VERSION}",
+        ]
+        subprocess.run(pip, check=True)
+    return str(_PROGRAM_PATH)
 
 
-def run() -> None:
-    """Print its rows, or that it is not here."""
-    if not program():
-        print("supervisord is not on the PATH: no control was run.")
-        return
-    for name, fault in (("F01", kill), ("F03", loops), ("F04", kin), ("F08", hang), ("F27", flood)):
-        print(f"{name}  supervisord: {fault()}", flush=True)
+def told(fault: str) -> str:
+    """What the control does at this fault, in a line; that there is none where supervisord has nothing to compare."""
+    run = _FAULTS.get(fault)
+    return f"supervisord {VERSION}: {run()}" if run else "none"
 
 
 def _until(condition: Callable[[], object], patience: float) -> float | None:
@@ -187,3 +197,6 @@ def flood() -> str:
         cpu = (after.user + after.system - before.user - before.system) / 5 * 100
         grown = (us.memory_info().rss - memory) / 1e6
         return f"{cpu:.0f} % CPU, {grown:+.1f} MB; all that it reads goes to its log files"
+
+
+_FAULTS = {"F01": kill, "F03": loops, "F04": kin, "F08": hang, "F27": flood}
