@@ -103,6 +103,14 @@ class AtAGlanceTests(AdminCase):
         expect(page.get_by_role("heading", name="Something needs you")).to_be_visible()
         expect(page.get_by_text("The disk is nearly full")).to_be_visible()
 
+    def test_what_a_module_works_with_is_shown_and_offered(self) -> None:
+        """What is there is a link, what is missing a button."""
+        page = self.page(self.hub("well"), "modules/notes")
+        expect(page.get_by_role("heading", name="Works with")).to_be_visible()
+        expect(page.get_by_role("link", name="Vault, which is installed")).to_be_visible()
+        page.get_by_role("button", name="Install Hello").click()
+        expect(page.get_by_role("link", name="Hello, which is installed")).to_be_visible()
+
     def test_a_fresh_hub_leads_to_the_modules(self) -> None:
         """Nothing installed is no fault, and says what to do."""
         page = self.page(self.hub("fresh"))

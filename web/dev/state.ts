@@ -40,7 +40,13 @@ function module([short, name, tagline, memory]: [string, string, string, number]
     memory_mb: memory,
     first_party: true,
     missing: false,
-    dependencies: [],
+    dependencies:
+      short === "notes"
+        ? [
+            { short: "vault", optional: false, known: true },
+            { short: "hello", optional: true, known: true },
+          ]
+        : [],
     settings: { pin: false, autostart: true, memory_limit: null, previous: short === "notes" ? "0.3.7" : null },
     pid: installed && !parked ? 4000 + short.length : null,
     port: installed ? 1940 : null,

@@ -40,6 +40,7 @@ export function ModulePage({ short }: { short: string }) {
         <Badge tone={wording(module).tone}>{wording(module).label}</Badge>
       </Head>
       <Current module={module} told={told} />
+      <Companions module={module} />
       {module.installed && (
         <>
           <Card title="Log">
@@ -99,6 +100,34 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
         </Button>
       )}
       {told && <Progress job={told} />}
+    </Card>
+  )
+}
+
+/** What the module says it works with; what is missing is offered. */
+function Companions({ module }: { module: Module }) {
+  if (!module.installed || module.dependencies.length === 0) return null
+  return (
+    <Card title="Works with">
+      {module.dependencies.map(({ short, optional }) => {
+        const other = modules.find(short)
+        const name = other?.display_name ?? short
+        const need = optional ? "can do more with it" : "needs it"
+        return (
+          <div class="row" key={short}>
+            <p>
+              {other?.installed ? (
+                <a href={`/admin/modules/${short}`}>{name}, which is installed</a>
+              ) : (
+                `${name}: ${module.display_name} ${need}.${other ? "" : " It is not on offer here."}`
+              )}
+            </p>
+            {other && !other.installed && other.available_to_install && (
+              <Button act={() => modules.begin(short, "install")}>Install {name}</Button>
+            )}
+          </div>
+        )
+      })}
     </Card>
   )
 }
