@@ -207,9 +207,17 @@ def _has_one(pid: int, sockets: set[str]) -> bool:
         return f"pid:{pid}" in sockets
     folder = f"/proc/{pid}/fd"
     try:
-        return any(os.readlink(f"{folder}/{name}") in sockets for name in os.listdir(folder))
+        return any(_target(f"{folder}/{name}") in sockets for name in os.listdir(folder))
     except OSError:
         return False
+
+
+def _target(link: str) -> str:
+    """Where it leads; a busy process closes descriptors while we look, which says nothing of its others."""
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
 
 
 def _send(process: psutil.Process, number: int) -> None:

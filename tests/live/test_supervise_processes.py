@@ -14,8 +14,9 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.supervise.marks import VARIABLE, Mark, home_hash
+from parachute_hub.supervise.marks import VARIABLE, Mark, Whose, home_hash
 from parachute_hub.supervise.model import State
+from parachute_hub.supervise.processes import Processes
 from tests.live.faults.rig import Rig
 from tests.live.harness import free_port, gone
 
@@ -159,6 +160,17 @@ class PortTests(RigCase):
             stranger.listen()
             self.rig.add("calm", port=stranger.getsockname()[1])
             self.assertEqual((await self.rig.supervisor.start("calm")).state, State.READY)
+
+    def test_descriptors_that_close_meanwhile_hide_no_listener(self) -> None:
+        """Reading the folder of our own descriptors opens one, before the listener's, that is gone soon."""
+        low = os.open(os.devnull, os.O_RDONLY)
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            os.close(low)
+            holder = Processes().holder(listener.getsockname()[1], Whose("nobody"))
+        assert holder is not None
+        self.assertEqual(holder.pid, os.getpid())
 
     async def test_another_homes_process_is_a_stranger(self) -> None:
         port = free_port()

@@ -100,7 +100,10 @@ class Supervisord:
             return False
 
     def pid(self, name: str) -> int:
-        return int(self.control("pid", name).strip() or 0)
+        found = int(self.control("pid", name).strip() or 0)
+        # A signal to 0 would be one to ourselves and all that is with us.
+        assert found > 0, f"{name} has no process"
+        return found
 
     def leftovers(self) -> list[psutil.Process]:
         """Whatever still runs our script for one of our ports."""
