@@ -5,14 +5,17 @@ from typing import Any, Protocol
 
 from attrs import evolve, frozen
 
+from parachute_hub.accounts.recognise import SessionRecogniser
 from parachute_hub.accounts.wizard import Offer
 from parachute_hub.modules import assembly
 from parachute_hub.modules.catalog import CatalogEntry
 from parachute_hub.modules.installer import InstallRequest
 from parachute_hub.modules.launcher import ModuleLauncher
+from parachute_hub.oauth.claims import InvalidToken
 from parachute_hub.oauth.issuer import Issuer
 from parachute_hub.oauth.metadata import Service
 from parachute_hub.oauth.tokenguard import TokenGuard
+from parachute_hub.proxy.audience import Rank
 from parachute_hub.proxy.model import Refusal
 from parachute_hub.proxy.routes import Mount
 from parachute_hub.roster import Roster
@@ -122,6 +125,28 @@ class ProxyGuard:
         if refused is None:
             return None
         return Refusal(refused.status, refused.error, refused.description, (("WWW-Authenticate", refused.challenge),))
+
+
+@frozen
+class ProxyVisitors:
+    """Sessions and tokens as the proxy asks for them (`proxy.audience.Visitors`)."""
+
+    sessions: SessionRecogniser
+    issuer: Issuer
+
+    def rank(self, cookie: bytes) -> Rank:
+        """Whose session a Cookie header carries."""
+        found = self.sessions.behind(cookie)
+        if found is None:
+            return "nobody"
+        return "admin" if found.user.is_admin else "member"
+
+    def scopes(self, token: str) -> frozenset[str] | None:
+        """What a token of ours opens."""
+        try:
+            return self.issuer.verify(token).scopes
+        except InvalidToken:
+            return None
 
 
 class WizardInstalls:

@@ -21,6 +21,7 @@ from parachute_hub.adapters import (
     FixedOrigins,
     InstalledResources,
     ProxyGuard,
+    ProxyVisitors,
     WizardInstalls,
     self_check,
 )
@@ -34,6 +35,7 @@ from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.oauth.fetch import DocumentFetcher
 from parachute_hub.oauth.visits import Visits
 from parachute_hub.parts import admin_parts, public_parts, recorded
+from parachute_hub.proxy.audience import NoVisitors, Visitors
 from parachute_hub.proxy.model import NoGuard, TokenGuard
 from parachute_hub.proxy.routes import Table
 from parachute_hub.roster import States, Tables
@@ -61,6 +63,7 @@ class Composition:
         self._lag = LagProbe(clock=core.reactor, now=time.monotonic)
         self.tokens: TokenGuard = NoGuard()
         self.has_session: Callable[[bytes], bool] = lambda cookie: False
+        self.visitors: Visitors = NoVisitors()
         self.watches: list[LoopingCall] = []
         self.leaving: list[Callable[[], Any]] = []
         self.closing: list[Callable[[], Any]] = []
@@ -122,6 +125,7 @@ async def compose(core: Core) -> Composition:
     composition = Composition(core, engine, tables)
     composition.tokens = ProxyGuard(oauth.guard)
     composition.has_session = accounts.recogniser.has_session
+    composition.visitors = ProxyVisitors(accounts.recogniser, oauth.issuer)
     streams = Streams(core.reactor)
     composition.leaving.append(streams.end)
     composition.closing += [threads.stop, database.close]

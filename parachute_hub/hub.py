@@ -25,6 +25,7 @@ from parachute_hub.core import Core, stamp
 from parachute_hub.home import Home, HomeTaken
 from parachute_hub.logs import LineObserver, Masker
 from parachute_hub.proxy.accesslog import AccessLog
+from parachute_hub.proxy.audience import NoVisitors, Rank, Visitors
 from parachute_hub.proxy.crowd import descriptor_budget
 from parachute_hub.proxy.front import Front
 from parachute_hub.proxy.model import Limits, ModuleView, NoGuard, Refusal, TokenGuard
@@ -47,6 +48,7 @@ class Running(Protocol):
 
     tokens: TokenGuard
     has_session: Callable[[bytes], bool]
+    visitors: Visitors
 
     def table(self) -> Table:
         """The routes of this moment."""
@@ -68,6 +70,7 @@ class Starting:
         self._table = Table.build((), (), issuer, gated=True)
         self.tokens: TokenGuard = NoGuard()
         self.has_session: Callable[[bytes], bool] = lambda cookie: False
+        self.visitors: Visitors = NoVisitors()
 
     def table(self) -> Table:
         """No routes yet."""
@@ -282,6 +285,7 @@ class Hub(Service):
             modules=self,
             tokens=self,
             has_session=lambda cookie: self.composed.has_session(cookie),
+            visitors=self,
             clock=self.reactor,
             connector=self.reactor,
             hops=settings.trusted_hops,
@@ -300,6 +304,14 @@ class Hub(Service):
     def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
         """Why a token must not pass, for the proxy."""
         return self.composed.tokens.refusal(mount, path, token)
+
+    def rank(self, cookie: bytes) -> Rank:
+        """Whose session a Cookie header carries, for the proxy."""
+        return self.composed.visitors.rank(cookie)
+
+    def scopes(self, token: str) -> frozenset[str] | None:
+        """What a token of ours opens, for the proxy."""
+        return self.composed.visitors.scopes(token)
 
 
 def _load() -> Callable[[Core], Awaitable[Running]]:

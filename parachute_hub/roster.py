@@ -3,17 +3,19 @@
 Made from services.json, the packages' manifests and the catalog; made anew whenever one of them changes.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import takewhile
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from parachute_hub.modules import manifests
 from parachute_hub.modules.catalog import CatalogEntry
 from parachute_hub.modules.directory import Directory
-from parachute_hub.modules.model import Manifest, Row
+from parachute_hub.modules.model import Manifest, Row, SubUnit
 from parachute_hub.modules.shape import Invalid
 from parachute_hub.proxy.model import ModuleView
-from parachute_hub.proxy.routes import Mount, Table
+from parachute_hub.proxy.routes import Audience, Mount, Table
 from parachute_hub.site.frontpage import Tile
 from parachute_hub.site.wellknown import Advertised, vault_name
 from parachute_hub.supervise.model import Status
@@ -21,6 +23,16 @@ from parachute_hub.supervise.supervisor import Supervisor
 
 INFO = "/.parachute/info"
 ICON = "/.parachute/icon.svg"
+# For whom a sub-unit is; a surface judges by itself (modules.md 7.7).
+_AUDIENCES: Mapping[str | None, Audience] = {
+    None: "hub-users",
+    "hub-users": "hub-users",
+    "operator": "operator",
+    "public": "public",
+    "surface": "public",
+}
+# A segment of a path that every reader takes for the same.
+_PLAIN_SEGMENT = re.compile(r"(?!\.)[0-9A-Za-z_.~-]+\Z").match
 # The proxy asks for each request, and a stat for each of thousands would find nothing new.
 LOOK_SECONDS = 0.05
 
@@ -126,21 +138,36 @@ def _strip(*speakers: Row | Manifest | CatalogEntry | None) -> bool:
 
 
 def mounts_of(modules: Iterable[Installed]) -> list[Mount]:
-    """The proxy's mounts."""
-    return [
-        Mount(
-            short=module.short,
-            prefix=path.encode(),
-            port=module.row.port,
-            strip=module.strip,
-            websocket=module.websocket,
-            exposure=module.exposure,  # type: ignore[arg-type]
-            sandboxed=module.sandboxed,
-            open_paths=tuple(f"{path}{open_path}".encode() for open_path in (INFO, ICON, _health(module, path))),
-        )
-        for module in modules
-        for path in module.paths
-    ]
+    """The proxy's mounts, each followed by its parts that have an audience of their own."""
+    return [mount for module in modules for path in module.paths for mount in _with_parts(module, path)]
+
+
+def _with_parts(module: Installed, path: str) -> Iterator[Mount]:
+    plain = path.rstrip("/")
+    whole = Mount(
+        short=module.short,
+        prefix=path.encode(),
+        port=module.row.port,
+        strip=module.strip,
+        websocket=module.websocket,
+        exposure=module.exposure,  # type: ignore[arg-type]
+        sandboxed=module.sandboxed,
+        open_paths=tuple(f"{path}{open_path}".encode() for open_path in (INFO, ICON, _health(module, path))),
+    )
+    parts: dict[bytes, Mount] = {}
+    for unit in sorted(module.row.uis, key=_openness):
+        # Where readers could differ, the audience holds from the last place at which they do not.
+        top = "".join(f"/{segment}" for segment in takewhile(_PLAIN_SEGMENT, unit.path.split("/")[1:]))
+        if top == plain or top.startswith(f"{plain}/"):
+            part = top[len(plain) :].encode()
+            audience = _AUDIENCES[unit.audience]
+            parts.setdefault(part, evolve(whole, part=part, audience=audience, scopes_required=unit.scopes_required))
+    return iter((parts.pop(b"", whole), *parts.values()))
+
+
+def _openness(unit: SubUnit) -> int:
+    """Of two sub-units at one place the stricter one counts."""
+    return ("operator", "hub-users", "public").index(_AUDIENCES[unit.audience])
 
 
 def _health(module: Installed, path: str) -> str:

@@ -102,6 +102,37 @@ class RosterTests(SynchronousTestCase):
         self.assertIn(b"/vault/default/.parachute/info", first.open_paths)
         self.assertIn(b"/vault/default/health", first.open_paths)
 
+    def test_sub_units_become_parts_with_an_audience(self) -> None:
+        """For people of the hub unless the row says otherwise; what lies outside the module's mounts is nobody's."""
+        units: dict[str, dict[str, Any]] = {
+            "app": {"path": "/own/app/", "scopes_required": ["vault:read"]},
+            "desk": {"path": "/own/desk", "audience": "operator"},
+            "same": {"path": "/own/desk/", "audience": "public"},
+            "open": {"path": "/own/app/open", "audience": "surface"},
+            "odd": {"path": "/own/odd/my%20app/x"},
+            "away": {"path": "/ownership"},
+            "root": {"path": "/"},
+        }
+        uis = {slug: {"displayName": slug, **unit} for slug, unit in units.items()}
+        self.register(row("own", 1951, "/own", uis=uis))
+        whole, *parts = mounts_of(self.roster.modules())
+        self.assertEqual((whole.part, whole.audience), (b"", "public"))
+        self.assertEqual(
+            {(part.part, part.audience, part.scopes_required) for part in parts},
+            {
+                (b"/app", "hub-users", ("vault:read",)),
+                (b"/desk", "operator", ()),
+                (b"/app/open", "public", ()),
+                (b"/odd", "hub-users", ()),
+            },
+        )
+
+    def test_a_sub_unit_may_be_the_whole_mount(self) -> None:
+        uis = {"own": {"displayName": "Own", "path": "/own", "audience": "operator"}}
+        self.register(row("own", 1951, "/own/", uis=uis))
+        (whole,) = mounts_of(self.roster.modules())
+        self.assertEqual((whole.part, whole.audience), (b"", "operator"))
+
     def test_the_hubs_own_changes_are_seen_at_once(self) -> None:
         """The installer says so; only what others write has to be looked for."""
         self.register(row("own", 1951, "/own"))

@@ -77,9 +77,13 @@ class SessionRecogniser:
 
     def has_session(self, cookie_header: bytes | None) -> bool:
         """Whether a Cookie header carries a session that may use what is behind sign-in: for the proxy."""
+        return self.behind(cookie_header) is not None
+
+    def behind(self, cookie_header: bytes | None) -> SignedIn | None:
+        """Whose session a Cookie header carries, if it may use what is behind sign-in: for the proxy."""
         for secure in (True, False):
             token = cookies.find(cookie_header, cookies.on_the_wire(cookies.SESSION, secure=secure))
             found = self._sign_in.find(token)
             if found is not None and not found.user.must_change_password:
-                return True
-        return False
+                return found
+        return None

@@ -35,6 +35,7 @@ class SubUnit:
     oauth_client_id: str | None = None
     status: str | None = None
     audience: str | None = None
+    scopes_required: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -218,6 +219,7 @@ def _sub_unit(slug: str, value: object) -> SubUnit:
         oauth_client_id=wanted["oauthClientId"],
         status=status,
         audience=_audience(raw, at),
+        scopes_required=_scope_patterns(raw.get("scopes_required"), f"{at}.scopes_required"),
     )
 
 
@@ -227,6 +229,13 @@ def _audience(raw: Mapping[str, Any], at: str) -> str | None:
         return shape.one_of(audience, f"{at}.audience", _AUDIENCES)
     public = raw.get("public")
     return "public" if public is not None and shape.flag(public, f"{at}.public") else None
+
+
+def _scope_patterns(value: object, at: str) -> tuple[str, ...]:
+    patterns = () if value is None else shape.texts(value, at)
+    if not all(pattern.strip() for pattern in patterns):
+        raise Invalid(at, "must be a list of non-empty strings")
+    return patterns
 
 
 def _start_cmd(value: object, at: str) -> tuple[str, ...]:

@@ -8,9 +8,10 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTCP, IRe
 from twisted.internet.protocol import Factory
 from twisted.web.server import Site
 
-from parachute_hub.proxy import gates, pages
+from parachute_hub.proxy import audience, gates, pages
 from parachute_hub.proxy.accesslog import AccessLog
 from parachute_hub.proxy.account import HUB, NOTHING_ASKED, Account, Asked
+from parachute_hub.proxy.audience import NoVisitors, Visitors
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.crowd import Crowd, Port
 from parachute_hub.proxy.exchange import Exchange
@@ -34,6 +35,7 @@ class Policy:
     modules: ModuleStates
     tokens: TokenGuard
     has_session: HasSession
+    visitors: Visitors
 
 
 class Front(Factory):
@@ -52,6 +54,7 @@ class Front(Factory):
         modules: ModuleStates,
         tokens: TokenGuard,
         has_session: HasSession,
+        visitors: Visitors | None = None,
         clock: IReactorTime,
         connector: IReactorTCP,
         hops: int = 0,
@@ -63,7 +66,8 @@ class Front(Factory):
         self.metrics = metrics or Metrics()
         self.now = clock.seconds()
         self.draining = False
-        self._policy = Policy(table=table, modules=modules, tokens=tokens, has_session=has_session)
+        visitors = visitors or NoVisitors()
+        self._policy = Policy(table=table, modules=modules, tokens=tokens, has_session=has_session, visitors=visitors)
         self._planner = Planner(hops=hops, target_bytes=self.limits.target_bytes)
         self._site = site
         self._clock = clock
@@ -145,6 +149,10 @@ class Front(Factory):
         policy, mount, request = self._policy, passage.mount, passage.request
         if passage.by_session and not policy.has_session(request.noted.get(b"cookie", b"")):
             return gates.SIGN_IN
+        if mount.audience != "public":
+            closed = audience.refusal(passage, policy.visitors)
+            if closed is not None:
+                return closed
         if passage.refusal is not None:
             return passage.refusal
         for token in passage.tokens:

@@ -34,7 +34,7 @@ def needs_session(mount: Mount, request: RequestHead, path: bytes) -> bool:
     """Whether only a live session of the hub lets this request through: it shows no other credential."""
     if mount.exposure != "auth-required" or path in mount.open_paths:
         return False
-    return not _is_preflight(request) and not _has_credential(request)
+    return not is_preflight(request) and not _has_credential(request)
 
 
 def refusal(mount: Mount, request: RequestHead, path: bytes, *, own_origin: bool) -> Answer | None:
@@ -87,7 +87,7 @@ def is_own_origin(request: RequestHead, caller: Caller, hosts: frozenset[bytes],
     return host == caller.host or origin.strip().lower() == issuer.encode() or host in hosts
 
 
-def _is_preflight(request: RequestHead) -> bool:
+def is_preflight(request: RequestHead) -> bool:
     """A browser asks whether it may ask: such a request never carries credentials (Fetch, CORS preflight)."""
     return request.method == b"OPTIONS" and b"access-control-request-method" in request.noted
 

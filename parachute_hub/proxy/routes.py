@@ -12,6 +12,7 @@ from parachute_hub.proxy.headers import Place
 from parachute_hub.proxy.peers import Layer
 
 Exposure: TypeAlias = Literal["allowed", "loopback", "auth-required"]
+Audience: TypeAlias = Literal["public", "hub-users", "operator"]
 
 # First path segments that are the hub's own; no mount can have them. `vault` and `mcp` have rules of their own below.
 OWN_SEGMENTS = frozenset(
@@ -30,6 +31,8 @@ class Mount:
 
     `strip` leaves the prefix out of what is sent on. `sandboxed` is for pages of modules that nobody vouches for.
     `open_paths` answer without credentials even when `exposure` is `auth-required` (whole paths, as clients send them).
+    `part`, with a slash before and none behind, narrows the mount to what lies below: its own `audience` holds there.
+    `scopes_required` are the patterns that a token must meet where a session would do.
     """
 
     short: str
@@ -40,11 +43,19 @@ class Mount:
     exposure: Exposure = "allowed"
     sandboxed: bool = False
     open_paths: tuple[bytes, ...] = ()
+    part: bytes = b""
+    audience: Audience = "public"
+    scopes_required: tuple[str, ...] = ()
+
+    @cached_property
+    def top(self) -> bytes:
+        """The shortest path that belongs here."""
+        return self.prefix + self.part
 
     @cached_property
     def below(self) -> bytes:
-        """What every path below the mount begins with."""
-        return self.prefix + b"/"
+        """What every longer path begins with."""
+        return self.top + b"/"
 
     @cached_property
     def host_line(self) -> bytes:
@@ -113,16 +124,17 @@ class Table:
 
     @classmethod
     def build(cls, mounts: Iterable[Mount], hosts: Iterable[str], issuer: str, gated: bool = False) -> "Table":
-        """A table of these mounts; of two with the same prefix the first one counts."""
+        """A table of these mounts; of two at the same place the first counts. Parts come after their whole mount."""
         by_segment: dict[bytes, list[Mount]] = {}
-        taken: set[bytes] = set()
+        taken: dict[bytes, str] = {}
         shadowed: list[Mount] = []
         for mount in mounts:
             plain = evolve(mount, prefix=mount.prefix.rstrip(b"/"))
-            if plain.prefix in taken or not _may_mount(plain):
+            stray = bool(plain.part) and taken.get(plain.prefix) != plain.short
+            if stray or plain.top in taken or not _may_mount(plain):
                 shadowed.append(mount)
                 continue
-            taken.add(plain.prefix)
+            taken[plain.top] = plain.short
             by_segment.setdefault(_segment(plain.prefix), []).append(plain)
         vaults = by_segment.get(b"vault")
         return cls(
@@ -159,7 +171,7 @@ class Table:
                 return self.vault_admin
         for mount in self.by_segment.get(segment, ()):
             # The longest comes first; a prefix ends where a segment ends.
-            if path.startswith(mount.below) or path == mount.prefix:
+            if path.startswith(mount.below) or path == mount.top:
                 return mount
         return None
 
@@ -284,7 +296,7 @@ def _may_mount(mount: Mount) -> bool:
 
 
 def _longest_first(mount: Mount) -> int:
-    return -len(mount.prefix)
+    return -len(mount.top)
 
 
 def _misdirected(issuer: str) -> Answer:

@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
+from parachute_hub.proxy.audience import Visitors
 from parachute_hub.proxy.front import Front
 from parachute_hub.proxy.model import Limits, ModuleView, NoGuard, TokenGuard
 from parachute_hub.proxy.routes import Mount, Table
@@ -172,6 +173,7 @@ class Rig:
         gated: bool = False,
         tokens: TokenGuard | None = None,
         has_session: Callable[[bytes], bool] = lambda cookie: False,
+        visitors: Visitors | None = None,
         access_log: Any = None,
     ) -> None:
         self.clock = Clock()
@@ -183,6 +185,7 @@ class Rig:
             modules=self.modules,
             tokens=tokens or NoGuard(),
             has_session=has_session,
+            visitors=visitors,
             clock=self.clock,
             connector=self.modules,  # type: ignore[arg-type]
             hops=hops,

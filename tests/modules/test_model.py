@@ -76,6 +76,9 @@ class Rows(SynchronousTestCase):
         self.assertEqual((old.status, old.audience), ("inactive", None))
         bad = {"notes": {"displayName": "Notes", "path": "/n", "audience": "everybody"}}
         self.assertIn("uis.notes.audience: must be one of public", self.refusal(uis=bad))
+        for wrong in ("vault:read", [""], [1]):
+            unit = {"displayName": "Notes", "path": "/n", "scopes_required": wrong}
+            self.assertIn("uis.notes.scopes_required: must be a list of", self.refusal(uis={"notes": unit}))
 
     @settings(deadline=None, max_examples=150, derandomize=True)
     @given(

@@ -1,0 +1,84 @@
+"""For whom a part of a module is: the decision about a sub-unit's audience (modules.md 7.7)."""
+
+from typing import Literal, Protocol, TypeAlias
+from urllib.parse import quote
+
+from attrs import evolve
+
+from parachute_hub.proxy.gates import SIGN_IN, is_preflight
+from parachute_hub.proxy.head import RequestHead
+from parachute_hub.proxy.plan import Passage
+from parachute_hub.proxy.routes import Answer, origin_form
+
+Rank: TypeAlias = Literal["nobody", "member", "admin"]
+
+_NOT_ADMIN = Answer(403, "not_admin", "Only who looks after this hub may open this page.")
+_TOO_LITTLE = Answer(403, "insufficient_scope", "This access token does not open this page.")
+_TO_LOGIN = Answer(302, "unauthenticated", "Sign in first.")
+
+
+class Visitors(Protocol):
+    """Who stands behind a request. Asked only for parts of modules that are not for everyone."""
+
+    def rank(self, cookie: bytes) -> Rank:
+        """Whose session of the hub a Cookie header carries."""
+
+    def scopes(self, token: str) -> frozenset[str] | None:
+        """What a token opens; None unless it is a good one of ours."""
+
+
+class NoVisitors:
+    """Knows nobody: what is not for everyone stays closed."""
+
+    def rank(self, cookie: bytes) -> Rank:
+        """Nobody."""
+        return "nobody"
+
+    def scopes(self, token: str) -> frozenset[str] | None:
+        """None of ours."""
+        return None
+
+
+def refusal(passage: Passage, visitors: Visitors) -> Answer | None:
+    """Why a request may not have this part of a module; None when it may."""
+    mount, request = passage.mount, passage.request
+    if mount.audience == "public" or passage.path in mount.open_paths or is_preflight(request):
+        return None
+    rank = visitors.rank(request.noted.get(b"cookie", b""))
+    if rank == "admin" or (rank == "member" and mount.audience == "hub-users"):
+        return None
+    if rank == "member":
+        return _NOT_ADMIN
+    if mount.audience == "hub-users":
+        shown = [scopes for token in passage.tokens if (scopes := visitors.scopes(token)) is not None]
+        if any(all(_opens(scopes, pattern) for pattern in mount.scopes_required) for scopes in shown):
+            return None
+        if shown:
+            return _TOO_LITTLE
+    return _unauthenticated(request)
+
+
+def _opens(scopes: frozenset[str], pattern: str) -> bool:
+    return any(satisfies(scope, pattern) for scope in scopes)
+
+
+def satisfies(scope: str, pattern: str) -> bool:
+    """Whether a scope fits: `*` stands for one segment, and a scope for all vaults for any one of them.
+
+    >>> satisfies("vault:work:read", "vault:*:read"), satisfies("vault:read", "vault:*:read")
+    (True, True)
+    >>> satisfies("vault:work:write", "vault:*:read"), satisfies("vault:read", "vault:work:read")
+    (False, False)
+    """
+    given, wanted = scope.split(":"), pattern.split(":")
+    if len(given) == 2 and len(wanted) == 3 and wanted[1] == "*":
+        del wanted[1]
+    return len(given) == len(wanted) and all(want in ("*", word) for word, want in zip(given, wanted, strict=True))
+
+
+def _unauthenticated(request: RequestHead) -> Answer:
+    """A browser that asks for a page goes to sign in and comes back."""
+    if request.method != b"GET" or b"text/html" not in request.noted.get(b"accept", b"").lower():
+        return SIGN_IN
+    here = quote(origin_form(request.target).decode("latin-1"), safe="/")
+    return evolve(_TO_LOGIN, headers=(("Location", f"/login?next={here}"),))
