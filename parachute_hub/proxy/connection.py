@@ -16,7 +16,7 @@ from parachute_hub.proxy.handling import Dispatcher, Handler, TunnelEnd
 from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead
 from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import Answer
-from parachute_hub.proxy.wire import Socket, writer
+from parachute_hub.proxy.wire import PLAIN_READ, STREAM_READ, Socket, writer
 
 _log = Logger()
 _FAULT = Answer(500, "internal_error", "Something went wrong in the hub; its log says what.", close=True)
@@ -310,6 +310,7 @@ class Connection(BaseProtocol):
         self._chunks = Chunked([]) if request.chunked else None
         self._left = request.length or 0
         self._window_bytes = 0
+        self.transport.bufferSize = STREAM_READ
         self.deadline = self._dispatcher.now + self._dispatcher.limits.body_window
         early, self._buffer = bytes(self._buffer), b""
         if early:
@@ -338,6 +339,7 @@ class Connection(BaseProtocol):
             self.state = _RESPONSE
             self.deadline = None
             self._buffer = rest
+            self.transport.bufferSize = PLAIN_READ
         if data:
             handler.body(data)
         if complete and self._handler is handler:

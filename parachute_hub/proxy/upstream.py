@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from parachute_hub.proxy.body import Chunked
 from parachute_hub.proxy.head import HEAD_END, BadMessage, ResponseHead, parse_response
-from parachute_hub.proxy.wire import Socket, writer
+from parachute_hub.proxy.wire import STREAM_READ, Socket, writer
 
 HOST = "127.0.0.1"
 # 1xx answers before the final one; a module that sends more is stuck in a loop.
@@ -104,6 +104,7 @@ class Upstream(BaseProtocol):
     def connectionMade(self) -> None:
         """Connected: the one who asked gets it."""
         self.transport.setTcpNoDelay(True)
+        self.transport.bufferSize = STREAM_READ
         self.put = writer(self.transport)
         sink, self._sink = self._sink, None
         if sink is not None:

@@ -1,8 +1,11 @@
 """One request through the front to a module and back. Numbers in names: the trap list of spec/proxy.md, 3."""
 
+from typing import Any
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.model import Limits, ModuleView
+from parachute_hub.proxy.wire import PLAIN_READ, STREAM_READ
 from parachute_hub.testing.sockets import HOST, FakeSocket, Rig, get, ok
 
 POST = get("/notes/", "Content-Length: 5", method="POST")
@@ -256,6 +259,15 @@ class ExchangeTests(SynchronousTestCase):
         self.assertTrue(sent.endswith(b"\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"), sent)
         module.deliver(ok())
         self.assertTrue(client.connected)
+
+    def test_more_is_read_at_once_while_a_body_comes_13(self) -> None:
+        """And no more than usual before and after it: what is not read is kept by the kernel."""
+        client: Any
+        module: Any
+        client, module = self.asked(POST)
+        self.assertEqual((client.bufferSize, module.bufferSize), (STREAM_READ, STREAM_READ))
+        client.deliver(b"hello")
+        self.assertEqual(client.bufferSize, PLAIN_READ)
 
     def test_a_body_waits_for_a_slow_connect_within_bounds_13(self) -> None:
         self.modules.slow = True
