@@ -132,12 +132,16 @@ class Bun:
             raise BunFailed(Complaint("not_found", "The registry gave no answer about this package.")) from None
 
     async def run(self, argv: Sequence[str], folder: Path, on_line: Callable[[str], None], seconds: float) -> Ended:
-        """Run bun with these arguments, for at most so many seconds. Cancelling kills it. Raises BunFailed."""
+        """Run bun with these arguments, for at most so many seconds. Cancelling kills it. Raises BunFailed.
+
+        bun goes to the folder itself: a process that starts elsewhere would have to be forked, and to fork a hub costs
+        more than all of bun's work on a package in its cache.
+        """
         try:
             binary = self.find()
         except NoBun as error:
             raise BunFailed(Complaint("missing_dependency", str(error))) from None
-        command = wrapped([str(binary), *argv])
+        command = wrapped([str(binary), argv[0], f"--cwd={folder}", *argv[1:]])
         run = _Run(on_line, self.mask)
         try:
             process = self.reactor.spawnProcess(
@@ -145,7 +149,6 @@ class Bun:
                 command[0],
                 command,
                 env=dict(self.environment(binary.parent)),
-                path=str(folder),
                 childFDs={0: "w", 1: "r", 2: "r"},
             )
         except OSError as error:
