@@ -219,3 +219,31 @@ class Upgrades(TestCase):
         job = await self.rig.done(self.rig.modules.remover.delete_data("toy"))
         self.assertEqual(job.status, "succeeded", job)
         self.assertFalse((self.rig.home / "toy").exists())
+
+
+class Channels(TestCase):
+    """A hub whose owner wants candidates."""
+
+    timeout = 60
+
+    def setUp(self) -> None:
+        self.rig = Rig.start(env_channel="rc")
+
+    def tearDown(self) -> Any:
+        return run(lambda test: test.rig.stop())(self)
+
+    @run
+    async def test_candidates_and_what_comes_after_them(self) -> None:
+        self.rig.registry.publish(module())
+        self.rig.registry.publish(module(version="1.1.0-rc.1"), tag="rc")
+        request = InstallRequest(short="toy", package="@toys/toy", channel=self.rig.files.channel())
+        job = await self.rig.done(self.rig.modules.installer.install(request))
+        self.assertEqual(job.status, "succeeded", job)
+        self.assertEqual((await ask(PORT, "/toy"))["version"], "1.1.0-rc.1")
+        for version, tag in (("1.1.0-rc.2", "rc"), ("1.1.0", "latest"), ("1.1.0", "latest")):
+            self.rig.registry.publish(module(version=version), tag=tag)
+            self.rig.modules.disk.clear_cache()
+            job = await self.rig.done(self.rig.modules.upgrader.upgrade(UpgradeRequest(short="toy")))
+            self.assertEqual(job.status, "succeeded", job)
+            self.assertEqual((await ask(PORT, "/toy"))["version"], version)
+        self.assertIn("toy 1.1.0 is the newest version. Nothing was changed.", job.log)
