@@ -1,9 +1,11 @@
 """Installing from a registry with the real bun: a module that runs, or nothing at all."""
 
 import json
+from pathlib import Path
 from typing import Any, cast
 
 from attrs import evolve
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from parachute_hub.job import Job
@@ -11,7 +13,9 @@ from parachute_hub.jobs import Work
 from parachute_hub.modules.installer import InstallRequest
 from parachute_hub.modules.proving import Prover
 from parachute_hub.modules.registry import ServicesFile
-from tests.live.modules_rig import BROKEN, PORT, Rig, ask, free_port, module, run
+from parachute_hub.supervise.model import State, Status
+from tests.live.modules_rig import BROKEN, CLOCK, PORT, Rig, ask, free_port, module, run
+from tests.modules.homes import write
 
 TOY = InstallRequest(short="toy", package="@toys/toy")
 
@@ -54,6 +58,23 @@ class Install(TestCase):
         self.assertEqual(answer["env"]["PORT"], str(PORT))
         self.assertTrue((self.rig.home / "modules" / "node_modules" / "@toys" / "toy").is_symlink())
         self.assertTrue((self.rig.home / "modules" / "bin" / "toy-toy").is_symlink())
+
+    @run
+    async def test_a_folder_runs_where_it_is_and_again_when_it_changes(self) -> None:
+        """The module author's loop."""
+        folder = write(Path(self.mktemp()).absolute(), module())
+        job = await self.install(InstallRequest(short="toy", folder=folder))
+        self.assertEqual(job.status, "succeeded", job)
+        self.assertEqual((await ask(PORT, "/toy"))["version"], "1.0.0")
+        self.rig.modules.linked.look()
+        write(folder, module(version="1.0.1"))
+        self.rig.modules.linked.look()
+        status = await self.rig.supervisor.start("toy")
+        while status.state is not State.READY:
+            await deferLater(CLOCK, 0.02)
+            status = cast(Status, self.rig.supervisor.status("toy"))
+        answer = await ask(PORT, "/toy")
+        self.assertEqual((answer["version"], answer["cwd"]), ("1.0.1", str(folder)))
 
     @run
     async def test_what_it_would_like_beside_it_is_offered(self) -> None:
