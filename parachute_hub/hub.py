@@ -37,6 +37,9 @@ from parachute_hub.site.root import Part, Root
 
 LOCK_POLL = 0.25
 DRAIN_SECONDS = 5.0
+# Connections from one address: a client of its own, or a trusted proxy with everybody behind it.
+_FROM_A_CLIENT = 256
+_FROM_A_PROXY = 11_000
 
 
 class CannotListen(Exception):
@@ -290,6 +293,7 @@ class Hub(Service):
             connector=self.reactor,
             hops=settings.trusted_hops,
             limits=Limits(
+                connections_per_address=_FROM_A_PROXY if settings.trusted_hops else _FROM_A_CLIENT,
                 websockets=settings.websockets_total,
                 websockets_per_address=settings.websockets_per_address,
                 descriptors=descriptor_budget(),

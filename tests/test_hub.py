@@ -24,6 +24,13 @@ class ListenTests(SynchronousTestCase):
             raised, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
             self.assertLess(hub.front.limits.descriptors, raised)
 
+    def test_one_address_is_one_client_unless_a_trusted_proxy_stands_before_the_hub(self) -> None:
+        for hops, most in (("0", 256), ("1", 11_000)):
+            with tempfile.TemporaryDirectory() as folder:
+                reactor: Any = MemoryReactorClock()
+                hub = Hub(fold({"home": folder}, {"PARACHUTE_TRUSTED_HOPS": hops}), reactor)
+                self.assertEqual(hub.front.limits.connections_per_address, most)
+
 
 class ClosedTests(SynchronousTestCase):
     def test_what_passes(self) -> None:

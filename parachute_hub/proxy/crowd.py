@@ -7,6 +7,7 @@ from typing import Protocol
 
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.model import Limits
+from parachute_hub.proxy.peers import is_loopback
 
 # Left for everything that is no client and no module's connection: the database, children's pipes, files, probes.
 _RESERVED = 128
@@ -32,7 +33,8 @@ class Port(Protocol):
 class Crowd:
     """Every client connection. `in_use` tells how many connections to modules there are besides.
 
-    A client too many from one address is turned away. When all are too many, or file descriptors run short, accepting
+    A client too many from one address is turned away; this machine's own address is exempt, because it stands for
+    everyone behind a proxy or a tunnel that runs here. When all are too many, or file descriptors run short, accepting
     stops until there is room: who waits in the queue is served later, who is turned away would try again at once.
     """
 
@@ -58,7 +60,8 @@ class Crowd:
 
     def admits(self, address: str) -> bool:
         """Whether one more client from this address may come."""
-        return self._by_address[address] < self._limits.connections_per_address and not self._full(_SLACK)
+        few = self._by_address[address] < self._limits.connections_per_address or is_loopback(address)
+        return few and not self._full(_SLACK)
 
     def joined(self, connection: Connection) -> None:
         """A client is connected."""

@@ -172,6 +172,14 @@ class ConnectionTests(SynchronousTestCase):
         rig.client("10.0.0.1")
         self.assertEqual(rig.front.connections, 2)
 
+    def test_this_machines_address_may_stand_for_many(self) -> None:
+        """A proxy or a tunnel beside the hub; the bound on all of them still holds."""
+        rig = Rig(resource=Page(), limits=Limits(connections=200, connections_per_address=2))
+        for address in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+            for _ in range(5):
+                rig.client(address)
+        self.assertEqual(rig.front.connections, 15)
+
     def test_what_was_accepted_in_one_go_is_served_within_bounds(self) -> None:
         rig = Rig(resource=Page(), limits=Limits(connections=3))
         port = FakePort()
