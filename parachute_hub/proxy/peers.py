@@ -35,14 +35,27 @@ def identify(peer: str, host: bytes, noted: Mapping[bytes, bytes], *, hops: int)
     its address or its origin. With N the address is the Nth from the right, because only those were written by the
     trusted hops; scheme and host are what the last of them says.
     """
+    host = without_default_port(host)
     if FORWARDING.isdisjoint(noted):
         return Caller(peer, "loopback" if is_loopback(peer) else "public", host, "http")
     layer = _layer(peer, noted)
     if not hops:
         return Caller(peer, layer, host, "http")
     scheme: Literal["http", "https"] = "https" if _last(noted, b"x-forwarded-proto") == b"https" else "http"
-    claimed = _last(noted, b"x-forwarded-host")
+    claimed = without_default_port(_last(noted, b"x-forwarded-host"))
     return Caller(_nth_address(noted, hops) or peer, layer, claimed if _HOST(claimed) else host, scheme)
+
+
+def without_default_port(host: bytes) -> bytes:
+    """A Host value without the port that http or https implies: both forms are one name (RFC 9110, 4.2.3).
+
+    Which of the two the client speaks is not always known here, so both ports are left out.
+
+    >>> without_default_port(b"hub.test:443"), without_default_port(b"[::1]:80"), without_default_port(b"hub.test:8080")
+    (b'hub.test', b'[::1]', b'hub.test:8080')
+    """
+    name, _, port = host.rpartition(b":")
+    return name if port in (b"80", b"443") else host
 
 
 def is_loopback(address: str) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 from attrs import evolve, field, frozen
 
 from parachute_hub.proxy.headers import Place
-from parachute_hub.proxy.peers import Layer
+from parachute_hub.proxy.peers import Layer, without_default_port
 
 Exposure: TypeAlias = Literal["allowed", "loopback", "auth-required"]
 Audience: TypeAlias = Literal["public", "hub-users", "operator"]
@@ -109,9 +109,10 @@ _AMBIGUOUS = Answer(
 class Table:
     """What there is to route to.
 
-    `hosts` are the Host values that are the hub's own, in lower case; empty accepts any (before setup). `issuer` is the
-    canonical origin. While `gated` is set, the site answers for every module (first run). `mcp` and `vault_admin`
-    lead to the vault's process, whichever vault is meant. `shadowed` mounts claim what is not theirs, and are left out.
+    `hosts` are the Host values that are the hub's own, in lower case and without a default port; empty accepts any
+    (before setup). `issuer` is the canonical origin. While `gated` is set, the site answers for every module (first
+    run). `mcp` and `vault_admin` lead to the vault's process, whichever vault is meant. `shadowed` mounts claim what is
+    not theirs, and are left out.
     """
 
     by_segment: Mapping[bytes, tuple[Mount, ...]]
@@ -141,7 +142,7 @@ class Table:
             by_segment={key: tuple(sorted(found, key=_longest_first)) for key, found in by_segment.items()},
             mcp=evolve(vaults[0], prefix=b"/mcp", strip=False) if vaults else None,
             vault_admin=evolve(vaults[0], prefix=_VAULT_ADMIN, strip=False) if vaults else None,
-            hosts=frozenset(host.lower().encode() for host in hosts),
+            hosts=frozenset(without_default_port(host.lower().encode()) for host in hosts),
             issuer=issuer,
             gated=gated,
             shadowed=tuple(shadowed),
@@ -177,7 +178,7 @@ class Table:
 
 
 def decide(table: Table, method: bytes, host: bytes, target: bytes, layer: Layer) -> Decision:
-    """Where a request goes. `host` is in lower case; `target` is raw and is neither decoded nor changed on its way."""
+    """Where a request goes. `host` is in lower case, without a default port; `target` is raw and stays as it is."""
     if method in (b"CONNECT", b"TRACE"):
         return Answer(405, "method_not_allowed", "This server does not take that method.", close=True)
     if target[:1] != b"/":
@@ -225,7 +226,7 @@ def _origin_form(table: Table, host: bytes, target: bytes) -> bytes | Answer:
     scheme, separator, rest = target.partition(b"://")
     if not separator or scheme.lower() not in (b"http", b"https"):
         return _BAD_TARGET
-    authority = rest.partition(b"/")[0].lower()
+    authority = without_default_port(rest.partition(b"/")[0].lower())
     if authority != host or (table.hosts and authority not in table.hosts):
         return Answer(400, "foreign_target", "The request line names another host than the Host header.", close=True)
     return origin_form(target)

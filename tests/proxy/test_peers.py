@@ -3,6 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.peers import Caller, identify
+from parachute_hub.testing.sockets import HOST, Rig
 
 
 def caller(peer: str, hops: int = 0, /, **headers: str) -> Caller:
@@ -45,6 +46,20 @@ class PeersTests(SynchronousTestCase):
             self.assertEqual(caller("10.0.0.1", 1, x_forwarded_for=wrong).address, "10.0.0.1", wrong)
         self.assertEqual(caller("10.0.0.1", 3, x_forwarded_for="1.1.1.1").address, "10.0.0.1")
         self.assertEqual(caller("10.0.0.1", 1, x_forwarded_for="2001:DB8::1").address, "2001:db8::1")
+
+    def test_a_default_port_is_no_other_name(self) -> None:
+        rig = Rig(hosts=(HOST, "127.0.0.1:80"))
+        for host in (f"{HOST}:443", f"{HOST}:80", "127.0.0.1", "127.0.0.1:80"):
+            for target in ("/notes/", f"http://{host}/notes/"):
+                asked = len(rig.modules.sockets)
+                rig.ask(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                self.assertEqual(len(rig.modules.sockets), asked + 1, (host, target))
+                self.assertIn(f"X-Forwarded-Host: {HOST}\r\n".encode(), rig.modules.newest.take())
+        for host in (f"{HOST}:8443", f"{HOST}:", f"{HOST}:443:443", "evil.test:443"):
+            answer = rig.ask(f"GET /notes/ HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).take()
+            self.assertRegex(answer, rb"^HTTP/1.1 4(00|21) ", host)
+        said = caller("10.0.0.1", 1, x_forwarded_for="1.1.1.1", x_forwarded_host="hub.test:443")
+        self.assertEqual(said.host, b"hub.test")
 
     def test_a_hop_names_scheme_and_host(self) -> None:
         seen = caller(
