@@ -40,13 +40,22 @@ class OperatorToken:
         """See that the file holds a good token; renew one that ends soon, is revoked or names an old issuer.
 
         A token that this hub once signed keeps its set of scopes; anything else in the file gives way to an `admin`
-        one: whoever can write this file controls the machine already.
+        one: whoever can write this file controls the machine already. A disk that takes no file ends nothing: only
+        the `parachute` command goes without a token then.
         """
         held = self._held()
-        if held is None or not self._is_good(held):
-            self.rotate()
-        elif self._path.stat().st_mode & 0o077:
-            self._path.chmod(0o600)
+        try:
+            if held is None or not self._is_good(held):
+                self.rotate()
+            elif self._path.stat().st_mode & 0o077:
+                self._path.chmod(0o600)
+        except OSError as error:
+            self._log.error(
+                "The token of the `parachute` command could not be written to {path}: {why}. "
+                "Free some space, then restart the hub.",
+                path=str(self._path),
+                why=error.strerror or str(error),
+            )
 
     def rotate(self, scope_set: str | None = None) -> None:
         """Write a new token and end the old one; `scope_set` None keeps the old one's. Raises KeyError."""

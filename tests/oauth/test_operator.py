@@ -1,3 +1,5 @@
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+
 from parachute_hub.oauth.claims import Claims
 from parachute_hub.oauth.operator import LIFETIME
 from parachute_hub.testing.oauth import ISSUER
@@ -69,6 +71,15 @@ class OperatorTokenTests(WorldCase):
         self.world.tokens.revoke(old.jti, self.world.clock.seconds())
         self.token.ensure()
         self.assertNotEqual(self.held().jti, old.jti)
+
+    def test_a_disk_that_takes_no_file(self) -> None:
+        """Is told in the log; the hub starts all the same."""
+        self.path.mkdir()
+        (self.path / "in the way").touch()
+        with capturedLogs() as logged:
+            self.token.ensure()
+        (event,) = [event for event in logged if event["log_level"] is LogLevel.error]
+        self.assertIn("could not be written", formatEvent(event))
 
     def test_an_unknown_set(self) -> None:
         """Is refused, and the file stays."""
