@@ -149,6 +149,12 @@ async def compose(core: Core) -> Composition:
     core.root.open(recorded(parts, accounts, who), accounts.gate)
     for line in await accounts.boot(core.settings.initial_admin, core.settings.reset_owner):
         _log.info("", module_line=line)
+    if not hosts():
+        _log.warn(
+            "Nobody has said at which address this hub is reached, so it answers to any name. "
+            "Finish {page}, or set PARACHUTE_HUB_ORIGIN.",
+            page=f"{oauth.issuer.issuer}/admin/setup",
+        )
     return composition
 
 
