@@ -118,6 +118,17 @@ class Course(TestCase):
         self.assertEqual((job.undone, job.error_detail), (("b is gone.", "a is gone."), {"error_type": "x"}))
         self.assertEqual(job.steps[-1].status, "failed")
 
+    def test_what_does_not_outlive_the_hub_needs_no_place_on_the_disk(self) -> None:
+        async def work(work: Work) -> None:
+            self.bench.put(work, "a", kept=False)
+            self.assertEqual(self.on_disk(work.job)["undo"], [])
+            self.bench.put(work, "b")
+            self.assertEqual([undo["arguments"]["what"] for undo in self.on_disk(work.job)["undo"]], ["a", "b"])
+            raise JobFailed("No.")
+
+        self.assertEqual(self.jobs.get(self.start(work).id).error, "No. b is gone. a is gone.")
+        self.assertEqual(self.bench.world, [])
+
     def test_what_cannot_be_undone_is_said(self) -> None:
         async def work(work: Work) -> None:
             self.bench.put(work, "a")

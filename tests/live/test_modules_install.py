@@ -1,11 +1,14 @@
 """Installing from a registry with the real bun: a module that runs, or nothing at all."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any, cast
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from parachute_hub.job import Job
@@ -31,6 +34,37 @@ class Rival:
             self.due = False
             self.services.update(lambda registry: registry.without("toys-toy"))
         await self.prover.prove(work, short, seconds, settle)
+
+
+class SlowDisk(TestCase):
+    """What was fetched reaches the disk only when the test lets it."""
+
+    timeout = 60
+
+    @run
+    async def test_nothing_counts_as_installed_before_it_would_survive_a_power_cut(self) -> None:
+        gate: Deferred[None] = Deferred()
+
+        async def in_thread(function: Any, *args: Any) -> Any:
+            return await (gate if function is os.sync else deferToThread(function, *args))
+
+        rig = Rig.start(in_thread=in_thread)
+        try:
+            rig.registry.publish(module())
+            job = rig.modules.installer.install(TOY)
+            while (steps := rig.modules.jobs.get(job.id).steps)[-1].name != "finish":
+                self.assertIsNone(rig.modules.jobs.get(job.id).error)
+                await deferLater(CLOCK, 0.02)
+            self.assertEqual(steps[-2].name, "start")
+            saved = json.loads((rig.home / "hub" / "jobs" / f"{job.id}.json").read_bytes())
+            self.assertFalse(saved["committed"])
+            self.assertEqual(
+                [undo["handler"] for undo in saved["undo"]], ["discard", "discard", "record", "row", "activate"]
+            )
+            gate.callback(None)
+            self.assertEqual((await rig.done(job)).status, "succeeded")
+        finally:
+            await rig.stop()
 
 
 class Install(TestCase):
