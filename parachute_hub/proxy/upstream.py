@@ -17,6 +17,9 @@ from parachute_hub.proxy.wire import STREAM_READ, Socket, writer
 HOST = "127.0.0.1"
 # 1xx answers before the final one; a module that sends more is stuck in a loop.
 _MAX_INTERIM = 16
+# How many heads of answers are remembered for a second, and how long each may be.
+_MOST_HEADS = 64
+_LONGEST_HEAD = 2048
 
 
 class BodyKind(Enum):
@@ -187,7 +190,7 @@ class Upstream(BaseProtocol):
             return
         self._buffer = b""
         try:
-            head = parse_response(data[:end])
+            head = self._pool.head(data[:end])
             if head.status < 200:
                 self._take_interim(sink, head, data[end + 4 :])
             else:
@@ -329,6 +332,7 @@ class Pool:
         self._limit = limit
         self._connect_seconds = connect_seconds
         self._idle: list[Upstream] = []
+        self._heads: dict[bytes, ResponseHead] = {}
         self.open = 0
 
     def get(self, sink: Sink, *, fresh: bool = False) -> None:
@@ -342,6 +346,15 @@ class Pool:
             factory = _Connecting(self, sink)
             self._connector.connectTCP(HOST, self.port, factory, self._connect_seconds, None)
 
+    def head(self, raw: bytes) -> ResponseHead:
+        """The head of an answer. A busy module sends the same ones again and again. Raises BadMessage."""
+        head = self._heads.get(raw)
+        if head is None:
+            head = parse_response(raw)
+            if len(self._heads) < _MOST_HEADS and len(raw) <= _LONGEST_HEAD:
+                self._heads[raw] = head
+        return head
+
     def put_back(self, upstream: Upstream) -> None:
         """A connection whose exchange is complete."""
         upstream.idle_since = self.now
@@ -350,6 +363,7 @@ class Pool:
     def expire(self, now: float, after: float) -> None:
         """Close connections that were idle for longer than `after` seconds."""
         self.now = now
+        self._heads.clear()
         while self._idle and now - self._idle[0].idle_since > after:
             self._idle.pop(0).transport.loseConnection()
 

@@ -260,6 +260,15 @@ class ExchangeTests(SynchronousTestCase):
         module.deliver(ok())
         self.assertTrue(client.connected)
 
+    def test_a_head_that_came_before_is_read_the_same(self) -> None:
+        client, module = self.asked()
+        for body in (b"one", b"two"):
+            module.deliver(ok(body, "X-Same: 1"))
+            self.assertTrue(client.take().endswith(b"X-Same: 1\r\nContent-Length: 3\r\n\r\n" + body))
+            client.deliver(get("/notes/"))
+        module.deliver(b"HTTP/1.1 200 OK\r\nX-Same: 1\r\nX-Other\r\n\r\n")
+        self.assertIn(b" 502 ", client.take())
+
     def test_more_is_read_at_once_while_a_body_comes_13(self) -> None:
         """And no more than usual before and after it: what is not read is kept by the kernel."""
         client: Any
