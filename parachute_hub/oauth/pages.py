@@ -190,6 +190,8 @@ def _proof(why: str) -> Content:
 def _let_the_form_lead_to(request: IRequest, uri: str) -> None:
     """Browsers hold `form-action` against the redirect that answers a form, so it must name the app's address."""
     parts = urlsplit(uri)
-    source = f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") else f"{parts.scheme}:"
+    # A source cannot name an IPv6 address (CSP 3, 2.3.1), and browsers ignore one that tries.
+    named = parts.scheme in ("http", "https") and not parts.netloc.startswith("[")
+    source = f"{parts.scheme}://{parts.netloc}" if named else f"{parts.scheme}:"
     policy = SECURITY_HEADERS["Content-Security-Policy"]
     request.setHeader("Content-Security-Policy", policy.replace("form-action 'self'", f"form-action 'self' {source}"))

@@ -1,6 +1,7 @@
 """Consent in a real browser: it works without JavaScript, leads back to the app, and no script can press its button."""
 
 import http.server
+import socket
 import threading
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -28,16 +29,25 @@ class App(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class OnIPv6(http.server.ThreadingHTTPServer):
+    """The same on the other loopback address."""
+
+    address_family = socket.AF_INET6
+
+
 class ConsentTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.hub: HubProcess = vault_hub(self)
-        app = http.server.ThreadingHTTPServer(("127.0.0.1", 0), App)
+        self.wait_at(http.server.ThreadingHTTPServer(("127.0.0.1", 0), App), "127.0.0.1")
+
+    def wait_at(self, app: http.server.ThreadingHTTPServer, host: str) -> None:
+        """Serve the app until the test ends, and register it."""
         thread = threading.Thread(target=app.serve_forever)
         thread.start()
         self.addCleanup(thread.join)
         self.addCleanup(app.server_close)
         self.addCleanup(app.shutdown)
-        self.callback = f"http://127.0.0.1:{app.server_address[1]}/callback"
+        self.callback = f"http://{host}:{app.server_address[1]}/callback"
         body = {"redirect_uris": [self.callback], "client_name": "Claude Code"}
         self.client_id = fetch(f"{self.hub.url}/oauth/register", method="POST", body=body).json()["client_id"]
 
@@ -83,6 +93,19 @@ class ConsentTests(SynchronousTestCase):
             self.assertNotIn("Manage everything", page.inner_text("main"))
             page.click("button.danger")
             page.wait_for_selector("text=No app is connected")
+
+    def test_an_app_on_ipv6(self) -> None:
+        """The page's policy lets the form lead to an address that it cannot name."""
+        self.wait_at(OnIPv6(("::1", 0), App), "[::1]")
+        with chromium() as browser, window(browser) as (_, page):
+            page.goto(self.ask(scope="vault:read"))
+            self.sign_in(page)
+            page.wait_for_selector("text=Allow “Claude Code”?")
+            if page.locator("#password").count():
+                page.fill("#password", PASSWORD)
+            page.click("button[value=yes]")
+            page.wait_for_url(f"{self.callback}?code=*")
+            self.assertEqual(page.title(), "the app")
 
     def test_everybody_can_use_the_page(self) -> None:
         """axe finds nothing serious; the keyboard reaches everything; a wrong password is told and ticks are kept."""

@@ -139,6 +139,16 @@ class DefectTests(FlowCase):
         self.assertIn("frame-ancestors 'none'", policy)
         self.assertNotIn("<script", page.text)
 
+    def test_a10_the_form_may_lead_to_every_kind_of_app(self) -> None:
+        """By origin where a policy can name it; an IPv6 address and a scheme of the app's own only by their scheme."""
+        for uri, source in (
+            ("http://127.0.0.1:7/cb", "http://127.0.0.1:7"),
+            ("http://[::1]:7/cb", "http:"),
+            ("com.example.app:/cb", "com.example.app:"),
+        ):
+            policy = self.authorize(self.approved(uri), redirect_uri=uri).header("Content-Security-Policy") or ""
+            self.assertIn(f"form-action 'self' {source};", policy)
+
     def test_a11_consent_shows_where_one_is_sent(self) -> None:
         """Host and path; that a name proves nothing; and bad URIs never get that far."""
         page = self.authorize(self.approved())
