@@ -26,7 +26,7 @@ SPARE_BYTES = 64 * 1024 * 1024
 
 INFO_SECONDS = 20.0
 ASK_AFTER_SECONDS = 0.3
-"""What bun can write before the registry is asked for the package's size fits into the spare room."""
+"""When the registry is asked for a package's size. What was fetched sooner is small beside the spare room."""
 
 
 class Installs(Protocol):
@@ -51,7 +51,7 @@ class Order:
 
 @frozen(kw_only=True)
 class Arrival:
-    """What was fetched and checked, still in its incoming folder."""
+    """What was fetched and checked, still in its incoming folder. `size` is in bytes, 0 for a linked folder."""
 
     short: str
     incoming: Path
@@ -59,6 +59,7 @@ class Arrival:
     package: Package
     manifest: Manifest | None
     entry: CatalogEntry | None
+    size: int = 0
 
     @property
     def row_name(self) -> str:
@@ -118,6 +119,7 @@ class Fetcher:
         arrival: Arrival = await work.whole(self.in_thread(self._verify, order, incoming, package))
         if arrival.short != work.job.short:
             work.rename(arrival.short)
+        work.measured(arrival.size)
         work.line(f"{package} {arrival.package.version} was fetched and checked.")
         return arrival
 
@@ -209,6 +211,7 @@ class Fetcher:
             package=fetched.package,
             manifest=manifest,
             entry=entry,
+            size=fetched.size,
         )
         row = arrival.row(port=(manifest.port if manifest else entry and entry.port) or 1)
         try:

@@ -10,7 +10,7 @@ import itertools
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from attrs import frozen
@@ -30,10 +30,11 @@ class BadPackage(Exception):
 
 @frozen
 class Fetched:
-    """A package in an incoming folder, verified."""
+    """A package in an incoming folder, verified. `size` is in bytes, with everything that it depends on."""
 
     folder: Path
     package: Package
+    size: int
 
 
 @frozen
@@ -62,9 +63,7 @@ class Store:
             raise BadPackage(f"What was fetched is not the package {package}.")
         if not names.is_version(found.version):
             raise BadPackage("The package's version is not one that can name a folder.")
-        for path, kind in _suspicious(incoming):
-            raise BadPackage(f"The package holds {kind}: {path.relative_to(incoming)}.")
-        return Fetched(folder, found)
+        return Fetched(folder, found, _inspect(incoming))
 
     def free_name(self, short: str, version: str) -> str:
         """The folder name for this version. One that is there already gets a second folder (`1.0.0~2`)."""
@@ -223,18 +222,26 @@ class Store:
                 place.unlink()
 
 
-def _suspicious(root: Path) -> Iterator[tuple[Path, str]]:
-    """What has no place in a package: links that lead out, set-id bits, devices, pipes, sockets."""
+def _inspect(root: Path) -> int:
+    """Bytes in all files. Raises BadPackage for what has no place in a package: links out, set-id bits, devices."""
     real = os.path.realpath(root)
-    waiting = [str(root)]
+    waiting, size = [str(root)], 0
     while waiting:
         for entry in list(os.scandir(waiting.pop())):
             if entry.is_symlink():
                 if os.path.commonpath((real, os.path.realpath(entry.path))) != real:
-                    yield Path(entry.path), "a link that leads out of it"
+                    raise _held(root, entry, "a link that leads out of it")
             elif entry.is_dir(follow_symlinks=False):
                 waiting.append(entry.path)
             elif not entry.is_file(follow_symlinks=False):
-                yield Path(entry.path), "something that is neither a file nor a folder"
-            elif entry.stat(follow_symlinks=False).st_mode & (stat.S_ISUID | stat.S_ISGID):
-                yield Path(entry.path), "a file that runs as another user"
+                raise _held(root, entry, "something that is neither a file nor a folder")
+            else:
+                found = entry.stat(follow_symlinks=False)
+                if found.st_mode & (stat.S_ISUID | stat.S_ISGID):
+                    raise _held(root, entry, "a file that runs as another user")
+                size += found.st_size
+    return size
+
+
+def _held(root: Path, entry: "os.DirEntry[str]", kind: str) -> BadPackage:
+    return BadPackage(f"The package holds {kind}: {os.path.relpath(entry.path, root)}.")

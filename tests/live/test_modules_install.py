@@ -84,6 +84,8 @@ class Install(TestCase):
         self.rig.registry.publish(module())
         job = await self.install()
         self.assertEqual(job.status, "succeeded", job)
+        sizes = {step.name: step.size for step in job.steps}
+        self.assertGreater(sizes["verify"] or 0, sum(map(len, module().values())))
         row = self.rig.files.services.read().row("toys-toy")
         assert row is not None
         self.assertEqual((row.version, row.port), ("1.0.0", PORT))
