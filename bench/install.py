@@ -1,7 +1,9 @@
 """Our install of a module against a bare `bun add` of the same package: cold cache and warm, medians of a few runs.
 
 `ours` is the whole job until the module answers; its own start (measured apart) is taken off before the ratio is made.
-The promise is at most 1.15 of bun (issue 6).
+The promise is at most 1.15 of bun (issue 6). What ours adds is for safety: writes that survive a
+power cut, a look at every file, a session of its own for bun; bun alone makes nothing durable. For a package that is in
+the cache, which bun links in some milliseconds, that is more than bun's own work.
 """
 
 import json
@@ -22,7 +24,7 @@ from parachute_hub.modules.installer import InstallRequest
 from parachute_hub.testing.npm import NpmRegistry
 from tests.live.modules_rig import CLOCK, Rig, module
 
-RUNS = 7
+RUNS = 9
 DEPENDENCIES = 40
 FILES_EACH = 25
 
@@ -78,7 +80,7 @@ async def measure() -> None:
     address = registry.listen()
     rig = Rig.start(registry=registry)
     cache = Path(tempfile.mkdtemp(prefix="parachute-bench-cache-"))
-    print(f"{'':6}{'bun add':>10}{'ours':>10}{'start':>10}{'ratio':>8}   (seconds, medians of {RUNS})")
+    print(f"{'':6}{'bun add':>10}{'ours':>10}{'start':>10}{'added':>10}{'ratio':>8}   (seconds, medians of {RUNS})")
     for label in ("cold", "warm"):
         bares, wholes, starts = [], [], []
         for _ in range(RUNS):
@@ -90,7 +92,8 @@ async def measure() -> None:
             wholes.append(whole)
             starts.append(start)
         alone, whole, start = (statistics.median(values) for values in (bares, wholes, starts))
-        print(f"{label:6}{alone:10.3f}{whole:10.3f}{start:10.3f}{(whole - start) / alone:8.2f}")
+        added = whole - start - alone
+        print(f"{label:6}{alone:10.3f}{whole:10.3f}{start:10.3f}{added:10.3f}{(alone + added) / alone:8.2f}")
     shutil.rmtree(cache)
     await rig.stop()
     shutil.rmtree(rig.home)
