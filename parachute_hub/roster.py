@@ -156,11 +156,13 @@ def _with_parts(module: Installed, path: str) -> Iterator[Mount]:
     )
     parts: dict[bytes, Mount] = {}
     for unit in sorted(module.row.uis, key=_openness):
-        # Where readers could differ, the audience holds from the last place at which they do not.
+        # Where readers could differ, more is closed, from the last place at which they do not; and nothing is opened.
         top = "".join(f"/{segment}" for segment in takewhile(_PLAIN_SEGMENT, unit.path.split("/")[1:]))
+        audience = _AUDIENCES[unit.audience]
+        if audience == "public" and top != unit.path.rstrip("/"):
+            continue
         if top == plain or top.startswith(f"{plain}/"):
             part = top[len(plain) :].encode()
-            audience = _AUDIENCES[unit.audience]
             parts.setdefault(part, evolve(whole, part=part, audience=audience, scopes_required=unit.scopes_required))
     return iter((parts.pop(b"", whole), *parts.values()))
 

@@ -127,6 +127,17 @@ class RosterTests(SynchronousTestCase):
             },
         )
 
+    def test_an_odd_path_closes_more_and_opens_nothing(self) -> None:
+        """What two readers could take differently is closed from the last plain place on."""
+        uis = {
+            "all": {"displayName": "All", "path": "/own", "audience": "operator"},
+            "odd": {"displayName": "Odd", "path": "/own/a/%20b", "audience": "public"},
+            "open": {"displayName": "Open", "path": "/own/open/", "audience": "public"},
+        }
+        self.register(row("own", 1951, "/own", uis=uis))
+        seen = [(mount.part, mount.audience) for mount in mounts_of(self.roster.modules())]
+        self.assertEqual(seen, [(b"", "operator"), (b"/open", "public")])
+
     def test_a_sub_unit_may_be_the_whole_mount(self) -> None:
         uis = {"own": {"displayName": "Own", "path": "/own", "audience": "operator"}}
         self.register(row("own", 1951, "/own/", uis=uis))
