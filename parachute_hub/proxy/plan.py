@@ -7,16 +7,22 @@ from typing import NamedTuple, TypeAlias
 
 from parachute_hub.proxy import gates
 from parachute_hub.proxy.account import Asked
-from parachute_hub.proxy.head import BadMessage, RequestHead, parse_request
+from parachute_hub.proxy.head import (
+    BadMessage,
+    RequestHead,
+    RequestHeaders,
+    parse_request_headers,
+    parse_request_line,
+)
 from parachute_hub.proxy.headers import Place, request_lines
-from parachute_hub.proxy.peers import FORWARDING, Caller, identify
+from parachute_hub.proxy.peers import Caller, identify
 from parachute_hub.proxy.routes import Answer, Mount, Table, ToModule, ToSite, decide, origin_form
 
 # What is remembered at most: so many heads, none longer than this.
 _MOST_PLANS = 256
 _LONGEST_HEAD = 4096
-_MOST_CALLERS = 1024
 
+_HEAD = b"%b %b HTTP/1.1\r\n%b%b\r\n%b"
 _STAMPS = (
     b"X-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b\r\n"
     b"X-Parachute-Layer: %b\r\nX-Parachute-Client-IP: %b\r\n\r\n"
@@ -55,18 +61,24 @@ class Plan(NamedTuple):
     decision: Decision
 
 
-class _Known(NamedTuple):
-    """A caller with the header lines that tell modules about it."""
+class _Sender(NamedTuple):
+    """What the header lines say of a request, whatever it asks for.
 
+    `passed` are those that a module gets to see, `stamps` those by which the hub tells it who asks.
+    """
+
+    headers: RequestHeaders
     caller: Caller
+    passed: bytes
     stamps: bytes
 
 
 class Planner:
     """Plans requests, and remembers for a while what it planned: a busy client asks in the same words again and again.
 
-    A plan is used again for exactly the same bytes from the same address under the same table. `hops` is the number
-    of trusted proxies before the hub, `target_bytes` the longest address.
+    A plan is used again for exactly the same bytes from the same address under the same table, and what the header
+    lines say for the same lines. `hops` is the number of trusted proxies before the hub, `target_bytes` the longest
+    address.
     """
 
     def __init__(self, *, hops: int, target_bytes: int) -> None:
@@ -74,7 +86,7 @@ class Planner:
         self._target_bytes = target_bytes
         self._table: Table | None = None
         self._plans: dict[tuple[str, bytes], Plan] = {}
-        self._callers: dict[tuple[str, bytes], _Known] = {}
+        self._senders: dict[tuple[str, int, bytes], _Sender] = {}
 
     def plan(self, table: Table, peer: str, raw: bytes) -> Plan:
         """What becomes of the request with this head, sent by `peer`. Raises BadMessage."""
@@ -93,64 +105,63 @@ class Planner:
     def forget(self) -> None:
         """Remember nothing. Called every second, so that no secret in a head stays for longer."""
         self._plans.clear()
-        self._callers.clear()
+        self._senders.clear()
 
     def _made(self, table: Table, peer: str, raw: bytes) -> Plan:
-        request = parse_request(raw)
-        if len(request.target) > self._target_bytes:
+        method, target, minor, lines = parse_request_line(raw)
+        if len(target) > self._target_bytes:
             raise BadMessage(414, "The address is too long.")
-        known = self._known(table, peer, request)
-        caller = known.caller
-        decision = decide(table, request.method, caller.host, request.target, caller.layer)
+        sender = self._sender(table, peer, lines, minor)
+        request, caller = RequestHead(method, target, minor, *sender.headers), sender.caller
+        decision = decide(table, method, caller.host, target, caller.layer)
         if isinstance(decision, ToModule):
-            return Plan(request, caller, _passage(table, request, known, decision))
+            return Plan(request, caller, _passage(table, request, sender, decision))
         if isinstance(decision, ToSite):
-            request.target = origin_form(request.target)
+            request.target = origin_form(target)
         return Plan(request, caller, decision)
 
-    def _known(self, table: Table, peer: str, request: RequestHead) -> _Known:
-        """Who asks; looked up by its address and host unless a header speaks for an earlier hop."""
-        if not FORWARDING.isdisjoint(request.noted):
-            caller = identify(peer, request.host, request.noted, hops=self._hops)
-            return _Known(caller, _stamps(caller, table))
-        known = self._callers.get((peer, request.host))
-        if known is None:
-            if len(self._callers) >= _MOST_CALLERS:
-                self._callers.clear()
-            caller = identify(peer, request.host, request.noted, hops=self._hops)
-            known = self._callers[peer, request.host] = _Known(caller, _stamps(caller, table))
-        return known
+    def _sender(self, table: Table, peer: str, lines: bytes, minor: int) -> _Sender:
+        sender = self._senders.get((peer, minor, lines))
+        if sender is None:
+            headers = parse_request_headers(lines, minor)
+            caller = identify(peer, headers.host, headers.noted, hops=self._hops)
+            sender = _Sender(headers, caller, _passed(headers), _stamps(caller, table))
+            if len(lines) <= _LONGEST_HEAD:
+                if len(self._senders) >= _MOST_PLANS:
+                    self._senders.clear()
+                self._senders[peer, minor, lines] = sender
+        return sender
 
 
-def _passage(table: Table, request: RequestHead, known: _Known, decision: ToModule) -> Passage:
+def _passage(table: Table, request: RequestHead, sender: _Sender, decision: ToModule) -> Passage:
     mount, target, path = decision
     tokens = gates.signed_tokens(request)
-    own = not request.upgrade or gates.is_own_origin(request, known.caller, table.hosts, table.issuer)
+    own = not request.upgrade or gates.is_own_origin(request, sender.caller, table.hosts, table.issuer)
     return Passage(
         mount,
         request,
         path,
-        known.caller,
+        sender.caller,
         tokens,
         gates.needs_session(mount, request, path),
         gates.refusal(mount, request, path, own_origin=own),
-        _head(request, mount, target, known.stamps),
+        _HEAD % (request.method, target, sender.passed, mount.host_line, sender.stamps),
         _mcp_place(mount, bool(tokens)) if path.endswith(b"/mcp") else mount.place,
         Asked.of(request),
         table.issuer,
     )
 
 
-def _head(request: RequestHead, mount: Mount, target: bytes, stamps: bytes) -> bytes:
-    """The head to send the module."""
-    lines = request_lines(request.fields, request.noted.get(b"cookie"), request.named)
-    if request.chunked:
+def _passed(headers: RequestHeaders) -> bytes:
+    """The header lines for a module, without Host."""
+    lines = request_lines(headers.fields, headers.noted.get(b"cookie"), headers.named)
+    if headers.chunked:
         lines.append(b"Transfer-Encoding: chunked")
-    elif request.length is not None:
-        lines.append(b"Content-Length: %d" % request.length)
-    if request.upgrade:
+    elif headers.length is not None:
+        lines.append(b"Content-Length: %d" % headers.length)
+    if headers.upgrade:
         lines.append(b"Connection: Upgrade\r\nUpgrade: websocket")
-    return b"\r\n".join([b"%b %b HTTP/1.1" % (request.method, target), *lines, mount.host_line, stamps])
+    return b"\r\n".join([*lines, b""])
 
 
 def _stamps(caller: Caller, table: Table) -> bytes:

@@ -32,6 +32,13 @@ class PlannerTests(SynchronousTestCase):
         self.assertEqual(self.planned(RAW + b"s").request.noted[b"user-agent"], b" ones")
         self.assertIs(self.planned(), first)
 
+    def test_the_same_lines_are_read_once_whatever_is_asked(self) -> None:
+        first, second = self.planned(), self.planned(RAW.replace(b"/a", b"/b"))
+        self.assertIs(first.request.fields, second.request.fields)
+        self.assertIn(b"GET /notes/b HTTP/1.1\r\nUser-Agent: one\r\nHost: 127.0.0.1:2001\r\n", second.head)
+        older = self.planned(RAW.replace(b"HTTP/1.1", b"HTTP/1.0")).request
+        self.assertEqual((first.request.close, older.close), (False, True))
+
     def test_another_address_is_another_caller(self) -> None:
         self.planned()
         self.assertIn(b"X-Forwarded-For: 192.0.2.2\r\n", self.planned(peer="192.0.2.2").head)
