@@ -49,6 +49,7 @@ def build_engine(core: Core, origins: Origins) -> Engine:
         mask=core.mask,
         random=random.random,
         memory_limit=core.settings.memory_limit,
+        under_way=core.front.under_way,
     )
     roster = Roster(on_disk.directory, lambda text: bus.emit(Notice("registry", text)), core.reactor.seconds)
     bus.subscribe(lambda numbered: roster.forget() if isinstance(numbered.event, RegistryChanged) else None)

@@ -18,7 +18,7 @@ from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import Audience, Mount, Table
 from parachute_hub.site.frontpage import Tile
 from parachute_hub.site.wellknown import Advertised, vault_name
-from parachute_hub.supervise.model import Status
+from parachute_hub.supervise.model import State, Status
 from parachute_hub.supervise.supervisor import Supervisor
 
 INFO = "/.parachute/info"
@@ -282,6 +282,9 @@ class States:
         owned = self._supervisor.port_owned(short)
         kept = self._kept.get(short)
         if kept is None or kept[0] is not status or kept[1] != owned:
-            view = ModuleView(status.state.value, status.reason, status.next_retry_at, owned)
+            # One that is stopped only to be started again is, for a client, on its way up.
+            returns = status.state is State.STOPPING and status.start_follows
+            state = State.STARTING if returns else status.state
+            view = ModuleView(state.value, status.reason, status.next_retry_at, owned)
             kept = self._kept[short] = (status, owned, view)
         return kept[2]

@@ -90,6 +90,11 @@ class Front(Factory):
         """How many WebSockets are open or being opened."""
         return self._slots.taken
 
+    def under_way(self, port: int) -> int:
+        """How many requests and WebSockets are open at a module's port."""
+        pool = self._pools.get(port)
+        return pool.busy if pool is not None else 0
+
     def listening(self, port: Port) -> None:
         """Tell what accepts the clients, so that it can be held back while there are too many."""
         self._crowd.listening(port)

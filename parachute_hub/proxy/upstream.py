@@ -367,6 +367,11 @@ class Pool:
         while self._idle and now - self._idle[0].idle_since > after:
             self._idle.pop(0).transport.loseConnection()
 
+    @property
+    def busy(self) -> int:
+        """How many connections carry a request or a WebSocket, or are being made."""
+        return self.open - len(self._idle)
+
     def close_idle(self) -> None:
         """Close every connection that nobody uses."""
         while self._idle:

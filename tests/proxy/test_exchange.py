@@ -45,6 +45,13 @@ class ExchangeTests(SynchronousTestCase):
         module.deliver(ok())
         self.assertEqual(client.take().count(b"200 OK"), 2)
 
+    def test_what_is_under_way_is_counted(self) -> None:
+        """A connection that waits for the next request is not."""
+        _, module = self.asked()
+        self.assertEqual((self.rig.front.under_way(2001), self.rig.front.under_way(2002)), (1, 0))
+        module.deliver(ok())
+        self.assertEqual(self.rig.front.under_way(2001), 0)
+
     def test_a_client_that_closes_does_not_stop_pooling_17(self) -> None:
         client, module = self.asked(get("/notes/", "Connection: close"))
         self.assertNotIn(b"Connection", module.take())
