@@ -87,7 +87,9 @@ async def measure() -> None:
             if label == "cold":
                 shutil.rmtree(cache, ignore_errors=True)
                 rig.modules.disk.clear_cache()
+            os.sync()  # nobody pays for what an earlier run has left to be written
             bares.append(await deferToThread(bare, address, cache))
+            os.sync()
             whole, start = await ours(rig)
             wholes.append(whole)
             starts.append(start)
