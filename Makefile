@@ -65,6 +65,8 @@ format: venv
 # Every fault at full size, with its controls: long, by hand.
 faults: venv
 	@$(BIN)/python -m tests.live.faults --full
+	@$(BIN)/python -m tests.live.test_modules_kill --full
+	@BROKEN_UPGRADES=100 $(BIN)/python -m twisted.trial tests.live.test_modules_upgrade
 
 # The drawing of a module's life, made from the machine itself.
 lifecycle: venv

@@ -98,7 +98,7 @@ class MainJob(SynchronousTestCase):
         self.assertEqual(list((self.hub.home / "modules" / "store").glob("*/*")), [])
 
     def test_a_strangers_port_is_named_and_he_lives(self) -> None:
-        """The row's port is taken while the hub is down: held, named by pid, never killed."""
+        """The row's port is taken while the hub is down: held, named by pid and command, never killed."""
         self.hub.start()
         self.hub.install("hello")
         port = self.hub.client.call("GET", "/api/modules/hello/logs") and self.row("hello")["port"]
@@ -107,7 +107,11 @@ class MainJob(SynchronousTestCase):
         self.addCleanup(stranger.close)
         self.hub.start()
         self.hub.wait_for(lambda: self.hub.module("hello")["state"] == "held", "hello to be held")
-        self.assertIn(str(os.getpid()), self.hub.module("hello")["reason"])
+        reason = self.hub.module("hello")["reason"]
+        self.assertIn(str(os.getpid()), reason)
+        self.assertIn("twisted.trial", reason, "the stranger's command is not named")
+        with socket.create_connection(("127.0.0.1", port)):
+            pass
 
     def row(self, short: str) -> dict[str, Any]:
         import json
