@@ -94,6 +94,7 @@ def admin_parts(
         ),
         in_thread=in_thread,
         clock=core.reactor.seconds,
+        past=engine.supervisor.memory,
     )
     vaults = VaultsApi(
         who=who,

@@ -8,6 +8,7 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.site.area import area, as_json
+from parachute_hub.site.refused import not_found
 from parachute_hub.site.who import ADMIN, Who
 
 # A walk over all packages and data is not free, and sizes on disk move slowly.
@@ -48,6 +49,18 @@ class Disk(Protocol):
         """Who uses how much; walks the folders, so it is called in a thread."""
 
 
+class Past(Protocol):
+    """What one module took, in KiB, oldest first (`supervise.memory.History`)."""
+
+    @property
+    def recent(self) -> Sequence[int]:
+        """Every sample of the last hour."""
+
+    @property
+    def minutes(self) -> Sequence[int]:
+        """The peak of each minute of the last day."""
+
+
 class OverviewApi:
     """The machine at a glance, for the owner."""
 
@@ -62,14 +75,16 @@ class OverviewApi:
         installed: Callable[[], Iterable[str]],
         in_thread: Callable[[Callable[[], list[dict[str, Any]]]], Awaitable[list[dict[str, Any]]]],
         clock: Callable[[], float],
+        past: Callable[[str], Past | None],
     ) -> None:
-        """`installed` gives the short names of modules; `in_thread` runs a call in a thread; `clock` is in seconds."""
+        """`past` is what a module took until now. `installed` gives the short names of modules; `in_thread` runs a call in a thread; `clock` is in seconds."""
         self._who = who
         self._memory = memory
         self._disk = disk
         self._installed = installed
         self._in_thread = in_thread
         self._clock = clock
+        self._past = past
         self._owners: list[dict[str, Any]] = []
         self._walked: tuple[tuple[str, ...], float] | None = None
 
@@ -89,6 +104,15 @@ class OverviewApi:
             "disk": {"total": self._disk.total_bytes(), "free": self._disk.free_bytes(), "owners": owners},
         }
         return as_json(request, body)
+
+    @app.route("/api/overview/memory/<short>", methods=["GET"])
+    def memory_of(self, request: IRequest, short: str) -> bytes:
+        """What a module took during the last hour (every two seconds) and day (each minute's peak), in KiB."""
+        self._who.need(request, ADMIN)
+        past = self._past(short)
+        if past is None:
+            raise not_found(f"Nothing is known of the memory of {short}: it has not run since the hub started.")
+        return as_json(request, {"short": short, "recent_kib": list(past.recent), "minutes_kib": list(past.minutes)})
 
     async def _disk_owners(self) -> list[dict[str, Any]]:
         """As of the last minute, or anew when a module came or went. Requests meanwhile get what is known."""

@@ -44,6 +44,12 @@ class FakeDisk:
         return [User(short) for short in shorts]
 
 
+@frozen
+class Past:
+    recent: tuple[int, ...]
+    minutes: tuple[int, ...]
+
+
 class OverviewTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
@@ -57,14 +63,15 @@ class OverviewTests(SynchronousTestCase):
             installed=lambda: self.installed,
             in_thread=self.in_thread,
             clock=self.clock.seconds,
+            past={"vault": Past((70, 71), (90,))}.get,
         )
         self.resource = api.app.resource()
 
     def in_thread(self, call: Callable[[], list[dict[str, Any]]]) -> "Deferred[list[dict[str, Any]]]":
         return succeed(call())
 
-    def ask(self) -> Answer:
-        return ask(self.resource, "/api/overview", headers={"Authorization": "Bearer owner"})
+    def ask(self, path: str = "/api/overview") -> Answer:
+        return ask(self.resource, path, headers={"Authorization": "Bearer owner"})
 
     def test_tells_memory_and_disk_by_owner(self) -> None:
         """Modules in a steady order, so that nothing jumps on the page."""
@@ -107,3 +114,10 @@ class OverviewTests(SynchronousTestCase):
         """A stranger learns nothing of the machine."""
         self.assertEqual(ask(self.resource, "/api/overview").status, 401)
         self.assertEqual(self.disk.walks, 0)
+
+    def test_a_modules_past_is_told(self) -> None:
+        """The hour sample by sample, the day by its peaks; nothing for one that never ran, and nothing to strangers."""
+        told = self.ask("/api/overview/memory/vault").json()
+        self.assertEqual(told, {"short": "vault", "recent_kib": [70, 71], "minutes_kib": [90]})
+        self.assertEqual(self.ask("/api/overview/memory/other").status, 404)
+        self.assertEqual(ask(self.resource, "/api/overview/memory/vault").status, 401)
