@@ -77,7 +77,10 @@ class OverviewApi:
         clock: Callable[[], float],
         past: Callable[[str], Past | None],
     ) -> None:
-        """`past` is what a module took until now. `installed` gives the short names of modules; `in_thread` runs a call in a thread; `clock` is in seconds."""
+        """`installed` gives the short names of modules; `in_thread` runs a call in a thread; `clock` is in seconds.
+
+        `past` is what a module took until now, by its short name.
+        """
         self._who = who
         self._memory = memory
         self._disk = disk
