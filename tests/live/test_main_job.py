@@ -101,7 +101,7 @@ class MainJob(SynchronousTestCase):
         """The row's port is taken while the hub is down: held, named by pid and command, never killed."""
         self.hub.start()
         self.hub.install("hello")
-        port = self.hub.client.call("GET", "/api/modules/hello/logs") and self.row("hello")["port"]
+        port = int(self.row("hello")["port"])
         self.hub.stop()
         stranger = socket.create_server(("127.0.0.1", port))
         self.addCleanup(stranger.close)
