@@ -77,7 +77,7 @@ class RequestHead:
 
 
 class RequestHeaders(NamedTuple):
-    """The part of a RequestHead that its header lines say: the same for many requests of one client."""
+    """The part of a RequestHead that its header lines say, in its order: the same for many requests of one client."""
 
     fields: list[Field]
     noted: dict[bytes, bytes]
@@ -107,7 +107,7 @@ class ResponseHead:
 
 
 class _Lines(dict[bytes, Field]):
-    """Header lines that were read before: everyone sends the same few. Bounded, and without what is secret."""
+    """Header lines that were read before: everyone sends the same few. Bounded, and without those that hold secrets."""
 
     def __missing__(self, line: bytes) -> Field:
         if len(line.translate(None, _CONTROLS)) != len(line):
@@ -130,7 +130,7 @@ class _Lines(dict[bytes, Field]):
 
 _LONGEST_KEPT = 256
 _MOST_KEPT = 2048
-_SECRET = frozenset((b"authorization", b"cookie", b"proxy-authorization", b"set-cookie", b"x-api-key"))
+_SECRET = frozenset(b"authorization cookie mcp-session-id proxy-authorization referer set-cookie x-api-key".split())
 _lines = _Lines()
 
 

@@ -103,7 +103,7 @@ class Planner:
         return plan
 
     def forget(self) -> None:
-        """Remember nothing. Called every second, so that no secret in a head stays for longer."""
+        """Remember nothing. Called every second: heads hold secrets, which are not to be kept for long."""
         self._plans.clear()
         self._senders.clear()
 
