@@ -7,6 +7,10 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import parachute_hub
+from parachute_hub.modules.mounts import RESERVED
+from parachute_hub.proxy import headers
+from parachute_hub.proxy.routes import OWN_SEGMENTS
+from parachute_hub.site import cookies
 
 PACKAGE = Path(parachute_hub.__file__).parent
 LINES = 400
@@ -133,3 +137,20 @@ class ArchitectureTests(SynchronousTestCase):
             if area_of(path) != "store" and any(name.split(".")[0] == "sqlite3" for name in imported(path))
         ]
         self.assertEqual(wrong, [])
+
+
+class TwinTests(SynchronousTestCase):
+    """What areas that may not import each other must nevertheless agree on."""
+
+    def test_the_proxy_keeps_back_every_cookie_of_the_site(self) -> None:
+        """A cookie that the site sets and the proxy does not know would reach the modules."""
+        self.assertEqual({name.encode() for name in cookies.HUB_COOKIES} - headers.HUB_COOKIES, set())
+
+    def test_every_path_refused_to_modules_is_the_hubs_own_in_the_proxy(self) -> None:
+        """Except `mcp`, which the proxy sends to the vault or answers itself."""
+        self.assertEqual({name.encode() for name in RESERVED} - OWN_SEGMENTS, {b"mcp"})
+
+    def test_no_segment_of_the_hubs_own_can_be_a_modules_path(self) -> None:
+        """What is left over are files and dots, which no module's name can be."""
+        left = OWN_SEGMENTS - {name.encode() for name in RESERVED}
+        self.assertEqual(left, {b".", b"..", b"favicon.ico", b"robots.txt"})

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-MODULE_PREFIX = "PARACHUTE_ENV_"
+from parachute_hub.settings import MODULE_PREFIX
+
 _INSTALLER_LEAVES = frozenset({"NODE_ENV"})
 
 
