@@ -163,7 +163,7 @@ def _configured(core: Core) -> Configured:
     return Configured(
         origin=settings.origin,
         source=settings.origin_source,
-        local=(settings.local_origin, f"http://localhost:{settings.port}"),
+        local=settings.local_origins,
     )
 
 

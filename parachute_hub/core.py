@@ -1,6 +1,5 @@
 """What exists before anything is put together, handed to the composition as one value."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from attrs import frozen
@@ -23,8 +22,3 @@ class Core:
     health: Health
     root: Root
     front: Front
-
-
-def stamp(seconds: float) -> str:
-    """ISO 8601 in UTC, to the second."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -21,9 +21,10 @@ from twisted.web.server import Site
 
 from parachute_hub import __version__
 from parachute_hub.callers import RequestCaller
-from parachute_hub.core import Core, stamp
+from parachute_hub.core import Core
 from parachute_hub.home import Home, HomeTaken
 from parachute_hub.logs import LineObserver, Masker
+from parachute_hub.moments import to_the_second
 from parachute_hub.proxy.accesslog import AccessLog
 from parachute_hub.proxy.audience import NoVisitors, Rank, Visitors
 from parachute_hub.proxy.crowd import descriptor_budget
@@ -147,7 +148,7 @@ class Hub(Service):
         self._listen()
 
     def _holder(self) -> str:
-        return f"pid {os.getpid()} on port {self.settings.port}, since {stamp(time.time())}"
+        return f"pid {os.getpid()} on port {self.settings.port}, since {to_the_second(time.time())}"
 
     def _listen(self) -> None:
         settings = self.settings
@@ -212,7 +213,7 @@ class Hub(Service):
 
     def _announce(self) -> None:
         try:
-            self.home.announce(self.instance, self.settings.port, stamp(time.time()))
+            self.home.announce(self.instance, self.settings.port, to_the_second(time.time()))
         except OSError as error:
             self.log.error(
                 "The `parachute` command cannot find this hub, because its note could not be written: {why}. "

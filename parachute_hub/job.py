@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Self
 
 from attrs import asdict, frozen
+
+from parachute_hub.moments import to_the_millisecond
 
 
 @frozen
@@ -73,7 +74,7 @@ class Job:
             "short": self.short,
             "status": self.status,
             "log": list(self.log),
-            "startedAt": _timestamp(self.started_at),
+            "startedAt": to_the_millisecond(self.started_at),
             "outcome": self.outcome,
             "steps": [_step_json(step) for step in self.steps],
             "cancellable": not (self.over or self.committed),
@@ -84,7 +85,7 @@ class Job:
         if self.error_detail is not None:
             told["error_detail"] = dict(self.error_detail)
         if self.finished_at is not None:
-            told["finishedAt"] = _timestamp(self.finished_at)
+            told["finishedAt"] = to_the_millisecond(self.finished_at)
         return told
 
     def to_bytes(self) -> bytes:
@@ -111,11 +112,7 @@ def _step_json(step: Step) -> dict[str, Any]:
     return {
         "name": step.name,
         "status": step.status,
-        "startedAt": _timestamp(step.started_at),
+        "startedAt": to_the_millisecond(step.started_at),
         "seconds": seconds,
         "bytes": step.size,
     }
-
-
-def _timestamp(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

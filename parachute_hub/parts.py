@@ -20,9 +20,10 @@ from parachute_hub.admin.spa import AdminApp
 from parachute_hub.admin.stream_api import EventsArea, Streams
 from parachute_hub.admin.vault_command import VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
-from parachute_hub.core import Core, stamp
+from parachute_hub.core import Core
 from parachute_hub.engine import Engine
 from parachute_hub.modules.configuration import Configuration
+from parachute_hub.moments import to_the_second
 from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.roster import advertised, tiles
 from parachute_hub.site.about import About, AboutHub, Ready
@@ -44,7 +45,7 @@ def public_parts(core: Core, engine: Engine, origins: Origins, who: Who) -> list
         entry = engine.modules.files.directory.entry(short)
         return entry is not None and entry.static
 
-    about = AboutHub(started_at=stamp(time.time()), source=_source(core.settings.home, core.settings.platform))
+    about = AboutHub(started_at=to_the_second(time.time()), source=_source(core.settings.home, core.settings.platform))
     front = FrontPage(lambda: tiles(engine.roster, engine.supervisor, is_static)).app.resource()
     return [
         Part(("/", "/hub.html"), front),

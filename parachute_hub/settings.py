@@ -89,6 +89,11 @@ class Settings:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def local_origins(self) -> tuple[str, str]:
+        """The origins under which a browser on this machine may come."""
+        return (self.local_origin, f"http://localhost:{self.port}")
+
+    @property
     def issuer(self) -> str:
         """The one canonical origin: tokens, metadata and modules use this string (identity.md 1.3)."""
         return self.origin or self.local_origin
@@ -96,8 +101,7 @@ class Settings:
     @property
     def origins(self) -> tuple[str, ...]:
         """Every origin under which the hub admits to be itself, the issuer first."""
-        local = (self.local_origin, f"http://localhost:{self.port}")
-        return tuple(dict.fromkeys((self.issuer, *local)))
+        return tuple(dict.fromkeys((self.issuer, *self.local_origins)))
 
 
 def from_process(options: Mapping[str, str | None]) -> Settings:

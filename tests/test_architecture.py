@@ -40,6 +40,7 @@ DECISIONS = (
     "modules/environment.py",
     "modules/ports.py",
     "modules/semver.py",
+    "moments.py",
     "oauth/addresses.py",
     "oauth/authorize.py",
     "oauth/exchange.py",

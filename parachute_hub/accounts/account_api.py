@@ -12,7 +12,7 @@ from parachute_hub.accounts.forms import read_form
 from parachute_hub.accounts.model import Origins, SignedIn
 from parachute_hub.accounts.recognise import SessionRecogniser
 from parachute_hub.accounts.stepup import ProofsOfPresence
-from parachute_hub.accounts.when import iso
+from parachute_hub.moments import to_the_second
 from parachute_hub.site.area import area, as_json
 from parachute_hub.site.refused import Refused
 
@@ -70,7 +70,7 @@ class AccountApi:
                 "csrf": token_for(found.token),
                 "username": user.username,
                 "email": user.email,
-                "account_created_at": iso(user.created_at),
+                "account_created_at": to_the_second(user.created_at),
                 "password_change_required": user.must_change_password,
             },
         )
@@ -87,7 +87,7 @@ class AccountApi:
             password=form.text("password"),
             code=form.text("code"),
         )
-        return as_json(request, {"proof": proof, "expires_at": iso(expires_at)})
+        return as_json(request, {"proof": proof, "expires_at": to_the_second(expires_at)})
 
     @app.route("/api/account/password", methods=["POST"])
     async def password(self, request: IRequest) -> bytes:
@@ -104,7 +104,7 @@ class AccountApi:
     def factor(self, request: IRequest) -> bytes:
         """Whether a second factor is on."""
         standing = self._account.standing(self._need(request))
-        since = iso(standing.enrolled_at) if standing.enrolled_at else None
+        since = to_the_second(standing.enrolled_at) if standing.enrolled_at else None
         return as_json(
             request, {"enrolled": standing.second_factor, "enrolled_at": since, "codes_left": standing.codes_left}
         )
@@ -131,7 +131,7 @@ class AccountApi:
         )
         self._browser.enter(request, entered)
         standing = self._account.standing(found)
-        since = iso(standing.enrolled_at) if standing.enrolled_at else None
+        since = to_the_second(standing.enrolled_at) if standing.enrolled_at else None
         return as_json(
             request,
             {"enrolled": True, "enrolled_at": since, "backup_codes": codes, "csrf": token_for(entered.token)},
@@ -166,9 +166,9 @@ class AccountApi:
                 "current": session.id == found.session.id,
                 "browser": browser_name(session.user_agent),
                 "address": session.address,
-                "created_at": iso(session.created_at),
-                "last_seen_at": iso(session.last_seen_at),
-                "expires_at": iso(session.expires_at),
+                "created_at": to_the_second(session.created_at),
+                "last_seen_at": to_the_second(session.last_seen_at),
+                "expires_at": to_the_second(session.expires_at),
                 "methods": session.methods.split(),
             }
             for session in self._account.sessions(found)

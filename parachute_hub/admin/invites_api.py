@@ -9,8 +9,8 @@ from twisted.web.iweb import IRequest
 from parachute_hub.accounts.invitations import LASTS, Invitations
 from parachute_hub.accounts.model import Clock, Origins
 from parachute_hub.accounts.rules import vault_roles
-from parachute_hub.accounts.when import iso
 from parachute_hub.admin.users_api import actor_of
+from parachute_hub.moments import to_the_second
 from parachute_hub.site.area import area, as_json, read_json
 from parachute_hub.site.refused import Refused
 from parachute_hub.site.who import ADMIN, StepUp, Who
@@ -85,8 +85,8 @@ class InvitesApi:
             "vaults": dict(invite.vaults),
             "max_uses": invite.max_uses,
             "used_count": invite.used_count,
-            "created_at": iso(invite.created_at),
-            "expires_at": iso(invite.expires_at),
+            "created_at": to_the_second(invite.created_at),
+            "expires_at": to_the_second(invite.expires_at),
         }
 
 

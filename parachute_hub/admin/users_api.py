@@ -8,7 +8,7 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.people import Actor, People
 from parachute_hub.accounts.rules import vault_roles
-from parachute_hub.accounts.when import iso
+from parachute_hub.moments import to_the_second
 from parachute_hub.site.area import area, as_json, read_json
 from parachute_hub.site.refused import Refused
 from parachute_hub.site.who import ADMIN, Principal, StepUp, Who
@@ -118,7 +118,7 @@ class UsersApi:
         acts = [
             {
                 "number": number,
-                "at": iso(act.at),
+                "at": to_the_second(act.at),
                 "actor": act.actor,
                 "action": act.action,
                 "subject": act.subject,
@@ -152,7 +152,7 @@ class UsersApi:
             "email": user.email,
             "assigned_vaults": [*user.vaults],
             "vaults": dict(user.vaults),
-            "created_at": iso(user.created_at),
+            "created_at": to_the_second(user.created_at),
         }
 
 

@@ -3,12 +3,12 @@
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 
+from parachute_hub.moments import to_the_second
 from parachute_hub.oauth.claims import Claims
 from parachute_hub.oauth.issuer import Issuer, Minted, NothingToGrant, Order
 from parachute_hub.oauth.redeemer import Redeemer
@@ -121,7 +121,7 @@ class Minting:
             permissions=self._permissions(wish),
             family_id=self._family(wish),
         )
-        answer = {"jti": minted.jti, "token": minted.token, "expires_at": _iso(minted.expires_at)}
+        answer = {"jti": minted.jti, "token": minted.token, "expires_at": to_the_second(minted.expires_at)}
         answer["scope"] = " ".join(minted.scopes)
         return answer if not wish.permissions else {**answer, "permissions": wish.permissions}
 
@@ -133,7 +133,7 @@ class Minting:
         minted = self._mint(
             principal, scopes, authority, lifetime=SHORT_LIFETIME, created_via="session_mint", audience=audience
         )
-        return {"token": minted.token, "expires_at": _iso(minted.expires_at), "scopes": list(minted.scopes)}
+        return {"token": minted.token, "expires_at": to_the_second(minted.expires_at), "scopes": list(minted.scopes)}
 
     def for_vault(self, principal: Principal, vault: str, verb: str) -> dict[str, Any]:
         """A token of 90 days for one of the person's own vaults. Raises Refused 400, 403 or 404."""
@@ -185,7 +185,7 @@ class Minting:
         if record.family_id is not None:
             self._redeemer.end_family(record.family_id)
         revoked_at = self._tokens.revoke(jti, self._clock.seconds())
-        return {"jti": jti, "revoked_at": _iso(revoked_at or 0)}
+        return {"jti": jti, "revoked_at": to_the_second(revoked_at or 0)}
 
     def _could_give(self, principal: Principal, record: TokenRecord) -> bool:
         return attenuate(record.scopes, self._authority(principal)) == record.scopes
@@ -291,10 +291,6 @@ def _text(body: Mapping[str, Any], name: str) -> str | None:
     return value
 
 
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 def _listed(record: TokenRecord) -> dict[str, Any]:
     return {
         "jti": record.jti,
@@ -302,9 +298,9 @@ def _listed(record: TokenRecord) -> dict[str, Any]:
         "subject": record.subject,
         "client_id": record.client_id,
         "scopes": list(record.scopes),
-        "expires_at": _iso(record.expires_at),
-        "revoked_at": None if record.revoked_at is None else _iso(record.revoked_at),
-        "created_at": _iso(record.created_at),
+        "expires_at": to_the_second(record.expires_at),
+        "revoked_at": None if record.revoked_at is None else to_the_second(record.revoked_at),
+        "created_at": to_the_second(record.created_at),
         "created_via": record.created_via,
         "permissions": record.permissions,
     }

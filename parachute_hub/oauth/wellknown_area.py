@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from klein import Klein
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IRequest
 
+from parachute_hub.moments import to_the_millisecond
 from parachute_hub.oauth import cors, metadata
 from parachute_hub.oauth.issuer import Issuer
 from parachute_hub.oauth.keys import Keyring
@@ -100,8 +100,8 @@ class WellKnownArea:
         request.setHeader("Cache-Control", "public, max-age=60")
         if request.setETag(b'"' + tag + b'"'):
             return b""
-        now = datetime.fromtimestamp(self._clock.seconds(), UTC).isoformat(timespec="milliseconds")
-        document = metadata.revocation_list(now.replace("+00:00", "Z"), jtis)
+        now = to_the_millisecond(self._clock.seconds())
+        document = metadata.revocation_list(now, jtis)
         return as_json(request, document, cache="public, max-age=60")
 
     @app.route("/.well-known/parachute-account", methods=_GET)

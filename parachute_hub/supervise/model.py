@@ -1,11 +1,12 @@
 """What is said about a module's process: how to run it, in which state it is, why it could not start. Data only."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from attrs import field, frozen
+
+from parachute_hub.moments import to_the_millisecond
 
 
 @frozen(kw_only=True)
@@ -138,11 +139,9 @@ class Status:
 
 
 def timestamp(seconds: float | None) -> str | None:
-    """ISO 8601 in UTC, to the millisecond.
+    """ISO 8601 in UTC, to the millisecond; None for what has not happened.
 
     >>> timestamp(0.5)
     '1970-01-01T00:00:00.500Z'
     """
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if seconds is None else to_the_millisecond(seconds)
