@@ -154,7 +154,6 @@ class Bun:
         except OSError as error:
             raise BunFailed(Complaint("failed", f"The installer could not be started: {error.strerror}.")) from error
         process.closeStdin()
-        _put_last(process.pid)
         timer = self.reactor.callLater(seconds, run.kill)
         try:
             ended: Ended = await run.ended
@@ -186,8 +185,9 @@ class _Run(ProcessProtocol):
         self._gone = False
 
     def connectionMade(self) -> None:
-        """The process runs."""
+        """The process runs. Not later: it may be over when spawnProcess comes back."""
         self._pid = self.transport.pid  # type: ignore[union-attr]
+        _put_last(self._pid)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """Output on either stream."""
