@@ -102,7 +102,7 @@ class Course(TestCase):
         told = job.to_json()
         self.assertEqual((told["status"], told["outcome"], self.bench.world), ("succeeded", "succeeded", ["a", "b"]))
         self.assertEqual(
-            [(step["name"], step["status"]) for step in told["steps"]], [("first", "done"), ("second", "done")]
+            [(step["name"], step["state"]) for step in told["steps"]], [("first", "done"), ("second", "done")]
         )
         self.assertTrue(told["startedAt"].endswith("Z") and told["finishedAt"] > told["startedAt"])
         self.assertNotIn("error", told)

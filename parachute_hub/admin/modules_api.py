@@ -189,12 +189,14 @@ class ModulesArea:
         channel = body.get("channel")
         if isinstance(channel, str) and channel not in CHANNELS:
             raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
+        version = version_of(body)
         wanted = InstallRequest(
             short=short,
             package=entry.package,
-            version=version_of(body),
+            version=version,
             channel=channel if isinstance(channel, str) else self._modules.files.channel(),
-            source=entry.source,
+            # The catalog's own package has the one version that it has.
+            source=entry.source if version is None else None,
             vault=vault_of(body),
         )
         return self._begun(request, self._modules.installer.install(wanted))

@@ -1,4 +1,5 @@
 // The pretended hub's JSON API: the shapes of the real one, with made-up contents.
+import type { Answers, Person } from "../src/api/shapes"
 import type { Pretended } from "./state"
 
 type Answer = [status: number, body: unknown]
@@ -35,7 +36,7 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
       : [401, refused("invalid_credentials", "That is not it.")]
   if (path === "/api/auth/mint-token") return proof ? [200, MINTED] : [403, STEP_UP]
   if (method === "POST" && path === "/api/modules/disk/clear") return [200, { freed: 62 * 1024 * 1024 }]
-  const fixed = FIXED[path]
+  const fixed = FIXED[path as keyof Answers]
   return fixed ? [200, fixed] : [404, refused("not_found", "not found")]
 }
 
@@ -66,7 +67,7 @@ const CONFIG = {
   writable: true,
 }
 
-const FIXED: Record<string, unknown> = {
+const FIXED: { [path in keyof Answers]?: Answers[path] } = {
   "/vaults": {
     vaults: ["default", "work"].map((name, at) => ({
       name,
@@ -167,7 +168,7 @@ function token(jti: string, scopes: string[], via: string, subject: string | nul
   return { jti, user_id: "1", subject, client_id: "c", scopes, created_via: via, permissions: null, ...dates }
 }
 
-function person(username: string, role: string, vaults: Record<string, string>) {
+function person(username: string, role: Person["role"], vaults: Person["vaults"]) {
   const access = { vaults, assigned_vaults: Object.keys(vaults), second_factor: role === "admin" }
   return { id: username, username, role, password_changed: true, email: null, created_at: iso(900), ...access }
 }

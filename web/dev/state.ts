@@ -125,7 +125,7 @@ export class Pretended {
       short,
       status: "running",
       log: [`${kind} ${short}`],
-      steps: [{ name: "check", state: "running", seconds: null, bytes: null }],
+      steps: [{ name: "check", state: "running", startedAt: iso(Date.now()), seconds: null, bytes: null }],
       undone: [],
       startedAt: iso(Date.now()),
     }
@@ -140,6 +140,7 @@ export class Pretended {
     const steps = STEPS.slice(0, place + 1).map((name, at) => ({
       name,
       state: at < place ? "done" : "running",
+      startedAt: job.startedAt,
       seconds: at < place ? STEP_MS / 1000 : null,
       bytes: name === "fetch" && at < place ? 2_400_000 : null,
     }))

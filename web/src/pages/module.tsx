@@ -4,7 +4,7 @@ import { hub, modules, overview } from "../app"
 import type { Job, Module, ModuleSettings } from "../api/shapes"
 import { ago, bytes, duration, exactly, moment, sentence } from "../format"
 import { go } from "../router"
-import type { Schema, Values } from "../schema"
+import type { Values } from "../schema"
 import { isOver } from "../state/modules"
 import { useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
@@ -151,8 +151,8 @@ function Configuration({ module }: { module: Module }) {
 }
 
 function Settings({ short }: { short: string }) {
-  const path = `/api/modules/${encodeURIComponent(short)}/config`
-  const config = useResource<{ schema: Schema; values: Values; writable: boolean }>(path)
+  const path = `/api/modules/${encodeURIComponent(short)}/config` as const
+  const config = useResource(path)
   const save = async (changed: Values) => {
     await hub.call("PUT", path, changed)
     await config.reload()

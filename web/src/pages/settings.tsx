@@ -1,16 +1,11 @@
 /** Settings: the public address, which versions to install, and room on the disk. */
 import { useState } from "preact/hooks"
+import type { Origin, Room } from "../api/shapes"
 import { hub, modules } from "../app"
 import { bytes } from "../format"
 import { useResource } from "../state/resource"
 import { say } from "../ui/notices"
 import { Button, Card, Field, Head, Ready } from "../ui/parts"
-
-interface Origin {
-  hub_origin: string | null
-  resolved_issuer: string
-  source: string
-}
 
 const SOURCES: Record<string, string> = {
   settings: "set here",
@@ -24,8 +19,8 @@ const SOURCES: Record<string, string> = {
 const ORIGIN = "/api/settings/hub-origin"
 
 export function Settings() {
-  const origin = useResource<Origin>(ORIGIN)
-  const room = useResource<Room>("/api/modules/disk")
+  const origin = useResource(ORIGIN)
+  const room = useResource("/api/modules/disk")
   return (
     <>
       <Head title="Settings" />
@@ -129,12 +124,6 @@ const KINDS: Record<string, string> = {
 }
 
 const NAMES: Record<string, string> = { bun: "Downloads", hub: "Hub" }
-
-interface Room {
-  total: number
-  free: number
-  owners: { name: string; kind: string; bytes: number }[]
-}
 
 function Disk({ room, reload }: { room: Room; reload: () => Promise<void> }) {
   const owners = [...room.owners].sort((a, b) => b.bytes - a.bytes)
