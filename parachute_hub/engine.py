@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from parachute_hub.adapters import FreshLauncher, Origins
 from parachute_hub.core import Core
 from parachute_hub.events import Bus, ModuleChanged, Notice, Numbered, RegistryChanged
+from parachute_hub.logheads import LogHeads
 from parachute_hub.modules import assembly
 from parachute_hub.modules import bun as bun_program
 from parachute_hub.modules.catalog import BadCatalog, Catalog, load
@@ -38,13 +39,19 @@ def build_engine(core: Core, origins: Origins) -> Engine:
     bus.subscribe(_tell)
     on_disk = assembly.files(_outside(core, bus, origins))
     launcher = FreshLauncher(on_disk.launcher, origins)
+    heads = LogHeads(core.reactor, bus.emit)
+
+    def log_line(short: str, line: str) -> None:
+        heads.heard(short, line)
+        _log.info("", module_line=f"[{short}] {line}")
+
     supervisor = Supervisor(
         reactor=core.reactor,
         launcher=launcher,
         desired=on_disk.records,
         home=core.settings.home,
         emit=lambda status: bus.emit(ModuleChanged(status.short, status.to_json())),
-        log_line=lambda short, line: _log.info("", module_line=f"[{short}] {line}"),
+        log_line=log_line,
         log_folder=core.settings.home / "hub" / "logs",
         mask=core.mask,
         random=random.random,

@@ -93,9 +93,9 @@ class ShapesTests(SynchronousTestCase):
             empty = [name for name, value in answer.items() if value == []]
             self.assertEqual(empty, [], f"{path} proves nothing about {empty}")
         lines = [f"answers({json.dumps(path)}, {json.dumps(answer)})" for path, answer in found.items()]
-        events = [(name, data) for name, data in self.told() if name in ("module", "job")]
-        self.assertEqual({name for name, _ in events}, {"module", "job"})
-        lines += [f"tells({data})" for _, data in events]
+        told = self.told()
+        self.assertLess({"module", "job", "log", "registry"}, {name for name, _ in told} | {"tick"})
+        lines += [f"tells({data})" for name, data in told if name in ("module", "job")]
         self.judge(lines)
 
     def judge(self, lines: list[str]) -> None:

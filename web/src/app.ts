@@ -56,6 +56,9 @@ function heard(message: Message): void {
     case "job":
       moved(told["job"] as Job)
       break
+    case "log":
+      modules.said(String(told["short"]), String(told["text"]))
+      break
     case "notice":
       tell(String(told["text"]))
       break
@@ -63,7 +66,7 @@ function heard(message: Message): void {
       void modules.refresh().catch(() => undefined)
       break
   }
-  if (message.name !== "tick") newsSoon()
+  if (message.name !== "tick" && message.name !== "log") newsSoon()
 }
 
 /** An operation that ends while somebody looks is said aloud, on whichever page they are. */

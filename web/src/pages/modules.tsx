@@ -60,6 +60,7 @@ function Installed({ module }: { module: Module }) {
   const told = modules.tellingOf(module.short)
   const begin = (kind: string) => () => modules.begin(module.short, kind)
   const broken = module.supervisor_start_error
+  const said = modules.lastLine(module.short)
   return (
     <li class="module">
       <div class="list-row">
@@ -73,6 +74,7 @@ function Installed({ module }: { module: Module }) {
             <Badge tone={tone}>{label}</Badge> <span class="quiet">{module.installed_version}</span>
           </p>
           {module.reason && tone !== "good" && <p class="reason">{module.reason}</p>}
+          {said && tone !== "good" && <p class="job-line">It last said: {said}</p>}
           {broken?.install && <Install install={broken.install} />}
         </div>
         {!job && (

@@ -105,6 +105,14 @@ test("an operation's log is not cut by an answer that is older than what was tol
   expect(store.jobs.value[0]?.log).toEqual(["one", "two"])
 })
 
+test("of what modules say the newest line is known", () => {
+  const { store } = storeOf([module("vault")])
+  expect(store.lastLine("vault")).toBeUndefined()
+  store.said("vault", "listening")
+  store.said("vault", "ffmpeg is missing")
+  expect(store.lastLine("vault")).toBe("ffmpeg is missing")
+})
+
 test("an operation that another device began is seen here", async () => {
   const { store } = storeOf([module("vault")])
   await store.refresh()

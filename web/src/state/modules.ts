@@ -15,6 +15,7 @@ interface Reading {
 export class Modules {
   readonly #list = signal<ModuleList | null>(null)
   readonly #jobs = signal<ReadonlyMap<string, Job>>(new Map())
+  readonly #said = signal<ReadonlyMap<string, string>>(new Map())
   readonly #readings = new Set<Reading>()
   #asked = 0
   #shown = 0
@@ -86,6 +87,16 @@ export class Modules {
     if (!list) return
     const modules = list.modules.map((module) => (module.short === short ? { ...module, ...status, short } : module))
     this.#list.value = { ...list, modules }
+  }
+
+  /** The newest line of a module's log, once one came while somebody looks. */
+  lastLine(short: string): string | undefined {
+    return this.#said.value.get(short)
+  }
+
+  /** News from the stream: a module said this. */
+  said(short: string, line: string): void {
+    this.#said.value = new Map(this.#said.value).set(short, line)
   }
 
   /** News from the stream: an operation moved on. */
