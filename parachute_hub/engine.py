@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from parachute_hub.adapters import FreshLauncher, Origins
 from parachute_hub.core import Core
-from parachute_hub.events import Bus, ModuleChanged, Notice, Numbered, RegistryChanged
+from parachute_hub.events import Bus, Event, ModuleChanged, Notice, Numbered, RegistryChanged
 from parachute_hub.logheads import LogHeads
 from parachute_hub.modules import assembly
 from parachute_hub.modules import bun as bun_program
@@ -58,8 +58,13 @@ def build_engine(core: Core, origins: Origins) -> Engine:
         memory_limit=core.settings.memory_limit,
         under_way=core.front.under_way,
     )
-    roster = Roster(on_disk.directory, lambda text: bus.emit(Notice("registry", text)), core.reactor.seconds)
-    bus.subscribe(lambda numbered: roster.forget() if isinstance(numbered.event, RegistryChanged) else None)
+    roster = Roster(
+        on_disk.directory,
+        lambda text: bus.emit(Notice("registry", text)),
+        core.reactor.seconds,
+        supervisor.owned_port,
+    )
+    bus.subscribe(lambda numbered: _follow(roster, numbered.event))
     return Engine(
         bus=bus,
         launcher=launcher,
@@ -73,6 +78,14 @@ def _tell(numbered: Numbered) -> None:
     """What an operator should read goes to the log, too."""
     if isinstance(numbered.event, Notice):
         _log.warn("{text}", text=numbered.event.text)
+
+
+def _follow(roster: Roster, event: Event) -> None:
+    match event:
+        case RegistryChanged():
+            roster.forget()
+        case ModuleChanged(short):
+            roster.settle(short)
 
 
 def _outside(core: Core, bus: Bus, origins: Origins) -> assembly.Outside:

@@ -1,6 +1,6 @@
 """The JSON API of modules (modules.md 5.3, 5.4, 5.7): every button of the pages, every word of the command."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -61,7 +61,6 @@ class ModulesArea:
         supervisor: Runs,
         view: ModulesView,
         configuration: Configuration,
-        in_thread: Callable[..., Awaitable[Any]],
         streams: Streams,
     ) -> None:
         self._who = who
@@ -72,7 +71,6 @@ class ModulesArea:
         self._supervisor = supervisor
         self._view = view
         self._configuration = configuration
-        self._in_thread = in_thread
         self._streams = streams
 
     # --- the list, and operations as a whole
@@ -155,24 +153,6 @@ class ModulesArea:
         self._who.need(request, ADMIN)
         self._modules.jobs.cancel(job_id)
         return as_json(request, (await self._modules.jobs.finished(job_id)).to_json())
-
-    @app.route("/api/modules/disk", methods=["GET"])
-    async def disk(self, request: IRequest) -> bytes:
-        """Who uses the disk."""
-        self._who.need(request, ADMIN)
-        disk = self._modules.disk
-        owners = await self._in_thread(disk.owners, self._directory.shorts())
-        told = [owner.to_json() for owner in owners]
-        return as_json(request, {"total": disk.total_bytes(), "free": disk.free_bytes(), "owners": told})
-
-    @app.route("/api/modules/disk/clear", methods=["POST"])
-    async def clear(self, request: IRequest) -> bytes:
-        """Empty bun's cache and remove versions that nothing needs."""
-        self._who.need(request, ADMIN)
-        if any(not job.over for job in self._modules.jobs.all()):
-            raise Refused(409, "operation_in_progress", "Wait until the operation that is under way has ended.")
-        freed = await self._in_thread(self._modules.clear)
-        return as_json(request, {"freed": freed})
 
     # --- one module
 
@@ -258,6 +238,13 @@ class ModulesArea:
         """Start it anew."""
         self._runnable(request, short)
         return self._moved(request, await self._supervisor.restart(short))
+
+    @app.route("/api/modules/<short>/heal-port", methods=["POST"])
+    async def heal_port(self, request: IRequest, short: str) -> bytes:
+        """Bring together where a module listens and where the hub looks for it, and start it anew."""
+        self._runnable(request, short)
+        text, status = await self._modules.ports.heal(short)
+        return as_json(request, {"short": short, "text": text, "state": state_json(status)})
 
     @app.route("/api/modules/<short>/stop", methods=["POST"])
     async def stop(self, request: IRequest, short: str) -> bytes:

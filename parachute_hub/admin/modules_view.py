@@ -43,12 +43,16 @@ class Watches(Protocol):
 
 @frozen(kw_only=True)
 class ModulesView:
-    """Builds the listing. `latest` knows the newest version of a package without waiting for the registry."""
+    """Builds the listing. `latest` knows the newest version of a package without waiting for the registry.
+
+    `drift` knows in which way a module's port is not where the hub looks for it.
+    """
 
     directory: Directory
     records: RecordsFile
     supervisor: Watches
     latest: Callable[[str], str | None]
+    drift: Callable[[str], str | None]
 
     def listing(self) -> dict[str, Any]:
         """The whole answer but for the channel."""
@@ -93,6 +97,7 @@ class ModulesView:
             "latest_version": latest,
             "upgrade_available": row is not None and not record.pin and is_newer(latest, installed),
             **(status.to_json() if status else {**_NO_STATUS, "port": row.port if row else None}),
+            "port_drift": self.drift(short),
             "install_dir": str(folder) if folder else None,
             "uis": [_sub_unit(unit) for unit in row.uis] if row else [],
             "management_url": _address(manifest, row, "management_url")

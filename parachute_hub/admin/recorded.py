@@ -19,7 +19,7 @@ _DEEDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (
         re.compile(
             rb"POST /api/modules/(?P<subject>(?!operations/|disk/)[^/]+)"
-            rb"/(?P<verb>install|upgrade|rollback|restore-data|uninstall|delete-data|start|stop|restart)"
+            rb"/(?P<verb>install|upgrade|rollback|restore-data|uninstall|delete-data|start|stop|restart|heal-port)"
         ),
         "module-",
     ),

@@ -34,6 +34,9 @@ class Supervises(Protocol):
     def log(self, short: str) -> Any:
         """Its latest output, a LogRing, or None."""
 
+    async def listens(self, short: str) -> list[int]:
+        """Every port on which its own processes listen now."""
+
 
 @frozen(kw_only=True)
 class Prover:

@@ -45,7 +45,7 @@ class ChildTests(RigCase):
         self.assertIn("NoNewPrivs:\t1", Path(f"/proc/{pid}/status").read_text())
         self.assertEqual(os.readlink(f"/proc/{pid}/fd/0"), "/dev/null")
         self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), str(self.rig.home))
-        self.assertTrue(self.rig.supervisor.port_owned("calm"))
+        self.assertEqual(self.rig.supervisor.owned_port("calm"), self.rig.launches["calm"].port)
 
     async def test_a_killed_one_answers_again_soon(self) -> None:
         """Its own boot and 120 ms."""

@@ -39,6 +39,7 @@ function module([short, name, tagline, memory]: [string, string, string, number]
     config_ui_url: null,
     memory_mb: memory,
     first_party: true,
+    port_drift: null,
     missing: false,
     dependencies:
       short === "notes"

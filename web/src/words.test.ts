@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import type { Job, Module, State } from "./api/shapes"
 import { allowed, scopeWords } from "./scopes"
-import { jobTitle, summary, weighty, wording } from "./words"
+import { jobTitle, summary, weighty, portRemedy, wording } from "./words"
 
 const module = (name: string, state: State | null, more: Partial<Module> = {}): Module =>
   ({ short: name.toLowerCase(), display_name: name, installed: true, state, ...more }) as Module
@@ -62,4 +62,9 @@ test("what is confirmed is said in words", () => {
   expect(weighty("hub.origin")).toBe("change the public address")
   expect(weighty("user.vaults:7")).not.toContain("7")
   expect(weighty("unheard.of")).toBe("do this")
+})
+
+test("a port that is not where the hub looks for it has a button", () => {
+  expect(portRemedy({ port_drift: null })).toBeNull()
+  expect(portRemedy({ port_drift: "squatted" })).toBe("Give it another port")
 })

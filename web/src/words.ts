@@ -38,6 +38,17 @@ function fromStatus(status: string | null | undefined): State {
   return states[status ?? ""] ?? "stopped"
 }
 
+const DRIFTS = {
+  elsewhere: "Look for it where it listens",
+  squatted: "Give it another port",
+  row: "Restart it on its new port",
+}
+
+/** What the button says that puts the port of a module right; null when nothing is wrong with it. */
+export function portRemedy({ port_drift }: Pick<Module, "port_drift">): string | null {
+  return port_drift && DRIFTS[port_drift]
+}
+
 export interface Summary {
   tone: Tone
   title: string

@@ -48,6 +48,8 @@ export interface Module extends Status {
   memory_mb: number | null
   /** Of the catalog, not a stranger's package. */
   first_party: boolean
+  /** How it listens elsewhere than the hub looks for it: a heal is one call away. */
+  port_drift: "elsewhere" | "squatted" | "row" | null
   /** Its program is gone from the disk. */
   missing: boolean
   dependencies: { short: string; optional: boolean; known: boolean }[]

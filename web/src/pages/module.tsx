@@ -13,7 +13,7 @@ import { say } from "../ui/notices"
 import { Badge, Button, Card, Empty, Facts, Head, More, Ready, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"
 import { SchemaForm } from "../ui/schemaform"
-import { wording } from "../words"
+import { portRemedy, wording } from "../words"
 import { opening, openingWord } from "./home"
 
 export function ModulePage({ short }: { short: string }) {
@@ -61,6 +61,7 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
   const { tone } = wording(module)
   const begin = (kind: string) => () => modules.begin(module.short, kind)
   const working = told && !isOver(told)
+  const remedy = portRemedy(module)
   const memory = overview.value?.memory.modules.find(({ short }) => short === module.short)
   const since = moment(module.since)
   const broken = module.supervisor_start_error
@@ -92,6 +93,7 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
             </>
           )}
           {module.upgrade_available && <Button act={begin("upgrade")}>Update to {module.latest_version}</Button>}
+          {remedy && <Button act={begin("heal-port")}>{remedy}</Button>}
         </div>
       )}
       {!module.installed && !working && (

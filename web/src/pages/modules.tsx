@@ -5,7 +5,7 @@ import type { Module } from "../api/shapes"
 import { sentence } from "../format"
 import { Badge, Button, Card, Empty, Field, Head, More, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"
-import { wording } from "../words"
+import { portRemedy, wording } from "../words"
 import { Face, opening, openingWord } from "./home"
 
 export function ModulesPage() {
@@ -60,6 +60,7 @@ function Installed({ module }: { module: Module }) {
   const told = modules.tellingOf(module.short)
   const begin = (kind: string) => () => modules.begin(module.short, kind)
   const broken = module.supervisor_start_error
+  const remedy = portRemedy(module)
   const said = modules.lastLine(module.short)
   return (
     <li class="module">
@@ -84,7 +85,11 @@ function Installed({ module }: { module: Module }) {
                 Update to {module.latest_version}
               </Button>
             )}
-            {tone === "off" || tone === "bad" ? (
+            {remedy ? (
+              <Button kind="primary" act={begin("heal-port")}>
+                {remedy}
+              </Button>
+            ) : tone === "off" || tone === "bad" ? (
               <Button act={begin("start")}>Start</Button>
             ) : (
               opening(module) && (
