@@ -102,7 +102,9 @@ class HubProcess:
         words += ["--home", str(self.home), "--listen", f"tcp:{self.port}:interface=127.0.0.1"]
         if self.catalog:
             words += ["--catalog", str(self.catalog)]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PARACHUTE_")}
+        # A person's Python keeps what it has compiled; only a build machine is told not to.
+        dropped = ("PARACHUTE_", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         with self.log_path.open("ab") as out:
             self.process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**kept, **self.environment}, cwd=ROOT
