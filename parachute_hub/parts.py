@@ -81,6 +81,7 @@ def admin_parts(
             supervisor=engine.supervisor,
             latest=latest,
             drift=engine.modules.ports.kind,
+            copied_at=engine.modules.snapshots.copied_at,
         ),
         configuration=Configuration(
             home=core.settings.home,

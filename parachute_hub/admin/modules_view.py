@@ -13,6 +13,7 @@ from parachute_hub.modules.model import Manifest, Row, SubUnit
 from parachute_hub.modules.records import Record, RecordsFile
 from parachute_hub.modules.semver import is_newer
 from parachute_hub.modules.shape import Invalid
+from parachute_hub.moments import to_the_second
 from parachute_hub.supervise.model import Status
 
 _FOCUS_ORDER = {"core": 0, "experimental": 1, "deprecated": 2}
@@ -45,7 +46,8 @@ class Watches(Protocol):
 class ModulesView:
     """Builds the listing. `latest` knows the newest version of a package without waiting for the registry.
 
-    `drift` knows in which way a module's port is not where the hub looks for it.
+    `drift` knows in which way a module's port is not where the hub looks for it, `copied_at` when its data was copied
+    last (seconds since the epoch).
     """
 
     directory: Directory
@@ -53,6 +55,7 @@ class ModulesView:
     supervisor: Watches
     latest: Callable[[str], str | None]
     drift: Callable[[str], str | None]
+    copied_at: Callable[[str], float | None]
 
     def listing(self) -> dict[str, Any]:
         """The whole answer but for the channel."""
@@ -84,6 +87,7 @@ class ModulesView:
         installed = _version(folder) or (row.version if row else None)
         latest = self.latest(package) if package and not record.linked else None
         status = self.supervisor.status(short)
+        copied = self.copied_at(short)
         focus = (manifest and manifest.focus) or (entry.focus if entry else "experimental")
         return {
             "short": short,
@@ -109,6 +113,7 @@ class ModulesView:
             "missing": row is not None and folder is None,
             "dependencies": _dependencies(manifest, self._shorts()) if manifest else [],
             "settings": settings_json(record),
+            "data_copy_at": None if copied is None else to_the_second(copied),
         }
 
     def _shorts(self) -> list[str]:

@@ -142,6 +142,7 @@ class ApiCase(SynchronousTestCase):
             supervisor=self.supervisor,
             latest=lambda package: {"@toys/toy": "1.1.0", "@stranger/toy": "1.1.0"}.get(package),
             drift=self.modules.ports.kind,
+            copied_at=self.modules.snapshots.copied_at,
         )
         http: Any = StubTreq(self.server)
         area = ModulesArea(

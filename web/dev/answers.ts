@@ -24,6 +24,7 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
   if (path === "/api/modules") return [200, hub.list()]
   if (path === "/api/modules/operations") return [200, { operations: [...hub.jobs.values()] }]
   if (path === "/api/overview") return [200, hub.overview()]
+  if (path.startsWith("/api/overview/memory/")) return [200, past(path.split("/").at(-1) ?? "")]
   if (path === "/api/modules/disk") return [200, hub.overview().disk]
   if (noun === "modules" && name && verb && method === "POST") return operation(hub, name, verb)
   if (noun === "modules" && verb === "config") {
@@ -44,6 +45,16 @@ const PASSWORD = "correct-horse-battery"
 const STEP_UP = { error: "step_up_required", error_description: "Confirm with your password.", operation: "token.mint" }
 const MINTED = { jti: "j", token: "eyJ.made.up", expires_at: iso(-720), scope: "vault:default:read" }
 const refused = (error: string, text: string) => ({ error, error_description: text })
+
+/** Two hours of a module that breathes. */
+function past(short: string): Answers[`/api/overview/memory/${string}`] {
+  const wave = (at: number) => 18_000 + Math.round(2_000 * Math.sin(at / 7))
+  return {
+    short,
+    recent_kib: Array.from({ length: 1800 }, (_, at) => wave(at / 30)),
+    minutes_kib: Array.from({ length: 120 }, (_, at) => wave(at)),
+  }
+}
 
 function operation(hub: Pretended, short: string, verb: string): Answer {
   if (["install", "upgrade", "uninstall"].includes(verb)) return [202, { operation_id: hub.job(short, verb).id }]

@@ -40,6 +40,7 @@ function module([short, name, tagline, memory]: [string, string, string, number]
     memory_mb: memory,
     first_party: true,
     port_drift: null,
+    data_copy_at: short === "notes" ? iso(Date.now() - 30 * HOUR) : null,
     missing: false,
     dependencies:
       short === "notes"

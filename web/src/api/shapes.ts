@@ -52,6 +52,8 @@ export interface Module extends Status {
   port_drift: "elsewhere" | "squatted" | "row" | null
   /** Its program is gone from the disk. */
   missing: boolean
+  /** When its data was copied before an update; that copy can be brought back. */
+  data_copy_at: string | null
   dependencies: { short: string; optional: boolean; known: boolean }[]
   settings: ModuleSettings
 }
@@ -96,6 +98,13 @@ export interface Job {
   error_detail?: (Partial<StartError> & Record<string, unknown>) | null
   startedAt: string
   finishedAt?: string | null
+}
+
+/** KiB, oldest first: the last hour every two seconds, the last day by the peak of each minute. */
+export interface MemoryPast {
+  short: string
+  recent_kib: number[]
+  minutes_kib: number[]
 }
 
 /** Bytes throughout; null where this machine cannot tell. */
@@ -259,6 +268,7 @@ export interface Answers {
   "/api/modules/disk": Room
   [config: `/api/modules/${string}/config`]: Config
   "/api/overview": Overview
+  [memory: `/api/overview/memory/${string}`]: MemoryPast
   "/api/hub": HubFacts
   "/api/users": { users: Person[] }
   "/api/users/vaults": { vaults: string[] }

@@ -1,5 +1,5 @@
 /** One module: its state and buttons, its log, its configuration, and the technical detail. */
-import { useState } from "preact/hooks"
+import { useEffect, useState } from "preact/hooks"
 import { hub, modules, overview } from "../app"
 import type { Job, Module, ModuleSettings } from "../api/shapes"
 import { ago, bytes, duration, exactly, moment, sentence } from "../format"
@@ -8,6 +8,7 @@ import type { Values } from "../schema"
 import { isOver } from "../state/modules"
 import { useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
+import { Past } from "../ui/gauges"
 import { LogView } from "../ui/logview"
 import { say } from "../ui/notices"
 import { Badge, Button, Card, Empty, Facts, Head, More, Ready, Waiting } from "../ui/parts"
@@ -15,6 +16,8 @@ import { Install, Progress } from "../ui/progress"
 import { SchemaForm } from "../ui/schemaform"
 import { portRemedy, wording } from "../words"
 import { opening, openingWord } from "./home"
+
+const MEMORY_EVERY = 5_000
 
 export function ModulePage({ short }: { short: string }) {
   const module = modules.find(short)
@@ -46,6 +49,7 @@ export function ModulePage({ short }: { short: string }) {
           <Card title="Log">
             <LogView short={short} name={module.display_name} />
           </Card>
+          {module.pid && <Memory module={module} />}
           <Configuration module={module} />
           <Keeping module={module} />
           <Detail module={module} />
@@ -172,12 +176,34 @@ function Settings({ short }: { short: string }) {
   )
 }
 
+function Memory({ module }: { module: Module }) {
+  const past = useResource(`/api/overview/memory/${module.short}` as const)
+  const { reload } = past
+  useEffect(() => {
+    const timer = setInterval(() => void reload(), MEMORY_EVERY)
+    return () => clearInterval(timer)
+  }, [reload])
+  return (
+    <Card title="Memory">
+      <Past past={past.data} name={module.display_name} />
+    </Card>
+  )
+}
+
 /** What the hub does with the module by itself. */
 function Keeping({ module }: { module: Module }) {
   const { pin, autostart, previous } = module.settings
   const set = (change: Partial<ModuleSettings>) => async () => {
     await hub.call("PUT", `/api/modules/${module.short}/settings`, change)
     await modules.refresh()
+  }
+  const restore = async () => {
+    const sure = await confirm(
+      `Bring back the earlier data of ${module.display_name}?`,
+      `What was made with it since ${exactly(module.data_copy_at)} is gone then.`,
+      "Bring it back",
+    )
+    if (sure) await modules.begin(module.short, "restore-data")
   }
   return (
     <Card title="Start and updates">
@@ -200,6 +226,16 @@ function Keeping({ module }: { module: Module }) {
           <li class="list-row">
             <p class="grow">Still has version {previous}, in case the present one is no good.</p>
             <Button act={() => modules.begin(module.short, "rollback")}>Go back to {previous}</Button>
+          </li>
+        )}
+        {module.data_copy_at && (
+          <li class="list-row">
+            <p class="grow" title={exactly(module.data_copy_at)}>
+              Still has its data as it was before the last update, {ago(module.data_copy_at)}.
+            </p>
+            <Button kind="danger" act={restore}>
+              Bring that data back
+            </Button>
           </li>
         )}
       </ul>
