@@ -75,8 +75,8 @@ class HubClient:
         return value if isinstance(value, dict) else {"value": value}
 
     def lines(self, path: str) -> Iterator[str]:
-        """The lines of a streamed text answer, as they come."""
-        connection, response = self._ask("GET", path, None)
+        """The lines of a streamed text answer, as they come; between two of them any time may pass."""
+        connection, response = self._ask("GET", path, None, endless=True)
         try:
             if response.status >= 400:
                 raw = response.read()
@@ -92,7 +92,7 @@ class HubClient:
             connection.close()
 
     def _ask(
-        self, method: str, path: str, body: dict[str, Any] | None
+        self, method: str, path: str, body: dict[str, Any] | None, *, endless: bool = False
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         if self._announced is None:
             raise HubDown(f"No hub is running for {self._home}. Start it with `parachute serve`, or name its --home.")
@@ -102,7 +102,10 @@ class HubClient:
         connection = http.client.HTTPConnection("127.0.0.1", int(self._announced["port"]), timeout=TIMEOUT)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
-            return connection, connection.getresponse()
+            wire, response = connection.sock, connection.getresponse()
+            if endless:
+                wire.settimeout(None)
+            return connection, response
         except (OSError, http.client.HTTPException):
             connection.close()
             raise HubDown(

@@ -1,6 +1,7 @@
 import io
 import json
 import threading
+import time
 from argparse import Namespace
 from contextlib import redirect_stdout
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,6 +10,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.command import client as client_module
 from parachute_hub.command.actions import switch
 from parachute_hub.command.client import CommandError, HubClient, HubDown, HubRefused, module_path
 from parachute_hub.command.jobs import Progress, follow
@@ -43,8 +45,8 @@ class ClientTests(SynchronousTestCase):
         self.home = Path(self.mktemp())
         Home(self.home).prepare()
 
-    def serve(self, *script: tuple[int, Any]) -> HubClient:
-        handler: Any = type("Scripted", (Hub,), {"script": list(script), "asked": []})
+    def serve(self, *script: tuple[int, Any], handling: type[Hub] = Hub) -> HubClient:
+        handler: Any = type("Scripted", (handling,), {"script": list(script), "asked": []})
         server = HTTPServer(("127.0.0.1", 0), handler)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -113,6 +115,20 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(out.getvalue(), "\r\x1b[K    \\x1b[2Jhi\n  fetch ... 3.0 MB")
         progress.show({"status": "succeeded", "steps": [running], "log": ["\x1b[2Jhi"]})
         self.assertTrue(out.getvalue().endswith("\r\x1b[K"))
+
+    def test_a_module_that_says_nothing_for_long_is_still_followed(self) -> None:
+        """A stream has no deadline: only its end is the end."""
+
+        class Quiet(Hub):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"one\n")
+                time.sleep(0.3)
+                self.wfile.write(b"two\n")
+
+        self.patch(client_module, "TIMEOUT", 0.1)
+        self.assertEqual(list(self.serve(handling=Quiet).lines("/api/modules/toy/logs?follow=1")), ["one", "two"])
 
     def test_names_from_people_are_quoted(self) -> None:
         """Nobody walks out of the path."""
