@@ -76,9 +76,11 @@ class ModulesArea:
     # --- the list, and operations as a whole
 
     @app.route("/api/modules", methods=["GET"])
-    def listing(self, request: IRequest) -> bytes:
-        """Every module, installed or on offer."""
+    async def listing(self, request: IRequest) -> bytes:
+        """Every module, installed or on offer; with `?fresh=1` the registry is asked for newer versions first."""
         self._who.need(request, AUTH)
+        if request.args.get(b"fresh", [b""])[0] in (b"1", b"true"):
+            await self._modules.availability.renew(self._view.packages())
         return as_json(request, {**self._view.listing(), "module_install_channel": self._modules.files.channel()})
 
     @app.route("/api/modules/channel", methods=["PUT"])
@@ -113,12 +115,13 @@ class ModulesArea:
         return self._begun(request, self._modules.installer.install(wanted))
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
-    def upgrade_all(self, request: IRequest) -> bytes:
+    async def upgrade_all(self, request: IRequest) -> bytes:
         """Begin to upgrade every module that has a newer version; those outside the catalog ask one by one.
 
         Busy ones are passed over as well.
         """
         self._who.need(request, ADMIN)
+        await self._modules.availability.renew(self._view.packages())
         begun, passed_over = [], []
         for module in self._view.listing()["modules"]:
             if not module["upgrade_available"]:

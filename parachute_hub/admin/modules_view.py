@@ -111,6 +111,11 @@ class ModulesView:
             "settings": settings_json(record),
         }
 
+    def packages(self) -> list[str]:
+        """The packages of what is installed, but for folders of this machine, of which no registry knows."""
+        here = (short for short in self.directory.shorts() if not self.records.get(short).linked)
+        return [package for short in here if (package := self.directory.package_of(short))]
+
     def _shorts(self) -> list[str]:
         offered = (entry.short for entry in self.directory.catalog.entries)
         watched = (status.short for status in self.supervisor.all())

@@ -105,16 +105,24 @@ def upgrade(arguments: Namespace) -> int:
         body["version"] = arguments.version
     if arguments.module:
         return _job(arguments, arguments.module, "upgrade", body, "{short} is up to date.")
-    client = client_of(arguments)
-    worst = 0
-    for module in client.call("GET", "/api/modules")["modules"]:
-        if module.get("upgrade_available"):
-            try:
-                _job(arguments, module["short"], "upgrade", body, "{short} is up to date.")
-            except CommandError as error:
-                print(f"{module['short']}: {error}", file=sys.stderr)
-                worst = 1
-    return worst
+    return _upgrade_all(arguments, body)
+
+
+def _upgrade_all(arguments: Namespace, body: dict[str, Any]) -> int:
+    """One after the other; one that fails does not keep the others from theirs."""
+    if arguments.version:
+        raise CommandError("A version belongs to one module: name it.", code=2)
+    listing = client_of(arguments).call("GET", "/api/modules?fresh=1")
+    jobs, failed = [], []
+    for short in [module["short"] for module in listing["modules"] if module.get("upgrade_available")]:
+        try:
+            jobs.append(_followed(arguments, short, module_path(short, "upgrade"), body))
+        except CommandError as error:
+            print(f"{short}: {error}", file=sys.stderr)
+            failed.append(short)
+    text = "\n".join(f"{job['short']} is up to date." for job in jobs)
+    show(arguments, {"operations": jobs, "failed": failed}, text or ("" if failed else "Everything is up to date."))
+    return 1 if failed else 0
 
 
 def rollback(arguments: Namespace) -> int:
@@ -138,12 +146,17 @@ def _job(arguments: Namespace, short: str, action: str, body: dict[str, Any], do
 
 def _follow(arguments: Namespace, name: str, path: str, body: dict[str, Any], done: str) -> int:
     """Begin a job and follow it; what it is about may only be known when it has looked at the package."""
+    job = _followed(arguments, name, path, body)
+    show(arguments, job, done.format(short=job.get("short", name)))
+    return 0
+
+
+def _followed(arguments: Namespace, name: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The job that has succeeded."""
     progress = Progress(quiet=arguments.json, live=sys.stderr.isatty())
     if not arguments.json:
         print(f"{arguments.word} {name} ...", file=sys.stderr)
-    job = run_job(client_of(arguments), path, body, progress)
-    show(arguments, job, done.format(short=job.get("short", name)))
-    return 0
+    return run_job(client_of(arguments), path, body, progress)
 
 
 def switch(arguments: Namespace) -> int:

@@ -247,6 +247,23 @@ class Listing(ApiCase):
         )
         self.assertTrue(vault["available_to_install"])
 
+    def test_newer_versions_are_asked_for_on_demand(self) -> None:
+        """Of a program that must know, not of a page that is shown; what is installed from a folder is nowhere else."""
+        self.install()
+        asked: list[list[str]] = []
+
+        async def renew(packages: list[str]) -> None:
+            asked.append(packages)
+
+        self.patch(type(self.modules.availability), "renew", lambda _, packages: renew(packages))
+        self.call("GET", "")
+        self.assertEqual(asked, [])
+        self.assertEqual(self.call("GET", "?fresh=1").status, 200)
+        self.call("POST", "/upgrade-all")
+        self.files.records.change("toy", linked="/somewhere/toy")
+        self.call("GET", "?fresh=1")
+        self.assertEqual(asked, [["@toys/toy"], ["@toys/toy"], []])
+
     def test_one_that_runs(self) -> None:
         self.install(uiUrl="app/", displayName="The Toy")
         toy = self.module("toy")

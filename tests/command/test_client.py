@@ -3,7 +3,7 @@ import json
 import threading
 import time
 from argparse import Namespace
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.command import client as client_module
-from parachute_hub.command.actions import switch
+from parachute_hub.command.actions import switch, upgrade
 from parachute_hub.command.client import CommandError, HubClient, HubDown, HubRefused, module_path
 from parachute_hub.command.jobs import Progress, follow
+from parachute_hub.command.parser import parser
 from parachute_hub.home import Home
 
 
@@ -133,6 +134,26 @@ class ClientTests(SynchronousTestCase):
     def test_names_from_people_are_quoted(self) -> None:
         """Nobody walks out of the path."""
         self.assertEqual(module_path("../x/y", "install"), "/api/modules/..%2Fx%2Fy/install")
+
+    def test_all_modules_are_upgraded_to_what_the_registry_has_now(self) -> None:
+        """One that fails does not keep the others from it; that nothing was to do is said; JSON is one document."""
+
+        def up(*words: str) -> tuple[int, str]:
+            said = io.StringIO()
+            with redirect_stdout(said), redirect_stderr(io.StringIO()):
+                return upgrade(
+                    parser().parse_args(["upgrade", "--all", "--home", str(self.home), *words])
+                ), said.getvalue()
+
+        newer = [{"short": short, "upgrade_available": short != "c"} for short in "abc"]
+        begun, done = (202, {"operation_id": "1"}), (200, {"status": "succeeded", "short": "b"})
+        self.serve((200, {"modules": newer}), (409, {"error_description": "a is busy."}), begun, done)
+        code, text = up("--json")
+        self.assertEqual((code, json.loads(text)["failed"]), (1, ["a"]))
+        self.assertEqual([job["short"] for job in json.loads(text)["operations"]], ["b"])
+        self.assertEqual(self.handler.asked[0][1], "/api/modules?fresh=1")
+        self.serve((200, {"modules": newer[2:]}))
+        self.assertEqual(up(), (0, "Everything is up to date.\n"))
 
     def test_a_start_that_came_to_nothing_is_a_failure(self) -> None:
         """Scripts look at the exit code; to stop is to be down."""
