@@ -1,6 +1,6 @@
 """The JSON API of modules (modules.md 5.3, 5.4, 5.7): every button of the pages, every word of the command."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -109,9 +109,7 @@ class ModulesArea:
         if entry is None:
             self._step_up.prove(request, principal, f"install:{spec.name}")
         short = entry.short if entry else guess_short(spec.name)
-        wanted = InstallRequest(
-            short=short, package=spec.name, version=spec.version, channel=self._modules.files.channel()
-        )
+        wanted = InstallRequest(short=short, package=spec.name, version=spec.version, channel=self._channel_of(body))
         return self._begun(request, self._modules.installer.install(wanted))
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
@@ -169,15 +167,12 @@ class ModulesArea:
         entry = next((entry for entry in self._directory.catalog.entries if entry.short == short), None)
         if entry is None:
             raise not_found()
-        channel = body.get("channel")
-        if isinstance(channel, str) and channel not in CHANNELS:
-            raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
         version = version_of(body)
         wanted = InstallRequest(
             short=short,
             package=entry.package,
             version=version,
-            channel=channel if isinstance(channel, str) else self._modules.files.channel(),
+            channel=self._channel_of(body),
             # The catalog's own package has the one version that it has.
             source=entry.source if version is None else None,
             vault=vault_of(body),
@@ -312,6 +307,15 @@ class ModulesArea:
         return as_json(request, settings_json(self._records.get(short)))
 
     # --- helpers
+
+    def _channel_of(self, body: Mapping[str, Any]) -> str:
+        """The channel that this one installation names, else the hub's."""
+        channel = body.get("channel")
+        if not isinstance(channel, str):
+            return self._modules.files.channel()
+        if channel not in CHANNELS:
+            raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
+        return channel
 
     def _install_local(self, request: IRequest, principal: Principal, source: object) -> bytes:
         """A tarball or a folder of this machine: only for those who control the machine anyway."""

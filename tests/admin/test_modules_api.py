@@ -639,6 +639,13 @@ class DiskSpace(ApiCase):
 
 
 class Everything(ApiCase):
+    def test_an_installation_by_package_may_name_its_channel(self) -> None:
+        """As one by short name may: `parachute install @toys/toy --channel rc`."""
+        answer = self.call("POST", "/install", {"package": "@toys/toy", "channel": "rc"})
+        self.assertEqual(self.modules.jobs.get(answer.json()["operation_id"]).params["version"], "rc")
+        wrong = {"package": "@toys/toy", "channel": "nightly"}
+        self.assertEqual(self.refusal("POST", "/install", wrong), (400, "invalid_channel"))
+
     def test_upgrade_all_leaves_strangers_out(self) -> None:
         self.install()
         answer = self.call("POST", "/upgrade-all").json()
