@@ -188,18 +188,35 @@ def config(arguments: Namespace) -> int:
         answer = client.call("GET", path)
         print(json.dumps(answer, indent=2))
         return 0
-    changes: dict[str, Any] = {}
-    for word in arguments.assignments:
-        key, equals, value = word.partition("=")
+    pairs = [word.partition("=") for word in arguments.assignments]
+    for key, equals, _ in pairs:
         if not equals or not key:
-            raise CommandError(f"{word!r} is not KEY=VALUE.", code=2)
-        try:
-            changes[key] = json.loads(value)
-        except ValueError:
-            changes[key] = value
+            raise CommandError(f"{key!r} is not KEY=VALUE.", code=2)
+    schema = client.call("GET", path)["schema"]
+    changes = {key: _value(text, _kind(schema, key)) for key, _, text in pairs}
     answer = client.call("PUT", path, changes)
     show(arguments, answer, f"{arguments.module}: configuration saved.")
     return 0
+
+
+def _kind(schema: dict[str, Any], key: str) -> object:
+    """The type of a setting; the schema is the module's own and may say anything."""
+    properties = schema.get("properties")
+    told = properties.get(key) if isinstance(properties, dict) else None
+    return told.get("type") if isinstance(told, dict) else None
+
+
+def _value(text: str, kind: object) -> Any:
+    """What somebody typed, as JSON where it is any; `kind` is the schema's word for what is wanted.
+
+    >>> _value("5", "integer"), _value("5", "string"), _value("true", "string"), _value("null", "string")
+    (5, '5', 'true', None)
+    """
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return text if kind == "string" and value is not None and not isinstance(value, str) else value
 
 
 def check(arguments: Namespace) -> int:

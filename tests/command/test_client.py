@@ -11,7 +11,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.command import client as client_module
-from parachute_hub.command.actions import switch, upgrade
+from parachute_hub.command.actions import config, switch, upgrade
 from parachute_hub.command.client import CommandError, HubClient, HubDown, HubRefused, module_path
 from parachute_hub.command.jobs import Progress, follow
 from parachute_hub.command.parser import parser
@@ -23,11 +23,11 @@ class Hub(BaseHTTPRequestHandler):
 
     script: list[tuple[int, Any]] = []
     asked: list[tuple[str, str, str | None]] = []
+    sent: list[bytes] = []
 
     def do_GET(self) -> None:
         self.asked.append((self.command, self.path, self.headers.get("Authorization")))
-        length = int(self.headers.get("Content-Length") or 0)
-        self.rfile.read(length)
+        self.sent.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
         status, body = self.script.pop(0)
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
@@ -35,7 +35,7 @@ class Hub(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(raw)
 
-    do_POST = do_GET
+    do_POST = do_PUT = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -47,7 +47,7 @@ class ClientTests(SynchronousTestCase):
         Home(self.home).prepare()
 
     def serve(self, *script: tuple[int, Any], handling: type[Hub] = Hub) -> HubClient:
-        handler: Any = type("Scripted", (handling,), {"script": list(script), "asked": []})
+        handler: Any = type("Scripted", (handling,), {"script": list(script), "asked": [], "sent": []})
         server = HTTPServer(("127.0.0.1", 0), handler)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -154,6 +154,16 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(self.handler.asked[0][1], "/api/modules?fresh=1")
         self.serve((200, {"modules": newer[2:]}))
         self.assertEqual(up(), (0, "Everything is up to date.\n"))
+
+    def test_a_setting_is_sent_as_what_the_module_calls_it(self) -> None:
+        """A key that is all digits is text."""
+        schema = {"properties": {"key": {"type": "string"}, "port": {"type": "integer"}}}
+        told = (200, {"schema": schema, "values": {}, "writable": True})
+        self.serve(told, (200, {"values": {}}))
+        words = parser().parse_args(["config", "--home", str(self.home), "toy", "key=123456", "port=80"])
+        with redirect_stdout(io.StringIO()):
+            self.assertEqual(config(words), 0)
+        self.assertEqual(json.loads(self.handler.sent[-1]), {"key": "123456", "port": 80})
 
     def test_a_start_that_came_to_nothing_is_a_failure(self) -> None:
         """Scripts look at the exit code; to stop is to be down."""
