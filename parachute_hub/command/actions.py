@@ -9,6 +9,7 @@ from typing import Any
 from parachute_hub.command.client import CommandError, HubClient, module_path
 from parachute_hub.command.jobs import Progress, run_job
 from parachute_hub.command.tables import size, table
+from parachute_hub.logs import visible
 from parachute_hub.settings import from_process
 
 _DOWN = frozenset({"backoff", "parked", "held", "stopped"})
@@ -173,10 +174,10 @@ def logs(arguments: Namespace) -> int:
     client = client_of(arguments)
     if not arguments.follow:
         answer = client.call("GET", module_path(arguments.module, "logs"))
-        show(arguments, answer, str(answer.get("text", "")).rstrip("\n"))
+        show(arguments, answer, visible(str(answer.get("text", "")).rstrip("\n")))
         return 0
     for line in client.lines(module_path(arguments.module, "logs?follow=1")):
-        print(line, flush=True)
+        print(visible(line), flush=True)
     return 0
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.command import client as client_module
-from parachute_hub.command.actions import config, switch, upgrade
+from parachute_hub.command.actions import config, logs, switch, upgrade
 from parachute_hub.command.client import CommandError, HubClient, HubDown, HubRefused, module_path
+from parachute_hub.command.doctor import examine
 from parachute_hub.command.jobs import Progress, follow
 from parachute_hub.command.parser import parser
 from parachute_hub.home import Home
@@ -154,6 +155,25 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(self.handler.asked[0][1], "/api/modules?fresh=1")
         self.serve((200, {"modules": newer[2:]}))
         self.assertEqual(up(), (0, "Everything is up to date.\n"))
+
+    def test_a_log_does_not_steer_the_terminal(self) -> None:
+        """Neither all at once nor line by line: a module writes what it likes."""
+        for follow_up in ([], ["-f"]):
+            body = b"\x1b]0;mine\x07red\n" if follow_up else {"lines": [], "text": "\x1b]0;mine\x07red\n"}
+            self.serve((200, body))
+            said = io.StringIO()
+            with redirect_stdout(said):
+                logs(parser().parse_args(["logs", "--home", str(self.home), "toy", *follow_up]))
+            self.assertEqual(said.getvalue(), "\\x1b]0;mine\\x07red\n")
+
+    def test_the_doctor_does_not_call_a_crashing_module_well(self) -> None:
+        """Between two tries it is not held, and not well either; one that is switched off is meant so."""
+        states = ("ready", "backoff", "degraded", "stopped", "parked")
+        modules = [{"short": state, "state": state, "installed": True, "reason": "Why."} for state in states]
+        note = {"instance": "nonce", "db": "ok", "version": "1"}
+        client = self.serve((200, note), (200, note), (200, {"modules": modules}))
+        levels = {finding.check: finding.level for finding in examine(self.home, client)}
+        self.assertEqual([levels[f"module {state}"] for state in states], ["ok", "warn", "warn", "ok", "fail"])
 
     def test_a_setting_is_sent_as_what_the_module_calls_it(self) -> None:
         """A key that is all digits is text."""
