@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,11 @@ class HubRefused(CommandError):
 
 
 class HubClient:
-    """The API of the hub that holds `home`."""
+    """The API of the hub that holds `home`. Raises CommandError when that is somebody else's."""
 
     def __init__(self, home: Path) -> None:
+        if home.exists() and not os.access(home, os.X_OK):
+            raise CommandError(f"{home} belongs to somebody else. Run this as the hub's own user.")
         self._home = home
         self._announced = Home(home).announced()
 

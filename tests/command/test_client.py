@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import threading
 import time
 from argparse import Namespace
@@ -10,6 +11,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.cli import main
 from parachute_hub.command import client as client_module
 from parachute_hub.command.actions import config, logs, switch, upgrade
 from parachute_hub.command.client import CommandError, HubClient, HubDown, HubRefused, module_path
@@ -70,6 +72,21 @@ class ClientTests(SynchronousTestCase):
             HubClient(self.home).call("GET", "/health")
         self.assertIn("parachute serve", str(caught.exception))
         self.assertEqual(caught.exception.code, 3)
+
+    def test_who_may_not_look_into_the_home_is_told_so(self) -> None:
+        """Not that no hub is running, and never by a traceback."""
+
+        def refuse(self: Path) -> bool:
+            raise PermissionError(13, "Permission denied", str(self))
+
+        self.patch(os, "access", lambda path, mode: False)
+        self.patch(Path, "is_dir", refuse)
+        said = io.StringIO()
+        with redirect_stderr(said):
+            codes = [main(words) for words in (["status", "--home", str(self.home)], ["module", "check", "toy"])]
+        self.assertEqual(codes, [1, 1])
+        theirs = f"parachute: {self.home.absolute()} belongs to somebody else. Run this as the hub's own user."
+        self.assertEqual(said.getvalue().splitlines(), [theirs, "parachute: toy: Permission denied."])
 
     def test_the_operator_token_goes_along(self) -> None:
         """And the answer is the JSON object."""
