@@ -250,7 +250,8 @@ class ModulesArea:
         self._known(request, short)
         self._refuse_busy(short)
         if self._supervisor.status(short) is None:
-            self._recorded(lambda: self._records.want(short, False))
+            if self._directory.row(short) is not None:
+                self._recorded(lambda: self._records.want(short, False))
             return as_json(request, {"short": short, "stopped": False})
         state = await self._supervisor.stop(short)
         return as_json(request, {"short": short, "stopped": True, "state": state_json(state)})

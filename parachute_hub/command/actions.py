@@ -164,7 +164,7 @@ def switch(arguments: Namespace) -> int:
     """start, stop or restart a module. Exit 1 when one that was started does not run."""
     answer = client_of(arguments).call("POST", module_path(arguments.module, arguments.word))
     state = answer.get("state") or {}
-    word = state.get("state") or state.get("status") or "done"
+    word = state.get("state") or "it was not running"
     show(arguments, answer, f"{arguments.module}: {word}. {state.get('reason') or ''}".rstrip())
     return 1 if arguments.word != "stop" and word in _DOWN else 0
 

@@ -397,7 +397,9 @@ class Switching(ApiCase):
         self.assertEqual(self.supervisor.calls, [("restart", "toy"), ("stop", "toy")])
 
     def test_stopping_what_was_never_started(self) -> None:
+        """And what is not there is not remembered for that: it would count as installed."""
         self.assertEqual(self.call("POST", "/vault/stop").json(), {"short": "vault", "stopped": False})
+        self.assertFalse(self.files.records.known("vault"))
 
     def test_failures_in_their_words(self) -> None:
         self.install()

@@ -203,14 +203,15 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(json.loads(self.handler.sent[-1]), {"key": "123456", "port": 80})
 
     def test_a_start_that_came_to_nothing_is_a_failure(self) -> None:
-        """Scripts look at the exit code; to stop is to be down."""
+        """Scripts look at the exit code; to stop is to be down, also when it never ran."""
         down = (200, {"state": {"state": "backoff", "reason": "It ended by itself."}})
-        self.serve((200, {"state": {"state": "ready"}}), down, down)
+        self.serve((200, {"state": {"state": "ready"}}), down, down, (200, {"short": "toy", "stopped": False}))
         said = io.StringIO()
         with redirect_stdout(said):
             codes = [
                 switch(Namespace(home=str(self.home), module="toy", word=word, json=False))
-                for word in ("start", "restart", "stop")
+                for word in ("start", "restart", "stop", "stop")
             ]
-        self.assertEqual(codes, [0, 1, 0])
+        self.assertEqual(codes, [0, 1, 0, 0])
+        self.assertIn("toy: it was not running.", said.getvalue())
         self.assertIn("toy: backoff. It ended by itself.", said.getvalue())
