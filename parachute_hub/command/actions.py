@@ -90,11 +90,20 @@ def install(arguments: Namespace) -> int:
     done = "{short} is installed and running."
     if name.startswith((".", "/", "~")) or name.endswith((".tgz", ".tar.gz")):
         body["source"] = str(Path(name).expanduser().absolute())
-    elif name.startswith("@") or "@" in name:
-        body["package"] = name
     else:
-        return _job(arguments, name, "install", body, done)
+        short, _, version = name.partition("@")
+        if _offered(client_of(arguments), short):
+            return _job(arguments, short, "install", {**body, **({"version": version} if version else {})}, done)
+        if "@" not in name:
+            raise CommandError(f"{name} is not in the catalog. For the npm package of that name say {name}@latest.")
+        body["package"] = name
     return _follow(arguments, name, "/api/modules/install", body, done)
+
+
+def _offered(client: HubClient, short: str) -> bool:
+    """Whether the catalog has a module of this name."""
+    modules = client.call("GET", "/api/modules")["modules"]
+    return any(module["short"] == short and module["first_party"] for module in modules)
 
 
 def upgrade(arguments: Namespace) -> int:

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli import main
 from parachute_hub.command import client as client_module
-from parachute_hub.command.actions import config, logs, switch, upgrade
+from parachute_hub.command.actions import config, install, logs, switch, upgrade
 from parachute_hub.command.client import CommandError, HubClient, HubDown, HubRefused, module_path
 from parachute_hub.command.doctor import examine
 from parachute_hub.command.jobs import Progress, follow
@@ -191,6 +191,28 @@ class ClientTests(SynchronousTestCase):
         client = self.serve((200, note), (200, note), (200, {"modules": modules}))
         levels = {finding.check: finding.level for finding in examine(self.home, client)}
         self.assertEqual([levels[f"module {state}"] for state in states], ["ok", "warn", "warn", "ok", "fail"])
+
+    def test_a_name_of_the_catalog_is_not_taken_for_somebody_elses_package(self) -> None:
+        """Whatever version is asked for; what is not in the catalog is fetched only when it is said like a package."""
+        listing = (
+            200,
+            {"modules": [{"short": "vault", "first_party": True}, {"short": "clock", "first_party": False}]},
+        )
+        done = (200, {"status": "succeeded", "log": []})
+
+        def begin(name: str, *script: tuple[int, Any]) -> tuple[str, Any]:
+            self.serve(*script)
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                install(parser().parse_args(["install", "--home", str(self.home), name]))
+            return self.handler.asked[-1][1], json.loads(self.handler.sent[-1])
+
+        self.assertEqual(begin("vault", listing, done), ("/api/modules/vault/install", {}))
+        self.assertEqual(begin("vault@1.2.0", listing, done), ("/api/modules/vault/install", {"version": "1.2.0"}))
+        self.assertEqual(begin("clock@rc", listing, done), ("/api/modules/install", {"package": "clock@rc"}))
+        self.assertEqual(begin("@a/b", listing, done), ("/api/modules/install", {"package": "@a/b"}))
+        with self.assertRaises(CommandError) as caught:
+            begin("valt", listing)
+        self.assertIn("valt@latest", str(caught.exception))
 
     def test_a_setting_is_sent_as_what_the_module_calls_it(self) -> None:
         """A key that is all digits is text."""
