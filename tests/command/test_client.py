@@ -125,6 +125,21 @@ class ClientTests(SynchronousTestCase):
             follow(client, "id", Progress(quiet=True), slept.append)
         self.assertEqual(str(caught.exception), "The registry said no.\n  Undone: the row")
 
+    def test_who_stops_looking_is_told_that_the_hub_goes_on(self) -> None:
+        """Ctrl-C ends the command, not the operation; the line that is written over is cleared."""
+
+        def interrupted(seconds: float) -> None:
+            raise KeyboardInterrupt
+
+        fetch = {"name": "fetch", "state": "running"}
+        client = self.serve((200, {"status": "running", "steps": [fetch], "log": []}))
+        out = io.StringIO()
+        with self.assertRaises(CommandError) as caught:
+            follow(client, "id", Progress(out=out, live=True), interrupted)
+        self.assertEqual(caught.exception.code, 130)
+        self.assertIn("goes on", str(caught.exception))
+        self.assertTrue(out.getvalue().endswith("\r\x1b[K"))
+
     def test_a_terminal_shows_the_step_under_way(self) -> None:
         """On one line that is written over, cleared at the end; control characters of a log do nothing."""
         running = {"name": "fetch", "state": "running", "bytes": 3 << 20}
