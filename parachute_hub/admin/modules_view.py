@@ -133,7 +133,10 @@ def _front_page(entry: CatalogEntry | None, row: Row | None) -> str | None:
 
 
 def settings_json(record: Record) -> dict[str, Any]:
-    """The hub's own settings of a module. Values of the environment may be secret: only their names are told."""
+    """The hub's own settings of a module. Values of the environment may be secret: only their names are told.
+
+    Of the folder to go back to its version is told (`Store.free_name`).
+    """
     return {
         "pin": record.pin,
         "autostart": record.autostart,
@@ -141,7 +144,7 @@ def settings_json(record: Record) -> dict[str, Any]:
         "memory_limit": record.memory_limit,
         "env": sorted(record.env or {}),
         "linked": record.linked,
-        "previous": record.previous,
+        "previous": record.previous and record.previous.partition("~")[0],
         "trusted": record.trusted,
     }
 

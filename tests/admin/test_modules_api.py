@@ -247,6 +247,12 @@ class Listing(ApiCase):
         )
         self.assertTrue(vault["available_to_install"])
 
+    def test_the_version_to_go_back_to_is_a_version(self) -> None:
+        """Not the name of its folder, which is another one when the same version was fetched twice."""
+        self.install()
+        self.files.records.change("toy", previous="0.9.0~2")
+        self.assertEqual(self.module("toy")["settings"]["previous"], "0.9.0")
+
     def test_newer_versions_are_asked_for_on_demand(self) -> None:
         """Of a program that must know, not of a page that is shown; what is installed from a folder is nowhere else."""
         self.install()
