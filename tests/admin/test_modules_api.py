@@ -647,6 +647,13 @@ class DiskSpace(ApiCase):
 
 
 class Everything(ApiCase):
+    def test_the_first_vault_is_named_as_in_the_wizard(self) -> None:
+        """One rule for both."""
+        for name in ("-x", "x", "new", "Mine", 7):
+            answer = self.refusal("POST", "/vault/install", {"first_vault": name})
+            self.assertEqual(answer, (400, "invalid_vault"), name)
+        self.assertEqual(self.call("POST", "/vault/install", {"first_vault": "my_2nd"}).status, 202)
+
     def test_an_installation_by_package_may_name_its_channel(self) -> None:
         """As one by short name may: `parachute install @toys/toy --channel rc`."""
         answer = self.call("POST", "/install", {"package": "@toys/toy", "channel": "rc"})
