@@ -28,6 +28,9 @@ def main(words: Sequence[str] | None = None) -> int:
         # The reader (head, less) has gone; say nothing to a closed pipe at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        print(f"parachute: {error.filename}: {error.strerror}.", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The JSON API of modules (modules.md 5.3, 5.4, 5.7): every button of the pages, every word of the command."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -76,9 +76,11 @@ class ModulesArea:
     # --- the list, and operations as a whole
 
     @app.route("/api/modules", methods=["GET"])
-    def listing(self, request: IRequest) -> bytes:
-        """Every module, installed or on offer."""
+    async def listing(self, request: IRequest) -> bytes:
+        """Every module, installed or on offer; with `?fresh=1` the registry is asked for newer versions first."""
         self._who.need(request, AUTH)
+        if request.args.get(b"fresh", [b""])[0] in (b"1", b"true"):
+            await self._modules.availability.renew(self._view.packages())
         return as_json(request, {**self._view.listing(), "module_install_channel": self._modules.files.channel()})
 
     @app.route("/api/modules/channel", methods=["PUT"])
@@ -107,18 +109,17 @@ class ModulesArea:
         if entry is None:
             self._step_up.prove(request, principal, f"install:{spec.name}")
         short = entry.short if entry else guess_short(spec.name)
-        wanted = InstallRequest(
-            short=short, package=spec.name, version=spec.version, channel=self._modules.files.channel()
-        )
+        wanted = InstallRequest(short=short, package=spec.name, version=spec.version, channel=self._channel_of(body))
         return self._begun(request, self._modules.installer.install(wanted))
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
-    def upgrade_all(self, request: IRequest) -> bytes:
+    async def upgrade_all(self, request: IRequest) -> bytes:
         """Begin to upgrade every module that has a newer version; those outside the catalog ask one by one.
 
         Busy ones are passed over as well.
         """
         self._who.need(request, ADMIN)
+        await self._modules.availability.renew(self._view.packages())
         begun, passed_over = [], []
         for module in self._view.listing()["modules"]:
             if not module["upgrade_available"]:
@@ -166,15 +167,12 @@ class ModulesArea:
         entry = next((entry for entry in self._directory.catalog.entries if entry.short == short), None)
         if entry is None:
             raise not_found()
-        channel = body.get("channel")
-        if isinstance(channel, str) and channel not in CHANNELS:
-            raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
         version = version_of(body)
         wanted = InstallRequest(
             short=short,
             package=entry.package,
             version=version,
-            channel=channel if isinstance(channel, str) else self._modules.files.channel(),
+            channel=self._channel_of(body),
             # The catalog's own package has the one version that it has.
             source=entry.source if version is None else None,
             vault=vault_of(body),
@@ -252,7 +250,8 @@ class ModulesArea:
         self._known(request, short)
         self._refuse_busy(short)
         if self._supervisor.status(short) is None:
-            self._recorded(lambda: self._records.want(short, False))
+            if self._directory.row(short) is not None:
+                self._recorded(lambda: self._records.want(short, False))
             return as_json(request, {"short": short, "stopped": False})
         state = await self._supervisor.stop(short)
         return as_json(request, {"short": short, "stopped": True, "state": state_json(state)})
@@ -309,6 +308,15 @@ class ModulesArea:
         return as_json(request, settings_json(self._records.get(short)))
 
     # --- helpers
+
+    def _channel_of(self, body: Mapping[str, Any]) -> str:
+        """The channel that this one installation names, else the hub's."""
+        channel = body.get("channel")
+        if not isinstance(channel, str):
+            return self._modules.files.channel()
+        if channel not in CHANNELS:
+            raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
+        return channel
 
     def _install_local(self, request: IRequest, principal: Principal, source: object) -> bytes:
         """A tarball or a folder of this machine: only for those who control the machine anyway."""

@@ -116,6 +116,11 @@ class ModulesView:
             "data_copy_at": None if copied is None else to_the_second(copied),
         }
 
+    def packages(self) -> list[str]:
+        """The packages of what is installed, but for folders of this machine, of which no registry knows."""
+        here = (short for short in self.directory.shorts() if not self.records.get(short).linked)
+        return [package for short in here if (package := self.directory.package_of(short))]
+
     def _shorts(self) -> list[str]:
         offered = (entry.short for entry in self.directory.catalog.entries)
         watched = (status.short for status in self.supervisor.all())
@@ -133,7 +138,10 @@ def _front_page(entry: CatalogEntry | None, row: Row | None) -> str | None:
 
 
 def settings_json(record: Record) -> dict[str, Any]:
-    """The hub's own settings of a module. Values of the environment may be secret: only their names are told."""
+    """The hub's own settings of a module. Values of the environment may be secret: only their names are told.
+
+    Of the folder to go back to its version is told (`Store.free_name`).
+    """
     return {
         "pin": record.pin,
         "autostart": record.autostart,
@@ -141,7 +149,7 @@ def settings_json(record: Record) -> dict[str, Any]:
         "memory_limit": record.memory_limit,
         "env": sorted(record.env or {}),
         "linked": record.linked,
-        "previous": record.previous,
+        "previous": record.previous and record.previous.partition("~")[0],
         "trusted": record.trusted,
     }
 

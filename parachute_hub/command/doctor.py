@@ -13,6 +13,8 @@ from parachute_hub.command.actions import client_of, home_of, show
 from parachute_hub.command.client import CommandError, HubClient, module_path
 
 LOW_DISK = 100 * 1024 * 1024
+# What needs a person, and what may pass by itself.
+_LEVELS = {"parked": "fail", "held": "fail", "backoff": "warn", "degraded": "warn"}
 
 
 @frozen
@@ -119,13 +121,11 @@ def _hub(client: HubClient) -> Iterator[Finding]:
         return
     for module in listing["modules"]:
         if module.get("installed"):
-            down = module.get("state") in ("parked", "held")
+            level = _LEVELS.get(str(module.get("state")), "ok")
             text = f"{module.get('state')}: {module.get('reason') or ''}".rstrip(": ")
             drifted = bool(module.get("port_drift"))
             again = partial(client.call, "POST", module_path(module["short"], "restart"))
-            yield Finding(
-                f"module {module['short']}", "fail" if down else "ok", text, again if down and not drifted else None
-            )
+            yield Finding(f"module {module['short']}", level, text, again if level == "fail" and not drifted else None)
             if drifted:
                 yield _port_drift(client, module)
 

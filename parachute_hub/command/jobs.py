@@ -44,6 +44,11 @@ class Progress:
             self.out.write(text)
             self.out.flush()
 
+    def leave(self) -> None:
+        """Nobody looks any more."""
+        if self.live and not self.quiet:
+            self.out.write(_CLEAR)
+
 
 def unseen(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
     """The lines that are new in a log of which the oldest lines fall away.
@@ -74,13 +79,17 @@ def under_way(steps: Sequence[dict[str, Any]]) -> str:
 def follow(
     client: HubClient, operation: str, progress: Progress, sleep: Callable[[float], None] = time.sleep
 ) -> dict[str, Any]:
-    """Wait for a job and give back its last state. Raises CommandError when it failed."""
-    while True:
-        job = client.call("GET", f"/api/modules/operations/{operation}")
-        progress.show(job)
-        if job.get("status") in _END:
-            break
-        sleep(POLL)
+    """Wait for a job and give back its last state. Raises CommandError when it failed, or at Ctrl-C."""
+    try:
+        while True:
+            job = client.call("GET", f"/api/modules/operations/{operation}")
+            progress.show(job)
+            if job.get("status") in _END:
+                break
+            sleep(POLL)
+    except KeyboardInterrupt:
+        progress.leave()
+        raise CommandError("The hub goes on with it. `parachute status` shows what came of it.", code=130) from None
     if job["status"] == "failed":
         undone = "".join(f"\n  Undone: {text}" for text in job.get("undone") or ())
         raise CommandError(str(job.get("error") or "The job failed; the hub's log says why.") + undone)

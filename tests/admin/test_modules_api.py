@@ -248,6 +248,29 @@ class Listing(ApiCase):
         )
         self.assertTrue(vault["available_to_install"])
 
+    def test_the_version_to_go_back_to_is_a_version(self) -> None:
+        """Not the name of its folder, which is another one when the same version was fetched twice."""
+        self.install()
+        self.files.records.change("toy", previous="0.9.0~2")
+        self.assertEqual(self.module("toy")["settings"]["previous"], "0.9.0")
+
+    def test_newer_versions_are_asked_for_on_demand(self) -> None:
+        """Of a program that must know, not of a page that is shown; what is installed from a folder is nowhere else."""
+        self.install()
+        asked: list[list[str]] = []
+
+        async def renew(packages: list[str]) -> None:
+            asked.append(packages)
+
+        self.patch(type(self.modules.availability), "renew", lambda _, packages: renew(packages))
+        self.call("GET", "")
+        self.assertEqual(asked, [])
+        self.assertEqual(self.call("GET", "?fresh=1").status, 200)
+        self.call("POST", "/upgrade-all")
+        self.files.records.change("toy", linked="/somewhere/toy")
+        self.call("GET", "?fresh=1")
+        self.assertEqual(asked, [["@toys/toy"], ["@toys/toy"], []])
+
     def test_one_that_runs(self) -> None:
         self.install(uiUrl="app/", displayName="The Toy")
         toy = self.module("toy")
@@ -381,7 +404,9 @@ class Switching(ApiCase):
         self.assertEqual(self.supervisor.calls, [("restart", "toy"), ("stop", "toy")])
 
     def test_stopping_what_was_never_started(self) -> None:
+        """And what is not there is not remembered for that: it would count as installed."""
         self.assertEqual(self.call("POST", "/vault/stop").json(), {"short": "vault", "stopped": False})
+        self.assertFalse(self.files.records.known("vault"))
 
     def test_failures_in_their_words(self) -> None:
         self.install()
@@ -623,6 +648,20 @@ class DiskSpace(ApiCase):
 
 
 class Everything(ApiCase):
+    def test_the_first_vault_is_named_as_in_the_wizard(self) -> None:
+        """One rule for both."""
+        for name in ("-x", "x", "new", "Mine", 7):
+            answer = self.refusal("POST", "/vault/install", {"first_vault": name})
+            self.assertEqual(answer, (400, "invalid_vault"), name)
+        self.assertEqual(self.call("POST", "/vault/install", {"first_vault": "my_2nd"}).status, 202)
+
+    def test_an_installation_by_package_may_name_its_channel(self) -> None:
+        """As one by short name may: `parachute install @toys/toy --channel rc`."""
+        answer = self.call("POST", "/install", {"package": "@toys/toy", "channel": "rc"})
+        self.assertEqual(self.modules.jobs.get(answer.json()["operation_id"]).params["version"], "rc")
+        wrong = {"package": "@toys/toy", "channel": "nightly"}
+        self.assertEqual(self.refusal("POST", "/install", wrong), (400, "invalid_channel"))
+
     def test_upgrade_all_leaves_strangers_out(self) -> None:
         self.install()
         answer = self.call("POST", "/upgrade-all").json()

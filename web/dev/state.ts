@@ -129,6 +129,7 @@ export class Pretended {
       log: [`${kind} ${short}`],
       steps: [{ name: "check", state: "running", startedAt: iso(Date.now()), seconds: null, bytes: null }],
       undone: [],
+      cancellable: true,
       startedAt: iso(Date.now()),
     }
     this.jobs.set(job.id, job)
@@ -151,6 +152,7 @@ export class Pretended {
       steps,
       log: [...job.log, over ? "all done" : `bun: ${STEPS[place]} …`],
       status: over ? "succeeded" : "running",
+      cancellable: !over,
       ...(over ? { finishedAt: iso(Date.now()) } : {}),
     }
     this.jobs.set(job.id, next)

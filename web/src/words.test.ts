@@ -40,6 +40,8 @@ test("an operation is named by what it does and how it ended", () => {
   expect(job({ status: "succeeded" })).toBe("Vault is updated")
   expect(job({ status: "failed" })).toBe("Vault could not be updated")
   expect(job({ status: "failed", outcome: "cancelled" })).toBe("Updating Vault was cancelled")
+  expect(job({ kind: "rollback", status: "failed" })).toBe("Vault could not go back to its earlier version")
+  expect(job({ kind: "restore-data" })).toBe("Putting back the earlier data of Vault")
 })
 
 test("scopes are told in words, unknown ones as they are", () => {

@@ -94,6 +94,8 @@ export interface Job {
   log: string[]
   steps: Step[]
   undone: string[]
+  /** Not once it is over, nor when its purpose is reached and only tidying is left. */
+  cancellable: boolean
   error?: string | null
   error_detail?: (Partial<StartError> & Record<string, unknown>) | null
   startedAt: string

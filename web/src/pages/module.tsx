@@ -28,15 +28,25 @@ export function ModulePage({ short }: { short: string }) {
         <Waiting lines={8} />
       </>
     )
+  const told = modules.tellingOf(short)
   if (!module)
     return (
-      <Head title="There is no such module" lead={`Nothing here is called ${short}.`}>
-        <a class="button" href="/admin/modules">
-          See all modules
-        </a>
-      </Head>
+      <>
+        <Head
+          title={told ? short : "There is no such module"}
+          lead={told ? "This is not installed." : `Nothing here is called ${short}.`}
+        >
+          <a class="button" href="/admin/modules">
+            See all modules
+          </a>
+        </Head>
+        {told && (
+          <Card>
+            <Progress job={told} />
+          </Card>
+        )}
+      </>
     )
-  const told = modules.tellingOf(short)
   return (
     <>
       <Head title={module.display_name} lead={sentence(module.tagline)}>

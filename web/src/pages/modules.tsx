@@ -21,10 +21,9 @@ export function ModulesPage() {
 }
 
 function Lists() {
-  const strange = modules.running.value.filter((job) => !modules.find(job.short))
   return (
     <>
-      {strange.map((job) => (
+      {modules.strangers().map((job) => (
         <Progress key={job.id} job={job} />
       ))}
       <Card title="Installed">

@@ -48,6 +48,15 @@ test("it sorts what is installed from what is offered", async () => {
   expect(store.offered.value.map(({ short }) => short)).toEqual(["notes"])
 })
 
+test("what could not be installed from elsewhere is told although it is no module", async () => {
+  const failed = (id: string, more: Partial<Job>) => job(id, { status: "failed", finishedAt: "2026-01-09", ...more })
+  const jobs = [failed("1", { short: "clock" }), job("2", { short: "toy" }), failed("3", {}), failed("4", { short: "old", finishedAt: "2026-01-01" })]
+  const { store } = storeOf([module("vault")], jobs)
+  await store.refresh()
+  const now = Date.parse("2026-01-09T12:00:00Z")
+  expect(store.strangers(now).map(({ short }) => short)).toEqual(["toy", "clock"])
+})
+
 test("news of a state changes that module and no other", async () => {
   const { store } = storeOf([module("vault"), module("notes")])
   await store.refresh()

@@ -2,8 +2,11 @@
 import { batch, computed, signal } from "@preact/signals"
 import type { Hub } from "../api/hub"
 import type { Job, Module, ModuleList, Status } from "../api/shapes"
+import { moment } from "../format"
 
 const LOG_KEPT = 1000
+/** For how long a failure is worth telling where nothing else tells of it. */
+export const FAILED_FOR = 24 * 3600 * 1000
 
 /** A reading under way, with what the stream told meanwhile: the answer may be older than that. */
 interface Reading {
@@ -78,6 +81,15 @@ export class Modules {
     const newest = this.jobs.value.find((job) => job.short === short)
     const worthTelling = newest && (!isOver(newest) || (newest.status === "failed" && newest.outcome !== "cancelled"))
     return worthTelling ? newest : undefined
+  }
+
+  /** Operations on what is no module here: a package from elsewhere on its way, or one that could not be installed. */
+  strangers(now: number = Date.now()): Job[] {
+    const shorts = new Set(this.jobs.value.map(({ short }) => short))
+    return [...shorts]
+      .filter((short) => !this.find(short))
+      .flatMap((short) => this.tellingOf(short) ?? [])
+      .filter((job) => !isOver(job) || now - (moment(job.finishedAt) ?? now) < FAILED_FOR)
   }
 
   /** News from the stream: this module's state is another one now. */
