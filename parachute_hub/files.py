@@ -47,6 +47,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def private_folder(folder: Path) -> Path:
-    """Make the folder, and what leads to it, when it is missing: for our user only."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make the folder, and what leads to it, when it is missing: for our user only, and safe from a power cut.
+
+    What is made sure inside a folder is lost all the same when the folder itself has no name on the disk yet.
+    """
+    if not folder.is_dir():
+        private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(folder.parent)
     return folder
