@@ -103,7 +103,8 @@ class Store:
 
     def deactivate(self, package: str) -> None:
         """Take the links away; no version is active then."""
-        self._unlink_commands(package)
+        if self._unlink_commands(package):
+            sync_folder(self.root / "bin")
         link = self.link(package)
         if link.is_symlink():
             link.unlink()
@@ -214,12 +215,16 @@ class Store:
             if inside(self.link(package), file) and "/" not in command and not place.exists():
                 place.unlink(missing_ok=True)
                 os.symlink(os.path.relpath(self.link(package) / file, commands), place)
+        sync_folder(commands)
 
-    def _unlink_commands(self, package: str) -> None:
-        ours = os.path.join("..", "node_modules", package, "")
-        for place in (self.root / "bin").glob("*"):
-            if place.is_symlink() and os.readlink(place).startswith(ours):
-                place.unlink()
+    def _unlink_commands(self, package: str) -> bool:
+        """Whether there were any."""
+        beginning = os.path.join("..", "node_modules", package, "")
+        links = [place for place in (self.root / "bin").glob("*") if place.is_symlink()]
+        ours = [place for place in links if os.readlink(place).startswith(beginning)]
+        for place in ours:
+            place.unlink()
+        return bool(ours)
 
 
 def _inspect(root: Path) -> int:
