@@ -39,6 +39,8 @@ from parachute_hub.tending import every
 
 WATCH_SECONDS = 1.0
 RESERVE_SECONDS = 10.0
+FETCHING = frozenset({"install", "upgrade"})
+"""The kinds of job that fetch packages."""
 
 
 @frozen(kw_only=True)
@@ -123,6 +125,9 @@ class Modules:
                 self.files.store.sweep()
                 self.snapshots.sweep()
                 self.disk.clear_scratch()
+            if any(job.kind in FETCHING for job in interrupted):
+                # bun trusts what it finds there, and a power cut may have torn it.
+                self.disk.clear_cache()
             self.files.wiring.heal()
         except (OSError, ValueError) as error:
             text = f"Something of the modules could not be put in order: {error}"

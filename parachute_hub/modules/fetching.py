@@ -110,7 +110,9 @@ class Fetcher:
         self._need(SPARE_BYTES)
         if order.source is not None:
             self._need(SPARE_BYTES + 5 * _size(order.source))
-        # The next boot sweeps incoming folders away anyway.
+        # A job that fails leaves its packages in bun's cache, where they must be whole when they are used again. After
+        # an interruption no one knows, so the next boot empties the cache; and it sweeps incoming folders away anyway.
+        work.undo("settle", kept=False)
         work.undo("discard", kept=False, short=order.short, folder=f"{INCOMING}{work.id}")
         incoming = self.store.incoming(order.short, work.id)
         await self._add(work, order, incoming)

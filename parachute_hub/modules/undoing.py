@@ -31,6 +31,7 @@ class Undoing:
         """What `Work.undo` may name."""
         return {
             "discard": self._discard,
+            "settle": self._settle,
             "activate": self._activate,
             "row": self._row,
             "record": self._record,
@@ -45,6 +46,10 @@ class Undoing:
     async def _discard(self, given: Mapping[str, Any]) -> None:
         """Remove a folder of the store that nothing uses."""
         await self.in_thread(self.store.discard, given["short"], given["folder"])
+
+    async def _settle(self, given: Mapping[str, Any]) -> None:
+        """What bun has put into its cache survives a power cut from here on."""
+        await self.in_thread(os.sync)
 
     async def _activate(self, given: Mapping[str, Any]) -> None:
         """Make another version the active one again: a folder of the store, a linked folder, or none."""
