@@ -1,6 +1,6 @@
-"""A hub's worth of modules that does one thing and may be killed at any moment; run by test_modules_kill.
+"""A hub's worth of modules that does one thing and may be killed at any moment, or watched while it does it.
 
-python -m tests.live.modules_victim HOME REGISTRY install|upgrade|uninstall|look
+python -m tests.live.modules_victim HOME REGISTRY install|upgrade|rollback|uninstall|look
 """
 
 import sys
@@ -35,6 +35,8 @@ def begin(rig: Rig, what: str) -> Job:
             return rig.modules.installer.install(InstallRequest(short="toy", package="@toys/toy", version="1.0.0"))
         case "upgrade":
             return rig.modules.upgrader.upgrade(UpgradeRequest(short="toy", version="2.0.0"))
+        case "rollback":
+            return rig.modules.upgrader.rollback("toy")
         case _:
             return rig.modules.remover.uninstall("toy")
 

@@ -57,7 +57,9 @@ def state(home: Path) -> tuple[Any, ...]:
     folder = store.locate("@toys/toy")
     whole = folder is None or (folder / "server.ts").is_file()
     hidden = sorted(
-        path.name for path in (home / "modules").rglob(".*") if path.name not in (".bin", ".bun-tag", ".parachute")
+        path.name
+        for path in (home / "modules").rglob(".*")
+        if path.name not in (".bin", ".bun-tag", ".parachute") and home / "modules" / "install" not in path.parents
     )
     commands = sorted(os.listdir(home / "modules" / "bin")) if (home / "modules" / "bin").is_dir() else []
     return (
@@ -65,7 +67,7 @@ def state(home: Path) -> tuple[Any, ...]:
         (record.package, record.wanted),
         store.active("toy", "@toys/toy"),
         tuple(sorted(store.versions("toy"))),
-        (whole, [name for name in hidden if "install/cache" not in name], commands),
+        (whole, hidden, commands),
     )
 
 
