@@ -58,7 +58,7 @@ class Undoing:
             self.store.link_folder(package, Path(given["linked"]))
         elif given["folder"] is None:
             self.store.deactivate(package)
-        elif self.store.active(short, package) != given["folder"]:
+        else:
             self.store.activate(short, package, given["folder"])
 
     async def _row(self, given: Mapping[str, Any]) -> None:
