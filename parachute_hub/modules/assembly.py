@@ -1,7 +1,8 @@
 """The parts of this package put together, for `tap.py`: first what the supervisor needs, then what needs it."""
 
+import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,7 @@ class Modules:
 
     async def recover(self) -> list[Job]:
         """At boot, before modules are started: undo what was half done, sweep, mend the wiring. Never raises."""
-        interrupted = await self.jobs.recover()
+        interrupted = await self.jobs.recover(self._distrust)
         home = self.files.outside.around.home
         try:
             for folder in (
@@ -125,20 +126,32 @@ class Modules:
                 self.files.store.sweep()
                 self.snapshots.sweep()
                 self.disk.clear_scratch()
-            if any(job.kind in FETCHING for job in interrupted):
-                # bun trusts what it finds there, and a power cut may have torn it.
-                self.disk.clear_cache()
             self.files.wiring.heal()
         except (OSError, ValueError) as error:
             text = f"Something of the modules could not be put in order: {error}"
             self.files.outside.emit(Notice("modules", text))
         return interrupted
 
+    async def _distrust(self, interrupted: Sequence[Job]) -> None:
+        """Before what a hub left half done is undone: what is seen now must not be lost by a power cut later.
+
+        bun trusts what it finds in its cache, and a power cut may have torn what it put there last.
+        """
+        if interrupted:
+            await self.files.outside.in_thread(os.sync)
+        if any(job.kind in FETCHING for job in interrupted):
+            await self.files.outside.in_thread(self.disk.clear_cache)
+
     def clear(self) -> int:
-        """Empty bun's cache and remove versions that nothing needs; the bytes that this freed. Blocks."""
+        """Empty bun's cache and remove versions that nothing needs; the bytes that this freed. Blocks.
+
+        A module that is being changed, or changed back, needs all of its versions.
+        """
         files, before = self.files, self.disk.free_bytes()
         stamped = stamped_versions(files.services.read(), files.store)
         for short in files.directory.shorts():
+            if self.jobs.active(short) is not None or self.jobs.unsettled(short):
+                continue
             package = files.directory.package_of(short)
             active = files.store.active(short, package) if package else None
             files.store.prune(short, {active, files.records.get(short).previous, *stamped})
@@ -153,6 +166,7 @@ class Modules:
             every(clock, WATCH_SECONDS, self.start_errors.look),
             every(clock, WATCH_SECONDS, self.linked.look),
             every(clock, RESERVE_SECONDS, self.reserve.check),
+            every(clock, RESERVE_SECONDS, self.jobs.undo_left),
         )
 
 

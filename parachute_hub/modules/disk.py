@@ -1,5 +1,6 @@
 """Room on the disk: who uses it, what can be cleared, and a reserve for the day when it is full."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -86,8 +87,16 @@ class Disk:
         return [owner for owner in found if owner.bytes]
 
     def clear_cache(self) -> None:
-        """Empty bun's cache. Installed packages are not touched."""
-        shutil.rmtree(self.home / "modules" / "install" / "cache", ignore_errors=True)
+        """Empty bun's cache. Installed packages are not touched.
+
+        It goes by a rename: half of a package must not stay behind, because bun would take it for a whole one.
+        """
+        cache, aside = self.home / "modules" / "install" / "cache", self.home / "modules" / "install" / ".cache-removed"
+        shutil.rmtree(aside, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.rename(cache, aside)
+            sync_folder(aside.parent)
+        shutil.rmtree(aside, ignore_errors=True)
 
     def clear_scratch(self) -> None:
         """Empty the folder for temporary files. Only while no module runs: they work there, too."""

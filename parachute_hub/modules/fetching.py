@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from parachute_hub.job import Undo
-from parachute_hub.jobs import JobFailed, Work
+from parachute_hub.jobs import MAKE_ROOM, JobFailed, Work
 from parachute_hub.modules import manifests, mounts, names, shape
 from parachute_hub.modules.bun import BunFailed
 from parachute_hub.modules.catalog import Catalog, CatalogEntry
@@ -189,7 +189,7 @@ class Fetcher:
         if free < size:
             raise JobFailed(
                 f"There is not enough room on the disk: {_megabytes(size)} are needed and {_megabytes(free)} are free. "
-                "Free some space (old versions and bun's cache can be cleared under Disk), then try again.",
+                f"{MAKE_ROOM}",
                 {"error_type": "disk_full", "needed_bytes": size, "free_bytes": free},
             )
 
