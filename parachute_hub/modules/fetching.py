@@ -29,6 +29,10 @@ ASK_AFTER_SECONDS = 0.3
 """When the registry is asked for a package's size. What was fetched sooner is small beside the spare room."""
 
 
+_DISK_PERHAPS = ("extract", "failed", "disk_full")
+"""Kinds of bun's complaints behind which a full disk may be: it does not always say so."""
+
+
 class Installs(Protocol):
     """What is needed of bun."""
 
@@ -168,7 +172,10 @@ class Fetcher:
                 raise JobFailed(refusals[0]) from None
             raise
         except BunFailed as error:
-            raise JobFailed(f"{spec} could not be fetched. {error}", {"error_type": error.kind}) from error
+            told, kind = str(error), error.kind
+            if kind in _DISK_PERHAPS and self.free_bytes() < SPARE_BYTES:
+                told, kind = f"The disk is full. {MAKE_ROOM}", "disk_full"
+            raise JobFailed(f"{spec} could not be fetched. {told}", {"error_type": kind}) from error
         finally:
             asking.cancel()
 

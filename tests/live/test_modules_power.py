@@ -7,6 +7,7 @@ CI cuts eighty times; `python -m tests.live.test_modules_power --full` a thousan
 """
 
 import itertools
+import shlex
 import shutil
 import sys
 import tempfile
@@ -36,8 +37,10 @@ LOSSES = (*Loss, *(Loss.SOME for _ in range(6)))
 AGAIN = 4
 """One cut in so many is followed by the same operation once more."""
 # Cuts, and how many interrupted operations of which the recovery is cut as well.
-SMOKE = (80, 1)
-FULL = (1000, 12)
+SMOKE = (60, 2)
+FULL = (1000, 16)
+DEATHS = (15, 52)
+"""At which of its writes the hub is killed: after it has begun to change something, before it is done."""
 
 
 class Torn(Exception):
@@ -71,13 +74,17 @@ class Counts:
     torn: list[str] = field(factory=list)
 
 
+def victim(home: Path, registry: str, *what: str) -> list[str]:
+    """The command that does it."""
+    return [sys.executable, "-m", "tests.live.modules_victim", str(home), registry, *what]
+
+
 def recorded(home: Path, registry: str) -> list[Recorded]:
     """The life of a module, one operation after the other, in one home: paths are written into its files."""
     found = []
     for what in OPERATIONS:
         before = state(home)
-        command = [sys.executable, "-m", "tests.live.modules_victim", str(home), registry, what]
-        disk = record(home, command, b"succeeded")
+        disk = record(home, victim(home, registry, what), b"succeeded")
         if disk.acknowledged is None:
             raise Torn(f"{what} did not succeed in peace")
         found.append(Recorded(what, what, disk, before, state(home)))
@@ -85,16 +92,31 @@ def recorded(home: Path, registry: str) -> list[Recorded]:
 
 
 def recovery(home: Path, registry: str, operation: Recorded, random: Random) -> Recorded:
-    """The boot after this operation was cut, so that the power can go once more while it puts things in order."""
+    """The boot after the power went in this operation, so that it can go once more while things are put in order."""
     disk = operation.disk
     at = random.randrange(len(disk.steps) // 3, len(disk.steps) * 9 // 10)
     put(disk.after_a_cut(at, Loss.SOME, random), home)
-    command = [sys.executable, "-m", "tests.live.modules_victim", str(home), registry, "look"]
-    boot = record(home, command, None)
+    boot = record(home, victim(home, registry, "look"), None)
+    found = _old_or_new(home, operation, f"cut after step {at} of {len(disk.steps)}")
+    return evolve(operation, name=f"the boot after {operation.name}", disk=boot, before=found, after=found)
+
+
+def killed(home: Path, registry: str, operation: Recorded, random: Random) -> Recorded:
+    """The operation, killed half-way, and the next boot: what that saw is not all safe from a power cut."""
+    put(operation.disk.after_a_cut(0, Loss.NOTHING, random), home)
+    at = random.randrange(*DEATHS)
+    both = [shlex.join(victim(home, registry, *what)) for what in ((operation.operation, str(at)), ("look",))]
+    disk = record(home, ["sh", "-c", "exec 2>/dev/null; " + "; ".join(both)], None)
+    disk.acknowledged = len(disk.steps)
+    found = _old_or_new(home, operation, f"killed at write {at}")
+    return evolve(operation, name=f"{operation.name} killed at write {at} and the boot", disk=disk, after=found)
+
+
+def _old_or_new(home: Path, operation: Recorded, how: str) -> tuple[Any, ...]:
     found = state(home)
     if found not in (operation.before, operation.after):
-        raise Torn(f"{operation.name} cut after step {at} of {len(disk.steps)} left {found}")
-    return evolve(operation, name=f"the boot after {operation.name}", disk=boot, before=found, after=found)
+        raise Torn(f"{operation.name} {how} left {found}")
+    return found
 
 
 def whole(home: Path, packages: Mapping[str, Mapping[str, str]]) -> None:
@@ -180,8 +202,8 @@ async def storm(count: int, recoveries: int) -> tuple[Counts, Counts]:
         operations = await deferToThread(recorded, home, address)
         ends = {each.operation: each.after for each in operations}
         boots = [
-            await deferToThread(recovery, home, address, operation, random)
-            for operation, _ in zip(itertools.cycle(operations), range(recoveries))
+            await deferToThread((recovery, killed)[number % 2], home, address, random.choice(operations), random)
+            for number in range(recoveries)
         ]
         everything = [*operations, *boots]
         return (
