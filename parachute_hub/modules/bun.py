@@ -71,8 +71,13 @@ def wrapped(argv: Sequence[str]) -> list[str]:
     return [setsid, setpriv, "--no-new-privs", "--pdeathsig", "KILL", *argv]
 
 
-def _put_last(pid: int) -> None:
-    """Whatever else needs the processor or the memory comes before this process and its children."""
+def _put_last(pid: int | None) -> None:
+    """Whatever else needs the processor or the memory comes before this process and its children.
+
+    None is one that has ended already.
+    """
+    if pid is None:
+        return
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
     with suppress(OSError):
