@@ -22,6 +22,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from parachute_hub.job import Job
+from parachute_hub.modules.records import RecordsRefused
+from parachute_hub.modules.registry import RegistryRefused
+from parachute_hub.modules.store import BadPackage
 from parachute_hub.site.refused import Refused
 from parachute_hub.supervise.model import State
 from parachute_hub.testing.npm import NpmRegistry
@@ -208,7 +211,7 @@ class FullAtAnyWrite(TestCase):
     @run
     async def test_old_or_new_and_words_that_help(self) -> None:
         done = await sweep(SMOKE)
-        self.flushLoggedErrors(OSError)
+        self.flushLoggedErrors(OSError, RecordsRefused, RegistryRefused, BadPackage)
         self.assertEqual(done.wrong, [], "\n".join(done.wrong))
         self.assertEqual(done.points, 2 * SMOKE * len(OPERATIONS))
         self.assertGreater(done.failed, done.points // 2)
