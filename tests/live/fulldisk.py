@@ -23,11 +23,15 @@ DESCRIPTORS = ("write", "fsync", "fdatasync", "sendfile", "posix_fallocate")
 
 @define
 class FullDisk:
-    """Counts what is written below `home`. The write `at` fails; when it is `lasting`, so do all that follow."""
+    """Counts what is written below `home`. The write `at` fails; when it is `lasting`, so do all that follow.
+
+    `error` is another number than that of a full disk, for disks that are broken.
+    """
 
     home: Path
     at: int | None = None
     lasting: bool = False
+    error: int = errno.ENOSPC
     calls: list[str] = field(factory=list)
 
     def refuse(self, name: str, path: object) -> None:
@@ -38,7 +42,7 @@ class FullDisk:
         self.calls.append(f"{name} {place.relative_to(self.home)}")
         count = len(self.calls)
         if self.at is not None and (count == self.at or self.lasting and count > self.at):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place))
+            raise OSError(self.error, os.strerror(self.error), str(place))
 
     def _place(self, path: object) -> Path | None:
         if isinstance(path, int):
