@@ -55,6 +55,16 @@ def sweep_temporaries(folder: Path) -> None:
                 path.unlink()
 
 
+def make_sure(path: Path) -> None:
+    """Let a file that somebody else wrote survive a power cut, with its name. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the folder's entries (names that were added, renamed, removed) survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -33,6 +33,17 @@ from tests.live.test_modules_kill import state
 OPERATIONS = ("install", "upgrade", "rollback", "uninstall")
 VERSIONS = ("1.0.0", "2.0.0")
 SEED = 20261123
+STAMPS = """
+const file = `${process.env.PARACHUTE_HOME}/services.json`
+const document = JSON.parse(await Bun.file(file).text())
+const row = document.services.find((row) => row.name === "toys-toy")
+if (row && row.version !== version) {
+  row.version = version
+  await Bun.write(`${file}.mine`, JSON.stringify(document))
+  require("node:fs").renameSync(`${file}.mine`, file)
+}
+"""
+"""The module writes its version into its row, as modules do, and does not care whether that would survive."""
 LOSSES = (*Loss, *(Loss.SOME for _ in range(6)))
 AGAIN = 4
 """One cut in so many is followed by the same operation once more."""
@@ -72,6 +83,13 @@ class Counts:
     new: int = 0
     acknowledged: int = 0
     torn: list[str] = field(factory=list)
+
+
+def stamping(version: str) -> dict[str, str]:
+    """The module's files."""
+    files = module(version=version)
+    lines = files["server.ts"].partition("Bun.serve")
+    return {**files, "server.ts": "".join((lines[0], STAMPS, *lines[1:]))}
 
 
 def victim(home: Path, registry: str, *what: str) -> list[str]:
@@ -189,7 +207,7 @@ class Cutter:
 
 async def storm(count: int, recoveries: int) -> tuple[Counts, Counts]:
     """`count` cuts of the operations as they are, and as many of the same steps with nothing made sure."""
-    packages = {version: module(version=version) for version in VERSIONS}
+    packages = {version: stamping(version) for version in VERSIONS}
     registry = NpmRegistry(CLOCK)
     for files in packages.values():
         registry.publish(files)
