@@ -23,7 +23,7 @@ from parachute_hub.site.refused import Refused, not_found
 KEPT = 50
 LOG_LINES = 200
 LINE_LENGTH = 500
-MAKE_ROOM = "Free some space (old versions and bun's cache can be cleared under Disk), then try again."
+MAKE_ROOM = "Free some space (Settings, Room on the disk: clear what can be fetched again), then try again."
 NOT_UNDONE = "Not all of it could be undone yet. That is tried again by itself, and when the hub starts."
 _STOPPED = "The hub was stopped while this was under way."
 _DONE = "done"
