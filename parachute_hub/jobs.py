@@ -152,8 +152,10 @@ class Jobs:
 
     async def undo_left(self) -> None:
         """Try again what could not be undone, as when the disk was full. Call it now and then."""
-        for job in self._left():
-            if self.active(job.short) is None:
+        for job_id in [job.id for job in self._left()]:
+            # Another job may have settled it while one before it was undone.
+            job = next((left for left in self._left() if left.id == job_id), None)
+            if job is not None and self.active(job.short) is None:
                 self._running[job.id] = running = _Running(job, ending=True)
                 try:
                     await self._undo_rest(job)

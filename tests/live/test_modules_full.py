@@ -36,7 +36,7 @@ from tests.live.powercut import Tree, put, seen
 from tests.live.test_modules_kill import state
 from tests.live.test_modules_power import OPERATIONS, VERSIONS, whole
 
-SMOKE = 6
+SMOKE = 4
 FULL = 1_000_000
 WAYS = {"full once": (False, errno.ENOSPC), "full from then on": (True, errno.ENOSPC), "broken": (False, errno.EIO)}
 HELPS = {errno.ENOSPC: MAKE_ROOM, errno.EIO: "Input/output error"}
