@@ -66,6 +66,8 @@ format: venv
 faults: venv
 	@$(BIN)/python -m tests.live.faults --full
 	@$(BIN)/python -m tests.live.test_modules_kill --full
+	@$(BIN)/python -m tests.live.test_modules_full --full
+	@$(BIN)/python -m tests.live.test_modules_power --full
 	@BROKEN_UPGRADES=100 $(BIN)/python -m twisted.trial tests.live.test_modules_upgrade
 
 # The drawing of a module's life, made from the machine itself.

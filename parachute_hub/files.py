@@ -1,6 +1,7 @@
 """Writing state so that a kill or a power cut leaves the old content or the new one, never a torn one."""
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -9,10 +10,15 @@ from pathlib import Path
 _TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")
 
 
+class Unsynced(OSError):
+    """The new content is in its place, but a power cut may still bring the old one back."""
+
+
 def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replace the file's content: temporary file, fsync, rename, fsync of the folder.
 
-    The only way in which the hub writes a state file. Raises OSError; the old file is then still whole.
+    The only way in which the hub writes a state file. Raises Unsynced when only the last step failed, and any other
+    OSError when the old file is still there.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -26,7 +32,19 @@ def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
-    sync_folder(path.parent)
+    try:
+        sync_folder(path.parent)
+    except OSError as error:
+        raise Unsynced(error.errno, error.strerror) from error
+
+
+def disk_is_full(failure: BaseException | None) -> bool:
+    """Whether this failure, or one that led to it, is a disk without room."""
+    while failure is not None:
+        if isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        failure = failure.__cause__ or failure.__context__
+    return False
 
 
 def sweep_temporaries(folder: Path) -> None:
@@ -35,6 +53,16 @@ def sweep_temporaries(folder: Path) -> None:
         if _TEMPORARY.fullmatch(path.name):
             with contextlib.suppress(OSError):
                 path.unlink()
+
+
+def make_sure(path: Path) -> None:
+    """Let a file that somebody else wrote survive a power cut, with its name. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -47,6 +75,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def private_folder(folder: Path) -> Path:
-    """Make the folder, and what leads to it, when it is missing: for our user only."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make the folder, and what leads to it, when it is missing: for our user only, and safe from a power cut.
+
+    What is made sure inside a folder is lost all the same when the folder itself has no name on the disk yet.
+    """
+    if not folder.is_dir():
+        private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(folder.parent)
     return folder

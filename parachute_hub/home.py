@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from parachute_hub.files import atomic_write
+from parachute_hub.files import atomic_write, private_folder
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -40,7 +40,7 @@ class Home:
         """Make the folders that we need, private to this user. Raises HomeError."""
         try:
             for folder in (self.path, self.hub_folder, self.path / "tmp", self.path / "modules"):
-                folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+                private_folder(folder)
             if self.path.stat().st_uid == os.geteuid():
                 self.path.chmod(FOLDER_MODE)
         except OSError as error:

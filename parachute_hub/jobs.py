@@ -1,11 +1,11 @@
 """Long operations on modules: one at a time for each module, watchable, cancellable, undone when they fail.
 
 Before a job changes something it writes down how that is undone (`Work.undo`). When it fails, is cancelled, or the hub
-dies under it, what was written down is done in reverse order: at once, or at the next boot (`Jobs.recover`).
+dies under it, what was written down is done in reverse order: at once, or at the next boot (`Jobs.recover`). What
+cannot be undone, as on a full disk, is tried again (`Jobs.undo_left`); nothing else is done to that module before.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -15,13 +15,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from parachute_hub.events import Event, JobChanged
-from parachute_hub.files import atomic_write, private_folder
+from parachute_hub.files import Unsynced, disk_is_full
 from parachute_hub.job import Job, Step, Undo
+from parachute_hub.jobfolder import JobFolder
 from parachute_hub.site.refused import Refused, not_found
 
 KEPT = 50
 LOG_LINES = 200
 LINE_LENGTH = 500
+MAKE_ROOM = "Free some space (Settings, Room on the disk: clear what can be fetched again), then try again."
+NOT_UNDONE = "Not all of it could be undone yet. That is tried again by itself, and when the hub starts."
 _STOPPED = "The hub was stopped while this was under way."
 _DONE = "done"
 T = TypeVar("T")
@@ -53,7 +56,7 @@ class Jobs:
         now: Callable[[], float],
         new_id: Callable[[], str],
     ) -> None:
-        self._folder = folder
+        self._records = JobFolder(folder)
         self._handlers = handlers
         self._emit = emit
         self._mask = mask
@@ -65,7 +68,7 @@ class Jobs:
     def start(self, kind: str, short: str, params: Mapping[str, Any], work: "Callable[[Work], Awaitable[None]]") -> Job:
         """Run `work`. The same job asked for twice is one job; another one for the same module is refused (409)."""
         for active in (run.job for run in self._running.values() if run.job.short == short):
-            if active.kind == kind and active.params == params:
+            if active.kind == kind and active.params == params and not active.over:
                 return active
             raise Refused(
                 409,
@@ -75,12 +78,10 @@ class Jobs:
             )
         job = Job(id=self._new_id(), kind=kind, short=short, params=params, started_at=self._now())
         try:
-            private_folder(self._folder)
-            atomic_write(self._path(job.id), job.to_bytes())
+            self._records.write_first(job)
         except OSError as error:
-            raise Refused(
-                507, "disk_full", f"The job cannot be written down: {error.strerror}. Free some space."
-            ) from None
+            self._records.forget(job)
+            raise Refused(507, "disk_full", f"The job cannot be written down: {error.strerror}. {MAKE_ROOM}") from None
         running = _Running(job)
         self._running[job.id] = running
         self._note(job)
@@ -127,49 +128,75 @@ class Jobs:
         for job_id in list(self._running):
             await self.finished(job_id)
 
-    async def recover(self) -> list[Job]:
-        """At boot: read what is remembered, undo what the last run of the hub left half done; the answer is that."""
-        for path in sorted(self._folder.glob("*.json")):
-            try:
-                job = Job.from_bytes(path.read_bytes())
-            except (OSError, ValueError, KeyError, TypeError):
-                self._log.warn("The job {name} cannot be read and was passed over", name=path.name)
-                continue
-            self._jobs[job.id] = job
-        found = [await self._finish(job, "interrupted", _STOPPED) for job in self.all() if job.half_done]
+    async def recover(self, first: "Callable[[Sequence[Job]], Awaitable[None]] | None" = None) -> list[Job]:
+        """At boot: read what is remembered, undo what the last run of the hub left half done; the answer is that.
+
+        `first` is told of it before anything is undone or written down as over, and waited for.
+        """
+        self._jobs.update({job.id: job for job in self._records.read()})
+        half_done = [job for job in self.all() if job.half_done]
+        if first is not None:
+            await first(half_done)
+        for job in self._left():
+            await self._undo_rest(job)
+        found = [await self._finish(job, "interrupted", _STOPPED) for job in half_done]
         for job in self.all():
             if not job.over:
                 await self._finish(job, "succeeded", None)
-            elif job.undo and self._is_latest(job):
-                await self._undo_rest(job)
         self._forget_old()
         return found
 
-    def unsettled(self) -> bool:
-        """Whether something is left that could not be undone, so that nothing set aside may be removed."""
-        return any(job.undo and self._is_latest(job) for job in self._jobs.values() if job.over)
+    def unsettled(self, short: str | None = None) -> bool:
+        """Whether something (of this module) is left that could not be undone: nothing set aside may be removed."""
+        return bool(self._left(short))
 
-    def _is_latest(self, job: Job) -> bool:
-        """Whether nothing was done to its module since; else what it left to undo is of no concern any more."""
-        return all(other.started_at <= job.started_at for other in self._jobs.values() if other.short == job.short)
+    async def undo_left(self) -> None:
+        """Try again what could not be undone, as when the disk was full. Call it now and then."""
+        for job_id in [job.id for job in self._left()]:
+            # Another job may have settled it while one before it was undone.
+            job = next((left for left in self._left() if left.id == job_id), None)
+            if job is not None and self.active(job.short) is None:
+                self._running[job.id] = running = _Running(job, ending=True)
+                try:
+                    await self._undo_rest(job)
+                finally:
+                    self._ended(running)
+
+    def _left(self, short: str | None = None) -> list[Job]:
+        """Jobs that are over and not settled: something was not undone, or their end is not on the disk."""
+        return [
+            job
+            for job in self.all()
+            if job.over and (job.undo or self._records.lacks_end(job)) and short in (None, job.short)
+        ]
+
+    async def _settle_earlier(self, short: str) -> None:
+        """Nothing is built on what an earlier job left half undone. Raises JobFailed."""
+        for job in self._left(short):
+            await self._undo_rest(job)
+        if self.unsettled(short):
+            raise JobFailed(f"An earlier operation on {short} could not be undone yet. {MAKE_ROOM}")
 
     async def _run(self, running: "_Running", work: "Callable[[Work], Awaitable[None]]") -> None:
         handle = Work(self, running)
         outcome, error, detail = "succeeded", None, None
         try:
+            await self._settle_earlier(running.job.short)
             await work(handle)
         except CancelledError:
             outcome = running.outcome or "cancelled"
             error = "It was cancelled." if outcome == "cancelled" else _STOPPED
         except (JobFailed, Refused) as failure:
             outcome, error, detail = "failed", str(failure), failure.detail
+            if disk_is_full(failure):
+                error, detail = f"{error} {MAKE_ROOM}", {"error_type": "disk_full", **(detail or {})}
         except Exception as failure:
             self._log.failure("{kind} of {short} failed", kind=running.job.kind, short=running.job.short)
-            disk = isinstance(failure, OSError) and failure.strerror
-            outcome, error = (
-                "failed",
-                f"The disk refused: {disk}." if disk else "Something went wrong in the hub; its log says what.",
-            )
+            outcome, error = "failed", "Something went wrong in the hub; its log says what."
+            if disk_is_full(failure):
+                error, detail = f"The disk is full. {MAKE_ROOM}", {"error_type": "disk_full"}
+            elif isinstance(failure, OSError) and failure.strerror:
+                error = f"The disk refused: {failure.strerror}."
         running.ending = True
         if running.job.committed and error is not None:
             # Its purpose is reached; what failed is the tidying, which the next boot makes up for.
@@ -178,9 +205,12 @@ class Jobs:
         try:
             await self._finish(running.job, outcome, error, detail)
         finally:
-            del self._running[running.job.id]
-            for waiter in running.waiters:
-                waiter.callback(None)
+            self._ended(running)
+
+    def _ended(self, running: "_Running") -> None:
+        del self._running[running.job.id]
+        for waiter in running.waiters:
+            waiter.callback(None)
 
     async def _finish(self, job: Job, outcome: str, error: str | None, detail: Mapping[str, Any] | None = None) -> Job:
         """Undo unless it succeeded, and write down the end."""
@@ -197,7 +227,7 @@ class Jobs:
         )
         job = _step_over(job, _DONE if outcome == "succeeded" else outcome, self._now())
         self._note(job)
-        self._store(job)
+        self._records.write_end(job)
         self._forget_old()
         return job
 
@@ -212,8 +242,10 @@ class Jobs:
             failure = await self._undone(undo, told)
             if failure is not None:
                 left.append(undo)
-                told.append(f"This could not be undone: {undo.text or undo.handler}")
-                self._log.failure("Undoing failed: {text}", failure, text=undo.text or undo.handler)
+                if not job.over:
+                    self._log.failure("Undoing failed: {text}", failure, text=undo.text or undo.handler)
+        if left and not job.over:
+            told.append(NOT_UNDONE)
         return tuple(text for text in told if text), tuple(undo for undo in reversed(left) if not undo.live)
 
     async def _undone(self, undo: Undo, told: list[str]) -> Failure | None:
@@ -229,13 +261,20 @@ class Jobs:
         undone, left = await self._undo(job, live=False)
         job = evolve(job, undo=left, undone=(*job.undone, *undone))
         self._note(job)
-        self._store(job)
+        self._records.write_end(job)
 
     def change(self, running: "_Running", *, store: bool = False, **fields: Any) -> None:
-        """For `Work`: change the running job, tell, and write it down where asked. Raises OSError."""
+        """For `Work`: change the running job, tell, and write it down where asked. Raises OSError.
+
+        What is known here is always what the next boot would read.
+        """
         job = evolve(running.job, **fields)
-        if store:
-            atomic_write(self._path(job.id), job.to_bytes())
+        try:
+            if store:
+                self._records.write(job)
+        except Unsynced:
+            running.job = job
+            raise
         running.job = job
         self._note(job)
 
@@ -252,21 +291,11 @@ class Jobs:
         self._jobs[job.id] = job
         self._emit(JobChanged(job.to_json()))
 
-    def _store(self, job: Job) -> None:
-        try:
-            atomic_write(self._path(job.id), job.to_bytes())
-        except OSError as error:
-            # Its record still says "running", so the next boot will undo it: wrong only if it succeeded.
-            self._log.error("The end of job {id} could not be written: {reason}", id=job.id, reason=error.strerror)
-
     def _forget_old(self) -> None:
-        for job in [job for job in self.all() if job.over][:-KEPT]:
+        left = self._left()
+        for job in [job for job in self.all() if job.over and job not in left][:-KEPT]:
             del self._jobs[job.id]
-            with suppress(OSError):
-                self._path(job.id).unlink()
-
-    def _path(self, job_id: str) -> Path:
-        return self._folder / f"{job_id}.json"
+            self._records.forget(job)
 
 
 @define
@@ -297,6 +326,8 @@ class Work:
         other = self._jobs.active(short)
         if other is not None and other.id != self.id:
             raise Refused(409, "operation_in_progress", f"{short} is busy. Wait for its operation, then try again.")
+        if self._jobs.unsettled(short):
+            raise JobFailed(f"An earlier operation on {short} could not be undone yet. {MAKE_ROOM}")
         self._jobs.change(self._running, short=short)
 
     def measured(self, size: int) -> None:
@@ -324,8 +355,12 @@ class Work:
         self._jobs.change(self._running, undo=(*self._running.job.undo, *undos), store=True)
 
     def commit(self) -> None:
-        """From here on the job is not undone and not cancelled. Raises OSError."""
-        self._jobs.change(self._running, undo=(), committed=True, store=True)
+        """From here on the job is not undone and not cancelled. Raises OSError when it was not written down."""
+        try:
+            self._jobs.change(self._running, undo=(), committed=True, store=True)
+        except Unsynced as error:
+            # The next boot would read it, so there is no way back. The end of the job is written to the same folder.
+            self.line(f"The disk refused to make this safe from a power cut: {error.strerror}.")
 
     async def whole(self, part: Awaitable[T]) -> T:
         """Await what must not be torn apart, such as a thread at work; a cancellation waits until it is done."""

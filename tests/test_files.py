@@ -1,5 +1,6 @@
 """Writing state files."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -7,7 +8,8 @@ from tempfile import mkdtemp
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.files import atomic_write, private_folder, sweep_temporaries
+from parachute_hub import files
+from parachute_hub.files import Unsynced, atomic_write, disk_is_full, private_folder, sweep_temporaries
 
 
 class AtomicWrite(SynchronousTestCase):
@@ -31,6 +33,18 @@ class AtomicWrite(SynchronousTestCase):
         with self.assertRaises(OSError):
             atomic_write(self.path, b"new")
         self.assertEqual(os.listdir(self.folder), ["state.json"])
+
+    def test_new_but_not_safe_yet_is_told_apart(self) -> None:
+        def refuse(folder: Path) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        atomic_write(self.path, b"old")
+        self.patch(files, "sync_folder", refuse)
+        with self.assertRaises(Unsynced) as caught:
+            atomic_write(self.path, b"new")
+        self.assertEqual((self.path.read_bytes(), caught.exception.errno), (b"new", errno.ENOSPC))
+        self.assertTrue(disk_is_full(caught.exception))
+        self.assertFalse(disk_is_full(ValueError()))
 
     def test_what_a_kill_left_is_swept_and_nothing_else(self) -> None:
         atomic_write(self.path, b"new")

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.events import Event, JobChanged
 from parachute_hub.job import Job
-from parachute_hub.jobs import KEPT, LINE_LENGTH, LOG_LINES, JobFailed, Jobs, Work
+from parachute_hub.jobs import KEPT, LINE_LENGTH, LOG_LINES, NOT_UNDONE, JobFailed, Jobs, Work
 from parachute_hub.logs import Masker
 from parachute_hub.site.refused import Refused
 
@@ -136,7 +136,7 @@ class Course(TestCase):
             raise JobFailed("No.")
 
         job = self.jobs.get(self.start(work).id)
-        self.assertEqual(job.error, "No. a is gone. This could not be undone: b is gone.")
+        self.assertEqual(job.error, f"No. a is gone. {NOT_UNDONE}")
         self.assertEqual(self.bench.world, [])
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
 
@@ -222,7 +222,7 @@ class Together(TestCase):
 
         job = self.jobs.get(self.start(work).id)
         self.assertEqual((self.bench.world, job.outcome), ([], "failed"))
-        self.assertIn("The disk refused", job.error or "")
+        self.assertIn("The disk refused: No such file", job.error or "")
         self.flushLoggedErrors(OSError)
 
 
@@ -332,7 +332,7 @@ class Restarting(TestCase):
             raise JobFailed("No.")
 
         job = self.jobs.get(self.start(work).id)
-        self.assertEqual(job.error, "No. This could not be undone: b is gone.")
+        self.assertEqual(job.error, f"No. {NOT_UNDONE}")
         self.flushLoggedErrors(OSError)
         return job
 
@@ -346,16 +346,73 @@ class Restarting(TestCase):
         self.assertEqual((self.jobs.get(job.id).undone[-1], self.jobs.unsettled()), ("b is gone.", False))
         self.assertEqual(self.on_disk(job)["undo"], [])
 
-    def test_but_not_when_something_else_was_done_since(self) -> None:
+    def test_nothing_is_built_on_what_could_not_be_undone(self) -> None:
         async def nothing(work: Work) -> None:
             work.step("only")
 
         job = self.half_undone()
-        self.start(nothing)
+        refused = self.jobs.get(self.start(nothing).id)
+        self.assertIn("An earlier operation on toy could not be undone yet. Free some space", refused.error or "")
+        self.assertEqual(self.jobs.get(self.start(nothing, short="other").id).outcome, "succeeded")
         self.bench.world = ["room"]
+        self.assertEqual(self.jobs.get(self.start(nothing).id).outcome, "succeeded")
+        self.assertEqual((self.jobs.get(job.id).undone[-1], self.jobs.unsettled()), ("b is gone.", False))
+
+    def test_nor_under_a_name_that_is_learnt_later(self) -> None:
+        async def renaming(work: Work) -> None:
+            work.rename("toy")
+
+        self.half_undone()
+        self.assertIn("could not be undone yet", self.jobs.get(self.start(renaming, short="guess").id).error or "")
+
+    def test_it_is_tried_again_while_the_hub_runs(self) -> None:
+        job = self.half_undone()
+        self.successResultOf(Deferred.fromCoroutine(self.jobs.undo_left()))
+        self.assertTrue(self.jobs.unsettled("toy"))
+        self.assertFalse(self.jobs.unsettled("other"))
+        self.bench.world = ["room"]
+        self.successResultOf(Deferred.fromCoroutine(self.jobs.undo_left()))
+        self.assertEqual((self.on_disk(job)["undo"], self.jobs.unsettled()), ([], False))
+        self.assertEqual(self.recover(), [])
+
+    def test_an_end_that_could_not_be_written_is_written_before_anything_else(self) -> None:
+        """Else the next boot would undo it once more, and with it what was done since."""
+        away = self.bench.folder.with_name("away")
+
+        async def work(work: Work) -> None:
+            self.bench.put(work, "a")
+            self.bench.folder.rename(away)
+            raise JobFailed("No.")
+
+        async def again(work: Work) -> None:
+            self.bench.put(work, "a")
+            work.commit()
+
+        job = self.start(work)
+        self.flushLoggedErrors(OSError)
+        away.rename(self.bench.folder)
+        self.assertEqual(self.on_disk(job)["status"], "running")
+        self.start(again)
+        self.assertEqual(self.on_disk(job)["status"], "failed")
         self.recover()
-        self.assertNotIn("b is gone.", self.jobs.get(job.id).undone)
-        self.assertFalse(self.jobs.unsettled())
+        self.assertEqual(self.bench.world, ["a"])
+
+    def test_a_full_disk_is_told_with_what_helps(self) -> None:
+        async def inside(work: Work) -> None:
+            try:
+                raise OSError(28, "No space left on device")
+            except OSError:
+                raise JobFailed("It could not be written.") from None
+
+        async def bare(work: Work) -> None:
+            raise OSError(28, "No space left on device")
+
+        first, second = (self.jobs.get(self.start(work).id) for work in (inside, bare))
+        self.assertIn("It could not be written. Free some space", first.error or "")
+        self.assertIn("The disk is full. Free some space", second.error or "")
+        for job in (first, second):
+            self.assertEqual(job.error_detail, {"error_type": "disk_full"})
+        self.flushLoggedErrors(OSError)
 
     def test_damaged_files_are_passed_over(self) -> None:
         job = self.start(self.waiting)

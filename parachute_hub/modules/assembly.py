@@ -1,7 +1,8 @@
 """The parts of this package put together, for `tap.py`: first what the supervisor needs, then what needs it."""
 
+import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ from parachute_hub.tending import every
 
 WATCH_SECONDS = 1.0
 RESERVE_SECONDS = 10.0
+FETCHING = frozenset({"install", "upgrade"})
+"""The kinds of job that fetch packages."""
 
 
 @frozen(kw_only=True)
@@ -111,7 +114,7 @@ class Modules:
 
     async def recover(self) -> list[Job]:
         """At boot, before modules are started: undo what was half done, sweep, mend the wiring. Never raises."""
-        interrupted = await self.jobs.recover()
+        interrupted = await self.jobs.recover(self._distrust)
         home = self.files.outside.around.home
         try:
             for folder in (
@@ -131,11 +134,26 @@ class Modules:
             self.files.outside.emit(Notice("modules", text))
         return interrupted
 
+    async def _distrust(self, interrupted: Sequence[Job]) -> None:
+        """Before what a hub left half done is undone: what is seen now must not be lost by a power cut later.
+
+        bun trusts what it finds in its cache, and a power cut may have torn what it put there last.
+        """
+        if interrupted:
+            await self.files.outside.in_thread(os.sync)
+        if any(job.kind in FETCHING for job in interrupted):
+            await self.files.outside.in_thread(self.disk.clear_cache)
+
     def clear(self) -> int:
-        """Empty bun's cache and remove versions that nothing needs; the bytes that this freed. Blocks."""
+        """Empty bun's cache and remove versions that nothing needs; the bytes that this freed. Blocks.
+
+        A module that is being changed, or changed back, needs all of its versions.
+        """
         files, before = self.files, self.disk.free_bytes()
         stamped = stamped_versions(files.services.read(), files.store)
         for short in files.directory.shorts():
+            if self.jobs.active(short) is not None or self.jobs.unsettled(short):
+                continue
             package = files.directory.package_of(short)
             active = files.store.active(short, package) if package else None
             files.store.prune(short, {active, files.records.get(short).previous, *stamped})
@@ -150,6 +168,7 @@ class Modules:
             every(clock, WATCH_SECONDS, self.start_errors.look),
             every(clock, WATCH_SECONDS, self.linked.look),
             every(clock, RESERVE_SECONDS, self.reserve.check),
+            every(clock, RESERVE_SECONDS, self.jobs.undo_left),
         )
 
 

@@ -1,5 +1,6 @@
 """Room on the disk: who uses it, what can be cleared, and a reserve for the day when it is full."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ from parachute_hub.files import sync_folder
 RESERVE_BYTES = 32 * 1024 * 1024
 OPEN_BELOW = 8 * 1024 * 1024
 MAKE_ABOVE = 256 * 1024 * 1024
+_REMOVED = ".cache-removed"
 
 
 def size_of(folder: Path, seen: set[int] | None = None) -> int:
@@ -86,11 +88,21 @@ class Disk:
         return [owner for owner in found if owner.bytes]
 
     def clear_cache(self) -> None:
-        """Empty bun's cache. Installed packages are not touched."""
-        shutil.rmtree(self.home / "modules" / "install" / "cache", ignore_errors=True)
+        """Empty bun's cache. Installed packages are not touched.
+
+        It goes by a rename: half of a package must not stay behind, because bun would take it for a whole one.
+        """
+        cache = self.home / "modules" / "install" / "cache"
+        shutil.rmtree(cache.with_name(_REMOVED), ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.rename(cache, cache.with_name(_REMOVED))
+            sync_folder(cache.parent)
+        for folder in (cache.with_name(_REMOVED), cache):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def clear_scratch(self) -> None:
         """Empty the folder for temporary files. Only while no module runs: they work there, too."""
+        shutil.rmtree(self.home / "modules" / "install" / _REMOVED, ignore_errors=True)
         shutil.rmtree(self.home / "tmp", ignore_errors=True)
         (self.home / "tmp").mkdir(mode=0o700, exist_ok=True)
 

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from parachute_hub.job import Undo
-from parachute_hub.jobs import JobFailed, Work
+from parachute_hub.jobs import MAKE_ROOM, JobFailed, Work
 from parachute_hub.modules import manifests, mounts, names, shape
 from parachute_hub.modules.bun import BunFailed
 from parachute_hub.modules.catalog import Catalog, CatalogEntry
@@ -27,6 +27,10 @@ SPARE_BYTES = 64 * 1024 * 1024
 INFO_SECONDS = 20.0
 ASK_AFTER_SECONDS = 0.3
 """When the registry is asked for a package's size. What was fetched sooner is small beside the spare room."""
+
+
+_DISK_PERHAPS = ("extract", "failed", "disk_full")
+"""Kinds of bun's complaints behind which a full disk may be: it does not always say so."""
 
 
 class Installs(Protocol):
@@ -110,7 +114,9 @@ class Fetcher:
         self._need(SPARE_BYTES)
         if order.source is not None:
             self._need(SPARE_BYTES + 5 * _size(order.source))
-        # The next boot sweeps incoming folders away anyway.
+        # A job that fails leaves its packages in bun's cache, where they must be whole when they are used again. After
+        # an interruption no one knows, so the next boot empties the cache; and it sweeps incoming folders away anyway.
+        work.undo("settle", kept=False)
         work.undo("discard", kept=False, short=order.short, folder=f"{INCOMING}{work.id}")
         incoming = self.store.incoming(order.short, work.id)
         await self._add(work, order, incoming)
@@ -166,7 +172,10 @@ class Fetcher:
                 raise JobFailed(refusals[0]) from None
             raise
         except BunFailed as error:
-            raise JobFailed(f"{spec} could not be fetched. {error}", {"error_type": error.kind}) from error
+            told, kind = str(error), error.kind
+            if kind in _DISK_PERHAPS and self.free_bytes() < SPARE_BYTES:
+                told, kind = f"The disk is full. {MAKE_ROOM}", "disk_full"
+            raise JobFailed(f"{spec} could not be fetched. {told}", {"error_type": kind}) from error
         finally:
             asking.cancel()
 
@@ -187,7 +196,7 @@ class Fetcher:
         if free < size:
             raise JobFailed(
                 f"There is not enough room on the disk: {_megabytes(size)} are needed and {_megabytes(free)} are free. "
-                "Free some space (old versions and bun's cache can be cleared under Disk), then try again.",
+                f"{MAKE_ROOM}",
                 {"error_type": "disk_full", "needed_bytes": size, "free_bytes": free},
             )
 

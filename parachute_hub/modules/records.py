@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from attrs import asdict, evolve, frozen
 
-from parachute_hub.files import atomic_write, private_folder
+from parachute_hub.files import Unsynced, atomic_write, private_folder
 from parachute_hub.modules import names, shape
 from parachute_hub.modules.shape import Invalid
 
@@ -90,14 +90,14 @@ def variables(value: object) -> Mapping[str, str] | None:
 
 
 class RecordsFile:
-    """The file on disk, written by this hub only and kept in memory."""
+    """The file on disk, written by this hub only and kept in memory. `_stored` is what the disk has of it."""
 
     def __init__(self, path: Path, *, on_problem: Callable[[str], None] = lambda text: None) -> None:
         self._path = path
         self._on_problem = on_problem
-        self._records = Records({})
+        self._records = self._stored = Records({})
         try:
-            self._records = self._load()
+            self._records = self._stored = self._load()
         except FileNotFoundError:
             return
         except (OSError, Invalid) as error:
@@ -165,7 +165,8 @@ class RecordsFile:
         )
 
     def _write(self, records: Records) -> None:
-        if records == self._records:
+        if records == self._stored:
+            self._records = records
             return
         document: dict[str, Any] = {"modules": {short: kept.to_json() for short, kept in records.modules.items()}}
         if records.channel is not None:
@@ -174,5 +175,7 @@ class RecordsFile:
             private_folder(self._path.parent)
             atomic_write(self._path, (json.dumps(document, indent=2) + "\n").encode())
         except OSError as error:
+            if isinstance(error, Unsynced):
+                self._records = self._stored = records
             raise RecordsRefused(f"{self._path.name} could not be written: {error.strerror}.") from error
-        self._records = records
+        self._records = self._stored = records

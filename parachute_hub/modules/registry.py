@@ -4,6 +4,7 @@ Reads are lenient, row by row, and never write. Writes read the file anew just b
 and are atomic. A file that cannot be read is set aside, never overwritten.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +14,7 @@ from typing import Any, Self, TypeAlias
 
 from attrs import evolve, field, frozen
 
-from parachute_hub.files import atomic_write, private_folder
+from parachute_hub.files import atomic_write, make_sure, private_folder
 from parachute_hub.modules.heal import heal
 from parachute_hub.modules.model import Row
 from parachute_hub.modules.salvage import salvage
@@ -164,7 +165,7 @@ class ServicesFile:
         return self._registry
 
     def update(self, change: Callable[[Registry], Registry]) -> Registry:
-        """Read anew, change, check what changed, write atomically.
+        """Read anew, change, check what changed, write atomically. What the file says then survives a power cut.
 
         Raises RegistryRefused; the file is then as before.
         """
@@ -179,9 +180,12 @@ class ServicesFile:
                     check_against(Row.parse(row.to_json()), others)
                 except Invalid as error:
                     raise RegistryRefused(f'The row "{row.name}" was not written: {error}.') from None
-        if after.to_bytes() == before.to_bytes() and not before.corrupt:
-            return before
         try:
+            if after.to_bytes() == before.to_bytes() and not before.corrupt:
+                # A module may have written it just now, and a module does not care whether that survives a power cut.
+                with contextlib.suppress(FileNotFoundError):
+                    make_sure(self.path)
+                return before
             if before.corrupt:
                 self._set_aside()
             private_folder(self.path.parent)
@@ -191,9 +195,9 @@ class ServicesFile:
         return self.read()
 
     def _set_aside(self) -> None:
-        """Keep the unreadable original under a name that says when."""
+        """Keep the unreadable original under a name that says when. A file stays in its place until it is replaced."""
         aside = self.path.with_name(f"services.json.corrupt-{self._now():%Y%m%dT%H%M%S%f}")
-        os.rename(self.path, aside)
+        (os.link if self.path.is_file() else os.rename)(self.path, aside)
         self._on_problem(f"services.json could not be read. It was kept as {aside.name}; rows that could be read stay.")
 
     def _load(self) -> Registry:

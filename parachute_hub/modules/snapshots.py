@@ -1,5 +1,6 @@
 """Copies of a module's data, made before its code is switched and restored only when somebody asks."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable
@@ -54,10 +55,16 @@ class Snapshots:
         return max((copy.stat().st_mtime for copy in self._copies(short)), default=None)
 
     def keep_only(self, short: str, name: str, beginning: str = "") -> None:
-        """Remove the other copies, or those of them whose names begin so."""
-        for copy in self._copies(short):
-            if copy.name != name and copy.name.startswith(beginning):
-                shutil.rmtree(copy, ignore_errors=True)
+        """Remove the other copies, or those of them whose names begin so: out of sight first, so that no half is left.
+
+        Never raises. What it cannot remove stays, or is swept at the next boot.
+        """
+        others = [copy for copy in self._copies(short) if copy.name != name and copy.name.startswith(beginning)]
+        for copy in others:
+            with contextlib.suppress(OSError):
+                os.rename(copy, copy.with_name(f".gone-{copy.name}"))
+                sync_folder(copy.parent)
+                shutil.rmtree(copy.with_name(f".gone-{copy.name}"), ignore_errors=True)
 
     def _copies(self, short: str) -> list[Path]:
         place = self.folder / short

@@ -107,6 +107,7 @@ class Store:
         link = self.link(package)
         if link.is_symlink():
             link.unlink()
+        if link.parent.is_dir():
             sync_folder(link.parent)
 
     def link(self, package: str) -> Path:
@@ -199,27 +200,47 @@ class Store:
     def _point(self, link: Path, target: Path, *, relative: bool = True) -> None:
         if link.is_dir() and not link.is_symlink():
             raise BadPackage(f"{link} is a folder and not ours. Move it away, then try again.")
-        temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
-        temporary.unlink(missing_ok=True)
-        os.symlink(os.path.relpath(target, link.parent) if relative else target, temporary)
-        os.replace(temporary, link)
+        text = os.path.relpath(target, link.parent) if relative else str(target)
+        if not link.is_symlink() or os.readlink(link) != text:
+            temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
+            temporary.unlink(missing_ok=True)
+            os.symlink(text, temporary)
+            try:
+                os.replace(temporary, link)
+            except OSError:
+                temporary.unlink()
+                raise
         sync_folder(link.parent)
 
     def _link_commands(self, package: str) -> None:
-        self._unlink_commands(package)
+        """The links in `bin` that are the package's become what it says now; what is right already stays."""
         commands = private_folder(self.root / "bin")
+        ours = self._commands(package)
         found = read_package(self.link(package))
-        for command, file in (found.bins if found else {}).items():
-            place = commands / command
-            if inside(self.link(package), file) and "/" not in command and not place.exists():
+        wanted = {
+            commands / command: os.path.relpath(self.link(package) / file, commands)
+            for command, file in (found.bins if found else {}).items()
+            if inside(self.link(package), file) and "/" not in command
+        }
+        for place in ours.keys() - wanted.keys():
+            place.unlink()
+        for place, text in wanted.items():
+            if ours.get(place) != text and (place in ours or not place.exists()):
                 place.unlink(missing_ok=True)
-                os.symlink(os.path.relpath(self.link(package) / file, commands), place)
+                os.symlink(text, place)
+        sync_folder(commands)
 
     def _unlink_commands(self, package: str) -> None:
-        ours = os.path.join("..", "node_modules", package, "")
-        for place in (self.root / "bin").glob("*"):
-            if place.is_symlink() and os.readlink(place).startswith(ours):
-                place.unlink()
+        for place in self._commands(package):
+            place.unlink()
+        if (self.root / "bin").is_dir():
+            sync_folder(self.root / "bin")
+
+    def _commands(self, package: str) -> dict[Path, str]:
+        """The links that lead to this package, and their texts."""
+        beginning = os.path.join("..", "node_modules", package, "")
+        links = {place: os.readlink(place) for place in (self.root / "bin").glob("*") if place.is_symlink()}
+        return {place: text for place, text in links.items() if text.startswith(beginning)}
 
 
 def _inspect(root: Path) -> int:

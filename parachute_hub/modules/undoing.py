@@ -31,6 +31,7 @@ class Undoing:
         """What `Work.undo` may name."""
         return {
             "discard": self._discard,
+            "settle": self._settle,
             "activate": self._activate,
             "row": self._row,
             "record": self._record,
@@ -46,6 +47,10 @@ class Undoing:
         """Remove a folder of the store that nothing uses."""
         await self.in_thread(self.store.discard, given["short"], given["folder"])
 
+    async def _settle(self, given: Mapping[str, Any]) -> None:
+        """What bun has put into its cache survives a power cut from here on."""
+        await self.in_thread(os.sync)
+
     async def _activate(self, given: Mapping[str, Any]) -> None:
         """Make another version the active one again: a folder of the store, a linked folder, or none."""
         short, package = given["short"], given["package"]
@@ -53,7 +58,7 @@ class Undoing:
             self.store.link_folder(package, Path(given["linked"]))
         elif given["folder"] is None:
             self.store.deactivate(package)
-        elif self.store.active(short, package) != given["folder"]:
+        else:
             self.store.activate(short, package, given["folder"])
 
     async def _row(self, given: Mapping[str, Any]) -> None:

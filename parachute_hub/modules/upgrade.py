@@ -114,6 +114,7 @@ class Upgrader:
             raise JobFailed(_older(request.short, arrival.package.version, installed.package.version))
         if request == UpgradeRequest(short=request.short) and arrival.package.version == installed.package.version:
             await self.fetcher.in_thread(self.store.discard, arrival.short, arrival.incoming.name)
+            await self.fetcher.settle()
             work.line(_newest(installed))
             return
         if arrival.row_name != installed.row.name:

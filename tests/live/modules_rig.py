@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from parachute_hub.events import Event
+from parachute_hub.home import Home
 from parachute_hub.job import Job
 from parachute_hub.logs import Masker
 from parachute_hub.modules import assembly, bun
@@ -104,8 +105,7 @@ class Rig:
             registry={"BUN_CONFIG_REGISTRY": registry.url},
             module_variables={},
         )
-        for name in ("hub", "tmp", "modules"):
-            (home / name).mkdir(parents=True, exist_ok=True)
+        Home(home).prepare()
         catalog = options.pop("catalog", Catalog((entry(), entry("other"))))
         outside = Outside(
             reactor=CLOCK,

@@ -1,8 +1,12 @@
-"""A hub's worth of modules that does one thing and may be killed at any moment; run by test_modules_kill.
+"""A hub's worth of modules that does one thing and may be killed at any moment, or watched while it does it.
 
-python -m tests.live.modules_victim HOME REGISTRY install|upgrade|uninstall|look
+python -m tests.live.modules_victim HOME REGISTRY install|upgrade|rollback|uninstall|look [DEATH]
+
+With DEATH, a number, it kills itself at the so-manieth time that it puts something on the disk.
 """
 
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ from twisted.internet.defer import Deferred
 from parachute_hub.job import Job
 from parachute_hub.modules.installer import InstallRequest
 from parachute_hub.modules.upgrade import UpgradeRequest
+from tests.live.fulldisk import FullDisk
 from tests.live.modules_rig import CLOCK, Rig
 
 
@@ -21,6 +26,17 @@ class Elsewhere:
     """A registry that runs in another process."""
 
     url: str
+
+
+class Death(FullDisk):
+    """A disk that kills where another one would be full."""
+
+    def refuse(self, name: str, path: object) -> None:
+        """One call; the last one does not return."""
+        try:
+            super().refuse(name, path)
+        except OSError:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def at_once(function: Any, *args: Any) -> Any:
@@ -35,11 +51,13 @@ def begin(rig: Rig, what: str) -> Job:
             return rig.modules.installer.install(InstallRequest(short="toy", package="@toys/toy", version="1.0.0"))
         case "upgrade":
             return rig.modules.upgrader.upgrade(UpgradeRequest(short="toy", version="2.0.0"))
+        case "rollback":
+            return rig.modules.upgrader.rollback("toy")
         case _:
             return rig.modules.remover.uninstall("toy")
 
 
-async def main(home: Path, registry: str, what: str) -> None:
+async def main(home: Path, registry: str, what: str, death: int | None = None) -> None:
     """Boot as a hub does, do it, leave."""
     rig = Rig.start(home=home, registry=Elsewhere(registry), in_thread=at_once)  # type: ignore[arg-type]
     await rig.modules.recover()
@@ -47,14 +65,15 @@ async def main(home: Path, registry: str, what: str) -> None:
         if what != "install":
             await rig.supervisor.start("toy")
         print("begin", flush=True)
-        job = await rig.done(begin(rig, what))
+        with Death(home, death).at_work():
+            job = await rig.done(begin(rig, what))
         print(job.outcome, job.error or "", flush=True)
     await rig.stop(registry=False)
 
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
-    ended = Deferred.fromCoroutine(main(Path(arguments[0]), arguments[1], arguments[2]))
+    ended = Deferred.fromCoroutine(main(Path(arguments[0]), arguments[1], arguments[2], *map(int, arguments[3:])))
     ended.addErrback(lambda failure: print(failure.getTraceback()))
     ended.addBoth(lambda _: CLOCK.callLater(0, CLOCK.stop))
     CLOCK.run()

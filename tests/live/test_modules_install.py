@@ -59,7 +59,8 @@ class SlowDisk(TestCase):
             saved = json.loads((rig.home / "hub" / "jobs" / f"{job.id}.json").read_bytes())
             self.assertFalse(saved["committed"])
             self.assertEqual(
-                [undo["handler"] for undo in saved["undo"]], ["discard", "discard", "record", "row", "activate"]
+                [undo["handler"] for undo in saved["undo"]],
+                ["settle", "discard", "discard", "record", "row", "activate"],
             )
             gate.callback(None)
             self.assertEqual((await rig.done(job)).status, "succeeded")

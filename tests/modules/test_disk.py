@@ -1,6 +1,9 @@
 """Room on the disk, copies of data, linked folders."""
 
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -96,6 +99,25 @@ class Copies(SynchronousTestCase):
         self.copies.take("toy", "three")
         self.copies.keep_only("toy", "three", "t")
         self.assertEqual((self.copies.latest("toy"), self.copies.latest("toy", "on")), ("three", "one"))
+
+    def test_a_copy_that_is_being_removed_is_no_copy_any_more(self) -> None:
+        """Else a kill half-way would leave a torn copy, and the newest of all."""
+        self.copies.take("toy", "one")
+        self.copies.take("toy", "two")
+        with self.patched_rmtree():
+            self.copies.keep_only("toy", "two")
+        self.assertEqual((self.copies.latest("toy"), self.copies.latest("toy", "one")), ("two", None))
+        self.copies.sweep()
+        self.assertEqual(os.listdir(self.copies.folder / "toy"), ["two"])
+
+    @contextmanager
+    def patched_rmtree(self) -> Iterator[None]:
+        """A kill before anything is removed."""
+        patch = self.patch(shutil, "rmtree", lambda *args, **options: None)
+        try:
+            yield
+        finally:
+            patch.restore()
 
     def test_only_when_it_fits(self) -> None:
         self.free = 10_000

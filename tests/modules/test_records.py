@@ -6,6 +6,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub import files
 from parachute_hub.modules.records import Record, RecordsFile, RecordsRefused
 
 
@@ -24,6 +25,33 @@ class Records(SynchronousTestCase):
         records.want("vault", False)
         self.assertFalse(self.load().wanted("vault"))
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
+
+    def test_memory_follows_the_disk_when_only_the_last_step_failed(self) -> None:
+        def refuse(folder: Path) -> None:
+            raise OSError(28, "No space left on device")
+
+        records = self.load()
+        records.change("toy", package="@toys/toy")
+        refusing = self.patch(files, "sync_folder", refuse)
+        with self.assertRaises(RecordsRefused):
+            records.put("toy", None)
+        refusing.restore()
+        records.change("toy", package="@toys/toy")
+        self.assertEqual(self.load().get("toy").package, "@toys/toy")
+
+    def test_a_wish_that_could_not_be_stored_is_stored_later(self) -> None:
+        records = self.load()
+        before = records.change("toy", package="@toys/toy")
+        away = self.path.parent.rename(self.path.parent.with_name("away"))
+        self.path.parent.touch()
+        records.want("toy", False)
+        self.assertEqual(len(self.problems), 1)
+        self.path.parent.unlink()
+        away.rename(self.path.parent)
+        records.put("toy", records.get("toy"))
+        self.assertFalse(self.load().wanted("toy"))
+        records.put("toy", before)
+        self.assertTrue(self.load().wanted("toy"))
 
     def test_every_field_comes_back(self) -> None:
         full = Record(

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.modules import registry
 from parachute_hub.modules.heal import heal
 from parachute_hub.modules.model import Row
 from parachute_hub.modules.registry import Registry, RegistryRefused, ServicesFile, parse
@@ -170,6 +171,17 @@ class OnDisk(SynchronousTestCase):
         aside = [path for path in self.folder.iterdir() if path != self.path]
         self.assertEqual([path.read_bytes() for path in aside], [damaged])
         self.assertIn("It was kept as services.json.corrupt-", self.problems[-1])
+
+    def test_a_full_disk_does_not_take_a_corrupt_file_away(self) -> None:
+        def refuse(path: Path, data: bytes, mode: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        content = document(raw("a", 1940))[:-8]
+        self.path.write_bytes(content)
+        self.patch(registry, "atomic_write", refuse)
+        with self.assertRaises(RegistryRefused):
+            self.file.update(lambda found: found.with_row(row("b", 1941)))
+        self.assertEqual(self.path.read_bytes(), content)
 
     def test_a_folder_or_a_link_in_its_place(self) -> None:
         self.path.mkdir()
