@@ -64,13 +64,16 @@ class Jobs:
 
     def start(self, kind: str, short: str, params: Mapping[str, Any], work: "Callable[[Work], Awaitable[None]]") -> Job:
         """Run `work`. The same job asked for twice is one job; another one for the same module is refused (409)."""
-        for active in (run.job for run in self._running.values() if run.job.short == short):
-            if active.kind == kind and active.params == params:
+        for run in (run for run in self._running.values() if run.job.short == short):
+            active = run.job
+            if active.kind == kind and active.params == params and not run.ending:
                 return active
+            wait = "Wait for it or cancel it, then try again."
+            state = "is being undone. Try again in a moment." if run.ending else f"is under way. {wait}"
             raise Refused(
                 409,
                 "operation_in_progress",
-                f"{short} is busy: {active.kind} is under way. Wait for it or cancel it, then try again.",
+                f"{short} is busy: {active.kind} {state}",
                 detail={"operation_id": active.id},
             )
         job = Job(id=self._new_id(), kind=kind, short=short, params=params, started_at=self._now())
