@@ -81,7 +81,12 @@ class ModulesArea:
         self._who.need(request, AUTH)
         if request.args.get(b"fresh", [b""])[0] in (b"1", b"true"):
             await self._modules.availability.renew(self._view.packages())
-        return as_json(request, {**self._view.listing(), "module_install_channel": self._modules.files.channel()})
+        files = self._modules.files
+        channel = {
+            "module_install_channel": files.channel(),
+            "module_install_channel_fixed": files.outside.env_channel is not None,
+        }
+        return as_json(request, {**self._view.listing(), **channel})
 
     @app.route("/api/modules/channel", methods=["PUT"])
     def channel(self, request: IRequest) -> bytes:

@@ -137,7 +137,7 @@ def _upgrade_all(arguments: Namespace, body: dict[str, Any]) -> int:
 
 def rollback(arguments: Namespace) -> int:
     """Go back to the version before the last upgrade."""
-    return _job(arguments, arguments.module, "rollback", {}, "{short} runs its previous version again.")
+    return _job(arguments, arguments.module, "rollback", {}, "{short} is back at its previous version.")
 
 
 def uninstall(arguments: Namespace) -> int:

@@ -32,7 +32,8 @@ class HubRefused(CommandError):
     """The hub answered with an error; `status` and `body` are its words."""
 
     def __init__(self, status: int, body: dict[str, Any]) -> None:
-        super().__init__(str(body.get("error_description") or body.get("error") or f"The hub answered {status}."))
+        text = str(body.get("error_description") or body.get("error") or f"The hub answered {status}.")
+        super().__init__(f"{text} Restart the hub: it makes a new operator.token." if status == 401 else text)
         self.status = status
         self.body = body
 

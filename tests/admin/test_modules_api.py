@@ -241,12 +241,19 @@ class Listing(ApiCase):
             [module["short"] for module in answer["modules"]], ["vault", "scribe", "notes", "surface", "toy"]
         )
         self.assertEqual((answer["supervised"], answer["supervisor_available"]), ([], True))
-        self.assertEqual(answer["module_install_channel"], "latest")
+        self.assertEqual((answer["module_install_channel"], answer["module_install_channel_fixed"]), ("latest", False))
         vault = answer["modules"][0]
         self.assertEqual(
             (vault["installed"], vault["installed_version"], vault["supervisor_status"]), (False, None, None)
         )
         self.assertTrue(vault["available_to_install"])
+
+    def test_a_channel_that_the_environment_fixes_is_told_as_that(self) -> None:
+        """Choosing another one changes nothing then, and the page must not say that it did."""
+        object.__setattr__(self.outside, "env_channel", "latest")
+        self.assertEqual(self.call("PUT", "/channel", {"channel": "rc"}).json(), {"channel": "latest"})
+        answer = self.call("GET", "").json()
+        self.assertEqual((answer["module_install_channel"], answer["module_install_channel_fixed"]), ("latest", True))
 
     def test_the_version_to_go_back_to_is_a_version(self) -> None:
         """Not the name of its folder, which is another one when the same version was fetched twice."""

@@ -104,6 +104,13 @@ class ClientTests(SynchronousTestCase):
             client.call("GET", "/")
         self.assertIn("502", str(caught.exception))
 
+    def test_a_token_that_counts_no_more_is_explained(self) -> None:
+        """It may have been ended on the page of tokens; the hub makes another at its next start."""
+        refused = (401, {"error": "invalid_token", "error_description": "This token has been revoked."})
+        with self.assertRaises(HubRefused) as caught:
+            self.serve(refused).call("GET", "/api/modules")
+        self.assertIn("This token has been revoked. Restart the hub", str(caught.exception))
+
     def test_another_program_on_the_port_is_not_taken_for_the_hub(self) -> None:
         """The nonce of the note must come back."""
         self.assertTrue(self.serve((200, {"instance": "nonce"})).running)

@@ -76,7 +76,13 @@ export class Pretended {
   }
 
   list() {
-    return { modules: this.modules, supervised: [], supervisor_available: true, module_install_channel: "latest" }
+    return {
+      modules: this.modules,
+      supervised: [],
+      supervisor_available: true,
+      module_install_channel: "latest",
+      module_install_channel_fixed: this.scenario === "trouble",
+    }
   }
 
   overview(): Overview {

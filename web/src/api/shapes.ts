@@ -73,6 +73,8 @@ export interface ModuleList {
   modules: Module[]
   supervisor_available: boolean
   module_install_channel: "latest" | "rc"
+  /** By the environment that the hub was started with: choosing another one has no effect. */
+  module_install_channel_fixed: boolean
 }
 
 export interface Step {

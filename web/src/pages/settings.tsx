@@ -99,17 +99,23 @@ function Channel() {
           ? "You get versions before they are released to everybody. Expect a rough edge now and then."
           : "You get released versions."}
       </p>
-      <div>
-        {channel === "rc" ? (
-          <Button act={() => choose("latest")} done="You get released versions now">
-            Use released versions
-          </Button>
-        ) : (
-          <Button act={() => choose("rc")} done="You get early versions now">
-            Use early versions
-          </Button>
-        )}
-      </div>
+      {modules.channelFixed.value ? (
+        <p class="quiet">
+          This is set where the hub runs, by <code>PARACHUTE_INSTALL_CHANNEL</code>. Remove that variable to choose here.
+        </p>
+      ) : (
+        <div>
+          {channel === "rc" ? (
+            <Button act={() => choose("latest")} done="You get released versions now">
+              Use released versions
+            </Button>
+          ) : (
+            <Button act={() => choose("rc")} done="You get early versions now">
+              Use early versions
+            </Button>
+          )}
+        </div>
+      )}
     </Card>
   )
 }

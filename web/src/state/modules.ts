@@ -29,6 +29,7 @@ export class Modules {
   readonly offered = computed(() => this.all.value.filter((module) => !module.installed && module.available_to_install))
   readonly supervised = computed(() => this.#list.value?.supervisor_available ?? true)
   readonly channel = computed(() => this.#list.value?.module_install_channel ?? "latest")
+  readonly channelFixed = computed(() => this.#list.value?.module_install_channel_fixed ?? false)
   /** The newest first. */
   readonly jobs = computed(() => [...this.#jobs.value.values()].sort((a, b) => b.startedAt.localeCompare(a.startedAt)))
   readonly running = computed(() => this.jobs.value.filter((job) => !isOver(job)))
