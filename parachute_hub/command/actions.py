@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from parachute_hub.command.client import CommandError, HubClient, module_path
-from parachute_hub.command.jobs import Progress, run_job
+from parachute_hub.command.jobs import ENDS, Progress, run_job
 from parachute_hub.command.tables import size, table
 from parachute_hub.logs import visible
 from parachute_hub.settings import from_process
@@ -167,6 +167,19 @@ def _followed(arguments: Namespace, name: str, path: str, body: dict[str, Any]) 
     if not arguments.json:
         print(f"{arguments.word} {name} ...", file=sys.stderr)
     return run_job(client_of(arguments), path, body, progress)
+
+
+def cancel(arguments: Namespace) -> int:
+    """End what is under way for a module, and say how it ended. Exit 1 when there is nothing, or no end to it."""
+    client = client_of(arguments)
+    jobs = client.call("GET", "/api/modules/operations")["operations"]
+    job = next((job for job in jobs if job["short"] == arguments.module and job["status"] not in ENDS), None)
+    if job is None:
+        raise CommandError(f"Nothing is under way for {arguments.module}.")
+    ended = client.call("POST", f"/api/modules/operations/{job['id']}/cancel")
+    text = " ".join(str(ended.get("error") or f"{job['kind']} has ended.").splitlines())
+    show(arguments, ended, f"{arguments.module}: {text}")
+    return 0 if ended.get("outcome") == "cancelled" else 1
 
 
 def switch(arguments: Namespace) -> int:

@@ -13,7 +13,7 @@ from parachute_hub.logs import visible
 
 POLL = 0.3
 WIDTH = 78
-_END = frozenset({"succeeded", "failed"})
+ENDS = frozenset({"succeeded", "failed"})
 _CLEAR = "\r\x1b[K"
 
 
@@ -39,7 +39,7 @@ class Progress:
         text += "".join(f"    {visible(line)}\n" for line in unseen(self._log, log))
         self._steps, self._log = len(steps), log
         if self.live:
-            text = _CLEAR + text + (under_way(steps) if job.get("status") not in _END else "")
+            text = _CLEAR + text + (under_way(steps) if job.get("status") not in ENDS else "")
         if text:
             self.out.write(text)
             self.out.flush()
@@ -84,7 +84,7 @@ def follow(
         while True:
             job = client.call("GET", f"/api/modules/operations/{operation}")
             progress.show(job)
-            if job.get("status") in _END:
+            if job.get("status") in ENDS:
                 break
             sleep(POLL)
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.harness import ROOT, HubProcess, fetch, hub, packed_examples
+from tests.live.harness import OWNER, ROOT, HubProcess, fetch, hub, packed_examples
 
 
 def run(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -103,6 +103,35 @@ class Running(SynchronousTestCase):
             for _ in range(20):
                 self.assertEqual(fetch(f"{self.hub.url}/hello/health").status, 200)
             self.assertRaises(TimeoutError, thief.accept)
+
+    def test_an_operation_is_cancelled_from_another_shell(self) -> None:
+        """A registry that never answers: who waits is told, and what was begun is gone. Also in JSON."""
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            self.hub.stop()
+            self.hub.environment = {**OWNER, "BUN_CONFIG_REGISTRY": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+            self.hub.start()
+            home = self.hub.home
+            words = [
+                str(Path(sys.executable).parent / "parachute"),
+                "install",
+                "@a/clock",
+                "--home",
+                str(home),
+                "--json",
+            ]
+            waiting = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            self.hub.wait_for(
+                lambda: self.hub.client.call("GET", "/api/modules/operations")["operations"], "the installation"
+            )
+            done = run(home, "cancel", "clock")
+            told, _ = waiting.communicate(timeout=30)
+        self.assertEqual((done.returncode, waiting.returncode), (0, 1), done.stderr)
+        self.assertIn("It was cancelled.", done.stdout)
+        self.assertEqual(json.loads(told)["error"].splitlines()[0], "It was cancelled.")
+        again = run(home, "cancel", "clock")
+        self.assertEqual((again.returncode, again.stderr), (1, "parachute: Nothing is under way for clock.\n"))
 
     def test_a_healthy_hub_passes_the_doctor(self) -> None:
         """All green, and the same in JSON."""
