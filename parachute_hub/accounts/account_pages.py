@@ -13,11 +13,12 @@ from parachute_hub.accounts.csrf import token_for
 from parachute_hub.accounts.forms import Form, query, read_form
 from parachute_hub.accounts.model import Origins, SignedIn
 from parachute_hub.accounts.nextpath import safe_next
-from parachute_hub.accounts.pages import Content, as_page, csrf_field, problem, see_other, show
+from parachute_hub.accounts.pages import Content, as_page, csrf_field, notice, problem, see_other, show
 from parachute_hub.accounts.recognise import SessionRecogniser
 from parachute_hub.site.area import area
 from parachute_hub.site.refused import Refused
 
+_CHANGED = "Your password is changed, and every other browser is signed out."
 Links = Callable[[SignedIn], Sequence[tuple[str, str, str]]]
 
 
@@ -55,7 +56,8 @@ class AccountPages:
         content = account_views.overview(
             found, self._account.standing(found), self._when, self._links(found), token_for(found.token)
         )
-        return await show(request, "Your account", content)
+        done = [notice(_CHANGED)] if query(request, "done") == "password" else []
+        return await show(request, "Your account", [*done, content])
 
     @app.route("/account/change-password", methods=["GET", "HEAD"])
     @as_page
@@ -80,7 +82,7 @@ class AccountPages:
         except Refused as refused:
             return await self._password_form(request, found, next_path, refused)
         self._browser.enter(request, entered)
-        return see_other(request, next_path or "/account")
+        return see_other(request, next_path or "/account?done=password")
 
     @app.route("/account/2fa", methods=["GET", "HEAD"])
     @as_page

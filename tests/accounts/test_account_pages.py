@@ -47,6 +47,8 @@ class PasswordTests(DoorCase):
         here, other = self.owner(), self.sign_in()
         before = here.cookies[cookies.SESSION]
         self.assertEqual(self.change(here), 303)
+        shown = here.get(self.answer.header("location") or "").body.decode()
+        self.assertIn("Your password is changed", shown)
         self.assertNotEqual(here.cookies[cookies.SESSION], before)
         self.assertTrue(here.get_json("/api/me")["hasSession"])
         self.assertFalse(other.get_json("/api/me")["hasSession"])

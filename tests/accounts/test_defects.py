@@ -25,7 +25,7 @@ class DefectTests(DoorCase):
         tab.get("/account/change-password")
         fields = {"current_password": PASSWORD, "new_password": "four rather new words", "next": "/\\evil.example"}
         answer = tab.post("/account/change-password", {**fields, "new_password_confirm": "four rather new words"})
-        self.assertEqual((answer.status, answer.header("location")), (303, "/account"))
+        self.assertEqual((answer.status, answer.header("location")), (303, "/account?done=password"))
 
     def test_a6_unknown_users_cost_the_same(self) -> None:
         hasher = self.door.hasher

@@ -61,9 +61,9 @@ export function ModulePage({ short }: { short: string }) {
           </Card>
           {module.pid && <Memory module={module} />}
           <Configuration module={module} />
-          <Keeping module={module} />
+          {!modules.jobOf(short) && <Keeping module={module} />}
           <Detail module={module} />
-          <Leaving module={module} />
+          {!modules.jobOf(short) && <Leaving module={module} />}
         </>
       )}
       {!module.installed && <Traces module={module} />}
