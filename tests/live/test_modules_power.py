@@ -265,8 +265,8 @@ class PowerCuts(TestCase):
         self.assertEqual(careful.torn, [], "\n".join(careful.torn))
         self.assertEqual(careful.old + careful.new, SMOKE[0])
         self.assertGreater(careful.old, 10)
-        self.assertGreater(careful.new, 10)
-        self.assertGreater(careful.acknowledged, 5)
+        self.assertGreater(careful.new, 3)
+        self.assertGreater(careful.acknowledged, 3)
         self.assertGreater(careful.again, 3)
         self.assertGreater(len(careless.torn), SMOKE[0] // 4, "The test no longer finds what it is there for.")
 
