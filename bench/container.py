@@ -4,6 +4,8 @@ Run it as root with `python -m bench container`; tests/live/container/ says how 
 """
 
 import contextlib
+import gzip
+import re
 import statistics
 import time
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from threading import Event, Thread
 
 import psutil
 
-from tests.live.container.box import Box
+from tests.live.container.box import Answer, Box
 from tests.live.container.disk import MEBIBYTE, Disk
 from tests.live.container.image import Image, build
 from tests.live.container.journey import OWNER, Registry, command_line, install, wait_ready
@@ -20,6 +22,7 @@ from tests.live.container.network import Network
 from tests.live.harness import PACKS, packed_examples
 
 RUNS = 5
+BROWSER = {"Accept": "text/html,*/*", "Accept-Encoding": "gzip"}
 _SHORTS = ("vault", "notes", "scribe")
 # A part of a command line tells the role; the first that fits counts.
 _ROLES = {
@@ -78,6 +81,22 @@ def starts(image: Image, disk: Disk) -> None:
     print(f"start to /health at half a CPU: median {wall:.2f} s of {RUNS}, worst {max(walls):.2f} s; CPU {cpu:.2f} s")
 
 
+def first_view(box: Box) -> None:
+    """What a browser that was never here fetches to show the admin app: the page, then each file that it names."""
+    box.wait_phase("up")
+    took, sizes = [], []
+    for _ in range(RUNS):
+        began = time.perf_counter()
+        page = box.request("GET", "/admin/", BROWSER)
+        files = sorted(set(re.findall(r'(?:src|href)="(/[^"]+\.(?:js|css|svg))"', _text(page))))
+        sizes = [len(page.body), *(len(box.request("GET", file, BROWSER).body) for file in files)]
+        took.append(time.perf_counter() - began)
+    text = (
+        f"first view: {len(sizes)} files, {sum(sizes) / 1000:.0f} KB, median {statistics.median(took):.2f} s of {RUNS}"
+    )
+    print(f"{text}, worst {max(took):.2f} s")
+
+
 def journey(image: Image, disk: Disk) -> None:
     """Install the reference modules one after another and print what each state takes."""
     network = Network()
@@ -87,6 +106,7 @@ def journey(image: Image, disk: Disk) -> None:
         box.wait_phase("up")
         time.sleep(3)
         show("hub alone, idle", memory(box))
+        first_view(box)
         for short in _SHORTS:
             with watched(box) as highest:
                 install(box, short)
@@ -107,6 +127,11 @@ def journey(image: Image, disk: Disk) -> None:
 def show(title: str, table: dict[str, float]) -> None:
     """One line of the memory table, in MB."""
     print(f"{title:30}" + "".join(f"  {role} {size:.0f}" for role, size in table.items()), flush=True)
+
+
+def _text(answer: Answer) -> str:
+    packed = answer.headers.get("content-encoding") == "gzip"
+    return (gzip.decompress(answer.body) if packed else answer.body).decode()
 
 
 def _share(pid: int) -> float:

@@ -14,11 +14,12 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from parachute_hub.modules import bun
+from parachute_hub.modules import bun, store
 from parachute_hub.modules.bun import ADD
 from parachute_hub.modules.installer import InstallRequest
 from parachute_hub.testing.npm import NpmRegistry
@@ -61,6 +62,27 @@ def bare(registry: str, cache: Path) -> float:
     return took
 
 
+class Stopwatch:
+    """Stands in for a function and adds up what its calls take."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self._function = getattr(owner, name)
+        self.seconds = 0.0
+        setattr(owner, name, self)
+
+    def __call__(self, *arguments: Any) -> Any:
+        began = time.perf_counter()
+        try:
+            return self._function(*arguments)
+        finally:
+            self.seconds += time.perf_counter() - began
+
+    def read(self) -> float:
+        """Seconds since it was read last."""
+        seconds, self.seconds = self.seconds, 0.0
+        return seconds
+
+
 async def ours(rig: Rig) -> tuple[float, float]:
     """Seconds of the whole job, and of the module's own start in it."""
     began = time.perf_counter()
@@ -69,7 +91,6 @@ async def ours(rig: Rig) -> tuple[float, float]:
     if job.status != "succeeded":
         raise SystemExit(f"The install failed: {job.error}")
     start = next(step for step in job.steps if step.name == "start")
-    await rig.done(rig.modules.remover.uninstall("toy"))
     return took, (start.finished_at or 0) - start.started_at
 
 
@@ -80,9 +101,11 @@ async def measure() -> None:
     address = registry.listen()
     rig = Rig.start(registry=registry)
     cache = Path(tempfile.mkdtemp(prefix="parachute-bench-cache-"))
-    print(f"{'':6}{'bun add':>10}{'ours':>10}{'start':>10}{'added':>10}{'ratio':>8}   (seconds, medians of {RUNS})")
+    synced, looked = Stopwatch(os, "fsync"), Stopwatch(store, "_inspect")
+    heads = ("bun add", "ours", "start", "added", "fsync", "look", "ratio")
+    print(f"{'':6}" + "".join(f"{head:>9}" for head in heads) + f"   (milliseconds, medians of {RUNS})")
     for label in ("cold", "warm"):
-        bares, wholes, starts = [], [], []
+        bares, wholes, starts, syncs, looks = [], [], [], [], []
         for _ in range(RUNS):
             if label == "cold":
                 shutil.rmtree(cache, ignore_errors=True)
@@ -90,12 +113,19 @@ async def measure() -> None:
             os.sync()  # nobody pays for what an earlier run has left to be written
             bares.append(await deferToThread(bare, address, cache))
             os.sync()
+            for watch in (synced, looked):
+                watch.read()
             whole, start = await ours(rig)
+            syncs.append(synced.read())
+            looks.append(looked.read())
+            await rig.done(rig.modules.remover.uninstall("toy"))
             wholes.append(whole)
             starts.append(start)
-        alone, whole, start = (statistics.median(values) for values in (bares, wholes, starts))
+        rows = (bares, wholes, starts, syncs, looks)
+        alone, whole, start, sync, look = (statistics.median(values) * 1000 for values in rows)
         added = whole - start - alone
-        print(f"{label:6}{alone:10.3f}{whole:10.3f}{start:10.3f}{added:10.3f}{(alone + added) / alone:8.2f}")
+        figures = "".join(f"{figure:9.1f}" for figure in (alone, whole, start, added, sync, look))
+        print(f"{label:6}{figures}{(alone + added) / alone:9.2f}")
     shutil.rmtree(cache)
     await rig.stop()
     shutil.rmtree(rig.home)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import evolve, frozen
+from twisted.internet.defer import Deferred
 
 from parachute_hub.accounts.recognise import SessionRecogniser
 from parachute_hub.accounts.wizard import Offer
@@ -152,7 +153,7 @@ class ProxyVisitors:
 class WizardInstalls:
     """The installer as the wizard asks for it (`accounts.wizard.Installs`).
 
-    Keys that were typed are kept in memory for a retry, never in a job's record.
+    Keys that were typed are kept in memory for a retry until the module has them, never in a job's record.
     """
 
     def __init__(self, modules: assembly.Modules) -> None:
@@ -203,7 +204,13 @@ class WizardInstalls:
     def _start(self, request: InstallRequest) -> str:
         job_id = self._modules.installer.install(request).id
         self._requests[job_id] = request
+        Deferred.fromCoroutine(self._forget(job_id))
         return job_id
+
+    async def _forget(self, job_id: str) -> None:
+        """Once it has succeeded there is nothing to retry."""
+        if (await self._modules.jobs.finished(job_id)).status == "succeeded":
+            self._requests.pop(job_id, None)
 
     def _entry(self, short: str) -> CatalogEntry:
         entry = self._modules.files.outside.catalog.get(short)

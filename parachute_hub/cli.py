@@ -1,5 +1,6 @@
 """Entry point of the `parachute` command."""
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except CommandError as error:
+        if getattr(arguments, "json", False):
+            print(json.dumps({"error": str(error), "code": error.code}, indent=2))
         print(f"parachute: {error}", file=sys.stderr)
         return error.code
     except BadSetting as error:
@@ -27,6 +30,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader (head, less) has gone; say nothing to a closed pipe at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"parachute: {error.filename}: {error.strerror}.", file=sys.stderr)
         return 1
 
 

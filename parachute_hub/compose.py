@@ -242,13 +242,8 @@ def _move(engine: Engine, oauth: OAuth, hosts: _Hosts, issuer: str) -> None:
     """The hub is reached at another address: sign with it, and start modules anew, which know it from their start."""
     hosts.refresh()
     oauth.move(issuer, hosts.origins())
-
-    async def restart() -> None:
-        for status in engine.supervisor.all():
-            if status.supervisor_status in ("running", "starting"):
-                await engine.supervisor.restart(status.short, "The hub's address has changed.")
-
-    Deferred.fromCoroutine(restart()).addErrback(lambda failure: _log.failure("Modules were not restarted", failure))
+    for status in engine.supervisor.all():
+        engine.supervisor.restart_for(status.short, "The hub's address has changed. It is being restarted.")
 
 
 def _told(database: Database) -> str:

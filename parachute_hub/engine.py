@@ -10,7 +10,8 @@ from twisted.logger import Logger
 
 from parachute_hub.adapters import FreshLauncher, Origins
 from parachute_hub.core import Core
-from parachute_hub.events import Bus, ModuleChanged, Notice, Numbered, RegistryChanged
+from parachute_hub.events import Bus, Event, ModuleChanged, Notice, Numbered, RegistryChanged
+from parachute_hub.logheads import LogHeads
 from parachute_hub.modules import assembly
 from parachute_hub.modules import bun as bun_program
 from parachute_hub.modules.catalog import BadCatalog, Catalog, load
@@ -38,21 +39,32 @@ def build_engine(core: Core, origins: Origins) -> Engine:
     bus.subscribe(_tell)
     on_disk = assembly.files(_outside(core, bus, origins))
     launcher = FreshLauncher(on_disk.launcher, origins)
+    heads = LogHeads(core.reactor, bus.emit)
+
+    def log_line(short: str, line: str) -> None:
+        heads.heard(short, line)
+        _log.info("", module_line=f"[{short}] {line}")
+
     supervisor = Supervisor(
         reactor=core.reactor,
         launcher=launcher,
         desired=on_disk.records,
         home=core.settings.home,
         emit=lambda status: bus.emit(ModuleChanged(status.short, status.to_json())),
-        log_line=lambda short, line: _log.info("", module_line=f"[{short}] {line}"),
+        log_line=log_line,
         log_folder=core.settings.home / "hub" / "logs",
         mask=core.mask,
         random=random.random,
         memory_limit=core.settings.memory_limit,
         under_way=core.front.under_way,
     )
-    roster = Roster(on_disk.directory, lambda text: bus.emit(Notice("registry", text)), core.reactor.seconds)
-    bus.subscribe(lambda numbered: roster.forget() if isinstance(numbered.event, RegistryChanged) else None)
+    roster = Roster(
+        on_disk.directory,
+        lambda text: bus.emit(Notice("registry", text)),
+        core.reactor.seconds,
+        supervisor.owned_port,
+    )
+    bus.subscribe(lambda numbered: _follow(roster, numbered.event))
     return Engine(
         bus=bus,
         launcher=launcher,
@@ -66,6 +78,14 @@ def _tell(numbered: Numbered) -> None:
     """What an operator should read goes to the log, too."""
     if isinstance(numbered.event, Notice):
         _log.warn("{text}", text=numbered.event.text)
+
+
+def _follow(roster: Roster, event: Event) -> None:
+    match event:
+        case RegistryChanged():
+            roster.forget()
+        case ModuleChanged(short):
+            roster.settle(short)
 
 
 def _outside(core: Core, bus: Bus, origins: Origins) -> assembly.Outside:

@@ -1,11 +1,12 @@
 """News inside the hub: something happened. Commands are method calls; events only tell.
 
 Each event is a frozen class; subscribers are called at once, in order, and one that fails is logged and passed over.
-A ring of the latest events, numbered without gaps, lets a browser that was away catch up (`since`).
+A ring of the latest events, numbered in their order, lets a browser that was away catch up (`since`).
 """
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -30,6 +31,14 @@ class JobChanged:
 
 
 @frozen
+class LogHead:
+    """The newest line of a module's log. Only the newest one of each module is remembered."""
+
+    short: str
+    text: str
+
+
+@frozen
 class RegistryChanged:
     """services.json says something new: routes and pages must be built again."""
 
@@ -43,7 +52,7 @@ class Notice:
     short: str | None = None
 
 
-Event: TypeAlias = ModuleChanged | JobChanged | RegistryChanged | Notice
+Event: TypeAlias = ModuleChanged | JobChanged | LogHead | RegistryChanged | Notice
 
 
 @frozen
@@ -63,17 +72,26 @@ class Bus:
         self._listeners: list[Callable[[Numbered], None]] = []
         self._ring: deque[Numbered] = deque(maxlen=RING)
         self._number = 0
+        self._heads: dict[str, Numbered] = {}
 
     def emit(self, event: Event) -> None:
         """Tell everyone who listens."""
         self._number += 1
         numbered = Numbered(self._number, event)
+        if isinstance(event, LogHead):
+            self._forget_head(event.short)
+            self._heads[event.short] = numbered
         self._ring.append(numbered)
         for listener in tuple(self._listeners):
             try:
                 listener(numbered)
             except Exception:
                 self._log.failure("A listener failed on {event}", event=type(event).__name__)
+
+    def _forget_head(self, short: str) -> None:
+        """A talkative module must not push what happened out of the ring."""
+        with suppress(KeyError, ValueError):
+            self._ring.remove(self._heads.pop(short))
 
     def subscribe(self, listener: Callable[[Numbered], None]) -> Callable[[], None]:
         """Call `listener` for each event from now on; the answer ends it."""

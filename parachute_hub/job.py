@@ -111,7 +111,7 @@ def _step_json(step: Step) -> dict[str, Any]:
     seconds = None if step.finished_at is None else round(step.finished_at - step.started_at, 3)
     return {
         "name": step.name,
-        "status": step.status,
+        "state": step.status,
         "startedAt": to_the_millisecond(step.started_at),
         "seconds": seconds,
         "bytes": step.size,

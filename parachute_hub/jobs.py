@@ -67,15 +67,14 @@ class Jobs:
 
     def start(self, kind: str, short: str, params: Mapping[str, Any], work: "Callable[[Work], Awaitable[None]]") -> Job:
         """Run `work`. The same job asked for twice is one job; another one for the same module is refused (409)."""
-        for active in (run.job for run in self._running.values() if run.job.short == short):
-            if active.kind == kind and active.params == params and not active.over:
+        for run in (run for run in self._running.values() if run.job.short == short):
+            active = run.job
+            if active.kind == kind and active.params == params and not run.ending:
                 return active
-            raise Refused(
-                409,
-                "operation_in_progress",
-                f"{short} is busy: {active.kind} is under way. Wait for it or cancel it, then try again.",
-                detail={"operation_id": active.id},
-            )
+            wait = "Wait for it or cancel it, then try again."
+            state = "is being undone. Try again in a moment." if run.ending else f"is under way. {wait}"
+            text = f"{short} is busy: {active.kind} {state}"
+            raise Refused(409, "operation_in_progress", text, detail={"operation_id": active.id})
         job = Job(id=self._new_id(), kind=kind, short=short, params=params, started_at=self._now())
         try:
             self._records.write_first(job)

@@ -71,7 +71,7 @@ def visible(text: str) -> str:
 
 @implementer(ILogObserver)
 class LineObserver:
-    """Writes `time level namespace text` lines. The lines of modules come as they are: `[vault] ...`."""
+    """Writes `time level namespace text` lines. The lines of modules come without a time: `[vault] ...`."""
 
     def __init__(self, mask: Masker, out: TextIO | None = None, level: Any = LogLevel.info) -> None:
         self._mask = mask
@@ -84,7 +84,7 @@ class LineObserver:
         if level < self._level or event.get("log_format") in _NOISE:
             return
         if "module_line" in event:
-            self._write(str(event["module_line"]))
+            self._write(visible(str(event["module_line"])))
             return
         text = formatEvent(event)
         failure = event.get("log_failure")

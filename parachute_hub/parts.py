@@ -11,6 +11,7 @@ from twisted.web.client import Agent
 
 from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.adapters import ModuleTokens, Origins
+from parachute_hub.admin.disk_api import DiskArea
 from parachute_hub.admin.modules_api import ModulesArea
 from parachute_hub.admin.modules_view import ModulesView
 from parachute_hub.admin.overview_api import Memory, OverviewApi
@@ -74,14 +75,21 @@ def admin_parts(
         step_up=accounts.step_up,
         modules=engine.modules,
         supervisor=engine.supervisor,
-        view=ModulesView(directory=files.directory, records=files.records, supervisor=engine.supervisor, latest=latest),
+        view=ModulesView(
+            directory=files.directory,
+            records=files.records,
+            supervisor=engine.supervisor,
+            latest=latest,
+            drift=engine.modules.ports.kind,
+            copied_at=engine.modules.snapshots.copied_at,
+        ),
         configuration=Configuration(
             home=core.settings.home,
             directory=files.directory,
             http=HTTPClient(Agent(core.reactor)),
             tokens=ModuleTokens(oauth.issuer),
+            port_of=engine.supervisor.owned_port,
         ),
-        in_thread=in_thread,
         streams=streams,
     )
     events = EventsArea(who=who, bus=engine.bus, streams=streams, boot=core.health.instance)
@@ -105,6 +113,7 @@ def admin_parts(
     )
     return [
         Part(("/api/modules",), modules.app.resource()),
+        Part(("/api/modules/disk",), DiskArea(who=who, modules=engine.modules, in_thread=in_thread).app.resource()),
         Part(("/api/events",), events.app.resource()),
         Part(("/api/overview",), overview.app.resource()),
         Part(("/vaults",), vaults.app.resource()),

@@ -39,10 +39,14 @@ LOOK_SECONDS = 0.05
 
 @frozen(kw_only=True)
 class Installed:
-    """One row with what belongs to it. `paths` are the mounts that the module may have."""
+    """One row with what belongs to it. `paths` are the mounts that the module may have.
+
+    `port` is where the running process listens, whatever the row says meanwhile; the row's when nothing runs.
+    """
 
     short: str
     row: Row
+    port: int
     manifest: Manifest | None
     paths: tuple[str, ...]
     strip: bool
@@ -54,13 +58,21 @@ class Installed:
 class Roster:
     """The installed modules. `notice` is told each claim that was refused, once while it lasts.
 
-    What modules write into services.json is seen within LOOK_SECONDS by the clock `seconds`.
+    What modules write into services.json is seen within LOOK_SECONDS by the clock `seconds`. `live_port` tells where a
+    running module was seen to listen.
     """
 
-    def __init__(self, directory: Directory, notice: Callable[[str], None], seconds: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        notice: Callable[[str], None],
+        seconds: Callable[[], float],
+        live_port: Callable[[str], int | None],
+    ) -> None:
         self._directory = directory
         self._notice = notice
         self._seconds = seconds
+        self._live_port = live_port
         self._look_at = 0.0
         self._told: frozenset[str] = frozenset()
         self._modules: tuple[Installed, ...] | None = None
@@ -77,6 +89,12 @@ class Roster:
     def forget(self) -> None:
         """Look again: a package or a setting changed without services.json changing."""
         self._modules = None
+
+    def settle(self, short: str) -> None:
+        """A module's status changed: look again when it listens elsewhere than was known."""
+        port = self._live_port(short)
+        if port is not None and any(module.short == short and module.port != port for module in self._modules or ()):
+            self.forget()
 
     def shorts(self) -> tuple[str, ...]:
         """The modules that are installed, each once."""
@@ -114,6 +132,7 @@ class Roster:
         module = Installed(
             short=short,
             row=row,
+            port=self._live_port(short) or row.port,
             manifest=manifest,
             paths=paths,
             strip=_strip(row, manifest, entry),
@@ -147,7 +166,7 @@ def _with_parts(module: Installed, path: str) -> Iterator[Mount]:
     whole = Mount(
         short=module.short,
         prefix=path.encode(),
-        port=module.row.port,
+        port=module.port,
         strip=module.strip,
         websocket=module.websocket,
         exposure=module.exposure,  # type: ignore[arg-type]
@@ -272,19 +291,19 @@ class States:
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
-        self._kept: dict[str, tuple[Status, bool, ModuleView]] = {}
+        self._kept: dict[str, tuple[Status, int | None, ModuleView]] = {}
 
     def view(self, short: str) -> ModuleView | None:
         """The module's state; None for one that is not supervised here."""
         status = self._supervisor.status(short)
         if status is None:
             return None
-        owned = self._supervisor.port_owned(short)
+        port = self._supervisor.owned_port(short)
         kept = self._kept.get(short)
-        if kept is None or kept[0] is not status or kept[1] != owned:
+        if kept is None or kept[0] is not status or kept[1] != port:
             # One that is stopped only to be started again is, for a client, on its way up.
             returns = status.state is State.STOPPING and status.start_follows
             state = State.STARTING if returns else status.state
-            view = ModuleView(state.value, status.reason, status.next_retry_at, owned)
-            kept = self._kept[short] = (status, owned, view)
+            view = ModuleView(state.value, status.reason, status.next_retry_at, port)
+            kept = self._kept[short] = (status, port, view)
         return kept[2]

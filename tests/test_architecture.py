@@ -38,6 +38,7 @@ DECISIONS = (
     "modules/mounts.py",
     "modules/names.py",
     "modules/environment.py",
+    "modules/drift.py",
     "modules/ports.py",
     "modules/semver.py",
     "moments.py",

@@ -1,6 +1,6 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.events import RING, Bus, Notice, Numbered
+from parachute_hub.events import RING, Bus, LogHead, Notice, Numbered
 
 
 class BusTests(SynchronousTestCase):
@@ -45,3 +45,21 @@ class BusTests(SynchronousTestCase):
         self.assertEqual([one.number for one in self.bus.since(RING + 3)], [RING + 4, RING + 5])
         self.assertEqual(len(self.bus.since(0)), RING)
         self.assertEqual(self.bus.latest, RING + 5)
+
+    def test_a_talkative_module_pushes_nothing_out(self) -> None:
+        """Of its log only the newest line is remembered."""
+        self.bus.emit(Notice("a", "news"))
+        for number in range(RING * 2):
+            self.bus.emit(LogHead("vault", str(number)))
+            self.bus.emit(LogHead("scribe", str(number)))
+        newest = str(RING * 2 - 1)
+        kept = [Notice("a", "news"), LogHead("vault", newest), LogHead("scribe", newest)]
+        self.assertEqual([one.event for one in self.bus.since(0)], kept)
+
+    def test_a_log_line_that_was_pushed_out_is_no_trouble(self) -> None:
+        """It is simply not there any more when the next one comes."""
+        self.bus.emit(LogHead("vault", "old"))
+        for number in range(RING):
+            self.bus.emit(Notice("n", str(number)))
+        self.bus.emit(LogHead("vault", "new"))
+        self.assertEqual(self.bus.since(0)[-1].event, LogHead("vault", "new"))

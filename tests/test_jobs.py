@@ -102,7 +102,7 @@ class Course(TestCase):
         told = job.to_json()
         self.assertEqual((told["status"], told["outcome"], self.bench.world), ("succeeded", "succeeded", ["a", "b"]))
         self.assertEqual(
-            [(step["name"], step["status"]) for step in told["steps"]], [("first", "done"), ("second", "done")]
+            [(step["name"], step["state"]) for step in told["steps"]], [("first", "done"), ("second", "done")]
         )
         self.assertTrue(told["startedAt"].endswith("Z") and told["finishedAt"] > told["startedAt"])
         self.assertNotIn("error", told)
@@ -264,6 +264,26 @@ class Cancelling(TestCase):
         with self.assertRaises(Refused) as caught:
             self.jobs.cancel("nothing")
         self.assertEqual(caught.exception.status, 404)
+
+    def test_the_same_again_while_it_is_being_undone_is_not_the_same(self) -> None:
+        """Whoever cancels and asks once more wants it: the one that ends is not theirs."""
+        undoing: Deferred[None] = Deferred()
+
+        async def slowly(given: Mapping[str, Any]) -> None:
+            await undoing
+
+        self.patch(self.bench, "take", slowly)
+        self.bench.restarted()
+        first = self.start(self.waiting)
+        self.jobs.cancel(first.id)
+        with self.assertRaises(Refused) as caught:
+            self.start(self.waiting)
+        self.assertEqual((caught.exception.status, caught.exception.error), (409, "operation_in_progress"))
+        self.assertIn("being undone", caught.exception.description)
+        undoing.callback(None)
+        self.assertEqual(self.jobs.get(first.id).outcome, "cancelled")
+        self.gate = Deferred()
+        self.assertNotEqual(self.start(self.waiting).id, first.id)
 
     def test_the_hub_stops(self) -> None:
         job = self.start(self.waiting)

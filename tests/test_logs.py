@@ -90,6 +90,7 @@ class LineTests(SynchronousTestCase):
         self.assertTrue(self.out.closed)
 
     def test_a_modules_line_comes_as_it_is(self) -> None:
-        """The supervisor has prefixed and masked it."""
+        """The supervisor has prefixed and masked it. It steers no terminal either."""
         self.log.info("", module_line="[vault] hello")
-        self.assertEqual(self.out.getvalue(), "[vault] hello\n")
+        self.log.info("", module_line="[vault] \x1b[2Jhello")
+        self.assertEqual(self.out.getvalue(), "[vault] hello\n[vault] \\x1b[2Jhello\n")

@@ -31,7 +31,8 @@ class RosterTests(SynchronousTestCase):
             store=Store(self.home / "modules"),
         )
         self.clock = Clock()
-        self.roster = Roster(directory, self.notices.append, self.clock.seconds)
+        self.live: dict[str, int] = {}
+        self.roster = Roster(directory, self.notices.append, self.clock.seconds, self.live.get)
 
     def register(self, *rows: dict[str, Any]) -> None:
         """A module writes its rows, and the moment passes until the file is looked at again."""
@@ -49,6 +50,26 @@ class RosterTests(SynchronousTestCase):
     def test_nothing_is_installed_on_a_fresh_disk(self) -> None:
         """No file, no modules, no complaint."""
         self.assertEqual((self.roster.modules(), self.notices), ((), []))
+
+    def test_requests_go_where_the_process_listens_whatever_the_row_says_meanwhile(self) -> None:
+        """Anything on this machine may write a row; only the supervisor knows whose the port is."""
+        self.register(row("parachute-vault", 1940, "/vault/default"))
+        self.live["vault"] = 1940
+        self.assertEqual([mount.port for mount in mounts_of(self.roster.modules())], [1940])
+        self.register(row("parachute-vault", 6666, "/vault/default"))
+        self.assertEqual([mount.port for mount in mounts_of(self.roster.modules())], [1940])
+        self.live["vault"] = 6666
+        self.roster.settle("vault")
+        self.assertEqual([mount.port for mount in mounts_of(self.roster.modules())], [6666])
+
+    def test_a_status_that_moves_no_port_costs_no_look(self) -> None:
+        """Modules change their status far more often than their port."""
+        self.register(row("parachute-vault", 1940, "/vault/default"))
+        before = self.roster.modules()
+        self.roster.settle("vault")
+        self.live["vault"] = 1940
+        self.roster.settle("vault")
+        self.assertIs(self.roster.modules(), before)
 
     def test_a_rows_own_word_wins_over_the_manifest_and_the_catalog(self) -> None:
         """scribe strips by the catalog; a row may say otherwise; the rest is left in."""

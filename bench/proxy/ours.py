@@ -25,7 +25,8 @@ from parachute_hub.proxy.routes import Mount, Table
 class AlwaysReady:
     """One module, up."""
 
-    _view = ModuleView("ready")
+    def __init__(self, port: int) -> None:
+        self._view = ModuleView("ready", port=port)
 
     def view(self, short: str) -> ModuleView:
         """Ready."""
@@ -57,7 +58,7 @@ def front(port: int, module_port: int) -> Front:
     return Front(
         site=site(),
         table=lambda: table,
-        modules=AlwaysReady(),
+        modules=AlwaysReady(module_port),
         tokens=NoGuard(),
         has_session=lambda cookie: False,
         clock=reactor,

@@ -5,18 +5,21 @@ from functools import cache, wraps
 from importlib.resources import files
 from typing import Any, TypeVar, cast
 
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from twisted.web.template import Tag, XMLString, flattenString, tags
 
 from parachute_hub.accounts.csrf import FIELD
 from parachute_hub.accounts.forms import answers_json
-from parachute_hub.site.area import refuse
+from parachute_hub.site.area import fault, refuse
 from parachute_hub.site.refused import Refused
 from parachute_hub.site.root import SECURITY_HEADERS
 
 Content = Tag | str | list[Tag]
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[bytes]])
 
+_log = Logger()
 _HEADINGS = {
     401: "Please sign in again",
     403: "That is not possible",
@@ -95,7 +98,7 @@ def notice(text: str, kind: str = "good") -> Tag:
 
 
 def as_page(handler: Handler) -> Handler:
-    """Answer a refusal of this handler as a page, unless the client speaks JSON."""
+    """Answer a refusal of this handler, and a fault, as a page, unless the client speaks JSON."""
 
     @wraps(handler)
     async def shown(self: Any, request: IRequest, *args: Any, **kwargs: Any) -> bytes:
@@ -105,6 +108,13 @@ def as_page(handler: Handler) -> Handler:
             if answers_json(request):
                 return refuse(request, refused)
             return await show_refusal(request, refused)
+        except CancelledError:
+            raise
+        except Exception:
+            if answers_json(request):
+                raise
+            _log.failure("{method} {path} failed", method=request.method, path=request.path)
+            return await show_refusal(request, fault())
 
     return shown  # type: ignore[return-value]
 

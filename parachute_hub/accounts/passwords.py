@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 from attrs import frozen
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -81,6 +82,12 @@ class Hasher:
             )
 
     async def _bounded(self, work: Callable[[], T]) -> T:
+        """The work goes on, and counts, until it is done: also when the one who waits for it hangs up."""
+        done: Deferred[T] = Deferred()
+        Deferred.fromCoroutine(self._counted(work)).chainDeferred(done)
+        return await done
+
+    async def _counted(self, work: Callable[[], T]) -> T:
         self._under_way += 1
         try:
             result: T = await self._run(work)

@@ -16,7 +16,7 @@ _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,63}")
 # Names that would look like the hub itself. The owner may still be called admin or root.
 _RESERVED = frozenset({"system", "setup", "parachute", "hub", "operator", "nobody", "everyone"})
 _OWNERS_ONLY = frozenset({"admin", "root", "owner"})
-_VAULT = re.compile(r"[a-z0-9_-]{2,32}")
+_VAULT = re.compile(r"[a-z0-9][a-z0-9_-]{1,31}")
 _ANY_VAULT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RESERVED_VAULTS = frozenset({"list", "new", "assets", "admin"})
 _COMMON = (
@@ -57,7 +57,10 @@ def password_problem(password: str, *, username: str = "") -> str | None:
 def vault_name_problem(name: str) -> str | None:
     """What is wrong with the name of a new vault (identity.md 1.4), as a sentence."""
     if not _VAULT.fullmatch(name) or name in _RESERVED_VAULTS:
-        return "A vault's name has 2 to 32 small letters, digits, dashes or underscores."
+        return (
+            "A vault's name has 2 to 32 small letters, digits, dashes or underscores, a letter or digit first. "
+            f"The hub keeps {', '.join(sorted(_RESERVED_VAULTS))}."
+        )
     return None
 
 

@@ -1,6 +1,6 @@
 """The JSON API of modules (modules.md 5.3, 5.4, 5.7): every button of the pages, every word of the command."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -61,7 +61,6 @@ class ModulesArea:
         supervisor: Runs,
         view: ModulesView,
         configuration: Configuration,
-        in_thread: Callable[..., Awaitable[Any]],
         streams: Streams,
     ) -> None:
         self._who = who
@@ -72,16 +71,22 @@ class ModulesArea:
         self._supervisor = supervisor
         self._view = view
         self._configuration = configuration
-        self._in_thread = in_thread
         self._streams = streams
 
     # --- the list, and operations as a whole
 
     @app.route("/api/modules", methods=["GET"])
-    def listing(self, request: IRequest) -> bytes:
-        """Every module, installed or on offer."""
+    async def listing(self, request: IRequest) -> bytes:
+        """Every module, installed or on offer; with `?fresh=1` the registry is asked for newer versions first."""
         self._who.need(request, AUTH)
-        return as_json(request, {**self._view.listing(), "module_install_channel": self._modules.files.channel()})
+        if request.args.get(b"fresh", [b""])[0] in (b"1", b"true"):
+            await self._modules.availability.renew(self._view.packages())
+        files = self._modules.files
+        channel = {
+            "module_install_channel": files.channel(),
+            "module_install_channel_fixed": files.outside.env_channel is not None,
+        }
+        return as_json(request, {**self._view.listing(), **channel})
 
     @app.route("/api/modules/channel", methods=["PUT"])
     def channel(self, request: IRequest) -> bytes:
@@ -109,18 +114,17 @@ class ModulesArea:
         if entry is None:
             self._step_up.prove(request, principal, f"install:{spec.name}")
         short = entry.short if entry else guess_short(spec.name)
-        wanted = InstallRequest(
-            short=short, package=spec.name, version=spec.version, channel=self._modules.files.channel()
-        )
+        wanted = InstallRequest(short=short, package=spec.name, version=spec.version, channel=self._channel_of(body))
         return self._begun(request, self._modules.installer.install(wanted))
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
-    def upgrade_all(self, request: IRequest) -> bytes:
+    async def upgrade_all(self, request: IRequest) -> bytes:
         """Begin to upgrade every module that has a newer version; those outside the catalog ask one by one.
 
         Busy ones are passed over as well.
         """
         self._who.need(request, ADMIN)
+        await self._modules.availability.renew(self._view.packages())
         begun, passed_over = [], []
         for module in self._view.listing()["modules"]:
             if not module["upgrade_available"]:
@@ -156,24 +160,6 @@ class ModulesArea:
         self._modules.jobs.cancel(job_id)
         return as_json(request, (await self._modules.jobs.finished(job_id)).to_json())
 
-    @app.route("/api/modules/disk", methods=["GET"])
-    async def disk(self, request: IRequest) -> bytes:
-        """Who uses the disk."""
-        self._who.need(request, ADMIN)
-        disk = self._modules.disk
-        owners = await self._in_thread(disk.owners, self._directory.shorts())
-        told = [owner.to_json() for owner in owners]
-        return as_json(request, {"total": disk.total_bytes(), "free": disk.free_bytes(), "owners": told})
-
-    @app.route("/api/modules/disk/clear", methods=["POST"])
-    async def clear(self, request: IRequest) -> bytes:
-        """Empty bun's cache and remove versions that nothing needs."""
-        self._who.need(request, ADMIN)
-        if any(not job.over for job in self._modules.jobs.all()):
-            raise Refused(409, "operation_in_progress", "Wait until the operation that is under way has ended.")
-        freed = await self._in_thread(self._modules.clear)
-        return as_json(request, {"freed": freed})
-
     # --- one module
 
     @app.route("/api/modules/<short>/install", methods=["POST"])
@@ -186,15 +172,14 @@ class ModulesArea:
         entry = next((entry for entry in self._directory.catalog.entries if entry.short == short), None)
         if entry is None:
             raise not_found()
-        channel = body.get("channel")
-        if isinstance(channel, str) and channel not in CHANNELS:
-            raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
+        version = version_of(body)
         wanted = InstallRequest(
             short=short,
             package=entry.package,
-            version=version_of(body),
-            channel=channel if isinstance(channel, str) else self._modules.files.channel(),
-            source=entry.source,
+            version=version,
+            channel=self._channel_of(body),
+            # The catalog's own package has the one version that it has.
+            source=entry.source if version is None else None,
             vault=vault_of(body),
         )
         return self._begun(request, self._modules.installer.install(wanted))
@@ -257,13 +242,21 @@ class ModulesArea:
         self._runnable(request, short)
         return self._moved(request, await self._supervisor.restart(short))
 
+    @app.route("/api/modules/<short>/heal-port", methods=["POST"])
+    async def heal_port(self, request: IRequest, short: str) -> bytes:
+        """Bring together where a module listens and where the hub looks for it, and start it anew."""
+        self._runnable(request, short)
+        text, status = await self._modules.ports.heal(short)
+        return as_json(request, {"short": short, "text": text, "state": state_json(status)})
+
     @app.route("/api/modules/<short>/stop", methods=["POST"])
     async def stop(self, request: IRequest, short: str) -> bytes:
         """Switch it off."""
         self._known(request, short)
         self._refuse_busy(short)
         if self._supervisor.status(short) is None:
-            self._recorded(lambda: self._records.want(short, False))
+            if self._directory.row(short) is not None:
+                self._recorded(lambda: self._records.want(short, False))
             return as_json(request, {"short": short, "stopped": False})
         state = await self._supervisor.stop(short)
         return as_json(request, {"short": short, "stopped": True, "state": state_json(state)})
@@ -320,6 +313,15 @@ class ModulesArea:
         return as_json(request, settings_json(self._records.get(short)))
 
     # --- helpers
+
+    def _channel_of(self, body: Mapping[str, Any]) -> str:
+        """The channel that this one installation names, else the hub's."""
+        channel = body.get("channel")
+        if not isinstance(channel, str):
+            return self._modules.files.channel()
+        if channel not in CHANNELS:
+            raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
+        return channel
 
     def _install_local(self, request: IRequest, principal: Principal, source: object) -> bytes:
         """A tarball or a folder of this machine: only for those who control the machine anyway."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from twisted.web.iweb import IRequest
 
+from parachute_hub.accounts.rules import vault_name_problem
 from parachute_hub.modules import names, shape
 from parachute_hub.modules.records import Record, variables
 from parachute_hub.modules.shape import Invalid
@@ -39,9 +40,12 @@ def version_of(body: dict[str, Any]) -> str | None:
 def vault_of(body: dict[str, Any]) -> str | None:
     """The name of the first vault. Raises Refused 400."""
     name = body.get("first_vault")
-    if name is not None and (not isinstance(name, str) or not names.is_short(name)):
-        raise Refused(400, "invalid_vault", "The vault's name must be lower case letters, digits and dashes.")
-    return name
+    if name is None:
+        return None
+    problem = vault_name_problem(name if isinstance(name, str) else "")
+    if problem is not None:
+        raise Refused(400, "invalid_vault", problem)
+    return str(name)
 
 
 def settings_changes(body: dict[str, Any], record: Record) -> dict[str, Any]:

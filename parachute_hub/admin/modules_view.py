@@ -13,6 +13,7 @@ from parachute_hub.modules.model import Manifest, Row, SubUnit
 from parachute_hub.modules.records import Record, RecordsFile
 from parachute_hub.modules.semver import is_newer
 from parachute_hub.modules.shape import Invalid
+from parachute_hub.moments import to_the_second
 from parachute_hub.supervise.model import Status
 
 _FOCUS_ORDER = {"core": 0, "experimental": 1, "deprecated": 2}
@@ -43,12 +44,18 @@ class Watches(Protocol):
 
 @frozen(kw_only=True)
 class ModulesView:
-    """Builds the listing. `latest` knows the newest version of a package without waiting for the registry."""
+    """Builds the listing. `latest` knows the newest version of a package without waiting for the registry.
+
+    `drift` knows in which way a module's port is not where the hub looks for it, `copied_at` when its data was copied
+    last (seconds since the epoch).
+    """
 
     directory: Directory
     records: RecordsFile
     supervisor: Watches
     latest: Callable[[str], str | None]
+    drift: Callable[[str], str | None]
+    copied_at: Callable[[str], float | None]
 
     def listing(self) -> dict[str, Any]:
         """The whole answer but for the channel."""
@@ -80,6 +87,7 @@ class ModulesView:
         installed = _version(folder) or (row.version if row else None)
         latest = self.latest(package) if package and not record.linked else None
         status = self.supervisor.status(short)
+        copied = self.copied_at(short)
         focus = (manifest and manifest.focus) or (entry.focus if entry else "experimental")
         return {
             "short": short,
@@ -93,6 +101,7 @@ class ModulesView:
             "latest_version": latest,
             "upgrade_available": row is not None and not record.pin and is_newer(latest, installed),
             **(status.to_json() if status else {**_NO_STATUS, "port": row.port if row else None}),
+            "port_drift": self.drift(short),
             "install_dir": str(folder) if folder else None,
             "uis": [_sub_unit(unit) for unit in row.uis] if row else [],
             "management_url": _address(manifest, row, "management_url")
@@ -104,7 +113,13 @@ class ModulesView:
             "missing": row is not None and folder is None,
             "dependencies": _dependencies(manifest, self._shorts()) if manifest else [],
             "settings": settings_json(record),
+            "data_copy_at": None if copied is None else to_the_second(copied),
         }
+
+    def packages(self) -> list[str]:
+        """The packages of what is installed, but for folders of this machine, of which no registry knows."""
+        here = (short for short in self.directory.shorts() if not self.records.get(short).linked)
+        return [package for short in here if (package := self.directory.package_of(short))]
 
     def _shorts(self) -> list[str]:
         offered = (entry.short for entry in self.directory.catalog.entries)
@@ -123,7 +138,10 @@ def _front_page(entry: CatalogEntry | None, row: Row | None) -> str | None:
 
 
 def settings_json(record: Record) -> dict[str, Any]:
-    """The hub's own settings of a module. Values of the environment may be secret: only their names are told."""
+    """The hub's own settings of a module. Values of the environment may be secret: only their names are told.
+
+    Of the folder to go back to its version is told (`Store.free_name`).
+    """
     return {
         "pin": record.pin,
         "autostart": record.autostart,
@@ -131,7 +149,7 @@ def settings_json(record: Record) -> dict[str, Any]:
         "memory_limit": record.memory_limit,
         "env": sorted(record.env or {}),
         "linked": record.linked,
-        "previous": record.previous,
+        "previous": record.previous and record.previous.partition("~")[0],
         "trusted": record.trusted,
     }
 

@@ -122,5 +122,10 @@ class OverviewApi:
         now, shorts = self._clock(), tuple(self._installed())
         if self._walked is None or self._walked[0] != shorts or now - self._walked[1] >= KEPT_SECONDS:
             self._walked = (shorts, now)
-            self._owners = await self._in_thread(lambda: [owner.to_json() for owner in self._disk.owners(shorts)])
+            try:
+                self._owners = await self._in_thread(lambda: [owner.to_json() for owner in self._disk.owners(shorts)])
+            except Exception:
+                # Nothing is known of it: the walk failed, or whoever asked for it went away.
+                self._walked = None
+                raise
         return self._owners

@@ -3,6 +3,7 @@
 Accounts note their own acts, with more detail than a request shows.
 """
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -14,12 +15,14 @@ from parachute_hub.site.refused import Refused
 from parachute_hub.site.who import Who
 from parachute_hub.store.audit import Act
 
+_BODY = 64 * 1024
+_NAME = 200
 # Method and path; the groups are the verb and what it is done to.
 _DEEDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (
         re.compile(
             rb"POST /api/modules/(?P<subject>(?!operations/|disk/)[^/]+)"
-            rb"/(?P<verb>install|upgrade|rollback|restore-data|uninstall|delete-data|start|stop|restart)"
+            rb"/(?P<verb>install|upgrade|rollback|restore-data|uninstall|delete-data|start|stop|restart|heal-port)"
         ),
         "module-",
     ),
@@ -52,6 +55,19 @@ def deed(method: bytes, path: bytes) -> tuple[str, str] | None:
     return None
 
 
+def _named(request: Any) -> str:
+    """The package, file or folder that the body of an installation names, for people to read."""
+    content = request.content.read(_BODY)
+    request.content.seek(0)
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return ""
+    given = [body.get(name) for name in ("package", "source")] if isinstance(body, dict) else []
+    text = next((value for value in given if isinstance(value, str)), "")
+    return "".join(letter for letter in text if letter.isprintable())[:_NAME]
+
+
 class Recorded(Resource):
     """An area whose deeds are noted once they are answered with success, or with the promise of it (202)."""
 
@@ -72,10 +88,11 @@ class Recorded(Resource):
         found = deed(request.method, request.path)
         if found is not None:
             actor, address = self._actor(request), self._caller.client_address(request)
+            named = _named(request)
 
             def answered(_: object) -> None:
                 if request.code < 400:
-                    action, subject = found
+                    action, subject = found[0], found[1] or named
                     self._note(Act(at=self._clock(), actor=actor, action=action, subject=subject, address=address))
 
             request.notifyFinish().addCallbacks(answered, lambda gone: None)

@@ -8,7 +8,7 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
-from parachute_hub.events import Bus, JobChanged, ModuleChanged, Notice, Numbered, RegistryChanged
+from parachute_hub.events import Bus, JobChanged, LogHead, ModuleChanged, Notice, Numbered, RegistryChanged
 from parachute_hub.site.area import area
 from parachute_hub.site.who import ADMIN, Who
 
@@ -159,7 +159,7 @@ class EventsArea:
 
     @app.route("/api/events", methods=["GET"])
     def events(self, request: IRequest) -> "Deferred[None]":
-        """Jobs, states, notices and changes of the registry as they come."""
+        """Jobs, states, log heads, notices and changes of the registry as they come."""
         self._who.need(request, ADMIN)
         request.setHeader("Content-Type", "text/event-stream")
         _unbuffered(request)
@@ -189,6 +189,8 @@ def _told(numbered: Numbered) -> tuple[str, dict[str, Any]]:
             return "module", {"short": short, "status": dict(status)}
         case JobChanged(job):
             return "job", {"job": dict(job)}
+        case LogHead(short, text):
+            return "log", {"short": short, "text": text}
         case Notice(kind, text, short):
             return "notice", {"kind": kind, "text": text, "short": short}
         case RegistryChanged():

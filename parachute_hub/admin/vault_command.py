@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
 
 from attrs import define, field
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.error import ProcessDone
 from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from parachute_hub.site.refused import Refused
 
 SECONDS: Final = 20
+DRAIN: Final = 1.0
 _OUTPUT_LIMIT: Final = 64 * 1024
 
 
@@ -69,7 +70,11 @@ class VaultCommand:
         run = _Run(self.reactor)
         argv = (*spawn.argv[:entry], "create", name, "--json")
         self.reactor.spawnProcess(run, argv[0], argv, env=dict(spawn.env), path=spawn.cwd)
-        code = await run.ended
+        try:
+            code = await run.ended
+        except CancelledError:
+            await run.gone  # it still writes what the next one reads
+            raise
         if code is None:
             raise Refused(502, "vault_command_failed", f"The vault module did not answer within {SECONDS} seconds.")
         if code != 0:
@@ -83,10 +88,13 @@ class _Run(ProcessProtocol):
 
     def __init__(self, clock: IReactorTime) -> None:
         self.ended: Deferred[int | None] = Deferred()
+        self.gone: Deferred[None] = Deferred()
         self.output = b""
         self.errors = b""
         self._clock = clock
         self._limit: IDelayedCall | None = None
+        self._exited = False
+        self._late = False
 
     def connectionMade(self) -> None:
         self._process.closeStdin()
@@ -98,15 +106,25 @@ class _Run(ProcessProtocol):
     def errReceived(self, data: bytes) -> None:
         self.errors = (self.errors + data)[-_OUTPUT_LIMIT:]
 
+    def processExited(self, reason: Failure) -> None:
+        """What it started may hold its output open; that is not waited for."""
+        self._exited = True
+        if self._limit is not None and self._limit.active():
+            self._limit.reset(DRAIN)
+
     def processEnded(self, reason: Failure) -> None:
         if self._limit is not None and self._limit.active():
             self._limit.cancel()
-            self.ended.callback(0 if reason.check(ProcessDone) else getattr(reason.value, "exitCode", None) or 1)
-        else:
-            self.ended.callback(None)
+        code = 0 if reason.check(ProcessDone) else getattr(reason.value, "exitCode", None) or 1
+        self.gone.callback(None)
+        self.ended.callback(None if self._late else code)
 
     def _give_up(self) -> None:
-        self._process.signalProcess("KILL")
+        process = self._process
+        if not self._exited:
+            self._late = True
+            process.signalProcess("KILL")
+        process.loseConnection()
 
     @property
     def _process(self) -> IProcessTransport:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from parachute_hub.command.client import CommandError, HubClient, module_path
-from parachute_hub.command.jobs import Progress, run_job
+from parachute_hub.command.jobs import ENDS, Progress, run_job
 from parachute_hub.command.tables import size, table
+from parachute_hub.logs import visible
 from parachute_hub.settings import from_process
 
 _DOWN = frozenset({"backoff", "parked", "held", "stopped"})
@@ -89,11 +90,20 @@ def install(arguments: Namespace) -> int:
     done = "{short} is installed and running."
     if name.startswith((".", "/", "~")) or name.endswith((".tgz", ".tar.gz")):
         body["source"] = str(Path(name).expanduser().absolute())
-    elif name.startswith("@") or "@" in name:
-        body["package"] = name
     else:
-        return _job(arguments, name, "install", body, done)
+        short, _, version = name.partition("@")
+        if _offered(client_of(arguments), short):
+            return _job(arguments, short, "install", {**body, **({"version": version} if version else {})}, done)
+        if "@" not in name:
+            raise CommandError(f"{name} is not in the catalog. For the npm package of that name say {name}@latest.")
+        body["package"] = name
     return _follow(arguments, name, "/api/modules/install", body, done)
+
+
+def _offered(client: HubClient, short: str) -> bool:
+    """Whether the catalog has a module of this name."""
+    modules = client.call("GET", "/api/modules")["modules"]
+    return any(module["short"] == short and module["first_party"] for module in modules)
 
 
 def upgrade(arguments: Namespace) -> int:
@@ -105,21 +115,29 @@ def upgrade(arguments: Namespace) -> int:
         body["version"] = arguments.version
     if arguments.module:
         return _job(arguments, arguments.module, "upgrade", body, "{short} is up to date.")
-    client = client_of(arguments)
-    worst = 0
-    for module in client.call("GET", "/api/modules")["modules"]:
-        if module.get("upgrade_available"):
-            try:
-                _job(arguments, module["short"], "upgrade", body, "{short} is up to date.")
-            except CommandError as error:
-                print(f"{module['short']}: {error}", file=sys.stderr)
-                worst = 1
-    return worst
+    return _upgrade_all(arguments, body)
+
+
+def _upgrade_all(arguments: Namespace, body: dict[str, Any]) -> int:
+    """One after the other; one that fails does not keep the others from theirs."""
+    if arguments.version:
+        raise CommandError("A version belongs to one module: name it.", code=2)
+    listing = client_of(arguments).call("GET", "/api/modules?fresh=1")
+    jobs, failed = [], []
+    for short in [module["short"] for module in listing["modules"] if module.get("upgrade_available")]:
+        try:
+            jobs.append(_followed(arguments, short, module_path(short, "upgrade"), body))
+        except CommandError as error:
+            print(f"{short}: {error}", file=sys.stderr)
+            failed.append(short)
+    text = "\n".join(f"{job['short']} is up to date." for job in jobs)
+    show(arguments, {"operations": jobs, "failed": failed}, text or ("" if failed else "Everything is up to date."))
+    return 1 if failed else 0
 
 
 def rollback(arguments: Namespace) -> int:
     """Go back to the version before the last upgrade."""
-    return _job(arguments, arguments.module, "rollback", {}, "{short} runs its previous version again.")
+    return _job(arguments, arguments.module, "rollback", {}, "{short} is back at its previous version.")
 
 
 def uninstall(arguments: Namespace) -> int:
@@ -138,19 +156,37 @@ def _job(arguments: Namespace, short: str, action: str, body: dict[str, Any], do
 
 def _follow(arguments: Namespace, name: str, path: str, body: dict[str, Any], done: str) -> int:
     """Begin a job and follow it; what it is about may only be known when it has looked at the package."""
+    job = _followed(arguments, name, path, body)
+    show(arguments, job, done.format(short=job.get("short", name)))
+    return 0
+
+
+def _followed(arguments: Namespace, name: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The job that has succeeded."""
     progress = Progress(quiet=arguments.json, live=sys.stderr.isatty())
     if not arguments.json:
         print(f"{arguments.word} {name} ...", file=sys.stderr)
-    job = run_job(client_of(arguments), path, body, progress)
-    show(arguments, job, done.format(short=job.get("short", name)))
-    return 0
+    return run_job(client_of(arguments), path, body, progress)
+
+
+def cancel(arguments: Namespace) -> int:
+    """End what is under way for a module, and say how it ended. Exit 1 when there is nothing, or no end to it."""
+    client = client_of(arguments)
+    jobs = client.call("GET", "/api/modules/operations")["operations"]
+    job = next((job for job in jobs if job["short"] == arguments.module and job["status"] not in ENDS), None)
+    if job is None:
+        raise CommandError(f"Nothing is under way for {arguments.module}.")
+    ended = client.call("POST", f"/api/modules/operations/{job['id']}/cancel")
+    text = " ".join(str(ended.get("error") or f"{job['kind']} has ended.").splitlines())
+    show(arguments, ended, f"{arguments.module}: {text}")
+    return 0 if ended.get("outcome") == "cancelled" else 1
 
 
 def switch(arguments: Namespace) -> int:
     """start, stop or restart a module. Exit 1 when one that was started does not run."""
     answer = client_of(arguments).call("POST", module_path(arguments.module, arguments.word))
     state = answer.get("state") or {}
-    word = state.get("state") or state.get("status") or "done"
+    word = state.get("state") or "it was not running"
     show(arguments, answer, f"{arguments.module}: {word}. {state.get('reason') or ''}".rstrip())
     return 1 if arguments.word != "stop" and word in _DOWN else 0
 
@@ -160,10 +196,10 @@ def logs(arguments: Namespace) -> int:
     client = client_of(arguments)
     if not arguments.follow:
         answer = client.call("GET", module_path(arguments.module, "logs"))
-        show(arguments, answer, str(answer.get("text", "")).rstrip("\n"))
+        show(arguments, answer, visible(str(answer.get("text", "")).rstrip("\n")))
         return 0
     for line in client.lines(module_path(arguments.module, "logs?follow=1")):
-        print(line, flush=True)
+        print(visible(line), flush=True)
     return 0
 
 
@@ -175,18 +211,35 @@ def config(arguments: Namespace) -> int:
         answer = client.call("GET", path)
         print(json.dumps(answer, indent=2))
         return 0
-    changes: dict[str, Any] = {}
-    for word in arguments.assignments:
-        key, equals, value = word.partition("=")
+    pairs = [word.partition("=") for word in arguments.assignments]
+    for key, equals, _ in pairs:
         if not equals or not key:
-            raise CommandError(f"{word!r} is not KEY=VALUE.", code=2)
-        try:
-            changes[key] = json.loads(value)
-        except ValueError:
-            changes[key] = value
+            raise CommandError(f"{key!r} is not KEY=VALUE.", code=2)
+    schema = client.call("GET", path)["schema"]
+    changes = {key: _value(text, _kind(schema, key)) for key, _, text in pairs}
     answer = client.call("PUT", path, changes)
     show(arguments, answer, f"{arguments.module}: configuration saved.")
     return 0
+
+
+def _kind(schema: dict[str, Any], key: str) -> object:
+    """The type of a setting; the schema is the module's own and may say anything."""
+    properties = schema.get("properties")
+    told = properties.get(key) if isinstance(properties, dict) else None
+    return told.get("type") if isinstance(told, dict) else None
+
+
+def _value(text: str, kind: object) -> Any:
+    """What somebody typed, as JSON where it is any; `kind` is the schema's word for what is wanted.
+
+    >>> _value("5", "integer"), _value("5", "string"), _value("true", "string"), _value("null", "string")
+    (5, '5', 'true', None)
+    """
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return text if kind == "string" and value is not None and not isinstance(value, str) else value
 
 
 def check(arguments: Namespace) -> int:

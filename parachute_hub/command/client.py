@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,15 +32,18 @@ class HubRefused(CommandError):
     """The hub answered with an error; `status` and `body` are its words."""
 
     def __init__(self, status: int, body: dict[str, Any]) -> None:
-        super().__init__(str(body.get("error_description") or body.get("error") or f"The hub answered {status}."))
+        text = str(body.get("error_description") or body.get("error") or f"The hub answered {status}.")
+        super().__init__(f"{text} Restart the hub: it makes a new operator.token." if status == 401 else text)
         self.status = status
         self.body = body
 
 
 class HubClient:
-    """The API of the hub that holds `home`."""
+    """The API of the hub that holds `home`. Raises CommandError when that is somebody else's."""
 
     def __init__(self, home: Path) -> None:
+        if home.exists() and not os.access(home, os.X_OK):
+            raise CommandError(f"{home} belongs to somebody else. Run this as the hub's own user.")
         self._home = home
         self._announced = Home(home).announced()
 
@@ -75,8 +79,8 @@ class HubClient:
         return value if isinstance(value, dict) else {"value": value}
 
     def lines(self, path: str) -> Iterator[str]:
-        """The lines of a streamed text answer, as they come."""
-        connection, response = self._ask("GET", path, None)
+        """The lines of a streamed text answer, as they come; between two of them any time may pass."""
+        connection, response = self._ask("GET", path, None, endless=True)
         try:
             if response.status >= 400:
                 raw = response.read()
@@ -92,7 +96,7 @@ class HubClient:
             connection.close()
 
     def _ask(
-        self, method: str, path: str, body: dict[str, Any] | None
+        self, method: str, path: str, body: dict[str, Any] | None, *, endless: bool = False
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         if self._announced is None:
             raise HubDown(f"No hub is running for {self._home}. Start it with `parachute serve`, or name its --home.")
@@ -102,7 +106,10 @@ class HubClient:
         connection = http.client.HTTPConnection("127.0.0.1", int(self._announced["port"]), timeout=TIMEOUT)
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
-            return connection, connection.getresponse()
+            wire, response = connection.sock, connection.getresponse()
+            if endless:
+                wire.settimeout(None)
+            return connection, response
         except (OSError, http.client.HTTPException):
             connection.close()
             raise HubDown(

@@ -5,6 +5,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
@@ -12,6 +13,8 @@ from parachute_hub.command.actions import client_of, home_of, show
 from parachute_hub.command.client import CommandError, HubClient, module_path
 
 LOW_DISK = 100 * 1024 * 1024
+# What needs a person, and what may pass by itself.
+_LEVELS = {"parked": "fail", "held": "fail", "backoff": "warn", "degraded": "warn"}
 
 
 @frozen
@@ -35,14 +38,18 @@ def doctor(arguments: Namespace) -> int:
     """Run every check, with --fix repair and check again; exit 1 only when one fails."""
     home, client = home_of(arguments), client_of(arguments)
     findings = list(examine(home, client))
-    repaired = []
+    repaired, lines = [], []
     if arguments.fix:
         for finding in findings:
             if finding.repair is not None:
-                finding.repair()
-                repaired.append(finding.check)
+                try:
+                    finding.repair()
+                except CommandError as error:
+                    lines.append(f"could not fix {finding.check}: {error}")
+                else:
+                    repaired.append(finding.check)
+                    lines.append(f"fixed {finding.check}")
         findings = list(examine(home, client))
-    lines = [f"fixed {check}" for check in repaired]
     lines += [f"{finding.level:<5} {finding.check}: {finding.text}" for finding in findings]
     if not arguments.fix and any(finding.repair for finding in findings):
         lines.append("`parachute doctor --fix` can repair some of this.")
@@ -114,7 +121,27 @@ def _hub(client: HubClient) -> Iterator[Finding]:
         return
     for module in listing["modules"]:
         if module.get("installed"):
-            down = module.get("state") in ("parked", "held")
+            level = _LEVELS.get(str(module.get("state")), "ok")
             text = f"{module.get('state')}: {module.get('reason') or ''}".rstrip(": ")
-            again = partial(client.call, "POST", module_path(module["short"], "restart")) if down else None
-            yield Finding(f"module {module['short']}", "fail" if down else "ok", text, again)
+            drifted = bool(module.get("port_drift"))
+            again = partial(client.call, "POST", module_path(module["short"], "restart"))
+            yield Finding(f"module {module['short']}", level, text, again if level == "fail" and not drifted else None)
+            if drifted:
+                yield _port_drift(client, module)
+
+
+def _port_drift(client: HubClient, module: dict[str, Any]) -> Finding:
+    error = module.get("supervisor_start_error") or {}
+    listens = ", ".join(map(str, error.get("listens") or ()))
+    why = {
+        "elsewhere": f"it listens on {listens} instead of {module.get('port')}.",
+        "squatted": str(error.get("error_description")),
+        "row": f"it runs on {module.get('port')}, and services.json names another port.",
+    }
+    text = why.get(module["port_drift"], module["port_drift"])
+    return Finding(
+        f"port of {module['short']}",
+        "warn",
+        text,
+        partial(client.call, "POST", module_path(module["short"], "heal-port")),
+    )

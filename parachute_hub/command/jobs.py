@@ -13,7 +13,7 @@ from parachute_hub.logs import visible
 
 POLL = 0.3
 WIDTH = 78
-_END = frozenset({"succeeded", "failed"})
+ENDS = frozenset({"succeeded", "failed"})
 _CLEAR = "\r\x1b[K"
 
 
@@ -39,10 +39,15 @@ class Progress:
         text += "".join(f"    {visible(line)}\n" for line in unseen(self._log, log))
         self._steps, self._log = len(steps), log
         if self.live:
-            text = _CLEAR + text + (under_way(steps) if job.get("status") not in _END else "")
+            text = _CLEAR + text + (under_way(steps) if job.get("status") not in ENDS else "")
         if text:
             self.out.write(text)
             self.out.flush()
+
+    def leave(self) -> None:
+        """Nobody looks any more."""
+        if self.live and not self.quiet:
+            self.out.write(_CLEAR)
 
 
 def unseen(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
@@ -74,13 +79,17 @@ def under_way(steps: Sequence[dict[str, Any]]) -> str:
 def follow(
     client: HubClient, operation: str, progress: Progress, sleep: Callable[[float], None] = time.sleep
 ) -> dict[str, Any]:
-    """Wait for a job and give back its last state. Raises CommandError when it failed."""
-    while True:
-        job = client.call("GET", f"/api/modules/operations/{operation}")
-        progress.show(job)
-        if job.get("status") in _END:
-            break
-        sleep(POLL)
+    """Wait for a job and give back its last state. Raises CommandError when it failed, or at Ctrl-C."""
+    try:
+        while True:
+            job = client.call("GET", f"/api/modules/operations/{operation}")
+            progress.show(job)
+            if job.get("status") in ENDS:
+                break
+            sleep(POLL)
+    except KeyboardInterrupt:
+        progress.leave()
+        raise CommandError("The hub goes on with it. `parachute status` shows what came of it.", code=130) from None
     if job["status"] == "failed":
         undone = "".join(f"\n  Undone: {text}" for text in job.get("undone") or ())
         raise CommandError(str(job.get("error") or "The job failed; the hub's log says why.") + undone)

@@ -42,9 +42,10 @@ def parser() -> ArgumentParser:
     module_word("rollback", actions.rollback, "Go back to the version before the last upgrade.")
     uninstall = module_word("uninstall", actions.uninstall, "Remove a module's code; its data stays.")
     uninstall.add_argument("--yes", action="store_true", help="do not ask")
-    module_word("start", actions.switch, "Start a module.")
-    module_word("stop", actions.switch, "Stop a module; it stays stopped.")
-    module_word("restart", actions.switch, "Restart a module.")
+    module_word("cancel", actions.cancel, "End what is under way for a module; what it changed is undone.")
+    switches = {"start": "Start a module.", "stop": "Stop a module; it stays stopped.", "restart": "Restart a module."}
+    for name, text in switches.items():
+        module_word(name, actions.switch, text)
     logs = module_word("logs", actions.logs, "Show a module's log.")
     logs.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
     config = module_word("config", actions.config, "Show or change a module's configuration.")

@@ -25,6 +25,7 @@ from parachute_hub.modules.fetching import Fetcher
 from parachute_hub.modules.installer import Installer, stamped_versions
 from parachute_hub.modules.launcher import ModuleLauncher
 from parachute_hub.modules.linked import LinkedFolders
+from parachute_hub.modules.portheal import PortHealer
 from parachute_hub.modules.proving import Prover, Supervises
 from parachute_hub.modules.records import RecordsFile
 from parachute_hub.modules.registry import ServicesFile
@@ -109,6 +110,7 @@ class Modules:
     linked: LinkedFolders
     rowkeeper: RowKeeper
     start_errors: StartErrors
+    ports: PortHealer
 
     async def recover(self) -> list[Job]:
         """At boot, before modules are started: undo what was half done, sweep, mend the wiring. Never raises."""
@@ -276,6 +278,9 @@ def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[]
         start_errors=StartErrors(directory=on_disk.directory, supervisor=supervisor, jobs=jobs),
         rowkeeper=RowKeeper(
             directory=on_disk.directory, supervisor=supervisor, jobs=jobs, notice=partial(_notice, outside.emit)
+        ),
+        ports=PortHealer(
+            directory=on_disk.directory, supervisor=supervisor, hub_ports=(outside.hub_port,), busy=port_busy
         ),
     )
 

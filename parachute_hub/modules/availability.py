@@ -1,11 +1,11 @@
 """Which versions the registry offers, asked at most every five minutes, and never while a page waits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 
 from parachute_hub.jobs import JobFailed
 from parachute_hub.modules.bun import BunFailed
@@ -48,6 +48,12 @@ class Availability:
             self._asking.add(package)
             Deferred.fromCoroutine(self._refresh(package)).addErrback(lambda _: None)
         return pick(tags, channel)
+
+    async def renew(self, packages: Iterable[str]) -> None:
+        """Ask the registry now, for all of them at once; what it does not tell within moments stays as it was known."""
+        self._asking.update(asked := set(packages))
+        asking = [Deferred.fromCoroutine(self._refresh(package)) for package in asked]
+        await DeferredList(asking, consumeErrors=True)
 
     async def ask(self, package: str, channel: str) -> str | None:
         """Ask the registry now. Raises JobFailed."""

@@ -71,13 +71,8 @@ def wrapped(argv: Sequence[str]) -> list[str]:
     return [setsid, setpriv, "--no-new-privs", "--pdeathsig", "KILL", *argv]
 
 
-def _put_last(pid: int | None) -> None:
-    """Whatever else needs the processor or the memory comes before this process and its children.
-
-    None is one that has ended already.
-    """
-    if pid is None:
-        return
+def _put_last(pid: int) -> None:
+    """Whatever else needs the processor or the memory comes before this process and its children."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
     with suppress(OSError):
@@ -159,7 +154,6 @@ class Bun:
         except OSError as error:
             raise BunFailed(Complaint("failed", f"The installer could not be started: {error.strerror}.")) from error
         process.closeStdin()
-        _put_last(process.pid)
         timer = self.reactor.callLater(seconds, run.kill)
         try:
             ended: Ended = await run.ended
@@ -191,8 +185,9 @@ class _Run(ProcessProtocol):
         self._gone = False
 
     def connectionMade(self) -> None:
-        """The process runs."""
+        """The process runs. Not later: it may be over when spawnProcess comes back."""
         self._pid = self.transport.pid  # type: ignore[union-attr]
+        _put_last(self._pid)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """Output on either stream."""

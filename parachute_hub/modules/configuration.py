@@ -5,7 +5,7 @@ A value that the schema calls writeOnly, or whose name sounds like a secret, is 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,12 +36,16 @@ class MintsTokens(Protocol):
 
 @frozen(kw_only=True)
 class Configuration:
-    """Reads and changes configurations. `http` speaks to modules on loopback."""
+    """Reads and changes configurations. `http` speaks to modules on loopback.
+
+    `port_of` tells where the module's own processes listen: a token is sent nowhere else.
+    """
 
     home: Path
     directory: Directory
     http: HTTPClient
     tokens: MintsTokens
+    port_of: Callable[[str], int | None]
 
     async def read(self, short: str) -> dict[str, Any]:
         """`{"schema", "values", "writable"}`. Raises Refused."""
@@ -107,13 +111,16 @@ class Configuration:
         self, method: str, row: Row, manifest: Manifest | None, path: str, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         short = self.directory.short_of(row.name)
+        port = self.port_of(short)
+        if port is None:
+            raise Refused(409, "not_running", f"{short} tells its settings itself, and does not run. Start it first.")
         mount = next((mount for mount in row.paths if not mount.startswith("/.parachute")), "")
         strip = row.strip_prefix if row.strip_prefix is not None else manifest and manifest.strip_prefix
         entry = self.directory.entry(short)
         strip = entry.strip_prefix if strip is None and entry else strip
         instance = mount.removeprefix("/vault/").partition("/")[0] if row.is_vault else None
         token = self.tokens.for_administration(short, instance)
-        url = f"http://127.0.0.1:{row.port}{'' if strip else mount.rstrip('/')}{path}"
+        url = f"http://127.0.0.1:{port}{'' if strip else mount.rstrip('/')}{path}"
         options: dict[str, Any] = {"timeout": SECONDS, "allow_redirects": False}
         options["headers"] = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         if body is not None:

@@ -38,7 +38,7 @@ class LinkedFolders:
             status = self.supervisor.status(short)
             if latest > before:
                 self._seen[short] = latest
-                if status is not None and status.state not in (State.STOPPED, State.HELD):
+                if status is not None and status.state not in (State.STOPPED, State.STOPPING, State.HELD):
                     self._log.info("{short} is restarted: a file in {folder} changed", short=short, folder=linked)
                     restarting = Deferred.fromCoroutine(self.supervisor.restart(short))
                     restarting.addErrback(lambda failure: self._log.failure("A restart failed", failure))

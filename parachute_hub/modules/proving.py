@@ -34,6 +34,9 @@ class Supervises(Protocol):
     def log(self, short: str) -> Any:
         """Its latest output, a LogRing, or None."""
 
+    async def listens(self, short: str) -> list[int]:
+        """Every port on which its own processes listen now."""
+
 
 @frozen(kw_only=True)
 class Prover:
@@ -48,19 +51,26 @@ class Prover:
         ring = self.supervisor.log(short)
         seen = ring.latest if ring is not None else 0
         status = await self.supervisor.restart(short)
-        while status.state is not State.READY:
-            if status.state in _FAILED:
-                raise self._failed(work, short, seen, status, status.reason)
-            if self.clock.seconds() - begun >= seconds:
-                raise self._failed(work, short, seen, status, f"It did not answer within {seconds:.0f} s.")
-            status = await self._later(short, POLL_SECONDS)
-        if settle:
+        while True:
+            while status.state is not State.READY:
+                if status.state in _FAILED:
+                    raise self._failed(work, short, seen, status, status.reason)
+                if self.clock.seconds() - begun >= seconds:
+                    raise self._failed(work, short, seen, status, f"It did not answer within {seconds:.0f} s.")
+                status = await self._later(short, POLL_SECONDS)
+            if not settle:
+                break
             pid = status.pid
             status = await self._later(short, settle)
-            if status.state is not State.READY or status.pid != pid:
+            if status.state is State.READY and status.pid == pid:
+                break
+            # Restarted on purpose meanwhile, as a vault that is told of a new scribe, it has to answer anew.
+            crashed = status.restarts or status.state in _FAILED
+            if crashed or (status.pid == pid and not status.start_follows):
                 raise self._failed(
                     work, short, seen, status, f"It answered once and then not any more. {status.reason}"
                 )
+            begun = self.clock.seconds()
         work.line(f"{short} answers.")
 
     async def _later(self, short: str, seconds: float) -> Status:

@@ -50,6 +50,10 @@ class Snapshots:
         found = [copy for copy in self._copies(short) if copy.name.startswith(beginning)]
         return max(found, key=lambda copy: copy.stat().st_mtime_ns).name if found else None
 
+    def copied_at(self, short: str) -> float | None:
+        """When the newest copy was made, in seconds since the epoch; None when there is none."""
+        return max((copy.stat().st_mtime for copy in self._copies(short)), default=None)
+
     def keep_only(self, short: str, name: str, beginning: str = "") -> None:
         """Remove the other copies, or those of them whose names begin so: out of sight first, so that no half is left.
 

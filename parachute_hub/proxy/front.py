@@ -165,7 +165,7 @@ class Front(Factory):
             if refusal is not None:
                 return pages.refused(refusal)
         view = policy.modules.view(mount.short)
-        if view is None or not view.passable:
+        if view is None or view.open_port != mount.port:
             return pages.unavailable(mount.short, view, self.seconds())
         slot = self._slots.take(passage.caller.address) if request.upgrade else None
         if request.upgrade and slot is None:

@@ -16,18 +16,19 @@ class ModuleView:
     """What the front knows of a module when a request comes.
 
     `reason` is a sentence for a person, empty when there is none. `retry_at` is the clock's time of the next start, in
-    seconds. `port_owned` is false when the port is not known to be the module's own process group's: nothing is sent.
+    seconds. `port` is the one on which the module's own processes were seen to listen, None while that is not known:
+    nothing is sent anywhere else.
     """
 
     state: State
     reason: str = ""
     retry_at: float | None = None
-    port_owned: bool = True
+    port: int | None = None
 
     @cached_property
-    def passable(self) -> bool:
-        """Whether requests may be sent to the module."""
-        return self.port_owned and self.state in ("ready", "degraded")
+    def open_port(self) -> int | None:
+        """Where requests may be sent, None if nowhere."""
+        return self.port if self.state in ("ready", "degraded") else None
 
 
 class ModuleStates(Protocol):

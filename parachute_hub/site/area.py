@@ -11,9 +11,14 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from parachute_hub.site.answers import accepts_html, as_json, read_json, refuse, wants_html
 from parachute_hub.site.refused import Refused
 
-__all__ = ["accepts_html", "area", "as_json", "read_json", "refuse", "wants_html"]
+__all__ = ["accepts_html", "area", "as_json", "fault", "read_json", "refuse", "wants_html"]
 
 _log = Logger()
+
+
+def fault() -> Refused:
+    """What is said of an error of ours; the log has the rest."""
+    return Refused(500, "internal_error", "Something went wrong in the hub; its log says what.")
 
 
 def area() -> Klein:
@@ -38,8 +43,8 @@ def area() -> Klein:
         return refuse(request, Refused(error.code or 404, "not_found", "not found"))
 
     @handle(Exception)
-    def fault(_self: Any, request: IRequest, failure: Failure) -> bytes:
+    def failed(_self: Any, request: IRequest, failure: Failure) -> bytes:
         _log.failure("{method} {path} failed", failure, method=request.method, path=request.path)
-        return refuse(request, Refused(500, "internal_error", "Something went wrong in the hub; its log says what."))
+        return refuse(request, fault())
 
     return app

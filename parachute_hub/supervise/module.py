@@ -1,7 +1,7 @@
 """One module: carries out what its machine decides, and brings the machine the news. Shares nothing with the others."""
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -46,7 +46,7 @@ class Module:
         self.status = Status(short=short, state=State.STOPPED, reason=_OFF, since=ground.wall())
         self.ring = LogRing(ground.limits.ring)
         self.launch: Launch | None = None
-        self.port_owned = False
+        self.owned_port: int | None = None
         self._ground = ground
         self._output = Output(
             ring=self.ring,
@@ -103,30 +103,34 @@ class Module:
         return await probe.ask(self._ground.reactor, self.port, path, timeout)
 
     async def owner(self) -> Holder | None:
-        """Who listens on its port; asked once a spawn, and remembered in `port_owned`."""
+        """Who listens on its port; asked once a spawn, and remembered in `owned_port`."""
         session = self._child.pid if self._child else 0
         owner = await self._ground.in_thread(self._ground.system.owner, session, self.port, self._whose)
-        self.port_owned = owner is not None and owner.ours
+        self.owned_port = self.port if owner is not None and owner.ours else None
         return owner
 
     async def other_ports(self) -> list[int]:
         """Where its processes listen."""
         return await self._ground.in_thread(self._ground.system.ports, self._whose)
 
-    def unbound(self, why: str | None) -> None:
+    def unbound(self, why: str | None, listens: Sequence[int] = ()) -> None:
         """It runs and does not listen, which is told as an error of its start (modules.md 6.3); None when it does."""
         if why is not None:
-            self._set(start_error=self._error(_UNBOUND, why))
+            self._set(start_error={**self._error(_UNBOUND, why), "listens": list(listens)})
         elif (self.status.start_error or {}).get("error_type") == _UNBOUND:
             self._set(start_error=None)
             self._publish()
+
+    def squatted(self, why: str) -> None:
+        """Its port belongs to somebody else: an error of its start."""
+        self._set(start_error=self._error("port_squatter", why))
 
     # --- what the machine asks
 
     def spawn(self) -> None:
         """Prepare and start a process."""
         self._phase = "preparing"
-        self._ready_at, self._end_why, self._late, self.port_owned = None, "", False, False
+        self._ready_at, self._end_why, self._late, self.owned_port = None, "", False, None
         self._preparing = Deferred.fromCoroutine(self._spawn())
         self._preparing.addErrback(self._not_prepared)
 
@@ -263,7 +267,7 @@ class Module:
     def _refuse_port(self, port: int, stranger: str) -> None:
         self._phase = "none"
         text = f"Port {port} is used by {stranger}. End that program, then start {self.short} again."
-        self._set(start_error=self._error("port_squatter", text))
+        self.squatted(text)
         self.machine.blocked(text)
 
     def _cannot(self, why: str, error: Mapping[str, Any]) -> None:
@@ -297,7 +301,7 @@ class Module:
         why = self._end_why if exit.asked and self._end_why and not oom else _how(exit, oom)
         self._log.info("{short} ended: {why}", short=self.short, why=why)
         fall = Fall(why, now, ready_for)
-        self._child, self._phase, self.port_owned = None, "none", False
+        self._child, self._phase, self.owned_port = None, "none", None
         self._clearing = Deferred.fromCoroutine(self._clear())
         if self.status.state is State.STOPPING:
             # It counts as stopped when nothing of it is left; the next start, after a crash, waits for that as well.

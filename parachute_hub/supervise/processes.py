@@ -152,10 +152,12 @@ def _lives_in(group: int, pid: int) -> bool:
 
 
 def _command(process: psutil.Process) -> str:
+    """In one line, whatever its words hold: it becomes part of a sentence."""
     try:
-        return " ".join(process.cmdline())[:200] or str(process.name())
+        words = " ".join(process.cmdline()) or str(process.name())
     except psutil.Error:
         return "unknown"
+    return " ".join("".join(one if one.isprintable() else " " for one in words).split())[:200]
 
 
 def _pss(pid: int) -> int:

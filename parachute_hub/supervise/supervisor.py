@@ -264,10 +264,15 @@ class Supervisor(Service):
         module = self._modules.get(short)
         return None if module is None else module.ring
 
-    def port_owned(self, short: str) -> bool:
-        """Whether its own processes listen on its port. Checked once a spawn, before it counts as ready."""
+    def owned_port(self, short: str) -> int | None:
+        """Where its own processes listen. Checked once a spawn, before it counts as ready; None until then."""
         module = self._modules.get(short)
-        return module is not None and module.port_owned
+        return None if module is None else module.owned_port
+
+    async def listens(self, short: str) -> list[int]:
+        """Every port on which its own processes listen now; looked up in a thread."""
+        module = self._modules.get(short)
+        return [] if module is None else await module.other_ports()
 
     # --- inside
 

@@ -1,6 +1,6 @@
 """Asks one running child whether it answers: first until it does, then every few seconds. Tells the machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from attrs import frozen
@@ -37,8 +37,14 @@ class Subject(Protocol):
     async def other_ports(self) -> list[int]:
         """The ports on which it listens."""
 
-    def unbound(self, why: str | None) -> None:
-        """It should listen on its port by now and does not, and why; None when it does after all."""
+    def unbound(self, why: str | None, listens: Sequence[int] = ()) -> None:
+        """It should listen on its port by now and does not, and why; None when it does after all.
+
+        `listens` are the ports on which it does.
+        """
+
+    def squatted(self, why: str) -> None:
+        """Somebody else listens on its port."""
 
 
 @frozen
@@ -81,14 +87,17 @@ class Watch:
                 self.machine.late(await self._lateness(passed, problem))
             if not given_up and passed >= self.timing.unanswered:
                 given_up = True
-                self.machine.unanswered(f"It runs but does not answer: {await self._explained(problem)}")
+                why = self._explained(problem, await self._elsewhere())
+                self.machine.unanswered(f"It runs but does not answer: {why}")
             await self._sleep(self.timing.poll if passed < _EAGER else self.timing.slow_poll)
         self.subject.unbound(None)
         if not owner.ours:
-            self.machine.hold(
+            why = (
                 f"Port {self.subject.port} is answered by {owner}, not by this module. "
                 "End that program, then start the module again."
             )
+            self.subject.squatted(why)
+            self.machine.hold(why)
         elif late and not given_up:
             self.machine.answered_late(f"It answers, but only after {passed:.0f} s.")
         else:
@@ -96,9 +105,10 @@ class Watch:
         return owner.ours
 
     async def _lateness(self, passed: float, problem: _Problem) -> str:
-        why = f"It has not answered for {passed:.0f} s: {await self._explained(problem)}"
+        others = await self._elsewhere()
+        why = f"It has not answered for {passed:.0f} s: {self._explained(problem, others)}"
         if problem.unbound:
-            self.subject.unbound(why)
+            self.subject.unbound(why, others)
         return why
 
     async def _first_answer(self) -> _Problem | None:
@@ -108,9 +118,13 @@ class Watch:
             return _Problem(f"port {self.subject.port} {problem}", problem.refused)
         return None if status < _UNWELL else _Problem(f"its health answer is {status}")
 
-    async def _explained(self, problem: _Problem) -> str:
-        others = await self.subject.other_ports()
-        if others and self.subject.port not in others:
+    async def _elsewhere(self) -> list[int]:
+        """The ports on which it listens, when the one that it was given is not among them."""
+        ports = await self.subject.other_ports()
+        return [] if self.subject.port in ports else ports
+
+    def _explained(self, problem: _Problem, others: Sequence[int]) -> str:
+        if others:
             return f"{problem.text}. It listens on {', '.join(map(str, others))} instead of the port it was given."
         return f"{problem.text}. Look at its log."
 

@@ -1,6 +1,6 @@
 """The front between clients and modules without a network: sockets in memory, driven by the test."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -125,10 +125,12 @@ class FakeSocket:
 class FakeModules:
     """The modules' side: every connection that the front makes, newest last, and the states of the modules.
 
-    With `refuse` set, connections fail; with `slow`, they are made only when `accept` is called.
+    `ports` is where each listens. With `refuse` set, connections fail; with `slow`, they are made only when `accept` is
+    called.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ports: Mapping[str, int]) -> None:
+        self.ports = ports
         self.sockets: list[FakeSocket] = []
         self.views: dict[str, ModuleView] = {}
         self.refuse = False
@@ -150,7 +152,7 @@ class FakeModules:
 
     def view(self, short: str) -> ModuleView | None:
         """Ready, unless the test says something else."""
-        return self.views.get(short, ModuleView("ready"))
+        return self.views.get(short, ModuleView("ready", port=self.ports.get(short)))
 
     @property
     def newest(self) -> FakeSocket:
@@ -177,7 +179,8 @@ class Rig:
         access_log: Any = None,
     ) -> None:
         self.clock = Clock()
-        self.modules = FakeModules()
+        mounts = tuple(mounts)
+        self.modules = FakeModules({mount.short: mount.port for mount in mounts})
         self.table = Table.build(mounts, hosts, issuer, gated)
         self.front = Front(
             site=Site(resource or Resource(), reactor=self.clock),

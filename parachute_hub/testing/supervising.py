@@ -16,6 +16,7 @@ class FakeSupervisor:
     want: Callable[[str, bool], None] = lambda short, on: None
     outcome: dict[str, Status] = field(factory=dict)
     calls: list[tuple[str, str]] = field(factory=list)
+    listening: dict[str, list[int]] = field(factory=dict)
     _statuses: dict[str, Status] = field(factory=dict)
     _rings: dict[str, LogRing] = field(factory=dict)
 
@@ -50,6 +51,10 @@ class FakeSupervisor:
     def log(self, short: str) -> LogRing | None:
         """Its log, once it was started."""
         return self._rings.get(short)
+
+    async def listens(self, short: str) -> list[int]:
+        """What `listening` says."""
+        return self.listening.get(short, [])
 
     def say(self, short: str, text: str) -> None:
         """The module writes a line."""

@@ -1,6 +1,7 @@
 """Signing in and out, with one factor and with two."""
 
 import json
+import sqlite3
 
 from argon2 import PasswordHasher
 
@@ -46,6 +47,18 @@ class SignInTests(DoorCase):
             self.sign_in(username, password)
             self.assertEqual(self.answer.status, status)
             self.assertNotIn(b"x" * 300, self.answer.body)
+
+    def test_a_fault_of_ours_is_a_page_too(self) -> None:
+        """Such as a disk that is full; a program is told in JSON."""
+
+        async def fail(password: str, stored: str | None) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        self.patch(self.door.hasher, "check", fail)
+        self.sign_in()
+        self.assertEqual((self.answer.status, self.answer.header("content-type")), (500, "text/html; charset=utf-8"))
+        self.assertIn(b"Something went wrong in the hub", self.answer.body)
+        self.assertEqual(len(self.flushLoggedErrors(sqlite3.OperationalError)), 1)
 
     def test_too_many_tries(self) -> None:
         self.door.caller.address = "203.0.113.5"

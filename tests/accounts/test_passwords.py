@@ -6,7 +6,7 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from parachute_hub.accounts.offline import here
@@ -76,6 +76,20 @@ class HasherTests(SynchronousTestCase):
         self.assertEqual((refused.status, refused.headers["Retry-After"]), (429, "5"))
         held.go()
         self.assertEqual([self.successResultOf(one).right for one in under_way], [False] * QUEUE)
+        again = Deferred.fromCoroutine(hasher.check("x", None))
+        held.go()
+        self.assertFalse(self.successResultOf(again).right)
+
+    def test_who_hangs_up_does_not_make_room(self) -> None:
+        """The work goes on in its thread; otherwise a flood of requests that hang up would queue without end."""
+        held = Held()
+        hasher = Hasher(held.run)
+        for _ in range(QUEUE):
+            gone = Deferred.fromCoroutine(hasher.check("x", None))
+            gone.cancel()
+            self.failureResultOf(gone, CancelledError)
+        self.failureResultOf(Deferred.fromCoroutine(hasher.check("x", None)), Refused)
+        held.go()
         again = Deferred.fromCoroutine(hasher.check("x", None))
         held.go()
         self.assertFalse(self.successResultOf(again).right)

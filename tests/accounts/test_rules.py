@@ -53,7 +53,11 @@ class PasswordTests(SynchronousTestCase):
 
 class VaultTests(SynchronousTestCase):
     def test_names(self) -> None:
-        for name, good in (("default", True), ("my-notes_2", True), ("x", False), ("Admin", False), ("new", False)):
+        """As the vault module has it: it would come up without a vault, and the hub would call that installed."""
+        for name, good in (
+            *(("default", True), ("my-notes_2", True), ("2nd", True)),
+            *(("x", False), ("Admin", False), ("new", False), ("-x", False), ("_x", False)),
+        ):
             self.assertEqual(rules.vault_name_problem(name) is None, good, name)
 
     def test_a_list_keeps_roles(self) -> None:

@@ -13,6 +13,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
+from parachute_hub.admin.disk_api import DiskArea
 from parachute_hub.admin.modules_api import ModulesArea
 from parachute_hub.admin.modules_view import ModulesView, resolve
 from parachute_hub.admin.stream_api import Streams
@@ -25,6 +26,7 @@ from parachute_hub.modules.catalog import Catalog
 from parachute_hub.modules.configuration import Configuration
 from parachute_hub.modules.environment import Surroundings
 from parachute_hub.site.refused import Refused
+from parachute_hub.site.root import Part, Root
 from parachute_hub.site.who import ADMIN, AUTH, Principal, Who
 from parachute_hub.supervise.model import CannotLaunch, LastExit, State, Status
 from parachute_hub.testing.asking import Answer, ask
@@ -130,6 +132,7 @@ class ApiCase(SynchronousTestCase):
         self.files = assembly.files(self.outside)
         self.supervisor = FakeSupervisor(want=self.files.records.want)
         self.free_memory: int | None = None
+        self.listening = {"toy": 2711}
         self.modules = assembly.assemble(self.files, self.supervisor, free_memory=lambda: self.free_memory)
         self.proofs = Proofs()
         self.server = ToyServer()
@@ -138,6 +141,8 @@ class ApiCase(SynchronousTestCase):
             records=self.files.records,
             supervisor=self.supervisor,
             latest=lambda package: {"@toys/toy": "1.1.0", "@stranger/toy": "1.1.0"}.get(package),
+            drift=self.modules.ports.kind,
+            copied_at=self.modules.snapshots.copied_at,
         )
         http: Any = StubTreq(self.server)
         area = ModulesArea(
@@ -146,11 +151,18 @@ class ApiCase(SynchronousTestCase):
             modules=self.modules,
             supervisor=self.supervisor,
             view=view,
-            configuration=Configuration(home=self.home, directory=self.files.directory, http=http, tokens=Tokens()),
-            in_thread=at_once,
+            configuration=Configuration(
+                home=self.home,
+                directory=self.files.directory,
+                http=http,
+                tokens=Tokens(),
+                port_of=lambda short: self.listening.get(short),
+            ),
             streams=Streams(self.clock),
         )
-        self.resource = area.app.resource()
+        disk = DiskArea(who=Who([Callers()]), modules=self.modules, in_thread=at_once)
+        parts = [Part(("/api/modules",), area.app.resource()), Part(("/api/modules/disk",), disk.app.resource())]
+        self.resource = Root(parts)
 
     def call(self, method: str, path: str, body: Any = None, who: str = "operator") -> Answer:
         content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -206,6 +218,7 @@ class Doors(ApiCase):
             ("POST", "/vault/start"),
             ("POST", "/vault/stop"),
             ("POST", "/vault/restart"),
+            ("POST", "/vault/heal-port"),
             ("GET", "/vault/logs"),
             ("GET", "/vault/config"),
             ("PUT", "/vault/config"),
@@ -228,12 +241,42 @@ class Listing(ApiCase):
             [module["short"] for module in answer["modules"]], ["vault", "scribe", "notes", "surface", "toy"]
         )
         self.assertEqual((answer["supervised"], answer["supervisor_available"]), ([], True))
-        self.assertEqual(answer["module_install_channel"], "latest")
+        self.assertEqual((answer["module_install_channel"], answer["module_install_channel_fixed"]), ("latest", False))
         vault = answer["modules"][0]
         self.assertEqual(
             (vault["installed"], vault["installed_version"], vault["supervisor_status"]), (False, None, None)
         )
         self.assertTrue(vault["available_to_install"])
+
+    def test_a_channel_that_the_environment_fixes_is_told_as_that(self) -> None:
+        """Choosing another one changes nothing then, and the page must not say that it did."""
+        object.__setattr__(self.outside, "env_channel", "latest")
+        self.assertEqual(self.call("PUT", "/channel", {"channel": "rc"}).json(), {"channel": "latest"})
+        answer = self.call("GET", "").json()
+        self.assertEqual((answer["module_install_channel"], answer["module_install_channel_fixed"]), ("latest", True))
+
+    def test_the_version_to_go_back_to_is_a_version(self) -> None:
+        """Not the name of its folder, which is another one when the same version was fetched twice."""
+        self.install()
+        self.files.records.change("toy", previous="0.9.0~2")
+        self.assertEqual(self.module("toy")["settings"]["previous"], "0.9.0")
+
+    def test_newer_versions_are_asked_for_on_demand(self) -> None:
+        """Of a program that must know, not of a page that is shown; what is installed from a folder is nowhere else."""
+        self.install()
+        asked: list[list[str]] = []
+
+        async def renew(packages: list[str]) -> None:
+            asked.append(packages)
+
+        self.patch(type(self.modules.availability), "renew", lambda _, packages: renew(packages))
+        self.call("GET", "")
+        self.assertEqual(asked, [])
+        self.assertEqual(self.call("GET", "?fresh=1").status, 200)
+        self.call("POST", "/upgrade-all")
+        self.files.records.change("toy", linked="/somewhere/toy")
+        self.call("GET", "?fresh=1")
+        self.assertEqual(asked, [["@toys/toy"], ["@toys/toy"], []])
 
     def test_one_that_runs(self) -> None:
         self.install(uiUrl="app/", displayName="The Toy")
@@ -368,7 +411,9 @@ class Switching(ApiCase):
         self.assertEqual(self.supervisor.calls, [("restart", "toy"), ("stop", "toy")])
 
     def test_stopping_what_was_never_started(self) -> None:
+        """And what is not there is not remembered for that: it would count as installed."""
         self.assertEqual(self.call("POST", "/vault/stop").json(), {"short": "vault", "stopped": False})
+        self.assertFalse(self.files.records.known("vault"))
 
     def test_failures_in_their_words(self) -> None:
         self.install()
@@ -397,6 +442,57 @@ class Switching(ApiCase):
         self.supervisor.say("toy", "hello")
         answer = self.call("GET", "/toy/logs").json()
         self.assertEqual(answer, {"short": "toy", "lines": ["[toy] hello\n"], "text": "[toy] hello\n"})
+
+
+class Ports(ApiCase):
+    def drifted(self, **status: Any) -> str | None:
+        """The toy runs in this way; the drift that the list tells."""
+        told = {"state": State.DEGRADED, "port": 2711, "pid": 4711, **status}
+        self.supervisor.outcome["toy"] = Status(short="toy", reason="", since=0.0, **told)
+        self.call("POST", "/toy/start")
+        drift: str | None = self.module("toy")["port_drift"]
+        return drift
+
+    def row_port(self) -> int:
+        rows = json.loads((self.home / "services.json").read_text())["services"]
+        port: int = next(row["port"] for row in rows if row["name"] == "toys-toy")
+        return port
+
+    def test_one_that_listens_elsewhere_is_looked_for_there(self) -> None:
+        self.install()
+        self.assertIsNone(self.drifted(state=State.READY))
+        error = {"error_type": "started_but_unbound", "error_description": "It listens on 2999.", "listens": [2999]}
+        self.assertEqual(self.drifted(start_error=error), "elsewhere")
+        self.supervisor.listening["toy"] = [2999]
+        del self.supervisor.outcome["toy"]
+        answer = self.call("POST", "/toy/heal-port")
+        self.assertEqual((answer.status, answer.json()["state"]["status"]), (200, "running"))
+        self.assertIn("2999", answer.json()["text"])
+        self.assertEqual((self.row_port(), self.supervisor.calls[-1]), (2999, ("restart", "toy")))
+
+    def test_a_port_that_is_somebody_elses_changes_nothing(self) -> None:
+        """The hub's own, which every request would then go to in a circle."""
+        self.install()
+        hub_port = self.outside.hub_port
+        error = {"error_type": "started_but_unbound", "error_description": "", "listens": [hub_port]}
+        self.drifted(start_error=error)
+        self.supervisor.listening["toy"] = [hub_port]
+        self.assertEqual(self.refusal("POST", "/toy/heal-port"), (409, "no_drift"))
+        self.assertEqual((self.row_port(), self.supervisor.calls[-1]), (2711, ("start", "toy")))
+
+    def test_where_nothing_is_wrong_nothing_is_done(self) -> None:
+        self.assertEqual(self.refusal("POST", "/toy/heal-port"), (400, "not_installed"))
+        self.install()
+        self.drifted(state=State.READY)
+        self.assertEqual(self.refusal("POST", "/toy/heal-port"), (409, "no_drift"))
+        self.assertEqual(self.supervisor.calls[-1], ("start", "toy"))
+
+    def test_settings_are_asked_only_where_the_module_itself_listens(self) -> None:
+        """A token goes with the question."""
+        self.install()
+        del self.listening["toy"]
+        self.assertEqual(self.refusal("GET", "/toy/config"), (409, "not_running"))
+        self.assertEqual(self.server.asked, [])
 
 
 class Leaving(ApiCase):
@@ -559,6 +655,20 @@ class DiskSpace(ApiCase):
 
 
 class Everything(ApiCase):
+    def test_the_first_vault_is_named_as_in_the_wizard(self) -> None:
+        """One rule for both."""
+        for name in ("-x", "x", "new", "Mine", 7):
+            answer = self.refusal("POST", "/vault/install", {"first_vault": name})
+            self.assertEqual(answer, (400, "invalid_vault"), name)
+        self.assertEqual(self.call("POST", "/vault/install", {"first_vault": "my_2nd"}).status, 202)
+
+    def test_an_installation_by_package_may_name_its_channel(self) -> None:
+        """As one by short name may: `parachute install @toys/toy --channel rc`."""
+        answer = self.call("POST", "/install", {"package": "@toys/toy", "channel": "rc"})
+        self.assertEqual(self.modules.jobs.get(answer.json()["operation_id"]).params["version"], "rc")
+        wrong = {"package": "@toys/toy", "channel": "nightly"}
+        self.assertEqual(self.refusal("POST", "/install", wrong), (400, "invalid_channel"))
+
     def test_upgrade_all_leaves_strangers_out(self) -> None:
         self.install()
         answer = self.call("POST", "/upgrade-all").json()

@@ -3,9 +3,13 @@ from typing import Any
 
 from attrs import define, frozen
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IRequest
+from twisted.web.server import Site
 
 from parachute_hub.admin.overview_api import KEPT_SECONDS, Memory, OverviewApi
 from parachute_hub.site.who import ADMIN, Principal, Who
@@ -61,7 +65,7 @@ class OverviewTests(SynchronousTestCase):
             memory=lambda: succeed(self.memory),
             disk=self.disk,
             installed=lambda: self.installed,
-            in_thread=self.in_thread,
+            in_thread=lambda call: self.in_thread(call),
             clock=self.clock.seconds,
             past={"vault": Past((70, 71), (90,))}.get,
         )
@@ -109,6 +113,16 @@ class OverviewTests(SynchronousTestCase):
         self.installed = ["vault", "notes"]
         self.assertEqual(len(self.ask().json()["disk"]["owners"]), 2)
         self.assertEqual(self.disk.walks, 2)
+
+    def test_who_goes_away_spoils_it_for_nobody(self) -> None:
+        """A page that was closed while the disk was walked: the next one has it walked again."""
+        self.patch(self, "in_thread", lambda call: Deferred())
+        channel: Any = Site(self.resource).buildProtocol(None)
+        channel.makeConnection(StringTransport())
+        channel.dataReceived(b"GET /api/overview HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer owner\r\n\r\n")
+        channel.connectionLost(Failure(ConnectionDone()))
+        self.patch(self, "in_thread", lambda call: succeed(call()))
+        self.assertEqual([owner["name"] for owner in self.ask().json()["disk"]["owners"]], ["vault"])
 
     def test_it_is_the_owners(self) -> None:
         """A stranger learns nothing of the machine."""

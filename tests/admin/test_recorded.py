@@ -60,12 +60,20 @@ class DeedTests(SynchronousTestCase):
 
 
 class RecordedTests(SynchronousTestCase):
-    def noted(self, status: int, *, method: str = "POST", bearer: str | None = "sam") -> list[Act]:
+    def noted(
+        self,
+        status: int,
+        *,
+        method: str = "POST",
+        bearer: str | None = "sam",
+        path: str = "/api/modules/vault/stop",
+        body: bytes = b"",
+    ) -> list[Act]:
         """What one request with this answer leaves in the record."""
         acts: list[Act] = []
         area = Recorded(Answers(status), who=Who([Sam()]), note=acts.append, caller=Here(), clock=lambda: 5.0)
         headers = {"Authorization": bearer} if bearer else {}
-        answer = ask(area, "/api/modules/vault/stop", method=method, headers=headers)
+        answer = ask(area, path, method=method, headers=headers, body=body)
         self.assertEqual((answer.status, answer.body), (status, b"done"))
         return acts
 
@@ -73,6 +81,19 @@ class RecordedTests(SynchronousTestCase):
         act = Act(at=5.0, actor="sam", action="module-stop", subject="vault", address="192.0.2.7")
         self.assertEqual(self.noted(202), [act])
         self.assertEqual(self.noted(200), [act])
+
+    def test_what_was_installed_by_its_name(self) -> None:
+        """The path does not tell; a body that cannot be read tells nothing, and what is shown is one short line."""
+        for body, subject in (
+            (b'{"package": "@a/clock@1.0.0"}', "@a/clock@1.0.0"),
+            (b'{"source": "/home/sam/clock"}', "/home/sam/clock"),
+            (b'{"package": "a\\nb' + b"c" * 500 + b'"}', "ab" + "c" * 198),
+            (b'["package"]', ""),
+            (b"{not json", ""),
+            (b'{"package": 7}', ""),
+        ):
+            acts = self.noted(202, path="/api/modules/install", body=body)
+            self.assertEqual([(act.action, act.subject) for act in acts], [("module-install", subject)])
 
     def test_what_did_not_happen_is_not_noted(self) -> None:
         """Refusals, and looking."""

@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from parachute_hub.admin.stream_api import BACKLOG_BYTES, TICK_SECONDS, EventsArea, Streams, follow_log
-from parachute_hub.events import Bus, JobChanged, ModuleChanged, Notice, RegistryChanged
+from parachute_hub.events import Bus, JobChanged, LogHead, ModuleChanged, Notice, RegistryChanged
 from parachute_hub.site.who import ADMIN, Principal, Who
 from parachute_hub.supervise.logring import LogRing
 
@@ -86,6 +86,7 @@ class Events(SynchronousTestCase):
         self.bus.emit(JobChanged({"id": "1", "log": ["a\nb"]}))
         self.bus.emit(Notice("disk", "Full.", None))
         self.bus.emit(RegistryChanged())
+        self.bus.emit(LogHead("toy", "ready"))
         self.assertEqual(
             reader.events(),
             [
@@ -93,6 +94,7 @@ class Events(SynchronousTestCase):
                 ("b1-3", "job", {"job": {"id": "1", "log": ["a\nb"]}}),
                 ("b1-4", "notice", {"kind": "disk", "text": "Full.", "short": None}),
                 ("b1-5", "registry", {}),
+                ("b1-6", "log", {"short": "toy", "text": "ready"}),
             ],
         )
         reader.leave()

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from attrs import field, frozen
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.iweb import IRequest
 
+from parachute_hub.admin import vault_command
 from parachute_hub.admin.vault_command import SECONDS, Reactor, VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
 from parachute_hub.site.refused import Refused
@@ -142,6 +143,9 @@ class ProcessReactor(MemoryReactorClock):
     def closeStdin(self) -> None:
         """The child gets no input."""
 
+    def loseConnection(self) -> None:
+        """Its output is read no more."""
+
     def signalProcess(self, name: str) -> None:
         self.killed += 1
         self.spawned[-1][0].processEnded(Failure(ProcessTerminated(signal=9)))
@@ -213,8 +217,31 @@ class VaultCommandTests(SynchronousTestCase):
         self.end(b'{"name":"two"}')
         self.assertEqual(self.successResultOf(second), {"name": "two"})
 
+    def test_who_hangs_up_does_not_let_the_next_one_in(self) -> None:
+        """The command goes on without its reader, and is waited for."""
+        command = VaultCommand(launcher=Launches(), reactor=cast(Reactor, self.reactor))
+        first = Deferred.fromCoroutine(command.create("one"))
+        Deferred.fromCoroutine(command.create("two"))
+        first.cancel()
+        self.assertEqual(len(self.reactor.spawned), 1)
+        self.end(b'{"name":"one"}')
+        self.failureResultOf(first, CancelledError)
+        self.assertEqual(len(self.reactor.spawned), 2)
+
 
 class RealProcessTests(TestCase):
+    async def test_what_a_command_leaves_behind_is_not_waited_for(self) -> None:
+        """A program of its own that holds its output open: the next vault can be made."""
+        from twisted.internet import reactor
+
+        self.patch(vault_command, "DRAIN", 0.1)
+        spawn = Spawn(argv=("/bin/sh", "-c", "sleep 5 & echo {} # run", "run", "x"), cwd="/", env={})
+        command = VaultCommand(launcher=Launches(spawn), reactor=cast(Reactor, reactor))
+        for _ in range(2):
+            making = Deferred.fromCoroutine(command.create("garden"))
+            making.addTimeout(4, cast(Any, reactor))
+            self.assertEqual(await making, {})
+
     async def test_a_real_process_answers(self) -> None:
         """The exit code and both outputs of a process as the operating system gives them."""
         from twisted.internet import reactor

@@ -49,7 +49,12 @@ class AdminOnHubTests(SynchronousTestCase):
 
     def install(self, name: str) -> None:
         self.page.get_by_role("button", name=f"Install {name}").click()
-        expect(self.row(name).get_by_text("Running")).to_be_visible(timeout=30_000)
+        try:
+            expect(self.row(name).get_by_text("Running")).to_be_visible(timeout=30_000)
+        except AssertionError as problem:
+            told = self.hub.client.call("GET", "/api/modules/operations")
+            shown = self.page.get_by_role("main").inner_text()
+            raise AssertionError(f"{problem}\nshown: {shown}\ntold: {told}\nlog: {self.hub.log()[-3000:]}") from problem
 
     def row(self, name: str) -> Locator:
         return self.page.locator("li.module").filter(has=self.page.get_by_role("heading", name=name, exact=True))

@@ -2,6 +2,7 @@ import doctest
 
 from twisted.trial.unittest import SynchronousTestCase
 
+import parachute_hub.command.actions
 import parachute_hub.command.jobs
 import parachute_hub.command.tables
 import parachute_hub.logs
@@ -15,6 +16,7 @@ class Examples(SynchronousTestCase):
     def test_the_examples_in_the_docstrings_are_true(self) -> None:
         """They are documentation that readers trust."""
         for module in (
+            parachute_hub.command.actions,
             parachute_hub.command.jobs,
             parachute_hub.command.tables,
             parachute_hub.logs,

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.command.client import HubClient
 from parachute_hub.command.jobs import Progress, follow
+from parachute_hub.site import cookies
 from tools.pack_examples import pack_all
 
 ROOT = Path(__file__).parent.parent.parent
@@ -100,7 +102,9 @@ class HubProcess:
         words += ["--home", str(self.home), "--listen", f"tcp:{self.port}:interface=127.0.0.1"]
         if self.catalog:
             words += ["--catalog", str(self.catalog)]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PARACHUTE_")}
+        # A person's Python keeps what it has compiled; only a build machine is told not to.
+        dropped = ("PARACHUTE_", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         with self.log_path.open("ab") as out:
             self.process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**kept, **self.environment}, cwd=ROOT
@@ -186,6 +190,26 @@ def hub(test: SynchronousTestCase, **options: Any) -> HubProcess:
     process = HubProcess(home=home, environment=environment, **options)
     test.addCleanup(process.end)
     return process
+
+
+def session_of_owner(running: HubProcess) -> str:
+    """Sign the owner in; the cookie of the session."""
+    stranger = fetch(f"{running.url}/account/session")
+    said = {
+        "__csrf": stranger.json()["csrf"],
+        "username": OWNER["PARACHUTE_INITIAL_ADMIN_USERNAME"],
+        "password": OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"],
+    }
+    headers = {"Content-Type": "application/json", "Cookie": stranger.headers["set-cookie"].partition(";")[0]}
+    # `fetch` keeps one Set-Cookie of many, so this asks by itself.
+    connection = HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE)
+    try:
+        connection.request("POST", "/login", json.dumps(said), headers)
+        lines = connection.getresponse().headers.get_all("set-cookie") or []
+    finally:
+        connection.close()
+    (line,) = [line for line in lines if line.startswith(cookies.SESSION)]
+    return line.partition(";")[0]
 
 
 def packed_examples() -> Path:

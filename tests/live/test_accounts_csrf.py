@@ -3,11 +3,9 @@
 The routes are read from the routers of every area in the package: one that is added tomorrow is tried tomorrow.
 """
 
-import json
 import pkgutil
 import re
 from collections.abc import Iterator
-from http.client import HTTPConnection
 from importlib import import_module
 from typing import Any
 
@@ -15,8 +13,7 @@ from klein import Klein
 from twisted.trial.unittest import SynchronousTestCase
 
 import parachute_hub
-from parachute_hub.site import cookies
-from tests.live.harness import OWNER, Reply, fetch, hub
+from tests.live.harness import Reply, fetch, hub, session_of_owner
 
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 AREAS = ("accounts", "admin", "oauth", "site")
@@ -48,25 +45,8 @@ def routes() -> Iterator[tuple[str, str]]:
 class EveryAreaTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.hub = hub(self).start()
-        self.cookie = self.sign_in()
+        self.cookie = session_of_owner(self.hub)
         self.csrf = self.get("/api/me")["csrf"]
-
-    def sign_in(self) -> str:
-        """The owner's session cookie."""
-        stranger = fetch(f"{self.hub.url}/account/session")
-        said = {
-            "__csrf": stranger.json()["csrf"],
-            "username": OWNER["PARACHUTE_INITIAL_ADMIN_USERNAME"],
-            "password": OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"],
-        }
-        headers = {"Content-Type": "application/json", "Cookie": stranger.headers["set-cookie"].partition(";")[0]}
-        # The harness keeps one Set-Cookie of many, so this asks by itself.
-        connection = HTTPConnection("127.0.0.1", self.hub.port, timeout=20)
-        self.addCleanup(connection.close)
-        connection.request("POST", "/login", json.dumps(said), headers)
-        lines = connection.getresponse().headers.get_all("set-cookie") or []
-        (line,) = [line for line in lines if line.startswith(cookies.SESSION)]
-        return line.partition(";")[0]
 
     def send(self, method: str, path: str, headers: dict[str, str]) -> Reply:
         """With the owner's cookie; as JSON, or as a form where only forms are taken."""

@@ -1,14 +1,16 @@
 """The `parachute` command against a running hub, and without one."""
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.harness import ROOT, HubProcess, hub, packed_examples
+from tests.live.harness import OWNER, ROOT, HubProcess, fetch, hub, packed_examples
 
 
 def run(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -59,6 +61,77 @@ class Running(SynchronousTestCase):
             self.assertIn(failed.returncode, (1, 2), words)
             self.assertNotIn("Traceback", failed.stderr)
             self.assertTrue(failed.stderr.strip().splitlines()[-1].startswith("parachute: "), failed.stderr)
+
+    def test_a_module_whose_port_was_taken_gets_another_when_asked(self) -> None:
+        """The stranger is named and lives; `doctor --fix` moves the module, and it is reached through the hub again."""
+        home = self.hub.home
+        self.assertEqual(run(home, "install", "hello").returncode, 0)
+        port = self.hub.module("hello")["port"]
+        self.hub.stop()
+        with socket.socket() as stranger:
+            stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            stranger.bind(("127.0.0.1", port))
+            stranger.listen()
+            self.hub.start()
+            self.hub.wait_for(lambda: self.hub.module("hello")["state"] == "held", "hello to be held")
+            self.assertEqual(self.hub.module("hello")["port_drift"], "squatted")
+            told = run(home, "doctor")
+            self.assertEqual(told.returncode, 1)
+            self.assertIn(f"port of hello: Port {port} is used by process {os.getpid()} (", told.stdout)
+            fixed = run(home, "doctor", "--fix", "--json")
+            self.assertEqual(
+                (fixed.returncode, json.loads(fixed.stdout)["fixed"]), (0, ["port of hello"]), fixed.stdout
+            )
+            self.assertEqual(fetch(f"{self.hub.url}/hello/health").status, 200)
+            moved = self.hub.module("hello")
+        self.assertEqual((moved["state"], moved["port_drift"]), ("ready", None))
+        self.assertNotEqual(moved["port"], port)
+
+    def test_what_anybody_writes_into_a_row_leads_no_request_astray(self) -> None:
+        """Requests go where the module's own process listens, until it is started anew on the port of its row."""
+        home = self.hub.home
+        self.assertEqual(run(home, "install", "hello").returncode, 0)
+        services = home / "services.json"
+        content = json.loads(services.read_text())
+        with socket.socket() as thief:
+            thief.bind(("127.0.0.1", 0))
+            thief.listen()
+            thief.settimeout(0.5)
+            content["services"][0]["port"] = thief.getsockname()[1]
+            services.write_text(json.dumps(content))
+            self.hub.wait_for(lambda: self.hub.module("hello")["port_drift"] == "row", "the drift to be seen")
+            for _ in range(20):
+                self.assertEqual(fetch(f"{self.hub.url}/hello/health").status, 200)
+            self.assertRaises(TimeoutError, thief.accept)
+
+    def test_an_operation_is_cancelled_from_another_shell(self) -> None:
+        """A registry that never answers: who waits is told, and what was begun is gone. Also in JSON."""
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            self.hub.stop()
+            self.hub.environment = {**OWNER, "BUN_CONFIG_REGISTRY": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+            self.hub.start()
+            home = self.hub.home
+            words = [
+                str(Path(sys.executable).parent / "parachute"),
+                "install",
+                "@a/clock",
+                "--home",
+                str(home),
+                "--json",
+            ]
+            waiting = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            self.hub.wait_for(
+                lambda: self.hub.client.call("GET", "/api/modules/operations")["operations"], "the installation"
+            )
+            done = run(home, "cancel", "clock")
+            told, _ = waiting.communicate(timeout=30)
+        self.assertEqual((done.returncode, waiting.returncode), (0, 1), done.stderr)
+        self.assertIn("It was cancelled.", done.stdout)
+        self.assertEqual(json.loads(told)["error"].splitlines()[0], "It was cancelled.")
+        again = run(home, "cancel", "clock")
+        self.assertEqual((again.returncode, again.stderr), (1, "parachute: Nothing is under way for clock.\n"))
 
     def test_a_healthy_hub_passes_the_doctor(self) -> None:
         """All green, and the same in JSON."""

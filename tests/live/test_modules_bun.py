@@ -8,6 +8,7 @@ from typing import Any
 
 import treq
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.process import reapAllProcesses
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
@@ -32,6 +33,19 @@ with open(os.environ["TMPDIR"] + "/calls", "a") as calls:
 print("a line with pvt_secretsecret")
 sys.exit(1)
 """
+
+
+class Late:
+    """A reactor that comes back from starting a process only when that process is over."""
+
+    def spawnProcess(self, *words: Any, **options: Any) -> Any:
+        process = CLOCK.spawnProcess(*words, **options)
+        while process.pid is not None:
+            reapAllProcesses()
+        return process
+
+    def callLater(self, *words: Any) -> Any:
+        return CLOCK.callLater(*words)
 
 
 class Arguments(TestCase):
@@ -100,6 +114,14 @@ class Arguments(TestCase):
         with self.assertRaises(BunFailed) as caught:
             await program.info("x", "dist-tags", folder, 5.0)
         self.assertIn("exit code 127", str(caught.exception))
+
+    @run
+    async def test_a_bun_that_was_done_before_we_looked(self) -> None:
+        """On a busy machine it can end while it is being started: twisted then reaps it within spawnProcess."""
+        folder = write(Path(self.mktemp()).absolute(), {"bun": "#!/bin/sh\necho '{}'\n"})
+        (folder / "bun").chmod(0o755)
+        program = Bun(Late(), lambda: folder / "bun", lambda _: {"PATH": os.environ["PATH"]}, str)
+        self.assertEqual(await program.info("x", "dist-tags", folder, 5.0), {})
 
 
 class StaticServer(TestCase):

@@ -45,7 +45,7 @@ class ChildTests(RigCase):
         self.assertIn("NoNewPrivs:\t1", Path(f"/proc/{pid}/status").read_text())
         self.assertEqual(os.readlink(f"/proc/{pid}/fd/0"), "/dev/null")
         self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), str(self.rig.home))
-        self.assertTrue(self.rig.supervisor.port_owned("calm"))
+        self.assertEqual(self.rig.supervisor.owned_port("calm"), self.rig.launches["calm"].port)
 
     async def test_a_killed_one_answers_again_soon(self) -> None:
         """Its own boot and 120 ms."""
@@ -137,6 +137,20 @@ class PortTests(RigCase):
             self.assertEqual(status.state, State.HELD)
             self.assertIn(f"process {os.getpid()} (", status.reason)
         self.assertEqual((await self.rig.supervisor.start("calm")).state, State.READY)
+
+    def test_a_strangers_command_is_told_in_one_line(self) -> None:
+        """It may be a whole program, and steer a terminal."""
+        program = "import socket, sys, time\ns = socket.create_server(('127.0.0.1', int(sys.argv[2])))\ntime.sleep(60)"
+        port = free_port()
+        with subprocess.Popen([sys.executable, "-c", program, "\x1b[2J", str(port)]) as stranger:
+            try:
+                deadline = time.monotonic() + 20
+                while (holder := Processes().holder(port, Whose("nobody"))) is None and time.monotonic() < deadline:
+                    time.sleep(0.05)
+            finally:
+                stranger.kill()
+        self.assertIn("time.sleep(60) [2J", str(holder))
+        self.assertTrue(str(holder).isprintable(), str(holder))
 
     async def test_an_orphan_of_an_earlier_hub_is_ended(self) -> None:
         """Without death by the hub's own (macOS), a killed hub leaves children: they carry its mark."""

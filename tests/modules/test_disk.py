@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.modules.disk import OPEN_BELOW, RESERVE_BYTES, Disk, Reserve, size_of
 from parachute_hub.modules.linked import LinkedFolders, newest_change
 from parachute_hub.modules.snapshots import Snapshots
+from parachute_hub.supervise.model import State, Status
 from parachute_hub.testing.supervising import FakeSupervisor
 from tests.modules.homes import Home, write
 
@@ -155,6 +156,12 @@ class Linked(SynchronousTestCase):
         linked.look()
         linked.look()
         self.assertEqual(supervisor.calls, [("start", "toy"), ("restart", "toy")])
+        # One that is just being stopped stays off.
+        supervisor.outcome["toy"] = Status(short="toy", state=State.STOPPING, reason="", since=0.0)
+        self.started(supervisor)
+        os.utime(folder / "server.ts", ns=(later + 10**9, later + 10**9))
+        linked.look()
+        self.assertEqual(len(supervisor.calls), 3)
 
     def started(self, supervisor: FakeSupervisor) -> None:
         """Start it: a fake answers at once."""

@@ -79,8 +79,25 @@ class Proofs(SynchronousTestCase):
 
     def test_one_that_died_and_came_back_meanwhile(self) -> None:
         proof = self.prove()
-        self.becomes(State.READY, pid=9999)
+        self.becomes(State.READY, pid=9999, restarts=1)
         self.clock.advance(2.0)
+        self.failureResultOf(proof, JobFailed)
+
+    def test_one_that_was_restarted_on_purpose_meanwhile(self) -> None:
+        """Such as a vault that is told of a new scribe: the new process has to answer, and to go on."""
+        for state, pid in ((State.READY, 9999), (State.STARTING, None)):
+            proof = self.prove()
+            self.becomes(state, pid=pid)
+            self.clock.advance(2.0)
+            self.assertNoResult(proof)
+            self.becomes(State.READY, pid=9999)
+            self.clock.pump([0.25] * 9)
+            self.successResultOf(proof)
+        proof = self.prove()
+        self.becomes(State.STOPPING, pid=4711, start_follows=True)
+        self.clock.advance(2.0)
+        self.becomes(State.BACKOFF)
+        self.clock.advance(0.25)
         self.failureResultOf(proof, JobFailed)
 
     def test_one_that_is_removed_meanwhile(self) -> None:

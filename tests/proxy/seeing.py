@@ -11,7 +11,7 @@ from tests.proxy.corpus import HOST
 MOUNTS = (
     Mount("notes", b"/notes", 2001),
     Mount("vault", b"/vault/default", 2002),
-    Mount("vault", b"/vault/work", 2003),
+    Mount("vault", b"/vault/work", 2002),
 )
 
 

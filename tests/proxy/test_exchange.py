@@ -363,13 +363,14 @@ class ExchangeTests(SynchronousTestCase):
             (ModuleView("parked", "it crashed 5 times"), b" 502 ", b"it crashed 5 times"),
             (ModuleView("stopped"), b" 502 ", b"upstream_unreachable"),
             (ModuleView("held", "port 2001 belongs to pid 7"), b" 502 ", b"pid 7"),
-            (ModuleView("ready", port_owned=False), b" 502 ", b"not held by the module itself"),
+            (ModuleView("ready"), b" 502 ", b"not held by the module itself"),
+            (ModuleView("ready", port=2002), b" 502 ", b"not held by the module itself"),
         ):
             self.modules.views["notes"] = view
             taken = self.rig.ask(get("/notes/", "Accept: application/json")).take()
             self.assertIn(status, taken)
             self.assertIn(word, taken)
         self.assertEqual(self.modules.sockets, [])
-        self.modules.views["notes"] = ModuleView("degraded")
+        self.modules.views["notes"] = ModuleView("degraded", port=2001)
         self.rig.ask(get("/notes/"))
         self.assertEqual(len(self.modules.sockets), 1)

@@ -75,6 +75,14 @@ class UnboundTests(SupervisorCase):
         self.pass_time(1)
         self.assertEqual((self.state(), self.error()), (State.DEGRADED, None))
 
+    def test_where_it_listens_instead_is_told(self) -> None:
+        """What heals such a drift needs to know it."""
+        self.plan.ports["vault"] = 2000
+        self.system.listening = [3000]
+        self.begin(self.supervisor.start("vault"))
+        self.pass_time(self.timing.late + 1)
+        self.assertEqual((self.status().start_error or {})["listens"], [3000])
+
     def test_one_that_listens_but_is_unwell_is_bound(self) -> None:
         self.reactor.listening[2000] = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
         self.begin(self.supervisor.start("vault"))

@@ -18,7 +18,7 @@ class StartTests(SupervisorCase):
         self.pass_time(1)
         self.assertEqual(self.successResultOf(started).state, State.READY)
         self.assertTrue(self.plan.on["vault"])
-        self.assertTrue(self.supervisor.port_owned("vault"))
+        self.assertIsNotNone(self.supervisor.owned_port("vault"))
 
     def test_the_child_is_started_in_place_and_marked(self) -> None:
         process = self.ready()
@@ -141,7 +141,7 @@ class PortTests(SupervisorCase):
         self.turn()
         self.assertEqual(self.state(), State.HELD)
         self.assertIn("process 77 (nc -l 2000)", self.status().reason)
-        self.assertFalse(self.supervisor.port_owned("vault"))
+        self.assertIsNone(self.supervisor.owned_port("vault"))
         self.assertIn(signal.SIGTERM, self.reactor.spawned[0].signals)
 
     def test_one_that_answers_and_is_gone_is_no_stranger(self) -> None:

@@ -1,4 +1,5 @@
 // The pretended hub's JSON API: the shapes of the real one, with made-up contents.
+import type { Answers, Person } from "../src/api/shapes"
 import type { Pretended } from "./state"
 
 type Answer = [status: number, body: unknown]
@@ -23,6 +24,7 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
   if (path === "/api/modules") return [200, hub.list()]
   if (path === "/api/modules/operations") return [200, { operations: [...hub.jobs.values()] }]
   if (path === "/api/overview") return [200, hub.overview()]
+  if (path.startsWith("/api/overview/memory/")) return [200, past(path.split("/").at(-1) ?? "")]
   if (path === "/api/modules/disk") return [200, hub.overview().disk]
   if (noun === "modules" && name && verb && method === "POST") return operation(hub, name, verb)
   if (noun === "modules" && verb === "config") {
@@ -35,7 +37,7 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
       : [401, refused("invalid_credentials", "That is not it.")]
   if (path === "/api/auth/mint-token") return proof ? [200, MINTED] : [403, STEP_UP]
   if (method === "POST" && path === "/api/modules/disk/clear") return [200, { freed: 62 * 1024 * 1024 }]
-  const fixed = FIXED[path]
+  const fixed = FIXED[path as keyof Answers]
   return fixed ? [200, fixed] : [404, refused("not_found", "not found")]
 }
 
@@ -43,6 +45,16 @@ const PASSWORD = "correct-horse-battery"
 const STEP_UP = { error: "step_up_required", error_description: "Confirm with your password.", operation: "token.mint" }
 const MINTED = { jti: "j", token: "eyJ.made.up", expires_at: iso(-720), scope: "vault:default:read" }
 const refused = (error: string, text: string) => ({ error, error_description: text })
+
+/** Two hours of a module that breathes. */
+function past(short: string): Answers[`/api/overview/memory/${string}`] {
+  const wave = (at: number) => 18_000 + Math.round(2_000 * Math.sin(at / 7))
+  return {
+    short,
+    recent_kib: Array.from({ length: 1800 }, (_, at) => wave(at / 30)),
+    minutes_kib: Array.from({ length: 120 }, (_, at) => wave(at)),
+  }
+}
 
 function operation(hub: Pretended, short: string, verb: string): Answer {
   if (["install", "upgrade", "uninstall"].includes(verb)) return [202, { operation_id: hub.job(short, verb).id }]
@@ -66,7 +78,7 @@ const CONFIG = {
   writable: true,
 }
 
-const FIXED: Record<string, unknown> = {
+const FIXED: { [path in keyof Answers]?: Answers[path] } = {
   "/vaults": {
     vaults: ["default", "work"].map((name, at) => ({
       name,
@@ -167,7 +179,7 @@ function token(jti: string, scopes: string[], via: string, subject: string | nul
   return { jti, user_id: "1", subject, client_id: "c", scopes, created_via: via, permissions: null, ...dates }
 }
 
-function person(username: string, role: string, vaults: Record<string, string>) {
+function person(username: string, role: Person["role"], vaults: Person["vaults"]) {
   const access = { vaults, assigned_vaults: Object.keys(vaults), second_factor: role === "admin" }
   return { id: username, username, role, password_changed: true, email: null, created_at: iso(900), ...access }
 }

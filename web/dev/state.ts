@@ -39,6 +39,8 @@ function module([short, name, tagline, memory]: [string, string, string, number]
     config_ui_url: null,
     memory_mb: memory,
     first_party: true,
+    port_drift: null,
+    data_copy_at: short === "notes" ? iso(Date.now() - 30 * HOUR) : null,
     missing: false,
     dependencies:
       short === "notes"
@@ -74,7 +76,13 @@ export class Pretended {
   }
 
   list() {
-    return { modules: this.modules, supervised: [], supervisor_available: true, module_install_channel: "latest" }
+    return {
+      modules: this.modules,
+      supervised: [],
+      supervisor_available: true,
+      module_install_channel: "latest",
+      module_install_channel_fixed: this.scenario === "trouble",
+    }
   }
 
   overview(): Overview {
@@ -125,8 +133,9 @@ export class Pretended {
       short,
       status: "running",
       log: [`${kind} ${short}`],
-      steps: [{ name: "check", state: "running", seconds: null, bytes: null }],
+      steps: [{ name: "check", state: "running", startedAt: iso(Date.now()), seconds: null, bytes: null }],
       undone: [],
+      cancellable: true,
       startedAt: iso(Date.now()),
     }
     this.jobs.set(job.id, job)
@@ -140,6 +149,7 @@ export class Pretended {
     const steps = STEPS.slice(0, place + 1).map((name, at) => ({
       name,
       state: at < place ? "done" : "running",
+      startedAt: job.startedAt,
       seconds: at < place ? STEP_MS / 1000 : null,
       bytes: name === "fetch" && at < place ? 2_400_000 : null,
     }))
@@ -148,6 +158,7 @@ export class Pretended {
       steps,
       log: [...job.log, over ? "all done" : `bun: ${STEPS[place]} …`],
       status: over ? "succeeded" : "running",
+      cancellable: !over,
       ...(over ? { finishedAt: iso(Date.now()) } : {}),
     }
     this.jobs.set(job.id, next)

@@ -36,6 +36,7 @@ const WORDS: Record<string, string> = {
   "module-start": "started",
   "module-stop": "stopped",
   "module-restart": "restarted",
+  "module-heal-port": "put right the port of",
   "module-config": "changed the settings of",
   "module-settings": "changed how the hub runs",
   "vault-made": "made a vault",

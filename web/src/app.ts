@@ -1,7 +1,7 @@
 /** The app's parts, put together once. */
 import { effect, signal } from "@preact/signals"
-import { Hub, type Me } from "./api/hub"
-import type { Job, Overview, Status } from "./api/shapes"
+import { Hub } from "./api/hub"
+import type { Job, Me, Overview, Status } from "./api/shapes"
 import { type Contact, Feed } from "./live/feed"
 import type { Message } from "./live/sse"
 import { isOver, Modules } from "./state/modules"
@@ -19,7 +19,7 @@ export const contact = signal<Contact | null>(null)
 /** Counts what the stream has told; pages that show lists read theirs again when it moves. */
 export const news = signal(0)
 
-const OVERVIEW_EVERY = 15_000
+const TEND_EVERY = 15_000
 const NEWS_EVERY = 500
 const HIDDEN_FOR = 30_000
 
@@ -40,7 +40,7 @@ function newsSoon(): void {
 
 export async function measure(): Promise<void> {
   try {
-    overview.value = await hub.get<Overview>("/api/overview")
+    overview.value = await hub.get("/api/overview")
   } catch {
     // The gauges stay as they were; whether the hub is there is said by others.
   }
@@ -56,6 +56,9 @@ function heard(message: Message): void {
     case "job":
       moved(told["job"] as Job)
       break
+    case "log":
+      modules.said(String(told["short"]), String(told["text"]))
+      break
     case "notice":
       tell(String(told["text"]))
       break
@@ -63,7 +66,7 @@ function heard(message: Message): void {
       void modules.refresh().catch(() => undefined)
       break
   }
-  if (message.name !== "tick") newsSoon()
+  if (message.name !== "tick" && message.name !== "log") newsSoon()
 }
 
 /** An operation that ends while somebody looks is said aloud, on whichever page they are. */
@@ -103,12 +106,14 @@ export async function begin(): Promise<void> {
     if (document.hidden) leaving = setTimeout(() => feed.stop(), HIDDEN_FOR)
     else feed.start()
   })
-  setInterval(() => document.hidden || void measure(), OVERVIEW_EVERY)
+  const tend = () => Promise.all([modules.refresh(), measure()]).catch(() => undefined)
+  // Also when nothing was told: what a page shows is never older than this.
+  setInterval(() => document.hidden || void tend(), TEND_EVERY)
   // An operation that ended has moved versions and disk space.
   let busy = 0
   effect(() => {
     const now = modules.running.value.length
-    if (now < busy) void Promise.all([modules.refresh(), measure()]).catch(() => undefined)
+    if (now < busy) void tend()
     busy = now
   })
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import type { Job, Module, State } from "./api/shapes"
 import { allowed, scopeWords } from "./scopes"
-import { jobTitle, summary, weighty, wording } from "./words"
+import { jobTitle, summary, weighty, portRemedy, wording } from "./words"
 
 const module = (name: string, state: State | null, more: Partial<Module> = {}): Module =>
   ({ short: name.toLowerCase(), display_name: name, installed: true, state, ...more }) as Module
@@ -40,6 +40,8 @@ test("an operation is named by what it does and how it ended", () => {
   expect(job({ status: "succeeded" })).toBe("Vault is updated")
   expect(job({ status: "failed" })).toBe("Vault could not be updated")
   expect(job({ status: "failed", outcome: "cancelled" })).toBe("Updating Vault was cancelled")
+  expect(job({ kind: "rollback", status: "failed" })).toBe("Vault could not go back to its earlier version")
+  expect(job({ kind: "restore-data" })).toBe("Putting back the earlier data of Vault")
 })
 
 test("scopes are told in words, unknown ones as they are", () => {
@@ -62,4 +64,9 @@ test("what is confirmed is said in words", () => {
   expect(weighty("hub.origin")).toBe("change the public address")
   expect(weighty("user.vaults:7")).not.toContain("7")
   expect(weighty("unheard.of")).toBe("do this")
+})
+
+test("a port that is not where the hub looks for it has a button", () => {
+  expect(portRemedy({ port_drift: null })).toBeNull()
+  expect(portRemedy({ port_drift: "squatted" })).toBe("Give it another port")
 })

@@ -38,6 +38,17 @@ function fromStatus(status: string | null | undefined): State {
   return states[status ?? ""] ?? "stopped"
 }
 
+const DRIFTS = {
+  elsewhere: "Look for it where it listens",
+  squatted: "Give it another port",
+  row: "Restart it on its new port",
+}
+
+/** What the button says that puts the port of a module right; null when nothing is wrong with it. */
+export function portRemedy({ port_drift }: Pick<Module, "port_drift">): string | null {
+  return port_drift && DRIFTS[port_drift]
+}
+
 export interface Summary {
   tone: Tone
   title: string
@@ -85,6 +96,7 @@ const DOING: Record<string, string> = {
   uninstall: "Removing",
   restart: "Restarting",
   rollback: "Going back to the earlier version of",
+  "restore-data": "Putting back the earlier data of",
   "delete-data": "Deleting the data of",
 }
 const DONE: Record<string, string> = {
@@ -93,7 +105,13 @@ const DONE: Record<string, string> = {
   uninstall: "removed",
   restart: "restarted",
   rollback: "back at its earlier version",
+  "restore-data": "back at its earlier data",
   "delete-data": "rid of its data",
+}
+const FAILED: Record<string, string> = {
+  rollback: "could not go back to its earlier version",
+  "restore-data": "could not get its earlier data back",
+  "delete-data": "still has its data, which could not be deleted",
 }
 
 /** `Installing Vault`, `Vault is installed`, `Vault could not be updated`. */
@@ -101,7 +119,7 @@ export function jobTitle(job: Job, name: string): string {
   if (job.status === "succeeded") return `${name} is ${DONE[job.kind] ?? "done"}`
   if (job.status === "failed" && job.outcome === "cancelled")
     return `${DOING[job.kind] ?? "Work on"} ${name} was cancelled`
-  if (job.status === "failed") return `${name} could not be ${DONE[job.kind] ?? "changed"}`
+  if (job.status === "failed") return `${name} ${FAILED[job.kind] ?? `could not be ${DONE[job.kind] ?? "changed"}`}`
   return `${DOING[job.kind] ?? "Working on"} ${name}`
 }
 

@@ -61,9 +61,8 @@ function makeFirstVault(vaults: Vaults): void {
   if (vaults.list().length > 0) return;
   const name = process.env.PARACHUTE_VAULT_NAME || "default";
   try {
-    const { token, paths } = vaults.create(name);
-    console.log(`vault: made "${name}" in ${paths.vault_dir}`);
-    console.log(`vault: its key, shown once: ${token}`);
+    const { paths } = vaults.create(name);
+    console.log(`vault: made "${name}" in ${paths.vault_dir}; its first key lies there in initial-key`);
   } catch (error) {
     console.error(`vault: no first vault: ${(error as Error).message}`);
   }

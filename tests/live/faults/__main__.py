@@ -35,7 +35,7 @@ REAL_DELAYS = evolve(QUICK, first_delay=Timing().first_delay)
 FAULTS = (
     Fault("F01", repairs.f01_kill_one, 10, 1000),
     Fault("F02", repairs.f02_kill_all, 5, 200),
-    Fault("F03", repairs.f03_crash_loops, 1, 10, REAL_DELAYS),
+    Fault("F03", repairs.f03_crash_loops, 1, 12, REAL_DELAYS),
     Fault("F04", resources.f04_grandchildren, 2, 100),
     Fault("F05", resources.f05_fork_bomb, 1, 30),
     Fault("F06", resources.f06_memory, 1, 20),

@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Sequence
+from itertools import takewhile
 from random import Random
 
 from parachute_hub.supervise.model import State
@@ -68,30 +70,57 @@ async def f02_kill_all(rig: Rig, n: int) -> Outcome:
     return Outcome("F02", "kill -9 of four modules at once", n, f"all ready after {spread(took)}", slow=slow)
 
 
+LOOPS = ("exit=0:1", "exit=0.01:3", "exit=0.2:0", "missing")
+
+
 async def f03_crash_loops(rig: Rig, n: int) -> Outcome:
-    """Programs that cannot stay: they end at once, later, with 0, or are not there."""
+    """Programs that cannot stay: they end at once, later, with 0, or are not there. One by one, then all at once.
+
+    What a sibling may notice is judged while there is one. So many together are more programs to start than a small
+    machine has processors for, whoever starts them: there only that everything is answered, and that all come to rest.
+    """
     quiet = await with_sibling(rig)
-    loops = []
-    for number in range(n):
-        for after in ("0:1", "0.01:3", "0.2:0"):
-            loops.append(
-                rig.add(f"loop{number}x{after.replace(':', 'x').replace('.', 'p')}", f"exit={after}", "late=9")
-            )
-        loops.append(rig.add(f"gone{number}", argv=("/nowhere/bun",)))
-    rig.supervisor.boot(loops)
+    single = [looping(rig, f"one{number}", kind) for number in range(n) for kind in LOOPS]
+    crowd = [looping(rig, f"all{number}", kind) for number in range(n) for kind in LOOPS]
 
-    async def parked() -> None:
-        await rig.until(lambda: all(rig.state(short) is State.PARKED for short in loops), "all to be parked", 60)
+    async def one_by_one() -> None:
+        for short in single:
+            rig.supervisor.boot([short])
+            await parked(rig, [short])
 
-    _, load = await Meter(rig, "sibling").during(parked())
-    spawns = [
-        sum(s.short == short and s.state is State.STARTING and s.pid is not None for s in rig.told) for short in loops
-    ]
-    wrong = harmed(load)
+    async def together() -> None:
+        rig.supervisor.boot(crowd)
+        await parked(rig, crowd)
+
+    _, load = await Meter(rig, "sibling").during(one_by_one())
+    _, crowded = await Meter(rig, "sibling").during(together())
+    spawns = [spawns_before_rest(rig, short) for short in (*single, *crowd)]
+    wrong = [*harmed(load), *harmed(crowded)]
     if max(spawns) > 5:
         wrong.append(f"{max(spawns)} spawns before it rested")
-    figures = f"{len(loops)} loops parked after at most {max(spawns)} spawns; {sibling(load, quiet)}"
+    figures = (
+        f"{len(single)} loops one by one and {len(crowd)} at once parked after at most {max(spawns)} spawns; "
+        f"{sibling(load, quiet)}; at once: {sibling(crowded, quiet)}"
+    )
     return Outcome("F03", "crash loops, missing program", n, figures, tuple(wrong), tuple(slowed(load, quiet)))
+
+
+def looping(rig: Rig, name: str, kind: str) -> str:
+    """A module that falls in this way whenever it is started."""
+    if kind == "missing":
+        return rig.add(f"{name}gone", argv=("/nowhere/bun",))
+    return rig.add(f"{name}x{LOOPS.index(kind)}", kind, "late=9")
+
+
+def spawns_before_rest(rig: Rig, short: str) -> int:
+    """How often it was started until it was parked; the far later tries of a parked one are meant."""
+    told = takewhile(lambda status: status.state is not State.PARKED, (s for s in rig.told if s.short == short))
+    return sum(status.state is State.STARTING and status.pid is not None for status in told)
+
+
+async def parked(rig: Rig, shorts: Sequence[str]) -> None:
+    """Until all of them have come to rest."""
+    await rig.until(lambda: all(rig.state(short) is State.PARKED for short in shorts), "all to be parked", 60)
 
 
 async def f08_hang(rig: Rig, n: int) -> Outcome:

@@ -73,5 +73,5 @@ test("a wrong password is not the end of the session", async () => {
 })
 
 test("no answer at all is told apart from a refusal", async () => {
-  await expect(hubWith([]).get("/x")).rejects.toBeInstanceOf(Away)
+  await expect(hubWith([]).get("/api/hub")).rejects.toBeInstanceOf(Away)
 })

@@ -1,4 +1,5 @@
 /** The hub's JSON API, called with the browser's own session. */
+import type { AnswerTo, Me, Path } from "./shapes"
 
 /** An answer that is not 2xx. `message` is the hub's sentence for a person. */
 export class Refusal extends Error {
@@ -17,14 +18,6 @@ export class Away extends Error {
   constructor() {
     super("The hub does not answer. It may be restarting; try again in a moment.")
   }
-}
-
-export interface Me {
-  hasSession: boolean
-  csrf?: string
-  two_factor_enabled?: boolean
-  user?: { id: string; displayName: string; role: "admin" | "member" }
-  password_change_required?: boolean
 }
 
 export interface Doors {
@@ -56,8 +49,8 @@ export class Hub {
     return this.#send<Me>("GET", "/api/me", undefined, {})
   }
 
-  get<T>(path: string): Promise<T> {
-    return this.call<T>("GET", path)
+  get<P extends Path>(path: P): Promise<AnswerTo<P>> {
+    return this.call<AnswerTo<P>>("GET", path)
   }
 
   /** One call; asks for a step-up proof and repeats when the hub wants one. Raises Refusal, Away or TurnedBack. */

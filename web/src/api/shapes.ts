@@ -1,4 +1,5 @@
 /** The shapes that the hub's API sends (modules.md 5.4 and 5.7, issue 9.1, identity.md 4). */
+import type { Schema, Values } from "../schema"
 
 export type State = "stopped" | "starting" | "ready" | "degraded" | "backoff" | "parked" | "stopping" | "held"
 
@@ -47,8 +48,12 @@ export interface Module extends Status {
   memory_mb: number | null
   /** Of the catalog, not a stranger's package. */
   first_party: boolean
+  /** How it listens elsewhere than the hub looks for it: a heal is one call away. */
+  port_drift: "elsewhere" | "squatted" | "row" | null
   /** Its program is gone from the disk. */
   missing: boolean
+  /** When its data was copied before an update; that copy can be brought back. */
+  data_copy_at: string | null
   dependencies: { short: string; optional: boolean; known: boolean }[]
   settings: ModuleSettings
 }
@@ -68,12 +73,15 @@ export interface ModuleList {
   modules: Module[]
   supervisor_available: boolean
   module_install_channel: "latest" | "rc"
+  /** By the environment that the hub was started with: choosing another one has no effect. */
+  module_install_channel_fixed: boolean
 }
 
 export interface Step {
   name: string
-  /** `running`, `done`, or how the operation ended in it. */
+  /** `running`, `done`, or how the operation ended in it: `failed`, `cancelled`, `interrupted`. */
   state: string
+  startedAt: string
   seconds: number | null
   bytes: number | null
 }
@@ -88,10 +96,19 @@ export interface Job {
   log: string[]
   steps: Step[]
   undone: string[]
+  /** Not once it is over, nor when its purpose is reached and only tidying is left. */
+  cancellable: boolean
   error?: string | null
-  error_detail?: StartError | null
+  error_detail?: (Partial<StartError> & Record<string, unknown>) | null
   startedAt: string
   finishedAt?: string | null
+}
+
+/** KiB, oldest first: the last hour every two seconds, the last day by the peak of each minute. */
+export interface MemoryPast {
+  short: string
+  recent_kib: number[]
+  minutes_kib: number[]
 }
 
 /** Bytes throughout; null where this machine cannot tell. */
@@ -112,3 +129,168 @@ export interface Vault {
   version: string
   bytes: number | null
 }
+
+export interface Token {
+  jti: string
+  subject: string | null
+  client_id: string
+  scopes: string[]
+  created_at: string
+  expires_at: string
+  revoked_at: string | null
+  created_via: string
+  last_used_at?: string | null
+}
+
+export interface Minted {
+  token: string
+  expires_at: string
+  scope: string
+}
+
+export interface Made {
+  name: string
+  token?: string
+}
+
+export interface Act {
+  number: number
+  at: string
+  actor: string
+  action: string
+  subject: string
+  outcome: string
+  address: string
+}
+
+export interface Page {
+  acts: Act[]
+  next_before: number | null
+}
+
+export type Role = "read" | "write"
+
+export interface Person {
+  id: string
+  username: string
+  role: "admin" | "member"
+  password_changed: boolean
+  second_factor: boolean
+  vaults: Record<string, Role>
+  created_at: string
+}
+
+export interface Invite {
+  id: string
+  status: "pending" | "redeemed" | "expired" | "revoked"
+  username: string | null
+  vaults: Record<string, Role>
+  expires_at: string
+}
+
+export interface App {
+  client_id: string
+  name: string | null
+  /** Proven by the app's own address; the name is only what it says of itself. */
+  domain: string | null
+  same_hub: boolean
+  redirect_host: string | null
+  vaults: string[]
+  scopes: string[]
+  first_used: number | string | null
+  last_used: number | string | null
+  active: boolean
+}
+
+export interface Client {
+  client_id: string
+  client_name: string | null
+  redirect_uris: string[]
+  status: string
+}
+
+export interface Origin {
+  hub_origin: string | null
+  resolved_issuer: string
+  source: string
+}
+
+export interface Room {
+  total: number
+  free: number
+  owners: { name: string; kind: string; bytes: number }[]
+}
+
+export interface Session {
+  id: string
+  current: boolean
+  browser: string
+  address: string
+  created_at: string
+  last_seen_at: string
+}
+
+export interface HubFacts {
+  version: string
+  started_at: string
+  uptime_ms: number
+  source: string
+  [fact: string]: string | number
+}
+
+export interface Standing {
+  enrolled: boolean
+  enrolled_at: string | null
+  codes_left: number
+}
+
+export interface Started {
+  secret: string
+  otpauth_url: string
+  qr_data_url: string
+}
+
+export interface Me {
+  hasSession: boolean
+  csrf?: string
+  two_factor_enabled?: boolean
+  user?: { id: string; displayName: string; role: "admin" | "member" }
+  password_change_required?: boolean
+}
+
+export interface Config {
+  schema: Schema
+  values: Values
+  writable: boolean
+}
+
+/** What GET answers, by path. A test holds it true against a running hub. */
+export interface Answers {
+  "/api/me": Me
+  "/api/modules": ModuleList
+  "/api/modules/operations": { operations: Job[] }
+  "/api/modules/disk": Room
+  [config: `/api/modules/${string}/config`]: Config
+  "/api/overview": Overview
+  [memory: `/api/overview/memory/${string}`]: MemoryPast
+  "/api/hub": HubFacts
+  "/api/users": { users: Person[] }
+  "/api/users/vaults": { vaults: string[] }
+  "/api/invites": { invites: Invite[] }
+  "/api/apps": { apps: App[] }
+  "/api/oauth/clients": { clients: Client[] }
+  "/api/auth/tokens": { tokens: Token[]; next_cursor: string | null }
+  "/api/settings/hub-origin": Origin
+  "/api/account/2fa": Standing
+  "/api/account/sessions": { sessions: Session[] }
+  "/api/audit": Page
+  "/vaults": { vaults: Vault[] }
+}
+
+/** A path, with or without a query. */
+export type Path = keyof Answers | `${keyof Answers}?${string}`
+export type AnswerTo<P extends Path> = P extends keyof Answers
+  ? Answers[P]
+  : P extends `${infer Bare extends keyof Answers}?${string}`
+    ? Answers[Bare]
+    : never

@@ -1,16 +1,9 @@
 /** About: which program this is, since when it runs, and where to turn. */
+import type { HubFacts } from "../api/shapes"
 import { modules } from "../app"
 import { duration, exactly } from "../format"
 import { useResource } from "../state/resource"
 import { Card, Facts, Head, More, Ready } from "../ui/parts"
-
-interface HubFacts {
-  version: string
-  started_at: string
-  uptime_ms: number
-  source: string
-  [fact: string]: string | number
-}
 
 const SOURCES: Record<string, string> = {
   container: "a container image",
@@ -20,7 +13,7 @@ const SOURCES: Record<string, string> = {
 const KNOWN = new Set(["version", "started_at", "uptime_ms", "source"])
 
 export function About() {
-  const facts = useResource<HubFacts>("/api/hub")
+  const facts = useResource("/api/hub")
   return (
     <>
       <Head title="About" lead="Parachute Hub runs your own small modules, signs you in, and keeps them going." />

@@ -1,25 +1,17 @@
 /** Account: your password, your second factor, and where you are signed in. */
 import { useState } from "preact/hooks"
+import type { Session } from "../api/shapes"
 import { hub, me } from "../app"
 import { ago } from "../format"
 import { useResource } from "../state/resource"
 import { say } from "../ui/notices"
 import { Badge, Button, Card, Head, Ready } from "../ui/parts"
-import { SecondFactor, type Standing } from "../ui/secondfactor"
+import { SecondFactor } from "../ui/secondfactor"
 import { Secret } from "../ui/secret"
 
-interface Session {
-  id: string
-  current: boolean
-  browser: string
-  address: string
-  created_at: string
-  last_seen_at: string
-}
-
 export function Account() {
-  const factor = useResource<Standing>("/api/account/2fa")
-  const sessions = useResource<{ sessions: Session[] }>("/api/account/sessions")
+  const factor = useResource("/api/account/2fa")
+  const sessions = useResource("/api/account/sessions")
   const name = me.value?.user?.displayName ?? ""
   return (
     <>

@@ -1,35 +1,21 @@
 /** Activity: who did what, and when. */
 import { useState } from "preact/hooks"
+import type { Act } from "../api/shapes"
 import { hub } from "../app"
 import { actWords } from "../acts"
 import { ago, exactly } from "../format"
 import { useResource } from "../state/resource"
 import { Button, Card, Empty, Head, Waiting } from "../ui/parts"
 
-interface Act {
-  number: number
-  at: string
-  actor: string
-  action: string
-  subject: string
-  outcome: string
-  address: string
-}
-
-interface Page {
-  acts: Act[]
-  next_before: number | null
-}
-
 const PATH = "/api/audit"
 
 export function Activity() {
-  const { data, problem } = useResource<Page>(PATH, true)
+  const { data, problem } = useResource(PATH, true)
   const [older, setOlder] = useState<Act[]>([])
   const [next, setNext] = useState<number | null | undefined>()
   const more = next === undefined ? data?.next_before : next
   const read = async () => {
-    const page = await hub.get<Page>(`${PATH}?before=${more}`)
+    const page = await hub.get(`${PATH}?before=${more}`)
     setOlder([...older, ...page.acts])
     setNext(page.next_before)
   }

@@ -1,4 +1,5 @@
 /** Connected apps: who was let in, to what, and taking it back. */
+import type { App, Client } from "../api/shapes"
 import { hub } from "../app"
 import { ago } from "../format"
 import { allowed } from "../scopes"
@@ -6,22 +7,9 @@ import { useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
 import { Badge, Button, Card, Empty, Facts, Head, More, Ready } from "../ui/parts"
 
-interface App {
-  client_id: string
-  name: string | null
-  /** Proven by the app's own address; the name is only what it says of itself. */
-  domain: string | null
-  same_hub: boolean
-  redirect_host: string | null
-  scopes: string[]
-  first_used: number | string | null
-  last_used: number | string | null
-  active: boolean
-}
-
 export function Apps() {
-  const apps = useResource<{ apps: App[] }>("/api/apps", true)
-  const clients = useResource<{ clients: Client[] }>("/api/oauth/clients", true)
+  const apps = useResource("/api/apps", true)
+  const clients = useResource("/api/oauth/clients", true)
   return (
     <>
       <Head title="Connected apps" lead="Apps that you allowed to use a vault or another part of this hub." />
@@ -49,13 +37,6 @@ export function Apps() {
       </Ready>
     </>
   )
-}
-
-interface Client {
-  client_id: string
-  client_name: string | null
-  redirect_uris: string[]
-  status: string
 }
 
 /** Apps that asked to be let in and wait for an owner. */

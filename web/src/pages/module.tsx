@@ -1,20 +1,23 @@
 /** One module: its state and buttons, its log, its configuration, and the technical detail. */
-import { useState } from "preact/hooks"
+import { useEffect, useState } from "preact/hooks"
 import { hub, modules, overview } from "../app"
 import type { Job, Module, ModuleSettings } from "../api/shapes"
 import { ago, bytes, duration, exactly, moment, sentence } from "../format"
 import { go } from "../router"
-import type { Schema, Values } from "../schema"
+import type { Values } from "../schema"
 import { isOver } from "../state/modules"
 import { useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
+import { Past } from "../ui/gauges"
 import { LogView } from "../ui/logview"
 import { say } from "../ui/notices"
 import { Badge, Button, Card, Empty, Facts, Head, More, Ready, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"
 import { SchemaForm } from "../ui/schemaform"
-import { wording } from "../words"
+import { portRemedy, wording } from "../words"
 import { opening, openingWord } from "./home"
+
+const MEMORY_EVERY = 5_000
 
 export function ModulePage({ short }: { short: string }) {
   const module = modules.find(short)
@@ -25,15 +28,25 @@ export function ModulePage({ short }: { short: string }) {
         <Waiting lines={8} />
       </>
     )
+  const told = modules.tellingOf(short)
   if (!module)
     return (
-      <Head title="There is no such module" lead={`Nothing here is called ${short}.`}>
-        <a class="button" href="/admin/modules">
-          See all modules
-        </a>
-      </Head>
+      <>
+        <Head
+          title={told ? short : "There is no such module"}
+          lead={told ? "This is not installed." : `Nothing here is called ${short}.`}
+        >
+          <a class="button" href="/admin/modules">
+            See all modules
+          </a>
+        </Head>
+        {told && (
+          <Card>
+            <Progress job={told} />
+          </Card>
+        )}
+      </>
     )
-  const told = modules.tellingOf(short)
   return (
     <>
       <Head title={module.display_name} lead={sentence(module.tagline)}>
@@ -46,6 +59,7 @@ export function ModulePage({ short }: { short: string }) {
           <Card title="Log">
             <LogView short={short} name={module.display_name} />
           </Card>
+          {module.pid && <Memory module={module} />}
           <Configuration module={module} />
           <Keeping module={module} />
           <Detail module={module} />
@@ -61,6 +75,7 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
   const { tone } = wording(module)
   const begin = (kind: string) => () => modules.begin(module.short, kind)
   const working = told && !isOver(told)
+  const remedy = portRemedy(module)
   const memory = overview.value?.memory.modules.find(({ short }) => short === module.short)
   const since = moment(module.since)
   const broken = module.supervisor_start_error
@@ -92,6 +107,7 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
             </>
           )}
           {module.upgrade_available && <Button act={begin("upgrade")}>Update to {module.latest_version}</Button>}
+          {remedy && <Button act={begin("heal-port")}>{remedy}</Button>}
         </div>
       )}
       {!module.installed && !working && (
@@ -151,8 +167,8 @@ function Configuration({ module }: { module: Module }) {
 }
 
 function Settings({ short }: { short: string }) {
-  const path = `/api/modules/${encodeURIComponent(short)}/config`
-  const config = useResource<{ schema: Schema; values: Values; writable: boolean }>(path)
+  const path = `/api/modules/${encodeURIComponent(short)}/config` as const
+  const config = useResource(path)
   const save = async (changed: Values) => {
     await hub.call("PUT", path, changed)
     await config.reload()
@@ -170,12 +186,34 @@ function Settings({ short }: { short: string }) {
   )
 }
 
+function Memory({ module }: { module: Module }) {
+  const past = useResource(`/api/overview/memory/${module.short}` as const)
+  const { reload } = past
+  useEffect(() => {
+    const timer = setInterval(() => void reload(), MEMORY_EVERY)
+    return () => clearInterval(timer)
+  }, [reload])
+  return (
+    <Card title="Memory">
+      <Past past={past.data} name={module.display_name} />
+    </Card>
+  )
+}
+
 /** What the hub does with the module by itself. */
 function Keeping({ module }: { module: Module }) {
   const { pin, autostart, previous } = module.settings
   const set = (change: Partial<ModuleSettings>) => async () => {
     await hub.call("PUT", `/api/modules/${module.short}/settings`, change)
     await modules.refresh()
+  }
+  const restore = async () => {
+    const sure = await confirm(
+      `Bring back the earlier data of ${module.display_name}?`,
+      `What was made with it since ${exactly(module.data_copy_at)} is gone then.`,
+      "Bring it back",
+    )
+    if (sure) await modules.begin(module.short, "restore-data")
   }
   return (
     <Card title="Start and updates">
@@ -198,6 +236,16 @@ function Keeping({ module }: { module: Module }) {
           <li class="list-row">
             <p class="grow">Still has version {previous}, in case the present one is no good.</p>
             <Button act={() => modules.begin(module.short, "rollback")}>Go back to {previous}</Button>
+          </li>
+        )}
+        {module.data_copy_at && (
+          <li class="list-row">
+            <p class="grow" title={exactly(module.data_copy_at)}>
+              Still has its data as it was before the last update, {ago(module.data_copy_at)}.
+            </p>
+            <Button kind="danger" act={restore}>
+              Bring that data back
+            </Button>
           </li>
         )}
       </ul>

@@ -5,7 +5,7 @@ import type { Module } from "../api/shapes"
 import { sentence } from "../format"
 import { Badge, Button, Card, Empty, Field, Head, More, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"
-import { wording } from "../words"
+import { portRemedy, wording } from "../words"
 import { Face, opening, openingWord } from "./home"
 
 export function ModulesPage() {
@@ -21,10 +21,9 @@ export function ModulesPage() {
 }
 
 function Lists() {
-  const strange = modules.running.value.filter((job) => !modules.find(job.short))
   return (
     <>
-      {strange.map((job) => (
+      {modules.strangers().map((job) => (
         <Progress key={job.id} job={job} />
       ))}
       <Card title="Installed">
@@ -60,6 +59,8 @@ function Installed({ module }: { module: Module }) {
   const told = modules.tellingOf(module.short)
   const begin = (kind: string) => () => modules.begin(module.short, kind)
   const broken = module.supervisor_start_error
+  const remedy = portRemedy(module)
+  const said = modules.lastLine(module.short)
   return (
     <li class="module">
       <div class="list-row">
@@ -73,6 +74,7 @@ function Installed({ module }: { module: Module }) {
             <Badge tone={tone}>{label}</Badge> <span class="quiet">{module.installed_version}</span>
           </p>
           {module.reason && tone !== "good" && <p class="reason">{module.reason}</p>}
+          {said && tone !== "good" && <p class="job-line">It last said: {said}</p>}
           {broken?.install && <Install install={broken.install} />}
         </div>
         {!job && (
@@ -82,7 +84,11 @@ function Installed({ module }: { module: Module }) {
                 Update to {module.latest_version}
               </Button>
             )}
-            {tone === "off" || tone === "bad" ? (
+            {remedy ? (
+              <Button kind="primary" act={begin("heal-port")}>
+                {remedy}
+              </Button>
+            ) : tone === "off" || tone === "bad" ? (
               <Button act={begin("start")}>Start</Button>
             ) : (
               opening(module) && (

@@ -1,5 +1,6 @@
 /** People: who may sign in, which vaults they may use, and inviting somebody. */
 import { useState } from "preact/hooks"
+import type { Invite, Person, Role } from "../api/shapes"
 import { hub } from "../app"
 import { ago, list } from "../format"
 import { capital } from "../scopes"
@@ -8,35 +9,15 @@ import { confirm } from "../ui/dialog"
 import { say } from "../ui/notices"
 import { Button, Card, Choice, Copy, Field, Head, More, Ready } from "../ui/parts"
 
-type Role = "read" | "write"
-
 const ROLES = [
   ["read", "may read"],
   ["write", "may read and write"],
 ] as const
 
-interface Person {
-  id: string
-  username: string
-  role: "admin" | "member"
-  password_changed: boolean
-  second_factor: boolean
-  vaults: Record<string, Role>
-  created_at: string
-}
-
-interface Invite {
-  id: string
-  status: "pending" | "redeemed" | "expired" | "revoked"
-  username: string | null
-  vaults: Record<string, Role>
-  expires_at: string
-}
-
 export function People() {
-  const people = useResource<{ users: Person[] }>("/api/users")
-  const invites = useResource<{ invites: Invite[] }>("/api/invites")
-  const vaults = useResource<{ vaults: string[] }>("/api/users/vaults")
+  const people = useResource("/api/users")
+  const invites = useResource("/api/invites")
+  const vaults = useResource("/api/users/vaults")
   return (
     <>
       <Head title="People" lead="Everybody has an own account and sees only the vaults that you give them." />

@@ -1,16 +1,11 @@
 /** Settings: the public address, which versions to install, and room on the disk. */
 import { useState } from "preact/hooks"
+import type { Origin, Room } from "../api/shapes"
 import { hub, modules } from "../app"
 import { bytes } from "../format"
 import { useResource } from "../state/resource"
 import { say } from "../ui/notices"
 import { Button, Card, Field, Head, Ready } from "../ui/parts"
-
-interface Origin {
-  hub_origin: string | null
-  resolved_issuer: string
-  source: string
-}
 
 const SOURCES: Record<string, string> = {
   settings: "set here",
@@ -24,8 +19,8 @@ const SOURCES: Record<string, string> = {
 const ORIGIN = "/api/settings/hub-origin"
 
 export function Settings() {
-  const origin = useResource<Origin>(ORIGIN)
-  const room = useResource<Room>("/api/modules/disk")
+  const origin = useResource(ORIGIN)
+  const room = useResource("/api/modules/disk")
   return (
     <>
       <Head title="Settings" />
@@ -104,17 +99,23 @@ function Channel() {
           ? "You get versions before they are released to everybody. Expect a rough edge now and then."
           : "You get released versions."}
       </p>
-      <div>
-        {channel === "rc" ? (
-          <Button act={() => choose("latest")} done="You get released versions now">
-            Use released versions
-          </Button>
-        ) : (
-          <Button act={() => choose("rc")} done="You get early versions now">
-            Use early versions
-          </Button>
-        )}
-      </div>
+      {modules.channelFixed.value ? (
+        <p class="quiet">
+          This is set where the hub runs, by <code>PARACHUTE_INSTALL_CHANNEL</code>. Remove that variable to choose here.
+        </p>
+      ) : (
+        <div>
+          {channel === "rc" ? (
+            <Button act={() => choose("latest")} done="You get released versions now">
+              Use released versions
+            </Button>
+          ) : (
+            <Button act={() => choose("rc")} done="You get early versions now">
+              Use early versions
+            </Button>
+          )}
+        </div>
+      )}
     </Card>
   )
 }
@@ -129,12 +130,6 @@ const KINDS: Record<string, string> = {
 }
 
 const NAMES: Record<string, string> = { bun: "Downloads", hub: "Hub" }
-
-interface Room {
-  total: number
-  free: number
-  owners: { name: string; kind: string; bytes: number }[]
-}
 
 function Disk({ room, reload }: { room: Room; reload: () => Promise<void> }) {
   const owners = [...room.owners].sort((a, b) => b.bytes - a.bytes)

@@ -1,29 +1,12 @@
 /** Tokens: what programs use to get in; make, look over, end. */
 import { useState } from "preact/hooks"
+import type { Minted, Token } from "../api/shapes"
 import { hub } from "../app"
 import { ago, exactly, moment } from "../format"
 import { allowed } from "../scopes"
 import { useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
 import { Button, Card, Choice, Copy, Empty, Field, Head, More, Ready } from "../ui/parts"
-
-interface Token {
-  jti: string
-  subject: string | null
-  client_id: string
-  scopes: string[]
-  created_at: string
-  expires_at: string
-  revoked_at: string | null
-  created_via: string
-  last_used_at?: string | null
-}
-
-interface Minted {
-  token: string
-  expires_at: string
-  scope: string
-}
 
 const DAY = 86_400
 const SHORT = 20 * 60_000
@@ -48,14 +31,14 @@ const ORIGINS: Record<string, string> = {
 
 export function Tokens() {
   const path = "/api/auth/tokens?revoked=false"
-  const tokens = useResource<{ tokens: Token[]; next_cursor: string | null }>(path)
-  const vaults = useResource<{ vaults: string[] }>("/api/users/vaults")
+  const tokens = useResource(path)
+  const vaults = useResource("/api/users/vaults")
   const [more, setMore] = useState<Token[]>([])
   const [cursor, setCursor] = useState<string | null | undefined>()
   const [minted, setMinted] = useState<Minted | null>(null)
   const next = cursor === undefined ? tokens.data?.next_cursor : cursor
   const reading = async () => {
-    const page = await hub.get<{ tokens: Token[]; next_cursor: string | null }>(
+    const page = await hub.get(
       `${path}&cursor=${encodeURIComponent(next ?? "")}`,
     )
     setMore([...more, ...page.tokens])

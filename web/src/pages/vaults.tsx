@@ -1,18 +1,13 @@
 /** Vaults: where notes live; making another; connecting Claude and other apps. */
 import { useState } from "preact/hooks"
 import { hub, modules } from "../app"
-import type { Vault } from "../api/shapes"
+import type { Made, Vault } from "../api/shapes"
 import { bytes } from "../format"
 import { useResource } from "../state/resource"
 import { Button, Card, Copy, Empty, Field, Head, More, Ready } from "../ui/parts"
 
-interface Made {
-  name: string
-  token?: string
-}
-
 export function Vaults() {
-  const vaults = useResource<{ vaults: Vault[] }>("/vaults", true)
+  const vaults = useResource("/vaults", true)
   const [made, setMade] = useState<Made | null>(null)
   const missing = modules.loaded.value && !modules.find("vault")?.installed
   if (missing)

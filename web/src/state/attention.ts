@@ -1,6 +1,7 @@
 /** What a person should look at, the gravest first. */
 import type { Job, Module, Overview } from "../api/shapes"
 import { bytes, moment } from "../format"
+import { FAILED_FOR } from "./modules"
 import { fullness, jobTitle, type Tone, wording } from "../words"
 
 export interface Concern {
@@ -14,8 +15,6 @@ export interface Concern {
   short?: string
   act?: string
 }
-
-const FAILED_FOR = 24 * 3600 * 1000
 
 export function attention(
   modules: readonly Module[],

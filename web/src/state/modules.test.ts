@@ -48,6 +48,15 @@ test("it sorts what is installed from what is offered", async () => {
   expect(store.offered.value.map(({ short }) => short)).toEqual(["notes"])
 })
 
+test("what could not be installed from elsewhere is told although it is no module", async () => {
+  const failed = (id: string, more: Partial<Job>) => job(id, { status: "failed", finishedAt: "2026-01-09", ...more })
+  const jobs = [failed("1", { short: "clock" }), job("2", { short: "toy" }), failed("3", {}), failed("4", { short: "old", finishedAt: "2026-01-01" })]
+  const { store } = storeOf([module("vault")], jobs)
+  await store.refresh()
+  const now = Date.parse("2026-01-09T12:00:00Z")
+  expect(store.strangers(now).map(({ short }) => short)).toEqual(["toy", "clock"])
+})
+
 test("news of a state changes that module and no other", async () => {
   const { store } = storeOf([module("vault"), module("notes")])
   await store.refresh()
@@ -55,6 +64,62 @@ test("news of a state changes that module and no other", async () => {
   expect(store.find("vault")?.state).toBe("parked")
   expect(store.find("vault")?.display_name).toBe("VAULT")
   expect(store.find("notes")?.state).toBe("ready")
+})
+
+/** A store whose hub answers when the test says so, in the order that the test chooses. */
+function storeThatWaits() {
+  const lists: ((answer: unknown) => void)[] = []
+  const operations: ((answer: unknown) => void)[] = []
+  const hub = {
+    get: (path: string) =>
+      new Promise((resolve) => void (path === "/api/modules" ? lists : operations).push(resolve)),
+  } as unknown as Hub
+  const answer = (at: number, modules: Module[], jobs: Job[] = []) => {
+    lists[at]?.({ modules, supervisor_available: true })
+    operations[at]?.({ operations: jobs })
+  }
+  return { store: new Modules(hub), answer }
+}
+
+test("what the stream told while the list was on its way is not lost", async () => {
+  const { store, answer } = storeThatWaits()
+  const first = store.refresh()
+  answer(0, [module("vault", { state: "starting" })], [job("1")])
+  await first
+  const second = store.refresh()
+  store.changed("vault", { state: "ready" })
+  store.moved(job("1", { status: "succeeded" }))
+  answer(1, [module("vault", { state: "starting" })], [job("1")])
+  await second
+  expect(store.find("vault")?.state).toBe("ready")
+  expect(store.running.value).toEqual([])
+})
+
+test("an older answer that comes late does not replace a newer one", async () => {
+  const { store, answer } = storeThatWaits()
+  const early = store.refresh()
+  const late = store.refresh()
+  answer(1, [module("vault")])
+  answer(0, [module("vault", { installed: false })])
+  await Promise.all([early, late])
+  expect(store.installed.value.map(({ short }) => short)).toEqual(["vault"])
+})
+
+test("an operation's log is not cut by an answer that is older than what was told", async () => {
+  const { store, answer } = storeThatWaits()
+  const begun = store.refresh()
+  store.moved(job("1", { log: ["one", "two"] }))
+  answer(0, [module("vault")], [job("1", { log: ["one"] })])
+  await begun
+  expect(store.jobs.value[0]?.log).toEqual(["one", "two"])
+})
+
+test("of what modules say the newest line is known", () => {
+  const { store } = storeOf([module("vault")])
+  expect(store.lastLine("vault")).toBeUndefined()
+  store.said("vault", "listening")
+  store.said("vault", "ffmpeg is missing")
+  expect(store.lastLine("vault")).toBe("ffmpeg is missing")
 })
 
 test("an operation that another device began is seen here", async () => {

@@ -1,13 +1,27 @@
 /** What is installed and what it does, and the operations on it. Shows only what the hub has said. */
-import { computed, signal } from "@preact/signals"
+import { batch, computed, signal } from "@preact/signals"
 import type { Hub } from "../api/hub"
 import type { Job, Module, ModuleList, Status } from "../api/shapes"
+import { moment } from "../format"
 
 const LOG_KEPT = 1000
+/** For how long a failure is worth telling where nothing else tells of it. */
+export const FAILED_FOR = 24 * 3600 * 1000
+
+/** A reading under way, with what the stream told meanwhile: the answer may be older than that. */
+interface Reading {
+  number: number
+  statuses: Map<string, Status>
+  jobs: Set<string>
+}
 
 export class Modules {
   readonly #list = signal<ModuleList | null>(null)
   readonly #jobs = signal<ReadonlyMap<string, Job>>(new Map())
+  readonly #said = signal<ReadonlyMap<string, string>>(new Map())
+  readonly #readings = new Set<Reading>()
+  #asked = 0
+  #shown = 0
 
   readonly loaded = computed(() => this.#list.value !== null)
   readonly all = computed<readonly Module[]>(() => this.#list.value?.modules ?? [])
@@ -15,19 +29,39 @@ export class Modules {
   readonly offered = computed(() => this.all.value.filter((module) => !module.installed && module.available_to_install))
   readonly supervised = computed(() => this.#list.value?.supervisor_available ?? true)
   readonly channel = computed(() => this.#list.value?.module_install_channel ?? "latest")
+  readonly channelFixed = computed(() => this.#list.value?.module_install_channel_fixed ?? false)
   /** The newest first. */
   readonly jobs = computed(() => [...this.#jobs.value.values()].sort((a, b) => b.startedAt.localeCompare(a.startedAt)))
   readonly running = computed(() => this.jobs.value.filter((job) => !isOver(job)))
 
   constructor(private readonly hub: Hub) {}
 
+  /** Reads everything anew. What the stream tells meanwhile stays, and an answer that is overtaken is dropped. */
   async refresh(): Promise<void> {
-    const [modules, jobs] = await Promise.all([
-      this.hub.get<ModuleList>("/api/modules"),
-      this.hub.get<{ operations: Job[] }>("/api/modules/operations"),
-    ])
-    this.#list.value = modules
-    this.#jobs.value = new Map(jobs.operations.map((job) => [job.id, job]))
+    const reading: Reading = { number: (this.#asked += 1), statuses: new Map(), jobs: new Set() }
+    this.#readings.add(reading)
+    try {
+      const [modules, jobs] = await Promise.all([
+        this.hub.get("/api/modules"),
+        this.hub.get("/api/modules/operations"),
+      ])
+      if (reading.number < this.#shown) return
+      this.#shown = reading.number
+      this.#show(modules, jobs.operations, reading)
+    } finally {
+      this.#readings.delete(reading)
+    }
+  }
+
+  #show(list: ModuleList, operations: readonly Job[], { statuses, jobs }: Reading): void {
+    const modules = list.modules.map((module) => ({ ...module, ...statuses.get(module.short) }))
+    const known = this.#jobs.value
+    const kept = [...jobs].flatMap((id) => known.get(id) ?? [])
+    const read = operations.map((job) => further(job, known.get(job.id)))
+    batch(() => {
+      this.#list.value = { ...list, modules }
+      this.#jobs.value = new Map([...kept, ...read].map((job) => [job.id, job]))
+    })
   }
 
   find(short: string): Module | undefined {
@@ -50,16 +84,37 @@ export class Modules {
     return worthTelling ? newest : undefined
   }
 
+  /** Operations on what is no module here: a package from elsewhere on its way, or one that could not be installed. */
+  strangers(now: number = Date.now()): Job[] {
+    const shorts = new Set(this.jobs.value.map(({ short }) => short))
+    return [...shorts]
+      .filter((short) => !this.find(short))
+      .flatMap((short) => this.tellingOf(short) ?? [])
+      .filter((job) => !isOver(job) || now - (moment(job.finishedAt) ?? now) < FAILED_FOR)
+  }
+
   /** News from the stream: this module's state is another one now. */
   changed(short: string, status: Status): void {
+    for (const { statuses } of this.#readings) statuses.set(short, { ...statuses.get(short), ...status })
     const list = this.#list.value
     if (!list) return
     const modules = list.modules.map((module) => (module.short === short ? { ...module, ...status, short } : module))
     this.#list.value = { ...list, modules }
   }
 
+  /** The newest line of a module's log, once one came while somebody looks. */
+  lastLine(short: string): string | undefined {
+    return this.#said.value.get(short)
+  }
+
+  /** News from the stream: a module said this. */
+  said(short: string, line: string): void {
+    this.#said.value = new Map(this.#said.value).set(short, line)
+  }
+
   /** News from the stream: an operation moved on. */
   moved(job: Job): void {
+    for (const reading of this.#readings) reading.jobs.add(job.id)
     const jobs = new Map(this.#jobs.value)
     jobs.set(job.id, { ...job, log: joined(jobs.get(job.id)?.log ?? [], job.log) })
     this.#jobs.value = jobs
@@ -86,6 +141,15 @@ export class Modules {
 
 export function isOver(job: Job): boolean {
   return job.status === "succeeded" || job.status === "failed"
+}
+
+/** Of one operation as it was read and as it was told, the later: an operation never goes back. */
+function further(read: Job, told: Job | undefined): Job {
+  const far = (job: Job) => [Number(isOver(job)), job.steps.length, job.log.length] as const
+  if (!told) return read
+  const [mine, other] = [far(read), far(told)]
+  const at = mine.findIndex((value, place) => value !== other[place])
+  return at >= 0 && mine[at]! < other[at]! ? told : read
 }
 
 /** What is known of a log and its newest lines, which may overlap, as one. */

@@ -1,5 +1,6 @@
 /** A list or document of the API for one page: shown from memory at once, then read again. */
 import { useCallback, useEffect, useState } from "preact/hooks"
+import type { AnswerTo, Path } from "../api/shapes"
 import { hub, news } from "../app"
 
 const kept = new Map<string, unknown>()
@@ -12,12 +13,13 @@ export interface Resource<T> {
 }
 
 /** With `live`, read again whenever the hub has news; without, only when the first answer failed. */
-export function useResource<T>(path: string, live = false): Resource<T> {
+export function useResource<P extends Path>(path: P, live = false): Resource<AnswerTo<P>> {
+  type T = AnswerTo<P>
   const [data, setData] = useState<T | null>((kept.get(path) as T | undefined) ?? null)
   const [problem, setProblem] = useState<string | null>(null)
   const reload = useCallback(async () => {
     try {
-      const fresh = await hub.get<T>(path)
+      const fresh = await hub.get(path)
       kept.set(path, fresh)
       setData(fresh)
       setProblem(null)

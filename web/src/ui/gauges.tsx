@@ -1,5 +1,7 @@
 /** How full memory and disk are, and who uses them. */
+import type { MemoryPast } from "../api/shapes"
 import { bytes } from "../format"
+import { line, span } from "../state/history"
 import { fullness } from "../words"
 import { Badge } from "./parts"
 
@@ -17,6 +19,25 @@ interface GaugeProps {
 }
 
 const SHADES = 5
+const KIB = 1024
+
+/** What a module took of memory, as a line; as large as a place that waits for it. */
+export function Past({ past, name }: { past: MemoryPast | null; name: string }) {
+  const { values, told } = span(past?.recent_kib ?? [], past?.minutes_kib ?? [])
+  const drawn = line(values)
+  if (!drawn) return <p class="past quiet">{past ? "It has only just started." : ""}</p>
+  const range = `${bytes(drawn.least * KIB)} to ${bytes(drawn.most * KIB)}`
+  return (
+    <div class="past">
+      <svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label={`Memory of ${name} ${told}: ${range}`}>
+        <polyline points={drawn.points} />
+      </svg>
+      <p class="quiet" aria-hidden="true">
+        {range} {told}
+      </p>
+    </div>
+  )
+}
 
 /** A bar with a part for each owner, and the same as a list of text. */
 export function Gauge({ title, used, total, shares }: GaugeProps) {

@@ -20,7 +20,7 @@ export function Progress({ job }: { job: Job }) {
       <div class="job-head" role="status">
         <Badge tone={tone}>{jobTitle(job, name)}</Badge>
         <Elapsed job={job} />
-        {!over && (
+        {job.cancellable && (
           <Button act={cancel} kind="quiet">
             Cancel
           </Button>

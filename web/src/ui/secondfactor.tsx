@@ -1,21 +1,10 @@
 /** The second factor: on only after a code has shown that the app works; recovery codes shown once. */
 import { useEffect, useRef, useState } from "preact/hooks"
+import type { Standing, Started } from "../api/shapes"
 import { hub } from "../app"
 import { say } from "./notices"
 import { Button, Card, Copy, Field } from "./parts"
 import { Secret } from "./secret"
-
-export interface Standing {
-  enrolled: boolean
-  enrolled_at: string | null
-  codes_left: number
-}
-
-interface Started {
-  secret: string
-  otpauth_url: string
-  qr_data_url: string
-}
 
 const PATH = "/api/account/2fa"
 

@@ -1,0 +1,42 @@
+"""The disk of the modules: who uses it, and what can be given back (modules.md 5.7)."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+
+from parachute_hub.modules.assembly import Modules
+from parachute_hub.site.area import area, as_json
+from parachute_hub.site.refused import Refused
+from parachute_hub.site.who import ADMIN, Who
+
+
+class DiskArea:
+    """`/api/modules/disk`."""
+
+    app: Klein = area()
+
+    def __init__(self, *, who: Who, modules: Modules, in_thread: Callable[..., Awaitable[Any]]) -> None:
+        """`in_thread` runs a call in a thread: folders are walked."""
+        self._who = who
+        self._modules = modules
+        self._in_thread = in_thread
+
+    @app.route("/api/modules/disk", methods=["GET"])
+    async def disk(self, request: IRequest) -> bytes:
+        """Who uses the disk."""
+        self._who.need(request, ADMIN)
+        disk = self._modules.disk
+        owners = await self._in_thread(disk.owners, self._modules.files.directory.shorts())
+        told = [owner.to_json() for owner in owners]
+        return as_json(request, {"total": disk.total_bytes(), "free": disk.free_bytes(), "owners": told})
+
+    @app.route("/api/modules/disk/clear", methods=["POST"])
+    async def clear(self, request: IRequest) -> bytes:
+        """Empty bun's cache and remove versions that nothing needs."""
+        self._who.need(request, ADMIN)
+        if any(not job.over for job in self._modules.jobs.all()):
+            raise Refused(409, "operation_in_progress", "Wait until the operation that is under way has ended.")
+        freed = await self._in_thread(self._modules.clear)
+        return as_json(request, {"freed": freed})

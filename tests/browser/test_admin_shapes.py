@@ -1,0 +1,113 @@
+"""What the hub answers has the shapes that the admin app was written for: a running hub is asked, TypeScript judges."""
+
+import json
+import re
+import subprocess
+import urllib.request
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.command.client import CommandError
+from tests.browser.admin_app import WEB, built
+from tests.browser.browser import _bun as bun
+from tests.live.harness import PATIENCE, fetch, hub, packed_examples, registry, session_of_owner
+from tests.live.oauth_rig import Person
+
+# The pair of RFC 7636, appendix B.
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+SHAPES = WEB / "src" / "api" / "shapes.ts"
+# Inferred, so that what the app does not use may be there, and what it uses may not be missing.
+JUDGE = """import type {{ Answers, Job, Status }} from "{shapes}"
+function answers<P extends keyof Answers, A extends Answers[P]>(path: P, answer: A) {{ return [path, answer] }}
+function tells<E extends {{ short: string; status: Status }} | {{ job: Job }}>(event: E) {{ return event }}
+{lines}
+"""
+
+
+class ShapesTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        built()
+        self.hub = hub(self, catalog=packed_examples(), environment={"BUN_CONFIG_REGISTRY": registry(self)}).start()
+        self.cookie = session_of_owner(self.hub)
+
+    def get(self, path: str) -> Any:
+        """As the page asks."""
+        reply = fetch(self.hub.url + path, headers={"Cookie": self.cookie})
+        self.assertEqual(reply.status, 200, f"{path}: {reply.body!r}")
+        return reply.json()
+
+    def told(self) -> list[tuple[str, str]]:
+        """Every event since the hub started: name and data."""
+        headers = {"Cookie": self.cookie, "Last-Event-ID": "before-0"}
+        request = urllib.request.Request(f"{self.hub.url}/api/events", headers=headers)
+        text = ""
+        with urllib.request.urlopen(request, timeout=PATIENCE) as stream:
+            while '"kind": "uninstall"' not in text or '"status": "succeeded"' not in text.splitlines()[-2]:
+                text += stream.readline().decode()
+        return re.findall(r"event: (\w+)\ndata: (.*)\n", text)
+
+    def live(self) -> None:
+        """Something of everything that the pages show."""
+        call = self.hub.client.call
+        for short in ("vault", "scribe", "notes"):
+            self.hub.install(short)
+        self.hub.wait_for(lambda: self.hub.module("vault")["state"] == "ready", "the vault")
+        # Its memory is looked at every two seconds.
+        past = f"{self.hub.url}/api/overview/memory/scribe"
+        self.hub.wait_for(lambda: fetch(past, headers={"Cookie": self.cookie}).status == 200, "a first measurement")
+        call("POST", "/vaults", {"name": "work"})
+        call("POST", "/api/auth/mint-token", {"scope": "vault:work:read", "expires_in": 86_400})
+        call("POST", "/api/invites", {"vaults": {"work": "read"}})
+        call("POST", "/api/users", {"username": "kim", "password": "purple monkey dishwasher"})
+        self.connect_an_app()
+        call("POST", "/api/modules/notes/stop")
+        begun = call("POST", "/api/modules/notes/uninstall")
+        self.hub.wait_for(
+            lambda: call("GET", f"/api/modules/operations/{begun['operation_id']}")["status"] == "succeeded", "the end"
+        )
+        with self.assertRaises(CommandError):
+            self.hub.install("vault", version="99.0.0")
+
+    def connect_an_app(self) -> None:
+        """By a code that the owner consented to."""
+        app = {"client_name": "An app", "redirect_uris": ["http://127.0.0.1:1/back"]}
+        client = fetch(f"{self.hub.url}/oauth/register", method="POST", body=app).json()["client_id"]
+        both = {"client_id": client, "redirect_uri": app["redirect_uris"][0]}
+        asked = {**both, "response_type": "code", "scope": "vault:work:read", "state": "s"}
+        asked |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
+        back = Person(self.hub.url).sign_in().allow(f"/oauth/authorize?{urlencode(asked)}")
+        (code,) = parse_qs(urlsplit(back).query)["code"]
+        body = urlencode({**both, "grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}).encode()
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        answer = fetch(f"{self.hub.url}/oauth/token", method="POST", body=body, headers=form)
+        self.assertEqual(answer.status, 200, answer.body)
+
+    def test_answers_and_events_fit_the_types_of_the_app(self) -> None:
+        """Each path that the app reads, on a hub where much has happened."""
+        self.live()
+        paths = re.findall(r'^  (?:"|\[\w+: `)(/[^"`]+)["`]', SHAPES.read_text(), re.MULTILINE)
+        self.assertGreater(len(paths), 15)
+        asked = [path.replace("${string}", "scribe") for path in paths]
+        found = {path: self.get(path) for path in asked}
+        for path, answer in found.items():
+            empty = [name for name, value in answer.items() if value == [] and name != "minutes_kib"]
+            self.assertEqual(empty, [], f"{path} proves nothing about {empty}")
+        lines = [f"answers({json.dumps(path)}, {json.dumps(answer)})" for path, answer in found.items()]
+        told = self.told()
+        self.assertLess({"module", "job", "log", "registry"}, {name for name, _ in told} | {"tick"})
+        lines += [f"tells({data})" for name, data in told if name in ("module", "job")]
+        self.judge(lines)
+
+    def judge(self, lines: list[str]) -> None:
+        """Fail with what TypeScript holds against these calls."""
+        folder = WEB / "node_modules" / ".shapes"
+        folder.mkdir(exist_ok=True)
+        source = folder / "found.ts"
+        source.write_text(JUDGE.format(shapes="../../src/api/shapes", lines="\n".join(lines)))
+        (folder / "tsconfig.json").write_text(json.dumps({"extends": "../../tsconfig.json", "include": ["found.ts"]}))
+        words = [bun(), "x", "--no-install", "tsc", "--noEmit", "-p", str(folder)]
+        ended = subprocess.run(words, cwd=WEB, capture_output=True, text=True, timeout=120)
+        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
