@@ -20,6 +20,7 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
+from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
@@ -237,7 +238,8 @@ async def cuts(cutter: Cutter, operations: list[Recorded], count: int) -> Counts
     """Cut them all in turn, at any step."""
     random = Random(SEED)
     for number, loss in zip(range(count), itertools.cycle(LOSSES), strict=False):
-        operation = random.choice(operations)
+        # However many recoveries there are, half of the cuts are for the operations themselves.
+        operation = random.choice(operations[: len(OPERATIONS)] if number % 2 else operations[len(OPERATIONS) :])
         # The end is a point like the others, and the one that matters most: all was done, and then the power went.
         at = len(operation.disk.steps) if random.random() < 0.2 else random.randrange(len(operation.disk.steps))
         await cutter.cut(operation, at, loss, f"{SEED}-{number}")
@@ -263,14 +265,15 @@ class PowerCuts(TestCase):
         self.assertEqual(careful.torn, [], "\n".join(careful.torn))
         self.assertEqual(careful.old + careful.new, SMOKE[0])
         self.assertGreater(careful.old, 10)
-        self.assertGreater(careful.new, 10)
-        self.assertGreater(careful.acknowledged, 5)
+        self.assertGreater(careful.new, 3)
+        self.assertGreater(careful.acknowledged, 3)
         self.assertGreater(careful.again, 3)
         self.assertGreater(len(careless.torn), SMOKE[0] // 4, "The test no longer finds what it is there for.")
 
 
 def main(sizes: tuple[int, int]) -> None:
     """The storm by hand; ends with 1 when a state was found that is neither before nor after."""
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
     outcome: list[Any] = []
     began = time.monotonic()
     storming = Deferred.fromCoroutine(storm(*sizes))
