@@ -52,10 +52,14 @@ class Release:
 
 @define
 class NpmRegistry:
-    """The registry. `fault` says how it fails from now on; `asked` lists the paths that were requested."""
+    """The registry. `fault` says how it fails from now on; `asked` lists the paths that were requested.
+
+    `distance` is how many seconds an answer is on its way.
+    """
 
     reactor: Any
     fault: Fault = "none"
+    distance: float = 0.0
     asked: list[str] = Factory(list)
     _packages: dict[str, dict[str, Release]] = field(factory=dict, init=False)
     _tags: dict[str, dict[str, str]] = field(factory=dict, init=False)
@@ -90,6 +94,21 @@ class NpmRegistry:
         """`http://127.0.0.1:<port>/`."""
         assert self._port is not None
         return f"http://127.0.0.1:{self._port.getHost().port}/"
+
+    def from_afar(self, request: Request) -> bytes | int:
+        """One request, answered when the distance has passed."""
+        if not self.distance:
+            return self.answer(request)
+        self._waiting.append(self.reactor.callLater(self.distance, self._arrive, request))
+        return NOT_DONE_YET
+
+    def _arrive(self, request: Request) -> None:
+        if request.transport is None or not getattr(request.transport, "connected", True):
+            return
+        told = self.answer(request)
+        if isinstance(told, bytes):
+            request.write(told)
+            request.finish()
 
     def answer(self, request: Request) -> bytes | int:
         """One request."""
@@ -172,7 +191,7 @@ class _Answers(Resource):
         self._registry = registry
 
     def render(self, request: Request) -> bytes | int:
-        return self._registry.answer(request)
+        return self._registry.from_afar(request)
 
 
 async def _deferred(value: Any) -> None:
