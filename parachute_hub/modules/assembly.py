@@ -23,6 +23,7 @@ from parachute_hub.modules.disk import Disk, Reserve
 from parachute_hub.modules.environment import Surroundings
 from parachute_hub.modules.fetching import Fetcher
 from parachute_hub.modules.installer import Installer, stamped_versions
+from parachute_hub.modules.lastgood import LastGood
 from parachute_hub.modules.launcher import ModuleLauncher
 from parachute_hub.modules.linked import LinkedFolders
 from parachute_hub.modules.portheal import PortHealer
@@ -109,11 +110,13 @@ class Modules:
     reserve: Reserve
     linked: LinkedFolders
     rowkeeper: RowKeeper
+    last_good: LastGood
     start_errors: StartErrors
     ports: PortHealer
 
     async def recover(self) -> list[Job]:
         """At boot, before modules are started: undo what was half done, sweep, mend the wiring. Never raises."""
+        self.last_good.mend()
         interrupted = await self.jobs.recover(self._distrust)
         home = self.files.outside.around.home
         try:
@@ -165,6 +168,7 @@ class Modules:
         clock = self.files.outside.reactor
         return (
             every(clock, WATCH_SECONDS, self.rowkeeper.look),
+            every(clock, WATCH_SECONDS, self.last_good.look),
             every(clock, WATCH_SECONDS, self.start_errors.look),
             every(clock, WATCH_SECONDS, self.linked.look),
             every(clock, RESERVE_SECONDS, self.reserve.check),
@@ -278,6 +282,9 @@ def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[]
         start_errors=StartErrors(directory=on_disk.directory, supervisor=supervisor, jobs=jobs),
         rowkeeper=RowKeeper(
             directory=on_disk.directory, supervisor=supervisor, jobs=jobs, notice=partial(_notice, outside.emit)
+        ),
+        last_good=LastGood(
+            services=on_disk.services, path=home / "hub" / "services.last.json", notice=partial(_notice, outside.emit)
         ),
         ports=PortHealer(
             directory=on_disk.directory, supervisor=supervisor, hub_ports=(outside.hub_port,), busy=port_busy

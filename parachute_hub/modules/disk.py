@@ -14,6 +14,8 @@ from parachute_hub.files import sync_folder
 RESERVE_BYTES = 32 * 1024 * 1024
 OPEN_BELOW = 8 * 1024 * 1024
 MAKE_ABOVE = 256 * 1024 * 1024
+_FULL_SIZE = 512 * 1024 * 1024
+"""On a smaller disk the reserve and its limits are smaller in proportion."""
 _REMOVED = ".cache-removed"
 
 
@@ -82,7 +84,7 @@ class Disk:
             ("hub", "snapshots", self.home / "hub" / "snapshots"),
             ("hub", "logs", self.home / "hub" / "logs"),
             ("hub", "hub", self.home / "hub"),
-            ("older packages", "module", modules / "install"),
+            ("older packages", "module", modules / "install" / "global"),
         ]
         found = [Owner(name, kind, size_of(path, seen)) for name, kind, path in places if path.is_dir()]
         return [owner for owner in found if owner.bytes]
@@ -107,17 +109,29 @@ class Disk:
         (self.home / "tmp").mkdir(mode=0o700, exist_ok=True)
 
 
-def decide(free: int, reserved: bool) -> Literal["open", "make"] | None:
-    """Whether the reserve is opened (the disk is full) or made again (there is room).
+def decide(free: int, total: int, reserved: bool) -> Literal["open", "make"] | None:
+    """Whether the reserve is opened (the disk is full) or made again (there is room). `total` is the disk's size.
 
-    >>> decide(0, True), decide(0, False), decide(1 << 30, False), decide(1 << 30, True)
+    >>> disk = 1 << 30
+    >>> decide(0, disk, True), decide(0, disk, False), decide(disk, disk, False), decide(disk, disk, True)
     ('open', None, 'make', None)
+    >>> decide(60 << 20, 100 << 20, False), decide(3 << 20, 100 << 20, True)
+    ('make', None)
     """
-    if reserved and free < OPEN_BELOW:
+    if reserved and free < in_proportion(OPEN_BELOW, total):
         return "open"
-    if not reserved and free > MAKE_ABOVE:
+    if not reserved and free > in_proportion(MAKE_ABOVE, total):
         return "make"
     return None
+
+
+def in_proportion(size: int, total: int) -> int:
+    """A size for a disk of this size, in bytes.
+
+    >>> in_proportion(RESERVE_BYTES, 1 << 40) >> 20, in_proportion(RESERVE_BYTES, 128 << 20) >> 20
+    (32, 8)
+    """
+    return size * min(total, _FULL_SIZE) // _FULL_SIZE
 
 
 @frozen
@@ -135,7 +149,8 @@ class Reserve:
     def check(self) -> None:
         """Open or make it as the free room wants. Call it now and then; it never fails."""
         try:
-            match decide(self.disk.free_bytes(), self.path.exists()):
+            total = self.disk.total_bytes()
+            match decide(self.disk.free_bytes(), total, self.path.exists()):
                 case "open":
                     self.path.unlink()
                     sync_folder(self.path.parent)
@@ -144,14 +159,14 @@ class Reserve:
                         "things. Free some space now."
                     )
                 case "make":
-                    self._make()
+                    self._make(in_proportion(RESERVE_BYTES, total))
         except OSError:
             return
 
-    def _make(self) -> None:
+    def _make(self, size: int) -> None:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+                os.posix_fallocate(descriptor, 0, size)
         finally:
             os.close(descriptor)

@@ -64,6 +64,13 @@ class Registry:
             return evolve(self, rows=(*self.rows, row))
         return evolve(self, rows=tuple(row if old.name == row.name else old for old in self.rows))
 
+    def with_rows(self, rows: Iterable[Row]) -> Self:
+        """With all of these rows."""
+        found = self
+        for row in rows:
+            found = found.with_row(row)
+        return found
+
     def without(self, name: str) -> Self:
         """Without the row of this name."""
         return evolve(self, rows=tuple(row for row in self.rows if row.name != name))

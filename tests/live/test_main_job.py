@@ -71,6 +71,13 @@ class MainJob(SynchronousTestCase):
         self.wait_until_readable(note)
         self.assertNotEqual(self.hub.module("vault")["pid"], pid)
         self.assertEqual(self.read(note), "written through the hub")
+
+        # A module that rewrites the file when the power goes leaves it empty.
+        self.hub.wait_for(lambda: (self.hub.home / "hub" / "services.last.json").exists(), "a copy of services.json")
+        self.hub.stop()
+        (self.hub.home / "services.json").write_bytes(b"")
+        self.hub.start()
+        self.wait_until_readable(note)
         jobs = list((self.hub.home / "hub" / "jobs").glob("*.json"))
         self.assertEqual(len(jobs), 1, "something was installed again")
 

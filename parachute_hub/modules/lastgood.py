@@ -1,0 +1,54 @@
+"""A copy of services.json as it was when it was whole: modules write that file, and not all of them safely."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import define, field
+
+from parachute_hub.files import atomic_write, private_folder
+from parachute_hub.modules.registry import Registry, RegistryRefused, ServicesFile, parse
+
+
+@define(kw_only=True)
+class LastGood:
+    """Keeps the copy at `path`, and brings back the rows that a damaged file lacks. `notice` is told of it."""
+
+    services: ServicesFile
+    path: Path
+    notice: Callable[[str], None]
+    _seen: Registry | None = field(default=None, init=False)
+
+    def look(self) -> None:
+        """Renew the copy when the file is another one, and whole. Costs one stat while it stays the same."""
+        registry = self.services.read()
+        if registry is self._seen:
+            return
+        self._seen = registry
+        if registry.corrupt or registry.unreadable:
+            return
+        try:
+            private_folder(self.path.parent)
+            atomic_write(self.path, registry.to_bytes())
+        except OSError:
+            # A full disk: the copy stays older until there is room.
+            self._seen = None
+
+    def mend(self) -> None:
+        """At boot, before anything else changes the file and while no module writes it. Never raises."""
+        registry = self.services.read()
+        if not registry.corrupt:
+            return
+        try:
+            copied = parse(self.path.read_bytes()).rows
+        except OSError:
+            return
+        lost = [row for row in copied if registry.row(row.name) is None]
+        if not lost:
+            return
+        try:
+            self.services.update(lambda found: found.with_rows(lost))
+        except RegistryRefused as error:
+            self.notice(f"services.json is damaged and could not be mended from the hub's own copy. {error}")
+        else:
+            names = ", ".join(row.name for row in lost)
+            self.notice(f"services.json was damaged. These rows came back from the hub's own copy: {names}.")
