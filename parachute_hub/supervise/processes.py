@@ -152,12 +152,14 @@ def _lives_in(group: int, pid: int) -> bool:
 
 
 def _command(process: psutil.Process) -> str:
-    """In one line, whatever its words hold: it becomes part of a sentence."""
+    """The program, and what it runs. Not the rest of its words: they may hold a password, and anybody may read this."""
     try:
-        words = " ".join(process.cmdline()) or str(process.name())
+        words = process.cmdline() or [str(process.name())]
     except psutil.Error:
         return "unknown"
-    return " ".join("".join(one if one.isprintable() else " " for one in words).split())[:200]
+    shown = [os.path.basename(words[0]), *(word for word in words[1:2] if not word.startswith("-"))]
+    # In one line, whatever they hold: it becomes part of a sentence.
+    return " ".join("".join(one if one.isprintable() else " " for one in " ".join(shown)).split())[:200]
 
 
 def _pss(pid: int) -> int:

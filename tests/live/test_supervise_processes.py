@@ -138,18 +138,24 @@ class PortTests(RigCase):
             self.assertIn(f"process {os.getpid()} (", status.reason)
         self.assertEqual((await self.rig.supervisor.start("calm")).state, State.READY)
 
-    def test_a_strangers_command_is_told_in_one_line(self) -> None:
-        """It may be a whole program, and steer a terminal."""
+    def test_of_a_stranger_the_program_is_told_and_nothing_that_it_was_told(self) -> None:
+        """In one line that steers no terminal: a proxy's visitor may read it, and words may be passwords."""
         program = "import socket, sys, time\ns = socket.create_server(('127.0.0.1', int(sys.argv[2])))\ntime.sleep(60)"
+        folder = Path(self.mktemp())
+        folder.mkdir(parents=True)
+        script = folder / "line\n\x1b[2J.py"
+        script.write_text(program)
         port = free_port()
-        with subprocess.Popen([sys.executable, "-c", program, "\x1b[2J", str(port)]) as stranger:
+        with subprocess.Popen([sys.executable, str(script), "--password=hush", str(port)]) as stranger:
             try:
                 deadline = time.monotonic() + 20
                 while (holder := Processes().holder(port, Whose("nobody"))) is None and time.monotonic() < deadline:
                     time.sleep(0.05)
             finally:
                 stranger.kill()
-        self.assertIn("time.sleep(60) [2J", str(holder))
+        self.assertIn(f"process {stranger.pid} (python", str(holder))
+        self.assertIn("line [2J.py)", str(holder))
+        self.assertNotIn("hush", str(holder))
         self.assertTrue(str(holder).isprintable(), str(holder))
 
     async def test_an_orphan_of_an_earlier_hub_is_ended(self) -> None:
