@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 from attrs import frozen
 
+from parachute_hub.files import make_sure, sync_folder
+
 BUSY_MILLISECONDS = 5000
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -231,14 +233,6 @@ def _copy(connection: sqlite3.Connection, target: Path) -> None:
         connection.backup(copy)
     finally:
         copy.close()
-    _flush(partial)
+    make_sure(partial)
     partial.rename(target)
-    _flush(target.parent)
-
-
-def _flush(place: Path) -> None:
-    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(target.parent)
