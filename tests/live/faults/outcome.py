@@ -5,7 +5,7 @@ from attrs import frozen
 from tests.live.faults.rig import Load, quantile
 
 # A sibling's answers may take twice as long as in peace, but a few milliseconds are noise on a busy machine.
-NOISE = 25.0
+NOISE = 5.0
 
 
 @frozen
