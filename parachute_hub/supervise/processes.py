@@ -157,7 +157,8 @@ def _command(process: psutil.Process) -> str:
         words = process.cmdline() or [str(process.name())]
     except psutil.Error:
         return "unknown"
-    shown = [os.path.basename(words[0]), *(word for word in words[1:2] if not word.startswith("-"))]
+    runs = words[2:3] if words[1:2] == ["-m"] else words[1:2]
+    shown = [os.path.basename(words[0]), *(word for word in runs if not word.startswith("-"))]
     # In one line, whatever they hold: it becomes part of a sentence.
     return " ".join("".join(one if one.isprintable() else " " for one in " ".join(shown)).split())[:200]
 

@@ -80,7 +80,8 @@ class LoginTests(SynchronousTestCase):
         page.get_by_label("New password", exact=True).fill("four rather new words")
         page.get_by_label("New password again").fill("four rather new words")
         page.get_by_role("button", name="Change password").click()
-        expect(page).to_have_url(url + "/account")
+        expect(page).to_have_url(url + "/account?done=password")
+        expect(page.get_by_role("status")).to_contain_text("Your password is changed")
 
     def test_on_a_desk(self) -> None:
         with open_door() as (url, token), chromium() as browser, window(browser) as (_, page):

@@ -144,7 +144,8 @@ class KeysTests(VaultTestCase):
             await vault.ask("GET", f"{NOTES}?key={self.key}"),
         ]
         self.assertEqual([reply.status for reply in ways], [200, 200, 200])
-        self.assertIn(self.key, vault.process.output)
+        self.assertIn("its first key lies there in initial-key", vault.process.output)
+        self.assertNotIn(self.key, vault.process.output)
         self.assertNotIn(self.key.encode(), (self.home / "vault/data/default/vault.db").read_bytes())
 
     async def test_without_a_key_only_the_public_parts_answer(self) -> None:

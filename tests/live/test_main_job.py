@@ -105,7 +105,7 @@ class MainJob(SynchronousTestCase):
         self.assertEqual(list((self.hub.home / "modules" / "store").glob("*/*")), [])
 
     def test_a_strangers_port_is_named_and_he_lives(self) -> None:
-        """The row's port is taken while the hub is down: held, named by pid and command, never killed."""
+        """The row's port is taken while the hub is down: held, named by pid and program, never killed."""
         self.hub.start()
         self.hub.install("hello")
         port = int(self.row("hello")["port"])
