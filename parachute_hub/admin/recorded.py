@@ -3,7 +3,6 @@
 Accounts note their own acts, with more detail than a request shows.
 """
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -11,11 +10,12 @@ from typing import Any, Protocol
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
+from parachute_hub.admin.modules_bodies import lenient, text_of
 from parachute_hub.site.refused import Refused
 from parachute_hub.site.who import Who
 from parachute_hub.store.audit import Act
 
-_BODY = 64 * 1024
+_BY_NAME = ("module-install", "")
 _NAME = 200
 # Method and path; the groups are the verb and what it is done to.
 _DEEDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
@@ -56,15 +56,10 @@ def deed(method: bytes, path: bytes) -> tuple[str, str] | None:
 
 
 def _named(request: Any) -> str:
-    """The package, file or folder that the body of an installation names, for people to read."""
-    content = request.content.read(_BODY)
+    """The package, file or folder that the body of an installation names. The body can be read once more."""
+    body = lenient(request)
     request.content.seek(0)
-    try:
-        body = json.loads(content)
-    except ValueError:
-        return ""
-    given = [body.get(name) for name in ("package", "source")] if isinstance(body, dict) else []
-    text = next((value for value in given if isinstance(value, str)), "")
+    text = text_of(body, "package") or text_of(body, "source")
     return "".join(letter for letter in text if letter.isprintable())[:_NAME]
 
 
@@ -88,11 +83,12 @@ class Recorded(Resource):
         found = deed(request.method, request.path)
         if found is not None:
             actor, address = self._actor(request), self._caller.client_address(request)
-            named = _named(request)
+            action, subject = found
+            if (action, subject) == _BY_NAME:
+                subject = _named(request)
 
             def answered(_: object) -> None:
                 if request.code < 400:
-                    action, subject = found[0], found[1] or named
                     self._note(Act(at=self._clock(), actor=actor, action=action, subject=subject, address=address))
 
             request.notifyFinish().addCallbacks(answered, lambda gone: None)

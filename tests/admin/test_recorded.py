@@ -91,6 +91,7 @@ class RecordedTests(SynchronousTestCase):
             (b'["package"]', ""),
             (b"{not json", ""),
             (b'{"package": 7}', ""),
+            (b"[" * 60_000, ""),
         ):
             acts = self.noted(202, path="/api/modules/install", body=body)
             self.assertEqual([(act.action, act.subject) for act in acts], [("module-install", subject)])
