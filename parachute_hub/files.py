@@ -57,17 +57,17 @@ def sweep_temporaries(folder: Path) -> None:
 
 def make_sure(path: Path) -> None:
     """Let a file that somebody else wrote survive a power cut, with its name. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync(path)
     sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
     """Make the folder's entries (names that were added, renamed, removed) survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(folder, os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int = 0) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -8,7 +8,7 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
-from parachute_hub.admin.modules_bodies import lenient, settings_changes, text_of, vault_of, version_of
+from parachute_hub.admin.modules_bodies import asked_for, lenient, settings_changes, text_of, vault_of, version_of
 from parachute_hub.admin.modules_view import ModulesView, settings_json, state_json
 from parachute_hub.admin.stream_api import Log, Streams, follow_log
 from parachute_hub.job import Job
@@ -79,7 +79,7 @@ class ModulesArea:
     async def listing(self, request: IRequest) -> bytes:
         """Every module, installed or on offer; with `?fresh=1` the registry is asked for newer versions first."""
         self._who.need(request, AUTH)
-        if request.args.get(b"fresh", [b""])[0] in (b"1", b"true"):
+        if asked_for(request, b"fresh"):
             await self._modules.availability.renew(self._view.packages())
         files = self._modules.files
         channel = {
@@ -268,7 +268,7 @@ class ModulesArea:
         ring = self._supervisor.log(short)
         if ring is None:
             raise Refused(404, "not_supervised", f"{short} has not run since the hub started.")
-        if request.args.get(b"follow", [b""])[0] in (b"1", b"true"):
+        if asked_for(request, b"follow"):
             return follow_log(request, cast(Log, ring), self._streams)
         lines = [f"[{short}] {line.text}\n" for line in ring.since(0)]
         return as_json(request, {"short": short, "lines": lines, "text": "".join(lines)})

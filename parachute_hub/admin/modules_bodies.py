@@ -1,4 +1,4 @@
-"""What the bodies of requests about modules may say."""
+"""What requests about modules may say."""
 
 from typing import Any
 
@@ -13,6 +13,11 @@ from parachute_hub.site.refused import Refused
 
 _FLAGS = ("pin", "autostart", "smol", "trusted")
 _LEAST_MEMORY = 128 * 1024 * 1024  # bun does not live with less (reliability.md, "bun as child")
+
+
+def asked_for(request: IRequest, name: bytes) -> bool:
+    """Whether the query says `name=1`, or true."""
+    return request.args.get(name, [b""])[0] in (b"1", b"true")
 
 
 def lenient(request: IRequest) -> dict[str, Any]:

@@ -1,17 +1,15 @@
 """A module listens elsewhere than the hub looks for it: which of three ways it is, and what heals it (design 7)."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from attrs import frozen
 
 from parachute_hub.modules import ports
+from parachute_hub.supervise.model import LISTENS, SQUATTED, UNBOUND
 
 Kind: TypeAlias = Literal["elsewhere", "squatted", "row"]
 """It listens on another port than it was given; somebody else has its port; its row names another than it runs on."""
-
-LISTENS: Final = "listens"
-"""The detail of a start error that names the ports on which the module does listen."""
 
 
 @frozen(kw_only=True)
@@ -42,9 +40,9 @@ class NoRemedy(Exception):
 def kind(standing: Standing) -> Kind | None:
     """Which drift it is, None if there is none."""
     error_type = standing.error.get("error_type")
-    if error_type == "port_squatter":
+    if error_type == SQUATTED:
         return "squatted"
-    if error_type == "started_but_unbound" and standing.error.get(LISTENS):
+    if error_type == UNBOUND and standing.error.get(LISTENS):
         return "elsewhere"
     if standing.well and standing.given is not None and standing.given != standing.row:
         return "row"

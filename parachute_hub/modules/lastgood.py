@@ -26,9 +26,12 @@ class LastGood:
         self._seen = registry
         if registry.corrupt or registry.unreadable:
             return
+        content = registry.to_bytes()
+        if content == self._copied():
+            return
         try:
             private_folder(self.path.parent)
-            atomic_write(self.path, registry.to_bytes())
+            atomic_write(self.path, content)
         except OSError:
             # A full disk: the copy stays older until there is room.
             self._seen = None
@@ -38,11 +41,7 @@ class LastGood:
         registry = self.services.read()
         if not registry.corrupt:
             return
-        try:
-            copied = parse(self.path.read_bytes()).rows
-        except OSError:
-            return
-        lost = [row for row in copied if registry.row(row.name) is None]
+        lost = [row for row in parse(self._copied()).rows if registry.row(row.name) is None]
         if not lost:
             return
         try:
@@ -52,3 +51,10 @@ class LastGood:
         else:
             names = ", ".join(row.name for row in lost)
             self.notice(f"services.json was damaged. These rows came back from the hub's own copy: {names}.")
+
+    def _copied(self) -> bytes:
+        """The copy; nothing when it is not there or cannot be read."""
+        try:
+            return self.path.read_bytes()
+        except OSError:
+            return b""

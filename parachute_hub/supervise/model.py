@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
 
@@ -24,6 +24,12 @@ class Launch:
     port: int
     health: str
     memory_limit: int | None = None
+
+
+# Errors of a start that concern its port, and the detail that names the ports on which the module listens instead.
+SQUATTED: Final = "port_squatter"
+UNBOUND: Final = "started_but_unbound"
+LISTENS: Final = "listens"
 
 
 class CannotLaunch(Exception):

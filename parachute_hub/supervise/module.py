@@ -19,7 +19,7 @@ from parachute_hub.supervise.lifecycle import Core, Fall, Lifecycle, new_lifecyc
 from parachute_hub.supervise.logfiles import LogFiles
 from parachute_hub.supervise.logring import LogRing
 from parachute_hub.supervise.marks import Mark, Whose
-from parachute_hub.supervise.model import CannotLaunch, LastExit, Launch, State, Status
+from parachute_hub.supervise.model import LISTENS, SQUATTED, UNBOUND, CannotLaunch, LastExit, Launch, State, Status
 from parachute_hub.supervise.output import Output
 from parachute_hub.supervise.processes import Holder
 from parachute_hub.supervise.spawning import command, environment, preflight
@@ -27,7 +27,6 @@ from parachute_hub.supervise.sweeping import sweep
 from parachute_hub.supervise.watch import Watch, Watching
 
 _OFF = "It has not been started."
-_UNBOUND = "started_but_unbound"
 _FINISH_POLL = 0.05
 
 
@@ -116,14 +115,14 @@ class Module:
     def unbound(self, why: str | None, listens: Sequence[int] = ()) -> None:
         """It runs and does not listen, which is told as an error of its start (modules.md 6.3); None when it does."""
         if why is not None:
-            self._set(start_error={**self._error(_UNBOUND, why), "listens": list(listens)})
-        elif (self.status.start_error or {}).get("error_type") == _UNBOUND:
+            self._set(start_error={**self._error(UNBOUND, why), LISTENS: list(listens)})
+        elif (self.status.start_error or {}).get("error_type") == UNBOUND:
             self._set(start_error=None)
             self._publish()
 
     def squatted(self, why: str) -> None:
         """Its port belongs to somebody else: an error of its start."""
-        self._set(start_error=self._error("port_squatter", why))
+        self._set(start_error=self._error(SQUATTED, why))
 
     # --- what the machine asks
 

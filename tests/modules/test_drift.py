@@ -2,7 +2,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.modules.drift import LISTENS, NoRemedy, Remedy, Standing, kind, remedy
+from parachute_hub.modules.drift import NoRemedy, Remedy, Standing, kind, remedy
+from parachute_hub.supervise.model import LISTENS
 
 WELL = Standing(row=1940, given=1940, error={}, well=True)
 ELSEWHERE = Standing(row=1940, given=1940, error={"error_type": "started_but_unbound", LISTENS: [3000]}, well=False)
