@@ -2,11 +2,12 @@
 
 import json
 import socket
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import treq
@@ -14,6 +15,8 @@ from attrs import define
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
+from twisted.logger import globalLogBeginner
+from twisted.python.failure import Failure
 
 from parachute_hub.events import Event
 from parachute_hub.home import Home
@@ -28,6 +31,7 @@ from parachute_hub.supervise.timing import Timing
 from parachute_hub.testing.npm import NpmRegistry
 
 CLOCK: Any = reactor
+T = TypeVar("T")
 
 
 def free_port() -> int:
@@ -166,3 +170,16 @@ def run(coroutine: Callable[[Any], Any]) -> Callable[[Any], "Deferred[Any]"]:
 
     test.__name__ = coroutine.__name__
     return test
+
+
+def by_hand(begin: Callable[[], "Deferred[T]"]) -> T:
+    """Run the reactor until that is done, and give back its result; ends the program with the failure when it fails."""
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
+    outcome: list[T | Failure] = []
+    working = begin()
+    working.addBoth(outcome.append)
+    working.addBoth(lambda _: CLOCK.stop())
+    CLOCK.run()
+    if isinstance(outcome[0], Failure):
+        sys.exit(outcome[0].getTraceback())
+    return outcome[0]

@@ -17,8 +17,6 @@ from typing import Any
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.logger import globalLogBeginner
-from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from parachute_hub.job import Job
@@ -30,7 +28,7 @@ from parachute_hub.site.refused import Refused
 from parachute_hub.supervise.model import State
 from parachute_hub.testing.npm import NpmRegistry
 from tests.live.fulldisk import FullDisk
-from tests.live.modules_rig import CLOCK, Rig, module, run
+from tests.live.modules_rig import CLOCK, Rig, by_hand, module, run
 from tests.live.modules_victim import at_once, begin
 from tests.live.powercut import Tree, put, seen
 from tests.live.test_modules_kill import state
@@ -221,16 +219,8 @@ class FullAtAnyWrite(TestCase):
 
 def main(most: int) -> None:
     """The sweep by hand; ends with 1 when something was found that must not be."""
-    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
-    outcome: list[Any] = []
     began = time.monotonic()
-    sweeping = Deferred.fromCoroutine(sweep(most))
-    sweeping.addBoth(outcome.append)
-    sweeping.addBoth(lambda _: CLOCK.stop())
-    CLOCK.run()
-    if isinstance(outcome[0], Failure):
-        sys.exit(outcome[0].getTraceback())
-    done = outcome[0]
+    done = by_hand(lambda: Deferred.fromCoroutine(sweep(most)))
     print(f"full at {done.points} points: {done.failed} failed, {done.succeeded} succeeded, {len(done.wrong)} wrong")
     print(f"{time.monotonic() - began:.0f} s")
     if done.wrong:

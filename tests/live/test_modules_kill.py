@@ -18,14 +18,13 @@ from random import Random
 from typing import Any, NamedTuple
 
 from twisted.internet.threads import deferToThread
-from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from parachute_hub.modules.records import RecordsFile
 from parachute_hub.modules.registry import ServicesFile
 from parachute_hub.modules.store import Store
 from parachute_hub.testing.npm import NpmRegistry
-from tests.live.modules_rig import CLOCK, module, run
+from tests.live.modules_rig import CLOCK, by_hand, module, run
 
 OPERATIONS = ("install", "upgrade", "uninstall")
 CALLS = "rename,symlink,unlink,unlinkat,rmdir,mkdir,fsync,openat,sync,write,sendfile"
@@ -206,14 +205,7 @@ def main(sizes: tuple[int, int]) -> None:
     registry = NpmRegistry(CLOCK)
     registry.publish(module())
     registry.publish(module(version="2.0.0"))
-    outcome: list[Any] = []
-    storming = deferToThread(storm, registry.listen(), *sizes)
-    storming.addBoth(outcome.append)
-    storming.addBoth(lambda _: CLOCK.stop())
-    CLOCK.run()
-    if isinstance(outcome[0], Failure):
-        sys.exit(outcome[0].getErrorMessage())
-    killed = outcome[0]
+    killed = by_hand(lambda: deferToThread(storm, registry.listen(), *sizes))
     print(f"killed {killed['random']} times at random, {killed['strace']} times at system calls: 0 inconsistent")
 
 

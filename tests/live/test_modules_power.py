@@ -20,12 +20,10 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
-from twisted.logger import globalLogBeginner
-from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from parachute_hub.testing.npm import NpmRegistry
-from tests.live.modules_rig import CLOCK, Rig, module, run
+from tests.live.modules_rig import CLOCK, Rig, by_hand, module, run
 from tests.live.modules_victim import at_once, begin
 from tests.live.powercut import Disk, Loss, put
 from tests.live.syscalls import record
@@ -273,16 +271,8 @@ class PowerCuts(TestCase):
 
 def main(sizes: tuple[int, int]) -> None:
     """The storm by hand; ends with 1 when a state was found that is neither before nor after."""
-    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
-    outcome: list[Any] = []
     began = time.monotonic()
-    storming = Deferred.fromCoroutine(storm(*sizes))
-    storming.addBoth(outcome.append)
-    storming.addBoth(lambda _: CLOCK.stop())
-    CLOCK.run()
-    if isinstance(outcome[0], Failure):
-        sys.exit(outcome[0].getTraceback())
-    careful, careless = outcome[0]
+    careful, careless = by_hand(lambda: Deferred.fromCoroutine(storm(*sizes)))
     print(told(careful, "as it is"), told(careless, "nothing made sure"), sep="\n")
     print(f"{time.monotonic() - began:.0f} s, seed {SEED}")
     if careful.torn or not careless.torn:
