@@ -1,24 +1,17 @@
-"""The other side of a request, for the hub's own pages: what the front found out about it."""
+"""The client of a request, for the hub's own pages, as the front identified it."""
 
 from twisted.web.iweb import IRequest
 
-from parachute_hub.proxy.peers import Caller
+from parachute_hub.proxy.sitechannel import caller_of
 
 
 class RequestCaller:
-    """The other side of a request, as the front has identified it (`accounts.model.Caller`)."""
+    """Implements `accounts.model.Caller`. Both methods raise TypeError for a request that did not pass the front."""
 
     def is_secure(self, request: IRequest) -> bool:
-        """Whether the browser speaks https, to us or to a trusted hop before us."""
-        caller = _caller(request)
-        return caller is not None and caller.scheme == "https"
+        """Whether the browser speaks https to a trusted hop before us."""
+        return caller_of(request).scheme == "https"
 
     def client_address(self, request: IRequest) -> str:
         """The browser's address."""
-        caller = _caller(request)
-        return caller.address if caller is not None else str(getattr(request.getClientAddress(), "host", "unknown"))
-
-
-def _caller(request: IRequest) -> Caller | None:
-    """What the front found out; None for a request that came another way."""
-    return getattr(getattr(request, "channel", None), "caller", None)
+        return caller_of(request).address

@@ -123,7 +123,7 @@ class Hub(Service):
         self.instance = str(uuid4())
         self.composed: Running = Starting(settings.issuer)
         self.health = Health(self.phase, self.instance)
-        self.root = Root([Part(("/health",), self.health)], Closed("starting"), RequestCaller().is_secure)
+        self.root = Root([Part(("/health",), self.health)], Closed("starting"), is_secure=RequestCaller().is_secure)
         self.front = self._make_front()
         self._port: IListeningPort | None = None
         self._leaving = False

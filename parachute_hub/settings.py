@@ -34,6 +34,11 @@ _PASSED_ON = (
 # Told only to bun when it installs or asks a registry.
 _REGISTRY = re.compile(r"(?i)^(bun_config_|npm_config_)")
 
+_HTTPS_UNSEEN = (
+    "The public address begins with https, but PARACHUTE_TRUSTED_HOPS is 0, so the hub cannot tell https from http and "
+    "marks no cookie as Secure. If one proxy in front of this hub handles https, set PARACHUTE_TRUSTED_HOPS=1."
+)
+
 
 class BadSetting(Exception):
     """An option or a variable cannot be used; the text says which and what it must be."""
@@ -126,7 +131,10 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
     elif "FLY_APP_NAME" in given:
         platform = "fly"
     catalog = setting("catalog", "PARACHUTE_CATALOG")
+    hops = int(_number("PARACHUTE_TRUSTED_HOPS", given, 0.0 if platform == "local" else 1.0))
     channel, warnings = _channel(given)
+    if not hops and origin is not None and origin.startswith("https:"):
+        warnings += (_HTTPS_UNSEEN,)
     return Settings(
         home=home,
         listen=listen,
@@ -137,7 +145,7 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
         catalog=Path(catalog).absolute() if catalog else None,
         bun=given.get("PARACHUTE_BUN"),
         lock_wait=_number("PARACHUTE_LOCK_WAIT", given, 0.0),
-        trusted_hops=int(_number("PARACHUTE_TRUSTED_HOPS", given, 0.0 if platform == "local" else 1.0)),
+        trusted_hops=hops,
         memory_limit=_bytes("PARACHUTE_MEM_LIMIT", given),
         safe_mode=_flag("PARACHUTE_SAFE_MODE", given),
         fast_reactor=_flag("PARACHUTE_FAST_REACTOR", given),

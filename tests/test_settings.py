@@ -36,6 +36,21 @@ class SettingsTests(SynchronousTestCase):
         )
         self.assertEqual(folded(FLY_APP_NAME="a/b").origin, None)
 
+    def test_an_https_address_without_trusted_hops_is_warned_about(self) -> None:
+        """Cookies are not Secure then; a platform of ours sets the hop itself."""
+        own = {"PARACHUTE_HUB_ORIGIN": "https://hub.example.com"}
+        for environ, warned in (
+            (own, True),
+            ({**own, "PARACHUTE_TRUSTED_HOPS": "0"}, True),
+            ({**own, "PARACHUTE_TRUSTED_HOPS": "1"}, False),
+            ({"PARACHUTE_HUB_ORIGIN": "http://hub.lan"}, False),
+            ({"RENDER_EXTERNAL_URL": "https://a.onrender.com"}, False),
+            ({"FLY_APP_NAME": "mine"}, False),
+            ({}, False),
+        ):
+            said = [text for text in folded(**environ).warnings if "PARACHUTE_TRUSTED_HOPS=1" in text]
+            self.assertEqual(bool(said), warned, environ)
+
     def test_the_container_listens_where_the_platform_says(self) -> None:
         """PORT and the bind host make the endpoint."""
         settings = folded(PORT="10000", PARACHUTE_BIND_HOST="0.0.0.0", RENDER="true")

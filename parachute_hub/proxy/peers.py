@@ -15,6 +15,8 @@ FORWARDING = frozenset(
     x-forwarded-for x-forwarded-host x-forwarded-proto""".split()
 )
 _HIDES_THE_CLIENT = (b"x-forwarded-for", b"x-forwarded-host", b"forwarded")
+# Traefik says ws or wss for a WebSocket.
+_OVER_TLS = frozenset((b"https", b"wss"))
 _HOST = re.compile(rb"[0-9A-Za-z_.\-\[\]:]{1,255}\Z").match
 
 
@@ -41,7 +43,7 @@ def identify(peer: str, host: bytes, noted: Mapping[bytes, bytes], *, hops: int)
     layer = _layer(peer, noted)
     if not hops:
         return Caller(peer, layer, host, "http")
-    scheme: Literal["http", "https"] = "https" if _last(noted, b"x-forwarded-proto") == b"https" else "http"
+    scheme: Literal["http", "https"] = "https" if _last(noted, b"x-forwarded-proto") in _OVER_TLS else "http"
     claimed = without_default_port(_last(noted, b"x-forwarded-host"))
     return Caller(_nth_address(noted, hops) or peer, layer, claimed if _HOST(claimed) else host, scheme)
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress, IConsumer, ITransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
 from twisted.web.http_headers import Headers
-from twisted.web.server import Site
+from twisted.web.iweb import IRequest
+from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from parachute_hub.proxy.account import CLIENT_GONE, HUB, Account, Asked, Book
@@ -21,6 +23,29 @@ from parachute_hub.proxy.routes import Answer
 
 # The other headers of this family are claims of hops; these two prove themselves.
 _SPOKEN_BY_OUR_PAGES = frozenset((b"x-parachute-csrf", b"x-parachute-proof"))
+
+
+class SiteRequest(Request):
+    """A request for the hub's own pages, with the client that the front identified.
+
+    `caller` is kept here and not on the channel: Twisted drops the channel when the client leaves, and a page that is
+    still being made then must not read its client as another one.
+    """
+
+    def __init__(self, channel: "SiteChannel") -> None:
+        # Twisted asks for its own HTTPChannel; SiteChannel has the part of it that Request uses.
+        super().__init__(cast(HTTPChannel, channel))
+        self.caller = channel.caller
+
+
+def caller_of(request: IRequest) -> Caller:
+    """The client behind a request for the hub's own pages. Raises TypeError if the request did not pass the front.
+
+    There is no default: a guess would make cookies insecure behind https, or let a stranger share an address.
+    """
+    if not isinstance(request, SiteRequest):
+        raise TypeError(f"{type(request).__qualname__} did not come through the front, so its client is not known.")
+    return request.caller
 
 
 @implementer(ITransport, IConsumer)
@@ -40,7 +65,7 @@ class SiteChannel:
         self.transport = connection.transport
         self._connection = connection
         self._request = request
-        self._caller = caller
+        self.caller = caller
         self._book = book
         self._limit = 0
         self._began = book.seconds()
@@ -48,7 +73,7 @@ class SiteChannel:
         self._body = BytesIO()
         self._started = False
         self._complete = not request.has_body
-        self._twisted: Any = site.requestFactory(self)
+        self._twisted: Any = SiteRequest(self)
 
     def allow(self, limit: int) -> "SiteChannel":
         """Take bodies of at most this many bytes."""
@@ -91,7 +116,7 @@ class SiteChannel:
         self._connection.answer(Answer(413, "too_large", text, close=True))
 
     def _close_account(self) -> None:
-        asked, address = Asked.of(self._request), self._caller.address
+        asked, address = Asked.of(self._request), self.caller.address
         self._book.closed(Account(HUB, asked, address, self._began, self._status, self._sent, self._received))
 
     def _process(self) -> None:
@@ -104,7 +129,7 @@ class SiteChannel:
 
     def _headers(self) -> Headers:
         """The client's headers without its claims about where it comes from, then what the front knows."""
-        headers, caller = Headers(), self._caller
+        headers, caller = Headers(), self.caller
         for name, value, line in self._request.fields:
             if name in _SPOKEN_BY_OUR_PAGES or not is_claim(name):
                 headers.addRawHeader(line[: len(name)], value.strip(b" \t"))
@@ -156,8 +181,8 @@ class SiteChannel:
 
     def getPeer(self) -> IAddress:
         """The caller's address, behind trusted hops too."""
-        kind = IPv6Address if ":" in self._caller.address else IPv4Address
-        return kind("TCP", self._caller.address, getattr(self.transport.getPeer(), "port", 0))
+        kind = IPv6Address if ":" in self.caller.address else IPv4Address
+        return kind("TCP", self.caller.address, getattr(self.transport.getPeer(), "port", 0))
 
     def getHost(self) -> IAddress:
         """The address that the hub listens on."""
@@ -165,7 +190,7 @@ class SiteChannel:
 
     def isSecure(self) -> bool:
         """Whether the caller came by https, as far as a trusted hop says."""
-        return self._caller.scheme == "https"
+        return self.caller.scheme == "https"
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """A resource that produces its answer at the pace of the client."""

@@ -62,9 +62,10 @@ class Root(Resource):
         self,
         parts: Sequence[Part],
         gate: Gate | None = None,
-        is_secure: Callable[[IRequest], bool] = lambda request: False,
+        *,
+        is_secure: Callable[[IRequest], bool],
     ) -> None:
-        """`is_secure` tells whether a request came over https, to us or to a trusted hop before us."""
+        """`is_secure` tells whether a request came over https to a trusted hop before us."""
         super().__init__()
         self._is_secure = is_secure
         self.open(parts, gate or Open())

@@ -1,14 +1,17 @@
-"""Asking a resource without a socket: a real `Site` and its real HTTP channel over a transport in memory."""
+"""Asking a resource without a socket: through the real front, over a transport in memory."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
-from twisted.internet.testing import StringTransport
 from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource
-from twisted.web.server import Site
+
+from parachute_hub.testing.sockets import HOST, Rig
+
+ADDRESS = "192.0.2.1"
+HOP = "10.0.0.1"
 
 
 @frozen
@@ -36,19 +39,24 @@ def ask(
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
     body: bytes = b"",
+    address: str = ADDRESS,
+    https: bool = False,
 ) -> Answer:
-    """One request to `resource` as the root of a site. It must be answered without waiting for anything."""
-    site = Site(resource)
-    channel = site.buildProtocol(None)
-    assert channel is not None
-    transport = StringTransport()
-    channel.makeConnection(transport)
-    lines = [f"{method} {path} HTTP/1.1", "Host: hub.test", "Connection: close", f"Content-Length: {len(body)}"]
+    """One request to `resource` as the root of the hub's site. It must be answered without waiting for anything.
+
+    The client is at `address`, with `https` behind one trusted hop that ended its TLS.
+    """
+    rig = Rig((), resource=resource, hops=1 if https else 0)
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}", "Connection: close", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-    channel.dataReceived("\r\n".join([*lines, "", ""]).encode() + body)
-    raw = transport.value()
+    if https:
+        lines += [f"X-Forwarded-For: {address}", "X-Forwarded-Proto: https"]
+    client = rig.ask("\r\n".join([*lines, "", ""]).encode() + body, HOP if https else address)
+    raw = client.take()
     if not raw:
         raise AssertionError(f"{method} {path} was not answered at once")
+    client.hang_up()
+    rig.stop()
     head, _, content = raw.partition(b"\r\n\r\n")
     first, *rest = head.split(b"\r\n")
     answered = Headers()
@@ -57,7 +65,6 @@ def ask(
         answered.addRawHeader(name, value.strip())
     if answered.getRawHeaders("transfer-encoding") == ["chunked"]:
         content = _dechunk(content)
-    channel.connectionLost(None)
     return Answer(int(first.split()[1]), answered, content)
 
 

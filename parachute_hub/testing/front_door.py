@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from attrs import define, field
-from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.assemble import Accounts, build, no_links
 from parachute_hub.accounts.offline import here
@@ -22,11 +21,12 @@ from parachute_hub.accounts.reach import Configured, HubOrigin
 from parachute_hub.accounts.setup import unchecked
 from parachute_hub.accounts.wizard import Offer
 from parachute_hub.admin.people_parts import people_parts
+from parachute_hub.callers import RequestCaller
 from parachute_hub.site.root import Root
 from parachute_hub.site.who import Who
 from parachute_hub.store.database import Database
 from parachute_hub.store.settings import StoredSettings
-from parachute_hub.testing.asking import Answer, ask
+from parachute_hub.testing.asking import ADDRESS, Answer, ask
 
 HOST = "hub.test"
 LOCAL = ("http://hub.test", "http://localhost")
@@ -65,22 +65,6 @@ class QuickHasher(Hasher):
 
     def _is_stale(self, stored: str) -> bool:
         return False
-
-
-class PlainCaller:
-    """Plain http from one address, unless told otherwise."""
-
-    def __init__(self) -> None:
-        self.secure = False
-        self.address = "192.0.2.1"
-
-    def is_secure(self, request: IRequest) -> bool:
-        """What was set."""
-        return self.secure
-
-    def client_address(self, request: IRequest) -> str:
-        """What was set."""
-        return self.address
 
 
 @define
@@ -151,7 +135,10 @@ class FakeInstalls:
 
 
 class FrontDoor:
-    """Accounts over a temporary database, mounted as a site behind its gate."""
+    """Accounts over a temporary database, mounted as a site behind its gate.
+
+    Browsers ask it from `address`, by plain http unless `https` is set.
+    """
 
     def __init__(
         self,
@@ -166,7 +153,8 @@ class FrontDoor:
         self.database = Database.open(self.path)
         self.now = 1_800_000_000.0
         self.clock = clock or (lambda: self.now)
-        self.caller = PlainCaller()
+        self.address = ADDRESS
+        self.https = False
         self.installs = installs or FakeInstalls()
         self.hasher = hasher or QuickHasher()
         self.watch = RecordedWatch()
@@ -180,7 +168,7 @@ class FrontDoor:
             self.database,
             folder=folder,
             hasher=self.hasher,
-            caller=self.caller,
+            caller=RequestCaller(),
             origin=self.origin,
             installs=self.installs,
             self_check=unchecked,
@@ -192,7 +180,7 @@ class FrontDoor:
         self.who = Who([self.accounts.recogniser])
         parts = (*self.accounts.parts, *people_parts(self.accounts, self.who, lambda: ["default", "family"]))
         self.parts = parts
-        self.root = Root(parts, self.accounts.gate)
+        self.root = Root(parts, self.accounts.gate, is_secure=RequestCaller().is_secure)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -249,7 +237,8 @@ class BrowserTab:
         sent = dict(headers)
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        answer = ask(self._door.root, path, method=method, headers=sent, body=body)
+        door = self._door
+        answer = ask(door.root, path, method=method, headers=sent, body=body, address=door.address, https=door.https)
         for line in answer.headers.getRawHeaders("set-cookie", []):
             name, _, rest = line.partition("=")
             value = rest.partition(";")[0]

@@ -222,7 +222,8 @@ class World:
     def site(self) -> Root:
         """The issuer's part of the hub's site."""
         visits = Visits(sessions=self.accounts, proofs=self.accounts, browsers=self.accounts, csrf_token=fake_csrf)
-        return Root(self.oauth.parts(visits=visits, sessions=self.accounts, step_up=self.accounts))
+        parts = self.oauth.parts(visits=visits, sessions=self.accounts, step_up=self.accounts)
+        return Root(parts, is_secure=lambda request: request.isSecure())
 
     def add_user(self, name: str, *, admin: bool = False, vaults: Mapping[str, VaultRole] | None = None) -> User:
         """A person whose id is `id-<name>`."""

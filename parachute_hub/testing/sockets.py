@@ -8,7 +8,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
-from twisted.web.resource import Resource
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
 from parachute_hub.proxy.audience import Visitors
@@ -167,7 +167,7 @@ class Rig:
         self,
         mounts: Iterable[Mount] = (Mount("notes", b"/notes", 2001),),
         *,
-        resource: Resource | None = None,
+        resource: IResource | None = None,
         hosts: Iterable[str] = (HOST,),
         issuer: str = f"https://{HOST}",
         limits: Limits | None = None,

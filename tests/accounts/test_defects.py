@@ -44,7 +44,7 @@ class DefectTests(DoorCase):
 
     def test_a15_forwarding_headers_do_not_reset_the_throttle(self) -> None:
         """Only what the trusted hop says counts, and that is not read here."""
-        self.door.caller.address = "203.0.113.5"
+        self.door.address = "203.0.113.5"
         statuses = []
         for attempt in range(8):
             tab = BrowserTab(self.door)

@@ -61,7 +61,7 @@ class SignInTests(DoorCase):
         self.assertEqual(len(self.flushLoggedErrors(sqlite3.OperationalError)), 1)
 
     def test_too_many_tries(self) -> None:
-        self.door.caller.address = "203.0.113.5"
+        self.door.address = "203.0.113.5"
         tab = BrowserTab(self.door)
         for _ in range(5):
             self.sign_in(password="wrong words", tab=tab)
@@ -178,7 +178,7 @@ class CookieTests(DoorCase):
         self.assertRegex(device, r"^parachute_hub_device=[\w-]{43}; .*HttpOnly; SameSite=Strict$")
 
     def test_https(self) -> None:
-        self.door.caller.secure = True
+        self.door.https = True
         session, device = self.lines()
         self.assertRegex(session, r"^__Host-parachute_hub_session=[\w-]{43}; Path=/; .*HttpOnly; Secure; SameSite=Lax$")
         self.assertTrue(device.startswith("__Host-parachute_hub_device="))
@@ -186,7 +186,7 @@ class CookieTests(DoorCase):
     def test_a_plain_cookie_counts_for_nothing_on_https(self) -> None:
         """A page on a neighbouring host can set a cookie without the prefix, and gains nothing."""
         tab = self.owner()
-        self.door.caller.secure = True
+        self.door.https = True
         self.assertFalse(tab.get_json("/api/me")["hasSession"])
 
 
@@ -284,7 +284,7 @@ class SecondFactorTests(DoorCase):
             self.assertEqual(self.send_code(tab, code), 401, code)
 
     def test_guessing_is_slowed(self) -> None:
-        self.door.caller.address = "203.0.113.5"
+        self.door.address = "203.0.113.5"
         tab = self.sign_in()
         statuses = [self.send_code(tab, "000000") for _ in range(7)]
         self.assertEqual(statuses[-1], 429)

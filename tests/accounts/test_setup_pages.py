@@ -42,7 +42,7 @@ class ClaimTests(DoorCase):
     def test_the_token_is_never_given(self) -> None:
         """Not to anybody, not even to a browser on this machine (identity.md 3.3 did)."""
         token = self.boot()
-        self.door.caller.address = "127.0.0.1"
+        self.door.address = "127.0.0.1"
         tab = BrowserTab(self.door)
         for answer in (tab.get("/admin/setup"), tab.get("/admin/setup", Accept="application/json")):
             self.assertNotIn(token, str(answer.headers) + answer.body.decode())

@@ -17,6 +17,7 @@ from parachute_hub.admin.disk_api import DiskArea
 from parachute_hub.admin.modules_api import ModulesArea
 from parachute_hub.admin.modules_view import ModulesView, resolve
 from parachute_hub.admin.stream_api import Streams
+from parachute_hub.callers import RequestCaller
 from parachute_hub.jobs import Work
 from parachute_hub.logs import Masker
 from parachute_hub.modules import assembly
@@ -162,7 +163,7 @@ class ApiCase(SynchronousTestCase):
         )
         disk = DiskArea(who=Who([Callers()]), modules=self.modules, in_thread=at_once)
         parts = [Part(("/api/modules",), area.app.resource()), Part(("/api/modules/disk",), disk.app.resource())]
-        self.resource = Root(parts)
+        self.resource = Root(parts, is_secure=RequestCaller().is_secure)
 
     def call(self, method: str, path: str, body: Any = None, who: str = "operator") -> Answer:
         content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -5,6 +5,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
 from parachute_hub.admin.recorded import Recorded, deed
+from parachute_hub.callers import RequestCaller
 from parachute_hub.site.refused import Refused
 from parachute_hub.site.who import ADMIN, Principal, Who
 from parachute_hub.store.audit import Act
@@ -22,11 +23,6 @@ class Sam:
                 return Principal(kind="session", name="sam", scopes=frozenset({ADMIN}))
             case _:
                 raise Refused(401, "invalid_token", "No.")
-
-
-class Here:
-    def client_address(self, request: IRequest) -> str:
-        return "192.0.2.7"
 
 
 class Answers(Resource):
@@ -71,9 +67,9 @@ class RecordedTests(SynchronousTestCase):
     ) -> list[Act]:
         """What one request with this answer leaves in the record."""
         acts: list[Act] = []
-        area = Recorded(Answers(status), who=Who([Sam()]), note=acts.append, caller=Here(), clock=lambda: 5.0)
+        area = Recorded(Answers(status), who=Who([Sam()]), note=acts.append, caller=RequestCaller(), clock=lambda: 5.0)
         headers = {"Authorization": bearer} if bearer else {}
-        answer = ask(area, path, method=method, headers=headers, body=body)
+        answer = ask(area, path, method=method, headers=headers, body=body, address="192.0.2.7")
         self.assertEqual((answer.status, answer.body), (status, b"done"))
         return acts
 

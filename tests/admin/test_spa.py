@@ -1,9 +1,13 @@
 import gzip
 from pathlib import Path
+from typing import Any
 
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import Site
 
 from parachute_hub.admin.spa import AdminApp
+from parachute_hub.callers import RequestCaller
 from parachute_hub.site.root import Part, Root
 from parachute_hub.testing.asking import Answer, ask
 
@@ -23,8 +27,17 @@ class AdminAppTests(SynchronousTestCase):
         (self.folder.parent / "secret.html").write_bytes(b"secret")
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> Answer:
-        root = Root([Part(("/admin",), AdminApp(self.folder))])
+        root = Root([Part(("/admin",), AdminApp(self.folder))], is_secure=RequestCaller().is_secure)
         return ask(root, path, method=method, headers={name.replace("_", "-"): text for name, text in headers.items()})
+
+    def ask_the_app_alone(self, path: str) -> bytes:
+        """The raw answer without the front before it."""
+        channel: Any = Site(AdminApp(self.folder)).buildProtocol(None)
+        transport = StringTransport()
+        channel.makeConnection(transport)
+        channel.dataReceived(f"GET {path} HTTP/1.1\r\nHost: hub.test\r\nConnection: close\r\n\r\n".encode())
+        answer: bytes = transport.value()
+        return answer
 
     def test_every_address_without_a_file_is_the_page(self) -> None:
         """A reload on any page of the app works; the page is never kept, so that a new build is seen at once."""
@@ -63,9 +76,9 @@ class AdminAppTests(SynchronousTestCase):
             "/admin/%2E./secret.html",
             "/admin/index.html%00.js",
         ):
-            answer = self.ask(path)
-            self.assertEqual(answer.status, 404, path)
-            self.assertNotIn(b"secret", answer.body.replace(b"secret.html", b""))
+            self.assertTrue(self.ask_the_app_alone(path).startswith(b"HTTP/1.1 404 "), path)
+            # Most never come so far: the front refuses a path that can be read in two ways.
+            self.assertIn(self.ask(path).status, (400, 404), path)
         self.assertEqual(self.ask("/admin//etc/passwd").body, PAGE)
         self.assertEqual(self.ask("/admin/index.html.gz").body, PAGE)
 

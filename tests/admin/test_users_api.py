@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from parachute_hub.callers import RequestCaller
 from parachute_hub.site.root import Root
 from parachute_hub.site.who import Who
 from parachute_hub.testing.asking import ask
@@ -160,7 +161,8 @@ class PeopleTests(Case):
         from parachute_hub.admin.people_parts import people_parts
 
         who = Who([OperatorRecogniser("parachute-operator-x"), self.door.accounts.recogniser])
-        root = Root(people_parts(self.door.accounts, who, lambda: []), self.door.accounts.gate)
+        parts = people_parts(self.door.accounts, who, lambda: [])
+        root = Root(parts, self.door.accounts.gate, is_secure=RequestCaller().is_secure)
         body = json.dumps({"username": "grace", "password": PASSWORD}).encode()
         headers = {"Authorization": "Bearer parachute-operator-x", "Content-Type": "application/json"}
         self.assertEqual(ask(root, "/api/users", method="POST", headers=headers, body=body).status, 201)

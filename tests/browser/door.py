@@ -17,6 +17,9 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.web.server import Site
 
+from parachute_hub.proxy.front import Front
+from parachute_hub.proxy.model import ModuleView, NoGuard
+from parachute_hub.proxy.routes import Table
 from parachute_hub.testing.front_door import FakeInstalls, FrontDoor
 
 ROOT = Path(__file__).parents[2]
@@ -34,10 +37,31 @@ class PlayedInstalls(FakeInstalls):
         return job_id
 
 
+class NoModules:
+    """The state of modules in a hub that has none."""
+
+    def view(self, short: str) -> ModuleView | None:
+        return None
+
+
+def front_of(door: FrontDoor) -> Front:
+    """The real front, with no module behind it."""
+    table = Table.build((), (), "http://hub.test", gated=False)
+    return Front(
+        site=Site(door.root),
+        table=lambda: table,
+        modules=NoModules(),
+        tokens=NoGuard(),
+        has_session=lambda cookie: False,
+        clock=reactor,
+        connector=reactor,
+    )
+
+
 def serve() -> None:
     """Serve until the pipe on stdin is closed."""
     door = FrontDoor(clock=time.time, installs=PlayedInstalls())
-    port: Any = reactor.listenTCP(0, cast(Any, Site(door.root)), interface="127.0.0.1")
+    port: Any = reactor.listenTCP(0, cast(Any, front_of(door)), interface="127.0.0.1")
 
     def told(lines: Any) -> None:
         setup_token = door.accounts.setup.token

@@ -16,7 +16,8 @@ class WellKnownTests(WorldCase):
         super().setUp()
         world = self.world
         area = WellKnownArea(issuer=world.issuer, keys=world.keys, resources=world.resources, clock=world.clock)
-        self.client = HTTPClient(RequestTraversalAgent(Root([Part((*PREFIXES, "/vault"), area.app.resource())])))
+        parts = [Part((*PREFIXES, "/vault"), area.app.resource())]
+        self.client = HTTPClient(RequestTraversalAgent(Root(parts, is_secure=lambda request: request.isSecure())))
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[Any, bytes]:
         named = Headers({name.replace("_", "-"): [value] for name, value in headers.items()})

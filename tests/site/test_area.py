@@ -10,15 +10,15 @@ from parachute_hub.testing.asking import ask
 class Shop:
     app: Klein = area()
 
-    @app.route("/thing", methods=["GET", "PUT"])
+    @app.route("/api/thing", methods=["GET", "PUT"])
     def thing(self, request: IRequest) -> bytes:
         return as_json(request, {"got": read_json(request, limit=20)})
 
-    @app.route("/refused", methods=["GET"])
+    @app.route("/api/refused", methods=["GET"])
     def refused(self, request: IRequest) -> bytes:
         raise Refused(409, "busy", "Wait.", headers={"Retry-After": "3"}, detail={"operation_id": "x"})
 
-    @app.route("/broken", methods=["GET"])
+    @app.route("/api/broken", methods=["GET"])
     def broken(self, request: IRequest) -> bytes:
         raise RuntimeError("the secret is 1234")
 
@@ -29,22 +29,22 @@ class AreaTests(SynchronousTestCase):
 
     def test_a_refusal_is_answered_in_its_own_words(self) -> None:
         """Status, headers, and the JSON of the wire."""
-        answer = ask(self.shop, "/refused")
+        answer = ask(self.shop, "/api/refused")
         self.assertEqual((answer.status, answer.header("Retry-After")), (409, "3"))
         self.assertEqual(answer.json(), {"error": "busy", "error_description": "Wait.", "operation_id": "x"})
 
     def test_another_method_is_told_which_ones_there_are(self) -> None:
         """RFC 9110 15.5.6."""
-        answer = ask(self.shop, "/thing", method="DELETE")
+        answer = ask(self.shop, "/api/thing", method="DELETE")
         self.assertEqual((answer.status, answer.header("Allow")), (405, "GET, HEAD, PUT"))
 
     def test_an_unknown_path_is_not_found(self) -> None:
         """In JSON, not in the framework's HTML."""
-        self.assertEqual(ask(self.shop, "/other").json()["error"], "not_found")
+        self.assertEqual(ask(self.shop, "/api/other").json()["error"], "not_found")
 
     def test_a_fault_is_logged_and_tells_nothing(self) -> None:
         """What went wrong is for the log; the answer says only that."""
-        answer = ask(self.shop, "/broken")
+        answer = ask(self.shop, "/api/broken")
         self.assertEqual((answer.status, answer.json()["error"]), (500, "internal_error"))
         self.assertNotIn(b"1234", answer.body)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
@@ -52,4 +52,4 @@ class AreaTests(SynchronousTestCase):
     def test_bodies_are_bounded_json_objects(self) -> None:
         """Too long, no JSON, no object, deep nesting: each has its refusal; nothing at all is an empty object."""
         for body, status in ((b"x" * 21, 413), (b"{", 400), (b"[1]", 400), (b"", 200), (b'{"a": 1}', 200)):
-            self.assertEqual(ask(self.shop, "/thing", method="PUT", body=body).status, status, body)
+            self.assertEqual(ask(self.shop, "/api/thing", method="PUT", body=body).status, status, body)

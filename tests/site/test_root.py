@@ -1,6 +1,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
+from parachute_hub.callers import RequestCaller
 from parachute_hub.site.refused import Refused
 from parachute_hub.site.root import SECURITY_HEADERS, STRICT_TRANSPORT, Part, Root
 from parachute_hub.testing.asking import ask
@@ -31,7 +32,8 @@ class RootTests(SynchronousTestCase):
                 Part(("/",), Says(b"front")),
                 Part(("/api",), Says(b"api")),
                 Part(("/api/modules", "/health"), Says(b"modules")),
-            ]
+            ],
+            is_secure=RequestCaller().is_secure,
         )
 
     def test_longest_prefix_on_segment_borders_answers(self) -> None:
@@ -44,12 +46,12 @@ class RootTests(SynchronousTestCase):
 
     def test_the_root_area_does_not_answer_for_everything(self) -> None:
         """An unknown path is 404, not the front page."""
-        answer = ask(self.root, "/unknown")
+        answer = ask(self.root, "/admin/unknown")
         self.assertEqual((answer.status, answer.json()["error"]), (404, "not_found"))
 
     def test_every_answer_carries_the_security_headers(self) -> None:
         """Refusals too: a 404 page must not be framable either."""
-        for path in ("/", "/unknown"):
+        for path in ("/", "/admin/unknown"):
             answer = ask(self.root, path)
             for name, value in SECURITY_HEADERS.items():
                 self.assertEqual(answer.headers.getRawHeaders(name), [value])
@@ -63,7 +65,7 @@ class RootTests(SynchronousTestCase):
             def render_GET(self, request: object) -> bytes:
                 return b"read"
 
-        root = Root([Part(("/admin",), Reads())])
+        root = Root([Part(("/admin",), Reads())], is_secure=RequestCaller().is_secure)
         answer = ask(root, "/admin/x", method="POST")
         self.assertEqual((answer.status, answer.json()["error"]), (405, "method_not_allowed"))
         self.assertEqual(answer.header("Allow"), "GET, HEAD")
@@ -75,8 +77,7 @@ class RootTests(SynchronousTestCase):
     def test_browsers_are_told_to_stay_on_https_once_they_came_by_it(self) -> None:
         """Over plain http the header would be void, and on a laptop wrong."""
         self.assertIsNone(ask(self.root, "/").header("Strict-Transport-Security"))
-        secure = Root([Part(("/",), Says(b"front"))], is_secure=lambda request: True)
-        self.assertEqual(ask(secure, "/").header("Strict-Transport-Security"), STRICT_TRANSPORT)
+        self.assertEqual(ask(self.root, "/", https=True).header("Strict-Transport-Security"), STRICT_TRANSPORT)
 
     def test_no_page_is_given_out_as_a_service_worker(self) -> None:
         """A module's script cannot install a worker from one of our addresses (design 6)."""
