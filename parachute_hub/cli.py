@@ -18,7 +18,7 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except CommandError as error:
-        if getattr(arguments, "json", False):
+        if arguments.json:
             print(json.dumps({"error": str(error), "code": error.code}, indent=2))
         print(f"parachute: {error}", file=sys.stderr)
         return error.code

@@ -16,6 +16,7 @@ from twisted.web.server import Site
 from parachute_hub.logs import Masker
 from parachute_hub.proxy import fastloop
 from parachute_hub.proxy.accesslog import AccessLog
+from parachute_hub.proxy.audience import NoVisitors
 from parachute_hub.proxy.crowd import descriptor_budget
 from parachute_hub.proxy.front import Front
 from parachute_hub.proxy.model import Limits, ModuleView, NoGuard
@@ -61,6 +62,7 @@ def front(port: int, module_port: int) -> Front:
         modules=AlwaysReady(module_port),
         tokens=NoGuard(),
         has_session=lambda cookie: False,
+        visitors=NoVisitors(),
         clock=reactor,
         connector=reactor,
         access_log=log,

@@ -104,10 +104,10 @@ class ModulesView:
             "port_drift": self.drift(short),
             "install_dir": str(folder) if folder else None,
             "uis": [_sub_unit(unit) for unit in row.uis] if row else [],
-            "management_url": _address(manifest, row, "management_url")
-            or _address(manifest, row, "ui_url")
+            "management_url": _address(row, manifest.management_url if manifest else None)
+            or _address(row, manifest.ui_url if manifest else None)
             or _front_page(entry, row),
-            "config_ui_url": _address(manifest, row, "config_ui_url"),
+            "config_ui_url": _address(row, manifest.config_ui_url if manifest else None),
             "memory_mb": entry.memory_mb if entry else None,
             "first_party": self.directory.is_first_party(short),
             "missing": row is not None and folder is None,
@@ -178,8 +178,7 @@ def resolve(value: str, mount: str) -> str:
     return f"{mount.rstrip('/')}/{value}"
 
 
-def _address(manifest: Manifest | None, row: Row | None, name: str) -> str | None:
-    value: str | None = getattr(manifest, name) if manifest else None
+def _address(row: Row | None, value: str | None) -> str | None:
     if value is None or row is None:
         return None
     mount = next((path for path in row.paths if not path.startswith("/.parachute")), "")

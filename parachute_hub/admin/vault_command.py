@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol, cast
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
-from twisted.internet.error import ProcessDone
+from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
@@ -115,7 +115,10 @@ class _Run(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         if self._limit is not None and self._limit.active():
             self._limit.cancel()
-        code = 0 if reason.check(ProcessDone) else getattr(reason.value, "exitCode", None) or 1
+        how = reason.value
+        code = 0 if isinstance(how, ProcessDone) else 1
+        if isinstance(how, ProcessTerminated):
+            code = how.exitCode or 1
         self.gone.callback(None)
         self.ended.callback(None if self._late else code)
 

@@ -35,10 +35,15 @@ def serve(arguments: Namespace) -> int:
     from twisted.scripts.twistd import run
 
     words = ["twistd", "-n", "--pidfile=", "parachute"]
-    for name in ("home", "listen", "catalog", "origin"):
-        value = getattr(arguments, name, None)
+    options = {
+        "--home": arguments.home,
+        "--listen": arguments.listen,
+        "--catalog": arguments.catalog,
+        "--origin": arguments.origin,
+    }
+    for option, value in options.items():
         if value:
-            words += [f"--{name}", value]
+            words += [option, value]
     sys.argv = words
     run()
     return 0

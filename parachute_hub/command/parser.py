@@ -68,7 +68,7 @@ def parser() -> ArgumentParser:
 
     completion = words.add_parser("completion", help="Print a completion script for bash or zsh.")
     completion.add_argument("shell", choices=("bash", "zsh"))
-    completion.set_defaults(action=_completion, word="completion")
+    completion.set_defaults(action=_completion, word="completion", json=False)
     return top
 
 

@@ -205,9 +205,10 @@ class _Run(ProcessProtocol):
             self._tell(rest)
         self._gone = True
         self.kill()  # what it left behind in its group
-        how: Any = reason.value
-        code = 0 if reason.check(ProcessDone) else getattr(how, "exitCode", None)
-        number = how.signal if reason.check(ProcessTerminated) else None
+        how = reason.value
+        code, number = 0 if isinstance(how, ProcessDone) else None, None
+        if isinstance(how, ProcessTerminated):
+            code, number = how.exitCode, how.signal
         name = signal.Signals(number).name if number else None
         self.gone.callback(None)
         if not self.ended.called:

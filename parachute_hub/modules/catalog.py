@@ -149,8 +149,10 @@ def load(path: Path | None, home: Path) -> Catalog:
         if not isinstance(modules, list):
             raise Invalid("modules", "must be a list")
         entries = tuple(_entry(raw, f"modules[{index}]", path.parent) for index, raw in enumerate(modules))
-        for name in ("short", "package"):
-            values = [getattr(entry, name) for entry in entries]
+        for name, values in (
+            ("short", [entry.short for entry in entries]),
+            ("package", [entry.package for entry in entries]),
+        ):
             if len(set(values)) < len(values):
                 raise Invalid("modules", f"two entries have the same {name}")
     except Invalid as error:

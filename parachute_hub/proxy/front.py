@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from attrs import frozen
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTCP, IReactorTime
 from twisted.internet.protocol import Factory
@@ -11,7 +12,7 @@ from twisted.web.server import Site
 from parachute_hub.proxy import audience, gates, pages
 from parachute_hub.proxy.accesslog import AccessLog
 from parachute_hub.proxy.account import HUB, NOTHING_ASKED, Account, Asked
-from parachute_hub.proxy.audience import NoVisitors, Visitors
+from parachute_hub.proxy.audience import Visitors
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.crowd import Crowd, Port
 from parachute_hub.proxy.exchange import Exchange
@@ -54,7 +55,7 @@ class Front(Factory):
         modules: ModuleStates,
         tokens: TokenGuard,
         has_session: HasSession,
-        visitors: Visitors | None = None,
+        visitors: Visitors,
         clock: IReactorTime,
         connector: IReactorTCP,
         hops: int = 0,
@@ -66,7 +67,6 @@ class Front(Factory):
         self.metrics = metrics or Metrics()
         self.now = clock.seconds()
         self.draining = False
-        visitors = visitors or NoVisitors()
         self._policy = Policy(table=table, modules=modules, tokens=tokens, has_session=has_session, visitors=visitors)
         self._planner = Planner(hops=hops, target_bytes=self.limits.target_bytes)
         self._site = site
@@ -112,7 +112,9 @@ class Front(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Connection | None:
         """A client connected; None (closed at once) when there are too many."""
-        peer = str(getattr(addr, "host", "") or "unknown")
+        if not isinstance(addr, IPv4Address | IPv6Address):
+            raise TypeError(f"The front serves TCP clients alone, not {addr}.")
+        peer = addr.host
         if self.draining or not self._crowd.admits(peer):
             return None
         connection = Connection(self, peer)

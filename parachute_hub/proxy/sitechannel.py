@@ -182,7 +182,7 @@ class SiteChannel:
     def getPeer(self) -> IAddress:
         """The caller's address, behind trusted hops too."""
         kind = IPv6Address if ":" in self.caller.address else IPv4Address
-        return kind("TCP", self.caller.address, getattr(self.transport.getPeer(), "port", 0))
+        return kind("TCP", self.caller.address, self.transport.getPeer().port)
 
     def getHost(self) -> IAddress:
         """The address that the hub listens on."""

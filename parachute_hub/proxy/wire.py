@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.address import IPv4Address, IPv6Address
 
 # How much is read at once, in bytes: Twisted's own measure, and twice as much where bodies come from, which takes a
 # fifth less processor time for a stream. A transport also keeps so much for a slow reader before it says so; that is
@@ -45,10 +45,10 @@ class Socket(Protocol):
     def setTcpNoDelay(self, enabled: bool) -> None:
         """Send small segments at once."""
 
-    def getPeer(self) -> IAddress:
+    def getPeer(self) -> IPv4Address | IPv6Address:
         """The other side."""
 
-    def getHost(self) -> IAddress:
+    def getHost(self) -> IPv4Address | IPv6Address:
         """This side."""
 
 

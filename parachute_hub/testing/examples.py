@@ -16,6 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.interfaces import IReactorProcess
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
@@ -72,7 +73,9 @@ class Process(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         """Tells both waiters."""
         self._alive = False
-        self.exit_code = getattr(reason.value, "exitCode", None)
+        how = reason.value
+        assert isinstance(how, ProcessDone | ProcessTerminated), how
+        self.exit_code = how.exitCode
         if not self.port.called:
             self.port.errback(AssertionError(f"ended before it listened:\n{self.output}"))
         self.ended.callback(self.exit_code)

@@ -65,6 +65,7 @@ class NpmRegistry:
     _tags: dict[str, dict[str, str]] = field(factory=dict, init=False)
     _port: Any = field(default=None, init=False)
     _waiting: list[IDelayedCall] = field(factory=list, init=False)
+    _gone: set[Request] = field(factory=set, init=False)
 
     def publish(self, files: Mapping[str, bytes | str], tag: str = "latest", **options: Any) -> Release:
         """Offer a package; its files hold a `package.json` with name and version."""
@@ -97,13 +98,14 @@ class NpmRegistry:
 
     def from_afar(self, request: Request) -> bytes | int:
         """One request, answered when the distance has passed."""
+        request.notifyFinish().addErrback(lambda _: self._gone.add(request))
         if not self.distance:
             return self.answer(request)
         self._waiting.append(self.reactor.callLater(self.distance, self._arrive, request))
         return NOT_DONE_YET
 
     def _arrive(self, request: Request) -> None:
-        if request.transport is None or not getattr(request.transport, "connected", True):
+        if request in self._gone:
             return
         told = self.answer(request)
         if isinstance(told, bytes):
@@ -171,7 +173,7 @@ class NpmRegistry:
                 return data
 
     def _trickle(self, request: Request, rest: bytes, step: int) -> None:
-        if request.transport is None or not getattr(request.transport, "connected", True):
+        if request in self._gone:
             return
         request.write(rest[:step])
         if len(rest) <= step:

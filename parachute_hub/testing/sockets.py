@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
-from parachute_hub.proxy.audience import Visitors
+from parachute_hub.proxy.audience import NoVisitors, Visitors
 from parachute_hub.proxy.front import Front
 from parachute_hub.proxy.model import Limits, ModuleView, NoGuard, TokenGuard
 from parachute_hub.proxy.routes import Mount, Table
@@ -188,7 +188,7 @@ class Rig:
             modules=self.modules,
             tokens=tokens or NoGuard(),
             has_session=has_session,
-            visitors=visitors,
+            visitors=visitors or NoVisitors(),
             clock=self.clock,
             connector=self.modules,  # type: ignore[arg-type]
             hops=hops,

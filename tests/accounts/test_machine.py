@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.accounts.model import Entered, Halfway, SignedIn, Visitor
@@ -53,7 +54,7 @@ class Accounts(RuleBasedStateMachine):
         outcome: list[Any] = []
         Deferred.fromCoroutine(coroutine).addBoth(outcome.append)
         (found,) = outcome
-        if hasattr(found, "check"):
+        if isinstance(found, Failure):
             return found.trap(Refused) and found.value
         return found
 

@@ -17,6 +17,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.web.server import Site
 
+from parachute_hub.proxy.audience import NoVisitors
 from parachute_hub.proxy.front import Front
 from parachute_hub.proxy.model import ModuleView, NoGuard
 from parachute_hub.proxy.routes import Table
@@ -53,6 +54,7 @@ def front_of(door: FrontDoor) -> Front:
         modules=NoModules(),
         tokens=NoGuard(),
         has_session=lambda cookie: False,
+        visitors=NoVisitors(),
         clock=reactor,
         connector=reactor,
     )

@@ -32,9 +32,9 @@ def routes() -> Iterator[tuple[str, str]]:
         package = import_module(f"{parachute_hub.__name__}.{area}")
         for found in pkgutil.iter_modules(package.__path__):
             module = import_module(f"{package.__name__}.{found.name}")
-            for value in vars(module).values():
-                app = getattr(value, "app", None)
-                if not isinstance(value, type) or not isinstance(app, Klein) or id(app) in seen:
+            classes = [value for value in vars(module).values() if isinstance(value, type)]
+            for app in (value for each in classes for value in vars(each).values() if isinstance(value, Klein)):
+                if id(app) in seen:
                     continue
                 seen.add(id(app))
                 for rule in app.url_map.iter_rules():

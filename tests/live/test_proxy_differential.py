@@ -8,6 +8,7 @@ from typing import Any
 
 import h11
 from twisted.internet import reactor as _reactor
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
 from twisted.internet.error import ConnectError
@@ -95,7 +96,9 @@ class Client(Protocol):
 
     def connectionMade(self) -> None:
         assert self.transport is not None
-        self.port = getattr(self.transport.getHost(), "port", 0)
+        here = self.transport.getHost()
+        assert isinstance(here, IPv4Address), here
+        self.port = here.port
         self.transport.write(self._raw)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -120,7 +120,8 @@ class DecideTests(SynchronousTestCase):
         nobody = evolve(FACTS, client=None)
         own = decide(ask(redirect_uri=f"{HUB}/notes/oauth/callback?x=1#y"), nobody)
         other = decide(ask(redirect_uri="https://hub.test.evil.test/x"), nobody)
-        self.assertEqual([getattr(own, "back", ""), getattr(other, "back", "")], [f"{HUB}/notes/oauth/callback", None])
+        assert isinstance(own, Stop) and isinstance(other, Stop), (own, other)
+        self.assertEqual([own.back, other.back], [f"{HUB}/notes/oauth/callback", None])
 
     def test_errors_that_the_app_is_told(self) -> None:
         """RFC 6749 4.1.2.1, RFC 7636 4.4.1, RFC 8707 2; PKCE cannot be left out or weakened."""
