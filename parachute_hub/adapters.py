@@ -135,9 +135,9 @@ class ProxyVisitors:
     sessions: SessionRecogniser
     issuer: Issuer
 
-    def rank(self, cookie: bytes) -> Rank:
+    def rank(self, cookie: bytes, secure: bool) -> Rank:
         """Whose session a Cookie header carries."""
-        found = self.sessions.behind(cookie)
+        found = self.sessions.behind(cookie, secure=secure)
         if found is None:
             return "nobody"
         return "admin" if found.user.is_admin else "member"

@@ -10,7 +10,7 @@ class RequestCaller:
 
     def is_secure(self, request: IRequest) -> bool:
         """Whether the browser speaks https to a trusted hop before us."""
-        return caller_of(request).scheme == "https"
+        return caller_of(request).secure
 
     def client_address(self, request: IRequest) -> str:
         """The browser's address."""

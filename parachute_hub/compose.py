@@ -36,7 +36,7 @@ from parachute_hub.oauth.fetch import DocumentFetcher
 from parachute_hub.oauth.visits import Visits
 from parachute_hub.parts import admin_parts, public_parts, recorded
 from parachute_hub.proxy.audience import NoVisitors, Visitors
-from parachute_hub.proxy.model import NoGuard, TokenGuard
+from parachute_hub.proxy.model import HasSession, NoGuard, TokenGuard
 from parachute_hub.proxy.routes import Table
 from parachute_hub.roster import States, Tables
 from parachute_hub.site.refused import Refused
@@ -62,7 +62,7 @@ class Composition:
         self._states = States(engine.supervisor)
         self._lag = LagProbe(clock=core.reactor, now=time.monotonic)
         self.tokens: TokenGuard = NoGuard()
-        self.has_session: Callable[[bytes], bool] = lambda cookie: False
+        self.has_session: HasSession = lambda cookie, secure: False
         self.visitors: Visitors = NoVisitors()
         self.watches: list[LoopingCall] = []
         self.leaving: list[Callable[[], Any]] = []

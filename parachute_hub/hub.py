@@ -29,7 +29,7 @@ from parachute_hub.proxy.accesslog import AccessLog
 from parachute_hub.proxy.audience import NoVisitors, Rank, Visitors
 from parachute_hub.proxy.crowd import descriptor_budget
 from parachute_hub.proxy.front import Front
-from parachute_hub.proxy.model import Limits, ModuleView, NoGuard, Refusal, TokenGuard
+from parachute_hub.proxy.model import HasSession, Limits, ModuleView, NoGuard, Refusal, TokenGuard
 from parachute_hub.proxy.routes import Mount, Table
 from parachute_hub.settings import Settings
 from parachute_hub.site.health import Health, Phase
@@ -51,7 +51,7 @@ class Running(Protocol):
     """The hub put together: what the front asks, and how it ends."""
 
     tokens: TokenGuard
-    has_session: Callable[[bytes], bool]
+    has_session: HasSession
     visitors: Visitors
 
     def table(self) -> Table:
@@ -73,7 +73,7 @@ class Starting:
     def __init__(self, issuer: str) -> None:
         self._table = Table.build((), (), issuer, gated=True)
         self.tokens: TokenGuard = NoGuard()
-        self.has_session: Callable[[bytes], bool] = lambda cookie: False
+        self.has_session: HasSession = lambda cookie, secure: False
         self.visitors: Visitors = NoVisitors()
 
     def table(self) -> Table:
@@ -288,7 +288,7 @@ class Hub(Service):
             table=lambda: self.composed.table(),
             modules=self,
             tokens=self,
-            has_session=lambda cookie: self.composed.has_session(cookie),
+            has_session=lambda cookie, secure: self.composed.has_session(cookie, secure),
             visitors=self,
             clock=self.reactor,
             connector=self.reactor,
@@ -310,9 +310,9 @@ class Hub(Service):
         """Why a token must not pass, for the proxy."""
         return self.composed.tokens.refusal(mount, path, token)
 
-    def rank(self, cookie: bytes) -> Rank:
+    def rank(self, cookie: bytes, secure: bool) -> Rank:
         """Whose session a Cookie header carries, for the proxy."""
-        return self.composed.visitors.rank(cookie)
+        return self.composed.visitors.rank(cookie, secure)
 
     def scopes(self, token: str) -> frozenset[str] | None:
         """What a token of ours opens, for the proxy."""

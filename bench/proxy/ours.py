@@ -61,7 +61,7 @@ def front(port: int, module_port: int) -> Front:
         table=lambda: table,
         modules=AlwaysReady(module_port),
         tokens=NoGuard(),
-        has_session=lambda cookie: False,
+        has_session=lambda cookie, secure: False,
         visitors=NoVisitors(),
         clock=reactor,
         connector=reactor,

@@ -75,15 +75,14 @@ class SessionRecogniser:
             raise Refused(302, "force_change_password", text, headers={"Location": CHANGE_PASSWORD})
         raise Refused(403, "force_change_password", text, detail={"change_password_url": CHANGE_PASSWORD})
 
-    def has_session(self, cookie_header: bytes | None) -> bool:
+    def has_session(self, cookie_header: bytes | None, secure: bool) -> bool:
         """Whether a Cookie header carries a session that may use what is behind sign-in: for the proxy."""
-        return self.behind(cookie_header) is not None
+        return self.behind(cookie_header, secure=secure) is not None
 
-    def behind(self, cookie_header: bytes | None) -> SignedIn | None:
-        """Whose session a Cookie header carries, if it may use what is behind sign-in: for the proxy."""
-        for secure in (True, False):
-            token = cookies.find(cookie_header, cookies.on_the_wire(cookies.SESSION, secure=secure))
-            found = self._sign_in.find(token)
-            if found is not None and not found.user.must_change_password:
-                return found
-        return None
+    def behind(self, cookie_header: bytes | None, *, secure: bool) -> SignedIn | None:
+        """Whose session a Cookie header carries, if it may use what is behind sign-in: for the proxy.
+
+        On https (`secure`) only the `__Host-` cookie counts: a neighbouring host can set the other one.
+        """
+        found = self._sign_in.find(cookies.find(cookie_header, cookies.on_the_wire(cookies.SESSION, secure=secure)))
+        return None if found is None or found.user.must_change_password else found

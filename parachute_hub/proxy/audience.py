@@ -20,8 +20,8 @@ _TO_LOGIN = Answer(302, "unauthenticated", "Sign in first.")
 class Visitors(Protocol):
     """Who stands behind a request. Asked only for parts of modules that are not for everyone."""
 
-    def rank(self, cookie: bytes) -> Rank:
-        """Whose session of the hub a Cookie header carries."""
+    def rank(self, cookie: bytes, secure: bool) -> Rank:
+        """Whose session of the hub a Cookie header carries. On https (`secure`) only a `__Host-` cookie counts."""
 
     def scopes(self, token: str) -> frozenset[str] | None:
         """What a token opens; None unless it is a good one of ours."""
@@ -30,7 +30,7 @@ class Visitors(Protocol):
 class NoVisitors:
     """Knows nobody: what is not for everyone stays closed."""
 
-    def rank(self, cookie: bytes) -> Rank:
+    def rank(self, cookie: bytes, secure: bool) -> Rank:
         """Nobody."""
         return "nobody"
 
@@ -44,7 +44,7 @@ def refusal(passage: Passage, visitors: Visitors) -> Answer | None:
     mount, request = passage.mount, passage.request
     if mount.audience == "public" or passage.path in mount.open_paths or is_preflight(request):
         return None
-    rank = visitors.rank(request.noted.get(b"cookie", b""))
+    rank = visitors.rank(request.noted.get(b"cookie", b""), passage.caller.secure)
     if rank == "admin" or (rank == "member" and mount.audience == "hub-users"):
         return None
     if rank == "member":

@@ -154,7 +154,8 @@ class Front(Factory):
 
     def _to_module(self, connection: Connection, passage: Passage) -> Handler | Answer:
         policy, mount, request = self._policy, passage.mount, passage.request
-        if passage.by_session and not policy.has_session(request.noted.get(b"cookie", b"")):
+        cookie = request.noted.get(b"cookie", b"")
+        if passage.by_session and not policy.has_session(cookie, passage.caller.secure):
             return gates.SIGN_IN
         if mount.audience != "public":
             closed = audience.refusal(passage, policy.visitors)

@@ -63,7 +63,8 @@ class NoGuard:
         return None
 
 
-HasSession: TypeAlias = Callable[[bytes], bool]
+# Whether a Cookie header carries a session; on https (the second argument) only a `__Host-` cookie counts.
+HasSession: TypeAlias = Callable[[bytes, bool], bool]
 
 
 @frozen(kw_only=True)

@@ -29,6 +29,11 @@ class Caller:
     host: bytes
     scheme: Literal["http", "https"]
 
+    @property
+    def secure(self) -> bool:
+        """Whether the browser speaks https to a trusted hop."""
+        return self.scheme == "https"
+
 
 def identify(peer: str, host: bytes, noted: Mapping[bytes, bytes], *, hops: int) -> Caller:
     """The caller behind the connection's `peer` address.

@@ -190,7 +190,7 @@ class SiteChannel:
 
     def isSecure(self) -> bool:
         """Whether the caller came by https, as far as a trusted hop says."""
-        return self.caller.scheme == "https"
+        return self.caller.secure
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """A resource that produces its answer at the pace of the client."""

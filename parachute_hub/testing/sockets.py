@@ -1,6 +1,6 @@
 """The front between clients and modules without a network: sockets in memory, driven by the test."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -13,7 +13,7 @@ from twisted.web.server import Site
 
 from parachute_hub.proxy.audience import NoVisitors, Visitors
 from parachute_hub.proxy.front import Front
-from parachute_hub.proxy.model import Limits, ModuleView, NoGuard, TokenGuard
+from parachute_hub.proxy.model import HasSession, Limits, ModuleView, NoGuard, TokenGuard
 from parachute_hub.proxy.routes import Mount, Table
 
 HOST = "hub.test"
@@ -174,7 +174,7 @@ class Rig:
         hops: int = 0,
         gated: bool = False,
         tokens: TokenGuard | None = None,
-        has_session: Callable[[bytes], bool] = lambda cookie: False,
+        has_session: HasSession = lambda cookie, secure: False,
         visitors: Visitors | None = None,
         access_log: Any = None,
     ) -> None:

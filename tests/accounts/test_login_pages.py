@@ -9,6 +9,7 @@ from parachute_hub.accounts.lifetime import ABSOLUTE, IDLE
 from parachute_hub.accounts.offline import here
 from parachute_hub.accounts.passwords import Hasher
 from parachute_hub.site import cookies
+from parachute_hub.site.cookies import SESSION
 from parachute_hub.store.users import Users
 from parachute_hub.testing.front_door import PASSWORD, BrowserTab, FrontDoor, QuickHasher
 from tests.accounts.doors import DoorCase
@@ -188,6 +189,18 @@ class CookieTests(DoorCase):
         tab = self.owner()
         self.door.https = True
         self.assertFalse(tab.get_json("/api/me")["hasSession"])
+
+    def test_the_proxy_reads_the_same_cookie_as_the_pages(self) -> None:
+        """Who signed out on https must not go on into modules with an older cookie, without the prefix."""
+        (value,) = [line for name, line in self.owner().cookies.items() if name == SESSION]
+        for name, secure, counts in (
+            (SESSION, False, True),
+            (SESSION, True, False),
+            (f"__Host-{SESSION}", True, True),
+            (f"__Host-{SESSION}", False, False),
+        ):
+            found = self.door.accounts.recogniser.has_session(f"a=1; {name}={value}".encode(), secure)
+            self.assertEqual(found, counts, (name, secure))
 
 
 class ExpiryTests(DoorCase):

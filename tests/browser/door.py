@@ -53,7 +53,7 @@ def front_of(door: FrontDoor) -> Front:
         table=lambda: table,
         modules=NoModules(),
         tokens=NoGuard(),
-        has_session=lambda cookie: False,
+        has_session=lambda cookie, secure: False,
         visitors=NoVisitors(),
         clock=reactor,
         connector=reactor,

@@ -25,7 +25,7 @@ MEMBER, ADMIN = "Cookie: parachute_hub_session=member", "Cookie: a=1; parachute_
 class People:
     """Two sessions and two tokens."""
 
-    def rank(self, cookie: bytes) -> Rank:
+    def rank(self, cookie: bytes, secure: bool) -> Rank:
         if b"session=admin" in cookie:
             return "admin"
         return "member" if b"session=member" in cookie else "nobody"

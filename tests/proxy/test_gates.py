@@ -27,7 +27,7 @@ class Guard:
 
 class ExposureTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.rig = Rig((SCRIBE,), has_session=lambda cookie: b"parachute_hub_session=good" in cookie)
+        self.rig = Rig((SCRIBE,), has_session=lambda cookie, secure: b"parachute_hub_session=good" in cookie)
 
     def passes(self, path: str, *lines: str, method: str = "GET") -> bool:
         """Whether the request reaches the module; otherwise it was answered with 401."""
@@ -54,6 +54,19 @@ class ExposureTests(SynchronousTestCase):
         for line in ("Authorization: Bearer nonsense", "X-API-Key: k", "Cookie: parachute_hub_session=good"):
             self.assertTrue(self.passes("/scribe/v1", line), line)
         self.assertTrue(self.passes("/scribe/v1?a=b&key=k"))
+
+    def test_how_the_browser_came_is_told_with_its_cookie(self) -> None:
+        """Which cookie counts depends on it; only a trusted hop can say https."""
+        for hops, proto, told in ((1, "https", True), (1, "wss", True), (1, "http", False), (0, "https", False)):
+            asked: list[bool] = []
+
+            def has_session(cookie: bytes, secure: bool, asked: list[bool] = asked) -> bool:
+                asked.append(secure)
+                return True
+
+            rig = Rig((SCRIBE,), has_session=has_session, hops=hops)
+            rig.ask(get("/scribe/v1", "Cookie: a=1", "X-Forwarded-For: 1.2.3.4", f"X-Forwarded-Proto: {proto}"))
+            self.assertEqual(asked, [told], (hops, proto))
 
     def test_what_is_open_to_all(self) -> None:
         self.assertTrue(self.passes("/scribe/health"))

@@ -108,7 +108,7 @@ class ChangeTests(SynchronousTestCase):
         alive = {b" s=1"}
         self.change = alive.clear  # type: ignore[method-assign]
         closed = Mount("notes", b"/notes", 2001, exposure="auth-required")
-        rig = Rig((closed,), has_session=lambda cookie: cookie in alive)
+        rig = Rig((closed,), has_session=lambda cookie, secure: cookie in alive)
         self.assertIn(b" 401 ", self.again(rig, get("/notes/", "Cookie: s=1")))
 
     def test_a_module_that_starts_anew(self) -> None:
