@@ -1,6 +1,7 @@
 """A supervisor without processes: modules are in whatever state the test says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 from attrs import define, evolve, field
@@ -19,6 +20,7 @@ class FakeSupervisor:
     listening: dict[str, list[int]] = field(factory=dict)
     _statuses: dict[str, Status] = field(factory=dict)
     _rings: dict[str, LogRing] = field(factory=dict)
+    _pids: Iterator[int] = field(factory=lambda: count(4711))
 
     async def start(self, short: str) -> Status:
         """It answers at once, unless `outcome` says otherwise."""
@@ -32,6 +34,7 @@ class FakeSupervisor:
         """It is stopped at once."""
         self.calls.append(("stop", short))
         self.want(short, False)
+        self._rings.setdefault(short, LogRing(65536))
         return self._put(short, State.STOPPED)
 
     async def remove(self, short: str) -> None:
@@ -49,7 +52,7 @@ class FakeSupervisor:
         return list(self._statuses.values())
 
     def log(self, short: str) -> LogRing | None:
-        """Its log, once it was started."""
+        """Its log, once it was started or stopped."""
         return self._rings.get(short)
 
     async def listens(self, short: str) -> list[int]:
@@ -66,7 +69,7 @@ class FakeSupervisor:
         self._rings.setdefault(short, LogRing(65536))
         told = self.outcome.get(short)
         if told is None:
-            return self._put(short, State.READY, pid=4711)
+            return self._put(short, State.READY, pid=next(self._pids))
         self._statuses[short] = evolve(told, short=short)
         return self._statuses[short]
 

@@ -405,7 +405,7 @@ class Switching(ApiCase):
         self.assertEqual(self.refusal("POST", "/toy/start"), (400, "not_installed"))
         self.install()
         answer = self.call("POST", "/toy/restart").json()
-        self.assertEqual((answer["short"], answer["state"]["status"], answer["state"]["pid"]), ("toy", "running", 4711))
+        self.assertEqual((answer["short"], answer["state"]["status"], answer["state"]["pid"]), ("toy", "running", 4712))
         answer = self.call("POST", "/toy/stop").json()
         self.assertEqual((answer["stopped"], answer["state"]["status"]), (True, "stopped"))
         self.assertFalse(self.files.records.wanted("toy"))

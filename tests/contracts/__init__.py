@@ -1,0 +1,1 @@
+"""Fakes held against what they stand for: each question is asked of both, and both must answer alike."""
