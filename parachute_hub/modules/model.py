@@ -148,8 +148,9 @@ class Manifest:
     raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any]) -> Self:
-        """The manifest in this JSON object. Raises Invalid."""
+    def parse(cls, value: object) -> Self:
+        """The manifest in this JSON value. Raises Invalid."""
+        raw = shape.mapping(value, "")
         name = shape.text(raw.get("name"), "name")
         if not names.is_short(name):
             raise Invalid("name", "must be lower case letters, digits and dashes, and start with a letter")
