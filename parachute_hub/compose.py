@@ -130,8 +130,8 @@ async def compose(core: Core) -> Composition:
     composition.leaving.append(streams.end)
     composition.closing += [threads.stop, database.close]
     composition.watches += [
-        every(core.reactor, TEND_SECONDS, accounts.prune),
-        every(core.reactor, TEND_SECONDS, lambda: Deferred.fromCoroutine(oauth.tend())),
+        every(core.reactor, TEND_SECONDS, accounts.prune, "Tidying up accounts"),
+        every(core.reactor, TEND_SECONDS, lambda: Deferred.fromCoroutine(oauth.tend()), "Tidying up tokens and keys"),
     ]
     who = Who([oauth.bearers, accounts.recogniser])
     visits = Visits(

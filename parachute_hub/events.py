@@ -1,6 +1,6 @@
 """News inside the hub: something happened. Commands are method calls; events only tell.
 
-Each event is a frozen class; subscribers are called at once, in order, and one that fails is logged and passed over.
+Each event is a frozen class; subscribers are called at once, in order, and a failure is logged once and passed over.
 A ring of the latest events, numbered in their order, lets a browser that was away catch up (`since`).
 """
 
@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 
 from attrs import frozen
-from twisted.logger import Logger
+
+from parachute_hub.tending import Failures
 
 RING = 1000
 
@@ -66,12 +67,11 @@ class Numbered:
 class Bus:
     """Passes events on and remembers the latest thousand."""
 
-    _log = Logger()
-
     def __init__(self) -> None:
         self._listeners: list[Callable[[Numbered], None]] = []
         self._ring: deque[Numbered] = deque(maxlen=RING)
         self._number = 0
+        self._failures = Failures()
         self._heads: dict[str, Numbered] = {}
 
     def emit(self, event: Event) -> None:
@@ -82,11 +82,8 @@ class Bus:
             self._forget_head(event.short)
             self._heads[event.short] = numbered
         self._ring.append(numbered)
-        for listener in tuple(self._listeners):
-            try:
-                listener(numbered)
-            except Exception:
-                self._log.failure("A listener failed on {event}", event=type(event).__name__)
+        task = f"Telling of {type(event).__name__}"
+        self._failures.each(task, lambda listener: listener(numbered), tuple(self._listeners))
 
     def _forget_head(self, short: str) -> None:
         """A talkative module must not push what happened out of the ring."""

@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import secrets
+import stat
 from pathlib import Path
 
 _TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")
@@ -12,6 +13,40 @@ _TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")
 
 class Unsynced(OSError):
     """The new content is in its place, but a power cut may still bring the old one back."""
+
+
+class NotRegular(OSError):
+    """Something else than a file has this name: a folder, a pipe, a device, or a name that no file can have."""
+
+
+class TooLarge(OSError):
+    """The file is larger than what is read of its kind."""
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The content of a file that somebody else may have put there, at most `limit` bytes.
+
+    Never waits, whatever has the name. Raises NotRegular, TooLarge and any other OSError.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except ValueError:
+        raise NotRegular(errno.EINVAL, "no file can have this name") from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotRegular(errno.EINVAL, "not a file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(limit + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > limit:
+        raise TooLarge(errno.EFBIG, f"larger than {limit // 1024} KiB")
+    return content
+
+
+def read_text(path: Path, limit: int) -> str:
+    """The same as text; what is not UTF-8 becomes U+FFFD."""
+    return read_bounded(path, limit).decode("utf-8", "replace")
 
 
 def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -67,7 +102,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _sync(path: Path, flags: int = 0) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     try:
         os.fsync(descriptor)
     finally:

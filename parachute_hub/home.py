@@ -8,10 +8,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from parachute_hub.files import atomic_write, private_folder
+from parachute_hub import strict_json
+from parachute_hub.files import atomic_write, private_folder, read_bounded
+from parachute_hub.strict_json import BadJson
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
+_NOTE_LIMIT = 16 * 1024
 
 
 class HomeError(Exception):
@@ -98,7 +101,9 @@ class Home:
     def announced(self) -> dict[str, Any] | None:
         """The note of a running hub, or None when there is none or it is damaged."""
         try:
-            value = json.loads((self.path / "hub-instance.json").read_text())
-        except (OSError, ValueError):
+            content = read_bounded(self.path / "hub-instance.json", _NOTE_LIMIT)
+            value = strict_json.read(content, limit=_NOTE_LIMIT).value
+        except (OSError, BadJson):
             return None
-        return value if isinstance(value, dict) and isinstance(value.get("port"), int) else None
+        port = value.get("port") if isinstance(value, dict) else None
+        return value if isinstance(port, int) and not isinstance(port, bool) and 0 < port < 65536 else None

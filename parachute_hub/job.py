@@ -1,23 +1,31 @@
 """One long operation on a module, as data: for the API, and for the disk, so that a restarted hub can tell of it."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, Self
 
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
+from attrs.validators import and_, deep_iterable, ge, in_, instance_of, le, optional
 
+from parachute_hub import strict_json
 from parachute_hub.moments import to_the_millisecond
+
+FILE_LIMIT = 16 * 1024 * 1024
+_DEPTH = 64
+# A time that a calendar knows: the file may say anything.
+_TIME: Any = and_(instance_of((int, float)), ge(0), le(1e11))
+_WORD = instance_of(str)
+_WORDS = deep_iterable(_WORD, instance_of(tuple))
 
 
 @frozen
 class Step:
     """A named part of a job. Times are in seconds since the epoch; `size` is in bytes, where that means something."""
 
-    name: str
-    started_at: float
-    finished_at: float | None = None
-    size: int | None = None
-    status: str = "running"
+    name: str = field(validator=_WORD)
+    started_at: float = field(validator=_TIME)
+    finished_at: float | None = field(default=None, validator=optional(_TIME))
+    size: int | None = field(default=None, validator=optional(instance_of(int)))
+    status: str = field(default="running", validator=_WORD)
 
 
 @frozen
@@ -27,10 +35,10 @@ class Undo:
     `live` means: only while the hub runs that made the change.
     """
 
-    handler: str
-    text: str
-    arguments: Mapping[str, Any]
-    live: bool = False
+    handler: str = field(validator=_WORD)
+    text: str = field(validator=_WORD)
+    arguments: Mapping[str, Any] = field(validator=instance_of(dict))
+    live: bool = field(default=False, validator=instance_of(bool))
 
 
 @frozen(kw_only=True)
@@ -40,21 +48,21 @@ class Job:
     `committed` means that its purpose is reached: it is not undone any more, whatever happens.
     """
 
-    id: str
-    kind: str
-    short: str
-    params: Mapping[str, Any]
-    started_at: float
-    status: str = "running"
-    outcome: str | None = None
-    committed: bool = False
-    steps: tuple[Step, ...] = ()
-    log: tuple[str, ...] = ()
-    undo: tuple[Undo, ...] = ()
-    undone: tuple[str, ...] = ()
-    error: str | None = None
-    error_detail: Mapping[str, Any] | None = None
-    finished_at: float | None = None
+    id: str = field(validator=_WORD)
+    kind: str = field(validator=_WORD)
+    short: str = field(validator=_WORD)
+    params: Mapping[str, Any] = field(validator=instance_of(dict))
+    started_at: float = field(validator=_TIME)
+    status: str = field(default="running", validator=in_(("running", "succeeded", "failed")))
+    outcome: str | None = field(default=None, validator=optional(_WORD))
+    committed: bool = field(default=False, validator=instance_of(bool))
+    steps: tuple[Step, ...] = field(default=(), validator=deep_iterable(instance_of(Step), instance_of(tuple)))
+    log: tuple[str, ...] = field(default=(), validator=_WORDS)
+    undo: tuple[Undo, ...] = field(default=(), validator=deep_iterable(instance_of(Undo), instance_of(tuple)))
+    undone: tuple[str, ...] = field(default=(), validator=_WORDS)
+    error: str | None = field(default=None, validator=optional(_WORD))
+    error_detail: Mapping[str, Any] | None = field(default=None, validator=optional(instance_of(dict)))
+    finished_at: float | None = field(default=None, validator=optional(_TIME))
 
     @property
     def over(self) -> bool:
@@ -90,12 +98,12 @@ class Job:
 
     def to_bytes(self) -> bytes:
         """The form on disk."""
-        return json.dumps(asdict(self), indent=1).encode()
+        return strict_json.write(asdict(self), indent=1)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
         """The job in a file. Raises ValueError, KeyError or TypeError for what is none."""
-        raw = json.loads(content)
+        raw = strict_json.read(content, limit=FILE_LIMIT, depth=_DEPTH).value
         return cls(
             **{
                 **raw,

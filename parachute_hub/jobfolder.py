@@ -5,8 +5,8 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from parachute_hub.files import atomic_write, private_folder
-from parachute_hub.job import Job
+from parachute_hub.files import atomic_write, private_folder, read_bounded
+from parachute_hub.job import FILE_LIMIT, Job
 
 
 class JobFolder:
@@ -23,7 +23,10 @@ class JobFolder:
         found = []
         for path in sorted(self._folder.glob("*.json")):
             try:
-                found.append(Job.from_bytes(path.read_bytes()))
+                job = Job.from_bytes(read_bounded(path, FILE_LIMIT))
+                if job.id != path.stem:
+                    raise ValueError("another job's name")
+                found.append(job)
             except (OSError, ValueError, KeyError, TypeError):
                 self._log.warn("The job {name} cannot be read and was passed over", name=path.name)
         return found

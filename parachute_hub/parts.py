@@ -24,6 +24,7 @@ from parachute_hub.admin.vaults_api import VaultsApi
 from parachute_hub.core import Core
 from parachute_hub.engine import Engine
 from parachute_hub.modules.configuration import Configuration
+from parachute_hub.modules.disk import size_of
 from parachute_hub.moments import to_the_second
 from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.roster import advertised, tiles
@@ -149,11 +150,7 @@ def _measured(engine: Engine) -> Memory:
 
 def _vault_sizes(home: Path, names: tuple[str, ...]) -> dict[str, int]:
     """Bytes of each vault's folder."""
-    return {name: _size(home / "vault" / "data" / name) for name in names}
-
-
-def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    return {name: size_of(home / "vault" / "data" / name) for name in names}
 
 
 def _source(home: Path, platform: str) -> str:

@@ -20,6 +20,7 @@ from parachute_hub.site.frontpage import Tile
 from parachute_hub.site.wellknown import Advertised, vault_name
 from parachute_hub.supervise.model import State, Status
 from parachute_hub.supervise.supervisor import Supervisor
+from parachute_hub.tending import Failures
 
 INFO = "/.parachute/info"
 ICON = "/.parachute/icon.svg"
@@ -35,6 +36,8 @@ _AUDIENCES: Mapping[str | None, Audience] = {
 _PLAIN_SEGMENT = re.compile(r"(?!\.)[0-9A-Za-z_.~-]+\Z").match
 # The proxy asks for each request, and a stat for each of thousands would find nothing new.
 LOOK_SECONDS = 0.05
+_MOST_REFUSED = 20
+_TABLE = "Making the route table"
 
 
 @frozen(kw_only=True)
@@ -76,12 +79,18 @@ class Roster:
         self._look_at = 0.0
         self._told: frozenset[str] = frozenset()
         self._modules: tuple[Installed, ...] | None = None
+        self._good: dict[str, Installed] = {}
+        self._stale = False
+        self._failures = Failures()
 
     def modules(self) -> tuple[Installed, ...]:
-        """Every usable row, in the order of the file. The same object while nothing changes."""
+        """Every usable row, in the order of the file. The same object while nothing changes; never raises.
+
+        What cannot be read stays as it was when it could.
+        """
         now = self._seconds()
-        if self._modules is None or (now >= self._look_at and self._directory.services.changed()):
-            self._modules = tuple(self._read())
+        if self._modules is None or (now >= self._look_at and (self._stale or self._directory.services.changed())):
+            self._modules = self._renewed()
         if now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
         return self._modules
@@ -112,11 +121,32 @@ class Roster:
             )
         )
 
+    def _renewed(self) -> tuple[Installed, ...]:
+        self._stale = False
+        try:
+            found = tuple(self._read())
+        except Exception:
+            self._stale = True
+            self._failures.failed("Reading the modules")
+            return tuple(self._good.values())
+        self._failures.worked("Reading the modules")
+        self._good = {module.row.name: module for module in found}
+        return found
+
     def _read(self) -> Iterator[Installed]:
         refused: list[str] = []
-        for row in self._directory.services.read().rows:
-            module, wrong = self._installed(row)
-            refused += [f"{row.name} in services.json: {text}" for text in wrong]
+        for row in self._directory.services.standing():
+            task = f"Reading the module of {row.name}"
+            try:
+                module, wrong = self._installed(row)
+            except Exception:
+                self._stale = True
+                self._failures.failed(task)
+                if row.name in self._good:
+                    yield self._good[row.name]
+                continue
+            self._failures.worked(task)
+            refused += [f"{row.name} in services.json: {text}" for text in wrong[:_MOST_REFUSED]]
             yield module
         for text in refused:
             if text not in self._told:
@@ -266,9 +296,18 @@ class Tables:
         self._made_from: tuple[tuple[Installed, ...], str, bool] = ((), "", False)
         self._made_for: tuple[str, ...] = ()
         self._table: Table | None = None
+        self._failures = Failures()
 
     def table(self) -> Table:
-        """The table for this moment."""
+        """The table for this moment; the last one when it cannot be made. Never raises: all requests depend on it."""
+        try:
+            return self._current()
+        except Exception:
+            self._failures.failed(_TABLE)
+        # Without any, the site answers, /health among the rest.
+        return self._table or Table.build((), (), "", gated=True)
+
+    def _current(self) -> Table:
         made_from = (self._roster.modules(), self._issuer(), self._gated())
         now = self._seconds()
         if self._table is None or now >= self._ask_at or made_from != self._made_from:
@@ -282,8 +321,10 @@ class Tables:
         made_from = (modules, issuer, gated)
         if self._table is not None and made_from == self._made_from and hosts == self._made_for:
             return self._table
+        table = Table.build(mounts_of(modules), hosts, issuer, gated)
         self._made_from, self._made_for = made_from, hosts
-        return Table.build(mounts_of(modules), hosts, issuer, gated)
+        self._failures.worked(_TABLE)
+        return table
 
 
 class States:

@@ -1,6 +1,5 @@
 """Reading what a page or a script sends: a form or a JSON object, small, each field once, never from the URL."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
@@ -8,7 +7,9 @@ from urllib.parse import parse_qs, parse_qsl
 from attrs import frozen
 from twisted.web.iweb import IRequest
 
+from parachute_hub import strict_json
 from parachute_hub.site.refused import Refused
+from parachute_hub.strict_json import BadJson
 
 LIMIT = 16 * 1024
 MOST_FIELDS = 100
@@ -80,11 +81,11 @@ def peek(request: IRequest, name: str) -> str | None:
     request.content.seek(0)
     try:
         if is_json(request):
-            value = json.loads(raw or b"{}")
+            value = strict_json.read_strictly(raw or b"{}", limit=PEEK_LIMIT)
             found = value.get(name) if isinstance(value, dict) else None
             return found if isinstance(found, str) else None
         fields = parse_qs(raw.decode("ascii"), max_num_fields=MOST_FIELDS)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     values = fields.get(name, [])
     return values[0] if len(values) == 1 else None
@@ -107,8 +108,8 @@ def _form_fields(raw: bytes) -> dict[str, list[str]]:
 
 def _json_fields(raw: bytes) -> dict[str, list[str]]:
     try:
-        value = json.loads(raw or b"{}")
-    except (ValueError, RecursionError):
+        value = strict_json.read_strictly(raw or b"{}", limit=len(raw) + 2)
+    except BadJson:
         raise Refused(400, "invalid_request", "The body is not valid JSON.") from None
     if not isinstance(value, dict):
         raise Refused(400, "invalid_request", "The body must be a JSON object.")

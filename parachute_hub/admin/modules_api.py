@@ -346,6 +346,7 @@ class ModulesArea:
         """The caller, for a module that is installed or on offer; anything else is 404."""
         principal = self._who.need(request, ADMIN)
         installed = self._directory.row(short) is not None or self._records.known(short)
+        installed = installed or bool(self._directory.unusable_rows(short))
         if not installed and self._directory.entry(short) is None:
             raise not_found()
         return principal

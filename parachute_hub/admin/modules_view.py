@@ -1,10 +1,11 @@
 """How a module looks in `GET /api/modules` (modules.md 5.7, issue 9.1)."""
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from parachute_hub.modules import manifests
 from parachute_hub.modules.catalog import CatalogEntry
@@ -15,8 +16,10 @@ from parachute_hub.modules.semver import is_newer
 from parachute_hub.modules.shape import Invalid
 from parachute_hub.moments import to_the_second
 from parachute_hub.supervise.model import Status
+from parachute_hub.tending import Failures
 
 _FOCUS_ORDER = {"core": 0, "experimental": 1, "deprecated": 2}
+_MOST_UNUSABLE = 20
 _FIRST = {"vault": 0, "scribe": 1}
 _NO_STATUS: dict[str, Any] = {
     "state": None,
@@ -56,10 +59,11 @@ class ModulesView:
     latest: Callable[[str], str | None]
     drift: Callable[[str], str | None]
     copied_at: Callable[[str], float | None]
+    _failures: Failures = field(factory=Failures, init=False)
 
     def listing(self) -> dict[str, Any]:
         """The whole answer but for the channel."""
-        modules = sorted((self.module(short) for short in self._shorts()), key=_order)
+        modules = sorted((found for short in self._shorts() if (found := self._told(short))), key=_order)
         supervised = [
             {
                 name: module[name]
@@ -77,10 +81,17 @@ class ModulesView:
         ]
         return {"modules": modules, "supervised": supervised, "supervisor_available": True}
 
+    def _told(self, short: str) -> dict[str, Any] | None:
+        """One module; None, and a line in the log, when it cannot be described: the others still are."""
+        told: list[dict[str, Any]] = []
+        self._failures.attempt(f"Describing {short}", lambda: told.append(self.module(short)))
+        return told[0] if told else None
+
     def module(self, short: str) -> dict[str, Any]:
         """One module, installed or only on offer."""
         row, entry = self.directory.row(short), self.directory.entry(short)
         record = self.records.get(short)
+        unusable = row is None and bool(self.directory.unusable_rows(short))
         folder = self.directory.folder(short) if row else None
         manifest = _manifest(folder)
         package = self.directory.package_of(short)
@@ -96,7 +107,8 @@ class ModulesView:
             "focus": focus,
             "available": package is not None,
             "available_to_install": self._offered(short) and focus != "deprecated",
-            "installed": row is not None,
+            "installed": row is not None or unusable,
+            "row_unusable": unusable,
             "installed_version": installed if row else None,
             "latest_version": latest,
             "upgrade_available": row is not None and not record.pin and is_newer(latest, installed),
@@ -124,7 +136,8 @@ class ModulesView:
     def _shorts(self) -> list[str]:
         offered = (entry.short for entry in self.directory.catalog.entries)
         watched = (status.short for status in self.supervisor.all())
-        return list(dict.fromkeys((*offered, *self.directory.shorts(), *watched)))
+        unusable = (self.directory.short_of(name) for name in self.directory.services.read().unusable_names)
+        return list(dict.fromkeys((*offered, *self.directory.shorts(), *watched, *islice(unusable, _MOST_UNUSABLE))))
 
     def _offered(self, short: str) -> bool:
         return any(entry.short == short for entry in self.directory.catalog.entries)

@@ -1,6 +1,5 @@
 """What happens, as it happens: the event stream for pages, and a module's log as it grows."""
 
-import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -8,6 +7,7 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
+from parachute_hub import strict_json
 from parachute_hub.events import Bus, JobChanged, LogHead, ModuleChanged, Notice, Numbered, RegistryChanged
 from parachute_hub.site.area import area
 from parachute_hub.site.who import ADMIN, Who
@@ -180,7 +180,12 @@ class EventsArea:
 
     def _message(self, numbered: Numbered) -> bytes:
         name, data = _told(numbered)
-        return f"id: {self._boot}-{numbered.number}\nevent: {name}\ndata: {json.dumps(data)}\n\n".encode()
+        return b"id: %b-%d\nevent: %b\ndata: %b\n\n" % (
+            self._boot.encode(),
+            numbered.number,
+            name.encode(),
+            strict_json.write(data),
+        )
 
 
 def _told(numbered: Numbered) -> tuple[str, dict[str, Any]]:

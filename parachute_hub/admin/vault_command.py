@@ -1,6 +1,5 @@
 """Runs `parachute-vault create NAME --json`, the vault module's own way to make a vault."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
 
@@ -11,7 +10,9 @@ from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReacto
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from parachute_hub import strict_json
 from parachute_hub.site.refused import Refused
+from parachute_hub.strict_json import BadJson
 
 SECONDS: Final = 20
 DRAIN: Final = 1.0
@@ -138,8 +139,8 @@ def _answer(output: bytes) -> Mapping[str, Any]:
     """The JSON object on the last line that is one: releases print notes before it."""
     for line in reversed(output.splitlines()):
         try:
-            value = json.loads(line)
-        except ValueError:
+            value = strict_json.read(line, limit=_OUTPUT_LIMIT).value
+        except BadJson:
             continue
         if isinstance(value, dict):
             return value

@@ -6,11 +6,13 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from parachute_hub import strict_json
 from parachute_hub.command.client import CommandError, HubClient, module_path
 from parachute_hub.command.jobs import ENDS, Progress, run_job
 from parachute_hub.command.tables import size, table
 from parachute_hub.logs import visible
 from parachute_hub.settings import from_process
+from parachute_hub.strict_json import BadJson
 
 _DOWN = frozenset({"backoff", "parked", "held", "stopped"})
 
@@ -241,8 +243,8 @@ def _value(text: str, kind: object) -> Any:
     (5, '5', 'true', None)
     """
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = strict_json.read_strictly(text, limit=len(text))
+    except BadJson:
         return text
     return text if kind == "string" and value is not None and not isinstance(value, str) else value
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from parachute_hub import strict_json
 from parachute_hub.home import Home
+from parachute_hub.strict_json import BadJson
 
 TIMEOUT = 150.0
 
@@ -71,8 +73,8 @@ class HubClient:
         finally:
             connection.close()
         try:
-            value = json.loads(raw) if raw.strip() else {}
-        except ValueError:
+            value = strict_json.read(raw, limit=len(raw)).value if raw.strip() else {}
+        except BadJson:
             value = {"error": "not_json", "error_description": f"The hub answered {response.status} without JSON."}
         if response.status >= 400:
             raise HubRefused(response.status, value if isinstance(value, dict) else {})
@@ -85,9 +87,10 @@ class HubClient:
             if response.status >= 400:
                 raw = response.read()
                 try:
-                    raise HubRefused(response.status, json.loads(raw))
-                except ValueError:
-                    raise HubRefused(response.status, {}) from None
+                    value = strict_json.read(raw, limit=len(raw)).value
+                except BadJson:
+                    value = {}
+                raise HubRefused(response.status, value if isinstance(value, dict) else {})
             for line in response:
                 yield line.decode("utf-8", "replace").rstrip("\n")
         except (OSError, http.client.HTTPException):

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
 
 from parachute_hub.events import Event, Notice, RegistryChanged
 from parachute_hub.files import sweep_temporaries
@@ -42,6 +44,8 @@ from parachute_hub.tending import every
 
 WATCH_SECONDS = 1.0
 RESERVE_SECONDS = 10.0
+_log = Logger()
+
 FETCHING = frozenset({"install", "upgrade"})
 """The kinds of job that fetch packages."""
 
@@ -115,27 +119,42 @@ class Modules:
     ports: PortHealer
 
     async def recover(self) -> list[Job]:
-        """At boot, before modules are started: undo what was half done, sweep, mend the wiring. Never raises."""
-        self.last_good.mend()
-        interrupted = await self.jobs.recover(self._distrust)
-        home = self.files.outside.around.home
+        """At boot, before modules are started: undo what was half done, sweep, mend the wiring. Never raises.
+
+        Each step goes by itself: what a module left behind must not keep the hub from its start.
+        """
+        home, store = self.files.outside.around.home, self.files.store
+        self._order("services.json", self.last_good.mend)
+        interrupted: list[Job] = []
         try:
-            for folder in (
-                home,
-                home / "hub",
-                home / "hub" / "jobs",
-                *map(home.joinpath, self.files.directory.shorts()),
+            interrupted = await self.jobs.recover(self._distrust)
+        except Exception as error:
+            self._disorder("the operations of the last run", error)
+        self._order("temporary files", self._sweep_temporaries, home)
+        if not self.jobs.unsettled():
+            for what, sweep in (
+                ("packages", store.sweep),
+                ("copies of data", self.snapshots.sweep),
+                ("the folder for temporary files", self.disk.clear_scratch),
             ):
-                sweep_temporaries(folder)
-            if not self.jobs.unsettled():
-                self.files.store.sweep()
-                self.snapshots.sweep()
-                self.disk.clear_scratch()
-            self.files.wiring.heal()
-        except (OSError, ValueError) as error:
-            text = f"Something of the modules could not be put in order: {error}"
-            self.files.outside.emit(Notice("modules", text))
+                self._order(what, sweep)
+        self._order("what vault and scribe know of each other", self.files.wiring.heal)
         return interrupted
+
+    def _sweep_temporaries(self, home: Path) -> None:
+        for folder in (home, home / "hub", home / "hub" / "jobs", *map(home.joinpath, self.files.directory.shorts())):
+            sweep_temporaries(folder)
+
+    def _order(self, what: str, step: Callable[..., object], *args: Any) -> None:
+        try:
+            step(*args)
+        except Exception as error:
+            self._disorder(what, error)
+
+    def _disorder(self, what: str, error: Exception) -> None:
+        if not isinstance(error, OSError | ValueError):
+            _log.failure("{what} could not be put in order", what=what)
+        _notice(self.files.outside.emit, f"Not everything could be put in order at the start ({what}): {error}")
 
     async def _distrust(self, interrupted: Sequence[Job]) -> None:
         """Before what a hub left half done is undone: what is seen now must not be lost by a power cut later.
@@ -167,12 +186,14 @@ class Modules:
         """Look after services.json (modules write it), linked folders and the disk's reserve; stop each to end it."""
         clock = self.files.outside.reactor
         return (
-            every(clock, WATCH_SECONDS, self.rowkeeper.look),
-            every(clock, WATCH_SECONDS, self.last_good.look),
-            every(clock, WATCH_SECONDS, self.start_errors.look),
-            every(clock, WATCH_SECONDS, self.linked.look),
-            every(clock, RESERVE_SECONDS, self.reserve.check),
-            every(clock, RESERVE_SECONDS, self.jobs.undo_left),
+            every(clock, WATCH_SECONDS, self.rowkeeper.look, "Keeping rows of running modules"),
+            every(clock, WATCH_SECONDS, self.last_good.look, "Copying services.json"),
+            every(clock, WATCH_SECONDS, self.start_errors.look, "Writing down start errors"),
+            every(clock, WATCH_SECONDS, self.linked.look, "Watching linked folders"),
+            every(clock, RESERVE_SECONDS, self.reserve.check, "Keeping the disk reserve"),
+            every(
+                clock, RESERVE_SECONDS, lambda: Deferred.fromCoroutine(self.jobs.undo_left()), "Undoing what was left"
+            ),
         )
 
 

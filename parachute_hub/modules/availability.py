@@ -8,6 +8,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, DeferredList
 
 from parachute_hub.jobs import JobFailed
+from parachute_hub.modules import names
 from parachute_hub.modules.bun import BunFailed
 from parachute_hub.modules.fetching import INFO_SECONDS, Installs
 from parachute_hub.modules.semver import newest
@@ -19,15 +20,16 @@ PAGE_SECONDS = 3.0
 def pick(tags: Any, channel: str) -> str | None:
     """The version that a channel offers: on `rc` the higher of both, so that nobody is stranded below stable.
 
+    `tags` is what a registry answered, and may be anything.
+
     >>> pick({"latest": "1.1.0", "rc": "1.0.0-rc.2"}, "rc")
     '1.1.0'
     """
     if not isinstance(tags, dict):
         return None
-    latest = tags.get("latest") if isinstance(tags.get("latest"), str) else None
-    if channel != "rc":
-        return latest
-    return newest([tag for tag in (tags.get("rc"), latest) if isinstance(tag, str)])
+    told = (tags.get(name) for name in ("latest", "rc"))
+    latest, candidate = (tag if isinstance(tag, str) and names.is_version(tag) else None for tag in told)
+    return newest([candidate, latest]) if channel == "rc" else latest
 
 
 @define(kw_only=True)

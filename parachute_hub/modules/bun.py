@@ -1,7 +1,6 @@
 """Running bun as the installer and for questions to the registry. Nothing a person typed stands before `--`."""
 
 import codecs
-import json
 import os
 import shutil
 import signal
@@ -17,7 +16,9 @@ from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from parachute_hub import strict_json
 from parachute_hub.modules.complaints import Complaint, explain
+from parachute_hub.strict_json import BadJson
 
 ADD = ("add", "--ignore-scripts", "--exact", "--no-progress", "--no-env-file", "--linker=hoisted", "--")
 """Arguments of an install; the package's specification follows, and nothing else ever."""
@@ -25,6 +26,7 @@ ADD = ("add", "--ignore-scripts", "--exact", "--no-progress", "--no-env-file", "
 STALL_SECONDS = 20
 LIMIT_SECONDS = 300
 OUTPUT_LINES = 400
+ANSWER_BYTES = 4 * 1024 * 1024
 _ADJUSTMENT = "800"  # the kernel takes the installer first when memory runs out (reliability.md, finding 1)
 _NICENESS = 10
 _SHIM = "import os,sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
@@ -127,8 +129,8 @@ class Bun:
         if ended.code != 0:
             raise BunFailed(explain(ended.lines, ended.code, ended.signal))
         try:
-            return json.loads(ended.output)
-        except ValueError:
+            return strict_json.read(ended.output, limit=ANSWER_BYTES).value
+        except BadJson:
             raise BunFailed(Complaint("not_found", "The registry gave no answer about this package.")) from None
 
     async def run(self, argv: Sequence[str], folder: Path, on_line: Callable[[str], None], seconds: float) -> Ended:
@@ -191,8 +193,8 @@ class _Run(ProcessProtocol):
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """Output on either stream."""
-        if childFD == 1 and len(self._output) < 4 * 1024 * 1024:
-            self._output += data
+        if childFD == 1 and len(self._output) < ANSWER_BYTES:
+            self._output += data[: ANSWER_BYTES - len(self._output)]
         text = self._partial[childFD] + self._decoders[childFD].decode(data)
         *whole, rest = text.split("\n")
         self._partial[childFD] = rest[-65536:]

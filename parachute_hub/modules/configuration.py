@@ -3,7 +3,6 @@
 A value that the schema calls writeOnly, or whose name sounds like a secret, is never given back.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,13 +13,15 @@ from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IResponse
 
-from parachute_hub.files import atomic_write, private_folder
+from parachute_hub import strict_json
+from parachute_hub.files import atomic_write, private_folder, read_text
 from parachute_hub.modules import manifests, shape
 from parachute_hub.modules.directory import Directory
-from parachute_hub.modules.environment import change_dotenv, parse_dotenv
+from parachute_hub.modules.environment import DOTENV_LIMIT, change_dotenv, parse_dotenv
 from parachute_hub.modules.model import Manifest, Row, fits
 from parachute_hub.modules.shape import Invalid
 from parachute_hub.site.refused import Refused
+from parachute_hub.strict_json import BadJson
 
 SECONDS = 5.0
 ANSWER_LIMIT = 256 * 1024
@@ -103,9 +104,12 @@ class Configuration:
 
     def _dotenv(self, short: str) -> str:
         try:
-            return (self.home / short / ".env").read_text("utf-8", "replace")
+            return read_text(self.home / short / ".env", DOTENV_LIMIT)
         except FileNotFoundError:
             return ""
+        except OSError as error:
+            text = f"The settings of {short} ({short}/.env) cannot be read: {error.strerror}. Repair that file first."
+            raise Refused(409, "settings_unreadable", text) from None
 
     async def _ask(
         self, method: str, row: Row, manifest: Manifest | None, path: str, body: Mapping[str, Any] | None = None
@@ -114,7 +118,9 @@ class Configuration:
         port = self.port_of(short)
         if port is None:
             raise Refused(409, "not_running", f"{short} tells its settings itself, and does not run. Start it first.")
-        mount = next((mount for mount in row.paths if not mount.startswith("/.parachute")), "")
+        # The path becomes part of an address and of a token's scope, so only one that may be served will do.
+        paths, _ = self.directory.mounts(row)
+        mount = next((mount for mount in paths if not mount.startswith("/.parachute")), "")
         strip = row.strip_prefix if row.strip_prefix is not None else manifest and manifest.strip_prefix
         entry = self.directory.entry(short)
         strip = entry.strip_prefix if strip is None and entry else strip
@@ -125,9 +131,8 @@ class Configuration:
         options["headers"] = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         if body is not None:
             options["json"] = dict(body)
-        asking = self.http.request(method, url, **options)
         try:
-            answer = await asking
+            answer = await self.http.request(method, url, **options)
             content = await _content(answer)
         except Exception as error:
             raise Refused(502, "module_unreachable", f"{short} did not answer. Is it running?") from error
@@ -215,8 +220,8 @@ def _typed(found: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, Any
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
+        return strict_json.read_strictly(text, limit=DOTENV_LIMIT)
+    except BadJson:
         return text
 
 
@@ -228,7 +233,7 @@ def _check(changes: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
         if told is None:
             raise Invalid(name[:60], "is not among the settings of this module")
         if value is None:
-            if name in schema.get("required", ()):
+            if name in (schema.get("required") or ()):
                 raise Invalid(name, "must be given")
             continue
         if not fits(value, told["type"]):
@@ -242,4 +247,4 @@ def _check(changes: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
 def _text(value: Any) -> str | None:
     if value is None:
         return None
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else strict_json.write(value).decode()

@@ -1,5 +1,6 @@
 """Which module a row, a package and a short name belong to: one answer for the whole hub."""
 
+import os
 from pathlib import Path
 
 from attrs import frozen
@@ -23,15 +24,19 @@ class Directory:
 
     def shorts(self) -> tuple[str, ...]:
         """Every installed module once, in the order of services.json."""
-        return tuple(dict.fromkeys(self.short_of(row.name) for row in self.services.read().rows))
+        return tuple(dict.fromkeys(self.short_of(row.name) for row in self.services.standing()))
 
     def rows(self, short: str) -> tuple[Row, ...]:
         """The module's rows; a vault may have one for each instance (modules.md 1.8)."""
-        return tuple(row for row in self.services.read().rows if self.short_of(row.name) == short)
+        return tuple(row for row in self.services.standing() if self.short_of(row.name) == short)
 
     def row(self, short: str) -> Row | None:
         """The module's first row."""
         return next(iter(self.rows(short)), None)
+
+    def unusable_rows(self, short: str) -> tuple[str, ...]:
+        """The names of the module's rows that the hub cannot use, and for that reason does not count as installed."""
+        return tuple(name for name in self.services.read().unusable_names if self.short_of(name) == short)
 
     def short_of(self, row_name: str) -> str:
         """The short name of the module that a row belongs to."""
@@ -63,7 +68,7 @@ class Directory:
             return ours
         row = self.row(short)
         stamped = Path(row.install_dir) if row and row.install_dir else None
-        return stamped if stamped and (stamped / "package.json").is_file() else None
+        return stamped if stamped and os.path.isfile(stamped / "package.json") else None
 
     def mounts(self, row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The paths under which a row may be served, and the reasons why others may not."""

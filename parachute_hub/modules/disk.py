@@ -27,7 +27,7 @@ def size_of(folder: Path, seen: set[int] | None = None) -> int:
     while waiting:
         try:
             entries = list(os.scandir(waiting.pop()))
-        except OSError:
+        except (OSError, ValueError):
             continue
         for entry in entries:
             try:
@@ -86,7 +86,7 @@ class Disk:
             ("hub", "hub", self.home / "hub"),
             ("older packages", "module", modules / "install" / "global"),
         ]
-        found = [Owner(name, kind, size_of(path, seen)) for name, kind, path in places if path.is_dir()]
+        found = [Owner(name, kind, size_of(path, seen)) for name, kind, path in places if os.path.isdir(path)]
         return [owner for owner in found if owner.bytes]
 
     def clear_cache(self) -> None:

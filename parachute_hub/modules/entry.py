@@ -1,5 +1,6 @@
 """What of a package is run: the command that its manifest names, or our static server for a package of mere files."""
 
+import os
 from pathlib import Path
 
 from parachute_hub.modules import manifests
@@ -18,7 +19,7 @@ def entry_of(
     command = manifest.start_cmd if manifest and manifest.start_cmd else known and known.start_cmd
     if command:
         return (_resolve(short, folder, command[0]), *command[1:])
-    if (known and known.static) or (folder / "dist" / "index.html").is_file():
+    if (known and known.static) or os.path.isfile(folder / "dist" / "index.html"):
         mount = row.paths[0].rstrip("/") if row.paths else f"/{short}"
         return (str(STATIC_SERVER), "--port", str(row.port), "--mount", mount, "--folder", str(folder / "dist"))
     raise CannotLaunch("no_start_cmd", f"{short} does not say how it is started: its module.json has no startCmd.")

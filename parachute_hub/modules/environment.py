@@ -7,6 +7,9 @@ from attrs import frozen
 
 from parachute_hub.settings import MODULE_PREFIX
 
+DOTENV_LIMIT = 1024 * 1024
+"""Bytes of a module's `.env`."""
+
 _INSTALLER_LEAVES = frozenset({"NODE_ENV"})
 
 

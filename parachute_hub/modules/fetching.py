@@ -9,6 +9,7 @@ from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
+from parachute_hub.files import read_bounded
 from parachute_hub.job import Undo
 from parachute_hub.jobs import MAKE_ROOM, JobFailed, Work
 from parachute_hub.modules import manifests, mounts, names, shape
@@ -189,7 +190,7 @@ class Fetcher:
         await deferLater(self.clock, ASK_AFTER_SECONDS)
         answer = await self.bun.info(f"{order.package}@{order.version or 'latest'}", "dist", folder, INFO_SECONDS)
         size = answer.get("unpackedSize") if isinstance(answer, dict) else None
-        return size if isinstance(size, int) else None
+        return size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
 
     def _need(self, size: int) -> None:
         free = self.free_bytes()
@@ -262,7 +263,7 @@ def guess_short(package: str) -> str:
 def _only_dependency(incoming: Path) -> str:
     """The name of the package that a tarball held: bun has written it into the folder's package.json."""
     try:
-        document = shape.parse_object((incoming / "package.json").read_bytes(), "package.json", 65536)
+        document = shape.parse_object(read_bounded(incoming / "package.json", 65536), "package.json", 65536)
     except (OSError, Invalid):
         document = {}
     dependencies = document.get("dependencies")

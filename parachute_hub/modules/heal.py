@@ -1,34 +1,45 @@
 """Repairs of rows that older hubs and modules left behind, applied before anything else reads them (modules.md 1.5)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any
 
 _RETIRED = frozenset({"agent", "channel", "parachute-agent", "parachute-channel"})
 
 
 def heal(rows: Iterable[object]) -> tuple[list[Any], list[tuple[str, str]]]:
-    """The rows that stay, and for each that goes its name and the reason."""
+    """The rows that stay, and for each that goes its name and the reason. Rows may be anything."""
     kept: list[Any] = []
     notes: list[tuple[str, str]] = []
     everything = list(rows)
+    held = {(name, port) for name, port in map(_name_and_port, everything) if name is not None}
     for row in everything:
-        reason = _reason(row, everything) if isinstance(row, dict) else None
+        reason = _reason(row, held) if isinstance(row, dict) else None
         if reason is None:
             kept.append(row)
         else:
-            notes.append((f'row "{row["name"]}"', reason))  # type: ignore[index]
+            notes.append((f'row "{_name_and_port(row)[0]}"', reason))
     return kept, notes
 
 
-def _reason(row: dict[str, Any], rows: list[object]) -> str | None:
-    name, port, paths = row.get("name"), row.get("port"), row.get("paths")
+def _name_and_port(row: object) -> tuple[str | None, int | None]:
+    """What the rules go by, None where it is not of its type."""
+    raw = row if isinstance(row, dict) else {}
+    name, port = raw.get("name"), raw.get("port")
+    return (name if isinstance(name, str) else None, port if isinstance(port, int) else None)
+
+
+def _reason(row: dict[str, Any], held: Set[tuple[str | None, int | None]]) -> str | None:
+    name, port = _name_and_port(row)
+    if name is None:
+        return None
+    paths = row.get("paths")
     first = paths[0] if isinstance(paths, list) and paths and isinstance(paths[0], str) else ""
     if name in ("app", "parachute-app") and (_below(first, "/surface") or (port == 1946 and not _below(first, "/app"))):
         return "is the surface's old row and was left out"
     if "installDir" not in row and (name in _RETIRED or (name == "claw" and first == "/claw")):
         return "belongs to a retired module of which no package is known, and was left out"
     twin = f"parachute-{name}"
-    if any(isinstance(other, dict) and other.get("name") == twin and other.get("port") == port for other in rows):
+    if port is not None and (twin, port) in held:
         return f'is a second row for "{twin}" on the same port and was left out'
     return None
 

@@ -261,10 +261,11 @@ def settle_row(services: ServicesFile, name: str, package: Package, link: str) -
 def stamped_versions(registry: Registry, store: Store) -> set[str]:
     """Folders of the store that some row's `installDir` names: modules stamp the real path (design 7)."""
     root = (store.root / "store").resolve()
-    found = set()
+    found: set[str] = set()
     for row in registry.rows:
         if row.install_dir and Path(row.install_dir).is_relative_to(root):
-            found.add(Path(row.install_dir).relative_to(root).parts[1])
+            # <short>/<version>/...; a module may as well have stamped less.
+            found.update(Path(row.install_dir).relative_to(root).parts[1:2])
     return found
 
 

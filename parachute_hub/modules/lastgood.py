@@ -5,8 +5,8 @@ from pathlib import Path
 
 from attrs import define, field
 
-from parachute_hub.files import atomic_write, private_folder
-from parachute_hub.modules.registry import Registry, RegistryRefused, ServicesFile, parse
+from parachute_hub.files import atomic_write, private_folder, read_bounded
+from parachute_hub.modules.registry import SIZE_LIMIT, Registry, RegistryRefused, ServicesFile, parse
 
 
 @define(kw_only=True)
@@ -26,7 +26,8 @@ class LastGood:
         self._seen = registry
         if registry.corrupt or registry.unreadable:
             return
-        content = registry.to_bytes()
+        # A row that has become unusable is kept as it was when it was good.
+        content = registry.with_rows(registry.kept_of(parse(self._copied()).rows)).to_bytes()
         if content == self._copied():
             return
         try:
@@ -39,11 +40,10 @@ class LastGood:
     def mend(self) -> None:
         """At boot, before anything else changes the file and while no module writes it. Never raises."""
         registry = self.services.read()
-        if not registry.corrupt:
-            return
-        lost = [row for row in parse(self._copied()).rows if registry.row(row.name) is None]
+        lost = registry.kept_of(parse(self._copied()).rows)
         if not lost:
             return
+        self.services.stand_in(lost)
         try:
             self.services.update(lambda found: found.with_rows(lost))
         except RegistryRefused as error:
@@ -55,6 +55,6 @@ class LastGood:
     def _copied(self) -> bytes:
         """The copy; nothing when it is not there or cannot be read."""
         try:
-            return self.path.read_bytes()
+            return read_bounded(self.path, SIZE_LIMIT)
         except OSError:
             return b""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from parachute_hub.files import private_folder
+from parachute_hub.files import private_folder, read_text
 from parachute_hub.modules import environment, manifests
 from parachute_hub.modules.bun import NoBun
 from parachute_hub.modules.directory import Directory
@@ -81,7 +81,7 @@ class ModuleLauncher:
 
     def _dotenv(self, short: str) -> Mapping[str, str]:
         try:
-            text = (self.around.home / short / ".env").read_text("utf-8", "replace")
+            text = read_text(self.around.home / short / ".env", environment.DOTENV_LIMIT)
         except OSError:
             return {}
         return environment.parse_dotenv(text)

@@ -11,6 +11,7 @@ from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.proving import Supervises
 from parachute_hub.modules.records import RecordsFile
 from parachute_hub.supervise.model import State
+from parachute_hub.tending import Failures
 
 _PASSED_OVER = frozenset({"node_modules", ".git", "dist"})
 _FILES = 2000
@@ -24,24 +25,28 @@ class LinkedFolders:
     directory: Directory
     supervisor: Supervises
     _seen: dict[str, int] = field(factory=dict, init=False)
+    _failures: Failures = field(factory=Failures, init=False)
     _log: Logger = field(factory=Logger, init=False)
 
     def look(self) -> None:
         """Restart whose files changed since the last look."""
         for short in self.directory.shorts():
-            linked = self.records.get(short).linked
-            if linked is None:
-                self._seen.pop(short, None)
-                continue
-            latest = newest_change(Path(linked))
-            before = self._seen.setdefault(short, latest)
-            status = self.supervisor.status(short)
-            if latest > before:
-                self._seen[short] = latest
-                if status is not None and status.state not in (State.STOPPED, State.STOPPING, State.HELD):
-                    self._log.info("{short} is restarted: a file in {folder} changed", short=short, folder=linked)
-                    restarting = Deferred.fromCoroutine(self.supervisor.restart(short))
-                    restarting.addErrback(lambda failure: self._log.failure("A restart failed", failure))
+            self._failures.attempt(f"Watching the linked folder of {short}", self._compare, short)
+
+    def _compare(self, short: str) -> None:
+        linked = self.records.get(short).linked
+        if linked is None:
+            self._seen.pop(short, None)
+            return
+        latest = newest_change(Path(linked))
+        before = self._seen.setdefault(short, latest)
+        status = self.supervisor.status(short)
+        if latest > before:
+            self._seen[short] = latest
+            if status is not None and status.state not in (State.STOPPED, State.STOPPING, State.HELD):
+                self._log.info("{short} is restarted: a file in {folder} changed", short=short, folder=linked)
+                restarting = Deferred.fromCoroutine(self.supervisor.restart(short))
+                restarting.addErrback(lambda failure: self._log.failure("A restart failed", failure))
 
 
 def newest_change(folder: Path) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from parachute_hub.files import NotRegular, TooLarge, read_bounded
 from parachute_hub.modules import names, shape
 from parachute_hub.modules.model import MANIFEST_LIMIT, Manifest
 from parachute_hub.modules.shape import Invalid
@@ -42,8 +43,12 @@ def read_package(folder: Path) -> Package | None:
 def inside(folder: Path, relative: str) -> Path | None:
     """The file in the folder that this path names; None when it is missing or lies elsewhere, links followed."""
     root = Path(os.path.realpath(folder))
-    target = Path(os.path.realpath(root / relative))
-    return target if target.is_relative_to(root) and target.is_file() else None
+    try:
+        target = Path(os.path.realpath(root / relative))
+    except (OSError, ValueError):
+        # No file can have that name.
+        return None
+    return target if target.is_relative_to(root) and os.path.isfile(target) else None
 
 
 def _bins(value: Any, name: str) -> Mapping[str, str]:
@@ -61,9 +66,12 @@ def _bins(value: Any, name: str) -> Mapping[str, str]:
 
 def _content(path: Path, what: str, limit: int) -> bytes | None:
     try:
-        with path.open("rb") as file:
-            return file.read(limit + 1)
+        return read_bounded(path, limit)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except TooLarge:
+        raise Invalid("", f"{what} is larger than {limit // 1024} KiB") from None
+    except NotRegular:
+        raise Invalid("", f"{what} is not a file") from None
     except OSError as error:
         raise Invalid("", f"{what} cannot be read: {error.strerror}") from None

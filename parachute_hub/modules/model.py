@@ -15,6 +15,8 @@ UNPROVEN = "0.0.0-linked"
 
 EXPOSURES = ("allowed", "loopback", "auth-required")
 MANIFEST_LIMIT = 64 * 1024
+NAME_BYTES = 128
+MOST_PATHS = 1000
 
 _UI_STATUS = {"pending-oauth": "pending", "disabled": "inactive"}
 _UI_STATUSES = ("active", "pending", "inactive", "failing")
@@ -66,15 +68,15 @@ class Row:
         row = shape.mapping(raw, "")
         error = row.get("lastStartError")
         return cls(
-            name=shape.text(row.get("name"), "name"),
+            name=_row_name(row.get("name"), "name"),
             port=shape.port(row.get("port"), "port"),
-            paths=shape.texts(row.get("paths"), "paths"),
+            paths=_paths(row.get("paths"), "paths"),
             health=shape.rooted(row.get("health"), "health"),
             version=shape.any_text(row.get("version"), "version"),
             display_name=_optional(row, "displayName", shape.any_text),
             tagline=_optional(row, "tagline", shape.any_text),
             public_exposure=_optional(row, "publicExposure", _exposure),
-            install_dir=_optional(row, "installDir", shape.text),
+            install_dir=_optional(row, "installDir", shape.path_text),
             strip_prefix=_optional(row, "stripPrefix", shape.flag),
             websocket=_optional(row, "websocket", shape.flag),
             uis=_sub_units(row.get("uis")),
@@ -146,16 +148,17 @@ class Manifest:
     raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any]) -> Self:
-        """The manifest in this JSON object. Raises Invalid."""
+    def parse(cls, value: object) -> Self:
+        """The manifest in this JSON value. Raises Invalid."""
+        raw = shape.mapping(value, "")
         name = shape.text(raw.get("name"), "name")
         if not names.is_short(name):
             raise Invalid("name", "must be lower case letters, digits and dashes, and start with a letter")
         return cls(
             name=name,
-            manifest_name=shape.text(raw.get("manifestName"), "manifestName"),
+            manifest_name=_row_name(raw.get("manifestName"), "manifestName"),
             port=shape.port(raw.get("port"), "port"),
-            paths=shape.texts(raw.get("paths"), "paths"),
+            paths=_paths(raw.get("paths"), "paths"),
             health=shape.rooted(raw.get("health"), "health"),
             display_name=_optional(raw, "displayName", shape.any_text),
             tagline=_optional(raw, "tagline", shape.any_text),
@@ -176,6 +179,23 @@ class Manifest:
     def from_bytes(cls, content: bytes) -> Self:
         """The manifest in a file's content, at most 64 KiB. Raises Invalid."""
         return cls.parse(shape.parse_object(content, "module.json", MANIFEST_LIMIT))
+
+
+def _row_name(value: object, at: str) -> str:
+    """The name of a row. Files and folders are named after it."""
+    name = shape.text(value, at)
+    if not name.isprintable() or len(name.encode("utf-8", "replace")) > NAME_BYTES:
+        raise Invalid(at, f"must be at most {NAME_BYTES} bytes of printable characters")
+    if any(part in ("", ".", "..") for part in name.removeprefix("parachute-").split("/")):
+        raise Invalid(at, "must not hold empty or dotted parts between slashes")
+    return name
+
+
+def _paths(value: object, at: str) -> tuple[str, ...]:
+    paths = shape.texts(value, at)
+    if len(paths) > MOST_PATHS:
+        raise Invalid(at, f"must be at most {MOST_PATHS} paths")
+    return paths
 
 
 def _optional(raw: Mapping[str, Any], name: str, check: Callable[[object, str], Any]) -> Any:

@@ -3,14 +3,14 @@
 services.json is shared with the modules; on or off, the owner's settings and the history of versions are not theirs.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from attrs import asdict, evolve, frozen
 
-from parachute_hub.files import Unsynced, atomic_write, private_folder
+from parachute_hub import strict_json
+from parachute_hub.files import Unsynced, atomic_write, private_folder, read_bounded
 from parachute_hub.modules import names, shape
 from parachute_hub.modules.shape import Invalid
 
@@ -55,7 +55,7 @@ class Record:
             for name in ("wanted", "autostart", "smol", "pin", "trusted")
         }
         for name in ("package", "row", "previous", "linked"):
-            values[name] = None if given.get(name) is None else shape.text(given[name], name)
+            values[name] = None if given.get(name) is None else shape.path_text(given[name], name)
         limit = given.get("memory_limit")
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
             raise Invalid("memory_limit", "must be a number of bytes")
@@ -102,9 +102,7 @@ class RecordsFile:
             return
         except (OSError, Invalid) as error:
             # Every module then counts as wanted, with the usual settings: better than a hub that does not start.
-            aside = path.with_name(f"{path.name}.corrupt")
-            path.replace(aside)
-            on_problem(f"{path.name} could not be read ({error}). It was kept as {aside.name}; settings are blank.")
+            on_problem(f"{path.name} could not be read ({error}). {self._set_aside()} Settings are blank.")
 
     def get(self, short: str) -> Record:
         """The module's record, a blank one when nothing is known."""
@@ -155,8 +153,17 @@ class RecordsFile:
             self._records = evolve(self._records, modules=modules)
             self._on_problem(f"That {short} is {'on' if on else 'off'} could not be stored. {error}")
 
+    def _set_aside(self) -> str:
+        """Keep what cannot be read under another name; the answer says which."""
+        aside = self._path.with_name(f"{self._path.name}.corrupt")
+        try:
+            self._path.replace(aside)
+        except OSError as error:
+            return f"It could not be kept as {aside.name}: {error.strerror}."
+        return f"It was kept as {aside.name}."
+
     def _load(self) -> Records:
-        document = shape.parse_object(self._path.read_bytes(), "the file", FILE_LIMIT)
+        document = shape.parse_object(read_bounded(self._path, FILE_LIMIT), "the file", FILE_LIMIT)
         modules = shape.mapping(document.get("modules", {}), "modules")
         channel = document.get("channel")
         return Records(
@@ -173,7 +180,7 @@ class RecordsFile:
             document["channel"] = records.channel
         try:
             private_folder(self._path.parent)
-            atomic_write(self._path, (json.dumps(document, indent=2) + "\n").encode())
+            atomic_write(self._path, strict_json.write(document, indent=2) + b"\n")
         except OSError as error:
             if isinstance(error, Unsynced):
                 self._records = self._stored = records

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from parachute_hub.modules import names
 from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.disk import size_of
 from parachute_hub.modules.installer import Wires
-from parachute_hub.modules.model import Row
 from parachute_hub.modules.proving import Supervises
 from parachute_hub.modules.records import RecordsFile, RecordsRefused
 from parachute_hub.modules.registry import Registry, RegistryRefused, ServicesFile
@@ -46,7 +46,9 @@ class Remover:
     async def _uninstall(self, work: Work, short: str) -> None:
         """Every change before the commit has its undo: a kill leaves the module whole, or gone."""
         rows, package = self.directory.rows(short), self.directory.package_of(short)
-        if not rows and not self.records.known(short):
+        # A row that the hub cannot use goes as well, without an undo: a copy of the file as it was is kept.
+        named = (*(row.name for row in rows), *self.directory.unusable_rows(short))
+        if not named and not self.records.known(short):
             raise JobFailed(f"{short} is not installed.")
         record = self.records.get(short) if self.records.known(short) else None
         if record is None or record.wanted:
@@ -64,7 +66,7 @@ class Remover:
                 work.undo("activate", short=short, package=package, folder=active, linked=linked)
         work.undo("reveal", f"{short} is installed as before.", short=short)
         try:
-            self.services.update(lambda registry: _without(registry, rows))
+            self.services.update(lambda registry: _without(registry, named))
             if package:
                 self.store.deactivate(package)
             self.store.hide(short)
@@ -72,7 +74,7 @@ class Remover:
         except (RegistryRefused, RecordsRefused) as error:
             raise JobFailed(str(error)) from None
         await self.supervisor.remove(short)
-        self._refuse_return(rows)
+        self._refuse_return(named)
         work.commit()
         work.step("remove")
         await self.in_thread(self.store.forget, short)
@@ -102,17 +104,18 @@ class Remover:
             await self.in_thread(shutil.rmtree, aside, True)
         work.line(f"The data of {short} is deleted.")
 
-    def _refuse_return(self, rows: tuple[Row, ...]) -> None:
+    def _refuse_return(self, named: Iterable[str]) -> None:
         """A module that was writing its row while it stopped may have put it back (modules.md 13.13)."""
-        if any(self.services.read().row(row.name) for row in rows):
-            self.services.update(lambda registry: _without(registry, rows))
+        found = self.services.read()
+        if {*named} & {*(row.name for row in found.rows), *found.unusable_names}:
+            self.services.update(lambda registry: _without(registry, named))
 
 
 def _is_folder(place: Path) -> bool:
     return place.is_dir() and not place.is_symlink()
 
 
-def _without(registry: Registry, rows: tuple[Row, ...]) -> Registry:
-    for row in rows:
-        registry = registry.without(row.name)
+def _without(registry: Registry, named: Iterable[str]) -> Registry:
+    for name in named:
+        registry = registry.without(name)
     return registry

@@ -10,6 +10,7 @@ from parachute_hub.modules.model import Row
 from parachute_hub.modules.proving import Supervises
 from parachute_hub.modules.registry import RegistryRefused
 from parachute_hub.supervise.model import State
+from parachute_hub.tending import Failures
 
 _ALIVE = frozenset({State.READY, State.DEGRADED, State.STARTING, State.BACKOFF})
 
@@ -23,6 +24,7 @@ class RowKeeper:
     jobs: Jobs
     notice: Callable[[str], None]
     _seen: tuple[Row, ...] = field(default=(), init=False)
+    _failures: Failures = field(factory=Failures, init=False)
 
     def look(self) -> None:
         """Compare with the last look. Costs one stat while the file stays the same."""
@@ -32,18 +34,23 @@ class RowKeeper:
             return
         present = {row.name for row in rows}
         for lost in (row for row in self._seen if row.name not in present):
-            if self._is_missed(self.directory.short_of(lost.name)):
-                self._put_back(lost)
+            self._failures.attempt(f"Keeping the row of {lost.name}", self._keep, lost)
         self._seen = services.read().rows
+
+    def _keep(self, row: Row) -> None:
+        if self._is_missed(self.directory.short_of(row.name)):
+            self._put_back(row)
 
     def _is_missed(self, short: str) -> bool:
         status = self.supervisor.status(short)
         return status is not None and status.state in _ALIVE and self.jobs.active(short) is None
 
     def _put_back(self, row: Row) -> None:
+        spoilt = row.name in self.directory.services.read().unusable_names
+        how = "became unusable in services.json" if spoilt else "vanished from services.json"
         try:
             self.directory.services.update(lambda registry: registry.with_row(row))
         except RegistryRefused as error:
-            self.notice(f"The row of {row.name} vanished from services.json and could not be put back. {error}")
+            self.notice(f"The row of {row.name} {how} and could not be put back. {error}")
         else:
-            self.notice(f"The row of {row.name} vanished from services.json and was put back.")
+            self.notice(f"The row of {row.name} {how} and was put back.")

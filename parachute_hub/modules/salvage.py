@@ -1,9 +1,8 @@
 """Finding the whole rows in a services.json that is cut or damaged."""
 
-import json
 from typing import Any
 
-_ATTEMPTS = 10_000
+from parachute_hub import strict_json
 
 
 def salvage(content: bytes) -> list[dict[str, Any]]:
@@ -13,18 +12,4 @@ def salvage(content: bytes) -> list[dict[str, Any]]:
     [{'name': 'a', 'port': 1}]
     """
     text = content.decode("utf-8", "replace")
-    decoder = json.JSONDecoder()
-    rows: list[dict[str, Any]] = []
-    at = max(0, text.find("["))
-    for _ in range(_ATTEMPTS):
-        at = text.find("{", at)
-        if at < 0:
-            break
-        try:
-            value, at = decoder.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            at += 1
-            continue
-        if isinstance(value, dict) and "name" in value and "port" in value:
-            rows.append(value)
-    return rows
+    return [found for found in strict_json.objects_in(text) if "name" in found and "port" in found]

@@ -12,6 +12,8 @@ _FORM = re.compile(
     re.ASCII,
 )
 
+_LONGEST = 256
+
 
 @frozen
 class Version:
@@ -22,8 +24,8 @@ class Version:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """None when this is no semantic version."""
-        found = _FORM.fullmatch(text.strip())
+        """None when this is no semantic version, or one that is longer than npm allows."""
+        found = _FORM.fullmatch(text.strip()) if len(text) <= _LONGEST else None
         if found is None:
             return None
         numbers = tuple(int(part) for part in found.group(1, 2, 3))

@@ -1,10 +1,13 @@
 """Checks of JSON that others wrote. A refusal names the field and the rule; its text is what the author reads."""
 
-import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
-DEPTH_LIMIT = 32
+from parachute_hub import strict_json
+from parachute_hub.strict_json import BadJson
+
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
 class Invalid(ValueError):
@@ -18,34 +21,13 @@ class Invalid(ValueError):
 
 def parse_object(raw: bytes, what: str, limit: int) -> dict[str, Any]:
     """The JSON object in these bytes. `what` names it in refusals; `limit` is in bytes. Raises Invalid."""
-    if len(raw) > limit:
-        raise Invalid("", f"{what} is larger than {limit // 1024} KiB")
     try:
-        value = json.loads(raw)
-    except UnicodeDecodeError:
-        raise Invalid("", f"{what} is not UTF-8 text") from None
-    except (ValueError, RecursionError) as error:
-        raise Invalid("", f"{what} is not valid JSON: {error}") from None
+        value = strict_json.read(raw, limit=limit).value
+    except BadJson as error:
+        raise Invalid("", f"{what} {error}") from None
     if not isinstance(value, dict):
         raise Invalid("", f"{what} must be a JSON object")
-    check_depth(value, what)
     return value
-
-
-def check_depth(value: object, what: str) -> None:
-    """Refuse values that are nested more than 32 deep. Raises Invalid."""
-    layer = [value]
-    for _ in range(DEPTH_LIMIT):
-        layer = [child for item in layer for child in _children(item)]
-        if not layer:
-            return
-    raise Invalid("", f"{what} is nested more than {DEPTH_LIMIT} deep")
-
-
-def _children(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return list(value) if isinstance(value, list) else []
 
 
 def text(value: object, field: str) -> str:
@@ -53,6 +35,14 @@ def text(value: object, field: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise Invalid(field, "must be a non-empty string")
     return value
+
+
+def path_text(value: object, field: str) -> str:
+    """A path on the disk."""
+    path = text(value, field)
+    if "\0" in path or len(path) > 4096:
+        raise Invalid(field, "must be a path of at most 4096 characters without NUL")
+    return path
 
 
 def any_text(value: object, field: str) -> str:
@@ -91,9 +81,11 @@ def mapping(value: object, field: str) -> Mapping[str, Any]:
 
 
 def rooted(value: object, field: str) -> str:
-    """A path that starts with a slash."""
+    """A path that starts with a slash, for a request line."""
     if not isinstance(value, str) or not value.startswith("/"):
         raise Invalid(field, "must be a path that starts with /")
+    if _CONTROL.search(value) or len(value) > 2048:
+        raise Invalid(field, "must be at most 2048 characters without line ends or other control characters")
     return value
 
 

@@ -52,7 +52,10 @@ class Snapshots:
 
     def copied_at(self, short: str) -> float | None:
         """When the newest copy was made, in seconds since the epoch; None when there is none."""
-        return max((copy.stat().st_mtime for copy in self._copies(short)), default=None)
+        try:
+            return max((copy.stat().st_mtime for copy in self._copies(short)), default=None)
+        except OSError:
+            return None
 
     def keep_only(self, short: str, name: str, beginning: str = "") -> None:
         """Remove the other copies, or those of them whose names begin so: out of sight first, so that no half is left.
@@ -68,7 +71,7 @@ class Snapshots:
 
     def _copies(self, short: str) -> list[Path]:
         place = self.folder / short
-        return [copy for copy in place.iterdir() if not copy.name.startswith(".")] if place.is_dir() else []
+        return [copy for copy in place.iterdir() if not copy.name.startswith(".")] if os.path.isdir(place) else []
 
     def sweep(self) -> None:
         """Remove what an interrupted run left half done. Called at boot, after undoing."""

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from parachute_hub.jobs import Jobs
 from parachute_hub.modules.directory import Directory
 from parachute_hub.modules.proving import Supervises
 from parachute_hub.modules.registry import Registry, RegistryRefused
 from parachute_hub.supervise.model import State, Status
+from parachute_hub.tending import Failures
 
 _FIELDS = ("error_type", "error_description", "binary", "why", "docs_url", "install", "sysadmin_hint", "at")
 
@@ -21,16 +22,20 @@ class StartErrors:
     directory: Directory
     supervisor: Supervises
     jobs: Jobs
+    _failures: Failures = field(factory=Failures, init=False)
 
     def look(self) -> None:
         """Write what has changed. A file that cannot be written now is tried again at the next look."""
         for short in self.directory.shorts():
-            status, row = self.supervisor.status(short), self.directory.row(short)
-            if status is None or row is None or self.jobs.active(short) is not None:
-                continue
-            told = after(status, row.last_start_error)
-            if told != row.last_start_error:
-                self._write(row.name, told)
+            self._failures.attempt(f"Writing down the start error of {short}", self._compare, short)
+
+    def _compare(self, short: str) -> None:
+        status, row = self.supervisor.status(short), self.directory.row(short)
+        if status is None or row is None or self.jobs.active(short) is not None:
+            return
+        told = after(status, row.last_start_error)
+        if told != row.last_start_error:
+            self._write(row.name, told)
 
     def _write(self, name: str, told: Mapping[str, Any] | None) -> None:
         def noted(registry: Registry) -> Registry:

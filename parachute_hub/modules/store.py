@@ -90,7 +90,7 @@ class Store:
         link = self.link(package)
         private_folder(link.parent)
         target = self.folder(short, package, folder)
-        if not (target / "package.json").is_file():
+        if not os.path.isfile(target / "package.json"):
             raise BadPackage(f"The version {folder} of {short} is not in the store.")
         self._point(link, target)
         self._link_commands(package)
@@ -126,13 +126,13 @@ class Store:
         target = Path(os.path.realpath(self.link(package)))
         if not target.is_relative_to(os.path.realpath(home)):
             return None
-        return target.relative_to(os.path.realpath(home)).parts[0]
+        return next(iter(target.relative_to(os.path.realpath(home)).parts), None)
 
     def locate(self, package: str) -> Path | None:
         """The folder of the installed package: ours, else where the older hub's bun put it (modules.md 5.2)."""
         older = (self.root / "install" / "global" / "node_modules", *self.elsewhere)
         places = (self.link(package), *(folder / package for folder in older))
-        return next((place for place in places if (place / "package.json").is_file()), None)
+        return next((place for place in places if os.path.isfile(place / "package.json")), None)
 
     def versions(self, short: str) -> tuple[str, ...]:
         """The folder names of all versions, sorted by age."""

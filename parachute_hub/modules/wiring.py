@@ -3,7 +3,6 @@
 Without a token scribe would transcribe for anybody who reaches its port, so it is never started without one.
 """
 
-import json
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,15 +10,18 @@ from typing import Any
 
 from attrs import define, field
 
-from parachute_hub.files import atomic_write, private_folder
+from parachute_hub import strict_json
+from parachute_hub.files import atomic_write, private_folder, read_bounded, read_text
 from parachute_hub.jobs import Work
 from parachute_hub.modules.directory import Directory
-from parachute_hub.modules.environment import change_dotenv, parse_dotenv
+from parachute_hub.modules.environment import DOTENV_LIMIT, change_dotenv, parse_dotenv
 from parachute_hub.modules.proving import Supervises
+from parachute_hub.strict_json import BadJson
 from parachute_hub.supervise.model import CannotLaunch, State
 
 TOKEN = "SCRIBE_AUTH_TOKEN"
 URL = "SCRIBE_URL"
+_CONFIG_LIMIT = 1024 * 1024
 _RUNNING = frozenset({State.READY, State.DEGRADED, State.STARTING, State.BACKOFF})
 
 
@@ -82,7 +84,9 @@ class Wiring:
             if token:
                 return token
         token = self._config().get("auth", {}).get("required_token")
-        return token if isinstance(token, str) and token else None
+        # It becomes a line of a file and a header.
+        usable = isinstance(token, str) and token.isascii() and token.isprintable() and " " not in token
+        return token if usable and token else None
 
     def _points_here(self) -> bool:
         """Whether the vault was told of a scribe on this machine; one elsewhere is the owner's own choice."""
@@ -90,7 +94,7 @@ class Wiring:
 
     def _dotenv(self, short: str) -> str:
         try:
-            return (self.home / short / ".env").read_text("utf-8", "replace")
+            return read_text(self.home / short / ".env", DOTENV_LIMIT)
         except FileNotFoundError:
             return ""
 
@@ -104,10 +108,15 @@ class Wiring:
         return True
 
     def _config(self) -> dict[str, Any]:
+        """Raises OSError or ValueError; a file that cannot be understood is never overwritten."""
         try:
-            config = json.loads((self.home / "scribe" / "config.json").read_bytes())
+            content = read_bounded(self.home / "scribe" / "config.json", _CONFIG_LIMIT)
         except FileNotFoundError:
-            config = {}
+            return {}
+        try:
+            config = strict_json.read(content, limit=_CONFIG_LIMIT).value
+        except BadJson as error:
+            raise ValueError(f"scribe/config.json {error}") from None
         if not isinstance(config, dict) or not isinstance(config.get("auth", {}), dict):
             raise ValueError("scribe/config.json is not what it should be")
         return config
@@ -119,5 +128,5 @@ class Wiring:
             return False
         config["auth"] = {**config.get("auth", {}), "required_token": token}
         private_folder(self.home / "scribe")
-        atomic_write(self.home / "scribe" / "config.json", (json.dumps(config, indent=2) + "\n").encode())
+        atomic_write(self.home / "scribe" / "config.json", strict_json.write(config, indent=2) + b"\n")
         return True

@@ -1,7 +1,6 @@
 """Reading a token of ours: the strict form that our own issuer writes, and nothing else."""
 
 import base64
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from attrs import field, frozen
 from joserfc import jws
 from joserfc.errors import JoseError
 
+from parachute_hub import strict_json
 from parachute_hub.oauth.keys import Key
 
 MAX_TOKEN = 8192
@@ -118,8 +118,8 @@ def _object(text: str) -> dict[str, Any]:
     """A part of a token as the JSON object that it holds. Raises InvalidToken."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
+        value = strict_json.read_strictly(raw, limit=MAX_TOKEN)
+    except ValueError:
         raise InvalidToken("This is not a token of this hub.") from None
     if not isinstance(value, dict):
         raise InvalidToken("This is not a token of this hub.")

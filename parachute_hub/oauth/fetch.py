@@ -1,7 +1,6 @@
 """Fetching a document from a host that a stranger named: one connection to an address that was checked, no more."""
 
 import ipaddress
-import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -20,6 +19,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
+from parachute_hub import strict_json
 from parachute_hub.oauth.addresses import is_public
 
 TIMEOUT = 5.0
@@ -110,7 +110,7 @@ class DocumentFetcher:
         if response.code != 200 or not re.fullmatch(r"application/(?:[a-z0-9.+-]+\+)?json", kind):
             _drop(response)
             raise ValueError("not a JSON document")
-        body = json.loads(await _read(response))
+        body = strict_json.read_strictly(await _read(response), limit=LIMIT)
         if not isinstance(body, dict):
             raise ValueError("not a JSON object")
         return Fetched(body, fresh_for(response.headers.getRawHeaders("Cache-Control") or []))

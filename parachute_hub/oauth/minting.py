@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 
+from parachute_hub import strict_json
 from parachute_hub.moments import to_the_second
 from parachute_hub.oauth.claims import Claims
 from parachute_hub.oauth.issuer import Issuer, Minted, NothingToGrant, Order
@@ -34,6 +35,7 @@ SHORT_LIFETIME = 600
 DEFAULT_LIFETIME = 90 * 86400
 LONGEST_LIFETIME = 365 * 86400
 MOST_TEXT = 256
+MAX_CURSOR = 1024
 # A proof names every scope, and its operation has at most 500 characters.
 MOST_SCOPE_TEXT = 450
 MOST_PERMISSIONS = 2000
@@ -315,7 +317,7 @@ def _read_cursor(text: str | None) -> tuple[float, str] | None:
     if not text:
         return None
     try:
-        value = json.loads(base64.urlsafe_b64decode(text))
+        value = strict_json.read_strictly(base64.urlsafe_b64decode(text), limit=MAX_CURSOR)
         return float(value["created_at"]), str(value["jti"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         raise _bad("cursor is not one that this hub gave.") from None

@@ -6,12 +6,13 @@ from pathlib import Path
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from parachute_hub.files import atomic_write
+from parachute_hub.files import atomic_write, read_bounded
 from parachute_hub.oauth.claims import Claims, InvalidToken
 from parachute_hub.oauth.issuer import Issuer, Order
 from parachute_hub.oauth.scopes import HOST_SCOPES, Authority
 from parachute_hub.store.tokens import Tokens
 
+_TOKEN_LIMIT = 16 * 1024
 LIFETIME = 90 * 86400.0
 RENEW_BEFORE = 7 * 86400.0
 # What each set opens (identity.md 4.9). Modules never accept this token: its audience is `operator`.
@@ -66,7 +67,7 @@ class OperatorToken:
 
     def _held(self) -> Claims | None:
         try:
-            claims = self._issuer.signed(self._path.read_text("ascii").strip())
+            claims = self._issuer.signed(read_bounded(self._path, _TOKEN_LIMIT).decode("ascii").strip())
         except (OSError, ValueError, InvalidToken):
             return None
         return claims if claims.audience == ("operator",) else None

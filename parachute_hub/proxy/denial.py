@@ -3,10 +3,10 @@
 Vaults answer 403 with JSON and no challenge. With one, a client can send its user to consent once more: a step up.
 """
 
-import json
-
+from parachute_hub import strict_json
 from parachute_hub.proxy.head import ResponseHead
 from parachute_hub.proxy.plan import Passage
+from parachute_hub.strict_json import BadJson
 
 # A body that is larger, or comes later than its head, is not waited for.
 _LARGEST_READ = 4096
@@ -50,8 +50,8 @@ def _said(present: dict[bytes, bytes], body: bytes) -> str | None:
     if not present.get(b"content-type", b"").strip().lower().startswith(b"application/json"):
         return None
     try:
-        said = json.loads(body)
-    except ValueError:
+        said = strict_json.read(body, limit=_LARGEST_READ).value
+    except BadJson:
         return None
     if not isinstance(said, dict) or said.get("error_type") != "insufficient_scope":
         return None

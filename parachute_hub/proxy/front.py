@@ -7,6 +7,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTCP, IReactorTime
 from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall
 from twisted.web.server import Site
 
 from parachute_hub.proxy import audience, gates, pages
@@ -24,6 +25,7 @@ from parachute_hub.proxy.routes import Answer, Table, ToSite
 from parachute_hub.proxy.sitechannel import SiteChannel
 from parachute_hub.proxy.tunnel import Slots
 from parachute_hub.proxy.upstream import Pool
+from parachute_hub.tending import Failures, every
 
 _TICK = 1.0
 
@@ -77,7 +79,8 @@ class Front(Factory):
         self._pools: dict[int, Pool] = {}
         self._crowd = Crowd(self.limits, lambda: sum(pool.open for pool in self._pools.values()))
         self._slots = Slots(each=self.limits.websockets_per_address, total=self.limits.websockets)
-        self._ticking: IDelayedCall | None = None
+        self._ticking: LoopingCall | None = None
+        self._failures = Failures()
         self._drained: Deferred[None] | None = None
 
     @property
@@ -105,6 +108,7 @@ class Front(Factory):
         """Listening begins."""
         self._site.startFactory()
         self._tick()
+        self._ticking = every(self._clock, _TICK, self._tick, "Looking after connections")
 
     def stopFactory(self) -> None:
         """Listening has ended."""
@@ -203,17 +207,19 @@ class Front(Factory):
     def _tick(self) -> None:
         """Once a second: deadlines, idle connections, the access log."""
         self.now = self.seconds()
-        self._planner.forget()
-        for connection in self._crowd:
-            connection.check(self.now)
-        self._crowd.look_for_room()
-        for port, pool in tuple(self._pools.items()):
-            pool.expire(self.now, self.limits.reuse_seconds)
-            if not pool.open:
-                del self._pools[port]
+        attempt = self._failures.attempt
+        attempt("Forgetting plans", self._planner.forget)
+        self._failures.each("Keeping deadlines", lambda connection: connection.check(self.now), self._crowd)
+        attempt("Looking for room", self._crowd.look_for_room)
+        self._failures.each("Closing idle connections", self._expire, tuple(self._pools))
         if self._access_log is not None:
-            self._access_log.flush()
-        self._ticking = self._clock.callLater(_TICK, self._tick)
+            attempt("Writing the access log", self._access_log.flush)
+
+    def _expire(self, port: int) -> None:
+        pool = self._pools[port]
+        pool.expire(self.now, self.limits.reuse_seconds)
+        if not pool.open:
+            del self._pools[port]
 
     def drain(self, timeout: float) -> Deferred[None]:
         """Take nothing new, finish what is under way, close. After `timeout` seconds the rest is cut off.
@@ -237,8 +243,8 @@ class Front(Factory):
             connection.transport.abortConnection()
 
     def _finish_drain(self) -> None:
-        if self._ticking is not None and self._ticking.active():
-            self._ticking.cancel()
+        if self._ticking is not None and self._ticking.running:
+            self._ticking.stop()
         for pool in self._pools.values():
             pool.close_idle()
         if self._access_log is not None:

@@ -1,11 +1,12 @@
 """Answering in JSON, reading JSON, and telling what kind of answer a client wants. No framework is needed for it."""
 
-import json
 from typing import Any
 
 from twisted.web.iweb import IRequest
 
+from parachute_hub import strict_json
 from parachute_hub.site.refused import Refused
+from parachute_hub.strict_json import BadJson
 
 JSON_BODY_LIMIT = 256 * 1024
 
@@ -19,13 +20,13 @@ def refuse(request: IRequest, refused: Refused) -> bytes:
 
 
 def as_json(request: IRequest, value: object, *, status: int | None = None, cache: str = "no-store") -> bytes:
-    """Set the JSON headers and give the body back for Klein to write."""
+    """Set the JSON headers and give the body back for Klein to write. No content makes it fail."""
     if status is not None:
         request.setResponseCode(status)
     request.setHeader("Content-Type", "application/json")
     request.setHeader("Cache-Control", cache)
     request.setHeader("X-Content-Type-Options", "nosniff")
-    body = json.dumps(value, ensure_ascii=False).encode()
+    body = strict_json.write(value)
     request.setHeader("Content-Length", str(len(body)))
     return body
 
@@ -38,8 +39,8 @@ def read_json(request: IRequest, *, limit: int = JSON_BODY_LIMIT) -> dict[str, A
     if not raw.strip():
         return {}
     try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
+        value = strict_json.read_strictly(raw, limit=limit)
+    except BadJson:
         raise Refused(400, "invalid_request", "The body is not valid JSON.") from None
     if not isinstance(value, dict):
         raise Refused(400, "invalid_request", "The body must be a JSON object.")

@@ -56,7 +56,9 @@ def document(modules: Iterable[Advertised], origin: str) -> dict[str, Any]:
         services.append(entry)
         bucket = buckets.setdefault(module.name.removeprefix("parachute-"), [])
         bucket.append({"url": entry["url"], "version": module.version})
-    return {"vaults": vaults, "services": services, **buckets}
+    # A module may be called like one of the document's own keys.
+    own: dict[str, Any] = {"vaults": vaults, "services": services}
+    return own | {name: found for name, found in buckets.items() if name not in own}
 
 
 def vault_name(module_name: str, path: str) -> str:

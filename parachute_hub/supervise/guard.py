@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from parachute_hub.supervise.ground import InThread
 from parachute_hub.supervise.memory import Container, Fine, History, Hold, Restart, Tight, Usage, decide
 from parachute_hub.supervise.timing import MemoryLimits
+from parachute_hub.tending import every
 
 _SLOPE_SAMPLES = 15
 
@@ -87,18 +88,15 @@ class MemoryGuard:
         self._lately: dict[str, tuple[float, int]] = {}
         self._tight = False
         self._ours: int | None = None
-        self._loop = LoopingCall(self._look_again)
+        self._loop: LoopingCall | None = None
 
     def start(self, clock: Any) -> None:
         """Look now and then."""
-        self._loop.clock = clock
-        self._loop.start(self._limits.period, now=False).addErrback(
-            lambda failure: self._log.failure("The memory guard stopped", failure)
-        )
+        self._loop = every(clock, self._limits.period, lambda: Deferred.fromCoroutine(self.look()), "Measuring memory")
 
     def stop(self) -> None:
         """Look no more."""
-        if self._loop.running:
+        if self._loop is not None and self._loop.running:
             self._loop.stop()
 
     def history(self, short: str) -> History | None:
@@ -114,10 +112,6 @@ class MemoryGuard:
         if limit is None and self._limit is not None:
             return Container(self._ours, self._limit)
         return Container(self._room.used(), min(filter(None, (limit, self._limit)), default=None))
-
-    def _look_again(self) -> "Deferred[None]":
-        looking = Deferred.fromCoroutine(self.look())
-        return looking.addErrback(lambda failure: self._log.failure("Memory could not be measured", failure))
 
     async def look(self) -> None:
         """Measure, remember, decide, act."""

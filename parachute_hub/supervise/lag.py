@@ -10,6 +10,8 @@ from twisted.application.service import Service
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from parachute_hub.tending import every
+
 _PERIOD = 0.05
 _OURS = 4
 # The innermost function of an idle reactor: epoll's, and the other reactors'.
@@ -28,8 +30,8 @@ class LagProbe(Service):
     def __init__(self, *, clock: Any, now: Callable[[], float], threshold: float = 0.05) -> None:
         self._now = now
         self._threshold = threshold
-        self._beat = LoopingCall(self._lives)
-        self._beat.clock = clock
+        self._clock = clock
+        self._beat: LoopingCall | None = None
         self._at = 0.0
         self._where: str | None = None
         self._ended = threading.Event()
@@ -42,14 +44,14 @@ class LagProbe(Service):
         self._at = self._now()
         self._reactor_thread = threading.get_ident()
         self._ended.clear()
-        self._beat.start(_PERIOD, now=False)
+        self._beat = every(self._clock, _PERIOD, self._lives, "Measuring the reactor's delay")
         threading.Thread(target=self._look, name="lag probe", daemon=True).start()
 
     def stopService(self) -> None:
         """Look no more."""
         super().stopService()
         self._ended.set()
-        if self._beat.running:
+        if self._beat is not None and self._beat.running:
             self._beat.stop()
 
     def _lives(self) -> None:

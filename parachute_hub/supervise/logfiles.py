@@ -31,12 +31,12 @@ class LogFiles:
                 file = self._turn()
             self._size += os.write(file, data)
             self._failing = False
-        except OSError as error:
+        except (OSError, ValueError) as error:
             if not self._failing:
                 self._log.warn(
                     "{path} cannot be written: {error}. Its lines are only kept in memory.",
                     path=str(self._path),
-                    error=error.strerror,
+                    error=str(error),
                 )
             self._failing = True
             self.close()
@@ -49,7 +49,7 @@ class LogFiles:
 
     def _open(self) -> int:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         self._size = os.fstat(self._file).st_size
         return self._file
 

@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Callable
 
 from attrs import frozen
-from twisted.logger import Logger
+
+from parachute_hub.tending import Failures
 
 
 @frozen
@@ -19,14 +20,13 @@ class Line:
 class LogRing:
     """Keeps lines up to `capacity` bytes of text; the oldest whole lines go first, the newest always stays."""
 
-    _log = Logger()
-
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._lines: deque[Line] = deque()
         self._size = 0
         self._number = 0
         self._listeners: list[Callable[[Line], None]] = []
+        self._failures = Failures()
 
     def append(self, at: float, text: str) -> None:
         """Keep a line and tell those who follow."""
@@ -36,11 +36,8 @@ class LogRing:
         self._size += _size(line)
         while self._size > self._capacity and len(self._lines) > 1:
             self._size -= _size(self._lines.popleft())
-        for listener in tuple(self._listeners):
-            try:
-                listener(line)
-            except Exception:
-                self._log.failure("A follower of a module's log failed")
+        if self._listeners:
+            self._failures.each("Following a log", lambda listener: listener(line), tuple(self._listeners))
 
     def since(self, number: int) -> list[Line]:
         """The lines after `number`; all that are kept when it lies further back."""

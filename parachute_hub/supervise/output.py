@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 
-from twisted.logger import Logger
-
 from parachute_hub.supervise.lines import Budget, Splitter
 from parachute_hub.supervise.logfiles import LogFiles
 from parachute_hub.supervise.logring import LogRing
 from parachute_hub.supervise.timing import LogLimits
+from parachute_hub.tending import Failures
 
 
 class Output:
@@ -16,8 +15,6 @@ class Output:
     Over the budget it asks (`flooded`) to be given no more bytes but only their numbers (`dropped`) until it has filled
     again; how many lines were lost stands in the log. `now` is monotonic seconds, `wall` seconds since the epoch.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -39,6 +36,7 @@ class Output:
         self._splitter = Splitter(limits.line)
         self._budget = Budget(limits)
         self._dropped = 0
+        self._failures = Failures()
 
     def received(self, data: bytes) -> None:
         """Bytes came."""
@@ -85,13 +83,13 @@ class Output:
     def _keep(self, lines: list[str]) -> None:
         if not lines:
             return
-        try:
-            masked = self._mask("\n".join(lines)).split("\n")
-            at = self._wall()
-            self._files.write(at, masked)
-            for line in masked:
-                self.ring.append(at, line)
-                self._log_line(line)
-        except Exception:
-            # Whatever is wrong with a log, the module goes on.
-            self._log.failure("Lines of a module were lost")
+        # Whatever is wrong with a log, the module goes on.
+        self._failures.attempt("Keeping the lines of a module", self._told, lines)
+
+    def _told(self, lines: list[str]) -> None:
+        masked = self._mask("\n".join(lines)).split("\n")
+        at = self._wall()
+        self._files.write(at, masked)
+        for line in masked:
+            self.ring.append(at, line)
+            self._log_line(line)

@@ -11,7 +11,7 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r\n]")
-_LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*(\d+)[ \t]*\r\n")
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n")
 _CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*chunked")
 # An answer longer than this is an answer, whatever follows.
 _ENOUGH = 64 * 1024
@@ -51,7 +51,7 @@ class Question(ClientFactory):
         self.request = (
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: parachute-hub\r\n"
             "Accept: */*\r\nConnection: close\r\n\r\n"
-        ).encode()
+        ).encode("utf-8", "replace")
         self._why = "does not accept connections"
         self._timer = reactor.callLater(timeout, self._out_of_time)
         self._connector = reactor.connectTCP("127.0.0.1", port, self, timeout=timeout + 1)

@@ -7,13 +7,12 @@ from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from parachute_hub.supervise.lifecycle import Lifecycle
 from parachute_hub.supervise.probe import NoAnswer
 from parachute_hub.supervise.processes import Holder
 from parachute_hub.supervise.timing import Timing
+from parachute_hub.tending import Failures
 
 # Below this a status means that the module is well; 401 and 404 are ordinary answers (observed.md 5).
 _UNWELL = 500
@@ -149,6 +148,10 @@ class Watch:
                 else:
                     self.machine.missed(f"It answers its health question with {status}.")
 
+    async def rest(self) -> None:
+        """The pause after something went wrong."""
+        await self._sleep(self.timing.liveness_period)
+
     async def _sleep(self, seconds: float) -> None:
         await deferLater(self.clock, seconds)
 
@@ -156,16 +159,23 @@ class Watch:
 class Watching:
     """A watch that is going on and can be ended."""
 
-    _log = Logger()
-
     def __init__(self, watch: Watch) -> None:
-        self._going = Deferred.fromCoroutine(watch.run())
-        self._going.addErrback(self._failed)
+        self._failures = Failures()
+        self._going = Deferred.fromCoroutine(self._run(watch))
+        self._going.addErrback(lambda failure: failure.trap(CancelledError))
 
     def end(self) -> None:
         """Ask no more."""
         self._going.cancel()
 
-    def _failed(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):
-            self._log.failure("A watch failed", failure)
+    async def _run(self, watch: Watch) -> None:
+        """A watch that fails begins again: a child that nobody asks would be neither ready nor ended."""
+        while True:
+            try:
+                await watch.run()
+                return
+            except CancelledError:
+                raise
+            except Exception:
+                self._failures.failed("Asking a module for its health")
+            await watch.rest()

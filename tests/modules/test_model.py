@@ -160,7 +160,7 @@ class Manifests(SynchronousTestCase):
     def test_size_depth_and_text(self) -> None:
         for content, text in (
             (b"x" * (MANIFEST_LIMIT + 1), "larger than 64 KiB"),
-            (b"[" * 60000, "not valid JSON"),
+            (b"[" * 60000, "nested more than 32 deep"),
             (b'{"a":' + b"[" * 40 + b"]" * 40 + b"}", "nested more than 32 deep"),
             (b"\xff\xfe{}", "not"),
             (b"[]", "must be a JSON object"),
