@@ -29,7 +29,7 @@ RUN pip --python /opt/parachute/bin/python install --no-cache-dir --no-deps --re
  && rm -r /opt/parachute/lib/python3*/site-packages/twisted/test
 
 FROM dependencies AS hub
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.cfg README.md LICENSE ./
 COPY twisted twisted
 COPY parachute_hub parachute_hub
 COPY --from=web /src/parachute_hub/static parachute_hub/static

@@ -9,18 +9,18 @@ LISTEN ?= tcp:1939:interface=127.0.0.1
 CATALOG ?= .cache/packs/catalog.json
 TESTS ?= tests
 
-.PHONY: run test venv web demo lint format bench faults lifecycle clean help
+.PHONY: run test venv web demo lint format bench proof lifecycle clean help
 help:
 	@echo "make run    start the hub on http://127.0.0.1:1939"
-	@echo "make test   run every test"
+	@echo "make test   run every test; TESTS=tests.proxy runs some"
 	@echo "make demo   install the vault, write a note, read it back (starts its own hub)"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  side-by-side measurements"
-	@echo "make faults the fault suite at full size"
+	@echo "make proof  what is too long for every run of the tests; NAME=... says which, none lists them"
 
 venv: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml
+$(VENV)/.ready: pyproject.toml setup.cfg
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -47,8 +47,9 @@ endif
 	@echo "Stop it with Ctrl-C. Start afresh by removing $(HOME_DIR) (accounts, notes, everything)."
 	@exec $(BIN)/twistd -n --pidfile= parachute --home $(HOME_DIR) --listen '$(LISTEN)' $(if $(CATALOG),--catalog $(CATALOG))
 
+# As root on Debian it installs the programs that tests need. Elsewhere it says what it left out, and what would bring it.
 test: venv web
-	@$(BIN)/python -m twisted.trial $(TESTS)
+	@$(BIN)/python -m tools.run_tests $(TESTS)
 
 demo: venv web
 	@$(BIN)/python -m tools.demo
@@ -62,13 +63,8 @@ format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Every fault at full size, with its controls: long, by hand.
-faults: venv
-	@$(BIN)/python -m tests.live.faults --full
-	@$(BIN)/python -m tests.live.test_modules_kill --full
-	@$(BIN)/python -m tests.live.test_modules_full --full
-	@$(BIN)/python -m tests.live.test_modules_power --full
-	@BROKEN_UPGRADES=100 $(BIN)/python -m twisted.trial tests.live.test_modules_upgrade
+proof: venv web
+	@$(BIN)/python -m tools.proofs $(NAME)
 
 # The drawing of a module's life, made from the machine itself.
 lifecycle: venv

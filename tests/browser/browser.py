@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright, for tests that run in trial. Never skips: without a browser they fail."""
+"""Debian's Chromium, driven by Playwright, for tests that run in trial. They require `program("chromium")`."""
 
 import json
 import os
@@ -12,7 +12,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+from tests.requirements import find
+
+CHROMIUM = find("chromium") or "chromium"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -32,9 +34,7 @@ PICTURES = os.environ.get("PARACHUTE_TEST_PICTURES")
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A running browser. The test fails when there is none: install Debian's `chromium`."""
-    if not Path(CHROMIUM).exists():
-        raise AssertionError(f"{CHROMIUM} is missing: install Debian's chromium package, or set CHROMIUM.")
+    """A running browser."""
     # asyncio and Twisted's reactor must not meet: the synchronous interface runs in a greenlet of its own.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)

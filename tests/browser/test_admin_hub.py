@@ -11,11 +11,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.browser.admin_app import built
 from tests.browser.browser import PHONE, chromium, picture, window
 from tests.live.harness import OWNER, HubProcess, fetch, hub, packed_examples
+from tests.requirements import program, requires
 
 NAME = OWNER["PARACHUTE_INITIAL_ADMIN_USERNAME"]
 PASSWORD = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"]
 
 
+@requires(program("chromium"))
 class AdminOnHubTests(SynchronousTestCase):
     def setUp(self) -> None:
         built()

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.browser.admin_app import PAGES, PretendedHub, built, pretended_hub
 from tests.browser.browser import DESK, PHONE, chromium, findings, focused, picture, wider_than_the_window, window
+from tests.requirements import program, requires
 
 PASSWORD = "correct-horse-battery"
 MOST_BYTES = 120 * 1024
@@ -22,6 +23,7 @@ new PerformanceObserver((list) => {
 """
 
 
+@requires(program("chromium"))
 class AdminCase(SynchronousTestCase):
     """A browser, and a pretended hub for each scenario that a test asks for."""
 
@@ -40,6 +42,7 @@ class AdminCase(SynchronousTestCase):
         return page
 
 
+@requires(program("chromium"))
 class LooksTests(AdminCase):
     def look_at(self, scenario: str, pages: tuple[str, ...] = PAGES, **options: Any) -> None:
         hub = self.hub(scenario)
@@ -85,6 +88,7 @@ class LooksTests(AdminCase):
         self.assertLess(total, MOST_BYTES)
 
 
+@requires(program("chromium"))
 class AtAGlanceTests(AdminCase):
     def test_a_healthy_hub_says_so(self) -> None:
         """The first sentence answers the first question; what can be opened can be opened."""
@@ -119,6 +123,7 @@ class AtAGlanceTests(AdminCase):
         expect(page.get_by_role("heading", name="Modules", level=1)).to_be_focused()
 
 
+@requires(program("chromium"))
 class LiveTests(AdminCase):
     def test_an_installation_is_seen_on_two_devices_and_after_a_reload(self) -> None:
         """The same steps everywhere, to the same end."""
@@ -165,6 +170,7 @@ class LiveTests(AdminCase):
         expect(log).not_to_have_text(held)
 
 
+@requires(program("chromium"))
 class ChangesTests(AdminCase):
     def test_a_weighty_change_asks_who_it_is(self) -> None:
         """A wrong password is said in the dialog, turning back changes nothing, the right one goes on."""
@@ -207,6 +213,7 @@ class ChangesTests(AdminCase):
         expect(page.get_by_role("heading", name="Modules", level=1)).to_be_visible()
 
 
+@requires(program("chromium"))
 class KeyboardTests(AdminCase):
     def test_every_page_is_reached_by_keyboard_alone(self) -> None:
         """Tab and Enter; the focus arrives at the new page's heading, which a screen reader then reads."""

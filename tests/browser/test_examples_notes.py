@@ -17,6 +17,8 @@ from twisted.web.server import NOT_DONE_YET
 from twisted.web.static import File
 
 from parachute_hub.testing.examples import EXAMPLES, ExampleTestCase, Module, TokenIssuer, bun
+from tests.browser.browser import CHROMIUM
+from tests.requirements import program, requires
 
 SECRET = "s3cret-of-the-hub"
 WAIT = 8_000  # Milliseconds a page may take for one step.
@@ -123,6 +125,7 @@ class OAuth(Resource):
         return b""
 
 
+@requires(program("chromium"))
 class NotesTests(ExampleTestCase):
     """What a person does with the app."""
 
@@ -170,7 +173,7 @@ class NotesTests(ExampleTestCase):
 
         def run() -> None:
             with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
                 try:
                     page = browser.new_page(**context)
                     page.set_default_timeout(WAIT)

@@ -11,11 +11,13 @@ from tests.browser.admin_app import built
 from tests.browser.browser import DESK, PHONE, chromium, findings, picture, wider_than_the_window, window
 from tests.browser.hub_browser import PASSWORD, RETURN_PATIENCE, SPEECH_PATIENCE, Newcomer, speech_program, spoken
 from tests.live.harness import HubProcess, hub, packed_examples, registry
+from tests.requirements import program, requires
 
 SPOKEN = "hello world"
 ADMIN = ("modules", "modules/vault", "vaults", "apps", "tokens", "people", "account", "settings", "activity", "about")
 
 
+@requires(program("chromium"), program("espeak-ng"))
 class FriendLoopTests(SynchronousTestCase):
     def setUp(self) -> None:
         built()

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.browser.browser import chromium, window
 from tests.live.harness import HubProcess, hub
+from tests.requirements import program, requires
 
 HOSTILE = Path(__file__).with_name("hostile")
 PASSWORD = "three small paper boats"
@@ -24,6 +25,7 @@ VOUCHED, STRANGER = "vouched", "stranger"
 ATTEMPTS = 35
 
 
+@requires(program("chromium"))
 class HostileModuleTests(SynchronousTestCase):
     def setUp(self) -> None:
         folder = Path(self.mktemp()).absolute()

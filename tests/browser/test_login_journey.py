@@ -9,10 +9,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.browser.browser import DESK, PHONE, chromium, findings, focused, picture, wider_than_the_window, window
 from tests.browser.door import open_door
+from tests.requirements import program, requires
 
 PASSWORD = "three small paper boats"
 
 
+@requires(program("chromium"))
 class LoginTests(SynchronousTestCase):
     """An owner who skipped the wizard."""
 

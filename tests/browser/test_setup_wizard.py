@@ -5,10 +5,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.browser.browser import DESK, PHONE, chromium, findings, focused, picture, wider_than_the_window, window
 from tests.browser.door import open_door
+from tests.requirements import program, requires
 
 PASSWORD = "three small paper boats"
 
 
+@requires(program("chromium"))
 class WizardTests(SynchronousTestCase):
     """Each walk begins on a fresh hub."""
 

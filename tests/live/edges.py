@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -15,10 +14,11 @@ from typing import Any
 
 from attrs import define, field, frozen
 from OpenSSL.crypto import FILETYPE_PEM
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live.harness import PATIENCE, free_port
 from tests.live.test_oauth_fetch import certificate
+from tests.requirements import find
 
 NAME = "hub.example.com"
 ORIGIN = f"https://{NAME}"
@@ -81,9 +81,8 @@ def caddy(test: SynchronousTestCase, hub: int) -> Edge:
 
 
 def _edge(test: SynchronousTestCase, program: str, hub: int, config: str, words: Callable[[Path], list[str]]) -> Edge:
-    found = shutil.which(program)
-    if found is None:
-        raise SkipTest(f"{program} is missing: apt-get install {program}")
+    found = find(program)
+    assert found is not None, program
     folder = Path(test.mktemp()).absolute()
     folder.mkdir(parents=True)
     trust = _certificate(folder)

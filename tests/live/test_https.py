@@ -16,6 +16,7 @@ from parachute_hub.site.root import STRICT_TRANSPORT
 from tests.browser.hub_browser import setup_token
 from tests.live.edges import NAME, ORIGIN, Browser, Edge, Page, caddy, nginx
 from tests.live.harness import PATIENCE, HubProcess
+from tests.requirements import program, requires
 
 PASSWORD = "three small paper boats"
 NEW_PASSWORD = "four small paper boats"
@@ -283,9 +284,11 @@ class EdgeTests(HttpsCase):
         self.assertEqual((page.status, page.all("strict-transport-security")), (200, []), why)
         self.assertEqual([*browser.cookies], [CSRF], why)
 
+    @requires(program("nginx"))
     def test_nginx(self) -> None:
         self.walk(nginx)
 
+    @requires(program("caddy"))
     def test_caddy(self) -> None:
         self.walk(caddy)
 

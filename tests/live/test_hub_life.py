@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import time
@@ -10,6 +9,7 @@ import time
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live.harness import HubProcess, fetch, hub, packed_examples, session_of_owner
+from tests.requirements import requires, right
 
 
 class FreshHub(SynchronousTestCase):
@@ -85,12 +85,11 @@ class DamagedHub(SynchronousTestCase):
         self.assertEqual(fetch(f"{one.url}/health").json()["db"], "error: removed")
 
 
+@requires(right("to mount"))
 class FullDisk(SynchronousTestCase):
     """A hub that is started where nothing can be written any more."""
 
     def setUp(self) -> None:
-        if os.getuid() != 0:
-            raise AssertionError("This test mounts a small disk: run it as root.")
         self.hub = hub(self, catalog=packed_examples())
         self.hub.home.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(self.hub.home)], check=True)

@@ -25,6 +25,7 @@ from tests.live.modules_victim import begin
 from tests.live.powercut import Loss
 from tests.live.syscalls import record
 from tests.live.test_modules_kill import state
+from tests.requirements import program, requires, right
 
 ROOM = (0, 4, 8, 16, 32, 64, 128, 256, 512, 4000)
 """KiB that are free."""
@@ -39,6 +40,7 @@ print("written", flush=True)
 """
 
 
+@requires(program("strace"), right("to trace processes"))
 class PowerCut(SynchronousTestCase):
     def outcomes(self, how: str) -> tuple[set[object], set[object]]:
         """What `state` may hold after a cut anywhere, and after one when the write was acknowledged."""
@@ -67,6 +69,7 @@ class PowerCut(SynchronousTestCase):
         self.assertIn(b"old", acknowledged)
 
 
+@requires(right("to mount"))
 class FullDisk(TestCase):
     """Small disks of every size, for bun as well as for the hub: it works, or it leaves what was there."""
 
@@ -86,8 +89,6 @@ class FullDisk(TestCase):
     @asynccontextmanager
     async def disk(self, kilobytes: int) -> AsyncIterator[Rig]:
         """A hub's modules on a disk of this size, which do not look how much room there is before they begin."""
-        if os.getuid() != 0:
-            raise AssertionError("This test mounts a small disk: run it as root.")
         home = Path(tempfile.mkdtemp(prefix="parachute-small-"))
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(home)], check=True)
         rig = Rig.start(home=home)

@@ -5,7 +5,6 @@ random moments, and one at every system call that has to do with files. It takes
 """
 
 import contextlib
-import itertools
 import os
 import shutil
 import signal
@@ -13,10 +12,12 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
@@ -25,6 +26,7 @@ from parachute_hub.modules.registry import ServicesFile
 from parachute_hub.modules.store import Store
 from parachute_hub.testing.npm import NpmRegistry
 from tests.live.modules_rig import CLOCK, by_hand, module, run
+from tests.requirements import program, requires, right
 
 OPERATIONS = ("install", "upgrade", "uninstall")
 CALLS = "rename,symlink,unlink,unlinkat,rmdir,mkdir,fsync,openat,sync,write,sendfile"
@@ -162,25 +164,38 @@ def calls(scene: Scene, what: str) -> list[Point]:
     return found
 
 
-def storm(registry: str, count: int, step: int) -> dict[str, int]:
-    """`count` kills at random moments of the three operations, and one at every `step`th system call of each.
+def at_random(scene: Scene, count: int) -> int:
+    """Kill the three operations at random moments until `count` kills came before the end."""
+    random, killed = Random(20261123), 0
+    for number in range(3 * count + 1):
+        if killed == count:
+            break
+        killed += scene.killed(OPERATIONS[number % len(OPERATIONS)], random.uniform(0.0, 0.25), None)
+    return killed
 
-    A moment after the end kills nothing and does not count.
-    """
-    random = Random(20261123)
-    scene = Scene(registry)
-    killed = {"random": 0, "strace": 0}
+
+def at_calls(scene: Scene, step: int) -> int:
+    """Kill the three operations at every `step`th system call of each. How often that worked."""
+    return sum(scene.killed(what, None, point) for what in OPERATIONS for point in calls(scene, what)[::step])
+
+
+async def storm(kill: Callable[[Scene, int], int], size: int) -> int:
+    """Run `kill` against a registry with two versions of the module."""
+    registry = NpmRegistry(CLOCK)
+    registry.publish(module())
+    registry.publish(module(version="2.0.0"))
+
+    def work(address: str) -> int:
+        scene = Scene(address)
+        try:
+            return kill(scene, size)
+        finally:
+            scene.close()
+
     try:
-        for number in itertools.count():
-            if killed["random"] == count or number > 3 * count:
-                break
-            killed["random"] += scene.killed(OPERATIONS[number % len(OPERATIONS)], random.uniform(0.0, 0.25), None)
-        if shutil.which("strace") is not None:
-            for what in OPERATIONS:
-                for point in calls(scene, what)[::step]:
-                    killed["strace"] += scene.killed(what, None, point)
+        killed: int = await deferToThread(work, registry.listen())
     finally:
-        scene.close()
+        await registry.close()
     return killed
 
 
@@ -188,25 +203,23 @@ class Kills(TestCase):
     timeout = 300
 
     @run
-    async def test_before_or_after_never_between(self) -> None:
-        registry = NpmRegistry(CLOCK)
-        registry.publish(module())
-        registry.publish(module(version="2.0.0"))
-        try:
-            killed = await deferToThread(storm, registry.listen(), *SMOKE)
-        finally:
-            await registry.close()
-        self.assertEqual(killed["random"], SMOKE[0])
-        self.assertGreater(killed["strace"], 9)
+    async def test_before_or_after_a_kill_at_a_random_moment(self) -> None:
+        self.assertEqual(await storm(at_random, SMOKE[0]), SMOKE[0])
+
+    @requires(program("strace"), right("to trace processes"))
+    @run
+    async def test_before_or_after_a_kill_at_a_system_call(self) -> None:
+        self.assertGreater(await storm(at_calls, SMOKE[1]), 9)
 
 
 def main(sizes: tuple[int, int]) -> None:
     """The storm by hand; ends with 1 when a state was found that is neither before nor after."""
-    registry = NpmRegistry(CLOCK)
-    registry.publish(module())
-    registry.publish(module(version="2.0.0"))
-    killed = by_hand(lambda: deferToThread(storm, registry.listen(), *sizes))
-    print(f"killed {killed['random']} times at random, {killed['strace']} times at system calls: 0 inconsistent")
+
+    async def both() -> tuple[int, int]:
+        return await storm(at_random, sizes[0]), await storm(at_calls, sizes[1])
+
+    random, at_each_call = by_hand(lambda: Deferred.fromCoroutine(both()))
+    print(f"killed {random} times at random, {at_each_call} times at system calls: 0 inconsistent")
 
 
 if __name__ == "__main__":

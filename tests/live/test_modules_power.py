@@ -28,6 +28,7 @@ from tests.live.modules_victim import at_once, begin
 from tests.live.powercut import Disk, Loss, put
 from tests.live.syscalls import record
 from tests.live.test_modules_kill import state
+from tests.requirements import program, requires, right
 
 OPERATIONS = ("install", "upgrade", "rollback", "uninstall")
 VERSIONS = ("1.0.0", "2.0.0")
@@ -252,13 +253,12 @@ def told(counts: Counts, name: str) -> str:
     )
 
 
+@requires(program("strace"), right("to trace processes"))
 class PowerCuts(TestCase):
     timeout = 300
 
     @run
     async def test_old_or_new_and_new_once_acknowledged(self) -> None:
-        if shutil.which("strace") is None:
-            raise AssertionError("This test needs strace.")
         careful, careless = await storm(*SMOKE)
         self.assertEqual(careful.torn, [], "\n".join(careful.torn))
         self.assertEqual(careful.old + careful.new, SMOKE[0])

@@ -9,8 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live.harness import ROOT, packed_examples
 from tests.live.oauth_rig import python_clients
+from tests.requirements import program, requires, right
 
 
+@requires(program("ip"), right("to make namespaces"))
 class DocumentTests(SynchronousTestCase):
     def test_an_app_by_its_address(self) -> None:
         """In a network namespace with a public address on its loopback, and names and certificates to match."""

@@ -20,6 +20,7 @@ from twisted.trial.unittest import TestCase
 from tests.live.harness import free_port
 from tests.proxy.corpus import by_hand, generated
 from tests.proxy.seeing import Seen, by_us, is_part, owner
+from tests.requirements import find, program, requires
 
 reactor: Any = _reactor
 # The whole comparison takes 20,000; the daily one less.
@@ -115,13 +116,12 @@ class Ended(ProcessProtocol):
         self.gone.callback(None)
 
 
+@requires(program("nginx"))
 class NginxTests(TestCase):
     timeout = 600
 
     async def start(self) -> int:
         """nginx in front of our noting module; its port."""
-        program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
-        self.assertIsNotNone(program, "This test needs nginx: apt-get install nginx-light")
         self.seen: dict[int, list[tuple[str, Seen]]] = {}
         factory = Factory.forProtocol(lambda: Module(self.seen))
         listening = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)
@@ -135,7 +135,9 @@ class NginxTests(TestCase):
         configuration = folder / "nginx.conf"
         configuration.write_text(_CONFIGURATION.format(folder=folder, port=port, locations=locations))
         ended = Ended()
-        process = reactor.spawnProcess(ended, program, ["nginx", "-p", str(folder), "-c", str(configuration)], env={})
+        process = reactor.spawnProcess(
+            ended, find("nginx"), ["nginx", "-p", str(folder), "-c", str(configuration)], env={}
+        )
         self.addCleanup(lambda: (process.signalProcess("KILL"), ended.gone)[1])
         await self.until_it_listens(port)
         return port

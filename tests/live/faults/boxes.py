@@ -6,24 +6,19 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
-from twisted.trial.unittest import SkipTest
+from tests.requirements import cgroup_folder
 
 
 class Box:
-    """A cgroup of this test, with a limit; gone afterwards. Needs root."""
+    """A cgroup of this test, with a limit; gone afterwards. Needs `right("to make cgroups")`."""
 
     def __init__(self, controller: str, name: str, limit: tuple[str, str, int]) -> None:
         one, two, value = limit
-        v1 = Path("/sys/fs/cgroup") / controller
-        root, file = (v1, one) if v1.is_dir() else (Path("/sys/fs/cgroup"), two)
+        root = cgroup_folder(controller)
         self.folder = root / f"parachute-{name}-{os.getpid()}"
-        try:
-            self.folder.mkdir()
-            (self.folder / file).write_text(str(value))
-        except OSError as error:
-            raise SkipTest(f"no {controller} cgroup to be had here: {error}") from None
+        self.folder.mkdir()
+        (self.folder / (one if root.name == controller else two)).write_text(str(value))
 
     def run(self, *words: str) -> "subprocess.Popen[str]":
         """A process of ours inside it, which dies with us."""

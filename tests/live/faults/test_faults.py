@@ -8,6 +8,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.live.faults.__main__ import FAULTS
 from tests.live.faults.rig import Rig
+from tests.requirements import requires, right
 
 
 class FaultTests(TestCase):
@@ -36,12 +37,15 @@ class FaultTests(TestCase):
     async def test_grandchildren(self) -> None:
         await self.run_fault("F04")
 
+    @requires(right("to make cgroups"))
     async def test_fork_bomb(self) -> None:
         await self.run_fault("F05")
 
+    @requires(right("to make cgroups"))
     async def test_memory(self) -> None:
         await self.run_fault("F06")
 
+    @requires(right("to make cgroups"))
     async def test_install(self) -> None:
         await self.run_fault("F07")
 

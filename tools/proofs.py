@@ -1,0 +1,63 @@
+"""Proofs that take too long for every CI run: `make proof NAME=...`. docs/proofs.md records what they gave.
+
+Each has a small form among the tests.
+"""
+
+import os
+import subprocess
+import sys
+import time
+
+from attrs import field, frozen
+
+
+@frozen
+class Proof:
+    """`arguments` for this project's Python, run with `environment` added to the current one."""
+
+    claim: str
+    arguments: tuple[str, ...]
+    environment: dict[str, str] = field(factory=dict)
+
+
+PROOFS = {
+    "faults": Proof(
+        "every fault of docs/faults.md at full size, beside supervisord", ("-m", "tests.live.faults", "--full")
+    ),
+    "kills": Proof(
+        "kill -9 in the middle of install, upgrade and uninstall", ("-m", "tests.live.test_modules_kill", "--full")
+    ),
+    "full-disk": Proof("a full disk at every write of an operation", ("-m", "tests.live.test_modules_full", "--full")),
+    "power-cuts": Proof("a power cut at any step of an operation", ("-m", "tests.live.test_modules_power", "--full")),
+    "broken-upgrades": Proof(
+        "a hundred upgrades to versions that do not work",
+        ("-m", "twisted.trial", "tests.live.test_modules_upgrade"),
+        {"BROKEN_UPGRADES": "100"},
+    ),
+}
+
+
+def describe() -> str:
+    """The table as text."""
+    width = max(len(name) for name in PROOFS)
+    return "\n".join(f"  {name:{width}}  {proof.claim}" for name, proof in PROOFS.items())
+
+
+def main(names: list[str]) -> int:
+    """Run the named proofs one after the other; the number of those that failed."""
+    unknown = [name for name in names if name not in PROOFS]
+    if unknown or not names:
+        print(f"make proof NAME=... with one of\n{describe()}")
+        return 2
+    failed = 0
+    for name in names:
+        proof, began = PROOFS[name], time.monotonic()
+        print(f"{name}: {proof.claim}", flush=True)
+        code = subprocess.call([sys.executable, *proof.arguments], env={**os.environ, **proof.environment})
+        print(f"{name}: {'failed' if code else 'held'} after {time.monotonic() - began:.0f} s", flush=True)
+        failed += code != 0
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,98 @@
+"""Runs tests with trial: `python -m tools.run_tests [NAME ...]`, all of them without a name.
+
+As root on Debian it first installs the programs that the tests need and the machine lacks. Tests whose needs are still
+not met are left out and listed, with what would bring them. The last line is "N passed, N failed", and the exit status
+is 0 when nothing failed. With CI=true, tests that were left out count as failed.
+"""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from attrs import frozen
+from twisted.trial.reporter import Reporter, TreeReporter
+from twisted.trial.runner import TestLoader, TrialRunner
+
+from tests.requirements import Need, find, lacking, names_in
+
+_INSTALLED = "PARACHUTE_TEST_PACKAGES_INSTALLED"
+_ATTEMPTS = 3
+
+
+@frozen
+class Tally:
+    """Numbers of tests. `left_out` maps the reason why tests were skipped to their number."""
+
+    passed: int
+    failed: int
+    left_out: Counter[str]
+
+    def verdict(self, strict: bool) -> tuple[int, int]:
+        """Passed and failed tests. A run without a single test has failed; `strict` fails what was left out, too."""
+        failed = self.failed + (self.left_out.total() if strict else 0)
+        return self.passed, failed or int(self.passed + self.left_out.total() == 0)
+
+
+def tally(result: Reporter) -> Tally:
+    """What trial's reporter counted."""
+    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    return Tally(result.successes, failed, Counter(str(reason) for _, reason in result.skips))
+
+
+def report(left_out: Counter[str], needs: Sequence[Need], root: bool) -> list[str]:
+    """Lines that say what was left out and what would bring it."""
+    if not left_out:
+        return []
+    lines = [f"Left out: {left_out.total()} tests."]
+    for need in needs:
+        tests = sum(number for reason, number in left_out.items() if need.name in names_in(reason))
+        if tests:
+            lines.append(f"  {tests} need {need.name}" + ("" if need.package else f": {need.remedy}"))
+    lines += [f"  {number}: {reason}" for reason, number in left_out.items() if not names_in(reason)]
+    packages = sorted({need.package for need in needs if need.package})
+    if packages:
+        lines.append(f"For the programs: {'' if root else 'sudo '}apt-get install {' '.join(packages)}")
+    return lines
+
+
+def is_debian(os_release: Path = Path("/etc/os-release")) -> bool:
+    """Whether the packages of the table exist here under these names."""
+    return os_release.exists() and "ID=debian" in os_release.read_text().splitlines()
+
+
+def install(needs: Sequence[Need]) -> None:
+    """Install what this machine lacks, if it can, and start again."""
+    packages = sorted({need.package for need in needs if need.package})
+    if not packages or _INSTALLED in os.environ or os.geteuid() != 0 or not is_debian() or find("apt-get") is None:
+        return
+    print(f"Installing from Debian, once: {' '.join(packages)}", flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    error = ""
+    for _ in range(_ATTEMPTS):
+        for words in (["update", "-qq"], ["install", "-qq", "--yes", "--no-install-recommends", *packages]):
+            done = subprocess.run(["apt-get", *words], env=environment, capture_output=True, text=True)
+            error = done.stderr
+        if done.returncode == 0:
+            break
+    else:
+        print(f"apt-get could not install them:\n{error[-2000:]}", flush=True)
+    again = [sys.executable, "-m", "tools.run_tests", *sys.argv[1:]]
+    os.execve(sys.executable, again, {**os.environ, _INSTALLED: "1"})  # noqa: S606
+
+
+def main(names: Sequence[str]) -> int:
+    """Run these tests, print the summary, and return the exit status."""
+    suite = TestLoader().loadByNames(list(names), recurse=True)
+    install(lacking())
+    found = tally(cast(Reporter, TrialRunner(TreeReporter).run(suite)))
+    passed, failed = found.verdict(strict=os.environ.get("CI") == "true")
+    print(*report(found.left_out, lacking(), os.geteuid() == 0), f"{passed} passed, {failed} failed", sep="\n")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:] or ["tests"]))
