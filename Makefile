@@ -29,7 +29,7 @@ $(VENV)/.ready: pyproject.toml setup.cfg
 	@touch $@
 
 # The admin app is built by the bun of the virtual environment; nothing of it is in git.
-BUN = $(shell $(BIN)/python -c 'from parachute_hub.modules.bun import find; print(find(None))')
+BUN = $(shell $(BIN)/python -c 'from parachute_hub.modules.packages.bun import find; print(find(None))')
 APP := parachute_hub/static/admin/index.html
 
 web: $(APP)
@@ -68,7 +68,7 @@ proof: venv web
 
 # The drawing of a module's life, made from the machine itself.
 lifecycle: venv
-	@$(BIN)/python -m parachute_hub.supervise.draw > docs/lifecycle.md
+	@$(BIN)/python -m tools.draw_lifecycle > docs/lifecycle.md
 
 bench: venv
 	@$(BIN)/python -m bench

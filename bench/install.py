@@ -20,11 +20,12 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from parachute_hub.modules import bun, store
-from parachute_hub.modules.bun import ADD
-from parachute_hub.modules.installer import InstallRequest
-from parachute_hub.testing.npm import NpmRegistry
+from parachute_hub.modules.operations.install import InstallRequest
+from parachute_hub.modules.packages import bun
+from parachute_hub.modules.packages.bun import ADD
+from parachute_hub.modules.state import store
 from tests.live.modules_rig import CLOCK, Rig, module
+from tests.support.npm import NpmRegistry
 
 RUNS = 10
 BARE = "bare"

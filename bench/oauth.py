@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from parachute_hub.oauth.exchange import challenge_of
+from parachute_hub.oauth.tokens.grant_policy import challenge_of
 from tests.live.harness import OWNER, HubProcess, fetch, packed_examples
 from tests.live.oauth_rig import Person
 

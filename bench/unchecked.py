@@ -4,7 +4,7 @@ from typing import Any
 
 from twisted.scripts.twistd import run
 
-from parachute_hub import compose
+from parachute_hub.app import compose
 from parachute_hub.proxy.model import NoGuard
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from parachute_hub.tending import Failures
+from parachute_hub.system.timers import Failures
 
 RING = 1000
 

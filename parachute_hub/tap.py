@@ -4,11 +4,11 @@ from twisted.application.service import IService
 from twisted.internet import reactor
 from twisted.python import usage
 
-from parachute_hub.hardening import harden
-from parachute_hub.home import HomeError
-from parachute_hub.hub import CannotListen, Hub
+from parachute_hub.app.service import CannotListen, Hub
 from parachute_hub.proxy import fastloop
 from parachute_hub.settings import BadSetting, Settings, from_process
+from parachute_hub.system.hardening import harden
+from parachute_hub.system.home import HomeError
 
 
 class Options(usage.Options):

@@ -7,7 +7,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import parachute_hub
-from parachute_hub.modules.mounts import RESERVED
+from parachute_hub.modules.definition.mounts import RESERVED
 from parachute_hub.proxy import headers
 from parachute_hub.proxy.routes import OWN_SEGMENTS
 from parachute_hub.site import cookies

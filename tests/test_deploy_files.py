@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.hub import DRAIN_SECONDS
+from parachute_hub.app.service import DRAIN_SECONDS
 from parachute_hub.settings import fold
-from parachute_hub.supervise.timing import Timing
+from parachute_hub.supervise.limits import Timing
 from tests.live.container.dockerfile import ignore_patterns, is_ignored, parse
 
 _ROOT = Path(__file__).parent.parent

@@ -11,8 +11,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from parachute_hub.command.client import HubClient
-from parachute_hub.command.jobs import Progress, follow
+from parachute_hub.cli.client import HubClient
+from parachute_hub.cli.progress import Progress, follow
 from tools.pack_examples import pack_all
 
 ROOT = Path(__file__).parent.parent

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from parachute_hub.modules.bun import find
+from parachute_hub.modules.packages.bun import find
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -13,14 +13,14 @@ from twisted.internet import reactor
 from twisted.web.iweb import IRequest
 from twisted.web.server import Site
 
-from parachute_hub.logs import Masker
 from parachute_hub.proxy import fastloop
-from parachute_hub.proxy.accesslog import AccessLog
+from parachute_hub.proxy.access_log import AccessLog
 from parachute_hub.proxy.audience import NoVisitors
-from parachute_hub.proxy.crowd import descriptor_budget
+from parachute_hub.proxy.connection_limits import descriptor_budget
 from parachute_hub.proxy.front import Front
 from parachute_hub.proxy.model import Limits, ModuleView, NoGuard
 from parachute_hub.proxy.routes import Mount, Table
+from parachute_hub.system.logs import Masker
 
 
 class AlwaysReady:

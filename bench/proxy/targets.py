@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from attrs import frozen
 
-from parachute_hub.modules import bun
+from parachute_hub.modules.packages import bun
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

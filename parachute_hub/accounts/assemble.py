@@ -6,33 +6,33 @@ from pathlib import Path
 from attrs import frozen
 from twisted.logger import Logger
 
-from parachute_hub.accounts.account import Account
-from parachute_hub.accounts.account_api import AccountApi
-from parachute_hub.accounts.account_pages import AccountPages, Links
-from parachute_hub.accounts.bootstrap import BootstrapToken, banner, reset_from_environment, seed
-from parachute_hub.accounts.browser import Browser
-from parachute_hub.accounts.gate import SetupGate
-from parachute_hub.accounts.guard import Guard
-from parachute_hub.accounts.invitations import Invitations
-from parachute_hub.accounts.invite_pages import InvitePages
-from parachute_hub.accounts.lifetime import DEVICE, IDLE
-from parachute_hub.accounts.login_pages import LoginPages
+from parachute_hub.accounts.encryption import Sealer
+from parachute_hub.accounts.humanize import ago
 from parachute_hub.accounts.model import AccessWatch, Caller, Clock, Random, SignedIn
-from parachute_hub.accounts.passwords import Hasher
-from parachute_hub.accounts.people import People
-from parachute_hub.accounts.reach import HubOrigin
-from parachute_hub.accounts.recognise import SessionRecogniser
-from parachute_hub.accounts.sealing import Sealer
-from parachute_hub.accounts.secondfactor import SecondFactor
-from parachute_hub.accounts.setup import SelfCheck, Setup
-from parachute_hub.accounts.setup_pages import SetupPages
-from parachute_hub.accounts.signin import SignIn
+from parachute_hub.accounts.people.account_api import AccountApi
+from parachute_hub.accounts.people.account_pages import AccountPages, Links
+from parachute_hub.accounts.people.invitations import Invitations
+from parachute_hub.accounts.people.invite_pages import InvitePages
+from parachute_hub.accounts.people.self_service import Account
+from parachute_hub.accounts.people.users import People
+from parachute_hub.accounts.sessions.browser import Browser
+from parachute_hub.accounts.sessions.policy import DEVICE, IDLE
+from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
+from parachute_hub.accounts.setup.bootstrap import BootstrapToken, banner, reset_from_environment, seed
+from parachute_hub.accounts.setup.gate import SetupGate
+from parachute_hub.accounts.setup.pages import SetupPages
+from parachute_hub.accounts.setup.public_origin import HubOrigin
+from parachute_hub.accounts.setup.setup import SelfCheck, Setup
+from parachute_hub.accounts.setup.wizard import Installs
+from parachute_hub.accounts.signin.login_pages import LoginPages
+from parachute_hub.accounts.signin.passwords import Hasher
+from parachute_hub.accounts.signin.second_factor import SecondFactor
+from parachute_hub.accounts.signin.signin import SignIn
+from parachute_hub.accounts.signin.step_up import ProofsOfPresence
+from parachute_hub.accounts.signin.throttle import Guard
 from parachute_hub.accounts.static_files import StaticFiles
-from parachute_hub.accounts.stepup import ProofsOfPresence
-from parachute_hub.accounts.when import ago
-from parachute_hub.accounts.wizard import Installs
 from parachute_hub.settings import InitialAdmin
-from parachute_hub.site.refused import Refused
+from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Part
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.database import Database

@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, parse_qsl
 from attrs import frozen
 from twisted.web.iweb import IRequest
 
-from parachute_hub import strict_json
-from parachute_hub.site.refused import Refused
-from parachute_hub.strict_json import BadJson
+from parachute_hub.site.errors import Refused
+from parachute_hub.system import strict_json
+from parachute_hub.system.strict_json import BadJson
 
 LIMIT = 16 * 1024
 MOST_FIELDS = 100

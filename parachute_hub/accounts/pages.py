@@ -10,10 +10,10 @@ from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from twisted.web.template import Tag, XMLString, flattenString, tags
 
-from parachute_hub.accounts.csrf import FIELD
 from parachute_hub.accounts.forms import answers_json
+from parachute_hub.accounts.sessions.csrf import FIELD
 from parachute_hub.site.area import fault, refuse
-from parachute_hub.site.refused import Refused
+from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import SECURITY_HEADERS
 
 Content = Tag | str | list[Tag]

@@ -8,7 +8,7 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.site.area import area
-from parachute_hub.site.refused import not_found
+from parachute_hub.site.errors import not_found
 
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 

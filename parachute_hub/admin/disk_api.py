@@ -8,8 +8,8 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.modules.assembly import Modules
 from parachute_hub.site.area import area, as_json
-from parachute_hub.site.refused import Refused
-from parachute_hub.site.who import ADMIN, Who
+from parachute_hub.site.auth import ADMIN, Who
+from parachute_hub.site.errors import Refused
 
 
 class DiskArea:

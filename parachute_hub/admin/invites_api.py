@@ -6,15 +6,15 @@ from typing import Any
 from klein import Klein
 from twisted.web.iweb import IRequest
 
-from parachute_hub.accounts.invitations import LASTS, Invitations
 from parachute_hub.accounts.model import Clock, Origins
-from parachute_hub.accounts.rules import vault_roles
+from parachute_hub.accounts.people.invitations import LASTS, Invitations
+from parachute_hub.accounts.validation import vault_roles
 from parachute_hub.admin.users_api import actor_of
-from parachute_hub.moments import to_the_second
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.refused import Refused
-from parachute_hub.site.who import ADMIN, StepUp, Who
+from parachute_hub.site.auth import ADMIN, StepUp, Who
+from parachute_hub.site.errors import Refused
 from parachute_hub.store.invites import Invite
+from parachute_hub.system.timestamps import to_the_second
 
 
 class InvitesApi:

@@ -11,18 +11,18 @@ from twisted.web.iweb import IRequest
 from parachute_hub.admin.modules_bodies import asked_for, lenient, settings_changes, text_of, vault_of, version_of
 from parachute_hub.admin.modules_view import ModulesView, settings_json, state_json
 from parachute_hub.admin.stream_api import Log, Streams, follow_log
-from parachute_hub.job import Job
-from parachute_hub.modules import names
+from parachute_hub.jobs.model import Job
 from parachute_hub.modules.assembly import Modules
-from parachute_hub.modules.configuration import Configuration
-from parachute_hub.modules.fetching import guess_short
-from parachute_hub.modules.installer import InstallRequest
-from parachute_hub.modules.names import BadName
-from parachute_hub.modules.records import CHANNELS, RecordsRefused
-from parachute_hub.modules.upgrade import UpgradeRequest
+from parachute_hub.modules.definition import names
+from parachute_hub.modules.definition.names import BadName
+from parachute_hub.modules.launch.configuration import Configuration
+from parachute_hub.modules.operations.install import InstallRequest
+from parachute_hub.modules.operations.upgrade import UpgradeRequest
+from parachute_hub.modules.packages.fetcher import guess_short
+from parachute_hub.modules.state.records import CHANNELS, RecordsRefused
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.refused import Refused, not_found
-from parachute_hub.site.who import ADMIN, AUTH, Principal, StepUp, Who
+from parachute_hub.site.auth import ADMIN, AUTH, Principal, StepUp, Who
+from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.supervise.model import State, Status
 
 _WEIGHTY = frozenset({"env", "trusted"})

@@ -4,12 +4,12 @@ from typing import Any
 
 from twisted.web.iweb import IRequest
 
-from parachute_hub.accounts.rules import vault_name_problem
-from parachute_hub.modules import names, shape
-from parachute_hub.modules.records import Record, variables
-from parachute_hub.modules.shape import Invalid
+from parachute_hub.accounts.validation import vault_name_problem
+from parachute_hub.modules.definition import names, validation
+from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.state.records import Record, variables
 from parachute_hub.site.area import read_json
-from parachute_hub.site.refused import Refused
+from parachute_hub.site.errors import Refused
 
 _FLAGS = ("pin", "autostart", "smol", "trusted")
 _LEAST_MEMORY = 128 * 1024 * 1024  # bun does not live with less (reliability.md, "bun as child")
@@ -66,7 +66,7 @@ def settings_changes(body: dict[str, Any], record: Record) -> dict[str, Any]:
         changes["memory_limit"] = limit
     if "env" in body:
         try:
-            given = shape.mapping(body["env"], "env")
+            given = validation.mapping(body["env"], "env")
             kept = {name: value for name, value in (record.env or {}).items() if name not in given}
             changes["env"] = variables({**kept, **{name: value for name, value in given.items() if value is not None}})
         except Invalid as error:

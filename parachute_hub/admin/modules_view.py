@@ -7,16 +7,16 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from parachute_hub.modules import manifests
-from parachute_hub.modules.catalog import CatalogEntry
-from parachute_hub.modules.directory import Directory
-from parachute_hub.modules.model import Manifest, Row, SubUnit
-from parachute_hub.modules.records import Record, RecordsFile
-from parachute_hub.modules.semver import is_newer
-from parachute_hub.modules.shape import Invalid
-from parachute_hub.moments import to_the_second
+from parachute_hub.modules.definition import manifests
+from parachute_hub.modules.definition.catalog import CatalogEntry
+from parachute_hub.modules.definition.model import Manifest, Row, SubUnit
+from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.definition.versions import is_newer
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.records import Record, RecordsFile
 from parachute_hub.supervise.model import Status
-from parachute_hub.tending import Failures
+from parachute_hub.system.timers import Failures
+from parachute_hub.system.timestamps import to_the_second
 
 _FOCUS_ORDER = {"core": 0, "experimental": 1, "deprecated": 2}
 _MOST_UNUSABLE = 20

@@ -8,8 +8,8 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.site.area import area, as_json
-from parachute_hub.site.refused import not_found
-from parachute_hub.site.who import ADMIN, Who
+from parachute_hub.site.auth import ADMIN, Who
+from parachute_hub.site.errors import not_found
 
 # A walk over all packages and data is not free, and sizes on disk move slowly.
 KEPT_SECONDS: Final = 60.0

@@ -6,8 +6,8 @@ from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.admin.invites_api import InvitesApi
 from parachute_hub.admin.settings_api import SettingsApi
 from parachute_hub.admin.users_api import UsersApi
+from parachute_hub.site.auth import Who
 from parachute_hub.site.root import Part
-from parachute_hub.site.who import Who
 
 
 def people_parts(accounts: Accounts, who: Who, vault_names: Callable[[], Sequence[str]]) -> tuple[Part, ...]:

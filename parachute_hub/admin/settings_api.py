@@ -6,10 +6,10 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.model import Clock
-from parachute_hub.accounts.reach import HubOrigin
+from parachute_hub.accounts.setup.public_origin import HubOrigin
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.refused import Refused
-from parachute_hub.site.who import ADMIN, StepUp, Who
+from parachute_hub.site.auth import ADMIN, StepUp, Who
+from parachute_hub.site.errors import Refused
 from parachute_hub.store.audit import Act, Audit
 
 

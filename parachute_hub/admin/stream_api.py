@@ -7,10 +7,10 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
-from parachute_hub import strict_json
 from parachute_hub.events import Bus, JobChanged, LogHead, ModuleChanged, Notice, Numbered, RegistryChanged
 from parachute_hub.site.area import area
-from parachute_hub.site.who import ADMIN, Who
+from parachute_hub.site.auth import ADMIN, Who
+from parachute_hub.system import strict_json
 
 TICK_SECONDS = 15.0
 BACKLOG_BYTES = 512 * 1024

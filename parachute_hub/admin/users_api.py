@@ -6,14 +6,14 @@ from typing import Any
 from klein import Klein
 from twisted.web.iweb import IRequest
 
-from parachute_hub.accounts.people import Actor, People
-from parachute_hub.accounts.rules import vault_roles
-from parachute_hub.moments import to_the_second
+from parachute_hub.accounts.people.users import Actor, People
+from parachute_hub.accounts.validation import vault_roles
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.refused import Refused
-from parachute_hub.site.who import ADMIN, Principal, StepUp, Who
+from parachute_hub.site.auth import ADMIN, Principal, StepUp, Who
+from parachute_hub.site.errors import Refused
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.users import User, VaultRole
+from parachute_hub.system.timestamps import to_the_second
 
 # How long modules may go on accepting a token that was taken back (identity.md 1.1).
 REVOCATION_LAG_SECONDS = 60

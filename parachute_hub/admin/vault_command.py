@@ -10,9 +10,9 @@ from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReacto
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from parachute_hub import strict_json
-from parachute_hub.site.refused import Refused
-from parachute_hub.strict_json import BadJson
+from parachute_hub.site.errors import Refused
+from parachute_hub.system import strict_json
+from parachute_hub.system.strict_json import BadJson
 
 SECONDS: Final = 20
 DRAIN: Final = 1.0

@@ -8,8 +8,8 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.refused import Refused
-from parachute_hub.site.who import ADMIN, Who
+from parachute_hub.site.auth import ADMIN, Who
+from parachute_hub.site.errors import Refused
 
 # What every vault release and every URL, scope and folder that carries the name can bear (identity.md 1.4).
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{1,31}")

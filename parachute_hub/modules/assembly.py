@@ -13,34 +13,34 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from parachute_hub.events import Event, Notice, RegistryChanged
-from parachute_hub.files import sweep_temporaries
-from parachute_hub.job import Job
-from parachute_hub.jobs import Jobs
-from parachute_hub.modules import environment
-from parachute_hub.modules.availability import Availability
-from parachute_hub.modules.bun import LIMIT_SECONDS, STALL_SECONDS, Bun
-from parachute_hub.modules.catalog import Catalog
-from parachute_hub.modules.directory import Directory
-from parachute_hub.modules.disk import Disk, Reserve
-from parachute_hub.modules.environment import Surroundings
-from parachute_hub.modules.fetching import Fetcher
-from parachute_hub.modules.installer import Installer, stamped_versions
-from parachute_hub.modules.lastgood import LastGood
-from parachute_hub.modules.launcher import ModuleLauncher
-from parachute_hub.modules.linked import LinkedFolders
-from parachute_hub.modules.portheal import PortHealer
-from parachute_hub.modules.proving import Prover, Supervises
-from parachute_hub.modules.records import RecordsFile
-from parachute_hub.modules.registry import ServicesFile
-from parachute_hub.modules.removal import Remover
-from parachute_hub.modules.rowkeeper import RowKeeper
-from parachute_hub.modules.snapshots import Snapshots
-from parachute_hub.modules.starterrors import StartErrors
-from parachute_hub.modules.store import Store
-from parachute_hub.modules.undoing import Undoing
-from parachute_hub.modules.upgrade import GATE_SECONDS, SETTLE_SECONDS, Upgrader
-from parachute_hub.modules.wiring import Wiring
-from parachute_hub.tending import every
+from parachute_hub.jobs.model import Job
+from parachute_hub.jobs.runner import Jobs
+from parachute_hub.modules.definition.catalog import Catalog
+from parachute_hub.modules.launch import environment
+from parachute_hub.modules.launch.environment import Surroundings
+from parachute_hub.modules.launch.launcher import ModuleLauncher
+from parachute_hub.modules.launch.vault_scribe import Wiring
+from parachute_hub.modules.operations.compensation import Undoing
+from parachute_hub.modules.operations.health_gate import Prover, Supervises
+from parachute_hub.modules.operations.install import Installer, stamped_versions
+from parachute_hub.modules.operations.uninstall import Remover
+from parachute_hub.modules.operations.upgrade import GATE_SECONDS, SETTLE_SECONDS, Upgrader
+from parachute_hub.modules.packages.bun import LIMIT_SECONDS, STALL_SECONDS, Bun
+from parachute_hub.modules.packages.fetcher import Fetcher
+from parachute_hub.modules.packages.updates import Availability
+from parachute_hub.modules.reconcile.backup_copy import LastGood
+from parachute_hub.modules.reconcile.linked_folders import LinkedFolders
+from parachute_hub.modules.reconcile.port_repair import PortHealer
+from parachute_hub.modules.reconcile.row_guard import RowKeeper
+from parachute_hub.modules.reconcile.start_errors import StartErrors
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.disk_space import Disk, Reserve
+from parachute_hub.modules.state.records import RecordsFile
+from parachute_hub.modules.state.services_file import ServicesFile
+from parachute_hub.modules.state.snapshots import Snapshots
+from parachute_hub.modules.state.store import Store
+from parachute_hub.system.atomic_files import sweep_temporaries
+from parachute_hub.system.timers import every
 
 WATCH_SECONDS = 1.0
 RESERVE_SECONDS = 10.0

@@ -7,28 +7,28 @@ from typing import Any
 from attrs import frozen
 from twisted.logger import Logger
 
-from parachute_hub.oauth.approve_area import ApproveArea
-from parachute_hub.oauth.apps_area import AppsArea
-from parachute_hub.oauth.apps_pages import AppsPages
-from parachute_hub.oauth.authorize_area import AuthorizeArea
-from parachute_hub.oauth.connections import Connections
-from parachute_hub.oauth.consents import Consents
-from parachute_hub.oauth.directory import Directory, Documents
-from parachute_hub.oauth.issuer import Issuer
-from parachute_hub.oauth.keys import Keyring
-from parachute_hub.oauth.minting import Minting
-from parachute_hub.oauth.operator import OperatorToken
-from parachute_hub.oauth.recognise import BearerRecogniser
-from parachute_hub.oauth.redeemer import Redeemer
-from parachute_hub.oauth.register_area import RegisterArea
-from parachute_hub.oauth.tickets import Tickets
-from parachute_hub.oauth.token_area import TokenArea
-from parachute_hub.oauth.tokenguard import TokenGuard
-from parachute_hub.oauth.tokens_area import TokensArea
-from parachute_hub.oauth.visits import Visits
-from parachute_hub.oauth.wellknown_area import PREFIXES, Resources, WellKnownArea
+from parachute_hub.oauth.authorization.approval_page import ApproveArea
+from parachute_hub.oauth.authorization.browser_session import Visits
+from parachute_hub.oauth.authorization.consent_ticket import Tickets
+from parachute_hub.oauth.authorization.consents import Consents
+from parachute_hub.oauth.authorization.endpoint import AuthorizeArea
+from parachute_hub.oauth.clients.connected_apps import AppsArea
+from parachute_hub.oauth.clients.connected_apps_pages import AppsPages
+from parachute_hub.oauth.clients.connections import Connections
+from parachute_hub.oauth.clients.endpoint import RegisterArea
+from parachute_hub.oauth.clients.lookup import Directory, Documents
+from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
+from parachute_hub.oauth.tokens.endpoint import TokenArea
+from parachute_hub.oauth.tokens.issuer import Issuer
+from parachute_hub.oauth.tokens.keys import Keyring
+from parachute_hub.oauth.tokens.minting import Minting
+from parachute_hub.oauth.tokens.operator_token import OperatorToken
+from parachute_hub.oauth.tokens.token_guard import TokenGuard
+from parachute_hub.oauth.tokens.token_service import Redeemer
+from parachute_hub.oauth.tokens.tokens_api import TokensArea
+from parachute_hub.oauth.well_known import PREFIXES, Resources, WellKnownArea
+from parachute_hub.site.auth import Recogniser, StepUp, Who
 from parachute_hub.site.root import Part
-from parachute_hub.site.who import Recogniser, StepUp, Who
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
 from parachute_hub.store.grants import Grants

@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import frozen
 
-from parachute_hub.oauth.resource import Target
-from parachute_hub.oauth.scopes import Catalog, vault_scope
+from parachute_hub.oauth.authorization.resource import Target
+from parachute_hub.oauth.authorization.scopes import Catalog, vault_scope
 
 DOCUMENTATION = "https://parachute.computer"
 _AUTH_METHODS = ["none", "client_secret_post", "client_secret_basic"]

@@ -9,11 +9,11 @@ from attrs import frozen
 from twisted.web.iweb import IRequest
 from twisted.web.template import Tag, XMLString, flattenString, tags
 
-from parachute_hub.oauth.authorize import Consent, Row, Stop
-from parachute_hub.oauth.redirects import cannot_be_taken, place
-from parachute_hub.oauth.registration import domain_of
-from parachute_hub.oauth.visits import Visit
-from parachute_hub.site.refused import Refused
+from parachute_hub.oauth.authorization.browser_session import Visit
+from parachute_hub.oauth.authorization.policy import Consent, Row, Stop
+from parachute_hub.oauth.authorization.redirects import cannot_be_taken, place
+from parachute_hub.oauth.clients.registration import domain_of
+from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import SECURITY_HEADERS
 from parachute_hub.store.clients import Client
 

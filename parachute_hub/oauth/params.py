@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 from attrs import frozen
 from twisted.web.iweb import IRequest
 
-from parachute_hub.site.refused import Refused
+from parachute_hub.site.errors import Refused
 
 BODY_LIMIT = 64 * 1024
 MOST_FIELDS = 200

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from attrs import evolve
 
-from parachute_hub.proxy.gates import SIGN_IN, is_preflight
+from parachute_hub.proxy.access_rules import SIGN_IN, is_preflight
 from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.plan import Passage
 from parachute_hub.proxy.routes import Answer, origin_form

@@ -11,12 +11,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from parachute_hub.proxy import pages
-from parachute_hub.proxy.body import Chunked
-from parachute_hub.proxy.handling import Dispatcher, Handler, TunnelEnd
+from parachute_hub.proxy.chunked import Chunked
 from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead
+from parachute_hub.proxy.interfaces import Dispatcher, Handler, TunnelEnd
 from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import Answer
-from parachute_hub.proxy.wire import PLAIN_READ, STREAM_READ, Socket, writer
+from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ, Socket, writer
 
 _log = Logger()
 _FAULT = Answer(500, "internal_error", "Something went wrong in the hub; its log says what.", close=True)

@@ -4,14 +4,14 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from parachute_hub.proxy import pages
-from parachute_hub.proxy.account import CLIENT_GONE, Account, Book
-from parachute_hub.proxy.body import LAST_CHUNK, chunk
+from parachute_hub.proxy.access_record import CLIENT_GONE, Account, Book
+from parachute_hub.proxy.chunked import LAST_CHUNK, chunk
 from parachute_hub.proxy.connection import Connection
-from parachute_hub.proxy.denial import challenge_lines
 from parachute_hub.proxy.head import ResponseHead
 from parachute_hub.proxy.headers import response_lines
 from parachute_hub.proxy.plan import Passage
 from parachute_hub.proxy.routes import Answer
+from parachute_hub.proxy.scope_challenge import challenge_lines
 from parachute_hub.proxy.tunnel import Slot, Tunnel
 from parachute_hub.proxy.upstream import BodyKind, Pool, Upstream
 

@@ -10,22 +10,22 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import LoopingCall
 from twisted.web.server import Site
 
-from parachute_hub.proxy import audience, gates, pages
-from parachute_hub.proxy.accesslog import AccessLog
-from parachute_hub.proxy.account import HUB, NOTHING_ASKED, Account, Asked
+from parachute_hub.proxy import access_rules, audience, pages
+from parachute_hub.proxy.access_log import AccessLog
+from parachute_hub.proxy.access_record import HUB, NOTHING_ASKED, Account, Asked
 from parachute_hub.proxy.audience import Visitors
 from parachute_hub.proxy.connection import Connection
-from parachute_hub.proxy.crowd import Crowd, Port
+from parachute_hub.proxy.connection_limits import Crowd, Port
 from parachute_hub.proxy.exchange import Exchange
-from parachute_hub.proxy.handling import Handler
+from parachute_hub.proxy.interfaces import Handler
 from parachute_hub.proxy.metrics import Metrics
 from parachute_hub.proxy.model import HasSession, Limits, ModuleStates, TokenGuard
 from parachute_hub.proxy.plan import Passage, Plan, Planner
 from parachute_hub.proxy.routes import Answer, Table, ToSite
-from parachute_hub.proxy.sitechannel import SiteChannel
+from parachute_hub.proxy.site_channel import SiteChannel
 from parachute_hub.proxy.tunnel import Slots
 from parachute_hub.proxy.upstream import Pool
-from parachute_hub.tending import Failures, every
+from parachute_hub.system.timers import Failures, every
 
 _TICK = 1.0
 
@@ -135,7 +135,7 @@ class Front(Factory):
         """Who carries the request out, or what to answer at once."""
         request, caller, decision = plan
         if isinstance(decision, Passage):
-            return gates.CLOSING if self.draining else self._to_module(connection, decision)
+            return access_rules.CLOSING if self.draining else self._to_module(connection, decision)
         if isinstance(decision, ToSite):
             limit = self.limits.site_body_limit(request.target)
             if (request.length or 0) > limit:
@@ -160,7 +160,7 @@ class Front(Factory):
         policy, mount, request = self._policy, passage.mount, passage.request
         cookie = request.noted.get(b"cookie", b"")
         if passage.by_session and not policy.has_session(cookie, passage.caller.secure):
-            return gates.SIGN_IN
+            return access_rules.SIGN_IN
         if mount.audience != "public":
             closed = audience.refusal(passage, policy.visitors)
             if closed is not None:
@@ -176,7 +176,7 @@ class Front(Factory):
             return pages.unavailable(mount.short, view, self.seconds())
         slot = self._slots.take(passage.caller.address) if request.upgrade else None
         if request.upgrade and slot is None:
-            return gates.TOO_MANY_WEBSOCKETS
+            return access_rules.TOO_MANY_WEBSOCKETS
         return Exchange(connection, passage, self._pool(mount.port), slot, self)
 
     def _pool(self, port: int) -> Pool:

@@ -5,8 +5,9 @@ Nothing here depends on a session, a token or the state of a module: the front a
 
 from typing import NamedTuple, TypeAlias
 
-from parachute_hub.proxy import gates
-from parachute_hub.proxy.account import Asked
+from parachute_hub.proxy import access_rules
+from parachute_hub.proxy.access_record import Asked
+from parachute_hub.proxy.client_address import Caller, identify
 from parachute_hub.proxy.head import (
     BadMessage,
     RequestHead,
@@ -15,7 +16,6 @@ from parachute_hub.proxy.head import (
     parse_request_line,
 )
 from parachute_hub.proxy.headers import Place, request_lines
-from parachute_hub.proxy.peers import Caller, identify
 from parachute_hub.proxy.routes import Answer, Mount, Table, ToModule, ToSite, decide, origin_form
 
 # What is remembered at most: so many heads, none longer than this.
@@ -135,16 +135,16 @@ class Planner:
 
 def _passage(table: Table, request: RequestHead, sender: _Sender, decision: ToModule) -> Passage:
     mount, target, path = decision
-    tokens = gates.signed_tokens(request)
-    own = not request.upgrade or gates.is_own_origin(request, sender.caller, table.hosts, table.issuer)
+    tokens = access_rules.signed_tokens(request)
+    own = not request.upgrade or access_rules.is_own_origin(request, sender.caller, table.hosts, table.issuer)
     return Passage(
         mount,
         request,
         path,
         sender.caller,
         tokens,
-        gates.needs_session(mount, request, path),
-        gates.refusal(mount, request, path, own_origin=own),
+        access_rules.needs_session(mount, request, path),
+        access_rules.refusal(mount, request, path, own_origin=own),
         _HEAD % (request.method, target, sender.passed, mount.host_line, sender.stamps),
         _mcp_place(mount, bool(tokens)) if path.endswith(b"/mcp") else mount.place,
         Asked.of(request),

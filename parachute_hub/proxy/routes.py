@@ -8,8 +8,8 @@ from urllib.parse import unquote_to_bytes
 
 from attrs import evolve, field, frozen
 
+from parachute_hub.proxy.client_address import Layer, without_default_port
 from parachute_hub.proxy.headers import Place
-from parachute_hub.proxy.peers import Layer, without_default_port
 
 Exposure: TypeAlias = Literal["allowed", "loopback", "auth-required"]
 Audience: TypeAlias = Literal["public", "hub-users", "operator"]

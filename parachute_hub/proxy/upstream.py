@@ -10,9 +10,9 @@ from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.internet.protocol import Protocol as BaseProtocol
 from twisted.python.failure import Failure
 
-from parachute_hub.proxy.body import Chunked
+from parachute_hub.proxy.chunked import Chunked
 from parachute_hub.proxy.head import HEAD_END, BadMessage, ResponseHead, parse_response
-from parachute_hub.proxy.wire import STREAM_READ, Socket, writer
+from parachute_hub.proxy.transport import STREAM_READ, Socket, writer
 
 HOST = "127.0.0.1"
 # 1xx answers before the final one; a module that sends more is stuck in a loop.

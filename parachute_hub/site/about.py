@@ -9,7 +9,7 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub import __version__
 from parachute_hub.site.area import area, as_json
-from parachute_hub.site.who import ADMIN, Who
+from parachute_hub.site.auth import ADMIN, Who
 
 _TRANSIENT = frozenset({"starting", "backoff"})
 _READY = frozenset({"ready", "degraded"})

@@ -4,9 +4,9 @@ from typing import Any
 
 from twisted.web.iweb import IRequest
 
-from parachute_hub import strict_json
-from parachute_hub.site.refused import Refused
-from parachute_hub.strict_json import BadJson
+from parachute_hub.site.errors import Refused
+from parachute_hub.system import strict_json
+from parachute_hub.system.strict_json import BadJson
 
 JSON_BODY_LIMIT = 256 * 1024
 

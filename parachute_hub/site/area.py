@@ -9,7 +9,7 @@ from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from parachute_hub.site.answers import accepts_html, as_json, read_json, refuse, wants_html
-from parachute_hub.site.refused import Refused
+from parachute_hub.site.errors import Refused
 
 __all__ = ["accepts_html", "area", "as_json", "fault", "read_json", "refuse", "wants_html"]
 

@@ -10,7 +10,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
 from parachute_hub.site.answers import refuse, wants_html
-from parachute_hub.site.refused import Refused, not_found
+from parachute_hub.site.errors import Refused, not_found
 
 # No page of the hub may be framed, sniffed, or run what it did not ship. Areas may narrow this, never widen it.
 SECURITY_HEADERS: Mapping[str, str] = {

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-from parachute_hub.files import make_sure, sync_folder
+from parachute_hub.system.atomic_files import make_sure, sync_folder
 
 BUSY_MILLISECONDS = 5000
 PRIVATE_FILE = 0o600

@@ -10,9 +10,9 @@ from typing import Any, Protocol, assert_never
 from attrs import define, frozen
 from automat import TypeMachineBuilder
 
+from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.model import State
-from parachute_hub.supervise.restarts import Again, History, Park, after_crash
-from parachute_hub.supervise.timing import Timing
+from parachute_hub.supervise.restart_policy import Again, History, Park, after_crash
 
 
 @frozen

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-from parachute_hub.moments import to_the_millisecond
+from parachute_hub.system.timestamps import to_the_millisecond
 
 
 @frozen(kw_only=True)

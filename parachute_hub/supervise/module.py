@@ -12,19 +12,19 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from parachute_hub.supervise import probe
-from parachute_hub.supervise.child import Child, Exit
-from parachute_hub.supervise.ground import Ground
+from parachute_hub.supervise.context import Ground
 from parachute_hub.supervise.lifecycle import Core, Fall, Lifecycle, new_lifecycle
-from parachute_hub.supervise.logfiles import LogFiles
-from parachute_hub.supervise.logring import LogRing
-from parachute_hub.supervise.marks import Mark, Whose
 from parachute_hub.supervise.model import LISTENS, SQUATTED, UNBOUND, CannotLaunch, LastExit, Launch, State, Status
-from parachute_hub.supervise.output import Output
-from parachute_hub.supervise.processes import Holder
-from parachute_hub.supervise.spawning import command, environment, preflight
-from parachute_hub.supervise.sweeping import sweep
-from parachute_hub.supervise.watch import Watch, Watching
+from parachute_hub.supervise.output.log_files import LogFiles
+from parachute_hub.supervise.output.log_ring import LogRing
+from parachute_hub.supervise.output.output import Output
+from parachute_hub.supervise.process import probe
+from parachute_hub.supervise.process.child import Child, Exit
+from parachute_hub.supervise.process.command_line import command, environment, preflight
+from parachute_hub.supervise.process.health import Watch, Watching
+from parachute_hub.supervise.process.orphans import sweep
+from parachute_hub.supervise.process.process_tags import Mark, Whose
+from parachute_hub.supervise.process.processes import Holder
 
 _OFF = "It has not been started."
 _FINISH_POLL = 0.05

@@ -12,18 +12,18 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.threadpool import ThreadPool
 
-from parachute_hub.supervise.cgroup import Cgroup
-from parachute_hub.supervise.ground import Desired, Ground, InThread, Launcher, System
-from parachute_hub.supervise.guard import MemoryGuard, Running
-from parachute_hub.supervise.logring import LogRing
-from parachute_hub.supervise.marks import Whose, home_hash
-from parachute_hub.supervise.memory import Container, History
+from parachute_hub.supervise.context import Desired, Ground, InThread, Launcher, System
+from parachute_hub.supervise.limits import LogLimits, MemoryLimits, Timing
+from parachute_hub.supervise.memory.cgroup import Cgroup
+from parachute_hub.supervise.memory.guard import MemoryGuard, Running
+from parachute_hub.supervise.memory.policy import Container, History
 from parachute_hub.supervise.model import State, Status
 from parachute_hub.supervise.module import Module
-from parachute_hub.supervise.processes import Processes
-from parachute_hub.supervise.spawning import find_tools
-from parachute_hub.supervise.sweeping import sweep
-from parachute_hub.supervise.timing import LogLimits, MemoryLimits, Timing
+from parachute_hub.supervise.output.log_ring import LogRing
+from parachute_hub.supervise.process.command_line import find_tools
+from parachute_hub.supervise.process.orphans import sweep
+from parachute_hub.supervise.process.process_tags import Whose, home_hash
+from parachute_hub.supervise.process.processes import Processes
 
 # All made at the start: when processes run out, a fork bomb is ended with these.
 _THREADS = 4

@@ -7,8 +7,8 @@ import pyotp
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.testing.asking import Answer
-from parachute_hub.testing.front_door import PASSWORD, BrowserTab, FrontDoor
+from tests.support.asking import Answer
+from tests.support.front_door import PASSWORD, BrowserTab, FrontDoor
 
 
 class DoorCase(SynchronousTestCase):

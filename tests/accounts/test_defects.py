@@ -6,8 +6,8 @@ A1 and A19 are held for every route in test_routes.py, A7 in tests/store/test_da
 import json
 
 from parachute_hub.site import cookies
-from parachute_hub.testing.front_door import PASSWORD, BrowserTab, QuickHasher
 from tests.accounts.doors import DoorCase
+from tests.support.front_door import PASSWORD, BrowserTab, QuickHasher
 
 
 class DefectTests(DoorCase):
@@ -90,7 +90,7 @@ class DefectTests(DoorCase):
     def test_a_planted_csrf_cookie_does_not_help(self) -> None:
         """A page that can set our CSRF cookie still does not know the session's token."""
         self.tab.cookies[cookies.CSRF] = "x" * 43
-        from parachute_hub.accounts.csrf import token_for
+        from parachute_hub.accounts.sessions.csrf import token_for
 
         answer = self.tab.send_json("DELETE", "/api/account/sessions", b"", X_Parachute_CSRF=token_for("x" * 43))
         self.assertEqual(answer.status, 403)

@@ -11,10 +11,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.accounts.model import Entered, Halfway, SignedIn, Visitor
-from parachute_hub.accounts.people import Actor
-from parachute_hub.accounts.secondfactor import START_LASTS
-from parachute_hub.site.refused import Refused
-from parachute_hub.testing.front_door import FrontDoor
+from parachute_hub.accounts.people.users import Actor
+from parachute_hub.accounts.signin.second_factor import START_LASTS
+from parachute_hub.site.errors import Refused
+from tests.support.front_door import FrontDoor
 
 PASSWORDS = ("three small paper boats", "four rather new words", "five fine and fresh ideas")
 NAMES = ("ada", "grace")

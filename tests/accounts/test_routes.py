@@ -7,8 +7,8 @@ from typing import Any
 from klein import Klein
 
 from parachute_hub.site.root import SECURITY_HEADERS
-from parachute_hub.testing.front_door import PASSWORD, BrowserTab
 from tests.accounts.doors import DoorCase
+from tests.support.front_door import PASSWORD, BrowserTab
 
 # Forms that are sent before anybody is signed in: a token for the CSRF cookie stands in for the session's.
 BEFORE_SIGN_IN = {"/login", "/login/2fa", "/logout", "/admin/setup/account", "/account/setup/<token>"}

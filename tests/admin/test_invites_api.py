@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from parachute_hub.testing.front_door import PASSWORD, BrowserTab
 from tests.admin.test_users_api import Case
+from tests.support.front_door import PASSWORD, BrowserTab
 
 
 class InviteTests(Case):

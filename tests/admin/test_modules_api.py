@@ -17,22 +17,22 @@ from parachute_hub.admin.disk_api import DiskArea
 from parachute_hub.admin.modules_api import ModulesArea
 from parachute_hub.admin.modules_view import ModulesView, resolve
 from parachute_hub.admin.stream_api import Streams
-from parachute_hub.callers import RequestCaller
-from parachute_hub.jobs import Work
-from parachute_hub.logs import Masker
+from parachute_hub.app.request_caller import RequestCaller
+from parachute_hub.jobs.runner import Work
 from parachute_hub.modules import assembly
 from parachute_hub.modules.assembly import Outside
-from parachute_hub.modules.bun import NoBun
-from parachute_hub.modules.catalog import Catalog
-from parachute_hub.modules.configuration import Configuration
-from parachute_hub.modules.environment import Surroundings
-from parachute_hub.site.refused import Refused
+from parachute_hub.modules.definition.catalog import Catalog
+from parachute_hub.modules.launch.configuration import Configuration
+from parachute_hub.modules.launch.environment import Surroundings
+from parachute_hub.modules.packages.bun import NoBun
+from parachute_hub.site.auth import ADMIN, AUTH, Principal, Who
+from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Part, Root
-from parachute_hub.site.who import ADMIN, AUTH, Principal, Who
 from parachute_hub.supervise.model import CannotLaunch, LastExit, State, Status
-from parachute_hub.testing.asking import Answer, ask
-from parachute_hub.testing.supervising import FakeSupervisor
+from parachute_hub.system.logs import Masker
 from tests.modules.homes import TOY, at_once, package, put, write
+from tests.support.asking import Answer, ask
+from tests.support.supervising import FakeSupervisor
 
 
 class Callers:

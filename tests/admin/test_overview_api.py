@@ -12,8 +12,8 @@ from twisted.web.iweb import IRequest
 from twisted.web.server import Site
 
 from parachute_hub.admin.overview_api import KEPT_SECONDS, Memory, OverviewApi
-from parachute_hub.site.who import ADMIN, Principal, Who
-from parachute_hub.testing.asking import Answer, ask
+from parachute_hub.site.auth import ADMIN, Principal, Who
+from tests.support.asking import Answer, ask
 
 
 class Owner:

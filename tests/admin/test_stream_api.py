@@ -13,8 +13,8 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from parachute_hub.admin.stream_api import BACKLOG_BYTES, TICK_SECONDS, EventsArea, Streams, follow_log
 from parachute_hub.events import Bus, JobChanged, LogHead, ModuleChanged, Notice, RegistryChanged
-from parachute_hub.site.who import ADMIN, Principal, Who
-from parachute_hub.supervise.logring import LogRing
+from parachute_hub.site.auth import ADMIN, Principal, Who
+from parachute_hub.supervise.output.log_ring import LogRing
 
 
 class Anybody:

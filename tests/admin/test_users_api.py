@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-from parachute_hub.callers import RequestCaller
+from parachute_hub.app.request_caller import RequestCaller
+from parachute_hub.site.auth import Who
 from parachute_hub.site.root import Root
-from parachute_hub.site.who import Who
-from parachute_hub.testing.asking import ask
-from parachute_hub.testing.front_door import PASSWORD, BrowserTab
-from parachute_hub.testing.operators import OperatorRecogniser
 from tests.accounts.doors import DoorCase
+from tests.support.asking import ask
+from tests.support.front_door import PASSWORD, BrowserTab
+from tests.support.operators import OperatorRecogniser
 
 
 class Case(DoorCase):

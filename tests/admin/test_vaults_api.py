@@ -15,9 +15,9 @@ from twisted.web.iweb import IRequest
 from parachute_hub.admin import vault_command
 from parachute_hub.admin.vault_command import SECONDS, Reactor, VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
-from parachute_hub.site.refused import Refused
-from parachute_hub.site.who import ADMIN, Principal, Who
-from parachute_hub.testing.asking import Answer, ask
+from parachute_hub.site.auth import ADMIN, Principal, Who
+from parachute_hub.site.errors import Refused
+from tests.support.asking import Answer, ask
 
 
 class Owner:

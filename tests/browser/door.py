@@ -21,7 +21,7 @@ from parachute_hub.proxy.audience import NoVisitors
 from parachute_hub.proxy.front import Front
 from parachute_hub.proxy.model import ModuleView, NoGuard
 from parachute_hub.proxy.routes import Table
-from parachute_hub.testing.front_door import FakeInstalls, FrontDoor
+from tests.support.front_door import FakeInstalls, FrontDoor
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.command.client import CommandError
+from parachute_hub.cli.client import CommandError
 from tests.browser.admin_app import WEB, built
 from tests.browser.browser import _bun as bun
 from tests.live.harness import PATIENCE, fetch, hub, packed_examples, registry, session_of_owner

@@ -16,9 +16,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from twisted.web.static import File
 
-from parachute_hub.testing.examples import EXAMPLES, ExampleTestCase, Module, TokenIssuer, bun
 from tests.browser.browser import CHROMIUM
 from tests.requirements import program, requires
+from tests.support.examples import EXAMPLES, ExampleTestCase, Module, TokenIssuer, bun
 
 SECRET = "s3cret-of-the-hub"
 WAIT = 8_000  # Milliseconds a page may take for one step.

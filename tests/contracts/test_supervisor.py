@@ -6,8 +6,8 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.supervise.model import State, Status
-from parachute_hub.testing.supervising import FakeSupervisor
 from tests.supervise.fixture import OK, SupervisorCase, problem
+from tests.support.supervising import FakeSupervisor
 
 
 class Contract:

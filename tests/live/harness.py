@@ -17,8 +17,8 @@ from typing import Any
 from attrs import define, field, frozen
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.command.client import HubClient
-from parachute_hub.command.jobs import Progress, follow
+from parachute_hub.cli.client import HubClient
+from parachute_hub.cli.progress import Progress, follow
 from parachute_hub.site import cookies
 from tools.pack_examples import pack_all
 

@@ -19,16 +19,17 @@ from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
 from parachute_hub.events import Event
-from parachute_hub.home import Home
-from parachute_hub.job import Job
-from parachute_hub.logs import Masker
-from parachute_hub.modules import assembly, bun
+from parachute_hub.jobs.model import Job
+from parachute_hub.modules import assembly
 from parachute_hub.modules.assembly import Files, Modules, Outside
-from parachute_hub.modules.catalog import Catalog, CatalogEntry
-from parachute_hub.modules.environment import Surroundings
+from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
+from parachute_hub.modules.launch.environment import Surroundings
+from parachute_hub.modules.packages import bun
+from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.supervisor import Supervisor
-from parachute_hub.supervise.timing import Timing
-from parachute_hub.testing.npm import NpmRegistry
+from parachute_hub.system.home import Home
+from parachute_hub.system.logs import Masker
+from tests.support.npm import NpmRegistry
 
 CLOCK: Any = reactor
 T = TypeVar("T")

@@ -14,9 +14,9 @@ from typing import Any
 from attrs import frozen
 from twisted.internet.defer import Deferred
 
-from parachute_hub.job import Job
-from parachute_hub.modules.installer import InstallRequest
-from parachute_hub.modules.upgrade import UpgradeRequest
+from parachute_hub.jobs.model import Job
+from parachute_hub.modules.operations.install import InstallRequest
+from parachute_hub.modules.operations.upgrade import UpgradeRequest
 from tests.live.fulldisk import FullDisk
 from tests.live.modules_rig import CLOCK, Rig
 

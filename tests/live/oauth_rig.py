@@ -17,7 +17,7 @@ from typing import Any
 from attrs import define, field
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.modules import bun
+from parachute_hub.modules.packages import bun
 from tests.live.harness import OWNER, ROOT, HubProcess, NoRedirects, fetch, free_port, hub, packed_examples, registry
 
 CLIENTS = Path(__file__).parent / "clients"

@@ -11,7 +11,7 @@ from twisted.internet import reactor, stdio
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-from parachute_hub.testing.npm import NpmRegistry
+from tests.support.npm import NpmRegistry
 
 
 def contents(pack: Path) -> dict[str, bytes]:

@@ -1,6 +1,6 @@
 """The smallest reference module, as a process."""
 
-from parachute_hub.testing.examples import ExampleTestCase
+from tests.support.examples import ExampleTestCase
 
 
 class HelloTests(ExampleTestCase):

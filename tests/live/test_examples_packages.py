@@ -7,8 +7,8 @@ from pathlib import Path
 
 from twisted.internet.utils import getProcessOutputAndValue
 
-from parachute_hub.modules import catalog, manifests
-from parachute_hub.testing.examples import EXAMPLES, ExampleTestCase, bun
+from parachute_hub.modules.definition import catalog, manifests
+from tests.support.examples import EXAMPLES, ExampleTestCase, bun
 
 NAMES = ("hello", "notes", "scribe", "vault")
 

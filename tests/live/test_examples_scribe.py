@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
-from parachute_hub.testing.examples import EXAMPLES, ExampleTestCase, Module, Reply
+from tests.support.examples import EXAMPLES, ExampleTestCase, Module, Reply
 
 SECRET = "s3cret-of-the-hub"
 TRANSCRIBE = "/v1/audio/transcriptions"

@@ -9,7 +9,7 @@ from typing import Any
 
 from joserfc.jwk import RSAKey
 
-from parachute_hub.testing.examples import ExampleTestCase, Module, TokenIssuer
+from tests.support.examples import ExampleTestCase, Module, TokenIssuer
 
 NOTES = "/vault/default/api/notes"
 

@@ -5,8 +5,8 @@ import os
 import stat
 from typing import Any
 
-from parachute_hub.testing import examples
-from parachute_hub.testing.examples import ExampleTestCase, Module, Reply
+from tests.support import examples
+from tests.support.examples import ExampleTestCase, Module, Reply
 
 NOTES = "/vault/default/api/notes"
 

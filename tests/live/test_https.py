@@ -10,7 +10,7 @@ import pyotp
 from attrs import define
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.oauth.exchange import challenge_of
+from parachute_hub.oauth.tokens.grant_policy import challenge_of
 from parachute_hub.site.cookies import CSRF, DEVICE, PENDING_LOGIN, SESSION
 from parachute_hub.site.root import STRICT_TRANSPORT
 from tests.browser.hub_browser import setup_token

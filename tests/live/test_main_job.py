@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.command.client import CommandError, HubRefused
+from parachute_hub.cli.client import CommandError, HubRefused
 from tests.live.harness import HubProcess, fetch, free_port, gone, hub, packed_examples, registry
 
 CATALOG_OF_NAMES = """{"modules": [

@@ -12,16 +12,16 @@ from twisted.internet.process import reapAllProcesses
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.modules import bun
-from parachute_hub.modules.bun import ADD, Bun, BunFailed, NoBun
-from parachute_hub.modules.entry import STATIC_SERVER
-from parachute_hub.modules.fetching import guess_short
-from parachute_hub.modules.installer import InstallRequest
-from parachute_hub.modules.names import BadName, parse_spec
-from parachute_hub.site.refused import Refused
+from parachute_hub.modules.definition.entry_point import STATIC_SERVER
+from parachute_hub.modules.definition.names import BadName, parse_spec
+from parachute_hub.modules.operations.install import InstallRequest
+from parachute_hub.modules.packages import bun
+from parachute_hub.modules.packages.bun import ADD, Bun, BunFailed, NoBun
+from parachute_hub.modules.packages.fetcher import guess_short
+from parachute_hub.site.errors import Refused
 from tests.live.modules_rig import CLOCK, Rig, free_port, run
+from tests.modules.definition.test_names import HOSTILE
 from tests.modules.homes import write
-from tests.modules.test_names import HOSTILE
 
 RECORDING = """#!/usr/bin/env python3
 import json, os, sys

@@ -14,12 +14,12 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from parachute_hub.modules.disk import Disk
-from parachute_hub.modules.installer import InstallRequest
-from parachute_hub.modules.records import RecordsRefused
-from parachute_hub.modules.registry import RegistryRefused
-from parachute_hub.modules.store import BadPackage
-from parachute_hub.site.refused import Refused
+from parachute_hub.modules.operations.install import InstallRequest
+from parachute_hub.modules.state.disk_space import Disk
+from parachute_hub.modules.state.records import RecordsRefused
+from parachute_hub.modules.state.services_file import RegistryRefused
+from parachute_hub.modules.state.store import BadPackage
+from parachute_hub.site.errors import Refused
 from tests.live.modules_rig import Rig, module, run
 from tests.live.modules_victim import begin
 from tests.live.powercut import Loss

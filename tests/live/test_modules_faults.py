@@ -9,13 +9,13 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from parachute_hub.job import Job
-from parachute_hub.modules.installer import InstallRequest
-from parachute_hub.site.refused import Refused
-from parachute_hub.testing.npm import Fault
+from parachute_hub.jobs.model import Job
+from parachute_hub.modules.operations.install import InstallRequest
+from parachute_hub.site.errors import Refused
 from tests.live.modules_rig import CLOCK, Rig, module, run
 from tests.live.modules_victim import Elsewhere
 from tests.live.test_oauth_fetch import certificate
+from tests.support.npm import Fault
 
 TOY = InstallRequest(short="toy", package="@toys/toy")
 BALLAST = {"ballast": os.urandom(300_000).hex()}

@@ -19,20 +19,20 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.job import Job
-from parachute_hub.jobs import MAKE_ROOM
-from parachute_hub.modules.records import RecordsRefused
-from parachute_hub.modules.registry import RegistryRefused
-from parachute_hub.modules.store import BadPackage
-from parachute_hub.site.refused import Refused
+from parachute_hub.jobs.model import Job
+from parachute_hub.jobs.runner import MAKE_ROOM
+from parachute_hub.modules.state.records import RecordsRefused
+from parachute_hub.modules.state.services_file import RegistryRefused
+from parachute_hub.modules.state.store import BadPackage
+from parachute_hub.site.errors import Refused
 from parachute_hub.supervise.model import State
-from parachute_hub.testing.npm import NpmRegistry
 from tests.live.fulldisk import FullDisk
 from tests.live.modules_rig import CLOCK, Rig, by_hand, module, run
 from tests.live.modules_victim import at_once, begin
 from tests.live.powercut import Tree, put, seen
 from tests.live.test_modules_kill import state
 from tests.live.test_modules_power import OPERATIONS, VERSIONS, whole
+from tests.support.npm import NpmRegistry
 
 SMOKE = 4
 FULL = 1_000_000

@@ -11,11 +11,11 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.job import Job
-from parachute_hub.jobs import Work
-from parachute_hub.modules.installer import InstallRequest
-from parachute_hub.modules.proving import Prover
-from parachute_hub.modules.registry import ServicesFile
+from parachute_hub.jobs.model import Job
+from parachute_hub.jobs.runner import Work
+from parachute_hub.modules.operations.health_gate import Prover
+from parachute_hub.modules.operations.install import InstallRequest
+from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.supervise.model import State, Status
 from tests.live.modules_rig import BROKEN, CLOCK, PORT, Rig, ask, free_port, module, run
 from tests.modules.homes import write

@@ -21,12 +21,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.modules.records import RecordsFile
-from parachute_hub.modules.registry import ServicesFile
-from parachute_hub.modules.store import Store
-from parachute_hub.testing.npm import NpmRegistry
+from parachute_hub.modules.state.records import RecordsFile
+from parachute_hub.modules.state.services_file import ServicesFile
+from parachute_hub.modules.state.store import Store
 from tests.live.modules_rig import CLOCK, by_hand, module, run
 from tests.requirements import program, requires, right
+from tests.support.npm import NpmRegistry
 
 OPERATIONS = ("install", "upgrade", "uninstall")
 CALLS = "rename,symlink,unlink,unlinkat,rmdir,mkdir,fsync,openat,sync,write,sendfile"

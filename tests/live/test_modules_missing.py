@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.command.client import CommandError
+from parachute_hub.cli.client import CommandError
 from tests.live.harness import ROOT, fetch, hub, packed_examples
 
 NOWHERE = {"PARACHUTE_BUN": "/nonexistent/bun"}

@@ -8,9 +8,9 @@ from typing import Any
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.modules import bun
-from parachute_hub.modules.installer import InstallRequest
-from parachute_hub.modules.upgrade import UpgradeRequest
+from parachute_hub.modules.operations.install import InstallRequest
+from parachute_hub.modules.operations.upgrade import UpgradeRequest
+from parachute_hub.modules.packages import bun
 from parachute_hub.supervise.model import State
 from tests.live.modules_rig import BROKEN, PORT, Rig, ask, module, run
 from tests.modules.homes import write

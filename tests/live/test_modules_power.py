@@ -22,13 +22,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.testing.npm import NpmRegistry
 from tests.live.modules_rig import CLOCK, Rig, by_hand, module, run
 from tests.live.modules_victim import at_once, begin
 from tests.live.powercut import Disk, Loss, put
 from tests.live.syscalls import record
 from tests.live.test_modules_kill import state
 from tests.requirements import program, requires, right
+from tests.support.npm import NpmRegistry
 
 OPERATIONS = ("install", "upgrade", "rollback", "uninstall")
 VERSIONS = ("1.0.0", "2.0.0")

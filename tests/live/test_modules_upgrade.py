@@ -8,13 +8,13 @@ from typing import Any
 
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.job import Job
-from parachute_hub.modules.catalog import Catalog
-from parachute_hub.modules.installer import InstallRequest
-from parachute_hub.modules.upgrade import UpgradeRequest
+from parachute_hub.jobs.model import Job
+from parachute_hub.modules.definition.catalog import Catalog
+from parachute_hub.modules.operations.install import InstallRequest
+from parachute_hub.modules.operations.upgrade import UpgradeRequest
 from parachute_hub.supervise.model import State
-from parachute_hub.testing.npm import pack
 from tests.live.modules_rig import BROKEN, PORT, Rig, ask, entry, module, run
+from tests.support.npm import pack
 
 HANGS = "Bun.serve({ port: 0, fetch: () => new Response() })"
 DIES_SOON = """

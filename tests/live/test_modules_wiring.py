@@ -7,12 +7,12 @@ from typing import Any
 import treq
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.modules.catalog import Catalog
-from parachute_hub.modules.environment import parse_dotenv
-from parachute_hub.modules.installer import InstallRequest
-from parachute_hub.testing.npm import files_of
+from parachute_hub.modules.definition.catalog import Catalog
+from parachute_hub.modules.launch.environment import parse_dotenv
+from parachute_hub.modules.operations.install import InstallRequest
 from tests.live.modules_rig import Rig, run
 from tests.modules.homes import write
+from tests.support.npm import files_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PORTS = {"vault": 27401, "scribe": 27402}

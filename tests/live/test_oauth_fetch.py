@@ -17,8 +17,8 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from parachute_hub.oauth.addresses import is_public
-from parachute_hub.oauth.fetch import LIMIT, DocumentFetcher, Fetched, Unreadable
+from parachute_hub.oauth.clients.metadata_fetch import LIMIT, DocumentFetcher, Fetched, Unreadable
+from parachute_hub.oauth.public_addresses import is_public
 
 
 async def here(host: str) -> Sequence[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.modules import bun
+from parachute_hub.modules.packages import bun
 from tests.live.harness import ROOT, free_port
 
 MB = 1024 * 1024

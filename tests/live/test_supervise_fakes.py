@@ -16,10 +16,10 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.supervise.probe import NoAnswer, ask
-from parachute_hub.supervise.processes import Processes
-from parachute_hub.testing.processes import FakeProcess, FakeReactor, FakeSystem
+from parachute_hub.supervise.process.probe import NoAnswer, ask
+from parachute_hub.supervise.process.processes import Processes
 from tests.live.harness import free_port
+from tests.support.processes import FakeProcess, FakeReactor, FakeSystem
 
 REAL: Any = reactor
 EVENT = tuple[str, object]

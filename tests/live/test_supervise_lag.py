@@ -8,7 +8,7 @@ from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.supervise.lag import LagProbe
+from parachute_hub.system.reactor_lag import LagProbe
 
 
 def dawdle() -> None:

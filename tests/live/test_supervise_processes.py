@@ -14,9 +14,9 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.supervise.marks import VARIABLE, Mark, Whose, home_hash
 from parachute_hub.supervise.model import State
-from parachute_hub.supervise.processes import Processes
+from parachute_hub.supervise.process.process_tags import VARIABLE, Mark, Whose, home_hash
+from parachute_hub.supervise.process.processes import Processes
 from tests.live.faults.rig import Rig
 from tests.live.harness import free_port, gone
 

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from parachute_hub.modules.catalog import Catalog, CatalogEntry
-from parachute_hub.modules.directory import Directory
-from parachute_hub.modules.environment import Surroundings
-from parachute_hub.modules.records import RecordsFile
-from parachute_hub.modules.registry import ServicesFile
-from parachute_hub.modules.store import Store
+from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
+from parachute_hub.modules.launch.environment import Surroundings
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.records import RecordsFile
+from parachute_hub.modules.state.services_file import ServicesFile
+from parachute_hub.modules.state.store import Store
 
 TOY = CatalogEntry(short="toy", package="@toys/toy", manifest_name="toys-toy", display_name="Toy")
 

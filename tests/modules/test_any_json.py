@@ -9,17 +9,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub import strict_json
-from parachute_hub.jobfolder import JobFolder
-from parachute_hub.modules import availability, configuration, manifests, registry, salvage
-from parachute_hub.modules.model import Manifest, Row
-from parachute_hub.modules.records import Record, RecordsFile
-from parachute_hub.modules.shape import Invalid
-from parachute_hub.proxy import denial
-from parachute_hub.site.refused import Refused
-from parachute_hub.strict_json import BadJson
-from parachute_hub.supervise.lines import Splitter
-from tests.test_strict_json import ANY_VALUE, CASES, as_python_writes
+from parachute_hub.jobs.journal import JobFolder
+from parachute_hub.modules.definition import manifests
+from parachute_hub.modules.definition.model import Manifest, Row
+from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.launch import configuration
+from parachute_hub.modules.packages import updates
+from parachute_hub.modules.state import salvage, services_file
+from parachute_hub.modules.state.records import Record, RecordsFile
+from parachute_hub.proxy import scope_challenge
+from parachute_hub.site.errors import Refused
+from parachute_hub.supervise.output.line_buffer import Splitter
+from parachute_hub.system import strict_json
+from parachute_hub.system.strict_json import BadJson
+from tests.system.test_strict_json import ANY_VALUE, CASES, as_python_writes
 
 ROW = {"name": "toy", "port": 2000, "paths": ["/toy"], "health": "/toy/health", "version": "1.0.0"}
 FIELDS = (*ROW, "uis", "tagline", "displayName", "installDir", "publicExposure", "scopes", "managementUrl", "extra")
@@ -63,7 +66,7 @@ def _read_records(folder: Path) -> Record:
 
 
 READERS: dict[str, Callable[["AnyJsonTests", bytes], None]] = {
-    "services.json": lambda test, content: test.written_again(registry.parse(content)),
+    "services.json": lambda test, content: test.written_again(services_file.parse(content)),
     "rows of a damaged services.json": lambda test, content: test.assertIsInstance(salvage.salvage(content), list),
     "module.json": _in_folder(".parachute/module.json", manifests.read_manifest),
     "package.json": _in_folder("package.json", manifests.read_package),
@@ -73,11 +76,11 @@ READERS: dict[str, Callable[["AnyJsonTests", bytes], None]] = {
     "a row": _value(Row.parse),
     "a manifest": _value(Manifest.parse),
     "a record": _value(Record.parse),
-    "a registry's dist-tags": _value(lambda value: availability.pick(value, "latest")),
-    "a registry's dist-tags, rc": _value(lambda value: availability.pick(value, "rc")),
+    "a registry's dist-tags": _value(lambda value: updates.pick(value, "latest")),
+    "a registry's dist-tags, rc": _value(lambda value: updates.pick(value, "rc")),
     "a module's configuration": lambda test, content: test.understood(content),
     "a vault's refusal": lambda test, content: test.assertIn(
-        denial._said(JSON, content), (None, "read", "write", "admin")
+        scope_challenge._said(JSON, content), (None, "read", "write", "admin")
     ),
     "log lines": lambda test, content: test.logged(content),
     "a job's record": _in_folder("jobs/1.json", lambda folder: JobFolder(folder / "jobs").read()),
@@ -89,15 +92,15 @@ class AnyJsonTests(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.folder.mkdir(parents=True)
 
-    def written_again(self, found: registry.Registry) -> None:
+    def written_again(self, found: services_file.Registry) -> None:
         """Rows and problems out, and the file can be written with every row that was read."""
-        again = registry.parse(found.to_bytes())
+        again = services_file.parse(found.to_bytes())
         self.assertEqual([row.name for row in again.rows], [row.name for row in found.rows])
         self.assertEqual(len(again.unusable), len(found.unusable))
 
     def refused(self, content: bytes) -> None:
         """The proxy finds a verb in a vault's 403, or none."""
-        self.assertIn(denial._said(JSON, content), (None, "read", "write", "admin"))
+        self.assertIn(scope_challenge._said(JSON, content), (None, "read", "write", "admin"))
 
     def logged(self, content: bytes) -> None:
         """Every line that is kept can be encoded, for the log and for the API."""
@@ -130,7 +133,7 @@ class AnyJsonTests(SynchronousTestCase):
     @given(st.lists(ANY_ROW | ANY_VALUE, max_size=4))
     def test_any_rows(self, rows: list[Any]) -> None:
         content = as_python_writes({"services": rows, "other": 1})
-        found = registry.parse(content)
+        found = services_file.parse(content)
         self.assertLessEqual(len(found.rows) + len(found.unusable), len(rows) + 1)
         self.written_again(found)
         for row in found.rows:

@@ -8,13 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.modules import availability, disk, environment, mounts, ports, salvage
-from parachute_hub.modules.availability import pick
-from parachute_hub.modules.complaints import explain
-from parachute_hub.modules.environment import Surroundings, change_dotenv, for_installer, for_module, parse_dotenv
-from parachute_hub.modules.model import Row
-from parachute_hub.modules.mounts import RESERVED, BadMount
-from parachute_hub.modules.ports import NoPort, choose
+from parachute_hub.modules.definition import mounts, ports
+from parachute_hub.modules.definition.model import Row
+from parachute_hub.modules.definition.mounts import RESERVED, BadMount
+from parachute_hub.modules.definition.ports import NoPort, choose
+from parachute_hub.modules.launch import environment
+from parachute_hub.modules.launch.environment import (
+    Surroundings,
+    change_dotenv,
+    for_installer,
+    for_module,
+    parse_dotenv,
+)
+from parachute_hub.modules.packages import updates
+from parachute_hub.modules.packages.bun_errors import explain
+from parachute_hub.modules.packages.updates import pick
+from parachute_hub.modules.state import disk_space, salvage
 
 AROUND = Surroundings(
     home=Path("/home"),
@@ -29,7 +38,7 @@ AROUND = Surroundings(
 
 class Texts(SynchronousTestCase):
     def test_examples(self) -> None:
-        for module in (availability, disk, environment, mounts, ports, salvage):
+        for module in (updates, disk_space, environment, mounts, ports, salvage):
             self.assertEqual(doctest.testmod(module).failed, 0, module.__name__)
 
 

@@ -13,9 +13,9 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from parachute_hub.oauth.exchange import challenge_of
-from parachute_hub.testing.oauth import ISSUER, fake_csrf
+from parachute_hub.oauth.tokens.grant_policy import challenge_of
 from tests.oauth.world import WorldCase
+from tests.support.oauth import ISSUER, fake_csrf
 
 VERIFIER = "v" * 43
 CALLBACK = "https://app.test/callback"

@@ -3,8 +3,8 @@
 import re
 
 from parachute_hub.site.root import SECURITY_HEADERS
-from parachute_hub.testing.oauth import ISSUER, LOCAL, fake_csrf
 from tests.oauth.flows import CALLBACK, FlowCase
+from tests.support.oauth import ISSUER, LOCAL, fake_csrf
 
 
 class DefectTests(FlowCase):

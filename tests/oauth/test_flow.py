@@ -1,9 +1,9 @@
 from urllib.parse import parse_qs, urlsplit
 
-from parachute_hub.oauth.fetch import Fetched
-from parachute_hub.oauth.registration import is_document_url
-from parachute_hub.testing.oauth import ISSUER, LOCAL
+from parachute_hub.oauth.clients.metadata_fetch import Fetched
+from parachute_hub.oauth.clients.registration import is_document_url
 from tests.oauth.flows import CALLBACK, DEFAULT, VERIFIER, FlowCase
+from tests.support.oauth import ISSUER, LOCAL
 
 DOCUMENT = "https://claude.test/client.json"
 

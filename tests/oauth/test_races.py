@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from parachute_hub.oauth.assemble import OAuth, build
-from parachute_hub.oauth.consents import hashed
-from parachute_hub.oauth.exchange import Deny
-from parachute_hub.oauth.redeemer import Given, Redeemer
+from parachute_hub.oauth.authorization.consents import hashed
+from parachute_hub.oauth.tokens.grant_policy import Deny
+from parachute_hub.oauth.tokens.token_service import Given, Redeemer
 from parachute_hub.store.database import Database
-from parachute_hub.testing.oauth import ISSUER, NoDocuments, PemSupply, counted_random
 from tests.oauth.flows import CALLBACK, VERIFIER, FlowCase
+from tests.support.oauth import ISSUER, NoDocuments, PemSupply, counted_random
 
 THREADS = 5
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.oauth.issuer import Minted, Order
-from parachute_hub.oauth.scopes import Authority
-from parachute_hub.testing.oauth import World
+from parachute_hub.oauth.authorization.scopes import Authority
+from parachute_hub.oauth.tokens.issuer import Minted, Order
+from tests.support.oauth import World
 
 
 class WorldCase(SynchronousTestCase):

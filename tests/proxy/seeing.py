@@ -5,8 +5,8 @@ from typing import NamedTuple
 import h11
 
 from parachute_hub.proxy.routes import Mount, Table
-from parachute_hub.testing.sockets import Rig, ok
 from tests.proxy.corpus import HOST
+from tests.support.sockets import Rig, ok
 
 MOUNTS = (
     Mount("notes", b"/notes", 2001),

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.proxy import audience
 from parachute_hub.proxy.audience import Rank
 from parachute_hub.proxy.routes import Mount, Table
-from parachute_hub.testing.sockets import Rig, get
+from tests.support.sockets import Rig, get
 
 WHOLE = Mount("surface", b"/surface", 2001, strip=True, open_paths=(b"/surface/.parachute/info",))
 APP = Mount("surface", b"/surface", 2001, strip=True, part=b"/app", audience="hub-users")

@@ -9,10 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
-from parachute_hub.proxy.crowd import descriptor_budget
+from parachute_hub.proxy.connection_limits import descriptor_budget
 from parachute_hub.proxy.model import Limits
 from parachute_hub.proxy.routes import Table
-from parachute_hub.testing.sockets import HOST, FakeSocket, Rig, get, ok
+from tests.support.sockets import HOST, FakeSocket, Rig, get, ok
 
 
 class Page(Resource):

@@ -5,8 +5,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.model import Limits, ModuleView
-from parachute_hub.proxy.wire import PLAIN_READ, STREAM_READ
-from parachute_hub.testing.sockets import HOST, FakeSocket, Rig, get, ok
+from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ
+from tests.support.sockets import HOST, FakeSocket, Rig, get, ok
 
 POST = get("/notes/", "Content-Length: 5", method="POST")
 CHUNKED = get("/notes/", "Transfer-Encoding: chunked", method="POST")

@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.headers import HUB_COOKIES, without_hub_cookies
 from parachute_hub.proxy.routes import Mount
-from parachute_hub.testing.sockets import HOST, Rig, get
+from tests.support.sockets import HOST, Rig, get
 
 MOUNTS = (
     Mount("notes", b"/notes", 2001),

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.logs import Masker
-from parachute_hub.proxy.accesslog import AccessLog, Format
+from parachute_hub.proxy.access_log import AccessLog, Format
 from parachute_hub.proxy.metrics import Counters, bucket, upper_bound
-from parachute_hub.testing.sockets import Rig, get, ok
+from parachute_hub.system.logs import Masker
 from tests.proxy.few import few
+from tests.support.sockets import Rig, get, ok
 
 
 class MetricsTests(SynchronousTestCase):

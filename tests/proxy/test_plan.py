@@ -6,7 +6,7 @@ from parachute_hub.proxy.head import BadMessage
 from parachute_hub.proxy.model import ModuleView, Refusal
 from parachute_hub.proxy.plan import Passage, Planner
 from parachute_hub.proxy.routes import Mount, Table
-from parachute_hub.testing.sockets import HOST, Rig, get, ok
+from tests.support.sockets import HOST, Rig, get, ok
 
 NOTES = Mount("notes", b"/notes", 2001)
 TABLE = Table.build((NOTES,), (HOST,), f"https://{HOST}")

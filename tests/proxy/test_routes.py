@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.proxy.peers import Layer
+from parachute_hub.proxy.client_address import Layer
 from parachute_hub.proxy.routes import Answer, Decision, Mount, Table, ToModule, ToSite, decide
 from tests.proxy.few import few
 

@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.proxy.model import Limits
 from parachute_hub.proxy.routes import Mount
 from parachute_hub.proxy.tunnel import Frames, Slots, close_frame
-from parachute_hub.testing.sockets import HOST, FakeSocket, Rig, get, ok
 from tests.proxy.few import few
+from tests.support.sockets import HOST, FakeSocket, Rig, get, ok
 
 MOUNTS = (Mount("live", b"/live", 2001, websocket=True), Mount("notes", b"/notes", 2002))
 ACCEPTED = (

@@ -3,8 +3,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IRequest
 
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.refused import Refused
-from parachute_hub.testing.asking import ask
+from parachute_hub.site.errors import Refused
+from tests.support.asking import ask
 
 
 class Shop:

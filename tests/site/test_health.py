@@ -2,10 +2,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub import __version__
 from parachute_hub.site.about import About, AboutHub, Ready, readiness
+from parachute_hub.site.auth import Who
 from parachute_hub.site.health import Health, Phase
-from parachute_hub.site.who import Who
-from parachute_hub.testing.asking import ask
-from parachute_hub.testing.operators import OperatorRecogniser
+from tests.support.asking import ask
+from tests.support.operators import OperatorRecogniser
 
 
 class HealthTests(SynchronousTestCase):

@@ -1,10 +1,10 @@
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from parachute_hub.callers import RequestCaller
-from parachute_hub.site.refused import Refused
+from parachute_hub.app.request_caller import RequestCaller
+from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import SECURITY_HEADERS, STRICT_TRANSPORT, Part, Root
-from parachute_hub.testing.asking import ask
+from tests.support.asking import ask
 
 
 class Says(Resource):

@@ -7,11 +7,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.supervise.cgroup import Cgroup
+from parachute_hub.supervise.limits import LogLimits, Timing
+from parachute_hub.supervise.memory.cgroup import Cgroup
 from parachute_hub.supervise.model import CannotLaunch, Launch, State, Status
 from parachute_hub.supervise.supervisor import Supervisor
-from parachute_hub.supervise.timing import LogLimits, Timing
-from parachute_hub.testing.processes import FakeProcess, FakeReactor, FakeSystem, at_once
+from tests.support.processes import FakeProcess, FakeReactor, FakeSystem, at_once
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

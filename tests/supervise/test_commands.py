@@ -4,8 +4,8 @@ import signal
 
 from twisted.internet.defer import Deferred
 
+from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.model import State
-from parachute_hub.supervise.timing import Timing
 from tests.supervise.fixture import SupervisorCase, problem
 
 

@@ -5,8 +5,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.supervise import lifecycle
 from parachute_hub.supervise.lifecycle import EVERY_STATE, Core, Fall, Lifecycle, new_lifecycle
+from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.model import State
-from parachute_hub.supervise.timing import Timing
 
 STATES = ("stopped", "backoff", "parked", "held", "starting", "ready", "degraded", "stopping", "bouncing", "pausing")
 

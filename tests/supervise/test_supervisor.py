@@ -3,7 +3,7 @@
 import signal
 
 from parachute_hub.supervise.model import LastExit, State
-from parachute_hub.supervise.processes import Holder
+from parachute_hub.supervise.process.processes import Holder
 from tests.supervise.fixture import OK, SupervisorCase, problem
 
 

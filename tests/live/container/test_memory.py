@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from parachute_hub.testing.npm import pack
 from tests.live.container.case import ContainerTestCase
 from tests.live.container.journey import OWNER, install, processes, wait_ready
 from tests.live.harness import PACKS, packed_examples
+from tests.support.npm import pack
 
 # Answers its health, and takes memory without end once it finds the file `eat` in the home.
 _EATER = """

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
 
-from parachute_hub.supervise.timing import Timing
+from parachute_hub.supervise.limits import Timing
 from tests.live.faults import controls, hubs, repairs, resources, whole
 from tests.live.faults.outcome import Outcome
 from tests.live.faults.rig import QUICK, Rig

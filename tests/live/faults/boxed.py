@@ -9,8 +9,8 @@ from typing import Any
 from attrs import evolve
 from twisted.internet.task import react
 
+from parachute_hub.supervise.limits import MemoryLimits
 from parachute_hub.supervise.model import State
-from parachute_hub.supervise.timing import MemoryLimits
 from tests.live.faults.rig import QUICK, Rig
 
 

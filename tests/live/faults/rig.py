@@ -16,15 +16,15 @@ from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from parachute_hub.logs import Masker
-from parachute_hub.supervise.lag import LagProbe
-from parachute_hub.supervise.marks import Whose, home_hash
+from parachute_hub.supervise.limits import MemoryLimits, Timing
 from parachute_hub.supervise.model import Launch, State, Status
-from parachute_hub.supervise.probe import NoAnswer, ask
-from parachute_hub.supervise.processes import Processes
-from parachute_hub.supervise.restarts import History
+from parachute_hub.supervise.process.probe import NoAnswer, ask
+from parachute_hub.supervise.process.process_tags import Whose, home_hash
+from parachute_hub.supervise.process.processes import Processes
+from parachute_hub.supervise.restart_policy import History
 from parachute_hub.supervise.supervisor import Supervisor
-from parachute_hub.supervise.timing import MemoryLimits, Timing
+from parachute_hub.system.logs import Masker
+from parachute_hub.system.reactor_lag import LagProbe
 from tests.live.harness import free_port
 
 MODULES = Path(__file__).parent / "modules"

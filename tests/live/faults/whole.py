@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from attrs import define, field, frozen
 from twisted.internet.threads import deferToThread
 
-from parachute_hub.command.client import CommandError
+from parachute_hub.cli.client import CommandError
 from tests.live.faults.boxes import Box
 from tests.live.faults.outcome import Outcome
 from tests.live.faults.rig import BUN, MODULES, Rig, quantile, without_processor

@@ -1,0 +1,54 @@
+"""Secrets that must be read again, such as those of authenticator apps, are sealed before they go to the database.
+
+The key lies in a file beside it: a copy of the database alone gives nothing away (identity.md A20). When the key is
+lost the sealed secrets are too; recovery codes, which are only hashed, still let their owners in.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from parachute_hub.system.atomic_files import atomic_write
+
+_NONCE = 12
+_KEY = 32
+
+
+class Unsealable(Exception):
+    """Sealed with another key, or damaged."""
+
+
+class Sealer:
+    """AES-256-GCM. `about` binds a secret to its place: one row's secret does not open in another row."""
+
+    def __init__(self, key: bytes, random: Callable[[int], bytes]) -> None:
+        self._cipher = AESGCM(key)
+        self._random = random
+
+    @classmethod
+    def from_file(cls, path: Path, random: Callable[[int], bytes]) -> "Sealer":
+        """With the key in `path` (hex, 0600); made when there is none. Raises ValueError when it is damaged."""
+        try:
+            key = bytes.fromhex(path.read_text().strip())
+        except FileNotFoundError:
+            key = random(_KEY)
+            atomic_write(path, f"{key.hex()}\n".encode())
+        except ValueError:
+            key = b""
+        if len(key) != _KEY:
+            raise ValueError(f"{path} does not hold a key of {_KEY} bytes. Put the right file back, or move it away.")
+        return cls(key, random)
+
+    def seal(self, secret: str, about: str) -> bytes:
+        """The secret made unreadable."""
+        nonce = self._random(_NONCE)
+        return nonce + self._cipher.encrypt(nonce, secret.encode(), about.encode())
+
+    def open(self, sealed: bytes, about: str) -> str:
+        """The secret. Raises Unsealable."""
+        try:
+            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], about.encode()).decode()
+        except (InvalidTag, ValueError) as error:
+            raise Unsealable(about) from error

@@ -1,0 +1,1 @@
+"""User accounts, invitations and the account pages."""

@@ -1,0 +1,175 @@
+"""`/account`: what a person sees and changes of their own account, without JavaScript."""
+
+from collections.abc import Callable, Sequence
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+
+from parachute_hub.accounts.forms import Form, query, read_form
+from parachute_hub.accounts.model import Origins, SignedIn
+from parachute_hub.accounts.pages import Content, as_page, csrf_field, notice, problem, see_other, show
+from parachute_hub.accounts.people import account_views
+from parachute_hub.accounts.people.account_views import When
+from parachute_hub.accounts.people.self_service import Account
+from parachute_hub.accounts.sessions.browser import Browser
+from parachute_hub.accounts.sessions.csrf import token_for
+from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
+from parachute_hub.accounts.signin.safe_redirect import safe_next
+from parachute_hub.site.area import area
+from parachute_hub.site.errors import Refused
+
+_CHANGED = "Your password is changed, and every other browser is signed out."
+Links = Callable[[SignedIn], Sequence[tuple[str, str, str]]]
+
+
+class AccountPages:
+    """Each page needs a session; those that change something demand the password in the same form.
+
+    `links` gives more rows for the account page, each (title, sentence, path): other areas add their own.
+    """
+
+    app: Klein = area()
+
+    def __init__(
+        self,
+        *,
+        account: Account,
+        browser: Browser,
+        sessions: SessionRecogniser,
+        origins: Origins,
+        when: When,
+        links: Links,
+    ) -> None:
+        self._account = account
+        self._browser = browser
+        self._sessions = sessions
+        self._origins = origins
+        self._when = when
+        self._links = links
+
+    @app.route("/account", methods=["GET", "HEAD"])
+    @app.route("/account/", methods=["GET", "HEAD"])
+    @as_page
+    async def overview(self, request: IRequest) -> bytes:
+        """The account at a glance."""
+        found = self._entered(request)
+        content = account_views.overview(
+            found, self._account.standing(found), self._when, self._links(found), token_for(found.token)
+        )
+        done = [notice(_CHANGED)] if query(request, "done") == "password" else []
+        return await show(request, "Your account", [*done, content])
+
+    @app.route("/account/change-password", methods=["GET", "HEAD"])
+    @as_page
+    async def ask_password(self, request: IRequest) -> bytes:
+        """The form for a new password; open also while the password is a temporary one."""
+        found = self._sessions.need_page(request)
+        return await self._password_form(request, found, safe_next(query(request, "next"), ""))
+
+    @app.route("/account/change-password", methods=["POST"])
+    @as_page
+    async def change_password(self, request: IRequest) -> bytes:
+        """Change the password; every other session ends."""
+        found = self._sessions.need_page(request)
+        form = read_form(request)
+        next_path = safe_next(form.text("next"), "")
+        try:
+            if form.text("new_password") != form.text("new_password_confirm"):
+                raise Refused(400, "passwords_differ", "The two new passwords are not the same. Type them again.")
+            entered = await self._account.change_password(
+                found, self._browser.visitor(request), form.text("current_password"), form.text("new_password")
+            )
+        except Refused as refused:
+            return await self._password_form(request, found, next_path, refused)
+        self._browser.enter(request, entered)
+        return see_other(request, next_path or "/account?done=password")
+
+    @app.route("/account/2fa", methods=["GET", "HEAD"])
+    @as_page
+    async def factor(self, request: IRequest) -> bytes:
+        """The second factor as it is."""
+        return await self._factor_page(request, self._entered(request))
+
+    @app.route("/account/2fa", methods=["POST"])
+    @as_page
+    async def change_factor(self, request: IRequest) -> bytes:
+        """Begin, confirm, renew the recovery codes, or switch off."""
+        found = self._entered(request)
+        form = read_form(request)
+        try:
+            return await self._change_factor(request, found, form)
+        except Refused as refused:
+            return await self._factor_page(request, found, refused, began=form.text("action") == "confirm")
+
+    @app.route("/account/sessions", methods=["GET", "HEAD"])
+    @as_page
+    async def browsers(self, request: IRequest) -> bytes:
+        """Where the person is signed in."""
+        found = self._entered(request)
+        content = account_views.sessions(
+            self._account.sessions(found), found.session.id, self._when, token_for(found.token)
+        )
+        return await show(request, "Signed-in browsers", content)
+
+    @app.route("/account/sessions", methods=["POST"])
+    @as_page
+    async def end_browsers(self, request: IRequest) -> bytes:
+        """Sign out one browser, or every other one."""
+        found = self._entered(request)
+        form = read_form(request)
+        visitor = self._browser.visitor(request)
+        if form.text("action") == "others":
+            self._account.end_other_sessions(found, visitor)
+        else:
+            self._account.end_session(found, visitor, form.text("session"))
+        return see_other(request, "/account/sessions")
+
+    def _entered(self, request: IRequest) -> SignedIn:
+        found = self._sessions.need_page(request)
+        self._sessions.refuse_temporary(request, found)
+        return found
+
+    async def _change_factor(self, request: IRequest, found: SignedIn, form: Form) -> bytes:
+        visitor = self._browser.visitor(request)
+        match form.text("action"):
+            case "start":
+                await self._account.start_second_factor(found, visitor, form.text("password"), self._host())
+                return await self._factor_page(request, found, began=True)
+            case "confirm":
+                entered, codes = self._account.confirm_second_factor(found, visitor, form.text("code"))
+                self._browser.enter(request, entered)
+                return await show(request, "Recovery codes", account_views.codes(codes, "Your second factor is on."))
+            case "codes":
+                codes = await self._account.new_recovery_codes(found, visitor, form.text("password"))
+                return await show(request, "Recovery codes", account_views.codes(codes, "The old codes are void."))
+            case "disable":
+                self._browser.enter(
+                    request, await self._account.second_factor_off(found, visitor, form.text("password"))
+                )
+                return see_other(request, "/account")
+            case _:
+                raise Refused(400, "invalid_request", "Choose what to do with the second factor.")
+
+    async def _factor_page(
+        self, request: IRequest, found: SignedIn, refused: Refused | None = None, *, began: bool = False
+    ) -> bytes:
+        started = self._account.started_second_factor(found, self._host()) if began else None
+        content = account_views.second_factor(self._account.standing(found), started, self._when, _said(found, refused))
+        return await show(request, "Second factor", content, refused=refused)
+
+    async def _password_form(
+        self, request: IRequest, found: SignedIn, next_path: str, refused: Refused | None = None
+    ) -> bytes:
+        content = account_views.change_password(found, next_path, _said(found, refused))
+        return await show(request, "Change your password", content, refused=refused)
+
+    def _host(self) -> str:
+        return self._origins.issuer().partition("://")[2]
+
+
+def _said(found: SignedIn, refused: Refused | None) -> dict[str, Content]:
+    return {
+        "problem": problem(refused),
+        "csrf": csrf_field(token_for(found.token)),
+        "username": found.user.username,
+    }

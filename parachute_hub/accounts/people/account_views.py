@@ -1,0 +1,143 @@
+"""What the pages of an account show."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import segno
+from twisted.web.template import Tag, tags
+
+from parachute_hub.accounts.model import SignedIn
+from parachute_hub.accounts.pages import Content, csrf_field, fill
+from parachute_hub.accounts.people.self_service import Standing
+from parachute_hub.accounts.signin.second_factor import Started
+from parachute_hub.store.sessions import Session
+
+When = Callable[[float], str]
+_BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+    ("curl/", "curl"),
+)
+_SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "Mac"),
+    ("Linux", "Linux"),
+)
+
+
+def overview(found: SignedIn, standing: Standing, when: When, links: Sequence[tuple[str, str, str]], token: str) -> Tag:
+    """The account at a glance."""
+    user = found.user
+    on = standing.second_factor
+    more = [
+        tags.li(
+            tags.div(tags.h2(title), tags.p(text, class_="quiet")),
+            tags.a("Show", tags.span(f" {title.lower()}", class_="unseen"), class_="button small", href=path),
+        )
+        for title, text, path in links
+    ]
+    admin = tags.a("Look after the hub", class_="button plain", href="/admin/") if user.is_admin else ""
+    return fill(
+        "account",
+        username=user.username,
+        role="who looks after this hub" if user.is_admin else "a member of this hub",
+        message="",
+        changed=when(user.password_changed_at),
+        factor=f"On, {_count(standing.codes_left, 'recovery code')} left" if on else "Off",
+        factor_action="Change second factor" if on else "Add second factor",
+        sessions=_count(standing.sessions, "browser"),
+        more=more,
+        vaults=_vaults(found),
+        csrf=csrf_field(token),
+        admin=admin,
+    )
+
+
+def change_password(found: SignedIn, next_path: str, said: Mapping[str, Content]) -> Tag:
+    """The form for a new password."""
+    if found.user.must_change_password:
+        heading, lead = "Choose your own password", "The one you have was given to you. Nobody but you should know it."
+    else:
+        heading, lead = "Change your password", "You stay signed in here. Every other browser and app is signed out."
+    return fill("change-password", heading=heading, lead=lead, next=next_path, **said)
+
+
+def second_factor(standing: Standing, started: Started | None, when: When, said: Mapping[str, Content]) -> Tag:
+    """The second factor: off, being set up, or on."""
+    if standing.second_factor:
+        since = when(standing.enrolled_at or 0.0)
+        return fill("factor-on", since=since, left=_count(standing.codes_left, "recovery code"), **said)
+    if started is not None:
+        spaced = " ".join(started.secret[at : at + 4] for at in range(0, len(started.secret), 4))
+        return fill("factor-started", qr=qr(started.url), secret=spaced, **said)
+    return fill("factor-off", **said)
+
+
+def codes(shown: Sequence[str], lead: str) -> Tag:
+    """The recovery codes, this once."""
+    return fill("factor-codes", lead=lead, codes=[tags.li(tags.code(code)) for code in shown])
+
+
+def sessions(shown: Sequence[Session], here: str, when: When, token: str) -> Tag:
+    """Signed-in browsers, each with a button to end it."""
+    rows = [_session(session, here, when, token) for session in shown]
+    others = tags.button("Sign out all others", type="submit", class_="danger") if len(shown) > 1 else ""
+    return fill("sessions", problem="", rows=rows, csrf=csrf_field(token), others=others)
+
+
+def browser_name(user_agent: str) -> str:
+    """A browser in two words.
+
+    >>> browser_name("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0 Safari/537.36")
+    'Chrome on Linux'
+    """
+    browser = next((name for mark, name in _BROWSERS if mark in user_agent), "A browser")
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
+    return f"{browser} on {system}" if system else browser
+
+
+def qr(text: str) -> Tag:
+    """A QR code as an inline picture: no address of its own could leak it, and no style needs to be allowed."""
+    code = segno.make(text, error="m")
+    size = code.symbol_size(border=0)[0]
+    path = "".join(f"M{x} {y}h1v1h-1z" for y, row in enumerate(code.matrix) for x, dark in enumerate(row) if dark)
+    return Tag("svg")(
+        Tag("path")(d=path, fill="#000"),
+        **{"viewBox": f"0 0 {size} {size}", "class": "qr", "role": "img", "aria-label": "QR code for your app"},
+    )
+
+
+def _session(session: Session, here: str, when: When, token: str) -> Tag:
+    name = browser_name(session.user_agent)
+    text = f"{session.address}, used {when(session.last_seen_at)}, signed in {when(session.created_at)}"
+    if session.id == here:
+        end: Tag = tags.span("this browser", class_="state state-ready")
+    else:
+        end = tags.form(
+            csrf_field(token),
+            tags.input(type="hidden", name="session", value=session.id),
+            tags.button("Sign out", tags.span(f" {name}", class_="unseen"), type="submit", class_="small"),
+            method="post",
+            action="/account/sessions",
+        )
+    return tags.li(tags.div(tags.h2(name), tags.p(text, class_="quiet")), end)
+
+
+def _vaults(found: SignedIn) -> Content:
+    if found.user.is_admin or not found.user.vaults:
+        return ""
+    words = {"read": "read", "write": "read and write"}
+    rows = [
+        tags.li(tags.div(tags.h3(name), tags.p(f"You may {words[role]} its notes.", class_="quiet")))
+        for name, role in found.user.vaults.items()
+    ]
+    return tags.section(tags.h2("Your vaults"), tags.ul(*rows, class_="rows"))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,0 +1,109 @@
+"""Letting people in by link."""
+
+from collections.abc import Mapping
+
+from parachute_hub.accounts.model import Clock, Random
+from parachute_hub.accounts.people.users import Actor, People, Together, check_password, check_username
+from parachute_hub.accounts.sessions.tokens import hashed, new_token
+from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.store.audit import Act, Audit
+from parachute_hub.store.invites import Invite, Invites
+from parachute_hub.store.users import User, VaultRole
+
+LASTS = 7 * 24 * 3600
+LASTS_AT_MOST = 90 * 24 * 3600
+MOST_USES = 1000
+
+
+class Invitations:
+    """Makes links, and lets in who comes with one: the use is counted and the person stored, or neither."""
+
+    def __init__(
+        self, *, people: People, invites: Invites, audit: Audit, together: Together, clock: Clock, random: Random
+    ) -> None:
+        self._people = people
+        self._invites = invites
+        self._audit = audit
+        self._together = together
+        self._clock = clock
+        self._random = random
+
+    def make(
+        self,
+        actor: Actor,
+        *,
+        vaults: Mapping[str, VaultRole],
+        username: str | None = None,
+        lasts: float = LASTS,
+        max_uses: int = 1,
+    ) -> tuple[Invite, str]:
+        """An invitation and the token for its link. The operator invites for the owner. Raises Refused 400."""
+        if not 0 < lasts <= LASTS_AT_MOST or not 1 <= max_uses <= MOST_USES:
+            raise Refused(400, "invalid_request", f"A link lasts up to 90 days and lets in up to {MOST_USES} people.")
+        if username is not None:
+            check_username(username)
+            if max_uses != 1:
+                raise Refused(400, "invalid_request", "A link for one username lets in one person.")
+        now = self._clock()
+        token = new_token(self._random)
+        invite = Invite(
+            id=hashed(token),
+            created_by=actor.user_id or self._people.owner().id,
+            username=username,
+            vaults=vaults,
+            max_uses=max_uses,
+            used_count=0,
+            created_at=now,
+            expires_at=now + lasts,
+            revoked_at=None,
+        )
+        self._invites.add(invite)
+        self._note(actor, "invited", username or "(whoever has the link)")
+        return invite, token
+
+    def all(self) -> list[Invite]:
+        """Every invitation, the newest first."""
+        return self._invites.all()
+
+    def revoke(self, actor: Actor, invite_id: str) -> Invite:
+        """Make a link worth nothing. Raises Refused 404."""
+        self._invites.revoke(invite_id, self._clock())
+        invite = self._invites.get(invite_id)
+        if invite is None:
+            raise not_found("There is no such invitation.")
+        self._note(actor, "invite-revoked", invite_id[:12])
+        return invite
+
+    def open(self, token: str) -> Invite:
+        """The invitation behind a link. Raises Refused 404 for a wrong link, 410 for one that has ended."""
+        invite = self._invites.get(hashed(token))
+        if invite is None:
+            raise not_found("This invitation link is not valid. Check that you copied all of it.")
+        match invite.status(self._clock()):
+            case "pending":
+                return invite
+            case "redeemed":
+                raise Refused(410, "invite_used", "This invitation was used already. Sign in, or ask for a new one.")
+            case _:
+                raise Refused(410, "invite_expired", "This invitation has ended. Ask for a new one.")
+
+    async def redeem(self, token: str, username: str, password: str, address: str) -> User:
+        """Let somebody in by their link. Raises Refused 400, 404, 409, 410, 413 or 429."""
+        invite = self.open(token)
+        username = invite.username or username.strip()
+        check_username(username)
+        check_password(password, username)
+        user = await self._people.person(username, password, vaults=invite.vaults)
+        with self._together(durable=True):
+            if not self._invites.use(invite.id, self._clock()):
+                self.open(token)
+            self._people.admit(user)
+            self._note(Actor(name=user.username, address=address), "invite-redeemed", invite.id[:12])
+        return user
+
+    def prune(self) -> None:
+        """Drop invitations that ended long ago."""
+        self._invites.prune(self._clock() - LASTS_AT_MOST)
+
+    def _note(self, actor: Actor, action: str, subject: str) -> None:
+        self._audit.note(Act(at=self._clock(), actor=actor.name, action=action, subject=subject, address=actor.address))

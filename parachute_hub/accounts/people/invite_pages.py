@@ -1,0 +1,90 @@
+"""`/account/setup/<token>`: where an invitation leads."""
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+from twisted.web.template import tags
+
+from parachute_hub.accounts.forms import answers_json
+from parachute_hub.accounts.pages import Content, as_page, csrf_field, fill, problem, see_other, show
+from parachute_hub.accounts.people.invitations import Invitations
+from parachute_hub.accounts.sessions.browser import Browser
+from parachute_hub.accounts.signin.signin import SignIn
+from parachute_hub.site.area import area, as_json
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.invites import Invite
+
+_WORDS = {"read": "read", "write": "read and write"}
+
+
+class InvitePages:
+    """Choosing a name and a password with a link that an owner made."""
+
+    app: Klein = area()
+
+    def __init__(self, *, invitations: Invitations, sign_in: SignIn, browser: Browser) -> None:
+        self._invitations = invitations
+        self._sign_in = sign_in
+        self._browser = browser
+
+    @app.route("/account/setup/<token>", methods=["GET", "HEAD"])
+    @as_page
+    async def look(self, request: IRequest, token: str) -> bytes:
+        """The form."""
+        return await self._form(request, token, self._invitations.open(token))
+
+    @app.route("/account/setup/<token>", methods=["POST"])
+    @as_page
+    async def join(self, request: IRequest, token: str) -> bytes:
+        """Make the account and sign in."""
+        form = self._browser.check_page(request)
+        invite = self._invitations.open(token)
+        visitor = self._browser.visitor(request)
+        try:
+            if form.text("password") != form.text("password_confirm"):
+                raise Refused(400, "passwords_differ", "The two passwords are not the same. Type them again.")
+            user = await self._invitations.redeem(token, form.text("username"), form.text("password"), visitor.address)
+        except Refused as refused:
+            if answers_json(request) or refused.status in (404, 410):
+                raise
+            return await self._form(request, token, invite, refused, form.text("username"))
+        self._browser.enter(request, self._sign_in.enter(user, visitor, methods="pwd", action="first-sign-in"))
+        if form.is_json:
+            return as_json(request, {"ok": True, "username": user.username})
+        return see_other(request, "/account")
+
+    async def _form(
+        self, request: IRequest, token: str, invite: Invite, refused: Refused | None = None, username: str = ""
+    ) -> bytes:
+        content = fill(
+            "invite",
+            action=f"/account/setup/{token}",
+            lead=_lead(invite),
+            problem=problem(refused),
+            csrf=csrf_field(self._browser.page_token(request)),
+            username=_username(invite, username),
+        )
+        return await show(request, "You are invited", content, refused=refused)
+
+
+def _username(invite: Invite, typed: str) -> Content:
+    field = tags.input(
+        type="text",
+        id="username",
+        name="username",
+        value=invite.username or typed,
+        autocomplete="username",
+        autocapitalize="none",
+        spellcheck="false",
+        required="required",
+    )
+    if invite.username is not None:
+        field(readonly="readonly")
+    return tags.div(tags.label("Username", for_="username"), field)
+
+
+def _lead(invite: Invite) -> str:
+    what = "Choose a name and a password to join this hub."
+    if invite.vaults:
+        rights = ", ".join(f"{_WORDS[role]} in {name}" for name, role in invite.vaults.items())
+        what += f" You will be able to {rights}."
+    return what

@@ -1,0 +1,122 @@
+"""What somebody does with their own account: password, second factor, sessions."""
+
+from attrs import frozen
+
+from parachute_hub.accounts.model import Clock, Entered, SignedIn, Visitor
+from parachute_hub.accounts.people.users import People
+from parachute_hub.accounts.sessions.tokens import hashed
+from parachute_hub.accounts.signin.second_factor import SecondFactor, Started
+from parachute_hub.accounts.signin.signin import SignIn
+from parachute_hub.accounts.signin.step_up import ProofsOfPresence
+from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.store.audit import Act, Audit
+from parachute_hub.store.sessions import Session, Sessions
+
+
+@frozen(kw_only=True)
+class Standing:
+    """How an account is secured."""
+
+    second_factor: bool
+    enrolled_at: float | None
+    codes_left: int
+    sessions: int
+
+
+class Account:
+    """Each change of what protects an account demands the password again and gives the session a new id."""
+
+    def __init__(
+        self,
+        *,
+        people: People,
+        sessions: Sessions,
+        sign_in: SignIn,
+        second_factor: SecondFactor,
+        presence: ProofsOfPresence,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        self._people = people
+        self._sessions = sessions
+        self._sign_in = sign_in
+        self._second_factor = second_factor
+        self._presence = presence
+        self._audit = audit
+        self._clock = clock
+
+    def standing(self, signed_in: SignedIn) -> Standing:
+        """For the account page and `/api/me`."""
+        user_id = signed_in.user.id
+        return Standing(
+            second_factor=self._second_factor.enabled(user_id),
+            enrolled_at=self._second_factor.enrolled_at(user_id),
+            codes_left=self._second_factor.codes_left(user_id),
+            sessions=len(self._sessions.of_user(user_id)),
+        )
+
+    async def change_password(self, signed_in: SignedIn, visitor: Visitor, current: str, new: str) -> Entered:
+        """A new password; other sessions and everything issued to the person end. Raises Refused 400, 401, 413, 429."""
+        if not current or not new:
+            raise Refused(400, "password_required", "Type both your present password and the new one.")
+        await self._presence.verify(signed_in, visitor, password=current)
+        if new == current:
+            raise Refused(400, "password_unchanged", "The new password is the same as the old one.")
+        await self._people.set_own_password(
+            signed_in.user, new, keep_session=signed_in.session.id, address=visitor.address
+        )
+        return self._renew(signed_in, visitor, "session-renewed")
+
+    async def start_second_factor(self, signed_in: SignedIn, visitor: Visitor, password: str, host: str) -> Started:
+        """Begin to switch the second factor on. Raises Refused 400, 401, 409, 413 or 429."""
+        await self._presence.verify(signed_in, visitor, password=password)
+        return self._second_factor.start(signed_in.user.id, signed_in.user.username, host)
+
+    def started_second_factor(self, signed_in: SignedIn, host: str) -> Started | None:
+        """What was begun and not confirmed yet."""
+        return self._second_factor.started(signed_in.user.id, signed_in.user.username, host)
+
+    def confirm_second_factor(self, signed_in: SignedIn, visitor: Visitor, code: str) -> tuple[Entered, list[str]]:
+        """Switch it on; the recovery codes, shown once. Other sessions end: they never showed a second factor."""
+        codes = self._second_factor.confirm(signed_in.user.id, code)
+        self._sessions.end_all(signed_in.user.id, except_id=signed_in.session.id)
+        return self._renew(signed_in, visitor, "second-factor-on", methods="pwd otp"), codes
+
+    async def new_recovery_codes(self, signed_in: SignedIn, visitor: Visitor, password: str) -> list[str]:
+        """Replace the recovery codes. Raises Refused 400, 401, 409, 413 or 429."""
+        await self._presence.verify(signed_in, visitor, password=password)
+        codes = self._second_factor.new_codes(signed_in.user.id)
+        self._note(signed_in, visitor, "recovery-codes-renewed")
+        return codes
+
+    async def second_factor_off(self, signed_in: SignedIn, visitor: Visitor, password: str) -> Entered:
+        """Switch it off. Raises Refused 400, 401, 413 or 429."""
+        await self._presence.verify(signed_in, visitor, password=password)
+        self._second_factor.off(signed_in.user.id)
+        return self._renew(signed_in, visitor, "second-factor-off")
+
+    def sessions(self, signed_in: SignedIn) -> list[Session]:
+        """Where the person is signed in, the latest used first."""
+        return self._sessions.of_user(signed_in.user.id)
+
+    def end_session(self, signed_in: SignedIn, visitor: Visitor, session_id: str) -> None:
+        """Sign out one browser of the person. Raises Refused 404."""
+        if session_id not in (session.id for session in self.sessions(signed_in)):
+            raise not_found("This session has ended already.")
+        self._sessions.end(session_id)
+        self._note(signed_in, visitor, "session-ended")
+
+    def end_other_sessions(self, signed_in: SignedIn, visitor: Visitor) -> int:
+        """Sign out every other browser of the person; how many those were."""
+        ended = self._sessions.end_all(signed_in.user.id, except_id=signed_in.session.id)
+        self._sessions.forget_devices(signed_in.user.id, except_id=hashed(visitor.device) if visitor.device else None)
+        self._note(signed_in, visitor, "other-sessions-ended")
+        return ended
+
+    def _renew(self, signed_in: SignedIn, visitor: Visitor, action: str, methods: str | None = None) -> Entered:
+        return self._sign_in.enter(
+            self._people.get(signed_in.user.id), visitor, methods=methods or signed_in.session.methods, action=action
+        )
+
+    def _note(self, signed_in: SignedIn, visitor: Visitor, action: str) -> None:
+        self._audit.note(Act(at=self._clock(), actor=signed_in.user.username, action=action, address=visitor.address))

@@ -1,0 +1,235 @@
+"""The people of a hub: the first owner, roles, passwords, and leaving."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from attrs import frozen
+
+from parachute_hub.accounts import validation
+from parachute_hub.accounts.model import AccessWatch, Clock, Random
+from parachute_hub.accounts.sessions.tokens import new_id
+from parachute_hub.accounts.signin.passwords import Hasher
+from parachute_hub.accounts.signin.second_factor import SecondFactor
+from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.store.audit import Act, Audit
+from parachute_hub.store.sessions import Sessions
+from parachute_hub.store.users import LastAdmin, Role, User, UsernameTaken, Users, VaultRole
+
+Together = Callable[..., AbstractContextManager[Any]]
+
+
+@frozen(kw_only=True)
+class Actor:
+    """Who does it and from where, for the record."""
+
+    name: str
+    address: str = ""
+    user_id: str | None = None
+
+
+class People:
+    """Creates, changes and removes people. Each act is recorded; those that take access away end it everywhere.
+
+    `together(durable=True)` is one transaction around what several stores and the watch do.
+    """
+
+    def __init__(
+        self,
+        *,
+        users: Users,
+        sessions: Sessions,
+        hasher: Hasher,
+        second_factor: SecondFactor,
+        audit: Audit,
+        watch: AccessWatch,
+        together: Together,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._users = users
+        self._sessions = sessions
+        self._hasher = hasher
+        self._second_factor = second_factor
+        self._audit = audit
+        self._watch = watch
+        self._together = together
+        self._clock = clock
+        self._random = random
+
+    def all(self) -> list[User]:
+        """Everybody."""
+        return self._users.all()
+
+    def get(self, user_id: str) -> User:
+        """One person. Raises Refused 404."""
+        user = self._users.by_id(user_id)
+        if user is None:
+            raise not_found("There is no such person.")
+        return user
+
+    def owner(self) -> User:
+        """The oldest admin: for whom the machine itself acts. Raises Refused 404."""
+        for user in self.all():
+            if user.is_admin:
+                return user
+        raise not_found("This hub has no owner yet. Set it up at /admin/setup.")
+
+    def has_second_factor(self, user_id: str) -> bool:
+        """Whether signing in takes this person a code."""
+        return self._second_factor.enabled(user_id)
+
+    async def first_owner(self, username: str, password: str, *, must_change: bool = False) -> User | None:
+        """Make the owner of a fresh hub; None when somebody else was faster. The name is checked, Refused 400."""
+        check_username(username, owner=True)
+        user = await self.person(username, password, role="admin", must_change=must_change)
+        if not self._users.add_first(user):
+            return None
+        self._note(Actor(name=username), "owner-created", username)
+        return user
+
+    async def add(
+        self, actor: Actor, username: str, password: str, *, vaults: Mapping[str, VaultRole], role: Role = "member"
+    ) -> User:
+        """Make an account with a password for its first sign-in. Raises Refused 400, 409, 413 or 429."""
+        check_username(username)
+        check_password(password, username)
+        user = await self.person(username, password, role=role, must_change=True, vaults=vaults)
+        with self._change():
+            self.admit(user)
+            self._note(actor, "user-created", username)
+        return user
+
+    async def set_own_password(self, user: User, password: str, *, keep_session: str | None, address: str) -> None:
+        """Replace a person's password by their own choice: all that they hold ends, but for this session."""
+        check_password(password, user.username)
+        await self._put_password(user, password, must_change=False, keep_session=keep_session)
+        self._note(Actor(name=user.username, address=address), "password-changed", user.username)
+
+    async def reset_password(self, actor: Actor, user_id: str, password: str) -> User:
+        """Give somebody a password for their next sign-in; all that they hold ends."""
+        user = self.get(user_id)
+        if user.id == actor.user_id:
+            raise Refused(403, "own_account", "Change your own password on your account page.")
+        check_password(password, user.username)
+        await self._put_password(user, password, must_change=True, keep_session=None)
+        self._note(actor, "password-reset", user.username)
+        return self.get(user_id)
+
+    async def reset_owner(self, password: str) -> User:
+        """The way back for whoever controls the machine: the oldest admin gets this password for one sign-in.
+
+        Their second factor goes too: it may be what was lost. Raises Refused 400 or 404.
+        """
+        owner = self.owner()
+        check_password(password, owner.username)
+        with self._change():
+            self._second_factor.off(owner.id)
+        await self._put_password(owner, password, must_change=True, keep_session=None)
+        self._note(Actor(name="(machine)"), "owner-reset", owner.username)
+        return owner
+
+    def set_vaults(self, actor: Actor, user_id: str, vaults: Mapping[str, VaultRole]) -> User:
+        """Replace somebody's roles. What is not said keeps nothing; what is said keeps its role (identity.md A9)."""
+        user = self.get(user_id)
+        with self._change():
+            self._users.set_vaults(user_id, vaults)
+            self._watch.access_changed(user_id)
+            self._note(actor, "vaults-changed", user.username)
+        return self.get(user_id)
+
+    def set_role(self, actor: Actor, user_id: str, role: Role) -> User:
+        """Make somebody an admin or a member; they sign in again. Raises Refused 403 for the last admin."""
+        user = self.get(user_id)
+        with self._change():
+            self._users.set_role(user_id, role)
+            self._sessions.end_all(user_id)
+            self._watch.access_ended(user_id)
+            self._note(actor, f"role-{role}", user.username)
+        return self.get(user_id)
+
+    def remove_second_factor(self, actor: Actor, user_id: str) -> User:
+        """Help somebody who lost both their app and their codes; they sign in again."""
+        user = self.get(user_id)
+        with self._change():
+            self._second_factor.off(user_id)
+            self._sessions.end_all(user_id)
+            self._note(actor, "second-factor-removed", user.username)
+        return user
+
+    def delete(self, actor: Actor, user_id: str) -> None:
+        """Remove somebody; all that they hold ends. Raises Refused 403 for the last admin."""
+        user = self.get(user_id)
+        with self._change():
+            self._users.need_another_admin(user_id)
+            # Before the row goes: those of their tokens point at it.
+            self._watch.access_ended(user_id)
+            self._users.delete(user_id)
+            self._note(actor, "user-deleted", user.username)
+
+    def admit(self, user: User) -> None:
+        """Store somebody who was invited. Raises Refused 409."""
+        try:
+            self._users.add(user)
+        except UsernameTaken:
+            raise Refused(409, "username_taken", "Somebody has this username already. Choose another.") from None
+
+    async def person(
+        self,
+        username: str,
+        password: str,
+        *,
+        role: Role = "member",
+        must_change: bool = False,
+        vaults: Mapping[str, VaultRole] | None = None,
+    ) -> User:
+        """Somebody new, not stored yet; the password is hashed. Raises Refused 413 or 429."""
+        now = self._clock()
+        return User(
+            id=new_id(self._random),
+            username=username,
+            password_hash=await self._hasher.hash(password),
+            role=role,
+            must_change_password=must_change,
+            email=None,
+            created_at=now,
+            password_changed_at=now,
+            vaults=dict(vaults or {}),
+        )
+
+    async def _put_password(self, user: User, password: str, *, must_change: bool, keep_session: str | None) -> None:
+        password_hash = await self._hasher.hash(password)
+        self.get(user.id)
+        with self._change():
+            self._users.set_password(user.id, password_hash, must_change=must_change, now=self._clock())
+            self._sessions.end_all(user.id, except_id=keep_session)
+            self._sessions.forget_devices(user.id)
+            self._watch.access_ended(user.id)
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        try:
+            with self._together(durable=True):
+                yield
+        except LastAdmin:
+            raise Refused(
+                403, "last_admin", "This is the only admin, and a hub needs one. Make somebody else an admin first."
+            ) from None
+
+    def _note(self, actor: Actor, action: str, subject: str) -> None:
+        self._audit.note(Act(at=self._clock(), actor=actor.name, action=action, subject=subject, address=actor.address))
+
+
+def check_username(username: str, *, owner: bool = False) -> None:
+    """Raises Refused 400 with the rule that a name breaks."""
+    problem = validation.username_problem(username, owner=owner)
+    if problem is not None:
+        raise Refused(400, "invalid_username", problem)
+
+
+def check_password(password: str, username: str) -> None:
+    """Raises Refused 400 (413 for an absurdly long one) with the rule that a new password breaks."""
+    problem = validation.password_problem(password, username=username)
+    if problem is not None:
+        too_long = len(password) > validation.LONGEST_PASSWORD
+        raise Refused(413 if too_long else 400, "password_too_long" if too_long else "invalid_password", problem)

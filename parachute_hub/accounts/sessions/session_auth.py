@@ -1,0 +1,88 @@
+"""Sessions as a credential: who a browser's cookie stands for, checked anew at each request."""
+
+from twisted.web.iweb import IRequest
+
+from parachute_hub.accounts.model import SignedIn
+from parachute_hub.accounts.sessions import csrf
+from parachute_hub.accounts.sessions.browser import Browser
+from parachute_hub.accounts.signin.safe_redirect import login_url
+from parachute_hub.accounts.signin.signin import SignIn
+from parachute_hub.site import cookies
+from parachute_hub.site.area import wants_html
+from parachute_hub.site.auth import Principal
+from parachute_hub.site.errors import Refused
+
+# Everything that runs the hub (identity.md 1.4).
+ADMIN_SCOPES = frozenset(
+    {"hub:admin", *(f"parachute:host:{verb}" for verb in ("admin", "install", "start", "expose", "auth", "vault"))}
+)
+CHANGE_PASSWORD = "/account/change-password"
+
+
+class SessionRecogniser:
+    """Implements `site.who.Recogniser`, and tells pages who is signed in."""
+
+    def __init__(self, sign_in: SignIn, browser: Browser) -> None:
+        self._sign_in = sign_in
+        self._browser = browser
+
+    def signed_in(self, request: IRequest) -> SignedIn | None:
+        """Whose session the request carries. Proves nothing about which page sent it."""
+        return self._sign_in.find(self._browser.cookie(request, cookies.SESSION))
+
+    def recognise(self, request: IRequest) -> Principal | None:
+        """The signed-in person; None without a session that counts.
+
+        Raises Refused 403 `csrf_failed` for an unsafe request that no page of ours made, and 403
+        `force_change_password` (302 for a page) while the password is one that somebody else chose.
+        """
+        found = self.signed_in(request)
+        if found is None:
+            return None
+        self.check_page(request, found)
+        self.refuse_temporary(request, found)
+        return Principal(
+            kind="session",
+            name=found.user.username,
+            scopes=ADMIN_SCOPES if found.user.is_admin else frozenset(),
+            user_id=found.user.id,
+            session_id=found.session.id,
+        )
+
+    def need_page(self, request: IRequest) -> SignedIn:
+        """Whoever asks for a page of the account; otherwise off to sign in and back. Checks as `recognise` does."""
+        found = self.signed_in(request)
+        if found is None:
+            here = request.uri.decode("latin-1") if request.method in csrf.SAFE_METHODS else "/account"
+            if wants_html(request):
+                raise Refused(303, "unauthenticated", "Sign in first.", headers={"Location": login_url(here)})
+            raise Refused(401, "unauthenticated", "Sign in first.")
+        self.check_page(request, found)
+        return found
+
+    def check_page(self, request: IRequest, found: SignedIn) -> None:
+        """Make sure that an unsafe request was made by a page of ours. Raises Refused 403 `csrf_failed`."""
+        if request.method not in csrf.SAFE_METHODS:
+            self._browser.check_session(request, found.token)
+
+    def refuse_temporary(self, request: IRequest, found: SignedIn) -> None:
+        """Nothing goes on with a password that somebody else chose (identity.md 6.0 no. 40)."""
+        if not found.user.must_change_password:
+            return
+        text = "Choose a password of your own first."
+        page = request.method in (b"GET", b"HEAD") and not request.path.startswith(b"/api/")
+        if page and wants_html(request):
+            raise Refused(302, "force_change_password", text, headers={"Location": CHANGE_PASSWORD})
+        raise Refused(403, "force_change_password", text, detail={"change_password_url": CHANGE_PASSWORD})
+
+    def has_session(self, cookie_header: bytes | None, secure: bool) -> bool:
+        """Whether a Cookie header carries a session that may use what is behind sign-in: for the proxy."""
+        return self.behind(cookie_header, secure=secure) is not None
+
+    def behind(self, cookie_header: bytes | None, *, secure: bool) -> SignedIn | None:
+        """Whose session a Cookie header carries, if it may use what is behind sign-in: for the proxy.
+
+        On https (`secure`) only the `__Host-` cookie counts: a neighbouring host can set the other one.
+        """
+        found = self._sign_in.find(cookies.find(cookie_header, cookies.on_the_wire(cookies.SESSION, secure=secure)))
+        return None if found is None or found.user.must_change_password else found

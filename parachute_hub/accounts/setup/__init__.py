@@ -1,0 +1,1 @@
+"""The first run: claiming the hub and the set-up wizard."""

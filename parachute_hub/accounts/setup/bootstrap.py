@@ -1,0 +1,118 @@
+"""The very first owner: a one-time token in the hub's log proves that somebody controls the machine."""
+
+import base64
+import hmac
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from parachute_hub.accounts import validation
+from parachute_hub.accounts.people.users import People
+from parachute_hub.accounts.signin.passwords import Hasher
+from parachute_hub.settings import InitialAdmin
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.settings import StoredSettings
+
+TOKEN_PREFIX = "parachute-bootstrap-"
+VALID_SECONDS = 24 * 3600
+TOKEN_BYTES = 32
+# 256 bits cannot be guessed; the limit keeps a guesser from filling the log and the processor.
+FREE_TRIES = 10
+TRIES_WINDOW = 15 * 60
+RESET_USED = "reset_owner_used"
+_log = Logger()
+
+
+class BootstrapToken:
+    """One token of one boot. It is in this process's memory and in the log, and nowhere else; never given over HTTP."""
+
+    def __init__(self, random: Callable[[int], bytes], clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._made_at = clock()
+        self.value = TOKEN_PREFIX + base64.urlsafe_b64encode(random(TOKEN_BYTES)).decode().rstrip("=")
+        self._spent = False
+        self._tries: list[float] = []
+
+    @property
+    def expired(self) -> bool:
+        """Whether the token is too old; a restart of the hub makes a new one."""
+        return self._clock() >= self._made_at + VALID_SECONDS
+
+    def accepts(self, presented: str) -> bool:
+        """Whether this is the token, in constant time. Wrong ones count.
+
+        The right one is taken even after many wrong ones: nobody can keep the owner out by guessing.
+        """
+        right = hmac.compare_digest(self.value.encode(), presented.strip().encode())
+        if right and not self._spent and not self.expired:
+            return True
+        self._tries.append(self._clock())
+        return False
+
+    def wait(self) -> float:
+        """Seconds to tell somebody whose token was wrong: 0 while few were. For everybody together."""
+        now = self._clock()
+        self._tries = [at for at in self._tries[-FREE_TRIES - 1 :] if now < at + TRIES_WINDOW]
+        return 0.0 if len(self._tries) <= FREE_TRIES else self._tries[0] + TRIES_WINDOW - now
+
+    def spend(self) -> None:
+        """The owner exists: the token is worth nothing from now on."""
+        self._spent = True
+
+
+def banner(origin: str, token: str) -> tuple[str, ...]:
+    """The lines for the log of a fresh hub. `origin` is an address that a browser can open (modules.md 8.4 no. 13)."""
+    lines = (
+        "",
+        "Parachute is ready to be set up. Open this address in a browser:",
+        "",
+        f"  {origin}/admin/setup",
+        "",
+        "It asks for this setup token, which shows that the hub is yours:",
+        "",
+        f"  {token}",
+        "",
+        "The token works once, for 24 hours. A restart of the hub makes a new one.",
+        "",
+    )
+    return tuple(f"[wizard] {line}".rstrip() for line in lines)
+
+
+async def seed(people: People, initial: InitialAdmin) -> bool:
+    """Make the owner whom the platform's dashboard names, on a hub without one; False when it cannot be.
+
+    A password that breaks our rules works once: its owner must change it at the first sign-in.
+    """
+    weak = validation.password_problem(initial.password, username=initial.username)
+    try:
+        owner = await people.first_owner(initial.username, initial.password, must_change=weak is not None)
+    except Refused as refused:
+        _log.error("PARACHUTE_INITIAL_ADMIN_* was not used: {why}", why=refused.description)
+        return False
+    if owner is None:
+        return False
+    _log.info("The owner {username} was made from PARACHUTE_INITIAL_ADMIN_*", username=owner.username)
+    if weak is not None:
+        _log.warn("PARACHUTE_INITIAL_ADMIN_PASSWORD is weak and must be changed at the first sign-in: {why}", why=weak)
+    return True
+
+
+async def reset_from_environment(
+    password: str, people: People, stored: StoredSettings, hasher: Hasher, now: float
+) -> str | None:
+    """Carry out PARACHUTE_RESET_OWNER once: the owner's username, None when this value was used before.
+
+    The variable stays in the dashboard after the boot that used it, so its hash is remembered.
+    Raises Refused 400 when the value cannot be a password, 404 when there is no owner yet.
+    """
+    used = stored.get(RESET_USED)
+    if used is not None and (await hasher.check(password, used)).right:
+        return None
+    owner = await people.reset_owner(password)
+    stored.put(RESET_USED, await hasher.hash(password), now)
+    _log.warn(
+        "The password of {username} was reset by PARACHUTE_RESET_OWNER and must be changed at the next sign-in. "
+        "Remove the variable now.",
+        username=owner.username,
+    )
+    return owner.username

@@ -1,0 +1,46 @@
+"""A hub without an owner answers nothing but its health, its public documents and the wizard."""
+
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.users import Users
+
+SETUP = "/admin/setup"
+_OPEN = ("/health", "/api/ready", "/.well-known", SETUP, "/static")
+
+
+class SetupGate:
+    """Implements `site.root.Gate`; `closed` is what the proxy asks before it lets anything through to a module."""
+
+    def __init__(self, users: Users) -> None:
+        self._users = users
+        self._has_owner = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody owns the hub yet. Once open it stays open: the last admin cannot be removed."""
+        if not self._has_owner:
+            self._has_owner = self._users.count() > 0
+        return not self._has_owner
+
+    def check(self, method: bytes, path: bytes, html: bool) -> Refused | None:
+        """None to go on; a browser is sent to the wizard, everything else gets 503 `setup_required`."""
+        if not self.closed or _is_open(path.decode("latin-1")):
+            return None
+        headers = {"Cache-Control": "no-store"}
+        if html and method in (b"GET", b"HEAD") and not path.startswith(b"/api/"):
+            return Refused(302, "setup_required", "This hub is not set up yet.", headers={**headers, "Location": SETUP})
+        return Refused(
+            503,
+            "setup_required",
+            f"This hub is not set up yet. Open {SETUP} in a browser.",
+            headers=headers,
+            detail={"setup_url": SETUP},
+        )
+
+
+def _is_open(path: str) -> bool:
+    """By whole segments of the path.
+
+    >>> _is_open("/admin/setup/account"), _is_open("/admin/setups"), _is_open("/.well-known/jwks.json")
+    (True, False, True)
+    """
+    return any(path == prefix or path.startswith(prefix + "/") for prefix in _OPEN)

@@ -1,0 +1,254 @@
+"""`/admin/setup`: the wizard, as pages and as JSON for scripts (identity.md 3.3)."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+
+from parachute_hub.accounts import validation
+from parachute_hub.accounts.forms import Form, answers_json, peek, query
+from parachute_hub.accounts.model import SignedIn
+from parachute_hub.accounts.pages import see_other, show, show_refusal
+from parachute_hub.accounts.sessions.browser import Browser
+from parachute_hub.accounts.sessions.csrf import token_for
+from parachute_hub.accounts.sessions.session_auth import CHANGE_PASSWORD, SessionRecogniser
+from parachute_hub.accounts.setup import views, wizard
+from parachute_hub.accounts.setup.public_origin import HubOrigin
+from parachute_hub.accounts.setup.setup import Setup
+from parachute_hub.accounts.setup.views import View
+from parachute_hub.accounts.setup.wizard import Screen
+from parachute_hub.accounts.signin.safe_redirect import login_url
+from parachute_hub.accounts.signin.step_up import ProofsOfPresence
+from parachute_hub.site.area import area, as_json
+from parachute_hub.site.errors import Refused
+
+HOME = "/admin/setup"
+LOG_LINES = 200
+Told = Mapping[str, str]
+
+
+class SetupPages:
+    """One question per screen. Every answer is stored at once, so that the wizard resumes wherever it was left."""
+
+    app: Klein = area()
+
+    def __init__(
+        self,
+        *,
+        setup: Setup,
+        browser: Browser,
+        sessions: SessionRecogniser,
+        presence: ProofsOfPresence,
+        origin: HubOrigin,
+    ) -> None:
+        self._setup = setup
+        self._presence = presence
+        self._browser = browser
+        self._sessions = sessions
+        self._origin = origin
+
+    @app.route("/admin/setup", methods=["GET", "HEAD"])
+    @app.route("/admin/setup/", methods=["GET", "HEAD"])
+    async def look(self, request: IRequest) -> bytes:
+        """The next question, or how far things are."""
+        found = self._sessions.signed_in(request)
+        if answers_json(request):
+            return as_json(request, self._state(request, found))
+        screen = self._setup.screen()
+        if screen != "account" and (found is None or not found.user.is_admin):
+            return see_other(request, login_url(HOME) if screen != "done" else "/login")
+        if found is not None and found.user.must_change_password:
+            return see_other(request, CHANGE_PASSWORD)
+        wanted = query(request, "step")
+        if wizard.may_reopen(self._setup.progress, wanted):
+            screen = "modules"
+        if screen == "done" and query(request, "just_finished") != "1":
+            return see_other(request, "/admin/")
+        return await self._show(request, screen)
+
+    @app.route("/admin/setup/account", methods=["POST"])
+    async def account(self, request: IRequest) -> bytes:
+        """Claim the hub with the token from its log."""
+        try:
+            form = self._browser.check_page(request)
+            entered = await self._setup.claim(
+                form.text("bootstrap_token"),
+                form.text("username"),
+                form.text("password"),
+                form.text("password_confirm"),
+                self._browser.visitor(request),
+            )
+        except Refused as refused:
+            return await self._refuse(request, "account", refused)
+        if entered is None:
+            if form.is_json:
+                return as_json(
+                    request, {"step": wizard.STEPS[self._setup.screen()], "message": "this hub has an owner"}
+                )
+            return see_other(request, HOME)
+        self._browser.enter(request, entered)
+        if form.is_json:
+            answer = {"step": "vault", "message": "admin created", "csrfToken": token_for(entered.token)}
+            return as_json(request, answer)
+        return see_other(request, HOME)
+
+    @app.route("/admin/setup/modules", methods=["POST"])
+    async def modules(self, request: IRequest) -> bytes:
+        """Which modules to install."""
+
+        async def answer(form: Form) -> Told:
+            wanted = [] if form.text("skip") else form.list("modules")
+            if not wanted and not form.text("skip") and not form.is_json:
+                raise Refused(
+                    400, "nothing_chosen", "Choose at least one module, or press \u201cNothing for now\u201d."
+                )
+            self._setup.choose(wanted)
+            return {}
+
+        return await self._answer(request, "modules", answer)
+
+    @app.route("/admin/setup/vault", methods=["POST"])
+    async def vault(self, request: IRequest) -> bytes:
+        """The first vault: its name, or none."""
+
+        async def answer(form: Form) -> Told:
+            mode = form.text("mode", "create")
+            if mode not in ("create", "skip"):
+                raise Refused(400, "invalid_request", "A vault can be made (create) or left out (skip) here.")
+            if mode == "skip":
+                self._setup.choose([])
+            else:
+                if self._setup.progress.chosen is None:
+                    self._setup.choose(["vault"])
+                self._setup.name_vault(form.text("vault_name"))
+            return {"mode": mode}
+
+        return await self._answer(request, "vault-name", answer)
+
+    @app.route("/admin/setup/scribe", methods=["POST"])
+    async def scribe(self, request: IRequest) -> bytes:
+        """The key of a transcription service, or later."""
+
+        async def answer(form: Form) -> Told:
+            key = "" if form.text("later") else form.text("key")
+            if not key.strip() and not form.text("later"):
+                raise Refused(400, "key_missing", "Paste a key, or press \u201cLater\u201d.")
+            self._setup.settle_scribe(key)
+            return {}
+
+        return await self._answer(request, "scribe-key", answer)
+
+    @app.route("/admin/setup/install/<short>", methods=["POST"])
+    async def install(self, request: IRequest, short: str) -> bytes:
+        """Install one module, or try again after a failure."""
+
+        async def answer(form: Form) -> Told:
+            self._setup.install(short)
+            return {}
+
+        return await self._answer(request, "installing", answer)
+
+    @app.route("/admin/setup/continue", methods=["POST"])
+    async def go_on(self, request: IRequest) -> bytes:
+        """Leave the progress screen."""
+
+        async def answer(form: Form) -> Told:
+            self._setup.go_on()
+            return {}
+
+        return await self._answer(request, "installing", answer)
+
+    @app.route("/admin/setup/expose", methods=["POST"])
+    async def expose(self, request: IRequest) -> bytes:
+        """How this hub is reached."""
+
+        async def answer(form: Form) -> Told:
+            mode, origin = form.text("expose_mode"), form.text("hub_origin")
+            found = self._sessions.signed_in(request)
+            if found is not None and self._setup.needs_proof(found, mode, origin):
+                visitor = self._browser.visitor(request)
+                await self._presence.verify(found, visitor, password=form.text("password"))
+            warning = await self._setup.reach(mode, origin)
+            return {"warning": warning} if warning else {}
+
+        return await self._answer(request, "reach", answer, then=f"{HOME}?just_finished=1")
+
+    async def _answer(
+        self, request: IRequest, screen: Screen, answer: Callable[[Form], Awaitable[Told]], *, then: str = HOME
+    ) -> bytes:
+        """Check who asks, take the answer, and go on with the next question. A script is told what `answer` tells."""
+        try:
+            found = self._sessions.signed_in(request)
+            if found is None:
+                raise Refused(401, "unauthenticated", "Sign in first.")
+            form = self._browser.check_wizard(request)
+            if not found.user.is_admin:
+                raise Refused(403, "not_admin", "Only an admin can set this hub up.")
+            self._sessions.refuse_temporary(request, found)
+            before = set(self._setup.progress.jobs.values())
+            told = await answer(form)
+        except Refused as refused:
+            return await self._refuse(request, screen, refused)
+        if not form.is_json:
+            return see_other(request, then)
+        begun = [job_id for job_id in self._setup.progress.jobs.values() if job_id not in before]
+        step = wizard.STEPS[self._setup.screen()]
+        operation = {"op_id": begun[0], "op_ids": begun} if begun else {}
+        return as_json(request, {"step": step, **operation, **told})
+
+    async def _refuse(self, request: IRequest, screen: Screen, refused: Refused) -> bytes:
+        """The same question again with what was wrong, or the wizard's JSON envelope (identity.md 3.3)."""
+        if answers_json(request):
+            for name, value in refused.headers.items():
+                request.setHeader(name, value)
+            body = {"error": _title(refused), "message": refused.description, "status": refused.status}
+            return as_json(request, body, status=refused.status)
+        if refused.error == "unauthenticated":
+            return see_other(request, login_url(HOME))
+        if refused.error in ("csrf_failed", "not_admin", "force_change_password"):
+            return await show_refusal(request, refused)
+        return await self._show(request, screen, refused)
+
+    async def _show(self, request: IRequest, screen: Screen, refused: Refused | None = None) -> bytes:
+        found = self._sessions.signed_in(request)
+        token = self._browser.page_token(request) if found is None else token_for(found.token)
+        view: View = views.draw(screen, self._setup, self._origin, token, refused, _kept(request))
+        above = views.steps(screen)
+        return await show(request, view.title, view.content, refused=refused, head=view.head, above=above)
+
+    def _state(self, request: IRequest, found: SignedIn | None) -> dict[str, Any]:
+        screen = self._setup.screen()
+        progress = self._setup.progress
+        state: dict[str, Any] = {
+            "step": wizard.STEPS[screen],
+            "screen": screen,
+            "hasAdmin": self._setup.has_owner,
+            "hasVault": progress.chosen is not None,
+            "hasExposeMode": self._setup.expose_mode is not None,
+            "requireBootstrapToken": not self._setup.has_owner,
+            "csrfToken": self._browser.page_token(request) if found is None else token_for(found.token),
+        }
+        # What is being installed is the owner's business.
+        if found is not None and found.user.is_admin:
+            operations = [views.operation(install, LOG_LINES) for install in self._setup.installs()]
+            state["operations"] = operations
+            asked = query(request, "op")
+            shown = [one for one in operations if not asked or one["id"] == asked]
+            if shown:
+                state["operation"] = shown[0]
+        return state
+
+
+def _kept(request: IRequest) -> Mapping[str, str]:
+    """What to put back into the fields after a mistake: never a password or the token."""
+    if request.method != b"POST":
+        return {"username": validation.DEFAULT_OWNER}
+    typed = {name: peek(request, name) for name in ("username", "vault_name", "expose_mode", "hub_origin")}
+    return {name: text for name, text in typed.items() if text is not None}
+
+
+def _title(refused: Refused) -> str:
+    if refused.error.startswith("bootstrap_token"):
+        return "Bootstrap token rejected"
+    return refused.error.replace("_", " ").capitalize()

@@ -1,0 +1,241 @@
+"""The first run: claiming the hub, choosing modules, and the address it is reached at. Survives any interruption."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import evolve, frozen
+from twisted.logger import Logger
+
+from parachute_hub.accounts import validation
+from parachute_hub.accounts.model import Clock, Entered, SignedIn, Visitor
+from parachute_hub.accounts.people.users import People, check_password, check_username
+from parachute_hub.accounts.sessions import policy
+from parachute_hub.accounts.setup import wizard
+from parachute_hub.accounts.setup.bootstrap import BootstrapToken
+from parachute_hub.accounts.setup.public_origin import HubOrigin
+from parachute_hub.accounts.setup.wizard import Installs, Offer, Progress, Screen
+from parachute_hub.accounts.signin.signin import SignIn
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.settings import StoredSettings
+
+PROGRESS = "setup_progress"
+EXPOSE_MODE = "setup_expose_mode"
+EXPOSE_MODES = ("localhost", "tailnet", "public")
+
+SelfCheck = Callable[[str], Awaitable[str | None]]
+
+
+async def unchecked(origin: str) -> str | None:
+    """The self-check of a hub that cannot make one."""
+    return None
+
+
+@frozen
+class Install:
+    """One row of the progress screen: what is installed, and its job in the API's form (None when it is forgotten)."""
+
+    offer: Offer
+    job: Mapping[str, Any] | None
+
+    @property
+    def status(self) -> str:
+        """`running`, `succeeded`, `failed`, or `pending`."""
+        if self.job is None:
+            return "succeeded" if self.offer.installed else "failed"
+        return str(self.job.get("status", "pending"))
+
+
+class Setup:
+    """The wizard's answers, kept in the settings so that it resumes where it was."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        people: People,
+        sign_in: SignIn,
+        stored: StoredSettings,
+        origin: HubOrigin,
+        installs: Installs,
+        self_check: SelfCheck,
+        has_owner: Callable[[], bool],
+        clock: Clock,
+    ) -> None:
+        self._people = people
+        self._sign_in = sign_in
+        self._stored = stored
+        self._origin = origin
+        self._installs = installs
+        self._self_check = self_check
+        self._has_owner = has_owner
+        self._clock = clock
+        self.token: BootstrapToken | None = None
+        self.warning: str | None = None
+
+    @property
+    def has_owner(self) -> bool:
+        """Whether somebody owns the hub."""
+        return self._has_owner()
+
+    @property
+    def progress(self) -> Progress:
+        """What was answered so far."""
+        return Progress.from_text(self._stored.get(PROGRESS))
+
+    def screen(self) -> Screen:
+        """The question that is next."""
+        return wizard.screen(self.progress, has_owner=self.has_owner)
+
+    @property
+    def expose_mode(self) -> str | None:
+        """How the owner said the hub is reached."""
+        return self._stored.get(EXPOSE_MODE)
+
+    async def claim(self, token: str, username: str, password: str, again: str, visitor: Visitor) -> Entered | None:
+        """Become the owner; None when the hub has one already. Of many at once exactly one wins.
+
+        Raises Refused 400, 401, 413 or 429.
+        """
+        if self.has_owner:
+            return None
+        if self.token is None or not self.token.accepts(token):
+            raise self._token_refused()
+        username = username.strip()
+        check_username(username, owner=True)
+        check_password(password, username)
+        if password != again:
+            raise Refused(400, "passwords_differ", "The two passwords are not the same. Type them again.")
+        owner = await self._people.first_owner(username, password)
+        if owner is None:
+            return None
+        self.token.spend()
+        return self._sign_in.enter(owner, visitor, methods=f"pwd {policy.CLAIM_METHOD}", action="first-sign-in")
+
+    def offers(self) -> Sequence[Offer]:
+        """What can be installed."""
+        return self._installs.offers()
+
+    def choose(self, wanted: Sequence[str]) -> None:
+        """Answer which modules to install; none is an answer too."""
+        if self.progress.jobs or self.progress.reached:
+            raise Refused(409, "already_chosen", "This was answered already. Add modules on the hub's own page.")
+        offered = [offer.short for offer in self.offers() if not offer.installed]
+        unknown = [short for short in wanted if short not in [offer.short for offer in self.offers()]]
+        if unknown:
+            raise Refused(400, "unknown_module", f"There is no module named {unknown[0][:64]!r}.")
+        self._save(wizard.choose(self.progress, wanted, offered))
+        self._begin_when_ready({})
+
+    def name_vault(self, name: str) -> None:
+        """Answer what the first vault is called. Raises Refused 400."""
+        name = name.strip() or validation.DEFAULT_VAULT
+        problem = validation.vault_name_problem(name)
+        if problem is not None:
+            raise Refused(400, "invalid_vault_name", problem)
+        self._save(evolve(self.progress, vault_name=name))
+        self._begin_when_ready({})
+
+    def settle_scribe(self, key: str) -> None:
+        """Answer with the transcription provider's key; empty means later. The key goes to the module, not to us."""
+        key = key.strip()
+        if len(key) > 500 or not key.isprintable() or " " in key:
+            raise Refused(400, "invalid_key", "That does not look like a key. Copy it again, or choose Later.")
+        self._save(evolve(self.progress, scribe_settled=True))
+        self._begin_when_ready({"TRANSCRIBE_PROVIDER": "openai", "OPENAI_API_KEY": key} if key else {})
+
+    def install(self, short: str) -> str:
+        """Start to install one module, or try it again after a failure; the id of the job."""
+        progress = self.progress
+        job_id = progress.jobs.get(short)
+        job = self._installs.job(job_id) if job_id else None
+        if job_id and job is not None:
+            if job.get("status") != "failed":
+                return job_id
+            new = self._installs.retry(job_id)
+        elif short in [offer.short for offer in self.offers()]:
+            new = self._installs.begin(short, wizard.options(short, progress, {}))
+        else:
+            raise Refused(404, "not_found", "There is no such module.")
+        chosen = progress.chosen or ()
+        self._save(
+            evolve(
+                progress,
+                chosen=chosen if short in chosen else (*chosen, short),
+                jobs={**progress.jobs, short: new},
+                vault_name=progress.vault_name or validation.DEFAULT_VAULT,
+            )
+        )
+        return new
+
+    def installs(self) -> list[Install]:
+        """What is being installed and how far it is."""
+        offers = {offer.short: offer for offer in self.offers()}
+        progress = self.progress
+        installs = []
+        for short in progress.chosen or ():
+            job_id = progress.jobs.get(short)
+            offer = offers.get(short, Offer(short=short, name=short, tagline=""))
+            installs.append(Install(offer, self._installs.job(job_id) if job_id else None))
+        return installs
+
+    def go_on(self) -> None:
+        """Leave the progress screen: what still runs goes on by itself."""
+        self._save(evolve(self.progress, installs_seen=True))
+
+    def needs_proof(self, signed_in: SignedIn, mode: str, origin: str) -> bool:
+        """Whether this answer to `reach` takes the password: it moves the hub (design 6), and whoever gives it is not
+        just claiming the hub in this very browser.
+        """
+        claiming = policy.claims(signed_in.session, self._clock())
+        return mode != "localhost" and self._origin.would_move(origin) and not claiming
+
+    async def reach(self, mode: str, origin: str) -> str | None:
+        """Answer how the hub is reached; a sentence of warning when it cannot reach itself there.
+
+        Raises Refused 400 for a mode or an address that cannot be, 409 when this was answered before: from then on
+        a page must not move the hub without a fresh proof.
+        """
+        if self.progress.reached:
+            raise Refused(409, "already_chosen", "This was answered already. Change the address in the hub's settings.")
+        if mode not in EXPOSE_MODES:
+            raise Refused(400, "invalid_request", "Choose how this hub is reached.")
+        if mode != "localhost" and origin.strip():
+            self._origin.choose(origin, self._clock())
+        self._stored.put(EXPOSE_MODE, mode, self._clock())
+        self._save(evolve(self.progress, chosen=self.progress.chosen or (), installs_seen=True, reached=True))
+        self.warning = await self._self_check(self._origin.issuer()) if mode != "localhost" else None
+        return self.warning
+
+    def _begin_when_ready(self, environment: Mapping[str, str]) -> None:
+        """Start everything that was chosen as soon as no question about it is open."""
+        progress = self.progress
+        if wizard.screen(progress, has_owner=True) != "installing":
+            return
+        jobs = dict(progress.jobs)
+        for short in progress.missing_jobs:
+            jobs[short] = self._installs.begin(short, wizard.options(short, progress, environment))
+            self._save(evolve(progress, jobs=dict(jobs)))
+
+    def _save(self, progress: Progress) -> None:
+        self._stored.put(PROGRESS, progress.to_text(), self._clock())
+
+    def _token_refused(self) -> Refused:
+        wait = self.token.wait() if self.token else 0.0
+        if wait > 0:
+            seconds = int(wait) + 1
+            return Refused(
+                429,
+                "too_many_attempts",
+                "There were many wrong tokens. Copy the token from the hub's log exactly as it is there.",
+                headers={"Retry-After": str(seconds)},
+            )
+        if self.token is not None and self.token.expired:
+            return Refused(
+                401, "bootstrap_token_expired", "The setup token is older than a day. Restart the hub to get a new one."
+            )
+        return Refused(
+            401,
+            "bootstrap_token_rejected",
+            "That is not the setup token. Find it in the hub's log, in the lines that begin with [wizard].",
+        )

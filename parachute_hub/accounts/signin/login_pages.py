@@ -1,0 +1,131 @@
+"""`/login`, `/login/2fa` and `/logout`."""
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+
+from parachute_hub.accounts.forms import Form, query
+from parachute_hub.accounts.model import Entered, Halfway
+from parachute_hub.accounts.pages import as_page, csrf_field, fill, may_lead_away, problem, see_other, show
+from parachute_hub.accounts.sessions.browser import Browser
+from parachute_hub.accounts.sessions.session_auth import CHANGE_PASSWORD, SessionRecogniser
+from parachute_hub.accounts.signin.safe_redirect import safe_next
+from parachute_hub.accounts.signin.signin import SignIn
+from parachute_hub.site import cookies
+from parachute_hub.site.area import area, as_json
+from parachute_hub.site.errors import Refused
+
+ADMIN_HOME = "/admin/"
+MEMBER_HOME = "/account"
+
+
+class LoginPages:
+    """Signing in and out. Every form is answered with 303, so that reloading a page sends no password again."""
+
+    app: Klein = area()
+
+    def __init__(self, *, sign_in: SignIn, browser: Browser, sessions: SessionRecogniser) -> None:
+        self._sign_in = sign_in
+        self._browser = browser
+        self._sessions = sessions
+
+    @app.route("/login", methods=["GET", "HEAD"])
+    @as_page
+    async def ask(self, request: IRequest) -> bytes:
+        """The form; whoever is signed in already goes on."""
+        next_path = safe_next(query(request, "next"), "")
+        found = self._sessions.signed_in(request)
+        if found is not None:
+            return see_other(request, _target(Entered(user=found.user, token="", device=""), next_path))
+        return await self._form(request, next_path)
+
+    @app.route("/login", methods=["POST"])
+    @as_page
+    async def sign_in(self, request: IRequest) -> bytes:
+        """Username and password."""
+        form = self._browser.check_page(request)
+        next_path = safe_next(form.text("next"), "")
+        username, password = form.text("username"), form.text("password")
+        try:
+            if not username.strip() or not password:
+                raise Refused(400, "invalid_request", "Type both your username and your password.")
+            entered = await self._sign_in.with_password(username, password, self._browser.visitor(request), next_path)
+        except Refused as refused:
+            if form.is_json:
+                raise
+            return await self._form(request, next_path, username=username, refused=refused)
+        if isinstance(entered, Halfway):
+            self._browser.halfway(request, entered)
+            return _go_on(request, form, "/login/2fa")
+        self._browser.enter(request, entered)
+        return _go_on(request, form, _target(entered, next_path))
+
+    @app.route("/login/2fa", methods=["GET", "HEAD"])
+    @as_page
+    async def ask_code(self, request: IRequest) -> bytes:
+        """The form for the second factor."""
+        if self._browser.cookie(request, cookies.PENDING_LOGIN) is None:
+            return see_other(request, "/login")
+        return await self._code_form(request)
+
+    @app.route("/login/2fa", methods=["POST"])
+    @as_page
+    async def second_factor(self, request: IRequest) -> bytes:
+        """A code of the authenticator app, or a recovery code."""
+        form = self._browser.check_page(request)
+        pending = self._browser.cookie(request, cookies.PENDING_LOGIN)
+        try:
+            entered, next_path = await self._sign_in.with_code(
+                pending, form.text("code"), self._browser.visitor(request)
+            )
+        except Refused as refused:
+            if form.is_json:
+                raise
+            if refused.error == "sign_in_expired":
+                return await self._form(request, "", refused=refused)
+            return await self._code_form(request, refused)
+        self._browser.enter(request, entered)
+        return _go_on(request, form, _target(entered, next_path))
+
+    @app.route("/logout", methods=["POST"])
+    @as_page
+    async def sign_out(self, request: IRequest) -> bytes:
+        """End the session of this browser."""
+        self._browser.check_page(request)
+        found = self._sessions.signed_in(request)
+        if found is not None:
+            self._sign_in.leave(found, self._browser.visitor(request))
+        self._browser.leave(request)
+        return see_other(request, "/login")
+
+    async def _form(
+        self, request: IRequest, next_path: str, *, username: str = "", refused: Refused | None = None
+    ) -> bytes:
+        content = fill(
+            "login",
+            problem=problem(refused),
+            csrf=csrf_field(self._browser.page_token(request)),
+            next=next_path,
+            username=username,
+        )
+        if next_path.startswith("/oauth/"):
+            may_lead_away(request)
+        return await show(request, "Sign in", content, refused=refused)
+
+    async def _code_form(self, request: IRequest, refused: Refused | None = None) -> bytes:
+        content = fill("code", problem=problem(refused), csrf=csrf_field(self._browser.page_token(request)))
+        may_lead_away(request)
+        return await show(request, "Second factor", content, refused=refused)
+
+
+def _go_on(request: IRequest, form: Form, path: str) -> bytes:
+    """Off to the next page; a script is told where that is."""
+    return as_json(request, {"next": path}) if form.is_json else see_other(request, path)
+
+
+def _target(entered: Entered, next_path: str) -> str:
+    """Where somebody goes after signing in. Members have no business in the hub's own pages."""
+    if entered.user.must_change_password:
+        return CHANGE_PASSWORD
+    if not entered.user.is_admin and (next_path == "/admin" or next_path.startswith("/admin/")):
+        next_path = ""
+    return next_path or (ADMIN_HOME if entered.user.is_admin else MEMBER_HOME)

@@ -1,0 +1,125 @@
+"""A person's second factor: switched on only after it was shown to work, each code good for once."""
+
+from attrs import field, frozen
+
+from parachute_hub.accounts.encryption import Sealer, Unsealable
+from parachute_hub.accounts.model import Clock, Random
+from parachute_hub.accounts.sessions.tokens import new_id
+from parachute_hub.accounts.signin import totp
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.factors import Factors, Totp
+
+START_LASTS = 15 * 60
+
+
+@frozen
+class Started:
+    """What the authenticator app must be told: shown to its owner once."""
+
+    secret: str = field(repr=False)
+    url: str = field(repr=False)
+
+
+class SecondFactor:
+    """Authenticator app and recovery codes of everybody."""
+
+    def __init__(self, *, factors: Factors, sealer: Sealer, clock: Clock, random: Random) -> None:
+        self._factors = factors
+        self._sealer = sealer
+        self._clock = clock
+        self._random = random
+
+    def enabled(self, user_id: str) -> bool:
+        """Whether signing in takes a code."""
+        return self._factors.totp(user_id) is not None
+
+    def enrolled_at(self, user_id: str) -> float | None:
+        """Since when it does."""
+        found = self._factors.totp(user_id)
+        return found.confirmed_at if found else None
+
+    def codes_left(self, user_id: str) -> int:
+        """How many recovery codes are unused."""
+        return self._factors.codes_left(user_id)
+
+    def start(self, user_id: str, username: str, host: str) -> Started:
+        """Make a secret that counts for nothing yet. Raises Refused 409 when a second factor is on already."""
+        if self.enabled(user_id):
+            raise Refused(409, "already_enrolled", "A second factor is on already. Switch it off first to change it.")
+        secret = totp.new_secret(self._random)
+        row = new_id(self._random)
+        self._factors.begin(
+            Totp(
+                id=row,
+                user_id=user_id,
+                secret=self._sealer.seal(secret, row),
+                created_at=self._clock(),
+                confirmed_at=None,
+                last_step=0,
+            )
+        )
+        return Started(secret=secret, url=totp.app_url(secret, username, host))
+
+    def started(self, user_id: str, username: str, host: str) -> Started | None:
+        """The secret of a start that is not confirmed yet, to show it again after a wrong code."""
+        found = self._factors.unconfirmed(user_id)
+        secret = self._secret(found) if found and self._clock() < found.created_at + START_LASTS else None
+        return Started(secret=secret, url=totp.app_url(secret, username, host)) if secret else None
+
+    def confirm(self, user_id: str, code: str) -> list[str]:
+        """Switch it on with a code that proves the app works; the recovery codes, to be shown once.
+
+        Raises Refused 400 for a wrong code or a start that is too old, 409 when it is on already.
+        """
+        if self.enabled(user_id):
+            raise Refused(409, "already_enrolled", "A second factor is on already.")
+        found = self._factors.unconfirmed(user_id)
+        secret = self._secret(found) if found and self._clock() < found.created_at + START_LASTS else None
+        if found is None or secret is None:
+            raise Refused(400, "setup_expired", "That took too long. Begin again with a new code to scan.")
+        step = totp.matching_step(secret, code, self._clock())
+        if step is None:
+            raise Refused(
+                400,
+                "invalid_code",
+                "That code is not right. Check that your phone sets its clock by itself, and type the next code.",
+            )
+        codes = totp.new_recovery_codes(self._random)
+        self._factors.confirm(found, step=step, now=self._clock(), codes=_hashes(codes))
+        return codes
+
+    def use(self, user_id: str, code: str) -> str | None:
+        """Use up a code: how it was proved (`otp` or `recovery`), None when it is wrong or was used before."""
+        found = self._factors.totp(user_id)
+        if found is None:
+            return None
+        as_recovery = totp.recovery_hash(code)
+        if as_recovery is not None:
+            return "recovery" if self._factors.use_code(user_id, as_recovery) else None
+        secret = self._secret(found)
+        step = totp.matching_step(secret, code, self._clock()) if secret else None
+        if step is None or not self._factors.use_step(found.id, step):
+            return None
+        return "otp"
+
+    def new_codes(self, user_id: str) -> list[str]:
+        """Replace the recovery codes. Raises Refused 409 when no second factor is on."""
+        if not self.enabled(user_id):
+            raise Refused(409, "not_enrolled", "Switch the second factor on first.")
+        codes = totp.new_recovery_codes(self._random)
+        self._factors.replace_codes(user_id, _hashes(codes))
+        return codes
+
+    def off(self, user_id: str) -> None:
+        """Switch it off, whatever state it is in."""
+        self._factors.off(user_id)
+
+    def _secret(self, found: Totp) -> str | None:
+        try:
+            return self._sealer.open(found.secret, found.id)
+        except Unsealable:
+            return None
+
+
+def _hashes(codes: list[str]) -> list[str]:
+    return [hashed for hashed in map(totp.recovery_hash, codes) if hashed is not None]

@@ -1,0 +1,141 @@
+"""Signing in and out: password, second factor, and the session that comes of it."""
+
+from parachute_hub.accounts.model import Clock, Entered, Halfway, Random, SignedIn, Visitor
+from parachute_hub.accounts.sessions import policy
+from parachute_hub.accounts.sessions.tokens import hashed, is_token, new_token
+from parachute_hub.accounts.signin.passwords import Hasher
+from parachute_hub.accounts.signin.second_factor import SecondFactor
+from parachute_hub.accounts.signin.throttle import Guard
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.audit import Act, Audit
+from parachute_hub.store.sessions import PendingLogin, Session, Sessions
+from parachute_hub.store.users import User, Users
+
+USER_AGENT_KEPT = 200
+
+
+def wrong() -> Refused:
+    """One answer for an unknown name and for a wrong password."""
+    return Refused(401, "invalid_credentials", "That username and password do not go together. Try again.")
+
+
+class SignIn:
+    """Turns credentials into sessions, and looks sessions up."""
+
+    def __init__(
+        self,
+        *,
+        users: Users,
+        sessions: Sessions,
+        hasher: Hasher,
+        second_factor: SecondFactor,
+        guard: Guard,
+        audit: Audit,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._users = users
+        self._sessions = sessions
+        self._hasher = hasher
+        self._second_factor = second_factor
+        self._guard = guard
+        self._audit = audit
+        self._clock = clock
+        self._random = random
+
+    async def with_password(self, username: str, password: str, visitor: Visitor, next_path: str) -> Entered | Halfway:
+        """First step. Raises Refused 401, 413 or 429. An unknown name takes as long as a wrong password."""
+        username = username.strip()
+        user = self._users.by_name(username)
+        attempt = self._guard.begin("password", username, visitor, user_id=user.id if user else None)
+        verdict = await self._hasher.check(password, user.password_hash if user else None)
+        # The account may have gone, or its password may have changed, while the hash was computed.
+        current = self._users.by_id(user.id) if user else None
+        if user is None or current is None or not verdict.right or current.password_hash != user.password_hash:
+            self._note(current, "sign-in", visitor, outcome="refused")
+            raise wrong()
+        attempt.succeeded()
+        if self._second_factor.enabled(user.id):
+            entered: Entered | Halfway = self._halfway(current, next_path)
+        else:
+            entered = self.enter(current, visitor, methods="pwd")
+        if verdict.stale:
+            self._users.rehash(user.id, user.password_hash, await self._hasher.hash(password))
+        return entered
+
+    async def with_code(self, pending_token: str | None, code: str, visitor: Visitor) -> tuple[Entered, str]:
+        """Second step: the entered person and where they wanted to go. Raises Refused 401 or 429."""
+        pending = self._sessions.pending(hashed(pending_token), self._clock()) if pending_token else None
+        user = self._users.by_id(pending.user_id) if pending else None
+        if pending is None or user is None:
+            raise Refused(401, "sign_in_expired", "That took too long. Sign in again, beginning with your password.")
+        attempt = self._guard.begin("code", user.id, visitor, user_id=user.id, strict=True)
+        method = self._second_factor.use(user.id, code)
+        if method is None:
+            self._note(user, "second-factor", visitor, outcome="refused")
+            raise Refused(401, "invalid_code", "That code is not right, or was used already. Try the next one.")
+        if not self._sessions.end_pending(pending.id):
+            raise Refused(401, "sign_in_expired", "This sign-in was completed already. Sign in again.")
+        attempt.succeeded()
+        return self.enter(user, visitor, methods=f"pwd {method}"), pending.next
+
+    def enter(self, user: User, visitor: Visitor, *, methods: str, action: str = "sign-in") -> Entered:
+        """Begin a session for somebody who proved who they are; the browser's earlier one ends (no fixation)."""
+        now = self._clock()
+        token = new_token(self._random)
+        device = visitor.device if visitor.device and is_token(visitor.device) else new_token(self._random)
+        if visitor.session:
+            self._sessions.end(hashed(visitor.session))
+        self._sessions.add(
+            Session(
+                id=hashed(token),
+                user_id=user.id,
+                created_at=now,
+                authenticated_at=now,
+                last_seen_at=now,
+                expires_at=now + policy.ABSOLUTE,
+                methods=methods,
+                address=visitor.address,
+                user_agent=visitor.user_agent[:USER_AGENT_KEPT],
+            )
+        )
+        self._sessions.know_device(hashed(device), user.id, now)
+        self._note(user, action, visitor)
+        return Entered(user=user, token=token, device=device)
+
+    def find(self, token: str | None) -> SignedIn | None:
+        """Whose session this cookie value is, if it still counts."""
+        if not token:
+            return None
+        now = self._clock()
+        session = self._sessions.get(hashed(token))
+        if session is None or not policy.alive(session, now):
+            return None
+        user = self._users.by_id(session.user_id)
+        if user is None:
+            return None
+        if policy.should_touch(session, now):
+            self._sessions.touch(session.id, now)
+        return SignedIn(user=user, session=session, token=token)
+
+    def leave(self, signed_in: SignedIn, visitor: Visitor) -> None:
+        """Sign out of this browser."""
+        self._sessions.end(signed_in.session.id)
+        self._note(signed_in.user, "sign-out", visitor)
+
+    def _halfway(self, user: User, next_path: str) -> Halfway:
+        token = new_token(self._random)
+        self._sessions.add_pending(
+            PendingLogin(
+                id=hashed(token),
+                user_id=user.id,
+                next=next_path,
+                expires_at=self._clock() + policy.PENDING_LOGIN,
+            )
+        )
+        return Halfway(token=token)
+
+    def _note(self, user: User | None, action: str, visitor: Visitor, *, outcome: str = "ok") -> None:
+        # What was typed as an unknown name is not kept: people type their password there.
+        name = user.username if user else "(unknown)"
+        self._audit.note(Act(at=self._clock(), actor=name, action=action, outcome=outcome, address=visitor.address))

@@ -1,0 +1,120 @@
+"""A fresh proof for one named operation: the password or a second factor again, good once and for five minutes."""
+
+import re
+from collections import OrderedDict
+
+from attrs import frozen
+from twisted.web.iweb import IRequest
+
+from parachute_hub.accounts.model import Clock, Random, SignedIn, Visitor
+from parachute_hub.accounts.sessions import policy
+from parachute_hub.accounts.sessions.tokens import hashed, new_token
+from parachute_hub.accounts.signin.passwords import Hasher
+from parachute_hub.accounts.signin.second_factor import SecondFactor
+from parachute_hub.accounts.signin.throttle import Guard
+from parachute_hub.site.auth import Principal
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.audit import Act, Audit
+from parachute_hub.store.users import Users
+
+HEADER = "X-Parachute-Proof"
+MOST_PROOFS = 1000
+# A word for the deed, then what it is done to: `install:@scope/package`, `user.delete:<id>`.
+_OPERATION = re.compile(r"[a-z][a-z0-9.-]{0,63}(:[\x21-\x7e]{1,500})?")
+
+
+@frozen
+class Proof:
+    """What a proof is good for."""
+
+    session_id: str
+    operation: str
+    expires_at: float
+
+
+class ProofsOfPresence:
+    """Implements `site.who.StepUp`. Proofs are kept in memory: a restart costs one more password."""
+
+    def __init__(
+        self,
+        *,
+        users: Users,
+        hasher: Hasher,
+        second_factor: SecondFactor,
+        guard: Guard,
+        audit: Audit,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._users = users
+        self._hasher = hasher
+        self._second_factor = second_factor
+        self._guard = guard
+        self._audit = audit
+        self._clock = clock
+        self._random = random
+        self._proofs: OrderedDict[str, Proof] = OrderedDict()
+
+    async def verify(self, signed_in: SignedIn, visitor: Visitor, *, password: str = "", code: str = "") -> None:
+        """Make sure that the person is there now. Raises Refused 400, 401, 413 or 429."""
+        user = signed_in.user
+        if not password and not code:
+            raise Refused(400, "password_required", "Type your password to confirm this.")
+        attempt = self._guard.begin("step-up", user.id, visitor, user_id=user.id, strict=True)
+        if password:
+            right = (await self._hasher.check(password, user.password_hash)).right
+            current = self._users.by_id(user.id)
+            right = right and current is not None and current.password_hash == user.password_hash
+        else:
+            right = self._second_factor.use(user.id, code) is not None
+        if not right:
+            self._audit.note(
+                Act(
+                    at=self._clock(),
+                    actor=user.username,
+                    action="confirm",
+                    outcome="refused",
+                    address=visitor.address,
+                )
+            )
+            raise Refused(401, "invalid_credentials", "That is not right. Try again.")
+        attempt.succeeded()
+
+    async def issue(
+        self, signed_in: SignedIn, visitor: Visitor, operation: str, *, password: str = "", code: str = ""
+    ) -> tuple[str, float]:
+        """A proof for this session and operation, and when it ends (epoch seconds). Raises as `verify` does."""
+        if not _OPERATION.fullmatch(operation):
+            raise Refused(400, "invalid_operation", "Name the operation to confirm, such as user.delete:<id>.")
+        await self.verify(signed_in, visitor, password=password, code=code)
+        proof = new_token(self._random)
+        expires_at = self._clock() + policy.PROOF
+        self._proofs[hashed(proof)] = Proof(signed_in.session.id, operation, expires_at)
+        while len(self._proofs) > MOST_PROOFS:
+            self._proofs.popitem(last=False)
+        return proof, expires_at
+
+    def prove(self, request: IRequest, principal: Principal, operation: str) -> None:
+        """Use up the proof in the request's header. Raises Refused 403 `step_up_required`.
+
+        The operator is exempt: whoever reads the operator token controls the machine. A token that we issued is not
+        a person and proves nothing.
+        """
+        if principal.kind == "operator":
+            return
+        presented = request.getHeader(HEADER)
+        if principal.kind == "session" and presented and self._use(presented, principal.session_id, operation):
+            return
+        raise Refused(
+            403,
+            "step_up_required",
+            "Confirm with your password first: ask /api/account/step-up for a proof.",
+            detail={"operation": operation, "step_up_url": "/api/account/step-up"},
+        )
+
+    def _use(self, presented: str, session_id: str | None, operation: str) -> bool:
+        proof = self._proofs.get(hashed(presented))
+        if proof is None or proof.session_id != session_id or proof.operation != operation:
+            return False
+        del self._proofs[hashed(presented)]
+        return self._clock() < proof.expires_at

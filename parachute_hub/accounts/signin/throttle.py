@@ -1,0 +1,87 @@
+"""Slows down guessing: the throttle's rules over the stored counts."""
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from parachute_hub.accounts.model import Clock, Visitor
+from parachute_hub.accounts.sessions.tokens import hashed
+from parachute_hub.accounts.signin import throttle_policy
+from parachute_hub.accounts.signin.throttle_policy import Counted
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.sessions import Sessions
+from parachute_hub.store.throttles import Failures, Throttles
+
+
+@frozen
+class Attempt:
+    """A guess under way. It is counted as a failure until `succeeded` is called: parallel guesses gain nothing."""
+
+    _guard: "Guard"
+    _counts: Sequence[Counted]
+
+    def succeeded(self) -> None:
+        """The guess was right: take the count back, and forget earlier slips of the same person."""
+        self._guard.take_back(self._counts)
+
+
+class Guard:
+    """Lets an attempt begin or refuses it with 429 and the time to wait."""
+
+    def __init__(self, throttles: Throttles, sessions: Sessions, clock: Clock) -> None:
+        self._throttles = throttles
+        self._sessions = sessions
+        self._clock = clock
+
+    def begin(
+        self, purpose: str, subject: str, visitor: Visitor, *, user_id: str | None, strict: bool = False
+    ) -> Attempt:
+        """Count an attempt at `subject` (a name or an id). `user_id` is whose it is, None for a name nobody has.
+
+        `strict` slows strangers by the account's failures from their first try on: for codes of six digits, which
+        only somebody who has the password gets to guess.
+        """
+        now = self._clock()
+        device = hashed(visitor.device) if visitor.device else None
+        if device is not None and (user_id is None or not self._sessions.knows_device(device, user_id)):
+            device = None
+        counts = throttle_policy.counted(purpose, subject, visitor.address, device)
+        before = {count.bucket: self._throttles.get(count.key) or Failures(0.0, now) for count in counts}
+        failed_here = (
+            strict
+            or "pair" in before
+            and throttle_policy.faded(before["pair"].count, before["pair"].last_at, now) >= 0.5
+        )
+        delay = max(
+            throttle_policy.wait(bucket, failures.count, failures.last_at, now)
+            for bucket, failures in before.items()
+            if bucket != "account" or failed_here
+        )
+        if delay > 0:
+            seconds = int(delay) + 1
+            raise Refused(
+                429,
+                "too_many_attempts",
+                f"There were too many wrong tries. Wait {seconds} seconds and try again.",
+                headers={"Retry-After": str(seconds)},
+            )
+        for count in counts:
+            failures = before[count.bucket]
+            left = throttle_policy.faded(failures.count, failures.last_at, now)
+            self._throttles.put(count.key, Failures(left + 1, now))
+        return Attempt(self, counts)
+
+    def take_back(self, counts: Sequence[Counted]) -> None:
+        """Undo what `begin` counted."""
+        for count in counts:
+            failures = self._throttles.get(count.key)
+            if failures is None:
+                continue
+            if count.bucket in ("pair", "device"):
+                self._throttles.drop(count.key)
+            else:
+                self._throttles.put(count.key, Failures(max(0.0, failures.count - 1), failures.last_at))
+
+    def prune(self) -> None:
+        """Forget what faded long ago."""
+        self._throttles.prune(self._clock() - throttle_policy.FORGOTTEN_AFTER)

@@ -1,0 +1,88 @@
+"""The one place for what a username, a password and a vault's name may be."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.users import VaultRole
+
+SHORTEST_PASSWORD = 12
+LONGEST_PASSWORD = 256
+DEFAULT_OWNER = "owner"
+DEFAULT_VAULT = "default"
+
+_USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,63}")
+# Names that would look like the hub itself. The owner may still be called admin or root.
+_RESERVED = frozenset({"system", "setup", "parachute", "hub", "operator", "nobody", "everyone"})
+_OWNERS_ONLY = frozenset({"admin", "root", "owner"})
+_VAULT = re.compile(r"[a-z0-9][a-z0-9_-]{1,31}")
+_ANY_VAULT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_RESERVED_VAULTS = frozenset({"list", "new", "assets", "admin"})
+_COMMON = (
+    *("password", "passwort", "letmein", "iloveyou", "parachute", "welcome", "changeme", "administrator"),
+    *("1234567890", "0987654321", "qwertyuiop", "asdfghjkl", "abcdefghijklm"),
+)
+
+
+def username_problem(username: str, *, owner: bool = False) -> str | None:
+    """What is wrong with a name, as a sentence; None when it may be used.
+
+    >>> username_problem("ada"), username_problem("admin", owner=True)
+    (None, None)
+    """
+    if not _USERNAME.fullmatch(username):
+        return "A username has 2 to 64 letters, digits, dots, dashes or underscores, and begins with a letter or digit."
+    lowered = username.lower()
+    if lowered in _RESERVED or (lowered in _OWNERS_ONLY and not owner):
+        return f"The name {username} is kept for the hub itself. Choose another."
+    return None
+
+
+def password_problem(password: str, *, username: str = "") -> str | None:
+    """What is wrong with a new password, as a sentence; None when it may be used.
+
+    >>> password_problem("short")
+    'Use at least 12 characters. Three or four words you can remember work well.'
+    """
+    if len(password) < SHORTEST_PASSWORD:
+        return f"Use at least {SHORTEST_PASSWORD} characters. Three or four words you can remember work well."
+    if len(password) > LONGEST_PASSWORD:
+        return f"Use at most {LONGEST_PASSWORD} characters."
+    if _easy(password.lower(), username.lower()):
+        return "This password is one of the first that somebody would try. Choose another."
+    return None
+
+
+def vault_name_problem(name: str) -> str | None:
+    """What is wrong with the name of a new vault (identity.md 1.4), as a sentence."""
+    if not _VAULT.fullmatch(name) or name in _RESERVED_VAULTS:
+        return (
+            "A vault's name has 2 to 32 small letters, digits, dashes or underscores, a letter or digit first. "
+            f"The hub keeps {', '.join(sorted(_RESERVED_VAULTS))}."
+        )
+    return None
+
+
+def vault_roles(value: Any, kept: Mapping[str, VaultRole]) -> dict[str, VaultRole]:
+    """What somebody may do with which vault: `{"name": "read"|"write"}`, or a list of names.
+
+    In a list a name keeps the role that it had in `kept`, and is `write` when it is new: listing somebody's vaults
+    anew must not widen what they may do (identity.md A9). Raises Refused 400. Only the form of names is checked.
+    """
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        value = {name: kept.get(name, "write") for name in value}
+    if not isinstance(value, dict):
+        raise Refused(400, "invalid_request", 'Give the vaults as {"name": "read"} or {"name": "write"}.')
+    for name, role in value.items():
+        if not _ANY_VAULT.fullmatch(name) or role not in ("read", "write"):
+            raise Refused(400, "invalid_request", f"For the vault {name[:64]!r} the role must be read or write.")
+    return dict(value)
+
+
+def _easy(password: str, username: str) -> bool:
+    """Whether hardly anything is left once the obvious is taken away."""
+    for word in (*_COMMON, username):
+        if len(word) >= 3:
+            password = password.replace(word, "")
+    return len(set(password)) < 6

@@ -1,0 +1,103 @@
+"""The record of what people do with modules, vaults, tokens and apps: which requests are deeds, and who notes them.
+
+Accounts note their own acts, with more detail than a request shows.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+
+from parachute_hub.admin.modules_bodies import lenient, text_of
+from parachute_hub.site.auth import Who
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.audit import Act
+
+_BY_NAME = ("module-install", "")
+_NAME = 200
+# Method and path; the groups are the verb and what it is done to.
+_DEEDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (
+        re.compile(
+            rb"POST /api/modules/(?P<subject>(?!operations/|disk/)[^/]+)"
+            rb"/(?P<verb>install|upgrade|rollback|restore-data|uninstall|delete-data|start|stop|restart|heal-port)"
+        ),
+        "module-",
+    ),
+    (re.compile(rb"PUT /api/modules/(?P<subject>[^/]+)/(?P<verb>config|settings)"), "module-"),
+    (re.compile(rb"POST /api/modules/(?P<verb>install|upgrade-all)"), "module-"),
+    (re.compile(rb"POST /vaults"), "vault-made"),
+    (re.compile(rb"POST /api/auth/(?P<verb>mint-token|revoke-token|rotate-operator|rotate-key)"), ""),
+    (re.compile(rb"POST /api/apps/disconnect|DELETE /api/grants/.+"), "app-disconnected"),
+)
+
+
+class Caller(Protocol):
+    """The other side of a request."""
+
+    def client_address(self, request: IRequest) -> str:
+        """Its address."""
+
+
+def deed(method: bytes, path: bytes) -> tuple[str, str] | None:
+    """The act and what it is done to; None for a request that changes nothing worth a line.
+
+    >>> deed(b"POST", b"/api/modules/vault/upgrade"), deed(b"POST", b"/vaults"), deed(b"GET", b"/vaults")
+    (('module-upgrade', 'vault'), ('vault-made', ''), None)
+    """
+    for pattern, action in _DEEDS:
+        found = pattern.fullmatch(method + b" " + path.rstrip(b"/"))
+        if found is not None:
+            parts = found.groupdict()
+            return action + parts.get("verb", b"").decode(), parts.get("subject", b"").decode("latin-1")
+    return None
+
+
+def _named(request: Any) -> str:
+    """The package, file or folder that the body of an installation names. The body can be read once more."""
+    body = lenient(request)
+    request.content.seek(0)
+    text = text_of(body, "package") or text_of(body, "source")
+    return "".join(letter for letter in text if letter.isprintable())[:_NAME]
+
+
+class Recorded(Resource):
+    """An area whose deeds are noted once they are answered with success, or with the promise of it (202)."""
+
+    isLeaf = True
+
+    def __init__(
+        self, area: IResource, *, who: Who, note: Callable[[Act], None], caller: Caller, clock: Callable[[], float]
+    ) -> None:
+        super().__init__()
+        self._area = area
+        self._who = who
+        self._note = note
+        self._caller = caller
+        self._clock = clock
+
+    def render(self, request: Any) -> Any:
+        """Let the area answer."""
+        found = deed(request.method, request.path)
+        if found is not None:
+            actor, address = self._actor(request), self._caller.client_address(request)
+            action, subject = found
+            if (action, subject) == _BY_NAME:
+                subject = _named(request)
+
+            def answered(_: object) -> None:
+                if request.code < 400:
+                    self._note(Act(at=self._clock(), actor=actor, action=action, subject=subject, address=address))
+
+            request.notifyFinish().addCallbacks(answered, lambda gone: None)
+        return self._area.render(request)
+
+    def _actor(self, request: IRequest) -> str:
+        try:
+            principal = self._who.identify(request)
+        except Refused:
+            # The area refuses it as well, and nothing is noted.
+            return ""
+        return principal.name if principal else ""

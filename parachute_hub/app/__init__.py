@@ -1,0 +1,1 @@
+"""Composition root: creates every object, connects them, and runs them as one service."""

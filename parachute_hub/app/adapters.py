@@ -1,0 +1,247 @@
+"""Small pieces that make one part of the hub fit what another part asks for. They hold no decisions of their own."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from attrs import evolve, frozen
+from twisted.internet.defer import Deferred
+
+from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
+from parachute_hub.accounts.setup.wizard import Offer
+from parachute_hub.app.installed import Roster
+from parachute_hub.modules import assembly
+from parachute_hub.modules.definition.catalog import CatalogEntry
+from parachute_hub.modules.launch.launcher import ModuleLauncher
+from parachute_hub.modules.operations.install import InstallRequest
+from parachute_hub.oauth.metadata import Service
+from parachute_hub.oauth.tokens.claims import InvalidToken
+from parachute_hub.oauth.tokens.issuer import Issuer
+from parachute_hub.oauth.tokens.token_guard import TokenGuard
+from parachute_hub.proxy.audience import Rank
+from parachute_hub.proxy.model import Refusal
+from parachute_hub.proxy.routes import Mount
+from parachute_hub.settings import Settings
+from parachute_hub.site.errors import Refused
+from parachute_hub.site.well_known import vault_name
+from parachute_hub.supervise.model import Launch
+
+# What each module is for, in the words of someone who never heard of it.
+_PURPOSES = {
+    "vault": "The place where your notes live. The other modules, and assistants such as Claude, read and write here.",
+    "notes": "An app in your browser or on your phone to write, find and dictate notes.",
+    "scribe": "Listens to recordings and gives back text. It needs a key of a speech service, or a program of yours.",
+    "surface": "Small web apps on top of your vault.",
+}
+SELF_CHECK_SECONDS = 5
+
+
+class Origins(Protocol):
+    """Under which origins this hub is itself."""
+
+    def issuer(self) -> str:
+        """The canonical one."""
+
+    def bound(self) -> Sequence[str]:
+        """All of them."""
+
+
+@frozen
+class FixedOrigins:
+    """The origins as the hub was told them, for a hub whose database cannot be read."""
+
+    settings: Settings
+
+    def issuer(self) -> str:
+        """The configured one, else this machine's."""
+        return self.settings.issuer
+
+    def bound(self) -> Sequence[str]:
+        """That and the local ones."""
+        return self.settings.origins
+
+
+@frozen
+class FreshLauncher:
+    """A launcher that tells modules the origin of this moment, not the one of the start (`supervise.Launcher`)."""
+
+    launcher: ModuleLauncher
+    origins: Origins
+
+    def launch(self, short: str) -> Launch:
+        """The whole spawn of one module. Raises CannotLaunch."""
+        around = evolve(self.launcher.around, issuer=self.origins.issuer(), origins=tuple(self.origins.bound()))
+        return evolve(self.launcher, around=around).launch(short)
+
+
+@frozen
+class InstalledResources:
+    """What is installed, as the issuer asks for it (`oauth.wellknown_area.Resources`)."""
+
+    roster: Roster
+
+    def vaults(self) -> Sequence[str]:
+        """The vaults' names, the default one first."""
+        return self.roster.vaults()
+
+    def module_scopes(self) -> Mapping[str, Sequence[str]]:
+        """For each installed module the scopes that its manifest defines."""
+        return {module.short: module.manifest.scopes for module in self.roster.modules() if module.manifest is not None}
+
+    def services_catalog(self) -> Iterator[Service]:
+        """Where each vault and each module is found."""
+        for module in self.roster.modules():
+            if not module.row.is_vault:
+                path = module.paths[0] if module.paths else "/"
+                yield Service(short=module.short, path=path, version=module.row.version)
+                continue
+            for path in module.paths:
+                yield Service(
+                    short="vault", path=path, version=module.row.version, vault=vault_name(module.row.name, path)
+                )
+
+
+@frozen
+class ModuleTokens:
+    """Short tokens with which the hub configures modules (`modules.configuration.MintsTokens`)."""
+
+    issuer: Issuer
+
+    def for_administration(self, short: str, instance: str | None) -> str | None:
+        """`<short>:admin`, of a vault `vault:<instance>:admin`; for a minute."""
+        return self.issuer.for_service([f"{short}:{instance}:admin" if instance else f"{short}:admin"])
+
+
+@frozen
+class ProxyGuard:
+    """The issuer's token guard in the proxy's words (`proxy.model.TokenGuard`)."""
+
+    guard: TokenGuard
+
+    def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
+        """Why this bearer must not reach the module."""
+        vault = None
+        if mount.prefix.startswith(b"/vault/") and not mount.prefix.startswith(b"/vault/admin"):
+            vault = mount.prefix.split(b"/")[2].decode("latin-1")
+        refused = self.guard.refusal(mount.short, vault, token)
+        if refused is None:
+            return None
+        return Refusal(refused.status, refused.error, refused.description, (("WWW-Authenticate", refused.challenge),))
+
+
+@frozen
+class ProxyVisitors:
+    """Sessions and tokens as the proxy asks for them (`proxy.audience.Visitors`)."""
+
+    sessions: SessionRecogniser
+    issuer: Issuer
+
+    def rank(self, cookie: bytes, secure: bool) -> Rank:
+        """Whose session a Cookie header carries."""
+        found = self.sessions.behind(cookie, secure=secure)
+        if found is None:
+            return "nobody"
+        return "admin" if found.user.is_admin else "member"
+
+    def scopes(self, token: str) -> frozenset[str] | None:
+        """What a token of ours opens."""
+        try:
+            return self.issuer.verify(token).scopes
+        except InvalidToken:
+            return None
+
+
+class WizardInstalls:
+    """The installer as the wizard asks for it (`accounts.wizard.Installs`).
+
+    Keys that were typed are kept in memory for a retry until the module has them, never in a job's record.
+    """
+
+    def __init__(self, modules: assembly.Modules) -> None:
+        self._modules = modules
+        self._requests: dict[str, InstallRequest] = {}
+
+    def offers(self) -> Sequence[Offer]:
+        """The core modules of the catalog."""
+        directory = self._modules.files.directory
+        return [
+            Offer(
+                short=entry.short,
+                name=entry.display_name,
+                tagline=entry.tagline,
+                purpose=_PURPOSES.get(entry.short, entry.tagline),
+                memory_mb=entry.memory_mb,
+                installed=directory.row(entry.short) is not None,
+            )
+            for entry in self._modules.files.outside.catalog.entries
+            if entry.focus == "core"
+        ]
+
+    def begin(self, short: str, options: Mapping[str, Any]) -> str:
+        """Start to install; the id of the job. Raises Refused."""
+        return self._start(
+            evolve(
+                request_for(self._entry(short)),
+                env=dict(options.get("environment") or {}),
+                vault=options.get("first_vault"),
+            )
+        )
+
+    def job(self, job_id: str) -> Mapping[str, Any] | None:
+        """How far a job is; None when nobody remembers it."""
+        try:
+            return self._modules.jobs.get(job_id).to_json()
+        except Refused:
+            return None
+
+    def retry(self, job_id: str) -> str:
+        """Try a failed job again; after a restart without the keys that were typed. Raises Refused."""
+        request = self._requests.get(job_id)
+        if request is None:
+            job = self._modules.jobs.get(job_id)
+            request = evolve(request_for(self._entry(job.short)), vault=job.params.get("vault"))
+        return self._start(request)
+
+    def _start(self, request: InstallRequest) -> str:
+        job_id = self._modules.installer.install(request).id
+        self._requests[job_id] = request
+        Deferred.fromCoroutine(self._forget(job_id))
+        return job_id
+
+    async def _forget(self, job_id: str) -> None:
+        """Once it has succeeded there is nothing to retry."""
+        if (await self._modules.jobs.finished(job_id)).status == "succeeded":
+            self._requests.pop(job_id, None)
+
+    def _entry(self, short: str) -> CatalogEntry:
+        entry = self._modules.files.outside.catalog.get(short)
+        if entry is None:
+            raise Refused(404, "not_found", f"No module {short} is on offer.")
+        return entry
+
+
+def request_for(entry: CatalogEntry) -> InstallRequest:
+    """The request that installs an entry of the catalog."""
+    return InstallRequest(short=entry.short, package=entry.package, source=entry.source)
+
+
+def self_check(instance: str, reactor: Any) -> Callable[[str], Awaitable[str | None]]:
+    """Asks an address for /health and tells whether it is this very hub that answers; None when all is well."""
+
+    async def check(origin: str) -> str | None:
+        import treq
+
+        try:
+            response = await treq.get(
+                f"{origin}/health", timeout=SELF_CHECK_SECONDS, allow_redirects=False, reactor=reactor
+            )
+            body = await treq.json_content(response)
+        except Exception:
+            return (
+                f"This hub could not reach itself at {origin}. That is fine when the address only works from outside; "
+                "otherwise check the name and the certificate."
+            )
+        if not isinstance(body, dict) or body.get("instance") != instance:
+            return f"Something else than this hub answers at {origin}. Check the address."
+        return None
+
+    return check

@@ -1,0 +1,24 @@
+"""What exists before anything is put together, handed to the composition as one value."""
+
+from typing import Any
+
+from attrs import frozen
+
+from parachute_hub.proxy.front import Front
+from parachute_hub.settings import Settings
+from parachute_hub.site.health import Health, Phase
+from parachute_hub.site.root import Root
+from parachute_hub.system.logs import Masker
+
+
+@frozen(kw_only=True)
+class Core:
+    """The parts of the program that are there from its first moment."""
+
+    settings: Settings
+    reactor: Any
+    mask: Masker
+    phase: Phase
+    health: Health
+    root: Root
+    front: Front

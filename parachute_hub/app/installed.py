@@ -1,0 +1,350 @@
+"""What is installed, as the rest of the hub sees it: mounts for the proxy, entries for discovery, tiles for `/`.
+
+Made from services.json, the packages' manifests and the catalog; made anew whenever one of them changes.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import takewhile
+
+from attrs import evolve, frozen
+
+from parachute_hub.modules.definition import manifests
+from parachute_hub.modules.definition.catalog import CatalogEntry
+from parachute_hub.modules.definition.model import Manifest, Row, SubUnit
+from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.proxy.model import ModuleView
+from parachute_hub.proxy.routes import Audience, Mount, Table
+from parachute_hub.site.front_page import Tile
+from parachute_hub.site.well_known import Advertised, vault_name
+from parachute_hub.supervise.model import State, Status
+from parachute_hub.supervise.supervisor import Supervisor
+from parachute_hub.system.timers import Failures
+
+INFO = "/.parachute/info"
+ICON = "/.parachute/icon.svg"
+# For whom a sub-unit is; a surface judges by itself (modules.md 7.7).
+_AUDIENCES: Mapping[str | None, Audience] = {
+    None: "hub-users",
+    "hub-users": "hub-users",
+    "operator": "operator",
+    "public": "public",
+    "surface": "public",
+}
+# A segment of a path that every reader takes for the same.
+_PLAIN_SEGMENT = re.compile(r"(?!\.)[0-9A-Za-z_.~-]+\Z").match
+# The proxy asks for each request, and a stat for each of thousands would find nothing new.
+LOOK_SECONDS = 0.05
+_MOST_REFUSED = 20
+_TABLE = "Making the route table"
+
+
+@frozen(kw_only=True)
+class Installed:
+    """One row with what belongs to it. `paths` are the mounts that the module may have.
+
+    `port` is where the running process listens, whatever the row says meanwhile; the row's when nothing runs.
+    """
+
+    short: str
+    row: Row
+    port: int
+    manifest: Manifest | None
+    paths: tuple[str, ...]
+    strip: bool
+    websocket: bool
+    exposure: str
+    sandboxed: bool
+
+
+class Roster:
+    """The installed modules. `notice` is told each claim that was refused, once while it lasts.
+
+    What modules write into services.json is seen within LOOK_SECONDS by the clock `seconds`. `live_port` tells where a
+    running module was seen to listen.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        notice: Callable[[str], None],
+        seconds: Callable[[], float],
+        live_port: Callable[[str], int | None],
+    ) -> None:
+        self._directory = directory
+        self._notice = notice
+        self._seconds = seconds
+        self._live_port = live_port
+        self._look_at = 0.0
+        self._told: frozenset[str] = frozenset()
+        self._modules: tuple[Installed, ...] | None = None
+        self._good: dict[str, Installed] = {}
+        self._stale = False
+        self._failures = Failures()
+
+    def modules(self) -> tuple[Installed, ...]:
+        """Every usable row, in the order of the file. The same object while nothing changes; never raises.
+
+        What cannot be read stays as it was when it could.
+        """
+        now = self._seconds()
+        if self._modules is None or (now >= self._look_at and (self._stale or self._directory.services.changed())):
+            self._modules = self._renewed()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
+        return self._modules
+
+    def forget(self) -> None:
+        """Look again: a package or a setting changed without services.json changing."""
+        self._modules = None
+
+    def settle(self, short: str) -> None:
+        """A module's status changed: look again when it listens elsewhere than was known."""
+        port = self._live_port(short)
+        if port is not None and any(module.short == short and module.port != port for module in self._modules or ()):
+            self.forget()
+
+    def shorts(self) -> tuple[str, ...]:
+        """The modules that are installed, each once."""
+        return tuple(dict.fromkeys(module.short for module in self.modules()))
+
+    def vaults(self) -> tuple[str, ...]:
+        """The names of the vaults, the default one first."""
+        return tuple(
+            dict.fromkeys(
+                vault_name(module.row.name, path)
+                for module in self.modules()
+                if module.row.is_vault
+                for path in module.paths
+                if path.startswith("/vault/")
+            )
+        )
+
+    def _renewed(self) -> tuple[Installed, ...]:
+        self._stale = False
+        try:
+            found = tuple(self._read())
+        except Exception:
+            self._stale = True
+            self._failures.failed("Reading the modules")
+            return tuple(self._good.values())
+        self._failures.worked("Reading the modules")
+        self._good = {module.row.name: module for module in found}
+        return found
+
+    def _read(self) -> Iterator[Installed]:
+        refused: list[str] = []
+        for row in self._directory.services.standing():
+            task = f"Reading the module of {row.name}"
+            try:
+                module, wrong = self._installed(row)
+            except Exception:
+                self._stale = True
+                self._failures.failed(task)
+                if row.name in self._good:
+                    yield self._good[row.name]
+                continue
+            self._failures.worked(task)
+            refused += [f"{row.name} in services.json: {text}" for text in wrong[:_MOST_REFUSED]]
+            yield module
+        for text in refused:
+            if text not in self._told:
+                self._notice(text)
+        self._told = frozenset(refused)
+
+    def _installed(self, row: Row) -> tuple[Installed, tuple[str, ...]]:
+        directory = self._directory
+        short = directory.short_of(row.name)
+        entry = directory.entry(short)
+        manifest = self._manifest(short)
+        paths, wrong = directory.mounts(row)
+        module = Installed(
+            short=short,
+            row=row,
+            port=self._live_port(short) or row.port,
+            manifest=manifest,
+            paths=paths,
+            strip=_strip(row, manifest, entry),
+            websocket=bool(row.websocket or (manifest and manifest.websocket)),
+            exposure=row.public_exposure or (entry.exposure if entry else None) or "allowed",
+            sandboxed=not directory.is_first_party(short) and not directory.records.get(short).trusted,
+        )
+        return module, wrong
+
+    def _manifest(self, short: str) -> Manifest | None:
+        folder = self._directory.folder(short)
+        try:
+            return manifests.read_manifest(folder) if folder is not None else None
+        except Invalid:
+            return None
+
+
+def _strip(*speakers: Row | Manifest | CatalogEntry | None) -> bool:
+    """Whether the mount is left out of what the module gets: the first that says something (modules.md 7.3)."""
+    said = (speaker.strip_prefix for speaker in speakers if speaker is not None)
+    return next((word for word in said if word is not None), False)
+
+
+def mounts_of(modules: Iterable[Installed]) -> list[Mount]:
+    """The proxy's mounts, each followed by its parts that have an audience of their own."""
+    return [mount for module in modules for path in module.paths for mount in _with_parts(module, path)]
+
+
+def _with_parts(module: Installed, path: str) -> Iterator[Mount]:
+    plain = path.rstrip("/")
+    whole = Mount(
+        short=module.short,
+        prefix=path.encode(),
+        port=module.port,
+        strip=module.strip,
+        websocket=module.websocket,
+        exposure=module.exposure,  # type: ignore[arg-type]
+        sandboxed=module.sandboxed,
+        open_paths=tuple(f"{path}{open_path}".encode() for open_path in (INFO, ICON, _health(module, path))),
+    )
+    parts: dict[bytes, Mount] = {}
+    for unit in sorted(module.row.uis, key=_openness):
+        # Where readers could differ, more is closed, from the last place at which they do not; and nothing is opened.
+        top = "".join(f"/{segment}" for segment in takewhile(_PLAIN_SEGMENT, unit.path.split("/")[1:]))
+        audience = _AUDIENCES[unit.audience]
+        if audience == "public" and top != unit.path.rstrip("/"):
+            continue
+        if top == plain or top.startswith(f"{plain}/"):
+            part = top[len(plain) :].encode()
+            parts.setdefault(part, evolve(whole, part=part, audience=audience, scopes_required=unit.scopes_required))
+    return iter((parts.pop(b"", whole), *parts.values()))
+
+
+def _openness(unit: SubUnit) -> int:
+    """Of two sub-units at one place the stricter one counts."""
+    return ("operator", "hub-users", "public").index(_AUDIENCES[unit.audience])
+
+
+def _health(module: Installed, path: str) -> str:
+    """The health path below a mount: a row gives it as the module itself sees it."""
+    return module.row.health.removeprefix(path) or "/health"
+
+
+def advertised(modules: Iterable[Installed]) -> list[Advertised]:
+    """The modules for `/.well-known/parachute.json`."""
+    return [
+        Advertised(
+            name=module.row.name,
+            version=module.row.version,
+            paths=module.row.paths if module.row.is_vault else module.paths or module.row.paths,
+            display_name=(module.manifest and module.manifest.display_name) or module.row.display_name,
+            tagline=module.row.tagline,
+            management_url=module.manifest.management_url if module.manifest else None,
+            ui_url=module.manifest.ui_url if module.manifest else None,
+            uis={
+                unit.slug: {
+                    "displayName": unit.display_name,
+                    "path": unit.path,
+                    "tagline": unit.tagline,
+                    "iconUrl": unit.icon_url,
+                    "version": unit.version,
+                    "oauthClientId": unit.oauth_client_id,
+                    "status": unit.status,
+                }
+                for unit in module.row.uis
+            },
+        )
+        for module in modules
+    ]
+
+
+def tiles(roster: Roster, supervisor: Supervisor, catalog_static: Callable[[str], bool]) -> list[Tile]:
+    """The front page: one tile for each module; those with a page of their own can be opened."""
+    made = []
+    for module in roster.modules():
+        status = supervisor.status(module.short)
+        ui = module.manifest.ui_url if module.manifest else None
+        mount = module.paths[0] if module.paths else ""
+        url = f"{mount}/" if catalog_static(module.short) else ui if ui and ui.startswith("/") else None
+        made.append(
+            Tile(
+                name=(module.manifest and module.manifest.display_name) or module.row.display_name or module.short,
+                tagline=module.row.tagline or (module.manifest and module.manifest.tagline) or "",
+                state=status.state.value if status else "stopped",
+                url=url,
+            )
+        )
+    return made
+
+
+class Tables:
+    """The proxy's route table, kept until something that it is made from changes.
+
+    Other `hosts` alone are seen within LOOK_SECONDS by the clock `seconds`: asking may take a query.
+    """
+
+    def __init__(
+        self,
+        roster: Roster,
+        hosts: Callable[[], Iterable[str]],
+        issuer: Callable[[], str],
+        gated: Callable[[], bool],
+        seconds: Callable[[], float],
+    ) -> None:
+        self._roster = roster
+        self._hosts = hosts
+        self._issuer = issuer
+        self._gated = gated
+        self._seconds = seconds
+        self._ask_at = 0.0
+        self._made_from: tuple[tuple[Installed, ...], str, bool] = ((), "", False)
+        self._made_for: tuple[str, ...] = ()
+        self._table: Table | None = None
+        self._failures = Failures()
+
+    def table(self) -> Table:
+        """The table for this moment; the last one when it cannot be made. Never raises: all requests depend on it."""
+        try:
+            return self._current()
+        except Exception:
+            self._failures.failed(_TABLE)
+        # Without any, the site answers, /health among the rest.
+        return self._table or Table.build((), (), "", gated=True)
+
+    def _current(self) -> Table:
+        made_from = (self._roster.modules(), self._issuer(), self._gated())
+        now = self._seconds()
+        if self._table is None or now >= self._ask_at or made_from != self._made_from:
+            self._ask_at = now + LOOK_SECONDS
+            self._table = self._made(*made_from)
+        return self._table
+
+    def _made(self, modules: tuple[Installed, ...], issuer: str, gated: bool) -> Table:
+        """The same table when nothing is different after all."""
+        hosts = () if gated else tuple(self._hosts())
+        made_from = (modules, issuer, gated)
+        if self._table is not None and made_from == self._made_from and hosts == self._made_for:
+            return self._table
+        table = Table.build(mounts_of(modules), hosts, issuer, gated)
+        self._made_from, self._made_for = made_from, hosts
+        self._failures.worked(_TABLE)
+        return table
+
+
+class States:
+    """The proxy's view of each module; the same object until the module's status changes."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._kept: dict[str, tuple[Status, int | None, ModuleView]] = {}
+
+    def view(self, short: str) -> ModuleView | None:
+        """The module's state; None for one that is not supervised here."""
+        status = self._supervisor.status(short)
+        if status is None:
+            return None
+        port = self._supervisor.owned_port(short)
+        kept = self._kept.get(short)
+        if kept is None or kept[0] is not status or kept[1] != port:
+            # One that is stopped only to be started again is, for a client, on its way up.
+            returns = status.state is State.STOPPING and status.start_follows
+            state = State.STARTING if returns else status.state
+            view = ModuleView(state.value, status.reason, status.next_retry_at, port)
+            kept = self._kept[short] = (status, port, view)
+        return kept[2]

@@ -1,0 +1,124 @@
+"""The hub without its site: modules on disk, the supervisor that runs them, and the roster of what is installed."""
+
+import random
+import time
+from uuid import uuid4
+
+from attrs import frozen
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from parachute_hub.app.adapters import FreshLauncher, Origins
+from parachute_hub.app.context import Core
+from parachute_hub.app.installed import Roster
+from parachute_hub.app.log_heads import LogHeads
+from parachute_hub.events import Bus, Event, ModuleChanged, Notice, Numbered, RegistryChanged
+from parachute_hub.modules import assembly
+from parachute_hub.modules.definition.catalog import BadCatalog, Catalog, load
+from parachute_hub.modules.launch.environment import Surroundings
+from parachute_hub.modules.packages import bun as bun_program
+from parachute_hub.supervise.supervisor import Supervisor
+
+_log = Logger()
+
+
+@frozen(kw_only=True)
+class Engine:
+    """What runs modules. `modules` installs and removes them, `launcher` says how each is run."""
+
+    bus: Bus
+    launcher: FreshLauncher
+    supervisor: Supervisor
+    modules: assembly.Modules
+    roster: Roster
+
+
+def build_engine(core: Core, origins: Origins) -> Engine:
+    """Make it; nothing is started yet."""
+    bus = Bus()
+    bus.subscribe(_tell)
+    on_disk = assembly.files(_outside(core, bus, origins))
+    launcher = FreshLauncher(on_disk.launcher, origins)
+    heads = LogHeads(core.reactor, bus.emit)
+
+    def log_line(short: str, line: str) -> None:
+        heads.heard(short, line)
+        _log.info("", module_line=f"[{short}] {line}")
+
+    supervisor = Supervisor(
+        reactor=core.reactor,
+        launcher=launcher,
+        desired=on_disk.records,
+        home=core.settings.home,
+        emit=lambda status: bus.emit(ModuleChanged(status.short, status.to_json())),
+        log_line=log_line,
+        log_folder=core.settings.home / "hub" / "logs",
+        mask=core.mask,
+        random=random.random,
+        memory_limit=core.settings.memory_limit,
+        under_way=core.front.under_way,
+    )
+    roster = Roster(
+        on_disk.directory,
+        lambda text: bus.emit(Notice("registry", text)),
+        core.reactor.seconds,
+        supervisor.owned_port,
+    )
+    bus.subscribe(lambda numbered: _follow(roster, numbered.event))
+    return Engine(
+        bus=bus,
+        launcher=launcher,
+        supervisor=supervisor,
+        modules=assembly.assemble(on_disk, supervisor, free_memory=lambda: supervisor.container().free),
+        roster=roster,
+    )
+
+
+def _tell(numbered: Numbered) -> None:
+    """What an operator should read goes to the log, too."""
+    if isinstance(numbered.event, Notice):
+        _log.warn("{text}", text=numbered.event.text)
+
+
+def _follow(roster: Roster, event: Event) -> None:
+    match event:
+        case RegistryChanged():
+            roster.forget()
+        case ModuleChanged(short):
+            roster.settle(short)
+
+
+def _outside(core: Core, bus: Bus, origins: Origins) -> assembly.Outside:
+    settings = core.settings
+    pool = core.reactor.getThreadPool()
+    return assembly.Outside(
+        reactor=core.reactor,
+        around=Surroundings(
+            home=settings.home,
+            user_home=settings.user_home,
+            issuer=origins.issuer(),
+            origins=tuple(origins.bound()),
+            passed_on=settings.passed_on,
+            registry=settings.registry_variables,
+            module_variables=settings.module_variables,
+        ),
+        catalog=_catalog(core),
+        find_bun=lambda: bun_program.find(settings.bun, settings.passed_on.get("PATH")),
+        emit=bus.emit,
+        mask=core.mask,
+        know_secret=core.mask.know,
+        now=time.time,
+        new_id=lambda: str(uuid4()),
+        in_thread=lambda function, *args: deferToThreadPool(core.reactor, pool, function, *args),
+        hub_port=settings.port,
+        env_channel=settings.channel,
+    )
+
+
+def _catalog(core: Core) -> Catalog:
+    """The catalog that was asked for; a wrong one is told, and the built-in one offered instead."""
+    try:
+        return load(core.settings.catalog, core.settings.home)
+    except BadCatalog as error:
+        _log.error("{why} The built-in catalog is offered instead.", why=str(error))
+        return Catalog()

@@ -1,0 +1,330 @@
+"""The hub's life as one service: hold the home, listen, put everything together, run, leave in good order."""
+
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, cast
+from uuid import uuid4
+
+from twisted.application.service import Application, Service
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import deferLater
+from twisted.internet.tcp import Port
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import ILogObserver, Logger
+from twisted.python.failure import Failure
+from twisted.web.server import Site
+
+from parachute_hub import __version__
+from parachute_hub.app.context import Core
+from parachute_hub.app.request_caller import RequestCaller
+from parachute_hub.proxy.access_log import AccessLog
+from parachute_hub.proxy.audience import NoVisitors, Rank, Visitors
+from parachute_hub.proxy.connection_limits import descriptor_budget
+from parachute_hub.proxy.front import Front
+from parachute_hub.proxy.model import HasSession, Limits, ModuleView, NoGuard, Refusal, TokenGuard
+from parachute_hub.proxy.routes import Mount, Table
+from parachute_hub.settings import Settings
+from parachute_hub.site.errors import Refused
+from parachute_hub.site.health import Health, Phase
+from parachute_hub.site.root import Part, Root
+from parachute_hub.system.home import Home, HomeTaken
+from parachute_hub.system.logs import LineObserver, Masker
+from parachute_hub.system.timestamps import to_the_second
+
+LOCK_POLL = 0.25
+DRAIN_SECONDS = 5.0
+# Connections from one address: a client of its own, or a trusted proxy with everybody behind it.
+_FROM_A_CLIENT = 256
+_FROM_A_PROXY = 11_000
+
+
+class CannotListen(Exception):
+    """The port cannot be had; the text names it."""
+
+
+class Running(Protocol):
+    """The hub put together: what the front asks, and how it ends."""
+
+    tokens: TokenGuard
+    has_session: HasSession
+    visitors: Visitors
+
+    def table(self) -> Table:
+        """The routes of this moment."""
+
+    def view(self, short: str) -> ModuleView | None:
+        """A module's state, for the proxy."""
+
+    async def start(self) -> None:
+        """Start the modules."""
+
+    async def stop(self) -> None:
+        """Stop jobs and modules; close the database."""
+
+
+class Starting:
+    """What stands in until the hub is put together: everything goes to the site, which says so."""
+
+    def __init__(self, issuer: str) -> None:
+        self._table = Table.build((), (), issuer, gated=True)
+        self.tokens: TokenGuard = NoGuard()
+        self.has_session: HasSession = lambda cookie, secure: False
+        self.visitors: Visitors = NoVisitors()
+
+    def table(self) -> Table:
+        """No routes yet."""
+        return self._table
+
+    def view(self, short: str) -> ModuleView | None:
+        """No module is known yet."""
+        return None
+
+    async def start(self) -> None:
+        """Nothing to start."""
+
+    async def stop(self) -> None:
+        """Nothing to stop."""
+
+
+class Closed:
+    """The gate while the hub is `starting` or `stopping`, or has `failed` to start: only /health is answered."""
+
+    def __init__(self, phase: str) -> None:
+        self._phase = phase
+
+    def check(self, method: bytes, path: bytes, html: bool) -> Refused | None:
+        """503 for everything else; a browser comes back by itself."""
+        if path == b"/health":
+            return None
+        if self._phase == "failed":
+            return Refused(503, "failed", "The hub could not start. Its log says why; mend that, then restart the hub.")
+        text = f"The hub is {self._phase}. Try again in a moment."
+        return Refused(503, self._phase, text, headers={"Retry-After": "1", "Refresh": "1"})
+
+
+class Hub(Service):
+    """The service that `twistd` runs."""
+
+    log = Logger()
+
+    def __init__(self, settings: Settings, reactor: Any) -> None:
+        self.settings = settings
+        self.reactor = reactor
+        self.mask = Masker()
+        if settings.initial_admin is not None:
+            self.mask.know(settings.initial_admin.password)
+        self.home = Home(settings.home)
+        self.phase = Phase()
+        self.instance = str(uuid4())
+        self.composed: Running = Starting(settings.issuer)
+        self.health = Health(self.phase, self.instance)
+        self.root = Root([Part(("/health",), self.health)], Closed("starting"), is_secure=RequestCaller().is_secure)
+        self.front = self._make_front()
+        self._port: IListeningPort | None = None
+        self._leaving = False
+
+    # --- before the reactor runs
+
+    def setServiceParent(self, parent: Any) -> None:
+        """twistd asks its application for the log observer; ours writes plain masked lines."""
+        if isinstance(parent, type(Application(""))):
+            parent.setComponent(ILogObserver, LineObserver(self.mask))
+        super().setServiceParent(parent)
+
+    def occupy(self) -> None:
+        """Hold the home and the port. Raises HomeError or CannotListen; nothing was touched then."""
+        self.home.prepare()
+        try:
+            self.home.lock(self._holder())
+        except HomeTaken:
+            if not self.settings.lock_wait:
+                raise
+            self.phase.name = "waiting"
+        self._listen()
+
+    def _holder(self) -> str:
+        return f"pid {os.getpid()} on port {self.settings.port}, since {to_the_second(time.time())}"
+
+    def _listen(self) -> None:
+        settings = self.settings
+        heard: list[IListeningPort] = []
+        failed: list[Failure] = []
+        listening = serverFromString(self.reactor, settings.listen).listen(self.front)
+        # TCP endpoints answer at once.
+        listening.addCallbacks(heard.append, failed.append)
+        if failed:
+            error = failed[0].value
+            why = error.socketError if isinstance(error, CannotListenError) else error
+            raise CannotListen(
+                f"Port {settings.port} cannot be used: {why}. "
+                "Stop the program that has it, or choose another port with --listen."
+            )
+        self._port = heard[0]
+        if isinstance(self._port, Port):
+            self.front.listening(self._port)
+
+    # --- while it runs
+
+    def startService(self) -> None:
+        """The reactor runs: put the hub together."""
+        super().startService()
+        self.log.info(
+            "Parachute Hub {version} listens on {where}, home {home}",
+            version=__version__,
+            where=self.settings.local_origin,
+            home=str(self.settings.home),
+        )
+        for warning in self.settings.warnings:
+            self.log.warn("{warning}", warning=warning)
+        booting = Deferred.fromCoroutine(self._boot())
+        booting.addErrback(self._boot_failed)
+
+    async def _boot(self) -> None:
+        if self.phase.name == "waiting" and not await self._wait_for_home():
+            return
+        self.phase.name = "starting"
+        # Half a second of reading code; /health is answered meanwhile.
+        compose = await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), _load)
+        if self._leaving:
+            return
+        core = Core(
+            settings=self.settings,
+            reactor=self.reactor,
+            mask=self.mask,
+            phase=self.phase,
+            health=self.health,
+            root=self.root,
+            front=self.front,
+        )
+        running = await compose(core)
+        if self._leaving:
+            await running.stop()
+            return
+        self.composed = running
+        self._announce()
+        await running.start()
+        self.phase.name = "up"
+        self.log.info("Ready: {origin}", origin=self.settings.issuer)
+
+    def _announce(self) -> None:
+        try:
+            self.home.announce(self.instance, self.settings.port, to_the_second(time.time()))
+        except OSError as error:
+            self.log.error(
+                "The `parachute` command cannot find this hub, because its note could not be written: {why}. "
+                "Free some space, then restart the hub.",
+                why=error.strerror,
+            )
+
+    async def _wait_for_home(self) -> bool:
+        """Another container may still be leaving this disk (design 7). True when the home is ours."""
+        deadline = self.reactor.seconds() + self.settings.lock_wait
+        self.log.info("Another hub still holds {home}; waiting for it", home=str(self.settings.home))
+        while True:
+            try:
+                self.home.lock(self._holder())
+                return True
+            except HomeTaken as taken:
+                if self.reactor.seconds() >= deadline:
+                    self.log.critical("{why}", why=str(taken))
+                    self._leave_with_error()
+                    return False
+            await deferLater(self.reactor, LOCK_POLL)
+            if self._leaving:
+                return False
+
+    def _boot_failed(self, failure: Failure) -> None:
+        """Nothing here may end the hub: it goes on answering /health, and says what is wrong."""
+        self.phase.name = "failed"
+        self.root.gate = Closed("failed")
+        self.log.failure("The hub could not be put together", failure)
+
+    def _leave_with_error(self) -> None:
+        # twistd has no exit code of its own for this.
+        def leave() -> None:
+            sys.stdout.flush()
+            os._exit(1)
+
+        self.reactor.addSystemEventTrigger("after", "shutdown", leave)
+        self.reactor.stop()
+
+    def stopService(self) -> "Deferred[None]":
+        """Children first, all together; then connections drain; then the database and the home."""
+        super().stopService()
+        self._leaving = True
+        return Deferred.fromCoroutine(self._leave())
+
+    async def _leave(self) -> None:
+        self.phase.name = "stopping"
+        self.root.gate = Closed("stopping")
+        if self._port is not None:
+            port, self._port = self._port, None
+            await cast("Deferred[None]", port.stopListening() or Deferred.fromCoroutine(_nothing()))
+        try:
+            await self.composed.stop()
+        except Exception:
+            self.log.failure("Something could not be stopped in good order")
+        await self.front.drain(DRAIN_SECONDS)
+        self.home.withdraw()
+        self.home.release()
+
+    # --- the front's questions go to whatever runs now
+
+    def _make_front(self) -> Front:
+        settings = self.settings
+        site = Site(self.root, timeout=None)
+        # The front counts and logs requests; the site's own log would be a second one.
+        site.log = lambda request: None  # type: ignore[method-assign]
+        access_log = None
+        if settings.access_log != "off":
+            access_log = AccessLog(settings.access_log, self.mask, sys.stdout.write)
+        return Front(
+            site=site,
+            table=lambda: self.composed.table(),
+            modules=self,
+            tokens=self,
+            has_session=lambda cookie, secure: self.composed.has_session(cookie, secure),
+            visitors=self,
+            clock=self.reactor,
+            connector=self.reactor,
+            hops=settings.trusted_hops,
+            limits=Limits(
+                connections_per_address=_FROM_A_PROXY if settings.trusted_hops else _FROM_A_CLIENT,
+                websockets=settings.websockets_total,
+                websockets_per_address=settings.websockets_per_address,
+                descriptors=descriptor_budget(),
+            ),
+            access_log=access_log,
+        )
+
+    def view(self, short: str) -> ModuleView | None:
+        """A module's state, for the proxy."""
+        return self.composed.view(short)
+
+    def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
+        """Why a token must not pass, for the proxy."""
+        return self.composed.tokens.refusal(mount, path, token)
+
+    def rank(self, cookie: bytes, secure: bool) -> Rank:
+        """Whose session a Cookie header carries, for the proxy."""
+        return self.composed.visitors.rank(cookie, secure)
+
+    def scopes(self, token: str) -> frozenset[str] | None:
+        """What a token of ours opens, for the proxy."""
+        return self.composed.visitors.scopes(token)
+
+
+def _load() -> Callable[[Core], Awaitable[Running]]:
+    """All the rest of the hub."""
+    from parachute_hub.app.compose import compose
+
+    return compose
+
+
+async def _nothing() -> None:
+    """Awaited where Twisted may answer None."""

@@ -1,0 +1,158 @@
+"""Every area of the hub's own site with the paths that it answers, each handed its collaborators."""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+from treq.client import HTTPClient
+from twisted.internet.defer import succeed
+from twisted.web.client import Agent
+
+from parachute_hub.accounts.assemble import Accounts
+from parachute_hub.admin.app_files import AdminApp
+from parachute_hub.admin.audit_trail import Recorded
+from parachute_hub.admin.disk_api import DiskArea
+from parachute_hub.admin.modules_api import ModulesArea
+from parachute_hub.admin.modules_view import ModulesView
+from parachute_hub.admin.overview_api import Memory, OverviewApi
+from parachute_hub.admin.people_parts import people_parts
+from parachute_hub.admin.stream_api import EventsArea, Streams
+from parachute_hub.admin.vault_command import VaultCommand
+from parachute_hub.admin.vaults_api import VaultsApi
+from parachute_hub.app.adapters import ModuleTokens, Origins
+from parachute_hub.app.context import Core
+from parachute_hub.app.installed import advertised, tiles
+from parachute_hub.app.runtime import Engine
+from parachute_hub.modules.launch.configuration import Configuration
+from parachute_hub.modules.state.disk_space import size_of
+from parachute_hub.oauth.assemble import OAuth
+from parachute_hub.site.about import About, AboutHub, Ready
+from parachute_hub.site.auth import Who
+from parachute_hub.site.front_page import FrontPage
+from parachute_hub.site.metrics import Numbers
+from parachute_hub.site.root import Part
+from parachute_hub.site.well_known import WellKnown, document
+from parachute_hub.system.timestamps import to_the_second
+
+
+def public_parts(core: Core, engine: Engine, origins: Origins, who: Who) -> list[Part]:
+    """What needs no account, and what every hub has."""
+    began = time.monotonic()
+
+    def states() -> list[tuple[str, str]]:
+        return [(status.short, status.state.value) for status in engine.supervisor.all()]
+
+    def is_static(short: str) -> bool:
+        entry = engine.modules.files.directory.entry(short)
+        return entry is not None and entry.static
+
+    about = AboutHub(started_at=to_the_second(time.time()), source=_source(core.settings.home, core.settings.platform))
+    front = FrontPage(lambda: tiles(engine.roster, engine.supervisor, is_static)).app.resource()
+    return [
+        Part(("/", "/hub.html"), front),
+        Part(("/health",), core.health),
+        Part(("/api/ready",), Ready(states).app.resource()),
+        Part(("/api/hub",), About(about, who, lambda: time.monotonic() - began).app.resource()),
+        Part(
+            ("/.well-known/parachute.json",),
+            WellKnown(lambda: advertised(engine.roster.modules()), origins.issuer).app.resource(),
+        ),
+    ]
+
+
+def admin_parts(
+    core: Core, engine: Engine, accounts: Accounts, oauth: OAuth, who: Who, *, streams: Streams
+) -> list[Part]:
+    """What an owner runs the hub with."""
+    files = engine.modules.files
+    in_thread = files.outside.in_thread
+
+    def latest(package: str) -> str | None:
+        return engine.modules.availability.latest(package, files.channel())
+
+    modules = ModulesArea(
+        who=who,
+        step_up=accounts.step_up,
+        modules=engine.modules,
+        supervisor=engine.supervisor,
+        view=ModulesView(
+            directory=files.directory,
+            records=files.records,
+            supervisor=engine.supervisor,
+            latest=latest,
+            drift=engine.modules.ports.kind,
+            copied_at=engine.modules.snapshots.copied_at,
+        ),
+        configuration=Configuration(
+            home=core.settings.home,
+            directory=files.directory,
+            http=HTTPClient(Agent(core.reactor)),
+            tokens=ModuleTokens(oauth.issuer),
+            port_of=engine.supervisor.owned_port,
+        ),
+        streams=streams,
+    )
+    events = EventsArea(who=who, bus=engine.bus, streams=streams, boot=core.health.instance)
+    overview = OverviewApi(
+        who=who,
+        memory=lambda: succeed(_measured(engine)),
+        disk=engine.modules.disk,
+        # Modules on offer, too: data of one that was removed may lie on the disk.
+        installed=lambda: dict.fromkeys(
+            (*engine.roster.shorts(), *(entry.short for entry in files.outside.catalog.entries))
+        ),
+        in_thread=in_thread,
+        clock=core.reactor.seconds,
+        past=engine.supervisor.memory,
+    )
+    vaults = VaultsApi(
+        who=who,
+        known=lambda: document(advertised(engine.roster.modules()), accounts.origin.issuer())["vaults"],
+        maker=VaultCommand(engine.launcher, core.reactor),
+        sizes=lambda names: in_thread(_vault_sizes, core.settings.home, tuple(names)),
+    )
+    return [
+        Part(("/api/modules",), modules.app.resource()),
+        Part(("/api/modules/disk",), DiskArea(who=who, modules=engine.modules, in_thread=in_thread).app.resource()),
+        Part(("/api/events",), events.app.resource()),
+        Part(("/api/overview",), overview.app.resource()),
+        Part(("/vaults",), vaults.app.resource()),
+        Part(
+            ("/metrics", "/api/metrics"),
+            Numbers(who, core.front.metrics.render, core.front.metrics.as_json).app.resource(),
+        ),
+        Part(("/admin",), AdminApp()),
+        *people_parts(accounts, who, engine.roster.vaults),
+    ]
+
+
+def recorded(parts: Iterable[Part], accounts: Accounts, who: Who) -> list[Part]:
+    """The same, with a record of who changed what in them."""
+    return [
+        Part(
+            part.prefixes,
+            Recorded(part.resource, who=who, note=accounts.audit.note, caller=accounts.caller, clock=accounts.clock),
+        )
+        for part in parts
+    ]
+
+
+def _measured(engine: Engine) -> Memory:
+    """What the supervisor's guard has seen last; nothing is measured for a page."""
+    container = engine.supervisor.container()
+    latest = {status.short: engine.supervisor.memory(status.short) for status in engine.supervisor.all() if status.pid}
+    modules = {
+        short: history.recent[-1] * 1024 for short, history in latest.items() if history is not None and history.recent
+    }
+    return Memory(limit=container.limit, used=container.used, hub=psutil.Process().memory_info().rss, modules=modules)
+
+
+def _vault_sizes(home: Path, names: tuple[str, ...]) -> dict[str, int]:
+    """Bytes of each vault's folder."""
+    return {name: size_of(home / "vault" / "data" / name) for name in names}
+
+
+def _source(home: Path, platform: str) -> str:
+    """Where the program came from, in the API's words (modules.md 5.10)."""
+    return "container" if home == Path("/parachute") or platform != "local" else "unknown"

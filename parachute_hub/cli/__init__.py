@@ -1,0 +1,1 @@
+"""The `parachute` command: a client of the running hub's HTTP API."""

@@ -1,0 +1,136 @@
+"""Talking to the running hub over loopback. Synchronous: a command does one thing and ends."""
+
+import http.client
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from parachute_hub.system import strict_json
+from parachute_hub.system.home import Home
+from parachute_hub.system.strict_json import BadJson
+
+TIMEOUT = 150.0
+
+
+class CommandError(Exception):
+    """The command could not be carried out; the text says why and what to do. `code` is the exit code."""
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class HubDown(CommandError):
+    """No hub answers for this home."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, code=3)
+
+
+class HubRefused(CommandError):
+    """The hub answered with an error; `status` and `body` are its words."""
+
+    def __init__(self, status: int, body: dict[str, Any]) -> None:
+        text = str(body.get("error_description") or body.get("error") or f"The hub answered {status}.")
+        super().__init__(f"{text} Restart the hub: it makes a new operator.token." if status == 401 else text)
+        self.status = status
+        self.body = body
+
+
+class HubClient:
+    """The API of the hub that holds `home`. Raises CommandError when that is somebody else's."""
+
+    def __init__(self, home: Path) -> None:
+        if home.exists() and not os.access(home, os.X_OK):
+            raise CommandError(f"{home} belongs to somebody else. Run this as the hub's own user.")
+        self._home = home
+        self._announced = Home(home).announced()
+
+    @property
+    def running(self) -> bool:
+        """Whether a hub has announced itself for this home and still answers there."""
+        if self._announced is None:
+            return False
+        try:
+            return bool(self.health().get("instance") == self._announced.get("instance"))
+        except CommandError:
+            return False
+
+    def health(self) -> dict[str, Any]:
+        """The hub's `/health`."""
+        return self.call("GET", "/health")
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One call; the JSON object it answers. Raises HubDown or HubRefused."""
+        connection, response = self._ask(method, path, body)
+        try:
+            raw = response.read()
+        except (OSError, http.client.HTTPException):
+            raise HubDown("The hub stopped answering. Look at its log.") from None
+        finally:
+            connection.close()
+        try:
+            value = strict_json.read(raw, limit=len(raw)).value if raw.strip() else {}
+        except BadJson:
+            value = {"error": "not_json", "error_description": f"The hub answered {response.status} without JSON."}
+        if response.status >= 400:
+            raise HubRefused(response.status, value if isinstance(value, dict) else {})
+        return value if isinstance(value, dict) else {"value": value}
+
+    def lines(self, path: str) -> Iterator[str]:
+        """The lines of a streamed text answer, as they come; between two of them any time may pass."""
+        connection, response = self._ask("GET", path, None, endless=True)
+        try:
+            if response.status >= 400:
+                raw = response.read()
+                try:
+                    value = strict_json.read(raw, limit=len(raw)).value
+                except BadJson:
+                    value = {}
+                raise HubRefused(response.status, value if isinstance(value, dict) else {})
+            for line in response:
+                yield line.decode("utf-8", "replace").rstrip("\n")
+        except (OSError, http.client.HTTPException):
+            raise HubDown("The hub stopped answering.") from None
+        finally:
+            connection.close()
+
+    def _ask(
+        self, method: str, path: str, body: dict[str, Any] | None, *, endless: bool = False
+    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        if self._announced is None:
+            raise HubDown(f"No hub is running for {self._home}. Start it with `parachute serve`, or name its --home.")
+        headers = {"Accept": "application/json", "Authorization": f"Bearer {self._token()}"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        connection = http.client.HTTPConnection("127.0.0.1", int(self._announced["port"]), timeout=TIMEOUT)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            wire, response = connection.sock, connection.getresponse()
+            if endless:
+                wire.settimeout(None)
+            return connection, response
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            raise HubDown(
+                f"The hub for {self._home} does not answer on port {self._announced['port']}. "
+                "It may have stopped; start it with `parachute serve`."
+            ) from None
+
+    def _token(self) -> str:
+        try:
+            return (self._home / "operator.token").read_text().strip()
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise CommandError(
+                f"{self._home / 'operator.token'} cannot be read: {error.strerror}. Run this as the hub's own user."
+            ) from None
+
+
+def module_path(short: str, action: str = "") -> str:
+    """The API path of a module. The name is quoted: it comes from a person."""
+    return f"/api/modules/{quote(short, safe='')}" + (f"/{action}" if action else "")

@@ -1,0 +1,262 @@
+"""What each word of the command does: one function a word, the parsed arguments in, an exit code out."""
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from parachute_hub.cli.client import CommandError, HubClient, module_path
+from parachute_hub.cli.progress import ENDS, Progress, run_job
+from parachute_hub.cli.tables import size, table
+from parachute_hub.settings import from_process
+from parachute_hub.system import strict_json
+from parachute_hub.system.logs import visible
+from parachute_hub.system.strict_json import BadJson
+
+_DOWN = frozenset({"backoff", "parked", "held", "stopped"})
+
+
+def home_of(arguments: Namespace) -> Path:
+    """The home that the command means: option, environment, default."""
+    return from_process({"home": arguments.home}).home
+
+
+def client_of(arguments: Namespace) -> HubClient:
+    """The client for that home."""
+    return HubClient(home_of(arguments))
+
+
+def show(arguments: Namespace, value: dict[str, Any], text: str) -> None:
+    """Print JSON when asked for, text otherwise."""
+    print(json.dumps(value, indent=2) if arguments.json else text)
+
+
+def serve(arguments: Namespace) -> int:
+    """Run the hub in the foreground: the same process as `twistd -n --pidfile= parachute`."""
+    from twisted.scripts.twistd import run
+
+    words = ["twistd", "-n", "--pidfile=", "parachute"]
+    options = {
+        "--home": arguments.home,
+        "--listen": arguments.listen,
+        "--catalog": arguments.catalog,
+        "--origin": arguments.origin,
+    }
+    for option, value in options.items():
+        if value:
+            words += [option, value]
+    sys.argv = words
+    run()
+    return 0
+
+
+def status(arguments: Namespace) -> int:
+    """Every module with its state. Without a running hub: what is registered on disk."""
+    client = client_of(arguments)
+    if not client.running:
+        return _status_offline(arguments)
+    listing = client.call("GET", "/api/modules")
+    memory = {one["short"]: one["bytes"] for one in client.call("GET", "/api/overview")["memory"]["modules"]}
+    rows = [
+        (
+            str(module["short"]),
+            str(module.get("state") or "-"),
+            str(module.get("installed_version") or "-"),
+            str(module.get("pid") or "-"),
+            size(memory.get(module["short"])),
+            str(module.get("reason") or ""),
+        )
+        for module in listing["modules"]
+        if module.get("installed")
+    ]
+    text = table(("MODULE", "STATE", "VERSION", "PID", "MEMORY", ""), rows) if rows else "Nothing is installed yet."
+    show(arguments, listing, text)
+    return 0
+
+
+def _status_offline(arguments: Namespace) -> int:
+    from parachute_hub.modules.state.services_file import ServicesFile
+
+    home = home_of(arguments)
+    rows = ServicesFile(home / "services.json").read().rows
+    listing = {"running": False, "modules": [{"name": row.name, "version": row.version} for row in rows]}
+    lines = [f"The hub is not running (home {home}). Start it with `parachute serve`."]
+    if rows:
+        lines += ["", table(("REGISTERED", "VERSION"), [(row.name, row.version) for row in rows])]
+    show(arguments, listing, "\n".join(lines))
+    return 3
+
+
+def install(arguments: Namespace) -> int:
+    """Install a module from the catalog, by package name, or from a folder or tarball."""
+    body: dict[str, Any] = {}
+    if arguments.channel:
+        body["channel"] = arguments.channel
+    name = arguments.module
+    done = "{short} is installed and running."
+    if name.startswith((".", "/", "~")) or name.endswith((".tgz", ".tar.gz")):
+        body["source"] = str(Path(name).expanduser().absolute())
+    else:
+        short, _, version = name.partition("@")
+        if _offered(client_of(arguments), short):
+            return _job(arguments, short, "install", {**body, **({"version": version} if version else {})}, done)
+        if "@" not in name:
+            raise CommandError(f"{name} is not in the catalog. For the npm package of that name say {name}@latest.")
+        body["package"] = name
+    return _follow(arguments, name, "/api/modules/install", body, done)
+
+
+def _offered(client: HubClient, short: str) -> bool:
+    """Whether the catalog has a module of this name."""
+    modules = client.call("GET", "/api/modules")["modules"]
+    return any(module["short"] == short and module["first_party"] for module in modules)
+
+
+def upgrade(arguments: Namespace) -> int:
+    """Upgrade one module, or all that have a newer version."""
+    if arguments.all == bool(arguments.module):
+        raise CommandError("Name a module, or say --all.", code=2)
+    body: dict[str, Any] = {"allow_downgrade": True} if arguments.allow_downgrade else {}
+    if arguments.version:
+        body["version"] = arguments.version
+    if arguments.module:
+        return _job(arguments, arguments.module, "upgrade", body, "{short} is up to date.")
+    return _upgrade_all(arguments, body)
+
+
+def _upgrade_all(arguments: Namespace, body: dict[str, Any]) -> int:
+    """One after the other; one that fails does not keep the others from theirs."""
+    if arguments.version:
+        raise CommandError("A version belongs to one module: name it.", code=2)
+    listing = client_of(arguments).call("GET", "/api/modules?fresh=1")
+    jobs, failed = [], []
+    for short in [module["short"] for module in listing["modules"] if module.get("upgrade_available")]:
+        try:
+            jobs.append(_followed(arguments, short, module_path(short, "upgrade"), body))
+        except CommandError as error:
+            print(f"{short}: {error}", file=sys.stderr)
+            failed.append(short)
+    text = "\n".join(f"{job['short']} is up to date." for job in jobs)
+    show(arguments, {"operations": jobs, "failed": failed}, text or ("" if failed else "Everything is up to date."))
+    return 1 if failed else 0
+
+
+def rollback(arguments: Namespace) -> int:
+    """Go back to the version before the last upgrade."""
+    return _job(arguments, arguments.module, "rollback", {}, "{short} is back at its previous version.")
+
+
+def uninstall(arguments: Namespace) -> int:
+    """Stop a module and remove its code; its data stays."""
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise CommandError("Say --yes to uninstall without being asked.", code=2)
+        if input(f"Remove {arguments.module}? Its data stays. [y/N] ").strip().lower() not in ("y", "yes"):
+            return 1
+    return _job(arguments, arguments.module, "uninstall", {}, "{short} is removed; its data is kept.")
+
+
+def _job(arguments: Namespace, short: str, action: str, body: dict[str, Any], done: str) -> int:
+    return _follow(arguments, short, module_path(short, action), body, done)
+
+
+def _follow(arguments: Namespace, name: str, path: str, body: dict[str, Any], done: str) -> int:
+    """Begin a job and follow it; what it is about may only be known when it has looked at the package."""
+    job = _followed(arguments, name, path, body)
+    show(arguments, job, done.format(short=job.get("short", name)))
+    return 0
+
+
+def _followed(arguments: Namespace, name: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The job that has succeeded."""
+    progress = Progress(quiet=arguments.json, live=sys.stderr.isatty())
+    if not arguments.json:
+        print(f"{arguments.word} {name} ...", file=sys.stderr)
+    return run_job(client_of(arguments), path, body, progress)
+
+
+def cancel(arguments: Namespace) -> int:
+    """End what is under way for a module, and say how it ended. Exit 1 when there is nothing, or no end to it."""
+    client = client_of(arguments)
+    jobs = client.call("GET", "/api/modules/operations")["operations"]
+    job = next((job for job in jobs if job["short"] == arguments.module and job["status"] not in ENDS), None)
+    if job is None:
+        raise CommandError(f"Nothing is under way for {arguments.module}.")
+    ended = client.call("POST", f"/api/modules/operations/{job['id']}/cancel")
+    text = " ".join(str(ended.get("error") or f"{job['kind']} has ended.").splitlines())
+    show(arguments, ended, f"{arguments.module}: {text}")
+    return 0 if ended.get("outcome") == "cancelled" else 1
+
+
+def switch(arguments: Namespace) -> int:
+    """start, stop or restart a module. Exit 1 when one that was started does not run."""
+    answer = client_of(arguments).call("POST", module_path(arguments.module, arguments.word))
+    state = answer.get("state") or {}
+    word = state.get("state") or "it was not running"
+    show(arguments, answer, f"{arguments.module}: {word}. {state.get('reason') or ''}".rstrip())
+    return 1 if arguments.word != "stop" and word in _DOWN else 0
+
+
+def logs(arguments: Namespace) -> int:
+    """A module's log lines; with -f as they come."""
+    client = client_of(arguments)
+    if not arguments.follow:
+        answer = client.call("GET", module_path(arguments.module, "logs"))
+        show(arguments, answer, visible(str(answer.get("text", "")).rstrip("\n")))
+        return 0
+    for line in client.lines(module_path(arguments.module, "logs?follow=1")):
+        print(visible(line), flush=True)
+    return 0
+
+
+def config(arguments: Namespace) -> int:
+    """Show a module's configuration, or change it with KEY=VALUE words."""
+    client = client_of(arguments)
+    path = module_path(arguments.module, "config")
+    if not arguments.assignments:
+        answer = client.call("GET", path)
+        print(json.dumps(answer, indent=2))
+        return 0
+    pairs = [word.partition("=") for word in arguments.assignments]
+    for key, equals, _ in pairs:
+        if not equals or not key:
+            raise CommandError(f"{key!r} is not KEY=VALUE.", code=2)
+    schema = client.call("GET", path)["schema"]
+    changes = {key: _value(text, _kind(schema, key)) for key, _, text in pairs}
+    answer = client.call("PUT", path, changes)
+    show(arguments, answer, f"{arguments.module}: configuration saved.")
+    return 0
+
+
+def _kind(schema: dict[str, Any], key: str) -> object:
+    """The type of a setting; the schema is the module's own and may say anything."""
+    properties = schema.get("properties")
+    told = properties.get(key) if isinstance(properties, dict) else None
+    return told.get("type") if isinstance(told, dict) else None
+
+
+def _value(text: str, kind: object) -> Any:
+    """What somebody typed, as JSON where it is any; `kind` is the schema's word for what is wanted.
+
+    >>> _value("5", "integer"), _value("5", "string"), _value("true", "string"), _value("null", "string")
+    (5, '5', 'true', None)
+    """
+    try:
+        value = strict_json.read_strictly(text, limit=len(text))
+    except BadJson:
+        return text
+    return text if kind == "string" and value is not None and not isinstance(value, str) else value
+
+
+def check(arguments: Namespace) -> int:
+    """Say what a module folder lacks before it is published."""
+    from parachute_hub.modules.definition.lint import check as findings_of
+
+    folder = Path(arguments.folder)
+    if not folder.is_dir():
+        raise CommandError(f"{folder} is not a folder.", code=2)
+    findings = [str(finding) for finding in findings_of(folder)]
+    text = "\n".join(findings) if findings else f"{folder}: everything a module needs is there."
+    show(arguments, {"folder": str(folder), "findings": findings}, text)
+    return 1 if findings else 0

@@ -1,0 +1,147 @@
+"""`parachute doctor`: checks what commonly goes wrong, says how to repair it, and repairs what is safe to."""
+
+import shutil
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from parachute_hub.cli.client import CommandError, HubClient, module_path
+from parachute_hub.cli.commands import client_of, home_of, show
+
+LOW_DISK = 100 * 1024 * 1024
+# What needs a person, and what may pass by itself.
+_LEVELS = {"parked": "fail", "held": "fail", "backoff": "warn", "degraded": "warn"}
+
+
+@frozen
+class Finding:
+    """One check: `level` is ok, warn or fail; `text` says what was seen and what to do.
+
+    `repair` is what `--fix` may do about it: something that cannot lose anything.
+    """
+
+    check: str
+    level: str
+    text: str
+    repair: Callable[[], object] | None = None
+
+    def to_json(self) -> dict[str, str]:
+        """For programs."""
+        return {"check": self.check, "level": self.level, "text": self.text}
+
+
+def doctor(arguments: Namespace) -> int:
+    """Run every check, with --fix repair and check again; exit 1 only when one fails."""
+    home, client = home_of(arguments), client_of(arguments)
+    findings = list(examine(home, client))
+    repaired, lines = [], []
+    if arguments.fix:
+        for finding in findings:
+            if finding.repair is not None:
+                try:
+                    finding.repair()
+                except CommandError as error:
+                    lines.append(f"could not fix {finding.check}: {error}")
+                else:
+                    repaired.append(finding.check)
+                    lines.append(f"fixed {finding.check}")
+        findings = list(examine(home, client))
+    lines += [f"{finding.level:<5} {finding.check}: {finding.text}" for finding in findings]
+    if not arguments.fix and any(finding.repair for finding in findings):
+        lines.append("`parachute doctor --fix` can repair some of this.")
+    show(arguments, {"findings": [finding.to_json() for finding in findings], "fixed": repaired}, "\n".join(lines))
+    return 1 if any(finding.level == "fail" for finding in findings) else 0
+
+
+def examine(home: Path, client: HubClient) -> Iterator[Finding]:
+    """The checks, in the order in which one would repair things."""
+    yield from _home(home)
+    yield from _bun()
+    yield from _registry(home)
+    yield from _hub(client)
+
+
+def _home(home: Path) -> Iterator[Finding]:
+    if not home.is_dir():
+        yield Finding("home", "warn", f"{home} does not exist yet; `parachute serve` makes it.")
+        return
+    if home.stat().st_mode & 0o077:
+        text = f"others on this machine may look into {home}: chmod 700 it."
+        yield Finding("home", "warn", text, lambda: home.chmod(0o700))
+    else:
+        yield Finding("home", "ok", f"{home} is private.")
+    free = shutil.disk_usage(home).free
+    if free < LOW_DISK:
+        yield Finding("disk", "fail", f"{free // 1024**2} MB are free; make room, or remove a module.")
+    else:
+        yield Finding("disk", "ok", f"{free // 1024**2} MB are free.")
+    token = home / "operator.token"
+    if token.exists() and token.stat().st_mode & 0o077:
+        text = f"others may read {token}: chmod 600 it, then restart the hub."
+        yield Finding("operator-token", "fail", text, lambda: token.chmod(0o600))
+    elif token.exists():
+        yield Finding("operator-token", "ok", "it is private.")
+
+
+def _bun() -> Iterator[Finding]:
+    from parachute_hub.modules.packages.bun import NoBun, find
+    from parachute_hub.settings import from_process
+
+    try:
+        yield Finding("bun", "ok", str(find(from_process({}).bun)))
+    except NoBun as error:
+        yield Finding("bun", "fail", str(error))
+
+
+def _registry(home: Path) -> Iterator[Finding]:
+    from parachute_hub.modules.state.services_file import ServicesFile
+
+    registry = ServicesFile(home / "services.json").read()
+    for problem in registry.problems:
+        yield Finding("services.json", "warn", str(problem))
+    if not registry.problems:
+        yield Finding("services.json", "ok", f"{len(registry.rows)} modules are registered.")
+
+
+def _hub(client: HubClient) -> Iterator[Finding]:
+    if not client.running:
+        yield Finding("hub", "warn", "it is not running; start it with `parachute serve`.")
+        return
+    health = client.health()
+    level = "ok" if health.get("db") in ("ok", "unconfigured") else "fail"
+    yield Finding("hub", level, f"version {health.get('version')}, database {health.get('db')}.")
+    try:
+        listing = client.call("GET", "/api/modules")
+    except CommandError as error:
+        yield Finding("modules", "fail", str(error))
+        return
+    for module in listing["modules"]:
+        if module.get("installed"):
+            level = _LEVELS.get(str(module.get("state")), "ok")
+            text = f"{module.get('state')}: {module.get('reason') or ''}".rstrip(": ")
+            drifted = bool(module.get("port_drift"))
+            again = partial(client.call, "POST", module_path(module["short"], "restart"))
+            yield Finding(f"module {module['short']}", level, text, again if level == "fail" and not drifted else None)
+            if drifted:
+                yield _port_drift(client, module)
+
+
+def _port_drift(client: HubClient, module: dict[str, Any]) -> Finding:
+    error = module.get("supervisor_start_error") or {}
+    listens = ", ".join(map(str, error.get("listens") or ()))
+    why = {
+        "elsewhere": f"it listens on {listens} instead of {module.get('port')}.",
+        "squatted": str(error.get("error_description")),
+        "row": f"it runs on {module.get('port')}, and services.json names another port.",
+    }
+    text = why.get(module["port_drift"], module["port_drift"])
+    return Finding(
+        f"port of {module['short']}",
+        "warn",
+        text,
+        partial(client.call, "POST", module_path(module["short"], "heal-port")),
+    )

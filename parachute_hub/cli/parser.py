@@ -1,0 +1,88 @@
+"""The words and options of the `parachute` command."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+
+from parachute_hub import __version__
+from parachute_hub.cli import commands, doctor, recovery
+
+Action = Callable[[Namespace], int]
+
+
+def parser() -> ArgumentParser:
+    """The whole grammar; each word carries its action."""
+    top = ArgumentParser(prog="parachute", description="Run and look after a Parachute hub on this machine.")
+    top.add_argument("--version", action="version", version=f"parachute {__version__}")
+    words = top.add_subparsers(metavar="WORD", required=True)
+
+    def word(name: str, action: Action, text: str) -> ArgumentParser:
+        sub = words.add_parser(name, help=text, description=text)
+        sub.add_argument("--home", help="the hub's folder [PARACHUTE_HOME; ~/.parachute]")
+        sub.add_argument("--json", action="store_true", help="print JSON for programs")
+        sub.set_defaults(action=action, word=name)
+        return sub
+
+    def module_word(name: str, action: Action, text: str) -> ArgumentParser:
+        sub = word(name, action, text)
+        sub.add_argument("module", help="the module's short name, such as vault")
+        return sub
+
+    serve = word("serve", commands.serve, "Run the hub in the foreground.")
+    serve.add_argument("--listen", help="a Twisted endpoint [PARACHUTE_LISTEN; tcp:1939:interface=127.0.0.1]")
+    serve.add_argument("--catalog", help="a file of offered modules [PARACHUTE_CATALOG]")
+    serve.add_argument("--origin", help="the public origin [PARACHUTE_HUB_ORIGIN]")
+    word("status", commands.status, "Show every module and its state.")
+    install = module_word(
+        "install", commands.install, "Install a module: a short or package name, a folder, a tarball."
+    )
+    install.add_argument("--channel", choices=("latest", "rc"), help="which releases to take")
+    upgrade = word("upgrade", commands.upgrade, "Upgrade a module; the old version stays until the new one answers.")
+    upgrade.add_argument("module", nargs="?", help="the module's short name")
+    upgrade.add_argument("--all", action="store_true", help="every module that has a newer version")
+    upgrade.add_argument("--version", help="this version rather than the newest")
+    upgrade.add_argument("--allow-downgrade", action="store_true", help="accept an older version")
+    module_word("rollback", commands.rollback, "Go back to the version before the last upgrade.")
+    uninstall = module_word("uninstall", commands.uninstall, "Remove a module's code; its data stays.")
+    uninstall.add_argument("--yes", action="store_true", help="do not ask")
+    module_word("cancel", commands.cancel, "End what is under way for a module; what it changed is undone.")
+    switches = {"start": "Start a module.", "stop": "Stop a module; it stays stopped.", "restart": "Restart a module."}
+    for name, text in switches.items():
+        module_word(name, commands.switch, text)
+    logs = module_word("logs", commands.logs, "Show a module's log.")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
+    config = module_word("config", commands.config, "Show or change a module's configuration.")
+    config.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="what to change")
+    check_up = word("doctor", doctor.doctor, "Check this hub and say what to repair.")
+    check_up.add_argument("--fix", action="store_true", help="repair what is safe to repair, without the hub as well")
+
+    module = words.add_parser("module", help="For module authors.").add_subparsers(metavar="WORD", required=True)
+    check = module.add_parser("check", help="Say what a module folder lacks.")
+    check.add_argument("folder")
+    check.add_argument("--json", action="store_true")
+    check.set_defaults(action=commands.check, word="check")
+
+    auth = words.add_parser("auth", help="Accounts, from the machine itself.")
+    auth_words = auth.add_subparsers(metavar="WORD", required=True)
+    reset = auth_words.add_parser("reset-owner", help="Give the owner a new password (a way back in).")
+    reset.add_argument("--home", help="the hub's folder [PARACHUTE_HOME; ~/.parachute]")
+    reset.add_argument("--json", action="store_true")
+    reset.set_defaults(action=recovery.reset_owner, word="reset-owner")
+
+    completion = words.add_parser("completion", help="Print a completion script for bash or zsh.")
+    completion.add_argument("shell", choices=("bash", "zsh"))
+    completion.set_defaults(action=_completion, word="completion", json=False)
+    return top
+
+
+def _completion(arguments: Namespace) -> int:
+    names = " ".join(sorted(_words(parser())))
+    loader = "autoload -U +X bashcompinit && bashcompinit\n" if arguments.shell == "zsh" else ""
+    print(f"{loader}complete -W '{names}' parachute")
+    return 0
+
+
+def _words(top: ArgumentParser) -> list[str]:
+    for action in top._subparsers._group_actions if top._subparsers else ():
+        if action.choices:
+            return list(action.choices)
+    return []

@@ -1,0 +1,103 @@
+"""Commands that begin a job in the hub and follow it to its end."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+from attrs import define, field
+
+from parachute_hub.cli.client import CommandError, HubClient
+from parachute_hub.cli.tables import size
+from parachute_hub.system.logs import visible
+
+POLL = 0.3
+WIDTH = 78
+ENDS = frozenset({"succeeded", "failed"})
+_CLEAR = "\r\x1b[K"
+
+
+@define
+class Progress:
+    """Shows how far a job is. `live` is for a terminal: the step under way, on a line that is written over.
+
+    In a pipe only whole lines come: each step once, and the job's own output. `quiet` shows nothing.
+    """
+
+    out: TextIO = field(factory=lambda: sys.stderr)
+    quiet: bool = False
+    live: bool = False
+    _log: tuple[str, ...] = ()
+    _steps: int = 0
+
+    def show(self, job: dict[str, Any]) -> None:
+        """What is new since the last time."""
+        if self.quiet:
+            return
+        steps, log = job.get("steps") or [], tuple(job.get("log") or ())
+        text = "".join(f"  {step['name']}\n" for step in steps[self._steps :]) if not self.live else ""
+        text += "".join(f"    {visible(line)}\n" for line in unseen(self._log, log))
+        self._steps, self._log = len(steps), log
+        if self.live:
+            text = _CLEAR + text + (under_way(steps) if job.get("status") not in ENDS else "")
+        if text:
+            self.out.write(text)
+            self.out.flush()
+
+    def leave(self) -> None:
+        """Nobody looks any more."""
+        if self.live and not self.quiet:
+            self.out.write(_CLEAR)
+
+
+def unseen(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
+    """The lines that are new in a log of which the oldest lines fall away.
+
+    >>> unseen(("a", "b", "c"), ("b", "c", "d")), unseen((), ("a",)), unseen(("a",), ("x", "y"))
+    (('d',), ('a',), ('x', 'y'))
+    """
+    for dropped in range(len(before) + 1):
+        kept = len(before) - dropped
+        if tuple(before[dropped:]) == tuple(now[:kept]):
+            return tuple(now[kept:])
+    return tuple(now)
+
+
+def under_way(steps: Sequence[dict[str, Any]]) -> str:
+    """The step under way, in a line that fits a terminal.
+
+    >>> under_way([{"name": "fetch", "state": "running", "bytes": 2097152}])
+    '  fetch ... 2.0 MB'
+    """
+    current = next((step for step in reversed(steps) if step.get("state") == "running"), None)
+    if current is None:
+        return ""
+    amount = f" {size(current['bytes'])}" if current.get("bytes") else ""
+    return f"  {current['name']} ...{amount}"[:WIDTH]
+
+
+def follow(
+    client: HubClient, operation: str, progress: Progress, sleep: Callable[[float], None] = time.sleep
+) -> dict[str, Any]:
+    """Wait for a job and give back its last state. Raises CommandError when it failed, or at Ctrl-C."""
+    try:
+        while True:
+            job = client.call("GET", f"/api/modules/operations/{operation}")
+            progress.show(job)
+            if job.get("status") in ENDS:
+                break
+            sleep(POLL)
+    except KeyboardInterrupt:
+        progress.leave()
+        raise CommandError("The hub goes on with it. `parachute status` shows what came of it.", code=130) from None
+    if job["status"] == "failed":
+        undone = "".join(f"\n  Undone: {text}" for text in job.get("undone") or ())
+        raise CommandError(str(job.get("error") or "The job failed; the hub's log says why.") + undone)
+    return job
+
+
+def run_job(client: HubClient, path: str, body: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Begin a job at a path of the API and follow it."""
+    begun = client.call("POST", path, body)
+    operation = begun.get("operation_id")
+    return follow(client, str(operation), progress) if operation else begun

@@ -1,0 +1,1 @@
+"""Long operations that can be watched, cancelled and undone."""

@@ -1,0 +1,126 @@
+"""One long operation on a module, as data: for the API, and for the disk, so that a restarted hub can tell of it."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from attrs import asdict, field, frozen
+from attrs.validators import and_, deep_iterable, ge, in_, instance_of, le, optional
+
+from parachute_hub.system import strict_json
+from parachute_hub.system.timestamps import to_the_millisecond
+
+FILE_LIMIT = 16 * 1024 * 1024
+_DEPTH = 64
+# A time that a calendar knows: the file may say anything.
+_TIME: Any = and_(instance_of((int, float)), ge(0), le(1e11))
+_WORD = instance_of(str)
+_WORDS = deep_iterable(_WORD, instance_of(tuple))
+
+
+@frozen
+class Step:
+    """A named part of a job. Times are in seconds since the epoch; `size` is in bytes, where that means something."""
+
+    name: str = field(validator=_WORD)
+    started_at: float = field(validator=_TIME)
+    finished_at: float | None = field(default=None, validator=optional(_TIME))
+    size: int | None = field(default=None, validator=optional(instance_of(int)))
+    status: str = field(default="running", validator=_WORD)
+
+
+@frozen
+class Undo:
+    """How one change is undone: the name of a handler, its arguments (JSON), and what to say when it was done.
+
+    `live` means: only while the hub runs that made the change.
+    """
+
+    handler: str = field(validator=_WORD)
+    text: str = field(validator=_WORD)
+    arguments: Mapping[str, Any] = field(validator=instance_of(dict))
+    live: bool = field(default=False, validator=instance_of(bool))
+
+
+@frozen(kw_only=True)
+class Job:
+    """One operation. `status` is running, succeeded or failed; `outcome` also knows cancelled and interrupted.
+
+    `committed` means that its purpose is reached: it is not undone any more, whatever happens.
+    """
+
+    id: str = field(validator=_WORD)
+    kind: str = field(validator=_WORD)
+    short: str = field(validator=_WORD)
+    params: Mapping[str, Any] = field(validator=instance_of(dict))
+    started_at: float = field(validator=_TIME)
+    status: str = field(default="running", validator=in_(("running", "succeeded", "failed")))
+    outcome: str | None = field(default=None, validator=optional(_WORD))
+    committed: bool = field(default=False, validator=instance_of(bool))
+    steps: tuple[Step, ...] = field(default=(), validator=deep_iterable(instance_of(Step), instance_of(tuple)))
+    log: tuple[str, ...] = field(default=(), validator=_WORDS)
+    undo: tuple[Undo, ...] = field(default=(), validator=deep_iterable(instance_of(Undo), instance_of(tuple)))
+    undone: tuple[str, ...] = field(default=(), validator=_WORDS)
+    error: str | None = field(default=None, validator=optional(_WORD))
+    error_detail: Mapping[str, Any] | None = field(default=None, validator=optional(instance_of(dict)))
+    finished_at: float | None = field(default=None, validator=optional(_TIME))
+
+    @property
+    def over(self) -> bool:
+        """Whether it has come to its end."""
+        return self.finished_at is not None
+
+    @property
+    def half_done(self) -> bool:
+        """Whether it has neither come to its end nor reached its purpose."""
+        return not self.over and not self.committed
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of the API (modules.md 5.4) and our additions."""
+        told: dict[str, Any] = {
+            "id": self.id,
+            "kind": self.kind,
+            "short": self.short,
+            "status": self.status,
+            "log": list(self.log),
+            "startedAt": to_the_millisecond(self.started_at),
+            "outcome": self.outcome,
+            "steps": [_step_json(step) for step in self.steps],
+            "cancellable": not (self.over or self.committed),
+            "undone": list(self.undone),
+        }
+        if self.error is not None:
+            told["error"] = self.error
+        if self.error_detail is not None:
+            told["error_detail"] = dict(self.error_detail)
+        if self.finished_at is not None:
+            told["finishedAt"] = to_the_millisecond(self.finished_at)
+        return told
+
+    def to_bytes(self) -> bytes:
+        """The form on disk."""
+        return strict_json.write(asdict(self), indent=1)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """The job in a file. Raises ValueError, KeyError or TypeError for what is none."""
+        raw = strict_json.read(content, limit=FILE_LIMIT, depth=_DEPTH).value
+        return cls(
+            **{
+                **raw,
+                "steps": tuple(Step(**step) for step in raw["steps"]),
+                "undo": tuple(Undo(**undo) for undo in raw["undo"]),
+                "log": tuple(raw["log"]),
+                "undone": tuple(raw["undone"]),
+            }
+        )
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    seconds = None if step.finished_at is None else round(step.finished_at - step.started_at, 3)
+    return {
+        "name": step.name,
+        "state": step.status,
+        "startedAt": to_the_millisecond(step.started_at),
+        "seconds": seconds,
+        "bytes": step.size,
+    }

@@ -1,0 +1,1 @@
+"""What a package declares: manifest, catalog entry, names, versions, mounts and ports."""

@@ -1,0 +1,206 @@
+"""Which modules the hub offers: the built-in table, or a file that takes its place (modules.md 2.1, design 6 and 7)."""
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import evolve, field, frozen
+
+from parachute_hub.modules.definition import names, validation
+from parachute_hub.modules.definition.model import EXPOSURES
+from parachute_hub.modules.definition.validation import Invalid
+
+FILE_LIMIT = 256 * 1024
+_FOCUS = ("core", "experimental", "deprecated")
+
+
+class BadCatalog(Exception):
+    """The catalog file cannot be used; the text names the file, the place and the rule."""
+
+
+@frozen(kw_only=True)
+class CatalogEntry:
+    """One module on offer. `source` is a tarball to install instead of asking the registry.
+
+    `port`, `paths`, `health`, `strip_prefix` and `start_cmd` stand in for a manifest that an old package lacks.
+    `mounts` are prefixes that this module may claim besides `/<short>`. `ignores_port` means that it always binds
+    `port`. `memory_mb` is what it needs, as an estimate for people.
+    """
+
+    short: str
+    package: str
+    manifest_name: str
+    display_name: str
+    tagline: str = ""
+    focus: str = "experimental"
+    exposure: str | None = None
+    static: bool = False
+    memory_mb: int | None = None
+    source: Path | None = None
+    port: int | None = None
+    paths: tuple[str, ...] = ()
+    health: str | None = None
+    strip_prefix: bool | None = None
+    start_cmd: tuple[str, ...] | None = None
+    mounts: tuple[str, ...] = ()
+    ignores_port: bool = False
+
+
+BUILT_IN: tuple[CatalogEntry, ...] = (
+    CatalogEntry(
+        short="vault",
+        package="@openparachute/vault",
+        manifest_name="parachute-vault",
+        display_name="Vault",
+        tagline="Keeps your notes, and lets your AI read and write them",
+        focus="core",
+        port=1940,
+        paths=("/vault/default",),
+        health="/vault/default/health",
+        start_cmd=("parachute-vault", "serve"),
+        memory_mb=128,
+    ),
+    CatalogEntry(
+        short="notes",
+        package="@openparachute/notes",
+        manifest_name="parachute-notes",
+        display_name="Notes",
+        tagline="Write and find your notes in the browser",
+        focus="core",
+        static=True,
+        port=1942,
+        paths=("/notes",),
+        health="/notes/health",
+        memory_mb=32,
+    ),
+    CatalogEntry(
+        short="scribe",
+        package="@openparachute/scribe",
+        manifest_name="parachute-scribe",
+        display_name="Scribe",
+        tagline="Turns speech into text",
+        focus="core",
+        exposure="auth-required",
+        port=1943,
+        paths=("/scribe",),
+        health="/scribe/health",
+        strip_prefix=True,
+        start_cmd=("parachute-scribe", "serve"),
+        memory_mb=96,
+    ),
+    CatalogEntry(
+        short="surface",
+        package="@openparachute/surface",
+        manifest_name="parachute-surface",
+        display_name="Surface",
+        tagline="Hosts small web apps on top of your vault",
+        focus="core",
+        port=1946,
+        paths=("/surface", "/.parachute"),
+        health="/surface/healthz",
+        strip_prefix=False,
+        start_cmd=("parachute-surface", "serve"),
+        mounts=("/.parachute",),
+        ignores_port=True,
+        memory_mb=96,
+    ),
+)
+_TABLE: Mapping[str, CatalogEntry] = {entry.short: entry for entry in BUILT_IN}
+_ALIASES: Mapping[str, str] = {"parachute-lens": "notes"}
+
+
+@frozen
+class Catalog:
+    """The modules on offer, in order."""
+
+    entries: tuple[CatalogEntry, ...] = BUILT_IN
+    _by_short: Mapping[str, CatalogEntry] = field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_by_short", {entry.short: entry for entry in self.entries})
+
+    def get(self, short: str) -> CatalogEntry | None:
+        """The entry of this short name. Modules of the built-in table stay known when a file replaces it."""
+        return self._by_short.get(short) or _TABLE.get(short)
+
+    def offers(self, package: str) -> CatalogEntry | None:
+        """The entry of this package among those on offer."""
+        return next((entry for entry in self.entries if entry.package == package), None)
+
+    def short_of(self, row_name: str) -> str:
+        """The short name for a row: by the table, else the row's name without `parachute-`."""
+        if row_name in _ALIASES:
+            return _ALIASES[row_name]
+        if row_name.startswith("parachute-vault-"):
+            return "vault"
+        known = next((entry.short for entry in (*self.entries, *BUILT_IN) if entry.manifest_name == row_name), None)
+        return known or row_name.removeprefix("parachute-")
+
+
+def load(path: Path | None, home: Path) -> Catalog:
+    """The built-in catalog, or the one in the file, read once at the start. Raises BadCatalog."""
+    if path is None:
+        return Catalog()
+    _refuse_unsafe(path, home)
+    try:
+        document = validation.parse_object(path.read_bytes(), "the file", FILE_LIMIT)
+        modules = document.get("modules")
+        if not isinstance(modules, list):
+            raise Invalid("modules", "must be a list")
+        entries = tuple(_entry(raw, f"modules[{index}]", path.parent) for index, raw in enumerate(modules))
+        for name, values in (
+            ("short", [entry.short for entry in entries]),
+            ("package", [entry.package for entry in entries]),
+        ):
+            if len(set(values)) < len(values):
+                raise Invalid("modules", f"two entries have the same {name}")
+    except Invalid as error:
+        raise BadCatalog(f"The catalog {path} cannot be used: {error}.") from None
+    except OSError as error:
+        raise BadCatalog(f"The catalog {path} cannot be read: {error.strerror}.") from None
+    return Catalog(entries)
+
+
+def _refuse_unsafe(path: Path, home: Path) -> None:
+    """A module must not be able to write what the hub trusts (design 6)."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise BadCatalog(f"The catalog {path} cannot be read: {error.strerror}.") from None
+    if path.resolve().is_relative_to(home.resolve()):
+        raise BadCatalog(f"The catalog {path} lies inside the hub's home, where modules can write. Move it elsewhere.")
+    if found.st_uid not in (0, os.getuid()) or found.st_mode & stat.S_IWOTH:
+        raise BadCatalog(f"The catalog {path} can be written by other users. Make it yours: chmod o-w {path}")
+
+
+def _entry(value: object, at: str, folder: Path) -> CatalogEntry:
+    raw = validation.mapping(value, at)
+    short = validation.text(raw.get("short"), f"{at}.short")
+    if not names.is_short(short):
+        raise Invalid(f"{at}.short", "must be lower case letters, digits and dashes")
+    package = validation.text(raw.get("package"), f"{at}.package")
+    if not names.is_package(package):
+        raise Invalid(f"{at}.package", "must be the name of an npm package")
+    # What a catalog file never says comes from the built-in table, else from the package's manifest.
+    base = _TABLE.get(short) or CatalogEntry(
+        short=short, package=package, manifest_name=f"parachute-{short}", display_name=short
+    )
+    exposure, memory, source = raw.get("exposure"), raw.get("memoryMB"), raw.get("source")
+    return evolve(
+        base,
+        package=package,
+        display_name=validation.text(raw.get("displayName", base.display_name), f"{at}.displayName"),
+        tagline=validation.any_text(raw.get("tagline", base.tagline), f"{at}.tagline"),
+        focus=validation.one_of(raw.get("focus", base.focus), f"{at}.focus", _FOCUS),
+        exposure=base.exposure if exposure is None else validation.one_of(exposure, f"{at}.exposure", EXPOSURES),
+        static=validation.flag(raw.get("static", base.static), f"{at}.static"),
+        memory_mb=base.memory_mb if memory is None else _megabytes(memory, at),
+        source=None if source is None else folder / validation.text(source, f"{at}.source"),
+    )
+
+
+def _megabytes(value: object, at: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise Invalid(f"{at}.memoryMB", "must be a whole number of MiB")
+    return value

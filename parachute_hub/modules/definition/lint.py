@@ -1,0 +1,90 @@
+"""What a module folder lacks before it is published: `parachute module check DIR`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import frozen
+
+from parachute_hub.modules.definition import manifests, mounts, names
+from parachute_hub.modules.definition.catalog import Catalog
+from parachute_hub.modules.definition.entry_point import entry_of
+from parachute_hub.modules.definition.manifests import Package
+from parachute_hub.modules.definition.model import Manifest, Row
+from parachute_hub.modules.definition.ports import CANONICAL, HUB_PORT
+from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.definition.versions import Version
+from parachute_hub.supervise.model import CannotLaunch
+
+
+@frozen
+class Finding:
+    """One thing to mend, and where."""
+
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}"
+
+
+def check(folder: Path) -> list[Finding]:
+    """Every finding; an empty list means that the hub would install it."""
+    findings: list[Finding] = []
+    package = manifest = None
+    try:
+        package = manifests.read_package(folder)
+        if package is None:
+            findings.append(Finding("package.json", "is missing; it needs at least name, version and bin"))
+    except Invalid as error:
+        findings.append(Finding("package.json", str(error)))
+    try:
+        manifest = manifests.read_manifest(folder)
+        if manifest is None:
+            findings.append(Finding(".parachute/module.json", "is missing; docs/module-author.md shows one"))
+    except Invalid as error:
+        findings.append(Finding(".parachute/module.json", str(error)))
+    if package is not None:
+        findings += _package(package)
+    if manifest is not None:
+        findings += _manifest(manifest)
+        findings += _start(folder, manifest)
+    return findings
+
+
+def _package(package: Package) -> Iterator[Finding]:
+    if not names.is_package(package.name):
+        yield Finding("package.json", f'name: "{package.name}" is not the name of an npm package')
+    if Version.parse(package.version) is None:
+        yield Finding(
+            "package.json", "version: must be a semantic version such as 1.2.3, or upgrades are never offered"
+        )
+
+
+def _manifest(manifest: Manifest) -> Iterator[Finding]:
+    where = ".parachute/module.json"
+    if manifest.name in names.FOLDERS_OF_THE_HUB | mounts.RESERVED:
+        yield Finding(where, f'name: "{manifest.name}" is kept for the hub')
+    known = Catalog().get(manifest.name)
+    if not manifest.paths:
+        yield Finding(where, f"paths: is empty, so nothing is served; the usual mount is /{manifest.name}")
+    for path in manifest.paths:
+        try:
+            mounts.check(path, manifest.name, known.mounts if known else ())
+        except mounts.BadMount as error:
+            yield Finding(where, f"paths: {error}")
+    if manifest.port == HUB_PORT or (manifest.port in CANONICAL and known is None):
+        yield Finding(where, f"port: {manifest.port} belongs to the hub or to another module; choose one above 1949")
+
+
+def _start(folder: Path, manifest: Manifest) -> Iterator[Finding]:
+    """Whether it could be started, by the very rule that starts it."""
+    row = Row(
+        name=manifest.manifest_name, port=manifest.port, paths=manifest.paths, health=manifest.health, version="0"
+    )
+    known = Catalog().get(manifest.name)
+    if known is not None and known.static and not (folder / "dist" / "index.html").is_file():
+        yield Finding("dist/index.html", "is missing; build the app before you pack it")
+    try:
+        entry_of(folder, manifest, manifest.name, row, known if known and known.static else None)
+    except CannotLaunch as error:
+        yield Finding(".parachute/module.json", f"startCmd: {error.description}")

@@ -1,0 +1,77 @@
+"""Reading what a package says of itself: `.parachute/module.json` and `package.json`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from parachute_hub.modules.definition import names, validation
+from parachute_hub.modules.definition.model import MANIFEST_LIMIT, Manifest
+from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.system.atomic_files import NotRegular, TooLarge, read_bounded
+
+PACKAGE_LIMIT = 1024 * 1024
+
+
+@frozen
+class Package:
+    """What `package.json` says: name, version, and `bins` (command -> file in the package)."""
+
+    name: str
+    version: str
+    bins: Mapping[str, str] = field(factory=dict)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The package's manifest; None when it has none. Raises Invalid."""
+    content = _content(folder / ".parachute" / "module.json", "module.json", MANIFEST_LIMIT)
+    return None if content is None else Manifest.from_bytes(content)
+
+
+def read_package(folder: Path) -> Package | None:
+    """The package's name, version and commands; None when there is no package. Raises Invalid."""
+    content = _content(folder / "package.json", "package.json", PACKAGE_LIMIT)
+    if content is None:
+        return None
+    raw = validation.parse_object(content, "package.json", PACKAGE_LIMIT)
+    name = validation.text(raw.get("name"), "name")
+    return Package(name, validation.text(raw.get("version"), "version"), _bins(raw.get("bin"), name))
+
+
+def inside(folder: Path, relative: str) -> Path | None:
+    """The file in the folder that this path names; None when it is missing or lies elsewhere, links followed."""
+    root = Path(os.path.realpath(folder))
+    try:
+        target = Path(os.path.realpath(root / relative))
+    except (OSError, ValueError):
+        # No file can have that name.
+        return None
+    return target if target.is_relative_to(root) and os.path.isfile(target) else None
+
+
+def _bins(value: Any, name: str) -> Mapping[str, str]:
+    match value:
+        case str():
+            return {name.rpartition("/")[2]: value}
+        case dict():
+            # A command becomes a link in a folder, so its name must be a plain one.
+            return {
+                command: file for command, file in value.items() if names.is_package(command) and isinstance(file, str)
+            }
+        case _:
+            return {}
+
+
+def _content(path: Path, what: str, limit: int) -> bytes | None:
+    try:
+        return read_bounded(path, limit)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except TooLarge:
+        raise Invalid("", f"{what} is larger than {limit // 1024} KiB") from None
+    except NotRegular:
+        raise Invalid("", f"{what} is not a file") from None
+    except OSError as error:
+        raise Invalid("", f"{what} cannot be read: {error.strerror}") from None

@@ -1,0 +1,79 @@
+"""Which paths a module may claim (modules.md 7.1, design 7): its own name and below, and never a path of the hub's."""
+
+from collections.abc import Iterable
+
+from parachute_hub.modules.definition.model import Row
+
+RESERVED = frozenset(
+    {
+        "",
+        ".well-known",
+        "account",
+        "admin",
+        "api",
+        "git",
+        "health",
+        "hub",
+        "hub.html",
+        "login",
+        "logout",
+        "mcp",
+        "metrics",
+        "oauth",
+        "static",
+        "vaults",
+    }
+)
+"""First path segments that belong to the hub."""
+
+
+class BadMount(ValueError):
+    """A path cannot be claimed; the text says which and why."""
+
+
+def normal(path: str) -> str:
+    """The mount without trailing slashes; the root is the empty string."""
+    return path.rstrip("/")
+
+
+def check(path: str, short: str, extra: Iterable[str] = ()) -> None:
+    """Refuse a mount that is not `/<short>` or below it, nor one of `extra`. Raises BadMount.
+
+    >>> check("/vault/work", "vault")
+    >>> check("/admin", "vault")
+    Traceback (most recent call last):
+    ...
+    parachute_hub.modules.definition.mounts.BadMount: The path "/admin" belongs to the hub.
+    """
+    mount = normal(path)
+    shown = path[:80]
+    if not path.startswith("/") or not mount.isascii() or not mount.isprintable() or set(mount) & set('\\%?#" <>'):
+        raise BadMount(f"The path {shown!r} must start with / and hold plain characters only.")
+    segments = mount.split("/")[1:]
+    if not segments or any(segment in ("", ".", "..") for segment in segments):
+        raise BadMount(f'The path "{shown}" has an empty segment or dots.')
+    if mount in {normal(other) for other in extra}:
+        return
+    if segments[0] in RESERVED:
+        raise BadMount(f'The path "{shown}" belongs to the hub.')
+    if segments[0] != short:
+        raise BadMount(f'The path "{shown}" is not below /{short}, which is this module\'s place.')
+
+
+def allowed(row: Row, short: str, extra: Iterable[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The row's mounts that may be served, normalised, and the reasons why others may not.
+
+    The root path is passed over in silence: old vaults write it and nothing is served there (modules.md 7.1).
+    """
+    good: list[str] = []
+    refused: list[str] = []
+    for path in row.paths:
+        if path == "/":
+            continue
+        try:
+            check(path, short, extra)
+        except BadMount as error:
+            refused.append(str(error))
+        else:
+            good.append(normal(path))
+    return tuple(dict.fromkeys(good)), tuple(refused)

@@ -1,0 +1,1 @@
+"""How a module is run: command, environment and configuration."""

@@ -1,0 +1,250 @@
+"""A module's own configuration: through its `/.parachute/config`, or, from its manifest's schema, in its `.env`.
+
+A value that the schema calls writeOnly, or whose name sounds like a secret, is never given back.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import frozen
+from treq.client import HTTPClient
+from twisted.internet.defer import Deferred
+from twisted.web.iweb import IResponse
+
+from parachute_hub.modules.definition import manifests, validation
+from parachute_hub.modules.definition.model import Manifest, Row, fits
+from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.launch.environment import DOTENV_LIMIT, change_dotenv, parse_dotenv
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.site.errors import Refused
+from parachute_hub.system import strict_json
+from parachute_hub.system.atomic_files import atomic_write, private_folder, read_text
+from parachute_hub.system.strict_json import BadJson
+
+SECONDS = 5.0
+ANSWER_LIMIT = 256 * 1024
+_SECRET = re.compile(r"(?i)(secret|password|passwd|token|api_?key|_key$|^key$|credential)")
+
+
+class MintsTokens(Protocol):
+    """Gives the hub a token for a module's administration."""
+
+    def for_administration(self, short: str, instance: str | None) -> str | None:
+        """A bearer that lives for a minute: `<short>:admin`, of a vault `vault:<instance>:admin`. None: no issuer."""
+
+
+@frozen(kw_only=True)
+class Configuration:
+    """Reads and changes configurations. `http` speaks to modules on loopback.
+
+    `port_of` tells where the module's own processes listen: a token is sent nowhere else.
+    """
+
+    home: Path
+    directory: Directory
+    http: HTTPClient
+    tokens: MintsTokens
+    port_of: Callable[[str], int | None]
+
+    async def read(self, short: str) -> dict[str, Any]:
+        """`{"schema", "values", "writable"}`. Raises Refused."""
+        row, manifest = self._module(short)
+        if manifest is not None and manifest.config_schema is not None:
+            found = parse_dotenv(self._dotenv(short))
+            values = _typed(found, manifest.config_schema)
+            return {
+                "schema": manifest.config_schema,
+                "values": _shown(values, manifest.config_schema),
+                "writable": True,
+            }
+        schema, values = await self._present(row, manifest)
+        writable = any(not told.get("readOnly") for told in _properties(schema).values())
+        return {"schema": schema, "values": _shown(values, schema), "writable": writable}
+
+    async def change(self, short: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Set these values, leave the others; `restart` in the answer says that it must be started anew.
+
+        Raises Refused; nothing was changed then.
+        """
+        row, manifest = self._module(short)
+        if manifest is None or manifest.config_schema is None:
+            told, present = await self._present(row, manifest)
+            answer = await self._ask("PUT", row, manifest, "/.parachute/config", _whole(present, changes, told))
+            return {"values": _shown(answer, told), "restart": False}
+        schema = manifest.config_schema
+        try:
+            _check(changes, schema)
+        except Invalid as error:
+            raise Refused(400, "validation_failed", str(error), detail={"field": error.field}) from None
+        text = change_dotenv(self._dotenv(short), {name: _text(value) for name, value in changes.items()})
+        try:
+            private_folder(self.home / short)
+            atomic_write(self.home / short / ".env", text.encode())
+        except OSError as error:
+            raise Refused(
+                507, "disk_full", f"The settings of {short} could not be stored: {error.strerror}. Free some space."
+            ) from None
+        return {"values": _shown(_typed(parse_dotenv(text), schema), schema), "restart": True}
+
+    async def _present(self, row: Row, manifest: Manifest | None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The module's schema and its values, as it tells them itself."""
+        schema = await self._ask("GET", row, manifest, "/.parachute/config/schema")
+        return schema, await self._ask("GET", row, manifest, "/.parachute/config")
+
+    def _module(self, short: str) -> tuple[Row, Manifest | None]:
+        row, folder = self.directory.row(short), self.directory.folder(short)
+        if row is None:
+            raise Refused(400, "not_installed", f"{short} is not installed.")
+        try:
+            return row, manifests.read_manifest(folder) if folder else None
+        except Invalid:
+            return row, None
+
+    def _dotenv(self, short: str) -> str:
+        try:
+            return read_text(self.home / short / ".env", DOTENV_LIMIT)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            text = f"The settings of {short} ({short}/.env) cannot be read: {error.strerror}. Repair that file first."
+            raise Refused(409, "settings_unreadable", text) from None
+
+    async def _ask(
+        self, method: str, row: Row, manifest: Manifest | None, path: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        short = self.directory.short_of(row.name)
+        port = self.port_of(short)
+        if port is None:
+            raise Refused(409, "not_running", f"{short} tells its settings itself, and does not run. Start it first.")
+        # The path becomes part of an address and of a token's scope, so only one that may be served will do.
+        paths, _ = self.directory.mounts(row)
+        mount = next((mount for mount in paths if not mount.startswith("/.parachute")), "")
+        strip = row.strip_prefix if row.strip_prefix is not None else manifest and manifest.strip_prefix
+        entry = self.directory.entry(short)
+        strip = entry.strip_prefix if strip is None and entry else strip
+        instance = mount.removeprefix("/vault/").partition("/")[0] if row.is_vault else None
+        token = self.tokens.for_administration(short, instance)
+        url = f"http://127.0.0.1:{port}{'' if strip else mount.rstrip('/')}{path}"
+        options: dict[str, Any] = {"timeout": SECONDS, "allow_redirects": False}
+        options["headers"] = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        if body is not None:
+            options["json"] = dict(body)
+        try:
+            answer = await self.http.request(method, url, **options)
+            content = await _content(answer)
+        except Exception as error:
+            raise Refused(502, "module_unreachable", f"{short} did not answer. Is it running?") from error
+        return _understood(short, answer.code, content)
+
+
+def _understood(short: str, status: int, content: bytes) -> dict[str, Any]:
+    """The module's JSON, or its refusal in our words."""
+    try:
+        value = validation.parse_object(content, "the answer", ANSWER_LIMIT)
+    except Invalid:
+        value = {}
+    if 200 <= status < 300:
+        return value
+    said = value.get("message") or value.get("error_description") or value.get("error")
+    told = f" It says: {said}" if isinstance(said, str) else ""
+    if status == 404:
+        raise Refused(404, "no_configuration", f"{short} has nothing to configure here.")
+    if status == 405:
+        raise Refused(405, "read_only", f"The configuration of {short} can only be read.")
+    if status == 400:
+        detail = {"errors": value["errors"]} if isinstance(value.get("errors"), list) else None
+        raise Refused(400, "validation_failed", f"{short} does not accept this.{told}", detail=detail)
+    if status in (401, 403):
+        raise Refused(502, "module_refused", f"{short} did not let the hub in.{told}")
+    raise Refused(502, "module_failed", f"{short} answered with status {status}.{told}")
+
+
+async def _content(answer: IResponse) -> bytes:
+    """The body, at most 256 KiB."""
+    parts: list[bytes] = []
+
+    def take(part: bytes) -> None:
+        parts.append(part)
+        if sum(map(len, parts)) > ANSWER_LIMIT:
+            raise ValueError("the answer is too large")
+
+    collecting: Deferred[None] = answer.collect(take)  # type: ignore[attr-defined]
+    await collecting
+    return b"".join(parts)
+
+
+def _properties(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    properties = schema.get("properties")
+    found = properties if isinstance(properties, dict) else {}
+    return {name: told for name, told in found.items() if isinstance(told, dict)}
+
+
+def is_secret(name: str, told: Mapping[str, Any]) -> bool:
+    """Whether a value may never leave the hub again."""
+    return bool(told.get("writeOnly")) or _SECRET.search(name) is not None
+
+
+def _whole(present: Mapping[str, Any], changes: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The form to send: some modules take what is left out as its default, but for secrets, which they keep.
+
+    What a module shows in the place of a secret must not come back as one. A change to null leaves the value out.
+    """
+    kept = {
+        name: present[name]
+        for name, told in _properties(schema).items()
+        if name in present
+        and not told.get("readOnly")
+        and not told.get("writeOnly")
+        and not (isinstance(present[name], str) and is_secret(name, told))
+    }
+    return {name: value for name, value in {**kept, **changes}.items() if value is not None}
+
+
+def _shown(values: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    properties = _properties(schema)
+    return {name: value for name, value in values.items() if not is_secret(name, properties.get(name, {}))}
+
+
+def _typed(found: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema's values out of a `.env`; defaults for what is not there."""
+    values: dict[str, Any] = {}
+    for name, told in _properties(schema).items():
+        if name in found:
+            values[name] = found[name] if told["type"] == "string" else _parsed(found[name])
+        elif "default" in told:
+            values[name] = told["default"]
+    return values
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return strict_json.read_strictly(text, limit=DOTENV_LIMIT)
+    except BadJson:
+        return text
+
+
+def _check(changes: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Each value is in the schema and of its kind; null takes one out that is not required. Raises Invalid."""
+    properties = _properties(schema)
+    for name, value in changes.items():
+        told = properties.get(name)
+        if told is None:
+            raise Invalid(name[:60], "is not among the settings of this module")
+        if value is None:
+            if name in (schema.get("required") or ()):
+                raise Invalid(name, "must be given")
+            continue
+        if not fits(value, told["type"]):
+            raise Invalid(name, f"must be a {told['type']}")
+        if "enum" in told and value not in told["enum"]:
+            raise Invalid(name, f"must be one of {', '.join(map(str, told['enum']))}")
+        if isinstance(value, str) and any(character in value for character in "\n\r\0"):
+            raise Invalid(name, "must be one line")
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return value if isinstance(value, str) else strict_json.write(value).decode()

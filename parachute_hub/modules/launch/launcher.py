@@ -1,0 +1,88 @@
+"""From a module's row and package to the process that runs it. Made anew for every spawn, so that nothing is stale."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from attrs import frozen
+
+from parachute_hub.modules.definition import manifests
+from parachute_hub.modules.definition.entry_point import entry_of
+from parachute_hub.modules.definition.model import Manifest
+from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.launch import environment
+from parachute_hub.modules.launch.environment import Surroundings
+from parachute_hub.modules.packages.bun import NoBun
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.records import RecordsFile
+from parachute_hub.supervise.model import CannotLaunch, Launch
+from parachute_hub.system.atomic_files import private_folder, read_text
+
+
+class Guard(Protocol):
+    """Has a word before a module is started."""
+
+    def before_launch(self, short: str) -> None:
+        """Raises CannotLaunch when it must not start now."""
+
+
+@frozen(kw_only=True)
+class ModuleLauncher:
+    """Says how each module is run. `find_bun` raises NoBun. `guard` makes sure that scribe has a token."""
+
+    directory: Directory
+    records: RecordsFile
+    around: Surroundings
+    find_bun: Callable[[], Path]
+    guard: Guard | None = None
+
+    def launch(self, short: str) -> Launch:
+        """The whole spawn of one module. Raises CannotLaunch."""
+        if self.guard is not None:
+            self.guard.before_launch(short)
+        row = self.directory.row(short)
+        if row is None:
+            raise CannotLaunch("not_installed", f"{short} is not installed.")
+        record = self.records.get(short)
+        folder = self.directory.folder(short)
+        if folder is None:
+            raise CannotLaunch(
+                "missing_package",
+                f"The package of {short} is not on the disk. Install {short} again; its data stays where it is.",
+                {"package": self.directory.package_of(short)},
+            )
+        bun = self._bun()
+        private_folder(self.around.scratch)
+        entry = entry_of(folder, self.manifest(short, folder), short, row, self.directory.entry(short))
+        layers = (self._dotenv(short), record.env or {})
+        return Launch(
+            short=short,
+            argv=(str(bun), *(("--smol",) if record.smol else ()), "run", *entry),
+            cwd=str(folder),
+            env=environment.for_module(self.around, short, row.port, layers, bun.parent),
+            port=row.port,
+            health=row.health,
+            memory_limit=record.memory_limit,
+        )
+
+    def manifest(self, short: str, folder: Path) -> Manifest | None:
+        """The manifest of the installed package. Raises CannotLaunch when it breaks a rule."""
+        try:
+            return manifests.read_manifest(folder)
+        except Invalid as error:
+            raise CannotLaunch("bad_manifest", f"The module.json of {short} cannot be used: {error}.") from None
+
+    def _bun(self) -> Path:
+        try:
+            return self.find_bun()
+        except NoBun as error:
+            raise CannotLaunch(
+                "missing_dependency", str(error), {"binary": "bun", "why": "Modules run on bun."}
+            ) from None
+
+    def _dotenv(self, short: str) -> Mapping[str, str]:
+        try:
+            text = read_text(self.around.home / short / ".env", environment.DOTENV_LIMIT)
+        except OSError:
+            return {}
+        return environment.parse_dotenv(text)

@@ -1,0 +1,132 @@
+"""Vault and scribe: the vault is told where scribe is, and both share one token (modules.md 5.6).
+
+Without a token scribe would transcribe for anybody who reaches its port, so it is never started without one.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from parachute_hub.jobs.runner import Work
+from parachute_hub.modules.launch.environment import DOTENV_LIMIT, change_dotenv, parse_dotenv
+from parachute_hub.modules.operations.health_gate import Supervises
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.supervise.model import CannotLaunch, State
+from parachute_hub.system import strict_json
+from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded, read_text
+from parachute_hub.system.strict_json import BadJson
+
+TOKEN = "SCRIBE_AUTH_TOKEN"
+URL = "SCRIBE_URL"
+_CONFIG_LIMIT = 1024 * 1024
+_RUNNING = frozenset({State.READY, State.DEGRADED, State.STARTING, State.BACKOFF})
+
+
+@define(kw_only=True)
+class Wiring:
+    """Writes `vault/.env`, `scribe/.env` and `scribe/config.json`. `know_secret` gives new tokens to the log's mask."""
+
+    home: Path
+    directory: Directory
+    know_secret: Callable[[str], None]
+
+    _stale: set[str] = field(factory=set, init=False)
+
+    async def connect(self, supervisor: Supervises, work: Work | None = None) -> None:
+        """Wire what is installed, and restart who runs with older files: scribe first, then the vault."""
+        try:
+            self.heal()
+        except (OSError, ValueError) as error:
+            if work is not None:
+                work.line(f"Vault and scribe could not be told of each other: {error}")
+        for short in sorted(self._stale):
+            self._stale.discard(short)
+            status = supervisor.status(short)
+            if status is not None and status.state in _RUNNING:
+                if work is not None:
+                    work.line(f"{short} is restarted, because vault and scribe now know of each other.")
+                await supervisor.restart(short)
+
+    def before_launch(self, short: str) -> None:
+        """Scribe starts only with a token. Raises CannotLaunch."""
+        try:
+            self.heal()
+        except (OSError, ValueError) as error:
+            if short == "scribe":
+                raise CannotLaunch(
+                    "unprotected",
+                    f"Scribe was not started: its token could not be written ({error}). Without a token it would "
+                    "serve anybody. Make the hub's home writable, then start it again.",
+                ) from None
+        self._stale.discard(short)
+
+    def heal(self) -> None:
+        """Make the files right, and remember whose environment changed. Raises OSError or ValueError."""
+        scribe = self.directory.row("scribe")
+        vault = self.directory.row("vault")
+        if scribe is not None:
+            token = self.token() or secrets.token_hex(32)
+            self.know_secret(token)
+            if self._set("scribe", {TOKEN: token}) | self._require(token):
+                self._stale.add("scribe")
+            if vault is not None and self._set("vault", {TOKEN: token, URL: f"http://127.0.0.1:{scribe.port}"}):
+                self._stale.add("vault")
+        elif vault is not None and self._points_here() and self._set("vault", {TOKEN: None, URL: None}):
+            self._stale.add("vault")
+
+    def token(self) -> str | None:
+        """The shared token as the files have it; the vault's word counts first (modules.md 5.6)."""
+        for short in ("vault", "scribe"):
+            token = parse_dotenv(self._dotenv(short)).get(TOKEN)
+            if token:
+                return token
+        token = self._config().get("auth", {}).get("required_token")
+        # It becomes a line of a file and a header.
+        usable = isinstance(token, str) and token.isascii() and token.isprintable() and " " not in token
+        return token if usable and token else None
+
+    def _points_here(self) -> bool:
+        """Whether the vault was told of a scribe on this machine; one elsewhere is the owner's own choice."""
+        return parse_dotenv(self._dotenv("vault")).get(URL, "").startswith("http://127.0.0.1:")
+
+    def _dotenv(self, short: str) -> str:
+        try:
+            return read_text(self.home / short / ".env", DOTENV_LIMIT)
+        except FileNotFoundError:
+            return ""
+
+    def _set(self, short: str, changes: Mapping[str, str | None]) -> bool:
+        before = self._dotenv(short)
+        after = change_dotenv(before, changes)
+        if parse_dotenv(before) == parse_dotenv(after):
+            return False
+        private_folder(self.home / short)
+        atomic_write(self.home / short / ".env", after.encode())
+        return True
+
+    def _config(self) -> dict[str, Any]:
+        """Raises OSError or ValueError; a file that cannot be understood is never overwritten."""
+        try:
+            content = read_bounded(self.home / "scribe" / "config.json", _CONFIG_LIMIT)
+        except FileNotFoundError:
+            return {}
+        try:
+            config = strict_json.read(content, limit=_CONFIG_LIMIT).value
+        except BadJson as error:
+            raise ValueError(f"scribe/config.json {error}") from None
+        if not isinstance(config, dict) or not isinstance(config.get("auth", {}), dict):
+            raise ValueError("scribe/config.json is not what it should be")
+        return config
+
+    def _require(self, token: str) -> bool:
+        """Write the token into scribe's own configuration; its other keys stay."""
+        config = self._config()
+        if config.get("auth", {}).get("required_token") == token:
+            return False
+        config["auth"] = {**config.get("auth", {}), "required_token": token}
+        private_folder(self.home / "scribe")
+        atomic_write(self.home / "scribe" / "config.json", strict_json.write(config, indent=2) + b"\n")
+        return True

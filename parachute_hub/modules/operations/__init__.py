@@ -1,0 +1,1 @@
+"""Install, upgrade and uninstall, with their health gate and rollback."""

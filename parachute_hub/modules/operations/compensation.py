@@ -1,0 +1,100 @@
+"""How the changes of jobs are undone. Each handler may run twice, and after a kill at any point."""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from parachute_hub.modules.definition.model import Row
+from parachute_hub.modules.operations.health_gate import Supervises
+from parachute_hub.modules.state.records import Record, RecordsFile
+from parachute_hub.modules.state.services_file import ServicesFile
+from parachute_hub.modules.state.snapshots import Snapshots
+from parachute_hub.modules.state.store import Store
+from parachute_hub.system.atomic_files import sync_folder
+
+
+@frozen(kw_only=True)
+class Undoing:
+    """The handlers by name, for `Jobs`."""
+
+    store: Store
+    services: ServicesFile
+    records: RecordsFile
+    snapshots: Snapshots
+    supervisor: Supervises
+    in_thread: Callable[..., Awaitable[Any]]
+
+    def handlers(self) -> dict[str, Callable[[Mapping[str, Any]], Awaitable[None]]]:
+        """What `Work.undo` may name."""
+        return {
+            "discard": self._discard,
+            "settle": self._settle,
+            "activate": self._activate,
+            "row": self._row,
+            "record": self._record,
+            "stop": self._stop,
+            "remove": self._remove,
+            "start": self._start,
+            "reveal": self._reveal,
+            "restore_data": self._restore_data,
+            "put_back": self._put_back,
+        }
+
+    async def _discard(self, given: Mapping[str, Any]) -> None:
+        """Remove a folder of the store that nothing uses."""
+        await self.in_thread(self.store.discard, given["short"], given["folder"])
+
+    async def _settle(self, given: Mapping[str, Any]) -> None:
+        """What bun has put into its cache survives a power cut from here on."""
+        await self.in_thread(os.sync)
+
+    async def _activate(self, given: Mapping[str, Any]) -> None:
+        """Make another version the active one again: a folder of the store, a linked folder, or none."""
+        short, package = given["short"], given["package"]
+        if given.get("linked"):
+            self.store.link_folder(package, Path(given["linked"]))
+        elif given["folder"] is None:
+            self.store.deactivate(package)
+        else:
+            self.store.activate(short, package, given["folder"])
+
+    async def _row(self, given: Mapping[str, Any]) -> None:
+        """Put a row of services.json back, or take it out."""
+        raw = given["row"]
+        row = Row.parse(raw) if raw is not None else None
+        name = given["name"]
+        self.services.update(lambda registry: registry.with_row(row) if row else registry.without(name))
+
+    async def _record(self, given: Mapping[str, Any]) -> None:
+        """Put the hub's own record of the module back, or forget it."""
+        raw = given["record"]
+        self.records.put(given["short"], Record.parse(raw) if raw is not None else None)
+
+    async def _stop(self, given: Mapping[str, Any]) -> None:
+        """End what runs. The supervisor keeps the module, so that its next start waits for what this one left."""
+        await self.supervisor.stop(given["short"])
+
+    async def _remove(self, given: Mapping[str, Any]) -> None:
+        """End it and forget that there was such a module."""
+        await self.supervisor.remove(given["short"])
+
+    async def _start(self, given: Mapping[str, Any]) -> None:
+        await self.supervisor.start(given["short"])
+
+    async def _reveal(self, given: Mapping[str, Any]) -> None:
+        """Bring back the versions that an uninstall set aside."""
+        self.store.reveal(given["short"])
+
+    async def _restore_data(self, given: Mapping[str, Any]) -> None:
+        """Put data back that was set aside for a restore."""
+        await self.in_thread(self.snapshots.back_out, given["short"], given["name"])
+
+    async def _put_back(self, given: Mapping[str, Any]) -> None:
+        """Bring back a folder that was set aside to be deleted."""
+        place, aside = Path(given["place"]), Path(given["aside"])
+        if aside.is_dir() and not place.exists():
+            os.rename(aside, place)
+            sync_folder(place.parent)

@@ -1,0 +1,91 @@
+"""Whether a module that was just installed or switched really works: it must answer, and go on answering."""
+
+from typing import Any, Protocol
+
+from attrs import frozen
+from twisted.internet.task import deferLater
+
+from parachute_hub.jobs.runner import JobFailed, Work
+from parachute_hub.supervise.model import State, Status
+
+POLL_SECONDS = 0.25
+LAST_LINES = 20
+_FAILED = frozenset({State.BACKOFF, State.PARKED, State.STOPPED, State.HELD})
+
+
+class Supervises(Protocol):
+    """What is needed of the supervisor."""
+
+    async def start(self, short: str) -> Status:
+        """Want it on and start it; the status when it answers, is late, or has failed."""
+
+    async def stop(self, short: str) -> Status:
+        """Want it off and stop it."""
+
+    async def restart(self, short: str) -> Status:
+        """Stop and start it with a fresh launch."""
+
+    async def remove(self, short: str) -> None:
+        """Stop it and forget it."""
+
+    def status(self, short: str) -> Status | None:
+        """What is known of it."""
+
+    def log(self, short: str) -> Any:
+        """Its latest output, a LogRing, or None."""
+
+    async def listens(self, short: str) -> list[int]:
+        """Every port on which its own processes listen now."""
+
+
+@frozen(kw_only=True)
+class Prover:
+    """Starts modules and watches them. `clock` is a reactor's time."""
+
+    supervisor: Supervises
+    clock: Any
+
+    async def prove(self, work: Work, short: str, seconds: float, settle: float) -> None:
+        """Start it; it must answer within `seconds` and still do so `settle` seconds later. Raises JobFailed."""
+        begun = self.clock.seconds()
+        ring = self.supervisor.log(short)
+        seen = ring.latest if ring is not None else 0
+        status = await self.supervisor.restart(short)
+        while True:
+            while status.state is not State.READY:
+                if status.state in _FAILED:
+                    raise self._failed(work, short, seen, status, status.reason)
+                if self.clock.seconds() - begun >= seconds:
+                    raise self._failed(work, short, seen, status, f"It did not answer within {seconds:.0f} s.")
+                status = await self._later(short, POLL_SECONDS)
+            if not settle:
+                break
+            pid = status.pid
+            status = await self._later(short, settle)
+            if status.state is State.READY and status.pid == pid:
+                break
+            # Restarted on purpose meanwhile, as a vault that is told of a new scribe, it has to answer anew.
+            crashed = status.restarts or status.state in _FAILED
+            if crashed or (status.pid == pid and not status.start_follows):
+                raise self._failed(
+                    work, short, seen, status, f"It answered once and then not any more. {status.reason}"
+                )
+            begun = self.clock.seconds()
+        work.line(f"{short} answers.")
+
+    async def _later(self, short: str, seconds: float) -> Status:
+        await deferLater(self.clock, seconds)
+        status = self.supervisor.status(short)
+        if status is None:
+            raise JobFailed(f"{short} was removed meanwhile.")
+        return status
+
+    def _failed(self, work: Work, short: str, seen: int, status: Status, why: str) -> JobFailed:
+        """The refusal, with the module's own last words in the job's log."""
+        ring = self.supervisor.log(short)
+        lines = ring.since(seen)[-LAST_LINES:] if ring is not None else []
+        if lines:
+            work.line(f"The last lines of {short}:")
+        for line in lines:
+            work.line(f"  {line.text}")
+        return JobFailed(f"{short} does not work. {why}", status.start_error)

@@ -1,0 +1,121 @@
+"""Taking a module away: its code and its place on the hub. Its data stays until somebody asks for that too."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from parachute_hub.jobs.model import Job
+from parachute_hub.jobs.runner import JobFailed, Jobs, Work
+from parachute_hub.modules.definition import names
+from parachute_hub.modules.operations.health_gate import Supervises
+from parachute_hub.modules.operations.install import Wires
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.disk_space import size_of
+from parachute_hub.modules.state.records import RecordsFile, RecordsRefused
+from parachute_hub.modules.state.services_file import Registry, RegistryRefused, ServicesFile
+from parachute_hub.modules.state.store import REMOVED, Store
+from parachute_hub.system.atomic_files import private_folder, sync_folder
+
+
+@frozen(kw_only=True)
+class Remover:
+    """Uninstalls modules and deletes the data of those that are gone. `in_thread` runs what would block."""
+
+    home: Path
+    jobs: Jobs
+    services: ServicesFile
+    records: RecordsFile
+    store: Store
+    directory: Directory
+    supervisor: Supervises
+    wiring: Wires
+    in_thread: Any
+
+    def uninstall(self, short: str) -> Job:
+        """Begin. Raises Refused 409 when the module is busy."""
+        return self.jobs.start("uninstall", short, {}, lambda work: self._uninstall(work, short))
+
+    def delete_data(self, short: str) -> Job:
+        """Begin to delete `<home>/<short>` and the copies of it. Raises Refused 409 when the module is busy."""
+        return self.jobs.start("delete-data", short, {}, lambda work: self._delete_data(work, short))
+
+    async def _uninstall(self, work: Work, short: str) -> None:
+        """Every change before the commit has its undo: a kill leaves the module whole, or gone."""
+        rows, package = self.directory.rows(short), self.directory.package_of(short)
+        # A row that the hub cannot use goes as well, without an undo: a copy of the file as it was is kept.
+        named = (*(row.name for row in rows), *self.directory.unusable_rows(short))
+        if not named and not self.records.known(short):
+            raise JobFailed(f"{short} is not installed.")
+        record = self.records.get(short) if self.records.known(short) else None
+        if record is None or record.wanted:
+            work.undo("start", live=True, short=short)
+        work.undo("record", short=short, record=record.to_json() if record else None)
+        work.step("stop")
+        await self.supervisor.stop(short)
+        work.step("unregister")
+        for row in rows:
+            work.undo("row", name=row.name, row=row.to_json())
+        if package:
+            active = self.store.active(short, package)
+            linked = record.linked if record else None
+            if active or linked:
+                work.undo("activate", short=short, package=package, folder=active, linked=linked)
+        work.undo("reveal", f"{short} is installed as before.", short=short)
+        try:
+            self.services.update(lambda registry: _without(registry, named))
+            if package:
+                self.store.deactivate(package)
+            self.store.hide(short)
+            self.records.put(short, None)
+        except (RegistryRefused, RecordsRefused) as error:
+            raise JobFailed(str(error)) from None
+        await self.supervisor.remove(short)
+        self._refuse_return(named)
+        work.commit()
+        work.step("remove")
+        await self.in_thread(self.store.forget, short)
+        await self.wiring.connect(self.supervisor, work)
+        work.line(f"{short} is uninstalled.")
+        size = await self.in_thread(size_of, self.home / short)
+        if size:
+            work.line(f"Its data stays in {self.home / short} ({size / 1048576:.1f} MiB).")
+
+    async def _delete_data(self, work: Work, short: str) -> None:
+        if self.directory.rows(short) or self.records.known(short):
+            raise JobFailed(f"{short} is still installed. Uninstall it first, then delete its data.")
+        if not names.is_short(short) or short in names.FOLDERS_OF_THE_HUB:
+            raise JobFailed(f"{short} is not a module's name.")
+        work.step("delete")
+        found = [place for place in (self.home / short, self.home / "hub" / "snapshots" / short) if _is_folder(place)]
+        if not found:
+            raise JobFailed(f"{short} has no data on this hub.")
+        scratch = private_folder(self.home / "tmp")
+        hidden = [scratch / f"{REMOVED}{work.id}-{number}" for number in range(len(found))]
+        for place, aside in zip(found, hidden, strict=True):
+            work.undo("put_back", f"{place} is as it was.", place=str(place), aside=str(aside))
+            os.rename(place, aside)
+            sync_folder(place.parent)
+        work.commit()
+        for aside in hidden:
+            await self.in_thread(shutil.rmtree, aside, True)
+        work.line(f"The data of {short} is deleted.")
+
+    def _refuse_return(self, named: Iterable[str]) -> None:
+        """A module that was writing its row while it stopped may have put it back (modules.md 13.13)."""
+        found = self.services.read()
+        if {*named} & {*(row.name for row in found.rows), *found.unusable_names}:
+            self.services.update(lambda registry: _without(registry, named))
+
+
+def _is_folder(place: Path) -> bool:
+    return place.is_dir() and not place.is_symlink()
+
+
+def _without(registry: Registry, named: Iterable[str]) -> Registry:
+    for name in named:
+        registry = registry.without(name)
+    return registry

@@ -1,0 +1,282 @@
+"""Another version of an installed module: switched, started, proven within a minute - or switched back.
+
+The old version runs while the new one is fetched and checked, and its folder is kept for a rollback by hand.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, frozen
+
+from parachute_hub.jobs.model import Job, Undo
+from parachute_hub.jobs.runner import JobFailed, Jobs, Work
+from parachute_hub.modules.definition import manifests
+from parachute_hub.modules.definition.manifests import Package
+from parachute_hub.modules.definition.model import Row
+from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.definition.versions import Version, is_newer
+from parachute_hub.modules.operations.health_gate import Prover, Supervises
+from parachute_hub.modules.operations.install import settle_row, stamped_versions
+from parachute_hub.modules.packages.fetcher import Fetcher, Order
+from parachute_hub.modules.packages.updates import Availability
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.records import Record, RecordsFile, RecordsRefused
+from parachute_hub.modules.state.services_file import RegistryRefused, ServicesFile
+from parachute_hub.modules.state.snapshots import Snapshots
+from parachute_hub.modules.state.store import BadPackage, Store
+
+GATE_SECONDS = 60.0
+SETTLE_SECONDS = 2.0
+
+
+@frozen(kw_only=True)
+class UpgradeRequest:
+    """What somebody asks for. `version` is a version or a tag; None means the newest of the channel."""
+
+    short: str
+    version: str | None = None
+    source: Path | None = None
+    allow_downgrade: bool = False
+
+    def params(self) -> dict[str, Any]:
+        """What makes two requests the same one."""
+        return {
+            "version": self.version,
+            "source": str(self.source) if self.source else None,
+            "allow_downgrade": self.allow_downgrade,
+        }
+
+
+@frozen(kw_only=True)
+class _Installed:
+    """A module as it stands before the switch."""
+
+    short: str
+    row: Row
+    record: Record
+    package: Package
+    folder: str | None
+
+
+@frozen(kw_only=True)
+class Upgrader:
+    """Moves modules between versions. `settle` is how long, in seconds, a new version must go on answering."""
+
+    jobs: Jobs
+    services: ServicesFile
+    records: RecordsFile
+    store: Store
+    directory: Directory
+    fetcher: Fetcher
+    prover: Prover
+    supervisor: Supervises
+    snapshots: Snapshots
+    availability: Availability
+    channel: Callable[[], str]
+    gate: float = GATE_SECONDS
+    settle: float = SETTLE_SECONDS
+
+    def upgrade(self, request: UpgradeRequest) -> Job:
+        """Begin. Raises Refused 409 when the module is busy."""
+        return self.jobs.start("upgrade", request.short, request.params(), lambda work: self._upgrade(work, request))
+
+    def rollback(self, short: str, *, restore_data: bool = False) -> Job:
+        """Go back to the version before. `restore_data` also brings back its data of that time.
+
+        The copy of that data stays, so that it can be brought back later as well.
+        """
+        params = {"restore_data": restore_data}
+        return self.jobs.start("rollback", short, params, lambda work: self._rollback(work, short, restore_data))
+
+    def restore(self, short: str) -> Job:
+        """Put back the data as it was before the last upgrade; the version stays."""
+        return self.jobs.start("restore-data", short, {}, lambda work: self._restore(work, short))
+
+    async def _upgrade(self, work: Work, request: UpgradeRequest) -> None:
+        work.step("check")
+        installed = self._installed(request.short)
+        if installed.record.pin and request.version is None:
+            raise JobFailed(
+                f"{request.short} is pinned to {installed.package.version}. Unpin it first, or name a version."
+            )
+        entry = self.directory.catalog.offers(installed.package.name)
+        source = request.source or (entry.source if entry and request.version is None else None)
+        version = None
+        if source is None:
+            version = await self._target(request, installed)
+            if version is None:
+                work.line(_newest(installed))
+                return
+        order = Order(short=request.short, package=installed.package.name, version=version, source=source)
+        arrival = await self.fetcher.fetch(work, order)
+        if not request.allow_downgrade and is_newer(installed.package.version, arrival.package.version):
+            raise JobFailed(_older(request.short, arrival.package.version, installed.package.version))
+        if request == UpgradeRequest(short=request.short) and arrival.package.version == installed.package.version:
+            await self.fetcher.in_thread(self.store.discard, arrival.short, arrival.incoming.name)
+            await self.fetcher.settle()
+            work.line(_newest(installed))
+            return
+        if arrival.row_name != installed.row.name:
+            raise JobFailed(f'The new version calls itself "{arrival.row_name}", not "{installed.row.name}".')
+        placed = await self.fetcher.place(work, arrival)
+        await work.whole(self.fetcher.settle())
+        wanted = await self._stop(work, installed)
+        copy = await self._snapshot(work, installed)
+        await self._switch(work, installed, arrival.package, placed, wanted)
+        if copy is not None:
+            await self.fetcher.in_thread(self.snapshots.keep_only, request.short, copy)
+
+    async def _rollback(self, work: Work, short: str, restore_data: bool) -> None:
+        work.step("check")
+        installed = self._installed(short)
+        previous = installed.record.previous
+        folder = self.store.folder(short, installed.package.name, previous) if previous else None
+        try:
+            package = manifests.read_package(folder) if folder else None
+        except Invalid:
+            package = None
+        if previous is None or package is None:
+            raise JobFailed(f"No earlier version of {short} is kept. Install the version that you want by its number.")
+        data = self.snapshots.latest(short, _of(previous)) if restore_data else None
+        if restore_data and data is None:
+            raise JobFailed(f"No data of {short} {package.version} is kept. Go back without restoring data.")
+        wanted = await self._stop(work, installed)
+        if data is not None:
+            await self._bring_back(work, short, data)
+        await self._switch(work, installed, package, previous, wanted)
+        if data is not None:
+            await self.fetcher.in_thread(self.snapshots.settle, short, data)
+
+    async def _restore(self, work: Work, short: str) -> None:
+        work.step("check")
+        installed = self._installed(short)
+        data = self.snapshots.latest(short)
+        if data is None:
+            raise JobFailed(f"No earlier data of {short} is kept.")
+        wanted = await self._stop(work, installed)
+        await self._bring_back(work, short, data)
+        if wanted:
+            work.step("start")
+            work.undo("stop", short=short)
+            self.records.want(short, True)
+            await self.prover.prove(work, short, self.gate, self.settle)
+        work.commit()
+        await self.fetcher.in_thread(self.snapshots.settle, short, data)
+        work.line(f"{short} has the data that it had before its last upgrade.")
+
+    async def _stop(self, work: Work, installed: _Installed) -> bool:
+        """Stop it until the end of the job; the answer is whether it is to run then."""
+        short, wanted = installed.short, self.records.wanted(installed.short)
+        if wanted:
+            work.undo("start", live=True, short=short)
+        work.undo("record", short=short, record=installed.record.to_json())
+        if wanted:
+            work.step("stop")
+            await self.supervisor.stop(short)
+        return wanted
+
+    async def _bring_back(self, work: Work, short: str, data: str) -> None:
+        work.step("restore data")
+        work.undo("restore_data", "Its data is as it was.", short=short, name=data)
+        await work.whole(self.fetcher.in_thread(self.snapshots.restore, short, data))
+
+    async def _switch(self, work: Work, old: _Installed, package: Package, folder: str, wanted: bool) -> None:
+        """From one version to another. Everything that it changes is undone when the new one does not work."""
+        short = old.short
+        work.step("switch")
+        active = {"short": short, "package": package.name, "folder": old.folder, "linked": old.record.linked}
+        work.undo_all(
+            Undo("row", "", {"name": old.row.name, "row": old.row.to_json()}),
+            Undo("activate", f"{short} {old.package.version} is active again.", active),
+        )
+        try:
+            self.store.activate(short, package.name, folder)
+            self._repoint(old.row.name, package)
+            self.records.change(
+                short, package=package.name, row=old.row.name, previous=old.folder, linked=None, wanted=wanted
+            )
+        except (BadPackage, RegistryRefused, RecordsRefused) as error:
+            raise JobFailed(str(error)) from None
+        if wanted:
+            work.step("start")
+            work.undo("stop", short=short)
+            await self.prover.prove(work, short, self.gate, self.settle)
+        work.step("finish")
+        settle_row(self.services, old.row.name, package, str(self.store.link(package.name)))
+        work.commit()
+        keep = {folder, old.folder, *stamped_versions(self.services.read(), self.store)}
+        await self.fetcher.in_thread(self.store.prune, short, keep)
+        work.line(f"{short} went from {old.package.version} to {package.version}.")
+
+    async def _snapshot(self, work: Work, old: _Installed) -> str | None:
+        """Copy its data; the name of the copy, if one could be made.
+
+        The copy of an earlier version goes only when the upgrade has succeeded: until then that is where one goes back.
+        """
+        work.step("snapshot")
+        version = _of(old.folder or "elsewhere")
+        name = f"{version}{work.id}"
+        size = await work.whole(self.fetcher.in_thread(self.snapshots.take, old.short, name))
+        if size is None:
+            work.line("No copy of its data was made: there is none, or the disk has no room for it.")
+            return None
+        work.measured(size)
+        work.line("A copy of its data is kept. It is restored only when you ask for that.")
+        await work.whole(self.fetcher.in_thread(self.snapshots.keep_only, old.short, name, version))
+        return name
+
+    def _repoint(self, name: str, package: Package) -> None:
+        """The row names the active link: the old version may have stamped its own folder there."""
+        link = str(self.store.link(package.name))
+        self.services.update(
+            lambda registry: (
+                registry.with_row(evolve(row, install_dir=link, last_start_error=None))
+                if (row := registry.row(name))
+                else registry
+            )
+        )
+
+    def _installed(self, short: str) -> _Installed:
+        """Raises JobFailed when there is nothing that could be switched."""
+        row, package_name = self.directory.row(short), self.directory.package_of(short)
+        place = self.store.locate(package_name) if package_name else None
+        try:
+            package = manifests.read_package(place) if place else None
+        except Invalid:
+            package = None
+        if row is None or package is None:
+            raise JobFailed(f"{short} is not installed. Install it first.")
+        return _Installed(
+            short=short,
+            row=row,
+            record=self.records.get(short),
+            package=package,
+            folder=self.store.active(short, package.name),
+        )
+
+    async def _target(self, request: UpgradeRequest, installed: _Installed) -> str | None:
+        """The version to fetch; None when the channel has no newer one. Raises JobFailed."""
+        current = installed.package.version
+        version = request.version
+        if version is None:
+            newest = await self.availability.ask(installed.package.name, self.channel())
+            return newest if is_newer(newest, current) else None
+        if Version.parse(version) and not request.allow_downgrade and is_newer(current, version):
+            raise JobFailed(_older(request.short, version, current))
+        return None if version == current else version
+
+
+def _of(folder: str) -> str:
+    """How the names of copies begin that were made of the data of this version."""
+    return f"{folder}_"
+
+
+def _newest(installed: _Installed) -> str:
+    return f"{installed.short} {installed.package.version} is the newest version. Nothing was changed."
+
+
+def _older(short: str, asked: str, current: str) -> str:
+    return (
+        f"{asked} is older than {short} {current}, which is installed. Say that a downgrade is wanted, then try again."
+    )

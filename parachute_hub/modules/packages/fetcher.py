@@ -1,0 +1,284 @@
+"""Getting a package onto the disk, checked, without touching what runs."""
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import frozen
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+
+from parachute_hub.jobs.model import Undo
+from parachute_hub.jobs.runner import MAKE_ROOM, JobFailed, Work
+from parachute_hub.modules.definition import manifests, mounts, names, validation
+from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
+from parachute_hub.modules.definition.entry_point import entry_of
+from parachute_hub.modules.definition.manifests import Package
+from parachute_hub.modules.definition.model import Manifest, Row
+from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.packages.bun import BunFailed
+from parachute_hub.modules.state.store import INCOMING, BadPackage, Store
+from parachute_hub.supervise.model import CannotLaunch
+from parachute_hub.system.atomic_files import read_bounded
+
+SPARE_BYTES = 64 * 1024 * 1024
+"""Free space that an install must leave: the database, logs and modules go on writing."""
+
+INFO_SECONDS = 20.0
+ASK_AFTER_SECONDS = 0.3
+"""When the registry is asked for a package's size. What was fetched sooner is small beside the spare room."""
+
+
+_DISK_PERHAPS = ("extract", "failed", "disk_full")
+"""Kinds of bun's complaints behind which a full disk may be: it does not always say so."""
+
+
+class Installs(Protocol):
+    """What is needed of bun."""
+
+    async def add(self, folder: Path, spec: str, on_line: Callable[[str], None]) -> None:
+        """Install `spec` into the folder. Raises BunFailed."""
+
+    async def info(self, package: str, about: str, folder: Path, seconds: float) -> Any:
+        """What the registry says. Raises BunFailed."""
+
+
+@frozen(kw_only=True)
+class Order:
+    """What to fetch. `short` is a guess while the package is not known; `source` is a tarball on this machine."""
+
+    short: str
+    package: str | None
+    version: str | None = None
+    source: Path | None = None
+
+
+@frozen(kw_only=True)
+class Arrival:
+    """What was fetched and checked, still in its incoming folder. `size` is in bytes, 0 for a linked folder."""
+
+    short: str
+    incoming: Path
+    folder: Path
+    package: Package
+    manifest: Manifest | None
+    entry: CatalogEntry | None
+    size: int = 0
+
+    @property
+    def row_name(self) -> str:
+        """The name of the module's row in services.json."""
+        if self.manifest is not None:
+            return self.manifest.manifest_name
+        return self.entry.manifest_name if self.entry else self.short
+
+    def row(self, port: int, paths: tuple[str, ...] | None = None) -> Row:
+        """A first row for services.json; the manifest's words come before the built-in table's."""
+
+        def first(name: str) -> Any:
+            told = (getattr(source, name) for source in (self.manifest, self.entry) if source is not None)
+            return next((value for value in told if value not in (None, "", ())), None)
+
+        return Row(
+            name=self.row_name,
+            port=port,
+            paths=paths or first("paths") or (),
+            health=first("health") or "/health",
+            version=self.package.version,
+            display_name=first("display_name"),
+            tagline=first("tagline"),
+            public_exposure=self.entry.exposure if self.entry else None,
+            strip_prefix=first("strip_prefix"),
+            websocket=self.manifest.websocket if self.manifest else None,
+        )
+
+
+@frozen(kw_only=True)
+class Fetcher:
+    """Fetches packages. `in_thread` runs what would block; `free_bytes` is the room on the disk.
+
+    `clock` is a reactor's time.
+    """
+
+    bun: Installs
+    store: Store
+    catalog: Catalog
+    clock: Any
+    in_thread: Callable[..., Awaitable[Any]]
+    free_bytes: Callable[[], int]
+    taken_by: Callable[[str], str | None]
+
+    async def fetch(self, work: Work, order: Order) -> Arrival:
+        """Fetch and check. Raises JobFailed; what was fetched is then removed by the job's undo."""
+        work.step("fetch")
+        self._need(SPARE_BYTES)
+        if order.source is not None:
+            self._need(SPARE_BYTES + 5 * _size(order.source))
+        # A job that fails leaves its packages in bun's cache, where they must be whole when they are used again. After
+        # an interruption no one knows, so the next boot empties the cache; and it sweeps incoming folders away anyway.
+        work.undo("settle", kept=False)
+        work.undo("discard", kept=False, short=order.short, folder=f"{INCOMING}{work.id}")
+        incoming = self.store.incoming(order.short, work.id)
+        await self._add(work, order, incoming)
+        work.step("verify")
+        package = order.package or _only_dependency(incoming)
+        arrival: Arrival = await work.whole(self.in_thread(self._verify, order, incoming, package))
+        if arrival.short != work.job.short:
+            work.rename(arrival.short)
+        work.measured(arrival.size)
+        work.line(f"{package} {arrival.package.version} was fetched and checked.")
+        return arrival
+
+    async def place(self, work: Work, arrival: Arrival, *undos: Undo) -> str:
+        """Put the package into the store; the answer is the name of its folder. Nothing uses it yet.
+
+        `undos` belong to what the caller does next; they are written down together with the one of this step.
+        """
+        name = self.store.free_name(arrival.short, arrival.package.version)
+        work.undo_all(Undo("discard", "", {"short": arrival.short, "folder": name}), *undos)
+        await work.whole(self.in_thread(self.store.admit, arrival.short, arrival.incoming, name))
+        return name
+
+    async def settle(self) -> None:
+        """Make everything that was fetched survive a power cut: needed before a job is committed, not earlier.
+
+        Until then the next boot undoes the job, so that no one reads what may be torn.
+        """
+        await self.in_thread(os.sync)
+
+    async def _add(self, work: Work, order: Order, incoming: Path) -> None:
+        spec = str(order.source) if order.source else f"{order.package}@{order.version or 'latest'}"
+        work.line(f"bun add {spec}")
+        adding = Deferred.fromCoroutine(self.bun.add(incoming, spec, work.line))
+        refusals: list[str] = []
+
+        def measured(size: int | None) -> None:
+            if size is None or adding.called:
+                return
+            work.measured(size)
+            try:
+                self._need(SPARE_BYTES + size * 5 // 2)
+            except JobFailed as refusal:
+                refusals.append(str(refusal))
+                adding.cancel()
+
+        asking = Deferred.fromCoroutine(self._unpacked_size(order, incoming))
+        asking.addCallback(measured)
+        asking.addErrback(lambda _: None)
+        try:
+            await adding
+        except CancelledError:
+            if refusals:
+                raise JobFailed(refusals[0]) from None
+            raise
+        except BunFailed as error:
+            told, kind = str(error), error.kind
+            if kind in _DISK_PERHAPS and self.free_bytes() < SPARE_BYTES:
+                told, kind = f"The disk is full. {MAKE_ROOM}", "disk_full"
+            raise JobFailed(f"{spec} could not be fetched. {told}", {"error_type": kind}) from error
+        finally:
+            asking.cancel()
+
+    async def _unpacked_size(self, order: Order, folder: Path) -> int | None:
+        """Bytes on disk as the registry says, asked while bun is already fetching; None when it does not say.
+
+        A package that bun has in its cache is there before the question would be answered, so it is not asked at once.
+        """
+        if order.source is not None:
+            return None
+        await deferLater(self.clock, ASK_AFTER_SECONDS)
+        answer = await self.bun.info(f"{order.package}@{order.version or 'latest'}", "dist", folder, INFO_SECONDS)
+        size = answer.get("unpackedSize") if isinstance(answer, dict) else None
+        return size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None
+
+    def _need(self, size: int) -> None:
+        free = self.free_bytes()
+        if free < size:
+            raise JobFailed(
+                f"There is not enough room on the disk: {_megabytes(size)} are needed and {_megabytes(free)} are free. "
+                + MAKE_ROOM,
+                {"error_type": "disk_full", "needed_bytes": size, "free_bytes": free},
+            )
+
+    def _verify(self, order: Order, incoming: Path, package: str) -> Arrival:
+        """Everything that can be known before it runs. Raises JobFailed."""
+        try:
+            fetched = self.store.verify(incoming, package)
+            manifest = manifests.read_manifest(fetched.folder)
+        except BadPackage as error:
+            raise JobFailed(str(error)) from None
+        except Invalid as error:
+            raise JobFailed(f"The module.json of {package} cannot be used: {error}.") from None
+        entry = self._entry(package)
+        if manifest is None and (entry is None or entry.port is None):
+            raise JobFailed(f"{package} is not a Parachute module: it has no .parachute/module.json.")
+        short = self._short(package, entry, manifest)
+        arrival = Arrival(
+            short=short,
+            incoming=incoming,
+            folder=fetched.folder,
+            package=fetched.package,
+            manifest=manifest,
+            entry=entry,
+            size=fetched.size,
+        )
+        row = arrival.row(port=(manifest.port if manifest else entry and entry.port) or 1)
+        try:
+            for path in row.paths:
+                mounts.check(path, short, entry.mounts if entry else ())
+            entry_of(fetched.folder, manifest, short, row, entry)
+        except (mounts.BadMount, CannotLaunch) as error:
+            raise JobFailed(f"{package} cannot be used. {error}") from None
+        return arrival
+
+    def _entry(self, package: str) -> CatalogEntry | None:
+        return self.catalog.offers(package) or next(
+            (entry for entry in Catalog().entries if entry.package == package), None
+        )
+
+    def _short(self, package: str, entry: CatalogEntry | None, manifest: Manifest | None) -> str:
+        """The module's short name, refused when it is another's. Raises JobFailed."""
+        name = manifest.name if manifest else entry.short if entry else ""
+        if entry is not None:
+            if name != entry.short:
+                raise JobFailed(f'{package} calls itself "{name}", but the catalog says "{entry.short}".')
+            return name
+        if name in names.FOLDERS_OF_THE_HUB:
+            raise JobFailed(f'A module cannot be called "{name}": the hub keeps its own files under that name.')
+        known = self.catalog.get(name)
+        other = self.taken_by(name) or (known.package if known else None)
+        if other is not None and other != package:
+            raise JobFailed(f'The name "{name}" belongs to {other}. Uninstall that first, or choose another package.')
+        return name
+
+
+def guess_short(package: str) -> str:
+    """A name to go by until the package has told its own."""
+    last = package.rpartition("/")[2]
+    letters = "".join(character if character.isascii() and character.isalnum() else "-" for character in last.lower())
+    return letters.lstrip("-0123456789")[:40] or "module"
+
+
+def _only_dependency(incoming: Path) -> str:
+    """The name of the package that a tarball held: bun has written it into the folder's package.json."""
+    try:
+        document = validation.parse_object(read_bounded(incoming / "package.json", 65536), "package.json", 65536)
+    except (OSError, Invalid):
+        document = {}
+    dependencies = document.get("dependencies")
+    found = list(dependencies) if isinstance(dependencies, dict) else []
+    if len(found) != 1 or not names.is_package(found[0]):
+        raise JobFailed("The tarball does not hold an npm package with a usable name.")
+    return str(found[0])
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise JobFailed(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _megabytes(size: int) -> str:
+    return f"{max(size, 0) / 1048576:.0f} MiB"

@@ -1,0 +1,1 @@
+"""Detecting and repairing drift between services.json, ports and running modules."""

@@ -1,0 +1,65 @@
+"""The module author's loop: a module that runs from its own folder is restarted when a file there changes."""
+
+import os
+from pathlib import Path
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from parachute_hub.modules.operations.health_gate import Supervises
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.records import RecordsFile
+from parachute_hub.supervise.model import State
+from parachute_hub.system.timers import Failures
+
+_PASSED_OVER = frozenset({"node_modules", ".git", "dist"})
+_FILES = 2000
+
+
+@define(kw_only=True)
+class LinkedFolders:
+    """Compares the newest change below each linked folder with the one seen before."""
+
+    records: RecordsFile
+    directory: Directory
+    supervisor: Supervises
+    _seen: dict[str, int] = field(factory=dict, init=False)
+    _failures: Failures = field(factory=Failures, init=False)
+    _log: Logger = field(factory=Logger, init=False)
+
+    def look(self) -> None:
+        """Restart whose files changed since the last look."""
+        for short in self.directory.shorts():
+            self._failures.attempt(f"Watching the linked folder of {short}", self._compare, short)
+
+    def _compare(self, short: str) -> None:
+        linked = self.records.get(short).linked
+        if linked is None:
+            self._seen.pop(short, None)
+            return
+        latest = newest_change(Path(linked))
+        before = self._seen.setdefault(short, latest)
+        status = self.supervisor.status(short)
+        if latest > before:
+            self._seen[short] = latest
+            if status is not None and status.state not in (State.STOPPED, State.STOPPING, State.HELD):
+                self._log.info("{short} is restarted: a file in {folder} changed", short=short, folder=linked)
+                restarting = Deferred.fromCoroutine(self.supervisor.restart(short))
+                restarting.addErrback(lambda failure: self._log.failure("A restart failed", failure))
+
+
+def newest_change(folder: Path) -> int:
+    """The time in ns of the newest change among the first two thousand files, dependencies left out."""
+    latest, seen = 0, 0
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _PASSED_OVER]
+        for name in (*folders, *files):
+            seen += 1
+            if seen > _FILES:
+                return latest
+            try:
+                latest = max(latest, os.lstat(os.path.join(place, name)).st_mtime_ns)
+            except OSError:
+                continue
+    return latest

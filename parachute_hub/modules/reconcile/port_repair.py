@@ -1,0 +1,61 @@
+"""Heals the drift of a module's port when somebody asks for it."""
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from parachute_hub.modules.definition import ports
+from parachute_hub.modules.operations.health_gate import Supervises
+from parachute_hub.modules.reconcile import port_drift
+from parachute_hub.modules.reconcile.port_drift import Kind, NoRemedy, Standing
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.services_file import RegistryRefused
+from parachute_hub.site.errors import Refused
+from parachute_hub.supervise.model import State, Status
+
+
+@frozen(kw_only=True)
+class PortHealer:
+    """`hub_ports` are never given away; `busy` tells whether something listens on a port."""
+
+    directory: Directory
+    supervisor: Supervises
+    hub_ports: tuple[int, ...]
+    busy: Callable[[int], bool]
+
+    def kind(self, short: str) -> Kind | None:
+        """Which drift a module has, if any. Costs nothing: pages ask for every module."""
+        standing = self._standing(short)
+        return None if standing is None else port_drift.kind(standing)
+
+    async def heal(self, short: str) -> tuple[str, Status]:
+        """What was done, and the status after it was started anew. Raises Refused; nothing was changed then."""
+        standing = self._standing(short)
+        if standing is None:
+            raise Refused(400, "not_running", f"{short} does not run. Start it first.")
+        services = self.directory.services
+        row = self.directory.row(short)
+        others = {other.port for other in services.read().rows if row is None or other.name != row.name}
+        listens = await self.supervisor.listens(short)
+        try:
+            remedy = port_drift.remedy(short, standing, listens, {*others, *self.hub_ports}, self.busy)
+        except (NoRemedy, ports.NoPort) as error:
+            raise Refused(409, "no_drift", str(error)) from None
+        if remedy.port is not None and row is not None:
+            moved = row.with_fields(port=remedy.port)
+            try:
+                services.update(lambda registry: registry.with_row(moved))
+            except RegistryRefused as error:
+                raise Refused(409, "registry_refused", str(error)) from None
+        return remedy.text, await self.supervisor.restart(short)
+
+    def _standing(self, short: str) -> Standing | None:
+        row, status = self.directory.row(short), self.supervisor.status(short)
+        if row is None or status is None:
+            return None
+        return Standing(
+            row=row.port,
+            given=status.port if status.pid is not None else None,
+            error=status.start_error or {},
+            well=status.state in (State.READY, State.DEGRADED),
+        )

@@ -1,0 +1,56 @@
+"""Rows that vanish: modules write services.json without a lock, so one of two that start together may lose its row."""
+
+from collections.abc import Callable
+
+from attrs import define, field
+
+from parachute_hub.jobs.runner import Jobs
+from parachute_hub.modules.definition.model import Row
+from parachute_hub.modules.operations.health_gate import Supervises
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.services_file import RegistryRefused
+from parachute_hub.supervise.model import State
+from parachute_hub.system.timers import Failures
+
+_ALIVE = frozenset({State.READY, State.DEGRADED, State.STARTING, State.BACKOFF})
+
+
+@define(kw_only=True)
+class RowKeeper:
+    """Puts back the row of a module that runs (modules.md 1.6). A module that an operation is about is left alone."""
+
+    directory: Directory
+    supervisor: Supervises
+    jobs: Jobs
+    notice: Callable[[str], None]
+    _seen: tuple[Row, ...] = field(default=(), init=False)
+    _failures: Failures = field(factory=Failures, init=False)
+
+    def look(self) -> None:
+        """Compare with the last look. Costs one stat while the file stays the same."""
+        services = self.directory.services
+        rows = services.read().rows
+        if rows is self._seen:
+            return
+        present = {row.name for row in rows}
+        for lost in (row for row in self._seen if row.name not in present):
+            self._failures.attempt(f"Keeping the row of {lost.name}", self._keep, lost)
+        self._seen = services.read().rows
+
+    def _keep(self, row: Row) -> None:
+        if self._is_missed(self.directory.short_of(row.name)):
+            self._put_back(row)
+
+    def _is_missed(self, short: str) -> bool:
+        status = self.supervisor.status(short)
+        return status is not None and status.state in _ALIVE and self.jobs.active(short) is None
+
+    def _put_back(self, row: Row) -> None:
+        spoilt = row.name in self.directory.services.read().unusable_names
+        how = "became unusable in services.json" if spoilt else "vanished from services.json"
+        try:
+            self.directory.services.update(lambda registry: registry.with_row(row))
+        except RegistryRefused as error:
+            self.notice(f"The row of {row.name} {how} and could not be put back. {error}")
+        else:
+            self.notice(f"The row of {row.name} {how} and was put back.")

@@ -1,0 +1,62 @@
+"""`lastStartError` in services.json: why a module could not be started, for whoever reads the file (modules.md 1.1)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from parachute_hub.jobs.runner import Jobs
+from parachute_hub.modules.operations.health_gate import Supervises
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.services_file import Registry, RegistryRefused
+from parachute_hub.supervise.model import State, Status
+from parachute_hub.system.timers import Failures
+
+_FIELDS = ("error_type", "error_description", "binary", "why", "docs_url", "install", "sysadmin_hint", "at")
+
+
+@frozen(kw_only=True)
+class StartErrors:
+    """Keeps the rows true to what the supervisor knows. A module that an operation is about is left alone."""
+
+    directory: Directory
+    supervisor: Supervises
+    jobs: Jobs
+    _failures: Failures = field(factory=Failures, init=False)
+
+    def look(self) -> None:
+        """Write what has changed. A file that cannot be written now is tried again at the next look."""
+        for short in self.directory.shorts():
+            self._failures.attempt(f"Writing down the start error of {short}", self._compare, short)
+
+    def _compare(self, short: str) -> None:
+        status, row = self.supervisor.status(short), self.directory.row(short)
+        if status is None or row is None or self.jobs.active(short) is not None:
+            return
+        told = after(status, row.last_start_error)
+        if told != row.last_start_error:
+            self._write(row.name, told)
+
+    def _write(self, name: str, told: Mapping[str, Any] | None) -> None:
+        def noted(registry: Registry) -> Registry:
+            row = registry.row(name)
+            return registry if row is None else registry.with_row(row.with_fields(last_start_error=told))
+
+        try:
+            self.directory.services.update(noted)
+        except RegistryRefused:
+            return
+
+
+def after(status: Status, last: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What the row should say. The same failure again stays as it was first written, with its time."""
+    if status.state is State.READY:
+        return None
+    error = status.start_error
+    if error is None or (last and _essence(last) == _essence(error)):
+        return last
+    return {name: error[name] for name in _FIELDS if name in error}
+
+
+def _essence(error: Mapping[str, Any]) -> tuple[Any, Any]:
+    return error.get("error_type"), error.get("error_description")

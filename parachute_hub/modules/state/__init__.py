@@ -1,0 +1,1 @@
+"""What is installed on disk: services.json, records, the package store, snapshots."""

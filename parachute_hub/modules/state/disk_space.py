@@ -1,0 +1,172 @@
+"""Room on the disk: who uses it, what can be cleared, and a reserve for the day when it is full."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import frozen
+
+from parachute_hub.system.atomic_files import sync_folder
+
+RESERVE_BYTES = 32 * 1024 * 1024
+OPEN_BELOW = 8 * 1024 * 1024
+MAKE_ABOVE = 256 * 1024 * 1024
+_FULL_SIZE = 512 * 1024 * 1024
+"""On a smaller disk the reserve and its limits are smaller in proportion."""
+_REMOVED = ".cache-removed"
+
+
+def size_of(folder: Path, seen: set[int] | None = None) -> int:
+    """Bytes that this folder takes on the disk. Files in `seen` (by inode) do not count again: bun hard-links."""
+    counted = set() if seen is None else seen
+    total = 0
+    waiting = [str(folder)]
+    while waiting:
+        try:
+            entries = list(os.scandir(waiting.pop()))
+        except (OSError, ValueError):
+            continue
+        for entry in entries:
+            try:
+                found = entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+            except OSError:
+                continue
+            if found.st_ino not in counted:
+                counted.add(found.st_ino)
+                total += found.st_blocks * 512
+    return total
+
+
+@frozen
+class Owner:
+    """One user of the disk. `kind` is module, data, cache, logs, snapshots or hub."""
+
+    name: str
+    kind: str
+    bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of the API."""
+        return {"name": self.name, "kind": self.kind, "bytes": self.bytes}
+
+
+@frozen
+class Disk:
+    """The disk under the home."""
+
+    home: Path
+
+    def free_bytes(self) -> int:
+        """Bytes that we may still write."""
+        found = os.statvfs(self.home)
+        return found.f_bavail * found.f_frsize
+
+    def total_bytes(self) -> int:
+        """The size of the disk."""
+        found = os.statvfs(self.home)
+        return found.f_blocks * found.f_frsize
+
+    def owners(self, shorts: Iterable[str]) -> list[Owner]:
+        """Who uses how much: each module's code and data, and the hub's own. Walks the tree; call it in a thread."""
+        seen: set[int] = set()
+        modules = self.home / "modules"
+        places: list[tuple[str, str, Path]] = []
+        for short in shorts:
+            places.append((short, "module", modules / "store" / short))
+            places.append((short, "data", self.home / short))
+        places += [
+            ("bun", "cache", modules / "install" / "cache"),
+            ("hub", "snapshots", self.home / "hub" / "snapshots"),
+            ("hub", "logs", self.home / "hub" / "logs"),
+            ("hub", "hub", self.home / "hub"),
+            ("older packages", "module", modules / "install" / "global"),
+        ]
+        found = [Owner(name, kind, size_of(path, seen)) for name, kind, path in places if os.path.isdir(path)]
+        return [owner for owner in found if owner.bytes]
+
+    def clear_cache(self) -> None:
+        """Empty bun's cache. Installed packages are not touched.
+
+        It goes by a rename: half of a package must not stay behind, because bun would take it for a whole one.
+        """
+        cache = self.home / "modules" / "install" / "cache"
+        shutil.rmtree(cache.with_name(_REMOVED), ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.rename(cache, cache.with_name(_REMOVED))
+            sync_folder(cache.parent)
+        for folder in (cache.with_name(_REMOVED), cache):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def clear_scratch(self) -> None:
+        """Empty the folder for temporary files. Only while no module runs: they work there, too."""
+        shutil.rmtree(self.home / "modules" / "install" / _REMOVED, ignore_errors=True)
+        shutil.rmtree(self.home / "tmp", ignore_errors=True)
+        (self.home / "tmp").mkdir(mode=0o700, exist_ok=True)
+
+
+def decide(free: int, total: int, reserved: bool) -> Literal["open", "make"] | None:
+    """Whether the reserve is opened (the disk is full) or made again (there is room). `total` is the disk's size.
+
+    >>> disk = 1 << 30
+    >>> decide(0, disk, True), decide(0, disk, False), decide(disk, disk, False), decide(disk, disk, True)
+    ('open', None, 'make', None)
+    >>> decide(60 << 20, 100 << 20, False), decide(3 << 20, 100 << 20, True)
+    ('make', None)
+    """
+    if reserved and free < in_proportion(OPEN_BELOW, total):
+        return "open"
+    if not reserved and free > in_proportion(MAKE_ABOVE, total):
+        return "make"
+    return None
+
+
+def in_proportion(size: int, total: int) -> int:
+    """A size for a disk of this size, in bytes.
+
+    >>> in_proportion(RESERVE_BYTES, 1 << 40) >> 20, in_proportion(RESERVE_BYTES, 128 << 20) >> 20
+    (32, 8)
+    """
+    return size * min(total, _FULL_SIZE) // _FULL_SIZE
+
+
+@frozen
+class Reserve:
+    """A file that is only there to be removed when the disk is full, so that signing in and deleting still work."""
+
+    disk: Disk
+    on_open: Callable[[str], None]
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.disk.home / "hub" / "reserve"
+
+    def check(self) -> None:
+        """Open or make it as the free room wants. Call it now and then; it never fails."""
+        try:
+            total = self.disk.total_bytes()
+            match decide(self.disk.free_bytes(), total, self.path.exists()):
+                case "open":
+                    self.path.unlink()
+                    sync_folder(self.path.parent)
+                    self.on_open(
+                        "The disk is full. The hub gave up its own reserve so that you can still sign in and delete "
+                        "things. Free some space now."
+                    )
+                case "make":
+                    self._make(in_proportion(RESERVE_BYTES, total))
+        except OSError:
+            return
+
+    def _make(self, size: int) -> None:
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,188 @@
+"""What the hub itself remembers of each module: `<home>/hub/modules.json`, which no module has business in.
+
+services.json is shared with the modules; on or off, the owner's settings and the history of versions are not theirs.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from attrs import asdict, evolve, frozen
+
+from parachute_hub.modules.definition import names, validation
+from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.system import strict_json
+from parachute_hub.system.atomic_files import Unsynced, atomic_write, private_folder, read_bounded
+
+FILE_LIMIT = 1024 * 1024
+CHANNELS = ("latest", "rc")
+
+
+class RecordsRefused(Exception):
+    """The file cannot be read or written; the text says why and what to do."""
+
+
+@frozen(kw_only=True)
+class Record:
+    """One module.
+
+    `wanted` is on or off. `autostart` False keeps a module that is on from starting with the hub. `row` is the name
+    of its row in services.json. `previous` is the folder name of the version before, kept for a rollback. `linked`
+    is a folder that runs in the place of a package. `env` goes into its environment. `memory_limit` is in bytes.
+    `smol` asks bun to keep its memory small. `pin` keeps the version. `trusted` marks a package outside the catalog
+    whose pages the owner has let out of the sandbox.
+    """
+
+    wanted: bool = True
+    autostart: bool = True
+    package: str | None = None
+    row: str | None = None
+    previous: str | None = None
+    linked: str | None = None
+    env: Mapping[str, str] | None = None
+    memory_limit: int | None = None
+    smol: bool = True
+    pin: bool = False
+    trusted: bool = False
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """The record in this JSON value. Raises Invalid."""
+        given = validation.mapping(raw, "")
+        blank = cls()
+        values: dict[str, Any] = {
+            name: validation.flag(given.get(name, getattr(blank, name)), name)
+            for name in ("wanted", "autostart", "smol", "pin", "trusted")
+        }
+        for name in ("package", "row", "previous", "linked"):
+            values[name] = None if given.get(name) is None else validation.path_text(given[name], name)
+        limit = given.get("memory_limit")
+        if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+            raise Invalid("memory_limit", "must be a number of bytes")
+        return cls(**values, memory_limit=limit, env=variables(given.get("env")))
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field that differs from a blank record."""
+        blank = Record()
+        differing = asdict(self, filter=lambda attribute, value: value != getattr(blank, attribute.name))
+        return {**differing, "env": dict(self.env)} if self.env else differing
+
+
+@frozen
+class Records:
+    """The whole file. `channel` is the owner's choice of releases, None for the default."""
+
+    modules: Mapping[str, Record]
+    channel: str | None = None
+
+
+def variables(value: object) -> Mapping[str, str] | None:
+    """Environment variables in JSON: plain names, text without NUL. Raises Invalid."""
+    if not value:
+        return None
+    given = validation.mapping(value, "env")
+    for name, content in given.items():
+        if not names.is_variable(name):
+            raise Invalid(f"env.{name[:40]}", "must be letters, digits and underscores, and not start with a digit")
+        if not isinstance(content, str) or "\0" in content:
+            raise Invalid(f"env.{name}", "must be text")
+    return given
+
+
+class RecordsFile:
+    """The file on disk, written by this hub only and kept in memory. `_stored` is what the disk has of it."""
+
+    def __init__(self, path: Path, *, on_problem: Callable[[str], None] = lambda text: None) -> None:
+        self._path = path
+        self._on_problem = on_problem
+        self._records = self._stored = Records({})
+        try:
+            self._records = self._stored = self._load()
+        except FileNotFoundError:
+            return
+        except (OSError, Invalid) as error:
+            # Every module then counts as wanted, with the usual settings: better than a hub that does not start.
+            on_problem(f"{path.name} could not be read ({error}). {self._set_aside()} Settings are blank.")
+
+    def get(self, short: str) -> Record:
+        """The module's record, a blank one when nothing is known."""
+        return self._records.modules.get(short, Record())
+
+    def known(self, short: str) -> bool:
+        """Whether there is a record of this module."""
+        return short in self._records.modules
+
+    def by_row(self, row_name: str) -> str | None:
+        """The short name of the module whose row has this name."""
+        return next((short for short, record in self._records.modules.items() if record.row == row_name), None)
+
+    @property
+    def channel(self) -> str | None:
+        """The owner's choice of releases."""
+        return self._records.channel
+
+    def choose_channel(self, channel: str | None) -> None:
+        """Store the choice. Raises RecordsRefused."""
+        self._write(evolve(self._records, channel=channel))
+
+    def change(self, short: str, **fields: Any) -> Record:
+        """Change fields of a module's record and store it. Raises RecordsRefused."""
+        record = evolve(self.get(short), **fields)
+        self.put(short, record)
+        return record
+
+    def put(self, short: str, record: Record | None) -> None:
+        """Store a module's record; None forgets it. Raises RecordsRefused."""
+        modules = {name: kept for name, kept in self._records.modules.items() if name != short}
+        if record is not None:
+            modules[short] = record
+        self._write(evolve(self._records, modules=modules))
+
+    def wanted(self, short: str) -> bool:
+        """Whether the module is on. One that was never switched is."""
+        return self.get(short).wanted
+
+    def want(self, short: str, on: bool) -> None:
+        """Switch it on or off for good. On a full disk the wish holds until the hub is started anew, and is told so."""
+        if self.get(short).wanted == on:
+            return
+        try:
+            self.change(short, wanted=on)
+        except RecordsRefused as error:
+            modules = {**self._records.modules, short: evolve(self.get(short), wanted=on)}
+            self._records = evolve(self._records, modules=modules)
+            self._on_problem(f"That {short} is {'on' if on else 'off'} could not be stored. {error}")
+
+    def _set_aside(self) -> str:
+        """Keep what cannot be read under another name; the answer says which."""
+        aside = self._path.with_name(f"{self._path.name}.corrupt")
+        try:
+            self._path.replace(aside)
+        except OSError as error:
+            return f"It could not be kept as {aside.name}: {error.strerror}."
+        return f"It was kept as {aside.name}."
+
+    def _load(self) -> Records:
+        document = validation.parse_object(read_bounded(self._path, FILE_LIMIT), "the file", FILE_LIMIT)
+        modules = validation.mapping(document.get("modules", {}), "modules")
+        channel = document.get("channel")
+        return Records(
+            {short: Record.parse(raw) for short, raw in modules.items()},
+            channel if channel is None else validation.one_of(channel, "channel", CHANNELS),
+        )
+
+    def _write(self, records: Records) -> None:
+        if records == self._stored:
+            self._records = records
+            return
+        document: dict[str, Any] = {"modules": {short: kept.to_json() for short, kept in records.modules.items()}}
+        if records.channel is not None:
+            document["channel"] = records.channel
+        try:
+            private_folder(self._path.parent)
+            atomic_write(self._path, strict_json.write(document, indent=2) + b"\n")
+        except OSError as error:
+            if isinstance(error, Unsynced):
+                self._records = self._stored = records
+            raise RecordsRefused(f"{self._path.name} could not be written: {error.strerror}.") from error
+        self._records = self._stored = records

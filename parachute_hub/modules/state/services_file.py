@@ -1,0 +1,300 @@
+"""services.json: which modules there are. Modules write it too, without a lock (modules.md 1.4-1.6).
+
+Reads are lenient, row by row, and never write. Writes read the file anew just before, are strict about what changes,
+and are atomic. A file that cannot be read is set aside, never overwritten.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+from attrs import evolve, field, frozen
+
+from parachute_hub.modules.definition.model import Row
+from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.state.legacy_rows import heal
+from parachute_hub.modules.state.salvage import salvage
+from parachute_hub.system import strict_json
+from parachute_hub.system.atomic_files import (
+    NotRegular,
+    TooLarge,
+    atomic_write,
+    make_sure,
+    private_folder,
+    read_bounded,
+)
+from parachute_hub.system.strict_json import BadJson
+
+SIZE_LIMIT = 4 * 1024 * 1024
+MOST_ROWS = 256
+"""Rows that are used; looking one up is not free."""
+MOST_ASIDE = 20
+"""Damaged files that are kept."""
+MOST_PROBLEMS = 20
+"""Problems that are told of one reading."""
+_Stamp: TypeAlias = tuple[int, int, int] | None
+
+
+class RegistryRefused(Exception):
+    """A change to services.json was refused, or the file cannot be written; the text says why."""
+
+
+@frozen
+class Problem:
+    """Something in the file that cannot be used. `row` names the row, or says where it stands."""
+
+    row: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"services.json, {self.row}: {self.text}" if self.row else f"services.json: {self.text}"
+
+
+@frozen
+class Registry:
+    """The file's content. `unusable` are rows that we cannot read; they stay in the file as they are.
+
+    `root` holds the other keys of the document. `corrupt` says that the file as a whole makes no sense, `lossy` that
+    writing it would lose something of it, `unreadable` that the system would not let us look into it.
+    """
+
+    rows: tuple[Row, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    unusable: tuple[Any, ...] = field(default=(), repr=False)
+    root: Mapping[str, Any] = field(factory=dict, repr=False)
+    corrupt: bool = False
+    lossy: bool = False
+    unreadable: bool = False
+
+    @property
+    def unusable_names(self) -> tuple[str, ...]:
+        """The names of the rows that cannot be used, as far as they have one."""
+        return tuple(name for name in map(_name_of, self.unusable) if name)
+
+    def row(self, name: str) -> Row | None:
+        """The row of this name."""
+        return next((row for row in self.rows if row.name == name), None)
+
+    def kept_of(self, earlier: Iterable[Row]) -> tuple[Row, ...]:
+        """Those of an earlier reading that are missing here only because the file, or the row, is damaged.
+
+        Where another row has taken the port meanwhile, that one counts.
+        """
+        damaged, names = self.corrupt or self.unreadable, {*self.unusable_names}
+        kept: list[Row] = []
+        for row in earlier:
+            if damaged or row.name in names:
+                with contextlib.suppress(Invalid):
+                    check_against(row, (*self.rows, *kept))
+                    kept.append(row)
+        return tuple(kept)
+
+    def with_row(self, row: Row) -> Self:
+        """With this row in the place of the one of the same name, usable or not, or at the end."""
+        if self.row(row.name) is None:
+            return evolve(self, rows=(*self.rows, row), unusable=self._unusable_but(row.name))
+        return evolve(self, rows=tuple(row if old.name == row.name else old for old in self.rows))
+
+    def with_rows(self, rows: Iterable[Row]) -> Self:
+        """With all of these rows."""
+        found = self
+        for row in rows:
+            found = found.with_row(row)
+        return found
+
+    def without(self, name: str) -> Self:
+        """Without the rows of this name, usable or not."""
+        rows = tuple(row for row in self.rows if row.name != name)
+        return evolve(self, rows=rows, unusable=self._unusable_but(name))
+
+    def _unusable_but(self, name: str) -> tuple[Any, ...]:
+        return tuple(raw for raw in self.unusable if _name_of(raw) != name)
+
+    def to_bytes(self) -> bytes:
+        """The document: two spaces, a newline at the end."""
+        services = [*(row.to_json() for row in self.rows), *self.unusable]
+        return strict_json.write({**self.root, "services": services}, indent=2) + b"\n"
+
+
+def parse(content: bytes) -> Registry:
+    """Read leniently: each row that can be used, and a problem for each that cannot. Never raises."""
+    if not content.strip():
+        return Registry(problems=(Problem("", "the file is empty"),), corrupt=True)
+    try:
+        reading = strict_json.read(content, limit=SIZE_LIMIT)
+        document = reading.value
+        services = document.get("services") if isinstance(document, dict) else None
+        if not isinstance(services, list):
+            raise BadJson('must be an object with a list "services"')
+    except BadJson as error:
+        found = usable(salvage(content))
+        told = Problem("", f"the file {error}; {len(found.rows)} rows could be read")
+        return evolve(found, problems=(told, *found.problems), unusable=(), corrupt=True)
+    found = usable(services)
+    root = {name: value for name, value in document.items() if name != "services"}
+    repairs = tuple(Problem("", text) for text in reading.repairs)
+    return evolve(found, problems=(*repairs, *found.problems), root=root, lossy=reading.lossy)
+
+
+def usable(raw_rows: Iterable[object]) -> Registry:
+    """Raw rows, split in those that can be used and the rest, with the reasons."""
+    healed, problems = heal(raw_rows)
+    notes = [Problem(name, text) for name, text in problems]
+    rows: list[Row] = []
+    unusable: list[Any] = []
+    for index, raw in enumerate(healed):
+        try:
+            if len(rows) >= MOST_ROWS:
+                raise Invalid("", f"the hub uses {MOST_ROWS} rows, and this is one more")
+            row = Row.parse(raw)
+            check_against(row, rows)
+        except Invalid as error:
+            notes.append(Problem(_label(raw, index), str(error)))
+            unusable.append(raw)
+        else:
+            rows.append(row)
+    if len(notes) > MOST_PROBLEMS:
+        more = Problem("", f"there are {len(notes) - MOST_PROBLEMS} more problems")
+        notes = [*notes[:MOST_PROBLEMS], more]
+    return Registry(rows=tuple(rows), unusable=tuple(unusable), problems=tuple(notes))
+
+
+def _label(raw: object, index: int) -> str:
+    name = _name_of(raw)
+    return f'row "{name[:60]}"' if name else f"row {index + 1}"
+
+
+def _name_of(raw: object) -> str | None:
+    name = raw.get("name") if isinstance(raw, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def check_against(row: Row, others: Iterable[Row]) -> None:
+    """Refuse a name or a port that another row has; vault rows may share a port (modules.md 1.4). Raises Invalid."""
+    for other in others:
+        if other.name == row.name:
+            raise Invalid("name", f'there is another row "{row.name}"')
+        if other.port == row.port and not (other.is_vault and row.is_vault):
+            raise Invalid("port", f'{row.port} belongs to "{other.name}"')
+
+
+class ServicesFile:
+    """The file on disk. `on_problem` is told what cannot be used, `on_change` that another content was read."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_problem: Callable[[str], None] = lambda text: None,
+        on_change: Callable[[], None] = lambda: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.path = path
+        self._on_problem = on_problem
+        self._on_change = on_change
+        self._now = now
+        self._stamp: _Stamp = None
+        self._registry = Registry()
+        self._standing: tuple[Row, ...] = ()
+        self._told: frozenset[str] = frozenset()
+
+    def changed(self) -> bool:
+        """Whether the file is another one than at the last read: one stat."""
+        return self._stat() != self._stamp
+
+    def read(self) -> Registry:
+        """What the file says now; never fails, never writes. The same object while the file stays the same.
+
+        Each problem is told once while it lasts.
+        """
+        stamp = self._stat()
+        if stamp != self._stamp:
+            self._registry = self._load()
+            self._standing = (*self._registry.rows, *self._registry.kept_of(self._standing))
+            self._stamp = stamp
+            texts = frozenset(str(problem) for problem in self._registry.problems)
+            for problem in self._registry.problems:
+                if str(problem) not in self._told:
+                    self._on_problem(str(problem))
+            self._told = texts
+            self._on_change()
+        return self._registry
+
+    def standing(self) -> tuple[Row, ...]:
+        """The rows to go by: what the file says now, and of what is damaged in it what it said when it was not.
+
+        The same object while the file stays the same.
+        """
+        self.read()
+        return self._standing
+
+    def stand_in(self, rows: Iterable[Row]) -> None:
+        """Go by these rows as well, as long as the file is damaged."""
+        self._standing = (*self._standing, *self.read().kept_of(rows))
+
+    def update(self, change: Callable[[Registry], Registry]) -> Registry:
+        """Read anew, change, check what changed, write atomically. What the file says then survives a power cut.
+
+        What is damaged becomes again what it was, and the damaged file is kept aside. Raises RegistryRefused; the file
+        is then as before.
+        """
+        before = self._load()
+        if before.unreadable:
+            raise RegistryRefused(f"{before.problems[0]}. Repair that first; nothing was changed.")
+        after = change(before.with_rows(before.kept_of(self._standing)))
+        # What would be lost by writing is kept aside first.
+        spoilt = before.corrupt or before.lossy or len(after.unusable) < len(before.unusable)
+        for row in after.rows:
+            others = [other for other in after.rows if other is not row]
+            if row not in before.rows:
+                try:
+                    check_against(Row.parse(row.to_json()), others)
+                except Invalid as error:
+                    raise RegistryRefused(f'The row "{row.name}" was not written: {error}.') from None
+        try:
+            if after.to_bytes() == before.to_bytes() and not spoilt:
+                # A module may have written it just now, and a module does not care whether that survives a power cut.
+                with contextlib.suppress(FileNotFoundError):
+                    make_sure(self.path)
+                return before
+            if spoilt:
+                self._set_aside()
+            private_folder(self.path.parent)
+            atomic_write(self.path, after.to_bytes(), mode=0o600)
+        except OSError as error:
+            raise RegistryRefused(f"services.json could not be written: {error.strerror}.") from error
+        return self.read()
+
+    def _set_aside(self) -> None:
+        """Keep the unreadable original under a name that says when. A file stays in its place until it is replaced."""
+        aside = self.path.with_name(f"services.json.corrupt-{self._now():%Y%m%dT%H%M%S%f}")
+        (os.link if os.path.isfile(self.path) else os.rename)(self.path, aside)
+        for older in sorted(self.path.parent.glob("services.json.corrupt-*"))[:-MOST_ASIDE]:
+            with contextlib.suppress(OSError):
+                older.unlink()
+        self._on_problem(
+            f"services.json could not be read as a whole. It was kept as {aside.name}; rows that could be read stay."
+        )
+
+    def _load(self) -> Registry:
+        try:
+            content = read_bounded(self.path, SIZE_LIMIT)
+        except FileNotFoundError:
+            return Registry()
+        except NotRegular:
+            return Registry(problems=(Problem("", "there is something else in the place of the file"),), corrupt=True)
+        except TooLarge:
+            return Registry(problems=(Problem("", "the file is larger than 4 MiB"),), corrupt=True)
+        except OSError as error:
+            return Registry(problems=(Problem("", f"the file cannot be read: {error.strerror}"),), unreadable=True)
+        return parse(content)
+
+    def _stat(self) -> _Stamp:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -1,0 +1,107 @@
+"""Carrying out a consent: the grant on file and a code for the app, in one step."""
+
+import base64
+import hashlib
+from collections.abc import Callable
+
+from attrs import frozen
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from parachute_hub.oauth.authorization.policy import Ask, Issue
+from parachute_hub.store.clients import Clients
+from parachute_hub.store.database import Database
+from parachute_hub.store.grants import Code, Family, Grant, Grants
+from parachute_hub.store.users import User
+
+CODE_LIFETIME = 60.0
+
+
+def new_secret(random: Callable[[int], bytes]) -> str:
+    """256 random bits as base64url: a code or a refresh token."""
+    return base64.urlsafe_b64encode(random(32)).rstrip(b"=").decode()
+
+
+def hashed(secret: str) -> str:
+    """What is kept of it."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@frozen(kw_only=True)
+class Giver:
+    """Who consents: the person, when they signed in (epoch seconds), and from which address they come now."""
+
+    user: User
+    auth_time: float
+    address: str
+
+
+class Consents:
+    """Writes consents down."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clients: Clients,
+        grants: Grants,
+        clock: IReactorTime,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._database = database
+        self._clients = clients
+        self._grants = grants
+        self._clock = clock
+        self._random = random
+
+    def granted(self, user: User | None, client_id: str) -> tuple[str, ...]:
+        """What this person allowed to this app before."""
+        grant = None if user is None else self._grants.get(user.id, client_id)
+        return () if grant is None else grant.scopes
+
+    def give(self, ask: Ask, issue: Issue, giver: Giver) -> str:
+        """Record the consent, approve the app if this consent does, and give the code for it."""
+        now = self._clock.seconds()
+        code = new_secret(self._random)
+        family_id = self._random(16).hex()
+        client_id, user = issue.client.client_id, giver.user
+        with self._database.transaction(durable=True):
+            if issue.approves:
+                self._clients.approve(client_id, user.username)
+            self._grants.allow(
+                Grant(
+                    user_id=user.id,
+                    client_id=client_id,
+                    scopes=issue.scopes,
+                    redirect_uri=ask["redirect_uri"],
+                    address=giver.address,
+                    first_at=now,
+                    last_at=now,
+                ),
+                Family(
+                    id=family_id,
+                    user_id=user.id,
+                    client_id=client_id,
+                    scopes=issue.scopes,
+                    resource=None if issue.target is None else str(issue.target),
+                    auth_time=giver.auth_time,
+                    created_at=now,
+                ),
+                Code(
+                    hash=hashed(code),
+                    family_id=family_id,
+                    redirect_uri=ask["redirect_uri"],
+                    challenge=ask["code_challenge"],
+                    expires_at=now + CODE_LIFETIME,
+                ),
+            )
+        self._log.info(
+            "{user} allowed {client} ({client_id}): {scopes}",
+            user=user.username,
+            client=issue.client.name,
+            client_id=client_id,
+            scopes=" ".join(issue.scopes),
+        )
+        return code

@@ -1,0 +1,174 @@
+"""`/oauth/authorize` and the owner's approval of apps. Pages for people: no CORS, no state changed by GET."""
+
+from urllib.parse import quote, urlencode
+
+from attrs import evolve
+from klein import Klein
+from twisted.web.iweb import IRequest
+
+from parachute_hub.oauth import pages
+from parachute_hub.oauth.authorization import policy
+from parachute_hub.oauth.authorization.browser_session import Visit, Visits
+from parachute_hub.oauth.authorization.consent_ticket import FIELD, Tickets, only_as_a_page
+from parachute_hub.oauth.authorization.consents import Consents, Giver
+from parachute_hub.oauth.authorization.policy import (
+    PARAMETERS,
+    Answer,
+    Ask,
+    Back,
+    Consent,
+    Facts,
+    Issue,
+    NeedsOwner,
+    SignIn,
+    Stop,
+    Verdict,
+)
+from parachute_hub.oauth.clients.lookup import Directory
+from parachute_hub.oauth.clients.metadata_fetch import Unreadable
+from parachute_hub.oauth.clients.registration import BadMetadata, is_document_url
+from parachute_hub.oauth.params import Params, form, query
+from parachute_hub.oauth.tokens.issuer import Issuer
+from parachute_hub.oauth.well_known import Resources, catalog_of
+from parachute_hub.site.area import area
+from parachute_hub.site.errors import Refused
+
+
+def read_ask(params: Params) -> Ask:
+    """The request in the parameters. An empty value is none."""
+    values = {name: params.get(name) for name in PARAMETERS if params.get(name)}
+    return Ask(values=values, repeated=params.repeated(PARAMETERS))
+
+
+class AuthorizeArea:
+    """Gathers the facts, lets `authorize.decide` judge, and shows or does what it says."""
+
+    app: Klein = area()
+
+    def __init__(
+        self,
+        *,
+        issuer: Issuer,
+        directory: Directory,
+        consents: Consents,
+        resources: Resources,
+        visits: Visits,
+        tickets: Tickets,
+    ) -> None:
+        self._issuer = issuer
+        self._directory = directory
+        self._consents = consents
+        self._resources = resources
+        self._visits = visits
+        self._tickets = tickets
+
+    @app.route("/oauth/authorize", methods=["GET", "HEAD"])
+    async def ask(self, request: IRequest) -> bytes:
+        """An app sends a person here."""
+        try:
+            only_as_a_page(request)
+            ask, visit = read_ask(query(request)), self._visits.visit(request)
+            verdict = await self._judge(ask, visit)
+        except Refused as refused:
+            return await pages.show_refusal(request, refused)
+        return await self._carry_out(request, ask, visit, verdict)
+
+    @app.route("/oauth/authorize", methods=["POST"])
+    async def consent(self, request: IRequest) -> bytes:
+        """The person's answer. A request that an app posts goes on as a GET, which changes nothing."""
+        try:
+            params = form(request)
+            ask = read_ask(params)
+            if params.get("__action") != "consent":
+                return _see_other(request, "/oauth/authorize?" + urlencode(ask.values))
+            only_as_a_page(request)
+            visit = self._visits.visit(request)
+            # A page was shown, so its answer counts, whatever else was allowed meanwhile.
+            asked = evolve(ask, values={**ask.values, "prompt": "consent"})
+            verdict = await self._judge(asked, visit)
+            if visit is not None and isinstance(verdict, Consent):
+                if not self._tickets.good(params.get(FIELD), visit.csrf, ask.values):
+                    return await self._show_consent(request, ask, visit, verdict, "Please look at this once more.")
+                return await self._answered(request, ask, visit, verdict, params)
+        except Refused as refused:
+            return await pages.show_refusal(request, refused)
+        return await self._carry_out(request, ask, visit, verdict)
+
+    async def _judge(self, ask: Ask, visit: Visit | None) -> Verdict:
+        client_id = ask["client_id"]
+        user = None if visit is None else visit.user
+        client = self._directory.known(client_id)
+        if user is None and client is None and is_document_url(client_id):
+            # Strangers cannot make the hub fetch anything.
+            return SignIn()
+        if user is not None:
+            try:
+                client = await self._directory.find(client_id)
+            except (Unreadable, BadMetadata) as error:
+                return Stop(400, "This app cannot be identified", f"{error} Try again later, or ask its developer.")
+        facts = Facts(
+            client=client,
+            user=user,
+            granted=self._consents.granted(user, client_id),
+            catalog=catalog_of(self._resources),
+            origins=self._issuer.origins,
+        )
+        return policy.decide(ask, facts)
+
+    async def _answered(self, request: IRequest, ask: Ask, visit: Visit, consent: Consent, params: Params) -> bytes:
+        ticked = frozenset(params.all("granted_scope"))
+        answer = Answer(yes=params.get("approve") == "yes", ticked=ticked, vault=params.get("vault_pick") or None)
+        verdict = policy.answer(consent, answer)
+        if isinstance(verdict, Issue) and verdict.needs_proof:
+            try:
+                await self._visits.confirm(request, password=params.get("password"))
+            except Refused as refused:
+                return await self._show_consent(request, ask, visit, consent, refused.description, ticked)
+        return await self._carry_out(request, ask, visit, verdict)
+
+    async def _show_consent(
+        self,
+        request: IRequest,
+        ask: Ask,
+        visit: Visit,
+        consent: Consent,
+        problem: str | None,
+        ticked: frozenset[str] | None = None,
+    ) -> bytes:
+        shown = pages.Shown(
+            hidden={**ask.values, FIELD: self._tickets.make(visit.csrf, ask.values)}, ticked=ticked, problem=problem
+        )
+        return await pages.show_consent(request, consent, visit, shown, self._issuer.origins)
+
+    async def _carry_out(self, request: IRequest, ask: Ask, visit: Visit | None, verdict: Verdict) -> bytes:
+        match verdict:
+            case Stop():
+                return await pages.show_stop(request, verdict)
+            case Back(error, description):
+                return self._back(request, ask, {"error": error, "error_description": description})
+            case NeedsOwner(client):
+                url = f"{self._issuer.issuer}/admin/approve-client/{quote(client.client_id, safe='')}"
+                return await pages.show_needs_owner(request, client, url)
+            case Consent() if visit is not None:
+                return await self._show_consent(request, ask, visit, verdict, None)
+            case Issue() if visit is not None:
+                giver = Giver(user=visit.user, auth_time=visit.auth_time, address=visit.address)
+                return self._back(request, ask, {"code": self._consents.give(ask, verdict, giver)})
+            case _:
+                here = "/oauth/authorize?" + urlencode(ask.values)
+                return _see_other(request, "/login?next=" + quote(here, safe="/"))
+
+    def _back(self, request: IRequest, ask: Ask, values: dict[str, str]) -> bytes:
+        """Off to the redirect URI, with `state` as it came and `iss` (RFC 9207), on errors too."""
+        if ask["state"] and "state" not in ask.repeated:
+            values["state"] = ask["state"]
+        uri = ask["redirect_uri"]
+        joint = "&" if "?" in uri else "?"
+        return _see_other(request, uri + joint + urlencode({**values, "iss": self._issuer.issuer}))
+
+
+def _see_other(request: IRequest, place: str) -> bytes:
+    request.setResponseCode(303)
+    request.setHeader("Location", place)
+    request.setHeader("Cache-Control", "no-store")
+    return b""

@@ -1,0 +1,93 @@
+"""The `resource` parameter (RFC 8707): which part of the hub a token is for."""
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from parachute_hub.oauth.authorization.scopes import Catalog, vault_scope
+
+_PRM = "/.well-known/oauth-protected-resource"
+_VAULT = re.compile(r"/vault/([a-zA-Z0-9_-]{1,64})(?:/mcp)?")
+
+
+class InvalidTarget(Exception):
+    """The resource is none of this hub's (`invalid_target`)."""
+
+
+@frozen
+class Target:
+    """What a token is for. `name` is the vault's or the module's name; None for the hub and for `/mcp`."""
+
+    kind: Literal["hub", "mcp", "vault", "module"]
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return self.kind if self.name is None else f"{self.kind}:{self.name}"
+
+    def admits(self, other: "Target") -> bool:
+        """Whether a token for `other` may be had under a grant for this."""
+        if self == other or self.kind == "hub":
+            return True
+        return self.kind == "mcp" and other.kind == "vault"
+
+
+def stored(text: str | None) -> Target | None:
+    """What `str(target)` gave, read back."""
+    if text is None:
+        return None
+    kind, _, name = text.partition(":")
+    if kind in ("hub", "mcp", "vault", "module"):
+        return Target(kind, name or None)  # type: ignore[arg-type]
+    raise ValueError(f"no target: {text!r}")
+
+
+def read(resource: str, *, origins: Iterable[str], catalog: Catalog) -> Target:
+    """The target that a `resource` URI names, under any of the hub's origins and in any spelling that clients use.
+
+    Raises InvalidTarget for a foreign URI, one with a query or fragment, an unknown vault or module.
+    """
+    try:
+        parts = urlsplit(resource)
+    except ValueError:
+        raise InvalidTarget("This resource cannot be read.") from None
+    if f"{parts.scheme}://{parts.netloc}" not in set(origins) or "?" in resource or "#" in resource:
+        raise InvalidTarget("This resource does not belong to this hub.")
+    path = parts.path.rstrip("/")
+    if path.startswith(_PRM):
+        path = path.removeprefix(_PRM)
+    path = path.removesuffix(_PRM)
+    if path == "":
+        return Target("hub")
+    if path == "/mcp":
+        return Target("mcp")
+    found = _VAULT.fullmatch(path)
+    if found is not None and found[1] in catalog.vaults:
+        return Target("vault", found[1])
+    short = path.removesuffix("/mcp").removeprefix("/")
+    if short in catalog.modules and short != "vault":
+        return Target("module", short)
+    raise InvalidTarget("There is no such resource on this hub.")
+
+
+def narrow(scopes: Iterable[str], target: Target | None) -> tuple[str, ...]:
+    """The scopes that mean something for the target; for one vault, `vault:read` becomes that vault's.
+
+    >>> narrow(["vault:read", "scribe:transcribe", "vault:work:read"], Target("vault", "home"))
+    ('vault:home:read',)
+    """
+    if target is None or target.kind == "hub":
+        return tuple(dict.fromkeys(scopes))
+    kept: dict[str, None] = {}
+    for scope in scopes:
+        found = vault_scope(scope)
+        if target.kind == "module":
+            if scope.startswith(f"{target.name}:"):
+                kept[scope] = None
+        elif found is not None and target.kind == "mcp":
+            kept[scope] = None
+        elif found is not None and found.name in (None, target.name):
+            kept[f"vault:{target.name}:{found.verb}"] = None
+    return tuple(kept)

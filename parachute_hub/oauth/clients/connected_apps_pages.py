@@ -1,0 +1,84 @@
+"""`/account/apps`: everybody's connected apps as a page, and the button that ends one."""
+
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+from twisted.web.template import Tag, tags
+
+from parachute_hub.oauth import pages
+from parachute_hub.oauth.authorization.browser_session import Visit, Visits
+from parachute_hub.oauth.clients.connections import ConnectedApp, Connections
+from parachute_hub.oauth.params import form
+from parachute_hub.oauth.well_known import Resources, catalog_of
+from parachute_hub.site.area import area
+from parachute_hub.site.errors import Refused
+
+HERE = "/account/apps"
+
+
+class AppsPages:
+    """One page with one button for each app."""
+
+    app: Klein = area()
+
+    def __init__(self, *, connections: Connections, visits: Visits, resources: Resources) -> None:
+        self._connections = connections
+        self._visits = visits
+        self._resources = resources
+
+    @app.route(HERE, methods=["GET", "HEAD"])
+    async def show(self, request: IRequest) -> bytes:
+        """The list."""
+        try:
+            visit = self._visit(request)
+        except Refused as refused:
+            return await pages.show_refusal(request, refused)
+        rows = [self._row(connected, visit) for connected in self._connections.of_user(visit.user.id)]
+        empty = tags.p("No app is connected.", class_="quiet")
+        content = pages.fill("apps", {"rows": tags.ul(*rows, class_="rows") if rows else empty})
+        return await pages.show(request, "Connected apps", content)
+
+    @app.route(HERE, methods=["POST"])
+    async def disconnect(self, request: IRequest) -> bytes:
+        """End one, then show the list again."""
+        try:
+            visit = self._visit(request)
+            self._connections.disconnect(visit.user.id, form(request).get("client_id"))
+        except Refused as refused:
+            return await pages.show_refusal(request, refused)
+        request.setResponseCode(303)
+        request.setHeader("Location", HERE)
+        return b""
+
+    def _visit(self, request: IRequest) -> Visit:
+        visit = self._visits.visit(request)
+        if visit is None:
+            location = "/login?next=" + quote(HERE, safe="/")
+            raise Refused(303, "unauthenticated", "Sign in first.", headers={"Location": location})
+        return visit
+
+    def _row(self, connected: ConnectedApp, visit: Visit) -> Tag:
+        shown, catalog = connected.to_json(), catalog_of(self._resources)
+        used = f"Used since {_day(connected.grant.first_at)}, last on {_day(connected.grant.last_at)}."
+        allowed = [tags.li(catalog.explain(scope).text) for scope in connected.grant.scopes]
+        origin = f"Comes from {shown['domain']}" if shown["domain"] else f"Leads to {shown['redirect_host']}"
+        return tags.li(
+            tags.div(
+                tags.h2(connected.client.name),
+                tags.p(f"{origin}. {used}"),
+                tags.ul(*allowed, class_="quiet"),
+            ),
+            tags.form(
+                tags.input(type="hidden", name=pages.CSRF_FIELD, value=visit.csrf),
+                tags.input(type="hidden", name="client_id", value=connected.client.client_id),
+                tags.button("Disconnect", type="submit", class_="danger small"),
+                method="post",
+                action=HERE,
+            ),
+        )
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()

@@ -1,0 +1,103 @@
+"""`/oauth/register` (RFC 7591) and `DELETE /oauth/clients/<id>`."""
+
+from typing import Any
+
+from klein import Klein
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.iweb import IRequest
+
+from parachute_hub.oauth import cors
+from parachute_hub.oauth.authorization.browser_session import Visits
+from parachute_hub.oauth.clients.connections import Connections
+from parachute_hub.oauth.clients.lookup import Directory
+from parachute_hub.oauth.clients.registration import BadMetadata
+from parachute_hub.oauth.rate_limit import Limit
+from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
+from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.auth import ADMIN, Principal, Who
+from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.store.clients import Client
+
+PER_HOUR = 20
+BODY_LIMIT = 64 * 1024
+HUB_ADMIN = "hub:admin"
+
+
+class RegisterArea:
+    """Lets apps register. Who says nothing waits for an owner; a module of ours brings the operator token."""
+
+    app: Klein = area()
+
+    def __init__(
+        self,
+        *,
+        directory: Directory,
+        connections: Connections,
+        bearers: BearerRecogniser,
+        visits: Visits,
+        clock: IReactorTime,
+    ) -> None:
+        self._directory = directory
+        self._connections = connections
+        self._who = Who([bearers])
+        self._visits = visits
+        self._limit = Limit(times=PER_HOUR, seconds=3600.0, clock=clock)
+
+    @app.route("/oauth/register", methods=["POST", "OPTIONS"])
+    def register(self, request: IRequest) -> bytes:
+        """A new app. Cookies are not looked at: a person's session vouches for nothing that a page sends."""
+        cors.echo_origin(request, "POST, OPTIONS")
+        request.setHeader("Pragma", "no-cache")
+        if request.method == b"OPTIONS":
+            return cors.preflight(request)
+        vouching = self._vouching(request)
+        if vouching is None:
+            self._limit.use(self._visits.address(request))
+        try:
+            body = read_json(request, limit=BODY_LIMIT)
+        except Refused as refused:
+            raise Refused(refused.status, "invalid_client_metadata", refused.description) from None
+        try:
+            client, secret = self._directory.register(body, vouched_by=vouching.name if vouching else None)
+        except BadMetadata as error:
+            raise Refused(400, error.error, str(error)) from None
+        return as_json(request, rendered(client, secret), status=201)
+
+    @app.route("/oauth/clients/<client_id>", methods=["DELETE", "OPTIONS"])
+    def delete(self, request: IRequest, client_id: str) -> bytes:
+        """Forget an app, with everything that it holds. 204."""
+        cors.allow_any(request, "DELETE, OPTIONS")
+        if request.method == b"OPTIONS":
+            return cors.preflight(request)
+        self._who.need(request, ADMIN)
+        if not self._connections.remove_client(client_id):
+            raise not_found("There is no such client.")
+        request.setResponseCode(204)
+        return b""
+
+    def _vouching(self, request: IRequest) -> Principal | None:
+        """Who vouches for the app. A bearer that is not good is an error, not a lesser registration."""
+        if request.getHeader("Authorization") is None:
+            return None
+        return self._who.need(request, HUB_ADMIN)
+
+
+def rendered(client: Client, secret: str | None) -> dict[str, Any]:
+    """The answer to a registration (RFC 7591 3.2.1, with `status` and `same_hub` that our modules read)."""
+    answer: dict[str, Any] = {
+        "client_id": client.client_id,
+        "client_id_issued_at": int(client.created_at),
+        "redirect_uris": list(client.redirect_uris),
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": client.auth_method,
+        "status": client.status,
+        "same_hub": client.same_hub,
+        "client_name": client.name,
+        **client.software,
+    }
+    if client.scope:
+        answer["scope"] = client.scope
+    if secret is not None:
+        answer |= {"client_secret": secret, "client_secret_expires_at": 0}
+    return answer

@@ -1,0 +1,155 @@
+"""Finding the app behind a client_id, registering new ones, and reading metadata documents."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from attrs import evolve
+from twisted.internet.interfaces import IReactorTime
+
+from parachute_hub.oauth.authorization.redirects import on_every_origin
+from parachute_hub.oauth.clients import registration
+from parachute_hub.oauth.clients.metadata_fetch import Fetched, Unreadable
+from parachute_hub.oauth.clients.registration import BadMetadata, Described
+from parachute_hub.oauth.rate_limit import Limit
+from parachute_hub.oauth.tokens.issuer import Issuer
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.clients import Client, Clients
+
+MOST_UNVOUCHED = 1000
+MOST_DOCUMENTS = 1000
+UNVOUCHED_FOR = 86400.0
+NOT_AGAIN_FOR = 60.0
+
+
+class Documents(Protocol):
+    """Gets a JSON document from the open internet."""
+
+    def fetch(self, url: str, host: str) -> Awaitable[Fetched]:
+        """The document. Raises Unreadable."""
+
+
+class Directory:
+    """All apps that the hub knows."""
+
+    def __init__(
+        self,
+        *,
+        clients: Clients,
+        documents: Documents,
+        issuer: Issuer,
+        clock: IReactorTime,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._clients = clients
+        self._documents = documents
+        self._issuer = issuer
+        self._clock = clock
+        self._random = random
+        self._failed: dict[str, float] = {}
+        self._per_host = Limit(times=10, seconds=60.0, clock=clock)
+
+    def known(self, client_id: str) -> Client | None:
+        """The app as it is on file. Asks nobody."""
+        return self._clients.get(client_id)
+
+    async def find(self, client_id: str) -> Client | None:
+        """The app; a metadata document is read anew when the copy is stale. Raises Unreadable, Refused 429."""
+        client = self._clients.get(client_id)
+        if not registration.is_document_url(client_id):
+            return client
+        now = self._clock.seconds()
+        if client is not None and client.fresh_until is not None and now < client.fresh_until:
+            return client
+        return await self._read(client_id, client, now)
+
+    def register(self, body: Mapping[str, Any], *, vouched_by: str | None) -> tuple[Client, str | None]:
+        """Keep a new app and give it back, with its secret when it wants one. Raises BadMetadata, Refused 429.
+
+        It is approved when somebody vouches for it, or when it can only ever lead back to this hub: the owner vouched
+        for what runs here by installing it. The same app registering again gets what it got before.
+        """
+        described = registration.read(body, origins=self._issuer.origins)
+        client, secret = self._new(described, vouched_by)
+        if vouched_by is None:
+            same = self._clients.like(client) if secret is None else None
+            if same is not None:
+                return same, None
+            if self._clients.count_unvouched() >= MOST_UNVOUCHED:
+                raise Refused(429, "temporarily_unavailable", "Too many apps wait for approval. Try again tomorrow.")
+        self._clients.put(client)
+        return client, secret
+
+    def prune(self) -> int:
+        """Forget apps for which nobody vouched and that nobody used within a day."""
+        return self._clients.prune(self._clock.seconds() - UNVOUCHED_FOR)
+
+    async def _read(self, client_id: str, before: Client | None, now: float) -> Client:
+        if self._failed.get(client_id, now) > now:
+            raise Unreadable()
+        host = registration.domain_of(client_id)
+        self._per_host.use(host)
+        if before is None and self._clients.count_documents() >= MOST_DOCUMENTS:
+            raise Unreadable()
+        try:
+            fetched = await self._documents.fetch(client_id, host)
+            described = registration.read_document(client_id, fetched.body, origins=self._issuer.origins)
+        except (Unreadable, BadMetadata):
+            self._failed = {url: until for url, until in self._failed.items() if until > now}
+            self._failed[client_id] = now + NOT_AGAIN_FOR
+            raise
+        client = evolve(
+            self._client(client_id, described, now),
+            source="document",
+            status="approved",
+            created_at=now if before is None else before.created_at,
+            fresh_until=now + fetched.fresh_for,
+        )
+        self._clients.put(client)
+        return client
+
+    def _new(self, described: Described, vouched_by: str | None) -> tuple[Client, str | None]:
+        octets = bytearray(self._random(16))
+        octets[6], octets[8] = octets[6] & 0x0F | 0x40, octets[8] & 0x3F | 0x80
+        text = octets.hex()
+        client_id = "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+        secret = None
+        if described.auth_method != "none":
+            secret = base64.urlsafe_b64encode(self._random(32)).rstrip(b"=").decode()
+        client = evolve(
+            self._client(client_id, described, self._clock.seconds()),
+            status="approved" if vouched_by or described.stays_home else "pending",
+            same_hub=bool(vouched_by) or described.stays_home,
+            redirect_uris=on_every_origin(described.redirect_uris, self._issuer.origins),
+            secret_hash=None if secret is None else secret_hash(secret),
+            vouched_by=vouched_by,
+        )
+        return client, secret
+
+    def _client(self, client_id: str, described: Described, now: float) -> Client:
+        return Client(
+            client_id=client_id,
+            source="registered",
+            status="pending",
+            same_hub=False,
+            name=described.name,
+            redirect_uris=described.redirect_uris,
+            scope=described.scope,
+            auth_method=described.auth_method,
+            secret_hash=None,
+            software=described.software,
+            vouched_by=None,
+            created_at=now,
+        )
+
+
+def secret_hash(secret: str) -> str:
+    """What is kept of a client's secret. It has 256 random bits, so a fast hash does."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def secret_matches(client: Client, secret: str) -> bool:
+    """Whether it is the client's secret, in constant time."""
+    return client.secret_hash is not None and hmac.compare_digest(client.secret_hash, secret_hash(secret))

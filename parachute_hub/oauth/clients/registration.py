@@ -1,0 +1,145 @@
+"""What an app says of itself: by registration (RFC 7591) or in its metadata document (CIMD). Read strictly, pure.
+
+Nothing in it is believed: a name is shown as the app's own word, addresses are never fetched or linked.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from parachute_hub.oauth.authorization.redirects import MAX_URIS, BadRedirect, Kind, kind_of
+from parachute_hub.oauth.authorization.scopes import split
+
+MAX_NAME = 80
+_SOFTWARE = ("client_uri", "logo_uri", "policy_uri", "tos_uri", "software_id", "software_version", "application_type")
+_MAX_SOFTWARE = 500
+_METHODS = ("none", "client_secret_post", "client_secret_basic")
+_DOCUMENT_URL = re.compile(
+    r"https://([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(/[A-Za-z0-9\-._~:@!$&'()*+,;=%/]*)(\?[^#]*)?"
+)
+
+
+class BadMetadata(Exception):
+    """The metadata cannot be used. `error` is RFC 7591's word."""
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(description)
+        self.error = error
+
+
+@frozen(kw_only=True)
+class Described:
+    """An app as it describes itself. `kinds` says where its redirect URIs lead, in their order."""
+
+    name: str
+    redirect_uris: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    scope: str
+    auth_method: str
+    software: Mapping[str, str]
+
+    @property
+    def stays_home(self) -> bool:
+        """Whether every redirect URI leads back to this hub: nobody else can ever receive a code."""
+        return all(kind == "own" for kind in self.kinds)
+
+
+def read(body: Mapping[str, Any], *, origins: Iterable[str]) -> Described:
+    """The metadata of a registration. Raises BadMetadata. Members that mean nothing to us are ignored."""
+    uris = body.get("redirect_uris")
+    if not isinstance(uris, list) or not uris or not all(isinstance(uri, str) for uri in uris):
+        raise BadMetadata("invalid_redirect_uri", "redirect_uris must be a list of at least one URI.")
+    if len(uris) > MAX_URIS:
+        raise BadMetadata("invalid_redirect_uri", f"Register at most {MAX_URIS} redirect URIs.")
+    bound = tuple(origins)
+    try:
+        kinds = tuple(kind_of(uri, bound) for uri in uris)
+    except BadRedirect as error:
+        raise BadMetadata("invalid_redirect_uri", str(error)) from None
+    _only(body, "grant_types", {"authorization_code", "refresh_token"}, "authorization_code")
+    _only(body, "response_types", {"code"}, "code")
+    method = _text(body, "token_endpoint_auth_method") or "none"
+    if method not in _METHODS:
+        raise BadMetadata(
+            "invalid_client_metadata", f"token_endpoint_auth_method must be one of {', '.join(_METHODS)}."
+        )
+    return Described(
+        name=display_name(_text(body, "client_name")),
+        redirect_uris=tuple(dict.fromkeys(uris)),
+        kinds=kinds,
+        scope=" ".join(split(_text(body, "scope"))),
+        auth_method=method,
+        software={name: _text(body, name)[:_MAX_SOFTWARE] for name in _SOFTWARE if body.get(name)},
+    )
+
+
+def is_document_url(client_id: str) -> bool:
+    """Whether a client_id is the address of a metadata document (draft-ietf-oauth-client-id-metadata-document 3).
+
+    https, a host that is a name, a path, no user, no port, no fragment, no dot segments.
+
+    >>> is_document_url("https://app.example/client.json"), is_document_url("https://app.example")
+    (True, False)
+    """
+    found = _DOCUMENT_URL.fullmatch(client_id)
+    if found is None or len(client_id) > 512 or found[2] == "/":
+        return False
+    host, path = found[1], found[2]
+    segments = re.sub("%2e", ".", path, flags=re.IGNORECASE).split("/")
+    # A last label with a letter first is a name; anything else some parser takes for an address in disguise.
+    named = ".." not in host and re.fullmatch(r"[a-z0-9.-]+\.[a-z][a-z0-9-]*", host) is not None
+    return named and not {".", ".."} & set(segments)
+
+
+def domain_of(client_id: str) -> str:
+    """The host that a document's address proves."""
+    found = _DOCUMENT_URL.fullmatch(client_id)
+    return found[1] if found else ""
+
+
+def read_document(client_id: str, body: Mapping[str, Any], *, origins: Iterable[str]) -> Described:
+    """The metadata document at `client_id`. Raises BadMetadata.
+
+    It must name its own address byte for byte, and it is public: no secret, no method that needs one.
+    """
+    if body.get("client_id") != client_id:
+        raise BadMetadata("invalid_client_metadata", "The document's client_id is not its own address.")
+    if any(name.startswith("client_secret") for name in body):
+        raise BadMetadata("invalid_client_metadata", "A public document must not hold a secret.")
+    if body.get("token_endpoint_auth_method", "none") != "none":
+        raise BadMetadata("invalid_client_metadata", "token_endpoint_auth_method must be none.")
+    return read(body, origins=origins)
+
+
+def display_name(text: str) -> str:
+    """An app's name, fit to be shown: on one line, nothing invisible or turned around, not endless.
+
+    >>> display_name("Claude \\u202e edualC\\n"), display_name("")
+    ('Claude edualC', 'An app without a name')
+    """
+    normal = unicodedata.normalize("NFKC", text)
+    visible = "".join(" " if c.isspace() else c for c in normal if c.isspace() or unicodedata.category(c)[0] != "C")
+    return " ".join(visible.split())[:MAX_NAME].strip() or "An app without a name"
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BadMetadata("invalid_client_metadata", f"{name} must be a text.")
+    return value
+
+
+def _only(body: Mapping[str, Any], name: str, offered: set[str], needed: str) -> None:
+    """Clients list more than we have; they must only list what makes the code flow work."""
+    value = body.get(name)
+    if value is None:
+        return
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise BadMetadata("invalid_client_metadata", f"{name} must be a list of texts.")
+    if needed not in value:
+        raise BadMetadata("invalid_client_metadata", f"{name} must contain {needed}; this hub knows {sorted(offered)}.")

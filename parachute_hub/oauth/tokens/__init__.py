@@ -1,0 +1,1 @@
+"""Tokens: issuing, refreshing, verifying, revoking, and the signing keys."""

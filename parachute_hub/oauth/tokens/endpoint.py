@@ -1,0 +1,199 @@
+"""`/oauth/token` and `/oauth/revoke`: for programs. Parameters from the body alone, answers never stored."""
+
+import base64
+from binascii import Error as NotBase64
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote_plus
+
+from klein import Klein
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.iweb import IRequest
+
+from parachute_hub.oauth import cors, metadata
+from parachute_hub.oauth.authorization import resource
+from parachute_hub.oauth.authorization.resource import InvalidTarget, Target
+from parachute_hub.oauth.authorization.scopes import split
+from parachute_hub.oauth.clients.lookup import Directory, secret_matches
+from parachute_hub.oauth.params import Params, form
+from parachute_hub.oauth.rate_limit import Limit
+from parachute_hub.oauth.tokens.grant_policy import Deny
+from parachute_hub.oauth.tokens.issuer import Issuer
+from parachute_hub.oauth.tokens.token_service import ACCESS_LIFETIME, Given, Redeemer
+from parachute_hub.oauth.well_known import Resources, catalog_of
+from parachute_hub.site.area import area, as_json
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.clients import Client
+
+PER_MINUTE = 60
+_ONCE = ("grant_type", "client_id", "client_secret", "code", "redirect_uri", "code_verifier", "refresh_token", "scope")
+
+
+class TokenArea:
+    """Authenticates the client, hands over to the redeemer, and renders what it gives."""
+
+    app: Klein = area()
+
+    def __init__(
+        self,
+        *,
+        issuer: Issuer,
+        directory: Directory,
+        redeemer: Redeemer,
+        resources: Resources,
+        address: Callable[[IRequest], str],
+        clock: IReactorTime,
+    ) -> None:
+        self._issuer = issuer
+        self._directory = directory
+        self._redeemer = redeemer
+        self._resources = resources
+        self._address = address
+        self._limit = Limit(times=PER_MINUTE, seconds=60.0, clock=clock)
+
+    @app.route("/oauth/token", methods=["POST", "OPTIONS"])
+    def token(self, request: IRequest) -> bytes:
+        """RFC 6749 3.2: a code or a refresh token for an access token."""
+        if _begin(request):
+            return cors.preflight(request)
+        params = form(request)
+        _once(params, (*_ONCE, "resource"))
+        client = self._client(request, params)
+        self._count(request, client)
+        match params.get("grant_type"):
+            case "authorization_code":
+                given = self._by_code(params, client)
+            case "refresh_token":
+                given = self._by_refresh(params, client)
+            case "":
+                raise Refused(400, "invalid_request", "Missing: grant_type.")
+            case _:
+                raise Refused(400, "unsupported_grant_type", "Use authorization_code or refresh_token.")
+        if isinstance(given, Deny):
+            raise Refused(400, given.error, given.description)
+        return as_json(request, self._rendered(given))
+
+    @app.route("/oauth/revoke", methods=["POST", "OPTIONS"])
+    def revoke(self, request: IRequest) -> bytes:
+        """RFC 7009: ends the whole connection that the token belongs to. 200 whether the token was known or not."""
+        if _begin(request):
+            return cors.preflight(request)
+        params = form(request)
+        _once(params, ("token", "token_type_hint", "client_id", "client_secret"))
+        client = self._client(request, params)
+        params.need("token")
+        self._count(request, client)
+        self._redeemer.revoke(params.get("token"), client.client_id)
+        request.setHeader("Content-Type", "application/json")
+        return b""
+
+    def _count(self, request: IRequest, client: Client) -> None:
+        """For each client and address apart: a stranger who knows a client's id must not use up its share."""
+        self._limit.use(f"{client.client_id} {self._address(request)}")
+
+    def _by_code(self, params: Params, client: Client) -> Given | Deny:
+        params.need("code", "redirect_uri", "code_verifier")
+        return self._redeemer.code(
+            params.get("code"),
+            client_id=client.client_id,
+            redirect_uri=params.get("redirect_uri"),
+            verifier=params.get("code_verifier"),
+            target=self._target(params),
+        )
+
+    def _by_refresh(self, params: Params, client: Client) -> Given | Deny:
+        params.need("refresh_token")
+        return self._redeemer.refresh(
+            params.get("refresh_token"),
+            client_id=client.client_id,
+            scopes=split(params.get("scope")),
+            target=self._target(params),
+        )
+
+    def _target(self, params: Params) -> Target | None:
+        if not params.get("resource"):
+            return None
+        try:
+            return resource.read(
+                params.get("resource"), origins=self._issuer.origins, catalog=catalog_of(self._resources)
+            )
+        except InvalidTarget as error:
+            raise Refused(400, "invalid_target", str(error)) from None
+
+    def _rendered(self, given: Given) -> dict[str, Any]:
+        scopes = given.access.scopes
+        answer = {
+            "access_token": given.access.token,
+            "token_type": "Bearer",
+            "expires_in": int(ACCESS_LIFETIME),
+            "refresh_token": given.refresh_token,
+            "scope": " ".join(scopes),
+            "services": metadata.services(self._issuer.issuer, scopes, self._resources.services_catalog()),
+        }
+        vault = metadata.only_vault(scopes)
+        return answer if vault is None else {**answer, "vault": vault}
+
+    def _client(self, request: IRequest, params: Params) -> Client:
+        """The client, by its id and, if it has one, its secret (RFC 6749 2.3). Raises Refused 400 or 401."""
+        client_id, secret = params.get("client_id"), params.get("client_secret")
+        basic = _basic(request)
+        if basic is not None:
+            if secret or client_id not in ("", basic[0]):
+                raise Refused(400, "invalid_request", "Identify the client in one way only.")
+            client_id, secret = basic
+        if not client_id:
+            raise Refused(400, "invalid_request", "Missing: client_id.")
+        client = self._directory.known(client_id)
+        if client is None:
+            raise _invalid_client("The hub does not know this client. Register it again.")
+        if client.secret_hash is not None and not secret_matches(client, secret):
+            raise _invalid_client("The client's secret is missing or wrong.")
+        if client.secret_hash is None and secret:
+            raise _invalid_client("This client has no secret.")
+        if client.status == "pending":
+            raise Refused(
+                401,
+                "invalid_client",
+                "The owner of this hub has not approved this client yet.",
+                detail={
+                    "approve_url": f"{self._issuer.issuer}/admin/approve-client/{client_id}",
+                    "cli_alternative": f"parachute auth approve-client {client_id}",
+                },
+            )
+        return client
+
+
+def _begin(request: IRequest) -> bool:
+    """Headers for every answer, errors too; True for a preflight."""
+    cors.allow_any(request, "POST, OPTIONS")
+    request.setHeader("Cache-Control", "no-store")
+    request.setHeader("Pragma", "no-cache")
+    return bool(request.method == b"OPTIONS")
+
+
+def _once(params: Params, names: tuple[str, ...]) -> None:
+    repeated = params.repeated(names)
+    if repeated:
+        raise Refused(400, "invalid_request", f"Sent more than once: {', '.join(sorted(repeated))}.")
+
+
+def _invalid_client(description: str) -> Refused:
+    return Refused(401, "invalid_client", description, headers={"WWW-Authenticate": 'Basic realm="hub"'})
+
+
+def _basic(request: IRequest) -> tuple[str, str] | None:
+    """The client's id and secret from the Authorization header (RFC 6749 2.3.1). Raises Refused 401."""
+    header = request.getHeader("Authorization")
+    if header is None:
+        return None
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise _invalid_client("Identify the client by client_id or HTTP Basic.")
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+    except (NotBase64, ValueError):
+        raise _invalid_client("The Authorization header cannot be read.") from None
+    client_id, colon, secret = text.partition(":")
+    if not colon:
+        raise _invalid_client("The Authorization header cannot be read.")
+    return unquote_plus(client_id), unquote_plus(secret)

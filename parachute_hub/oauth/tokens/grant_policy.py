@@ -1,0 +1,130 @@
+"""What a code or a refresh token is exchanged for: decided from facts, without doing it (RFC 6749 5.2, OAuth 2.1 4).
+
+Whoever presents something that was used before may be a thief, or the owner whom a thief was faster than: either way
+everything that came out of that consent ends. Only a refresh token is given thirty seconds, for the second tab.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from attrs import frozen
+
+from parachute_hub.oauth.authorization.resource import Target, narrow, stored
+from parachute_hub.oauth.authorization.scopes import covers, vault_scope
+from parachute_hub.store.grants import Code, Family, Refresh
+
+GRACE = 30.0
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+@frozen
+class Exchange:
+    """Go on: mint for `scopes` within `family`. `replaces` is the hash of what is used up by it."""
+
+    family: Family
+    scopes: tuple[str, ...]
+    replaces: str
+
+
+@frozen
+class Deny:
+    """Refuse in the words of RFC 6749 5.2. `ends_family`: the id of a family that must end because of it."""
+
+    error: str
+    description: str
+    ends_family: str | None = None
+
+
+Verdict: TypeAlias = Exchange | Deny
+_UNKNOWN = "This code or token is not known, or was given to another app."
+
+
+def challenge_of(verifier: str) -> str:
+    """PKCE's S256 (RFC 7636 4.6).
+
+    >>> challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
+    'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
+    """
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def decide_code(
+    code: Code | None,
+    family: Family | None,
+    *,
+    client_id: str,
+    redirect_uri: str,
+    verifier: str,
+    target: Target | None,
+    now: float,
+) -> Verdict:
+    """What a code gives. `target` is the `resource` of this request, None when it names none."""
+    if code is None or family is None or family.client_id != client_id:
+        return Deny("invalid_grant", _UNKNOWN)
+    if code.used_at is not None:
+        return Deny("invalid_grant", "This code was used before, so all that came of it has ended.", family.id)
+    if family.ended_at is not None or code.expires_at <= now:
+        return Deny("invalid_grant", "This code is over. Start again.")
+    if code.redirect_uri != redirect_uri:
+        return Deny("invalid_grant", "The redirect_uri is not the one of the authorization request.")
+    if not _VERIFIER.fullmatch(verifier) or not hmac.compare_digest(challenge_of(verifier), code.challenge):
+        return Deny("invalid_grant", "The code_verifier does not fit the code_challenge.")
+    return _within(family, (), target, code.hash)
+
+
+def decide_refresh(
+    presented: Refresh | None,
+    tip: Refresh | None,
+    family: Family | None,
+    *,
+    client_id: str,
+    scopes: Iterable[str],
+    target: Target | None,
+    now: float,
+) -> Verdict:
+    """What a refresh token gives. `tip` is the newest one that took its place, or the token itself.
+
+    `scopes` narrow this one access token. In the grace all tabs that hold the old token get the tip's successor.
+    """
+    if presented is None or tip is None or family is None or family.client_id != client_id:
+        return Deny("invalid_grant", _UNKNOWN)
+    if family.ended_at is not None:
+        return Deny("invalid_grant", "This connection was ended. Connect again.")
+    if presented.used_at is not None and (tip.used_at is not None or not 0 <= now - presented.used_at <= GRACE):
+        return Deny("invalid_grant", "This token was used before, so the connection has ended.", family.id)
+    if tip.expires_at <= now:
+        return Deny("invalid_grant", "This token has expired. Connect again.")
+    return _within(family, tuple(scopes), target, tip.hash)
+
+
+def _within(family: Family, wanted: tuple[str, ...], target: Target | None, replaces: str) -> Verdict:
+    limit = stored(family.resource)
+    if target is not None and limit is not None and not limit.admits(target):
+        return Deny("invalid_target", "This grant is not for that resource.")
+    scopes = narrow(family.scopes, target)
+    if not scopes:
+        return Deny("invalid_target", "This grant holds nothing for that resource.")
+    if wanted:
+        scopes = _of_these(narrow(wanted, target), scopes)
+        if not scopes:
+            return Deny("invalid_scope", "None of these scopes was granted.")
+    return Exchange(family, scopes, replaces)
+
+
+def _of_these(wanted: Iterable[str], granted: tuple[str, ...]) -> tuple[str, ...]:
+    """What of `wanted` was granted. Clients repeat what they first asked for: `vault:read` stands for that verb on each
+    granted vault, and what the person did not tick is passed over.
+    """
+    vaults = tuple(scope.name for scope in map(vault_scope, granted) if scope and scope.name)
+    kept: dict[str, None] = {}
+    for scope in wanted:
+        found = vault_scope(scope)
+        unnamed = found is not None and found.name is None
+        spelled = [f"vault:{name}:{found.verb}" for name in vaults] if found and unnamed else [scope]
+        kept.update(dict.fromkeys(one for one in spelled if covers(granted, one)))
+    return tuple(kept)

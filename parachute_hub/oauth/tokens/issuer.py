@@ -1,0 +1,187 @@
+"""The issuer: the single place where tokens are signed, and where the hub checks its own."""
+
+import base64
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from attrs import field, frozen
+from joserfc import jwt
+from twisted.internet.interfaces import IReactorTime
+
+from parachute_hub.oauth.authorization.scopes import Authority, attenuate, audience
+from parachute_hub.oauth.tokens.claims import TYPE, Claims, ForeignToken, InvalidToken, issuer_of, read
+from parachute_hub.oauth.tokens.keys import Keyring
+from parachute_hub.store.tokens import TokenRecord, Tokens
+
+REMEMBERED = 4096
+# A revocation that went past this process is noticed after this many seconds.
+RECHECK = 1.0
+
+
+class NothingToGrant(Exception):
+    """None of the wanted scopes is within the authority: there is nothing to sign."""
+
+
+@frozen(kw_only=True)
+class Order:
+    """A token to be made. `lifetime` is in seconds.
+
+    `audience` is only for tokens that the hub itself reads (`operator`, `account`); others follow from the scopes.
+    `claims` are further members, such as `auth_time`.
+    """
+
+    subject: str
+    client_id: str
+    scopes: Sequence[str]
+    authority: Authority
+    lifetime: float
+    created_via: str
+    user_id: str | None = None
+    family_id: str | None = None
+    audience: str | None = None
+    permissions: Mapping[str, Any] | None = None
+    claims: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Minted:
+    """A signed token. `expires_at` is in seconds since the epoch."""
+
+    token: str = field(repr=False)
+    jti: str
+    scopes: tuple[str, ...]
+    expires_at: int
+
+
+@frozen
+class _Known:
+    claims: Claims
+    revocations: int
+    checked_at: float
+
+
+class Issuer:
+    """Signs and verifies. `issuer` is the canonical origin, `origins` are all under which the hub is known."""
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        origins: Sequence[str],
+        keys: Keyring,
+        tokens: Tokens,
+        clock: IReactorTime,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self.move(issuer, origins)
+        self._keys = keys
+        self._tokens = tokens
+        self._clock = clock
+        self._random = random
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+
+    def move(self, issuer: str, origins: Sequence[str]) -> None:
+        """The owner changed the hub's address. Tokens of another address stay good while it is among `origins`."""
+        self.issuer = issuer
+        self.origins = tuple(dict.fromkeys((issuer, *origins)))
+
+    def mint(self, order: Order) -> Minted:
+        """Cut the scopes to the authority, sign, and remember the token. Raises NothingToGrant."""
+        scopes = attenuate(order.scopes, order.authority)
+        if not scopes:
+            raise NothingToGrant()
+        now = self._clock.seconds()
+        key = self._keys.signer()
+        jti = base64.urlsafe_b64encode(self._random(16)).rstrip(b"=").decode()
+        expires_at = int(now + order.lifetime)
+        payload = {
+            **order.claims,
+            "scope": " ".join(scopes),
+            "client_id": order.client_id,
+            "vault_scope": order.authority.vault_claim(),
+            "sub": order.subject,
+            "iss": self.issuer,
+            "iat": int(now),
+            "exp": expires_at,
+            "aud": order.audience or audience(scopes, self.issuer),
+            "jti": jti,
+        }
+        if order.permissions:
+            payload["permissions"] = order.permissions
+        header = {"alg": "RS256", "kid": key.kid, "typ": TYPE}
+        token = jwt.encode(header, payload, key.jwk, algorithms=["RS256"])
+        self._tokens.add(
+            TokenRecord(
+                jti=jti,
+                kid=key.kid,
+                subject=order.subject,
+                user_id=order.user_id,
+                client_id=order.client_id,
+                family_id=order.family_id,
+                scopes=scopes,
+                permissions=order.permissions,
+                created_via=order.created_via,
+                created_at=now,
+                expires_at=expires_at,
+            )
+        )
+        return Minted(token=token, jti=jti, scopes=scopes, expires_at=expires_at)
+
+    def for_service(self, scopes: Sequence[str], *, lifetime: float = 60.0) -> str:
+        """A short token with which the hub itself speaks to a module (identity.md 4.10)."""
+        return self.mint(
+            Order(
+                subject="hub",
+                client_id="parachute-hub",
+                scopes=scopes,
+                authority=Authority(every_vault="admin", exact=frozenset(scopes)),
+                lifetime=lifetime,
+                created_via="service",
+            )
+        ).token
+
+    def verify(self, token: str) -> Claims:
+        """What a token of ours says. Raises InvalidToken when it is forged, expired or revoked, ForeignToken when it
+        does not even claim to be ours.
+
+        The signature is checked once and remembered until the token ends; revocation counts at once.
+        """
+        now = self._clock.seconds()
+        name = sha256(token.encode()).digest()
+        known = self._known.get(name)
+        if known is None:
+            if issuer_of(token) not in self.origins:
+                raise ForeignToken("This token was not issued by this hub.")
+            claims = read(token, find=self._keys.find, issuers=self.origins, now=now)
+        elif known.claims.expires_at <= now:
+            del self._known[name]
+            raise InvalidToken("This token has expired.")
+        elif known.revocations == self._tokens.revocations and 0 <= now - known.checked_at < RECHECK:
+            return known.claims
+        else:
+            claims = known.claims
+        if not self._tokens.is_live(claims.jti):
+            self._known.pop(name, None)
+            raise InvalidToken("This token has been revoked.")
+        self._known[name] = _Known(claims, self._tokens.revocations, now)
+        self._known.move_to_end(name)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return claims
+
+    def signed(self, token: str) -> Claims:
+        """What a token says that this hub signed at any time, under any origin, ended or not. Raises InvalidToken.
+
+        It tells where a token comes from, not that it is good.
+        """
+        return read(token, find=self._keys.find, issuers=[issuer_of(token) or ""], now=0.0)
+
+    def record(self, jti: str) -> TokenRecord | None:
+        """What is remembered of a token."""
+        return self._tokens.get(jti)
+
+    def revoked_jtis(self) -> list[str]:
+        """The ids for the revocation list."""
+        return self._tokens.revoked(self._clock.seconds())

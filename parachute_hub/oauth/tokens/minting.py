@@ -1,0 +1,323 @@
+"""Tokens for people and machines, and the rules of who may have which (identity.md 4.8, 4.9)."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.interfaces import IReactorTime
+
+from parachute_hub.oauth.authorization.scopes import (
+    HOST_SCOPES,
+    NOT_REQUESTABLE,
+    Authority,
+    attenuate,
+    audience,
+    authority_of,
+    authority_of_scopes,
+    split,
+    vault_scope,
+    whole_authority_of,
+)
+from parachute_hub.oauth.tokens.claims import Claims
+from parachute_hub.oauth.tokens.issuer import Issuer, Minted, NothingToGrant, Order
+from parachute_hub.oauth.tokens.token_service import Redeemer
+from parachute_hub.oauth.well_known import Resources, catalog_of
+from parachute_hub.site.auth import ADMIN, AUTH, Principal
+from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.store.tokens import PAGE, TokenRecord, Tokens
+from parachute_hub.store.users import User, Users
+from parachute_hub.system import strict_json
+from parachute_hub.system.timestamps import to_the_second
+
+SHORT_LIFETIME = 600
+DEFAULT_LIFETIME = 90 * 86400
+LONGEST_LIFETIME = 365 * 86400
+MOST_TEXT = 256
+MAX_CURSOR = 1024
+# A proof names every scope, and its operation has at most 500 characters.
+MOST_SCOPE_TEXT = 450
+MOST_PERMISSIONS = 2000
+# What the web app of the older hub asked for; ours uses the session itself.
+SPA_SCOPES = (ADMIN, AUTH)
+
+
+@frozen(kw_only=True)
+class Wish:
+    """A token that somebody asks for. `claims` are those of the token that asks, None for a session."""
+
+    scope: str
+    audience: str | None = None
+    expires_in: int = DEFAULT_LIFETIME
+    subject: str | None = None
+    permissions: Mapping[str, Any] | None = None
+    claims: Claims | None = None
+
+
+def read_wish(body: Mapping[str, Any], claims: Claims | None) -> Wish:
+    """The wish in a request's body. Raises Refused 400 that names the member."""
+    scope = _text(body, "scope") or ""
+    if len(scope) > MOST_SCOPE_TEXT:
+        raise Refused(400, "invalid_scope", "That is too much for one token. Ask for fewer scopes.")
+    expires_in = body.get("expires_in", DEFAULT_LIFETIME)
+    if not isinstance(expires_in, int) or isinstance(expires_in, bool) or not 0 < expires_in <= LONGEST_LIFETIME:
+        raise _bad(f"expires_in must be a number of seconds from 1 to {LONGEST_LIFETIME}.")
+    permissions = body.get("permissions")
+    if permissions is not None and not isinstance(permissions, dict):
+        raise _bad("permissions must be an object.")
+    if len(json.dumps(permissions)) > MOST_PERMISSIONS:
+        raise _bad(f"permissions may have at most {MOST_PERMISSIONS} characters, or the token fits into no header.")
+    return Wish(
+        scope=scope,
+        audience=_text(body, "audience"),
+        expires_in=expires_in,
+        subject=_text(body, "subject"),
+        permissions=permissions,
+        claims=claims,
+    )
+
+
+class Minting:
+    """Mints on behalf of a caller, within the caller's own authority; lists and revokes.
+
+    `tags_enforced` says whether the installed vault limits a token to its `scoped_tags`: otherwise the hub makes none.
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: Issuer,
+        tokens: Tokens,
+        users: Users,
+        redeemer: Redeemer,
+        resources: Resources,
+        clock: IReactorTime,
+        tags_enforced: bool = False,
+    ) -> None:
+        self._issuer = issuer
+        self._tokens = tokens
+        self._users = users
+        self._redeemer = redeemer
+        self._resources = resources
+        self._clock = clock
+        self._tags_enforced = tags_enforced
+
+    def mint(self, principal: Principal, wish: Wish) -> dict[str, Any]:
+        """A registered token. Raises Refused 400 `invalid_scope` or 403 when it is more than the caller may give."""
+        scopes = self._scopes(wish)
+        authority = self._authority(principal)
+        denied = [scope for scope in scopes if scope not in attenuate(scopes, authority)]
+        if denied:
+            raise Refused(403, "insufficient_scope", f"You may not give: {' '.join(denied)}.")
+        if wish.subject not in (None, principal.name) and principal.kind != "operator":
+            raise Refused(403, "insufficient_scope", "Only the operator can name another subject.")
+        self._check_audience(wish, scopes)
+        minted = self._mint(
+            principal,
+            scopes,
+            authority,
+            lifetime=self._lifetime(wish),
+            created_via="cli_mint",
+            subject=wish.subject,
+            permissions=self._permissions(wish),
+            family_id=self._family(wish),
+        )
+        answer = {"jti": minted.jti, "token": minted.token, "expires_at": to_the_second(minted.expires_at)}
+        answer["scope"] = " ".join(minted.scopes)
+        return answer if not wish.permissions else {**answer, "permissions": wish.permissions}
+
+    def short(self, principal: Principal, scopes: Sequence[str], audience: str | None = None) -> dict[str, Any]:
+        """A token of ten minutes for a signed-in person. Raises Refused 403."""
+        authority = whole_authority_of(self._person(principal))
+        if attenuate(scopes, authority) != tuple(scopes):
+            raise Refused(403, "not_admin", "Only an owner of this hub can have this token.")
+        minted = self._mint(
+            principal, scopes, authority, lifetime=SHORT_LIFETIME, created_via="session_mint", audience=audience
+        )
+        return {"token": minted.token, "expires_at": to_the_second(minted.expires_at), "scopes": list(minted.scopes)}
+
+    def for_vault(self, principal: Principal, vault: str, verb: str) -> dict[str, Any]:
+        """A token of 90 days for one of the person's own vaults. Raises Refused 400, 403 or 404."""
+        if verb not in ("read", "write"):
+            raise _bad("verb must be read or write.")
+        if vault not in self._resources.vaults():
+            raise not_found("There is no such vault.")
+        return self.mint(principal, Wish(scope=f"vault:{vault}:{verb}"))
+
+    def module_scope(self, short: str) -> str:
+        """The scope that opens a module's own settings. Raises Refused 400 or 404."""
+        if short == "vault":
+            raise Refused(400, "use_vault_admin_token", "Ask for the token of one vault.")
+        if short not in self._resources.module_scopes():
+            raise not_found("There is no such module.")
+        return f"{short}:admin"
+
+    def vault_admin_scope(self, vault: str) -> str:
+        """The scope that opens everything of a vault. Raises Refused 404."""
+        if vault not in self._resources.vaults():
+            raise not_found("There is no such vault.")
+        return f"vault:{vault}:admin"
+
+    def page(self, principal: Principal, query: Mapping[str, str]) -> dict[str, Any]:
+        """Tokens that have not ended, fifty at a time: everybody's for `parachute:host:auth`, else one's own."""
+        own = None if principal.may(AUTH) else self._person(principal).id
+        records = self._tokens.page(
+            self._clock.seconds(),
+            revoked={"true": True, "false": False}.get(query.get("revoked", "all")),
+            user_id=own,
+            subject=query.get("subject"),
+            created_via=query.get("created_via"),
+            before=_read_cursor(query.get("cursor")),
+        )
+        more = len(records) == PAGE
+        return {
+            "tokens": [_listed(record) for record in records],
+            "next_cursor": _cursor(records[-1]) if more else None,
+        }
+
+    def revoke(self, principal: Principal, jti: str) -> dict[str, Any]:
+        """End a token; one that an app got by consent ends with the whole connection. Raises Refused 403 or 404."""
+        record = self._tokens.get(jti) if 0 < len(jti) <= MOST_TEXT else None
+        if record is None:
+            raise not_found("There is no such token.")
+        own = principal.kind == "session" and principal.user_id == record.user_id
+        if not (own or principal.may(AUTH) or self._could_give(principal, record)):
+            raise Refused(403, "insufficient_scope", f"This needs the scope {AUTH}.")
+        if record.family_id is not None:
+            self._redeemer.end_family(record.family_id)
+        revoked_at = self._tokens.revoke(jti, self._clock.seconds())
+        return {"jti": jti, "revoked_at": to_the_second(revoked_at or 0)}
+
+    def _could_give(self, principal: Principal, record: TokenRecord) -> bool:
+        return attenuate(record.scopes, self._authority(principal)) == record.scopes
+
+    def _scopes(self, wish: Wish) -> tuple[str, ...]:
+        scopes = split(wish.scope)
+        words = wish.scope.split()
+        if not scopes or len(scopes) != len(set(words)):
+            raise Refused(400, "invalid_scope", "scope must be a list of scopes, each once, such as vault:home:read.")
+        catalog = catalog_of(self._resources)
+        for scope in scopes:
+            found = vault_scope(scope)
+            if found is not None and found.name is None:
+                raise Refused(400, "invalid_scope", f"Name the vault: vault:<name>:{found.verb}.")
+            if scope not in NOT_REQUESTABLE and not catalog.knows(scope):
+                raise Refused(400, "invalid_scope", f"Nothing here knows the scope {scope}.")
+        return scopes
+
+    def _authority(self, principal: Principal) -> Authority:
+        if principal.kind == "session" and not principal.may(AUTH):
+            return authority_of(self._person(principal))
+        return authority_of_scopes(principal.scopes)
+
+    def _person(self, principal: Principal) -> User:
+        user = None if principal.user_id is None else self._users.by_id(principal.user_id)
+        if user is None:
+            raise Refused(403, "insufficient_scope", f"This needs the scope {AUTH}.")
+        return user
+
+    def _check_audience(self, wish: Wish, scopes: Sequence[str]) -> None:
+        """The audience follows from the scopes; a caller may only say the same (A21)."""
+        computed = audience(scopes, self._issuer.issuer)
+        words = [computed] if isinstance(computed, str) else computed
+        if wish.audience is not None and wish.audience not in words:
+            raise _bad(f"audience follows from the scopes; for these it is {words[0]}.")
+
+    def _lifetime(self, wish: Wish) -> float:
+        """A token that a token mints ends with it at the latest; the operator's are not bound by it."""
+        if wish.claims is None or "operator" in wish.claims.audience:
+            return wish.expires_in
+        return min(wish.expires_in, wish.claims.expires_at - self._clock.seconds())
+
+    def _permissions(self, wish: Wish) -> Mapping[str, Any] | None:
+        """The limits on the new token: never fewer than those on the token that asks (A21)."""
+        held = None if wish.claims is None else wish.claims.permissions
+        if held and wish.permissions not in (None, held):
+            raise Refused(403, "insufficient_scope", "A limited token can only pass on its own limits.")
+        permissions = wish.permissions or held
+        if permissions and "scoped_tags" in permissions and not self._tags_enforced:
+            raise _bad("The installed vault does not limit tokens to tags, so the hub makes no such token.")
+        return permissions
+
+    def _family(self, wish: Wish) -> str | None:
+        """The consent behind the token that asks: when an app is disconnected, what it minted ends, too."""
+        record = None if wish.claims is None else self._tokens.get(wish.claims.jti)
+        return None if record is None else record.family_id
+
+    def _mint(
+        self,
+        principal: Principal,
+        scopes: Sequence[str],
+        authority: Authority,
+        *,
+        lifetime: float,
+        created_via: str,
+        subject: str | None = None,
+        audience: str | None = None,
+        permissions: Mapping[str, Any] | None = None,
+        family_id: str | None = None,
+    ) -> Minted:
+        try:
+            return self._issuer.mint(
+                Order(
+                    subject=subject or principal.user_id or principal.name,
+                    client_id="parachute-account" if audience == "account" else "parachute-hub",
+                    scopes=scopes,
+                    authority=authority,
+                    lifetime=lifetime,
+                    created_via=created_via,
+                    user_id=principal.user_id,
+                    family_id=family_id,
+                    audience=audience,
+                    permissions=permissions,
+                )
+            )
+        except NothingToGrant:
+            raise Refused(403, "insufficient_scope", "You may not give any of these scopes.") from None
+
+
+ACCOUNT_SCOPES = ("account:self:admin", *HOST_SCOPES)
+
+
+def _bad(description: str) -> Refused:
+    return Refused(400, "invalid_request", description)
+
+
+def _text(body: Mapping[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > 4096:
+        raise _bad(f"{name} must be a text.")
+    return value
+
+
+def _listed(record: TokenRecord) -> dict[str, Any]:
+    return {
+        "jti": record.jti,
+        "user_id": record.user_id,
+        "subject": record.subject,
+        "client_id": record.client_id,
+        "scopes": list(record.scopes),
+        "expires_at": to_the_second(record.expires_at),
+        "revoked_at": None if record.revoked_at is None else to_the_second(record.revoked_at),
+        "created_at": to_the_second(record.created_at),
+        "created_via": record.created_via,
+        "permissions": record.permissions,
+    }
+
+
+def _cursor(record: TokenRecord) -> str:
+    text = json.dumps({"created_at": record.created_at, "jti": record.jti})
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _read_cursor(text: str | None) -> tuple[float, str] | None:
+    if not text:
+        return None
+    try:
+        value = strict_json.read_strictly(base64.urlsafe_b64decode(text), limit=MAX_CURSOR)
+        return float(value["created_at"]), str(value["jti"])
+    except (ValueError, TypeError, KeyError):
+        raise _bad("cursor is not one that this hub gave.") from None

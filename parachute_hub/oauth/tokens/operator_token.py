@@ -1,0 +1,100 @@
+"""`<home>/operator.token`: a token for whoever controls the machine. Made at boot, renewed before it ends."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from parachute_hub.oauth.authorization.scopes import HOST_SCOPES, Authority
+from parachute_hub.oauth.tokens.claims import Claims, InvalidToken
+from parachute_hub.oauth.tokens.issuer import Issuer, Order
+from parachute_hub.store.tokens import Tokens
+from parachute_hub.system.atomic_files import atomic_write, read_bounded
+
+_TOKEN_LIMIT = 16 * 1024
+LIFETIME = 90 * 86400.0
+RENEW_BEFORE = 7 * 86400.0
+# What each set opens (identity.md 4.9). Modules never accept this token: its audience is `operator`.
+SCOPE_SETS = {
+    "install": ("parachute:host:install", "vault:read"),
+    "start": ("parachute:host:start",),
+    "expose": ("parachute:host:expose",),
+    "auth": ("parachute:host:auth",),
+    "vault": ("parachute:host:vault",),
+    "admin": ("hub:admin", *HOST_SCOPES, "vault:admin", "scribe:admin"),
+}
+
+
+class OperatorToken:
+    """The file and the token in it. The file is 0600 and replaced whole."""
+
+    _log = Logger()
+
+    def __init__(self, *, path: Path, issuer: Issuer, tokens: Tokens, clock: IReactorTime) -> None:
+        self._path = path
+        self._issuer = issuer
+        self._tokens = tokens
+        self._clock = clock
+
+    def ensure(self) -> None:
+        """See that the file holds a good token; renew one that ends soon, is revoked or names an old issuer.
+
+        A token that this hub once signed keeps its set of scopes; anything else in the file gives way to an `admin`
+        one: whoever can write this file controls the machine already. A disk that takes no file ends nothing: only
+        the `parachute` command goes without a token then.
+        """
+        held = self._held()
+        try:
+            if held is None or not self._is_good(held):
+                self.rotate()
+            elif self._path.stat().st_mode & 0o077:
+                self._path.chmod(0o600)
+        except OSError as error:
+            self._log.error(
+                "The token of the `parachute` command could not be written to {path}: {why}. "
+                "Free some space, then restart the hub.",
+                path=str(self._path),
+                why=error.strerror or str(error),
+            )
+
+    def rotate(self, scope_set: str | None = None) -> None:
+        """Write a new token and end the old one; `scope_set` None keeps the old one's. Raises KeyError."""
+        held = self._held()
+        self._write(scope_set or (_scope_set(held) if held else "admin"))
+        if held is not None:
+            self._tokens.revoke(held.jti, self._clock.seconds())
+
+    def _held(self) -> Claims | None:
+        try:
+            claims = self._issuer.signed(read_bounded(self._path, _TOKEN_LIMIT).decode("ascii").strip())
+        except (OSError, ValueError, InvalidToken):
+            return None
+        return claims if claims.audience == ("operator",) else None
+
+    def _is_good(self, held: Claims) -> bool:
+        remaining = held.expires_at - self._clock.seconds()
+        return remaining >= RENEW_BEFORE and held.issuer == self._issuer.issuer and self._tokens.is_live(held.jti)
+
+    def _write(self, scope_set: str) -> None:
+        scopes: Sequence[str] = SCOPE_SETS[scope_set]
+        minted = self._issuer.mint(
+            Order(
+                subject="operator",
+                client_id="parachute-hub",
+                scopes=scopes,
+                authority=Authority(every_vault="admin", exact=frozenset(scopes)),
+                lifetime=LIFETIME,
+                created_via="operator_mint",
+                audience="operator",
+                claims={"pa_scope_set": scope_set},
+            )
+        )
+        atomic_write(self._path, f"{minted.token}\n".encode())
+        self._log.info("Wrote {path}: scope set {scope_set}", path=str(self._path), scope_set=scope_set)
+
+
+def _scope_set(claims: Claims) -> str:
+    """The set that a token of ours names. Unknown provenance is never widened (identity.md 6.0 no. 14)."""
+    name = claims.extra.get("pa_scope_set")
+    return name if isinstance(name, str) and name in SCOPE_SETS else "auth"

@@ -1,0 +1,60 @@
+"""The proxy's question: may this token go to this module? So a revoked token is useless within a second."""
+
+from attrs import frozen
+
+from parachute_hub.oauth.tokens.claims import Claims, ForeignToken, InvalidToken
+from parachute_hub.oauth.tokens.issuer import Issuer
+
+
+@frozen(kw_only=True)
+class Refusal:
+    """The answer in place of the module's. `challenge` is the `WWW-Authenticate` header (RFC 6750 3, RFC 9728 5.1)."""
+
+    status: int
+    error: str
+    description: str
+    challenge: str
+
+
+class TokenGuard:
+    """Refuses tokens of our own issuer that are forged, over, revoked or meant for another module."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+
+    def refusal(self, mount_short: str, vault_name: str | None, token: str) -> Refusal | None:
+        """None to pass the request on: the token is good, or not from this hub and the module's own business.
+
+        `vault_name` is None for a vault path that names none, such as `/mcp`: then a token for any vault will do.
+        """
+        try:
+            claims = self._issuer.verify(token)
+        except ForeignToken:
+            return None
+        except InvalidToken as error:
+            return self._refuse(mount_short, vault_name, str(error))
+        if _is_for(claims, mount_short, vault_name):
+            return None
+        return self._refuse(mount_short, vault_name, "This token is meant for another part of the hub.")
+
+    def _refuse(self, short: str, vault: str | None, description: str) -> Refusal:
+        parts = [f'error="invalid_token", error_description="{description}"']
+        if short == "vault":
+            path = f"/vault/{vault}/mcp" if vault else "/mcp"
+            parts.append(f'resource_metadata="{self._issuer.issuer}/.well-known/oauth-protected-resource{path}"')
+            if vault:
+                parts.append(f'scope="vault:{vault}:read vault:{vault}:write"')
+        return Refusal(
+            status=401,
+            error="invalid_token",
+            description=description,
+            challenge="Bearer " + ", ".join(parts),
+        )
+
+
+def _is_for(claims: Claims, short: str, vault: str | None) -> bool:
+    if short == "vault":
+        if vault is None:
+            return any(word.startswith("vault.") for word in claims.audience)
+        return f"vault.{vault}" in claims.audience
+    return any(word == short or word.startswith(f"{short}.") for word in claims.audience)

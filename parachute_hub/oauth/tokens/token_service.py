@@ -1,0 +1,156 @@
+"""Exchanging codes and refresh tokens: reads, decides, writes and signs in one transaction, so two cannot both win."""
+
+from collections.abc import Callable, Iterable
+
+from attrs import frozen
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from parachute_hub.oauth.authorization.consents import hashed, new_secret
+from parachute_hub.oauth.authorization.resource import Target
+from parachute_hub.oauth.authorization.scopes import authority_of
+from parachute_hub.oauth.tokens.claims import InvalidToken
+from parachute_hub.oauth.tokens.grant_policy import Deny, Exchange, Verdict, decide_code, decide_refresh
+from parachute_hub.oauth.tokens.issuer import Issuer, Minted, NothingToGrant, Order
+from parachute_hub.store.database import Database
+from parachute_hub.store.grants import Grants, Refresh
+from parachute_hub.store.tokens import Tokens
+from parachute_hub.store.users import Users
+
+ACCESS_LIFETIME = 900.0
+REFRESH_LIFETIME = 30 * 86400.0
+
+
+@frozen(kw_only=True)
+class Given:
+    """What an exchange gives: an access token and the next refresh token."""
+
+    access: Minted
+    refresh_token: str
+
+
+class Redeemer:
+    """The token endpoint's hands. Each method gives tokens or a Deny; a thief's try has ended the family by then."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        grants: Grants,
+        tokens: Tokens,
+        users: Users,
+        issuer: Issuer,
+        clock: IReactorTime,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._database = database
+        self._grants = grants
+        self._tokens = tokens
+        self._users = users
+        self._issuer = issuer
+        self._clock = clock
+        self._random = random
+
+    def code(
+        self, code: str, *, client_id: str, redirect_uri: str, verifier: str, target: Target | None
+    ) -> Given | Deny:
+        """Redeem an authorization code, once."""
+        with self._database.transaction(durable=True):
+            found = self._grants.code(hashed(code))
+            verdict = decide_code(
+                found,
+                self._grants.family(found.family_id) if found else None,
+                client_id=client_id,
+                redirect_uri=redirect_uri,
+                verifier=verifier,
+                target=target,
+                now=self._clock.seconds(),
+            )
+            return self._carry_out(verdict, self._grants.use_code)
+
+    def refresh(self, token: str, *, client_id: str, scopes: Iterable[str], target: Target | None) -> Given | Deny:
+        """Rotate a refresh token."""
+        with self._database.transaction(durable=True):
+            found = self._grants.refresh(hashed(token))
+            verdict = decide_refresh(
+                found,
+                self._grants.tip(found) if found else None,
+                self._grants.family(found.family_id) if found else None,
+                client_id=client_id,
+                scopes=scopes,
+                target=target,
+                now=self._clock.seconds(),
+            )
+            return self._carry_out(verdict, self._grants.rotate)
+
+    def revoke(self, token: str, client_id: str) -> None:
+        """End what belongs to a refresh or access token of this client (RFC 7009 2.1). Unknown ones are no error."""
+        refresh = self._grants.refresh(hashed(token))
+        if refresh is not None:
+            family = self._grants.family(refresh.family_id)
+            if family is not None and family.client_id == client_id:
+                self.end_family(family.id)
+            return
+        try:
+            record = self._issuer.record(self._issuer.signed(token).jti)
+        except InvalidToken:
+            return
+        if record is None or record.client_id != client_id:
+            return
+        if record.family_id is None:
+            self._tokens.revoke(record.jti, self._clock.seconds())
+        else:
+            self.end_family(record.family_id)
+
+    def end_family(self, family_id: str) -> None:
+        """End everything that came out of one consent, access tokens at once."""
+        now = self._clock.seconds()
+        with self._database.transaction(durable=True):
+            self._grants.end_family(family_id, now)
+            self._tokens.revoke_family(family_id, now)
+
+    def _carry_out(self, verdict: Verdict, use_up: Callable[[str, Refresh, float], None]) -> Given | Deny:
+        if isinstance(verdict, Deny):
+            if verdict.ends_family is not None:
+                self._log.warn("Something was used twice; consent {family} has ended", family=verdict.ends_family)
+                self.end_family(verdict.ends_family)
+            return verdict
+        access = self._access(verdict)
+        if isinstance(access, Deny):
+            return access
+        now = self._clock.seconds()
+        token = new_secret(self._random)
+        refresh = Refresh(
+            hash=hashed(token),
+            family_id=verdict.family.id,
+            created_at=now,
+            expires_at=now + REFRESH_LIFETIME,
+        )
+        use_up(verdict.replaces, refresh, now)
+        return Given(access=access, refresh_token=token)
+
+    def _access(self, verdict: Exchange) -> Minted | Deny:
+        """The access token, cut to what the person may give today."""
+        family = verdict.family
+        user = self._users.by_id(family.user_id)
+        if user is None:
+            return Deny("invalid_grant", "The account behind this is gone.")
+        try:
+            return self._issuer.mint(
+                Order(
+                    subject=user.id,
+                    client_id=family.client_id,
+                    scopes=verdict.scopes,
+                    authority=authority_of(user),
+                    lifetime=ACCESS_LIFETIME,
+                    created_via="oauth_refresh",
+                    user_id=user.id,
+                    family_id=family.id,
+                    claims={"auth_time": int(family.auth_time)},
+                )
+            )
+        except NothingToGrant:
+            self.end_family(family.id)
+            return Deny("invalid_grant", "The person may not give this access any more.")

@@ -1,0 +1,146 @@
+"""Tokens for people and machines: `/api/auth/*`, and the addresses at which existing clients ask for short ones."""
+
+from typing import Any
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+
+from parachute_hub.oauth.params import query
+from parachute_hub.oauth.tokens.bearer_auth import HUB_AUDIENCES, BearerRecogniser, invalid_token
+from parachute_hub.oauth.tokens.claims import Claims
+from parachute_hub.oauth.tokens.keys import Keyring
+from parachute_hub.oauth.tokens.minting import ACCOUNT_SCOPES, SPA_SCOPES, Minting, read_wish
+from parachute_hub.oauth.tokens.operator_token import SCOPE_SETS, OperatorToken
+from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.auth import AUTH, Principal, Recogniser, StepUp, Who, bearer
+from parachute_hub.site.errors import Refused
+
+
+class TokensArea:
+    """Mint, list, revoke. A session mints only with a fresh proof; a bearer only what ends with it."""
+
+    app: Klein = area()
+
+    def __init__(
+        self,
+        *,
+        minting: Minting,
+        bearers: BearerRecogniser,
+        sessions: Recogniser,
+        step_up: StepUp,
+        operator: OperatorToken,
+        keys: Keyring,
+    ) -> None:
+        self._minting = minting
+        self._bearers = bearers
+        self._sessions = sessions
+        self._who = Who([bearers, sessions])
+        self._step_up = step_up
+        self._operator = operator
+        self._keys = keys
+
+    @app.route("/api/auth/mint-token", methods=["POST"])
+    def mint(self, request: IRequest) -> bytes:
+        """A registered token (identity.md 4.9)."""
+        principal, claims = self._minter(request)
+        wish = read_wish(read_json(request), claims)
+        self._prove(request, principal, wish.scope.split())
+        return as_json(request, self._minting.mint(principal, wish))
+
+    @app.route("/api/auth/revoke-token", methods=["POST"])
+    def revoke(self, request: IRequest) -> bytes:
+        """End a token by its id. Doing it again changes nothing."""
+        principal, _ = self._minter(request)
+        jti = read_json(request).get("jti")
+        if not isinstance(jti, str) or not jti:
+            raise Refused(400, "invalid_request", "Send the token's id as jti.")
+        return as_json(request, self._minting.revoke(principal, jti))
+
+    @app.route("/api/auth/tokens", methods=["GET"])
+    def tokens(self, request: IRequest) -> bytes:
+        """The tokens that have not ended."""
+        principal = self._someone(request)
+        return as_json(request, self._minting.page(principal, dict(query(request).pairs)))
+
+    @app.route("/api/auth/rotate-operator", methods=["POST"])
+    def rotate_operator(self, request: IRequest) -> bytes:
+        """Write a new operator token; the present one ends."""
+        principal = self._who.need(request, AUTH)
+        scope_set = read_json(request).get("scope_set")
+        if scope_set is not None and scope_set not in SCOPE_SETS:
+            raise Refused(400, "invalid_request", f"scope_set must be one of {', '.join(SCOPE_SETS)}.")
+        self._step_up.prove(request, principal, "operator.rotate")
+        self._operator.rotate(scope_set)
+        return as_json(request, {"ok": True})
+
+    @app.route("/api/auth/rotate-key", methods=["POST"])
+    async def rotate_key(self, request: IRequest) -> bytes:
+        """Publish a new signing key; it signs after ten minutes, tokens of the old one stay good."""
+        principal = self._who.need(request, AUTH)
+        self._step_up.prove(request, principal, "key.rotate")
+        return as_json(request, {"kid": await self._keys.rotate()})
+
+    @app.route("/admin/host-admin-token", methods=["POST"])
+    def host_admin(self, request: IRequest) -> bytes:
+        """For existing clients: a bearer that runs the hub for ten minutes."""
+        return self._short(request, SPA_SCOPES)
+
+    @app.route("/admin/vault-admin-token/<vault>", methods=["POST"])
+    @app.route("/account/vault-admin-token/<vault>", methods=["POST"])
+    def vault_admin(self, request: IRequest, vault: str) -> bytes:
+        """Everything of one vault for ten minutes, for whoever may."""
+        return self._short(request, [self._minting.vault_admin_scope(vault)])
+
+    @app.route("/admin/module-token/<short>", methods=["POST"])
+    def module(self, request: IRequest, short: str) -> bytes:
+        """A module's settings for ten minutes."""
+        return self._short(request, [self._minting.module_scope(short)])
+
+    @app.route("/account/token", methods=["POST"])
+    def account(self, request: IRequest) -> bytes:
+        """The account's own API for ten minutes."""
+        return self._short(request, ACCOUNT_SCOPES, "account")
+
+    @app.route("/account/vault-token/<vault>", methods=["POST"])
+    def own_vault(self, request: IRequest, vault: str) -> bytes:
+        """Ninety days on one of the person's vaults, to read or to write."""
+        principal = self._session(request)
+        verb = str(read_json(request).get("verb", "read"))
+        self._prove(request, principal, [f"vault:{vault}:{verb}"])
+        return as_json(request, self._minting.for_vault(principal, vault, verb))
+
+    def _minter(self, request: IRequest) -> tuple[Principal, Claims | None]:
+        """Who mints or revokes, with the bearer's claims. A vault's admin token counts here, though made for it."""
+        token = bearer(request)
+        if not token:
+            return self._session(request), None
+        claims = self._bearers.claims(token)
+        if not HUB_AUDIENCES.intersection(claims.audience) and not _manages_a_vault(claims.scopes):
+            raise invalid_token("This token is meant for a module, not for the hub.")
+        return self._bearers.principal(claims), claims
+
+    def _short(self, request: IRequest, scopes: Any, audience: str | None = None) -> bytes:
+        principal = self._session(request)
+        self._prove(request, principal, scopes)
+        return as_json(request, self._minting.short(principal, scopes, audience))
+
+    def _prove(self, request: IRequest, principal: Principal, scopes: Any) -> None:
+        """A person proves to be there; a machine's bearer cannot, and its rights end with it."""
+        if principal.kind == "session":
+            self._step_up.prove(request, principal, "token.mint:" + ",".join(scopes))
+
+    def _session(self, request: IRequest) -> Principal:
+        principal = self._sessions.recognise(request)
+        if principal is None:
+            raise Refused(401, "unauthenticated", "Sign in first.")
+        return principal
+
+    def _someone(self, request: IRequest) -> Principal:
+        principal = self._who.identify(request)
+        if principal is None:
+            raise Refused(401, "unauthenticated", "Sign in, or send a bearer token.")
+        return principal
+
+
+def _manages_a_vault(scopes: frozenset[str]) -> bool:
+    return any(scope.startswith("vault:") and scope.endswith(":admin") for scope in scopes)

@@ -1,0 +1,99 @@
+"""Who may pass to a module: exposure, credentials, WebSocket rules (modules.md 7.5, 7.7; design 6)."""
+
+import re
+from urllib.parse import parse_qsl
+
+from parachute_hub.proxy.client_address import Caller
+from parachute_hub.proxy.head import RequestHead
+from parachute_hub.proxy.routes import Answer, Mount
+
+_KEY_IN_QUERY = re.compile(rb"(?:^|&)key=[^&]").search
+# A name that may be spelled with escapes: `k%65y`.
+_MAYBE_KEY_IN_QUERY = re.compile(rb"(?:^|&)(?:key|[^=&]*%[^=&]*)=").search
+_BEARER = re.compile(rb"[ \t]*bearer[ \t]+(.*)\Z", re.IGNORECASE | re.DOTALL).match
+# Three parts. What is in them is not judged here: modules read base64 that we would not, padded or with signs in it.
+_SIGNED = re.compile(rb"eyJ[^.]*\.[^.]+\.[^.]+\Z").match
+
+SIGN_IN = Answer(
+    401,
+    "unauthenticated",
+    "This module is not open to everyone. Sign in, or send an access token or an API key.",
+    headers=(("WWW-Authenticate", "Bearer"),),
+)
+_NO_WORKER = Answer(403, "no_service_worker", "A service worker may only come from below the module's own path.")
+_NO_WEBSOCKET = Answer(
+    426, "websocket_not_supported", "This module does not speak WebSocket.", headers=(("Upgrade", "websocket"),)
+)
+_BAD_HANDSHAKE = Answer(400, "upgrade_failed", "This is not a WebSocket handshake (RFC 6455, 4.1).", close=True)
+_FOREIGN_PAGE = Answer(403, "foreign_origin", "A page of another site may not open a WebSocket with your cookies.")
+TOO_MANY_WEBSOCKETS = Answer(429, "too_many_connections", "Too many WebSockets are open. Close one and try again.")
+CLOSING = Answer(503, "service_unavailable", "The hub is going down. Try again in a moment.", (("Retry-After", "2"),))
+
+
+def needs_session(mount: Mount, request: RequestHead, path: bytes) -> bool:
+    """Whether only a live session of the hub lets this request through: it shows no other credential."""
+    if mount.exposure != "auth-required" or path in mount.open_paths:
+        return False
+    return not is_preflight(request) and not _has_credential(request)
+
+
+def refusal(mount: Mount, request: RequestHead, path: bytes, *, own_origin: bool) -> Answer | None:
+    """Why this request must not reach the module, whoever sends it; None when it may.
+
+    `own_origin` says whether the Origin header, if any, is one of the hub's.
+    """
+    if b"service-worker" in request.noted and not path.startswith(mount.prefix + b"/"):
+        # A script at /notes, without a slash behind it, could control the whole origin.
+        return _NO_WORKER
+    if request.upgrade:
+        return _websocket_refusal(mount, request, own_origin)
+    return None
+
+
+def _websocket_refusal(mount: Mount, request: RequestHead, own_origin: bool) -> Answer | None:
+    if not mount.websocket:
+        return _NO_WEBSOCKET
+    if request.method != b"GET" or request.has_body or not request.noted.get(b"sec-websocket-key", b"").strip():
+        return _BAD_HANDSHAKE
+    return _FOREIGN_PAGE if b"cookie" in request.noted and not own_origin else None
+
+
+def signed_tokens(request: RequestHead) -> tuple[str, ...]:
+    """What of the request's credentials may be a token of ours, from each place where modules look (identity.md 1.2).
+
+    That is the bearer, `X-API-Key` and `key=`. A token that was taken back must be refused in all of them.
+    """
+    noted, query = request.noted, request.target.partition(b"?")[2]
+    shown = []
+    authorization = noted.get(b"authorization")
+    bearer = _BEARER(authorization) if authorization is not None else None
+    if bearer is not None:
+        shown.append(bearer[1])
+    if b"x-api-key" in noted:
+        shown.append(noted[b"x-api-key"])
+    if query and _MAYBE_KEY_IN_QUERY(query):
+        shown += [value for name, value in parse_qsl(query) if name == b"key"]
+    return tuple(value.decode("latin-1") for value in map(bytes.strip, shown) if _SIGNED(value)) if shown else ()
+
+
+def is_own_origin(request: RequestHead, caller: Caller, hosts: frozenset[bytes], issuer: str) -> bool:
+    """Whether the Origin header is absent (no browser) or names the hub."""
+    origin = request.noted.get(b"origin")
+    if origin is None:
+        return True
+    scheme, separator, host = origin.strip().lower().partition(b"://")
+    if not separator or scheme not in (b"http", b"https"):
+        return False
+    return host == caller.host or origin.strip().lower() == issuer.encode() or host in hosts
+
+
+def is_preflight(request: RequestHead) -> bool:
+    """A browser asks whether it may ask: such a request never carries credentials (Fetch, CORS preflight)."""
+    return request.method == b"OPTIONS" and b"access-control-request-method" in request.noted
+
+
+def _has_credential(request: RequestHead) -> bool:
+    noted = request.noted
+    if noted.get(b"authorization", b"").strip() or noted.get(b"x-api-key", b"").strip():
+        return True
+    return _KEY_IN_QUERY(request.target.partition(b"?")[2]) is not None

@@ -1,0 +1,212 @@
+"""The hub's own pages: one request handed to twisted.web's Site, the way its HTTP/2 streams are (`_http2.H2Stream`)."""
+
+from collections.abc import Iterable
+from io import BytesIO
+from typing import Any, cast
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IAddress, IConsumer, ITransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IRequest
+from twisted.web.server import Request, Site
+from zope.interface import implementer
+
+from parachute_hub.proxy.access_record import CLIENT_GONE, HUB, Account, Asked, Book
+from parachute_hub.proxy.client_address import Caller
+from parachute_hub.proxy.connection import Connection
+from parachute_hub.proxy.head import RequestHead
+from parachute_hub.proxy.headers import HOP_BY_HOP, is_claim
+from parachute_hub.proxy.routes import Answer
+
+# The other headers of this family are claims of hops; these two prove themselves.
+_SPOKEN_BY_OUR_PAGES = frozenset((b"x-parachute-csrf", b"x-parachute-proof"))
+
+
+class SiteRequest(Request):
+    """A request for the hub's own pages, with the client that the front identified.
+
+    `caller` is kept here and not on the channel: Twisted drops the channel when the client leaves, and a page that is
+    still being made then must not read its client as another one.
+    """
+
+    def __init__(self, channel: "SiteChannel") -> None:
+        # Twisted asks for its own HTTPChannel; SiteChannel has the part of it that Request uses.
+        super().__init__(cast(HTTPChannel, channel))
+        self.caller = channel.caller
+
+
+def caller_of(request: IRequest) -> Caller:
+    """The client behind a request for the hub's own pages. Raises TypeError if the request did not pass the front.
+
+    There is no default: a guess would make cookies insecure behind https, or let a stranger share an address.
+    """
+    if not isinstance(request, SiteRequest):
+        raise TypeError(f"{type(request).__qualname__} did not come through the front, so its client is not known.")
+    return request.caller
+
+
+@implementer(ITransport, IConsumer)
+class SiteChannel:
+    """Handler of one request for the Site, and what `twisted.web.http.Request` expects of its channel.
+
+    The body is held in memory, up to `limit` bytes; a larger one is answered with 413. Names in camel case are
+    Twisted's: it calls them.
+    """
+
+    _status = 0
+    _sent = 0
+    _received = 0
+
+    def __init__(self, connection: Connection, request: RequestHead, caller: Caller, site: Site, book: Book) -> None:
+        self.site = self.factory = site
+        self.transport = connection.transport
+        self._connection = connection
+        self._request = request
+        self.caller = caller
+        self._book = book
+        self._limit = 0
+        self._began = book.seconds()
+        self._held = b""
+        self._body = BytesIO()
+        self._started = False
+        self._complete = not request.has_body
+        self._twisted: Any = SiteRequest(self)
+
+    def allow(self, limit: int) -> "SiteChannel":
+        """Take bodies of at most this many bytes."""
+        self._limit = limit
+        return self
+
+    # Handler.
+
+    def start(self) -> None:
+        """The head is read."""
+        self._started = True
+        if self._complete:
+            self._process()
+
+    def body(self, data: bytes) -> None:
+        """A piece of the request's body."""
+        self._received += len(data)
+        if self._received > self._limit:
+            self._refuse_large()
+            return
+        self._body.write(data)
+
+    def body_done(self) -> None:
+        """The request's body is complete."""
+        self._complete = True
+        if self._started:
+            self._process()
+
+    def client_lost(self) -> None:
+        """The client is gone; the resource hears of it by notifyFinish."""
+        self._status = CLIENT_GONE
+        self._close_account()
+        if self._started and self._complete:
+            self._twisted.connectionLost(Failure(connectionDone.value))
+
+    def _refuse_large(self) -> None:
+        text = f"Send at most {max(1, self._limit // 1024)} KiB here."
+        self._status = 413
+        self._close_account()
+        self._connection.answer(Answer(413, "too_large", text, close=True))
+
+    def _close_account(self) -> None:
+        asked, address = Asked.of(self._request), self.caller.address
+        self._book.closed(Account(HUB, asked, address, self._began, self._status, self._sent, self._received))
+
+    def _process(self) -> None:
+        head, request = self._request, self._twisted
+        request.requestHeaders = self._headers()
+        request.parseCookies()
+        self._body.seek(0)
+        request.content = self._body
+        request.requestReceived(head.method, head.target, b"HTTP/1.%d" % head.minor)
+
+    def _headers(self) -> Headers:
+        """The client's headers without its claims about where it comes from, then what the front knows."""
+        headers, caller = Headers(), self.caller
+        for name, value, line in self._request.fields:
+            if name in _SPOKEN_BY_OUR_PAGES or not is_claim(name):
+                headers.addRawHeader(line[: len(name)], value.strip(b" \t"))
+        headers.addRawHeader(b"X-Forwarded-For", caller.address.encode())
+        headers.addRawHeader(b"X-Forwarded-Host", caller.host)
+        headers.addRawHeader(b"X-Forwarded-Proto", caller.scheme.encode())
+        headers.addRawHeader(b"X-Parachute-Layer", caller.layer.encode())
+        headers.addRawHeader(b"X-Parachute-Client-IP", caller.address.encode())
+        return headers
+
+    # Channel: called by twisted.web.
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        """The answer's head. It waits for the first bytes of the body when their length is known."""
+        self._status = int(code)
+        framed = headers.hasHeader(b"content-length") or headers.hasHeader(b"transfer-encoding")
+        if not self._request.minor and not framed:
+            self._connection.close = True
+        lines = [b"HTTP/1.1 %b %b" % (code, reason)]
+        for name, values in headers.getAllRawHeaders():
+            if name.lower() not in HOP_BY_HOP or name.lower() == b"transfer-encoding":
+                lines += [name + b": " + value for value in values]
+        if self._connection.close:
+            lines.append(b"Connection: close")
+        elif not self._request.minor:
+            lines.append(b"Connection: keep-alive")
+        head = b"\r\n".join([*lines, b"", b""])
+        if headers.hasHeader(b"content-length"):
+            self._held = head
+        else:
+            self._connection.put(head)
+
+    def write(self, data: bytes) -> None:
+        """Bytes of the answer's body."""
+        self._sent += len(data)
+        held, self._held = self._held, b""
+        self._connection.put(held + data if held else data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """The same, in pieces."""
+        self.write(b"".join(data))
+
+    def requestDone(self, request: object) -> None:
+        """The answer is complete."""
+        if self._held:
+            self.write(b"")
+        self._close_account()
+        self._connection.finished()
+
+    def getPeer(self) -> IAddress:
+        """The caller's address, behind trusted hops too."""
+        kind = IPv6Address if ":" in self.caller.address else IPv4Address
+        return kind("TCP", self.caller.address, self.transport.getPeer().port)
+
+    def getHost(self) -> IAddress:
+        """The address that the hub listens on."""
+        return self.transport.getHost()
+
+    def isSecure(self) -> bool:
+        """Whether the caller came by https, as far as a trusted hop says."""
+        return self.caller.secure
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """A resource that produces its answer at the pace of the client."""
+        self.transport.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """It has produced all."""
+        self.transport.unregisterProducer()
+
+    def loseConnection(self) -> None:
+        """The resource wants the connection closed after this answer."""
+        self._connection.close = True
+
+    def abortConnection(self) -> None:
+        """The resource gives up in the middle of its answer."""
+        self._connection.abort()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        self._connection.answer(Answer(400, "bad_request", "The form cannot be read.", close=True))

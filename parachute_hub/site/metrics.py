@@ -1,0 +1,35 @@
+"""`/metrics`: counters and latencies of the front, for the owner's monitoring."""
+
+from collections.abc import Callable
+from typing import Any
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+
+from parachute_hub.site.area import area, as_json
+from parachute_hub.site.auth import ADMIN, Who
+
+
+class Numbers:
+    """In the text format of Prometheus, and as JSON for the admin app."""
+
+    app: Klein = area()
+
+    def __init__(self, who: Who, render: Callable[[], str], as_dict: Callable[[], dict[str, Any]]) -> None:
+        self._who = who
+        self._render = render
+        self._as_dict = as_dict
+
+    @app.route("/metrics", methods=["GET"])
+    def text(self, request: IRequest) -> bytes:
+        """For a collector that holds the operator token or another with the same scope."""
+        self._who.need(request, ADMIN)
+        request.setHeader("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        request.setHeader("Cache-Control", "no-store")
+        return self._render().encode()
+
+    @app.route("/api/metrics", methods=["GET"])
+    def json(self, request: IRequest) -> bytes:
+        """By module, `hub` for the hub's own pages."""
+        self._who.need(request, ADMIN)
+        return as_json(request, {"modules": self._as_dict()})

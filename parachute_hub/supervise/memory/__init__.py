@@ -1,0 +1,1 @@
+"""Memory limits: measuring, and restarting the module that is over its limit."""

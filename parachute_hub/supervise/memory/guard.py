@@ -1,0 +1,151 @@
+"""Looks at memory every two seconds and carries out what `memory.decide` says."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, assert_never
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from parachute_hub.supervise.context import InThread
+from parachute_hub.supervise.limits import MemoryLimits
+from parachute_hub.supervise.memory.policy import Container, Fine, History, Hold, Restart, Tight, Usage, decide
+from parachute_hub.system.timers import every
+
+_SLOPE_SAMPLES = 15
+
+
+@frozen
+class Running:
+    """A module with a process: its `session` and its own `limit` in bytes, if it has one."""
+
+    short: str
+    session: int
+    limit: int | None
+
+
+class Modules(Protocol):
+    """The supervisor as the guard sees it."""
+
+    def alive(self) -> list[Running]:
+        """Every module that has a process now."""
+
+    def restart_for(self, short: str, why: str) -> None:
+        """Stop it gently and start it again, for this reason."""
+
+    def hold(self, short: str, reason: str) -> None:
+        """Do not run it, for this reason."""
+
+
+class Meter(Protocol):
+    """What processes take; `processes.Processes`. Slow."""
+
+    def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
+        """PSS in bytes of all processes of each named session."""
+
+    def own(self) -> int:
+        """PSS in bytes of the hub itself."""
+
+
+class Room(Protocol):
+    """What the container has; `cgroup.Cgroup`."""
+
+    def used(self) -> int | None:
+        """Bytes in use."""
+
+    def limit(self) -> int | None:
+        """Bytes there are."""
+
+
+class MemoryGuard:
+    """Keeps one large module from taking the whole container down.
+
+    `limit` is what the operator says there is, in bytes, over what the container says.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        modules: Modules,
+        meter: Meter,
+        room: Room,
+        limit: int | None,
+        limits: MemoryLimits,
+        in_thread: InThread,
+        now: Callable[[], float],
+    ) -> None:
+        self._modules = modules
+        self._meter = meter
+        self._room = room
+        self._limit = limit
+        self._limits = limits
+        self._in_thread = in_thread
+        self._now = now
+        self._histories: dict[str, History] = {}
+        self._lately: dict[str, tuple[float, int]] = {}
+        self._tight = False
+        self._ours: int | None = None
+        self._loop: LoopingCall | None = None
+
+    def start(self, clock: Any) -> None:
+        """Look now and then."""
+        self._loop = every(clock, self._limits.period, lambda: Deferred.fromCoroutine(self.look()), "Measuring memory")
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._loop is not None and self._loop.running:
+            self._loop.stop()
+
+    def history(self, short: str) -> History | None:
+        """What it took during the last day; None if it never ran."""
+        return self._histories.get(short)
+
+    def container(self) -> Container:
+        """What is in use, and of how much.
+
+        Without a container of our own others' memory is counted there, too; what the operator says is for us alone.
+        """
+        limit = self._room.limit()
+        if limit is None and self._limit is not None:
+            return Container(self._ours, self._limit)
+        return Container(self._room.used(), min(filter(None, (limit, self._limit)), default=None))
+
+    async def look(self) -> None:
+        """Measure, remember, decide, act."""
+        running = self._modules.alive()
+        sessions = {module.short: module.session for module in running}
+        sizes = await self._in_thread(self._meter.footprints, sessions)
+        self._ours = sum(sizes.values()) + await self._in_thread(self._meter.own)
+        now = self._now()
+        usages = [self._noted(module, sizes[module.short]) for module in running if sizes.get(module.short)]
+        self._lately = {k: v for k, v in self._lately.items() if now - v[0] < self._limits.forget}
+        verdict = decide(usages, self.container(), {k: v[1] for k, v in self._lately.items()}, self._limits)
+        if not isinstance(verdict, Tight):
+            self._tight = False
+        match verdict:
+            case Fine():
+                pass
+            case Tight(short, why):
+                self._warn_once(short, why)
+            case Restart(short, why):
+                self._lately[short] = (now, sizes[short])
+                self._log.warn("{short}: {why}", short=short, why=why)
+                self._modules.restart_for(short, why)
+            case Hold(short, why):
+                self._log.warn("{short}: {why}", short=short, why=why)
+                self._modules.hold(short, why)
+            case _:
+                assert_never(verdict)
+
+    def _noted(self, module: Running, size: int) -> Usage:
+        history = self._histories.setdefault(module.short, History(max(1, round(60 / self._limits.period))))
+        history.add(size)
+        return Usage(module.short, size, module.limit, history.slope(_SLOPE_SAMPLES, self._limits.period))
+
+    def _warn_once(self, short: str | None, why: str) -> None:
+        if not self._tight:
+            self._tight = True
+            self._log.warn("{why}; the largest for its share is {short}", why=why, short=short or "not a module")

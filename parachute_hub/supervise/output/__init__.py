@@ -1,0 +1,1 @@
+"""A child's output: lines, the ring buffer and the log files."""

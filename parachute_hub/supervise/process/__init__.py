@@ -1,0 +1,1 @@
+"""One child process: starting it, checking its health, and ending all of its group."""

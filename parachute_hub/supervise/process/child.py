@@ -1,0 +1,202 @@
+"""One process of a module, in a session of its own, until it and all of its group are gone."""
+
+import fcntl
+import os
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from attrs import frozen
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from parachute_hub.supervise.limits import Timing
+from parachute_hub.supervise.output.output import Output
+
+_STDOUT = 1
+# A flooding child is neither blocked, which would stop bun's event loop, nor kept: docs/decisions/050.
+_DROP_PERIOD = 0.01
+_DROP_BITES = 4
+_DROP_BITE = 1 << 18
+_PIPE = 1 << 20
+_GROUP_POLL = 0.02
+
+
+@frozen
+class Exit:
+    """How the process ended: `code`, or the number of a `signal`.
+
+    `asked` says that we had told it to end, `killed` that we had sent KILL.
+    """
+
+    code: int | None
+    signal: int | None
+    asked: bool
+    killed: bool
+
+
+class Spawner(Protocol):
+    """What we need of a reactor."""
+
+    def spawnProcess(self, processProtocol: Any, executable: Any, *args: Any, **kwargs: Any) -> Any:
+        """As in IReactorProcess."""
+
+
+class Child(ProcessProtocol):
+    """A running child. `ended` is called once: after the process is reaped, its output read and its group empty."""
+
+    transport: Any
+
+    def __init__(
+        self,
+        *,
+        clock: IReactorTime,
+        timing: Timing,
+        output: Output,
+        signal_group: Callable[[int, int], None],
+        group_lives: Callable[[int], bool],
+        ended: Callable[[Exit], None],
+    ) -> None:
+        self._clock = clock
+        self._signal_group = signal_group
+        self._group_lives = group_lives
+        self._timing = timing
+        self._output = output
+        self._ended = ended
+        self._exit: Exit | None = None
+        self._kill: IDelayedCall | None = None
+        self._drop: IDelayedCall | None = None
+        self._drain: IDelayedCall | None = None
+        self._asked = self._killed = False
+        self._empty_by = 0.0
+        self.pid = 0
+
+    def spawn(self, reactor: Spawner, argv: tuple[str, ...], env: Mapping[str, str]) -> None:
+        """Start it. Raises OSError when the system has no process or descriptor left."""
+        reactor.spawnProcess(self, argv[0], argv, env=env, childFDs={_STDOUT: "r"})
+
+    def connectionMade(self) -> None:
+        """Twisted's: the process is there."""
+        self.pid = self.transport.pid
+
+    def end(self, grace: float) -> None:
+        """TERM to the group, KILL after `grace` seconds. Again and again is harmless; the shortest grace counts."""
+        self._asked = True
+        if self._exit is not None:
+            return
+        self._signal(signal.SIGTERM)
+        # A stopped process does not hear TERM.
+        self._signal(signal.SIGCONT)
+        if self._kill is None:
+            self._kill = self._clock.callLater(grace, self._kill_now)
+        elif self._kill.getTime() > self._clock.seconds() + grace:
+            self._kill.reset(grace)
+
+    def kill(self) -> None:
+        """KILL to the group, at once."""
+        self._asked = self._killed = True
+        self._signal(signal.SIGKILL)
+
+    def _kill_now(self) -> None:
+        self._kill = None
+        self._output.note("it did not end in time and was killed")
+        self.kill()
+
+    def _signal(self, number: int) -> None:
+        try:
+            self._signal_group(self.pid, number)
+        except ProcessLookupError:
+            self._signal_leader(number)
+        except PermissionError:
+            return
+
+    def _signal_leader(self, number: int) -> None:
+        """In its first millisecond the child has no group of its own yet."""
+        try:
+            self.transport.signalProcess(number)
+        except (ProcessExitedAlready, OSError):
+            return
+
+    def childDataReceived(self, childFD: int, data: bytes) -> None:
+        """Twisted's: output came."""
+        self._output.received(data)
+        if self._output.flooded and self._drop is None and _STDOUT in self.transport.pipes:
+            reader = self.transport.pipes[_STDOUT]
+            reader.stopReading()
+            _widen(reader.fileno())
+            self._drop = self._clock.callLater(_DROP_PERIOD, self._drop_some, bytearray(_DROP_BITE))
+
+    def _drop_some(self, buffer: bytearray) -> None:
+        """Empty the pipe now and then in large bites, so that the child goes on and we stay idle."""
+        self._drop = None
+        reader = self.transport.pipes.get(_STDOUT) if self.transport else None
+        if reader is None:
+            return
+        size = 0
+        for _ in range(_DROP_BITES):
+            size = _read(reader.fileno(), buffer)
+            if size > 0:
+                self._output.dropped(buffer.count(b"\n", 0, size))
+            if size < len(buffer):
+                break
+        if size == 0 or self._output.recovered():
+            reader.startReading()
+        else:
+            self._drop = self._clock.callLater(_DROP_PERIOD, self._drop_some, buffer)
+
+    def processExited(self, reason: Failure) -> None:
+        """Twisted's: the process is reaped. What it left in its group goes too, and then its pipe."""
+        self._exit = self._how(reason)
+        if self._kill is not None:
+            self._kill.cancel()
+            self._kill = None
+        self._signal(signal.SIGKILL)
+        self._drain = self._clock.callLater(self._timing.drain, self._close_pipe)
+
+    def _close_pipe(self) -> None:
+        """Somebody outside the group holds the pipe open."""
+        self._drain = None
+        self.transport.closeChildFD(_STDOUT)
+
+    def processEnded(self, reason: Failure) -> None:
+        """Twisted's: the pipe is closed as well."""
+        for call in (self._drain, self._drop):
+            if call is not None and call.active():
+                call.cancel()
+        self._drain = self._drop = None
+        self._output.ended()
+        self._empty_by = self._clock.seconds() + self._timing.group
+        self._await_group(self._exit or self._how(reason))
+
+    def _await_group(self, ended: Exit) -> None:
+        """The group's emptiness counts, not the leader's end: a member may still hold the port."""
+        if not self._group_lives(self.pid) or self._clock.seconds() >= self._empty_by:
+            self._ended(ended)
+        else:
+            self._clock.callLater(_GROUP_POLL, self._await_group, ended)
+
+    def _how(self, reason: Failure) -> Exit:
+        error = reason.value
+        if isinstance(error, ProcessTerminated):
+            return Exit(error.exitCode, error.signal, self._asked, self._killed)
+        return Exit(0 if isinstance(error, ProcessDone) else None, None, self._asked, self._killed)
+
+
+def _read(descriptor: int, buffer: bytearray) -> int:
+    """So many bytes were there; 0 at the end, -1 when nothing is there yet."""
+    try:
+        return os.readv(descriptor, [buffer])
+    except BlockingIOError:
+        return -1
+    except OSError:
+        return 0
+
+
+def _widen(descriptor: int) -> None:
+    """A wider pipe lets the child run longer between two bites. Linux only, and refused when the user has many."""
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE)
+    except (AttributeError, OSError):
+        return

@@ -1,0 +1,232 @@
+"""What the system says about processes and ports: whose they are, and ending those that are ours.
+
+All of it reads /proc (by psutil) and may take tens of milliseconds: call it in a thread, but for `group_lives`, which
+is quick. Nothing here signals a process that does not carry our mark, and psutil makes sure that a process id was not
+given to another one meanwhile.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+from attrs import frozen
+
+from parachute_hub.supervise.process.process_tags import VARIABLE, Whose
+
+# The kernel's tables, and the remote address of whatever listens, as they write it.
+_TABLES = ((Path("/proc/net/tcp"), b"0" * 8), (Path("/proc/net/tcp6"), b"0" * 32))
+# What a connection to 127.0.0.1 reaches, as these tables write it: that address, and any address.
+_REACHED = {b"0100007F", b"00000000", b"0000000000000000FFFF00000100007F", b"0" * 32}
+
+
+@frozen
+class Holder:
+    """Who listens on a port: `pid` and `command`, unknown (None) when it belongs to another user.
+
+    `ours` says that it is one of those that were asked for.
+    """
+
+    pid: int | None
+    command: str | None
+    ours: bool = False
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "a process of another user"
+        return f"process {self.pid} ({self.command})"
+
+
+class Processes:
+    """The system as it is."""
+
+    def group_lives(self, group: int) -> bool:
+        """Whether a process group has a living member. Zombies do not count: some inits take seconds to reap them."""
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return sys.platform != "linux" or any(_lives_in(group, pid) for pid in psutil.pids())
+
+    def marked(self, whose: Whose) -> list[psutil.Process]:
+        """Every living process whose mark is picked."""
+        return [process for process, found in self._marks() if whose.has(found)]
+
+    def signal(self, whose: Whose, number: int) -> list[int]:
+        """Send a signal to every process that is picked; 0 only looks. Gives their ids."""
+        found = self.marked(whose)
+        for process in found:
+            if number:
+                _send(process, number)
+        return [process.pid for process in found]
+
+    def holder(self, port: int, whose: Whose) -> Holder | None:
+        """Who listens on `port`; None if nobody does."""
+        sockets = _listening(port)
+        if not sockets:
+            return None
+        # The system does not tell macOS users of others' sockets: then it is taken for ours.
+        found = Holder(None, None, ours=sys.platform != "linux")
+        for process in psutil.process_iter():
+            if _has_one(process.pid, sockets):
+                found = Holder(process.pid, _command(process), whose.has(_mark(process) or ""))
+                if found.ours:
+                    break
+        return found
+
+    def owner(self, session: int, port: int, whose: Whose) -> Holder | None:
+        """Who listens on `port`, `ours` if it is of this session or picked; None if nobody does."""
+        sockets = _listening(port)
+        for pid in psutil.pids() if sockets else ():
+            if _session(pid) == session and _has_one(pid, sockets):
+                return Holder(pid, None, ours=True)
+        return self.holder(port, whose) if sockets else None
+
+    def ports(self, whose: Whose) -> list[int]:
+        """The TCP ports on which the picked processes listen."""
+        found = set()
+        for process in self.marked(whose):
+            try:
+                connections = process.net_connections(kind="tcp")
+            except psutil.Error:
+                continue
+            found |= {each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN}
+        return sorted(found)
+
+    def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
+        """PSS in bytes of the processes of each session: shared pages count in parts, so sums are honest."""
+        names = {session: name for name, session in sessions.items()}
+        totals = dict.fromkeys(sessions, 0)
+        for pid in psutil.pids():
+            name = names.get(_session(pid) or -1)
+            if name is not None:
+                totals[name] += _pss(pid)
+        return totals
+
+    def own(self) -> int:
+        """PSS in bytes of this process."""
+        return _pss(os.getpid())
+
+    def _marks(self) -> Iterable[tuple[psutil.Process, str]]:
+        """Each living process that carries a mark, with it; never ourselves nor those who started us."""
+        us = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+        for process in psutil.process_iter():
+            if process.pid not in us:
+                mark = _mark(process)
+                if mark is not None:
+                    yield process, mark
+
+
+def _mark(process: psutil.Process) -> str | None:
+    """Its mark; a zombie has none."""
+    try:
+        if sys.platform != "linux":
+            value: str | None = process.environ().get(VARIABLE)
+            return value
+        # Much cheaper than parsing the whole environment, and most processes have no mark.
+        environ = Path(f"/proc/{process.pid}/environ").read_bytes()
+    except (OSError, psutil.Error):
+        return None
+    _, found, rest = (b"\0" + environ).partition(f"\0{VARIABLE}=".encode())
+    return rest.partition(b"\0")[0].decode("utf-8", "replace") if found else None
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
+
+
+def _lives_in(group: int, pid: int) -> bool:
+    try:
+        # `pid (any name) state ppid pgrp ...`, proc(5).
+        state, _, found = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[:3]
+    except (OSError, ValueError):
+        return False
+    return int(found) == group and state not in (b"Z", b"X")
+
+
+def _command(process: psutil.Process) -> str:
+    """The program, and what it runs. Not the rest of its words: they may hold a password, and anybody may read this."""
+    try:
+        words = process.cmdline() or [str(process.name())]
+    except psutil.Error:
+        return "unknown"
+    runs = words[2:3] if words[1:2] == ["-m"] else words[1:2]
+    shown = [os.path.basename(words[0]), *(word for word in runs if not word.startswith("-"))]
+    # In one line, whatever they hold: it becomes part of a sentence.
+    return " ".join("".join(one if one.isprintable() else " " for one in " ".join(shown)).split())[:200]
+
+
+def _pss(pid: int) -> int:
+    try:
+        if sys.platform != "linux":
+            return int(psutil.Process(pid).memory_info().rss)
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_bytes().splitlines():
+            if line.startswith(b"Pss:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, psutil.Error):
+        return 0
+    return 0
+
+
+def _listening(port: int) -> set[str]:
+    """The sockets that listen on 127.0.0.1:`port`, as /proc names them; elsewhere as `pid:<id>`."""
+    if sys.platform != "linux":
+        return {f"pid:{each.pid}" for each in _connections() if each.laddr and each.laddr.port == port}
+    sockets = set()
+    for table, nobody in _TABLES:
+        try:
+            text = table.read_bytes()
+        except OSError:
+            continue
+        # Thousands of lines are of connections; to take each apart would keep the reactor waiting for this thread.
+        for line in _lines_with(b":%04X %b:0000 0A " % (port, nobody), text):
+            _, local, *_, inode = line.split()[:10]
+            if local.partition(b":")[0] in _REACHED:
+                sockets.add(f"socket:[{inode.decode()}]")
+    return sockets
+
+
+def _lines_with(needle: bytes, text: bytes) -> Iterable[bytes]:
+    at = text.find(needle)
+    while at >= 0:
+        yield text[text.rfind(b"\n", 0, at) + 1 : text.find(b"\n", at)]
+        at = text.find(needle, at + 1)
+
+
+def _connections() -> list[Any]:
+    try:
+        return [each for each in psutil.net_connections(kind="tcp") if each.status == psutil.CONN_LISTEN]
+    except psutil.Error:
+        return []
+
+
+def _has_one(pid: int, sockets: set[str]) -> bool:
+    if sys.platform != "linux":
+        return f"pid:{pid}" in sockets
+    folder = f"/proc/{pid}/fd"
+    try:
+        return any(_target(f"{folder}/{name}") in sockets for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def _target(link: str) -> str:
+    """Where it leads; a busy process closes descriptors while we look, which says nothing of its others."""
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
+
+
+def _send(process: psutil.Process, number: int) -> None:
+    try:
+        process.send_signal(number)
+    except psutil.Error:
+        return

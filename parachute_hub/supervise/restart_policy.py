@@ -1,0 +1,68 @@
+"""When a module that crashed is started again. Pure: time and chance are arguments."""
+
+from typing import TypeAlias
+
+from attrs import evolve, frozen
+
+from parachute_hub.supervise.limits import Timing
+
+
+@frozen
+class History:
+    """What is remembered of a module's crashes since a person last started it.
+
+    `crashes` are the times of those in the window, `streak` counts delays given since it last ran well, `total` all
+    crashes. `on_trial` is set while it is parked: its next try must hold, or it is parked again at once.
+    """
+
+    crashes: tuple[float, ...] = ()
+    streak: int = 0
+    total: int = 0
+    on_trial: bool = False
+
+
+@frozen
+class Again:
+    """Start it again after `delay` seconds."""
+
+    delay: float
+
+
+@frozen
+class Park:
+    """It crashes too often: rest, then try once after `delay` seconds. `crashes` is how often in the window."""
+
+    delay: float
+    crashes: int
+
+
+Verdict: TypeAlias = Again | Park
+
+
+def after_crash(
+    history: History, now: float, ready_for: float | None, timing: Timing, chance: float
+) -> tuple[History, Verdict]:
+    """The next step after a crash at `now` (seconds), and the history that includes it.
+
+    `ready_for` is how long it had answered, None if it never did; `chance` lies in 0..1 and spreads the delays so
+    that modules that fell together do not rise together. A module that had run well, or that falls for the first
+    time, is started at once.
+
+    >>> after_crash(History(), now=100.0, ready_for=5.0, timing=Timing(), chance=0.5)[1]
+    Again(delay=0.0)
+    >>> after_crash(History(), now=100.0, ready_for=None, timing=Timing(), chance=0.5)[1]
+    Again(delay=0.5)
+    """
+    if ready_for is not None and ready_for >= timing.stable:
+        history = evolve(history, streak=0, on_trial=False)
+    recent = (*(at for at in history.crashes if now - at < timing.window), now)
+    history = evolve(history, crashes=recent, total=history.total + 1)
+    if history.on_trial or len(recent) >= timing.crashes:
+        spread = timing.parked_retry * (1 + timing.jitter * (chance - 0.5))
+        return evolve(history, on_trial=True), Park(spread, len(recent))
+    ran_well = ready_for is not None and (ready_for >= timing.stable or len(recent) == 1)
+    if ran_well:
+        return history, Again(0.0)
+    delay = min(timing.longest_delay, timing.first_delay * 2 ** min(history.streak, 30))
+    spread = delay * (1 + timing.jitter * (2 * chance - 1))
+    return evolve(history, streak=history.streak + 1), Again(spread)

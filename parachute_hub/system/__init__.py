@@ -1,0 +1,1 @@
+"""The operating system and the process: files, the home folder, logs, timers."""

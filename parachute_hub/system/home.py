@@ -1,0 +1,109 @@
+"""The home folder: made private, held by one hub at a time, with a note for other programs of who holds it."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from parachute_hub.system import strict_json
+from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded
+from parachute_hub.system.strict_json import BadJson
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+_NOTE_LIMIT = 16 * 1024
+
+
+class HomeError(Exception):
+    """The home cannot be used; the text says why and what to do."""
+
+
+class HomeTaken(HomeError):
+    """Another hub holds the home."""
+
+
+class Home:
+    """One home folder and the lock on it.
+
+    The lock is an flock on `hub/lock`: it ends with the process, so no file left behind can block a start. The
+    file's text only tells a person who holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.hub_folder = path / "hub"
+        self._lock_file = self.hub_folder / "lock"
+        self._descriptor: int | None = None
+        self._announced = False
+
+    def prepare(self) -> None:
+        """Make the folders that we need, private to this user. Raises HomeError."""
+        try:
+            for folder in (self.path, self.hub_folder, self.path / "tmp", self.path / "modules"):
+                private_folder(folder)
+            if self.path.stat().st_uid == os.geteuid():
+                self.path.chmod(FOLDER_MODE)
+        except OSError as error:
+            raise HomeError(
+                f"The home folder {self.path} cannot be used: {error.strerror}. "
+                "Choose another with --home, or give it to the user that runs the hub."
+            ) from None
+
+    def lock(self, holder: str) -> None:
+        """Hold the home as `holder` (a few words: who and where). Raises HomeTaken, which names the other one."""
+        try:
+            descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        except OSError as error:
+            raise self._cannot_lock(error) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            other = os.read(descriptor, 500).decode("utf-8", "replace").strip() or "another process"
+            os.close(descriptor)
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise self._cannot_lock(error) from None
+            raise HomeTaken(
+                f"Another hub already uses {self.path}: {other}. Stop it first, or start this one with another --home."
+            ) from None
+        self._descriptor = descriptor
+        # The lock holds without the text, which a full disk may refuse.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, holder.encode())
+
+    def _cannot_lock(self, error: OSError) -> HomeError:
+        return HomeError(
+            f"The home folder {self.path} cannot be locked: {error.strerror}. Check the disk and who owns the folder."
+        )
+
+    def release(self) -> None:
+        """Let another hub have the home."""
+        if self._descriptor is not None:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def announce(self, instance: str, port: int, started_at: str) -> None:
+        """Tell local programs where this hub listens (`hub-instance.json`, modules.md 0). Raises OSError."""
+        text = json.dumps({"instance": instance, "pid": os.getpid(), "port": port, "startedAt": started_at})
+        atomic_write(self.path / "hub-instance.json", f"{text}\n".encode(), mode=0o644)
+        self._announced = True
+
+    def withdraw(self) -> None:
+        """Take our note back at a clean stop; another hub's stays."""
+        if self._announced:
+            self._announced = False
+            (self.path / "hub-instance.json").unlink(missing_ok=True)
+
+    def announced(self) -> dict[str, Any] | None:
+        """The note of a running hub, or None when there is none or it is damaged."""
+        try:
+            content = read_bounded(self.path / "hub-instance.json", _NOTE_LIMIT)
+            value = strict_json.read(content, limit=_NOTE_LIMIT).value
+        except (OSError, BadJson):
+            return None
+        port = value.get("port") if isinstance(value, dict) else None
+        return value if isinstance(port, int) and not isinstance(port, bool) and 0 < port < 65536 else None

@@ -1,0 +1,184 @@
+"""The account's own pages: password, second factor, browsers; each works as a plain form."""
+
+import pyotp
+
+from parachute_hub.accounts.people.account_views import browser_name
+from parachute_hub.site import cookies
+from tests.accounts.doors import DoorCase
+from tests.support.front_door import PASSWORD, BrowserTab
+
+NEW = "four rather new words"
+
+
+class OverviewTests(DoorCase):
+    def test_strangers_are_sent_to_sign_in_and_back(self) -> None:
+        self.owner()
+        tab = BrowserTab(self.door)
+        for path in ("/account", "/account/2fa", "/account/sessions", "/account/change-password"):
+            answer = tab.get(path)
+            self.assertEqual((answer.status, answer.header("location")), (303, f"/login?next={path}"))
+
+    def test_a_member_sees_their_vaults(self) -> None:
+        self.owner()
+        tab = self.member(family="read", default="write")
+        page = tab.get("/account").body.decode()
+        self.assertIn("grace", page)
+        self.assertIn("You may read its notes.", page)
+        self.assertNotIn("/admin/", page)
+
+    def test_escaped(self) -> None:
+        """What a browser calls itself is shown as text."""
+        self.owner()
+        tab = BrowserTab(self.door)
+        tab.get("/login")
+        tab.post("/login", {"username": "ada", "password": PASSWORD}, User_Agent="<script>alert(1)</script>")
+        self.assertNotIn("<script>alert", tab.get("/account/sessions").body.decode())
+
+
+class PasswordTests(DoorCase):
+    def change(self, tab: BrowserTab, current: str = PASSWORD, new: str = NEW, again: str = NEW) -> int:
+        tab.get("/account/change-password")
+        fields = {"current_password": current, "new_password": new, "new_password_confirm": again}
+        self.answer = tab.post("/account/change-password", fields)
+        return self.answer.status
+
+    def test_changing_ends_everything_else(self) -> None:
+        """Other browsers, known devices, and what was issued to the person (identity.md A18)."""
+        here, other = self.owner(), self.sign_in()
+        before = here.cookies[cookies.SESSION]
+        self.assertEqual(self.change(here), 303)
+        shown = here.get(self.answer.header("location") or "").body.decode()
+        self.assertIn("Your password is changed", shown)
+        self.assertNotEqual(here.cookies[cookies.SESSION], before)
+        self.assertTrue(here.get_json("/api/me")["hasSession"])
+        self.assertFalse(other.get_json("/api/me")["hasSession"])
+        self.assertEqual(self.door.watch.ended, [self.door.accounts.people.all()[0].id])
+        self.sign_in(password=PASSWORD)
+        self.assertEqual(self.answer.status, 401)
+        self.sign_in(password=NEW)
+        self.assertEqual(self.answer.status, 303)
+
+    def test_mistakes(self) -> None:
+        tab = self.owner()
+        for current, new, again, status, words in (
+            ("wrong", NEW, NEW, 401, "not right"),
+            ("", NEW, NEW, 400, "both"),
+            (PASSWORD, "", "", 400, "both"),
+            (PASSWORD, "short", "short", 400, "12 characters"),
+            (PASSWORD, NEW, NEW + "x", 400, "not the same"),
+            (PASSWORD, PASSWORD, PASSWORD, 400, "same as the old"),
+            (PASSWORD, "x" * 300, "x" * 300, 413, "256"),
+        ):
+            self.assertEqual(self.change(tab, current, new, again), status, words)
+            self.assertIn(words, self.answer.body.decode())
+        self.sign_in()
+        self.assertEqual(self.answer.status, 303)
+
+    def test_guessing_the_present_password_is_slowed(self) -> None:
+        tab = self.owner()
+        statuses = [self.change(tab, current="wrong") for _ in range(12)]
+        self.assertIn(429, statuses)
+
+    def test_forced_until_changed(self) -> None:
+        """Checked at every request, not only at sign-in (identity.md 6.0 no. 40)."""
+        owner = self.owner()
+        self.member()
+        (user,) = [user for user in self.door.accounts.people.all() if user.username == "grace"]
+        body = b'{"new_password": "a temporary password"}'
+        operation = f"user.reset-password:{user.id}"
+        reset = owner.send_json("POST", f"/api/users/{user.id}/reset-password", body, **self.proof(owner, operation))
+        self.assertEqual(reset.status, 200)
+        tab = self.sign_in("grace", "a temporary password")
+        self.assertEqual(self.answer.header("location"), "/account/change-password")
+        for path in ("/account", "/account/2fa", "/account/sessions"):
+            self.assertEqual(tab.get(path).header("location"), "/account/change-password")
+        refused = tab.send_json("GET", "/api/account/sessions", b"")
+        self.assertEqual((refused.status, refused.json()["error"]), (403, "force_change_password"))
+        header = f"x=1; {cookies.SESSION}={tab.cookies[cookies.SESSION]}".encode()
+        self.assertFalse(self.door.accounts.recogniser.has_session(header, False))
+        self.assertTrue(tab.get_json("/account/session")["password_change_required"])
+        self.assertEqual(self.change(tab, current="a temporary password"), 303)
+        self.assertEqual(tab.get("/account").status, 200)
+
+
+class SecondFactorTests(DoorCase):
+    def test_the_whole_way(self) -> None:
+        tab, other = self.owner(), self.sign_in()
+        tab.get("/account/2fa")
+        page = tab.post("/account/2fa", {"action": "start", "password": PASSWORD}).body.decode()
+        self.assertIn("<svg", page)
+        secret = page.split('<p class="copy code">')[1].split("<")[0].replace(" ", "")
+        wrong = tab.post("/account/2fa", {"action": "confirm", "code": "000000"})
+        self.assertEqual(wrong.status, 400)
+        self.assertIn(secret[:4], wrong.body.decode())
+        self.assertFalse(tab.get_json("/api/me")["two_factor_enabled"])
+        right = tab.post("/account/2fa", {"action": "confirm", "code": pyotp.TOTP(secret).at(int(self.door.now))})
+        self.assertEqual(right.body.decode().count("<code>"), 10)
+        self.assertEqual(right.header("cache-control"), "no-store")
+        self.assertTrue(tab.get_json("/api/me")["two_factor_enabled"])
+        self.assertFalse(other.get_json("/api/me")["hasSession"])
+        self.assertNotIn(secret, self.dump())
+
+    def test_beginning_needs_the_password(self) -> None:
+        tab = self.owner()
+        for password, status in (("", 400), ("wrong", 401)):
+            tab.get("/account/2fa")
+            self.assertEqual(tab.post("/account/2fa", {"action": "start", "password": password}).status, status)
+        tab.get("/account/2fa")
+        self.assertEqual(tab.post("/account/2fa", {"action": "confirm", "code": "123456"}).status, 400)
+
+    def test_a_start_goes_stale(self) -> None:
+        tab = self.owner()
+        tab.get("/account/2fa")
+        tab.post("/account/2fa", {"action": "start", "password": PASSWORD})
+        self.door.now += 15 * 60
+        self.assertIn("took too long", tab.post("/account/2fa", {"action": "confirm", "code": "1"}).body.decode())
+
+    def test_new_codes_and_off(self) -> None:
+        tab = self.owner()
+        _, old = self.enrol(tab)
+        tab.get("/account/2fa")
+        self.assertEqual(tab.post("/account/2fa", {"action": "disable", "password": "wrong"}).status, 401)
+        page = tab.post("/account/2fa", {"action": "codes", "password": PASSWORD}).body.decode()
+        self.assertEqual(page.count("<code>"), 10)
+        self.assertNotIn(old[0], page)
+        tab.get("/account/2fa")
+        self.assertEqual(tab.post("/account/2fa", {"action": "disable", "password": PASSWORD}).status, 303)
+        self.sign_in()
+        self.assertEqual(self.answer.header("location"), "/admin/")
+
+    def test_nothing_else(self) -> None:
+        tab = self.owner()
+        tab.get("/account/2fa")
+        self.assertEqual(tab.post("/account/2fa", {"action": "explode"}).status, 400)
+
+
+class BrowsersTests(DoorCase):
+    def test_ending_one_and_all(self) -> None:
+        here, one, two = self.owner(), self.sign_in(), self.sign_in()
+        sessions = here.get_json("/api/account/sessions")["sessions"]
+        self.assertEqual([session["current"] for session in sessions].count(True), 1)
+        here.get("/account/sessions")
+        ended = here.field("session")
+        self.assertEqual(here.post("/account/sessions", {"session": ended}).status, 303)
+        self.assertEqual([tab.get_json("/api/me")["hasSession"] for tab in (one, two)].count(False), 1)
+        here.get("/account/sessions")
+        here.post("/account/sessions", {"action": "others"})
+        self.assertEqual([tab.get_json("/api/me")["hasSession"] for tab in (here, one, two)], [True, False, False])
+
+    def test_not_somebody_elses(self) -> None:
+        owner = self.owner()
+        (theirs,) = owner.get_json("/api/account/sessions")["sessions"]
+        tab = self.member()
+        tab.get("/account")
+        self.assertEqual(tab.post("/account/sessions", {"session": theirs["id"]}).status, 404)
+        self.assertTrue(owner.get_json("/api/me")["hasSession"])
+
+    def test_names(self) -> None:
+        for agent, name in (
+            ("", "A browser"),
+            ("curl/8.0", "curl"),
+            ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1", "Safari on iPhone"),
+            ("Mozilla/5.0 (Windows NT 10.0) Chrome/156.0 Safari/537.36 Edg/156.0", "Edge on Windows"),
+        ):
+            self.assertEqual(browser_name(agent), name)

@@ -1,0 +1,37 @@
+"""`parachute auth reset-owner`: the way back on the machine itself, also beside a running hub."""
+
+import os
+
+from parachute_hub.accounts.model import NobodyWatches
+from parachute_hub.accounts.people.owner_reset import reset_owner
+from parachute_hub.site.errors import Refused
+from tests.accounts.doors import DoorCase
+from tests.support.front_door import FrontDoor
+
+
+class ResetOwnerTests(DoorCase):
+    def setUp(self) -> None:
+        # The command writes real hashes, so the hub must check them.
+        from parachute_hub.accounts.people.owner_reset import here
+        from parachute_hub.accounts.signin.passwords import Hasher
+
+        self.door = FrontDoor(hasher=Hasher(here))
+        self.addCleanup(self.door.close)
+
+    def reset(self) -> tuple[str, str]:
+        return reset_owner(
+            self.door.path, watch=lambda database: NobodyWatches(), clock=self.door.clock, random=os.urandom
+        )
+
+    def test_the_way_back(self) -> None:
+        """Password and second factor are lost: the command gives a password for one sign-in."""
+        old = self.owner()
+        self.enrol(old)
+        username, password = self.reset()
+        self.assertEqual(username, "ada")
+        self.assertFalse(old.get_json("/api/me")["hasSession"])
+        self.sign_in(password=password)
+        self.assertEqual(self.answer.header("location"), "/account/change-password")
+
+    def test_no_owner(self) -> None:
+        self.assertEqual(self.assertRaises(Refused, self.reset).status, 404)

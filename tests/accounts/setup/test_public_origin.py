@@ -1,0 +1,53 @@
+"""The issuer and the origins that are ours."""
+
+from parachute_hub.accounts.setup.public_origin import Configured, HubOrigin
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.settings import StoredSettings
+from tests.accounts.doors import DoorCase
+
+LOCAL = ("http://127.0.0.1:1939", "http://localhost:1939")
+
+
+class HubOriginTests(DoorCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.changes: list[str] = []
+
+    def origin(self, configured: str | None, source: str = "render") -> HubOrigin:
+        stored = StoredSettings(self.door.database)
+        return HubOrigin(stored, Configured(origin=configured, source=source, local=LOCAL), self.changes.append)
+
+    def test_who_goes_first(self) -> None:
+        """Stored, then configured, then this machine (identity.md 1.3)."""
+        self.assertEqual(self.origin(None, "none").issuer(), "http://127.0.0.1:1939")
+        origin = self.origin("https://mine.onrender.com")
+        self.assertEqual((origin.issuer(), origin.source()), ("https://mine.onrender.com", "render"))
+        origin.choose("https://Notes.Example:443/", 1.0)
+        self.assertEqual((origin.issuer(), origin.source()), ("https://notes.example", "settings"))
+
+    def test_the_platforms_address_stays_ours(self) -> None:
+        """A wrong setting locks nobody out (modules.md 8.4 no. 15)."""
+        origin = self.origin("https://mine.onrender.com")
+        origin.choose("https://gone.example", 1.0)
+        self.assertEqual(origin.bound(), ("https://gone.example", "https://mine.onrender.com", *LOCAL))
+
+    def test_changes_are_told_once(self) -> None:
+        origin = self.origin("https://mine.onrender.com")
+        for text in ("https://a.example", "https://a.example/", "https://mine.onrender.com", None):
+            origin.choose(text, 1.0)
+        self.assertEqual(self.changes, ["https://a.example", "https://mine.onrender.com"])
+        self.assertIsNone(origin.stored())
+
+    def test_what_is_no_origin(self) -> None:
+        origin = self.origin(None)
+        for text in (
+            "nonsense",
+            "ftp://a",
+            "https://a/path",
+            "https://u:p@a",
+            "https://a?x",
+            "javascript:x",
+            "https://",
+        ):
+            self.assertEqual(self.assertRaises(Refused, origin.choose, text, 1.0).status, 400, text)
+        self.assertIsNone(origin.stored())

@@ -1,0 +1,85 @@
+"""The wizard's next question, from any state of the answers."""
+
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.accounts.setup import wizard
+from parachute_hub.accounts.setup.wizard import Progress, screen
+
+BOTH = ("vault", "scribe")
+
+
+class ScreenTests(SynchronousTestCase):
+    def test_table(self) -> None:
+        for has_owner, progress, expected in (
+            (False, Progress(), "account"),
+            (False, Progress(reached=True), "account"),
+            (True, Progress(), "modules"),
+            (True, Progress(chosen=()), "reach"),
+            (True, Progress(chosen=BOTH), "vault-name"),
+            (True, Progress(chosen=BOTH, vault_name="x"), "scribe-key"),
+            (True, Progress(chosen=BOTH, vault_name="x", scribe_settled=True), "installing"),
+            (True, Progress(chosen=("notes",)), "installing"),
+            (True, Progress(chosen=("scribe",)), "scribe-key"),
+            (True, Progress(chosen=BOTH, vault_name="x", jobs={"vault": "1"}), "scribe-key"),
+            (True, Progress(chosen=("notes",), jobs={"notes": "1"}, installs_seen=True), "reach"),
+            (True, Progress(chosen=("notes",), jobs={"notes": "1"}, installs_seen=True, reached=True), "done"),
+            (True, Progress(chosen=(), reached=True), "done"),
+        ):
+            self.assertEqual(screen(progress, has_owner=has_owner), expected, progress)
+
+    def test_steps_for_scripts(self) -> None:
+        self.assertEqual(
+            [wizard.STEPS[one] for one in ("account", "modules", "installing", "reach", "done")],
+            ["welcome", "vault", "vault", "expose", "done"],
+        )
+
+    @settings(max_examples=100, derandomize=True, deadline=None)
+    @given(
+        st.builds(
+            Progress,
+            chosen=st.none() | st.lists(st.sampled_from(["vault", "notes", "scribe"]), unique=True).map(tuple),
+            vault_name=st.none() | st.just("mine"),
+            scribe_settled=st.booleans(),
+            jobs=st.dictionaries(st.sampled_from(["vault", "notes", "scribe"]), st.just("job")),
+            installs_seen=st.booleans(),
+            reached=st.booleans(),
+        )
+    )
+    def test_stored_and_read_back(self, progress: Progress) -> None:
+        self.assertEqual(Progress.from_text(progress.to_text()), progress)
+
+    def test_every_path_ends(self) -> None:
+        """Answering what is asked leads to the end, whatever was chosen."""
+        for chosen in ((), ("vault",), ("notes",), ("scribe",), ("vault", "notes", "scribe")):
+            progress = Progress()
+            asked = []
+            while (now := screen(progress, has_owner=True)) != "done":
+                asked.append(now)
+                self.assertLessEqual(len(asked), 6, asked)
+                match now:
+                    case "modules":
+                        progress = wizard.choose(progress, chosen, ("vault", "notes", "scribe"))
+                    case "vault-name":
+                        progress = evolve(progress, vault_name="default")
+                    case "scribe-key":
+                        progress = evolve(progress, scribe_settled=True)
+                    case "installing":
+                        progress = evolve(progress, installs_seen=True)
+                    case "reach":
+                        progress = evolve(progress, reached=True)
+            self.assertEqual(len(asked), len(set(asked)))
+
+    def test_options(self) -> None:
+        progress = Progress(chosen=BOTH, vault_name="mine")
+        self.assertEqual(wizard.options("vault", progress, {"K": "v"}), {"first_vault": "mine"})
+        self.assertEqual(wizard.options("scribe", progress, {"K": "v"}), {"environment": {"K": "v"}})
+        self.assertEqual(wizard.options("scribe", progress, {}), {})
+        self.assertEqual(wizard.options("notes", progress, {"K": "v"}), {})
+
+    def test_the_choice_opens_again_until_something_installs(self) -> None:
+        self.assertTrue(wizard.may_reopen(Progress(chosen=()), "vault"))
+        self.assertFalse(wizard.may_reopen(Progress(chosen=("notes",), jobs={"notes": "1"}), "vault"))
+        self.assertFalse(wizard.may_reopen(Progress(chosen=()), "account"))

@@ -1,0 +1,72 @@
+"""What names and passwords may be: one table each."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.accounts import validation
+from parachute_hub.site.errors import Refused
+
+
+class UsernameTests(SynchronousTestCase):
+    def test_table(self) -> None:
+        """Name, whether anybody may have it, whether the owner may."""
+        for name, anybody, owner in (
+            ("ada", True, True),
+            ("Ada.L-1_x", True, True),
+            ("x" * 64, True, True),
+            ("a", False, False),
+            ("x" * 65, False, False),
+            ("", False, False),
+            (".ada", False, False),
+            ("ada lovelace", False, False),
+            ("ada\n", False, False),
+            ("ädä", False, False),
+            ("<b>x", False, False),
+            ("admin", False, True),
+            ("Root", False, True),
+            ("operator", False, False),
+            ("HUB", False, False),
+        ):
+            self.assertEqual(validation.username_problem(name) is None, anybody, name)
+            self.assertEqual(validation.username_problem(name, owner=True) is None, owner, name)
+
+
+class PasswordTests(SynchronousTestCase):
+    def test_table(self) -> None:
+        for password, good in (
+            ("three small paper boats", True),
+            ("Tr0ub4dor&3xyz", True),
+            ("93847561029384", True),
+            ("пароль из слов", True),
+            ("short", False),
+            ("elevenchars", False),
+            ("x" * 257, False),
+            ("aaaaaaaaaaaaaaa", False),
+            ("passwordpassword", False),
+            ("Password2026!", False),
+            ("1234567890123", False),
+            ("parachute1234", False),
+            ("qwertyuiop12", False),
+            ("adalovelace12", False),
+        ):
+            self.assertEqual(validation.password_problem(password, username="adalovelace") is None, good, password)
+
+
+class VaultTests(SynchronousTestCase):
+    def test_names(self) -> None:
+        """As the vault module has it: it would come up without a vault, and the hub would call that installed."""
+        for name, good in (
+            *(("default", True), ("my-notes_2", True), ("2nd", True)),
+            *(("x", False), ("Admin", False), ("new", False), ("-x", False), ("_x", False)),
+        ):
+            self.assertEqual(validation.vault_name_problem(name) is None, good, name)
+
+    def test_a_list_keeps_roles(self) -> None:
+        """Listing somebody's vaults anew does not turn read into write (identity.md A9)."""
+        self.assertEqual(validation.vault_roles(["a", "b"], {"a": "read"}), {"a": "read", "b": "write"})
+
+    def test_a_mapping_says_it_all(self) -> None:
+        self.assertEqual(validation.vault_roles({"a": "read"}, {"a": "write"}), {"a": "read"})
+
+    def test_refusals(self) -> None:
+        for wrong in (None, "a", 3, [1], {"a": "admin"}, {"a/b": "read"}, {"a": None}):
+            self.assertEqual(self.assertRaises(Refused, validation.vault_roles, wrong, {}).status, 400)

@@ -1,0 +1,42 @@
+"""What the composition does itself."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from parachute_hub.app.compose import _move
+from parachute_hub.supervise.model import State
+from tests.supervise.fixture import SupervisorCase
+
+
+class MoveTests(SupervisorCase):
+    def move(self) -> None:
+        """The hub's address changes."""
+        engine: Any = SimpleNamespace(supervisor=self.supervisor)
+        oauth: Any = SimpleNamespace(move=lambda issuer, origins: None)
+        hosts: Any = SimpleNamespace(refresh=lambda: None, origins=lambda: ())
+        _move(engine, oauth, hosts, "https://hub.example.com")
+
+    def test_every_module_that_runs_is_started_anew(self) -> None:
+        """All at once; one that is off stays off."""
+        for short in ("vault", "notes", "scribe"):
+            self.ready(short)
+        self.begin(self.supervisor.stop("scribe"))
+        self.turn()
+        self.move()
+        self.pass_time(1)
+        self.assertEqual(self.plan.launches[3:], ["vault", "notes"])
+        self.assertEqual([self.state(short) for short in ("vault", "notes")], [State.READY] * 2)
+
+    def test_one_that_is_switched_off_or_removed_meanwhile_is_not_brought_back(self) -> None:
+        """The first may take long to answer; the others are not what they were when it began."""
+        for short in ("vault", "notes", "scribe"):
+            self.ready(short)
+        self.reactor.listening.clear()
+        self.move()
+        self.turn()
+        self.begin(self.supervisor.stop("notes"))
+        self.begin(self.supervisor.remove("scribe"))
+        self.pass_time(60)
+        self.assertEqual(self.state("notes"), State.STOPPED)
+        self.assertFalse(self.plan.wanted("notes"))
+        self.assertIsNone(self.supervisor.status("scribe"))

@@ -1,0 +1,204 @@
+import json
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.app.installed import LOOK_SECONDS, Roster, Tables, advertised, mounts_of
+from parachute_hub.modules.definition.catalog import Catalog
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.records import RecordsFile
+from parachute_hub.modules.state.services_file import ServicesFile
+from parachute_hub.modules.state.store import Store
+from parachute_hub.proxy.routes import Mount
+
+
+def row(name: str, port: int, *paths: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "port": port, "paths": list(paths), "health": "/health", "version": "1.0.0", **more}
+
+
+class RosterTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.home = Path(self.mktemp())
+        self.home.mkdir()
+        self.notices: list[str] = []
+        self.records = RecordsFile(self.home / "hub" / "modules.json")
+        directory = Directory(
+            services=ServicesFile(self.home / "services.json"),
+            records=self.records,
+            catalog=Catalog(),
+            store=Store(self.home / "modules"),
+        )
+        self.clock = Clock()
+        self.live: dict[str, int] = {}
+        self.roster = Roster(directory, self.notices.append, self.clock.seconds, self.live.get)
+
+    def register(self, *rows: dict[str, Any]) -> None:
+        """A module writes its rows, and the moment passes until the file is looked at again."""
+        (self.home / "services.json").write_text(json.dumps({"services": rows}))
+        self.clock.advance(LOOK_SECONDS)
+
+    def package(self, short: str, **manifest: Any) -> str:
+        folder = self.home / "packages" / short
+        (folder / ".parachute").mkdir(parents=True)
+        (folder / "package.json").write_text(json.dumps({"name": short, "version": "1.0.0"}))
+        told = {"name": short, "manifestName": short, "port": 1950, "paths": [f"/{short}"], "health": "/health"}
+        (folder / ".parachute" / "module.json").write_text(json.dumps({**told, **manifest}))
+        return str(folder)
+
+    def test_nothing_is_installed_on_a_fresh_disk(self) -> None:
+        """No file, no modules, no complaint."""
+        self.assertEqual((self.roster.modules(), self.notices), ((), []))
+
+    def test_requests_go_where_the_process_listens_whatever_the_row_says_meanwhile(self) -> None:
+        """Anything on this machine may write a row; only the supervisor knows whose the port is."""
+        self.register(row("parachute-vault", 1940, "/vault/default"))
+        self.live["vault"] = 1940
+        self.assertEqual([mount.port for mount in mounts_of(self.roster.modules())], [1940])
+        self.register(row("parachute-vault", 6666, "/vault/default"))
+        self.assertEqual([mount.port for mount in mounts_of(self.roster.modules())], [1940])
+        self.live["vault"] = 6666
+        self.roster.settle("vault")
+        self.assertEqual([mount.port for mount in mounts_of(self.roster.modules())], [6666])
+
+    def test_a_status_that_moves_no_port_costs_no_look(self) -> None:
+        """Modules change their status far more often than their port."""
+        self.register(row("parachute-vault", 1940, "/vault/default"))
+        before = self.roster.modules()
+        self.roster.settle("vault")
+        self.live["vault"] = 1940
+        self.roster.settle("vault")
+        self.assertIs(self.roster.modules(), before)
+
+    def test_a_rows_own_word_wins_over_the_manifest_and_the_catalog(self) -> None:
+        """scribe strips by the catalog; a row may say otherwise; the rest is left in."""
+        self.register(
+            row("parachute-scribe", 1943, "/scribe"),
+            row("parachute-vault", 1940, "/vault/default", stripPrefix=True),
+            row("own", 1951, "/own", installDir=self.package("own", stripPrefix=True, websocket=True)),
+        )
+        seen = {module.short: (module.strip, module.websocket) for module in self.roster.modules()}
+        self.assertEqual(seen, {"scribe": (True, False), "vault": (True, False), "own": (True, True)})
+
+    def test_claims_of_others_places_are_left_out_and_told_once(self) -> None:
+        """A row cannot take the admin pages or a sibling's place."""
+        self.register(row("own", 1951, "/own", "/admin", "/vault/default"))
+        (module,) = self.roster.modules()
+        self.assertEqual(module.paths, ("/own",))
+        self.assertEqual(len(self.notices), 2)
+        self.roster.forget()
+        self.roster.modules()
+        self.assertEqual(len(self.notices), 2)
+
+    def test_modules_outside_the_catalog_are_sandboxed_until_trusted(self) -> None:
+        """Design 6; the owner's word lifts it."""
+        self.register(row("own", 1951, "/own"), row("parachute-vault", 1940, "/vault/default"))
+        self.assertEqual([module.sandboxed for module in self.roster.modules()], [True, False])
+        self.records.change("own", trusted=True)
+        self.roster.forget()
+        self.assertEqual([module.sandboxed for module in self.roster.modules()], [False, False])
+
+    def test_exposure_comes_from_the_row_then_the_catalog(self) -> None:
+        """scribe has no sign-in of its own, so the hub asks for a credential."""
+        self.register(
+            row("parachute-scribe", 1943, "/scribe"),
+            row("parachute-vault", 1940, "/vault/default", publicExposure="loopback"),
+        )
+        self.assertEqual([module.exposure for module in self.roster.modules()], ["auth-required", "loopback"])
+
+    def test_a_change_of_the_file_is_seen_without_a_restart(self) -> None:
+        """Modules register themselves while they start."""
+        self.register(row("parachute-vault", 1940, "/vault/default"))
+        self.assertEqual(self.roster.vaults(), ("default",))
+        self.register(row("parachute-vault", 1940, "/vault/default", "/vault/work"))
+        self.assertEqual(self.roster.vaults(), ("default", "work"))
+        self.assertEqual(self.roster.shorts(), ("vault",))
+
+    def test_every_path_becomes_a_mount_with_its_open_doors(self) -> None:
+        """Info, icon and health answer without a credential."""
+        self.register(row("parachute-vault", 1940, "/vault/default/", "/vault/work", health="/vault/default/health"))
+        first, second = mounts_of(self.roster.modules())
+        self.assertEqual((first.prefix, second.prefix), (b"/vault/default", b"/vault/work"))
+        self.assertIn(b"/vault/default/.parachute/info", first.open_paths)
+        self.assertIn(b"/vault/default/health", first.open_paths)
+
+    def test_sub_units_become_parts_with_an_audience(self) -> None:
+        """For people of the hub unless the row says otherwise; what lies outside the module's mounts is nobody's."""
+        units: dict[str, dict[str, Any]] = {
+            "app": {"path": "/own/app/", "scopes_required": ["vault:read"]},
+            "desk": {"path": "/own/desk", "audience": "operator"},
+            "same": {"path": "/own/desk/", "audience": "public"},
+            "open": {"path": "/own/app/open", "audience": "surface"},
+            "odd": {"path": "/own/odd/my%20app/x"},
+            "away": {"path": "/ownership"},
+            "root": {"path": "/"},
+        }
+        uis = {slug: {"displayName": slug, **unit} for slug, unit in units.items()}
+        self.register(row("own", 1951, "/own", uis=uis))
+        whole, *parts = mounts_of(self.roster.modules())
+        self.assertEqual((whole.part, whole.audience), (b"", "public"))
+        self.assertEqual(
+            {(part.part, part.audience, part.scopes_required) for part in parts},
+            {
+                (b"/app", "hub-users", ("vault:read",)),
+                (b"/desk", "operator", ()),
+                (b"/app/open", "public", ()),
+                (b"/odd", "hub-users", ()),
+            },
+        )
+
+    def test_an_odd_path_closes_more_and_opens_nothing(self) -> None:
+        """What two readers could take differently is closed from the last plain place on."""
+        uis = {
+            "all": {"displayName": "All", "path": "/own", "audience": "operator"},
+            "odd": {"displayName": "Odd", "path": "/own/a/%20b", "audience": "public"},
+            "open": {"displayName": "Open", "path": "/own/open/", "audience": "public"},
+        }
+        self.register(row("own", 1951, "/own", uis=uis))
+        seen = [(mount.part, mount.audience) for mount in mounts_of(self.roster.modules())]
+        self.assertEqual(seen, [(b"", "operator"), (b"/open", "public")])
+
+    def test_a_sub_unit_may_be_the_whole_mount(self) -> None:
+        uis = {"own": {"displayName": "Own", "path": "/own", "audience": "operator"}}
+        self.register(row("own", 1951, "/own/", uis=uis))
+        (whole,) = mounts_of(self.roster.modules())
+        self.assertEqual((whole.part, whole.audience), (b"", "operator"))
+
+    def test_the_hubs_own_changes_are_seen_at_once(self) -> None:
+        """The installer says so; only what others write has to be looked for."""
+        self.register(row("own", 1951, "/own"))
+        self.assertEqual(self.roster.shorts(), ("own",))
+        (self.home / "services.json").write_text(json.dumps({"services": []}))
+        self.assertEqual(self.roster.shorts(), ("own",))
+        self.roster.forget()
+        self.assertEqual(self.roster.shorts(), ())
+
+    def test_discovery_takes_names_from_the_manifest(self) -> None:
+        """And management addresses as the manifest has them."""
+        self.register(
+            row("own", 1951, "/own", installDir=self.package("own", displayName="Own", managementUrl="admin/"))
+        )
+        (entry,) = advertised(self.roster.modules())
+        self.assertEqual((entry.display_name, entry.management_url), ("Own", "admin/"))
+
+    def test_the_table_is_kept_until_something_changes(self) -> None:
+        """Building it for each request would cost more than the request."""
+        self.register(row("parachute-vault", 1940, "/vault/default"))
+        gated = [False]
+        hosts = ["hub.test"]
+        tables = Tables(self.roster, lambda: hosts, lambda: "http://hub.test", lambda: gated[0], self.clock.seconds)
+        first = tables.table()
+        self.assertIs(tables.table(), first)
+        self.assertEqual(first.hosts, frozenset({b"hub.test"}))
+        gated[0] = True
+        self.assertEqual((tables.table().gated, tables.table().hosts), (True, frozenset()))
+        gated[0] = False
+        self.assertEqual(tables.table(), first)
+        hosts.append("other.test")
+        self.assertEqual(tables.table(), first)
+        self.register(row("parachute-vault", 1941, "/vault/default"))
+        self.assertIn(b"other.test", tables.table().hosts)
+        mount = tables.table().place(b"/vault/default/x")
+        assert isinstance(mount, Mount)
+        self.assertEqual(mount.port, 1941)

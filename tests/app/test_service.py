@@ -1,0 +1,49 @@
+"""The hub as a service: what it listens with, and what it says while it cannot answer."""
+
+import resource
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.app.service import Closed, Hub
+from parachute_hub.settings import fold
+
+
+class ListenTests(SynchronousTestCase):
+    def test_connections_are_bounded_by_the_descriptors_there_are(self) -> None:
+        """Accepting has to pause before descriptors run out: the database and modules need some, too."""
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, limits[1]), limits[1]))
+        with tempfile.TemporaryDirectory() as folder:
+            reactor: Any = MemoryReactorClock()
+            hub = Hub(fold({"home": str(Path(folder) / "home")}, {}), reactor)
+            raised, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+            self.assertLess(hub.front.limits.descriptors, raised)
+
+    def test_one_address_is_one_client_unless_a_trusted_proxy_stands_before_the_hub(self) -> None:
+        for hops, most in (("0", 256), ("1", 11_000)):
+            with tempfile.TemporaryDirectory() as folder:
+                reactor: Any = MemoryReactorClock()
+                hub = Hub(fold({"home": folder}, {"PARACHUTE_TRUSTED_HOPS": hops}), reactor)
+                self.assertEqual(hub.front.limits.connections_per_address, most)
+
+
+class ClosedTests(SynchronousTestCase):
+    def test_what_passes(self) -> None:
+        """Only the question whether the hub lives."""
+        for phase in ("starting", "stopping", "failed"):
+            self.assertIsNone(Closed(phase).check(b"GET", b"/health", False))
+            refused = Closed(phase).check(b"GET", b"/", True)
+            assert refused is not None
+            self.assertEqual((refused.status, refused.error), (503, phase))
+
+    def test_nobody_is_asked_to_wait_for_a_hub_that_has_failed(self) -> None:
+        waiting, failed = (Closed(phase).check(b"GET", b"/", True) for phase in ("starting", "failed"))
+        assert waiting is not None and failed is not None
+        self.assertEqual(waiting.headers, {"Retry-After": "1", "Refresh": "1"})
+        self.assertEqual(failed.headers, {})
+        self.assertIn("log", failed.description)

@@ -1,0 +1,261 @@
+import io
+import json
+import os
+import threading
+import time
+from argparse import Namespace
+from contextlib import redirect_stderr, redirect_stdout
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.cli import client as client_module
+from parachute_hub.cli.client import CommandError, HubClient, HubDown, HubRefused, module_path
+from parachute_hub.cli.commands import config, install, logs, switch, upgrade
+from parachute_hub.cli.doctor import examine
+from parachute_hub.cli.main import main
+from parachute_hub.cli.parser import parser
+from parachute_hub.cli.progress import Progress, follow
+from parachute_hub.system.home import Home
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Answers from a script and remembers what it was asked."""
+
+    script: list[tuple[int, Any]] = []
+    asked: list[tuple[str, str, str | None]] = []
+    sent: list[bytes] = []
+
+    def do_GET(self) -> None:
+        self.asked.append((self.command, self.path, self.headers.get("Authorization")))
+        self.sent.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        status, body = self.script.pop(0)
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    do_POST = do_PUT = do_GET
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class ClientTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.home = Path(self.mktemp())
+        Home(self.home).prepare()
+
+    def serve(self, *script: tuple[int, Any], handling: type[Hub] = Hub) -> HubClient:
+        handler: Any = type("Scripted", (handling,), {"script": list(script), "asked": [], "sent": []})
+        server = HTTPServer(("127.0.0.1", 0), handler)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+
+        def end() -> None:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+        self.addCleanup(end)
+        self.handler = handler
+        Home(self.home).announce("nonce", server.server_address[1], "now")
+        (self.home / "operator.token").write_text("the-token\n")
+        return HubClient(self.home)
+
+    def test_without_a_hub_the_person_is_told_how_to_start_one(self) -> None:
+        """Exit code 3 is its own."""
+        with self.assertRaises(HubDown) as caught:
+            HubClient(self.home).call("GET", "/health")
+        self.assertIn("parachute serve", str(caught.exception))
+        self.assertEqual(caught.exception.code, 3)
+
+    def test_who_may_not_look_into_the_home_is_told_so(self) -> None:
+        """Not that no hub is running, and never by a traceback."""
+
+        def refuse(self: Path) -> bool:
+            raise PermissionError(13, "Permission denied", str(self))
+
+        self.patch(os, "access", lambda path, mode: False)
+        self.patch(Path, "is_dir", refuse)
+        said = io.StringIO()
+        with redirect_stderr(said):
+            codes = [main(words) for words in (["status", "--home", str(self.home)], ["module", "check", "toy"])]
+        self.assertEqual(codes, [1, 1])
+        theirs = f"parachute: {self.home.absolute()} belongs to somebody else. Run this as the hub's own user."
+        self.assertEqual(said.getvalue().splitlines(), [theirs, "parachute: toy: Permission denied."])
+
+    def test_the_operator_token_goes_along(self) -> None:
+        """And the answer is the JSON object."""
+        client = self.serve((200, {"a": 1}))
+        self.assertEqual(client.call("GET", "/api/x"), {"a": 1})
+        self.assertEqual(self.handler.asked, [("GET", "/api/x", "Bearer the-token")])
+
+    def test_a_refusal_is_the_hubs_own_sentence(self) -> None:
+        """Also when its body is no JSON."""
+        client = self.serve((404, {"error": "x", "error_description": "There is none."}), (502, b"<html>"))
+        with self.assertRaises(HubRefused) as caught:
+            client.call("POST", "/api/y", {})
+        self.assertEqual((str(caught.exception), caught.exception.status), ("There is none.", 404))
+        with self.assertRaises(HubRefused) as caught:
+            client.call("GET", "/")
+        self.assertIn("502", str(caught.exception))
+
+    def test_a_token_that_counts_no_more_is_explained(self) -> None:
+        """It may have been ended on the page of tokens; the hub makes another at its next start."""
+        refused = (401, {"error": "invalid_token", "error_description": "This token has been revoked."})
+        with self.assertRaises(HubRefused) as caught:
+            self.serve(refused).call("GET", "/api/modules")
+        self.assertIn("This token has been revoked. Restart the hub", str(caught.exception))
+
+    def test_another_program_on_the_port_is_not_taken_for_the_hub(self) -> None:
+        """The nonce of the note must come back."""
+        self.assertTrue(self.serve((200, {"instance": "nonce"})).running)
+        self.assertFalse(self.serve((200, {"instance": "another"})).running)
+
+    def test_a_job_is_followed_to_its_end(self) -> None:
+        """Each step and line is shown once; a failure is an error with the job's own words and what was undone."""
+        fetch = {"name": "fetch", "state": "done"}
+        client = self.serve(
+            (200, {"status": "running", "steps": [fetch], "log": ["one"]}),
+            (200, {"status": "succeeded", "steps": [fetch, {"name": "start", "state": "done"}], "log": ["one", "two"]}),
+            (200, {"status": "failed", "log": [], "error": "The registry said no.", "undone": ["the row"]}),
+        )
+        out, slept = io.StringIO(), [0.0]
+        job = follow(client, "id", Progress(out=out), slept.append)
+        self.assertEqual((job["status"], len(slept)), ("succeeded", 2))
+        self.assertEqual(out.getvalue(), "  fetch\n    one\n  start\n    two\n")
+        with self.assertRaises(CommandError) as caught:
+            follow(client, "id", Progress(quiet=True), slept.append)
+        self.assertEqual(str(caught.exception), "The registry said no.\n  Undone: the row")
+
+    def test_who_stops_looking_is_told_that_the_hub_goes_on(self) -> None:
+        """Ctrl-C ends the command, not the operation; the line that is written over is cleared."""
+
+        def interrupted(seconds: float) -> None:
+            raise KeyboardInterrupt
+
+        fetch = {"name": "fetch", "state": "running"}
+        client = self.serve((200, {"status": "running", "steps": [fetch], "log": []}))
+        out = io.StringIO()
+        with self.assertRaises(CommandError) as caught:
+            follow(client, "id", Progress(out=out, live=True), interrupted)
+        self.assertEqual(caught.exception.code, 130)
+        self.assertIn("goes on", str(caught.exception))
+        self.assertTrue(out.getvalue().endswith("\r\x1b[K"))
+
+    def test_a_terminal_shows_the_step_under_way(self) -> None:
+        """On one line that is written over, cleared at the end; control characters of a log do nothing."""
+        running = {"name": "fetch", "state": "running", "bytes": 3 << 20}
+        out = io.StringIO()
+        progress = Progress(out=out, live=True)
+        progress.show({"status": "running", "steps": [running], "log": ["\x1b[2Jhi"]})
+        self.assertEqual(out.getvalue(), "\r\x1b[K    \\x1b[2Jhi\n  fetch ... 3.0 MB")
+        progress.show({"status": "succeeded", "steps": [running], "log": ["\x1b[2Jhi"]})
+        self.assertTrue(out.getvalue().endswith("\r\x1b[K"))
+
+    def test_a_module_that_says_nothing_for_long_is_still_followed(self) -> None:
+        """A stream has no deadline: only its end is the end."""
+
+        class Quiet(Hub):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"one\n")
+                time.sleep(0.3)
+                self.wfile.write(b"two\n")
+
+        self.patch(client_module, "TIMEOUT", 0.1)
+        self.assertEqual(list(self.serve(handling=Quiet).lines("/api/modules/toy/logs?follow=1")), ["one", "two"])
+
+    def test_names_from_people_are_quoted(self) -> None:
+        """Nobody walks out of the path."""
+        self.assertEqual(module_path("../x/y", "install"), "/api/modules/..%2Fx%2Fy/install")
+
+    def test_all_modules_are_upgraded_to_what_the_registry_has_now(self) -> None:
+        """One that fails does not keep the others from it; that nothing was to do is said; JSON is one document."""
+
+        def up(*words: str) -> tuple[int, str]:
+            said = io.StringIO()
+            with redirect_stdout(said), redirect_stderr(io.StringIO()):
+                return upgrade(
+                    parser().parse_args(["upgrade", "--all", "--home", str(self.home), *words])
+                ), said.getvalue()
+
+        newer = [{"short": short, "upgrade_available": short != "c"} for short in "abc"]
+        begun, done = (202, {"operation_id": "1"}), (200, {"status": "succeeded", "short": "b"})
+        self.serve((200, {"modules": newer}), (409, {"error_description": "a is busy."}), begun, done)
+        code, text = up("--json")
+        self.assertEqual((code, json.loads(text)["failed"]), (1, ["a"]))
+        self.assertEqual([job["short"] for job in json.loads(text)["operations"]], ["b"])
+        self.assertEqual(self.handler.asked[0][1], "/api/modules?fresh=1")
+        self.serve((200, {"modules": newer[2:]}))
+        self.assertEqual(up(), (0, "Everything is up to date.\n"))
+
+    def test_a_log_does_not_steer_the_terminal(self) -> None:
+        """Neither all at once nor line by line: a module writes what it likes."""
+        for follow_up in ([], ["-f"]):
+            body = b"\x1b]0;mine\x07red\n" if follow_up else {"lines": [], "text": "\x1b]0;mine\x07red\n"}
+            self.serve((200, body))
+            said = io.StringIO()
+            with redirect_stdout(said):
+                logs(parser().parse_args(["logs", "--home", str(self.home), "toy", *follow_up]))
+            self.assertEqual(said.getvalue(), "\\x1b]0;mine\\x07red\n")
+
+    def test_the_doctor_does_not_call_a_crashing_module_well(self) -> None:
+        """Between two tries it is not held, and not well either; one that is switched off is meant so."""
+        states = ("ready", "backoff", "degraded", "stopped", "parked")
+        modules = [{"short": state, "state": state, "installed": True, "reason": "Why."} for state in states]
+        note = {"instance": "nonce", "db": "ok", "version": "1"}
+        client = self.serve((200, note), (200, note), (200, {"modules": modules}))
+        levels = {finding.check: finding.level for finding in examine(self.home, client)}
+        self.assertEqual([levels[f"module {state}"] for state in states], ["ok", "warn", "warn", "ok", "fail"])
+
+    def test_a_name_of_the_catalog_is_not_taken_for_somebody_elses_package(self) -> None:
+        """Whatever version is asked for; what is not in the catalog is fetched only when it is said like a package."""
+        listing = (
+            200,
+            {"modules": [{"short": "vault", "first_party": True}, {"short": "clock", "first_party": False}]},
+        )
+        done = (200, {"status": "succeeded", "log": []})
+
+        def begin(name: str, *script: tuple[int, Any]) -> tuple[str, Any]:
+            self.serve(*script)
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                install(parser().parse_args(["install", "--home", str(self.home), name]))
+            return self.handler.asked[-1][1], json.loads(self.handler.sent[-1])
+
+        self.assertEqual(begin("vault", listing, done), ("/api/modules/vault/install", {}))
+        self.assertEqual(begin("vault@1.2.0", listing, done), ("/api/modules/vault/install", {"version": "1.2.0"}))
+        self.assertEqual(begin("clock@rc", listing, done), ("/api/modules/install", {"package": "clock@rc"}))
+        self.assertEqual(begin("@a/b", listing, done), ("/api/modules/install", {"package": "@a/b"}))
+        with self.assertRaises(CommandError) as caught:
+            begin("valt", listing)
+        self.assertIn("valt@latest", str(caught.exception))
+
+    def test_a_setting_is_sent_as_what_the_module_calls_it(self) -> None:
+        """A key that is all digits is text."""
+        schema = {"properties": {"key": {"type": "string"}, "port": {"type": "integer"}}}
+        told = (200, {"schema": schema, "values": {}, "writable": True})
+        self.serve(told, (200, {"values": {}}))
+        words = parser().parse_args(["config", "--home", str(self.home), "toy", "key=123456", "port=80"])
+        with redirect_stdout(io.StringIO()):
+            self.assertEqual(config(words), 0)
+        self.assertEqual(json.loads(self.handler.sent[-1]), {"key": "123456", "port": 80})
+
+    def test_a_start_that_came_to_nothing_is_a_failure(self) -> None:
+        """Scripts look at the exit code; to stop is to be down, also when it never ran."""
+        down = (200, {"state": {"state": "backoff", "reason": "It ended by itself."}})
+        self.serve((200, {"state": {"state": "ready"}}), down, down, (200, {"short": "toy", "stopped": False}))
+        said = io.StringIO()
+        with redirect_stdout(said):
+            codes = [
+                switch(Namespace(home=str(self.home), module="toy", word=word, json=False))
+                for word in ("start", "restart", "stop", "stop")
+            ]
+        self.assertEqual(codes, [0, 1, 0, 0])
+        self.assertIn("toy: it was not running.", said.getvalue())
+        self.assertIn("toy: backoff. It ended by itself.", said.getvalue())

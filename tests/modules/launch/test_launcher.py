@@ -1,0 +1,119 @@
+"""From row and package to a process."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.modules.definition.entry_point import STATIC_SERVER
+from parachute_hub.modules.launch.launcher import ModuleLauncher
+from parachute_hub.modules.packages.bun import NoBun
+from parachute_hub.supervise.model import CannotLaunch, Launch
+from tests.modules.homes import Home, package, put, write
+
+BUN = Path("/opt/bun/bin/bun")
+
+
+def no_bun() -> Path:
+    raise NoBun("bun was not found.")
+
+
+class Launches(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.home = Home(self.mktemp())
+        self.launcher = ModuleLauncher(
+            directory=self.home.directory, records=self.home.records, around=self.home.around, find_bun=lambda: BUN
+        )
+
+    def installed(self, version: str = "1.0.0", **manifest: Any) -> None:
+        put(self.home.store, "toy", package(version=version, **manifest), version)
+        self.home.store.activate("toy", "@toys/toy", version)
+
+    def refusal(self, short: str = "toy") -> CannotLaunch:
+        with self.assertRaises(CannotLaunch) as caught:
+            self.launcher.launch(short)
+        refusal: CannotLaunch = caught.exception
+        return refusal
+
+    def test_the_command_is_resolved_in_the_package(self) -> None:
+        self.installed()
+        self.home.register()
+        write(self.home.path / "toy", {".env": "API_KEY=from the file\nPORT=1\nA=1\n"})
+        link = self.home.path / "modules" / "node_modules" / "@toys" / "toy"
+        launch = self.launcher.launch("toy")
+        self.assertEqual(launch.argv, (str(BUN), "--smol", "run", str(link / "server.ts"), "serve"))
+        self.assertEqual((launch.cwd, launch.port, launch.health), (str(link), 2711, "/toy/health"))
+        self.assertEqual((launch.env["API_KEY"], launch.env["A"], launch.env["PORT"]), ("from the hub", "1", "2711"))
+        self.assertTrue((self.home.path / "tmp").is_dir())
+
+    def test_the_owners_settings(self) -> None:
+        self.installed()
+        self.home.register()
+        self.home.records.change("toy", smol=False, memory_limit=1 << 28, env={"B": "2"})
+        launch = self.launcher.launch("toy")
+        self.assertEqual(launch.argv[1], "run")
+        self.assertEqual((launch.memory_limit, launch.env["B"]), (1 << 28, "2"))
+
+    def test_a_stamped_folder_of_an_old_version_is_not_run(self) -> None:
+        self.installed("1.0.0")
+        old = self.home.store.folder("toy", "@toys/toy", "1.0.0")
+        self.installed("2.0.0")
+        self.home.register(installDir=str(old))
+        self.assertEqual(
+            json.loads(Path(self.launcher.launch("toy").cwd, "package.json").read_text())["version"], "2.0.0"
+        )
+
+    def test_a_package_of_the_older_hub_runs_from_where_it_is(self) -> None:
+        place = write(self.home.path / "elsewhere", package("@old/mod", startCmd=["./server.ts"]))
+        self.home.register("parachute-mod", installDir=str(place))
+        self.assertEqual(self.launcher.launch("mod").argv[-1], str(place / "server.ts"))
+
+    def test_mere_files_are_served_by_ours(self) -> None:
+        notes = package("@openparachute/notes")
+        del notes[".parachute/module.json"]
+        put(self.home.store, "notes", notes, "1.0.0")
+        self.home.store.activate("notes", "@openparachute/notes", "1.0.0")
+        self.home.register("parachute-notes", 1942, paths=["/notes/"])
+        launch = self.launcher.launch("notes")
+        link = self.home.path / "modules" / "node_modules" / "@openparachute" / "notes"
+        self.assertEqual(
+            launch.argv[2:],
+            ("run", str(STATIC_SERVER), "--port", "1942", "--mount", "/notes", "--folder", str(link / "dist")),
+        )
+
+    def test_what_is_missing_is_named(self) -> None:
+        self.assertEqual(self.refusal().error_type, "not_installed")
+        self.home.register()
+        refusal = self.refusal()
+        self.assertEqual((refusal.error_type, refusal.detail["package"]), ("missing_package", "@toys/toy"))
+        self.installed("1.0.0", startCmd=["ffmpeg"])
+        self.assertEqual((self.refusal().error_type, self.refusal().detail["binary"]), ("missing_dependency", "ffmpeg"))
+        self.installed("2.0.0", startCmd=["../../../../../../../../etc/passwd"])
+        self.assertEqual(self.refusal().error_type, "missing_dependency")
+        self.installed("3.0.0", startCmd=None)
+        self.assertEqual(self.refusal().error_type, "no_start_cmd")
+        self.installed("4.0.0", displayName=5)
+        self.assertIn("displayName: must be a string", self.refusal().description)
+
+    def test_no_bun(self) -> None:
+        self.installed()
+        self.home.register()
+        launcher = ModuleLauncher(
+            directory=self.home.directory, records=self.home.records, around=self.home.around, find_bun=no_bun
+        )
+        with self.assertRaises(CannotLaunch) as caught:
+            launcher.launch("toy")
+        self.assertEqual(
+            (caught.exception.error_type, caught.exception.detail["binary"]), ("missing_dependency", "bun")
+        )
+
+    def test_made_anew_every_time(self) -> None:
+        self.installed()
+        self.home.register()
+        first = self.launcher.launch("toy")
+        write(self.home.path / "toy", {".env": "NEW=1\n"})
+        second = self.launcher.launch("toy")
+        self.assertIsInstance(second, Launch)
+        self.assertNotIn("NEW", first.env)
+        self.assertEqual(second.env["NEW"], "1")

@@ -1,0 +1,79 @@
+"""A row that two modules lost between them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.jobs.runner import Jobs
+from parachute_hub.modules.reconcile.row_guard import RowKeeper
+from parachute_hub.supervise.model import State, Status
+from tests.modules.homes import Home
+from tests.support.supervising import FakeSupervisor
+
+
+class Keeping(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.home = Home(self.mktemp())
+        self.supervisor = FakeSupervisor()
+        self.told: list[str] = []
+        jobs = Jobs(
+            folder=Path(self.mktemp()), handlers={}, emit=self.ignore, mask=str, now=lambda: 0.0, new_id=lambda: "job"
+        )
+        self.keeper = RowKeeper(
+            directory=self.home.directory, supervisor=self.supervisor, jobs=jobs, notice=self.told.append
+        )
+        self.home.register("toys-toy", 2711, mine={"kept": 1})
+        self.home.register("parachute-vault", 1940, paths=["/vault/default"])
+        self.keeper.look()
+
+    def ignore(self, event: Any) -> None:
+        """Nobody listens."""
+
+    def started(self, short: str) -> None:
+        try:
+            self.supervisor.start(short).send(None)
+        except StopIteration:
+            return
+
+    def write(self, *names: str) -> None:
+        """A module writes the file as it saw it before."""
+        document = json.loads(self.home.services.path.read_bytes())
+        document["services"] = [row for row in document["services"] if row["name"] in names]
+        self.home.services.path.write_text(json.dumps(document))
+
+    def names(self) -> list[str]:
+        return [row.name for row in self.home.services.read().rows]
+
+    def test_the_row_of_a_running_module_comes_back_whole(self) -> None:
+        self.started("toy")
+        self.write("parachute-vault")
+        self.keeper.look()
+        self.assertEqual(self.names(), ["parachute-vault", "toys-toy"])
+        self.assertEqual(self.home.services.read().rows[1].raw["mine"], {"kept": 1})
+        self.assertEqual(self.told, ["The row of toys-toy vanished from services.json and was put back."])
+        self.keeper.look()
+        self.assertEqual(len(self.told), 1)
+
+    def test_one_that_is_about_to_run_again_keeps_its_row(self) -> None:
+        """Without it the next start would find nothing installed."""
+        crashed = Status(short="toy", state=State.BACKOFF, reason="It ended by itself.", since=0.0)
+        self.supervisor.outcome["toy"] = crashed
+        self.started("toy")
+        self.write("parachute-vault")
+        self.keeper.look()
+        self.assertIn("toys-toy", self.names())
+
+    def test_who_does_not_run_may_go(self) -> None:
+        self.write("parachute-vault")
+        self.keeper.look()
+        self.assertEqual(self.names(), ["parachute-vault"])
+
+    def test_a_port_that_was_given_away_is_told(self) -> None:
+        self.started("toy")
+        self.write("parachute-vault")
+        self.home.register("parachute-thief", 2711)
+        self.keeper.look()
+        self.assertEqual(self.names(), ["parachute-vault", "parachute-thief"])
+        self.assertIn("could not be put back", self.told[0])

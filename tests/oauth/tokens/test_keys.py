@@ -1,0 +1,84 @@
+from twisted.internet.defer import Deferred
+
+from parachute_hub.oauth.tokens.keys import ROTATE_AFTER, Keyring
+from parachute_hub.store.keys import SigningKeys
+from tests.oauth.world import WorldCase
+from tests.support.oauth import PemSupply
+
+
+class KeyringTests(WorldCase):
+    def rotate(self) -> str:
+        return self.successResultOf(Deferred.fromCoroutine(self.world.keys.rotate()))
+
+    def tend(self) -> None:
+        self.successResultOf(Deferred.fromCoroutine(self.world.keys.tend()))
+
+    def kids(self) -> list[str]:
+        return [key["kid"] for key in self.world.keys.jwks()["keys"]]
+
+    def test_only_public_parts_are_published(self) -> None:
+        """The document holds exactly what RFC 7517 needs of an RSA key."""
+        self.assertEqual(
+            [sorted(key) for key in self.world.keys.jwks()["keys"]], [["alg", "e", "kid", "kty", "n", "use"]]
+        )
+
+    def test_a_restart_keeps_the_key(self) -> None:
+        """A second keyring over the same table signs with the same key and makes none."""
+        again = Keyring(store=SigningKeys(self.world.database), clock=self.world.clock, off_thread=PemSupply())
+        self.successResultOf(Deferred.fromCoroutine(again.ensure()))
+        self.assertEqual(again.jwks(), self.world.keys.jwks())
+
+    def test_a_new_key_is_published_before_it_signs(self) -> None:
+        """Modules keep the key set for five minutes; the old key goes on signing for ten."""
+        old = self.kids()[0]
+        new = self.rotate()
+        self.assertEqual((self.kids(), self.world.keys.signer().kid), ([new, old], old))
+        self.world.clock.advance(599)
+        self.assertEqual(self.world.keys.signer().kid, old)
+        self.world.clock.advance(1)
+        self.assertEqual(self.world.keys.signer().kid, new)
+
+    def test_an_impatient_second_rotation_makes_no_key(self) -> None:
+        """The key that waits is the answer."""
+        self.assertEqual(self.rotate(), self.rotate())
+
+    def test_a_key_stays_until_its_last_token_ends(self) -> None:
+        """A17: a token of 90 days survives the rotation of its key."""
+        old = self.kids()[0]
+        minted = self.mint("scribe:transcribe", lifetime=90 * 86400)
+        new = self.rotate()
+        self.world.clock.advance(89 * 86400)
+        self.tend()
+        self.assertIn(old, self.kids())
+        self.assertEqual(self.world.issuer.verify(minted.token).jti, minted.jti)
+        self.world.clock.advance(86400)
+        self.tend()
+        self.assertNotIn(old, self.kids())
+        self.assertIn(new, self.kids())
+
+    def test_a_key_without_tokens_goes_at_once_but_not_the_signer(self) -> None:
+        """The signing key is never dropped, nor one that waits to sign."""
+        old = self.kids()[0]
+        new = self.rotate()
+        self.tend()
+        self.assertEqual(self.kids(), [new, old])
+        self.world.clock.advance(600)
+        self.tend()
+        self.assertEqual(self.kids(), [new])
+
+    def test_keys_are_rotated_by_age(self) -> None:
+        """Every ninety days."""
+        self.world.clock.advance(ROTATE_AFTER)
+        self.tend()
+        self.assertEqual(len(self.kids()), 2)
+
+    def test_a_clock_set_back_still_signs(self) -> None:
+        """Before the first key's time the oldest key signs, rather than none."""
+        self.world.clock.rightNow -= 3600
+        self.assertEqual(self.world.keys.signer().kid, self.kids()[0])
+
+    def test_the_private_key_is_in_a_private_file(self) -> None:
+        """A7: 0600, the journal too, in a 0700 folder."""
+        modes = {path.name: path.stat().st_mode & 0o777 for path in self.folder.iterdir()}
+        self.assertEqual(set(modes.values()), {0o600})
+        self.assertEqual(self.folder.stat().st_mode & 0o777, 0o700)

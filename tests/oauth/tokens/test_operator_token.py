@@ -1,0 +1,89 @@
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+
+from parachute_hub.oauth.tokens.claims import Claims
+from parachute_hub.oauth.tokens.operator_token import LIFETIME
+from tests.oauth.world import WorldCase
+from tests.support.oauth import ISSUER
+
+
+class OperatorTokenTests(WorldCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = self.folder / "operator.token"
+        self.token = self.world.oauth.operator
+
+    def held(self) -> Claims:
+        return self.world.issuer.verify(self.path.read_text().strip())
+
+    def test_made_at_boot(self) -> None:
+        """One line, 0600, audience `operator`, every scope of the hub, 90 days, on the list of tokens."""
+        self.token.ensure()
+        claims = self.held()
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
+        self.assertEqual((claims.audience, claims.extra["pa_scope_set"]), (("operator",), "admin"))
+        self.assertLessEqual({"hub:admin", "parachute:host:admin", "parachute:host:auth"}, claims.scopes)
+        self.assertEqual(claims.expires_at - self.world.clock.seconds(), LIFETIME)
+        record = self.world.tokens.get(claims.jti)
+        assert record is not None
+        self.assertEqual((record.created_via, record.user_id), ("operator_mint", None))
+
+    def test_a_good_one_is_left_alone_but_made_private(self) -> None:
+        """The next boot changes nothing except a careless mode."""
+        self.token.ensure()
+        before = self.path.read_text()
+        self.path.chmod(0o644)
+        self.token.ensure()
+        self.assertEqual((self.path.read_text(), self.path.stat().st_mode & 0o777), (before, 0o600))
+
+    def test_renewed_in_its_last_week(self) -> None:
+        """With the same set of scopes; the old one ends."""
+        self.token.rotate("start")
+        old = self.held()
+        self.world.clock.advance(LIFETIME - 6 * 86400)
+        self.token.ensure()
+        self.assertNotEqual(self.held().jti, old.jti)
+        self.assertEqual(self.held().extra["pa_scope_set"], "start")
+        self.assertFalse(self.world.tokens.is_live(old.jti))
+
+    def test_healed_when_the_address_changed(self) -> None:
+        """identity.md 6.0 no. 8: also when the old address is none of ours any more, and never widened."""
+        self.token.rotate("auth")
+        self.world.issuer.move("https://new.test", [])
+        self.token.ensure()
+        self.assertEqual((self.held().issuer, self.held().scopes), ("https://new.test", {"parachute:host:auth"}))
+
+    def test_anything_else_gives_way(self) -> None:
+        """Nothing, an opaque token of an older hub, a token for something else, bytes."""
+        wrong = self.mint("vault:work:read").token
+        for content in (None, b"", b"parachute-operator-abc\n", wrong.encode(), b"\xff\xfe"):
+            if content is None:
+                self.path.unlink(missing_ok=True)
+            else:
+                self.path.write_bytes(content)
+            self.token.ensure()
+            self.assertEqual(self.held().extra["pa_scope_set"], "admin")
+            self.assertEqual(self.held().issuer, ISSUER)
+
+    def test_a_revoked_one_is_replaced(self) -> None:
+        """Whoever revokes it by its id gets a working one at the next boot."""
+        self.token.ensure()
+        old = self.held()
+        self.world.tokens.revoke(old.jti, self.world.clock.seconds())
+        self.token.ensure()
+        self.assertNotEqual(self.held().jti, old.jti)
+
+    def test_a_disk_that_takes_no_file(self) -> None:
+        """Is told in the log; the hub starts all the same."""
+        self.path.mkdir()
+        (self.path / "in the way").touch()
+        with capturedLogs() as logged:
+            self.token.ensure()
+        (event,) = [event for event in logged if event["log_level"] is LogLevel.error]
+        self.assertIn("could not be written", formatEvent(event))
+
+    def test_an_unknown_set(self) -> None:
+        """Is refused, and the file stays."""
+        self.token.ensure()
+        before = self.path.read_text()
+        self.assertRaises(KeyError, self.token.rotate, "everything")
+        self.assertEqual(self.path.read_text(), before)

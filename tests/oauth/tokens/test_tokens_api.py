@@ -1,0 +1,279 @@
+from typing import Any
+
+from parachute_hub.oauth.tokens.tokens_api import TokensArea
+from tests.oauth.flows import DEFAULT, FlowCase, Reply
+from tests.support.oauth import ISSUER
+
+
+class TokensCase(FlowCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.world.oauth.operator.ensure()
+        self.operator = (self.folder / "operator.token").read_text().strip()
+        self.world.add_user("member", vaults={"default": "write", "work": "read"})
+
+    def by(self, token: str, method: str, path: str, data: Any = None) -> Reply:
+        """A machine's request."""
+        return self.send(method, path, data=data, Authorization=f"Bearer {token}")
+
+    def minted(self, scope: str, who: str = "owner", **body: Any) -> Reply:
+        """A person's, who just typed the password."""
+        proof = "token.mint:" + ",".join(scope.split())
+        data = {"scope": scope, **body}
+        return self.send("POST", "/api/auth/mint-token", data=data, who=who, X_Parachute_Proof=proof)
+
+
+class MintTests(TokensCase):
+    def test_an_owner(self) -> None:
+        """identity.md 4.9's answer; ninety days unless said; the token works at its module and nowhere else."""
+        reply = self.minted("vault:default:admin")
+        self.assertEqual((reply.status, reply.header("Cache-Control")), (200, "no-store"))
+        self.assertEqual(sorted(reply.json), ["expires_at", "jti", "scope", "token"])
+        claims = self.world.issuer.verify(reply.json["token"])
+        self.assertEqual((claims.subject, claims.audience), ("id-owner", ("vault.default", DEFAULT)))
+        self.assertEqual(claims.expires_at - claims.extra["iat"], 90 * 86400)
+        self.assertEqual(self.by(reply.json["token"], "GET", "/api/auth/tokens").status, 401)
+
+    def test_a_member_has_only_their_own_vaults(self) -> None:
+        """Capped at the single minting point."""
+        self.assertEqual(self.minted("vault:default:admin", "member").status, 200)
+        self.assertEqual(self.minted("vault:work:read", "member").status, 200)
+        for scope in ("vault:work:write", "vault:default:read vault:work:admin", "scribe:admin"):
+            reply = self.minted(scope, "member")
+            self.assertEqual((reply.status, reply.json["error"]), (403, "insufficient_scope"), scope)
+
+    def test_a_person_proves_to_be_there(self) -> None:
+        """The proof names these very scopes; without CSRF token nothing is looked at."""
+        data = {"scope": "vault:default:read"}
+        reply = self.send("POST", "/api/auth/mint-token", data=data, who="owner")
+        self.assertEqual((reply.status, reply.json["error"]), (403, "step_up_required"))
+        other = self.send("POST", "/api/auth/mint-token", data=data, who="owner", X_Parachute_Proof="token.mint:x")
+        self.assertEqual(other.status, 403)
+        foreign = self.send("POST", "/api/auth/mint-token", data=data, who="owner", Sec_Fetch_Site="same-site")
+        self.assertEqual(foreign.json["error"], "csrf_failed")
+        self.assertEqual(self.send("POST", "/api/auth/mint-token", data=data).status, 401)
+
+    def test_what_cannot_be_asked(self) -> None:
+        """Bare and misspelt scopes, unknown vaults, the hub's own scopes, odd times and shapes."""
+        bad: list[tuple[dict[str, Any], int, str]] = [
+            ({"scope": "vault:default:read", "permissions": {"a": "x" * 2000}}, 400, "invalid_request"),
+            ({"scope": ""}, 400, "invalid_scope"),
+            ({}, 400, "invalid_scope"),
+            ({"scope": "vault:admin"}, 400, "invalid_scope"),
+            ({"scope": "vault:*:read"}, 400, "invalid_scope"),
+            ({"scope": "Vault:default:read"}, 400, "invalid_scope"),
+            ({"scope": "vault:a/b:read"}, 400, "invalid_scope"),
+            ({"scope": "vault:gone:admin"}, 400, "invalid_scope"),
+            ({"scope": "nonsense:read"}, 400, "invalid_scope"),
+            ({"scope": "vault:default:read rubbish"}, 400, "invalid_scope"),
+            ({"scope": "parachute:host:admin"}, 403, "insufficient_scope"),
+            ({"scope": "hub:admin"}, 403, "insufficient_scope"),
+            ({"scope": 5}, 400, "invalid_request"),
+            ({"scope": "vault:default:read " * 30}, 400, "invalid_scope"),
+            ({"scope": "vault:default:read", "expires_in": 0}, 400, "invalid_request"),
+            ({"scope": "vault:default:read", "expires_in": 31536001}, 400, "invalid_request"),
+            ({"scope": "vault:default:read", "expires_in": True}, 400, "invalid_request"),
+            ({"scope": "vault:default:read", "expires_in": "60"}, 400, "invalid_request"),
+            ({"scope": "vault:default:read", "permissions": []}, 400, "invalid_request"),
+            ({"scope": "vault:default:read", "audience": "hub"}, 400, "invalid_request"),
+            ({"scope": "vault:default:read", "audience": "vault.work"}, 400, "invalid_request"),
+        ]
+        for body, status, error in bad:
+            reply = self.by(self.operator, "POST", "/api/auth/mint-token", body)
+            self.assertEqual((reply.status, reply.json["error"]), (status, error), body)
+
+    def test_surface_mints_with_the_operator_token(self) -> None:
+        """identity.md 1.2: `surface:admin` for five minutes, audience `surface`."""
+        self.world.resources.scopes["surface"] = ["surface:read", "surface:admin"]
+        body = {"scope": "surface:admin", "expires_in": 300, "audience": "surface", "subject": "surface-host"}
+        reply = self.by(self.operator, "POST", "/api/auth/mint-token", body)
+        claims = self.world.issuer.verify(reply.json["token"])
+        self.assertEqual((claims.audience, claims.subject), (("surface",), "surface-host"))
+        self.assertEqual(claims.expires_at - claims.extra["iat"], 300)
+
+    def test_a21_only_the_operator_names_another_subject(self) -> None:
+        """A person's token is theirs."""
+        self.assertEqual(self.minted("vault:default:read", subject="somebody").status, 403)
+
+    def test_a21_a_vaults_admin_mints_below_and_no_longer_than_itself(self) -> None:
+        """Only on that vault, and what it mints ends with it."""
+        admin = self.minted("vault:default:admin", expires_in=600).json["token"]
+        read = self.minted("vault:default:read").json["token"]
+        reply = self.by(admin, "POST", "/api/auth/mint-token", {"scope": "vault:default:write"})
+        minted = self.world.issuer.verify(reply.json["token"])
+        self.assertEqual(minted.expires_at, self.world.issuer.verify(admin).expires_at)
+        for scope in ("vault:work:read", "scribe:transcribe"):
+            self.assertEqual(self.by(admin, "POST", "/api/auth/mint-token", {"scope": scope}).status, 403, scope)
+        self.assertEqual(self.by(read, "POST", "/api/auth/mint-token", {"scope": "vault:default:read"}).status, 401)
+
+    def test_a21_limits_are_passed_on(self) -> None:
+        """A tag-limited token mints no unlimited one; and none is made where the vault would not look at the tags."""
+        limits = {"scoped_tags": ["health"]}
+        body = {"scope": "vault:default:admin", "permissions": limits}
+        refused = self.by(self.operator, "POST", "/api/auth/mint-token", body)
+        self.assertEqual((refused.status, refused.json["error"]), (400, "invalid_request"))
+        self.world.oauth.minting._tags_enforced = True
+        limited = self.by(self.operator, "POST", "/api/auth/mint-token", body).json["token"]
+        path = "/api/auth/mint-token"
+        inherited = self.by(limited, "POST", path, {"scope": "vault:default:read"}).json["token"]
+        self.assertEqual(self.world.issuer.verify(inherited).permissions, limits)
+        wider = {"scope": "vault:default:read", "permissions": {"scoped_tags": ["health", "work"]}}
+        self.assertEqual(self.by(limited, "POST", path, wider).status, 403)
+
+    def test_a21_the_hub_reads_only_tokens_for_the_hub(self) -> None:
+        """Also one with a scope that would do elsewhere."""
+        reply = self.by(self.minted("vault:default:read scribe:transcribe").json["token"], "GET", "/api/apps")
+        self.assertEqual((reply.status, reply.json["error"]), (401, "invalid_token"))
+        self.assertIn('error="invalid_token"', reply.header("WWW-Authenticate") or "")
+
+
+class ShortTests(TokensCase):
+    def short(self, path: str, scopes: str, who: str = "owner", **body: Any) -> Reply:
+        return self.send("POST", path, data=body, who=who, X_Parachute_Proof=f"token.mint:{scopes}")
+
+    def test_table(self) -> None:
+        """identity.md 4.8: audience, scopes, ten minutes; by POST only, with the password."""
+        host = "parachute:host:admin,parachute:host:auth"
+        account = ",".join(["account:self:admin", *(f"parachute:host:{v}" for v in HOSTS)])
+        for path, scopes, audience in (
+            ("/admin/host-admin-token", host, ("hub",)),
+            ("/admin/vault-admin-token/work", "vault:work:admin", ("vault.work", f"{ISSUER}/vault/work/mcp")),
+            ("/account/vault-admin-token/work", "vault:work:admin", ("vault.work", f"{ISSUER}/vault/work/mcp")),
+            ("/admin/module-token/scribe", "scribe:admin", ("scribe",)),
+            ("/account/token", account, ("account",)),
+        ):
+            reply = self.short(path, scopes)
+            self.assertEqual((reply.status, sorted(reply.json)), (200, ["expires_at", "scopes", "token"]), path)
+            claims = self.world.issuer.verify(reply.json["token"])
+            self.assertEqual((claims.audience, claims.scopes), (audience, set(scopes.split(","))))
+            self.assertEqual(claims.expires_at - claims.extra["iat"], 600)
+            self.assertIsNotNone(self.world.tokens.get(claims.jti))
+            self.assertEqual(self.send("GET", path, who="owner").status, 405)
+            self.assertEqual(self.send("POST", path, data={}, who="owner").json["error"], "step_up_required")
+            self.assertEqual(self.send("POST", path, data={}).status, 401)
+
+    def test_members(self) -> None:
+        """They run their own vault, not the hub."""
+        self.assertEqual(self.short("/account/vault-admin-token/default", "vault:default:admin", "member").status, 200)
+        for path, scopes in (
+            ("/admin/host-admin-token", "parachute:host:admin,parachute:host:auth"),
+            ("/account/vault-admin-token/work", "vault:work:admin"),
+            ("/admin/module-token/scribe", "scribe:admin"),
+        ):
+            self.assertEqual(self.short(path, scopes, "member").json["error"], "not_admin", path)
+
+    def test_what_does_not_exist(self) -> None:
+        """404, and the vault has its own address."""
+        self.assertEqual(self.short("/admin/vault-admin-token/gone", "").status, 404)
+        self.assertEqual(self.short("/admin/module-token/gone", "").status, 404)
+        self.assertEqual(self.short("/admin/module-token/vault", "").json["error"], "use_vault_admin_token")
+
+    def test_ninety_days_on_ones_own_vault(self) -> None:
+        """For a script of a member: to read or to write, as the role allows."""
+        reply = self.short("/account/vault-token/default", "vault:default:write", "member", verb="write")
+        self.assertEqual(reply.json["scope"], "vault:default:write")
+        self.assertEqual(
+            self.short("/account/vault-token/work", "vault:work:write", "member", verb="write").status, 403
+        )
+        self.assertEqual(self.short("/account/vault-token/work", "vault:work:admin", verb="admin").status, 400)
+
+
+HOSTS = ("admin", "install", "start", "expose", "auth", "vault")
+
+
+class ListTests(TokensCase):
+    def test_pages_of_fifty_the_newest_first(self) -> None:
+        """The cursor leads through all of them, once each."""
+        for _ in range(60):
+            self.world.clock.advance(1)
+            self.minted("vault:work:read", subject=None)
+        first = self.by(self.operator, "GET", "/api/auth/tokens?created_via=cli_mint").json
+        second = self.by(
+            self.operator, "GET", f"/api/auth/tokens?created_via=cli_mint&cursor={first['next_cursor']}"
+        ).json
+        self.assertEqual((len(first["tokens"]), len(second["tokens"]), second["next_cursor"]), (50, 10, None))
+        self.assertEqual(len({token["jti"] for token in first["tokens"] + second["tokens"]}), 60)
+        self.assertEqual(self.by(self.operator, "GET", "/api/auth/tokens?cursor=%21").status, 400)
+
+    def test_members_see_their_own(self) -> None:
+        """And nothing of others; strangers nothing at all."""
+        mine = self.minted("vault:work:read", "member").json["jti"]
+        self.minted("vault:work:read")
+        listed = self.send("GET", "/api/auth/tokens", who="member").json["tokens"]
+        self.assertEqual([token["jti"] for token in listed], [mine])
+        self.assertEqual(self.send("GET", "/api/auth/tokens").status, 401)
+
+    def test_revoke(self) -> None:
+        """At once, again without harm, and found by the filter."""
+        minted = self.minted("vault:work:read").json
+        for _ in range(2):
+            reply = self.by(self.operator, "POST", "/api/auth/revoke-token", {"jti": minted["jti"]})
+            self.assertEqual((reply.status, sorted(reply.json)), (200, ["jti", "revoked_at"]))
+        self.assertTrue(self.is_refused(minted["token"], "work"))
+        listed = self.by(self.operator, "GET", "/api/auth/tokens?revoked=true").json["tokens"]
+        self.assertEqual([token["jti"] for token in listed], [minted["jti"]])
+
+    def test_who_may_revoke_what(self) -> None:
+        """One's own; what one could have given; everything with `parachute:host:auth`."""
+        owners = self.minted("vault:default:read").json["jti"]
+        members = self.minted("vault:default:read", "member").json["jti"]
+        admin = self.minted("vault:work:admin").json["jti"]
+        path = "/api/auth/revoke-token"
+        self.assertEqual(self.send("POST", path, data={"jti": admin}, who="member").status, 403)
+        of_default, of_work = (self.minted(f"vault:{name}:admin").json["token"] for name in ("default", "work"))
+        read = self.minted("vault:default:read").json["jti"]
+        self.assertEqual(self.by(of_work, "POST", path, {"jti": read}).status, 403)
+        self.assertEqual(self.by(of_default, "POST", path, {"jti": read}).status, 200)
+        self.assertEqual(self.send("POST", path, data={"jti": owners}, who="member").status, 200)
+        self.assertEqual(self.send("POST", path, data={"jti": members}, who="owner").status, 200)
+        self.assertEqual(self.send("POST", path, data={"jti": "unknown"}, who="owner").status, 404)
+        self.assertEqual(self.send("POST", path, data={"jti": "x" * 257}, who="owner").status, 404)
+        self.assertEqual(self.send("POST", path, data={}, who="owner").status, 400)
+
+    def test_revoking_an_apps_token_ends_its_connection(self) -> None:
+        """Otherwise it would just refresh."""
+        client_id = self.approved()
+        tokens = self.connect(client_id)
+        jti = self.world.issuer.verify(tokens["access_token"]).jti
+        self.by(self.operator, "POST", "/api/auth/revoke-token", {"jti": jti})
+        self.assertEqual(self.refresh(client_id, tokens["refresh_token"]).json["error"], "invalid_grant")
+
+    def test_what_an_app_minted_ends_with_its_connection(self) -> None:
+        """An app that manages a vault may mint for it; a disconnected one must keep nothing by that."""
+        client_id = self.approved()
+        admin = self.connect(client_id, scope="vault:default:admin")["access_token"]
+        minted = self.by(admin, "POST", "/api/auth/mint-token", {"scope": "vault:default:read"}).json["token"]
+        self.assertFalse(self.is_refused(minted))
+        self.send("POST", "/api/apps/disconnect", data={"client_id": client_id}, who="owner")
+        self.assertTrue(self.is_refused(minted))
+
+
+class RotateTests(TokensCase):
+    def test_the_operator_token(self) -> None:
+        """The old one ends with the answer; a set must be one of ours."""
+        self.assertEqual(self.by(self.operator, "POST", "/api/auth/rotate-operator", {"scope_set": "all"}).status, 400)
+        self.assertEqual(self.by(self.operator, "POST", "/api/auth/rotate-operator").status, 200)
+        self.assertEqual(self.by(self.operator, "GET", "/api/auth/tokens").status, 401)
+        new = (self.folder / "operator.token").read_text().strip()
+        self.assertEqual(self.by(new, "GET", "/api/auth/tokens").status, 200)
+
+    def test_the_signing_key(self) -> None:
+        """By an owner with the password; the new key is published at once."""
+        refused = self.send("POST", "/api/auth/rotate-key", data={}, who="owner")
+        self.assertEqual(refused.json["error"], "step_up_required")
+        reply = self.send("POST", "/api/auth/rotate-key", data={}, who="owner", X_Parachute_Proof="key.rotate")
+        published = [key["kid"] for key in self.send("GET", "/.well-known/jwks.json").json["keys"]]
+        self.assertEqual((reply.json["kid"], len(published)), (published[0], 2))
+        self.assertEqual(self.send("POST", "/api/auth/rotate-key", data={}, who="member").status, 403)
+
+    def test_every_unsafe_address_is_closed_to_foreign_pages(self) -> None:
+        """S35: by the routes themselves, so that a new one cannot be forgotten."""
+        checked = 0
+        for rule in TokensArea.app.url_map.iter_rules():
+            if "POST" not in (rule.methods or ()):
+                continue
+            path = rule.rule.replace("<vault>", "work").replace("<short>", "scribe")
+            reply = self.send("POST", path, form={"x": "y"}, who="owner", Sec_Fetch_Site="cross-site")
+            self.assertEqual((reply.status, reply.json["error"]), (403, "csrf_failed"), path)
+            checked += 1
+        self.assertGreaterEqual(checked, 10)

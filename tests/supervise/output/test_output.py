@@ -1,0 +1,166 @@
+"""Bytes to lines, the budget, the ring, the files."""
+
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.supervise.limits import LogLimits
+from parachute_hub.supervise.output.line_buffer import CUT, Budget, Splitter
+from parachute_hub.supervise.output.log_files import LogFiles
+from parachute_hub.supervise.output.log_ring import LogRing
+from parachute_hub.supervise.output.output import Output
+
+
+class SplitterTests(SynchronousTestCase):
+    @settings(max_examples=200, derandomize=True, deadline=None)
+    @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=8))
+    def test_pieces_do_not_matter(self, data: bytes, cuts: list[int]) -> None:
+        """A line or a character may be split anywhere."""
+        whole, pieces = Splitter(1000), Splitter(1000)
+        places = sorted(min(cut, len(data)) for cut in cuts)
+        parts = [data[a:b] for a, b in zip([0, *places], [*places, len(data)], strict=True)]
+        expected = [*whole.feed(data), *whole.flush()]
+        self.assertEqual([*(line for part in parts for line in pieces.feed(part)), *pieces.flush()], expected)
+
+    def test_table(self) -> None:
+        for data, expected in (
+            (b"one\ntwo\n", ["one", "two"]),
+            (b"\n\n", ["", ""]),
+            (b"windows\r\n", ["windows"]),
+            (b"10%\r20%\r100%\n", ["100%"]),
+            ("Grüße\n".encode(), ["Grüße"]),
+            (b"\xff\xfe\n", ["��"]),
+        ):
+            self.assertEqual(Splitter(100).feed(data), expected, data)
+
+    def test_a_line_without_end_is_cut_once(self) -> None:
+        splitter = Splitter(10)
+        found = [line for _ in range(50) for line in splitter.feed(b"x" * 7)]
+        self.assertEqual(found, ["x" * 10 + CUT])
+        self.assertEqual(splitter.feed(b"rest\nnext\n"), ["next"])
+
+    def test_a_long_whole_line_is_cut(self) -> None:
+        self.assertEqual(Splitter(4).feed(b"abcdefgh\nok\n"), ["abcd" + CUT, "ok"])
+
+    def test_after_a_gap_it_begins_at_a_line(self) -> None:
+        splitter = Splitter(100)
+        splitter.feed(b"half")
+        splitter.skip()
+        self.assertEqual(splitter.feed(b"way\nwhole\n"), ["whole"])
+
+
+class BudgetTests(SynchronousTestCase):
+    def test_rate_and_burst(self) -> None:
+        budget = Budget(LogLimits(rate=100, burst=200, line_charge=10))
+        budget.charge(0.0, 150, 1)
+        self.assertFalse(budget.spent)
+        budget.charge(0.0, 1, 6)
+        self.assertTrue(budget.spent)
+        budget.refill(0.5)
+        self.assertFalse(budget.filled)
+        budget.refill(1.2)
+        self.assertTrue(budget.filled)
+        budget.refill(1000)
+        self.assertEqual(budget.left, 200)
+
+
+class RingTests(SynchronousTestCase):
+    def test_numbers_go_on_when_lines_are_evicted(self) -> None:
+        """A follower's cursor keeps its meaning (modules.md 6.7, the line count of the older hub did not)."""
+        ring = LogRing(30)
+        for number in range(100):
+            ring.append(0.0, f"line {number}")
+        self.assertEqual(ring.latest, 100)
+        self.assertEqual([line.text for line in ring.since(98)], ["line 98", "line 99"])
+        self.assertEqual([line.number for line in ring.since(0)], [98, 99, 100])
+        self.assertEqual(ring.since(100), [])
+        self.assertEqual(ring.since(1000), [])
+
+    def test_one_oversize_line_stays(self) -> None:
+        ring = LogRing(10)
+        ring.append(0.0, "x" * 100)
+        self.assertEqual(len(ring.since(0)), 1)
+
+    def test_followers(self) -> None:
+        ring, heard = LogRing(100), []
+        end = ring.subscribe(lambda line: heard.append(line.text))
+        ring.subscribe(lambda line: heard.append(str(1 // 0)))
+        ring.append(0.0, "one")
+        end()
+        ring.append(0.0, "two")
+        self.assertEqual(heard, ["one"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+class FilesTests(SynchronousTestCase):
+    def test_two_files_hold_the_latest(self) -> None:
+        folder = Path(self.mktemp())
+        files = LogFiles(folder, "vault", 1000)
+        self.addCleanup(files.close)
+        for number in range(200):
+            files.write(0.0, [f"line {number}"])
+        self.assertEqual(sorted(path.name for path in folder.iterdir()), ["vault.log", "vault.log.1"])
+        text = (folder / "vault.log.1").read_text() + (folder / "vault.log").read_text()
+        lines = text.splitlines()
+        self.assertEqual(lines[-1], "1970-01-01T00:00:00.000Z line 199")
+        self.assertTrue(all(path.stat().st_size <= 1000 for path in folder.iterdir()))
+        self.assertEqual(len(lines), int(lines[-1].split()[-1]) - int(lines[0].split()[-1]) + 1)
+
+    def test_it_goes_on_when_the_disk_is_well_again(self) -> None:
+        folder = Path(self.mktemp())
+        folder.write_text("in the way")
+        files = LogFiles(folder, "vault", 1000)
+        self.addCleanup(files.close)
+        files.write(0.0, ["lost"])
+        folder.unlink()
+        files.write(0.0, ["kept"])
+        self.assertIn("kept", (folder / "vault.log").read_text())
+
+
+class OutputTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.now = 0.0
+        self.lines: list[str] = []
+        self.output = Output(
+            ring=LogRing(10_000),
+            files=LogFiles(Path(self.mktemp()), "vault", 1000),
+            log_line=self.lines.append,
+            mask=lambda text: text.replace("secret", "***"),
+            limits=LogLimits(rate=1000, burst=2000, line_charge=100),
+            now=lambda: self.now,
+            wall=lambda: 0.0,
+        )
+        self.addCleanup(self.output.close)
+
+    def test_a_flood_is_dropped_and_counted(self) -> None:
+        self.output.received(b"x\n" * 20)
+        self.assertTrue(self.output.flooded)
+        self.output.dropped(500)
+        self.now = 0.5
+        self.assertFalse(self.output.recovered())
+        self.now = 1.1
+        self.assertTrue(self.output.recovered())
+        self.output.received(b"cut off\nagain\n")
+        self.assertEqual(self.lines[20:], ["(hub) suppressed 500 lines: more than the log takes", "again"])
+
+    def test_what_was_dropped_is_said_at_the_end_too(self) -> None:
+        self.output.received(b"x\n" * 20)
+        self.output.dropped(3)
+        self.output.ended()
+        self.assertEqual(self.lines[-1], "(hub) suppressed 3 lines: more than the log takes")
+
+    def test_a_failing_log_loses_lines_and_nothing_else(self) -> None:
+        output = Output(
+            ring=LogRing(1000),
+            files=LogFiles(Path(self.mktemp()), "vault", 1000),
+            log_line=lambda line: 1 // 0,  # type: ignore[arg-type]
+            mask=str,
+            limits=LogLimits(),
+            now=lambda: 0.0,
+            wall=lambda: 0.0,
+        )
+        self.addCleanup(output.close)
+        output.received(b"one\n")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

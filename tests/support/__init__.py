@@ -1,0 +1,1 @@
+"""Verified fakes and test fixtures, checked against the real implementations."""

@@ -1,0 +1,255 @@
+"""The accounts on a database of their own, with everything around them faked: for tests of whoever needs people.
+
+`FrontDoor` is asked like a site; `BrowserTab` is a browser that keeps cookies and fills in forms.
+"""
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from attrs import define, field
+
+from parachute_hub.accounts.assemble import Accounts, build, no_links
+from parachute_hub.accounts.people.owner_reset import here
+from parachute_hub.accounts.setup.public_origin import Configured, HubOrigin
+from parachute_hub.accounts.setup.setup import unchecked
+from parachute_hub.accounts.setup.wizard import Offer
+from parachute_hub.accounts.signin.passwords import Hasher
+from parachute_hub.admin.people_parts import people_parts
+from parachute_hub.app.request_caller import RequestCaller
+from parachute_hub.site.auth import Who
+from parachute_hub.site.root import Root
+from parachute_hub.store.database import Database
+from parachute_hub.store.settings import StoredSettings
+from tests.support.asking import ADDRESS, Answer, ask
+
+HOST = "hub.test"
+LOCAL = ("http://hub.test", "http://localhost")
+PASSWORD = "three small paper boats"
+
+
+class CountedRandom:
+    """Bytes that look random and are the same in each run."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def __call__(self, size: int) -> bytes:
+        """So many bytes."""
+        self._calls += 1
+        return hashlib.shake_256(self._calls.to_bytes(8)).digest(size)
+
+
+class QuickHasher(Hasher):
+    """Keeps the words in place of their hash, and counts how often it is asked: argon2 is slow on purpose."""
+
+    def __init__(self) -> None:
+        super().__init__(here)
+        self.checks = 0
+
+    async def hash(self, password: str) -> str:
+        """Not a hash."""
+        self._accept(password)
+        return f"$quick${password}"
+
+    def _verify(self, stored: str, password: str) -> bool:
+        self.checks += 1
+        if stored.startswith("$quick$"):
+            return stored == f"$quick${password}"
+        return False
+
+    def _is_stale(self, stored: str) -> bool:
+        return False
+
+
+@define
+class RecordedWatch:
+    """Remembers whose access shrank."""
+
+    ended: list[str] = field(factory=list)
+    changed: list[str] = field(factory=list)
+
+    def access_ended(self, user_id: str) -> None:
+        """Noted."""
+        self.ended.append(user_id)
+
+    def access_changed(self, user_id: str) -> None:
+        """Noted."""
+        self.changed.append(user_id)
+
+
+@define
+class FakeInstalls:
+    """Installations that a test moves on by hand."""
+
+    shown: list[Offer] = field(
+        factory=lambda: [
+            Offer(short="vault", name="Vault", tagline="Your notes", purpose="Keeps your notes.", memory_mb=45),
+            Offer(short="notes", name="Notes", tagline="Write", purpose="Write and find notes.", memory_mb=30),
+            Offer(short="scribe", name="Scribe", tagline="Speak", purpose="Speech to text.", size_bytes=9_000_000),
+        ]
+    )
+    jobs: dict[str, dict[str, Any]] = field(factory=dict)
+    asked: list[tuple[str, dict[str, Any]]] = field(factory=list)
+
+    def offers(self) -> Sequence[Offer]:
+        """What is offered."""
+        return self.shown
+
+    def begin(self, short: str, options: Mapping[str, Any]) -> str:
+        """A running job."""
+        job_id = f"job-{len(self.jobs) + 1}"
+        self.asked.append((short, dict(options)))
+        self.jobs[job_id] = {
+            "id": job_id,
+            "kind": "install",
+            "short": short,
+            "status": "running",
+            "log": [f"fetching {short}"],
+            "steps": [{"name": "fetch the package", "state": "running"}],
+        }
+        return job_id
+
+    def job(self, job_id: str) -> Mapping[str, Any] | None:
+        """A job."""
+        return self.jobs.get(job_id)
+
+    def retry(self, job_id: str) -> str:
+        """The same again."""
+        job = self.jobs[job_id]
+        options = [options for short, options in self.asked if short == job["short"]][-1]
+        return self.begin(job["short"], options)
+
+    def finish(self, short: str, *, error: str | None = None) -> None:
+        """End the latest job of a module."""
+        job = [job for job in self.jobs.values() if job["short"] == short][-1]
+        job["status"] = "failed" if error else "succeeded"
+        job["log"].append(error or f"{short} is running")
+        if error:
+            job["error"] = error
+
+
+class FrontDoor:
+    """Accounts over a temporary database, mounted as a site behind its gate.
+
+    Browsers ask it from `address`, by plain http unless `https` is set.
+    """
+
+    def __init__(
+        self,
+        *,
+        hasher: Hasher | None = None,
+        clock: Callable[[], float] | None = None,
+        installs: FakeInstalls | None = None,
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        folder = Path(self._folder.name)
+        self.path = folder / "parachute.db"
+        self.database = Database.open(self.path)
+        self.now = 1_800_000_000.0
+        self.clock = clock or (lambda: self.now)
+        self.address = ADDRESS
+        self.https = False
+        self.installs = installs or FakeInstalls()
+        self.hasher = hasher or QuickHasher()
+        self.watch = RecordedWatch()
+        self.origin_changes: list[str] = []
+        self.origin = HubOrigin(
+            StoredSettings(self.database),
+            Configured(origin=None, source="none", local=LOCAL),
+            self.origin_changes.append,
+        )
+        self.accounts: Accounts = build(
+            self.database,
+            folder=folder,
+            hasher=self.hasher,
+            caller=RequestCaller(),
+            origin=self.origin,
+            installs=self.installs,
+            self_check=unchecked,
+            watch=self.watch,
+            links=no_links,
+            clock=self.clock,
+            random=CountedRandom(),
+        )
+        self.who = Who([self.accounts.recogniser])
+        parts = (*self.accounts.parts, *people_parts(self.accounts, self.who, lambda: ["default", "family"]))
+        self.parts = parts
+        self.root = Root(parts, self.accounts.gate, is_secure=RequestCaller().is_secure)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.database.close()
+        self._folder.cleanup()
+
+
+class BrowserTab:
+    """A browser as far as forms need one: keeps cookies, says where it comes from, does not follow redirects."""
+
+    def __init__(self, door: FrontDoor) -> None:
+        self._door = door
+        self.cookies: dict[str, str] = {}
+        self.last: Answer | None = None
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """Open a page."""
+        return self._ask(path, "GET", {"Accept": "text/html", **_named(headers)}, b"")
+
+    def get_json(self, path: str) -> Any:
+        """Fetch data."""
+        return self._ask(path, "GET", {"Accept": "application/json"}, b"").json()
+
+    def post(self, path: str, fields: Mapping[str, Any], *, token: str | None = None, **headers: str) -> Answer:
+        """Send the form of the page that was opened last."""
+        fields = {"__csrf": self.token if token is None else token, **fields}
+        sent = {
+            "Accept": "text/html",
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Sec-Fetch-Site": "same-origin",
+            **_named(headers),
+        }
+        return self._ask(path, "POST", sent, urlencode(fields, doseq=True).encode())
+
+    def send_json(self, method: str, path: str, body: bytes = b"{}", **headers: str) -> Answer:
+        """Call an API as a page of ours does."""
+        sent = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin", **_named(headers)}
+        return self._ask(path, method, sent, body)
+
+    @property
+    def token(self) -> str:
+        """The CSRF token in the page that was opened last."""
+        return self.field("__csrf")
+
+    def field(self, name: str) -> str:
+        """The value of a field in the page that was opened last."""
+        assert self.last is not None, "open a page first"
+        found = re.search(rf'<input[^>]*name="{name}"[^>]*>', self.last.body.decode())
+        assert found is not None, f"no field {name} in {self.last.body.decode()}"
+        value = re.search(r'value="([^"]*)"', found[0])
+        return unescape(value[1]) if value else ""
+
+    def _ask(self, path: str, method: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        sent = dict(headers)
+        if self.cookies:
+            sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        door = self._door
+        answer = ask(door.root, path, method=method, headers=sent, body=body, address=door.address, https=door.https)
+        for line in answer.headers.getRawHeaders("set-cookie", []):
+            name, _, rest = line.partition("=")
+            value = rest.partition(";")[0]
+            if value:
+                self.cookies[name] = value
+            else:
+                self.cookies.pop(name, None)
+        if b"<html" in answer.body:
+            self.last = answer
+        return answer
+
+
+def _named(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}

@@ -1,0 +1,246 @@
+"""What tests of the issuer start from: a real database in a temporary folder, a still clock, keys."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from attrs import define, field, frozen
+from twisted.internet.task import Clock
+from twisted.web.iweb import IRequest
+
+from parachute_hub.oauth.assemble import build
+from parachute_hub.oauth.authorization.browser_session import Visits
+from parachute_hub.oauth.authorization.scopes import HOST_SCOPES
+from parachute_hub.oauth.clients.metadata_fetch import Fetched, Unreadable
+from parachute_hub.oauth.metadata import Service
+from parachute_hub.oauth.tokens.keys import make_private_pem
+from parachute_hub.site.auth import Principal
+from parachute_hub.site.errors import Refused
+from parachute_hub.site.root import Root
+from parachute_hub.store.clients import Clients
+from parachute_hub.store.database import Database
+from parachute_hub.store.grants import Grants
+from parachute_hub.store.sessions import Session
+from parachute_hub.store.users import User, Users, VaultRole
+
+ISSUER = "https://hub.test"
+LOCAL = "http://127.0.0.1:1939"
+NOW = 1_900_000_000.0
+
+_pems: list[str] = []
+
+
+def counted_random() -> Callable[[int], bytes]:
+    """Bytes that are never the same twice and the same in every run."""
+    count = 0
+
+    def random(size: int) -> bytes:
+        nonlocal count
+        count += 1
+        return hashlib.shake_128(str(count).encode()).digest(size)
+
+    return random
+
+
+class PemSupply:
+    """Keys made once for the whole test run, handed out in order: making one takes long."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    async def __call__(self, make: Callable[[], str]) -> str:
+        """The next key, in place of `make()`."""
+        if make is not make_private_pem:
+            raise ValueError("only keys are made off the thread")
+        if self._next == len(_pems):
+            _pems.append(make())
+        self._next += 1
+        return _pems[self._next - 1]
+
+
+@define
+class FakeResources:
+    """What is installed: two vaults and scribe, unless a test changes it."""
+
+    names: list[str] = field(factory=lambda: ["default", "work"])
+    scopes: dict[str, list[str]] = field(
+        factory=lambda: {
+            "vault": ["vault:read", "vault:write", "vault:admin"],
+            "scribe": ["scribe:transcribe", "scribe:admin"],
+        }
+    )
+
+    def vaults(self) -> Sequence[str]:
+        """The vaults' names."""
+        return self.names
+
+    def module_scopes(self) -> Mapping[str, Sequence[str]]:
+        """The scopes that modules define."""
+        return self.scopes
+
+    def services_catalog(self) -> Iterable[Service]:
+        """Where they are."""
+        vaults = [Service(short="vault", path=f"/vault/{name}", version="1.0", vault=name) for name in self.names]
+        others = [Service(short=short, path=f"/{short}", version="1.0") for short in self.scopes if short != "vault"]
+        return [*vaults, *others]
+
+
+class NoDocuments:
+    """The open internet with the documents in `at`; every other address cannot be read. `asked` are the addresses."""
+
+    def __init__(self) -> None:
+        self.at: dict[str, Fetched] = {}
+        self.asked: list[str] = []
+
+    async def fetch(self, url: str, host: str) -> Fetched:
+        """What is at the address."""
+        self.asked.append(url)
+        if url not in self.at:
+            raise Unreadable()
+        return self.at[url]
+
+
+@frozen
+class FakeSignedIn:
+    """A session of the fake accounts."""
+
+    user: User
+    session: Session
+    token: str
+
+
+@frozen
+class FakeVisitor:
+    """The other side of a request, of which only the address matters here."""
+
+    address: str
+
+
+class FakeAccounts:
+    """Stands for the accounts: the Cookie header names who is signed in, the password is `right`, forms need `csrf`.
+
+    It is `visits.Sessions`, `visits.Proofs`, `visits.Browsers`, and a `StepUp` that takes the header
+    `X-Parachute-Proof` when it names the operation.
+    """
+
+    def __init__(self, users: Users, clock: Clock) -> None:
+        self._users = users
+        self._clock = clock
+
+    def signed_in(self, request: IRequest) -> FakeSignedIn | None:
+        """Whose cookie it is."""
+        name = (request.getHeader("Cookie") or "").removeprefix("who=")
+        user = self._users.by_name(name) if name else None
+        if user is None:
+            return None
+        now = self._clock.seconds()
+        session = Session(
+            id=f"session-{name}",
+            user_id=user.id,
+            created_at=now,
+            authenticated_at=now - 60,
+            last_seen_at=now,
+            expires_at=now + 1000,
+            methods="pwd",
+            address="",
+            user_agent="",
+        )
+        return FakeSignedIn(user, session, name)
+
+    def recognise(self, request: IRequest) -> Principal | None:
+        """The same as a principal; 403 without the CSRF token of the session."""
+        found = self.signed_in(request)
+        if found is None:
+            return None
+        if request.method not in (b"GET", b"HEAD"):
+            presented = request.getHeader("X-Parachute-CSRF") or self._field(request)
+            site = request.getHeader("Sec-Fetch-Site")
+            if presented != fake_csrf(found.token) or site not in (None, "same-origin"):
+                raise Refused(403, "csrf_failed", "This form is out of date.")
+        scopes = frozenset({"hub:admin", *HOST_SCOPES}) if found.user.is_admin else frozenset[str]()
+        return Principal(
+            kind="session",
+            name=found.user.username,
+            scopes=scopes,
+            user_id=found.user.id,
+            session_id=found.session.id,
+        )
+
+    async def verify(self, signed_in: Any, visitor: Any, *, password: str = "", code: str = "") -> None:
+        """Only `right` is right."""
+        if password != "right":
+            raise Refused(401, "invalid_credentials", "That is not right. Try again.")
+
+    def visitor(self, request: IRequest) -> FakeVisitor:
+        """The address that a test names."""
+        return FakeVisitor(request.getHeader("X-Test-Address") or "192.0.2.1")
+
+    def prove(self, request: IRequest, principal: Principal, operation: str) -> None:
+        """Accept the operator, and whoever names the operation."""
+        if principal.kind != "operator" and request.getHeader("X-Parachute-Proof") != operation:
+            raise Refused(403, "step_up_required", "Confirm first.", detail={"operation": operation})
+
+    @staticmethod
+    def _field(request: IRequest) -> str:
+        request.content.seek(0)
+        fields = dict(parse_qsl(request.content.read().decode()))
+        request.content.seek(0)
+        return str(fields.get("__csrf", ""))
+
+
+def fake_csrf(token: str) -> str:
+    """The form token of a session."""
+    return f"csrf-{token}"
+
+
+class World:
+    """A hub's issuer with its stores, a clock, and fake accounts, in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = Clock()
+        self.clock.advance(NOW)
+        self.database = Database.open(folder / "parachute.db")
+        self.users = Users(self.database)
+        self.clients, self.grants = Clients(self.database), Grants(self.database)
+        self.resources, self.documents = FakeResources(), NoDocuments()
+        self.accounts = FakeAccounts(self.users, self.clock)
+        self.oauth = build(
+            self.database,
+            home=folder,
+            issuer=ISSUER,
+            origins=[LOCAL],
+            resources=self.resources,
+            documents=self.documents,
+            clock=self.clock,
+            random=counted_random(),
+            off_thread=PemSupply(),
+        )
+        self.keys, self.issuer, self.tokens = self.oauth.keys, self.oauth.issuer, self.oauth.tokens
+
+    def site(self) -> Root:
+        """The issuer's part of the hub's site."""
+        visits = Visits(sessions=self.accounts, proofs=self.accounts, browsers=self.accounts, csrf_token=fake_csrf)
+        parts = self.oauth.parts(visits=visits, sessions=self.accounts, step_up=self.accounts)
+        return Root(parts, is_secure=lambda request: request.isSecure())
+
+    def add_user(self, name: str, *, admin: bool = False, vaults: Mapping[str, VaultRole] | None = None) -> User:
+        """A person whose id is `id-<name>`."""
+        user = User(
+            id=f"id-{name}",
+            username=name,
+            password_hash="unused",
+            role="admin" if admin else "member",
+            must_change_password=False,
+            email=None,
+            created_at=NOW,
+            password_changed_at=NOW,
+            vaults=vaults or {},
+        )
+        self.users.add(user)
+        return user
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.database.close()

@@ -1,0 +1,219 @@
+"""Processes that are not there: a reactor that spawns and answers as told, and a system that knows nothing else.
+
+`tests/live/test_supervise_fakes.py` holds them against real processes.
+"""
+
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import succeed
+from twisted.internet.error import ConnectionDone, ConnectionRefusedError, ProcessDone, ProcessTerminated, UserError
+from twisted.internet.protocol import ClientFactory
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+
+from parachute_hub.supervise.process.process_tags import Whose
+from parachute_hub.supervise.process.processes import Holder
+
+
+class FakePipe:
+    """The reading end of a child's output."""
+
+    def __init__(self) -> None:
+        self.reading = True
+        self.ends: tuple[int, ...] = ()
+
+    def startReading(self) -> None:
+        """Twisted's."""
+        self.reading = True
+
+    def stopReading(self) -> None:
+        """Twisted's."""
+        self.reading = False
+
+    def fileno(self) -> int:
+        """A pipe of the system's, for who reads by himself; write to `ends[1]`."""
+        if not self.ends:
+            self.ends = os.pipe()
+            os.set_blocking(self.ends[0], False)
+        return self.ends[0]
+
+    def close(self) -> None:
+        """Both ends."""
+        for end in self.ends:
+            os.close(end)
+
+
+class FakeProcess:
+    """One spawned child: `signals` it got, `say` and `exit` what it does. `deaf` ones only die by KILL.
+
+    Its group is empty once it exited, unless `stragglers` is set.
+    """
+
+    def __init__(self, pid: int, protocol: Any, argv: tuple[str, ...], env: Mapping[str, str]) -> None:
+        self.pid: int | None = pid
+        self.protocol = protocol
+        self.argv = argv
+        self.env = env
+        self.signals: list[int] = []
+        self.deaf = False
+        self.stragglers = False
+        self.exited = False
+        self.pipes = {1: FakePipe()}
+
+    def say(self, data: bytes) -> None:
+        """Output."""
+        self.protocol.childDataReceived(1, data)
+
+    def exit(self, code: int = 0, by_signal: int | None = None) -> None:
+        """The process ends, and its pipe with it."""
+        self.exited, self.pid = True, None
+        well = code == 0 and by_signal is None
+        reason = Failure(ProcessDone(None) if well else ProcessTerminated(None if by_signal else code, by_signal))
+        self.protocol.processExited(reason)
+        self.pipes.pop(1).close()
+        self.protocol.processEnded(reason)
+
+    def signalProcess(self, number: int) -> None:
+        """Twisted's."""
+        self.heard(number)
+
+    def closeChildFD(self, descriptor: int) -> None:
+        """Twisted's."""
+
+    def heard(self, number: int) -> None:
+        """A signal came; obey it as a process would."""
+        if self.exited:
+            self.stragglers = self.stragglers and number != signal.SIGKILL
+            return
+        self.signals.append(number)
+        if number == signal.SIGKILL or (number == signal.SIGTERM and not self.deaf):
+            self.exit(by_signal=number)
+
+
+class FakeReactor(MemoryReactorClock):
+    """Spawns FakeProcesses. `listening` says what a port on 127.0.0.1 answers: bytes, or None for silence.
+
+    After its answer a port closes the connection, unless `closes` is taken away.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spawned: list[FakeProcess] = []
+        self.listening: dict[int, bytes | None] = {}
+        self.closes = True
+        self.cannot_spawn: OSError | None = None
+
+    def spawnProcess(self, protocol: Any, executable: str, args: Any, **options: Any) -> FakeProcess:
+        """IReactorProcess."""
+        if self.cannot_spawn is not None:
+            raise self.cannot_spawn
+        process = FakeProcess(9000 + len(self.spawned), protocol, tuple(args), options["env"])
+        self.spawned.append(process)
+        protocol.makeConnection(process)
+        return process
+
+    def signal_group(self, group: int, number: int) -> None:
+        """os.killpg for the groups that we made."""
+        process = self.spawned[group - 9000]
+        if process.exited and not process.stragglers:
+            raise ProcessLookupError(3, "No such process")
+        if number:
+            process.heard(number)
+
+    def connectTCP(
+        self, host: str, port: int, factory: ClientFactory, timeout: float = 30, bindAddress: Any = None
+    ) -> "FakeConnector":
+        """IReactorTCP."""
+        connector = FakeConnector(factory)
+        self.callLater(0, self._connected, port, factory, connector)
+        return connector
+
+    def _connected(self, port: int, factory: ClientFactory, connector: "FakeConnector") -> None:
+        if connector.over:
+            return
+        connector.over = True
+        if port not in self.listening:
+            factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))  # type: ignore[arg-type]
+            return
+        protocol = factory.buildProtocol(None)
+        assert protocol is not None
+        protocol.makeConnection(StringTransport())
+        answer = self.listening[port]
+        if answer is not None:
+            protocol.dataReceived(answer)
+        if answer is not None and self.closes:
+            protocol.connectionLost(Failure(ConnectionDone()))
+
+    def addSystemEventTrigger(self, *args: Any, **kwargs: Any) -> Any:
+        return None
+
+
+@define
+class FakeConnector:
+    """What connectTCP gives. To disconnect before there is a connection fails it, at once."""
+
+    factory: ClientFactory
+    over: bool = False
+
+    def disconnect(self) -> None:
+        """Twisted's."""
+        if not self.over:
+            self.over = True
+            self.factory.clientConnectionFailed(self, Failure(UserError()))  # type: ignore[arg-type]
+
+
+@define
+class FakeSystem:
+    """Nothing runs but what the test says.
+
+    `holders` and `owners` of ports come by turns; `left` is found behind once; `sizes` are of sessions, in bytes,
+    `hub` is our own.
+    """
+
+    holders: list[Holder | None] = field(factory=list)
+    left: list[int] = field(factory=list)
+    owners: list[Holder | None] = field(factory=list)
+    lives: bool = False
+    listening: list[int] = field(factory=list)
+    sizes: dict[str, int] = field(factory=dict)
+    hub: int = 0
+    swept: list[Whose] = field(factory=list)
+
+    def group_lives(self, group: int) -> bool:
+        """Processes.group_lives."""
+        return self.lives
+
+    def signal(self, whose: Whose, number: int) -> list[int]:
+        """Processes.signal."""
+        self.swept.append(whose)
+        left, self.left = self.left, []
+        return left
+
+    def holder(self, port: int, whose: Whose) -> Holder | None:
+        """Processes.holder."""
+        return self.holders.pop(0) if self.holders else None
+
+    def owner(self, session: int, port: int, whose: Whose) -> Holder | None:
+        """Processes.owner."""
+        return self.owners.pop(0) if self.owners else Holder(session, None, ours=True)
+
+    def ports(self, whose: Whose) -> list[int]:
+        """Processes.ports."""
+        return self.listening
+
+    def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
+        """Processes.footprints."""
+        return {short: self.sizes.get(short, 0) for short in sessions}
+
+    def own(self) -> int:
+        """Processes.own."""
+        return self.hub
+
+
+def at_once(function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+    """An `in_thread` that needs no thread."""
+    return succeed(function(*args))

@@ -1,0 +1,78 @@
+"""A supervisor without processes: modules are in whatever state the test says."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+from attrs import define, evolve, field
+
+from parachute_hub.supervise.model import State, Status
+from parachute_hub.supervise.output.log_ring import LogRing
+
+
+@define
+class FakeSupervisor:
+    """Keeps to the Supervisor's commands and questions. `outcome` is the status after a start, by short name."""
+
+    want: Callable[[str, bool], None] = lambda short, on: None
+    outcome: dict[str, Status] = field(factory=dict)
+    calls: list[tuple[str, str]] = field(factory=list)
+    listening: dict[str, list[int]] = field(factory=dict)
+    _statuses: dict[str, Status] = field(factory=dict)
+    _rings: dict[str, LogRing] = field(factory=dict)
+    _pids: Iterator[int] = field(factory=lambda: count(4711))
+
+    async def start(self, short: str) -> Status:
+        """It answers at once, unless `outcome` says otherwise."""
+        return self._started("start", short)
+
+    async def restart(self, short: str, why: str = "") -> Status:
+        """As start."""
+        return self._started("restart", short)
+
+    async def stop(self, short: str) -> Status:
+        """It is stopped at once."""
+        self.calls.append(("stop", short))
+        self.want(short, False)
+        self._rings.setdefault(short, LogRing(65536))
+        return self._put(short, State.STOPPED)
+
+    async def remove(self, short: str) -> None:
+        """Forget it."""
+        self.calls.append(("remove", short))
+        self._statuses.pop(short, None)
+        self._rings.pop(short, None)
+
+    def status(self, short: str) -> Status | None:
+        """What it was told to be."""
+        return self._statuses.get(short)
+
+    def all(self) -> list[Status]:
+        """Every module that was ever started."""
+        return list(self._statuses.values())
+
+    def log(self, short: str) -> LogRing | None:
+        """Its log, once it was started or stopped."""
+        return self._rings.get(short)
+
+    async def listens(self, short: str) -> list[int]:
+        """What `listening` says."""
+        return self.listening.get(short, [])
+
+    def say(self, short: str, text: str) -> None:
+        """The module writes a line."""
+        self._rings[short].append(0.0, text)
+
+    def _started(self, word: str, short: str) -> Status:
+        self.calls.append((word, short))
+        self.want(short, True)
+        self._rings.setdefault(short, LogRing(65536))
+        told = self.outcome.get(short)
+        if told is None:
+            return self._put(short, State.READY, pid=next(self._pids))
+        self._statuses[short] = evolve(told, short=short)
+        return self._statuses[short]
+
+    def _put(self, short: str, state: State, **fields: Any) -> Status:
+        self._statuses[short] = Status(short=short, state=state, reason="As the test says.", since=0.0, **fields)
+        return self._statuses[short]
