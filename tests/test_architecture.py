@@ -1,7 +1,5 @@
-"""Holds the shape that ARCHITECTURE.md describes: file sizes, who imports whom, and decisions without I/O."""
+"""Holds the structure that ARCHITECTURE.md describes, and shows that each check sees a planted violation."""
 
-import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -11,148 +9,122 @@ from parachute_hub.modules.definition.mounts import RESERVED
 from parachute_hub.proxy import headers
 from parachute_hub.proxy.routes import OWN_SEGMENTS
 from parachute_hub.site import cookies
+from tests import architecture
+from tests.architecture import Tables
 
-PACKAGE = Path(parachute_hub.__file__).parent
-LINES = 400
-AREAS = ("modules", "supervise", "proxy", "oauth", "accounts", "admin", "store", "site")
-# What an area may import of the others; data is in `supervise.model`.
-MAY_IMPORT: dict[str, frozenset[str]] = {
-    "supervise": frozenset(),
-    "proxy": frozenset(),
-    "store": frozenset(),
-    "site": frozenset(),
-    "modules": frozenset({"site.refused", "supervise.model"}),
-    "oauth": frozenset({"site", "store"}),
-    "accounts": frozenset({"site", "store"}),
-    "admin": frozenset({"site", "store", "accounts", "modules", "supervise.model"}),
-}
-# Pure: values in, verdict out.
-DECISIONS = (
-    "accounts/csrf.py",
-    "accounts/lifetime.py",
-    "accounts/nextpath.py",
-    "accounts/rules.py",
-    "accounts/throttle.py",
-    "accounts/totp.py",
-    "accounts/wizard.py",
-    "modules/mounts.py",
-    "modules/names.py",
-    "modules/environment.py",
-    "modules/drift.py",
-    "modules/ports.py",
-    "modules/semver.py",
-    "moments.py",
-    "oauth/addresses.py",
-    "oauth/authorize.py",
-    "oauth/exchange.py",
-    "oauth/metadata.py",
-    "oauth/redirects.py",
-    "oauth/registration.py",
-    "oauth/resource.py",
-    "oauth/scopes.py",
-    "proxy/body.py",
-    "proxy/head.py",
-    "proxy/routes.py",
-    "settings.py",
-    "site/wellknown.py",
-    "supervise/lifecycle.py",
-    "supervise/lines.py",
-    "supervise/marks.py",
-    "supervise/memory.py",
-    "supervise/model.py",
-    "supervise/restarts.py",
-    "supervise/timing.py",
-)
-IMPURE = ("twisted.internet", "socket", "subprocess", "time", "random", "secrets", "sqlite3", "treq")
-
-
-def sources() -> Iterator[Path]:
-    return (path for path in PACKAGE.rglob("*.py"))
-
-
-def imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def area_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0]
+SOURCES = architecture.read_sources(Path(parachute_hub.__file__).parent)
+TABLES = Tables.load(Path(__file__).with_name("architecture.toml"))
 
 
 class ArchitectureTests(SynchronousTestCase):
-    def test_no_file_grows_past_reading(self) -> None:
-        """A longer file holds two things."""
-        lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in sources()}
-        self.assertEqual({name: count for name, count in lengths.items() if count > LINES}, {})
-        self.assertGreater(len(lengths), 20)
+    def test_no_file_is_longer_than_the_limit(self) -> None:
+        self.assertGreater(len(SOURCES), 200)
+        self.assertEqual(architecture.long_files(SOURCES), [])
 
-    def test_areas_meet_only_in_the_composition_root(self) -> None:
-        """Each area imports itself, the shared parts, and what the table grants."""
-        wrong = []
-        for path in sources():
-            area = area_of(path)
-            if area not in MAY_IMPORT:
-                continue
-            for name in imported(path):
-                if not name.startswith("parachute_hub."):
-                    continue
-                target = name.removeprefix("parachute_hub.")
-                other = target.split(".")[0]
-                if (
-                    other in AREAS
-                    and other != area
-                    and not any(target == grant or target.startswith(grant + ".") for grant in MAY_IMPORT[area])
-                ):
-                    wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
-                if other in ("tap", "cli", "testing", "wiring"):
-                    wrong.append(f"{path.relative_to(PACKAGE)} imports {name}")
-        self.assertEqual(wrong, [])
+    def test_every_file_is_of_exactly_one_kind(self) -> None:
+        self.assertEqual(architecture.files_of_no_single_kind(SOURCES, TABLES), [])
 
-    def test_decisions_touch_nothing(self) -> None:
-        """No reactor, no await, no clock, no file of the world: values in, verdict out."""
-        wrong = []
-        for name in DECISIONS:
-            path = PACKAGE / name
-            tree = ast.parse(path.read_text())
-            wrong += [f"{name} imports {one}" for one in imported(path) if one.startswith(IMPURE)]
-            wrong += [f"{name} awaits" for node in ast.walk(tree) if isinstance(node, ast.Await | ast.AsyncFunctionDef)]
-        self.assertEqual(wrong, [])
+    def test_every_pattern_of_the_table_matches_a_file(self) -> None:
+        self.assertEqual(architecture.stale_patterns(SOURCES, TABLES), [])
 
-    def test_the_reactor_is_imported_where_programs_begin(self) -> None:
-        """Everything else is given it."""
-        wrong = [
-            str(path.relative_to(PACKAGE))
-            for path in sources()
-            if "twisted.internet.reactor" in set(imported(path))
-            and area_of(path) not in ("tap.py", "cli.py", "testing")
-        ]
-        self.assertEqual(wrong, [])
+    def test_rooms_import_only_what_the_table_grants(self) -> None:
+        self.assertEqual(architecture.forbidden_rooms(SOURCES, TABLES), [])
 
-    def test_sql_stays_in_the_store(self) -> None:
-        """One door to the database."""
-        wrong = [
-            str(path.relative_to(PACKAGE))
-            for path in sources()
-            if area_of(path) != "store" and any(name.split(".")[0] == "sqlite3" for name in imported(path))
-        ]
-        self.assertEqual(wrong, [])
+    def test_pure_files_do_no_io(self) -> None:
+        self.assertEqual(architecture.impurities(SOURCES, TABLES), [])
+
+    def test_no_files_import_each_other_in_a_circle(self) -> None:
+        self.assertEqual(architecture.cycles(SOURCES), [])
+
+    def test_only_entry_points_import_the_reactor(self) -> None:
+        self.assertEqual(architecture.imports_outside(SOURCES, "twisted.internet.reactor", ("tap.py", "cli/*")), [])
+
+    def test_only_the_store_imports_sqlite(self) -> None:
+        self.assertEqual(architecture.imports_outside(SOURCES, "sqlite3", tuple(TABLES.kinds["sql"])), [])
 
 
-class TwinTests(SynchronousTestCase):
-    """What areas that may not import each other must nevertheless agree on."""
+class PlantedViolationTests(SynchronousTestCase):
+    """Each check is shown a violation that it must report."""
 
-    def test_the_proxy_keeps_back_every_cookie_of_the_site(self) -> None:
+    def planted(self, path: str, line: str) -> dict[str, str]:
+        return {**SOURCES, path: SOURCES.get(path, "") + f"\n{line}\n"}
+
+    def test_a_room_that_imports_the_composition_root(self) -> None:
+        sources = self.planted("proxy/connection_limits.py", "from parachute_hub.app.compose import compose")
+        wrong = architecture.forbidden_rooms(sources, TABLES)
+        self.assertEqual(wrong, ["proxy/connection_limits.py imports app/compose.py, an entry point"])
+
+    def test_a_room_that_imports_the_command_or_the_plugin(self) -> None:
+        for module, path in (("cli.parser", "cli/parser.py"), ("tap", "tap.py")):
+            sources = self.planted("store/users.py", f"import parachute_hub.{module}")
+            wrong = architecture.forbidden_rooms(sources, TABLES)
+            self.assertEqual(wrong, [f"store/users.py imports {path}, an entry point"])
+
+    def test_a_room_that_imports_one_it_was_not_granted(self) -> None:
+        sources = self.planted("proxy/routes.py", "from parachute_hub.store.users import Users")
+        wrong = architecture.forbidden_rooms(sources, TABLES)
+        self.assertEqual(wrong, ["proxy/routes.py imports store/users.py, but proxy may not import store"])
+
+    def test_an_import_inside_a_function(self) -> None:
+        sources = self.planted("proxy/routes.py", "def f():\n    from parachute_hub.store import users")
+        self.assertEqual(len(architecture.forbidden_rooms(sources, TABLES)), 1)
+
+    def test_io_and_clocks_in_a_pure_file(self) -> None:
+        for line in (
+            "import os\nHOME = os.environ",
+            "from pathlib import Path",
+            "from datetime import datetime",
+            "import time",
+            "import random",
+            "import socket",
+            "import sqlite3",
+            "from twisted.internet import defer",
+            "TEXT = open('/etc/passwd')",
+            "def f(path):\n    return path.read_text()",
+            "def f(clock):\n    return clock.now()",
+            "async def f():\n    pass",
+            "from parachute_hub.store import database",
+        ):
+            with self.subTest(line=line):
+                wrong = architecture.impurities(self.planted("jobs/model.py", line), TABLES)
+                self.assertNotEqual(wrong, [])
+
+    def test_an_unlisted_file(self) -> None:
+        wrong = architecture.files_of_no_single_kind({**SOURCES, "proxy/new.py": ""}, TABLES)
+        self.assertEqual(wrong, ["proxy/new.py is of 0 kinds: add it to tests/architecture.toml"])
+
+    def test_a_file_of_two_kinds(self) -> None:
+        kinds = {**TABLES.kinds, "web": (*TABLES.kinds["web"], "proxy/routes.py")}
+        wrong = architecture.files_of_no_single_kind(SOURCES, Tables(kinds, {}, (), (), ()))
+        self.assertEqual(wrong, ["proxy/routes.py is of 2 kinds: pure, web"])
+
+    def test_a_circle_of_files(self) -> None:
+        sources = self.planted("proxy/model.py", "from parachute_hub.proxy.routes import Mount")
+        sources["proxy/routes.py"] += "\nfrom parachute_hub.proxy import model\n"
+        self.assertEqual(architecture.cycles(sources), ["proxy/model.py <-> proxy/routes.py"])
+
+    def test_a_long_file(self) -> None:
+        wrong = architecture.long_files({"a.py": "\n" * 401})
+        self.assertEqual(wrong, ["a.py has 401 lines, more than 400"])
+
+    def test_sqlite_and_the_reactor_outside_their_places(self) -> None:
+        for module in ("sqlite3", "twisted.internet.reactor"):
+            sources = self.planted("proxy/routes.py", f"import {module}")
+            wrong = architecture.imports_outside(sources, module, ("store/*", "tap.py", "cli/*", "modules/*"))
+            self.assertEqual(wrong, [f"proxy/routes.py imports {module}"])
+
+
+class SharedValuesTests(SynchronousTestCase):
+    """Values that two rooms keep, because neither may import the other."""
+
+    def test_the_proxy_withholds_every_cookie_of_the_site(self) -> None:
         """A cookie that the site sets and the proxy does not know would reach the modules."""
         self.assertEqual({name.encode() for name in cookies.HUB_COOKIES} - headers.HUB_COOKIES, set())
 
-    def test_every_path_refused_to_modules_is_the_hubs_own_in_the_proxy(self) -> None:
+    def test_paths_refused_to_modules_are_the_hubs_own_in_the_proxy(self) -> None:
         """Except `mcp`, which the proxy sends to the vault or answers itself."""
         self.assertEqual({name.encode() for name in RESERVED} - OWN_SEGMENTS, {b"mcp"})
 
-    def test_no_segment_of_the_hubs_own_can_be_a_modules_path(self) -> None:
-        """What is left over are files and dots, which no module's name can be."""
+    def test_only_files_and_dots_are_own_segments_without_being_reserved(self) -> None:
         left = OWN_SEGMENTS - {name.encode() for name in RESERVED}
         self.assertEqual(left, {b".", b"..", b"favicon.ico", b"robots.txt"})

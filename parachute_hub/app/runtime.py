@@ -17,6 +17,7 @@ from parachute_hub.modules import assembly
 from parachute_hub.modules.definition.catalog import BadCatalog, Catalog, load
 from parachute_hub.modules.launch.environment import Surroundings
 from parachute_hub.modules.packages import bun as bun_program
+from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.supervisor import Supervisor
 
 _log = Logger()
@@ -46,17 +47,19 @@ def build_engine(core: Core, origins: Origins) -> Engine:
         _log.info("", module_line=f"[{short}] {line}")
 
     supervisor = Supervisor(
-        reactor=core.reactor,
-        launcher=launcher,
-        desired=on_disk.records,
-        home=core.settings.home,
-        emit=lambda status: bus.emit(ModuleChanged(status.short, status.to_json())),
-        log_line=log_line,
-        log_folder=core.settings.home / "hub" / "logs",
-        mask=core.mask,
-        random=random.random,
-        memory_limit=core.settings.memory_limit,
-        under_way=core.front.under_way,
+        SupervisorContext(
+            reactor=core.reactor,
+            launcher=launcher,
+            desired=on_disk.records,
+            home=core.settings.home,
+            emit=lambda status: bus.emit(ModuleChanged(status.short, status.to_json())),
+            log_line=log_line,
+            log_folder=core.settings.home / "hub" / "logs",
+            mask=core.mask,
+            random=random.random,
+            memory_limit=core.settings.memory_limit,
+            under_way=core.front.under_way,
+        )
     )
     roster = Roster(
         on_disk.directory,

@@ -1,16 +1,21 @@
-"""What every module of one hub stands on, and who provides it."""
+"""The collaborators and limits that all supervised modules of one hub share."""
 
+import os
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from attrs import frozen
+from attrs import Factory, field, frozen
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
 
-from parachute_hub.supervise.limits import LogLimits, Timing
+from parachute_hub.supervise.limits import LogLimits, MemoryLimits, Timing
+from parachute_hub.supervise.memory.cgroup import Cgroup
 from parachute_hub.supervise.model import Launch, Status
-from parachute_hub.supervise.process.command_line import Tools
-from parachute_hub.supervise.process.process_tags import Whose
-from parachute_hub.supervise.process.processes import Holder
+from parachute_hub.supervise.process.command_line import Tools, find_tools
+from parachute_hub.supervise.process.process_tags import Whose, home_hash
+from parachute_hub.supervise.process.processes import Holder, Processes
 
 T = TypeVar("T")
 
@@ -57,43 +62,78 @@ class System(Protocol):
         """What the hub takes."""
 
 
-class OomKills(Protocol):
-    """Counts what the kernel killed for lack of memory; `cgroup.Cgroup`."""
+class MemoryCounters(Protocol):
+    """Memory of the container the hub runs in; implemented by `memory.cgroup.Cgroup`."""
+
+    def limit(self) -> int | None:
+        """Bytes that everything in the container may use together; None without a limit."""
+
+    def used(self) -> int | None:
+        """Bytes in use, without reclaimable file pages; None where the kernel does not count."""
 
     def oom_kills(self) -> int:
-        """So many since the container was made; 0 where nobody counts."""
+        """OOM kills in this cgroup since it was created; 0 where the kernel does not count."""
 
 
 class InThread(Protocol):
-    """Runs a slow function elsewhere."""
+    """Runs a blocking function in a thread."""
 
     def __call__(self, function: Callable[..., T], *args: Any) -> Awaitable[T]:
-        """Its result, later."""
+        """Resolves with the function's result."""
+
+
+class SupervisorThreads:
+    """A small thread pool of the supervisor's own.
+
+    All threads are created with the first call, so that a fork bomb can still be ended when no new thread can start.
+    The pool outlives the services: modules are stopped with its help.
+    """
+
+    _THREADS = 4
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._pool: ThreadPool | None = None
+
+    def __call__(self, function: Callable[..., T], *args: Any) -> Awaitable[T]:
+        """Resolves with the function's result."""
+        if self._pool is None:
+            self._pool = ThreadPool(self._THREADS, self._THREADS, "supervise")
+            self._pool.start()
+            self._reactor.addSystemEventTrigger("after", "shutdown", self._pool.stop)
+        return deferToThreadPool(self._reactor, self._pool, function, *args)
 
 
 @frozen(kw_only=True)
-class Ground:
-    """One hub's collaborators. `now` is monotonic seconds, `wall` seconds since the epoch, `signal_group` os.killpg.
+class SupervisorContext:
+    """The collaborators of one supervisor.
 
-    `home` and `life` mark our processes. `under_way` counts the requests that a port has not answered yet.
+    `home` is the hub's home folder; `home_id` and `life` tag its child processes. `emit` receives each new status,
+    `log_line` each masked line of output (`short`, text). `log_folder` holds two files per module. `random` returns
+    0..1. `now` is monotonic seconds, `wall` seconds since the epoch. `under_way` counts the unanswered requests of a
+    port. `memory_limit` is the operator's limit for the whole hub in bytes, if there is one.
     """
 
     reactor: Any
     launcher: Launcher
-    system: System
-    oom: OomKills
-    under_way: Callable[[int], int]
-    in_thread: InThread
-    signal_group: Callable[[int, int], None]
-    tools: Tools
-    home: str
-    life: str
-    log_folder: Path
-    timing: Timing
-    limits: LogLimits
+    desired: Desired
+    home: Path
     emit: Callable[[Status], None]
     log_line: Callable[[str, str], None]
+    log_folder: Path
     mask: Callable[[str], str]
     random: Callable[[], float]
-    now: Callable[[], float]
-    wall: Callable[[], float]
+    now: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    under_way: Callable[[int], int] = field(default=lambda port: 0)
+    in_thread: InThread = Factory(lambda self: SupervisorThreads(self.reactor), takes_self=True)
+    system: System = Factory(Processes)
+    counters: MemoryCounters = Factory(Cgroup.find)
+    signal_group: Callable[[int, int], None] = os.killpg
+    tools: Tools = Factory(find_tools)
+    timing: Timing = Timing()
+    limits: LogLimits = LogLimits()
+    memory: MemoryLimits = MemoryLimits()
+    memory_limit: int | None = None
+    home_id: str = Factory(lambda self: home_hash(self.home), takes_self=True)
+    life: str = Factory(lambda self: f"{os.getpid()}-{self.wall():.3f}", takes_self=True)

@@ -12,7 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from parachute_hub.supervise.context import Ground
+from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.lifecycle import Core, Fall, Lifecycle, new_lifecycle
 from parachute_hub.supervise.model import LISTENS, SQUATTED, UNBOUND, CannotLaunch, LastExit, Launch, State, Status
 from parachute_hub.supervise.output.log_files import LogFiles
@@ -38,23 +38,23 @@ class Module:
 
     _log = Logger()
 
-    def __init__(self, short: str, ground: Ground) -> None:
+    def __init__(self, short: str, context: SupervisorContext) -> None:
         self.short = short
-        self._mark = Mark(short, ground.home, ground.life)
-        self._whose = Whose(ground.home, short)
-        self.status = Status(short=short, state=State.STOPPED, reason=_OFF, since=ground.wall())
-        self.ring = LogRing(ground.limits.ring)
+        self._mark = Mark(short, context.home_id, context.life)
+        self._whose = Whose(context.home_id, short)
+        self.status = Status(short=short, state=State.STOPPED, reason=_OFF, since=context.wall())
+        self.ring = LogRing(context.limits.ring)
         self.launch: Launch | None = None
         self.owned_port: int | None = None
-        self._ground = ground
+        self._context = context
         self._output = Output(
             ring=self.ring,
-            files=LogFiles(ground.log_folder, short, ground.limits.file),
-            log_line=partial(ground.log_line, short),
-            mask=ground.mask,
-            limits=ground.limits,
-            now=ground.now,
-            wall=ground.wall,
+            files=LogFiles(context.log_folder, short, context.limits.file),
+            log_line=partial(context.log_line, short),
+            mask=context.mask,
+            limits=context.limits,
+            now=context.now,
+            wall=context.wall,
         )
         self._phase: Literal["none", "preparing", "running"] = "none"
         self._preparing: Deferred[None] | None = None
@@ -68,7 +68,7 @@ class Module:
         self._oom_kills = 0
         self._late = False
         self._waiters: list[Deferred[Status]] = []
-        self._core = Core(self, ground.timing, ground.random)
+        self._core = Core(self, context.timing, context.random)
         self.machine: Lifecycle = new_lifecycle(self._core)
 
     # --- what others ask
@@ -99,18 +99,18 @@ class Module:
     async def ask(self, timeout: float) -> int:
         """The HTTP status of its health path."""
         path = self.launch.health if self.launch else "/"
-        return await probe.ask(self._ground.reactor, self.port, path, timeout)
+        return await probe.ask(self._context.reactor, self.port, path, timeout)
 
     async def owner(self) -> Holder | None:
         """Who listens on its port; asked once a spawn, and remembered in `owned_port`."""
         session = self._child.pid if self._child else 0
-        owner = await self._ground.in_thread(self._ground.system.owner, session, self.port, self._whose)
+        owner = await self._context.in_thread(self._context.system.owner, session, self.port, self._whose)
         self.owned_port = self.port if owner is not None and owner.ours else None
         return owner
 
     async def other_ports(self) -> list[int]:
         """Where its processes listen."""
-        return await self._ground.in_thread(self._ground.system.ports, self._whose)
+        return await self._context.in_thread(self._context.system.ports, self._whose)
 
     def unbound(self, why: str | None, listens: Sequence[int] = ()) -> None:
         """It runs and does not listen, which is told as an error of its start (modules.md 6.3); None when it does."""
@@ -146,7 +146,7 @@ class Module:
         if self._phase == "preparing" and self._preparing is not None:
             self._phase = "none"
             self._preparing.cancel()
-            fall = Fall(why, self._ground.now())
+            fall = Fall(why, self._context.now())
             self._clearing.addCallback(lambda _: self.machine.exited(fall))
         elif self._phase == "running" and self._child is not None:
             self._child.end(grace)
@@ -158,9 +158,9 @@ class Module:
 
     async def _finish(self) -> None:
         """Nothing new comes while it is stopping: the proxy sends requests only to what is ready."""
-        by = self._ground.now() + self._ground.timing.finish
-        while self._ground.under_way(self.port) and self._ground.now() < by:
-            await deferLater(self._ground.reactor, _FINISH_POLL)
+        by = self._context.now() + self._context.timing.finish
+        while self._context.under_way(self.port) and self._context.now() < by:
+            await deferLater(self._context.reactor, _FINISH_POLL)
 
     def _not_finished(self, failure: Failure) -> None:
         """Its process ended before."""
@@ -168,8 +168,8 @@ class Module:
 
     def wait(self, delay: float) -> None:
         """Let the machine try again later."""
-        self._timer = self._ground.reactor.callLater(delay, self._waited)
-        self._set(next_retry_at=self._ground.wall() + delay)
+        self._timer = self._context.reactor.callLater(delay, self._waited)
+        self._set(next_retry_at=self._context.wall() + delay)
 
     def stop_waiting(self) -> None:
         """Never mind."""
@@ -180,9 +180,9 @@ class Module:
 
     def changed(self, state: State, reason: str) -> None:
         """Publish the state."""
-        since = self.status.since if state is self.status.state else self._ground.wall()
+        since = self.status.since if state is self.status.state else self._context.wall()
         if state is State.READY and self._ready_at is None:
-            self._ready_at = self._ground.now()
+            self._ready_at = self._context.now()
         if state is not State.STOPPING:
             self._set(start_follows=False)
         if state is State.READY:
@@ -203,7 +203,7 @@ class Module:
 
     async def _spawn(self) -> None:
         try:
-            self.launch = launch = self._ground.launcher.launch(self.short)
+            self.launch = launch = self._context.launcher.launch(self.short)
             preflight(launch)
         except CannotLaunch as problem:
             self._cannot(problem.description, problem.to_json())
@@ -219,16 +219,16 @@ class Module:
             self._refuse_port(launch.port, stranger)
             return
         child = Child(
-            clock=self._ground.reactor,
-            timing=self._ground.timing,
+            clock=self._context.reactor,
+            timing=self._context.timing,
             output=self._output,
-            signal_group=self._ground.signal_group,
-            group_lives=self._ground.system.group_lives,
+            signal_group=self._context.signal_group,
+            group_lives=self._context.system.group_lives,
             ended=self._child_ended,
         )
-        self._oom_kills = self._ground.oom.oom_kills()
+        self._oom_kills = self._context.counters.oom_kills()
         try:
-            child.spawn(self._ground.reactor, command(launch, self._ground.tools), environment(launch, self._mark))
+            child.spawn(self._context.reactor, command(launch, self._context.tools), environment(launch, self._mark))
         except OSError as error:
             self._cannot(f"The system cannot start a process: {error.strerror}.", {"error_type": "module_op_failed"})
             return
@@ -243,24 +243,24 @@ class Module:
     def _started(self, child: Child) -> None:
         self._child, self._phase = child, "running"
         self._log.info("{short} started, pid {pid}, port {port}", short=self.short, pid=child.pid, port=self.port)
-        self._set(pid=child.pid, started_at=self._ground.wall())
+        self._set(pid=child.pid, started_at=self._context.wall())
         self._publish()
         self._watching = Watching(
-            Watch(self, self.machine, self._ground.timing, self._ground.reactor, self._ground.now)
+            Watch(self, self.machine, self._context.timing, self._context.reactor, self._context.now)
         )
 
     async def _clear_port(self, port: int) -> str | None:
         """End what an earlier life of this module left on its port; name anybody else."""
-        holder = await self._ground.in_thread(self._ground.system.holder, port, self._whose)
+        holder = await self._context.in_thread(self._context.system.holder, port, self._whose)
         if holder is not None and holder.ours:
             await self._sweep()
-            holder = await self._ground.in_thread(self._ground.system.holder, port, self._whose)
+            holder = await self._context.in_thread(self._context.system.holder, port, self._whose)
         return None if holder is None else str(holder)
 
     async def _sweep(self) -> list[int]:
-        ground = self._ground
+        context = self._context
         return await sweep(
-            ground.system, self._whose, grace=ground.timing.sweep, clock=ground.reactor, in_thread=ground.in_thread
+            context.system, self._whose, grace=context.timing.sweep, clock=context.reactor, in_thread=context.in_thread
         )
 
     def _refuse_port(self, port: int, stranger: str) -> None:
@@ -274,11 +274,11 @@ class Module:
         described = self._error(error["error_type"], why) | dict(error)
         self._set(start_error=described)
         self._output.note(why)
-        self.machine.not_spawned(Fall(why, self._ground.now(), error=described))
+        self.machine.not_spawned(Fall(why, self._context.now(), error=described))
 
     def _error(self, error_type: str, description: str) -> dict[str, Any]:
         error = CannotLaunch(error_type, description).to_json()
-        return {**error, "at": LastExit(None, None, False, self._ground.wall()).to_json()["at"]}
+        return {**error, "at": LastExit(None, None, False, self._context.wall()).to_json()["at"]}
 
     def _not_prepared(self, failure: Failure) -> None:
         if failure.check(CancelledError):
@@ -294,8 +294,8 @@ class Module:
         self.unbound(None)
         oom = self._was_oom(exit)
         name = _name(exit.signal) if exit.signal else None
-        self._set(pid=None, started_at=None, last_exit=LastExit(exit.code, name, oom, self._ground.wall()))
-        now = self._ground.now()
+        self._set(pid=None, started_at=None, last_exit=LastExit(exit.code, name, oom, self._context.wall()))
+        now = self._context.now()
         ready_for = None if self._ready_at is None else now - self._ready_at
         why = self._end_why if exit.asked and self._end_why and not oom else _how(exit, oom)
         self._log.info("{short} ended: {why}", short=self.short, why=why)
@@ -322,7 +322,7 @@ class Module:
 
     def _was_oom(self, exit: Exit) -> bool:
         killed = exit.signal == signal.SIGKILL and not exit.killed
-        return killed and self._ground.oom.oom_kills() > self._oom_kills
+        return killed and self._context.counters.oom_kills() > self._oom_kills
 
     # --- the status
 
@@ -341,7 +341,7 @@ class Module:
 
     def _publish(self) -> None:
         try:
-            self._ground.emit(self.status)
+            self._context.emit(self.status)
         except Exception:
             self._log.failure("The news of {short} could not be passed on", short=self.short)
         self._answer_waiters_soon()
@@ -349,7 +349,7 @@ class Module:
     def _answer_waiters_soon(self) -> None:
         """Outside of the transition that is going on: who waited may give the next command at once."""
         if self._waiters:
-            self._ground.reactor.callLater(0, self._answer_waiters)
+            self._context.reactor.callLater(0, self._answer_waiters)
 
     def _answer_waiters(self) -> None:
         if self._is_settled():

@@ -25,6 +25,7 @@ from parachute_hub.modules.assembly import Files, Modules, Outside
 from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
 from parachute_hub.modules.launch.environment import Surroundings
 from parachute_hub.modules.packages import bun
+from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.supervisor import Supervisor
 from parachute_hub.system.home import Home
@@ -128,16 +129,18 @@ class Rig:
         )
         files = assembly.files(outside)
         supervisor = Supervisor(
-            reactor=CLOCK,
-            launcher=files.launcher,
-            desired=files.records,
-            home=home,
-            emit=lambda status: None,
-            log_line=lambda short, text: None,
-            log_folder=home / "hub" / "logs",
-            mask=masker,
-            random=Random(1).random,
-            timing=Timing(late=1.0),
+            SupervisorContext(
+                reactor=CLOCK,
+                launcher=files.launcher,
+                desired=files.records,
+                home=home,
+                emit=lambda status: None,
+                log_line=lambda short, text: None,
+                log_folder=home / "hub" / "logs",
+                mask=masker,
+                random=Random(1).random,
+                timing=Timing(late=1.0),
+            )
         )
         supervisor.startService()
         modules = assembly.assemble(files, supervisor, free_memory=lambda: None)

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.limits import LogLimits, Timing
 from parachute_hub.supervise.memory.cgroup import Cgroup
 from parachute_hub.supervise.model import CannotLaunch, Launch, State, Status
@@ -67,25 +68,27 @@ class SupervisorCase(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.cgroup = Cgroup(self.folder / "cgroup", 2)
         self.supervisor = Supervisor(
-            reactor=self.reactor,
-            launcher=self.plan,
-            desired=self.plan,
-            home=self.folder,
-            emit=self.told.append,
-            log_line=lambda short, line: self.lines.append(f"[{short}] {line}"),
-            log_folder=self.folder / "logs",
-            mask=lambda text: text.replace("hunter2", "***"),
-            random=lambda: 0.5,
-            timing=self.timing,
-            limits=LogLimits(),
-            now=self.reactor.seconds,
-            wall=self.reactor.seconds,
-            in_thread=lambda function, *args: self.in_thread(function, *args),
-            signal_group=self.reactor.signal_group,
-            system=self.system,
-            cgroup=self.cgroup,
-            under_way=lambda port: self.under_way.get(port, 0),
-            memory_limit=self.memory_limit,
+            SupervisorContext(
+                reactor=self.reactor,
+                launcher=self.plan,
+                desired=self.plan,
+                home=self.folder,
+                emit=self.told.append,
+                log_line=lambda short, line: self.lines.append(f"[{short}] {line}"),
+                log_folder=self.folder / "logs",
+                mask=lambda text: text.replace("hunter2", "***"),
+                random=lambda: 0.5,
+                timing=self.timing,
+                limits=LogLimits(),
+                now=self.reactor.seconds,
+                wall=self.reactor.seconds,
+                in_thread=lambda function, *args: self.in_thread(function, *args),
+                signal_group=self.reactor.signal_group,
+                system=self.system,
+                counters=self.cgroup,
+                under_way=lambda port: self.under_way.get(port, 0),
+                memory_limit=self.memory_limit,
+            )
         )
 
     def begin(self, asked: Any) -> "Deferred[Any]":

@@ -1,6 +1,6 @@
 """Looks at memory every two seconds and carries out what `memory.decide` says."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol, assert_never
 
 from attrs import frozen
@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from parachute_hub.supervise.context import InThread
+from parachute_hub.supervise.context import InThread, MemoryCounters, System
 from parachute_hub.supervise.limits import MemoryLimits
 from parachute_hub.supervise.memory.policy import Container, Fine, History, Hold, Restart, Tight, Usage, decide
 from parachute_hub.system.timers import every
@@ -38,26 +38,6 @@ class Modules(Protocol):
         """Do not run it, for this reason."""
 
 
-class Meter(Protocol):
-    """What processes take; `processes.Processes`. Slow."""
-
-    def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
-        """PSS in bytes of all processes of each named session."""
-
-    def own(self) -> int:
-        """PSS in bytes of the hub itself."""
-
-
-class Room(Protocol):
-    """What the container has; `cgroup.Cgroup`."""
-
-    def used(self) -> int | None:
-        """Bytes in use."""
-
-    def limit(self) -> int | None:
-        """Bytes there are."""
-
-
 class MemoryGuard:
     """Keeps one large module from taking the whole container down.
 
@@ -70,8 +50,8 @@ class MemoryGuard:
         self,
         *,
         modules: Modules,
-        meter: Meter,
-        room: Room,
+        meter: System,
+        room: MemoryCounters,
         limit: int | None,
         limits: MemoryLimits,
         in_thread: InThread,

@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.limits import MemoryLimits, Timing
 from parachute_hub.supervise.model import Launch, State, Status
 from parachute_hub.supervise.process.probe import NoAnswer, ask
@@ -70,18 +71,20 @@ class Rig:
     def make(self) -> Supervisor:
         """A supervisor of this home; a second one is the hub after its death."""
         return Supervisor(
-            reactor=self.reactor,
-            launcher=self,
-            desired=self,
-            home=self.home,
-            emit=self.told.append,
-            log_line=self._line,
-            log_folder=self.home / "logs",
-            mask=Masker(),
-            random=Random(1).random,
-            timing=self.timing,
-            memory=self.memory,
-            memory_limit=self.memory_limit,
+            SupervisorContext(
+                reactor=self.reactor,
+                launcher=self,
+                desired=self,
+                home=self.home,
+                emit=self.told.append,
+                log_line=self._line,
+                log_folder=self.home / "logs",
+                mask=Masker(),
+                random=Random(1).random,
+                timing=self.timing,
+                memory=self.memory,
+                memory_limit=self.memory_limit,
+            )
         )
 
     def _line(self, short: str, text: str) -> None:
