@@ -22,7 +22,7 @@ _IMPURE_NAMES = frozenset({"open", "input", "print", "__import__"})
 
 @frozen
 class Tables:
-    """`kinds`: kind -> file patterns. `rooms`: room -> rooms it may import. `data`: files that every room may import."""
+    """`kinds`: file patterns by kind. `rooms`: what each room may import. `data`: files every room may import."""
 
     kinds: Mapping[str, tuple[str, ...]]
     rooms: Mapping[str, tuple[str, ...]]

@@ -15,10 +15,9 @@ from twisted.web.server import Site
 
 from parachute_hub.proxy import fastloop
 from parachute_hub.proxy.access_log import AccessLog
-from parachute_hub.proxy.audience import NoVisitors
 from parachute_hub.proxy.connection_limits import descriptor_budget
-from parachute_hub.proxy.front import Front
-from parachute_hub.proxy.model import Limits, ModuleView, NoGuard
+from parachute_hub.proxy.front import Backend, Front
+from parachute_hub.proxy.model import Limits, ModuleView
 from parachute_hub.proxy.routes import Mount, Table
 from parachute_hub.system.logs import Masker
 
@@ -58,11 +57,7 @@ def front(port: int, module_port: int) -> Front:
     log = AccessLog("combined", Masker(), open(os.devnull, "w").write)
     return Front(
         site=site(),
-        table=lambda: table,
-        modules=AlwaysReady(module_port),
-        tokens=NoGuard(),
-        has_session=lambda cookie, secure: False,
-        visitors=NoVisitors(),
+        backend=Backend(table=lambda: table, modules=AlwaysReady(module_port)),
         clock=reactor,
         connector=reactor,
         access_log=log,

@@ -62,6 +62,7 @@ class Accounts:
     origin: HubOrigin
     audit: Audit
     caller: Caller
+    browser: Browser
     clock: Clock
     _boot: "Boot"
     _prune: Callable[[], None]
@@ -104,49 +105,6 @@ class Boot:
         return banner(self.origin.issuer(), token.value)
 
 
-@frozen(kw_only=True)
-class Around:
-    """What the accounts are given from outside."""
-
-    hasher: Hasher
-    caller: Caller
-    origin: HubOrigin
-    installs: Installs
-    self_check: SelfCheck
-    watch: AccessWatch
-    links: Links
-    clock: Clock
-    random: Random
-
-
-@frozen(kw_only=True)
-class Stores:
-    """The tables of the accounts."""
-
-    database: Database
-    users: Users
-    sessions: Sessions
-    stored: StoredSettings
-    invites: Invites
-    throttles: Throttles
-    audit: Audit
-    factors: Factors
-
-    @classmethod
-    def over(cls, database: Database) -> "Stores":
-        """All of them."""
-        return cls(
-            database=database,
-            users=Users(database),
-            sessions=Sessions(database),
-            stored=StoredSettings(database),
-            invites=Invites(database),
-            throttles=Throttles(database),
-            audit=Audit(database),
-            factors=Factors(database),
-        )
-
-
 def build(
     database: Database,
     *,
@@ -161,168 +119,136 @@ def build(
     clock: Clock,
     random: Random,
 ) -> Accounts:
-    """The accounts over a database. `folder` is private to the hub and holds the key that seals second factors."""
-    around = Around(
+    """Create the accounts on a database, each service from those before it.
+
+    `folder` is private and holds the key that encrypts second factors. `links` adds rows to the account page.
+    """
+    users, sessions, stored = Users(database), Sessions(database), StoredSettings(database)
+    audit, together = Audit(database), database.transaction
+    guard = Guard(Throttles(database), sessions, clock)
+    gate = SetupGate(users)
+    sealer = Sealer.from_file(folder / KEY_FILE, random)
+    second_factor = SecondFactor(factors=Factors(database), sealer=sealer, clock=clock, random=random)
+    sign_in = SignIn(
+        users=users,
+        sessions=sessions,
         hasher=hasher,
-        caller=caller,
-        origin=origin,
-        installs=installs,
-        self_check=self_check,
-        watch=watch,
-        links=links,
+        second_factor=second_factor,
+        guard=guard,
+        audit=audit,
         clock=clock,
         random=random,
     )
-    return Made(Stores.over(database), Sealer.from_file(folder / KEY_FILE, random), around).accounts()
+    step_up = ProofsOfPresence(
+        users=users,
+        hasher=hasher,
+        second_factor=second_factor,
+        guard=guard,
+        audit=audit,
+        clock=clock,
+        random=random,
+    )
+    people = People(
+        users=users,
+        sessions=sessions,
+        hasher=hasher,
+        second_factor=second_factor,
+        audit=audit,
+        watch=watch,
+        together=together,
+        clock=clock,
+        random=random,
+    )
+    invitations = Invitations(
+        people=people, invites=Invites(database), audit=audit, together=together, clock=clock, random=random
+    )
+    account = Account(
+        people=people,
+        sessions=sessions,
+        sign_in=sign_in,
+        second_factor=second_factor,
+        presence=step_up,
+        audit=audit,
+        clock=clock,
+    )
+    setup = Setup(
+        people=people,
+        sign_in=sign_in,
+        stored=stored,
+        origin=origin,
+        installs=installs,
+        self_check=self_check,
+        has_owner=lambda: not gate.closed,
+        clock=clock,
+    )
+    browser = Browser(caller=caller, origins=origin, random=random)
+    recogniser = SessionRecogniser(sign_in, browser)
 
+    def prune() -> None:
+        now = clock()
+        sessions.prune(now=now, idle_since=now - IDLE, devices_since=now - DEVICE)
+        guard.prune()
+        invitations.prune()
 
-class Made:
-    """The services, each made from those before it."""
-
-    def __init__(self, stores: Stores, sealer: Sealer, around: Around) -> None:
-        self._stores = stores
-        self._around = around
-        self._guard = Guard(stores.throttles, stores.sessions, around.clock)
-        self._gate = SetupGate(stores.users)
-        self._second_factor = SecondFactor(
-            factors=stores.factors, sealer=sealer, clock=around.clock, random=around.random
-        )
-        self._sign_in = self._make_sign_in()
-        self._step_up = self._make_step_up()
-        self._people = self._make_people()
-        self._invitations = Invitations(
-            people=self._people,
-            invites=stores.invites,
-            audit=stores.audit,
-            together=stores.database.transaction,
-            clock=around.clock,
-            random=around.random,
-        )
-        self._account = self._make_account()
-        self._setup = self._make_setup()
-        self._browser = Browser(caller=around.caller, origins=around.origin, random=around.random)
-        self._recogniser = SessionRecogniser(self._sign_in, self._browser)
-
-    def accounts(self) -> Accounts:
-        """What the rest of the hub gets."""
-        return Accounts(
-            parts=self._parts(),
-            recogniser=self._recogniser,
-            gate=self._gate,
-            step_up=self._step_up,
-            sign_in=self._sign_in,
-            account=self._account,
-            people=self._people,
-            invitations=self._invitations,
-            setup=self._setup,
-            origin=self._around.origin,
-            audit=self._stores.audit,
-            caller=self._around.caller,
-            clock=self._around.clock,
-            boot=self._make_boot(),
-            prune=self._prune,
-        )
-
-    def _make_sign_in(self) -> SignIn:
-        return SignIn(
-            users=self._stores.users,
-            sessions=self._stores.sessions,
-            hasher=self._around.hasher,
-            second_factor=self._second_factor,
-            guard=self._guard,
-            audit=self._stores.audit,
-            clock=self._around.clock,
-            random=self._around.random,
-        )
-
-    def _make_step_up(self) -> ProofsOfPresence:
-        return ProofsOfPresence(
-            users=self._stores.users,
-            hasher=self._around.hasher,
-            second_factor=self._second_factor,
-            guard=self._guard,
-            audit=self._stores.audit,
-            clock=self._around.clock,
-            random=self._around.random,
-        )
-
-    def _make_people(self) -> People:
-        return People(
-            users=self._stores.users,
-            sessions=self._stores.sessions,
-            hasher=self._around.hasher,
-            second_factor=self._second_factor,
-            audit=self._stores.audit,
-            watch=self._around.watch,
-            together=self._stores.database.transaction,
-            clock=self._around.clock,
-            random=self._around.random,
-        )
-
-    def _make_account(self) -> Account:
-        return Account(
-            people=self._people,
-            sessions=self._stores.sessions,
-            sign_in=self._sign_in,
-            second_factor=self._second_factor,
-            presence=self._step_up,
-            audit=self._stores.audit,
-            clock=self._around.clock,
-        )
-
-    def _make_setup(self) -> Setup:
-        return Setup(
-            people=self._people,
-            sign_in=self._sign_in,
-            stored=self._stores.stored,
-            origin=self._around.origin,
-            installs=self._around.installs,
-            self_check=self._around.self_check,
-            has_owner=lambda: not self._gate.closed,
-            clock=self._around.clock,
-        )
-
-    def _make_boot(self) -> Boot:
-        return Boot(
-            people=self._people,
-            setup=self._setup,
-            stored=self._stores.stored,
-            hasher=self._around.hasher,
-            origin=self._around.origin,
-            clock=self._around.clock,
-            random=self._around.random,
-        )
-
-    def _parts(self) -> Sequence[Part]:
-        account, browser, sessions, origin = self._account, self._browser, self._recogniser, self._around.origin
-        wizard = SetupPages(
-            setup=self._setup, browser=browser, sessions=sessions, presence=self._step_up, origin=origin
-        )
-        login = LoginPages(sign_in=self._sign_in, browser=browser, sessions=sessions)
-        joining = InvitePages(invitations=self._invitations, sign_in=self._sign_in, browser=browser)
-        api = AccountApi(account=account, presence=self._step_up, browser=browser, sessions=sessions, origins=origin)
-        pages = AccountPages(
-            account=account,
-            browser=browser,
-            sessions=sessions,
-            origins=origin,
-            when=ago(self._around.clock),
-            links=self._around.links,
-        )
-        return (
-            Part(("/admin/setup",), wizard.app.resource()),
-            Part(("/login", "/logout"), login.app.resource()),
-            Part(("/account",), pages.app.resource()),
-            Part(("/account/setup",), joining.app.resource()),
-            Part(("/api/me", "/account/session", "/api/account"), api.app.resource()),
+    return Accounts(
+        parts=(
+            Part(
+                ("/admin/setup",),
+                SetupPages(
+                    setup=setup, browser=browser, sessions=recogniser, presence=step_up, origin=origin
+                ).app.resource(),
+            ),
+            Part(
+                ("/login", "/logout"),
+                LoginPages(sign_in=sign_in, browser=browser, sessions=recogniser).app.resource(),
+            ),
+            Part(
+                ("/account",),
+                AccountPages(
+                    account=account,
+                    browser=browser,
+                    sessions=recogniser,
+                    origins=origin,
+                    when=ago(clock),
+                    links=links,
+                ).app.resource(),
+            ),
+            Part(
+                ("/account/setup",),
+                InvitePages(invitations=invitations, sign_in=sign_in, browser=browser).app.resource(),
+            ),
+            Part(
+                ("/api/me", "/account/session", "/api/account"),
+                AccountApi(
+                    account=account, presence=step_up, browser=browser, sessions=recogniser, origins=origin
+                ).app.resource(),
+            ),
             Part(("/static/hub",), StaticFiles().app.resource()),
-        )
-
-    def _prune(self) -> None:
-        now = self._around.clock()
-        self._stores.sessions.prune(now=now, idle_since=now - IDLE, devices_since=now - DEVICE)
-        self._guard.prune()
-        self._invitations.prune()
+        ),
+        recogniser=recogniser,
+        gate=gate,
+        step_up=step_up,
+        sign_in=sign_in,
+        account=account,
+        people=people,
+        invitations=invitations,
+        setup=setup,
+        origin=origin,
+        audit=audit,
+        caller=caller,
+        browser=browser,
+        clock=clock,
+        boot=Boot(
+            people=people,
+            setup=setup,
+            stored=stored,
+            hasher=hasher,
+            origin=origin,
+            clock=clock,
+            random=random,
+        ),
+        prune=prune,
+    )
 
 
 def no_links(signed_in: SignedIn) -> Sequence[tuple[str, str, str]]:

@@ -1,11 +1,12 @@
-"""Putting the hub together: every collaborator is made and handed to its users here, and nowhere else."""
+"""The composition root: what is created, in which order, and who receives it."""
 
 import secrets
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
 
+from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
@@ -14,7 +15,6 @@ from twisted.logger import Logger
 from parachute_hub.accounts import assemble as accounts_of
 from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.accounts.sessions import csrf
-from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.setup.public_origin import Configured, HubOrigin
 from parachute_hub.accounts.signin.passwords import Hasher, HashThreads
 from parachute_hub.admin.stream_api import Streams
@@ -26,6 +26,7 @@ from parachute_hub.app.adapters import (
     WizardInstalls,
     self_check,
 )
+from parachute_hub.app.address_change import AddressChange, AllowedHosts
 from parachute_hub.app.context import Core
 from parachute_hub.app.installed import States, Tables
 from parachute_hub.app.request_caller import RequestCaller
@@ -36,9 +37,8 @@ from parachute_hub.oauth import assemble as oauth_of
 from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.oauth.authorization.browser_session import Visits
 from parachute_hub.oauth.clients.metadata_fetch import DocumentFetcher
-from parachute_hub.proxy.audience import NoVisitors, Visitors
-from parachute_hub.proxy.model import HasSession, NoGuard, TokenGuard
-from parachute_hub.proxy.routes import Table
+from parachute_hub.proxy.front import Backend
+from parachute_hub.settings import Settings
 from parachute_hub.site.auth import Who
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Gate
@@ -47,97 +47,79 @@ from parachute_hub.store.settings import StoredSettings
 from parachute_hub.system.reactor_lag import LagProbe
 from parachute_hub.system.timers import every
 
-TEND_SECONDS = 3600.0
+PRUNE_SECONDS = 3600.0
 DATABASE = "parachute.db"
 _log = Logger()
 
 
+@frozen(kw_only=True)
 class Composition:
-    """The hub put together; `hub.Running`."""
+    """The running hub; implements `service.Composed`.
 
-    def __init__(self, core: Core, engine: Engine, tables: Tables) -> None:
-        self._core = core
-        self._engine = engine
-        self._tables = tables
-        self._states = States(engine.supervisor)
-        self._lag = LagProbe(clock=core.reactor, now=time.monotonic)
-        self.tokens: TokenGuard = NoGuard()
-        self.has_session: HasSession = lambda cookie, secure: False
-        self.visitors: Visitors = NoVisitors()
-        self.watches: list[LoopingCall] = []
-        self.leaving: list[Callable[[], Any]] = []
-        self.closing: list[Callable[[], Any]] = []
+    `timers` start the periodic tasks of the site. `leaving` is called before the modules stop, `closing` after.
+    """
 
-    def table(self) -> Table:
-        """The routes of this moment."""
-        return self._tables.table()
-
-    def view(self, short: str) -> Any:
-        """A module's state, for the proxy."""
-        return self._states.view(short)
+    backend: Backend
+    _settings: Settings
+    _engine: Engine
+    _lag: LagProbe
+    _timers: Sequence[Callable[[], LoopingCall]] = ()
+    _leaving: Sequence[Callable[[], object]] = ()
+    _closing: Sequence[Callable[[], object]] = ()
+    _running: list[LoopingCall] = field(factory=list, init=False)
 
     async def start(self) -> None:
-        """Start every module that is wanted, all at once."""
+        """Start all enabled modules at once, and the periodic tasks."""
         engine = self._engine
         engine.supervisor.startService()
         self._lag.startService()
-        if self._core.settings.safe_mode:
+        if self._settings.safe_mode:
             for short in engine.roster.shorts():
                 engine.supervisor.hold(short, "Safe mode: the hub runs without modules. Unset PARACHUTE_SAFE_MODE.")
         else:
             engine.supervisor.boot(engine.modules.files.to_start())
-        self.watches += engine.modules.watch()
+        self._running.extend(start() for start in self._timers)
+        self._running.extend(engine.modules.watch())
 
     async def stop(self) -> None:
-        """End jobs and undo them, stop the modules, then close what is open."""
-        for leave in self.leaving:
+        """Cancel and undo jobs, stop the modules, then close what is open."""
+        for leave in self._leaving:
             leave()
-        for watch in self.watches:
-            watch.stop()
+        for timer in self._running:
+            timer.stop()
         await self._engine.modules.jobs.stop()
         self._lag.stopService()
         await self._engine.supervisor.stopService()
-        for close in self.closing:
+        for close in self._closing:
             close()
 
 
 async def compose(core: Core) -> Composition:
-    """Make everything, in the order in which it depends on each other, and open the site."""
-    # A database opens only where it can write.
+    """Create every object in order of dependency, and open the site."""
+    # SQLite can only open where it can write: give it the disk reserve first.
     Reserve(Disk(core.settings.home), lambda text: _log.warn("{text}", text=text)).check()
     try:
         database = Database.open(core.settings.home / DATABASE)
     except DatabaseUnusable as error:
         return await _without_database(core, error)
-    core.phase.database = lambda: _told(database)
-    moved: list[Callable[[str], None]] = []
-    origin = HubOrigin(StoredSettings(database), _configured(core), lambda issuer: moved[0](issuer))
+    core.phase.database = lambda: _describe(database)
+
+    origin = HubOrigin(StoredSettings(database), _configured(core))
     engine = build_engine(core, origin)
     oauth = _oauth(core, engine, database, origin)
-    threads = HashThreads(core.reactor)
-    accounts = _accounts(core, engine, database, oauth, origin, threads)
-    hosts = _Hosts(core, accounts)
-    moved.append(lambda issuer: _move(engine, oauth, hosts, issuer))
-    seconds = core.reactor.seconds
-    tables = Tables(engine.roster, hosts, lambda: oauth.issuer.issuer, lambda: accounts.gate.closed, seconds)
+    hash_threads = HashThreads(core.reactor)
+    accounts = _accounts(core, engine, database, oauth, origin, hash_threads)
     await oauth.boot()
     await _recover(engine)
-    composition = Composition(core, engine, tables)
-    composition.tokens = ProxyGuard(oauth.guard)
-    composition.has_session = accounts.recogniser.has_session
-    composition.visitors = ProxyVisitors(accounts.recogniser, oauth.issuer)
-    streams = Streams(core.reactor)
-    composition.leaving.append(streams.end)
-    composition.closing += [threads.stop, database.close]
-    composition.watches += [
-        every(core.reactor, TEND_SECONDS, accounts.prune, "Tidying up accounts"),
-        every(core.reactor, TEND_SECONDS, lambda: Deferred.fromCoroutine(oauth.tend()), "Tidying up tokens and keys"),
-    ]
+
+    hosts = AllowedHosts(origin, settled=lambda: core.settings.origin is not None or accounts.setup.progress.reached)
+    origin.subscribe(AddressChange(engine.supervisor, oauth, hosts, origin).apply)
     who = Who([oauth.bearers, accounts.recogniser])
+    streams = Streams(core.reactor)
     visits = Visits(
         sessions=accounts.recogniser,
         proofs=accounts.step_up,
-        browsers=Browser(caller=accounts.caller, origins=origin, random=secrets.token_bytes),
+        browsers=accounts.browser,
         csrf_token=csrf.token_for,
     )
     parts = [
@@ -149,13 +131,28 @@ async def compose(core: Core) -> Composition:
     core.root.open(recorded(parts, accounts, who), accounts.gate)
     for line in await accounts.boot(core.settings.initial_admin, core.settings.reset_owner):
         _log.info("", module_line=line)
-    if not hosts():
-        _log.warn(
-            "Nobody has said at which address this hub is reached, so it answers to any name. "
-            "Finish {page}, or set PARACHUTE_HUB_ORIGIN.",
-            page=f"{oauth.issuer.issuer}/admin/setup",
-        )
-    return composition
+    _warn_of_any_host(hosts, oauth.issuer.issuer)
+    tables = Tables(
+        engine.roster, hosts, lambda: oauth.issuer.issuer, lambda: accounts.gate.closed, core.reactor.seconds
+    )
+    return Composition(
+        backend=Backend(
+            table=tables.table,
+            modules=States(engine.supervisor),
+            tokens=ProxyGuard(oauth.guard),
+            has_session=accounts.recogniser.has_session,
+            visitors=ProxyVisitors(accounts.recogniser, oauth.issuer),
+        ),
+        settings=core.settings,
+        engine=engine,
+        lag=LagProbe(clock=core.reactor, now=time.monotonic),
+        timers=(
+            partial(every, core.reactor, PRUNE_SECONDS, accounts.prune, "Pruning accounts"),
+            partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_tokens, oauth), "Pruning tokens and keys"),
+        ),
+        leaving=(streams.end,),
+        closing=(hash_threads.stop, database.close),
+    )
 
 
 def _configured(core: Core) -> Configured:
@@ -208,29 +205,8 @@ def _accounts(
     )
 
 
-class _Hosts:
-    """The Host values that are ours. Until the owner has said how the hub is reached, any will do."""
-
-    def __init__(self, core: Core, accounts: Accounts) -> None:
-        self._origin = accounts.origin
-        self._setup = accounts.setup
-        self._settled = core.settings.origin is not None
-        self._hosts: tuple[str, ...] = ()
-        self.refresh()
-
-    def __call__(self) -> Sequence[str]:
-        """Empty for any. Asked for each request, so it is kept."""
-        if not self._settled:
-            self._settled = self._setup.progress.reached
-        return self._hosts if self._settled else ()
-
-    def origins(self) -> Sequence[str]:
-        """With their schemes."""
-        return self._origin.bound()
-
-    def refresh(self) -> None:
-        """The origins are others now."""
-        self._hosts = tuple(origin.partition("://")[2] for origin in self._origin.bound())
+def _prune_tokens(oauth: OAuth) -> "Deferred[None]":
+    return Deferred.fromCoroutine(oauth.tend())
 
 
 async def _recover(engine: Engine) -> None:
@@ -238,15 +214,15 @@ async def _recover(engine: Engine) -> None:
         _log.warn("{kind} of {short} was interrupted. {text}", kind=job.kind, short=job.short, text=job.error or "")
 
 
-def _move(engine: Engine, oauth: OAuth, hosts: _Hosts, issuer: str) -> None:
-    """The hub is reached at another address: sign with it, and start modules anew, which know it from their start."""
-    hosts.refresh()
-    oauth.move(issuer, hosts.origins())
-    for status in engine.supervisor.all():
-        engine.supervisor.restart_for(status.short, "The hub's address has changed. It is being restarted.")
+def _warn_of_any_host(hosts: AllowedHosts, issuer: str) -> None:
+    if not hosts():
+        _log.warn(
+            "No public address is configured; accepting any Host header. Finish {page}, or set PARACHUTE_HUB_ORIGIN.",
+            page=f"{issuer}/admin/setup",
+        )
 
 
-def _told(database: Database) -> str:
+def _describe(database: Database) -> str:
     trouble = database.trouble()
     return "ok" if trouble is None else f"error: {trouble}"
 
@@ -281,4 +257,9 @@ async def _without_database(core: Core, error: DatabaseUnusable) -> Composition:
     )
     await _recover(engine)
     core.root.open(public_parts(core, engine, origins, Who([])), _NoAccounts(str(error)))
-    return Composition(core, engine, tables)
+    return Composition(
+        backend=Backend(table=tables.table, modules=States(engine.supervisor)),
+        settings=core.settings,
+        engine=engine,
+        lag=LagProbe(clock=core.reactor, now=time.monotonic),
+    )

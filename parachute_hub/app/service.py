@@ -23,11 +23,10 @@ from parachute_hub import __version__
 from parachute_hub.app.context import Core
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.proxy.access_log import AccessLog
-from parachute_hub.proxy.audience import NoVisitors, Rank, Visitors
 from parachute_hub.proxy.connection_limits import descriptor_budget
-from parachute_hub.proxy.front import Front
-from parachute_hub.proxy.model import HasSession, Limits, ModuleView, NoGuard, Refusal, TokenGuard
-from parachute_hub.proxy.routes import Mount, Table
+from parachute_hub.proxy.front import Backend, Front
+from parachute_hub.proxy.model import Limits, ModuleView
+from parachute_hub.proxy.routes import Table
 from parachute_hub.settings import Settings
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.health import Health, Phase
@@ -47,18 +46,12 @@ class CannotListen(Exception):
     """The port cannot be had; the text names it."""
 
 
-class Running(Protocol):
-    """The hub put together: what the front asks, and how it ends."""
+class Composed(Protocol):
+    """The composed hub."""
 
-    tokens: TokenGuard
-    has_session: HasSession
-    visitors: Visitors
-
-    def table(self) -> Table:
-        """The routes of this moment."""
-
-    def view(self, short: str) -> ModuleView | None:
-        """A module's state, for the proxy."""
+    @property
+    def backend(self) -> Backend:
+        """What the front asks about each request."""
 
     async def start(self) -> None:
         """Start the modules."""
@@ -67,28 +60,18 @@ class Running(Protocol):
         """Stop jobs and modules; close the database."""
 
 
-class Starting:
-    """What stands in until the hub is put together: everything goes to the site, which says so."""
-
-    def __init__(self, issuer: str) -> None:
-        self._table = Table.build((), (), issuer, gated=True)
-        self.tokens: TokenGuard = NoGuard()
-        self.has_session: HasSession = lambda cookie, secure: False
-        self.visitors: Visitors = NoVisitors()
-
-    def table(self) -> Table:
-        """No routes yet."""
-        return self._table
+class NoModules:
+    """`ModuleStates` before the hub is composed."""
 
     def view(self, short: str) -> ModuleView | None:
         """No module is known yet."""
         return None
 
-    async def start(self) -> None:
-        """Nothing to start."""
 
-    async def stop(self) -> None:
-        """Nothing to stop."""
+def startup_backend(issuer: str) -> Backend:
+    """Sends every request to the site, which answers that the hub is starting."""
+    table = Table.build((), (), issuer, gated=True)
+    return Backend(table=lambda: table, modules=NoModules())
 
 
 class Closed:
@@ -121,7 +104,7 @@ class Hub(Service):
         self.home = Home(settings.home)
         self.phase = Phase()
         self.instance = str(uuid4())
-        self.composed: Running = Starting(settings.issuer)
+        self._composed: Composed | None = None
         self.health = Health(self.phase, self.instance)
         self.root = Root([Part(("/health",), self.health)], Closed("starting"), is_secure=RequestCaller().is_secure)
         self.front = self._make_front()
@@ -201,13 +184,14 @@ class Hub(Service):
             root=self.root,
             front=self.front,
         )
-        running = await compose(core)
+        composed = await compose(core)
         if self._leaving:
-            await running.stop()
+            await composed.stop()
             return
-        self.composed = running
+        self._composed = composed
+        self.front.backend = composed.backend
         self._announce()
-        await running.start()
+        await composed.start()
         self.phase.name = "up"
         self.log.info("Ready: {origin}", origin=self.settings.issuer)
 
@@ -266,14 +250,13 @@ class Hub(Service):
             port, self._port = self._port, None
             await cast("Deferred[None]", port.stopListening() or Deferred.fromCoroutine(_nothing()))
         try:
-            await self.composed.stop()
+            if self._composed is not None:
+                await self._composed.stop()
         except Exception:
             self.log.failure("Something could not be stopped in good order")
         await self.front.drain(DRAIN_SECONDS)
         self.home.withdraw()
         self.home.release()
-
-    # --- the front's questions go to whatever runs now
 
     def _make_front(self) -> Front:
         settings = self.settings
@@ -285,11 +268,7 @@ class Hub(Service):
             access_log = AccessLog(settings.access_log, self.mask, sys.stdout.write)
         return Front(
             site=site,
-            table=lambda: self.composed.table(),
-            modules=self,
-            tokens=self,
-            has_session=lambda cookie, secure: self.composed.has_session(cookie, secure),
-            visitors=self,
+            backend=startup_backend(settings.issuer),
             clock=self.reactor,
             connector=self.reactor,
             hops=settings.trusted_hops,
@@ -302,24 +281,8 @@ class Hub(Service):
             access_log=access_log,
         )
 
-    def view(self, short: str) -> ModuleView | None:
-        """A module's state, for the proxy."""
-        return self.composed.view(short)
 
-    def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
-        """Why a token must not pass, for the proxy."""
-        return self.composed.tokens.refusal(mount, path, token)
-
-    def rank(self, cookie: bytes, secure: bool) -> Rank:
-        """Whose session a Cookie header carries, for the proxy."""
-        return self.composed.visitors.rank(cookie, secure)
-
-    def scopes(self, token: str) -> frozenset[str] | None:
-        """What a token of ours opens, for the proxy."""
-        return self.composed.visitors.scopes(token)
-
-
-def _load() -> Callable[[Core], Awaitable[Running]]:
+def _load() -> Callable[[Core], Awaitable[Composed]]:
     """All the rest of the hub."""
     from parachute_hub.app.compose import compose
 

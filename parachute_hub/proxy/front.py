@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTCP, IReactorTime
@@ -13,13 +13,13 @@ from twisted.web.server import Site
 from parachute_hub.proxy import access_rules, audience, pages
 from parachute_hub.proxy.access_log import AccessLog
 from parachute_hub.proxy.access_record import HUB, NOTHING_ASKED, Account, Asked
-from parachute_hub.proxy.audience import Visitors
+from parachute_hub.proxy.audience import NoVisitors, Visitors
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.connection_limits import Crowd, Port
 from parachute_hub.proxy.exchange import Exchange
 from parachute_hub.proxy.interfaces import Handler
 from parachute_hub.proxy.metrics import Metrics
-from parachute_hub.proxy.model import HasSession, Limits, ModuleStates, TokenGuard
+from parachute_hub.proxy.model import HasSession, Limits, ModuleStates, NoGuard, TokenGuard
 from parachute_hub.proxy.plan import Passage, Plan, Planner
 from parachute_hub.proxy.routes import Answer, Table, ToSite
 from parachute_hub.proxy.site_channel import SiteChannel
@@ -31,20 +31,21 @@ _TICK = 1.0
 
 
 @frozen(kw_only=True)
-class Policy:
-    """What decides about a request, apart from the request."""
+class Backend:
+    """What the front asks about each request: where it goes, who may pass, and the state of the module."""
 
     table: Callable[[], Table]
     modules: ModuleStates
-    tokens: TokenGuard
-    has_session: HasSession
-    visitors: Visitors
+    tokens: TokenGuard = NoGuard()
+    has_session: HasSession = field(default=lambda cookie, secure: False)
+    visitors: Visitors = NoVisitors()
 
 
 class Front(Factory):
     """Makes a Connection for each client and carries its requests to the Site or to a module.
 
-    `connector` and `clock` are the reactor. `metrics` and `access_log` are told of every request.
+    `connector` and `clock` are the reactor. `metrics` and `access_log` record every request. `backend` is replaced once
+    the hub is composed.
     """
 
     noisy = False
@@ -53,11 +54,7 @@ class Front(Factory):
         self,
         *,
         site: Site,
-        table: Callable[[], Table],
-        modules: ModuleStates,
-        tokens: TokenGuard,
-        has_session: HasSession,
-        visitors: Visitors,
+        backend: Backend,
         clock: IReactorTime,
         connector: IReactorTCP,
         hops: int = 0,
@@ -69,7 +66,7 @@ class Front(Factory):
         self.metrics = metrics or Metrics()
         self.now = clock.seconds()
         self.draining = False
-        self._policy = Policy(table=table, modules=modules, tokens=tokens, has_session=has_session, visitors=visitors)
+        self.backend = backend
         self._planner = Planner(hops=hops, target_bytes=self.limits.target_bytes)
         self._site = site
         self._clock = clock
@@ -129,7 +126,7 @@ class Front(Factory):
 
     def plan(self, peer: str, raw: bytes) -> Plan:
         """What becomes of a request with this head. Raises BadMessage."""
-        return self._planner.plan(self._policy.table(), peer, raw)
+        return self._planner.plan(self.backend.table(), peer, raw)
 
     def dispatch(self, connection: Connection, plan: Plan) -> Handler | Answer:
         """Who carries the request out, or what to answer at once."""
@@ -157,21 +154,21 @@ class Front(Factory):
             self._finish_drain()
 
     def _to_module(self, connection: Connection, passage: Passage) -> Handler | Answer:
-        policy, mount, request = self._policy, passage.mount, passage.request
+        backend, mount, request = self.backend, passage.mount, passage.request
         cookie = request.noted.get(b"cookie", b"")
-        if passage.by_session and not policy.has_session(cookie, passage.caller.secure):
+        if passage.by_session and not backend.has_session(cookie, passage.caller.secure):
             return access_rules.SIGN_IN
         if mount.audience != "public":
-            closed = audience.refusal(passage, policy.visitors)
+            closed = audience.refusal(passage, backend.visitors)
             if closed is not None:
                 return closed
         if passage.refusal is not None:
             return passage.refusal
         for token in passage.tokens:
-            refusal = policy.tokens.refusal(mount, passage.path, token)
+            refusal = backend.tokens.refusal(mount, passage.path, token)
             if refusal is not None:
                 return pages.refused(refusal)
-        view = policy.modules.view(mount.short)
+        view = backend.modules.view(mount.short)
         if view is None or view.open_port != mount.port:
             return pages.unavailable(mount.short, view, self.seconds())
         slot = self._slots.take(passage.caller.address) if request.upgrade else None

@@ -17,9 +17,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.web.server import Site
 
-from parachute_hub.proxy.audience import NoVisitors
-from parachute_hub.proxy.front import Front
-from parachute_hub.proxy.model import ModuleView, NoGuard
+from parachute_hub.proxy.front import Backend, Front
+from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import Table
 from tests.support.front_door import FakeInstalls, FrontDoor
 
@@ -50,11 +49,10 @@ def front_of(door: FrontDoor) -> Front:
     table = Table.build((), (), "http://hub.test", gated=False)
     return Front(
         site=Site(door.root),
-        table=lambda: table,
-        modules=NoModules(),
-        tokens=NoGuard(),
-        has_session=lambda cookie, secure: False,
-        visitors=NoVisitors(),
+        backend=Backend(
+            table=lambda: table,
+            modules=NoModules(),
+        ),
         clock=reactor,
         connector=reactor,
     )

@@ -217,7 +217,7 @@ class ConnectionTests(SynchronousTestCase):
         def broken() -> Table:
             raise ValueError("on purpose")
 
-        self.rig.front._policy = evolve(self.rig.front._policy, table=broken)
+        self.rig.front.backend = evolve(self.rig.front.backend, table=broken)
         self.assertIn(b" 500 ", self.rig.ask(get("/notes/", "Accept: application/json")).take())
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 

@@ -162,8 +162,8 @@ class FrontDoor:
         self.origin = HubOrigin(
             StoredSettings(self.database),
             Configured(origin=None, source="none", local=LOCAL),
-            self.origin_changes.append,
         )
+        self.origin.subscribe(self.origin_changes.append)
         self.accounts: Accounts = build(
             self.database,
             folder=folder,

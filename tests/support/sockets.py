@@ -12,7 +12,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
 from parachute_hub.proxy.audience import NoVisitors, Visitors
-from parachute_hub.proxy.front import Front
+from parachute_hub.proxy.front import Backend, Front
 from parachute_hub.proxy.model import HasSession, Limits, ModuleView, NoGuard, TokenGuard
 from parachute_hub.proxy.routes import Mount, Table
 
@@ -184,11 +184,13 @@ class Rig:
         self.table = Table.build(mounts, hosts, issuer, gated)
         self.front = Front(
             site=Site(resource or Resource(), reactor=self.clock),
-            table=lambda: self.table,
-            modules=self.modules,
-            tokens=tokens or NoGuard(),
-            has_session=has_session,
-            visitors=visitors or NoVisitors(),
+            backend=Backend(
+                table=lambda: self.table,
+                modules=self.modules,
+                tokens=tokens or NoGuard(),
+                has_session=has_session,
+                visitors=visitors or NoVisitors(),
+            ),
             clock=self.clock,
             connector=self.modules,  # type: ignore[arg-type]
             hops=hops,

@@ -23,13 +23,17 @@ class Configured:
 class HubOrigin:
     """The issuer and all origins under which the hub admits to be itself (identity.md 1.3).
 
-    `changed` is called with the new issuer after the owner changed it: modules must be told and restarted.
+    Subscribers are called with the new issuer after the owner changed it.
     """
 
-    def __init__(self, stored: StoredSettings, configured: Configured, changed: Callable[[str], None]) -> None:
+    def __init__(self, stored: StoredSettings, configured: Configured) -> None:
         self._stored = stored
         self._configured = configured
-        self._changed = changed
+        self._subscribers: list[Callable[[str], None]] = []
+
+    def subscribe(self, changed: Callable[[str], None]) -> None:
+        """Call `changed` with the new issuer whenever the owner changes it."""
+        self._subscribers.append(changed)
 
     def stored(self) -> str | None:
         """What the owner chose; None when the hub goes by what it was told."""
@@ -69,5 +73,6 @@ class HubOrigin:
             except BadSetting as error:
                 raise Refused(400, "invalid_origin", str(error)) from None
         if self.issuer() != before:
-            self._changed(self.issuer())
+            for changed in self._subscribers:
+                changed(self.issuer())
         return self.issuer()

@@ -15,7 +15,9 @@ class HubOriginTests(DoorCase):
 
     def origin(self, configured: str | None, source: str = "render") -> HubOrigin:
         stored = StoredSettings(self.door.database)
-        return HubOrigin(stored, Configured(origin=configured, source=source, local=LOCAL), self.changes.append)
+        origin = HubOrigin(stored, Configured(origin=configured, source=source, local=LOCAL))
+        origin.subscribe(self.changes.append)
+        return origin
 
     def test_who_goes_first(self) -> None:
         """Stored, then configured, then this machine (identity.md 1.3)."""

@@ -1,9 +1,9 @@
-"""What the composition does itself."""
+"""A change of the hub's address."""
 
 from types import SimpleNamespace
 from typing import Any
 
-from parachute_hub.app.compose import _move
+from parachute_hub.app.address_change import AddressChange
 from parachute_hub.supervise.model import State
 from tests.supervise.fixture import SupervisorCase
 
@@ -11,10 +11,10 @@ from tests.supervise.fixture import SupervisorCase
 class MoveTests(SupervisorCase):
     def move(self) -> None:
         """The hub's address changes."""
-        engine: Any = SimpleNamespace(supervisor=self.supervisor)
         oauth: Any = SimpleNamespace(move=lambda issuer, origins: None)
-        hosts: Any = SimpleNamespace(refresh=lambda: None, origins=lambda: ())
-        _move(engine, oauth, hosts, "https://hub.example.com")
+        hosts: Any = SimpleNamespace(refresh=lambda: None)
+        origins: Any = SimpleNamespace(bound=lambda: ())
+        AddressChange(self.supervisor, oauth, hosts, origins).apply("https://hub.example.com")
 
     def test_every_module_that_runs_is_started_anew(self) -> None:
         """All at once; one that is off stays off."""

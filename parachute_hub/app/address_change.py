@@ -1,0 +1,46 @@
+"""The hub's address: which Host headers it accepts, and what follows when the owner changes it."""
+
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from parachute_hub.app.adapters import Origins
+from parachute_hub.oauth.assemble import OAuth
+from parachute_hub.supervise.supervisor import Supervisor
+
+
+class AllowedHosts:
+    """The accepted Host values. Any host is accepted until `settled` is true, when the owner has chosen an address."""
+
+    def __init__(self, origins: Origins, settled: Callable[[], bool]) -> None:
+        self._origins = origins
+        self._is_settled = settled
+        self._settled = False
+        self._hosts: tuple[str, ...] = ()
+        self.refresh()
+
+    def __call__(self) -> Sequence[str]:
+        """The hosts; empty for any. Cached, because the proxy asks for each request."""
+        self._settled = self._settled or self._is_settled()
+        return self._hosts if self._settled else ()
+
+    def refresh(self) -> None:
+        """Read the origins again."""
+        self._hosts = tuple(origin.partition("://")[2] for origin in self._origins.bound())
+
+
+@frozen
+class AddressChange:
+    """Applies a new public address: tokens get the new issuer, and running modules restart, which read it at start."""
+
+    supervisor: Supervisor
+    oauth: OAuth
+    hosts: AllowedHosts
+    origins: Origins
+
+    def apply(self, issuer: str) -> None:
+        """Called by `HubOrigin` with the new issuer."""
+        self.hosts.refresh()
+        self.oauth.move(issuer, self.origins.bound())
+        for status in self.supervisor.all():
+            self.supervisor.restart_for(status.short, "The hub's address has changed. It is being restarted.")
