@@ -6,8 +6,7 @@ from typing import Protocol
 from attrs import frozen
 from twisted.web.iweb import IRequest
 
-from parachute_hub.store.sessions import Session
-from parachute_hub.store.users import User
+from parachute_hub.store.rows import Session, User
 
 
 class Caller(Protocol):

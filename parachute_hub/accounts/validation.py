@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from parachute_hub.site.errors import Refused
-from parachute_hub.store.users import VaultRole
+from parachute_hub.store.rows import VaultRole
 
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 256

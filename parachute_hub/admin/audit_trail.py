@@ -13,7 +13,7 @@ from twisted.web.resource import IResource, Resource
 from parachute_hub.admin.modules_bodies import lenient, text_of
 from parachute_hub.site.auth import Who
 from parachute_hub.site.errors import Refused
-from parachute_hub.store.audit import Act
+from parachute_hub.store.rows import Act
 
 _BY_NAME = ("module-install", "")
 _NAME = 200

@@ -13,7 +13,7 @@ from parachute_hub.admin.users_api import actor_of
 from parachute_hub.site.area import area, as_json, read_json
 from parachute_hub.site.auth import ADMIN, StepUp, Who
 from parachute_hub.site.errors import Refused
-from parachute_hub.store.invites import Invite
+from parachute_hub.store.rows import Invite
 from parachute_hub.system.timestamps import to_the_second
 
 

@@ -10,7 +10,8 @@ from parachute_hub.accounts.setup.public_origin import HubOrigin
 from parachute_hub.site.area import area, as_json, read_json
 from parachute_hub.site.auth import ADMIN, StepUp, Who
 from parachute_hub.site.errors import Refused
-from parachute_hub.store.audit import Act, Audit
+from parachute_hub.store.audit import Audit
+from parachute_hub.store.rows import Act
 
 
 class SettingsApi:

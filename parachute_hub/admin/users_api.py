@@ -12,7 +12,7 @@ from parachute_hub.site.area import area, as_json, read_json
 from parachute_hub.site.auth import ADMIN, Principal, StepUp, Who
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.audit import Audit
-from parachute_hub.store.users import User, VaultRole
+from parachute_hub.store.rows import User, VaultRole
 from parachute_hub.system.timestamps import to_the_second
 
 # How long modules may go on accepting a token that was taken back (identity.md 1.1).

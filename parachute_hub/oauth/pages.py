@@ -15,7 +15,7 @@ from parachute_hub.oauth.authorization.redirects import cannot_be_taken, place
 from parachute_hub.oauth.clients.registration import domain_of
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import SECURITY_HEADERS
-from parachute_hub.store.clients import Client
+from parachute_hub.store.rows import Client
 
 Content = Tag | str | list[Tag]
 CSRF_FIELD = "__csrf"

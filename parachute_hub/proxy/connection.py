@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum, auto
+from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol as BaseProtocol
@@ -13,7 +14,8 @@ from zope.interface import implementer
 from parachute_hub.proxy import pages
 from parachute_hub.proxy.chunked import Chunked
 from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead
-from parachute_hub.proxy.interfaces import Dispatcher, Handler, TunnelEnd
+from parachute_hub.proxy.interfaces import Handler, TunnelEnd
+from parachute_hub.proxy.model import Limits
 from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import Answer
 from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ, Socket, writer
@@ -35,6 +37,26 @@ class State(Enum):
 
 
 _HEAD, _BODY, _RESPONSE, _TUNNEL, _LINGER, _DEAD = State
+
+
+class Dispatcher(Protocol):
+    """What a connection needs of the front: limits, the time, and somewhere to send requests."""
+
+    limits: Limits
+    now: float
+    draining: bool
+
+    def plan(self, peer: str, raw: bytes) -> Plan:
+        """What becomes of a request with this head. Raises BadMessage."""
+
+    def dispatch(self, connection: "Connection", plan: Plan) -> Handler | Answer:
+        """Who carries the request out, or what to answer at once."""
+
+    def answered(self, connection: "Connection", plan: Plan | None, status: int) -> None:
+        """A request, or what was none, has been answered without a handler."""
+
+    def gone(self, connection: "Connection") -> None:
+        """The connection is closed."""
 
 
 @implementer(IPushProducer)

@@ -1,13 +1,6 @@
-"""How a client's connection and those who carry out its requests talk to each other."""
+"""What carries out a request, as its client's connection sees it."""
 
-from typing import TYPE_CHECKING, Protocol
-
-from parachute_hub.proxy.model import Limits
-from parachute_hub.proxy.plan import Plan
-from parachute_hub.proxy.routes import Answer
-
-if TYPE_CHECKING:
-    from parachute_hub.proxy.connection import Connection
+from typing import Protocol
 
 
 class Handler(Protocol):
@@ -34,23 +27,3 @@ class TunnelEnd(Protocol):
 
     def hub_closes(self) -> None:
         """The hub goes down."""
-
-
-class Dispatcher(Protocol):
-    """What a connection needs of the front: limits, the time, and somewhere to send requests."""
-
-    limits: Limits
-    now: float
-    draining: bool
-
-    def plan(self, peer: str, raw: bytes) -> Plan:
-        """What becomes of a request with this head. Raises BadMessage."""
-
-    def dispatch(self, connection: "Connection", plan: Plan) -> Handler | Answer:
-        """Who carries the request out, or what to answer at once."""
-
-    def answered(self, connection: "Connection", plan: Plan | None, status: int) -> None:
-        """A request, or what was none, has been answered without a handler."""
-
-    def gone(self, connection: "Connection") -> None:
-        """The connection is closed."""

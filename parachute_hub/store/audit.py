@@ -1,24 +1,11 @@
 """Who did what: sign-ins and the acts of owners, bounded in rows."""
 
-from attrs import frozen
-
 from parachute_hub.store.database import Database
+from parachute_hub.store.rows import Act
 
 KEPT = 8000
 # Refusals have a bound of their own: whoever hammers the sign-in must not push out what an owner did.
 KEPT_REFUSALS = 2000
-
-
-@frozen(kw_only=True)
-class Act:
-    """One line of the record. `subject` is whom or what it was done to; `outcome` is `ok` or `refused`."""
-
-    at: float
-    actor: str
-    action: str
-    subject: str = ""
-    outcome: str = "ok"
-    address: str = ""
 
 
 class Audit:

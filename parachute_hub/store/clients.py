@@ -1,38 +1,10 @@
 """Apps that may ask for tokens: those that registered themselves, and copies of metadata documents."""
 
 import json
-from collections.abc import Mapping
 from sqlite3 import Row
-from typing import Literal
-
-from attrs import field, frozen
 
 from parachute_hub.store.database import Database
-
-
-@frozen(kw_only=True)
-class Client:
-    """One app. Its name and everything in `software` are its own words and prove nothing.
-
-    `source` `document`: `client_id` is the https URL of its metadata document, and this is a copy that is fresh until
-    `fresh_until` (seconds since the epoch). `same_hub`: all its redirect URIs lead back to this hub, or a module of
-    ours registered it. `vouched_by` names whoever registered or approved it; None when nobody did. `secret_hash` is
-    the SHA-256 of its secret, None for a public client.
-    """
-
-    client_id: str
-    source: Literal["registered", "document"]
-    status: Literal["pending", "approved"]
-    same_hub: bool
-    name: str
-    redirect_uris: tuple[str, ...]
-    scope: str
-    auth_method: str
-    secret_hash: str | None = field(repr=False)
-    software: Mapping[str, str]
-    vouched_by: str | None
-    created_at: float
-    fresh_until: float | None = None
+from parachute_hub.store.rows import Client
 
 
 class Clients:

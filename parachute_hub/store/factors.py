@@ -2,24 +2,8 @@
 
 from collections.abc import Iterable
 
-from attrs import field, frozen
-
 from parachute_hub.store.database import Database
-
-
-@frozen(kw_only=True)
-class Totp:
-    """An authenticator app. `secret` is sealed; `last_step` is the newest time step that was used (RFC 6238 5.2).
-
-    It counts for nothing until `confirmed_at` is set: then its owner has shown that it works.
-    """
-
-    id: str
-    user_id: str
-    secret: bytes = field(repr=False)
-    created_at: float
-    confirmed_at: float | None
-    last_step: int
+from parachute_hub.store.rows import Totp
 
 
 class Factors:

@@ -2,60 +2,10 @@
 
 from sqlite3 import Row
 
-from attrs import asdict, evolve, frozen
+from attrs import asdict, evolve
 
 from parachute_hub.store.database import Database
-
-
-@frozen(kw_only=True)
-class Grant:
-    """Everything that one person allowed to one app so far. Times are seconds since the epoch."""
-
-    user_id: str
-    client_id: str
-    scopes: tuple[str, ...]
-    redirect_uri: str
-    address: str
-    first_at: float
-    last_at: float
-
-
-@frozen(kw_only=True)
-class Family:
-    """One consent and all tokens that come out of it. `resource` is what it is limited to (`vault:home`), or None."""
-
-    id: str
-    user_id: str
-    client_id: str
-    scopes: tuple[str, ...]
-    resource: str | None
-    auth_time: float
-    created_at: float
-    ended_at: float | None = None
-
-
-@frozen(kw_only=True)
-class Code:
-    """An authorization code, by its hash. `challenge` is PKCE's S256."""
-
-    hash: str
-    family_id: str
-    redirect_uri: str
-    challenge: str
-    expires_at: float
-    used_at: float | None = None
-
-
-@frozen(kw_only=True)
-class Refresh:
-    """A refresh token, by its hash. `successor` is the hash of the one that took its place at `used_at`."""
-
-    hash: str
-    family_id: str
-    created_at: float
-    expires_at: float
-    used_at: float | None = None
-    successor: str | None = None
+from parachute_hub.store.rows import Code, Family, Grant, Refresh
 
 
 class Grants:

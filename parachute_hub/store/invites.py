@@ -1,39 +1,10 @@
 """Links by which an owner lets people in. The id is the hash of the token in the link."""
 
 import json
-from collections.abc import Mapping
 from sqlite3 import Row
-from typing import Literal
-
-from attrs import frozen
 
 from parachute_hub.store.database import Database
-from parachute_hub.store.users import VaultRole
-
-Status = Literal["pending", "redeemed", "expired", "revoked"]
-
-
-@frozen(kw_only=True)
-class Invite:
-    """One link. `username` is fixed by the owner or None for a free choice; `vaults` is what the person will get."""
-
-    id: str
-    created_by: str
-    username: str | None
-    vaults: Mapping[str, VaultRole]
-    max_uses: int
-    used_count: int
-    created_at: float
-    expires_at: float
-    revoked_at: float | None
-
-    def status(self, now: float) -> Status:
-        """Whether the link still lets somebody in (`pending`), or why not."""
-        if self.revoked_at is not None:
-            return "revoked"
-        if self.used_count >= self.max_uses:
-            return "redeemed"
-        return "expired" if now >= self.expires_at else "pending"
+from parachute_hub.store.rows import Invite
 
 
 class Invites:

@@ -1,18 +1,7 @@
 """The private signing keys. They are nowhere else, and the database file is for its owner's eyes only (0600)."""
 
-from attrs import field, frozen
-
 from parachute_hub.store.database import Database
-
-
-@frozen(kw_only=True)
-class StoredKey:
-    """One RSA key. `private_pem` is PKCS#8; it may sign from `signs_from` on (seconds since the epoch)."""
-
-    kid: str
-    private_pem: str = field(repr=False)
-    created_at: float
-    signs_from: float
+from parachute_hub.store.rows import StoredKey
 
 
 class SigningKeys:

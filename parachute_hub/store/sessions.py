@@ -2,40 +2,12 @@
 
 from sqlite3 import Row
 
-from attrs import asdict, frozen
+from attrs import asdict
 
 from parachute_hub.store.database import Database
+from parachute_hub.store.rows import PendingLogin, Session
 
 DEVICES_PER_USER = 20
-
-
-@frozen(kw_only=True)
-class Session:
-    """A signed-in browser. `id` is the hash of its cookie.
-
-    `methods` names what was shown at its beginning: `pwd`, `pwd otp`, `pwd recovery`, `pwd setup` (the setup token).
-    Times are seconds since the epoch. `expires_at` is the absolute end; idleness is judged by `last_seen_at`.
-    """
-
-    id: str
-    user_id: str
-    created_at: float
-    authenticated_at: float
-    last_seen_at: float
-    expires_at: float
-    methods: str
-    address: str
-    user_agent: str
-
-
-@frozen(kw_only=True)
-class PendingLogin:
-    """The password was right; the second factor is to come. `next` is where the person wanted to go."""
-
-    id: str
-    user_id: str
-    next: str
-    expires_at: float
 
 
 class Sessions:

@@ -1,18 +1,9 @@
 """How often something failed lately, kept over a restart. Keys are hashes: what people type is not stored."""
 
-from attrs import frozen
-
 from parachute_hub.store.database import Database
+from parachute_hub.store.rows import Failures
 
 MOST_ROWS = 20_000
-
-
-@frozen
-class Failures:
-    """A fading count of failures and when the latest was (seconds since the epoch)."""
-
-    count: float
-    last_at: float
 
 
 class Throttles:

@@ -1,38 +1,13 @@
 """Every token that was signed and has not ended, and which of them are revoked. The tokens themselves are not kept."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from sqlite3 import Row
-from typing import Any
-
-from attrs import frozen
 
 from parachute_hub.store.database import Database
+from parachute_hub.store.rows import TokenRecord
 
 PAGE = 50
-
-
-@frozen(kw_only=True)
-class TokenRecord:
-    """What is remembered of a signed token. Times are seconds since the epoch.
-
-    `user_id` is whoever's authority it carries, None for the hub's own. `family_id` ties it to an app's consent.
-    `created_via` says what made it: `oauth_refresh` (an app's exchange), `cli_mint` (a person or a machine),
-    `session_mint` (ten minutes for a signed-in person), `operator_mint`, `service` (the hub itself).
-    """
-
-    jti: str
-    kid: str
-    subject: str
-    user_id: str | None
-    client_id: str
-    family_id: str | None
-    scopes: tuple[str, ...]
-    permissions: Mapping[str, Any] | None
-    created_via: str
-    created_at: float
-    expires_at: float
-    revoked_at: float | None = None
 
 
 class Tokens:

@@ -2,14 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from sqlite3 import IntegrityError, Row
-from typing import Literal
-
-from attrs import field, frozen
 
 from parachute_hub.store.database import Database
-
-Role = Literal["admin", "member"]
-VaultRole = Literal["read", "write"]
+from parachute_hub.store.rows import Role, User, VaultRole
 
 
 class UsernameTaken(Exception):
@@ -18,26 +13,6 @@ class UsernameTaken(Exception):
 
 class LastAdmin(Exception):
     """The only admin cannot be deleted or become a member."""
-
-
-@frozen(kw_only=True)
-class User:
-    """One person. `vaults` maps a vault's name to the role there; an admin may use all without being listed."""
-
-    id: str
-    username: str
-    password_hash: str = field(repr=False)
-    role: Role
-    must_change_password: bool
-    email: str | None
-    created_at: float
-    password_changed_at: float
-    vaults: Mapping[str, VaultRole] = field(factory=dict)
-
-    @property
-    def is_admin(self) -> bool:
-        """Whether this person runs the hub."""
-        return self.role == "admin"
 
 
 class Users:

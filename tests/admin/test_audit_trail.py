@@ -8,7 +8,7 @@ from parachute_hub.admin.audit_trail import Recorded, deed
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.site.auth import ADMIN, Principal, Who
 from parachute_hub.site.errors import Refused
-from parachute_hub.store.audit import Act
+from parachute_hub.store.rows import Act
 from tests.support.asking import ask
 
 

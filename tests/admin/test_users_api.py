@@ -197,6 +197,6 @@ class AuditTests(Case):
 
 
 def _act(action: str) -> Any:
-    from parachute_hub.store.audit import Act
+    from parachute_hub.store.rows import Act
 
     return Act(at=1.0, actor="x", action=action)

@@ -3,12 +3,13 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.store.clients import Client, Clients
+from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
-from parachute_hub.store.grants import Code, Family, Grant, Grants, Refresh
-from parachute_hub.store.keys import SigningKeys, StoredKey
-from parachute_hub.store.tokens import TokenRecord, Tokens
-from parachute_hub.store.users import User, Users
+from parachute_hub.store.grants import Grants
+from parachute_hub.store.keys import SigningKeys
+from parachute_hub.store.rows import Client, Code, Family, Grant, Refresh, StoredKey, TokenRecord, User
+from parachute_hub.store.tokens import Tokens
+from parachute_hub.store.users import Users
 
 
 class OAuthRows(SynchronousTestCase):

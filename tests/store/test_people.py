@@ -7,14 +7,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.store import audit as audit_module
 from parachute_hub.store import throttles as throttles_module
-from parachute_hub.store.audit import Act, Audit
+from parachute_hub.store.audit import Audit
 from parachute_hub.store.database import Database
-from parachute_hub.store.factors import Factors, Totp
-from parachute_hub.store.invites import Invite, Invites
-from parachute_hub.store.sessions import DEVICES_PER_USER, PendingLogin, Session, Sessions
+from parachute_hub.store.factors import Factors
+from parachute_hub.store.invites import Invites
+from parachute_hub.store.rows import Act, Failures, Invite, PendingLogin, Session, Totp, User
+from parachute_hub.store.sessions import DEVICES_PER_USER, Sessions
 from parachute_hub.store.settings import StoredSettings
-from parachute_hub.store.throttles import Failures, Throttles
-from parachute_hub.store.users import LastAdmin, User, UsernameTaken, Users
+from parachute_hub.store.throttles import Throttles
+from parachute_hub.store.users import LastAdmin, UsernameTaken, Users
 
 ADA = User(
     id="1",

@@ -22,8 +22,8 @@ from parachute_hub.site.root import Root
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
 from parachute_hub.store.grants import Grants
-from parachute_hub.store.sessions import Session
-from parachute_hub.store.users import User, Users, VaultRole
+from parachute_hub.store.rows import Session, User, VaultRole
+from parachute_hub.store.users import Users
 
 ISSUER = "https://hub.test"
 LOCAL = "http://127.0.0.1:1939"

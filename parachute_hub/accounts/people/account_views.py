@@ -9,7 +9,7 @@ from parachute_hub.accounts.model import SignedIn
 from parachute_hub.accounts.pages import Content, csrf_field, fill
 from parachute_hub.accounts.people.self_service import Standing
 from parachute_hub.accounts.signin.second_factor import Started
-from parachute_hub.store.sessions import Session
+from parachute_hub.store.rows import Session
 
 When = Callable[[float], str]
 _BROWSERS = (

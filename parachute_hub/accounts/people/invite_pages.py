@@ -11,7 +11,7 @@ from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.site.area import area, as_json
 from parachute_hub.site.errors import Refused
-from parachute_hub.store.invites import Invite
+from parachute_hub.store.rows import Invite
 
 _WORDS = {"read": "read", "write": "read and write"}
 

@@ -9,8 +9,9 @@ from parachute_hub.accounts.signin.second_factor import SecondFactor, Started
 from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.accounts.signin.step_up import ProofsOfPresence
 from parachute_hub.site.errors import Refused, not_found
-from parachute_hub.store.audit import Act, Audit
-from parachute_hub.store.sessions import Session, Sessions
+from parachute_hub.store.audit import Audit
+from parachute_hub.store.rows import Act, Session
+from parachute_hub.store.sessions import Sessions
 
 
 @frozen(kw_only=True)

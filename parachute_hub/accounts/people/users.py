@@ -12,9 +12,10 @@ from parachute_hub.accounts.sessions.tokens import new_id
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.accounts.signin.second_factor import SecondFactor
 from parachute_hub.site.errors import Refused, not_found
-from parachute_hub.store.audit import Act, Audit
+from parachute_hub.store.audit import Audit
+from parachute_hub.store.rows import Act, Role, User, VaultRole
 from parachute_hub.store.sessions import Sessions
-from parachute_hub.store.users import LastAdmin, Role, User, UsernameTaken, Users, VaultRole
+from parachute_hub.store.users import LastAdmin, UsernameTaken, Users
 
 Together = Callable[..., AbstractContextManager[Any]]
 

@@ -1,6 +1,6 @@
 """How long a session, a half-done sign-in and a proof last. Seconds; pure."""
 
-from parachute_hub.store.sessions import Session
+from parachute_hub.store.rows import Session
 
 ABSOLUTE = 90 * 24 * 3600
 IDLE = 14 * 24 * 3600

@@ -7,7 +7,8 @@ from parachute_hub.accounts.model import Clock, Random
 from parachute_hub.accounts.sessions.tokens import new_id
 from parachute_hub.accounts.signin import totp
 from parachute_hub.site.errors import Refused
-from parachute_hub.store.factors import Factors, Totp
+from parachute_hub.store.factors import Factors
+from parachute_hub.store.rows import Totp
 
 START_LASTS = 15 * 60
 

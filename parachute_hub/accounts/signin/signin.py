@@ -7,9 +7,10 @@ from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.accounts.signin.second_factor import SecondFactor
 from parachute_hub.accounts.signin.throttle import Guard
 from parachute_hub.site.errors import Refused
-from parachute_hub.store.audit import Act, Audit
-from parachute_hub.store.sessions import PendingLogin, Session, Sessions
-from parachute_hub.store.users import User, Users
+from parachute_hub.store.audit import Audit
+from parachute_hub.store.rows import Act, PendingLogin, Session, User
+from parachute_hub.store.sessions import Sessions
+from parachute_hub.store.users import Users
 
 USER_AGENT_KEPT = 200
 

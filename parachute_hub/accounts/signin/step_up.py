@@ -14,7 +14,8 @@ from parachute_hub.accounts.signin.second_factor import SecondFactor
 from parachute_hub.accounts.signin.throttle import Guard
 from parachute_hub.site.auth import Principal
 from parachute_hub.site.errors import Refused
-from parachute_hub.store.audit import Act, Audit
+from parachute_hub.store.audit import Audit
+from parachute_hub.store.rows import Act
 from parachute_hub.store.users import Users
 
 HEADER = "X-Parachute-Proof"

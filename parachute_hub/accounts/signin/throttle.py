@@ -9,8 +9,9 @@ from parachute_hub.accounts.sessions.tokens import hashed
 from parachute_hub.accounts.signin import throttle_policy
 from parachute_hub.accounts.signin.throttle_policy import Counted
 from parachute_hub.site.errors import Refused
+from parachute_hub.store.rows import Failures
 from parachute_hub.store.sessions import Sessions
-from parachute_hub.store.throttles import Failures, Throttles
+from parachute_hub.store.throttles import Throttles
 
 
 @frozen

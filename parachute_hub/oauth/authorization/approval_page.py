@@ -14,7 +14,7 @@ from parachute_hub.oauth.params import form
 from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN
 from parachute_hub.site.errors import Refused, not_found
-from parachute_hub.store.clients import Client
+from parachute_hub.store.rows import Client
 
 _RETURN = "/oauth/authorize?"
 

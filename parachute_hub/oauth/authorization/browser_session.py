@@ -7,8 +7,7 @@ from attrs import frozen
 from twisted.web.iweb import IRequest
 
 from parachute_hub.site.auth import Principal
-from parachute_hub.store.sessions import Session
-from parachute_hub.store.users import User
+from parachute_hub.store.rows import Session, User
 
 
 class SignedIn(Protocol):

@@ -11,8 +11,8 @@ from twisted.logger import Logger
 from parachute_hub.oauth.authorization.policy import Ask, Issue
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
-from parachute_hub.store.grants import Code, Family, Grant, Grants
-from parachute_hub.store.users import User
+from parachute_hub.store.grants import Grants
+from parachute_hub.store.rows import Code, Family, Grant, User
 
 CODE_LIFETIME = 60.0
 

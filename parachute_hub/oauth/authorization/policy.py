@@ -24,8 +24,7 @@ from parachute_hub.oauth.authorization.scopes import (
 )
 from parachute_hub.oauth.authorization.scopes import split as split_scopes
 from parachute_hub.oauth.tokens.grant_policy import CHALLENGE
-from parachute_hub.store.clients import Client
-from parachute_hub.store.users import User
+from parachute_hub.store.rows import Client, User
 
 PARAMETERS = (
     "client_id",

@@ -10,7 +10,7 @@ from typing import Literal
 
 from attrs import evolve, field, frozen
 
-from parachute_hub.store.users import User
+from parachute_hub.store.rows import User
 
 Risk = Literal["low", "elevated", "high"]
 

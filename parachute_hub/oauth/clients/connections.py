@@ -10,9 +10,10 @@ from parachute_hub.oauth.authorization.redirects import place
 from parachute_hub.oauth.authorization.scopes import attenuate, authority_of, vault_scope, whole_authority_of
 from parachute_hub.oauth.clients.registration import domain_of
 from parachute_hub.oauth.tokens.token_service import Redeemer
-from parachute_hub.store.clients import Client, Clients
+from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
-from parachute_hub.store.grants import Grant, Grants
+from parachute_hub.store.grants import Grants
+from parachute_hub.store.rows import Client, Grant
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
 

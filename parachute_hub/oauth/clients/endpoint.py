@@ -16,7 +16,7 @@ from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
 from parachute_hub.site.area import area, as_json, read_json
 from parachute_hub.site.auth import ADMIN, Principal, Who
 from parachute_hub.site.errors import Refused, not_found
-from parachute_hub.store.clients import Client
+from parachute_hub.store.rows import Client
 
 PER_HOUR = 20
 BODY_LIMIT = 64 * 1024

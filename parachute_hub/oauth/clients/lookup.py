@@ -16,7 +16,8 @@ from parachute_hub.oauth.clients.registration import BadMetadata, Described
 from parachute_hub.oauth.rate_limit import Limit
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.site.errors import Refused
-from parachute_hub.store.clients import Client, Clients
+from parachute_hub.store.clients import Clients
+from parachute_hub.store.rows import Client
 
 MOST_UNVOUCHED = 1000
 MOST_DOCUMENTS = 1000

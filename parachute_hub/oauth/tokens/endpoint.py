@@ -23,7 +23,7 @@ from parachute_hub.oauth.tokens.token_service import ACCESS_LIFETIME, Given, Red
 from parachute_hub.oauth.well_known import Resources, catalog_of
 from parachute_hub.site.area import area, as_json
 from parachute_hub.site.errors import Refused
-from parachute_hub.store.clients import Client
+from parachute_hub.store.rows import Client
 
 PER_MINUTE = 60
 _ONCE = ("grant_type", "client_id", "client_secret", "code", "redirect_uri", "code_verifier", "refresh_token", "scope")

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from parachute_hub.oauth.authorization.resource import Target, narrow, stored
 from parachute_hub.oauth.authorization.scopes import covers, vault_scope
-from parachute_hub.store.grants import Code, Family, Refresh
+from parachute_hub.store.rows import Code, Family, Refresh
 
 GRACE = 30.0
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")

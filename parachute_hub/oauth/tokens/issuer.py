@@ -13,7 +13,8 @@ from twisted.internet.interfaces import IReactorTime
 from parachute_hub.oauth.authorization.scopes import Authority, attenuate, audience
 from parachute_hub.oauth.tokens.claims import TYPE, Claims, ForeignToken, InvalidToken, issuer_of, read
 from parachute_hub.oauth.tokens.keys import Keyring
-from parachute_hub.store.tokens import TokenRecord, Tokens
+from parachute_hub.store.rows import TokenRecord
+from parachute_hub.store.tokens import Tokens
 
 REMEMBERED = 4096
 # A revocation that went past this process is noticed after this many seconds.

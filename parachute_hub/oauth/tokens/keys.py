@@ -8,7 +8,8 @@ from joserfc.jwk import RSAKey
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from parachute_hub.store.keys import SigningKeys, StoredKey
+from parachute_hub.store.keys import SigningKeys
+from parachute_hub.store.rows import StoredKey
 
 BITS = 2048
 # Modules keep a JWKS for 5 minutes (identity.md 1.1): a new key is published twice as long before it signs.

@@ -26,8 +26,9 @@ from parachute_hub.oauth.tokens.token_service import Redeemer
 from parachute_hub.oauth.well_known import Resources, catalog_of
 from parachute_hub.site.auth import ADMIN, AUTH, Principal
 from parachute_hub.site.errors import Refused, not_found
-from parachute_hub.store.tokens import PAGE, TokenRecord, Tokens
-from parachute_hub.store.users import User, Users
+from parachute_hub.store.rows import TokenRecord, User
+from parachute_hub.store.tokens import PAGE, Tokens
+from parachute_hub.store.users import Users
 from parachute_hub.system import strict_json
 from parachute_hub.system.timestamps import to_the_second
 

@@ -13,7 +13,8 @@ from parachute_hub.oauth.tokens.claims import InvalidToken
 from parachute_hub.oauth.tokens.grant_policy import Deny, Exchange, Verdict, decide_code, decide_refresh
 from parachute_hub.oauth.tokens.issuer import Issuer, Minted, NothingToGrant, Order
 from parachute_hub.store.database import Database
-from parachute_hub.store.grants import Grants, Refresh
+from parachute_hub.store.grants import Grants
+from parachute_hub.store.rows import Refresh
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
 

@@ -19,8 +19,7 @@ from parachute_hub.oauth.authorization.policy import (
 )
 from parachute_hub.oauth.authorization.scopes import Catalog
 from parachute_hub.oauth.tokens.grant_policy import challenge_of
-from parachute_hub.store.clients import Client
-from parachute_hub.store.users import User
+from parachute_hub.store.rows import Client, User
 
 HUB = "https://hub.test"
 CLIENT = Client(

@@ -14,7 +14,7 @@ from parachute_hub.oauth.authorization.scopes import (
     split,
     vault_scope,
 )
-from parachute_hub.store.users import User
+from parachute_hub.store.rows import User
 
 CATALOG = Catalog(
     ("default", "work"),

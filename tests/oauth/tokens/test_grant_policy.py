@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.oauth.authorization.resource import Target
 from parachute_hub.oauth.tokens.grant_policy import Deny, Exchange, challenge_of, decide_code, decide_refresh
-from parachute_hub.store.grants import Code, Family, Refresh
+from parachute_hub.store.rows import Code, Family, Refresh
 
 NOW = 1000.0
 VERIFIER = "a" * 43
