@@ -91,7 +91,8 @@ class Tokens:
 
         `revoked` None gives both kinds.
         """
-        clauses, args = ["expires_at > ?"], [now]  # type: tuple[list[str], list[Any]]
+        clauses = ["expires_at > ?"]
+        args: list[Any] = [now]
         if revoked is not None:
             clauses.append("revoked_at IS NOT NULL" if revoked else "revoked_at IS NULL")
         for column, value in (("user_id", user_id), ("subject", subject), ("created_via", created_via)):
