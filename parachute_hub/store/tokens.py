@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from sqlite3 import Row
+from typing import Any
 
 from parachute_hub.store.database import Database
 from parachute_hub.store.rows import TokenRecord
