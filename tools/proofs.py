@@ -29,6 +29,9 @@ PROOFS = {
     ),
     "full-disk": Proof("a full disk at every write of an operation", ("-m", "tests.live.test_modules_full", "--full")),
     "power-cuts": Proof("a power cut at any step of an operation", ("-m", "tests.live.test_modules_power", "--full")),
+    "fresh-machine": Proof(
+        "make run and make test in clean Debian 12 and 13 containers", ("-m", "tools.fresh_machine")
+    ),
     "broken-upgrades": Proof(
         "a hundred upgrades to versions that do not work",
         ("-m", "twisted.trial", "tests.live.test_modules_upgrade"),

@@ -1,0 +1,142 @@
+"""Tries the README's two commands in clean Debian containers: `make proof NAME=fresh-machine`.
+
+Each case starts from Debian's minimal system with python3, python3-venv, make and git, as root or as a user without
+sudo, and a fresh clone of HEAD. `make run` must serve its first page, and `make test` must end with no failed test.
+FRESH_MACHINE="13:root 12:user" picks cases; FRESH_MACHINE_COMMANDS="run" picks commands. Needs root, podman, crun and
+debootstrap. The machine's certificates and package-client settings are mounted read-only.
+"""
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+ROOT = Path(__file__).parent.parent
+STORAGE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "parachute-hub"
+SUITES = {"12": "bookworm", "13": "trixie"}
+PACKAGES = "ca-certificates,git,make,python3,python3-venv"
+# Settings of package clients that this machine may need to reach its registries.
+_SETTINGS = ("/etc/ssl/certs", "/etc/pip.conf", "/etc/xdg/pip", "/usr/local/share/ca-certificates")
+_VARIABLE = re.compile(r"(?i)(pip_|npm_config_|bun_config_|ssl_cert|node_extra_ca|requests_ca|https?_proxy|no_proxy).*")
+_ENTER = 'if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi; exec podman "$@"'
+_PAGE = """
+import urllib.request
+assert b"<html" in urllib.request.urlopen("http://127.0.0.1:1939/", timeout=2).read()
+"""
+_RUN = f"""
+SECONDS=0
+make run > run.log 2>&1 &
+for attempt in $(seq 3000); do
+    if python3 -c '{_PAGE}' 2>/dev/null; then echo "first page after $SECONDS s"; break; fi
+    sleep 0.1
+done
+kill $!
+wait
+tail -n 5 run.log >&2
+"""
+_COMMANDS = {"run": _RUN, "test": "make test 2>&1 | tail -n 40"}
+
+
+@frozen
+class Case:
+    """One container: Debian release (`12`, `13`) and who runs the command (`root`, `user`)."""
+
+    release: str
+    who: str
+
+    def __str__(self) -> str:
+        return f"Debian {self.release} as {self.who}"
+
+
+def podman(*words: str, timeout: float = 3600.0) -> "subprocess.CompletedProcess[str]":
+    """Run podman with storage of its own, in a mount namespace where it finds the v1 cgroup controllers."""
+    STORAGE.mkdir(parents=True, exist_ok=True)
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    configuration = STORAGE / "containers.conf"
+    # Without CAP_SYS_RESOURCE podman cannot raise limits to its own defaults.
+    configuration.write_text(
+        f'[containers]\ndefault_ulimits = ["nofile={files}:{files}", "nproc=4096:4096"]\n'
+        '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "crun"\n'
+    )
+    storage = ("--root", str(STORAGE / "storage"), "--runroot", "/run/parachute-hub-podman")
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-c", _ENTER, "podman", *storage, *words],
+        env={**os.environ, "CONTAINERS_CONF": str(configuration)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def image(release: str) -> str:
+    """The name of a clean Debian image with a user `person` and no sudo; built once."""
+    name = f"localhost/fresh-debian:{release}"
+    if podman("image", "exists", name).returncode:
+        root = STORAGE / f"debian-{release}"
+        words = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITES[release], str(root)]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["chroot", str(root), "useradd", "--create-home", "person"], check=True)
+        tar = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
+        archive = STORAGE / f"debian-{release}.tar"
+        archive.write_bytes(tar.communicate()[0])
+        loaded = podman("import", str(archive), name)
+        archive.unlink()
+        subprocess.run(["rm", "-rf", "--one-file-system", str(root)], check=True)
+        if loaded.returncode:
+            raise SystemExit(loaded.stderr)
+    return name
+
+
+def attempt(case: Case, command: str) -> tuple[bool, str]:
+    """Run one command in a fresh clone; whether it held, and a line of figures."""
+    mounts = [f"--volume={path}:{path}:ro" for path in (*_SETTINGS, *_folders_of_pip()) if Path(path).exists()]
+    variables = [f"--env={name}" for name in os.environ if _VARIABLE.fullmatch(name)]
+    home = "/root" if case.who == "root" else "/home/person"
+    clone = "git config --global --add safe.directory '*' && git clone -q /src hub && cd hub"
+    script = f"cd {home} && {clone}\n{_COMMANDS[command]}"
+    began = time.monotonic()
+    done = podman(
+        "run", "--rm", "--network=host", "--init", f"--volume={ROOT / '.git'}:/src:ro", *mounts, *variables,
+        f"--user={'0' if case.who == 'root' else 'person'}", f"--env=HOME={home}", image(case.release),
+        "bash", "-c", script,
+    )  # fmt: skip
+    took = time.monotonic() - began
+    if command == "run":
+        held = "first page after" in done.stdout
+        return held, done.stdout.strip() if held else (done.stdout + done.stderr)[-2000:]
+    summary = re.findall(r"(?m)^\d+ passed, (\d+) failed$", done.stdout)
+    lines = [line for line in done.stdout.splitlines() if line.strip()][-12:]
+    return summary == ["0"], f"{took:.0f} s: " + " | ".join(lines)
+
+
+def _folders_of_pip() -> list[str]:
+    """Local folders that pip is told to look in."""
+    told = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
+    return sorted({match.rstrip("/") for match in re.findall(r"(?:file://|(?<=['\" ]))(/[^'\" ]+)", told)})
+
+
+def main() -> int:
+    """Try every case; 1 when one failed."""
+    picked = os.environ.get("FRESH_MACHINE", "12:root 12:user 13:root 13:user").split()
+    commands: Sequence[str] = os.environ.get("FRESH_MACHINE_COMMANDS", "run test").split()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    failed = 0
+    for release, _, who in (case.partition(":") for case in picked):
+        for command in commands:
+            held, figures = attempt(Case(release, who), command)
+            failed += not held
+            line = {"case": str(Case(release, who)), "command": f"make {command}", "held": held, "figures": figures}
+            print(json.dumps({"commit": commit.stdout.strip(), **line}), flush=True)
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
