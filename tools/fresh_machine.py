@@ -104,7 +104,7 @@ def attempt(case: Case, command: str) -> tuple[bool, str]:
     script = f"cd {home} && {clone}\n{_COMMANDS[command]}"
     began = time.monotonic()
     done = podman(
-        "run", "--rm", "--network=host", "--init", f"--volume={ROOT / '.git'}:/src:ro", *mounts, *variables,
+        "run", "--rm", "--network=host", f"--volume={ROOT / '.git'}:/src:ro", *mounts, *variables,
         f"--user={'0' if case.who == 'root' else 'person'}", f"--env=HOME={home}", image(case.release),
         "bash", "-c", script,
     )  # fmt: skip
