@@ -1,6 +1,8 @@
+from joserfc.jwk import ECKey, RSAKey
 from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.oauth.tokens.keys import ROTATE_AFTER, Keyring
+from parachute_hub.oauth.tokens.keys import ROTATE_AFTER, Keyring, load_private_pem, make_private_pem
 from parachute_hub.store.keys import SigningKeys
 from tests.oauth.world import WorldCase
 from tests.support.oauth import PemSupply
@@ -82,3 +84,15 @@ class KeyringTests(WorldCase):
         modes = {path.name: path.stat().st_mode & 0o777 for path in self.folder.iterdir()}
         self.assertEqual(set(modes.values()), {0o600})
         self.assertEqual(self.folder.stat().st_mode & 0o777, 0o700)
+
+
+class StoredKeyTests(SynchronousTestCase):
+    def test_a_stored_key_is_the_key_that_was_made(self) -> None:
+        pem = make_private_pem()
+        self.assertEqual(load_private_pem(pem).as_dict(private=True), RSAKey.import_key(pem).as_dict(private=True))
+
+    def test_what_is_no_rsa_key_is_refused(self) -> None:
+        elliptic = ECKey.generate_key("P-256", private=True).as_pem(private=True).decode()
+        for pem in ("", "not a key", elliptic):
+            with self.subTest(pem[:20]):
+                self.assertRaises(ValueError, load_private_pem, pem)
