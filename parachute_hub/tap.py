@@ -1,4 +1,4 @@
-"""`twistd parachute`: the options of the command line, and the one place from which the whole hub is put together."""
+"""The `twistd parachute` plugin: command line options, and the service they start."""
 
 from twisted.application.service import IService
 from twisted.internet import reactor

@@ -1,4 +1,4 @@
-"""Puts the accounts together: one call for the composition root."""
+"""Creates the accounts services for the composition root."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -50,7 +50,7 @@ def password_problem(password: str, *, username: str = "") -> str | None:
     if len(password) > LONGEST_PASSWORD:
         return f"Use at most {LONGEST_PASSWORD} characters."
     if _easy(password.lower(), username.lower()):
-        return "This password is one of the first that somebody would try. Choose another."
+        return "This password is one of the first an attacker would try. Choose another."
     return None
 
 

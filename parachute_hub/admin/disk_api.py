@@ -37,6 +37,6 @@ class DiskArea:
         """Empty bun's cache and remove versions that nothing needs."""
         self._who.need(request, ADMIN)
         if any(not job.over for job in self._modules.jobs.all()):
-            raise Refused(409, "operation_in_progress", "Wait until the operation that is under way has ended.")
+            raise Refused(409, "operation_in_progress", "Wait until the current operation has finished.")
         freed = await self._in_thread(self._modules.clear)
         return as_json(request, {"freed": freed})

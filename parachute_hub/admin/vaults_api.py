@@ -73,7 +73,7 @@ class VaultsApi:
                 f"digit. {', '.join(sorted(_RESERVED))} are taken by the hub.",
             )
         if any(vault["name"] == name for vault in self._known()):
-            raise Refused(409, "vault_exists", f"There is a vault {name} already. Choose another name.")
+            raise Refused(409, "vault_exists", f"There is already a vault {name}. Choose another name.")
         made = await self._maker.create(name)
         vault = next((vault for vault in self._known() if vault["name"] == name), {})
         body = {

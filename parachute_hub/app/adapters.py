@@ -1,4 +1,4 @@
-"""Small pieces that make one part of the hub fit what another part asks for. They hold no decisions of their own."""
+"""Adapters between packages."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -241,7 +241,7 @@ def self_check(instance: str, reactor: Any) -> Callable[[str], Awaitable[str | N
                 "otherwise check the name and the certificate."
             )
         if not isinstance(body, dict) or body.get("instance") != instance:
-            return f"Something else than this hub answers at {origin}. Check the address."
+            return f"{origin} is answered by a different server. Check the address."
         return None
 
     return check

@@ -1,4 +1,4 @@
-"""What exists before anything is put together, handed to the composition as one value."""
+"""Objects created before composition."""
 
 from typing import Any
 

@@ -181,7 +181,7 @@ class Roster:
 
 
 def _strip(*speakers: Row | Manifest | CatalogEntry | None) -> bool:
-    """Whether the mount is left out of what the module gets: the first that says something (modules.md 7.3)."""
+    """Whether the mount is left out of what the module gets: the first non-None value wins."""
     said = (speaker.strip_prefix for speaker in speakers if speaker is not None)
     return next((word for word in said if word is not None), False)
 
@@ -217,7 +217,7 @@ def _with_parts(module: Installed, path: str) -> Iterator[Mount]:
 
 
 def _openness(unit: SubUnit) -> int:
-    """Of two sub-units at one place the stricter one counts."""
+    """On a shared path the stricter audience applies."""
     return ("operator", "hub-users", "public").index(_AUDIENCES[unit.audience])
 
 

@@ -1,4 +1,4 @@
-"""The hub without its site: modules on disk, the supervisor that runs them, and the roster of what is installed."""
+"""The module runtime: modules on disk, the supervisor, and the roster of installed modules."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""The hub's life as one service: hold the home, listen, put everything together, run, leave in good order."""
+"""The hub as one Twisted service: lock the home, listen, compose, run, shut down."""
 
 import os
 import sys
@@ -85,7 +85,9 @@ class Closed:
         if path == b"/health":
             return None
         if self._phase == "failed":
-            return Refused(503, "failed", "The hub could not start. Its log says why; mend that, then restart the hub.")
+            return Refused(
+                503, "failed", "The hub could not start. Fix the problem shown in its log, then restart the hub."
+            )
         text = f"The hub is {self._phase}. Try again in a moment."
         return Refused(503, self._phase, text, headers={"Retry-After": "1", "Refresh": "1"})
 
@@ -226,7 +228,7 @@ class Hub(Service):
         """Nothing here may end the hub: it goes on answering /health, and says what is wrong."""
         self.phase.name = "failed"
         self.root.gate = Closed("failed")
-        self.log.failure("The hub could not be put together", failure)
+        self.log.failure("The hub could not start", failure)
 
     def _leave_with_error(self) -> None:
         # twistd has no exit code of its own for this.

@@ -1,4 +1,4 @@
-"""Every area of the hub's own site with the paths that it answers, each handed its collaborators."""
+"""The areas of the hub's own site: which paths each one answers, and its collaborators."""
 
 import time
 from collections.abc import Iterable

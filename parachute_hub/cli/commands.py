@@ -128,7 +128,7 @@ def upgrade(arguments: Namespace) -> int:
 def _upgrade_all(arguments: Namespace, body: dict[str, Any]) -> int:
     """One after the other; one that fails does not keep the others from theirs."""
     if arguments.version:
-        raise CommandError("A version belongs to one module: name it.", code=2)
+        raise CommandError("Name the module the version belongs to.", code=2)
     listing = client_of(arguments).call("GET", "/api/modules?fresh=1")
     jobs, failed = [], []
     for short in [module["short"] for module in listing["modules"] if module.get("upgrade_available")]:
@@ -151,7 +151,7 @@ def uninstall(arguments: Namespace) -> int:
     """Stop a module and remove its code; its data stays."""
     if not arguments.yes:
         if not sys.stdin.isatty():
-            raise CommandError("Say --yes to uninstall without being asked.", code=2)
+            raise CommandError("Use --yes to uninstall without a prompt.", code=2)
         if input(f"Remove {arguments.module}? Its data stays. [y/N] ").strip().lower() not in ("y", "yes"):
             return 1
     return _job(arguments, arguments.module, "uninstall", {}, "{short} is removed; its data is kept.")

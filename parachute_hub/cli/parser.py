@@ -11,7 +11,7 @@ Action = Callable[[Namespace], int]
 
 def parser() -> ArgumentParser:
     """The whole grammar; each word carries its action."""
-    top = ArgumentParser(prog="parachute", description="Run and look after a Parachute hub on this machine.")
+    top = ArgumentParser(prog="parachute", description="Run and manage a Parachute hub on this machine.")
     top.add_argument("--version", action="version", version=f"parachute {__version__}")
     words = top.add_subparsers(metavar="WORD", required=True)
 
@@ -33,7 +33,7 @@ def parser() -> ArgumentParser:
     serve.add_argument("--origin", help="the public origin [PARACHUTE_HUB_ORIGIN]")
     word("status", commands.status, "Show every module and its state.")
     install = module_word(
-        "install", commands.install, "Install a module: a short or package name, a folder, a tarball."
+        "install", commands.install, "Install a module by short name, package name, folder or tarball."
     )
     install.add_argument("--channel", choices=("latest", "rc"), help="which releases to take")
     upgrade = word("upgrade", commands.upgrade, "Upgrade a module; the old version stays until the new one answers.")
@@ -44,7 +44,7 @@ def parser() -> ArgumentParser:
     module_word("rollback", commands.rollback, "Go back to the version before the last upgrade.")
     uninstall = module_word("uninstall", commands.uninstall, "Remove a module's code; its data stays.")
     uninstall.add_argument("--yes", action="store_true", help="do not ask")
-    module_word("cancel", commands.cancel, "End what is under way for a module; what it changed is undone.")
+    module_word("cancel", commands.cancel, "Cancel the operation running for a module and undo its changes.")
     switches = {"start": "Start a module.", "stop": "Stop a module; it stays stopped.", "restart": "Restart a module."}
     for name, text in switches.items():
         module_word(name, commands.switch, text)
@@ -52,16 +52,16 @@ def parser() -> ArgumentParser:
     logs.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
     config = module_word("config", commands.config, "Show or change a module's configuration.")
     config.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="what to change")
-    check_up = word("doctor", doctor.doctor, "Check this hub and say what to repair.")
+    check_up = word("doctor", doctor.doctor, "Check this hub and suggest repairs.")
     check_up.add_argument("--fix", action="store_true", help="repair what is safe to repair, without the hub as well")
 
     module = words.add_parser("module", help="For module authors.").add_subparsers(metavar="WORD", required=True)
-    check = module.add_parser("check", help="Say what a module folder lacks.")
+    check = module.add_parser("check", help="Check a module folder before publishing it.")
     check.add_argument("folder")
     check.add_argument("--json", action="store_true")
     check.set_defaults(action=commands.check, word="check")
 
-    auth = words.add_parser("auth", help="Accounts, from the machine itself.")
+    auth = words.add_parser("auth", help="Recover accounts from this machine.")
     auth_words = auth.add_subparsers(metavar="WORD", required=True)
     reset = auth_words.add_parser("reset-owner", help="Give the owner a new password (a way back in).")
     reset.add_argument("--home", help="the hub's folder [PARACHUTE_HOME; ~/.parachute]")

@@ -89,10 +89,12 @@ def follow(
             sleep(POLL)
     except KeyboardInterrupt:
         progress.leave()
-        raise CommandError("The hub goes on with it. `parachute status` shows what came of it.", code=130) from None
+        raise CommandError(
+            "The hub continues in the background. `parachute status` shows the result.", code=130
+        ) from None
     if job["status"] == "failed":
         undone = "".join(f"\n  Undone: {text}" for text in job.get("undone") or ())
-        raise CommandError(str(job.get("error") or "The job failed; the hub's log says why.") + undone)
+        raise CommandError(str(job.get("error") or "The operation failed. The hub's log says why.") + undone)
     return job
 
 

@@ -23,9 +23,9 @@ from parachute_hub.system.atomic_files import Unsynced, disk_is_full
 KEPT = 50
 LOG_LINES = 200
 LINE_LENGTH = 500
-MAKE_ROOM = "Free some space (Settings, Room on the disk: clear what can be fetched again), then try again."
-NOT_UNDONE = "Not all of it could be undone yet. That is tried again by itself, and when the hub starts."
-_STOPPED = "The hub was stopped while this was under way."
+MAKE_ROOM = "Free some space (Settings, Disk space: clear caches and old versions), then try again."
+NOT_UNDONE = "Some changes could not be undone yet. The hub keeps trying, also after a restart."
+_STOPPED = "The hub was stopped while this was running."
 _DONE = "done"
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ class Jobs:
         job = self.get(job_id)
         running = self._running.get(job_id)
         if running is None or running.ending or running.job.committed:
-            raise Refused(409, "too_late", "It cannot be cancelled any more: it is done, or about to be.")
+            raise Refused(409, "too_late", "It is too late to cancel: it is done, or about to be.")
         running.end("cancelled")
         return job
 
@@ -191,7 +191,7 @@ class Jobs:
                 error, detail = f"{error} {MAKE_ROOM}", {"error_type": "disk_full", **(detail or {})}
         except Exception as failure:
             self._log.failure("{kind} of {short} failed", kind=running.job.kind, short=running.job.short)
-            outcome, error = "failed", "Something went wrong in the hub; its log says what."
+            outcome, error = "failed", "Something went wrong in the hub. Its log has the details."
             if disk_is_full(failure):
                 error, detail = f"The disk is full. {MAKE_ROOM}", {"error_type": "disk_full"}
             elif isinstance(failure, OSError) and failure.strerror:

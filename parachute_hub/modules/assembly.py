@@ -1,4 +1,4 @@
-"""The parts of this package put together, for `tap.py`: first what the supervisor needs, then what needs it."""
+"""Creates the module services: first what the supervisor needs, then what needs the supervisor."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Puts the issuer together: `build` makes what signs and decides, `OAuth.parts` the pages that need the accounts."""
+"""Creates the OAuth services: `build` for signing and decisions, `OAuth.parts` for the pages that need accounts."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -69,7 +69,7 @@ class OAuth:
         gone = self.tokens.prune(now) + self._grants.prune(now) + self._directory.prune()
         await self.keys.tend()
         self.operator.ensure()
-        self._log.debug("Forgot {gone} tokens, connections and apps that had ended", gone=gone)
+        self._log.debug("Pruned {gone} expired tokens, connections and apps", gone=gone)
 
     def move(self, issuer: str, origins: Sequence[str]) -> None:
         """The hub's address is another one: sign with it from now on, and heal the operator token."""

@@ -127,10 +127,10 @@ def _identity(client: Client) -> Content:
     """What is proven of the app, before what it only says."""
     domain = domain_of(client.client_id) if client.source == "document" else ""
     if domain:
-        return tags.transparent("Proven: the app comes from ", tags.strong(domain), ". Its name is its own word.")
+        return tags.transparent("Verified: the app comes from ", tags.strong(domain), ". It chose its own name.")
     if client.same_hub:
-        return tags.transparent("It runs on this hub. Its name is its own word.")
-    return tags.transparent("Not proven: any program can give itself this name. Allow it only if you just started it.")
+        return tags.transparent("It runs on this hub. The app chose this name; it is not verified.")
+    return tags.transparent("Not verified: any program can use this name. Allow it only if you just started it.")
 
 
 def _where(uri: str, origins: Iterable[str]) -> Content:
@@ -155,7 +155,7 @@ def _row(row: Row, ticked: bool) -> Tag:
         box(checked="checked")
     words: list[Tag | str] = [tags.strong(row.text), tags.span(tags.code(row.scope), class_="figures")]
     if row.risk != "low":
-        words.append(tags.span("More than everyday access: be sure that you want this.", class_="figures"))
+        words.append(tags.span("More than everyday access. Make sure you want this.", class_="figures"))
     return tags.label(box, *words, class_="choice")
 
 

@@ -27,7 +27,9 @@ _NO_WEBSOCKET = Answer(
 _BAD_HANDSHAKE = Answer(400, "upgrade_failed", "This is not a WebSocket handshake (RFC 6455, 4.1).", close=True)
 _FOREIGN_PAGE = Answer(403, "foreign_origin", "A page of another site may not open a WebSocket with your cookies.")
 TOO_MANY_WEBSOCKETS = Answer(429, "too_many_connections", "Too many WebSockets are open. Close one and try again.")
-CLOSING = Answer(503, "service_unavailable", "The hub is going down. Try again in a moment.", (("Retry-After", "2"),))
+CLOSING = Answer(
+    503, "service_unavailable", "The hub is shutting down. Try again in a moment.", (("Retry-After", "2"),)
+)
 
 
 def needs_session(mount: Mount, request: RequestHead, path: bytes) -> bool:

@@ -12,7 +12,7 @@ from parachute_hub.proxy.routes import Answer, origin_form
 
 Rank: TypeAlias = Literal["nobody", "member", "admin"]
 
-_NOT_ADMIN = Answer(403, "not_admin", "Only who looks after this hub may open this page.")
+_NOT_ADMIN = Answer(403, "not_admin", "Only administrators can open this page.")
 _TOO_LITTLE = Answer(403, "insufficient_scope", "This access token does not open this page.")
 _TO_LOGIN = Answer(302, "unauthenticated", "Sign in first.")
 

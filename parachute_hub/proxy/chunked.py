@@ -4,7 +4,7 @@ import re
 
 from parachute_hub.proxy.head import BadMessage
 
-# A chunk's size line or a trailer line longer than this is nobody's honest work.
+# A chunk's size line or a trailer line longer than this comes from no legitimate client.
 MAX_LINE = 4096
 MAX_TRAILERS = 64
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t -~\x80-\xff]*)?\Z").match

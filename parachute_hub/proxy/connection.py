@@ -21,7 +21,7 @@ from parachute_hub.proxy.routes import Answer
 from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ, Socket, writer
 
 _log = Logger()
-_FAULT = Answer(500, "internal_error", "Something went wrong in the hub; its log says what.", close=True)
+_FAULT = Answer(500, "internal_error", "Something went wrong in the hub. Its log has the details.", close=True)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 

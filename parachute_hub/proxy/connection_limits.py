@@ -75,7 +75,7 @@ class Crowd:
             self._port.pauseProducing()
 
     def left(self, connection: Connection) -> None:
-        """It is not any more."""
+        """The connection closed."""
         self._members.discard(connection)
         self._by_address[connection.peer] -= 1
         if not self._by_address[connection.peer]:

@@ -18,7 +18,7 @@ _log = Logger()
 
 def fault() -> Refused:
     """What is said of an error of ours; the log has the rest."""
-    return Refused(500, "internal_error", "Something went wrong in the hub; its log says what.")
+    return Refused(500, "internal_error", "Something went wrong in the hub. Its log has the details.")
 
 
 def area() -> Klein:

@@ -107,5 +107,5 @@ def _rendered(resource: IResource, request: IRequest) -> bytes | int:
         return refuse(request, Refused(400, "bad_path", "The path is not UTF-8. Check the address."))
     except UnsupportedMethod as error:
         allowed = b", ".join(sorted(error.allowedMethods)).decode("ascii")
-        text = "This address takes another method."
+        text = "This address does not support that method."
         return refuse(request, Refused(405, "method_not_allowed", text, headers={"Allow": allowed}))

@@ -31,7 +31,7 @@ _FINISH_POLL = 0.05
 
 
 class Module:
-    """The hands of one Lifecycle machine (`machine`), which takes the commands.
+    """Carries out the outputs of one Lifecycle state machine (`machine`).
 
     `status` is what is known now; `ring` holds its latest output.
     """

@@ -61,7 +61,7 @@ class Supervisor(Service):
                 in_thread=context.in_thread,
             )
             if left:
-                self._log.info("Ended {count} processes that an earlier hub left behind", count=len(left))
+                self._log.info("Killed {count} processes left by an earlier hub", count=len(left))
         except Exception:
             self._log.failure("Could not look for processes of an earlier hub")
         for place, module in enumerate(list(self._modules.values())):
@@ -109,7 +109,7 @@ class Supervisor(Service):
     # --- commands
 
     async def start(self, short: str) -> Status:
-        """Want it on, and start it now. The status once it answers, is late, or has failed."""
+        """Enable and start. Resolves with the status when ready, slow or failed."""
         module = self._module(short)
         if not self._leaving:
             module.machine.start()
@@ -117,14 +117,14 @@ class Supervisor(Service):
         return await module.settled()
 
     async def stop(self, short: str) -> Status:
-        """Want it off, and stop it. The status when its processes are gone."""
+        """Disable and stop. Resolves with the status when its processes are gone."""
         module = self._module(short)
         module.machine.stop()
         self._context.desired.want(short, False)
         return await module.settled()
 
     async def restart(self, short: str, why: str = "It is being restarted.") -> Status:
-        """Want it on, and start it anew with a fresh launch. `why` is a sentence. The status as for `start`."""
+        """Enable and restart with a fresh launch. `why` is a sentence. Resolves as `start` does."""
         module = self._module(short)
         if not self._leaving:
             module.machine.restart(why)

@@ -106,7 +106,7 @@ class Newcomer:
         self.see("How do you reach this hub?", "setup-reach")
         self.page.get_by_role("button", name="Finish").press("Enter")
         self.see("Your hub is ready", "setup-done")
-        self.page.get_by_role("link", name="Look after the hub").press("Enter")
+        self.page.get_by_role("link", name="Manage the hub").press("Enter")
 
     def connect_notes(self) -> None:
         """Open Notes and allow it what it asks for."""

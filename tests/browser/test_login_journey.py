@@ -31,7 +31,7 @@ class LoginTests(SynchronousTestCase):
         page.goto(url)
         page.get_by_label("Setup token").fill(token)
         page.get_by_label("Password", exact=True).fill(PASSWORD)
-        page.get_by_label("The same password again").fill(PASSWORD)
+        page.get_by_label("Repeat password").fill(PASSWORD)
         page.get_by_role("button", name="Make it mine").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("What shall it do?")
 
@@ -78,12 +78,12 @@ class LoginTests(SynchronousTestCase):
         self.look(page, "sessions")
         page.goto(url + "/account/change-password")
         self.look(page, "change-password")
-        page.get_by_label("Present password").fill(PASSWORD)
+        page.get_by_label("Current password").fill(PASSWORD)
         page.get_by_label("New password", exact=True).fill("four rather new words")
-        page.get_by_label("New password again").fill("four rather new words")
+        page.get_by_label("Repeat new password").fill("four rather new words")
         page.get_by_role("button", name="Change password").click()
         expect(page).to_have_url(url + "/account?done=password")
-        expect(page.get_by_role("status")).to_contain_text("Your password is changed")
+        expect(page.get_by_role("status")).to_contain_text("Your password was changed")
 
     def test_on_a_desk(self) -> None:
         with open_door() as (url, token), chromium() as browser, window(browser) as (_, page):

@@ -144,7 +144,7 @@ class ClientTests(SynchronousTestCase):
         with self.assertRaises(CommandError) as caught:
             follow(client, "id", Progress(out=out, live=True), interrupted)
         self.assertEqual(caught.exception.code, 130)
-        self.assertIn("goes on", str(caught.exception))
+        self.assertIn("continues in the background", str(caught.exception))
         self.assertTrue(out.getvalue().endswith("\r\x1b[K"))
 
     def test_a_terminal_shows_the_step_under_way(self) -> None:

@@ -154,7 +154,7 @@ class Course(TestCase):
             raise RuntimeError("secret detail")
 
         job = self.jobs.get(self.start(work).id)
-        self.assertEqual(job.error, "Something went wrong in the hub; its log says what.")
+        self.assertEqual(job.error, "Something went wrong in the hub. Its log has the details.")
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
     def test_secrets_and_floods_in_the_log(self) -> None:
@@ -324,7 +324,7 @@ class Restarting(TestCase):
         self.assertEqual([found.id for found in self.recover()], [job.id])
         job = self.jobs.get(job.id)
         self.assertEqual((job.status, job.outcome, self.bench.world), ("failed", "interrupted", []))
-        self.assertEqual(job.error, "The hub was stopped while this was under way. b is gone. a is gone.")
+        self.assertEqual(job.error, "The hub was stopped while this was running. b is gone. a is gone.")
         self.assertEqual(self.recover(), [])
 
     def test_what_only_the_running_hub_undoes(self) -> None:

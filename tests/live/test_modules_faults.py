@@ -133,7 +133,7 @@ class Faults(TestCase):
         object.__setattr__(full.modules.installer.fetcher, "free_bytes", lambda: 1000)
         try:
             job = await full.done(full.modules.installer.install(TOY))
-            self.assertIn("There is not enough room on the disk: 64 MiB are needed and 0 MiB are free", job.error or "")
+            self.assertIn("There is not enough disk space: 64 MiB are needed and 0 MiB are free", job.error or "")
         finally:
             await full.stop(registry=False)
 
@@ -160,7 +160,7 @@ class Unreachable(TestCase):
     async def test_a_name_that_nobody_knows(self) -> None:
         kind, words = await self.refusal("http://registry.invalid/")
         self.assertEqual(kind, "no_such_host", words)
-        self.assertIn("The registry's name cannot be found. Check the network", words)
+        self.assertIn("The registry's host name could not be found. Check the network", words)
 
     @run
     async def test_a_certificate_that_nobody_vouches_for(self) -> None:

@@ -153,7 +153,7 @@ class DefectTests(FlowCase):
         """Host and path; that a name proves nothing; and bad URIs never get that far."""
         page = self.authorize(self.approved())
         self.assertIn("<strong>app.test/callback</strong>", page.text)
-        self.assertIn("Not proven", page.text)
+        self.assertIn("Not verified", page.text)
         for uri in ("http://evil.test/cb", f"{CALLBACK}#fragment", "javascript:alert(1)"):
             reply = self.send("POST", "/oauth/register", data={"redirect_uris": [uri]})
             self.assertEqual((reply.status, reply.json["error"]), (400, "invalid_redirect_uri"))

@@ -1,4 +1,4 @@
-/** The app's parts, put together once. */
+/** Creates the app's parts. */
 import { effect, signal } from "@preact/signals"
 import { Hub } from "./api/hub"
 import type { Job, Me, Overview, Status } from "./api/shapes"
@@ -13,7 +13,7 @@ export const hub = new Hub({ prove, leave: (to) => location.assign(to) })
 export const modules = new Modules(hub)
 export const me = signal<Me | null>(null)
 export const overview = signal<Overview | null>(null)
-/** Whether the machine was asked at all, also in vain. */
+/** True after the first measurement attempt. */
 export const measured = signal(false)
 export const contact = signal<Contact | null>(null)
 /** Counts what the stream has told; pages that show lists read theirs again when it moves. */

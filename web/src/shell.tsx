@@ -116,7 +116,7 @@ function Contact() {
         </p>
       )}
       {!away && modules.loaded.value && !modules.supervised.value && (
-        <p class="notice bad">This hub cannot start or stop modules. Look into its log.</p>
+        <p class="notice bad">This hub cannot start or stop modules. Check its log.</p>
       )}
     </div>
   )

@@ -27,7 +27,7 @@ test("the first sentence says the gravest thing", () => {
   expect(titles).toEqual([
     "Nothing is installed yet",
     "All is well",
-    "Vault is not quite there yet",
+    "Vault is not ready yet",
     "Vault and Notes need you",
     "Everything is switched off",
   ])
@@ -40,8 +40,8 @@ test("an operation is named by what it does and how it ended", () => {
   expect(job({ status: "succeeded" })).toBe("Vault is updated")
   expect(job({ status: "failed" })).toBe("Vault could not be updated")
   expect(job({ status: "failed", outcome: "cancelled" })).toBe("Updating Vault was cancelled")
-  expect(job({ kind: "rollback", status: "failed" })).toBe("Vault could not go back to its earlier version")
-  expect(job({ kind: "restore-data" })).toBe("Putting back the earlier data of Vault")
+  expect(job({ kind: "rollback", status: "failed" })).toBe("Vault could not be rolled back")
+  expect(job({ kind: "restore-data" })).toBe("Restoring the earlier data of Vault")
 })
 
 test("scopes are told in words, unknown ones as they are", () => {
@@ -68,5 +68,5 @@ test("what is confirmed is said in words", () => {
 
 test("a port that is not where the hub looks for it has a button", () => {
   expect(portRemedy({ port_drift: null })).toBeNull()
-  expect(portRemedy({ port_drift: "squatted" })).toBe("Give it another port")
+  expect(portRemedy({ port_drift: "squatted" })).toBe("Assign a new port")
 })

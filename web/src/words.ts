@@ -39,8 +39,8 @@ function fromStatus(status: string | null | undefined): State {
 }
 
 const DRIFTS = {
-  elsewhere: "Look for it where it listens",
-  squatted: "Give it another port",
+  elsewhere: "Use the port it listens on",
+  squatted: "Assign a new port",
   row: "Restart it on its new port",
 }
 
@@ -78,7 +78,7 @@ export function summary(modules: readonly Module[], grave: number): Summary {
   if (busy.length > 0)
     return {
       tone: "busy",
-      title: `${list(busy)} ${plural(busy, "is", "are")} not quite there yet`,
+      title: `${list(busy)} ${plural(busy, "is", "are")} not ready yet`,
       text: "This usually passes by itself.",
     }
   if (good.length === 0)
@@ -95,8 +95,8 @@ const DOING: Record<string, string> = {
   upgrade: "Updating",
   uninstall: "Removing",
   restart: "Restarting",
-  rollback: "Going back to the earlier version of",
-  "restore-data": "Putting back the earlier data of",
+  rollback: "Rolling back",
+  "restore-data": "Restoring the earlier data of",
   "delete-data": "Deleting the data of",
 }
 const DONE: Record<string, string> = {
@@ -104,18 +104,18 @@ const DONE: Record<string, string> = {
   upgrade: "updated",
   uninstall: "removed",
   restart: "restarted",
-  rollback: "back at its earlier version",
-  "restore-data": "back at its earlier data",
-  "delete-data": "rid of its data",
+  rollback: "rolled back",
+  "restore-data": "restored to its earlier data",
 }
 const FAILED: Record<string, string> = {
-  rollback: "could not go back to its earlier version",
-  "restore-data": "could not get its earlier data back",
+  rollback: "could not be rolled back",
+  "restore-data": "could not restore its earlier data",
   "delete-data": "still has its data, which could not be deleted",
 }
 
 /** `Installing Vault`, `Vault is installed`, `Vault could not be updated`. */
 export function jobTitle(job: Job, name: string): string {
+  if (job.status === "succeeded" && job.kind === "delete-data") return `Data of ${name} deleted`
   if (job.status === "succeeded") return `${name} is ${DONE[job.kind] ?? "done"}`
   if (job.status === "failed" && job.outcome === "cancelled")
     return `${DOING[job.kind] ?? "Work on"} ${name} was cancelled`
@@ -126,15 +126,15 @@ export function jobTitle(job: Job, name: string): string {
 const WEIGHTY: [RegExp, string][] = [
   [/^install:(.+)$/, "install $1, which is not in the catalog"],
   [/^token\.mint/, "make a token"],
-  [/^configure:(.+)$/, "change the configuration of $1"],
+  [/^configure:(.+)$/, "change the settings of $1"],
   [/^delete-data:(.+)$/, "delete the data of $1"],
-  [/^restore-data:(.+)$/, "put back the earlier data of $1"],
+  [/^restore-data:(.+)$/, "restore the earlier data of $1"],
   [/^hub\.origin$/, "change the public address"],
-  [/^user\.invite$/, "invite somebody"],
-  [/^user\.delete/, "remove somebody"],
-  [/^user\.reset-password/, "set somebody's password"],
-  [/^user\.second-factor/, "remove somebody's second factor"],
-  [/^user\./, "change what somebody may do"],
+  [/^user\.invite$/, "invite someone"],
+  [/^user\.delete/, "remove someone"],
+  [/^user\.reset-password/, "set someone's password"],
+  [/^user\.second-factor/, "remove someone's second factor"],
+  [/^user\./, "change what someone can do"],
   [/^client\.approve/, "let an app in"],
 ]
 

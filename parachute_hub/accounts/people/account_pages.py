@@ -18,7 +18,7 @@ from parachute_hub.accounts.signin.safe_redirect import safe_next
 from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
 
-_CHANGED = "Your password is changed, and every other browser is signed out."
+_CHANGED = "Your password was changed, and every other browser is signed out."
 Links = Callable[[SignedIn], Sequence[tuple[str, str, str]]]
 
 
@@ -75,7 +75,7 @@ class AccountPages:
         next_path = safe_next(form.text("next"), "")
         try:
             if form.text("new_password") != form.text("new_password_confirm"):
-                raise Refused(400, "passwords_differ", "The two new passwords are not the same. Type them again.")
+                raise Refused(400, "passwords_differ", "The new passwords do not match. Type them again.")
             entered = await self._account.change_password(
                 found, self._browser.visitor(request), form.text("current_password"), form.text("new_password")
             )

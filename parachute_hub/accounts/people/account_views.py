@@ -41,11 +41,11 @@ def overview(found: SignedIn, standing: Standing, when: When, links: Sequence[tu
         )
         for title, text, path in links
     ]
-    admin = tags.a("Look after the hub", class_="button plain", href="/admin/") if user.is_admin else ""
+    admin = tags.a("Manage the hub", class_="button plain", href="/admin/") if user.is_admin else ""
     return fill(
         "account",
         username=user.username,
-        role="who looks after this hub" if user.is_admin else "a member of this hub",
+        role="an administrator of this hub" if user.is_admin else "a member of this hub",
         message="",
         changed=when(user.password_changed_at),
         factor=f"On, {_count(standing.codes_left, 'recovery code')} left" if on else "Off",
@@ -61,7 +61,10 @@ def overview(found: SignedIn, standing: Standing, when: When, links: Sequence[tu
 def change_password(found: SignedIn, next_path: str, said: Mapping[str, Content]) -> Tag:
     """The form for a new password."""
     if found.user.must_change_password:
-        heading, lead = "Choose your own password", "The one you have was given to you. Nobody but you should know it."
+        heading, lead = (
+            "Choose your own password",
+            "Your current password was set by someone else. Choose one that only you know.",
+        )
     else:
         heading, lead = "Change your password", "You stay signed in here. Every other browser and app is signed out."
     return fill("change-password", heading=heading, lead=lead, next=next_path, **said)

@@ -83,7 +83,7 @@ class Invitations:
             case "pending":
                 return invite
             case "redeemed":
-                raise Refused(410, "invite_used", "This invitation was used already. Sign in, or ask for a new one.")
+                raise Refused(410, "invite_used", "This invitation was already used. Sign in, or ask for a new one.")
             case _:
                 raise Refused(410, "invite_expired", "This invitation has ended. Ask for a new one.")
 

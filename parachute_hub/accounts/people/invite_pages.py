@@ -41,7 +41,7 @@ class InvitePages:
         visitor = self._browser.visitor(request)
         try:
             if form.text("password") != form.text("password_confirm"):
-                raise Refused(400, "passwords_differ", "The two passwords are not the same. Type them again.")
+                raise Refused(400, "passwords_differ", "The passwords do not match. Type them again.")
             user = await self._invitations.redeem(token, form.text("username"), form.text("password"), visitor.address)
         except Refused as refused:
             if answers_json(request) or refused.status in (404, 410):

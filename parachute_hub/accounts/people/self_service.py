@@ -59,7 +59,7 @@ class Account:
     async def change_password(self, signed_in: SignedIn, visitor: Visitor, current: str, new: str) -> Entered:
         """A new password; other sessions and everything issued to the person end. Raises Refused 400, 401, 413, 429."""
         if not current or not new:
-            raise Refused(400, "password_required", "Type both your present password and the new one.")
+            raise Refused(400, "password_required", "Type both your current password and the new one.")
         await self._presence.verify(signed_in, visitor, password=current)
         if new == current:
             raise Refused(400, "password_unchanged", "The new password is the same as the old one.")
@@ -103,7 +103,7 @@ class Account:
     def end_session(self, signed_in: SignedIn, visitor: Visitor, session_id: str) -> None:
         """Sign out one browser of the person. Raises Refused 404."""
         if session_id not in (session.id for session in self.sessions(signed_in)):
-            raise not_found("This session has ended already.")
+            raise not_found("This session has already ended.")
         self._sessions.end(session_id)
         self._note(signed_in, visitor, "session-ended")
 

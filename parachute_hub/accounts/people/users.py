@@ -173,7 +173,7 @@ class People:
         try:
             self._users.add(user)
         except UsernameTaken:
-            raise Refused(409, "username_taken", "Somebody has this username already. Choose another.") from None
+            raise Refused(409, "username_taken", "This username is taken. Choose another.") from None
 
     async def person(
         self,
@@ -214,7 +214,7 @@ class People:
                 yield
         except LastAdmin:
             raise Refused(
-                403, "last_admin", "This is the only admin, and a hub needs one. Make somebody else an admin first."
+                403, "last_admin", "This is the only admin, and a hub needs one. Make someone else an admin first."
             ) from None
 
     def _note(self, actor: Actor, action: str, subject: str) -> None:

@@ -105,7 +105,7 @@ class Setup:
         check_username(username, owner=True)
         check_password(password, username)
         if password != again:
-            raise Refused(400, "passwords_differ", "The two passwords are not the same. Type them again.")
+            raise Refused(400, "passwords_differ", "The passwords do not match. Type them again.")
         owner = await self._people.first_owner(username, password)
         if owner is None:
             return None
@@ -119,7 +119,7 @@ class Setup:
     def choose(self, wanted: Sequence[str]) -> None:
         """Answer which modules to install; none is an answer too."""
         if self.progress.jobs or self.progress.reached:
-            raise Refused(409, "already_chosen", "This was answered already. Add modules on the hub's own page.")
+            raise Refused(409, "already_chosen", "This was already answered. Add modules on the hub's own page.")
         offered = [offer.short for offer in self.offers() if not offer.installed]
         unknown = [short for short in wanted if short not in [offer.short for offer in self.offers()]]
         if unknown:
@@ -197,7 +197,7 @@ class Setup:
         a page must not move the hub without a fresh proof.
         """
         if self.progress.reached:
-            raise Refused(409, "already_chosen", "This was answered already. Change the address in the hub's settings.")
+            raise Refused(409, "already_chosen", "This was already answered. Change the address in the hub's settings.")
         if mode not in EXPOSE_MODES:
             raise Refused(400, "invalid_request", "Choose how this hub is reached.")
         if mode != "localhost" and origin.strip():
@@ -227,7 +227,7 @@ class Setup:
             return Refused(
                 429,
                 "too_many_attempts",
-                "There were many wrong tokens. Copy the token from the hub's log exactly as it is there.",
+                "Too many wrong tokens. Copy the token from the hub's log exactly as shown.",
                 headers={"Retry-After": str(seconds)},
             )
         if self.token is not None and self.token.expired:

@@ -46,7 +46,7 @@ class SecondFactor:
     def start(self, user_id: str, username: str, host: str) -> Started:
         """Make a secret that counts for nothing yet. Raises Refused 409 when a second factor is on already."""
         if self.enabled(user_id):
-            raise Refused(409, "already_enrolled", "A second factor is on already. Switch it off first to change it.")
+            raise Refused(409, "already_enrolled", "A second factor is already on. Switch it off first to change it.")
         secret = totp.new_secret(self._random)
         row = new_id(self._random)
         self._factors.begin(
@@ -73,17 +73,17 @@ class SecondFactor:
         Raises Refused 400 for a wrong code or a start that is too old, 409 when it is on already.
         """
         if self.enabled(user_id):
-            raise Refused(409, "already_enrolled", "A second factor is on already.")
+            raise Refused(409, "already_enrolled", "A second factor is already on.")
         found = self._factors.unconfirmed(user_id)
         secret = self._secret(found) if found and self._clock() < found.created_at + START_LASTS else None
         if found is None or secret is None:
-            raise Refused(400, "setup_expired", "That took too long. Begin again with a new code to scan.")
+            raise Refused(400, "setup_expired", "That took too long. Start again with a new code to scan.")
         step = totp.matching_step(secret, code, self._clock())
         if step is None:
             raise Refused(
                 400,
                 "invalid_code",
-                "That code is not right. Check that your phone sets its clock by itself, and type the next code.",
+                "That code is not correct. Check that your phone sets its clock automatically, and type the next code.",
             )
         codes = totp.new_recovery_codes(self._random)
         self._factors.confirm(found, step=step, now=self._clock(), codes=_hashes(codes))

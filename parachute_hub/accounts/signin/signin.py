@@ -17,7 +17,7 @@ USER_AGENT_KEPT = 200
 
 def wrong() -> Refused:
     """One answer for an unknown name and for a wrong password."""
-    return Refused(401, "invalid_credentials", "That username and password do not go together. Try again.")
+    return Refused(401, "invalid_credentials", "That username and password do not match. Try again.")
 
 
 class SignIn:
@@ -69,14 +69,14 @@ class SignIn:
         pending = self._sessions.pending(hashed(pending_token), self._clock()) if pending_token else None
         user = self._users.by_id(pending.user_id) if pending else None
         if pending is None or user is None:
-            raise Refused(401, "sign_in_expired", "That took too long. Sign in again, beginning with your password.")
+            raise Refused(401, "sign_in_expired", "That took too long. Sign in again, starting with your password.")
         attempt = self._guard.begin("code", user.id, visitor, user_id=user.id, strict=True)
         method = self._second_factor.use(user.id, code)
         if method is None:
             self._note(user, "second-factor", visitor, outcome="refused")
-            raise Refused(401, "invalid_code", "That code is not right, or was used already. Try the next one.")
+            raise Refused(401, "invalid_code", "That code is not correct, or was already used. Try the next one.")
         if not self._sessions.end_pending(pending.id):
-            raise Refused(401, "sign_in_expired", "This sign-in was completed already. Sign in again.")
+            raise Refused(401, "sign_in_expired", "This sign-in is already complete. Sign in again.")
         attempt.succeeded()
         return self.enter(user, visitor, methods=f"pwd {method}"), pending.next
 

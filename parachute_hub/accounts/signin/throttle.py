@@ -63,7 +63,7 @@ class Guard:
             raise Refused(
                 429,
                 "too_many_attempts",
-                f"There were too many wrong tries. Wait {seconds} seconds and try again.",
+                f"Too many wrong attempts. Wait {seconds} seconds and try again.",
                 headers={"Retry-After": str(seconds)},
             )
         for count in counts:

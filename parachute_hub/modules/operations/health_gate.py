@@ -17,7 +17,7 @@ class Supervises(Protocol):
     """What is needed of the supervisor."""
 
     async def start(self, short: str) -> Status:
-        """Want it on and start it; the status when it answers, is late, or has failed."""
+        """Enable and start. Resolves with the status when ready, slow or failed."""
 
     async def stop(self, short: str) -> Status:
         """Want it off and stop it."""
@@ -68,7 +68,7 @@ class Prover:
             crashed = status.restarts or status.state in _FAILED
             if crashed or (status.pid == pid and not status.start_follows):
                 raise self._failed(
-                    work, short, seen, status, f"It answered once and then not any more. {status.reason}"
+                    work, short, seen, status, f"It answered once and then stopped answering. {status.reason}"
                 )
             begun = self.clock.seconds()
         work.line(f"{short} answers.")

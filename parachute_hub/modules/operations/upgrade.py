@@ -137,7 +137,7 @@ class Upgrader:
         except Invalid:
             package = None
         if previous is None or package is None:
-            raise JobFailed(f"No earlier version of {short} is kept. Install the version that you want by its number.")
+            raise JobFailed(f"No earlier version of {short} is kept. Install the version you want by its number.")
         data = self.snapshots.latest(short, _of(previous)) if restore_data else None
         if restore_data and data is None:
             raise JobFailed(f"No data of {short} {package.version} is kept. Go back without restoring data.")
@@ -219,7 +219,7 @@ class Upgrader:
         name = f"{version}{work.id}"
         size = await work.whole(self.fetcher.in_thread(self.snapshots.take, old.short, name))
         if size is None:
-            work.line("No copy of its data was made: there is none, or the disk has no room for it.")
+            work.line("No copy of its data was made: there is no data, or not enough disk space.")
             return None
         work.measured(size)
         work.line("A copy of its data is kept. It is restored only when you ask for that.")

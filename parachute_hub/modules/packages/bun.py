@@ -131,7 +131,7 @@ class Bun:
         try:
             return strict_json.read(ended.output, limit=ANSWER_BYTES).value
         except BadJson:
-            raise BunFailed(Complaint("not_found", "The registry gave no answer about this package.")) from None
+            raise BunFailed(Complaint("not_found", "The registry did not answer for this package.")) from None
 
     async def run(self, argv: Sequence[str], folder: Path, on_line: Callable[[str], None], seconds: float) -> Ended:
         """Run bun with these arguments, for at most so many seconds. Cancelling kills it. Raises BunFailed.

@@ -18,12 +18,12 @@ _ASK = "Check the network and the registry's address, then try again."
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     (r"ENOSPC|No space left", "disk_full", "The disk is full. Free some space, then try again."),
     (r"EDQUOT", "disk_full", "The disk quota is used up. Free some space, then try again."),
-    (r"EROFS", "read_only", "The disk can only be read. Make the hub's home writable, then try again."),
+    (r"EROFS", "read_only", "The disk is read-only. Make the hub's home writable, then try again."),
     (r"No version matching|failed to resolve.*but package exists", "no_such_version", "There is no such version."),
     (
         r"IntegrityCheckFailed|Integrity check failed",
         "integrity",
-        "What the registry sent is damaged, or not what it announced. Nothing was installed. Try again later.",
+        "The download was damaged or incomplete. Nothing was installed. Try again later.",
     ),
     (r"- 404|404 Not Found", "not_found", "The registry does not have this package. Check its name."),
     (
@@ -31,13 +31,17 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         "not_allowed",
         "The registry refused us. A private package needs a token in the .npmrc of the user who runs the hub.",
     ),
-    (r"- 5\d\d|5\d\d (Internal|Bad|Service|Gateway)", "registry_failed", "The registry has a fault. Try again later."),
+    (
+        r"- 5\d\d|5\d\d (Internal|Bad|Service|Gateway)",
+        "registry_failed",
+        "The registry reported an error. Try again later.",
+    ),
     (r"Timeout", "stalled", f"The registry stopped sending. {_ASK}"),
     (r"ConnectionRefused", "refused", f"The registry refuses connections. {_ASK}"),
     (
         r"DNSResolveFailed|ENOTFOUND|UnknownHostName|NameResolution",
         "no_such_host",
-        f"The registry's name cannot be found. {_ASK}",
+        f"The registry's host name could not be found. {_ASK}",
     ),
     (
         r"(?i)certificate|CERT_|SELF_SIGNED|TLS",
@@ -47,7 +51,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"ConnectionClosed|ConnectionReset|ECONNRESET|FailedToOpenSocket|NetworkUnreachable",
         "connection",
-        f"The connection to the registry broke. {_ASK}",
+        f"The connection to the registry was lost. {_ASK}",
     ),
     (
         r"Fail extracting|failed to extract|InvalidTar|Failed to install",

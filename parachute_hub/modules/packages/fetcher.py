@@ -196,7 +196,7 @@ class Fetcher:
         free = self.free_bytes()
         if free < size:
             raise JobFailed(
-                f"There is not enough room on the disk: {_megabytes(size)} are needed and {_megabytes(free)} are free. "
+                f"There is not enough disk space: {_megabytes(size)} are needed and {_megabytes(free)} are free. "
                 + MAKE_ROOM,
                 {"error_type": "disk_full", "needed_bytes": size, "free_bytes": free},
             )

@@ -1,4 +1,4 @@
-"""Room on the disk: who uses it, what can be cleared, and a reserve for the day when it is full."""
+"""Disk space: who uses it, what can be cleared, and a reserve for the day when it is full."""
 
 import contextlib
 import os

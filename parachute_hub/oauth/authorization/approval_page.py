@@ -89,7 +89,9 @@ class ApproveArea:
     def _client(self, client_id: str) -> Client:
         client = self._directory.known(client_id)
         if client is None:
-            raise not_found("This app is not waiting. It may have been approved elsewhere, or its day is over.")
+            raise not_found(
+                "This app is not waiting for approval. It may have been approved already, or the request expired."
+            )
         return client
 
 

@@ -88,7 +88,7 @@ class AuthorizeArea:
             verdict = await self._judge(asked, visit)
             if visit is not None and isinstance(verdict, Consent):
                 if not self._tickets.good(params.get(FIELD), visit.csrf, ask.values):
-                    return await self._show_consent(request, ask, visit, verdict, "Please look at this once more.")
+                    return await self._show_consent(request, ask, visit, verdict, "Please check this again.")
                 return await self._answered(request, ask, visit, verdict, params)
         except Refused as refused:
             return await pages.show_refusal(request, refused)

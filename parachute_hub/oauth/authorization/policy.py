@@ -183,7 +183,7 @@ def _judge(ask: Ask, facts: Facts) -> Verdict:
         return Stop(
             403,
             "You cannot allow this",
-            "This app asks for something that you have no access to yourself. Ask the owner of this hub to give you"
+            "This app asks for something you do not have access to. Ask the owner of this hub to give you"
             " a vault (vault_scope_mismatch).",
         )
     consent = Consent(
@@ -234,7 +234,7 @@ def _check_client(ask: Ask, facts: Facts) -> Stop | None:
         return Stop(
             400,
             "This app is not known here",
-            "The hub does not know this app, or has forgotten it. Go back to the app and connect it anew.",
+            "The hub does not know this app. Go back to the app and connect it again.",
             _without_query(uri) if home else None,
         )
     if "redirect_uri" in ask.repeated or not redirects.matches(facts.client.redirect_uris, uri):
@@ -268,12 +268,12 @@ def _wished(ask: Ask, facts: Facts, target: Target | None) -> tuple[str, ...] | 
     """What the app asks for, as far as it means something here; with no wish, reading and writing notes."""
     asked = split_scopes(ask["scope"])
     if not all(requestable(scope) for scope in asked):
-        return Back("invalid_scope", "This hub gives no app the scopes that run the hub itself.")
+        return Back("invalid_scope", "No app can get the scopes that administer the hub itself.")
     if not ask["scope"].strip():
         of_module = [scope for scope in facts.catalog.advertised() if target and scope.startswith(f"{target.name}:")]
         asked = tuple(of_module) or DEFAULT_WISH
     known = narrow((scope for scope in asked if facts.catalog.knows(scope)), target)
-    return known or Back("invalid_scope", "None of these scopes exists here.")
+    return known or Back("invalid_scope", "None of these scopes exist here.")
 
 
 @frozen(kw_only=True)

@@ -33,7 +33,7 @@ class Unreadable(Exception):
     """The document could not be had. Always the same text: the answer must not tell what is behind an address."""
 
     def __init__(self) -> None:
-        super().__init__("The app's description could not be read.")
+        super().__init__("The app's metadata document could not be read.")
 
 
 @frozen

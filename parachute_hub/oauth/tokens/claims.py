@@ -64,14 +64,14 @@ def read(token: str, *, find: Callable[[str], Key | None], issuers: Iterable[str
     header = _segment(token, 0)
     kid, kind = header.get("kid"), header.get("typ", TYPE)
     if header.get("alg") != "RS256" or set(header) - _HEADERS or str(kind).lower() not in _TYPES:
-        raise InvalidToken("This token was not signed in the hub's way.")
+        raise InvalidToken("This token uses a different signing algorithm.")
     key = find(kid) if isinstance(kid, str) else None
     if key is None:
         raise InvalidToken("This token was signed with a key that the hub does not use.")
     try:
         jws.deserialize_compact(token, key.jwk, algorithms=["RS256"])
     except (JoseError, ValueError):
-        raise InvalidToken("This token's signature is wrong.") from None
+        raise InvalidToken("This token's signature is invalid.") from None
     return _claims(_segment(token, 1), frozenset(issuers), now)
 
 
@@ -80,9 +80,9 @@ def _claims(payload: dict[str, Any], issuers: frozenset[str], now: float) -> Cla
     audience = [audience] if isinstance(audience, str) else audience
     words = [payload.get(name) for name in ("iss", "sub", "jti", "client_id", "scope")]
     if not all(isinstance(word, str) for word in words) or not all(words[:3]):
-        raise InvalidToken("This token lacks a part that every token has.")
+        raise InvalidToken("This token lacks a required claim.")
     if not isinstance(audience, list) or not all(isinstance(word, str) for word in audience):
-        raise InvalidToken("This token does not say whom it is for.")
+        raise InvalidToken("This token has no audience.")
     issuer, subject, jti, client_id, scope = (str(word) for word in words)
     if issuer not in issuers:
         raise InvalidToken("This token was not issued by this hub.")

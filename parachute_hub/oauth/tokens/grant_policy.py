@@ -67,13 +67,13 @@ def decide_code(
     if code is None or family is None or family.client_id != client_id:
         return Deny("invalid_grant", _UNKNOWN)
     if code.used_at is not None:
-        return Deny("invalid_grant", "This code was used before, so all that came of it has ended.", family.id)
+        return Deny("invalid_grant", "This code was already used, so its tokens were revoked.", family.id)
     if family.ended_at is not None or code.expires_at <= now:
-        return Deny("invalid_grant", "This code is over. Start again.")
+        return Deny("invalid_grant", "This code has expired. Start again.")
     if code.redirect_uri != redirect_uri:
         return Deny("invalid_grant", "The redirect_uri is not the one of the authorization request.")
     if not _VERIFIER.fullmatch(verifier) or not hmac.compare_digest(challenge_of(verifier), code.challenge):
-        return Deny("invalid_grant", "The code_verifier does not fit the code_challenge.")
+        return Deny("invalid_grant", "The code_verifier does not match the code_challenge.")
     return _within(family, (), target, code.hash)
 
 
@@ -96,7 +96,7 @@ def decide_refresh(
     if family.ended_at is not None:
         return Deny("invalid_grant", "This connection was ended. Connect again.")
     if presented.used_at is not None and (tip.used_at is not None or not 0 <= now - presented.used_at <= GRACE):
-        return Deny("invalid_grant", "This token was used before, so the connection has ended.", family.id)
+        return Deny("invalid_grant", "This token was already used, so the connection was revoked.", family.id)
     if tip.expires_at <= now:
         return Deny("invalid_grant", "This token has expired. Connect again.")
     return _within(family, tuple(scopes), target, tip.hash)

@@ -137,7 +137,7 @@ class Redeemer:
         family = verdict.family
         user = self._users.by_id(family.user_id)
         if user is None:
-            return Deny("invalid_grant", "The account behind this is gone.")
+            return Deny("invalid_grant", "This account no longer exists.")
         try:
             return self._issuer.mint(
                 Order(
@@ -154,4 +154,4 @@ class Redeemer:
             )
         except NothingToGrant:
             self.end_family(family.id)
-            return Deny("invalid_grant", "The person may not give this access any more.")
+            return Deny("invalid_grant", "This person can no longer grant this access.")

@@ -54,7 +54,7 @@ class Cgroup:
         )
 
     def oom_kills(self) -> int:
-        """So many processes has the kernel killed here for lack of memory; 0 where nobody counts."""
+        """OOM kills in this cgroup; 0 where the kernel does not count."""
         return self._field({1: "memory.oom_control", 2: "memory.events"}.get(self.version, ""), "oom_kill")
 
     def _number(self, name: str) -> int | None:

@@ -55,7 +55,7 @@ class Restart:
 
 @frozen
 class Hold:
-    """It was restarted lately and is as large again: do not run it."""
+    """Restarted recently and over its limit again: do not run it."""
 
     short: str
     why: str

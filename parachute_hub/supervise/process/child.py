@@ -82,7 +82,7 @@ class Child(ProcessProtocol):
         self.pid = self.transport.pid
 
     def end(self, grace: float) -> None:
-        """TERM to the group, KILL after `grace` seconds. Again and again is harmless; the shortest grace counts."""
+        """SIGTERM to the group, SIGKILL after `grace` seconds. Idempotent; the shortest grace period wins."""
         self._asked = True
         if self._exit is not None:
             return

@@ -21,7 +21,7 @@ _EAGER = 3.0
 
 
 class Subject(Protocol):
-    """The child as the watch sees it."""
+    """The health checker's view of a child."""
 
     @property
     def port(self) -> int:

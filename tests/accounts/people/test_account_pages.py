@@ -48,7 +48,7 @@ class PasswordTests(DoorCase):
         before = here.cookies[cookies.SESSION]
         self.assertEqual(self.change(here), 303)
         shown = here.get(self.answer.header("location") or "").body.decode()
-        self.assertIn("Your password is changed", shown)
+        self.assertIn("Your password was changed", shown)
         self.assertNotEqual(here.cookies[cookies.SESSION], before)
         self.assertTrue(here.get_json("/api/me")["hasSession"])
         self.assertFalse(other.get_json("/api/me")["hasSession"])
@@ -65,7 +65,7 @@ class PasswordTests(DoorCase):
             ("", NEW, NEW, 400, "both"),
             (PASSWORD, "", "", 400, "both"),
             (PASSWORD, "short", "short", 400, "12 characters"),
-            (PASSWORD, NEW, NEW + "x", 400, "not the same"),
+            (PASSWORD, NEW, NEW + "x", 400, "do not match"),
             (PASSWORD, PASSWORD, PASSWORD, 400, "same as the old"),
             (PASSWORD, "x" * 300, "x" * 300, 413, "256"),
         ):

@@ -30,7 +30,7 @@ class ClaimTests(DoorCase):
             ({"bootstrap_token": ""}, 401, "not the setup token"),
             ({"username": "a b"}, 400, "2 to 64 letters"),
             ({"password": "short", "password_confirm": "short"}, 400, "12 characters"),
-            ({"password_confirm": "three small paper boots"}, 400, "not the same"),
+            ({"password_confirm": "three small paper boots"}, 400, "do not match"),
             ({"password": "x" * 300, "password_confirm": "x" * 300}, 413, "at most 256"),
         ):
             answer = self.claim(tab, token, **fields)

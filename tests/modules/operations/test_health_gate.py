@@ -75,7 +75,7 @@ class Proofs(SynchronousTestCase):
         proof = self.prove()
         self.becomes(State.BACKOFF)
         self.clock.advance(2.0)
-        self.assertIn("not any more. It says why.", str(self.failureResultOf(proof, JobFailed).value))
+        self.assertIn("then stopped answering. It says why.", str(self.failureResultOf(proof, JobFailed).value))
 
     def test_one_that_died_and_came_back_meanwhile(self) -> None:
         proof = self.prove()

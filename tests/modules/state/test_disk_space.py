@@ -1,4 +1,4 @@
-"""Room on the disk, copies of data, linked folders."""
+"""Disk space, copies of data, linked folders."""
 
 import os
 import shutil

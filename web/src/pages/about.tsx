@@ -16,7 +16,7 @@ export function About() {
   const facts = useResource("/api/hub")
   return (
     <>
-      <Head title="About" lead="Parachute Hub runs your own small modules, signs you in, and keeps them going." />
+      <Head title="About" lead="Parachute Hub runs your modules, keeps them running, and signs you in." />
       <Ready of={[facts]}>
         {() => (
           <>

@@ -39,7 +39,7 @@ function Password({ name }: { name: string }) {
     setCurrent("")
     setFresh("")
     setAgain("")
-    say("Your password is changed; other browsers are signed out")
+    say("Password changed; other browsers are signed out")
   }
   const ready = current && fresh && again === fresh
   return (
@@ -49,7 +49,7 @@ function Password({ name }: { name: string }) {
           {/* Tells a password manager whose password this is. */}
           <input type="text" autocomplete="username" value={name} readOnly tabIndex={-1} />
         </div>
-        <Secret label="Your present password" autocomplete="current-password" value={current} set={setCurrent} />
+        <Secret label="Your current password" autocomplete="current-password" value={current} set={setCurrent} />
         <Secret
           label="A new password"
           hint="At least 12 characters. Three or four words work well."
@@ -58,8 +58,8 @@ function Password({ name }: { name: string }) {
           set={setFresh}
         />
         <Secret
-          label="The new password again"
-          problem={differs ? "These two are not the same." : null}
+          label="Repeat the new password"
+          problem={differs ? "The passwords do not match." : null}
           autocomplete="new-password"
           value={again}
           set={setAgain}
@@ -86,7 +86,7 @@ function Sessions({ sessions, reload }: { sessions: readonly Session[]; reload: 
       title="Where you are signed in"
       aside={
         sessions.length > 1 && (
-          <Button kind="danger" act={endOthers} done="Only this browser is signed in now">
+          <Button kind="danger" act={endOthers} done="All other browsers are signed out">
             Sign out all others
           </Button>
         )

@@ -23,7 +23,7 @@ export function Activity() {
   const acts = [...(data?.acts ?? []), ...older].filter(({ number }) => !seen.has(number) && seen.add(number))
   return (
     <>
-      <Head title="Activity" lead="Sign-ins and changes, the newest first." />
+      <Head title="Activity" lead="Sign-ins and changes, newest first." />
       <Card>
         {problem && <p class="notice bad">{problem}</p>}
         {!data && !problem && <Waiting lines={8} />}

@@ -12,7 +12,7 @@ export function Apps() {
   const clients = useResource("/api/oauth/clients", true)
   return (
     <>
-      <Head title="Connected apps" lead="Apps that you allowed to use a vault or another part of this hub." />
+      <Head title="Connected apps" lead="Apps you have allowed to use a vault or another part of this hub." />
       <Ready of={[apps, clients]}>
         {() => (
           <>
@@ -69,7 +69,7 @@ function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
   const disconnect = async () => {
     const sure = await confirm(
       `Disconnect ${name}?`,
-      "It can no longer use anything here. To use it again you allow it anew.",
+      "It loses access at once. To use it again, you connect it again.",
       "Disconnect",
     )
     if (!sure) return
@@ -88,7 +88,7 @@ function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
             ? `From ${app.domain}`
             : app.redirect_host
               ? `Leads to ${app.redirect_host}`
-              : "Its origin is not proven"}
+              : "Its origin is not verified"}
           , used {ago(app.last_used)}.
         </p>
         <More label="Technical detail">

@@ -219,7 +219,7 @@ function Keeping({ module }: { module: Module }) {
     <Card title="Start and updates">
       <ul class="list">
         <li class="list-row">
-          <p class="grow">{autostart ? "Starts it together with the hub." : "Starts it only when you say so."}</p>
+          <p class="grow">{autostart ? "Starts it with the hub." : "Starts it only when you ask."}</p>
           <Button act={set({ autostart: !autostart })}>
             {autostart ? "Start only by hand" : "Start with the hub"}
           </Button>
@@ -283,7 +283,7 @@ function Leaving({ module }: { module: Module }) {
   const remove = async () => {
     const sure = await confirm(
       `Remove ${module.display_name}?`,
-      "The program goes; what you made with it stays on the disk and is there again when you install it once more.",
+      "This removes the program. Your data stays on the disk and is there when you install it again.",
       "Remove",
     )
     if (!sure) return
@@ -296,7 +296,7 @@ function Leaving({ module }: { module: Module }) {
       <div class="list-row">
         <div class="grow">
           <h2>Remove</h2>
-          <p class="quiet">Takes the program away and keeps your data.</p>
+          <p class="quiet">Removes the program and keeps your data.</p>
         </div>
         <Button kind="danger" act={remove}>
           Remove {module.display_name}
@@ -311,7 +311,7 @@ function Traces({ module }: { module: Module }) {
   const remove = async () => {
     const sure = await confirm(
       `Delete the data of ${module.display_name}?`,
-      "Everything that was made with it is deleted for good. There is no way back.",
+      "All of its data is deleted for good. You cannot undo this.",
       "Delete for good",
     )
     if (sure) await modules.begin(module.short, "delete-data")

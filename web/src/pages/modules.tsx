@@ -12,7 +12,7 @@ export function ModulesPage() {
   const upgrades = modules.installed.value.filter((module) => module.upgrade_available).length
   return (
     <>
-      <Head title="Modules" lead="Small programs that this hub runs for you.">
+      <Head title="Modules" lead="Small programs this hub runs for you.">
         {upgrades > 1 && <Button act={() => modules.beginAll()}>Update all {String(upgrades)}</Button>}
       </Head>
       {modules.loaded.value ? <Lists /> : <Waiting lines={8} />}

@@ -20,7 +20,7 @@ export function People() {
   const vaults = useResource("/api/users/vaults")
   return (
     <>
-      <Head title="People" lead="Everybody has an own account and sees only the vaults that you give them." />
+      <Head title="People" lead="Everyone has their own account and sees only the vaults you share with them." />
       <Ready of={[people, invites, vaults]}>
         {() => (
           <>
@@ -50,7 +50,7 @@ function Accounts({ people, vaults }: { people: Resource<{ users: Person[] }>; v
 function Invitations({ invites, vaults }: { invites: Resource<{ invites: Invite[] }>; vaults: string[] }) {
   const waiting = (invites.data?.invites ?? []).filter(({ status }) => status === "pending")
   return (
-    <Card title="Invite somebody">
+    <Card title="Invite someone">
       <Inviting vaults={vaults} done={invites.reload} />
       {waiting.length > 0 && (
         <ul class="list">
@@ -68,7 +68,7 @@ function One({ person, vaults, changed }: { person: Person; vaults: string[]; ch
   const remove = async () => {
     const sure = await confirm(
       `Remove ${person.username}?`,
-      "They are signed out everywhere and their tokens end. What they wrote stays in its vault.",
+      "They are signed out everywhere and their tokens are revoked. Their notes stay in the vault.",
       "Remove",
     )
     if (!sure) return
@@ -84,7 +84,7 @@ function One({ person, vaults, changed }: { person: Person; vaults: string[]; ch
             {person.username} {owner && <span class="badge">Owner</span>}
           </h3>
           <p class="quiet">
-            {owner ? "May do everything" : described(person.vaults)}. Here since {ago(person.created_at)}.
+            {owner ? "Can do everything" : described(person.vaults)}. Joined {ago(person.created_at)}.
             {!person.password_changed && " Has to choose a password at the next sign-in."}
           </p>
         </div>
@@ -119,7 +119,7 @@ function FactorOff({ person, changed }: { person: Person; changed: () => Promise
   }
   return (
     <div>
-      <p class="hint">Only for somebody who lost both the app and the recovery codes.</p>
+      <p class="hint">Use this only for someone who lost both their authenticator app and their recovery codes.</p>
       <Button act={remove} done={`${person.username} signs in with the password alone`}>
         Remove the second factor
       </Button>
@@ -144,7 +144,7 @@ function Access({ person, vaults, changed }: AccessProps) {
     await changed()
   }
   const names = [...new Set([...vaults, ...Object.keys(person.vaults)])]
-  if (names.length === 0) return <p class="quiet">There is no vault to give yet.</p>
+  if (names.length === 0) return <p class="quiet">There is no vault to share yet.</p>
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
       {names.map((name) => (
@@ -172,8 +172,8 @@ function Reset({ person }: { person: Person }) {
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
       <Field
-        label="A new first password"
-        hint="At least 12 characters. They are signed out and must choose their own at the next sign-in."
+        label="A temporary password"
+        hint="At least 12 characters. They are signed out and choose a new one when they sign in."
       >
         {(ids) => (
           <input
@@ -208,7 +208,7 @@ function Inviting({ vaults, done }: { vaults: string[]; done: () => Promise<void
   }
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
-      <p class="quiet">You get a link to pass on. Whoever opens it first makes their account with it.</p>
+      <p class="quiet">You get a link to share. The first person to open it creates their account.</p>
       <Choice
         label="Vault"
         value={vault}
@@ -242,7 +242,7 @@ function Waits({ invite, changed }: { invite: Invite; changed: () => Promise<voi
           {described(invite.vaults)}, ends {ago(invite.expires_at)}.
         </p>
       </div>
-      <Button act={revoke} done="The invitation is taken back">
+      <Button act={revoke} done="Invitation revoked">
         Take back
       </Button>
     </li>

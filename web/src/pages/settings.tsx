@@ -70,13 +70,13 @@ function Address({ origin, reload }: { origin: Origin; reload: () => Promise<voi
             type="submit"
             kind="primary"
             act={save(typed?.trim() || null)}
-            done="The address is changed"
+            done="Address changed"
             disabled={!typed?.trim()}
           >
             Save address
           </Button>
           {origin.hub_origin && (
-            <Button act={save(null)} done="The address is no longer set here">
+            <Button act={save(null)} done="Address cleared">
               Do not set it here
             </Button>
           )}
@@ -96,7 +96,7 @@ function Channel() {
     <Card title="Versions of modules">
       <p>
         {channel === "rc"
-          ? "You get versions before they are released to everybody. Expect a rough edge now and then."
+          ? "You get versions before everyone else. Expect a rough edge now and then."
           : "You get released versions."}
       </p>
       {modules.channelFixed.value ? (
@@ -140,7 +140,7 @@ function Disk({ room, reload }: { room: Room; reload: () => Promise<void> }) {
   }
   const fetchable = owners.some(({ kind }) => kind === "cache")
   return (
-    <Card title="Room on the disk" aside={fetchable && <Button act={clear}>Clear what can be fetched again</Button>}>
+    <Card title="Disk space" aside={fetchable && <Button act={clear}>Clear caches and old versions</Button>}>
       <p>
         {bytes(room.free)} of {bytes(room.total)} are free.
       </p>

@@ -54,7 +54,7 @@ export function Tokens() {
     <>
       <Head
         title="Tokens"
-        lead="A token lets a script or program in without your password. Apps that you connect get theirs by themselves."
+        lead="A token lets a script or program in without your password. Apps you connect get their own."
       />
       {minted && (
         <Card title="Your new token">
@@ -100,7 +100,7 @@ function Row({ token, ended }: { token: Token; ended: () => Promise<void> }) {
     if (
       !(await confirm(
         `End the token of ${name}?`,
-        "Whatever uses it stops working, within a minute at most.",
+        "Anything that uses it stops working within a minute.",
         "End it",
       ))
     )
@@ -147,7 +147,7 @@ function Mint({ vaults, done }: { vaults: readonly string[]; done: (token: Minte
         <Choice label="For the vault" value={chosen ?? ""} set={setVault} choices={names} />
         <Choice label="May" value={verb} set={setVerb} choices={VERBS} />
         <Choice label="Ends after" value={days} set={setDays} choices={LIVES} />
-        <More label="Something else than a vault">
+        <More label="Something other than a vault">
           <Field label="Scopes" hint="For example scribe:transcribe. This replaces the choice above.">
             {(ids) => (
               <input

@@ -13,7 +13,7 @@ export function Vaults() {
   if (missing)
     return (
       <>
-        <Head title="Vaults" lead="A vault keeps your notes, apart from every other vault." />
+        <Head title="Vaults" lead="A vault holds notes. Each vault is separate from the others." />
         <Empty title="The vault module is not installed">
           <p>Install it first; your first vault is made with it.</p>
           <a class="button primary" href="/admin/modules">
@@ -24,7 +24,7 @@ export function Vaults() {
     )
   return (
     <>
-      <Head title="Vaults" lead="A vault keeps your notes, apart from every other vault." />
+      <Head title="Vaults" lead="A vault holds notes. Each vault is separate from the others." />
       {made?.token && <NewKey made={made} />}
       <Ready of={[vaults]}>
         {() => (
@@ -121,7 +121,7 @@ function Another({ make }: { make: (name: string) => Promise<void> }) {
             />
           )}
         </Field>
-        <Button kind="primary" act={create} done="The vault is made" disabled={name.trim().length < 2} type="submit">
+        <Button kind="primary" act={create} done="Vault created" disabled={name.trim().length < 2} type="submit">
           Make vault
         </Button>
       </form>
