@@ -34,6 +34,10 @@ _PASSED_ON = (
 # Told only to bun when it installs or asks a registry.
 _REGISTRY = re.compile(r"(?i)^(bun_config_|npm_config_)")
 
+# How many addresses at the end of X-Forwarded-For each platform's edge writes. On Fly these are the client's and the
+# app's own anycast address, so the client is the second from the right.
+_TRUSTED_HOPS = {"local": 0.0, "render": 1.0, "fly": 2.0}
+
 _HTTPS_UNSEEN = (
     "The public address begins with https, but PARACHUTE_TRUSTED_HOPS is 0, so the hub cannot tell https from http and "
     "marks no cookie as Secure. If one proxy in front of this hub handles https, set PARACHUTE_TRUSTED_HOPS=1."
@@ -131,7 +135,7 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
     elif "FLY_APP_NAME" in given:
         platform = "fly"
     catalog = setting("catalog", "PARACHUTE_CATALOG")
-    hops = int(_number("PARACHUTE_TRUSTED_HOPS", given, 0.0 if platform == "local" else 1.0))
+    hops = int(_number("PARACHUTE_TRUSTED_HOPS", given, _TRUSTED_HOPS[platform]))
     channel, warnings = _channel(given)
     if not hops and origin is not None and origin.startswith("https:"):
         warnings += (_HTTPS_UNSEEN,)

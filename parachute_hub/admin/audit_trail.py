@@ -51,7 +51,7 @@ def deed(method: bytes, path: bytes) -> tuple[str, str] | None:
         found = pattern.fullmatch(method + b" " + path.rstrip(b"/"))
         if found is not None:
             parts = found.groupdict()
-            return action + parts.get("verb", b"").decode(), parts.get("subject", b"").decode("latin-1")
+            return action + parts.get("verb", b"").decode("latin-1"), parts.get("subject", b"").decode("latin-1")
     return None
 
 

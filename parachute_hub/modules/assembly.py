@@ -204,7 +204,9 @@ def files(outside: Outside) -> Files:
     services = ServicesFile(
         home / "services.json", on_problem=problem, on_change=lambda: outside.emit(RegistryChanged())
     )
-    records = RecordsFile(home / "hub" / "modules.json", on_problem=problem)
+    records = RecordsFile(
+        home / "hub" / "modules.json", on_problem=problem, on_change=lambda: outside.emit(RegistryChanged())
+    )
     older = outside.around.user_home / ".bun" / "install" / "global" / "node_modules"
     store = Store(outside.around.modules, (older,))
     directory = Directory(services=services, records=records, catalog=outside.catalog, store=store)

@@ -144,9 +144,7 @@ class Connection(BaseProtocol):
         """Answer the request that is under way with a page of ours."""
         request = self._request
         close = self.close or answer.close or self.state is not _RESPONSE or self._dispatcher.draining
-        accept = pages.preferred(request.noted) if request else None
-        body = request is None or request.method != b"HEAD"
-        self.put(pages.render(answer, accept, close=close, body=body))
+        self.put(pages.respond(answer, request, close=close))
         self.close = close
         self.finished()
 

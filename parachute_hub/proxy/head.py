@@ -26,7 +26,8 @@ _CONTROLS = bytes(set(range(32)) - {9}) + b"\x7f"
 
 # Names whose values someone asks for later; all others are only passed on.
 _NOTED = frozenset(
-    b"""accept access-control-request-method authorization cf-connecting-ip cf-ray connection content-length cookie
+    b"""accept access-control-request-headers access-control-request-method authorization cf-connecting-ip cf-ray
+    connection content-length cookie
     expect forwarded host origin referer sec-websocket-key service-worker tailscale-funnel-request tailscale-user-login
     transfer-encoding upgrade user-agent x-api-key x-forwarded-for x-forwarded-host x-forwarded-proto""".split()
 )

@@ -1,6 +1,7 @@
 """The proxy's own answers: starting, down, not found, refused; as a page, JSON or a line of text (modules.md 7.6)."""
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
@@ -8,6 +9,8 @@ from html import escape
 from http import HTTPStatus
 from pathlib import Path
 
+from parachute_hub.proxy.access_rules import is_preflight
+from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.model import ModuleView, Refusal
 from parachute_hub.proxy.routes import Answer
 
@@ -25,6 +28,7 @@ _STYLE = (
     "@media(prefers-color-scheme:dark){body{color:#e9e7e2;background:#15171b}"
     "main{background:#1e2127;border-color:#31353d}a{color:#82c0e8}}"
 )
+_TOKENS = re.compile(rb"[0-9A-Za-z!#$%&'*+.^_`|~, -]{1,2048}\Z").match
 _SCRIPT = Path(__file__).with_name("waiting.js").read_text(encoding="utf-8")
 
 
@@ -88,8 +92,24 @@ def refused(refusal: Refusal) -> Answer:
     return Answer(refusal.status, refusal.error, refusal.text, refusal.headers)
 
 
-def render(answer: Answer, accept: bytes | None, *, close: bool, body: bool = True) -> bytes:
-    """The whole response, head and body; `body` false leaves the body out (HEAD)."""
+def respond(answer: Answer, request: RequestHead | None, *, close: bool) -> bytes:
+    """The response to this request, which a module would have answered; `request` is None when it was unreadable."""
+    if request is None:
+        return render(answer, None, close=close)
+    if is_preflight(request):
+        return allow_preflight(request.noted, close=close)
+    accept, body = preferred(request.noted), request.method != b"HEAD"
+    return render(answer, accept, close=close, body=body, cross_origin=b"origin" in request.noted)
+
+
+def render(
+    answer: Answer, accept: bytes | None, *, close: bool, body: bool = True, cross_origin: bool = False
+) -> bytes:
+    """The whole response, head and body; `body` false leaves the body out (HEAD).
+
+    With `cross_origin`, scripts of other origins may read it, so that a browser client sees that its token ended or
+    that the module is starting. Without credentials the answer does not depend on cookies (Fetch, CORS protocol).
+    """
     kind, content = _content(answer, _wanted(answer, accept))
     lines = [
         f"HTTP/1.1 {answer.status} {_phrase(answer.status)}",
@@ -101,10 +121,29 @@ def render(answer: Answer, accept: bytes | None, *, close: bool, body: bool = Tr
     ]
     if kind.startswith("text/html"):
         lines.append(f"Content-Security-Policy: {_POLICY}")
+    if cross_origin:
+        lines += ["Access-Control-Allow-Origin: *", "Access-Control-Expose-Headers: WWW-Authenticate, Retry-After"]
     lines += [f"{name}: {value}" for name, value in answer.headers]
     if close:
         lines.append("Connection: close")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + (content if body else b"")
+
+
+def allow_preflight(noted: Mapping[bytes, bytes], *, close: bool) -> bytes:
+    """The answer to a CORS preflight that the module cannot answer itself. The request that follows gets the reason.
+
+    It is cached for five seconds only, because the module may allow something else.
+    """
+    method = noted.get(b"access-control-request-method", b"").strip()
+    headers = noted.get(b"access-control-request-headers", b"").strip()
+    lines = [b"HTTP/1.1 204 No Content", b"Access-Control-Allow-Origin: *", b"Access-Control-Max-Age: 5"]
+    if _TOKENS(method):
+        lines.append(b"Access-Control-Allow-Methods: " + method)
+    if _TOKENS(headers):
+        lines.append(b"Access-Control-Allow-Headers: " + headers)
+    if close:
+        lines.append(b"Connection: close")
+    return b"\r\n".join([*lines, b"", b""])
 
 
 def preferred(noted: Mapping[bytes, bytes]) -> bytes | None:

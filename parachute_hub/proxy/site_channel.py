@@ -48,6 +48,21 @@ def caller_of(request: IRequest) -> Caller:
     return request.caller
 
 
+def readable(value: bytes) -> bytes:
+    """A header value that twisted.web can decode: bytes that are not UTF-8 are read as ISO-8859-1 (RFC 9110, 5.5).
+
+    >>> readable(b"Bearer \\xff"), readable("J\u00fcrgen".encode())
+    (b'Bearer \\xc3\\xbf', b'J\\xc3\\xbcrgen')
+    """
+    if value.isascii():
+        return value
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1").encode()
+    return value
+
+
 @implementer(ITransport, IConsumer)
 class SiteChannel:
     """Handler of one request for the Site, and what `twisted.web.http.Request` expects of its channel.
@@ -132,7 +147,7 @@ class SiteChannel:
         headers, caller = Headers(), self.caller
         for name, value, line in self._request.fields:
             if name in _SPOKEN_BY_OUR_PAGES or not is_claim(name):
-                headers.addRawHeader(line[: len(name)], value.strip(b" \t"))
+                headers.addRawHeader(line[: len(name)], readable(value.strip(b" \t")))
         headers.addRawHeader(b"X-Forwarded-For", caller.address.encode())
         headers.addRawHeader(b"X-Forwarded-Host", caller.host)
         headers.addRawHeader(b"X-Forwarded-Proto", caller.scheme.encode())

@@ -32,10 +32,10 @@ ROOM = (0, 4, 8, 16, 32, 64, 128, 256, 512, 4000)
 WRITER = """
 import os, sys
 from pathlib import Path
-from parachute_hub import files
+from parachute_hub.system import atomic_files
 if sys.argv[2] == "careless":
     os.fsync = lambda descriptor: None
-files.atomic_write(Path(sys.argv[1]) / "state", b"new")
+atomic_files.atomic_write(Path(sys.argv[1]) / "state", b"new")
 print("written", flush=True)
 """
 

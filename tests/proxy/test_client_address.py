@@ -3,6 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.client_address import Caller, identify
+from parachute_hub.settings import fold
 from tests.support.sockets import HOST, Rig
 
 
@@ -67,3 +68,20 @@ class PeersTests(SynchronousTestCase):
         )
         self.assertEqual((seen.scheme, seen.host), ("https", b"a.test"))
         self.assertEqual(caller("10.0.0.1", 1, x_forwarded_host="a\tb/c").host, b"hub.test")
+
+
+class PlatformTests(SynchronousTestCase):
+    def test_the_address_of_a_visitor_behind_each_platforms_edge(self) -> None:
+        """A value that the visitor sent himself stands before those of the edge and never counts."""
+        visitor, forged = b"203.0.113.7", b"198.51.100.66"
+        for platform, environment, chain in (
+            ("Fly", {"FLY_APP_NAME": "demo"}, b"%s, 66.241.124.230"),
+            ("Caddy or nginx, one hop", {"PARACHUTE_TRUSTED_HOPS": "1"}, b"%s"),
+            ("a CDN before one's own proxy", {"PARACHUTE_TRUSTED_HOPS": "2"}, b"%s, 104.22.17.40"),
+        ):
+            hops = fold({}, {"PARACHUTE_HUB_ORIGIN": "https://hub.test", **environment}).trusted_hops
+            for sent in (b"", forged + b", "):
+                with self.subTest(platform, sent=sent):
+                    noted = {b"x-forwarded-for": sent + chain % visitor, b"x-forwarded-proto": b"https"}
+                    found = identify("172.16.0.2", b"hub.test", noted, hops=hops)
+                    self.assertEqual((found.address, found.scheme), (visitor.decode(), "https"))

@@ -9,7 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.model import ModuleView, Refusal
 from parachute_hub.proxy.pages import accepts_html, down, refused, render, starting, unavailable
-from parachute_hub.proxy.routes import Answer
+from parachute_hub.proxy.routes import Answer, Mount
+from tests.proxy.test_access_rules import TOKEN, Guard
+from tests.support.sockets import Rig, get
 
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -95,3 +97,51 @@ class PagesTests(SynchronousTestCase):
             (b"image/png", False),
         ):
             self.assertEqual(accepts_html(accept), html, accept)
+
+
+class CrossOriginTests(SynchronousTestCase):
+    """A browser client must be able to read why a request failed: the hub answers in the module's place."""
+
+    ORIGIN = "Origin: https://app.example"
+
+    def setUp(self) -> None:
+        mounts = (Mount("notes", b"/notes", 2000), Mount("scribe", b"/scribe", 2001, exposure="auth-required"))
+        self.rig = Rig(mounts, tokens=Guard())
+
+    def head(self, request: bytes) -> bytes:
+        return self.rig.ask(request).take().partition(b"\r\n\r\n")[0]
+
+    def test_every_answer_in_a_modules_place_can_be_read_by_another_origin(self) -> None:
+        down = ModuleView("parked", "It keeps crashing.")
+        for name, status, request, view in (
+            ("no credential", b"401", get("/scribe/x", self.ORIGIN), None),
+            ("revoked token", b"401", get("/notes/x", self.ORIGIN, f"Authorization: Bearer {TOKEN}"), None),
+            ("not found", b"404", get("/nowhere/x", self.ORIGIN), None),
+            ("ambiguous path", b"400", get("/notes/%2e%2e/x", self.ORIGIN), None),
+            ("starting", b"503", get("/notes/x", self.ORIGIN), ModuleView("starting")),
+            ("down", b"502", get("/notes/x", self.ORIGIN), down),
+        ):
+            with self.subTest(name):
+                if view is not None:
+                    self.rig.modules.views["notes"] = view
+                head = self.head(request)
+                self.assertEqual(head.split()[1], status, head)
+                self.assertIn(b"\r\nAccess-Control-Allow-Origin: *\r\n", head)
+                self.assertIn(b"\r\nAccess-Control-Expose-Headers: WWW-Authenticate, Retry-After", head)
+                self.assertNotIn(b"Access-Control-Allow-Credentials", head)
+
+    def test_requests_of_the_same_site_get_no_such_headers(self) -> None:
+        self.assertNotIn(b"Access-Control", self.head(get("/scribe/x")))
+
+    def test_a_preflight_to_a_module_that_is_down_is_allowed(self) -> None:
+        self.rig.modules.views["notes"] = ModuleView("parked", "It keeps crashing.")
+        asked = ("Access-Control-Request-Method: PATCH", "Access-Control-Request-Headers: authorization,content-type")
+        head = self.head(get("/notes/x", self.ORIGIN, *asked, method="OPTIONS"))
+        self.assertTrue(head.startswith(b"HTTP/1.1 204 "), head)
+        self.assertIn(b"\r\nAccess-Control-Allow-Methods: PATCH\r\n", head)
+        self.assertIn(b"\r\nAccess-Control-Allow-Headers: authorization,content-type", head)
+
+    def test_a_preflight_cannot_add_a_header_of_its_own(self) -> None:
+        self.rig.modules.views["notes"] = ModuleView("parked", "")
+        asked = ("Access-Control-Request-Method: GET", 'Access-Control-Request-Headers: x"; y')
+        self.assertNotIn(b'x"', self.head(get("/notes/x", self.ORIGIN, *asked, method="OPTIONS")))

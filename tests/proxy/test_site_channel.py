@@ -49,6 +49,32 @@ def seen(request: Any) -> dict[str, Any]:
     }
 
 
+class HeaderTextTests(SynchronousTestCase):
+    NAMES = (
+        b"accept", b"accept-encoding", b"authorization", b"content-type", b"cookie", b"host", b"last-event-id",
+        b"origin",
+        b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site", b"service-worker", b"user-agent", b"x-parachute-csrf",
+        b"x-parachute-proof",
+    )  # fmt: skip
+
+    def test_bytes_that_are_not_utf_8_in_any_header_read_as_text(self) -> None:
+        """twisted.web decodes a header as UTF-8 when it is asked for by a text name, and raises otherwise."""
+
+        class Reader(Resource):
+            isLeaf = True
+
+            def render(self, request: Any) -> bytes:
+                return repr([request.getHeader(name.decode()) for name in HeaderTextTests.NAMES]).encode()
+
+        for name in self.NAMES:
+            with self.subTest(name.decode()):
+                rig = Rig(resource=Reader())
+                lines = b"" if name == b"host" else b"Host: hub.test\r\n"
+                client = rig.ask(b"GET /api/x HTTP/1.1\r\n" + lines + name + b": a\xffb\r\n\r\n")
+                status = client.take().partition(b"\r\n")[0]
+                self.assertIn(status, (b"HTTP/1.1 200 OK", b"HTTP/1.1 400 Bad Request"))
+
+
 class SiteTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.page = Mirror()

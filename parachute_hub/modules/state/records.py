@@ -90,11 +90,21 @@ def variables(value: object) -> Mapping[str, str] | None:
 
 
 class RecordsFile:
-    """The file on disk, written by this hub only and kept in memory. `_stored` is what the disk has of it."""
+    """The file on disk, written by this hub only and kept in memory. `_stored` is what the disk has of it.
 
-    def __init__(self, path: Path, *, on_problem: Callable[[str], None] = lambda text: None) -> None:
+    `on_change` is called after every change, so that the next request sees it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_problem: Callable[[str], None] = lambda text: None,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
         self._path = path
         self._on_problem = on_problem
+        self._on_change = on_change
         self._records = self._stored = Records({})
         try:
             self._records = self._stored = self._load()
@@ -150,7 +160,7 @@ class RecordsFile:
             self.change(short, wanted=on)
         except RecordsRefused as error:
             modules = {**self._records.modules, short: evolve(self.get(short), wanted=on)}
-            self._records = evolve(self._records, modules=modules)
+            self._keep(evolve(self._records, modules=modules))
             self._on_problem(f"That {short} is {'on' if on else 'off'} could not be stored. {error}")
 
     def _set_aside(self) -> str:
@@ -173,7 +183,7 @@ class RecordsFile:
 
     def _write(self, records: Records) -> None:
         if records == self._stored:
-            self._records = records
+            self._keep(records)
             return
         document: dict[str, Any] = {"modules": {short: kept.to_json() for short, kept in records.modules.items()}}
         if records.channel is not None:
@@ -183,6 +193,14 @@ class RecordsFile:
             atomic_write(self._path, strict_json.write(document, indent=2) + b"\n")
         except OSError as error:
             if isinstance(error, Unsynced):
-                self._records = self._stored = records
+                self._stored = records
+                self._keep(records)
             raise RecordsRefused(f"{self._path.name} could not be written: {error.strerror}.") from error
-        self._records = self._stored = records
+        self._stored = records
+        self._keep(records)
+
+    def _keep(self, records: Records) -> None:
+        changed = records != self._records
+        self._records = records
+        if changed:
+            self._on_change()

@@ -105,3 +105,14 @@ class Records(SynchronousTestCase):
         records = self.load()
         records.change("x", pin=True)
         self.assertEqual(json.loads(self.path.read_text()), {"modules": {"x": {"pin": True}}})
+
+
+class ChangeTests(SynchronousTestCase):
+    def test_every_change_is_announced_once_it_holds(self) -> None:
+        path = Path(self.mktemp()) / "hub" / "modules.json"
+        seen: list[bool] = []
+        records = RecordsFile(path, on_change=lambda: seen.append(records.get("toy").trusted))
+        records.change("toy", trusted=True)
+        records.change("toy", trusted=True)
+        records.change("toy", trusted=False)
+        self.assertEqual(seen, [True, False])
