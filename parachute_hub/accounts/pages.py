@@ -14,7 +14,6 @@ from parachute_hub.accounts.forms import answers_json
 from parachute_hub.accounts.sessions.csrf import FIELD
 from parachute_hub.site.area import fault, refuse
 from parachute_hub.site.errors import Refused
-from parachute_hub.site.root import SECURITY_HEADERS
 
 Content = Tag | str | list[Tag]
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[bytes]])
@@ -71,15 +70,6 @@ def see_other(request: IRequest, path: str) -> bytes:
     request.setHeader("Location", path)
     request.setHeader("Cache-Control", "no-store")
     return b""
-
-
-def may_lead_away(request: IRequest) -> None:
-    """Let the forms of this page end on another origin: an app that asked to sign in is told by redirect.
-
-    Chromium holds a form's `form-action` against every redirect that follows it.
-    """
-    policy = SECURITY_HEADERS["Content-Security-Policy"].replace("form-action 'self'", "form-action *")
-    request.setHeader("Content-Security-Policy", policy)
 
 
 def csrf_field(token: str) -> Tag:

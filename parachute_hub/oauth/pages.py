@@ -14,7 +14,7 @@ from parachute_hub.oauth.authorization.policy import Consent, Row, Stop
 from parachute_hub.oauth.authorization.redirects import cannot_be_taken, place
 from parachute_hub.oauth.clients.registration import domain_of
 from parachute_hub.site.errors import Refused
-from parachute_hub.site.root import SECURITY_HEADERS
+from parachute_hub.site.root import lead_to_apps
 from parachute_hub.store.rows import Client
 
 Content = Tag | str | list[Tag]
@@ -96,7 +96,7 @@ async def show_consent(
         "vaults": _vaults(consent),
         "proof": _proof("Needed for a new app, and for more than everyday access.") if needs_proof else "",
     }
-    _let_the_form_lead_to(request, uri)
+    lead_to_apps(request)
     return await show(request, "Allow an app", fill("consent", slots), status=401 if shown.problem else 200)
 
 
@@ -185,13 +185,3 @@ def _proof(why: str) -> Content:
         type="password", id="password", name="password", autocomplete="current-password", **{"aria-describedby": "why"}
     )
     return tags.div(tags.label("Your password", for_="password"), field, tags.p(why, class_="hint", id="why"))
-
-
-def _let_the_form_lead_to(request: IRequest, uri: str) -> None:
-    """Browsers hold `form-action` against the redirect that answers a form, so it must name the app's address."""
-    parts = urlsplit(uri)
-    # A source cannot name an IPv6 address (CSP 3, 2.3.1), and browsers ignore one that tries.
-    named = parts.scheme in ("http", "https") and not parts.netloc.startswith("[")
-    source = f"{parts.scheme}://{parts.netloc}" if named else f"{parts.scheme}:"
-    policy = SECURITY_HEADERS["Content-Security-Policy"]
-    request.setHeader("Content-Security-Policy", policy.replace("form-action 'self'", f"form-action 'self' {source}"))

@@ -23,6 +23,22 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
+
+# Sign-in and consent may run in a popup of an app. `same-origin` on any answer of that journey, redirects included,
+# would cut the popup off from the page that opened it (HTML, 7.1.3.1).
+_POPUP_PATHS = (b"/login", b"/oauth/authorize")
+
+
+def lead_to_apps(request: IRequest) -> None:
+    """For sign-in and consent: their forms may end at an app's address, and the app may redirect further.
+
+    Browsers hold `form-action` against every redirect that follows a form, and no directive can name them all (CSP 3,
+    6.4.2). Without it, nothing can point the form elsewhere: scripts are ours alone, and the page cannot be framed.
+    """
+    policy = SECURITY_HEADERS["Content-Security-Policy"].replace(" form-action 'self';", "")
+    request.setHeader("Content-Security-Policy", policy)
+
+
 # Half a year. Only for this very host: a friend's other names are none of our business.
 STRICT_TRANSPORT = "max-age=15552000"
 
@@ -86,6 +102,8 @@ class Root(Resource):
         if self._is_secure(request):
             request.setHeader("Strict-Transport-Security", STRICT_TRANSPORT)
         path = request.path
+        if any(path == prefix or path.startswith(prefix + b"/") for prefix in _POPUP_PATHS):
+            request.setHeader("Cross-Origin-Opener-Policy", "unsafe-none")
         if request.getHeader(b"service-worker") is not None:
             # A module's page must not install a worker over the hub's pages (design 6).
             return refuse(request, Refused(403, "no_service_worker", "The hub's pages serve no service worker."))

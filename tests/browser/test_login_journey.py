@@ -63,7 +63,7 @@ class LoginTests(SynchronousTestCase):
         expect(page).to_have_url(url + "/login")
         self.look(page, "login")
         self.sign_in(page, "three small paper boots")
-        expect(page.get_by_role("alert")).to_contain_text("do not go together")
+        expect(page.get_by_role("alert")).to_contain_text("do not match")
         self.look(page, "wrong")
         self.sign_in(page)
         expect(page).to_have_url(url + "/login/2fa")

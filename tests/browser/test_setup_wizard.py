@@ -10,6 +10,14 @@ from tests.requirements import program, requires
 PASSWORD = "three small paper boats"
 
 
+# A click returns before the next page has replaced the old one.
+HEADINGS = {
+    "vault": "Name your first vault",
+    "scribe": "Who turns speech into text?",
+    "reach": "How do you reach this hub?",
+}
+
+
 @requires(program("chromium"))
 class WizardTests(SynchronousTestCase):
     """Each walk begins on a fresh hub."""
@@ -18,7 +26,9 @@ class WizardTests(SynchronousTestCase):
     scripts = True
 
     def look(self, page: Page, name: str) -> None:
-        """Whatever page this is: nothing sticks out, nothing keeps anybody out."""
+        """Whatever page this is: nothing sticks out, nothing keeps anybody out. Waits for the page with its heading."""
+        if name in HEADINGS:
+            expect(page.get_by_role("heading", level=1)).to_have_text(HEADINGS[name])
         self.assertFalse(wider_than_the_window(page), f"{name} scrolls sideways")
         if self.scripts:
             self.assertEqual(findings(page), [], name)

@@ -5,7 +5,7 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.forms import Form, query
 from parachute_hub.accounts.model import Entered, Halfway
-from parachute_hub.accounts.pages import as_page, csrf_field, fill, may_lead_away, problem, see_other, show
+from parachute_hub.accounts.pages import as_page, csrf_field, fill, problem, see_other, show
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.session_auth import CHANGE_PASSWORD, SessionRecogniser
 from parachute_hub.accounts.signin.safe_redirect import safe_next
@@ -13,6 +13,7 @@ from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.site import cookies
 from parachute_hub.site.area import area, as_json
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.root import lead_to_apps
 
 ADMIN_HOME = "/admin/"
 MEMBER_HOME = "/account"
@@ -108,12 +109,12 @@ class LoginPages:
             username=username,
         )
         if next_path.startswith("/oauth/"):
-            may_lead_away(request)
+            lead_to_apps(request)
         return await show(request, "Sign in", content, refused=refused)
 
     async def _code_form(self, request: IRequest, refused: Refused | None = None) -> bytes:
         content = fill("code", problem=problem(refused), csrf=csrf_field(self._browser.page_token(request)))
-        may_lead_away(request)
+        lead_to_apps(request)
         return await show(request, "Second factor", content, refused=refused)
 
 
