@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, KeyPair, PrivateCertificate, optionsForClientTLS
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
@@ -130,3 +131,70 @@ class WireTests(TestCase):
         with self.assertRaises(Unreadable):
             await self.fetch("/good", "other.test")
         self.assertEqual(self.server.asked, [])
+
+
+class Torrent(Protocol):
+    """Sends the same bytes over and over once it was asked, as fast as they are taken."""
+
+    begin: bytes
+    again: bytes
+    transport: Any
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.lost: Deferred[None] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        if not self.sent:
+            self.transport.registerProducer(self, False)
+            self.transport.write(self.begin)
+
+    def resumeProducing(self) -> None:
+        self.sent += len(self.again)
+        self.transport.write(self.again)
+
+    def stopProducing(self) -> None:
+        """The connection is gone."""
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.lost.callback(None)
+
+
+class EndlessTests(WireTests):
+    """A server that never stops costs the hub a bounded number of bytes, in whatever part of the answer."""
+
+    async def endless(self, begin: bytes, again: bytes) -> int:
+        """Bytes that the server could send until the hub broke the connection off."""
+        protocols: list[Torrent] = []
+
+        class Served(Factory):
+            noisy = False
+
+            def buildProtocol(self, addr: Any) -> Torrent:
+                made = Torrent()
+                made.begin, made.again = begin, again
+                protocols.append(made)
+                return made
+
+        port = self.reactor.listenSSL(0, Served(), self.certificate.options(), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        self.port = port.getHost().port
+        with self.assertRaises(Unreadable):
+            await self.fetch("/x")
+        await protocols[0].lost
+        return protocols[0].sent
+
+    async def test_each_part_of_an_answer_is_bounded(self) -> None:
+        ok = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        for name, begin, again in (
+            ("headers", ok, b"X-More: " + b"x" * 1000 + b"\r\n"),
+            ("one header line", ok + b"X-Long: ", b"x" * 1000),
+            ("the status line", b"HTTP/1.1 200 ", b"OK" * 500),
+            ("informational answers", b"", b"HTTP/1.1 103 Early Hints\r\nX-More: " + b"x" * 900 + b"\r\n\r\n"),
+            ("a body without a length", ok + b"\r\n{", b" " * 1000),
+            ("chunk extensions", ok + b"Transfer-Encoding: chunked\r\n\r\n1;", b"x" * 1000),
+            ("trailers", ok + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", b"X-T: " + b"x" * 990 + b"\r\n"),
+        ):
+            with self.subTest(name):
+                # What the hub reads, and what both sides' socket buffers hold.
+                self.assertLess(await self.endless(begin, again), 16 * 1024 * 1024)

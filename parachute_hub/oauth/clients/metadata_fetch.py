@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IReactorTCP, IReactorTime, IStreamClient
 from twisted.internet.protocol import Protocol
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, ResponseDone
 from twisted.web.http_headers import Headers
@@ -24,6 +25,8 @@ from parachute_hub.system import strict_json
 
 TIMEOUT = 5.0
 LIMIT = 64 * 1024
+MOST_RECEIVED = LIMIT + 32 * 1024
+"""Bytes of a whole answer, with its heads."""
 FRESH_AT_LEAST = 300.0
 FRESH_AT_MOST = 86400.0
 PORT = 443
@@ -44,6 +47,41 @@ class Fetched:
     fresh_for: float
 
 
+class _Bounded(ProtocolWrapper):
+    """Breaks the connection off after MOST_RECEIVED bytes: heads, informational answers and trailers count, too."""
+
+    _received = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received > MOST_RECEIVED:
+            cast(Any, self.transport).abortConnection()
+        else:
+            super().dataReceived(data)
+
+
+class _BoundedFactory(WrappingFactory):
+    protocol = _Bounded
+    noisy = False
+
+
+def _inner(wrapper: ProtocolWrapper) -> Any:
+    return wrapper.wrappedProtocol
+
+
+@implementer(IStreamClientEndpoint)
+@frozen
+class BoundedEndpoint:
+    """An endpoint whose connections receive at most MOST_RECEIVED bytes."""
+
+    endpoint: IStreamClientEndpoint
+
+    def connect(self, protocolFactory: Any) -> "Deferred[Any]":
+        """Connect; the result is the factory's own protocol, as its user expects."""
+        connecting: Deferred[Any] = self.endpoint.connect(_BoundedFactory(protocolFactory))
+        return connecting.addCallback(_inner)
+
+
 @implementer(IAgentEndpointFactory)
 @frozen
 class Pinned:
@@ -58,7 +96,8 @@ class Pinned:
         """The connection for the one request."""
         six = ipaddress.ip_address(self.address).version == 6
         kind = TCP6ClientEndpoint if six else TCP4ClientEndpoint
-        return wrapClientTLS(self.tls(uri.host.decode("ascii")), kind(self.reactor, self.address, self.port, TIMEOUT))
+        plain = kind(self.reactor, self.address, self.port, TIMEOUT)
+        return BoundedEndpoint(wrapClientTLS(self.tls(uri.host.decode("ascii")), plain))
 
 
 class DocumentFetcher:
