@@ -314,11 +314,16 @@ class DefectTests(FlowCase):
         self.assertIn("code", self.say(page, password="right").sent_back)
         self.assertEqual(self.redeem(client_id, "x").json["error"], "invalid_grant")
 
-    def test_an_app_of_this_hub_needs_no_word(self) -> None:
-        """All its redirect URIs lead home: approved, known on every origin, and the same when it comes again."""
+    def test_an_app_of_this_hub_needs_no_approval(self) -> None:
+        """All its redirect URIs lead to the hub: approved, and the same client when it registers again."""
         first = self.register(f"{ISSUER}/notes/oauth/callback")
         self.assertEqual((first["status"], first["same_hub"]), ("approved", True))
-        self.assertIn(f"{LOCAL}/notes/oauth/callback", first["redirect_uris"])
+        self.assertEqual(first["redirect_uris"], [f"{ISSUER}/notes/oauth/callback"])
         self.assertEqual(self.register(f"{ISSUER}/notes/oauth/callback")["client_id"], first["client_id"])
         mixed = self.register(f"{ISSUER}/notes/cb", "https://evil.test/cb")
         self.assertEqual((mixed["status"], mixed["same_hub"]), ("pending", False))
+
+    def test_a_loopback_address_is_no_app_of_a_public_hub(self) -> None:
+        """Any program on a visitor's machine may listen there, so a code goes there only after an approval."""
+        local = self.register(f"{LOCAL}/notes/oauth/callback")
+        self.assertEqual((local["status"], local["same_hub"]), ("pending", False))

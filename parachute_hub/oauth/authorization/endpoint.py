@@ -112,6 +112,7 @@ class AuthorizeArea:
             granted=self._consents.granted(user, client_id),
             catalog=catalog_of(self._resources),
             origins=self._issuer.origins,
+            own_origins=self._issuer.own_origins,
         )
         return policy.decide(ask, facts)
 
@@ -138,7 +139,7 @@ class AuthorizeArea:
         shown = pages.Shown(
             hidden={**ask.values, FIELD: self._tickets.make(visit.csrf, ask.values)}, ticked=ticked, problem=problem
         )
-        return await pages.show_consent(request, consent, visit, shown, self._issuer.origins)
+        return await pages.show_consent(request, consent, visit, shown, self._issuer.own_origins)
 
     async def _carry_out(self, request: IRequest, ask: Ask, visit: Visit | None, verdict: Verdict) -> bytes:
         match verdict:

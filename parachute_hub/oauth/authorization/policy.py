@@ -56,7 +56,8 @@ class Ask:
 class Facts:
     """What is known when the request comes. `client` and `user` are None when there is none.
 
-    `granted`: what the user allowed to the client before. `origins`: all origins of this hub.
+    `granted`: what the user allowed to the client before. `origins`: all origins of this hub;
+    `own_origins`: those to which a code may be sent without a question.
     """
 
     client: Client | None
@@ -64,6 +65,7 @@ class Facts:
     granted: tuple[str, ...]
     catalog: Catalog
     origins: Sequence[str]
+    own_origins: Sequence[str]
 
 
 @frozen(kw_only=True)
@@ -230,7 +232,7 @@ def answer(consent: Consent, answer: Answer) -> Issue | Back | Stop:
 def _check_client(ask: Ask, facts: Facts) -> Stop | None:
     uri = ask["redirect_uri"]
     if facts.client is None or "client_id" in ask.repeated:
-        home = redirects.leads_home(uri, facts.origins)
+        home = redirects.leads_home(uri, facts.own_origins)
         return Stop(
             400,
             "This app is not known here",
@@ -313,7 +315,7 @@ def _was_allowed(consent: Consent, ask: Ask, facts: Facts) -> bool:
     """
     if consent.approves or ask["prompt"] == "consent" or consent.vaults:
         return False
-    safe = redirects.cannot_be_taken(ask["redirect_uri"], facts.origins)
+    safe = redirects.cannot_be_taken(ask["redirect_uri"], facts.own_origins)
     return safe and all(row.risk == "low" and covers(facts.granted, row.scope) for row in consent.rows)
 
 

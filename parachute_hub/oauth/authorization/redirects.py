@@ -29,6 +29,18 @@ class BadRedirect(Exception):
     """A redirect URI may not be registered; the text says why, for the developer of the app."""
 
 
+def own_origins(issuer: str, origins: Iterable[str]) -> tuple[str, ...]:
+    """The origins at which nobody but this hub can receive a code.
+
+    A loopback address names whichever machine the browser runs on, and any program there may listen on the port. It is
+    the hub's own only while the hub itself is reached at a loopback address.
+    """
+    kept = tuple(dict.fromkeys(origins))
+    if urlsplit(issuer).hostname in _LOOPBACK:
+        return kept
+    return tuple(origin for origin in kept if urlsplit(origin).hostname not in _LOOPBACK)
+
+
 def kind_of(uri: str, origins: Iterable[str]) -> Kind:
     """Check a URI that an app wants to register, and say what kind of place it leads to.
 

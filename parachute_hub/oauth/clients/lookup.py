@@ -72,7 +72,7 @@ class Directory:
         It is approved when somebody vouches for it, or when it can only ever lead back to this hub: the owner vouched
         for what runs here by installing it. The same app registering again gets what it got before.
         """
-        described = registration.read(body, origins=self._issuer.origins)
+        described = registration.read(body, origins=self._issuer.own_origins)
         client, secret = self._new(described, vouched_by)
         if vouched_by is None:
             same = self._clients.like(client) if secret is None else None
@@ -96,7 +96,7 @@ class Directory:
             raise Unreadable()
         try:
             fetched = await self._documents.fetch(client_id, host)
-            described = registration.read_document(client_id, fetched.body, origins=self._issuer.origins)
+            described = registration.read_document(client_id, fetched.body, origins=self._issuer.own_origins)
         except (Unreadable, BadMetadata):
             self._failed = {url: until for url, until in self._failed.items() if until > now}
             self._failed[client_id] = now + NOT_AGAIN_FOR
@@ -123,7 +123,7 @@ class Directory:
             self._client(client_id, described, self._clock.seconds()),
             status="approved" if vouched_by or described.stays_home else "pending",
             same_hub=bool(vouched_by) or described.stays_home,
-            redirect_uris=on_every_origin(described.redirect_uris, self._issuer.origins),
+            redirect_uris=on_every_origin(described.redirect_uris, self._issuer.own_origins),
             secret_hash=None if secret is None else secret_hash(secret),
             vouched_by=vouched_by,
         )

@@ -10,6 +10,7 @@ from attrs import field, frozen
 from joserfc import jwt
 from twisted.internet.interfaces import IReactorTime
 
+from parachute_hub.oauth.authorization.redirects import own_origins
 from parachute_hub.oauth.authorization.scopes import Authority, attenuate, audience
 from parachute_hub.oauth.tokens.claims import TYPE, Claims, ForeignToken, InvalidToken, issuer_of, read
 from parachute_hub.oauth.tokens.keys import Keyring
@@ -64,7 +65,10 @@ class _Known:
 
 
 class Issuer:
-    """Signs and verifies. `issuer` is the canonical origin, `origins` are all under which the hub is known."""
+    """Signs and verifies. `issuer` is the canonical origin, `origins` are all under which the hub is known.
+
+    `own_origins` are those of them to which a code may be sent without a question.
+    """
 
     def __init__(
         self,
@@ -87,6 +91,7 @@ class Issuer:
         """The owner changed the hub's address. Tokens of another address stay good while it is among `origins`."""
         self.issuer = issuer
         self.origins = tuple(dict.fromkeys((issuer, *origins)))
+        self.own_origins = own_origins(issuer, self.origins)
 
     def mint(self, order: Order) -> Minted:
         """Cut the scopes to the authority, sign, and remember the token. Raises NothingToGrant."""

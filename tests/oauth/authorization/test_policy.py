@@ -56,7 +56,9 @@ CATALOG = Catalog(
         "hello": ("hello:wave",),
     },
 )
-FACTS = Facts(client=CLIENT, user=OWNER, granted=(), catalog=CATALOG, origins=(HUB, "http://localhost:1939"))
+FACTS = Facts(
+    client=CLIENT, user=OWNER, granted=(), catalog=CATALOG, origins=(HUB, "http://localhost:1939"), own_origins=(HUB,)
+)
 GOOD = {
     "client_id": "app",
     "redirect_uri": "https://app.test/cb",

@@ -12,6 +12,7 @@ from parachute_hub.oauth.authorization.redirects import (
     leads_home,
     matches,
     on_every_origin,
+    own_origins,
     place,
 )
 
@@ -129,3 +130,20 @@ class PlaceTests(SynchronousTestCase):
             on_every_origin(["https://hub.test/a?b", "https://app.test/cb"], ORIGINS),
             ("https://hub.test/a?b", "http://127.0.0.1:1939/a?b", "https://app.test/cb"),
         )
+
+
+class OwnOriginTests(SynchronousTestCase):
+    def test_loopback_is_the_hubs_own_only_when_its_address_is(self) -> None:
+        public, local = "https://hub.test", ("http://127.0.0.1:1939", "http://localhost:1939", "http://[::1]:1939")
+        for issuer, own in (
+            (public, (public,)),
+            (local[0], (local[0], *local[1:], public)),
+            ("http://192.168.1.5:1939", ("http://192.168.1.5:1939", public)),
+        ):
+            with self.subTest(issuer):
+                self.assertEqual(own_origins(issuer, (issuer, *local, public)), own)
+
+    def test_a_loopback_address_at_a_public_hub_is_some_program_on_the_visitors_machine(self) -> None:
+        bound = own_origins("https://hub.test", ("https://hub.test", "http://localhost:1939"))
+        self.assertEqual(kind_of("http://localhost:1939/callback", bound), "loopback")
+        self.assertEqual(kind_of("https://hub.test/callback", bound), "own")
