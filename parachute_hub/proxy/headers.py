@@ -25,9 +25,16 @@ HOP_BY_HOP = frozenset(
     upgrade""".split()
 )
 # A module's answer must not rule the whole origin (design 6).
-_OVER_THE_ORIGIN = frozenset((b"clear-site-data", b"strict-transport-security", b"alt-svc", b"nel", b"report-to"))
+_OVER_THE_ORIGIN = frozenset(
+    b"alt-svc clear-site-data nel report-to set-login speculation-rules strict-transport-security".split()
+)
 _NOT_UPSTREAM = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
-_SPOKEN_BY_HOPS = (b"x-forwarded-", b"cf-", b"x-parachute-", b"tailscale-")
+_SPOKEN_BY_HOPS = (b"x-forwarded-", b"x-original-forwarded-", b"cf-", b"fly-", b"x-parachute-", b"tailscale-")
+# Names by which some server or library learns the client's address, or (`Proxy`) the proxy of its own requests.
+_CLAIMS = frozenset(
+    b"""client-ip fastly-client-ip forwarded forwarded-for proxy true-client-ip x-client-ip x-cluster-client-ip
+    x-real-ip""".split()
+)
 
 _MODULE_HTML_POLICY = b"Content-Security-Policy: frame-ancestors 'self'; object-src 'none'; base-uri 'self'"
 _SANDBOX_POLICY = b"Content-Security-Policy: sandbox allow-scripts allow-forms allow-popups"
@@ -50,7 +57,7 @@ def is_claim(name: bytes) -> bool:
     Some servers read `_` as `-`, so both spellings are the same header here.
     """
     spelled = name.replace(b"_", b"-")
-    return spelled in (b"forwarded", b"x-real-ip") or spelled.startswith(_SPOKEN_BY_HOPS)
+    return spelled in _CLAIMS or spelled.startswith(_SPOKEN_BY_HOPS)
 
 
 class _Verdicts(dict[bytes, bool]):

@@ -21,6 +21,8 @@ from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.headers import HOP_BY_HOP, is_claim
 from parachute_hub.proxy.routes import Answer
 
+# `Server` would name Twisted and its version.
+_NOT_SENT = (HOP_BY_HOP - {b"transfer-encoding"}) | {b"server"}
 # The other headers of this family are claims of hops; these two prove themselves.
 _SPOKEN_BY_OUR_PAGES = frozenset((b"x-parachute-csrf", b"x-parachute-proof"))
 
@@ -165,7 +167,7 @@ class SiteChannel:
             self._connection.close = True
         lines = [b"HTTP/1.1 %b %b" % (code, reason)]
         for name, values in headers.getAllRawHeaders():
-            if name.lower() not in HOP_BY_HOP or name.lower() == b"transfer-encoding":
+            if name.lower() not in _NOT_SENT:
                 lines += [name + b": " + value for value in values]
         if self._connection.close:
             lines.append(b"Connection: close")

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.proxy.headers import HUB_COOKIES, without_hub_cookies
+from parachute_hub.proxy.headers import HUB_COOKIES, Place, request_lines, response_lines, without_hub_cookies
 from parachute_hub.proxy.routes import Mount
 from tests.support.sockets import HOST, Rig, get
 
@@ -230,3 +230,23 @@ class DownwardTests(Case):
         self.assertIn(bare, self.answered(bare, path="/vault/default/notes", status=status))
         basic = "WWW-Authenticate: Basic realm=x"
         self.assertIn(basic, self.answered(basic, path=path, status=status))
+
+
+class ClaimTests(SynchronousTestCase):
+    def test_no_client_may_claim_an_address_or_a_proxy_to_a_module(self) -> None:
+        for name in (
+            "True-Client-IP", "X-Client-IP", "Client-IP", "Forwarded", "Forwarded-For", "X-Forwarded-For", "X-Real-IP",
+            "CF-Connecting-IP", "Fly-Client-IP", "Fastly-Client-IP", "X-Cluster-Client-IP", "X-Original-Forwarded-For",
+            "Proxy", "X_Real_IP", "x-forwarded_for",
+        ):  # fmt: skip
+            with self.subTest(name):
+                line = f"{name}: 203.0.113.9".encode()
+                field = (name.lower().encode(), b" 203.0.113.9", line)
+                self.assertEqual(request_lines([field], None, frozenset()), [])
+
+    def test_no_module_may_rule_the_whole_origin(self) -> None:
+        place = Place(b"/notes", sandboxed=False)
+        for name in ("Speculation-Rules", "Set-Login", "Clear-Site-Data", "NEL", "Report-To", "Alt-Svc"):
+            with self.subTest(name):
+                field = (name.lower().encode(), b" x", f"{name}: x".encode())
+                self.assertEqual(response_lines([field], frozenset(), place), [])

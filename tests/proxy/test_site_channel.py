@@ -75,6 +75,13 @@ class HeaderTextTests(SynchronousTestCase):
                 self.assertIn(status, (b"HTTP/1.1 200 OK", b"HTTP/1.1 400 Bad Request"))
 
 
+class ServerHeaderTests(SynchronousTestCase):
+    def test_no_answer_names_the_server_or_its_version(self) -> None:
+        head = Rig(resource=Mirror()).ask(get("/api/x")).take().partition(b"\r\n\r\n")[0]
+        self.assertTrue(head.startswith(b"HTTP/1.1 200 "), head)
+        self.assertNotIn(b"server:", head.lower())
+
+
 class SiteTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.page = Mirror()
