@@ -79,6 +79,19 @@ class Clients:
         )
         return int(row[0]) if row else 0
 
+    def delete_oldest_unused(self) -> None:
+        """Make room for one: delete the oldest app that nobody vouched for or allowed anything.
+
+        Apps of the hub's own pages are kept as long as there is any other.
+        """
+        with self._database.transaction() as connection:
+            connection.execute(
+                "DELETE FROM clients WHERE client_id = (SELECT client_id FROM clients"
+                " WHERE source = 'registered' AND vouched_by IS NULL"
+                " AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client_id = clients.client_id)"
+                " ORDER BY same_hub, created_at LIMIT 1)"
+            )
+
     def count_documents(self) -> int:
         """How many copies of metadata documents are kept that nobody allowed anything."""
         row = self._database.first(

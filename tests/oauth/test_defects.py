@@ -174,7 +174,7 @@ class DefectTests(FlowCase):
         self.assertEqual(self.authorize(client_id, scope="vault:admin").status, 200)
 
     def test_a16_strangers_cannot_fill_the_disk(self) -> None:
-        """Twenty an hour from one address, a thousand in all, a day each; the vouched for stay."""
+        """Twenty an hour from one network, a thousand in all, a day each; the oldest unused makes room."""
         kept = self.approved("https://kept.test/cb")
         for number in range(19):
             self.register(f"https://a{number}.test/cb")
@@ -183,6 +183,7 @@ class DefectTests(FlowCase):
         self.assertEqual(refused.status, 429)
         self.assertGreater(int(refused.header("Retry-After") or 0), 3000)
         for number in range(19, 1000):
+            self.world.clock.advance(0.01)
             self.send(
                 "POST",
                 "/oauth/register",
@@ -190,14 +191,36 @@ class DefectTests(FlowCase):
                 X_Test_Address=f"198.51.100.{number // 20}",
             )
         self.assertEqual(self.world.clients.count_unvouched(), 1000)
-        self.assertEqual(self.send("POST", "/oauth/register", data=data, X_Test_Address="192.0.2.99").status, 429)
+        before = {client.redirect_uris[0] for client in self.world.clients.all()}
+        self.assertEqual(self.send("POST", "/oauth/register", data=data, X_Test_Address="192.0.2.99").status, 201)
+        self.assertEqual(self.world.clients.count_unvouched(), 1000)
+        gone = before - {client.redirect_uris[0] for client in self.world.clients.all()}
+        self.assertEqual(len(gone), 1)
+        self.assertIn(gone.pop(), [f"https://a{number}.test/cb" for number in range(19)])
         self.world.clock.advance(86401)
         self.successResultOf(self.tend())
         self.assertEqual([client.client_id for client in self.world.clients.all()], [kept])
 
+    def test_one_ipv6_network_registers_like_one_address(self) -> None:
+        """Whoever has a /64 has 2^64 addresses."""
+        statuses = [
+            self.send(
+                "POST",
+                "/oauth/register",
+                data={"redirect_uris": [f"https://a{number}.test/cb"]},
+                X_Test_Address=f"2001:db8::{number:x}",
+            ).status
+            for number in range(25)
+        ]
+        self.assertEqual(statuses, [201] * 20 + [429] * 5)
+
+    def test_the_same_registration_again_costs_nothing(self) -> None:
+        for _ in range(30):
+            self.assertEqual(self.send("POST", "/oauth/register", data={"redirect_uris": [CALLBACK]}).status, 201)
+
     def test_a16_bodies_are_small(self) -> None:
-        """64 KiB for forms and metadata."""
-        reply = self.send("POST", "/oauth/register", data={"redirect_uris": [CALLBACK], "x": "y" * 70000})
+        """4 KiB for metadata, 64 KiB for forms."""
+        reply = self.send("POST", "/oauth/register", data={"redirect_uris": [CALLBACK], "x": "y" * 4100})
         self.assertEqual((reply.status, reply.json["error"]), (413, "invalid_client_metadata"))
         self.assertEqual(self.send("POST", "/oauth/token", form={"x": "y" * 70000}).status, 413)
 

@@ -6,12 +6,13 @@ the first try of an owner in a new place always goes through.
 """
 
 import hashlib
-import ipaddress
 import math
 from collections.abc import Sequence
 from typing import Literal
 
 from attrs import frozen
+
+from parachute_hub.system.networks import network_of
 
 Bucket = Literal["address", "pair", "account", "device"]
 HALF_LIFE = 15 * 60.0
@@ -76,23 +77,6 @@ def counted(purpose: str, subject: str, address: str, device: str | None) -> Seq
         Counted("pair", _key(purpose, "pair", subject, network)),
         Counted("account", _key(purpose, "account", subject)),
     )
-
-
-def network_of(address: str) -> str:
-    """An IPv6 address stands for its /64: one person owns all of those.
-
-    >>> network_of("2001:db8::1"), network_of("192.0.2.7"), network_of("::ffff:192.0.2.7")
-    ('2001:db8::/64', '192.0.2.7', '192.0.2.7')
-    """
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
 
 
 def _key(*parts: str) -> str:

@@ -17,9 +17,10 @@ from parachute_hub.site.area import area, as_json, read_json
 from parachute_hub.site.auth import ADMIN, Principal, Who
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.store.rows import Client
+from parachute_hub.system.networks import network_of
 
 PER_HOUR = 20
-BODY_LIMIT = 64 * 1024
+BODY_LIMIT = 4 * 1024
 HUB_ADMIN = "hub:admin"
 
 
@@ -51,14 +52,16 @@ class RegisterArea:
         if request.method == b"OPTIONS":
             return cors.preflight(request)
         vouching = self._vouching(request)
-        if vouching is None:
-            self._limit.use(self._visits.address(request))
         try:
             body = read_json(request, limit=BODY_LIMIT)
         except Refused as refused:
             raise Refused(refused.status, "invalid_client_metadata", refused.description) from None
         try:
-            client, secret = self._directory.register(body, vouched_by=vouching.name if vouching else None)
+            client, secret = self._directory.register(
+                body,
+                vouched_by=vouching.name if vouching else None,
+                before_new=lambda: self._limit.use(network_of(self._visits.address(request))),
+            )
         except BadMetadata as error:
             raise Refused(400, error.error, str(error)) from None
         return as_json(request, rendered(client, secret), status=201)

@@ -15,7 +15,6 @@ from parachute_hub.oauth.clients.metadata_fetch import Fetched, Unreadable
 from parachute_hub.oauth.clients.registration import BadMetadata, Described
 from parachute_hub.oauth.rate_limit import Limit
 from parachute_hub.oauth.tokens.issuer import Issuer
-from parachute_hub.site.errors import Refused
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.rows import Client
 
@@ -66,8 +65,13 @@ class Directory:
             return client
         return await self._read(client_id, client, now)
 
-    def register(self, body: Mapping[str, Any], *, vouched_by: str | None) -> tuple[Client, str | None]:
-        """Keep a new app and give it back, with its secret when it wants one. Raises BadMetadata, Refused 429.
+    def register(
+        self, body: Mapping[str, Any], *, vouched_by: str | None, before_new: Callable[[], None]
+    ) -> tuple[Client, str | None]:
+        """Keep a new app and give it back, with its secret when it wants one. Raises BadMetadata.
+
+        `before_new` may refuse an app that nobody vouches for and that is not known yet, by raising Refused 429. When
+        strangers have filled the store, the oldest app that nobody ever used makes room.
 
         It is approved when somebody vouches for it, or when it can only ever lead back to this hub: the owner vouched
         for what runs here by installing it. The same app registering again gets what it got before.
@@ -78,8 +82,9 @@ class Directory:
             same = self._clients.like(client) if secret is None else None
             if same is not None:
                 return same, None
+            before_new()
             if self._clients.count_unvouched() >= MOST_UNVOUCHED:
-                raise Refused(429, "temporarily_unavailable", "Too many apps wait for approval. Try again tomorrow.")
+                self._clients.delete_oldest_unused()
         self._clients.put(client)
         return client, secret
 

@@ -24,6 +24,7 @@ from parachute_hub.oauth.well_known import Resources, catalog_of
 from parachute_hub.site.area import area, as_json
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.rows import Client
+from parachute_hub.system.networks import network_of
 
 PER_MINUTE = 60
 _ONCE = ("grant_type", "client_id", "client_secret", "code", "redirect_uri", "code_verifier", "refresh_token", "scope")
@@ -89,7 +90,7 @@ class TokenArea:
 
     def _count(self, request: IRequest, client: Client) -> None:
         """For each client and address apart: a stranger who knows a client's id must not use up its share."""
-        self._limit.use(f"{client.client_id} {self._address(request)}")
+        self._limit.use(f"{client.client_id} {network_of(self._address(request))}")
 
     def _by_code(self, params: Params, client: Client) -> Given | Deny:
         params.need("code", "redirect_uri", "code_verifier")
