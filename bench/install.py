@@ -2,7 +2,7 @@
 `far` is a cold cache and a registry that is a tenth of a second away, as for most people.
 
 `ours` is the whole job until the module answers; its own start (measured apart) is taken off before the ratio is made.
-The promise is at most 1.15 of bun (issue 6). What ours adds is for safety: writes that survive a
+The promise is at most 1.15 of bun. What ours adds is for safety: writes that survive a
 power cut, a look at every file, a session of its own for bun; bun alone makes nothing durable. For a package that is in
 the cache, which bun links in some milliseconds, that is more than bun's own work.
 """

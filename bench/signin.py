@@ -1,4 +1,4 @@
-"""Does the time of a wrong sign-in tell whether the name exists? Alternating, over a real hub (identity.md A6).
+"""Does the time of a wrong sign-in tell whether the name exists? Alternating, over a real hub.
 
 Every try comes from an address of its own, so that no throttle answers in place of the password check. `|t|` is
 Welch's; below about 2 the two cannot be told apart at this number of tries. `python -m bench signin`

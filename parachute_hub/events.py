@@ -18,7 +18,7 @@ RING = 1000
 
 @frozen
 class ModuleChanged:
-    """A module's state is another one now. `status` is the JSON form that the API gives (design 5)."""
+    """A module's state is another one now. `status` is the JSON form that the API gives."""
 
     short: str
     status: Mapping[str, Any]
@@ -26,7 +26,7 @@ class ModuleChanged:
 
 @frozen
 class JobChanged:
-    """A job moved on. `job` is the JSON form that the API gives (modules.md 5.4)."""
+    """A job moved on. `job` is the JSON form that the API gives."""
 
     job: Mapping[str, Any]
 

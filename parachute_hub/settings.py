@@ -15,7 +15,7 @@ from attrs import field, frozen
 DEFAULT_PORT = 1939
 MODULE_PREFIX = "PARACHUTE_ENV_"
 
-# Handed to modules as they are (design 7); everything else of the hub's environment stays here.
+# Handed to modules as they are; everything else of the hub's environment stays here.
 _PASSED_ON = (
     "PATH",
     "LANG",
@@ -104,7 +104,7 @@ class Settings:
 
     @property
     def issuer(self) -> str:
-        """The one canonical origin: tokens, metadata and modules use this string (identity.md 1.3)."""
+        """The one canonical origin: tokens, metadata and modules use this string."""
         return self.origin or self.local_origin
 
     @property
@@ -187,7 +187,7 @@ def normal_origin(text: str, name: str) -> str:
 
 
 def _listen(chosen: str | None, given: Mapping[str, str]) -> str:
-    """The endpoint description (design 7)."""
+    """The endpoint description."""
     if chosen:
         return chosen
     port = given.get("PORT", str(DEFAULT_PORT))
@@ -250,7 +250,7 @@ def _choice(name: str, given: Mapping[str, str], choices: tuple[str, ...]) -> st
 
 
 def _channel(given: Mapping[str, str]) -> tuple[Literal["latest", "rc"] | None, tuple[str, ...]]:
-    """A wrong channel must not keep a deployed hub from starting (modules.md 5.3)."""
+    """A wrong channel must not keep a deployed hub from starting."""
     for name in ("PARACHUTE_INSTALL_CHANNEL", "PARACHUTE_MODULE_CHANNEL"):
         match given.get(name):
             case "latest" | "rc" as channel:

@@ -5,6 +5,7 @@ sentence per violation.
 """
 
 import ast
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -183,4 +184,17 @@ def imports_outside(sources: Sources, module: str, allowed: tuple[str, ...]) -> 
         for path, text in sources.items()
         if not any(fnmatchcase(path, pattern) for pattern in allowed)
         and any(name == module or name.startswith(module + ".") for name in imports(text))
+    ]
+
+
+_FOREIGN = re.compile(r"\b(?:issue \d+|design \d+|(?:modules|identity|security|reliability|observed|proxy)\.md)\b")
+
+
+def foreign_references(sources: Sources) -> list[str]:
+    """References to planning documents that readers of the repository do not have."""
+    return [
+        f"{path} line {number} refers to {found[0]}"
+        for path, text in sources.items()
+        for number, line in enumerate(text.splitlines(), 1)
+        for found in _FOREIGN.finditer(line)
     ]

@@ -39,6 +39,9 @@ class ArchitectureTests(SynchronousTestCase):
     def test_only_entry_points_import_the_reactor(self) -> None:
         self.assertEqual(architecture.imports_outside(SOURCES, "twisted.internet.reactor", ("tap.py", "cli/*")), [])
 
+    def test_texts_refer_to_no_document_outside_the_repository(self) -> None:
+        self.assertEqual(architecture.foreign_references(SOURCES), [])
+
     def test_only_the_store_imports_sqlite(self) -> None:
         self.assertEqual(architecture.imports_outside(SOURCES, "sqlite3", tuple(TABLES.kinds["sql"])), [])
 
@@ -102,6 +105,10 @@ class PlantedViolationTests(SynchronousTestCase):
         sources = self.planted("proxy/model.py", "from parachute_hub.proxy.routes import Mount")
         sources["proxy/routes.py"] += "\nfrom parachute_hub.proxy import model\n"
         self.assertEqual(architecture.cycles(sources), ["proxy/model.py <-> proxy/routes.py"])
+
+    def test_a_reference_to_a_document_that_is_not_here(self) -> None:
+        wrong = architecture.foreign_references({"a.py": '"""As modules.md 4 has it (issue 9)."""'})
+        self.assertEqual(len(wrong), 2)
 
     def test_a_long_file(self) -> None:
         wrong = architecture.long_files({"a.py": "\n" * 401})

@@ -73,7 +73,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(folded(PARACHUTE_MEM_LIMIT="512M").memory_limit, 512 << 20)
 
     def test_a_wrong_channel_does_not_keep_the_hub_from_starting(self) -> None:
-        """It is passed over with a warning (modules.md 5.3)."""
+        """It is passed over with a warning."""
         settings = folded(PARACHUTE_INSTALL_CHANNEL="nightly")
         self.assertEqual(settings.channel, None)
         self.assertIn("PARACHUTE_INSTALL_CHANNEL", settings.warnings[0])

@@ -1,6 +1,6 @@
 """Secrets that must be read again, such as those of authenticator apps, are sealed before they go to the database.
 
-The key lies in a file beside it: a copy of the database alone gives nothing away (identity.md A20). When the key is
+The key lies in a file beside it: a copy of the database alone gives nothing away. When the key is
 lost the sealed secrets are too; recovery codes, which are only hashed, still let their owners in.
 """
 

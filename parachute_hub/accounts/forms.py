@@ -41,7 +41,7 @@ def is_json(request: IRequest) -> bool:
 
 
 def answers_json(request: IRequest) -> bool:
-    """Whether to answer in JSON: as the body was sent, and without a body as `Accept` says (identity.md 3.3)."""
+    """Whether to answer in JSON: as the body was sent, and without a body as `Accept` says."""
     if request.method in (b"GET", b"HEAD"):
         return "application/json" in (request.getHeader("accept") or "")
     return is_json(request)

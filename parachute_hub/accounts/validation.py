@@ -55,7 +55,7 @@ def password_problem(password: str, *, username: str = "") -> str | None:
 
 
 def vault_name_problem(name: str) -> str | None:
-    """What is wrong with the name of a new vault (identity.md 1.4), as a sentence."""
+    """What is wrong with the name of a new vault, as a sentence."""
     if not _VAULT.fullmatch(name) or name in _RESERVED_VAULTS:
         return (
             "A vault's name has 2 to 32 small letters, digits, dashes or underscores, a letter or digit first. "
@@ -68,7 +68,7 @@ def vault_roles(value: Any, kept: Mapping[str, VaultRole]) -> dict[str, VaultRol
     """What somebody may do with which vault: `{"name": "read"|"write"}`, or a list of names.
 
     In a list a name keeps the role that it had in `kept`, and is `write` when it is new: listing somebody's vaults
-    anew must not widen what they may do (identity.md A9). Raises Refused 400. Only the form of names is checked.
+    anew must not widen what they may do. Raises Refused 400. Only the form of names is checked.
     """
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         value = {name: kept.get(name, "write") for name in value}

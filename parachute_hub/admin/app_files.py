@@ -29,7 +29,7 @@ _A_DAY = "public, max-age=86400"
 
 
 class AdminApp(Resource):
-    """`/admin` and all below it that no other area answers (modules.md 7.11). Reads only; needs no sign-in."""
+    """`/admin` and all below it that no other area answers. Reads only; needs no sign-in."""
 
     isLeaf = True
 

@@ -1,4 +1,4 @@
-"""The disk of the modules: who uses it, and what can be given back (modules.md 5.7)."""
+"""The disk of the modules: who uses it, and what can be given back."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""`/api/invites`: letting people in by link (identity.md 4.7)."""
+"""`/api/invites`: letting people in by link."""
 
 from collections.abc import Callable
 from typing import Any

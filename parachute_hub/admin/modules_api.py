@@ -1,4 +1,4 @@
-"""The JSON API of modules (modules.md 5.3, 5.4, 5.7): every button of the pages, every word of the command."""
+"""The JSON API of modules: every button of the pages, every word of the command."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -375,7 +375,7 @@ class ModulesArea:
         return as_json(request, {"operation_id": job.id}, status=202)
 
     def _moved(self, request: IRequest, status: Status) -> bytes:
-        """The answer to start and restart; a module that cannot be spawned is an error (modules.md 5.4)."""
+        """The answer to start and restart; a module that cannot be spawned is an error."""
         error = status.start_error
         if error is not None and status.state is not State.READY:
             known = {"no_start_cmd": (422, "no_start_cmd")}

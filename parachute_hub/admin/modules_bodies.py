@@ -12,7 +12,7 @@ from parachute_hub.site.area import read_json
 from parachute_hub.site.errors import Refused
 
 _FLAGS = ("pin", "autostart", "smol", "trusted")
-_LEAST_MEMORY = 128 * 1024 * 1024  # bun does not live with less (reliability.md, "bun as child")
+_LEAST_MEMORY = 128 * 1024 * 1024  # bun does not live with less
 
 
 def asked_for(request: IRequest, name: bytes) -> bool:
@@ -21,7 +21,7 @@ def asked_for(request: IRequest, name: bytes) -> bool:
 
 
 def lenient(request: IRequest) -> dict[str, Any]:
-    """The body; one that cannot be read counts as empty (modules.md 5.4)."""
+    """The body; one that cannot be read counts as empty."""
     try:
         return read_json(request)
     except Refused:

@@ -1,4 +1,4 @@
-"""How a module looks in `GET /api/modules` (modules.md 5.7, issue 9.1)."""
+"""How a module looks in `GET /api/modules`."""
 
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -168,7 +168,7 @@ def settings_json(record: Record) -> dict[str, Any]:
 
 
 def state_json(status: Status) -> dict[str, Any]:
-    """A state with the older names beside ours (modules.md 6.1)."""
+    """A state with the older names beside ours."""
     told = status.to_json()
     exit_code = status.last_exit.code if status.last_exit else None
     return {
@@ -181,7 +181,7 @@ def state_json(status: Status) -> dict[str, Any]:
 
 
 def resolve(value: str, mount: str) -> str:
-    """An address of a manifest: elsewhere, on the hub, or below the module's mount (modules.md 2).
+    """An address of a manifest: elsewhere, on the hub, or below the module's mount.
 
     >>> resolve("admin/", "/vault/default"), resolve("/scribe/admin", "/scribe")
     ('/vault/default/admin/', '/scribe/admin')
@@ -196,7 +196,7 @@ def _address(row: Row | None, value: str | None) -> str | None:
         return None
     mount = next((path for path in row.paths if not path.startswith("/.parachute")), "")
     if row.is_vault and value in ("/admin", "/admin/"):
-        # Published vaults mean their own page by this (modules.md 2, "Compat shim").
+        # Published vaults mean their own page by this.
         return f"{mount}{value}"
     return resolve(value, mount)
 

@@ -1,4 +1,4 @@
-"""`/api/settings/hub-origin`: the address under which the hub is reached (identity.md 1.3)."""
+"""`/api/settings/hub-origin`: the address under which the hub is reached."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""`/api/users` and `/api/audit`: the people of the hub, for owners (identity.md 4.7)."""
+"""`/api/users` and `/api/audit`: the people of the hub, for owners."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import User, VaultRole
 from parachute_hub.system.timestamps import to_the_second
 
-# How long modules may go on accepting a token that was taken back (identity.md 1.1).
+# How long modules may go on accepting a token that was taken back.
 REVOCATION_LAG_SECONDS = 60
 
 

@@ -1,4 +1,4 @@
-"""`GET` and `POST /vaults`: the vaults of this hub and making another (observed.md 3.3)."""
+"""`GET` and `POST /vaults`: the vaults of this hub and making another."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from parachute_hub.site.area import area, as_json, read_json
 from parachute_hub.site.auth import ADMIN, Who
 from parachute_hub.site.errors import Refused
 
-# What every vault release and every URL, scope and folder that carries the name can bear (identity.md 1.4).
+# What every vault release and every URL, scope and folder that carries the name can bear.
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{1,31}")
 _RESERVED: Final = frozenset({"admin", "assets", "list", "new"})
 

@@ -24,7 +24,7 @@ from parachute_hub.system.timers import Failures
 
 INFO = "/.parachute/info"
 ICON = "/.parachute/icon.svg"
-# For whom a sub-unit is; a surface judges by itself (modules.md 7.7).
+# For whom a sub-unit is; a surface judges by itself.
 _AUDIENCES: Mapping[str | None, Audience] = {
     None: "hub-users",
     "hub-users": "hub-users",

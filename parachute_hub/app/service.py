@@ -208,7 +208,7 @@ class Hub(Service):
             )
 
     async def _wait_for_home(self) -> bool:
-        """Another container may still be leaving this disk (design 7). True when the home is ours."""
+        """Another container may still be leaving this disk. True when the home is ours."""
         deadline = self.reactor.seconds() + self.settings.lock_wait
         self.log.info("Another hub still holds {home}; waiting for it", home=str(self.settings.home))
         while True:

@@ -154,5 +154,5 @@ def _vault_sizes(home: Path, names: tuple[str, ...]) -> dict[str, int]:
 
 
 def _source(home: Path, platform: str) -> str:
-    """Where the program came from, in the API's words (modules.md 5.10)."""
+    """Where the program came from, in the API's words."""
     return "container" if home == Path("/parachute") or platform != "local" else "unknown"

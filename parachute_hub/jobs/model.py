@@ -75,7 +75,7 @@ class Job:
         return not self.over and not self.committed
 
     def to_json(self) -> dict[str, Any]:
-        """The form of the API (modules.md 5.4) and our additions."""
+        """The form of the API and our additions."""
         told: dict[str, Any] = {
             "id": self.id,
             "kind": self.kind,

@@ -1,4 +1,4 @@
-"""Which pages of other sites may read which answer (identity.md appendix C, issue 5.7). No credentials, with one echo.
+"""Which pages of other sites may read which answer. No credentials, with one echo.
 
 `/oauth/authorize*` has no CORS at all: a page that could read it could consent in a person's place.
 """

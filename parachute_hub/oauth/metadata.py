@@ -57,7 +57,7 @@ def protected_resource(issuer: str, path: str, target: Target, catalog: Catalog)
 
 
 def account_document(issuer: str, *, importing: bool = False) -> dict[str, Any]:
-    """`/.well-known/parachute-account`: where a client finds accounts here (identity.md 4.11)."""
+    """`/.well-known/parachute-account`: where a client finds accounts here."""
     return {
         "issuer": issuer,
         "door": "hub",
@@ -82,7 +82,7 @@ class Service:
 
 
 def services(issuer: str, scopes: Iterable[str], known: Iterable[Service]) -> dict[str, dict[str, str]]:
-    """The `services` member of a token answer: where what was granted is found (identity.md 2.8).
+    """The `services` member of a token answer: where what was granted is found.
 
     Vaults come as `vault:<name>`, the first one also as `vault`; other modules by their short name.
     """
@@ -102,11 +102,11 @@ def services(issuer: str, scopes: Iterable[str], known: Iterable[Service]) -> di
 
 
 def only_vault(scopes: Iterable[str]) -> str | None:
-    """The granted vault's name when it is exactly one: Notes reads it first (identity.md 2.8)."""
+    """The granted vault's name when it is exactly one: Notes reads it first."""
     names = {scope.name for scope in map(vault_scope, scopes) if scope and scope.name}
     return names.pop() if len(names) == 1 else None
 
 
 def revocation_list(generated_at: str, jtis: list[str]) -> Mapping[str, Any]:
-    """What modules poll each minute (identity.md 1.1)."""
+    """What modules poll each minute."""
     return {"generated_at": generated_at, "jtis": jtis}

@@ -1,4 +1,4 @@
-"""Which addresses the hub may connect to when a stranger names the host (security.md S47). Pure.
+"""Which addresses the hub may connect to when a stranger names the host. Pure.
 
 An allow-list by exclusion: everything that IANA's special-purpose registries keep apart is refused, and every form that
 hides an IPv4 address inside an IPv6 one, because a translator on the way may unpack it.

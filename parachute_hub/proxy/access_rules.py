@@ -1,4 +1,4 @@
-"""Who may pass to a module: exposure, credentials, WebSocket rules (modules.md 7.5, 7.7; design 6)."""
+"""Who may pass to a module: exposure, credentials, WebSocket rules."""
 
 import re
 from urllib.parse import parse_qsl
@@ -61,7 +61,7 @@ def _websocket_refusal(mount: Mount, request: RequestHead, own_origin: bool) -> 
 
 
 def signed_tokens(request: RequestHead) -> tuple[str, ...]:
-    """What of the request's credentials may be a token of ours, from each place where modules look (identity.md 1.2).
+    """What of the request's credentials may be a token of ours, from each place where modules look.
 
     That is the bearer, `X-API-Key` and `key=`. A token that was taken back must be refused in all of them.
     """

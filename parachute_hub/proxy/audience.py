@@ -1,4 +1,4 @@
-"""For whom a part of a module is: the decision about a sub-unit's audience (modules.md 7.7)."""
+"""For whom a part of a module is: the decision about a sub-unit's audience."""
 
 from typing import Literal, Protocol, TypeAlias
 from urllib.parse import quote

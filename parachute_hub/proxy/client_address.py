@@ -1,4 +1,4 @@
-"""Who sent a request, as far as the connection and its trusted hops can tell (modules.md 7.7, design 7)."""
+"""Who sent a request, as far as the connection and its trusted hops can tell."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What passes the boundary between clients and modules, and what does not (design 6, modules.md 7.4, security.md 4.3).
+"""What passes the boundary between clients and modules, and what does not.
 
 A module shares the hub's origin. These rules keep the hub's cookies away from it and keep it from speaking for the hub.
 """
@@ -24,7 +24,7 @@ HOP_BY_HOP = frozenset(
     b"""connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding
     upgrade""".split()
 )
-# A module's answer must not rule the whole origin (design 6).
+# A module's answer must not rule the whole origin.
 _OVER_THE_ORIGIN = frozenset(
     b"alt-svc clear-site-data nel report-to set-login speculation-rules strict-transport-security".split()
 )
@@ -177,7 +177,7 @@ def _within(scope: bytes, prefix: bytes) -> bool:
 
 
 def _challenge(value: bytes, line: bytes, place: Place) -> bytes:
-    """A vault's challenge with the scopes to ask for, where it names none itself (identity.md 7.2, 13)."""
+    """A vault's challenge with the scopes to ask for, where it names none itself."""
     lower = value.strip(b" \t").lower()
     if not place.vault or not lower.startswith(b"bearer ") or b"scope=" in lower:
         return line

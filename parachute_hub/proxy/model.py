@@ -49,7 +49,7 @@ class Refusal:
 
 
 class TokenGuard(Protocol):
-    """Checks our own tokens on their way to a module (design 7). Asked for each request: it keeps its verdicts."""
+    """Checks our own tokens on their way to a module. Asked for each request: it keeps its verdicts."""
 
     def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
         """Why this bearer must not pass; None when it may, or when it is not one of ours."""

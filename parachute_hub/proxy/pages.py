@@ -1,4 +1,4 @@
-"""The proxy's own answers: starting, down, not found, refused; as a page, JSON or a line of text (modules.md 7.6)."""
+"""The proxy's own answers: starting, down, not found, refused; as a page, JSON or a line of text."""
 
 import json
 import re
@@ -169,7 +169,7 @@ def accepts_html(accept: bytes | None) -> bool:
 
 def _wanted(answer: Answer, accept: bytes | None) -> str:
     if answer.status == 404 and answer.error == "not_found":
-        # Most things that meet a 404 are programs: a page only for those who name HTML (modules.md 7.1, 20).
+        # Most things that meet a 404 are programs: a page only for those who name HTML.
         return "html" if accept is not None and b"text/html" in accept.lower() else "text"
     return "html" if accepts_html(accept) else "json"
 

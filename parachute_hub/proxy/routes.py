@@ -1,4 +1,4 @@
-"""Which request goes where: a pure function over an immutable table (modules.md 7.1, 7.3; design 7)."""
+"""Which request goes where: a pure function over an immutable table."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -243,7 +243,7 @@ def origin_form(target: bytes) -> bytes:
 
 _BAD_TARGET = Answer(400, "bad_target", "The request target must be a path that begins with a slash.", close=True)
 
-# The hub is the issuer, so it answers for each vault's OAuth documents itself (identity.md 2.3).
+# The hub is the issuer, so it answers for each vault's OAuth documents itself.
 _VAULT_METADATA = re.compile(
     rb"/vault/[^/]+(?:/mcp)?/\.well-known/(?:oauth-protected-resource|oauth-authorization-server|openid-configuration)\Z"
 ).match
@@ -307,7 +307,7 @@ def _misdirected(issuer: str) -> Answer:
 
 
 def _missing_suffix(issuer: str, path: bytes) -> Answer:
-    """A client that was given the vault's address instead of its MCP address (modules.md 7.3)."""
+    """A client that was given the vault's address instead of its MCP address."""
     where = path.decode("latin-1") + "/mcp"
     return Answer(
         308,

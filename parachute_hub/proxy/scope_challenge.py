@@ -1,4 +1,4 @@
-"""What a vault's 403 lacks: the challenge that tells a client which scope to ask for (RFC 6750, 3.1; identity.md 7.2).
+"""What a vault's 403 lacks: the challenge that tells a client which scope to ask for (RFC 6750, 3.1).
 
 Vaults answer 403 with JSON and no challenge. With one, a client can send its user to consent once more: a step up.
 """

@@ -16,7 +16,7 @@ _READY = frozenset({"ready", "degraded"})
 
 
 def readiness(states: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """The body of `/api/ready` from (short, state) pairs (modules.md 5.10, states of design 5).
+    """The body of `/api/ready` from (short, state) pairs.
 
     Stopped and held modules are not asked to answer, so they count for neither side.
 
@@ -50,7 +50,7 @@ class Ready:
 
 @frozen(kw_only=True)
 class AboutHub:
-    """What this process is: for `/api/hub` (modules.md 5.10)."""
+    """What this process is: for `/api/hub`."""
 
     started_at: str
     source: str

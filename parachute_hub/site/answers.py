@@ -48,7 +48,7 @@ def read_json(request: IRequest, *, limit: int = JSON_BODY_LIMIT) -> dict[str, A
 
 
 def wants_html(request: IRequest) -> bool:
-    """Whether the client asks for a page rather than for data (modules.md 7.6)."""
+    """Whether the client asks for a page rather than for data."""
     return accepts_html(request.getHeader(b"accept"))
 
 

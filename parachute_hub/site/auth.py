@@ -66,7 +66,7 @@ class Who:
         return None
 
     def need(self, request: IRequest, scope: str) -> Principal:
-        """The caller, who holds `scope`; otherwise 401 or 403 (modules.md 5.4)."""
+        """The caller, who holds `scope`; otherwise 401 or 403."""
         principal = self.identify(request)
         if principal is None:
             raise Refused(
@@ -86,7 +86,7 @@ class Who:
 
 
 class StepUp(Protocol):
-    """A fresh proof (password or second factor) bound to one named operation (design 6)."""
+    """A fresh proof (password or second factor) bound to one named operation."""
 
     def prove(self, request: IRequest, principal: Principal, operation: str) -> None:
         """Use up the proof that the request carries. Raises Refused 403 `step_up_required` when there is none."""

@@ -1,8 +1,7 @@
 """The hub's own cookies: their names, once, and how they are read and set.
 
 On https each name carries the `__Host-` prefix, so that no other host, path or plain-http page can set it. On plain
-http there is no prefix and no Secure: a browser would drop such a cookie and every form would fail (modules.md 8.4
-no. 16).
+http there is no prefix and no Secure: a browser would drop such a cookie and every form would fail.
 """
 
 from typing import Literal
@@ -15,7 +14,7 @@ PENDING_LOGIN = "parachute_hub_pending_login"
 DEVICE = "parachute_hub_device"
 HOST_PREFIX = "__Host-"
 _BASE_NAMES = (SESSION, CSRF, PENDING_LOGIN, DEVICE)
-# Both spellings of every name: none of them reaches a module or is set by one (design 6).
+# Both spellings of every name: none of them reaches a module or is set by one.
 HUB_COOKIES: frozenset[str] = frozenset((*_BASE_NAMES, *(HOST_PREFIX + name for name in _BASE_NAMES)))
 MOST_BYTES = 16 * 1024
 

@@ -29,7 +29,7 @@ class Refused(Exception):
         self.detail = dict(detail or {})
 
     def body(self) -> dict[str, Any]:
-        """The JSON form, as modules.md 5.4 has it."""
+        """The JSON form: `error`, `error_description` and the detail."""
         return {"error": self.error, "error_description": self.description, **self.detail}
 
 

@@ -22,7 +22,7 @@ class Phase:
 
 
 class Health(Resource):
-    """`GET /health`: 200 while the process lives, before any gate and without asking modules (modules.md 7.2)."""
+    """`GET /health`: 200 while the process lives, before any gate and without asking modules."""
 
     isLeaf = True
 

@@ -105,7 +105,7 @@ class Root(Resource):
         if any(path == prefix or path.startswith(prefix + b"/") for prefix in _POPUP_PATHS):
             request.setHeader("Cross-Origin-Opener-Policy", "unsafe-none")
         if request.getHeader(b"service-worker") is not None:
-            # A module's page must not install a worker over the hub's pages (design 6).
+            # A module's page must not install a worker over the hub's pages.
             return refuse(request, Refused(403, "no_service_worker", "The hub's pages serve no service worker."))
         refusal = self.gate.check(request.method, path, wants_html(request))
         if refusal is not None:

@@ -1,4 +1,4 @@
-"""`/.well-known/parachute.json`: what this hub serves, for modules and clients (modules.md 4)."""
+"""`/.well-known/parachute.json`: what this hub serves, for modules and clients."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -62,7 +62,7 @@ def document(modules: Iterable[Advertised], origin: str) -> dict[str, Any]:
 
 
 def vault_name(module_name: str, path: str) -> str:
-    """The vault that a row's path stands for (modules.md 1.8).
+    """The vault that a row's path stands for.
 
     >>> vault_name("parachute-vault", "/vault/work"), vault_name("parachute-vault-home", "/x")
     ('work', 'home')
@@ -74,7 +74,7 @@ def vault_name(module_name: str, path: str) -> str:
 
 
 def resolve(value: str, mount: str, origin: str) -> str:
-    """An absolute URL for a manifest's URL field (modules.md 2): verbatim, from the root, or below the mount."""
+    """An absolute URL for a manifest's URL field: verbatim, from the root, or below the mount."""
     if value.startswith(("http://", "https://")):
         return value
     if value.startswith("/"):
@@ -91,7 +91,7 @@ def _service(module: Advertised, path: str, origin: str) -> dict[str, Any]:
     mount = path.rstrip("/")
     ui = None
     if module.ui_url is not None:
-        # Old vaults declare "/admin", by which they mean their own (modules.md 2).
+        # Old vaults declare "/admin", by which they mean their own.
         own = module.ui_url.strip("/") if module.is_vault and module.ui_url.rstrip("/") == "/admin" else module.ui_url
         ui = resolve(own, mount, origin)
     uis = [_sub_unit(slug, unit, origin) for slug, unit in module.uis.items()]

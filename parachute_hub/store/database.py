@@ -113,7 +113,7 @@ class Database:
     def trouble(self) -> Literal["removed", "replaced", "unreadable"] | None:
         """What is wrong with the file under us, for /health. None when all is well.
 
-        A hub that goes on with a removed file writes into nothing and looks healthy (modules.md 8.4 no. 19).
+        A hub that goes on with a removed file writes into nothing and looks healthy.
         """
         try:
             now = _identity(self.path)

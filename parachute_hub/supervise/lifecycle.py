@@ -1,6 +1,6 @@
-"""The life of one module as a machine: every input has an answer in every state (design 5).
+"""The life of one module as a machine: every input has an answer in every state.
 
-The machine only decides. What must be done is asked of `Hands`; no state carries data (style.md 4.5), the little that
+The machine only decides. What must be done is asked of `Hands`; no state carries data, the little that
 must be remembered lies on `Core`. `docs/lifecycle.md` is drawn from this file.
 """
 

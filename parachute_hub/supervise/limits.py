@@ -1,4 +1,4 @@
-"""Every number of the supervisor, in one place (design 5, reliability.md "State machine and numbers")."""
+"""Every number of the supervisor, in one place."""
 
 from attrs import frozen
 

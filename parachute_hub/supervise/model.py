@@ -33,7 +33,7 @@ LISTENS: Final = "listens"
 
 
 class CannotLaunch(Exception):
-    """A module cannot be spawned; the reason is for a person, with what to do next (modules.md 5.5, 6.1).
+    """A module cannot be spawned; the reason is for a person, with what to do next.
 
     `error_type` is a stable word: `missing_dependency`, `non_executable`, `missing_package`, `port_squatter`,
     `started_but_unbound`. `detail` is added to the JSON form (`binary`, `why`, `docs_url`, `install`, `sysadmin_hint`).
@@ -56,7 +56,7 @@ class CannotLaunch(Exception):
 
 
 class State(StrEnum):
-    """The states of design 5. Only the wish for on or off is stored; a state never is."""
+    """The states of the lifecycle (docs/lifecycle.md). Only the wish for on or off is stored; a state never is."""
 
     STOPPED = "stopped"
     STARTING = "starting"
@@ -68,7 +68,7 @@ class State(StrEnum):
     HELD = "held"
 
 
-# The five older words of the published API (modules.md 6.1).
+# The five older words of the published API.
 _PUBLISHED = {
     State.STOPPED: "stopped",
     State.STARTING: "starting",
@@ -121,7 +121,7 @@ class Status:
 
     @property
     def supervisor_status(self) -> str:
-        """The published word for the state (design 5, last column)."""
+        """The published word for the state."""
         if self.state is State.STOPPING and self.start_follows:
             return "restarting"
         return _PUBLISHED[self.state]

@@ -113,7 +113,7 @@ class Module:
         return await self._context.in_thread(self._context.system.ports, self._whose)
 
     def unbound(self, why: str | None, listens: Sequence[int] = ()) -> None:
-        """It runs and does not listen, which is told as an error of its start (modules.md 6.3); None when it does."""
+        """It runs and does not listen, which is told as an error of its start; None when it does."""
         if why is not None:
             self._set(start_error={**self._error(UNBOUND, why), LISTENS: list(listens)})
         elif (self.status.start_error or {}).get("error_type") == UNBOUND:

@@ -12,7 +12,7 @@ def harden() -> None:
     """Keep other processes of our user from reading our memory, and give large blocks back to the system.
 
     Not dumpable: modules run as the same user, and could otherwise attach to the hub or read its environment and
-    memory below /proc (security.md S15). The threshold: a password hash takes 19 MiB, which glibc would keep.
+    memory below /proc. The threshold: a password hash takes 19 MiB, which glibc would keep.
     """
     if not sys.platform.startswith("linux"):
         return

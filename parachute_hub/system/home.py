@@ -87,7 +87,7 @@ class Home:
             self._descriptor = None
 
     def announce(self, instance: str, port: int, started_at: str) -> None:
-        """Tell local programs where this hub listens (`hub-instance.json`, modules.md 0). Raises OSError."""
+        """Tell local programs where this hub listens (`hub-instance.json`). Raises OSError."""
         text = json.dumps({"instance": instance, "pid": os.getpid(), "port": port, "startedAt": started_at})
         atomic_write(self.path / "hub-instance.json", f"{text}\n".encode(), mode=0o644)
         self._announced = True

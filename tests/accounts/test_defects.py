@@ -1,4 +1,4 @@
-"""Defects of the older hub (identity.md 6.A) that accounts could have: each stays out.
+"""Defects of the older hub that accounts could have: each stays out.
 
 A1 and A19 are held for every route in test_routes.py, A7 in tests/store/test_database.py, A9 in test_rules.py.
 """

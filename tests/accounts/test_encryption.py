@@ -1,4 +1,4 @@
-"""Secrets in the database are sealed with a key that is not in it (identity.md A20)."""
+"""Secrets in the database are sealed with a key that is not in it."""
 
 import os
 import stat

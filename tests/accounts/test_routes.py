@@ -64,7 +64,7 @@ class EveryRouteTests(DoorCase):
                 self.assertEqual(self.send(method, rule, Sec_Fetch_Site="same-origin", **other), 403, rule)
 
     def test_a_foreign_page_does_nothing_even_with_the_token(self) -> None:
-        """Another site, another port of this host, an opaque origin (identity.md A1)."""
+        """Another site, another port of this host, an opaque origin."""
         token = self.csrf(self.tab)
         for method, rule in routes(self.door):
             if method not in UNSAFE:
@@ -90,7 +90,7 @@ class EveryRouteTests(DoorCase):
             self.assertEqual(self.tab._ask(rule, "POST", headers, b"skip=1").status, 403)
 
     def test_reading_changes_nothing(self) -> None:
-        """No GET writes (identity.md A1: a GET approved a client)."""
+        """No GET writes."""
         before = self.dump()
         for method, rule in routes(self.door):
             if method == "GET":
@@ -99,7 +99,7 @@ class EveryRouteTests(DoorCase):
         self.assertEqual(self.dump(), before)
 
     def test_every_answer_is_protected(self) -> None:
-        """CSP without inline, no frames, no sniffing, no cache where secrets are (identity.md A8, A10)."""
+        """CSP without inline, no frames, no sniffing, no cache where secrets are."""
         for tab in (self.tab, BrowserTab(self.door)):
             for method, rule in routes(self.door):
                 if method != "GET":
@@ -124,7 +124,7 @@ class EveryRouteTests(DoorCase):
                     self.assertNotRegex(body, r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|javascript:", rule)
 
     def test_junk_is_answered_with_4xx(self) -> None:
-        """Odd bodies and types never end in 500 (identity.md A19)."""
+        """Odd bodies and types never end in 500."""
         token = self.csrf(self.tab)
         for method, rule in routes(self.door):
             if method not in UNSAFE or rule == "/logout":

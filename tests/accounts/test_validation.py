@@ -61,7 +61,7 @@ class VaultTests(SynchronousTestCase):
             self.assertEqual(validation.vault_name_problem(name) is None, good, name)
 
     def test_a_list_keeps_roles(self) -> None:
-        """Listing somebody's vaults anew does not turn read into write (identity.md A9)."""
+        """Listing somebody's vaults anew does not turn read into write."""
         self.assertEqual(validation.vault_roles(["a", "b"], {"a": "read"}), {"a": "read", "b": "write"})
 
     def test_a_mapping_says_it_all(self) -> None:

@@ -60,7 +60,7 @@ class PeopleTests(Case):
             self.assertEqual(self.answer.status, status)
 
     def test_roles_on_vaults(self) -> None:
-        """Editing the list of vaults leaves a reader a reader (identity.md A9)."""
+        """Editing the list of vaults leaves a reader a reader."""
         user_id = self.create(assigned_vaults={"family": "read"})["user"]["id"]
         path, operation = f"/api/users/{user_id}/vaults", f"user.vaults:{user_id}"
         said = self.send("PATCH", path, operation, assigned_vaults=["family", "default"])

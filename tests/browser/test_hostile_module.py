@@ -1,4 +1,4 @@
-"""A module that means harm, in a real browser in which the owner is signed in (issue 4.6, design 6).
+"""A module that means harm, in a real browser in which the owner is signed in.
 
 The same module is installed twice: once from the catalog, once as a package that nobody vouches for. The second one's
 pages run in a sandbox, and nothing that they try succeeds. The first one's share our origin; it may look around, but

@@ -11,7 +11,7 @@ from tests.live.harness import hub
 
 class HardeningTests(SynchronousTestCase):
     def test_the_hub_is_not_dumpable(self) -> None:
-        """A process of the same user, without privileges, cannot read its environment or memory (security.md S15)."""
+        """A process of the same user, without privileges, cannot read its environment or memory."""
         one = hub(self).start()
         assert one.process is not None
         self.assertTrue(dumpable_is_off(one.process.pid))

@@ -78,7 +78,7 @@ class DamagedHub(SynchronousTestCase):
         self.assertEqual(database.read_bytes(), bytes(content), "the damaged file was touched")
 
     def test_a_database_that_is_taken_away_is_told(self) -> None:
-        """A removed file keeps answering on Linux; /health must not say ok (modules.md 8.4, 19)."""
+        """A removed file keeps answering on Linux; /health must not say ok."""
         one = hub(self).start()
         self.assertEqual(fetch(f"{one.url}/health").json()["db"], "ok")
         (one.home / "parachute.db").rename(one.home / "elsewhere.db")

@@ -18,7 +18,7 @@ from tests.live.harness import ROOT, free_port
 MB = 1024 * 1024
 PATIENCE = 30.0
 BLOCK = b"x" * MB
-# Every day a small measure; issue 8 asks for 1,000 slow, 10,000 idle and 50,000 cycles.
+# A small form; the full one has 1,000 slow and 10,000 idle clients and 50,000 cycles.
 SLOW = int(os.environ.get("PARACHUTE_SLOW", "200"))
 IDLE = int(os.environ.get("PARACHUTE_IDLE", "1000"))
 CYCLES = int(os.environ.get("PARACHUTE_CYCLES", "300"))

@@ -1,4 +1,4 @@
-"""Each defect of identity.md 6.A that falls to the issuer, by its number."""
+"""Defects that OAuth servers of this kind were found to have."""
 
 import re
 

@@ -10,7 +10,7 @@ DOCUMENT = "https://claude.test/client.json"
 
 class CodeFlowTests(FlowCase):
     def test_the_whole_way(self) -> None:
-        """Appendix B of identity.md, with what our hub adds: iss, no-store, aud with the URI, the vault's name."""
+        """The whole flow, with what this hub adds: iss, no-store, aud with the URI, the vault's name."""
         client_id = self.approved()
         page = self.authorize(client_id)
         self.assertEqual(page.status, 200)
@@ -94,7 +94,7 @@ class CodeFlowTests(FlowCase):
         self.assertTrue(reply.location.startswith(f"{uri}&code="))
 
     def test_legacy_words_do_not_break_the_flow(self) -> None:
-        """Vault's own metadata offers `full` and `read`, which are no scopes here (identity.md 2.3)."""
+        """Vault's own metadata offers `full` and `read`, which are no scopes here."""
         client_id = self.approved()
         answer = self.connect(client_id, scope="vault:read full read offline_access")
         self.assertEqual(answer["scope"], "vault:default:read")

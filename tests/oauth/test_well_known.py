@@ -83,7 +83,7 @@ class WellKnownTests(WorldCase):
         self.assertEqual((json.loads(body)["error"], json.loads(body)["vault"]), ("Vault not found", "gone"))
 
     def test_browser_clients_may_ask_first(self) -> None:
-        """A preflight passes with the header that MCP clients send (identity.md 2.1)."""
+        """A preflight passes with the header that MCP clients send."""
         for path in PREFIXES:
             response, body = self.ask(path, "OPTIONS", Origin="https://app.test")
             self.assertEqual((response.code, body), (204, b""))
@@ -114,7 +114,7 @@ class WellKnownTests(WorldCase):
         self.assertEqual(self.document(path)["jtis"], [])
 
     def test_account(self) -> None:
-        """Where accounts are found (identity.md 4.11)."""
+        """Where accounts are found."""
         document = self.document("/.well-known/parachute-account")
         self.assertEqual((document["issuer"], document["door"]), (ISSUER, "hub"))
         self.assertEqual(document["vault_url_template"], ISSUER + "/vault/{name}")

@@ -97,7 +97,7 @@ class TokenTests(SynchronousTestCase):
         self.assertEqual(self.rig.modules.sockets, [])
 
     def test_a_refused_token_passes_in_no_other_place(self) -> None:
-        """A vault looks for a token in each of these (identity.md 1.2)."""
+        """A vault looks for a token in each of these."""
         for path, *lines in (
             ("/notes/", f"X-API-Key: {TOKEN}"),
             ("/notes/", f"X-API-Key: {TOKEN}", "Authorization: Basic eDp5"),

@@ -1,4 +1,4 @@
-"""For whom the parts of a module are (modules.md 7.7)."""
+"""For whom the parts of a module are."""
 
 import doctest
 import re

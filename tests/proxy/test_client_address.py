@@ -1,4 +1,4 @@
-"""Who asks, and through which layer (modules.md 7.7)."""
+"""Who asks, and through which layer."""
 
 from twisted.trial.unittest import SynchronousTestCase
 

@@ -1,4 +1,4 @@
-"""One request through the front to a module and back. Numbers in names: the trap list of spec/proxy.md, 3."""
+"""One request through the front to a module and back."""
 
 from typing import Any
 

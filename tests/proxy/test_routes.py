@@ -85,7 +85,7 @@ class DecideTests(SynchronousTestCase):
         self.assertEqual(name(decide(empty, b"GET", HOST, b"/vault/admin/", "loopback")), "404")
 
     def test_the_hub_answers_for_each_vaults_oauth_documents(self) -> None:
-        """The issuer speaks, so that apps are not told of scopes that it does not know (identity.md 2.3)."""
+        """The issuer speaks, so that apps are not told of scopes that it does not know."""
         for document in ("oauth-protected-resource", "oauth-authorization-server", "openid-configuration"):
             self.assertEqual(route(f"/vault/default/.well-known/{document}"), "site")
             self.assertEqual(route(f"/vault/default/mcp/.well-known/{document}"), "site")
@@ -169,7 +169,7 @@ def readings(path: str) -> set[str]:
 
 
 class SafetyTests(SynchronousTestCase):
-    """A route may not change by decoding or normalising (design 7): else 400, and the raw bytes go nowhere."""
+    """A route may not change by decoding or normalising: else 400, and the raw bytes go nowhere."""
 
     def check(self, path: str) -> str:
         """The route of a path; fails when it is served while another reader would go elsewhere."""

@@ -14,7 +14,7 @@ EXPOSED = "Access-Control-Expose-Headers: WWW-Authenticate"
 
 
 def refusal(scope: str, kind: str = "insufficient_scope") -> bytes:
-    """The body of a vault's 403 (identity.md 1.2)."""
+    """The body of a vault's 403."""
     return json.dumps({"error": "Forbidden", "error_type": kind, "required_scope": scope}).encode()
 
 

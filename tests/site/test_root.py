@@ -80,7 +80,7 @@ class RootTests(SynchronousTestCase):
         self.assertEqual(ask(self.root, "/", https=True).header("Strict-Transport-Security"), STRICT_TRANSPORT)
 
     def test_no_page_is_given_out_as_a_service_worker(self) -> None:
-        """A module's script cannot install a worker from one of our addresses (design 6)."""
+        """A module's script cannot install a worker from one of our addresses."""
         answer = ask(self.root, "/", headers={"Service-Worker": "script"})
         self.assertEqual((answer.status, answer.json()["error"]), (403, "no_service_worker"))
 

@@ -33,7 +33,7 @@ class DocumentTests(SynchronousTestCase):
         self.assertNotIn("vault", made)
 
     def test_a_seeded_row_is_a_service_but_no_vault(self) -> None:
-        """An installed module that never ran holds no vault yet (modules.md 1.8)."""
+        """An installed module that never ran holds no vault yet."""
         made = document([vault("/vault/default", version=SEED_VERSION)], ORIGIN)
         self.assertEqual((len(made["vaults"]), len(made["services"])), (0, 1))
 

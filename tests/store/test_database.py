@@ -28,7 +28,7 @@ class Case(SynchronousTestCase):
 
 class FileTests(Case):
     def test_modes(self) -> None:
-        """The file, its journal and its folder are the owner's alone, whatever the umask (identity.md A7)."""
+        """The file, its journal and its folder are the owner's alone, whatever the umask."""
         self.addCleanup(os.umask, os.umask(0))
         database = self.open()
         with database.transaction() as connection:
@@ -69,7 +69,7 @@ class FileTests(Case):
         self.assertIn("is damaged", str(self.assertRaises(DatabaseUnusable, self.open)))
 
     def test_trouble(self) -> None:
-        """A removed or replaced file is told apart from a healthy one (modules.md 8.4 no. 19)."""
+        """A removed or replaced file is told apart from a healthy one."""
         database = self.open()
         self.assertIsNone(database.trouble())
         aside = self.path.rename(self.home / "aside")

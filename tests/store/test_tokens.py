@@ -16,7 +16,7 @@ class TokensTests(OAuthRows):
         self.assertEqual((self.tokens.is_live("a"), self.tokens.is_live("b")), (True, False))
 
     def test_the_list_holds_what_is_revoked_and_not_over(self) -> None:
-        """So it stays small (identity.md A14)."""
+        """So it stays small."""
         for jti, end in (("a", 100.0), ("b", 50.0), ("c", 100.0)):
             self.tokens.add(self.token(jti, expires_at=end))
         moved = self.tokens.revocations

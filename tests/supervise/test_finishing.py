@@ -57,7 +57,7 @@ class FinishingTests(SupervisorCase):
 
 
 class UnboundTests(SupervisorCase):
-    """modules.md 6.3: alive but without a listener is told as an error of the start, as long as that is so."""
+    """Alive but without a listener is told as an error of the start, as long as that is so."""
 
     def error(self) -> str | None:
         return (self.status().start_error or {}).get("error_type")

@@ -1,4 +1,4 @@
-/** A module's JSON Schema, read as a form: text, numbers, switches and choices, one level deep (modules.md 2). */
+/** A module's JSON Schema, read as a form: text, numbers, switches and choices, one level deep. */
 
 export interface Property {
   type?: string | string[]

@@ -1,4 +1,4 @@
-/** What a scope allows, in words (identity.md 1.4). */
+/** What a scope allows, in words. */
 import { list } from "./format"
 
 const VERBS: Record<string, string> = {

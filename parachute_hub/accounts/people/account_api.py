@@ -1,4 +1,4 @@
-"""The account for scripts and the admin app: `/api/me`, `/account/session`, `/api/account/*` (identity.md 4)."""
+"""The account for scripts and the admin app: `/api/me`, `/account/session`, `/api/account/*`."""
 
 import segno
 from klein import Klein

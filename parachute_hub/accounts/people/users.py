@@ -131,7 +131,7 @@ class People:
         return owner
 
     def set_vaults(self, actor: Actor, user_id: str, vaults: Mapping[str, VaultRole]) -> User:
-        """Replace somebody's roles. What is not said keeps nothing; what is said keeps its role (identity.md A9)."""
+        """Replace somebody's roles. What is not said keeps nothing; what is said keeps its role."""
         user = self.get(user_id)
         with self._change():
             self._users.set_vaults(user_id, vaults)

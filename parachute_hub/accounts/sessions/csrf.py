@@ -31,7 +31,7 @@ def source(fetch_site: str | None, origin: str | None, ours: Collection[str]) ->
     """Where a browser says that a request comes from: its `Sec-Fetch-Site` first, then `Origin`.
 
     Same-site is not same-origin: another port of this host is a stranger. `null` is nobody's origin. A page of ours
-    sends its origin, because our referrer policy keeps it (modules.md 8.4 no. 14).
+    sends its origin, because our referrer policy keeps it.
 
     >>> source("same-origin", None, ()), source("same-site", "http://a", ("http://a",)), source(None, None, ())
     ('ours', 'foreign', 'unsaid')

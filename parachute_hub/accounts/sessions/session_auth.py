@@ -12,7 +12,7 @@ from parachute_hub.site.area import wants_html
 from parachute_hub.site.auth import Principal
 from parachute_hub.site.errors import Refused
 
-# Everything that runs the hub (identity.md 1.4).
+# Everything that runs the hub.
 ADMIN_SCOPES = frozenset(
     {"hub:admin", *(f"parachute:host:{verb}" for verb in ("admin", "install", "start", "expose", "auth", "vault"))}
 )
@@ -66,7 +66,7 @@ class SessionRecogniser:
             self._browser.check_session(request, found.token)
 
     def refuse_temporary(self, request: IRequest, found: SignedIn) -> None:
-        """Nothing goes on with a password that somebody else chose (identity.md 6.0 no. 40)."""
+        """Nothing goes on with a password that somebody else chose."""
         if not found.user.must_change_password:
             return
         text = "Choose a password of your own first."

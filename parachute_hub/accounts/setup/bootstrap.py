@@ -61,7 +61,7 @@ class BootstrapToken:
 
 
 def banner(origin: str, token: str) -> tuple[str, ...]:
-    """The lines for the log of a fresh hub. `origin` is an address that a browser can open (modules.md 8.4 no. 13)."""
+    """The lines for the log of a fresh hub. `origin` is an address that a browser can open."""
     lines = (
         "",
         "Parachute is ready to be set up. Open this address in a browser:",

@@ -1,4 +1,4 @@
-"""`/admin/setup`: the wizard, as pages and as JSON for scripts (identity.md 3.3)."""
+"""`/admin/setup`: the wizard, as pages and as JSON for scripts."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -198,7 +198,7 @@ class SetupPages:
         return as_json(request, {"step": step, **operation, **told})
 
     async def _refuse(self, request: IRequest, screen: Screen, refused: Refused) -> bytes:
-        """The same question again with what was wrong, or the wizard's JSON envelope (identity.md 3.3)."""
+        """The same question again with what was wrong, or the wizard's JSON envelope."""
         if answers_json(request):
             for name, value in refused.headers.items():
                 request.setHeader(name, value)

@@ -21,7 +21,7 @@ class Configured:
 
 
 class HubOrigin:
-    """The issuer and all origins under which the hub admits to be itself (identity.md 1.3).
+    """The issuer and all origins under which the hub admits to be itself.
 
     Subscribers are called with the new issuer after the owner changed it.
     """

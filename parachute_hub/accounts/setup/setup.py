@@ -184,7 +184,7 @@ class Setup:
         self._save(evolve(self.progress, installs_seen=True))
 
     def needs_proof(self, signed_in: SignedIn, mode: str, origin: str) -> bool:
-        """Whether this answer to `reach` takes the password: it moves the hub (design 6), and whoever gives it is not
+        """Whether this answer to `reach` takes the password: it moves the hub, and whoever gives it is not
         just claiming the hub in this very browser.
         """
         claiming = policy.claims(signed_in.session, self._clock())

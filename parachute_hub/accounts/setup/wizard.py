@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 Screen = Literal["account", "modules", "vault-name", "scribe-key", "installing", "reach", "done"]
 Step = Literal["welcome", "vault", "expose", "done"]
 
-# The names of the older hub's steps, which scripts know (identity.md 3.3).
+# The names of the older hub's steps, which scripts know.
 STEPS: Mapping[Screen, Step] = {
     "account": "welcome",
     "modules": "vault",
@@ -35,7 +35,7 @@ class Offer:
 
 
 class Installs(Protocol):
-    """The installer, as far as the wizard needs it. A job is a mapping in the API's form (modules.md 5.4)."""
+    """The installer, as far as the wizard needs it. A job is a mapping in the API's form."""
 
     def offers(self) -> Sequence[Offer]:
         """What can be chosen, in the order to show it."""

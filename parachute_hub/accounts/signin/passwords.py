@@ -44,7 +44,7 @@ class Hasher:
         self._argon2 = PasswordHasher(
             time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES, hash_len=32, salt_len=16, type=Type.ID
         )
-        # Checked when there is no such user, so that both answers take the same time (identity.md A6).
+        # Checked when there is no such user, so that both answers take the same time.
         self._nobody = self._argon2.hash("nobody has this password")
         self._under_way = 0
 

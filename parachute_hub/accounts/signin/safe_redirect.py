@@ -9,7 +9,7 @@ LONGEST = 4096
 
 
 def safe_next(text: str | None, default: str) -> str:
-    r"""`text` when it is a path of this hub, else `default` (identity.md A5).
+    r"""`text` when it is a path of this hub, else `default`.
 
     >>> safe_next("/oauth/authorize?client_id=a", "/")
     '/oauth/authorize?client_id=a'

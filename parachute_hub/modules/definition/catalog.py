@@ -1,4 +1,4 @@
-"""Which modules the hub offers: the built-in table, or a file that takes its place (modules.md 2.1, design 6 and 7)."""
+"""Which modules the hub offers: the built-in table, or a file that takes its place."""
 
 import os
 import stat
@@ -163,7 +163,7 @@ def load(path: Path | None, home: Path) -> Catalog:
 
 
 def _refuse_unsafe(path: Path, home: Path) -> None:
-    """A module must not be able to write what the hub trusts (design 6)."""
+    """A module must not be able to write what the hub trusts."""
     try:
         found = path.stat()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What the hub knows of modules: rows of services.json and manifests (modules.md 1.1, 1.2, 2)."""
+"""What the hub knows of modules: rows of services.json and manifests."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from parachute_hub.modules.definition import names, validation
 from parachute_hub.modules.definition.validation import Invalid
 
 UNPROVEN = "0.0.0-linked"
-"""The version in a row whose module has not answered yet (modules.md 1.1)."""
+"""The version in a row whose module has not answered yet."""
 
 EXPOSURES = ("allowed", "loopback", "auth-required")
 MANIFEST_LIMIT = 64 * 1024
@@ -86,7 +86,7 @@ class Row:
 
     @property
     def is_vault(self) -> bool:
-        """Whether this row is the vault's, or one instance's in the older form with a row for each (modules.md 1.8)."""
+        """Whether this row is the vault's, or one instance's in the older form with a row for each."""
         return self.name == "parachute-vault" or self.name.startswith("parachute-vault-")
 
     def with_fields(self, **changes: Any) -> Self:

@@ -1,4 +1,4 @@
-"""Which paths a module may claim (modules.md 7.1, design 7): its own name and below, and never a path of the hub's."""
+"""Which paths a module may claim: its own name and below, and never a path of the hub's."""
 
 from collections.abc import Iterable
 
@@ -63,7 +63,7 @@ def check(path: str, short: str, extra: Iterable[str] = ()) -> None:
 def allowed(row: Row, short: str, extra: Iterable[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The row's mounts that may be served, normalised, and the reasons why others may not.
 
-    The root path is passed over in silence: old vaults write it and nothing is served there (modules.md 7.1).
+    The root path is passed over in silence: old vaults write it and nothing is served there.
     """
     good: list[str] = []
     refused: list[str] = []

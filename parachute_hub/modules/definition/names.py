@@ -1,4 +1,4 @@
-"""Which names may reach bun, a path or a page: npm packages, their versions, shorts and vaults (security.md S1)."""
+"""Which names may reach bun, a path or a page: npm packages, their versions, shorts and vaults."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Which port a module gets when it is installed (modules.md 1.7, design 7)."""
+"""Which port a module gets when it is installed."""
 
 from collections.abc import Callable, Iterable
 

@@ -1,4 +1,4 @@
-// Serves a module that is only files (an app's `dist` folder) below its mount, on 127.0.0.1 (modules.md 2.2).
+// Serves a module that is only files (an app's `dist` folder) below its mount, on 127.0.0.1.
 // bun run static_server.ts --port N --mount /notes --folder DIR
 
 import { join, normalize } from "node:path";

@@ -1,4 +1,4 @@
-"""Environments of the processes that belong to modules: complete, never the hub's own (design 7)."""
+"""Environments of the processes that belong to modules: complete, never the hub's own."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -37,7 +37,7 @@ class Surroundings:
 
     @property
     def scratch(self) -> Path:
-        """TMPDIR: on the same disk as the modules, because bun renames from there (modules.md 5.1)."""
+        """TMPDIR: on the same disk as the modules, because bun renames from there."""
         return self.home / "tmp"
 
 
@@ -99,7 +99,7 @@ def from_hub(variables: Mapping[str, str], short: str) -> dict[str, str]:
 
 
 def parse_dotenv(text: str) -> dict[str, str]:
-    """The variables of a `.env` file, in the dialect that all modules read (modules.md 0).
+    """The variables of a `.env` file, in the dialect that all modules read.
 
     >>> parse_dotenv('A=1\\nB="two words"\\n=no\\nnothing')
     {'A': '1', 'B': 'two words'}

@@ -1,4 +1,4 @@
-"""Vault and scribe: the vault is told where scribe is, and both share one token (modules.md 5.6).
+"""Vault and scribe: the vault is told where scribe is, and both share one token.
 
 Without a token scribe would transcribe for anybody who reaches its port, so it is never started without one.
 """
@@ -78,7 +78,7 @@ class Wiring:
             self._stale.add("vault")
 
     def token(self) -> str | None:
-        """The shared token as the files have it; the vault's word counts first (modules.md 5.6)."""
+        """The shared token as the files have it; the vault's word counts first."""
         for short in ("vault", "scribe"):
             token = parse_dotenv(self._dotenv(short)).get(TOKEN)
             if token:

@@ -225,7 +225,7 @@ class Installer:
         return row
 
     def _row(self, work: Work, request: InstallRequest, arrival: Arrival, before: Row | None) -> Row:
-        """The row to begin with. A port that the module has already is kept (design 7)."""
+        """The row to begin with. A port that the module has already is kept."""
         link = str(self.store.link(arrival.package.name))
         if before is not None:
             return before.with_fields(install_dir=link, last_start_error=None)
@@ -259,7 +259,7 @@ def settle_row(services: ServicesFile, name: str, package: Package, link: str) -
 
 
 def stamped_versions(registry: Registry, store: Store) -> set[str]:
-    """Folders of the store that some row's `installDir` names: modules stamp the real path (design 7)."""
+    """Folders of the store that some row's `installDir` names: modules stamp the real path."""
     root = (store.root / "store").resolve()
     found: set[str] = set()
     for row in registry.rows:

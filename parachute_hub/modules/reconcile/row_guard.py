@@ -17,7 +17,7 @@ _ALIVE = frozenset({State.READY, State.DEGRADED, State.STARTING, State.BACKOFF})
 
 @define(kw_only=True)
 class RowKeeper:
-    """Puts back the row of a module that runs (modules.md 1.6). A module that an operation is about is left alone."""
+    """Puts back the row of a module that runs. A module that an operation is about is left alone."""
 
     directory: Directory
     supervisor: Supervises

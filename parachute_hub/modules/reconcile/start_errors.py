@@ -1,4 +1,4 @@
-"""`lastStartError` in services.json: why a module could not be started, for whoever reads the file (modules.md 1.1)."""
+"""`lastStartError` in services.json: why a module could not be started, for whoever reads the file."""
 
 from collections.abc import Mapping
 from typing import Any

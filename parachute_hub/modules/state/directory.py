@@ -27,7 +27,7 @@ class Directory:
         return tuple(dict.fromkeys(self.short_of(row.name) for row in self.services.standing()))
 
     def rows(self, short: str) -> tuple[Row, ...]:
-        """The module's rows; a vault may have one for each instance (modules.md 1.8)."""
+        """The module's rows; a vault may have one for each instance."""
         return tuple(row for row in self.services.standing() if self.short_of(row.name) == short)
 
     def row(self, short: str) -> Row | None:
@@ -52,7 +52,7 @@ class Directory:
         return self.records.get(short).package or (entry.package if entry else None)
 
     def is_first_party(self, short: str) -> bool:
-        """Whether the module is the one of the catalog, not a stranger's package (design 6)."""
+        """Whether the module is the one of the catalog, not a stranger's package."""
         entry = self.entry(short)
         return entry is not None and self.package_of(short) == entry.package
 

@@ -1,4 +1,4 @@
-"""Repairs of rows that older hubs and modules left behind, applied before anything else reads them (modules.md 1.5)."""
+"""Repairs of rows that older hubs and modules left behind, applied before anything else reads them."""
 
 from collections.abc import Iterable, Set
 from typing import Any

@@ -1,4 +1,4 @@
-"""services.json: which modules there are. Modules write it too, without a lock (modules.md 1.4-1.6).
+"""services.json: which modules there are. Modules write it too, without a lock.
 
 Reads are lenient, row by row, and never write. Writes read the file anew just before, are strict about what changes,
 and are atomic. A file that cannot be read is set aside, never overwritten.
@@ -173,7 +173,7 @@ def _name_of(raw: object) -> str | None:
 
 
 def check_against(row: Row, others: Iterable[Row]) -> None:
-    """Refuse a name or a port that another row has; vault rows may share a port (modules.md 1.4). Raises Invalid."""
+    """Refuse a name or a port that another row has; vault rows may share a port. Raises Invalid."""
     for other in others:
         if other.name == row.name:
             raise Invalid("name", f'there is another row "{row.name}"')

@@ -1,4 +1,4 @@
-"""Where installed packages live (design 4): a folder for each version, a link to the active one, switched by rename.
+"""Where installed packages live: a folder for each version, a link to the active one, switched by rename.
 
 store/<short>/<version>/node_modules/<package>     complete and never changed
 node_modules/<package> -> ../store/...             the active version
@@ -45,7 +45,7 @@ class Store:
     elsewhere: tuple[Path, ...] = ()
 
     def incoming(self, short: str, operation: str) -> Path:
-        """A fresh folder to fetch into. No package in it may run a script when it is installed (security.md S3)."""
+        """A fresh folder to fetch into. No package in it may run a script when it is installed."""
         folder = private_folder(self._home(short)) / f"{INCOMING}{operation}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
@@ -129,7 +129,7 @@ class Store:
         return next(iter(target.relative_to(os.path.realpath(home)).parts), None)
 
     def locate(self, package: str) -> Path | None:
-        """The folder of the installed package: ours, else where the older hub's bun put it (modules.md 5.2)."""
+        """The folder of the installed package: ours, else where the older hub's bun put it."""
         older = (self.root / "install" / "global" / "node_modules", *self.elsewhere)
         places = (self.link(package), *(folder / package for folder in older))
         return next((place for place in places if os.path.isfile(place / "package.json")), None)

@@ -20,7 +20,7 @@ _RETURN = "/oauth/authorize?"
 
 
 def safe_return(text: str) -> str | None:
-    """`text` when it is one of our authorization requests, else None: also after one decoding (identity.md 2.7).
+    """`text` when it is one of our authorization requests, else None: also after one decoding.
 
     >>> safe_return("/oauth/authorize?client_id=a"), safe_return("//evil/oauth/authorize?"), safe_return("/oauth/..")
     ('/oauth/authorize?client_id=a', None, None)

@@ -1,6 +1,6 @@
 """Redirect URIs: which may be registered, and when a presented one is a registered one.
 
-OAuth 2.1 2.3.1 and 8.5.3 (native apps, RFC 8252 7), MCP authorization (https or loopback), security.md S40.
+OAuth 2.1 2.3.1 and 8.5.3 (native apps, RFC 8252 7), MCP authorization (https or loopback).
 """
 
 import re

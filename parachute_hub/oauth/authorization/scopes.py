@@ -118,7 +118,7 @@ class Catalog:
         return Explained(f"Use {resource} ({verb})", "low")
 
     def advertised(self) -> list[str]:
-        """`scopes_supported`: only harmless ones. Clients ask for all that is listed (identity.md 6.0 no. 31)."""
+        """`scopes_supported`: only harmless ones. Clients ask for all that is listed."""
         offered = {*DEFAULT_WISH, *self._declared()}
         return sorted(scope for scope in offered if requestable(scope) and self.explain(scope).risk == "low")
 
@@ -163,7 +163,7 @@ class Authority:
         )
 
     def vault_claim(self) -> list[str]:
-        """The `vault_scope` claim: the vaults' names, empty when there is no limit (identity.md 1.5)."""
+        """The `vault_scope` claim: the vaults' names, empty when there is no limit."""
         return [] if self.every_vault else sorted(self.vaults)
 
 
@@ -173,7 +173,7 @@ NOBODY = Authority()
 def authority_of(user: User) -> Authority:
     """What a person may give to an app: an admin everything that may be asked for, a member their own vaults.
 
-    The role `write` on a vault includes its admin verb (identity.md 4.7).
+    The role `write` on a vault includes its admin verb.
     """
     if user.role == "admin":
         return Authority(every_vault="admin", modules="all")
@@ -188,7 +188,7 @@ def whole_authority_of(user: User) -> Authority:
 
 
 def authority_of_scopes(scopes: frozenset[str]) -> Authority:
-    """What the bearer of a token may give on when it mints another (identity.md 4.9).
+    """What the bearer of a token may give on when it mints another.
 
     `parachute:host:auth` opens everything that an app may ask for but the admin verb on vaults, which takes
     `parachute:host:admin`; `vault:<name>:admin` opens that vault.
@@ -227,7 +227,7 @@ def audience(scopes: Iterable[str], issuer: str) -> str | list[str]:
     """The `aud` claim for these scopes: for each vault `vault.<name>` and its resource URI, then other modules' names.
 
     Modules look for their own word in it; RFC 8707 wants the URI. One word is a string, several are a list with the
-    module's word first, because some readers take the first (identity.md 0.4, 1.4).
+    module's word first, because some readers take the first.
 
     >>> audience(["vault:home:read", "scribe:transcribe"], "https://hub.test")
     ['vault.home', 'https://hub.test/vault/home/mcp', 'scribe']
@@ -245,7 +245,7 @@ def audience(scopes: Iterable[str], issuer: str) -> str | list[str]:
 
 
 def _word(scope: str) -> str:
-    """`parachute:*` and `hub:*` are read by the hub; `surface:<name>:*` by that surface (identity.md 4.10)."""
+    """`parachute:*` and `hub:*` are read by the hub; `surface:<name>:*` by that surface."""
     resource, *rest = scope.split(":")
     if resource in ("parachute", "hub"):
         return "hub"

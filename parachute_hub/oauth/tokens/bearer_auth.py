@@ -7,7 +7,7 @@ from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.site.auth import Principal, bearer
 from parachute_hub.site.errors import Refused
 
-# A token that was made for a module opens nothing at the hub (identity.md 6.A, A21).
+# A token that was made for a module opens nothing at the hub.
 HUB_AUDIENCES = frozenset({"hub", "operator", "account"})
 
 

@@ -27,7 +27,7 @@ class ForeignToken(InvalidToken):
 
 @frozen(kw_only=True)
 class Claims:
-    """What a token of ours says (identity.md 1.5). `expires_at` is in seconds since the epoch."""
+    """What a token of ours says. `expires_at` is in seconds since the epoch."""
 
     issuer: str
     subject: str

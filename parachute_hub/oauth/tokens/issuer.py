@@ -136,7 +136,7 @@ class Issuer:
         return Minted(token=token, jti=jti, scopes=scopes, expires_at=expires_at)
 
     def for_service(self, scopes: Sequence[str], *, lifetime: float = 60.0) -> str:
-        """A short token with which the hub itself speaks to a module (identity.md 4.10)."""
+        """A short token with which the hub itself speaks to a module."""
         return self.mint(
             Order(
                 subject="hub",

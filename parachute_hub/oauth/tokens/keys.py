@@ -14,7 +14,7 @@ from parachute_hub.store.keys import SigningKeys
 from parachute_hub.store.rows import StoredKey
 
 BITS = 2048
-# Modules keep a JWKS for 5 minutes (identity.md 1.1): a new key is published twice as long before it signs.
+# Modules keep a JWKS for 5 minutes: a new key is published twice as long before it signs.
 PUBLISH_AHEAD = 600.0
 ROTATE_AFTER = 90 * 86400.0
 

@@ -1,4 +1,4 @@
-"""Tokens for people and machines, and the rules of who may have which (identity.md 4.8, 4.9)."""
+"""Tokens for people and machines, and the rules of who may have which."""
 
 import base64
 import json

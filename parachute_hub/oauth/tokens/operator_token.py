@@ -15,7 +15,7 @@ from parachute_hub.system.atomic_files import atomic_write, read_bounded
 _TOKEN_LIMIT = 16 * 1024
 LIFETIME = 90 * 86400.0
 RENEW_BEFORE = 7 * 86400.0
-# What each set opens (identity.md 4.9). Modules never accept this token: its audience is `operator`.
+# What each set opens. Modules never accept this token: its audience is `operator`.
 SCOPE_SETS = {
     "install": ("parachute:host:install", "vault:read"),
     "start": ("parachute:host:start",),
@@ -95,6 +95,6 @@ class OperatorToken:
 
 
 def _scope_set(claims: Claims) -> str:
-    """The set that a token of ours names. Unknown provenance is never widened (identity.md 6.0 no. 14)."""
+    """The set that a token of ours names. Unknown provenance is never widened."""
     name = claims.extra.get("pa_scope_set")
     return name if isinstance(name, str) and name in SCOPE_SETS else "auth"

@@ -41,7 +41,7 @@ class TokensArea:
 
     @app.route("/api/auth/mint-token", methods=["POST"])
     def mint(self, request: IRequest) -> bytes:
-        """A registered token (identity.md 4.9)."""
+        """A registered token."""
         principal, claims = self._minter(request)
         wish = read_wish(read_json(request), claims)
         self._prove(request, principal, wish.scope.split())

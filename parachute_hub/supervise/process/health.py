@@ -14,7 +14,7 @@ from parachute_hub.supervise.process.probe import NoAnswer
 from parachute_hub.supervise.process.processes import Holder
 from parachute_hub.system.timers import Failures
 
-# Below this a status means that the module is well; 401 and 404 are ordinary answers (observed.md 5).
+# Below this a status means that the module is well; 401 and 404 are ordinary answers.
 _UNWELL = 500
 # How long a young child is asked often.
 _EAGER = 3.0

@@ -43,7 +43,7 @@ class PasswordTests(DoorCase):
         return self.answer.status
 
     def test_changing_ends_everything_else(self) -> None:
-        """Other browsers, known devices, and what was issued to the person (identity.md A18)."""
+        """Other browsers, known devices, and what was issued to the person."""
         here, other = self.owner(), self.sign_in()
         before = here.cookies[cookies.SESSION]
         self.assertEqual(self.change(here), 303)
@@ -80,7 +80,7 @@ class PasswordTests(DoorCase):
         self.assertIn(429, statuses)
 
     def test_forced_until_changed(self) -> None:
-        """Checked at every request, not only at sign-in (identity.md 6.0 no. 40)."""
+        """Checked at every request, not only at sign-in."""
         owner = self.owner()
         self.member()
         (user,) = [user for user in self.door.accounts.people.all() if user.username == "grace"]

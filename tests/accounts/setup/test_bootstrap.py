@@ -17,7 +17,7 @@ class TokenTests(SynchronousTestCase):
         self.token = BootstrapToken(os.urandom, lambda: self.now)
 
     def test_shape(self) -> None:
-        """256 bits, in the older hub's spelling (identity.md 3.1)."""
+        """256 bits, in the older hub's spelling."""
         self.assertRegex(self.token.value, r"^parachute-bootstrap-[A-Za-z0-9_-]{43}$")
         self.assertNotEqual(self.token.value, BootstrapToken(os.urandom, lambda: 0.0).value)
 

@@ -1,4 +1,4 @@
-"""What a hub without an owner answers (identity.md 3.2)."""
+"""What a hub without an owner answers."""
 
 from tests.accounts.doors import DoorCase
 from tests.support.front_door import BrowserTab

@@ -40,7 +40,7 @@ class ClaimTests(DoorCase):
         self.assertTrue(self.door.accounts.gate.closed)
 
     def test_the_token_is_never_given(self) -> None:
-        """Not to anybody, not even to a browser on this machine (identity.md 3.3 did)."""
+        """Not to anybody, not even to a browser on this machine."""
         token = self.boot()
         self.door.address = "127.0.0.1"
         tab = BrowserTab(self.door)
@@ -219,7 +219,7 @@ class JourneyTests(DoorCase):
         self.assertEqual(self.door.origin.issuer(), "https://notes.example")
 
     def test_whoever_did_not_just_claim_the_hub_confirms_a_new_address(self) -> None:
-        """A wizard that was left open is no way around the proof that the settings ask for (design 6)."""
+        """A wizard that was left open is no way around the proof that the settings ask for."""
         moved = {"expose_mode": "public", "hub_origin": "https://notes.example"}
         self.reply("modules", {"skip": "true"})
         self.door.now += 3600
@@ -263,7 +263,7 @@ class JourneyTests(DoorCase):
 
 
 class ScriptTests(DoorCase):
-    """Paths and field names of identity.md 3.3; a script says nothing of where it comes from."""
+    """Paths and field names are part of the API; a script says nothing of where it comes from."""
 
     def send(self, tab: BrowserTab, path: str, **fields: Any) -> Any:
         token = tab.get_json("/admin/setup")["csrfToken"]

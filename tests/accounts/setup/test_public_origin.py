@@ -20,7 +20,7 @@ class HubOriginTests(DoorCase):
         return origin
 
     def test_who_goes_first(self) -> None:
-        """Stored, then configured, then this machine (identity.md 1.3)."""
+        """Stored, then configured, then this machine."""
         self.assertEqual(self.origin(None, "none").issuer(), "http://127.0.0.1:1939")
         origin = self.origin("https://mine.onrender.com")
         self.assertEqual((origin.issuer(), origin.source()), ("https://mine.onrender.com", "render"))
@@ -28,7 +28,7 @@ class HubOriginTests(DoorCase):
         self.assertEqual((origin.issuer(), origin.source()), ("https://notes.example", "settings"))
 
     def test_the_platforms_address_stays_ours(self) -> None:
-        """A wrong setting locks nobody out (modules.md 8.4 no. 15)."""
+        """A wrong setting locks nobody out."""
         origin = self.origin("https://mine.onrender.com")
         origin.choose("https://gone.example", 1.0)
         self.assertEqual(origin.bound(), ("https://gone.example", "https://mine.onrender.com", *LOCAL))

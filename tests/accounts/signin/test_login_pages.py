@@ -31,7 +31,7 @@ class SignInTests(DoorCase):
         self.assertEqual(self.answer.status, 303)
 
     def test_wrong_and_unknown_look_the_same(self) -> None:
-        """One text, one status, one hash computed (identity.md A6)."""
+        """One text, one status, one hash computed."""
         pages = []
         hasher = self.door.hasher
         assert isinstance(hasher, QuickHasher)
@@ -173,7 +173,7 @@ class CookieTests(DoorCase):
         return [*answer.headers.getRawHeaders("set-cookie", [])]
 
     def test_plain_http(self) -> None:
-        """No Secure over plain http: the browser would drop the cookie (identity.md 6.0 no. 39)."""
+        """No Secure over plain http: the browser would drop the cookie."""
         session, device = self.lines()
         self.assertRegex(session, r"^parachute_hub_session=[\w-]{43}; Path=/; Max-Age=7776000; HttpOnly; SameSite=Lax$")
         self.assertRegex(device, r"^parachute_hub_device=[\w-]{43}; .*HttpOnly; SameSite=Strict$")

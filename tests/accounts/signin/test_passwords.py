@@ -50,7 +50,7 @@ class HasherTests(SynchronousTestCase):
         self.assertEqual(self.now(self.hasher.check("three small paper boat", stored)), Verdict(right=False))
 
     def test_hashes_made_elsewhere(self) -> None:
-        """Other parameters verify, and are told to be made anew (identity.md 4.3)."""
+        """Other parameters verify, and are told to be made anew."""
         elsewhere = PasswordHasher(time_cost=3, memory_cost=8192, parallelism=4).hash("three small paper boats")
         found = self.now(self.hasher.check("three small paper boats", elsewhere))
         self.assertEqual(found, Verdict(right=True, stale=True))

@@ -1,4 +1,4 @@
-"""`next=` leads only to paths of ours (identity.md A5, security.md S27)."""
+"""`next=` leads only to paths of ours."""
 
 from urllib.parse import urljoin, urlsplit
 

@@ -1,4 +1,4 @@
-"""A proof for one named operation: once, for five minutes, for this session only (design 6)."""
+"""A proof for one named operation: once, for five minutes, for this session only."""
 
 from typing import Any
 

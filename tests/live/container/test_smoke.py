@@ -1,4 +1,4 @@
-"""The image as a platform starts it: a fresh disk, half a CPU, 512 MB (the assertions of modules.md 8.1)."""
+"""The image as a platform starts it: a fresh disk, half a CPU, 512 MB."""
 
 from pathlib import Path
 

@@ -38,7 +38,7 @@ def sibling(load: Load, quiet: Load) -> str:
 
 
 def harmed(load: Load) -> list[str]:
-    """What a fault of one module must never do to another (reliability.md R1)."""
+    """What a fault of one module must never do to another."""
     return [f"a sibling failed {load.errors} times"] if load.errors else []
 
 

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.modules.definition.model import MANIFEST_LIMIT, Manifest, Row
 from parachute_hub.modules.definition.validation import Invalid
 
-# observed.md 2.1: what scribe writes itself
+# What the published scribe writes itself
 SCRIBE = {
     "name": "parachute-scribe",
     "port": 21943,

@@ -1,4 +1,4 @@
-"""Names that may reach bun (security.md S1)."""
+"""Names that may reach bun."""
 
 import doctest
 import re

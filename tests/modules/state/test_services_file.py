@@ -1,4 +1,4 @@
-"""services.json: lenient reads, strict writes, nothing lost (modules.md 1)."""
+"""services.json: lenient reads, strict writes, nothing lost."""
 
 import json
 import os

@@ -125,7 +125,7 @@ class PlaceTests(SynchronousTestCase):
         self.assertEqual([uri for uri in safe + unsafe if cannot_be_taken(uri, ORIGINS)], safe)
 
     def test_own_addresses_are_meant_for_every_origin(self) -> None:
-        """A surface registers one origin and is reached by another; foreign URIs stay alone (identity.md 2.5)."""
+        """A surface registers one origin and is reached by another; foreign URIs stay alone."""
         self.assertEqual(
             on_every_origin(["https://hub.test/a?b", "https://app.test/cb"], ORIGINS),
             ("https://hub.test/a?b", "http://127.0.0.1:1939/a?b", "https://app.test/cb"),

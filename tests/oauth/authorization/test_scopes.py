@@ -111,7 +111,7 @@ class CatalogTests(SynchronousTestCase):
         self.assertFalse(Catalog(("default",), {}).knows("scribe:transcribe"))
 
     def test_only_harmless_scopes_are_advertised(self) -> None:
-        """Clients ask for everything that is listed (identity.md 6.0 no. 31)."""
+        """Clients ask for everything that is listed."""
         self.assertEqual(
             CATALOG.advertised(), ["hello:wave", "scribe:transcribe", "surface:read", "vault:read", "vault:write"]
         )
@@ -152,7 +152,7 @@ class AttenuationTests(SynchronousTestCase):
         )
 
     def test_a_bearer(self) -> None:
-        """identity.md 4.9: who may mint what."""
+        """Who may mint what."""
         asked = ["vault:work:read", "vault:work:admin", "scribe:transcribe", "parachute:host:auth", "vault:admin"]
         cases = {
             frozenset({"parachute:host:auth"}): ("vault:work:read", "scribe:transcribe"),

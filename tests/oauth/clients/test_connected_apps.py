@@ -131,7 +131,7 @@ class ClientsTests(FlowCase):
         self.assertEqual(self.refresh(client_id, tokens["refresh_token"]).json["error"], "invalid_client")
 
     def test_cors_of_registration(self) -> None:
-        """The one echo: credentials allowed, and cookies not looked at (issue 5.7)."""
+        """The one echo: credentials allowed, and cookies not looked at."""
         reply = self.send("OPTIONS", "/oauth/register", Origin="https://app.test")
         self.assertEqual(
             [reply.header(f"Access-Control-Allow-{name}") for name in ("Origin", "Credentials", "Methods")],

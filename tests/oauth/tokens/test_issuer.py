@@ -27,7 +27,7 @@ def encoded(value: object) -> str:
 
 class MintTests(WorldCase):
     def test_the_token_is_what_modules_accept(self) -> None:
-        """identity.md 1.5: header and claims, in full; never `nbf`, always `exp`."""
+        """Header and claims, in full; never `nbf`, always `exp`."""
         minted = self.mint("vault:default:read")
         self.assertEqual(
             decoded(minted.token, 0), {"alg": "RS256", "kid": self.world.keys.signer().kid, "typ": "at+jwt"}
@@ -49,14 +49,14 @@ class MintTests(WorldCase):
         self.assertEqual(len(minted.jti), 22)
 
     def test_nothing_within_the_authority_is_nothing_signed(self) -> None:
-        """No empty tokens (identity.md 6.0 no. 32)."""
+        """No empty tokens."""
         order = Order(
             subject="s", client_id="c", scopes=["vault:a:read"], authority=NOBODY, lifetime=9, created_via="x"
         )
         self.assertRaises(NothingToGrant, self.world.issuer.mint, order)
 
     def test_a_vault_scope_without_a_name_is_never_signed(self) -> None:
-        """Vaults refuse tokens that carry one (identity.md 0.2)."""
+        """Vaults refuse tokens that carry one."""
         for scope in ("vault:read", "vault:admin"):
             order = Order(
                 subject="s",

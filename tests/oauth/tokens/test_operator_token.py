@@ -46,7 +46,7 @@ class OperatorTokenTests(WorldCase):
         self.assertFalse(self.world.tokens.is_live(old.jti))
 
     def test_healed_when_the_address_changed(self) -> None:
-        """identity.md 6.0 no. 8: also when the old address is none of ours any more, and never widened."""
+        """Also when the old address is none of ours any more, and never widened."""
         self.token.rotate("auth")
         self.world.issuer.move("https://new.test", [])
         self.token.ensure()

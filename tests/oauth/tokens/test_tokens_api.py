@@ -25,7 +25,7 @@ class TokensCase(FlowCase):
 
 class MintTests(TokensCase):
     def test_an_owner(self) -> None:
-        """identity.md 4.9's answer; ninety days unless said; the token works at its module and nowhere else."""
+        """The answer; ninety days unless said; the token works at its module and nowhere else."""
         reply = self.minted("vault:default:admin")
         self.assertEqual((reply.status, reply.header("Cache-Control")), (200, "no-store"))
         self.assertEqual(sorted(reply.json), ["expires_at", "jti", "scope", "token"])
@@ -83,7 +83,7 @@ class MintTests(TokensCase):
             self.assertEqual((reply.status, reply.json["error"]), (status, error), body)
 
     def test_surface_mints_with_the_operator_token(self) -> None:
-        """identity.md 1.2: `surface:admin` for five minutes, audience `surface`."""
+        """`surface:admin` for five minutes, audience `surface`."""
         self.world.resources.scopes["surface"] = ["surface:read", "surface:admin"]
         body = {"scope": "surface:admin", "expires_in": 300, "audience": "surface", "subject": "surface-host"}
         reply = self.by(self.operator, "POST", "/api/auth/mint-token", body)
@@ -132,7 +132,7 @@ class ShortTests(TokensCase):
         return self.send("POST", path, data=body, who=who, X_Parachute_Proof=f"token.mint:{scopes}")
 
     def test_table(self) -> None:
-        """identity.md 4.8: audience, scopes, ten minutes; by POST only, with the password."""
+        """Audience, scopes, ten minutes; by POST only, with the password."""
         host = "parachute:host:admin,parachute:host:auth"
         account = ",".join(["account:self:admin", *(f"parachute:host:{v}" for v in HOSTS)])
         for path, scopes, audience in (

@@ -68,7 +68,7 @@ class BudgetTests(SynchronousTestCase):
 
 class RingTests(SynchronousTestCase):
     def test_numbers_go_on_when_lines_are_evicted(self) -> None:
-        """A follower's cursor keeps its meaning (modules.md 6.7, the line count of the older hub did not)."""
+        """A follower's cursor keeps its meaning."""
         ring = LogRing(30)
         for number in range(100):
             ring.append(0.0, f"line {number}")

@@ -1,4 +1,4 @@
-/** The shapes that the hub's API sends (modules.md 5.4 and 5.7, issue 9.1, identity.md 4). */
+/** The shapes that the hub's API sends. */
 import type { Schema, Values } from "../schema"
 
 export type State = "stopped" | "starting" | "ready" | "degraded" | "backoff" | "parked" | "stopping" | "held"

@@ -1,4 +1,4 @@
-/** A form made from a module's JSON Schema: text, numbers, switches and choices, one level deep (modules.md 2). */
+/** A form made from a module's JSON Schema: text, numbers, switches and choices, one level deep. */
 import { useState } from "preact/hooks"
 import { changes, isSecret, kind, label, type Property, type Schema, shown, simple, type Values } from "../schema"
 import { Button, Field } from "./parts"
