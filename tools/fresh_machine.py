@@ -41,7 +41,10 @@ kill $!
 wait
 tail -n 5 run.log >&2
 """
-_COMMANDS = {"run": _RUN, "test": "make test 2>&1 | tail -n 40"}
+_COMMANDS = {
+    "run": _RUN,
+    "test": "make test > test.log 2>&1; grep -E '^tests[.][a-z_.]+[A-Z]' test.log | sort -u; tail -n 12 test.log",
+}
 
 
 @frozen

@@ -24,11 +24,6 @@ SECURITY_HEADERS: Mapping[str, str] = {
 }
 
 
-# Sign-in and consent may run in a popup of an app. `same-origin` on any answer of that journey, redirects included,
-# would cut the popup off from the page that opened it (HTML, 7.1.3.1).
-_POPUP_PATHS = (b"/login", b"/oauth/authorize")
-
-
 def lead_to_apps(request: IRequest) -> None:
     """For sign-in and consent: their forms may end at an app's address, and the app may redirect further.
 
@@ -102,8 +97,6 @@ class Root(Resource):
         if self._is_secure(request):
             request.setHeader("Strict-Transport-Security", STRICT_TRANSPORT)
         path = request.path
-        if any(path == prefix or path.startswith(prefix + b"/") for prefix in _POPUP_PATHS):
-            request.setHeader("Cross-Origin-Opener-Policy", "unsafe-none")
         if request.getHeader(b"service-worker") is not None:
             # A module's page must not install a worker over the hub's pages.
             return refuse(request, Refused(403, "no_service_worker", "The hub's pages serve no service worker."))

@@ -136,9 +136,10 @@ class DefectTests(FlowCase):
                 )
                 self.assertNotIn("<script", page.text)
 
-    def test_the_consent_page_keeps_the_window_that_opened_it(self) -> None:
+    def test_no_page_that_opened_the_consent_page_can_script_it(self) -> None:
+        """A module's page shares the hub's origin; this header alone keeps it from pressing the button in a popup."""
         page = self.authorize(self.approved())
-        self.assertEqual(page.header("Cross-Origin-Opener-Policy"), "unsafe-none")
+        self.assertEqual(page.header("Cross-Origin-Opener-Policy"), "same-origin")
 
     def test_a11_consent_shows_where_one_is_sent(self) -> None:
         """Host and path; that a name proves nothing; and bad URIs never get that far."""

@@ -90,15 +90,3 @@ class RootTests(SynchronousTestCase):
         answer = ask(self.root, "/api")
         self.assertEqual((answer.status, answer.header("Location")), (302, "/admin/setup"))
         self.assertEqual(ask(self.root, "/health").body, b"modules")
-
-    def test_sign_in_and_consent_keep_the_window_that_opened_them(self) -> None:
-        """Also their redirects and refusals; all other pages are cut off from it."""
-        for path, policy in (
-            ("/login", "unsafe-none"),
-            ("/login/2fa", "unsafe-none"),
-            ("/oauth/authorize", "unsafe-none"),
-            ("/admin/", "same-origin"),
-            ("/", "same-origin"),
-        ):
-            with self.subTest(path):
-                self.assertEqual(ask(self.root, path).header("Cross-Origin-Opener-Policy"), policy)
