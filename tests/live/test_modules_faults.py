@@ -20,12 +20,12 @@ from tests.support.npm import Fault
 TOY = InstallRequest(short="toy", package="@toys/toy")
 BALLAST = {"ballast": os.urandom(300_000).hex()}
 WORDS = {
-    "refused": "The connection to the registry broke",
+    "refused": "The connection to the registry was lost",
     "404": "does not have this package",
-    "500": "The registry has a fault",
+    "500": "The registry reported an error",
     "stall": "stopped sending",
-    "integrity": "is damaged, or not what it announced",
-    "truncated": "is damaged, or not what it announced",
+    "integrity": "download was damaged or incomplete",
+    "truncated": "download was damaged or incomplete",
 }
 
 
