@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.browser.browser import PHONE, chromium, findings, picture, window
 from tests.live.harness import OWNER, HubProcess, fetch
 from tests.live.oauth_rig import vault_hub
+from tests.requirements import program, requires
 
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 PASSWORD = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"]
@@ -35,6 +36,7 @@ class OnIPv6(http.server.ThreadingHTTPServer):
     address_family = socket.AF_INET6
 
 
+@requires(program("chromium"))
 class ConsentTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.hub: HubProcess = vault_hub(self)
