@@ -7,10 +7,14 @@ const NAMED: Record<string, string> = { "tools/call": "name", "prompts/get": "na
 
 export function checkHeaders(headers: Headers, method: string, params: Params): void {
   const { [META.version]: version } = params._meta as Params;
-  compare("MCP-Protocol-Version", headers.get("mcp-protocol-version"), String(version));
+  checkVersion(headers.get("mcp-protocol-version"), String(version));
   compare("Mcp-Method", headers.get("mcp-method"), method);
   const field = NAMED[method];
   if (field) compare("Mcp-Name", decoded(headers.get("mcp-name")), String(params[field]));
+}
+
+export function checkVersion(header: string | null, body: string): void {
+  compare("MCP-Protocol-Version", header, body);
 }
 
 function compare(name: string, header: string | null, body: string): void {

@@ -4,7 +4,7 @@ import type { Grants } from "../auth.ts";
 import { readJson, Refused } from "../kit/http.ts";
 import type { Store } from "../store/store.ts";
 import type { LiveStreams } from "../streams.ts";
-import { checkHeaders } from "./headers.ts";
+import { checkHeaders, checkVersion } from "./headers.ts";
 import { METHODS } from "./methods.ts";
 import {
   CODES,
@@ -72,6 +72,7 @@ function understand(headers: Headers, message: Params): Call | undefined {
   const { jsonrpc, id, method, params = {} } = message;
   const spoken = headers.get("mcp-protocol-version");
   const meta = isObject(params) && isObject(params._meta) ? params._meta : {};
+  if (spoken !== null && typeof meta[META.version] === "string") checkVersion(spoken, meta[META.version] as string);
   const requested = meta[META.version] ?? spoken ?? LEGACY[0];
   if (!SUPPORTED.includes(requested as string)) {
     const data = { supported: SUPPORTED, requested };

@@ -63,7 +63,7 @@ const STEPS: Step[] = [
       CREATE INDEX notes_by_title_key ON notes (title_key);
       CREATE INDEX notes_by_creation ON notes (created_at, seq);
       CREATE INDEX notes_by_title ON notes (title COLLATE NOCASE, seq);
-      CREATE INDEX notes_pinned ON notes (updated_at) WHERE pinned;
+      CREATE INDEX notes_by_pin ON notes (pinned DESC, updated_at DESC, seq DESC);
 
       -- A tag can be set, written in the text, or both.
       ALTER TABLE tags ADD COLUMN fixed INTEGER NOT NULL DEFAULT 1;

@@ -89,16 +89,26 @@ function withoutSpans(line: string): string {
   const runs = [...line.matchAll(/`+/g)];
   const parts: string[] = [];
   let done = 0;
-  for (let index = 0; index < runs.length; index++) {
-    const open = runs[index]!;
-    const close = runs.findIndex((run, at) => at > index && run[0].length === open[0].length);
-    if (close < 0) continue;
-    const end = runs[close]!.index + open[0].length;
-    parts.push(line.slice(done, open.index), blank(line.slice(open.index, end)));
+  for (const [index, close] of closings(runs.map(([run]) => run.length))) {
+    const start = runs[index]!.index;
+    if (start < done) continue;
+    const end = runs[close]!.index + runs[close]![0].length;
+    parts.push(line.slice(done, start), blank(line.slice(start, end)));
     done = end;
-    index = close;
   }
   return parts.join("") + line.slice(done);
+}
+
+/** For each run that another one closes: its place and that of the next run of the same length. */
+function closings(lengths: number[]): Array<[index: number, close: number]> {
+  const next = new Map<number, number>();
+  const found: Array<[number, number]> = [];
+  for (let index = lengths.length - 1; index >= 0; index--) {
+    const close = next.get(lengths[index]!);
+    if (close !== undefined) found.push([index, close]);
+    next.set(lengths[index]!, index);
+  }
+  return found.reverse();
 }
 
 function blank(text: string): string {
