@@ -6,11 +6,17 @@ import { busy } from "./rest/errors.ts";
 import type { Store } from "./store/store.ts";
 
 const MOST_STREAMS = 32;
-const HEARTBEAT = 15_000;
-/** Looks for changes of other processes this often, while somebody listens. */
-const POLL = 1_000;
-/** A reader that takes nothing for this long is disconnected. */
-const STALLED = 60_000;
+
+/** In milliseconds. */
+interface Timing {
+  heartbeat: number;
+  /** Looks for changes of other processes this often, while somebody listens. */
+  poll: number;
+  /** A reader that takes nothing for this long is disconnected. */
+  stalled: number;
+}
+
+const TIMING: Timing = { heartbeat: 15_000, poll: 1_000, stalled: 60_000 };
 
 export type EndReason = "token" | "slow" | "stopping";
 
@@ -33,10 +39,15 @@ interface Options {
 /** All open streams of one vault. */
 export class LiveStreams {
   readonly #streams = new Set<LiveStream>();
+  readonly #timing: Timing;
+
+  constructor(timing: Timing = TIMING) {
+    this.#timing = timing;
+  }
 
   open(options: Options): Response {
     if (this.#streams.size >= MOST_STREAMS) throw busy("Too many devices listen to this vault.", 30);
-    const stream = new LiveStream(options, () => this.#streams.delete(stream));
+    const stream = new LiveStream(options, this.#timing, () => this.#streams.delete(stream));
     this.#streams.add(stream);
     options.request.signal.addEventListener("abort", () => stream.end());
     return new Response(stream.body, {
@@ -53,6 +64,7 @@ export class LiveStreams {
 class LiveStream {
   readonly body: ReadableStream<Uint8Array>;
   readonly #options: Options;
+  readonly #timing: Timing;
   readonly #ended: () => void;
   readonly #timers: Timer[] = [];
   readonly #encoder = new TextEncoder();
@@ -62,8 +74,9 @@ class LiveStream {
   #fullSince = Infinity;
   #over = false;
 
-  constructor(options: Options, ended: () => void) {
+  constructor(options: Options, timing: Timing, ended: () => void) {
     this.#options = options;
+    this.#timing = timing;
     this.#ended = ended;
     this.body = new ReadableStream<Uint8Array>(
       { start: (controller) => this.#start(controller), pull: () => this.#pull(), cancel: () => this.end() },
@@ -97,7 +110,10 @@ class LiveStream {
     this.#controller = controller;
     this.#send(this.#options.script.hello);
     this.#unsubscribe = core.subscribe(() => this.#wake?.());
-    this.#timers.push(setInterval(() => core.poll(), POLL), setInterval(() => void this.#beat(), HEARTBEAT));
+    this.#timers.push(
+      setInterval(() => core.poll(), this.#timing.poll),
+      setInterval(() => void this.#beat(), this.#timing.heartbeat),
+    );
   }
 
   /** Called when the reader wants more: sends what there is, or waits for the next change. */
@@ -116,7 +132,7 @@ class LiveStream {
   }
 
   async #beat(): Promise<void> {
-    if (performance.now() - this.#fullSince > STALLED) return this.bye("slow");
+    if (performance.now() - this.#fullSince > this.#timing.stalled) return this.bye("slow");
     try {
       await this.#options.recheck();
     } catch (error) {

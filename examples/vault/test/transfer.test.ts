@@ -81,7 +81,7 @@ describe("a vault that is exported and imported", () => {
     expect(store.stats().totalNotes).toBe(TEXTS.length + 1);
     expect(await importInto(store, path, "replace")).toMatchObject({ replaced: 1 });
     expect(store.notes.find(first!.id)!.content).toBe(first!.content!);
-    expect(store.versions.list(first!.id, 10, 0)).toHaveLength(1);
+    expect(store.versions.list(first!.id, 10, 0)).toHaveLength(2);
   });
 
   test("brings back what is in the trash", async () => {
