@@ -152,7 +152,7 @@ describe("trash", () => {
     expect(store.tidy().notes).toBe(1);
     expect(store.trash.list(10, 0)).toEqual([]);
     expect(store.versions.list(id, 10, 0)).toEqual([]);
-    expect(store.attachments.list(undefined, 10, 0).map((file) => file.id)).toEqual(["file-shared"]);
+    expect(store.attachments.list({}, 10, 0).map((file) => file.id)).toEqual(["file-shared"]);
     const old = new Date(Date.now() - 2 * 3_600_000);
     for (const name of readdirSync(join(folder, "files", "aa"))) utimesSync(join(folder, "files", "aa", name), old, old);
     store.tidy();

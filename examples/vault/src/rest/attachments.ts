@@ -17,7 +17,8 @@ export async function attachments(asked: Asked): Promise<Response> {
   const given = url.searchParams;
   if (method !== "POST") {
     const { limit, offset } = paging(queryFields(given), 500);
-    return Response.json(store.attachments.list(given.get("note") ?? undefined, limit, offset));
+    const wanted = { note: given.get("note") ?? undefined, name: given.get("name") ?? undefined };
+    return Response.json(store.attachments.list(wanted, limit, offset));
   }
   const announced = Number(request.headers.get("content-length") ?? 0);
   if (announced > LIMITS.attachmentBytes) throw new TooLarge(LIMITS.attachmentBytes);

@@ -78,7 +78,7 @@ async function nested(asked: Asked, noun: keyof typeof NESTED, owner: string, re
   if (noun === "attachments") {
     const id = store.notes.find(owner)?.id ?? owner;
     const { limit, offset } = paging(queryFields(url.searchParams), 500);
-    return Response.json(store.attachments.list(id, limit, offset));
+    return Response.json(store.attachments.list({ note: id }, limit, offset));
   }
   const found = existing(store.notes.findOrTrashed(owner), owner);
   if (noun === "links") return Response.json(store.links.from(found.content));

@@ -85,10 +85,11 @@ export class Attachments {
     return row && toAttachment(row);
   }
 
-  /** Of one note, or of all; oldest first. */
-  list(note: string | undefined, limit: number, offset: number): Attachment[] {
-    const sql = `SELECT ${COLUMNS} FROM attachments WHERE ?1 IS NULL OR note = ?1 ORDER BY created_at, id LIMIT ?2 OFFSET ?3`;
-    return this.#core.all<Row>(sql, note ?? null, limit, offset).map(toAttachment);
+  /** Those of a note, those with a name, or all; oldest first. */
+  list(wanted: { note?: string; name?: string }, limit: number, offset: number): Attachment[] {
+    const sql = `SELECT ${COLUMNS} FROM attachments WHERE (?1 IS NULL OR note = ?1) AND (?2 IS NULL OR name = ?2)
+                 ORDER BY created_at, id LIMIT ?3 OFFSET ?4`;
+    return this.#core.all<Row>(sql, wanted.note ?? null, wanted.name ?? null, limit, offset).map(toAttachment);
   }
 
   change(id: string, change: { note?: string | null; name?: string }): Attachment | undefined {

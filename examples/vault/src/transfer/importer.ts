@@ -16,7 +16,7 @@ export type Conflict = (typeof CONFLICTS)[number];
 export interface Found {
   /** How problems name it. */
   name: string;
-  fields: Record<string, unknown> & { content: string };
+  fields: Record<string, unknown>;
   updatedAt?: string;
 }
 
@@ -56,7 +56,7 @@ export class Importer {
 
   async note(found: Found): Promise<void> {
     this.#batch.push(found);
-    this.#bytes += found.fields.content.length;
+    this.#bytes += String(found.fields.content).length;
     if (this.#batch.length >= BATCH || this.#bytes > BATCH_BYTES) await this.flush();
   }
 
@@ -102,10 +102,10 @@ export class Importer {
   }
 
   #write({ name, fields, updatedAt }: Found): void {
-    if (Buffer.byteLength(fields.content) > LIMITS.noteBytes) {
+    const note = { ...newNote(fields), updatedAt };
+    if (Buffer.byteLength(note.content) > LIMITS.noteBytes) {
       return this.problem(name, `The note is larger than ${LIMITS.noteBytes} bytes.`);
     }
-    const note = { ...newNote(fields), updatedAt };
     const { notes, trash } = this.#store;
     const restored = note.id !== undefined && trash.find(note.id) !== undefined && trash.restore(note.id) !== undefined;
     const before = (note.id && notes.find(note.id)) || (note.path !== null && notes.find(note.path)) || undefined;

@@ -144,7 +144,7 @@ function foundObject(value: Record<string, unknown>, name: string): Found {
   return {
     name: typeof path === "string" ? path : typeof id === "string" ? id : name,
     updatedAt: time,
-    fields: { id: validId(id), content: (content ?? "") as string, path, metadata, pinned, createdAt, tags: fixed },
+    fields: { id: validId(id), content, path, metadata, pinned, createdAt, tags: fixed },
   };
 }
 
