@@ -10,6 +10,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
 
 from parachute_hub.testing.examples import Module, Reply
 from tests.live.test_examples_vault import NOTES, VaultTestCase
@@ -37,7 +38,7 @@ class Listener(Protocol):
 
     async def open(self, module: Module, token: str, query: str = "", **headers: str) -> "Listener":
         url = f"http://127.0.0.1:{module.port}{EVENTS}?{query}"
-        sent = {"Authorization": f"Bearer {token}", **headers}
+        sent = Headers({name: [value] for name, value in {"Authorization": f"Bearer {token}", **headers}.items()})
         response = await treq.get(url, headers=sent, persistent=False, unbuffered=True)
         assert response.code == 200, response.code
         assert response.headers.getRawHeaders("content-type") == ["text/event-stream"]
@@ -81,7 +82,7 @@ class DevicesTestCase(VaultTestCase):
 
     timeout = 20
 
-    async def listen(self, vault: Module, query: str = "", **headers: str) -> Listener:
+    async def follow(self, vault: Module, query: str = "", **headers: str) -> Listener:
         listener = await Listener().open(vault, self.key, query, **headers)
         self.addCleanup(listener.close)
         hello = await listener.next()
@@ -98,7 +99,7 @@ class EventsTests(DevicesTestCase):
 
     async def test_a_change_arrives_on_another_device(self) -> None:
         vault = await self.vault()
-        listener = await self.listen(vault, "include_content=true")
+        listener = await self.follow(vault, "include_content=true")
         note = (await self.ask(vault, "POST", "notes", {"content": "from a phone"})).json()
         event = await listener.next()
         self.assertEqual((event.name, event.data["kind"], event.data["note"]), ("change", "saved", note))
@@ -112,15 +113,15 @@ class EventsTests(DevicesTestCase):
 
     async def test_a_stream_goes_on_after_the_last_event(self) -> None:
         vault = await self.vault()
-        first = await self.listen(vault)
+        first = await self.follow(vault)
         for content in ("one", "two", "three"):
             await self.ask(vault, "POST", "notes", {"content": content})
         seen = await first.next()
         await first.close()
-        again = await self.listen(vault, "since=0&include_content=true", **{"Last-Event-ID": str(seen.id)})
+        again = await self.follow(vault, "since=0&include_content=true", **{"Last-Event-ID": str(seen.id)})
         contents = [(await again.next()).data["note"]["content"] for _ in range(2)]
         self.assertEqual(contents, ["two", "three"])
-        stranger = await self.listen(vault, "since=999")
+        stranger = await self.follow(vault, "since=999")
         reset = await stranger.next()
         self.assertEqual((reset.name, reset.data), ("reset", {"latest": 3}))
         await self.ask(vault, "POST", "notes", {"content": "four"})
@@ -128,7 +129,7 @@ class EventsTests(DevicesTestCase):
 
     async def test_what_another_process_writes_arrives_too(self) -> None:
         vault = await self.vault()
-        listener = await self.listen(vault)
+        listener = await self.follow(vault)
         path = self.home / "notes.json"
         path.write_text(json.dumps([{"content": "imported", "path": "in"}]))
         code, output = await self.command("import", "default", str(path))
@@ -137,7 +138,7 @@ class EventsTests(DevicesTestCase):
 
     async def test_a_vault_that_stops_says_so_and_waits_for_nobody(self) -> None:
         vault = await self.vault()
-        listener = await self.listen(vault)
+        listener = await self.follow(vault)
         self.assertEqual(await vault.process.signal("TERM"), 0)
         bye = await listener.next()
         self.assertEqual((bye.name, bye.data), ("bye", {"reason": "stopping"}))
@@ -147,7 +148,7 @@ class EventsTests(DevicesTestCase):
         vault = await self.vault()
         self.assertEqual((await vault.ask("GET", EVENTS)).status, 401)
         for _ in range(32):
-            await self.listen(vault)
+            await self.follow(vault)
         refused = await vault.ask("GET", EVENTS, token=self.key)
         self.assertEqual((refused.status, refused.json()["code"], refused.headers["retry-after"]), (503, "busy", "30"))
 
