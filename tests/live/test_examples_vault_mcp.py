@@ -140,7 +140,8 @@ class ToolTests(McpTestCase):
         calls: list[tuple[str, dict[str, Any]]] = [
             ("query-notes", {"id": "p"}), ("query-notes", {"search": "#soil", "preview": True}), ("list-tags", {}),
             ("update-note", {"id": "p", "content": "see [[q]]", "if_updated_at": note["updatedAt"]}),
-            ("vault-info", {}), ("related-notes", {"id": "p"}), ("note-history", {"id": "p"}), ("note-history", {"id": "p", "version": 1}),
+            ("vault-info", {}), ("related-notes", {"id": "p"}), ("note-history", {"id": "p"}), 
+            ("note-history", {"id": "p", "version": 1}),
             ("restore-note", {"id": note["id"], "version": 1}), ("delete-note", {"id": "p"}),
             ("restore-note", {"id": note["id"]}),
         ]  # fmt: skip
@@ -221,7 +222,7 @@ class ResourceTests(McpTestCase):
             self.vault.ask("POST", "api/notes", {"content": "", "path": path, "tags": tags})
         prompt = {"type": "ref/prompt", "name": "review-tag"}
         template = {"type": "ref/resource", "uri": "vault://default/note/{key}"}
-        table = [
+        table: list[tuple[dict[str, str], str, str, list[str]]] = [
             (prompt, "tag", "s", ["soil", "stone"]),
             (prompt, "tag", "#st", ["stone"]),
             ({"type": "ref/prompt", "name": "summarize-note"}, "note", "gard", ["Garden"]),
@@ -230,7 +231,12 @@ class ResourceTests(McpTestCase):
         for ref, name, value, expected in table:
             found = self.result("completion/complete", ref=ref, argument={"name": name, "value": value})
             self.assertEqual((value, found["completion"]), (value, {"values": expected, "hasMore": False}))
-        for ref, name in ((prompt, "other"), ({"type": "ref/prompt", "name": "no"}, "tag"), ({}, "tag")):
+        unknown: list[tuple[dict[str, str], str]] = [
+            (prompt, "other"),
+            ({"type": "ref/prompt", "name": "no"}, "tag"),
+            ({}, "tag"),
+        ]
+        for ref, name in unknown:
             reply = self.send("completion/complete", ref=ref, argument={"name": name, "value": ""})
             self.assertEqual(reply.json()["error"]["code"], -32602)
 
@@ -252,7 +258,7 @@ class ResourceTests(McpTestCase):
         self.assertEqual((stream.status, stream.getheader("content-type")), (200, "text/event-stream"))
 
         def next_message() -> Any:
-            lines = []
+            lines: list[str] = []
             while (line := stream.readline().decode().strip()) or not lines:
                 lines += [line] if line and not line.startswith(":") else []
             return json.loads(next(line for line in lines if line.startswith("data: "))[6:])

@@ -7,7 +7,6 @@ import { type Grants, grantsOf, unauthorized } from "./auth.ts";
 import type { HubTokens } from "./kit/hub-token.ts";
 import { badRequest, Refused } from "./kit/http.ts";
 import type { KnownHosts } from "./hosts.ts";
-import { answerMcp } from "./mcp/http.ts";
 import { answerApi } from "./rest/api.ts";
 import { notAllowed, refusalOf } from "./rest/errors.ts";
 import type { Store } from "./store/store.ts";
@@ -119,6 +118,8 @@ export class Routes {
     if (path === ".parachute/config") return this.#config(request, grants);
     if (path === "mcp") {
       if (request.method !== "POST") throw notAllowed(["POST"]);
+      // Loaded at the first request: the vault starts sooner.
+      const { answerMcp } = await import("./mcp/http.ts");
       const recheck = () => this.#grants(request, name, store, false);
       const streams = this.#streamsOf(name);
       return answerMcp({ request, store, grants, streams, recheck, metadata: metadataUrl(request, name) });

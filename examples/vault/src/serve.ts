@@ -22,7 +22,8 @@ export function serve(home: string): void {
   makeFirstVault(vaults);
   const hub = hubFromEnvironment(process.env);
   const hosts = new KnownHosts(hub.issuers, process.env.VAULT_BIND);
-  const routes = new Routes({ vaults, tokens: new HubTokens(hub), issuer: hub.origin, hosts, port: () => server.port! });
+  const tokens = new HubTokens(hub);
+  const routes = new Routes({ vaults, tokens, issuer: hub.origin, hosts, port: () => server.port! });
   const server = Bun.serve({
     hostname: process.env.VAULT_BIND || "127.0.0.1",
     port: Number(process.env.PORT || manifest.port),

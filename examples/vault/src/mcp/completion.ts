@@ -12,7 +12,9 @@ export function complete({ store, grants, params }: Asked): object {
   const { type, name: prompt, uri } = (params.ref ?? {}) as Params;
   const { name, value } = (params.argument ?? {}) as Params;
   if (typeof name !== "string" || typeof value !== "string") throw invalid('"argument" must have "name" and "value".');
-  const kind = type === "ref/prompt" ? kindOf(prompt, name) : type === "ref/resource" ? kindAt(grants.vault, uri, name) : undefined;
+  let kind: string | undefined;
+  if (type === "ref/prompt") kind = kindOf(prompt, name);
+  if (type === "ref/resource") kind = kindAt(grants.vault, uri, name);
   if (kind === undefined) throw invalid("There is nothing like that to complete.");
   const found = kind === "tag" ? tags(store, value) : kind === "note" ? notes(store, value) : [];
   return { completion: { values: found.slice(0, MOST), hasMore: found.length > MOST } };

@@ -58,7 +58,9 @@ class Notifications implements Script {
       more = page.more && !page.reset;
       for (const { id, kind, note } of page.changes) {
         listChanged ||= kind !== "saved" || note?.createdAt === note?.updatedAt;
-        for (const uri of this.#watched(id, note?.path)) text += this.#notification("notifications/resources/updated", { uri });
+        for (const uri of this.#watched(id, note?.path)) {
+          text += this.#notification("notifications/resources/updated", { uri });
+        }
       }
     }
     if (listChanged && this.#wanted.listChanged) text += this.#notification("notifications/resources/list_changed", {});

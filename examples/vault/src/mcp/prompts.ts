@@ -54,7 +54,8 @@ export const PROMPTS: Prompt[] = [
     description: "What my notes with one tag say, and where they disagree",
     arguments: [{ name: "tag", description: "A tag, without #", required: true, of: "tag" }],
     request: ({ tag }) =>
-      `These are my newest notes with the tag #${tag}. Tell me what they say together, where they disagree, and what is missing.`,
+      `These are my newest notes with the tag #${tag}. Tell me what they say together, where they disagree, ` +
+      "and what is missing.",
     notes: (store, { tag }) => whole(store, { tag, include_content: true, limit: MOST_NOTES }),
   },
   {
@@ -62,7 +63,8 @@ export const PROMPTS: Prompt[] = [
     title: "Review my week",
     description: "What I wrote in the last seven days, and what is open",
     arguments: [],
-    request: () => "These are the notes that I changed in the last seven days. Sum up my week and list what is still open.",
+    request: () =>
+      "These are the notes that I changed in the last seven days. Sum up my week and list what is still open.",
     notes: (store) => {
       const since = new Date(store.core.clock() - WEEK).toISOString();
       return whole(store, { include_content: true, limit: MOST_NOTES }).filter(({ updatedAt }) => updatedAt >= since);

@@ -50,12 +50,14 @@ export function callTool({ store, grants, params }: Asked): object {
   } catch (error) {
     const refusal = refusalOf(error);
     if (!refusal) throw error;
-    const current = error instanceof NoteChanged ? `\n\nThe note is now:\n${JSON.stringify(error.current, null, 2)}` : "";
-    return { content: [{ type: "text", text: refusal.message + current }], isError: true };
+    const text = [refusal.message];
+    if (error instanceof NoteChanged) text.push("", "The note is now:", JSON.stringify(error.current, null, 2));
+    return { content: [{ type: "text", text: text.join("\n") }], isError: true };
   }
 }
 
-function describe({ name, title, description, properties, required, output, verb, destructive, idempotent }: Tool): object {
+function describe(tool: Tool): object {
+  const { name, title, description, properties, required, output, verb, destructive, idempotent } = tool;
   return {
     name,
     title,

@@ -8,7 +8,6 @@ import { changes } from "./changes.ts";
 import { notAllowed } from "./errors.ts";
 import { events } from "./events.ts";
 import { completeLink, notes, note, resolveLink } from "./notes.ts";
-import { exportNotes, importNotes } from "./transfer.ts";
 import { transcribe } from "./transcribe.ts";
 import { trash, trashed } from "./trash.ts";
 
@@ -36,6 +35,9 @@ interface Route {
 }
 
 const ANY = Number.MAX_SAFE_INTEGER;
+/** Loaded at the first export or import: the vault starts sooner and stays smaller. */
+const transfer = () => import("./transfer.ts");
+
 const ROUTES: Route[] = [
   { noun: "notes", parts: [0, 0], methods: ["GET", "HEAD", "POST"], handle: notes },
   { noun: "notes", parts: [1, ANY], methods: ["GET", "HEAD", "PATCH", "DELETE"], handle: note },
@@ -50,15 +52,16 @@ const ROUTES: Route[] = [
   { noun: "attachments", parts: [1, 2], methods: ["GET", "HEAD", "PATCH", "DELETE"], handle: attachment },
   { noun: "uploads", parts: [0, 0], methods: ["POST"], handle: uploads },
   { noun: "uploads", parts: [1, 1], methods: ["GET", "HEAD", "PATCH", "DELETE"], handle: upload },
-  { noun: "export", parts: [0, 0], methods: ["GET"], handle: exportNotes },
-  { noun: "import", parts: [0, 0], methods: ["POST"], handle: importNotes },
+  { noun: "export", parts: [0, 0], methods: ["GET"], handle: async (asked) => (await transfer()).exportNotes(asked) },
+  { noun: "import", parts: [0, 0], methods: ["POST"], handle: async (asked) => (await transfer()).importNotes(asked) },
 ];
 
 /** `path` is what follows /api/, decoded and split at the slashes. undefined: no such resource. */
 export async function answerApi(asked: Omit<Asked, "key">, path: string[]): Promise<Response | undefined> {
   const [noun, ...key] = path;
   if (noun === "links" && key.length === 1) return links(asked, key[0]!);
-  const route = ROUTES.find(({ noun: each, parts: [least, most] }) => each === noun && key.length >= least && key.length <= most);
+  const length = key.length;
+  const route = ROUTES.find((each) => each.noun === noun && length >= each.parts[0] && length <= each.parts[1]);
   if (!route) return undefined;
   // Below a note are resources with methods of their own; notes.ts refuses what does not fit.
   const nested = route.handle === note && key.length > 1 && asked.method === "POST";

@@ -60,10 +60,10 @@ export async function attachment(asked: Asked): Promise<Response> {
 
 /** The whole file, one range of it, or 304. */
 function download({ request, url, method, store }: Asked, found: Attachment): Response {
-  const safe = SHOWN.test(found.type);
-  const kind = safe && !flag(url.searchParams.get("download") ?? false, "download") ? "inline" : "attachment";
+  const forced = flag(url.searchParams.get("download") ?? false, "download");
+  const kind = SHOWN.test(found.type) && !forced ? "inline" : "attachment";
   const headers = new Headers({
-    "content-type": !safe ? "application/octet-stream" : found.type === "text/plain" ? "text/plain; charset=utf-8" : found.type,
+    "content-type": servedType(found.type),
     "content-disposition": `${kind}; filename*=UTF-8''${encodeURIComponent(found.name).replace(/['()*]/g, percent)}`,
     "content-security-policy": "default-src 'none'; sandbox",
     "cross-origin-resource-policy": "same-origin",
@@ -72,7 +72,9 @@ function download({ request, url, method, store }: Asked, found: Attachment): Re
     "accept-ranges": "bytes",
     etag: `"${found.sha256}"`,
   });
-  if (request.headers.get("if-none-match")?.includes(`"${found.sha256}"`)) return new Response(null, { status: 304, headers });
+  if (request.headers.get("if-none-match")?.includes(`"${found.sha256}"`)) {
+    return new Response(null, { status: 304, headers });
+  }
   const file = Bun.file(store.attachments.path(found));
   const condition = request.headers.get("if-range");
   const range = condition === null || condition === `"${found.sha256}"` ? rangeOf(request, found.size) : undefined;
@@ -110,7 +112,9 @@ export async function uploads({ request, store }: Asked): Promise<Response> {
   const done = store.attachments.find(id);
   if (done) return Response.json({ id, offset: done.size, size: done.size, attachment: done });
   const sha256 = optional(fields.sha256, (each) => text(each, "sha256").toLowerCase());
-  if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256)) throw badRequest('"sha256" must be 64 hexadecimal digits.');
+  if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256)) {
+    throw badRequest('"sha256" must be 64 hexadecimal digits.');
+  }
   const { upload, created } = store.uploads.start({
     id,
     name: fileName(fields.name ?? "file"),
@@ -143,6 +147,11 @@ export async function upload({ request, method, key, store }: Asked): Promise<Re
 
 export function bodyOf(request: Request): Body {
   return (request.body ?? new Blob([]).stream()) as unknown as Body;
+}
+
+function servedType(type: string): string {
+  if (!SHOWN.test(type)) return "application/octet-stream";
+  return type === "text/plain" ? "text/plain; charset=utf-8" : type;
 }
 
 function typeOf(given: string | null): string {

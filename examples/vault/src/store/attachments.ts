@@ -23,6 +23,11 @@ export interface NewAttachment {
   note?: string;
 }
 
+export interface Added {
+  attachment: Attachment;
+  created: boolean;
+}
+
 interface Row extends Omit<Attachment, "note" | "url"> {
   note: string | null;
 }
@@ -52,7 +57,7 @@ export class Attachments {
    * Takes over a complete file at `temporary`, which is on the disk already. Adding the same bytes with the same
    * id again is no mistake.
    */
-  add(attachment: NewAttachment, temporary: string, size: number, sha256: string): { attachment: Attachment; created: boolean } {
+  add(attachment: NewAttachment, temporary: string, size: number, sha256: string): Added {
     const { id, name, type, note } = attachment;
     const target = this.#file(sha256);
     if (existsSync(target) && statSync(target).size === size) {
@@ -103,8 +108,8 @@ export class Attachments {
   }
 
   /** Where the bytes are. */
-  path(attachment: Attachment): string {
-    return this.#file(attachment.sha256);
+  path({ sha256 }: { sha256: string }): string {
+    return this.#file(sha256);
   }
 
   remove(id: string): boolean {

@@ -23,7 +23,8 @@ export function derive(database: Database, seq: number): void {
   database
     .query(
       `UPDATE notes SET title = $title, path_key = $path, base_key = $base, title_key = $titleKey,
-         tag_words = (SELECT coalesce(group_concat(tag, ' '), '') FROM (SELECT tag FROM tags WHERE seq = $seq ORDER BY tag))
+         tag_words = (SELECT coalesce(group_concat(tag, ' '), '')
+                      FROM (SELECT tag FROM tags WHERE seq = $seq ORDER BY tag))
        WHERE seq = $seq`,
     )
     .run({

@@ -120,7 +120,8 @@ export const columns = (content: string | false = "content") => (content ? `${HE
 
 export function toNote(row: StoredNote & { content: string }): WholeNote;
 export function toNote(row: StoredNote): Note;
-export function toNote({ id, content, path, metadata, pinned, createdAt, updatedAt, tags, textTags }: StoredNote): Note {
+export function toNote(row: StoredNote): Note {
+  const { id, content, path, metadata, pinned, createdAt, updatedAt, tags, textTags } = row;
   return {
     id,
     ...(content !== undefined && { content }),

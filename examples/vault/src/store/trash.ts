@@ -75,7 +75,8 @@ export class Trash {
 
   /** The last deleted first. `search` is a part of the path or the text. */
   list(limit: number, offset: number, search = ""): Trashed[] {
-    const sql = `SELECT ${COLUMNS} FROM trash WHERE ?1 = '' OR instr(lower(content), lower(?1)) OR instr(lower(path), lower(?1))
+    const sql = `SELECT ${COLUMNS} FROM trash
+                 WHERE ?1 = '' OR instr(lower(content), lower(?1)) OR instr(lower(path), lower(?1))
                  ORDER BY deleted_at DESC, id LIMIT ?2 OFFSET ?3`;
     return this.#parts.core.all<Row>(sql, search, limit, offset).map(toTrashed);
   }

@@ -140,7 +140,8 @@ export class Uploads {
 
   /** Discards what was not finished within 7 days, and leftovers of a crash. */
   prune(): number {
-    const old = this.#core.all<{ id: string }>("SELECT id FROM uploads WHERE created_at < ?", this.#core.ago(UPLOAD_DAYS));
+    const sql = "SELECT id FROM uploads WHERE created_at < ?";
+    const old = this.#core.all<{ id: string }>(sql, this.#core.ago(UPLOAD_DAYS));
     for (const { id } of old) this.cancel(id);
     if (!existsSync(this.#folder)) return old.length;
     for (const name of readdirSync(this.#folder)) {

@@ -19,6 +19,7 @@ interface Wanted {
   attachments: boolean;
 }
 
+type Pieces = AsyncGenerator<Uint8Array>;
 type Row = StoredNote & { content: string; fixed: string };
 
 const PAGE = 100;
@@ -32,7 +33,7 @@ export function describe(vault: string, format: Format, now: string): { name: st
   return { name: `${vault}-${day}${format === "obsidian" ? "-obsidian" : ""}.zip`, type: "application/zip" };
 }
 
-export async function* exported({ store, vault, format, attachments }: Wanted): AsyncGenerator<Uint8Array> {
+export async function* exported({ store, vault, format, attachments }: Wanted): Pieces {
   const snapshot = new Snapshot(store.core.path);
   const files = attachments && format !== "json" ? snapshot.attachments() : [];
   try {
@@ -57,7 +58,8 @@ class Snapshot {
 
   *notes(): Generator<Row> {
     const sql = `SELECT ${columns()},
-        (SELECT json_group_array(tag) FROM (SELECT tag FROM tags WHERE tags.seq = notes.seq AND fixed ORDER BY tag)) AS fixed
+        (SELECT json_group_array(tag)
+         FROM (SELECT tag FROM tags WHERE tags.seq = notes.seq AND fixed ORDER BY tag)) AS fixed
       FROM notes WHERE seq > ? ORDER BY seq LIMIT ${PAGE}`;
     for (let last = 0; ; ) {
       const rows = this.#database.query<Row, [number]>(sql).all(last);
@@ -68,7 +70,8 @@ class Snapshot {
   }
 
   attachments(): Array<Attachment & { note: string | null }> {
-    const sql = "SELECT id, note, name, type, size, sha256, created_at AS createdAt FROM attachments ORDER BY created_at, id";
+    const sql = `SELECT id, note, name, type, size, sha256, created_at AS createdAt FROM attachments
+      ORDER BY created_at, id`;
     return this.#database.query<Attachment & { note: string | null }, []>(sql).all();
   }
 
@@ -78,7 +81,7 @@ class Snapshot {
   }
 }
 
-async function* zip(snapshot: Snapshot, store: Store, files: Attachment[], obsidian: boolean): AsyncGenerator<Uint8Array> {
+async function* zip(snapshot: Snapshot, store: Store, files: Attachment[], obsidian: boolean): Pieces {
   const writer = new ZipWriter();
   const names = new Names();
   for (const row of snapshot.notes()) {
@@ -98,7 +101,7 @@ async function* zip(snapshot: Snapshot, store: Store, files: Attachment[], obsid
   yield* writer.end();
 }
 
-async function* json(snapshot: Snapshot): AsyncGenerator<Uint8Array> {
+async function* json(snapshot: Snapshot): Pieces {
   let before = '{"notes": [\n';
   for (const row of snapshot.notes()) {
     yield Buffer.from(before + JSON.stringify(toNote(row)));
@@ -107,14 +110,15 @@ async function* json(snapshot: Snapshot): AsyncGenerator<Uint8Array> {
   yield Buffer.from(before === ",\n" ? "\n]}\n" : `${before}]}\n`);
 }
 
-async function* ndjson(snapshot: Snapshot, store: Store, vault: string, files: Attachment[]): AsyncGenerator<Uint8Array> {
+async function* ndjson(snapshot: Snapshot, store: Store, vault: string, files: Attachment[]): Pieces {
   const line = (value: object) => Buffer.from(`${JSON.stringify(value)}\n`);
   yield line({ type: "vault", name: vault, format: 1, exportedAt: store.core.now() });
   for (const row of snapshot.notes()) yield line({ type: "note", ...toNote(row), fixedTags: JSON.parse(row.fixed) });
   for (const { url: _url, type: mediaType, ...file } of files) {
     yield line({ type: "attachment", ...file, mediaType });
+    const content = Bun.file(store.attachments.path(file));
     for (let start = 0; start < file.size; start += PIECE) {
-      const piece = await Bun.file(store.attachments.path({ ...file, type: mediaType, url: "" })).slice(start, start + PIECE).bytes();
+      const piece = await content.slice(start, start + PIECE).bytes();
       yield line({ type: "data", id: file.id, data: Buffer.from(piece).toString("base64") });
     }
   }

@@ -75,7 +75,8 @@ async function importLines(source: AsyncIterable<Uint8Array>, importer: Importer
         yield Buffer.from(String(after.data), "base64");
       }
     })();
-    await importer.file({ name: String(name), id: validId(id), type: mediaTypeOf(mediaType), note: validNote(note), bytes });
+    const described = { name: String(name), id: validId(id), type: mediaTypeOf(mediaType), note: validNote(note) };
+    await importer.file({ ...described, bytes });
     for await (const _rest of bytes); // After a problem with this file.
     value = after;
   }
@@ -93,7 +94,8 @@ async function importArchive(archive: Archive, importer: Importer): Promise<void
     for await (const entry of archive.entries()) {
       const name = clean(entry.name).slice(root.length);
       if (HIDDEN.test(name) || name === INDEX || name === "") continue;
-      await (/\.(md|markdown)$/i.test(name) ? importMarkdown(entry, name, importer) : importOther(entry, name, described, importer));
+      if (/\.(md|markdown)$/i.test(name)) await importMarkdown(entry, name, importer);
+      else await importOther(entry, name, described, importer);
     }
   } finally {
     await archive.close();
@@ -139,8 +141,10 @@ async function descriptions(entry: Entry, importer: Importer): Promise<Described
 function foundObject(value: Record<string, unknown>, name: string): Found {
   const { type: _type, id, content, path, metadata, pinned, createdAt, updatedAt, tags, textTags, fixedTags } = value;
   const inText = Array.isArray(textTags) ? textTags : [];
-  const fixed = Array.isArray(fixedTags) ? fixedTags : Array.isArray(tags) ? tags.filter((tag) => !inText.includes(tag)) : tags;
-  const time = typeof updatedAt === "string" && !Number.isNaN(Date.parse(updatedAt)) ? new Date(updatedAt).toISOString() : undefined;
+  const set = Array.isArray(tags) ? tags.filter((tag) => !inText.includes(tag)) : tags;
+  const fixed = Array.isArray(fixedTags) ? fixedTags : set;
+  const isTime = typeof updatedAt === "string" && !Number.isNaN(Date.parse(updatedAt));
+  const time = isTime ? new Date(updatedAt).toISOString() : undefined;
   return {
     name: typeof path === "string" ? path : typeof id === "string" ? id : name,
     updatedAt: time,
