@@ -205,16 +205,17 @@ class ResourceTests(McpTestCase):
         self.vault.ask("POST", "api/notes", {"content": "# Garden\n#soil"})
         prompts = {prompt["name"]: prompt for prompt in self.result("prompts/list")["prompts"]}
         self.assertEqual(sorted(prompts), ["connect-note", "review-tag", "summarize-note", "weekly-review"])
-        for name, arguments in (
+        calls: list[tuple[str, dict[str, Any]]] = [
             ("summarize-note", {"note": "garden"}),
             ("connect-note", {"note": "Garden"}),
             ("review-tag", {"tag": "soil"}),
             ("weekly-review", {}),
-        ):
+        ]
+        for name, arguments in calls:
             messages = self.result("prompts/get", name=name, arguments=arguments)["messages"]
             self.assertEqual((name, messages[1]["content"]["resource"]["text"]), (name, "# Garden\n#soil"))
-        for arguments in ({}, {"note": 1}, {"note": "nowhere"}):
-            reply = self.send("prompts/get", name="summarize-note", arguments=arguments)
+        for wrong in ({}, {"note": 1}, {"note": "nowhere"}):
+            reply = self.send("prompts/get", name="summarize-note", arguments=wrong)
             self.assertEqual(reply.json()["error"]["code"], -32602)
 
     def test_arguments_are_completed(self) -> None:

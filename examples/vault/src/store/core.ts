@@ -38,7 +38,7 @@ export class Core {
     // A note that was answered with 201 is on the disk, even after a power cut.
     this.database.run("PRAGMA synchronous = FULL");
     this.database.run("PRAGMA foreign_keys = ON");
-    this.database.run("PRAGMA cache_size = -4000");
+    this.database.run("PRAGMA cache_size = -1000");
     this.database.run("PRAGMA journal_size_limit = 4194304");
     migrate(this.database);
     this.#inode = statSync(path).ino;

@@ -22,7 +22,6 @@ interface Wanted {
 type Pieces = AsyncGenerator<Uint8Array>;
 type Row = StoredNote & { content: string; fixed: string };
 
-const PAGE = 100;
 const PIECE = 192 * 1024;
 
 /** The name and media type of an export. */
@@ -56,17 +55,13 @@ class Snapshot {
     this.#database.query("SELECT 1 FROM notes LIMIT 1").get();
   }
 
+  /** One text at a time is in memory, however large the notes are. */
   *notes(): Generator<Row> {
-    const sql = `SELECT ${columns()},
+    const next = this.#database.query<Row, [number]>(`SELECT ${columns()},
         (SELECT json_group_array(tag)
          FROM (SELECT tag FROM tags WHERE tags.seq = notes.seq AND fixed ORDER BY tag)) AS fixed
-      FROM notes WHERE seq > ? ORDER BY seq LIMIT ${PAGE}`;
-    for (let last = 0; ; ) {
-      const rows = this.#database.query<Row, [number]>(sql).all(last);
-      yield* rows;
-      if (rows.length < PAGE) return;
-      last = rows.at(-1)!.seq;
-    }
+      FROM notes WHERE seq > ? ORDER BY seq LIMIT 1`);
+    for (let row = next.get(0); row; row = next.get(row.seq)) yield row;
   }
 
   attachments(): Array<Attachment & { note: string | null }> {
