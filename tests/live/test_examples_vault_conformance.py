@@ -15,8 +15,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.testing.examples import bun
 from tests.live.vault_rig import RunningVault, running_vault
+from tests.support.examples import bun
 
 FOLDER = Path(__file__).parent.parent / "examples" / "conformance"
 

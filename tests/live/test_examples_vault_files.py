@@ -13,8 +13,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.testing.examples import Reply
 from tests.live.vault_rig import RunningVault, running_vault
+from tests.requirements import requires, right
+from tests.support.examples import Reply
 
 
 class VaultTestCase(SynchronousTestCase):
@@ -309,13 +310,12 @@ class TransferTests(VaultTestCase):
         self.assertEqual(note, {**published[0], "tags": ["t", "x"], "textTags": ["x"]})
 
 
+@requires(right("to mount"))
 class FullDiskTests(SynchronousTestCase):
     """A small disk of its own."""
 
     def setUp(self) -> None:
         """Mounts it."""
-        if os.getuid() != 0:
-            raise AssertionError("This test mounts a small disk: run it as root.")
         self.disk = Path(tempfile.mkdtemp(prefix="parachute-vault-disk-"))
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(self.disk)], check=True)
         self.addCleanup(self.disk.rmdir)

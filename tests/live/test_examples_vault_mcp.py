@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.testing.examples import Reply
 from tests.live.vault_rig import RunningVault, running_vault
+from tests.support.examples import Reply
 
 PREFIX = "io.modelcontextprotocol"
 REVISION = "2026-07-28"

@@ -12,8 +12,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
-from parachute_hub.testing.examples import Module, Reply
 from tests.live.test_examples_vault import NOTES, VaultTestCase
+from tests.support.examples import Module, Reply
 
 EVENTS = "/vault/default/api/events"
 

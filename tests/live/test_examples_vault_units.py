@@ -3,7 +3,7 @@
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.testing.examples import EXAMPLES, bun
+from tests.support.examples import EXAMPLES, bun
 
 
 class UnitTests(TestCase):

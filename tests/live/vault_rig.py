@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from parachute_hub.testing.examples import EXAMPLES, Reply, bun
+from tests.support.examples import EXAMPLES, Reply, bun
 
 COMMAND = [bun(), "--smol", "run", str(EXAMPLES / "vault/src/cli.ts")]
 

@@ -63,9 +63,10 @@ export class Attachments {
     if (existsSync(target) && statSync(target).size === size) {
       rmSync(temporary, { force: true });
     } else {
-      mkdirSync(dirname(target), { recursive: true });
+      const isNew = mkdirSync(dirname(target), { recursive: true }) !== undefined;
       renameSync(temporary, target);
       syncFolder(dirname(target));
+      if (isNew) for (const folder of [this.#folder, dirname(this.#folder)]) syncFolder(folder);
     }
     return this.#core.write(() => {
       const before = this.find(id);
