@@ -274,21 +274,21 @@ class NotesTests(ExampleTestCase):
         created = await self.vault.ask("POST", "/vault/default/api/notes", token=self.key, body={"content": "first"})
         url = f"http://127.0.0.1:{self.vault.port}/vault/default/api/notes/{created.json()['id']}"
 
-        def elsewhere(page: Page) -> None:
+        def elsewhere(page: Page, content: str) -> None:
             headers = {"Authorization": f"Bearer {self.key}"}
-            page.request.patch(url, headers=headers, data=json.dumps({"content": "theirs"}))
+            page.request.patch(url, headers=headers, data=json.dumps({"content": content}))
 
         def work(page: Page) -> None:
             page.get_by_text("Use a key of the vault instead").click()
             page.get_by_label("Key, begins with pvt_").fill(self.key)
             page.get_by_role("button", name="Use this key").click()
             page.locator("#notes button").click()
-            elsewhere(page)
+            elsewhere(page, "theirs")
             page.get_by_label("Text").fill("mine")
             page.get_by_role("button", name="Save").click()
             page.get_by_role("button", name="Take the other").click()
             expect(page.get_by_label("Text")).to_have_value("theirs")
-            elsewhere(page)
+            elsewhere(page, "theirs again")
             page.get_by_label("Text").fill("mine again")
             page.get_by_role("button", name="Save").click()
             page.get_by_role("button", name="Keep mine").click()

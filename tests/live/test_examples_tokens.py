@@ -9,7 +9,7 @@ from typing import Any
 
 from joserfc.jwk import RSAKey
 
-from tests.support.examples import ExampleTestCase, Module, TokenIssuer
+from tests.support.examples import ExampleTestCase, Module, Reply, TokenIssuer
 
 NOTES = "/vault/default/api/notes"
 
@@ -63,11 +63,34 @@ class TokenTests(ExampleTestCase):
         listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
         reply = (await vault.ask("POST", "/vault/default/mcp", token=token, body=listing)).json()
         names = [tool["name"] for tool in reply["result"]["tools"]]
-        self.assertEqual(names, ["query-notes", "list-tags", "vault-info"])
-        writing = {**listing, "method": "tools/call", "params": {"name": "create-note", "arguments": {"content": "x"}}}
-        reply = (await vault.ask("POST", "/vault/default/mcp", token=token, body=writing)).json()
-        self.assertTrue(reply["result"]["isError"])
+        self.assertEqual(names, ["query-notes", "list-tags", "vault-info", "related-notes", "note-history"])
         self.assertEqual((await vault.ask("GET", NOTES, token=token)).json(), [])
+
+    async def test_a_tool_beyond_the_token_is_answered_with_the_scope_to_ask_for(self) -> None:
+        issuer = self.issuer()
+        vault = await self.vault_of(issuer)
+        forwarded = {"X-Forwarded-Host": "hub.test", "X-Forwarded-Proto": "https"}
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+        arguments = {"content": "x"}
+        params = {"name": "create-note", "arguments": arguments}
+
+        async def ask(scope: str, **message: Any) -> Reply:
+            body, token = {**call, **message}, issuer.token(scope=scope)
+            return await vault.ask("POST", "/vault/default/mcp", token=token, headers=forwarded, body=body)
+
+        refused = await ask("vault:default:read", params=params)
+        metadata = "https://hub.test/vault/default/.well-known/oauth-protected-resource"
+        self.assertEqual(refused.status, 403)
+        self.assertEqual(
+            refused.headers["www-authenticate"],
+            f'Bearer error="insufficient_scope", scope="vault:default:write", resource_metadata="{metadata}", '
+            'error_description="This needs the scope vault:default:write."',
+        )
+        self.assertEqual(refused.json()["error"]["data"]["required_scope"], "vault:default:write")
+        self.assertEqual((await ask("", method="resources/list")).status, 403)
+        self.assertEqual((await vault.ask("GET", NOTES, token=issuer.token())).json(), [])
+        stepped_up = await ask("vault:default:read vault:default:write", params=params)
+        self.assertEqual((stepped_up.status, stepped_up.json()["result"]["structuredContent"]["content"]), (200, "x"))
 
     async def test_a_forged_or_unfit_token_is_refused(self) -> None:
         issuer = self.issuer()

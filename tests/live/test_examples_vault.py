@@ -281,7 +281,8 @@ class McpTests(VaultTestCase):
         self.assertEqual((await self.call(vault, "ping"))["result"], {})
         tools = (await self.call(vault, "tools/list"))["result"]["tools"]
         names = {tool["name"] for tool in tools}
-        self.assertEqual(names, {"create-note", "query-notes", "update-note", "delete-note", "list-tags", "vault-info"})
+        published = {"create-note", "query-notes", "update-note", "delete-note", "list-tags", "vault-info"}
+        self.assertEqual(names, published | {"note-history", "related-notes", "restore-note"})
         note = await self.tool(vault, "create-note", content="by mcp", path="m/1", tags=["t"])
         await self.tool(vault, "update-note", id="m/1", content="better")
         self.assertEqual((await self.tool(vault, "query-notes", id=note["id"]))["content"], "better")

@@ -2,7 +2,7 @@
 
 import { forbidden, Refused } from "./kit/http.ts";
 import { type Claims, type HubTokens, looksLikeHubToken, TokenRefused } from "./kit/hub-token.ts";
-import type { Store } from "./store.ts";
+import type { Store } from "./store/store.ts";
 
 export type Verb = "read" | "write" | "admin";
 const VERBS: Verb[] = ["read", "write", "admin"];
@@ -29,7 +29,7 @@ export async function grantsOf(request: Request, vault: string, store: Store, to
   const credential = credentialOf(request);
   if (!credential) throw unauthorized("API key required");
   if (!looksLikeHubToken(credential)) {
-    if (!store.hasKey(credential)) throw unauthorized("Invalid API key");
+    if (!store.keys.has(credential)) throw unauthorized("Invalid API key");
     return new Grants(vault, [`vault:${vault}:admin`]);
   }
   try {

@@ -6,9 +6,11 @@ import { version } from "../package.json";
 import { type Grants, grantsOf, unauthorized } from "./auth.ts";
 import type { HubTokens } from "./kit/hub-token.ts";
 import { badRequest, Refused } from "./kit/http.ts";
-import { answerMcp } from "./mcp.ts";
-import { answerApi, notAllowed } from "./notes-api.ts";
-import type { Store } from "./store.ts";
+import type { KnownHosts } from "./hosts.ts";
+import { answerApi } from "./rest/api.ts";
+import { notAllowed, refusalOf } from "./rest/errors.ts";
+import type { Store } from "./store/store.ts";
+import { LiveStreams } from "./streams.ts";
 import type { Vaults } from "./vaults.ts";
 
 const ICON = join(import.meta.dir, "..", ".parachute", "icon.svg");
@@ -17,8 +19,12 @@ const ICON = join(import.meta.dir, "..", ".parachute", "icon.svg");
 const CORS = {
   "access-control-allow-origin": "*",
   "access-control-allow-methods": "GET, POST, PATCH, DELETE, OPTIONS",
-  "access-control-allow-headers": "Content-Type, Authorization, X-API-Key, Mcp-Session-Id, Mcp-Protocol-Version",
-  "access-control-expose-headers": "WWW-Authenticate, Mcp-Session-Id",
+  "access-control-allow-headers":
+    "Content-Type, Authorization, X-API-Key, Idempotency-Key, If-Match, If-None-Match, If-Updated-At, Last-Event-ID, " +
+    "Range, Upload-Offset, Mcp-Session-Id, Mcp-Protocol-Version, Mcp-Method, Mcp-Name",
+  "access-control-expose-headers":
+    "Content-Disposition, Content-Range, ETag, Link, Retry-After, X-Total-Count, WWW-Authenticate, Mcp-Session-Id",
+  "access-control-max-age": "600",
 };
 
 const CONFIG_SCHEMA = {
@@ -41,11 +47,13 @@ interface Surroundings {
   tokens: HubTokens;
   /** The hub's origin: who issues tokens. */
   issuer: string;
+  hosts: KnownHosts;
   port: () => number;
 }
 
 export class Routes {
   readonly #around: Surroundings;
+  readonly #streams = new Map<string, LiveStreams>();
 
   constructor(around: Surroundings) {
     this.#around = around;
@@ -57,15 +65,17 @@ export class Routes {
     try {
       response = await this.#route(request);
     } catch (error) {
-      if (error instanceof Refused) {
-        response = error.answer();
-      } else {
-        console.error("request failed:", error);
-        response = Response.json({ error: "Internal error" }, { status: 500 });
-      }
+      const refusal = refusalOf(error);
+      if (!refusal) console.error("request failed:", error);
+      response = refusal?.answer() ?? Response.json({ error: "Internal error" }, { status: 500 });
     }
     for (const [name, value] of Object.entries(CORS)) response.headers.set(name, value);
     return response;
+  }
+
+  /** Ends the streams that would otherwise stay open. */
+  close(): void {
+    for (const streams of this.#streams.values()) streams.close();
   }
 
   async #route(request: Request): Promise<Response> {
@@ -103,19 +113,39 @@ export class Routes {
       case ".well-known/oauth-protected-resource":
         return this.#resource(request, name);
     }
+    if (path === "mcp") this.#around.hosts.check(request);
     const grants = await this.#grants(request, name, store, rest[0] === "mcp");
     if (path === ".parachute/config") return this.#config(request, grants);
     if (path === "mcp") {
       if (request.method !== "POST") throw notAllowed(["POST"]);
-      return answerMcp(request, store, grants);
+      // Loaded at the first request: the vault starts sooner.
+      const { answerMcp } = await import("./mcp/http.ts");
+      const recheck = () => this.#grants(request, name, store, false);
+      const streams = this.#streamsOf(name);
+      return answerMcp({ request, store, grants, streams, recheck, metadata: metadataUrl(request, name) });
     }
     if (rest[0] === "api") {
       grants.need(["GET", "HEAD"].includes(request.method) ? "read" : "write");
-      return (await answerApi(request, rest.slice(1), store)) ?? Promise.reject(notFound());
+      const asked = {
+        request,
+        url: new URL(request.url),
+        method: request.method,
+        store,
+        vault: name,
+        streams: this.#streamsOf(name),
+        recheck: () => this.#grants(request, name, store, false),
+      };
+      return (await answerApi(asked, rest.slice(1))) ?? Promise.reject(notFound());
     }
     if (path === "health") return Response.json({ status: "ok" });
     if (path === "" && request.method === "GET") return Response.json(this.#summary(name, store));
     throw notFound();
+  }
+
+  #streamsOf(name: string): LiveStreams {
+    const streams = this.#streams.get(name) ?? new LiveStreams();
+    this.#streams.set(name, streams);
+    return streams;
   }
 
   #store(name: string): Store {
@@ -124,13 +154,13 @@ export class Routes {
     return store;
   }
 
-  async #grants(request: Request, name: string, store: Store, challenge: boolean): Promise<Grants> {
+  async #grants(request: Request, name: string, store: Store, isMcp: boolean): Promise<Grants> {
     try {
       return await grantsOf(request, name, store, this.#around.tokens);
     } catch (error) {
-      if (!(error instanceof Refused) || error.status !== 401 || !challenge) throw error;
-      const metadata = `${base(request)}/vault/${name}/.well-known/oauth-protected-resource`;
-      throw unauthorized(error.message, { "www-authenticate": `Bearer resource_metadata="${metadata}"` });
+      if (!(error instanceof Refused) || error.status !== 401 || !isMcp) throw error;
+      const challenge = `Bearer resource_metadata="${metadataUrl(request, name)}"`;
+      throw unauthorized(error.message, { "www-authenticate": challenge });
     }
   }
 
@@ -162,6 +192,10 @@ export class Routes {
   #summary(name: string, store: Store): object {
     return { name, createdAt: this.#around.vaults.createdAt(name), stats: store.stats() };
   }
+}
+
+function metadataUrl(request: Request, name: string): string {
+  return `${base(request)}/vault/${name}/.well-known/oauth-protected-resource`;
 }
 
 function info(vault: string): object {

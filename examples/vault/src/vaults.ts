@@ -3,7 +3,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { syncFolder, writeAtomically } from "./kit/files.ts";
-import { Store } from "./store.ts";
+import type { Clock } from "./store/core.ts";
+import { Store } from "./store/store.ts";
 
 const NAME = /^[a-z0-9][a-z0-9_-]{1,31}$/;
 /** Words that stand in the place of a vault's name in the hub's URLs. */
@@ -21,8 +22,11 @@ export class Vaults {
   readonly #folder: string;
   readonly #open = new Map<string, Store>();
 
-  constructor(home: string) {
+  readonly #clock: Clock | undefined;
+
+  constructor(home: string, clock?: Clock) {
     this.#folder = join(home, "vault", "data");
+    this.#clock = clock;
   }
 
   /** Oldest first: the first one is the default. */
@@ -43,7 +47,7 @@ export class Vaults {
     const open = this.#open.get(name);
     if (open) return open;
     if (!NAME.test(name) || !existsSync(this.#paths(name).vault_config)) return undefined;
-    const store = new Store(this.#paths(name).vault_db);
+    const store = new Store(this.#paths(name).vault_db, this.#clock);
     this.#open.set(name, store);
     return store;
   }
@@ -74,7 +78,7 @@ export class Vaults {
 
   /** Throws when an open vault can no longer be used. */
   check(): void {
-    for (const store of this.#open.values()) store.check();
+    for (const store of this.#open.values()) store.core.check();
   }
 
   close(): void {
@@ -90,7 +94,7 @@ export class Vaults {
 
 function fill(folder: string, name: string): string {
   const store = new Store(join(folder, "vault.db"));
-  const key = store.addKey("initial");
+  const key = store.keys.add("initial");
   store.close();
   writeAtomically(join(folder, "initial-key"), `${key}\n`);
   writeAtomically(

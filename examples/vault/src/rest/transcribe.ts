@@ -1,6 +1,6 @@
 // Speech to text for apps that hold only a key of this vault: passed on to scribe as it comes.
 
-import { Refused } from "./kit/http.ts";
+import { Refused } from "../kit/http.ts";
 
 /** Seconds until scribe must have answered. */
 const PATIENCE = 10 * 60;
