@@ -40,6 +40,8 @@ async def leak(rig: Rig) -> dict[str, Any]:
     await rig.until(lambda: any("memory are in use" in s.reason for s in rig.told if s.short == "slow"), "the guard")
     reason = next(s.reason for s in rig.told if "memory are in use" in s.reason)
     await rig.supervisor.stop("slow")
+    # On a busy machine the guard could come before the kernel.
+    rig.supervisor._guard.stop()
     rig.add("fast", "grow=100")
     await rig.supervisor.start("fast")
     await rig.until(lambda: any(s.last_exit for s in rig.told if s.short == "fast"), "the kernel")
@@ -47,8 +49,11 @@ async def leak(rig: Rig) -> dict[str, Any]:
     if not last.oom:
         wrong.append(f"the kernel's kill is not labelled: {last}")
     await rig.supervisor.stop("fast")
-    if rig.state("sibling") is not State.READY or any(s.last_exit for s in rig.told if s.short == "sibling"):
-        wrong.append("the sibling did not survive")
+    # The box stood still for want of memory, so the sibling may have answered late.
+    await rig.until(lambda: rig.state("sibling") is State.READY, "the sibling to answer")
+    ends = [s.last_exit for s in rig.told if s.short == "sibling" and s.last_exit]
+    if ends:
+        wrong.append(f"the sibling did not survive: {ends[0]}")
     return {"figures": f"slow: {reason} fast: killed by the kernel, labelled {last.oom}", "wrong": wrong}
 
 
