@@ -25,6 +25,9 @@ def pack(folder: Path, out: Path, bun: Path) -> Path:
         return target
     if "build" in manifest.get("scripts", {}):
         run([str(bun), "run", "build"], folder)
+    # A registry that serves this folder would go on offering the earlier version.
+    for earlier in out.glob(f"{target.name.rpartition('-')[0]}-*.tgz"):
+        earlier.unlink()
     run([str(bun), "pm", "pack", "--quiet", "--filename", str(target)], folder)
     return target
 
