@@ -1,28 +1,14 @@
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
 from parachute_hub.admin.audit_trail import Recorded, deed
 from parachute_hub.app.request_caller import RequestCaller
-from parachute_hub.site.auth import ADMIN, Principal, Who
-from parachute_hub.site.errors import Refused
+from parachute_hub.site.auth import Who
 from parachute_hub.store.rows import Act
 from tests.support.asking import ask
-
-
-class Sam:
-    """Recognises the bearer "sam", and refuses every other."""
-
-    def recognise(self, request: IRequest) -> Principal | None:
-        match request.getHeader("authorization"):
-            case None:
-                return None
-            case "sam":
-                return Principal(kind="session", name="sam", scopes=frozenset({ADMIN}))
-            case _:
-                raise Refused(401, "invalid_token", "No.")
+from tests.support.operators import owner
 
 
 class Answers(Resource):
@@ -67,8 +53,10 @@ class RecordedTests(SynchronousTestCase):
     ) -> list[Act]:
         """What one request with this answer leaves in the record."""
         acts: list[Act] = []
-        area = Recorded(Answers(status), who=Who([Sam()]), note=acts.append, caller=RequestCaller(), clock=lambda: 5.0)
-        headers = {"Authorization": bearer} if bearer else {}
+        area = Recorded(
+            Answers(status), who=Who([owner("sam")]), note=acts.append, caller=RequestCaller(), clock=lambda: 5.0
+        )
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         answer = ask(area, path, method=method, headers=headers, body=body, address="192.0.2.7")
         self.assertEqual((answer.status, answer.body), (status, b"done"))
         return acts

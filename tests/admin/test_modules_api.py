@@ -32,17 +32,16 @@ from parachute_hub.supervise.model import CannotLaunch, LastExit, State, Status
 from parachute_hub.system.logs import Masker
 from tests.modules.homes import TOY, at_once, package, put, write
 from tests.support.asking import Answer, ask
+from tests.support.operators import KnownBearers
 from tests.support.supervising import FakeSupervisor
 
-
-class Callers:
-    """Recognises `Authorization: Bearer operator|owner|reader`."""
-
-    def recognise(self, request: IRequest) -> Principal | None:
-        name = (request.getHeader("authorization") or "").partition(" ")[2]
-        scopes = {"operator": {ADMIN, AUTH}, "owner": {ADMIN, AUTH}, "reader": {AUTH}}.get(name)
-        kind: Any = "operator" if name == "operator" else "session"
-        return Principal(kind=kind, name=name, scopes=frozenset(scopes)) if scopes else None
+CALLERS = KnownBearers(
+    {
+        "operator": Principal(kind="operator", name="operator", scopes=frozenset({ADMIN, AUTH})),
+        "owner": Principal(kind="session", name="owner", scopes=frozenset({ADMIN, AUTH})),
+        "reader": Principal(kind="session", name="reader", scopes=frozenset({AUTH})),
+    }
+)
 
 
 class Proofs:
@@ -147,7 +146,7 @@ class ApiCase(SynchronousTestCase):
         )
         http: Any = StubTreq(self.server)
         area = ModulesArea(
-            who=Who([Callers()]),
+            who=Who([CALLERS]),
             step_up=self.proofs,
             modules=self.modules,
             supervisor=self.supervisor,
@@ -161,7 +160,7 @@ class ApiCase(SynchronousTestCase):
             ),
             streams=Streams(self.clock),
         )
-        disk = DiskArea(who=Who([Callers()]), modules=self.modules, in_thread=at_once)
+        disk = DiskArea(who=Who([CALLERS]), modules=self.modules, in_thread=at_once)
         parts = [Part(("/api/modules",), area.app.resource()), Part(("/api/modules/disk",), disk.app.resource())]
         self.resource = Root(parts, is_secure=RequestCaller().is_secure)
 

@@ -8,21 +8,12 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.iweb import IRequest
 from twisted.web.server import Site
 
 from parachute_hub.admin.overview_api import KEPT_SECONDS, Memory, OverviewApi
-from parachute_hub.site.auth import ADMIN, Principal, Who
+from parachute_hub.site.auth import Who
 from tests.support.asking import Answer, ask
-
-
-class Owner:
-    """Recognises the bearer "owner"."""
-
-    def recognise(self, request: IRequest) -> Principal | None:
-        if request.getHeader("authorization") != "Bearer owner":
-            return None
-        return Principal(kind="session", name="sam", scopes=frozenset({ADMIN}))
+from tests.support.operators import owner
 
 
 @frozen
@@ -61,7 +52,7 @@ class OverviewTests(SynchronousTestCase):
         self.installed = ["vault"]
         self.memory = Memory(limit=512, used=300, hub=60, modules={"vault": 70, "notes": 30})
         api = OverviewApi(
-            who=Who([Owner()]),
+            who=Who([owner()]),
             memory=lambda: succeed(self.memory),
             disk=self.disk,
             installed=lambda: self.installed,

@@ -7,21 +7,14 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from parachute_hub.admin.stream_api import BACKLOG_BYTES, TICK_SECONDS, EventsArea, Streams, follow_log
 from parachute_hub.events import Bus, JobChanged, LogHead, ModuleChanged, Notice, RegistryChanged
-from parachute_hub.site.auth import ADMIN, Principal, Who
+from parachute_hub.site.auth import Who
 from parachute_hub.supervise.output.log_ring import LogRing
-
-
-class Anybody:
-    def recognise(self, request: IRequest) -> Principal | None:
-        if request.getHeader("authorization") is None:
-            return None
-        return Principal(kind="operator", name="operator", scopes=frozenset({ADMIN}))
+from tests.support.operators import operator
 
 
 class Reader:
@@ -70,7 +63,7 @@ class Events(SynchronousTestCase):
         self.bus = Bus()
         self.clock = MemoryReactorClock()
         self.streams = Streams(self.clock)
-        area = EventsArea(who=Who([Anybody()]), bus=self.bus, streams=self.streams, boot="b1")
+        area = EventsArea(who=Who([operator("x")]), bus=self.bus, streams=self.streams, boot="b1")
         self.resource = area.app.resource()
 
     def read(self, *headers: str) -> Reader:

@@ -9,7 +9,7 @@ from parachute_hub.site.root import Root
 from tests.accounts.doors import DoorCase
 from tests.support.asking import ask
 from tests.support.front_door import PASSWORD, BrowserTab
-from tests.support.operators import OperatorRecogniser
+from tests.support.operators import operator
 
 
 class Case(DoorCase):
@@ -160,7 +160,7 @@ class PeopleTests(Case):
         """Whoever holds the operator token controls the machine."""
         from parachute_hub.admin.people_parts import people_parts
 
-        who = Who([OperatorRecogniser("parachute-operator-x"), self.door.accounts.recogniser])
+        who = Who([operator("parachute-operator-x"), self.door.accounts.recogniser])
         parts = people_parts(self.door.accounts, who, lambda: [])
         root = Root(parts, self.door.accounts.gate, is_secure=RequestCaller().is_secure)
         body = json.dumps({"username": "grace", "password": PASSWORD}).encode()

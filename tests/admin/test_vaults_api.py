@@ -10,23 +10,14 @@ from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
-from twisted.web.iweb import IRequest
 
 from parachute_hub.admin import vault_command
 from parachute_hub.admin.vault_command import SECONDS, Reactor, VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
-from parachute_hub.site.auth import ADMIN, Principal, Who
+from parachute_hub.site.auth import Who
 from parachute_hub.site.errors import Refused
 from tests.support.asking import Answer, ask
-
-
-class Owner:
-    """Recognises the bearer "owner"."""
-
-    def recognise(self, request: IRequest) -> Principal | None:
-        if request.getHeader("authorization") != "Bearer owner":
-            return None
-        return Principal(kind="session", name="sam", scopes=frozenset({ADMIN}))
+from tests.support.operators import owner
 
 
 class Shelf:
@@ -49,7 +40,7 @@ class Shelf:
 class VaultsApiTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.shelf = Shelf()
-        api = VaultsApi(who=Who([Owner()]), known=self.shelf.known, maker=self.shelf, sizes=self.shelf.sizes)
+        api = VaultsApi(who=Who([owner()]), known=self.shelf.known, maker=self.shelf, sizes=self.shelf.sizes)
         self.resource = api.app.resource()
 
     def ask(self, method: str, body: object = None, owner: bool = True) -> Answer:

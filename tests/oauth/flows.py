@@ -108,6 +108,8 @@ class FlowCase(WorldCase):
                 named.setRawHeaders("X-Parachute-CSRF", [fake_csrf(who)])
         if who:
             named.setRawHeaders("Cookie", [f"who={who}"])
+            if not named.hasHeader("Sec-Fetch-Site"):
+                named.setRawHeaders("Sec-Fetch-Site", ["same-origin"])
         producer = None if body is None else Body(body)
         uri = (ISSUER + path).encode()
         response = self.successResultOf(self.agent.request(method.encode(), uri, named, producer))

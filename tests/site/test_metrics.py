@@ -4,7 +4,7 @@ from parachute_hub.proxy.metrics import Metrics
 from parachute_hub.site.auth import Who
 from parachute_hub.site.metrics import Numbers
 from tests.support.asking import ask
-from tests.support.operators import OperatorRecogniser
+from tests.support.operators import operator
 
 OWNER = {"Authorization": "Bearer the-token"}
 
@@ -13,7 +13,7 @@ class NumbersTests(SynchronousTestCase):
     def setUp(self) -> None:
         metrics = Metrics()
         metrics.of("vault").add(200, 0.002, 100, 10)
-        who = Who([OperatorRecogniser("the-token")])
+        who = Who([operator("the-token")])
         self.resource = Numbers(who, metrics.render, metrics.as_json).app.resource()
 
     def test_the_owner_reads_them_in_both_forms(self) -> None:

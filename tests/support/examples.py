@@ -202,7 +202,9 @@ class TokenIssuer:
         self.root.putChild(b".well-known", self._folder)
         self._documents = {
             "jwks.json": _Json(
-                lambda: {"keys": [{**key.as_dict(private=False), "alg": "RS256"} for key in self.published]}
+                lambda: {
+                    "keys": [{**key.as_dict(private=False), "alg": "RS256", "use": "sig"} for key in self.published]
+                }
             ),
             "parachute-revocation.json": _Json(lambda: {"generated_at": "2026-11-23T00:00:00Z", "jtis": self.revoked}),
         }

@@ -23,6 +23,7 @@ from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.admin.people_parts import people_parts
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.site.auth import Who
+from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Root
 from parachute_hub.store.database import Database
 from parachute_hub.store.settings import StoredSettings
@@ -102,7 +103,14 @@ class FakeInstalls:
         return self.shown
 
     def begin(self, short: str, options: Mapping[str, Any]) -> str:
-        """A running job."""
+        """A running job; the same request again is the same job. Raises Refused."""
+        if short not in {offer.short for offer in self.shown}:
+            raise Refused(404, "not_found", f"No module {short} is on offer.")
+        for job in self.jobs.values():
+            if job["short"] == short and job["status"] == "running":
+                if self._options(short) == dict(options):
+                    return str(job["id"])
+                raise Refused(409, "operation_in_progress", f"{short} is busy.")
         job_id = f"job-{len(self.jobs) + 1}"
         self.asked.append((short, dict(options)))
         self.jobs[job_id] = {
@@ -120,10 +128,15 @@ class FakeInstalls:
         return self.jobs.get(job_id)
 
     def retry(self, job_id: str) -> str:
-        """The same again."""
-        job = self.jobs[job_id]
-        options = [options for short, options in self.asked if short == job["short"]][-1]
-        return self.begin(job["short"], options)
+        """The same again. Raises Refused."""
+        if job_id not in self.jobs:
+            raise Refused(404, "not_found", "There is no such operation.")
+        short = self.jobs[job_id]["short"]
+        return self.begin(short, self._options(short))
+
+    def _options(self, short: str) -> dict[str, Any]:
+        """What was asked for last."""
+        return [options for asked, options in self.asked if asked == short][-1]
 
     def finish(self, short: str, *, error: str | None = None) -> None:
         """End the latest job of a module."""

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from attrs import define, field, frozen
+from attrs import define, field
 from twisted.internet.task import Clock
 from twisted.web.iweb import IRequest
 
+from parachute_hub.accounts.model import SignedIn, Visitor
 from parachute_hub.oauth.assemble import build
 from parachute_hub.oauth.authorization.browser_session import Visits
 from parachute_hub.oauth.authorization.scopes import HOST_SCOPES
@@ -102,22 +103,6 @@ class NoDocuments:
         return self.at[url]
 
 
-@frozen
-class FakeSignedIn:
-    """A session of the fake accounts."""
-
-    user: User
-    session: Session
-    token: str
-
-
-@frozen
-class FakeVisitor:
-    """The other side of a request, of which only the address matters here."""
-
-    address: str
-
-
 class FakeAccounts:
     """Stands for the accounts: the Cookie header names who is signed in, the password is `right`, forms need `csrf`.
 
@@ -129,7 +114,7 @@ class FakeAccounts:
         self._users = users
         self._clock = clock
 
-    def signed_in(self, request: IRequest) -> FakeSignedIn | None:
+    def signed_in(self, request: IRequest) -> SignedIn | None:
         """Whose cookie it is."""
         name = (request.getHeader("Cookie") or "").removeprefix("who=")
         user = self._users.by_name(name) if name else None
@@ -147,18 +132,20 @@ class FakeAccounts:
             address="",
             user_agent="",
         )
-        return FakeSignedIn(user, session, name)
+        return SignedIn(user=user, session=session, token=name)
 
     def recognise(self, request: IRequest) -> Principal | None:
-        """The same as a principal; 403 without the CSRF token of the session."""
+        """The same as a principal; 403 without the CSRF token of the session, or with a temporary password."""
         found = self.signed_in(request)
         if found is None:
             return None
         if request.method not in (b"GET", b"HEAD"):
             presented = request.getHeader("X-Parachute-CSRF") or self._field(request)
             site = request.getHeader("Sec-Fetch-Site")
-            if presented != fake_csrf(found.token) or site not in (None, "same-origin"):
+            if presented != fake_csrf(found.token) or site != "same-origin":
                 raise Refused(403, "csrf_failed", "This form is out of date.")
+        if found.user.must_change_password:
+            raise Refused(403, "force_change_password", "Choose a password of your own first.")
         scopes = frozenset({"hub:admin", *HOST_SCOPES}) if found.user.is_admin else frozenset[str]()
         return Principal(
             kind="session",
@@ -170,16 +157,19 @@ class FakeAccounts:
 
     async def verify(self, signed_in: Any, visitor: Any, *, password: str = "", code: str = "") -> None:
         """Only `right` is right."""
+        if not password and not code:
+            raise Refused(400, "password_required", "Type your password to confirm this.")
         if password != "right":
             raise Refused(401, "invalid_credentials", "That is not right. Try again.")
 
-    def visitor(self, request: IRequest) -> FakeVisitor:
+    def visitor(self, request: IRequest) -> Visitor:
         """The address that a test names."""
-        return FakeVisitor(request.getHeader("X-Test-Address") or "192.0.2.1")
+        return Visitor(address=request.getHeader("X-Test-Address") or "192.0.2.1")
 
     def prove(self, request: IRequest, principal: Principal, operation: str) -> None:
         """Accept the operator, and whoever names the operation."""
-        if principal.kind != "operator" and request.getHeader("X-Parachute-Proof") != operation:
+        proved = principal.kind == "session" and request.getHeader("X-Parachute-Proof") == operation
+        if principal.kind != "operator" and not proved:
             raise Refused(403, "step_up_required", "Confirm first.", detail={"operation": operation})
 
     @staticmethod

@@ -1,6 +1,6 @@
-"""A recogniser for tests that need somebody with authority, and no issuer."""
+"""Recognisers for tests that need somebody with authority, and no issuer."""
 
-import hmac
+from collections.abc import Mapping
 
 from twisted.web.iweb import IRequest
 
@@ -8,22 +8,32 @@ from parachute_hub.site.auth import ADMIN, AUTH, Principal, bearer
 from parachute_hub.site.errors import Refused
 
 
-class OperatorRecogniser:
-    """Recognises one bearer as the operator; 401 for any other, as the issuer's own recogniser answers."""
+class KnownBearers:
+    """Recognises these bearer tokens; 401 for any other, as the issuer's own recogniser answers."""
 
-    def __init__(self, token: str) -> None:
-        self._token = token.encode()
+    def __init__(self, known: Mapping[str, Principal]) -> None:
+        self._known = known
 
     def recognise(self, request: IRequest) -> Principal | None:
-        """The operator; None without a bearer."""
+        """Whose token it is; None without a bearer."""
         presented = bearer(request)
-        if presented is None:
+        if not presented:
             return None
-        if not hmac.compare_digest(presented.encode(), self._token):
+        if presented not in self._known:
             raise Refused(
                 401,
                 "invalid_token",
                 "This token is not valid here.",
                 headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
             )
-        return Principal(kind="operator", name="operator", scopes=frozenset({ADMIN, AUTH}))
+        return self._known[presented]
+
+
+def operator(token: str) -> KnownBearers:
+    """One bearer, who is the operator."""
+    return KnownBearers({token: Principal(kind="operator", name="operator", scopes=frozenset({ADMIN, AUTH}))})
+
+
+def owner(token: str = "owner", name: str = "sam") -> KnownBearers:
+    """One bearer, who stands for the owner's session."""
+    return KnownBearers({token: Principal(kind="session", name=name, scopes=frozenset({ADMIN}))})

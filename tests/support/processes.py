@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from attrs import define, field
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import succeed
 from twisted.internet.error import ConnectionDone, ConnectionRefusedError, ProcessDone, ProcessTerminated, UserError
 from twisted.internet.protocol import ClientFactory
@@ -139,7 +140,7 @@ class FakeReactor(MemoryReactorClock):
         if port not in self.listening:
             factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))  # type: ignore[arg-type]
             return
-        protocol = factory.buildProtocol(None)
+        protocol = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", port))
         assert protocol is not None
         protocol.makeConnection(StringTransport())
         answer = self.listening[port]

@@ -15,6 +15,7 @@ from parachute_hub.proxy.audience import NoVisitors, Visitors
 from parachute_hub.proxy.front import Backend, Front
 from parachute_hub.proxy.model import HasSession, Limits, ModuleView, NoGuard, TokenGuard
 from parachute_hub.proxy.routes import Mount, Table
+from tests.support.processes import FakeConnector
 
 HOST = "hub.test"
 
@@ -22,23 +23,35 @@ HOST = "hub.test"
 class FakeSocket:
     """A TCP transport that keeps what is written. The other side acts by `deliver`, `hang_up` and `reset`.
 
-    As with a real one, closing comes back as connectionLost: at once for an abort, and for a close when both sides
-    agree or no half is open any more.
+    As with a real one, what our side ends comes back as connectionLost in the next turn of `clock`. Whatever the other
+    side does or looks at is a turn later.
     """
 
-    def __init__(self, protocol: Protocol, peer: str = "127.0.0.1") -> None:
+    def __init__(self, protocol: Protocol, peer: str = "127.0.0.1", clock: Clock | None = None) -> None:
         self.protocol = protocol
         self.peer = peer
         self.written = b""
         self.paused = False
-        self.connected = True
         self.aborted = False
         self.half_closed = False
         self.producer: Any = None
+        self._open = True
+        self._ending: Exception | None = None
+        self._clock = clock or Clock()
         self._held: list[bytes] = []
         protocol.makeConnection(self)
 
     # The other side.
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection lives."""
+        self.take_turn()
+        return self._open
+
+    def take_turn(self) -> None:
+        """What was put off to the next turn of the loop happens."""
+        self._clock.advance(0)
 
     def deliver(self, data: bytes) -> None:
         """The other side sends; bytes for a paused reader wait, as they do in a kernel."""
@@ -51,14 +64,17 @@ class FakeSocket:
 
     def hang_up(self) -> None:
         """The other side closes in good order."""
+        self.take_turn()
         self._lost(ConnectionDone())
 
     def reset(self) -> None:
         """The other side breaks the connection off."""
+        self.take_turn()
         self._lost(ConnectionLost())
 
     def take(self) -> bytes:
         """What was written since the last time."""
+        self.take_turn()
         written, self.written = self.written, b""
         return written
 
@@ -66,12 +82,12 @@ class FakeSocket:
 
     def write(self, data: bytes) -> None:
         """Keep the bytes."""
-        if self.connected and not self.half_closed:
+        if self._open and not self.half_closed:
             self.written += data
 
     def loseConnection(self) -> None:
-        """Everything is sent at once here, so this closes at once."""
-        self._lost(ConnectionDone())
+        """Everything is sent at once here, so this closes in the next turn."""
+        self._end(ConnectionDone())
 
     def loseWriteConnection(self) -> None:
         """Nothing more can be written; the other side may still send."""
@@ -79,8 +95,8 @@ class FakeSocket:
 
     def abortConnection(self) -> None:
         """Closed and visibly broken."""
-        self.aborted = self.aborted or self.connected
-        self._lost(ConnectionAborted())
+        self.aborted = self.aborted or self._open
+        self._end(ConnectionAborted())
 
     def pauseProducing(self) -> None:
         """Deliver nothing for now."""
@@ -89,14 +105,14 @@ class FakeSocket:
     def resumeProducing(self) -> None:
         """Deliver what was held, too."""
         self.paused = False
-        while self._held and self.connected and not self.paused:
+        while self._held and self._open and not self.paused:
             self.protocol.dataReceived(self._held.pop(0))
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """A second producer is the mistake that a real transport refuses as well."""
         if self.producer is not None:
             raise RuntimeError("There is a producer already.")
-        if self.connected:
+        if self._open:
             self.producer = producer
         else:
             producer.stopProducing()
@@ -116,9 +132,19 @@ class FakeSocket:
         """This side."""
         return IPv4Address("TCP", "127.0.0.1", 1939)
 
+    def _end(self, reason: Exception) -> None:
+        if self._ending is None:
+            self._clock.callLater(0, self._ended)
+        if not isinstance(self._ending, ConnectionAborted):
+            self._ending = reason
+
+    def _ended(self) -> None:
+        assert self._ending is not None
+        self._lost(self._ending)
+
     def _lost(self, reason: Exception) -> None:
-        if self.connected:
-            self.connected = False
+        if self._open:
+            self._open = False
             self.protocol.connectionLost(Failure(reason))
 
 
@@ -129,26 +155,33 @@ class FakeModules:
     called.
     """
 
-    def __init__(self, ports: Mapping[str, int]) -> None:
+    def __init__(self, ports: Mapping[str, int], clock: Clock | None = None) -> None:
         self.ports = ports
+        self._clock = clock or Clock()
         self.sockets: list[FakeSocket] = []
         self.views: dict[str, ModuleView] = {}
         self.refuse = False
         self.slow = False
         self._pending: list[Any] = []
 
-    def connectTCP(self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: object = None) -> None:
+    def connectTCP(
+        self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: object = None
+    ) -> FakeConnector:
         """As the reactor does, but at once."""
+        connector = FakeConnector(factory)
         if self.refuse:
-            factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
-            return
-        self._pending.append(factory)
+            connector.over = True
+            factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))
+            return connector
+        self._pending.append((factory, IPv4Address("TCP", host, port)))
         if not self.slow:
             self.accept()
+        return connector
 
     def accept(self) -> None:
         """Make the oldest connection that waits."""
-        self.sockets.append(FakeSocket(self._pending.pop(0).buildProtocol(None)))
+        factory, address = self._pending.pop(0)
+        self.sockets.append(FakeSocket(factory.buildProtocol(address), clock=self._clock))
 
     def view(self, short: str) -> ModuleView | None:
         """Ready, unless the test says something else."""
@@ -180,7 +213,7 @@ class Rig:
     ) -> None:
         self.clock = Clock()
         mounts = tuple(mounts)
-        self.modules = FakeModules({mount.short: mount.port for mount in mounts})
+        self.modules = FakeModules({mount.short: mount.port for mount in mounts}, self.clock)
         self.table = Table.build(mounts, hosts, issuer, gated)
         self.front = Front(
             site=Site(resource or Resource(), reactor=self.clock),
@@ -208,7 +241,7 @@ class Rig:
         protocol = self.front.buildProtocol(IPv4Address("TCP", peer, 50000))
         if protocol is None:
             raise ConnectionRefusedError
-        return FakeSocket(protocol, peer)
+        return FakeSocket(protocol, peer, self.clock)
 
     def ask(self, request: bytes, peer: str = "127.0.0.1") -> FakeSocket:
         """A client connects and sends."""

@@ -1,0 +1,45 @@
+"""What the wizard may expect of whoever installs: the pretended one beside the real one."""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from parachute_hub.accounts.setup.wizard import Installs, Offer
+from parachute_hub.app.adapters import WizardInstalls
+from parachute_hub.modules.packages.bun import Bun
+from parachute_hub.site.errors import Refused
+from tests.admin.test_modules_api import ApiCase
+from tests.support.front_door import FakeInstalls
+
+
+def told(ask: Callable[..., Any], *words: Any) -> Any:
+    """The answer, or the refusal in plain values."""
+    try:
+        return ask(*words)
+    except Refused as refused:
+        return refused.status, refused.error
+
+
+async def never(*words: Any) -> None:
+    """A registry that does not answer."""
+    await Deferred[None]()
+
+
+class InstallsContract(ApiCase):
+    def test_both_answer_alike(self) -> None:
+        self.patch(Bun, "add", never)
+        self.patch(Bun, "info", never)
+        self.assertEqual(self.walk(WizardInstalls(self.modules)), self.walk(FakeInstalls()))
+
+    def walk(self, installs: Installs) -> list[object]:
+        answers: list[object] = [{type(offer) for offer in installs.offers()} == {Offer}]
+        answers += [told(installs.begin, "nobody", {}), told(installs.job, "none"), told(installs.retry, "none")]
+        begun = installs.begin("vault", {"first_vault": "default"})
+        job = installs.job(begun)
+        assert job is not None
+        answers += [job["id"] == begun, job["kind"], job["short"], job["status"], type(job["steps"]), type(job["log"])]
+        answers += [installs.begin("vault", {"first_vault": "default"}) == begun, installs.retry(begun) == begun]
+        answers += [told(installs.begin, "vault", {"first_vault": "other"})]
+        answers += [installs.begin("notes", {}) != begun]
+        return answers
