@@ -3,17 +3,14 @@ from typing import Any
 
 from attrs import define, frozen
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.server import Site
 
 from parachute_hub.admin.overview_api import KEPT_SECONDS, Memory, OverviewApi
 from parachute_hub.site.auth import Who
 from tests.support.asking import Answer, ask
 from tests.support.operators import owner
+from tests.support.sockets import Rig, get
 
 
 @frozen
@@ -108,10 +105,7 @@ class OverviewTests(SynchronousTestCase):
     def test_who_goes_away_spoils_it_for_nobody(self) -> None:
         """A page that was closed while the disk was walked: the next one has it walked again."""
         self.patch(self, "in_thread", lambda call: Deferred())
-        channel: Any = Site(self.resource).buildProtocol(None)
-        channel.makeConnection(StringTransport())
-        channel.dataReceived(b"GET /api/overview HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer owner\r\n\r\n")
-        channel.connectionLost(Failure(ConnectionDone()))
+        Rig((), resource=self.resource).ask(get("/api/overview", "Authorization: Bearer owner")).hang_up()
         self.patch(self, "in_thread", lambda call: succeed(call()))
         self.assertEqual([owner["name"] for owner in self.ask().json()["disk"]["owners"]], ["vault"])
 

@@ -3,34 +3,29 @@
 import json
 from typing import Any
 
-from twisted.internet.error import ConnectionLost
-from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.python.failure import Failure
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.server import NOT_DONE_YET, Request
 
 from parachute_hub.admin.stream_api import BACKLOG_BYTES, TICK_SECONDS, EventsArea, Streams, follow_log
 from parachute_hub.events import Bus, JobChanged, LogHead, ModuleChanged, Notice, RegistryChanged
 from parachute_hub.site.auth import Who
 from parachute_hub.supervise.output.log_ring import LogRing
 from tests.support.operators import operator
+from tests.support.sockets import Rig, get
 
 
 class Reader:
     """A browser that reads the stream, as fast as the test lets it."""
 
     def __init__(self, resource: Any, path: str, *headers: str) -> None:
-        self.transport = StringTransport()
-        self.channel: Any = Site(resource).buildProtocol(None)
-        self.channel.makeConnection(self.transport)
-        lines = [f"GET {path} HTTP/1.1", "Host: hub.test", "Authorization: Bearer x", *headers, "", ""]
-        self.channel.dataReceived("\r\n".join(lines).encode())
+        self.client = Rig((), resource=resource).ask(get(path, "Authorization: Bearer x", *headers))
 
     @property
     def text(self) -> str:
         """The body so far, chunks put together."""
-        _, _, rest = self.transport.value().partition(b"\r\n\r\n")
+        _, _, rest = self.client.written.partition(b"\r\n\r\n")
         body = b""
         while rest:
             size, _, rest = rest.partition(b"\r\n")
@@ -39,7 +34,7 @@ class Reader:
 
     @property
     def head(self) -> str:
-        head: bytes = self.transport.value().partition(b"\r\n\r\n")[0]
+        head = self.client.written.partition(b"\r\n\r\n")[0]
         return head.decode().lower()
 
     def events(self) -> list[tuple[str, str, Any]]:
@@ -53,9 +48,9 @@ class Reader:
 
     def leave(self) -> None:
         """As a socket does it: the producer hears of it first."""
-        if self.transport.producer is not None:
-            self.transport.producer.stopProducing()
-        self.channel.connectionLost(Failure(ConnectionLost()))
+        if self.client.producer is not None:
+            self.client.producer.stopProducing()
+        self.client.reset()
 
 
 class Events(SynchronousTestCase):
@@ -116,7 +111,7 @@ class Events(SynchronousTestCase):
 
     def test_a_slow_reader_catches_up_a_stuck_one_is_dropped(self) -> None:
         reader = self.read()
-        producer = reader.transport.producer
+        producer = reader.client.producer
         assert producer is not None
         producer.pauseProducing()
         self.bus.emit(Notice("x", "kept", None))
@@ -126,7 +121,7 @@ class Events(SynchronousTestCase):
         producer.pauseProducing()
         for _ in range(BACKLOG_BYTES // 1000):
             self.bus.emit(Notice("x", "y" * 1000, None))
-        self.assertTrue(reader.transport.disconnected or reader.transport.disconnecting)
+        self.assertFalse(reader.client.connected)
         reader.leave()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -136,17 +131,14 @@ class Events(SynchronousTestCase):
         self.streams.end()
         self.bus.emit(ModuleChanged("toy", {"state": "stopped"}))
         self.assertEqual(reader.events(), [])
-        self.assertTrue(reader.transport.value().endswith(b"0\r\n\r\n"))
+        self.assertTrue(reader.client.written.endswith(b"0\r\n\r\n"))
         reader.leave()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_strangers(self) -> None:
-        transport = StringTransport()
-        channel: Any = Site(self.resource).buildProtocol(None)
-        channel.makeConnection(transport)
-        channel.dataReceived(b"GET /api/events HTTP/1.1\r\nHost: hub.test\r\n\r\n")
-        self.assertTrue(transport.value().startswith(b"HTTP/1.1 401"))
-        channel.connectionLost(Failure(ConnectionLost()))
+        client = Rig((), resource=self.resource).ask(get("/api/events"))
+        self.assertTrue(client.written.startswith(b"HTTP/1.1 401"))
+        client.reset()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 

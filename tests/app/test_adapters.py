@@ -10,6 +10,7 @@ from parachute_hub.app.adapters import WizardInstalls
 from parachute_hub.jobs.model import Job
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.operations.install import InstallRequest
+from parachute_hub.site.errors import not_found
 
 
 @define
@@ -45,6 +46,8 @@ class FakeInstalls:
         return job
 
     def get(self, job_id: str) -> Job:
+        if job_id not in self.jobs_by_id:
+            raise not_found("There is no such operation.")
         return self.jobs_by_id[job_id]
 
     async def finished(self, job_id: str) -> Job:

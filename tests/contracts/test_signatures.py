@@ -3,23 +3,38 @@
 import inspect
 from collections.abc import Callable
 
-from twisted.internet.tcp import Port
+from twisted.internet.process import Process, ProcessReader
+from twisted.internet.tcp import Connector, Port, Server
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.accounts.model import AccessWatch
-from parachute_hub.app.adapters import InstalledResources, WizardInstalls
+from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
+from parachute_hub.accounts.signin.step_up import ProofsOfPresence
+from parachute_hub.admin.vault_command import VaultCommand
+from parachute_hub.app.adapters import InstalledResources, ModuleTokens, ProxyGuard, ProxyVisitors, WizardInstalls
 from parachute_hub.app.installed import States
+from parachute_hub.jobs.runner import Work
+from parachute_hub.modules.packages.bun import Bun
 from parachute_hub.modules.state.disk_space import Disk
 from parachute_hub.oauth.clients.connections import Connections
 from parachute_hub.oauth.clients.metadata_fetch import DocumentFetcher
+from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
 from parachute_hub.supervise.process.processes import Processes
 from parachute_hub.supervise.supervisor import Supervisor
+from tests.admin.test_modules_api import Proofs, Tokens
 from tests.admin.test_overview_api import FakeDisk
+from tests.admin.test_vaults_api import Shelf
+from tests.modules.operations.test_health_gate import Lines
+from tests.modules.packages.test_updates import Registry as AnsweringRegistry
+from tests.proxy.test_access_rules import Guard as RulesGuard
+from tests.proxy.test_audience import People
 from tests.proxy.test_connection import FakePort
+from tests.proxy.test_plan import Guard as PlanGuard
 from tests.support.front_door import FakeInstalls, RecordedWatch
-from tests.support.oauth import FakeResources, NoDocuments
-from tests.support.processes import FakeSystem
-from tests.support.sockets import FakeModules
+from tests.support.oauth import FakeAccounts, FakeResources, NoDocuments
+from tests.support.operators import KnownBearers
+from tests.support.processes import FakeConnector, FakePipe, FakeProcess, FakeSystem
+from tests.support.sockets import FakeModules, FakeSocket
 from tests.support.supervising import FakeSupervisor
 
 # (fake, what it stands for, methods that only the test calls)
@@ -34,6 +49,21 @@ PAIRS: tuple[tuple[type, type, frozenset[str]], ...] = (
     (FakePort, Port, frozenset()),
     (RecordedWatch, Connections, frozenset()),
     (RecordedWatch, AccessWatch, frozenset()),
+    (KnownBearers, BearerRecogniser, frozenset()),
+    (FakeAccounts, SessionRecogniser, frozenset({"verify", "prove", "visitor"})),
+    (FakeAccounts, ProofsOfPresence, frozenset({"signed_in", "recognise", "visitor"})),
+    (Proofs, ProofsOfPresence, frozenset()),
+    (Tokens, ModuleTokens, frozenset()),
+    (AnsweringRegistry, Bun, frozenset()),
+    (Shelf, VaultCommand, frozenset({"known", "sizes"})),
+    (PlanGuard, ProxyGuard, frozenset()),
+    (RulesGuard, ProxyGuard, frozenset()),
+    (People, ProxyVisitors, frozenset()),
+    (Lines, Work, frozenset()),
+    (FakeSocket, Server, frozenset({"deliver", "hang_up", "reset", "take", "take_turn"})),
+    (FakeConnector, Connector, frozenset()),
+    (FakePipe, ProcessReader, frozenset({"close"})),
+    (FakeProcess, Process, frozenset({"say", "exit", "heard"})),
 )
 
 
@@ -54,9 +84,10 @@ class SignatureTests(SynchronousTestCase):
                     continue
                 with self.subTest(f"{fake.__name__}.{name}"):
                     self.assertIn(name, methods(real), f"{real.__name__} has no {name}")
-                    self.assertEqual(parameters(method), parameters(methods(real)[name]))
+                    ours = real.__module__.startswith("parachute_hub")
+                    self.assertEqual(parameters(method, ours), parameters(methods(real)[name], ours))
 
 
-def parameters(method: Callable[..., object]) -> list[tuple[str, object]]:
-    """Names and kinds of the parameters; a default may differ."""
-    return [(one.name, one.kind) for one in inspect.signature(method).parameters.values()]
+def parameters(method: Callable[..., object], named: bool) -> list[tuple[str, object]]:
+    """Kinds of the parameters, and names where `named`: Twisted is called by position. A default may differ."""
+    return [(one.name if named else "", one.kind) for one in inspect.signature(method).parameters.values()]

@@ -3,6 +3,8 @@
 import inspect
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from operator import methodcaller
@@ -16,8 +18,10 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from parachute_hub.supervise.context import System
 from parachute_hub.supervise.process.probe import NoAnswer, ask
-from parachute_hub.supervise.process.processes import Processes
+from parachute_hub.supervise.process.process_tags import VARIABLE, Whose
+from parachute_hub.supervise.process.processes import Holder, Processes
 from tests.live.harness import free_port
 from tests.support.processes import FakeProcess, FakeReactor, FakeSystem
 
@@ -180,3 +184,42 @@ class SystemTests(TestCase):
             self.assertEqual(
                 inspect.signature(getattr(FakeSystem, name)), inspect.signature(getattr(Processes, name)), name
             )
+
+    def test_a_process_of_ours_that_listens_and_then_nobody(self) -> None:
+        whose, port = Whose("a-home", "vault"), free_port()
+        script = (
+            f"import socket; it = socket.create_server(('127.0.0.1', {port})); print('on', flush=True); it.accept()"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", script],
+            env={**os.environ, VARIABLE: "vault:a-home:1"},
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        pid = process.pid
+        try:
+            self.assertEqual(process.stdout.readline(), b"on\n")
+            fake = FakeSystem(
+                lives=True,
+                left=[pid],
+                open_ports={port},
+                listening=[port],
+                sizes={"vault": 1},
+                hub=1,
+                holders=[Holder(pid, "python", ours=True)],
+            )
+            self.assertEqual(answers(fake, pid, port, whose), answers(Processes(), pid, port, whose))
+        finally:
+            process.kill()
+            process.wait(10)
+            process.stdout.close()
+        self.assertEqual(answers(FakeSystem(hub=1), pid, port, whose), answers(Processes(), pid, port, whose))
+
+
+def answers(system: System, pid: int, port: int, whose: Whose) -> list[object]:
+    """What is said of one process and its port, without what differs from run to run."""
+    held = system.holder(port, whose)
+    told: list[object] = [system.group_lives(pid), system.signal(whose, 0), system.owner(pid, port, whose)]
+    told += [system.ports(whose), (held.pid, held.ours) if held is not None else None]
+    return [*told, {short: size > 0 for short, size in system.footprints({"vault": pid}).items()}, system.own() > 0]

@@ -60,7 +60,7 @@ class SupervisorCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.in_thread: Any = at_once
         self.reactor = FakeReactor()
-        self.system = FakeSystem()
+        self.system = FakeSystem(open_ports=self.reactor.listening)
         self.plan = Plan()
         self.told: list[Status] = []
         self.lines: list[str] = []

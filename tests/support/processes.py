@@ -5,7 +5,7 @@
 
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -171,13 +171,14 @@ class FakeConnector:
 class FakeSystem:
     """Nothing runs but what the test says.
 
-    `holders` and `owners` of ports come by turns; `left` is found behind once; `sizes` are of sessions, in bytes,
-    `hub` is our own.
+    `holders` and `owners` of ports come by turns; without one, the session that is asked for owns each of `open_ports`
+    and nobody any other. `left` is found behind once; `sizes` are of sessions, in bytes, `hub` is our own.
     """
 
     holders: list[Holder | None] = field(factory=list)
     left: list[int] = field(factory=list)
     owners: list[Holder | None] = field(factory=list)
+    open_ports: Container[int] = ()
     lives: bool = False
     listening: list[int] = field(factory=list)
     sizes: dict[str, int] = field(factory=dict)
@@ -200,7 +201,9 @@ class FakeSystem:
 
     def owner(self, session: int, port: int, whose: Whose) -> Holder | None:
         """Processes.owner."""
-        return self.owners.pop(0) if self.owners else Holder(session, None, ours=True)
+        if self.owners:
+            return self.owners.pop(0)
+        return Holder(session, None, ours=True) if port in self.open_ports else None
 
     def ports(self, whose: Whose) -> list[int]:
         """Processes.ports."""

@@ -7,22 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules.launch.environment import parse_dotenv
 from parachute_hub.modules.launch.vault_scribe import Wiring
-from parachute_hub.supervise.model import CannotLaunch, State, Status
+from parachute_hub.supervise.model import CannotLaunch
 from tests.modules.homes import Home, write
-
-
-class Restarts:
-    """A supervisor that only notes who was restarted."""
-
-    def __init__(self) -> None:
-        self.restarted: list[str] = []
-
-    def status(self, short: str) -> Status:
-        return Status(short=short, state=State.READY, reason="", since=0.0)
-
-    async def restart(self, short: str) -> Status:
-        self.restarted.append(short)
-        return self.status(short)
+from tests.support.supervising import FakeSupervisor
 
 
 class Wires(SynchronousTestCase):
@@ -30,12 +17,14 @@ class Wires(SynchronousTestCase):
         self.home = Home(self.mktemp())
         self.secrets: list[str] = []
         self.wiring = Wiring(home=self.home.path, directory=self.home.directory, know_secret=self.secrets.append)
-        self.supervisor = Restarts()
+        self.supervisor = FakeSupervisor()
+        for short in ("vault", "scribe"):
+            self.successResultOf(Deferred.fromCoroutine(self.supervisor.start(short)))
 
     def connect(self) -> list[str]:
-        self.supervisor.restarted = []
-        self.successResultOf(Deferred.fromCoroutine(self.wiring.connect(self.supervisor)))  # type: ignore[arg-type]
-        return self.supervisor.restarted
+        self.supervisor.calls.clear()
+        self.successResultOf(Deferred.fromCoroutine(self.wiring.connect(self.supervisor)))
+        return [short for word, short in self.supervisor.calls if word == "restart"]
 
     def env(self, short: str) -> dict[str, str]:
         return parse_dotenv((self.home.path / short / ".env").read_text())
