@@ -58,10 +58,6 @@ def _value(read: Callable[[Any], object]) -> Callable[["AnyJsonTests", bytes], N
 JSON = {b"content-type": b"application/json"}
 
 
-def _read_records(folder: Path) -> Record:
-    return RecordsFile(folder / "modules.json").get("toy")
-
-
 READERS: dict[str, Callable[["AnyJsonTests", bytes], None]] = {
     "services.json": lambda test, content: test.written_again(registry.parse(content)),
     "rows of a damaged services.json": lambda test, content: test.assertIsInstance(salvage.salvage(content), list),
@@ -94,10 +90,6 @@ class AnyJsonTests(SynchronousTestCase):
         again = registry.parse(found.to_bytes())
         self.assertEqual([row.name for row in again.rows], [row.name for row in found.rows])
         self.assertEqual(len(again.unusable), len(found.unusable))
-
-    def refused(self, content: bytes) -> None:
-        """The proxy finds a verb in a vault's 403, or none."""
-        self.assertIn(denial._said(JSON, content), (None, "read", "write", "admin"))
 
     def logged(self, content: bytes) -> None:
         """Every line that is kept can be encoded, for the log and for the API."""
