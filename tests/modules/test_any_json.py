@@ -111,6 +111,23 @@ class AnyJsonTests(SynchronousTestCase):
                 with self.subTest(f"{reader}: {case}"):
                     check(self, content)
 
+    def test_a_folder_in_the_place_of_a_file(self) -> None:
+        """It is refused like any content that cannot be used."""
+        readers: dict[str, Callable[[Path], object]] = {
+            "services.json": lambda folder: registry.ServicesFile(folder / "services.json").standing(),
+            ".parachute/module.json": manifests.read_manifest,
+            "package.json": manifests.read_package,
+            "modules.json": lambda folder: RecordsFile(folder / "modules.json").get("toy"),
+            "jobs/1.json": lambda folder: JobFolder(folder / "jobs").read(),
+        }
+        for name, read in readers.items():
+            with self.subTest(name):
+                (self.folder / name).mkdir(parents=True)
+                try:
+                    read(self.folder)
+                except Invalid:
+                    continue
+
     @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
     @given(ANY_VALUE)
     def test_any_value(self, value: Any) -> None:
