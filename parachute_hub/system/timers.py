@@ -15,17 +15,21 @@ _Cause: TypeAlias = tuple[str, str, int]
 
 
 class Failures:
-    """Logs a failure once while it lasts, however often the task is tried: by the task's name and where it failed."""
+    """Logs each failure once while it lasts, however often the task is tried: by the task's name and where it failed.
+
+    A task may fail in several ways by turns; each is logged once, until the task goes well.
+    """
 
     def __init__(self) -> None:
-        self._lasting: dict[str, _Cause] = {}
+        self._lasting: dict[str, set[_Cause]] = {}
 
     def failed(self, task: str, failure: Failure | None = None) -> None:
         """The task failed; without `failure` by the exception that is being handled."""
         failure = failure or Failure()
         cause = _cause(failure)
-        if self._lasting.get(task) != cause:
-            self._lasting[task] = cause
+        known = self._lasting.setdefault(task, set())
+        if cause not in known:
+            known.add(cause)
             _log.failure("{task} failed. The same failure is not logged again while it lasts", failure, task=task)
 
     def worked(self, task: str) -> None:

@@ -182,6 +182,73 @@ class RosterTests(SynchronousTestCase):
         (entry,) = advertised(self.roster.modules())
         self.assertEqual((entry.display_name, entry.management_url), ("Own", "admin/"))
 
+    def test_what_cannot_be_read_stays_as_it_was(self) -> None:
+        """Whatever fails while the modules are read, and until it can be read again."""
+        self.register(row("parachute-vault", 1940, "/vault/default"))
+        good = self.roster.modules()
+        broken = True
+
+        def live_port(short: str) -> int | None:
+            if broken:
+                raise RuntimeError("no reader expects this")
+            return None
+
+        self.patch(self.roster, "_live_port", live_port)
+        self.register(row("parachute-vault", 1941, "/vault/default"))
+        for _ in range(3):
+            self.assertEqual(self.roster.modules(), good)
+            self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        broken = False
+        self.assertEqual([module.port for module in self.roster.modules()], [1941])
+
+    def test_a_failure_that_concerns_no_single_row_keeps_all_modules(self) -> None:
+        self.register(row("parachute-vault", 1940, "/vault/default"))
+        good = self.roster.modules()
+
+        def notice(text: str) -> None:
+            raise RuntimeError(text)
+
+        self.patch(self.roster, "_notice", notice)
+        self.register(row("parachute-vault", 1940, "/vault/default"), row("toy", 1950, "/vault/default"))
+        for _ in range(3):
+            self.assertEqual(self.roster.modules(), good)
+            self.clock.advance(LOOK_SECONDS)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_a_table_that_cannot_be_made_leaves_the_last_one_in_use(self) -> None:
+        """All requests depend on it, those of /health and of healthy modules among them."""
+        self.register(row("parachute-vault", 1940, "/vault/default"))
+        broken = False
+
+        def hosts() -> list[str]:
+            if broken:
+                raise RuntimeError("the query failed")
+            return ["hub.test"]
+
+        tables = Tables(self.roster, hosts, lambda: "http://hub.test", lambda: False, self.clock.seconds)
+        good = tables.table()
+        broken = True
+        for _ in range(3):
+            self.clock.advance(LOOK_SECONDS)
+            self.assertIs(tables.table(), good)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        broken = False
+        self.register(row("parachute-vault", 1941, "/vault/default"))
+        mount = tables.table().place(b"/vault/default/x")
+        assert isinstance(mount, Mount)
+        self.assertEqual(mount.port, 1941)
+
+    def test_without_any_table_so_far_nothing_is_public(self) -> None:
+        """The hub's own site answers all the same."""
+
+        def hosts() -> list[str]:
+            raise RuntimeError("the query failed")
+
+        tables = Tables(self.roster, hosts, lambda: "http://hub.test", lambda: False, self.clock.seconds)
+        self.assertTrue(tables.table().gated)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
     def test_the_table_is_kept_until_something_changes(self) -> None:
         """Building it for each request would cost more than the request."""
         self.register(row("parachute-vault", 1940, "/vault/default"))

@@ -74,13 +74,15 @@ class BadRows(SynchronousTestCase):
         self.assertTrue(any(module["short"] == "hello" and module["installed"] for module in self.listing()), what)
         self.hub.client.call("GET", "/vaults")
 
-    def replace_services(self, content: bytes | None) -> None:
+    def replace_services(self, content: bytes | None, *, folder: bool = False) -> None:
         """What a module that crashes while it writes may leave; None for a pipe, on which a reader would wait."""
         services = self.hub.home / "services.json"
         if services.is_dir():
             services.rmdir()
         services.unlink(missing_ok=True)
-        if content is None:
+        if folder:
+            services.mkdir()
+        elif content is None:
             os.mkfifo(services)
         else:
             services.write_bytes(content)
@@ -126,8 +128,9 @@ class BadRows(SynchronousTestCase):
             "larger than allowed": whole + b" " * (5 << 20),
             "cut": whole[: len(whole) // 2],
             "a pipe": None,
+            "a folder": b"",
         }.items():
-            self.replace_services(content)
+            self.replace_services(content, folder=what == "a folder")
             for _ in range(4):
                 self.check(what)
                 time.sleep(0.05)

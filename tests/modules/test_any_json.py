@@ -61,10 +61,6 @@ def _value(read: Callable[[Any], object]) -> Callable[["AnyJsonTests", bytes], N
 JSON = {b"content-type": b"application/json"}
 
 
-def _read_records(folder: Path) -> Record:
-    return RecordsFile(folder / "modules.json").get("toy")
-
-
 READERS: dict[str, Callable[["AnyJsonTests", bytes], None]] = {
     "services.json": lambda test, content: test.written_again(services_file.parse(content)),
     "rows of a damaged services.json": lambda test, content: test.assertIsInstance(salvage.salvage(content), list),
@@ -98,10 +94,6 @@ class AnyJsonTests(SynchronousTestCase):
         self.assertEqual([row.name for row in again.rows], [row.name for row in found.rows])
         self.assertEqual(len(again.unusable), len(found.unusable))
 
-    def refused(self, content: bytes) -> None:
-        """The proxy finds a verb in a vault's 403, or none."""
-        self.assertIn(scope_challenge._said(JSON, content), (None, "read", "write", "admin"))
-
     def logged(self, content: bytes) -> None:
         """Every line that is kept can be encoded, for the log and for the API."""
         lines = Splitter(1000)
@@ -121,6 +113,23 @@ class AnyJsonTests(SynchronousTestCase):
             for case, content in CASES.items():
                 with self.subTest(f"{reader}: {case}"):
                     check(self, content)
+
+    def test_a_folder_in_the_place_of_a_file(self) -> None:
+        """It is refused like any content that cannot be used."""
+        readers: dict[str, Callable[[Path], object]] = {
+            "services.json": lambda folder: services_file.ServicesFile(folder / "services.json").standing(),
+            ".parachute/module.json": manifests.read_manifest,
+            "package.json": manifests.read_package,
+            "modules.json": lambda folder: RecordsFile(folder / "modules.json").get("toy"),
+            "jobs/1.json": lambda folder: JobFolder(folder / "jobs").read(),
+        }
+        for name, read in readers.items():
+            with self.subTest(name):
+                (self.folder / name).mkdir(parents=True)
+                try:
+                    read(self.folder)
+                except Invalid:
+                    continue
 
     @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
     @given(ANY_VALUE)

@@ -76,6 +76,16 @@ class ReadTests(SynchronousTestCase):
                     self.assertTrue(is_clean(value))
                     self.assertEqual(strict_json.read(strict_json.write(value), limit=LIMIT).value, value)
 
+    def test_a_number_out_of_range_spoils_nothing_beside_it(self) -> None:
+        """Python refuses to convert more than 4,300 digits; other readers make an infinity of 309."""
+        for digits in (309, 5000):
+            for sign in (b"", b"-"):
+                content = b'{"a":' + sign + b"9" * digits + b',"b":1}'
+                with self.subTest(f"{sign.decode()}{digits} digits"):
+                    reading = strict_json.read(content, limit=LIMIT)
+                    self.assertEqual(reading.value, {"a": None, "b": 1})
+                    self.assertEqual(len(reading.repairs), 1)
+
     def test_strict_reading_refuses_what_lenient_reading_repairs(self) -> None:
         for name, content in CASES.items():
             with self.subTest(name):

@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.system.timers import every
+from parachute_hub.system.timers import Failures, every
 
 
 class EveryTests(SynchronousTestCase):
@@ -43,3 +43,68 @@ class EveryTests(SynchronousTestCase):
         slow.callback(None)
         self.clock.advance(10.0)
         self.assertEqual(self.calls, 2)
+
+    def test_a_failure_that_lasts_is_logged_once(self) -> None:
+        """And again after the task has worked."""
+        broken = True
+
+        def work() -> None:
+            if broken:
+                raise OSError("the disk is full")
+
+        every(self.clock, 10.0, work)
+        self.clock.pump([10.0] * 5)
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+        broken = False
+        self.clock.advance(10.0)
+        broken = True
+        self.clock.pump([10.0] * 5)
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+
+
+class FailuresTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.failures = Failures()
+        self.broken = {"a", "b"}
+        self.reached: list[str] = []
+
+    def work(self, item: str) -> None:
+        self.reached.append(item)
+        if item == "a" and item in self.broken:
+            raise KeyError(item)
+        if item == "b" and item in self.broken:
+            raise OSError(item)
+
+    def logged(self) -> int:
+        return len(self.flushLoggedErrors(KeyError, OSError))
+
+    def test_items_that_fail_keep_none_of_the_others_from_their_turn(self) -> None:
+        self.failures.each("task", self.work, "abc")
+        self.assertEqual(self.reached, ["a", "b", "c"])
+        self.assertEqual(self.logged(), 2)
+
+    def test_items_that_fail_differently_are_each_logged_once(self) -> None:
+        """They take turns, and neither makes the other look new."""
+        for _ in range(5):
+            self.failures.each("task", self.work, "abc")
+        self.assertEqual(self.logged(), 2)
+
+    def test_causes_that_take_turns_are_each_logged_once(self) -> None:
+        for item in "ababab":
+            self.assertFalse(self.failures.attempt("task", self.work, item))
+        self.assertEqual(self.logged(), 2)
+
+    def test_a_task_that_worked_is_logged_when_it_fails_again(self) -> None:
+        self.failures.each("task", self.work, "abc")
+        self.broken.clear()
+        self.failures.each("task", self.work, "abc")
+        self.broken.add("a")
+        self.assertEqual(self.logged(), 2)
+        self.failures.each("task", self.work, "abc")
+        self.assertEqual(self.logged(), 1)
+
+    def test_one_task_says_nothing_about_another(self) -> None:
+        self.assertFalse(self.failures.attempt("first", self.work, "a"))
+        self.assertTrue(self.failures.attempt("second", self.work, "c"))
+        self.assertFalse(self.failures.attempt("first", self.work, "a"))
+        self.assertEqual(self.logged(), 1)
