@@ -87,9 +87,8 @@ def image(release: str) -> str:
         words = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITES[release], str(root)]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
         subprocess.run(["chroot", str(root), "useradd", "--create-home", "person"], check=True)
-        tar = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
         archive = STORAGE / f"debian-{release}.tar"
-        archive.write_bytes(tar.communicate()[0])
+        subprocess.run(["tar", "-C", str(root), "-cf", str(archive), "."], check=True)
         loaded = podman("import", str(archive), name)
         archive.unlink()
         subprocess.run(["rm", "-rf", "--one-file-system", str(root)], check=True)

@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from parachute_hub.accounts.encryption import Sealer
 from parachute_hub.accounts.humanize import ago
-from parachute_hub.accounts.model import AccessWatch, Caller, Clock, Random, SignedIn
+from parachute_hub.accounts.model import AccessWatch, Caller, Clock, Random
 from parachute_hub.accounts.people.account_api import AccountApi
 from parachute_hub.accounts.people.account_pages import AccountPages, Links
 from parachute_hub.accounts.people.invitations import Invitations
@@ -249,8 +249,3 @@ def build(
         ),
         prune=prune,
     )
-
-
-def no_links(signed_in: SignedIn) -> Sequence[tuple[str, str, str]]:
-    """No further rows on the account page."""
-    return ()

@@ -39,16 +39,6 @@ class AccessWatch(Protocol):
         """Their role or their vaults are others now."""
 
 
-class NobodyWatches:
-    """For a hub that issues no tokens."""
-
-    def access_ended(self, user_id: str) -> None:
-        """Nothing to take back."""
-
-    def access_changed(self, user_id: str) -> None:
-        """Nothing to take back."""
-
-
 @frozen(kw_only=True)
 class Visitor:
     """The browser of one request. `device` is the value of its device cookie, `session` that of its session cookie."""

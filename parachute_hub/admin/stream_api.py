@@ -17,13 +17,6 @@ BACKLOG_BYTES = 512 * 1024
 """A reader that lags further behind is dropped; its page comes back and catches up."""
 
 
-class LogLine(Protocol):
-    """A line of a module's log."""
-
-    number: int
-    text: str
-
-
 class Log(Protocol):
     """A module's log ring."""
 

@@ -17,8 +17,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.web.server import Site
 
+from parachute_hub.app.service import NoModules
 from parachute_hub.proxy.front import Backend, Front
-from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import Table
 from tests.support.front_door import FakeInstalls, FrontDoor
 
@@ -35,13 +35,6 @@ class PlayedInstalls(FakeInstalls):
         error = "The registry could not be reached." if short == "scribe" and not again else None
         reactor.callLater(1.0, self.finish, short, error=error)
         return job_id
-
-
-class NoModules:
-    """The state of modules in a hub that has none."""
-
-    def view(self, short: str) -> ModuleView | None:
-        return None
 
 
 def front_of(door: FrontDoor) -> Front:

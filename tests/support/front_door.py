@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from attrs import define, field
 
-from parachute_hub.accounts.assemble import Accounts, build, no_links
+from parachute_hub.accounts.assemble import Accounts, build
 from parachute_hub.accounts.people.owner_reset import here
 from parachute_hub.accounts.setup.public_origin import Configured, HubOrigin
 from parachute_hub.accounts.setup.setup import unchecked
@@ -186,7 +186,7 @@ class FrontDoor:
             installs=self.installs,
             self_check=unchecked,
             watch=self.watch,
-            links=no_links,
+            links=lambda signed_in: (),
             clock=self.clock,
             random=CountedRandom(),
         )

@@ -2,11 +2,10 @@
 
 import os
 
-from parachute_hub.accounts.model import NobodyWatches
 from parachute_hub.accounts.people.owner_reset import reset_owner
 from parachute_hub.site.errors import Refused
 from tests.accounts.doors import DoorCase
-from tests.support.front_door import FrontDoor
+from tests.support.front_door import FrontDoor, RecordedWatch
 
 
 class ResetOwnerTests(DoorCase):
@@ -20,7 +19,7 @@ class ResetOwnerTests(DoorCase):
 
     def reset(self) -> tuple[str, str]:
         return reset_owner(
-            self.door.path, watch=lambda database: NobodyWatches(), clock=self.door.clock, random=os.urandom
+            self.door.path, watch=lambda database: RecordedWatch(), clock=self.door.clock, random=os.urandom
         )
 
     def test_the_way_back(self) -> None:
