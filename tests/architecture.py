@@ -29,6 +29,7 @@ class Tables:
     rooms: Mapping[str, tuple[str, ...]]
     data: tuple[str, ...]
     impure_imports: tuple[str, ...]
+    pure_may_import: tuple[str, ...]
     entry_points: tuple[str, ...]
 
     @classmethod
@@ -39,6 +40,7 @@ class Tables:
             rooms={room: tuple(others) for room, others in found["rooms"].items()},
             data=tuple(found["data"]["everywhere"]),
             impure_imports=tuple(found["pure"]["forbidden_imports"]),
+            pure_may_import=tuple(found["pure"]["may_import"]),
             entry_points=tuple(found["entry_points"]["rooms"]),
         )
 
@@ -129,7 +131,7 @@ def impurities(sources: Sources, tables: Tables) -> list[str]:
             if any(name == one or name.startswith(one + ".") for one in tables.impure_imports):
                 wrong.append(f"{path} imports {name}")
         for other in sorted(imported_files(path, sources)):
-            if kinds_of(other, tables) not in (["pure"], ["package"]) and other not in tables.data:
+            if kinds_of(other, tables) not in (["pure"], ["package"]) and other not in tables.pure_may_import:
                 wrong.append(f"{path} is pure but imports {other}, which is not")
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Await | ast.AsyncFunctionDef):

@@ -87,6 +87,7 @@ class PlantedViolationTests(SynchronousTestCase):
             "def f(clock):\n    return clock.now()",
             "async def f():\n    pass",
             "from parachute_hub.store import database",
+            "from parachute_hub.system import timers",
         ):
             with self.subTest(line=line):
                 wrong = architecture.impurities(self.planted("jobs/model.py", line), TABLES)
@@ -98,7 +99,7 @@ class PlantedViolationTests(SynchronousTestCase):
 
     def test_a_file_of_two_kinds(self) -> None:
         kinds = {**TABLES.kinds, "web": (*TABLES.kinds["web"], "proxy/routes.py")}
-        wrong = architecture.files_of_no_single_kind(SOURCES, Tables(kinds, {}, (), (), ()))
+        wrong = architecture.files_of_no_single_kind(SOURCES, Tables(kinds, {}, (), (), (), ()))
         self.assertEqual(wrong, ["proxy/routes.py is of 2 kinds: pure, web"])
 
     def test_a_circle_of_files(self) -> None:
