@@ -8,7 +8,7 @@ FROM ${BUN} AS bun
 FROM bun AS web
 WORKDIR /src/web
 COPY web/package.json web/bun.lock ./
-RUN bun install --frozen-lockfile --ignore-scripts
+RUN bun install --production --frozen-lockfile --ignore-scripts
 COPY web ./
 RUN bun run build
 
