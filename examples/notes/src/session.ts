@@ -1,70 +1,70 @@
 // What this browser may do with which vault, kept in local storage.
 
-import { Problem } from "./dom.ts";
-import { renew, type Tokens } from "./oauth.ts";
+import { Problem } from "./dom.ts"
+import { renew, type Tokens } from "./oauth.ts"
 
 interface KeySession {
-  kind: "key";
-  vault: string;
-  key: string;
+  kind: "key"
+  vault: string
+  key: string
 }
 
 interface HubSession extends Tokens {
-  kind: "hub";
+  kind: "hub"
 }
 
-export type Session = KeySession | HubSession;
+export type Session = KeySession | HubSession
 
-const PLACE = "parachute-notes:session";
+const PLACE = "parachute-notes:session"
 
 export function load(): Session | undefined {
   try {
-    return JSON.parse(localStorage.getItem(PLACE) ?? "null") ?? undefined;
+    return JSON.parse(localStorage.getItem(PLACE) ?? "null") ?? undefined
   } catch {
-    return undefined;
+    return undefined
   }
 }
 
 export function save(session: Session): void {
-  localStorage.setItem(PLACE, JSON.stringify(session));
+  localStorage.setItem(PLACE, JSON.stringify(session))
 }
 
 export function forget(): void {
-  localStorage.removeItem(PLACE);
+  localStorage.removeItem(PLACE)
 }
 
 /** Told to the window when only connecting again helps. */
-export const ENDED = "parachute-notes:ended";
+export const ENDED = "parachute-notes:ended"
 
 function ended(): Problem {
-  forget();
-  window.dispatchEvent(new Event(ENDED));
-  return new Problem("Your hub has ended the access of Notes. Connect again; what you wrote is kept here meanwhile.");
+  forget()
+  window.dispatchEvent(new Event(ENDED))
+  return new Problem("Your hub has ended the access of Notes. Connect again; what you wrote is kept here meanwhile.")
 }
 
 /** The bearer token to send. `rejected` is one that was just refused, so it is renewed. */
 export async function bearer(rejected?: string): Promise<string> {
-  const session = load();
-  if (!session) throw ended();
+  const session = load()
+  if (!session) throw ended()
   if (session.kind === "key") {
-    if (session.key !== rejected) return session.key;
-    throw new Problem("The vault does not know this key. Disconnect, then connect again.");
+    if (session.key !== rejected) return session.key
+    throw new Problem("The vault does not know this key. Disconnect, then connect again.")
   }
-  const soon = Date.now() + 30_000;
-  if (session.access !== rejected && session.expires > soon) return session.access;
+  const soon = Date.now() + 30_000
+  if (session.access !== rejected && session.expires > soon) return session.access
   // One tab renews for all: a refresh token can be used once.
   return navigator.locks.request(PLACE, async () => {
-    const latest = load();
-    if (latest?.kind !== "hub") throw ended();
-    if (latest.access !== rejected && latest.expires > soon) return latest.access;
-    const tokens = await renew(latest);
-    if (!tokens) throw ended();
-    save({ kind: "hub", ...tokens });
-    return tokens.access;
-  });
+    const latest = load()
+    if (latest?.kind !== "hub") throw ended()
+    if (latest.access !== rejected && latest.expires > soon) return latest.access
+    const tokens = await renew(latest)
+    if (!tokens) throw ended()
+    save({ kind: "hub", ...tokens })
+    return tokens.access
+  })
 }
 
 export function mayTranscribeAtScribe(): boolean {
-  const session = load();
-  return session?.kind === "hub" && session.scope.split(" ").includes("scribe:transcribe");
+  const session = load()
+  return session?.kind === "hub" && session.scope.split(" ").includes("scribe:transcribe")
 }

@@ -1,10 +1,10 @@
 // Who may use scribe: the shared secret of the hub's own modules, or a hub token with the scope.
 
-import { createHash, timingSafeEqual } from "node:crypto";
-import { forbidden, Refused } from "./kit/http.ts";
-import { type HubTokens, looksLikeHubToken, TokenRefused } from "./kit/hub-token.ts";
+import { createHash, timingSafeEqual } from "node:crypto"
+import { forbidden, Refused } from "./kit/http.ts"
+import { type HubTokens, looksLikeHubToken, TokenRefused } from "./kit/hub-token.ts"
 
-export type Scope = "scribe:transcribe" | "scribe:admin";
+export type Scope = "scribe:transcribe" | "scribe:admin"
 
 /** Lets the request pass, or refuses it. Without a configured secret nothing is served. */
 export async function need(scope: Scope, request: Request, secret: string, tokens: HubTokens): Promise<void> {
@@ -12,33 +12,33 @@ export async function need(scope: Scope, request: Request, secret: string, token
     throw new Refused(503, {
       error: "not_configured",
       message: "Scribe serves nobody until SCRIBE_AUTH_TOKEN is set. The hub sets it; restart scribe from the hub.",
-    });
+    })
   }
-  const credential = /^bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
-  if (!credential) throw unauthorized("A bearer token is required.");
+  const credential = /^bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1]
+  if (!credential) throw unauthorized("A bearer token is required.")
   if (!looksLikeHubToken(credential)) {
-    if (!same(credential, secret)) throw unauthorized("The token is not valid.");
-    return;
+    if (!same(credential, secret)) throw unauthorized("The token is not valid.")
+    return
   }
-  const scopes = await scopesOf(credential, tokens);
-  if (!scopes.includes(scope)) throw forbidden(scope, scopes);
+  const scopes = await scopesOf(credential, tokens)
+  if (!scopes.includes(scope)) throw forbidden(scope, scopes)
 }
 
 async function scopesOf(token: string, tokens: HubTokens): Promise<string[]> {
   try {
-    return (await tokens.verify(token)).scopes;
+    return (await tokens.verify(token)).scopes
   } catch (error) {
-    if (error instanceof TokenRefused) throw unauthorized(error.message);
-    throw error;
+    if (error instanceof TokenRefused) throw unauthorized(error.message)
+    throw error
   }
 }
 
 function unauthorized(message: string): Refused {
-  return new Refused(401, { error: "unauthorized", message });
+  return new Refused(401, { error: "unauthorized", message })
 }
 
 /** Compares in a time that tells nothing about the secret. */
 function same(a: string, b: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
+  const digest = (text: string) => createHash("sha256").update(text).digest()
+  return timingSafeEqual(digest(a), digest(b))
 }

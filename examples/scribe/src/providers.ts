@@ -1,130 +1,130 @@
 // Turns an audio file into text: by a service with OpenAI's interface, or by a program here.
 
-import { Refused } from "./kit/http.ts";
-import { type Values, words } from "./settings.ts";
-import type { Upload } from "./upload.ts";
+import { Refused } from "./kit/http.ts"
+import { type Values, words } from "./settings.ts"
+import type { Upload } from "./upload.ts"
 
-const SERVICE_SECONDS = 300;
-const TEXT_LIMIT = 4 * 1024 * 1024;
+const SERVICE_SECONDS = 300
+const TEXT_LIMIT = 4 * 1024 * 1024
 /** Fields of the Whisper API that are passed on; the model is the owner's choice. */
-const PASSED_ON = ["language", "prompt", "temperature"];
+const PASSED_ON = ["language", "prompt", "temperature"]
 
 /** Whether a transcription can be tried at all; if not, a refusal that says what to do. */
 export function needConfigured(values: Values): void {
-  const missing = values.provider === "command" ? words(values.command).length === 0 : lacksKey(values);
-  if (!missing) return;
+  const missing = values.provider === "command" ? words(values.command).length === 0 : lacksKey(values)
+  if (!missing) return
   throw new Refused(503, {
     error: "not_configured",
     message:
       "Scribe cannot turn speech into text yet: it needs the API key of a transcription service, or a program " +
       "on this machine. Set it on the hub under Modules, Scribe, Configure.",
-  });
+  })
 }
 
 /** The text, without blanks around it. Throws Refused when the provider failed. */
 export async function transcribe(upload: Upload, values: Values, signal: AbortSignal): Promise<string> {
-  const text = values.provider === "command" ? byCommand(upload, values, signal) : byService(upload, values, signal);
-  return (await text).trim();
+  const text = values.provider === "command" ? byCommand(upload, values, signal) : byService(upload, values, signal)
+  return (await text).trim()
 }
 
 /** A service elsewhere may work without a key; OpenAI's own does not. */
 function lacksKey(values: Values): boolean {
-  return !values.openai_key && /^https:\/\/[^/]*openai\.com(\/|$)/.test(values.openai_url);
+  return !values.openai_key && /^https:\/\/[^/]*openai\.com(\/|$)/.test(values.openai_url)
 }
 
 async function byService(upload: Upload, values: Values, signal: AbortSignal): Promise<string> {
-  const form = new FormData();
-  form.append("file", Bun.file(upload.path), upload.name);
-  form.append("model", values.openai_model);
-  form.append("response_format", "json");
+  const form = new FormData()
+  form.append("file", Bun.file(upload.path), upload.name)
+  form.append("model", values.openai_model)
+  form.append("response_format", "json")
   for (const name of PASSED_ON) {
-    if (upload.fields[name]) form.append(name, upload.fields[name]);
+    if (upload.fields[name]) form.append(name, upload.fields[name])
   }
-  const headers: Record<string, string> = {};
-  if (values.openai_key) headers.authorization = `Bearer ${values.openai_key}`;
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(SERVICE_SECONDS * 1000)]);
-  const url = `${values.openai_url.replace(/\/+$/, "")}/audio/transcriptions`;
-  let answer: Response;
+  const headers: Record<string, string> = {}
+  if (values.openai_key) headers.authorization = `Bearer ${values.openai_key}`
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(SERVICE_SECONDS * 1000)])
+  const url = `${values.openai_url.replace(/\/+$/, "")}/audio/transcriptions`
+  let answer: Response
   try {
-    answer = await fetch(url, { method: "POST", body: form, headers, signal: limit, redirect: "error" });
+    answer = await fetch(url, { method: "POST", body: form, headers, signal: limit, redirect: "error" })
   } catch {
-    throw failed("The transcription service did not answer. Check its address, and your connection.");
+    throw failed("The transcription service did not answer. Check its address, and your connection.")
   }
   // The service's own words may repeat the key, so only the status is told.
   if (answer.status === 401 || answer.status === 403) {
-    throw failed(`The transcription service refused the API key (${answer.status}). Check the key.`);
+    throw failed(`The transcription service refused the API key (${answer.status}). Check the key.`)
   }
-  if (!answer.ok) throw failed(`The transcription service answered ${answer.status}. Try again later.`);
-  const body: any = await answer.json().catch(() => undefined);
-  if (typeof body?.text !== "string") throw failed("The transcription service answered without a text.");
-  return body.text;
+  if (!answer.ok) throw failed(`The transcription service answered ${answer.status}. Try again later.`)
+  const body: any = await answer.json().catch(() => undefined)
+  if (typeof body?.text !== "string") throw failed("The transcription service answered without a text.")
+  return body.text
 }
 
-let queue: Promise<unknown> = Promise.resolve();
+let queue: Promise<unknown> = Promise.resolve()
 
 /** One program at a time: two speech models do not fit into a small machine. */
 async function byCommand(upload: Upload, values: Values, signal: AbortSignal): Promise<string> {
-  const turn = queue.then(() => (signal.aborted ? "" : run(upload, values, signal)));
-  queue = turn.catch(() => undefined);
-  return turn;
+  const turn = queue.then(() => (signal.aborted ? "" : run(upload, values, signal)))
+  queue = turn.catch(() => undefined)
+  return turn
 }
 
-const running = new Set<number>();
+const running = new Set<number>()
 
 /** The program runs in a process group of its own, so that its helpers end with it. */
 async function run(upload: Upload, values: Values, signal: AbortSignal): Promise<string> {
-  const argv = words(values.command).map((word) => word.replaceAll("{file}", upload.path));
-  let child: Bun.Subprocess<"ignore", "pipe", "inherit">;
+  const argv = words(values.command).map((word) => word.replaceAll("{file}", upload.path))
+  let child: Bun.Subprocess<"ignore", "pipe", "inherit">
   try {
-    child = Bun.spawn(argv, { stdin: "ignore", stdout: "pipe", stderr: "inherit", detached: true, env: harmless() });
+    child = Bun.spawn(argv, { stdin: "ignore", stdout: "pipe", stderr: "inherit", detached: true, env: harmless() })
   } catch {
-    throw failed(`The program "${argv[0]}" cannot be started. Is it installed, and is its path right?`);
+    throw failed(`The program "${argv[0]}" cannot be started. Is it installed, and is its path right?`)
   }
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(values.command_seconds * 1000)]);
-  const stop = () => endGroup(child.pid);
-  limit.addEventListener("abort", stop);
-  running.add(child.pid);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(values.command_seconds * 1000)])
+  const stop = () => endGroup(child.pid)
+  limit.addEventListener("abort", stop)
+  running.add(child.pid)
   try {
-    const text = await bounded(child.stdout);
-    const code = await child.exited;
-    if (limit.aborted) throw failed(`The program took more than ${values.command_seconds} seconds and was stopped.`);
-    if (code !== 0) throw failed(`The program "${argv[0]}" failed (${code}). Scribe's log has its words.`);
-    return text;
+    const text = await bounded(child.stdout)
+    const code = await child.exited
+    if (limit.aborted) throw failed(`The program took more than ${values.command_seconds} seconds and was stopped.`)
+    if (code !== 0) throw failed(`The program "${argv[0]}" failed (${code}). Scribe's log has its words.`)
+    return text
   } finally {
-    limit.removeEventListener("abort", stop);
-    stop();
-    running.delete(child.pid);
+    limit.removeEventListener("abort", stop)
+    stop()
+    running.delete(child.pid)
   }
 }
 
 /** Ends every program under way; for the shutdown. */
 export function endPrograms(): void {
-  running.forEach(endGroup);
+  running.forEach(endGroup)
 }
 
 function endGroup(pid: number): void {
   try {
-    process.kill(-pid, "SIGKILL");
+    process.kill(-pid, "SIGKILL")
   } catch {
     // The whole group has ended by itself.
   }
 }
 
 async function bounded(stream: ReadableStream<Uint8Array>): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
+  const decoder = new TextDecoder()
+  let text = ""
   for await (const piece of stream) {
-    text += decoder.decode(piece, { stream: true });
-    if (text.length > TEXT_LIMIT) throw failed("The program printed too much to be a transcript.");
+    text += decoder.decode(piece, { stream: true })
+    if (text.length > TEXT_LIMIT) throw failed("The program printed too much to be a transcript.")
   }
-  return text + decoder.decode();
+  return text + decoder.decode()
 }
 
 /** Our environment without secrets. */
 function harmless(): Record<string, string | undefined> {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/KEY|TOKEN|SECRET|PASSWORD/i.test(name)));
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/KEY|TOKEN|SECRET|PASSWORD/i.test(name)))
 }
 
 function failed(message: string): Refused {
-  return new Refused(502, { error: "provider_failed", message });
+  return new Refused(502, { error: "provider_failed", message })
 }

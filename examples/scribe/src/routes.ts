@@ -1,109 +1,109 @@
 // Which function answers which path. The hub takes /scribe off before it forwards a request.
 
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
-import manifest from "../.parachute/module.json";
-import { version } from "../package.json";
-import { need, type Scope } from "./auth.ts";
-import type { HubTokens } from "./kit/hub-token.ts";
-import { readJson, Refused } from "./kit/http.ts";
-import { needConfigured, transcribe } from "./providers.ts";
-import { SCHEMA, type Settings } from "./settings.ts";
-import { receive } from "./upload.ts";
+import { rm } from "node:fs/promises"
+import { join } from "node:path"
+import manifest from "../.parachute/module.json"
+import { version } from "../package.json"
+import { need, type Scope } from "./auth.ts"
+import type { HubTokens } from "./kit/hub-token.ts"
+import { readJson, Refused } from "./kit/http.ts"
+import { needConfigured, transcribe } from "./providers.ts"
+import { SCHEMA, type Settings } from "./settings.ts"
+import { receive } from "./upload.ts"
 
-const ICON = join(import.meta.dir, "..", ".parachute", "icon.svg");
-const CONFIG_LIMIT = 64 * 1024;
+const ICON = join(import.meta.dir, "..", ".parachute", "icon.svg")
+const CONFIG_LIMIT = 64 * 1024
 
 const CORS = {
   "access-control-allow-origin": "*",
   "access-control-allow-methods": "GET, POST, PUT, OPTIONS",
   "access-control-allow-headers": "Content-Type, Authorization",
-};
+}
 
 interface Surroundings {
-  settings: Settings;
-  tokens: HubTokens;
+  settings: Settings
+  tokens: HubTokens
   /** Where recordings lie while they are turned into text. */
-  folder: string;
+  folder: string
 }
 
 export class Routes {
-  readonly #around: Surroundings;
+  readonly #around: Surroundings
 
   constructor(around: Surroundings) {
-    this.#around = around;
+    this.#around = around
   }
 
   /** Answers a request; never throws. */
   async answer(request: Request): Promise<Response> {
-    let response: Response;
+    let response: Response
     try {
-      response = await this.#route(request, new URL(request.url).pathname);
+      response = await this.#route(request, new URL(request.url).pathname)
     } catch (error) {
       if (error instanceof Refused) {
-        response = error.answer();
+        response = error.answer()
       } else {
-        console.error("request failed:", error);
-        response = Response.json({ error: "internal_error" }, { status: 500 });
+        console.error("request failed:", error)
+        response = Response.json({ error: "internal_error" }, { status: 500 })
       }
     }
-    for (const [name, value] of Object.entries(CORS)) response.headers.set(name, value);
-    return response;
+    for (const [name, value] of Object.entries(CORS)) response.headers.set(name, value)
+    return response
   }
 
   async #route(request: Request, path: string): Promise<Response> {
-    if (request.method === "OPTIONS") return new Response(null, { status: 204 });
+    if (request.method === "OPTIONS") return new Response(null, { status: 204 })
     switch (`${request.method === "HEAD" ? "GET" : request.method} ${path}`) {
       case "GET /health":
-        return Response.json({ ok: true });
+        return Response.json({ ok: true })
       case "GET /.parachute/info":
-        return Response.json(info());
+        return Response.json(info())
       case "GET /.parachute/icon.svg":
-        return new Response(Bun.file(ICON), { headers: { "cache-control": "public, max-age=3600" } });
+        return new Response(Bun.file(ICON), { headers: { "cache-control": "public, max-age=3600" } })
       case "GET /.parachute/config/schema":
-        return Response.json(SCHEMA);
+        return Response.json(SCHEMA)
       case "GET /.parachute/config":
-        await this.#need("scribe:admin", request);
-        return Response.json(this.#around.settings.shown());
+        await this.#need("scribe:admin", request)
+        return Response.json(this.#around.settings.shown())
       case "PUT /.parachute/config":
-        await this.#need("scribe:admin", request);
-        this.#around.settings.replace(await readJson(request, CONFIG_LIMIT));
-        return Response.json(this.#around.settings.shown());
+        await this.#need("scribe:admin", request)
+        this.#around.settings.replace(await readJson(request, CONFIG_LIMIT))
+        return Response.json(this.#around.settings.shown())
       case "GET /v1/models":
-        await this.#need("scribe:transcribe", request);
-        return Response.json({ object: "list", data: [{ id: this.#model(), object: "model" }] });
+        await this.#need("scribe:transcribe", request)
+        return Response.json({ object: "list", data: [{ id: this.#model(), object: "model" }] })
       case "POST /v1/audio/transcriptions":
-        await this.#need("scribe:transcribe", request);
-        return this.#transcribe(request);
+        await this.#need("scribe:transcribe", request)
+        return this.#transcribe(request)
       default:
-        throw new Refused(404, { error: "not_found" });
+        throw new Refused(404, { error: "not_found" })
     }
   }
 
   #need(scope: Scope, request: Request): Promise<void> {
-    return need(scope, request, this.#around.settings.requiredToken(), this.#around.tokens);
+    return need(scope, request, this.#around.settings.requiredToken(), this.#around.tokens)
   }
 
   #model(): string {
-    const { provider, openai_model } = this.#around.settings.values();
-    return provider === "openai" ? openai_model : provider;
+    const { provider, openai_model } = this.#around.settings.values()
+    return provider === "openai" ? openai_model : provider
   }
 
   /** The Whisper API: multipart `file`, and `{"text"}` or, with response_format=text, the bare text. */
   async #transcribe(request: Request): Promise<Response> {
-    const values = this.#around.settings.values();
-    needConfigured(values);
-    const upload = await receive(request, this.#around.folder);
+    const values = this.#around.settings.values()
+    needConfigured(values)
+    const upload = await receive(request, this.#around.folder)
     try {
-      const text = await transcribe(upload, values, request.signal);
-      return upload.fields.response_format === "text" ? new Response(`${text}\n`) : Response.json({ text });
+      const text = await transcribe(upload, values, request.signal)
+      return upload.fields.response_format === "text" ? new Response(`${text}\n`) : Response.json({ text })
     } finally {
-      await rm(upload.path, { force: true });
+      await rm(upload.path, { force: true })
     }
   }
 }
 
 function info(): object {
-  const { manifestName: name, displayName, tagline, paths } = manifest;
-  return { name, displayName, tagline, version, iconUrl: `${paths[0]}/.parachute/icon.svg` };
+  const { manifestName: name, displayName, tagline, paths } = manifest
+  return { name, displayName, tagline, version, iconUrl: `${paths[0]}/.parachute/icon.svg` }
 }

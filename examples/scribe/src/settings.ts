@@ -1,8 +1,8 @@
 // What a person can set: <home>/scribe/config.json, over the environment, over defaults.
 
-import { existsSync, readFileSync } from "node:fs";
-import { writeAtomically } from "./kit/files.ts";
-import { asObject, Refused } from "./kit/http.ts";
+import { existsSync, readFileSync } from "node:fs"
+import { writeAtomically } from "./kit/files.ts"
+import { asObject, Refused } from "./kit/http.ts"
 
 /** JSON Schema draft-07; the hub makes a form of it. */
 export const SCHEMA = {
@@ -50,35 +50,35 @@ export const SCHEMA = {
     },
     openai_key_set: { type: "boolean", title: "A key is stored", readOnly: true },
   },
-} as const;
+} as const
 
 export interface Values {
-  provider: "openai" | "command";
-  openai_key: string;
-  openai_url: string;
-  openai_model: string;
-  command: string;
-  command_seconds: number;
+  provider: "openai" | "command"
+  openai_key: string
+  openai_url: string
+  openai_model: string
+  command: string
+  command_seconds: number
 }
 
-type Fault = { path: string; message: string };
-type Stored = Partial<Values> & { auth?: { required_token?: string } };
+type Fault = { path: string; message: string }
+type Stored = Partial<Values> & { auth?: { required_token?: string } }
 
 export class Settings {
-  readonly #path: string;
-  readonly #env: Record<string, string | undefined>;
+  readonly #path: string
+  readonly #env: Record<string, string | undefined>
 
   constructor(path: string, env: Record<string, string | undefined>) {
-    this.#path = path;
-    this.#env = env;
+    this.#path = path
+    this.#env = env
   }
 
   /** What holds now. Read from the disk each time, so that an edited file works at once. */
   values(): Values {
-    const stored = this.#read();
+    const stored = this.#read()
     const pick = <T>(value: T | undefined, name: string, otherwise: T) =>
-      value ?? ((this.#env[name] || undefined) as T | undefined) ?? otherwise;
-    const defaults = SCHEMA.properties;
+      value ?? ((this.#env[name] || undefined) as T | undefined) ?? otherwise
+    const defaults = SCHEMA.properties
     return {
       provider: pick(stored.provider, "TRANSCRIBE_PROVIDER", defaults.provider.default),
       openai_key: pick(stored.openai_key, "OPENAI_API_KEY", ""),
@@ -86,83 +86,89 @@ export class Settings {
       openai_model: pick(stored.openai_model, "OPENAI_MODEL", defaults.openai_model.default),
       command: pick(stored.command, "TRANSCRIBE_COMMAND", defaults.command.default),
       command_seconds: stored.command_seconds ?? defaults.command_seconds.default,
-    };
+    }
   }
 
   /** The same without secrets, as GET /.parachute/config shows it. */
   shown(): object {
-    const { openai_key, ...open } = this.values();
-    return { ...open, openai_key_set: openai_key !== "" };
+    const { openai_key, ...open } = this.values()
+    return { ...open, openai_key_set: openai_key !== "" }
   }
 
   /** Stores a form: what is left out returns to its default, but a secret left out or empty is kept. */
   replace(form: unknown): void {
-    const fields = asObject(form, "The configuration");
-    const faults = check(fields);
+    const fields = asObject(form, "The configuration")
+    const faults = check(fields)
     if (faults.length > 0) {
-      const message = `Not saved: ${faults.map((fault) => fault.message).join(" ")}`;
-      throw new Refused(400, { error: "validation_failed", message, errors: faults });
+      const message = `Not saved: ${faults.map((fault) => fault.message).join(" ")}`
+      throw new Refused(400, { error: "validation_failed", message, errors: faults })
     }
-    const stored = this.#read() as Record<string, unknown>;
+    const stored = this.#read() as Record<string, unknown>
     for (const name of Object.keys(SCHEMA.properties)) {
-      if (name === "openai_key" && !fields.openai_key) continue;
-      if (name === "openai_key_set" || fields[name] === undefined) delete stored[name];
-      else stored[name] = fields[name];
+      if (name === "openai_key" && !fields.openai_key) continue
+      if (name === "openai_key_set" || fields[name] === undefined) delete stored[name]
+      else stored[name] = fields[name]
     }
-    writeAtomically(this.#path, `${JSON.stringify(stored, null, 2)}\n`);
+    writeAtomically(this.#path, `${JSON.stringify(stored, null, 2)}\n`)
   }
 
   /** The secret that callers other than the hub's users must know; empty when none is set. */
   requiredToken(): string {
-    return this.#env.SCRIBE_AUTH_TOKEN || this.#read().auth?.required_token || "";
+    return this.#env.SCRIBE_AUTH_TOKEN || this.#read().auth?.required_token || ""
   }
 
   #read(): Stored {
-    if (!existsSync(this.#path)) return {};
+    if (!existsSync(this.#path)) return {}
     try {
-      return asObject(JSON.parse(readFileSync(this.#path, "utf8")), this.#path);
+      return asObject(JSON.parse(readFileSync(this.#path, "utf8")), this.#path)
     } catch {
-      const message = `${this.#path} is not a JSON object. Correct it, or remove it and configure scribe again.`;
-      throw new Refused(500, { error: "configuration_damaged", message });
+      const message = `${this.#path} is not a JSON object. Correct it, or remove it and configure scribe again.`
+      throw new Refused(500, { error: "configuration_damaged", message })
     }
   }
 }
 
 /** The words of a command: a JSON list of texts, or parted by spaces. Empty when there is none. */
 export function words(command: string): string[] {
-  if (!command.trimStart().startsWith("[")) return command.split(/\s+/).filter(Boolean);
+  if (!command.trimStart().startsWith("[")) return command.split(/\s+/).filter(Boolean)
   try {
-    const list: unknown = JSON.parse(command);
-    return Array.isArray(list) && list.every((word) => typeof word === "string") ? list : [];
+    const list: unknown = JSON.parse(command)
+    return Array.isArray(list) && list.every((word) => typeof word === "string") ? list : []
   } catch {
-    return [];
+    return []
   }
 }
 
 function check(fields: Record<string, unknown>): Fault[] {
-  const faults: Fault[] = [];
+  const faults: Fault[] = []
   for (const [name, value] of Object.entries(fields)) {
-    const rule = Object.entries(SCHEMA.properties).find(([known]) => known === name)?.[1];
-    const fault = rule ? faultOf(name, value, rule) : "is not known here.";
-    if (fault) faults.push({ path: name, message: `${name} ${fault}` });
+    const rule = Object.entries(SCHEMA.properties).find(([known]) => known === name)?.[1]
+    const fault = rule ? faultOf(name, value, rule) : "is not known here."
+    if (fault) faults.push({ path: name, message: `${name} ${fault}` })
   }
   if (fields.provider === "command" && !fields.command) {
-    faults.push({ path: "command", message: "command must name the program." });
+    faults.push({ path: "command", message: "command must name the program." })
   }
-  return faults;
+  return faults
 }
 
 function faultOf(name: string, value: unknown, rule: Record<string, any>): string | undefined {
-  if (rule.readOnly) return undefined; // A form may send back what it was shown.
+  if (rule.readOnly) return undefined // A form may send back what it was shown.
   if (rule.type === "integer") {
-    const fits = Number.isInteger(value) && (value as number) >= rule.minimum && (value as number) <= rule.maximum;
-    return fits ? undefined : `must be a whole number from ${rule.minimum} to ${rule.maximum}.`;
+    const fits = Number.isInteger(value) && (value as number) >= rule.minimum && (value as number) <= rule.maximum
+    return fits ? undefined : `must be a whole number from ${rule.minimum} to ${rule.maximum}.`
   }
-  if (typeof value !== "string") return "must be text.";
-  if (rule.enum && !rule.enum.includes(value)) return `must be one of ${rule.enum.join(", ")}.`;
-  if (rule.format === "uri" && !/^https?:\/\/[^\s/]/.test(value)) return "must be an http or https address.";
-  if (name === "command" && value !== "" && !words(value).slice(1).some((word) => word.includes("{file}"))) {
-    return "must be a program with {file} among its arguments.";
+  if (typeof value !== "string") return "must be text."
+  if (rule.enum && !rule.enum.includes(value)) return `must be one of ${rule.enum.join(", ")}.`
+  if (rule.format === "uri" && !/^https?:\/\/[^\s/]/.test(value)) return "must be an http or https address."
+  if (
+    name === "command" &&
+    value !== "" &&
+    !words(value)
+      .slice(1)
+      .some((word) => word.includes("{file}"))
+  ) {
+    return "must be a program with {file} among its arguments."
   }
-  return undefined;
+  return undefined
 }

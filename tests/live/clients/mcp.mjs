@@ -11,7 +11,11 @@ const kept = {}
 let sentTo
 const provider = {
   redirectUrl: "http://127.0.0.1:7777/callback",
-  clientMetadata: { redirect_uris: ["http://127.0.0.1:7777/callback"], client_name: "MCP TypeScript", token_endpoint_auth_method: "none" },
+  clientMetadata: {
+    redirect_uris: ["http://127.0.0.1:7777/callback"],
+    client_name: "MCP TypeScript",
+    token_endpoint_auth_method: "none",
+  },
   state: () => "a-state",
   clientInformation: () => kept.client,
   saveClientInformation: (client) => void (kept.client = client),
@@ -29,7 +33,10 @@ const connect = async () => {
 }
 
 const first = await connect()
-const refused = await first.connected.then(() => null, (error) => error)
+const refused = await first.connected.then(
+  () => null,
+  (error) => error,
+)
 expect(refused instanceof UnauthorizedError, "the vault asks for a token")
 expect(sentTo.searchParams.get("state") === "a-state", "the state comes back")
 await first.transport.finishAuth(sentTo.searchParams.get("code"))
@@ -38,7 +45,10 @@ expect(kept.tokens.scope === "vault:default:read vault:default:write", "no more 
 const { client, connected } = await connect()
 await connected
 const tools = (await client.listTools()).tools.map((tool) => tool.name)
-expect(["create-note", "query-notes", "vault-info"].every((name) => tools.includes(name)), "the tools")
+expect(
+  ["create-note", "query-notes", "vault-info"].every((name) => tools.includes(name)),
+  "the tools",
+)
 await client.callTool({ name: "create-note", arguments: { content: "by the MCP TypeScript SDK" } })
 const found = await client.callTool({ name: "query-notes", arguments: { search: "TypeScript", include_content: true } })
 expect(JSON.stringify(found).includes("by the MCP TypeScript SDK"), "the note is there")

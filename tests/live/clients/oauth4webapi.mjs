@@ -43,7 +43,15 @@ const tokens = await oauth
   .then((response) => oauth.processAuthorizationCodeResponse(server, client, response))
 expect(tokens.scope === "vault:default:read vault:default:write", "the narrowed scopes")
 
-const read = (token) => oauth.protectedResourceRequest(token, "GET", new URL(`${issuer}/vault/default/api/notes`), undefined, undefined, insecure)
+const read = (token) =>
+  oauth.protectedResourceRequest(
+    token,
+    "GET",
+    new URL(`${issuer}/vault/default/api/notes`),
+    undefined,
+    undefined,
+    insecure,
+  )
 expect((await read(tokens.access_token)).status === 200, "the vault takes the token")
 
 const refreshed = await oauth
@@ -56,6 +64,8 @@ expect((await read(tokens.access_token)).status === 200, "the old access token s
 await oauth
   .revocationRequest(server, client, oauth.None(), refreshed.refresh_token, insecure)
   .then(oauth.processRevocationResponse)
-const refused = await fetch(`${issuer}/vault/default/api/notes`, { headers: { Authorization: `Bearer ${refreshed.access_token}` } })
+const refused = await fetch(`${issuer}/vault/default/api/notes`, {
+  headers: { Authorization: `Bearer ${refreshed.access_token}` },
+})
 expect(refused.status === 401, "revocation takes effect at once")
 done()

@@ -23,13 +23,26 @@ const ask = openid.buildAuthorizationUrl(config, {
   state: expectedState,
   resource,
 })
-const tokens = await openid.authorizationCodeGrant(config, await authorize(ask), { pkceCodeVerifier, expectedState }, { resource })
+const tokens = await openid.authorizationCodeGrant(
+  config,
+  await authorize(ask),
+  { pkceCodeVerifier, expectedState },
+  { resource },
+)
 expect(tokens.scope === "vault:default:read", "the scope")
-const answer = await openid.fetchProtectedResource(config, tokens.access_token, new URL(`${issuer}/vault/default/api/notes`), "GET")
+const answer = await openid.fetchProtectedResource(
+  config,
+  tokens.access_token,
+  new URL(`${issuer}/vault/default/api/notes`),
+  "GET",
+)
 expect(answer.status === 200, "the vault takes the token")
 const refreshed = await openid.refreshTokenGrant(config, tokens.refresh_token, { resource })
 expect(refreshed.refresh_token !== tokens.refresh_token, "the refresh token rotates")
 await openid.tokenRevocation(config, refreshed.refresh_token)
-const failed = await openid.refreshTokenGrant(config, refreshed.refresh_token).then(() => null, (error) => error)
+const failed = await openid.refreshTokenGrant(config, refreshed.refresh_token).then(
+  () => null,
+  (error) => error,
+)
 expect(failed?.error === "invalid_grant", "nothing is left after revocation")
 done()

@@ -101,7 +101,8 @@ function Channel() {
       </p>
       {modules.channelFixed.value ? (
         <p class="quiet">
-          This is set where the hub runs, by <code>PARACHUTE_INSTALL_CHANNEL</code>. Remove that variable to choose here.
+          This is set where the hub runs, by <code>PARACHUTE_INSTALL_CHANNEL</code>. Remove that variable to choose
+          here.
         </p>
       ) : (
         <div>

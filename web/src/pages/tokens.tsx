@@ -38,9 +38,7 @@ export function Tokens() {
   const [minted, setMinted] = useState<Minted | null>(null)
   const next = cursor === undefined ? tokens.data?.next_cursor : cursor
   const reading = async () => {
-    const page = await hub.get(
-      `${path}&cursor=${encodeURIComponent(next ?? "")}`,
-    )
+    const page = await hub.get(`${path}&cursor=${encodeURIComponent(next ?? "")}`)
     setMore([...more, ...page.tokens])
     setCursor(page.next_cursor)
   }
@@ -97,13 +95,7 @@ function lasts(token: Token): boolean {
 function Row({ token, ended }: { token: Token; ended: () => Promise<void> }) {
   const end = async () => {
     const name = token.subject ?? token.client_id
-    if (
-      !(await confirm(
-        `End the token of ${name}?`,
-        "Anything that uses it stops working within a minute.",
-        "End it",
-      ))
-    )
+    if (!(await confirm(`End the token of ${name}?`, "Anything that uses it stops working within a minute.", "End it")))
       return
     await hub.call("POST", "/api/auth/revoke-token", { jti: token.jti })
     await ended()

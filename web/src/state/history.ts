@@ -25,7 +25,10 @@ export function line(values: readonly number[]): Line | null {
 }
 
 /** Which of the two rows says more, and what it covers: the day once it has more than the hour has. */
-export function span(recent: readonly number[], minutes: readonly number[]): { values: readonly number[]; told: string } {
+export function span(
+  recent: readonly number[],
+  minutes: readonly number[],
+): { values: readonly number[]; told: string } {
   if (minutes.length <= 60) return { values: recent, told: "during the last hour" }
   const hours = Math.round(minutes.length / 60)
   return { values: minutes, told: hours >= 24 ? "during the last day" : `during the last ${hours} hours` }

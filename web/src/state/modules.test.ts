@@ -50,7 +50,12 @@ test("it sorts what is installed from what is offered", async () => {
 
 test("what could not be installed from elsewhere is told although it is no module", async () => {
   const failed = (id: string, more: Partial<Job>) => job(id, { status: "failed", finishedAt: "2026-01-09", ...more })
-  const jobs = [failed("1", { short: "clock" }), job("2", { short: "toy" }), failed("3", {}), failed("4", { short: "old", finishedAt: "2026-01-01" })]
+  const jobs = [
+    failed("1", { short: "clock" }),
+    job("2", { short: "toy" }),
+    failed("3", {}),
+    failed("4", { short: "old", finishedAt: "2026-01-01" }),
+  ]
   const { store } = storeOf([module("vault")], jobs)
   await store.refresh()
   const now = Date.parse("2026-01-09T12:00:00Z")
@@ -71,8 +76,7 @@ function storeThatWaits() {
   const lists: ((answer: unknown) => void)[] = []
   const operations: ((answer: unknown) => void)[] = []
   const hub = {
-    get: (path: string) =>
-      new Promise((resolve) => void (path === "/api/modules" ? lists : operations).push(resolve)),
+    get: (path: string) => new Promise((resolve) => void (path === "/api/modules" ? lists : operations).push(resolve)),
   } as unknown as Hub
   const answer = (at: number, modules: Module[], jobs: Job[] = []) => {
     lists[at]?.({ modules, supervisor_available: true })

@@ -41,10 +41,7 @@ export class Modules {
     const reading: Reading = { number: (this.#asked += 1), statuses: new Map(), jobs: new Set() }
     this.#readings.add(reading)
     try {
-      const [modules, jobs] = await Promise.all([
-        this.hub.get("/api/modules"),
-        this.hub.get("/api/modules/operations"),
-      ])
+      const [modules, jobs] = await Promise.all([this.hub.get("/api/modules"), this.hub.get("/api/modules/operations")])
       if (reading.number < this.#shown) return
       this.#shown = reading.number
       this.#show(modules, jobs.operations, reading)

@@ -29,7 +29,12 @@ export function Past({ past, name }: { past: MemoryPast | null; name: string }) 
   const range = `${bytes(drawn.least * KIB)} to ${bytes(drawn.most * KIB)}`
   return (
     <div class="past">
-      <svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label={`Memory of ${name} ${told}: ${range}`}>
+      <svg
+        viewBox="0 0 100 100"
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`Memory of ${name} ${told}: ${range}`}
+      >
         <polyline points={drawn.points} />
       </svg>
       <p class="quiet" aria-hidden="true">

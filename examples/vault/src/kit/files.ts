@@ -1,38 +1,38 @@
 // Kit: small files that any module may copy. The same folder is in examples/vault and examples/scribe.
 
-import { closeSync, fchmodSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { closeSync, fchmodSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs"
+import { dirname } from "node:path"
 
 /**
  * Replaces a file so that a reader sees the old text or the new one, never a part, also after a
  * power cut. `mode` is the mode of the new file.
  */
 export function writeAtomically(path: string, text: string, mode = 0o600): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const temporary = `${path}.tmp-${process.pid}-${Date.now()}`;
+  mkdirSync(dirname(path), { recursive: true })
+  const temporary = `${path}.tmp-${process.pid}-${Date.now()}`
   try {
-    const file = openSync(temporary, "wx", mode);
+    const file = openSync(temporary, "wx", mode)
     try {
-      fchmodSync(file, mode); // Whatever the umask is.
-      writeSync(file, text);
-      fsyncSync(file);
+      fchmodSync(file, mode) // Whatever the umask is.
+      writeSync(file, text)
+      fsyncSync(file)
     } finally {
-      closeSync(file);
+      closeSync(file)
     }
-    renameSync(temporary, path);
+    renameSync(temporary, path)
   } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
+    rmSync(temporary, { force: true })
+    throw error
   }
-  syncFolder(dirname(path));
+  syncFolder(dirname(path))
 }
 
 /** Makes a rename inside the folder durable. */
 export function syncFolder(folder: string): void {
-  const descriptor = openSync(folder, "r");
+  const descriptor = openSync(folder, "r")
   try {
-    fsyncSync(descriptor);
+    fsyncSync(descriptor)
   } finally {
-    closeSync(descriptor);
+    closeSync(descriptor)
   }
 }

@@ -7,16 +7,16 @@ export class Refused extends Error {
     readonly body: { error: string; message?: string; [field: string]: unknown },
     readonly headers: Record<string, string> = {},
   ) {
-    super(body.message ?? body.error);
+    super(body.message ?? body.error)
   }
 
   answer(): Response {
-    return Response.json(this.body, { status: this.status, headers: this.headers });
+    return Response.json(this.body, { status: this.status, headers: this.headers })
   }
 }
 
 export function badRequest(message: string): Refused {
-  return new Refused(400, { error: "Bad request", message });
+  return new Refused(400, { error: "Bad request", message })
 }
 
 /** 403 in the shape that all Parachute modules use. */
@@ -27,38 +27,38 @@ export function forbidden(required: string, granted: string[]): Refused {
     message: `This needs the scope ${required}.`,
     required_scope: required,
     granted_scopes: granted,
-  });
+  })
 }
 
 /** The JSON body of a request. 413 above `limit` bytes, also when the length is not announced. */
 export async function readJson(request: Request, limit: number): Promise<unknown> {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  let text = "";
-  let size = 0;
+  const decoder = new TextDecoder("utf-8", { fatal: true })
+  let text = ""
+  let size = 0
   try {
     for await (const chunk of request.body ?? []) {
-      size += chunk.byteLength;
-      if (size > limit) break;
-      text += decoder.decode(chunk, { stream: true });
+      size += chunk.byteLength
+      if (size > limit) break
+      text += decoder.decode(chunk, { stream: true })
     }
-    text += decoder.decode();
+    text += decoder.decode()
   } catch {
-    throw badRequest("The body is not UTF-8 text.");
+    throw badRequest("The body is not UTF-8 text.")
   }
   if (size > limit) {
-    throw new Refused(413, { error: "Too large", message: `The body may have ${limit} bytes at most.` });
+    throw new Refused(413, { error: "Too large", message: `The body may have ${limit} bytes at most.` })
   }
   try {
-    return JSON.parse(text);
+    return JSON.parse(text)
   } catch {
-    throw badRequest("The body is not valid JSON.");
+    throw badRequest("The body is not valid JSON.")
   }
 }
 
 /** A JSON object, or a refusal that says what was expected. */
 export function asObject(value: unknown, what: string): Record<string, unknown> {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>;
+    return value as Record<string, unknown>
   }
-  throw badRequest(`${what} must be a JSON object.`);
+  throw badRequest(`${what} must be a JSON object.`)
 }

@@ -1,22 +1,22 @@
 // Kit: keeps the module's own row in services.json, the list the hub routes by.
 
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { writeAtomically } from "./files.ts";
+import { existsSync, readFileSync, statSync } from "node:fs"
+import { join } from "node:path"
+import { writeAtomically } from "./files.ts"
 
 /** What a module knows about itself. The hub may add other fields to the row; they are kept. */
 export interface Row {
   /** `manifestName` of module.json: the key of the row. */
-  name: string;
+  name: string
   /** The bound port. A port that is in the row already wins: the hub chose it. */
-  port: number;
-  paths: string[];
-  health: string;
-  version: string;
-  installDir: string;
-  displayName?: string;
-  tagline?: string;
-  stripPrefix?: boolean;
+  port: number
+  paths: string[]
+  health: string
+  version: string
+  installDir: string
+  displayName?: string
+  tagline?: string
+  stripPrefix?: boolean
 }
 
 /**
@@ -25,21 +25,21 @@ export interface Row {
  * of the known shape.
  */
 export function register(home: string, row: Row): void {
-  const path = join(home, "services.json");
-  const document = read(path);
-  const index = document.services.findIndex((other) => other?.name === row.name);
-  const before = document.services[index] ?? {};
+  const path = join(home, "services.json")
+  const document = read(path)
+  const index = document.services.findIndex((other) => other?.name === row.name)
+  const before = document.services[index] ?? {}
   const after = {
     ...before,
     ...row,
     port: isPort(before.port) ? before.port : row.port,
     installDir: typeof before.installDir === "string" ? before.installDir : row.installDir,
-  };
-  if (JSON.stringify(after) === JSON.stringify(before)) return;
-  if (index < 0) document.services.push(after);
-  else document.services[index] = after;
-  const mode = existsSync(path) ? statSync(path).mode & 0o777 : 0o600;
-  writeAtomically(path, `${JSON.stringify(document, null, 2)}\n`, mode);
+  }
+  if (JSON.stringify(after) === JSON.stringify(before)) return
+  if (index < 0) document.services.push(after)
+  else document.services[index] = after
+  const mode = existsSync(path) ? statSync(path).mode & 0o777 : 0o600
+  writeAtomically(path, `${JSON.stringify(document, null, 2)}\n`, mode)
 }
 
 /**
@@ -50,24 +50,24 @@ export function register(home: string, row: Row): void {
 export function keepRegistered(home: string, row: () => Row): void {
   const attempt = () => {
     try {
-      register(home, row());
+      register(home, row())
     } catch (error) {
-      console.error(`services.json was left alone: ${(error as Error).message}`);
+      console.error(`services.json was left alone: ${(error as Error).message}`)
     }
-  };
-  attempt();
-  setTimeout(attempt, 1000).unref();
+  }
+  attempt()
+  setTimeout(attempt, 1000).unref()
 }
 
-type Document = { services: Array<Record<string, unknown>> };
+type Document = { services: Array<Record<string, unknown>> }
 
 function read(path: string): Document {
-  if (!existsSync(path)) return { services: [] };
-  const document = JSON.parse(readFileSync(path, "utf8"));
-  if (!Array.isArray(document?.services)) throw new Error(`${path} has no list "services"`);
-  return document;
+  if (!existsSync(path)) return { services: [] }
+  const document = JSON.parse(readFileSync(path, "utf8"))
+  if (!Array.isArray(document?.services)) throw new Error(`${path} has no list "services"`)
+  return document
 }
 
 function isPort(value: unknown): value is number {
-  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 65535;
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 65535
 }

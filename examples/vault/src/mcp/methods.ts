@@ -1,27 +1,27 @@
 // Which function answers which method, in which revisions, and how long its result may be cached.
 
-import { complete } from "./completion.ts";
-import type { Context } from "./http.ts";
-import { listen } from "./listen.ts";
-import { getPrompt, listPrompts } from "./prompts.ts";
-import { type Id, LEGACY, type Params, serverInfo, SUPPORTED } from "./protocol.ts";
-import { listResources, listTemplates, readResource } from "./resources.ts";
-import { callTool, listTools } from "./tools.ts";
+import { complete } from "./completion.ts"
+import type { Context } from "./http.ts"
+import { listen } from "./listen.ts"
+import { getPrompt, listPrompts } from "./prompts.ts"
+import { type Id, LEGACY, type Params, serverInfo, SUPPORTED } from "./protocol.ts"
+import { listResources, listTemplates, readResource } from "./resources.ts"
+import { callTool, listTools } from "./tools.ts"
 
 export interface Asked extends Context {
-  id: Id;
-  params: Params;
-  modern: boolean;
-  cursor: unknown;
+  id: Id
+  params: Params
+  modern: boolean
+  cursor: unknown
 }
 
 interface Method {
-  run(asked: Asked): object | Promise<object>;
-  only?: "modern" | "legacy";
-  cache?: { ttlMs: number; scope: "public" | "private" };
+  run(asked: Asked): object | Promise<object>
+  only?: "modern" | "legacy"
+  cache?: { ttlMs: number; scope: "public" | "private" }
 }
 
-const MINUTE = 60_000;
+const MINUTE = 60_000
 
 export const METHODS: Record<string, Method> = {
   "server/discover": { run: discover, only: "modern", cache: { ttlMs: 5 * MINUTE, scope: "private" } },
@@ -36,24 +36,24 @@ export const METHODS: Record<string, Method> = {
   "prompts/get": { run: getPrompt },
   "completion/complete": { run: complete },
   "subscriptions/listen": { run: listen, only: "modern" },
-};
+}
 
 function discover({ grants }: Asked): object {
   return {
     supportedVersions: SUPPORTED,
     capabilities: { tools: {}, resources: { subscribe: true, listChanged: true }, prompts: {}, completions: {} },
     instructions: instructions(grants.vault),
-  };
+  }
 }
 
 function initialize({ grants, params }: Asked): object {
-  const wanted = params.protocolVersion as string;
+  const wanted = params.protocolVersion as string
   return {
     protocolVersion: LEGACY.includes(wanted) ? wanted : LEGACY[0],
     capabilities: { tools: {}, resources: {}, prompts: {}, completions: {} },
     serverInfo: serverInfo(grants.vault),
     instructions: instructions(grants.vault),
-  };
+  }
 }
 
 function instructions(vault: string): string {
@@ -61,5 +61,5 @@ function instructions(vault: string): string {
     `You are connected to the Parachute vault "${vault}", a person's Markdown notes. Search with query-notes before ` +
     "you write. Link notes with [[their path or title]] and tag them with #tags. Send if_updated_at with a change, " +
     "so that nobody's text is overwritten. Deleted notes can be restored for 30 days."
-  );
+  )
 }

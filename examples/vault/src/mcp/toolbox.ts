@@ -1,20 +1,20 @@
 // The tools themselves, with the schemas of what they take and give.
 
-import { existing } from "../rest/errors.ts";
-import { count, newNote, noteChange, noteQuery, text as asText } from "../rest/input.ts";
-import type { Tool } from "./tools.ts";
+import { existing } from "../rest/errors.ts"
+import { count, newNote, noteChange, noteQuery, text as asText } from "../rest/input.ts"
+import type { Tool } from "./tools.ts"
 
-const text = (description: string) => ({ type: "string", description });
+const text = (description: string) => ({ type: "string", description })
 const object = (properties: Record<string, object>, required = Object.keys(properties)) => ({
   type: "object",
   properties,
   required,
-});
-const list = (items: object) => ({ type: "array", items });
+})
+const list = (items: object) => ({ type: "array", items })
 
-const NOTE_KEY = text("The note's id or path");
-const TAGS = { type: "array", items: { type: "string" }, description: "Tags, without #" };
-const METADATA = { type: "object", description: "Any further values, by name" };
+const NOTE_KEY = text("The note's id or path")
+const TAGS = { type: "array", items: { type: "string" }, description: "Tags, without #" }
+const METADATA = { type: "object", description: "Any further values, by name" }
 
 const NOTE = object(
   {
@@ -31,8 +31,8 @@ const NOTE = object(
     preview: text("The beginning, or the text around a hit"),
   },
   ["id", "tags", "createdAt", "updatedAt"],
-);
-const LINK = object({ id: text("Id"), title: text("Title") });
+)
+const LINK = object({ id: text("Id"), title: text("Title") })
 
 export const TOOLS: Tool[] = [
   {
@@ -55,11 +55,11 @@ export const TOOLS: Tool[] = [
     output: object({ notes: list(NOTE) }),
     run: (store, values) => {
       if (values.id !== undefined) {
-        const note = existing(store.notes.findOrTrashed(String(values.id)), values.id);
-        return { structured: { notes: [note] }, text: note };
+        const note = existing(store.notes.findOrTrashed(String(values.id)), values.id)
+        return { structured: { notes: [note] }, text: note }
       }
-      const notes = store.search.list(noteQuery(values));
-      return { structured: { notes }, text: notes };
+      const notes = store.search.list(noteQuery(values))
+      return { structured: { notes }, text: notes }
     },
   },
   {
@@ -124,8 +124,8 @@ export const TOOLS: Tool[] = [
     properties: {},
     output: object({ tags: list(object({ name: text("Tag"), count: { type: "integer" } })) }),
     run: (store) => {
-      const tags = store.search.tags();
-      return { structured: { tags }, text: tags };
+      const tags = store.search.tags()
+      return { structured: { tags }, text: tags }
     },
   },
   {
@@ -149,8 +149,8 @@ export const TOOLS: Tool[] = [
       backlinks: list(object({ ...LINK.properties, lines: list({ type: "string" }) })),
     }),
     run: (store, values) => {
-      const note = existing(store.notes.findOrTrashed(String(values.id)), values.id);
-      return { structured: { links: store.links.from(note.content), backlinks: store.links.backlinks(note.id) } };
+      const note = existing(store.notes.findOrTrashed(String(values.id)), values.id)
+      return { structured: { links: store.links.from(note.content), backlinks: store.links.backlinks(note.id) } }
     },
   },
   {
@@ -162,11 +162,11 @@ export const TOOLS: Tool[] = [
     required: ["id"],
     output: object({ versions: list(object({ version: { type: "integer" }, updatedAt: text("ISO 8601") })) }),
     run: (store, values) => {
-      const key = asText(values.id, "id");
-      const { id } = existing<{ id: string }>(store.notes.find(key) ?? store.trash.find(key), key);
-      if (values.version === undefined) return { structured: { versions: store.versions.list(id, 50, 0) } };
-      const number = count(values.version, "version", 1, Number.MAX_SAFE_INTEGER);
-      return { structured: { versions: [existing(store.versions.find(id, number), number, "version")] } };
+      const key = asText(values.id, "id")
+      const { id } = existing<{ id: string }>(store.notes.find(key) ?? store.trash.find(key), key)
+      if (values.version === undefined) return { structured: { versions: store.versions.list(id, 50, 0) } }
+      const number = count(values.version, "version", 1, Number.MAX_SAFE_INTEGER)
+      return { structured: { versions: [existing(store.versions.find(id, number), number, "version")] } }
     },
   },
   {
@@ -182,12 +182,12 @@ export const TOOLS: Tool[] = [
     output: NOTE,
     idempotent: true,
     run: (store, values) => {
-      const id = asText(values.id, "id");
+      const id = asText(values.id, "id")
       if (values.version === undefined) {
-        return { structured: existing(store.trash.restore(id), id, "note in the trash") };
+        return { structured: existing(store.trash.restore(id), id, "note in the trash") }
       }
-      const number = count(values.version, "version", 1, Number.MAX_SAFE_INTEGER);
-      return { structured: existing(store.restoreVersion(id, number), number, "version") };
+      const number = count(values.version, "version", 1, Number.MAX_SAFE_INTEGER)
+      return { structured: existing(store.restoreVersion(id, number), number, "version") }
     },
   },
-];
+]

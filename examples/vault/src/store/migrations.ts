@@ -1,10 +1,10 @@
 // The database schema of one vault. Step N takes `user_version` from N to N + 1; never edit a step
 // that was published, add one.
 
-import type { Database } from "bun:sqlite";
-import { derive } from "./derived.ts";
+import type { Database } from "bun:sqlite"
+import { derive } from "./derived.ts"
 
-type Step = string | ((database: Database) => void);
+type Step = string | ((database: Database) => void)
 
 const STEPS: Step[] = [
   `
@@ -145,11 +145,11 @@ const STEPS: Step[] = [
       );
 
       CREATE TABLE state (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-    `);
-    rebuildWords(database);
-    for (const { seq } of database.query<{ seq: number }, []>("SELECT seq FROM notes").all()) derive(database, seq);
+    `)
+    rebuildWords(database)
+    for (const { seq } of database.query<{ seq: number }, []>("SELECT seq FROM notes").all()) derive(database, seq)
   },
-];
+]
 
 /** A search index that also knows tags. Its tags are empty until `derive` ran for each note. */
 function rebuildWords(database: Database): void {
@@ -174,20 +174,22 @@ function rebuildWords(database: Database): void {
       VALUES ('delete', old.seq, old.path, old.content, old.tag_words);
       INSERT INTO words (rowid, path, content, tag_words) VALUES (new.seq, new.path, new.content, new.tag_words);
     END;
-  `);
+  `)
 }
 
 /** Brings a database to the newest schema, each step in a transaction. */
 export function migrate(database: Database): void {
-  const { user_version: version } = database.query("PRAGMA user_version").get() as { user_version: number };
+  const { user_version: version } = database.query("PRAGMA user_version").get() as { user_version: number }
   if (version > STEPS.length) {
-    throw new Error(`${database.filename} was written by a newer vault; install that version again.`);
+    throw new Error(`${database.filename} was written by a newer vault; install that version again.`)
   }
   STEPS.slice(version).forEach((step, index) => {
-    database.transaction(() => {
-      if (typeof step === "string") database.run(step);
-      else step(database);
-      database.run(`PRAGMA user_version = ${version + index + 1}`);
-    }).immediate();
-  });
+    database
+      .transaction(() => {
+        if (typeof step === "string") database.run(step)
+        else step(database)
+        database.run(`PRAGMA user_version = ${version + index + 1}`)
+      })
+      .immediate()
+  })
 }

@@ -1,12 +1,12 @@
 // A well-behaved bun module: answers on PORT; floods its log when asked (`flood`), as a careless one would.
-const line = "x".repeat(199);
-let written = 0;
+const line = "x".repeat(199)
+let written = 0
 
-Bun.serve({ hostname: "127.0.0.1", port: Number(process.env.PORT), fetch: () => Response.json({ written }) });
+Bun.serve({ hostname: "127.0.0.1", port: Number(process.env.PORT), fetch: () => Response.json({ written }) })
 
 function flood() {
-  for (let i = 0; i < 500; i++) console.log(line);
-  written += 500;
-  setTimeout(flood, 0);
+  for (let i = 0; i < 500; i++) console.log(line)
+  written += 500
+  setTimeout(flood, 0)
 }
-if (process.argv.includes("flood")) flood();
+if (process.argv.includes("flood")) flood()
