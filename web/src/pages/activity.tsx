@@ -1,8 +1,8 @@
 /** Activity: who did what, and when. */
 import { useState } from "preact/hooks"
+import { actWords } from "../acts"
 import type { Act } from "../api/shapes"
 import { hub } from "../app"
-import { actWords } from "../acts"
 import { ago, exactly } from "../format"
 import { useResource } from "../state/resource"
 import { Button, Card, Empty, Head, Waiting } from "../ui/parts"

@@ -1,7 +1,7 @@
 /** One module: its state and buttons, its log, its configuration, and the technical detail. */
 import { useEffect, useState } from "preact/hooks"
-import { hub, modules, overview } from "../app"
 import type { Job, Module, ModuleSettings } from "../api/shapes"
+import { hub, modules, overview } from "../app"
 import { ago, bytes, duration, exactly, moment, sentence } from "../format"
 import { go } from "../router"
 import type { Values } from "../schema"

@@ -1,7 +1,7 @@
 /** Modules: what is installed, and what can be. */
 import { useState } from "preact/hooks"
-import { modules } from "../app"
 import type { Module } from "../api/shapes"
+import { modules } from "../app"
 import { sentence } from "../format"
 import { Badge, Button, Card, Empty, Field, Head, More, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"

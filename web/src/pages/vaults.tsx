@@ -1,7 +1,7 @@
 /** Vaults: where notes live; making another; connecting Claude and other apps. */
 import { useState } from "preact/hooks"
-import { hub, modules } from "../app"
 import type { Made, Vault } from "../api/shapes"
+import { hub, modules } from "../app"
 import { bytes } from "../format"
 import { useResource } from "../state/resource"
 import { Button, Card, Copy, Empty, Field, Head, More, Ready } from "../ui/parts"

@@ -1,8 +1,8 @@
 /** What a person should look at, the gravest first. */
 import type { Job, Module, Overview } from "../api/shapes"
 import { bytes, moment } from "../format"
-import { FAILED_FOR } from "./modules"
 import { fullness, jobTitle, type Tone, wording } from "../words"
+import { FAILED_FOR } from "./modules"
 
 export interface Concern {
   key: string

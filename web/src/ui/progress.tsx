@@ -1,7 +1,7 @@
 /** An operation under way or just ended: steps, the last line, the whole log, and what to do when it failed. */
 import { useEffect, useState } from "preact/hooks"
-import { hub, modules } from "../app"
 import type { Job, Step } from "../api/shapes"
+import { hub, modules } from "../app"
 import { bytes, duration, moment } from "../format"
 import { capital } from "../scopes"
 import { isOver } from "../state/modules"

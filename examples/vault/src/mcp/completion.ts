@@ -2,8 +2,8 @@
 
 import type { Store } from "../store/store.ts"
 import type { Asked } from "./methods.ts"
-import { invalid, type Params } from "./protocol.ts"
 import { PROMPTS } from "./prompts.ts"
+import { invalid, type Params } from "./protocol.ts"
 
 const MOST = 100
 

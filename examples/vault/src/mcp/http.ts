@@ -1,7 +1,7 @@
 // The vault over MCP: streamable HTTP without sessions. One POST carries one JSON-RPC message of any revision.
 
 import type { Grants } from "../auth.ts"
-import { readJson, Refused } from "../kit/http.ts"
+import { Refused, readJson } from "../kit/http.ts"
 import type { Store } from "../store/store.ts"
 import type { LiveStreams } from "../streams.ts"
 import { checkHeaders, checkVersion } from "./headers.ts"
@@ -15,8 +15,8 @@ import {
   MODERN,
   type Params,
   RpcError,
-  serverInfo,
   SUPPORTED,
+  serverInfo,
   success,
 } from "./protocol.ts"
 

@@ -4,7 +4,7 @@ import { complete } from "./completion.ts"
 import type { Context } from "./http.ts"
 import { listen } from "./listen.ts"
 import { getPrompt, listPrompts } from "./prompts.ts"
-import { type Id, LEGACY, type Params, serverInfo, SUPPORTED } from "./protocol.ts"
+import { type Id, LEGACY, type Params, SUPPORTED, serverInfo } from "./protocol.ts"
 import { listResources, listTemplates, readResource } from "./resources.ts"
 import { callTool, listTools } from "./tools.ts"
 

@@ -1,8 +1,8 @@
 // Prompts that people choose in their assistant.
 
+import { noteQuery } from "../rest/input.ts"
 import type { WholeNote } from "../store/model.ts"
 import type { Store } from "../store/store.ts"
-import { noteQuery } from "../rest/input.ts"
 import type { Asked } from "./methods.ts"
 import { invalid, type Params, startOf } from "./protocol.ts"
 import { uriOf } from "./resources.ts"

@@ -1,7 +1,7 @@
 // The tools themselves, with the schemas of what they take and give.
 
 import { existing } from "../rest/errors.ts"
-import { count, newNote, noteChange, noteQuery, text as asText } from "../rest/input.ts"
+import { text as asText, count, newNote, noteChange, noteQuery } from "../rest/input.ts"
 import type { Tool } from "./tools.ts"
 
 const text = (description: string) => ({ type: "string", description })

@@ -7,7 +7,7 @@ import { attachment, attachments, upload, uploads } from "./attachments.ts"
 import { changes } from "./changes.ts"
 import { notAllowed } from "./errors.ts"
 import { events } from "./events.ts"
-import { completeLink, notes, note, resolveLink } from "./notes.ts"
+import { completeLink, note, notes, resolveLink } from "./notes.ts"
 import { transcribe } from "./transcribe.ts"
 import { trash, trashed } from "./trash.ts"
 

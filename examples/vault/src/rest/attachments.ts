@@ -1,10 +1,10 @@
 // Files of notes: upload at once or in pieces, download by ranges, and never a script.
 
-import { asObject, badRequest, readJson, Refused } from "../kit/http.ts"
+import { rmSync } from "node:fs"
+import { asObject, badRequest, Refused, readJson } from "../kit/http.ts"
 import type { Attachment } from "../store/attachments.ts"
 import { LIMITS } from "../store/store.ts"
 import { type Body, sha256Of, spool, TooLarge } from "../store/uploads.ts"
-import { rmSync } from "node:fs"
 import type { Asked } from "./api.ts"
 import { existing, notAllowed, notFound } from "./errors.ts"
 import { count, flag, optional, ownId, paging, queryFields, short, text } from "./input.ts"

@@ -1,8 +1,8 @@
 // Notes, their versions, links and attachments.
 
-import { asObject, badRequest, readJson, Refused } from "../kit/http.ts"
-import { LIMITS } from "../store/store.ts"
+import { asObject, badRequest, Refused, readJson } from "../kit/http.ts"
 import { NoteChanged, type WholeNote } from "../store/model.ts"
+import { LIMITS } from "../store/store.ts"
 import type { Asked } from "./api.ts"
 import { existing, notAllowed } from "./errors.ts"
 import { count, flag, newNote, noteChange, noteQuery, optional, paging, queryFields, short, text } from "./input.ts"

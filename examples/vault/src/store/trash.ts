@@ -3,8 +3,8 @@
 import type { Attachments } from "./attachments.ts"
 import type { Changes } from "./changes.ts"
 import type { Core } from "./core.ts"
-import type { Notes } from "./notes.ts"
 import { InTrash, NoteChanged, toNote, type WholeNote } from "./model.ts"
+import type { Notes } from "./notes.ts"
 import type { Versions } from "./versions.ts"
 
 export const TRASH_DAYS = 30

@@ -1,7 +1,7 @@
 // Reads ZIP archives by their directory, with ZIP64; one entry at a time, so that memory stays small.
 
 import { type FileHandle, open } from "node:fs/promises"
-import { createInflateRaw, crc32 } from "node:zlib"
+import { crc32, createInflateRaw } from "node:zlib"
 import { type Archive, BadArchive, decodeName, type Entry } from "./archive.ts"
 
 const MOST_ENTRIES = 200_000
