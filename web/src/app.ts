@@ -32,7 +32,8 @@ let waiting: ReturnType<typeof setTimeout> | undefined
 
 /** An installation tells a lot at once: lists that follow are read again only now and then. */
 function newsSoon(): void {
-  waiting ??= setTimeout(() => {
+  if (waiting !== undefined) return
+  waiting = setTimeout(() => {
     waiting = undefined
     news.value += 1
   }, NEWS_EVERY)

@@ -29,7 +29,10 @@ function mono(decoded: AudioBuffer): Float32Array {
 /** RIFF WAVE, 16-bit PCM, one channel. */
 function wav(samples: Float32Array): Blob {
   const view = new DataView(new ArrayBuffer(44 + samples.length * 2))
-  const text = (at: number, word: string) => [...word].forEach((c, i) => view.setUint8(at + i, c.charCodeAt(0)))
+  const text = (at: number, word: string) =>
+    [...word].forEach((c, i) => {
+      view.setUint8(at + i, c.charCodeAt(0))
+    })
   text(0, "RIFF")
   view.setUint32(4, 36 + samples.length * 2, true)
   text(8, "WAVEfmt ")

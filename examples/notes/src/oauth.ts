@@ -152,7 +152,23 @@ async function register(server: Server): Promise<string> {
   return client
 }
 
-function tokens(body: any, client: string, tokenEndpoint: string, revocationEndpoint?: string, before = ""): Tokens {
+/** The members of a token response that this app reads. */
+interface TokenResponse {
+  access_token: string
+  refresh_token: string
+  expires_in?: number
+  scope?: string
+  vault?: string
+  services?: Record<string, unknown>
+}
+
+function tokens(
+  body: TokenResponse,
+  client: string,
+  tokenEndpoint: string,
+  revocationEndpoint?: string,
+  before = "",
+): Tokens {
   return {
     vault: vaultOf(body) || before || "default",
     access: body.access_token,
@@ -166,7 +182,7 @@ function tokens(body: any, client: string, tokenEndpoint: string, revocationEndp
 }
 
 /** The vault the person chose: told by name, by the list of services, or by the scopes. */
-function vaultOf(body: any): string | undefined {
+function vaultOf(body: TokenResponse): string | undefined {
   if (typeof body.vault === "string") return body.vault
   const service = Object.keys(body.services ?? {}).find((name) => name.startsWith("vault:"))
   return service?.slice("vault:".length) ?? /\bvault:([^:\s]+):(?:read|write|admin)\b/.exec(body.scope ?? "")?.[1]

@@ -42,7 +42,9 @@ export class Voice {
   async #start(): Promise<void> {
     const turn = this.#turn
     const stream = await microphone()
-    const release = () => stream.getTracks().forEach((track) => track.stop())
+    const release = () => {
+      for (const track of stream.getTracks()) track.stop()
+    }
     if (turn !== this.#turn) return release()
     const recorder = new MediaRecorder(stream)
     const pieces: Blob[] = []

@@ -55,7 +55,7 @@ async function byService(upload: Upload, values: Values, signal: AbortSignal): P
     throw failed(`The transcription service refused the API key (${answer.status}). Check the key.`)
   }
   if (!answer.ok) throw failed(`The transcription service answered ${answer.status}. Try again later.`)
-  const body: any = await answer.json().catch(() => undefined)
+  const body = (await answer.json().catch(() => undefined)) as { text?: unknown } | undefined
   if (typeof body?.text !== "string") throw failed("The transcription service answered without a text.")
   return body.text
 }

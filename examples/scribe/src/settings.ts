@@ -152,11 +152,21 @@ function check(fields: Record<string, unknown>): Fault[] {
   return faults
 }
 
-function faultOf(name: string, value: unknown, rule: Record<string, any>): string | undefined {
+interface Rule {
+  readonly type: string
+  readonly readOnly?: boolean
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly enum?: readonly string[]
+  readonly format?: string
+}
+
+function faultOf(name: string, value: unknown, rule: Rule): string | undefined {
   if (rule.readOnly) return undefined // A form may send back what it was shown.
   if (rule.type === "integer") {
-    const fits = Number.isInteger(value) && (value as number) >= rule.minimum && (value as number) <= rule.maximum
-    return fits ? undefined : `must be a whole number from ${rule.minimum} to ${rule.maximum}.`
+    const { minimum = -Infinity, maximum = Infinity } = rule
+    const fits = Number.isInteger(value) && (value as number) >= minimum && (value as number) <= maximum
+    return fits ? undefined : `must be a whole number from ${minimum} to ${maximum}.`
   }
   if (typeof value !== "string") return "must be text."
   if (rule.enum && !rule.enum.includes(value)) return `must be one of ${rule.enum.join(", ")}.`

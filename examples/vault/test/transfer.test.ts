@@ -176,7 +176,7 @@ describe("JSON", () => {
     const random = randomOf(3)
     const notes = Array.from({ length: 20 }, (_, number) => ({
       number,
-      text: '"}]{[\\"'.repeat(Math.floor(random() * 5)) + "é𝒳",
+      text: `${'"}]{[\\"'.repeat(Math.floor(random() * 5))}é𝒳`,
       nested: [{ deep: ["[", { x: {} }] }, []],
     })) // prettier-ignore
     for (const text of [JSON.stringify(notes), JSON.stringify({ meta: "[x]", notes, after: 1 }, null, 2)]) {

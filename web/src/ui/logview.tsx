@@ -48,7 +48,7 @@ export function LogView({ short, name }: { short: string; name: string }) {
         </Button>
         <Button act={download}>Download</Button>
       </div>
-      <pre class="log tall" ref={box} tabIndex={0} aria-label={`Log of ${name}`}>
+      <pre class="log tall" role="region" ref={box} tabIndex={0} aria-label={`Log of ${name}`}>
         {drawn.join("\n") || (filter ? "No line has that." : "Nothing has been said yet.")}
       </pre>
     </div>

@@ -117,7 +117,7 @@ export function Waiting({ lines = 3 }: { lines?: number }) {
 export function Ready({ of, children }: { of: readonly Asked[]; children: () => ComponentChildren }) {
   const problem = of.find((asked) => asked.data === null && asked.problem !== null)?.problem
   if (problem) return <p class="notice bad">{problem}</p>
-  return of.every(({ data }) => data !== null) ? <>{children()}</> : <Waiting lines={10} />
+  return of.every(({ data }) => data !== null) ? children() : <Waiting lines={10} />
 }
 
 interface Asked {
@@ -132,7 +132,7 @@ export function Copy({ text, label }: { text: string; label: string }) {
   }
   return (
     <div class="copy">
-      <code tabIndex={0} aria-label={label}>
+      <code role="group" tabIndex={0} aria-label={label}>
         {text}
       </code>
       <Button act={copy} kind="quiet" done="Copied" aria-label={`Copy: ${label}`}>

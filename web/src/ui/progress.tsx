@@ -32,7 +32,7 @@ export function Progress({ job }: { job: Job }) {
       {!over && last && <p class="job-line">{last}</p>}
       {job.log.length > 0 && (
         <More label="What happened, line by line">
-          <pre class="log" tabIndex={0} aria-label={`Log: ${jobTitle(job, name)}`}>
+          <pre class="log" role="region" tabIndex={0} aria-label={`Log: ${jobTitle(job, name)}`}>
             {job.log.join("\n")}
           </pre>
         </More>

@@ -174,7 +174,7 @@ function strings(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === "string") : []
 }
 
-function isUsable(key: any): key is JsonWebKey & { kid: string } {
+function isUsable(key: Partial<JsonWebKey & { kid: unknown }> | null): key is JsonWebKey & { kid: string } {
   return key?.kty === "RSA" && typeof key.kid === "string" && (key.alg ?? "RS256") === "RS256"
 }
 
@@ -183,11 +183,11 @@ function publicKey({ n, e }: JsonWebKey): Promise<CryptoKey> {
   return crypto.subtle.importKey("jwk", { kty: "RSA", n, e }, algorithm, false, ["verify"])
 }
 
-async function fetchJson(url: string): Promise<Record<string, any>> {
+async function fetchJson(url: string): Promise<Record<string, unknown>> {
   const request = { headers: { accept: "application/json" }, signal: AbortSignal.timeout(FETCH_LIMIT) }
   const response = await fetch(url, request)
   if (!response.ok) throw new Error(`${url} answered ${response.status}`)
-  return (await response.json()) as Record<string, any>
+  return (await response.json()) as Record<string, unknown>
 }
 
 /** Callers that come while a run is under way share it. */

@@ -78,8 +78,9 @@ function orderOf({ sort, ascending, pinnedFirst, search }: NoteQuery): string {
     case "title":
       return `${pinned}notes.title COLLATE NOCASE ${way}, notes.seq ${way}`
     case "relevance":
-      if (search) return `${pinned}bm25(words, 10.0, 1.0, 5.0) ${ascending ? "DESC" : "ASC"}, notes.updated_at DESC`
-    // Without words, nothing is more relevant than the newest.
+      // Without words to search for, the newest notes are the most relevant.
+      if (!search) return `${pinned}notes.updated_at ${way}, notes.seq ${way}`
+      return `${pinned}bm25(words, 10.0, 1.0, 5.0) ${ascending ? "DESC" : "ASC"}, notes.updated_at DESC`
     default:
       return `${pinned}notes.updated_at ${way}, notes.seq ${way}`
   }

@@ -104,7 +104,8 @@ export class Importer {
   #write({ name, fields, updatedAt }: Found): void {
     const note = { ...newNote(fields), updatedAt }
     if (Buffer.byteLength(note.content) > LIMITS.noteBytes) {
-      return this.problem(name, `The note is larger than ${LIMITS.noteBytes} bytes.`)
+      this.problem(name, `The note is larger than ${LIMITS.noteBytes} bytes.`)
+      return
     }
     const { notes, trash } = this.#store
     const restored = note.id !== undefined && trash.find(note.id) !== undefined && trash.restore(note.id) !== undefined

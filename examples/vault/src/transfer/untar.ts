@@ -102,7 +102,9 @@ class Reader {
 
 function checkSum(header: Uint8Array): void {
   let sum = 0
-  header.forEach((byte, at) => (sum += at >= 148 && at < 156 ? 32 : byte))
+  header.forEach((byte, at) => {
+    sum += at >= 148 && at < 156 ? 32 : byte
+  })
   if (sum !== octal(header, 148, 8)) throw new BadArchive("The tar archive is damaged.")
 }
 
