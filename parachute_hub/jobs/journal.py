@@ -1,4 +1,4 @@
-"""The records of jobs on the disk: one file for each, so that the next run of the hub knows what this one was doing."""
+"""Job records on disk, one file per job, so that a restarted hub can recover interrupted jobs."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +10,7 @@ from parachute_hub.system.atomic_files import atomic_write, private_folder, read
 
 
 class JobFolder:
-    """A folder of records."""
+    """A folder of job records."""
 
     _log = Logger()
 
@@ -19,7 +19,7 @@ class JobFolder:
         self._unwritten: set[str] = set()
 
     def read(self) -> list[Job]:
-        """Every record that can be read."""
+        """Every readable record."""
         found = []
         for path in sorted(self._folder.glob("*.json")):
             try:
@@ -28,20 +28,20 @@ class JobFolder:
                     raise ValueError("another job's name")
                 found.append(job)
             except (OSError, ValueError, KeyError, TypeError):
-                self._log.warn("The job {name} cannot be read and was passed over", name=path.name)
+                self._log.warn("Skipping unreadable job record {name}", name=path.name)
         return found
 
     def write_first(self, job: Job) -> None:
-        """A new job; the folder is made when there is none. Raises OSError."""
+        """Create the record, and the folder if necessary. Raises OSError."""
         private_folder(self._folder)
         self.write(job)
 
     def write(self, job: Job) -> None:
-        """A job as it is now. Raises OSError."""
+        """Rewrite the record. Raises OSError."""
         atomic_write(self._path(job.id), job.to_bytes())
 
     def write_end(self, job: Job) -> None:
-        """Never raises. Until it works, the record says "running", and the next boot would undo the job once more."""
+        """Record the end of a job. Never raises; until the write succeeds, the next boot would undo the job again."""
         try:
             self.write(job)
         except OSError as error:
@@ -52,11 +52,10 @@ class JobFolder:
             self._unwritten.discard(job.id)
 
     def lacks_end(self, job: Job) -> bool:
-        """Whether the end of the job is still not on the disk."""
+        """True if the last attempt to record the job's end failed."""
         return job.id in self._unwritten
 
     def forget(self, job: Job) -> None:
-        """Remove the record."""
         with suppress(OSError):
             self._path(job.id).unlink()
 

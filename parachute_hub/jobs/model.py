@@ -1,4 +1,4 @@
-"""One long operation on a module, as data: for the API, and for the disk, so that a restarted hub can tell of it."""
+"""A long operation on a module as plain data, for the API and the on-disk journal."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -11,7 +11,7 @@ from parachute_hub.system.timestamps import to_the_millisecond
 
 FILE_LIMIT = 16 * 1024 * 1024
 _DEPTH = 64
-# A time that a calendar knows: the file may say anything.
+# Upper bound for timestamps read from a file: datetime must be able to represent them.
 _TIME: Any = and_(instance_of((int, float)), ge(0), le(1e11))
 _WORD = instance_of(str)
 _WORDS = deep_iterable(_WORD, instance_of(tuple))
@@ -19,7 +19,7 @@ _WORDS = deep_iterable(_WORD, instance_of(tuple))
 
 @frozen
 class Step:
-    """A named part of a job. Times are in seconds since the epoch; `size` is in bytes, where that means something."""
+    """A named step of a job. Times are in epoch seconds; `size` is in bytes, for steps that have one."""
 
     name: str = field(validator=_WORD)
     started_at: float = field(validator=_TIME)
@@ -30,9 +30,9 @@ class Step:
 
 @frozen
 class Undo:
-    """How one change is undone: the name of a handler, its arguments (JSON), and what to say when it was done.
+    """How to undo one change: handler name, JSON arguments, and the message to show afterwards.
 
-    `live` means: only while the hub runs that made the change.
+    A `live` undo only applies while the hub that made the change is running.
     """
 
     handler: str = field(validator=_WORD)
@@ -43,9 +43,9 @@ class Undo:
 
 @frozen(kw_only=True)
 class Job:
-    """One operation. `status` is running, succeeded or failed; `outcome` also knows cancelled and interrupted.
+    """One operation. `status` is running, succeeded or failed; `outcome` can also be cancelled or interrupted.
 
-    `committed` means that its purpose is reached: it is not undone any more, whatever happens.
+    `committed` means the point of no return was passed: the job is not undone, whatever happens next.
     """
 
     id: str = field(validator=_WORD)
@@ -66,16 +66,16 @@ class Job:
 
     @property
     def over(self) -> bool:
-        """Whether it has come to its end."""
+        """True once the job has ended."""
         return self.finished_at is not None
 
     @property
     def half_done(self) -> bool:
-        """Whether it has neither come to its end nor reached its purpose."""
+        """True if the job neither ended nor committed."""
         return not self.over and not self.committed
 
     def to_json(self) -> dict[str, Any]:
-        """The form of the API and our additions."""
+        """The API representation."""
         told: dict[str, Any] = {
             "id": self.id,
             "kind": self.kind,
@@ -97,12 +97,12 @@ class Job:
         return told
 
     def to_bytes(self) -> bytes:
-        """The form on disk."""
+        """The on-disk representation."""
         return strict_json.write(asdict(self), indent=1)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """The job in a file. Raises ValueError, KeyError or TypeError for what is none."""
+        """Parse a job file. Raises ValueError, KeyError or TypeError if it is malformed."""
         raw = strict_json.read(content, limit=FILE_LIMIT, depth=_DEPTH).value
         return cls(
             **{

@@ -1,8 +1,8 @@
-"""Long operations on modules: one at a time for each module, watchable, cancellable, undone when they fail.
+"""Long operations on modules: one at a time per module, observable, cancellable, and undone on failure.
 
-Before a job changes something it writes down how that is undone (`Work.undo`). When it fails, is cancelled, or the hub
-dies under it, what was written down is done in reverse order: at once, or at the next boot (`Jobs.recover`). What
-cannot be undone, as on a full disk, is tried again (`Jobs.undo_left`); nothing else is done to that module before.
+Before a job changes something, it records how to undo that (`Work.undo`). If the job fails, is cancelled or is
+interrupted by a crash, the recorded undos run in reverse order: immediately, or at the next boot (`Jobs.recover`).
+Undos that fail, as on a full disk, are retried (`Jobs.undo_left`) and block further jobs for that module.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class JobFailed(Exception):
-    """A job cannot go on; the text is for people. `detail` goes into the answer as `error_detail`."""
+    """A job cannot continue. The text is for the user; `detail` becomes `error_detail` in the API."""
 
     def __init__(self, description: str, detail: Mapping[str, Any] | None = None) -> None:
         super().__init__(description)
@@ -42,7 +42,7 @@ UndoHandler: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 class Jobs:
-    """Runs jobs and remembers them below `folder`, the newest fifty."""
+    """Runs jobs and keeps the newest fifty records in `folder`."""
 
     _log = Logger()
 
@@ -66,7 +66,7 @@ class Jobs:
         self._running: dict[str, _Running] = {}
 
     def start(self, kind: str, short: str, params: Mapping[str, Any], work: "Callable[[Work], Awaitable[None]]") -> Job:
-        """Run `work`. The same job asked for twice is one job; another one for the same module is refused (409)."""
+        """Run `work` as a job. An identical running job is returned; another one for the module is refused (409)."""
         for run in (run for run in self._running.values() if run.job.short == short):
             active = run.job
             if active.kind == kind and active.params == params and not run.ending:
@@ -80,7 +80,9 @@ class Jobs:
             self._records.write_first(job)
         except OSError as error:
             self._records.forget(job)
-            raise Refused(507, "disk_full", f"The job cannot be written down: {error.strerror}. {MAKE_ROOM}") from None
+            raise Refused(
+                507, "disk_full", f"The operation could not be recorded: {error.strerror}. {MAKE_ROOM}"
+            ) from None
         running = _Running(job)
         self._running[job.id] = running
         self._note(job)
@@ -88,21 +90,21 @@ class Jobs:
         return self._jobs[job.id]
 
     def get(self, job_id: str) -> Job:
-        """The job of this id. Raises Refused 404."""
+        """The job with this id. Raises Refused 404."""
         if job_id not in self._jobs:
             raise not_found("There is no such operation.")
         return self._jobs[job_id]
 
     def all(self) -> list[Job]:
-        """Every job that is remembered, oldest first."""
+        """All known jobs, oldest first."""
         return sorted(self._jobs.values(), key=lambda job: job.started_at)
 
     def active(self, short: str) -> Job | None:
-        """The job that is under way for this module."""
+        """The running job for this module."""
         return next((run.job for run in self._running.values() if run.job.short == short), None)
 
     def cancel(self, job_id: str) -> Job:
-        """End a running job; what it did is undone. Raises Refused 404, or 409 when it is too late."""
+        """Cancel a running job and undo its changes. Raises Refused 404, or 409 when it is too late."""
         job = self.get(job_id)
         running = self._running.get(job_id)
         if running is None or running.ending or running.job.committed:
@@ -111,7 +113,7 @@ class Jobs:
         return job
 
     async def finished(self, job_id: str) -> Job:
-        """Wait for the end of a job."""
+        """Wait until the job has ended."""
         running = self._running.get(job_id)
         if running is not None and running.ended is not None:
             waiter: Deferred[None] = Deferred()
@@ -120,7 +122,7 @@ class Jobs:
         return self.get(job_id)
 
     async def stop(self) -> None:
-        """The hub stops: end every running job and undo it."""
+        """Shutdown: cancel and undo every running job."""
         for running in list(self._running.values()):
             if not running.ending:
                 running.end("interrupted")
@@ -128,9 +130,9 @@ class Jobs:
             await self.finished(job_id)
 
     async def recover(self, first: "Callable[[Sequence[Job]], Awaitable[None]] | None" = None) -> list[Job]:
-        """At boot: read what is remembered, undo what the last run of the hub left half done; the answer is that.
+        """At boot, load all records and undo jobs that were interrupted. Returns the interrupted jobs.
 
-        `first` is told of it before anything is undone or written down as over, and waited for.
+        `first` is awaited with those jobs before anything is undone or marked as ended.
         """
         self._jobs.update({job.id: job for job in self._records.read()})
         half_done = [job for job in self.all() if job.half_done]
@@ -146,13 +148,13 @@ class Jobs:
         return found
 
     def unsettled(self, short: str | None = None) -> bool:
-        """Whether something (of this module) is left that could not be undone: nothing set aside may be removed."""
+        """True if some change (to this module) is still to be undone. Nothing set aside may be deleted then."""
         return bool(self._left(short))
 
     async def undo_left(self) -> None:
-        """Try again what could not be undone, as when the disk was full. Call it now and then."""
+        """Retry undos that failed earlier, for example because the disk was full. Called periodically."""
         for job_id in [job.id for job in self._left()]:
-            # Another job may have settled it while one before it was undone.
+            # A concurrent job may have settled it while an earlier one was being undone.
             job = next((left for left in self._left() if left.id == job_id), None)
             if job is not None and self.active(job.short) is None:
                 self._running[job.id] = running = _Running(job, ending=True)
@@ -162,7 +164,7 @@ class Jobs:
                     self._ended(running)
 
     def _left(self, short: str | None = None) -> list[Job]:
-        """Jobs that are over and not settled: something was not undone, or their end is not on the disk."""
+        """Ended jobs with pending undos or an unrecorded end."""
         return [
             job
             for job in self.all()
@@ -170,7 +172,7 @@ class Jobs:
         ]
 
     async def _settle_earlier(self, short: str) -> None:
-        """Nothing is built on what an earlier job left half undone. Raises JobFailed."""
+        """Finish the pending undos of this module before building on its state. Raises JobFailed."""
         for job in self._left(short):
             await self._undo_rest(job)
         if self.unsettled(short):
@@ -198,7 +200,7 @@ class Jobs:
                 error = f"The disk refused: {failure.strerror}."
         running.ending = True
         if running.job.committed and error is not None:
-            # Its purpose is reached; what failed is the tidying, which the next boot makes up for.
+            # Already committed: only the cleanup failed, and the next boot repeats it.
             self.said(running, error)
             outcome, error, detail = "succeeded", None, None
         try:
@@ -212,7 +214,7 @@ class Jobs:
             waiter.callback(None)
 
     async def _finish(self, job: Job, outcome: str, error: str | None, detail: Mapping[str, Any] | None = None) -> Job:
-        """Undo unless it succeeded, and write down the end."""
+        """Undo unless it succeeded, then record the end."""
         undone, left = ((), ()) if outcome == "succeeded" else await self._undo(job, live=outcome != "interrupted")
         job = evolve(
             self._jobs.get(job.id, job),
@@ -231,10 +233,10 @@ class Jobs:
         return job
 
     async def _undo(self, job: Job, *, live: bool) -> tuple[tuple[str, ...], tuple[Undo, ...]]:
-        """Undo what can be: what there is to say, and what is left for the next boot."""
+        """Run the undos. Returns the messages to show and the undos left for the next boot."""
         told: list[str] = []
         first = [undo for undo in reversed(job.undo) if live or not undo.live]
-        # A full disk may take a write once the fetched files are gone.
+        # On a full disk, a write may succeed after the downloaded files have been removed.
         second = [undo for undo in first if await self._undone(undo, told)]
         left = []
         for undo in second:
@@ -256,16 +258,16 @@ class Jobs:
         return None
 
     async def _undo_rest(self, job: Job) -> None:
-        """What an earlier run could not undo."""
+        """Retry the undos that an earlier run could not complete."""
         undone, left = await self._undo(job, live=False)
         job = evolve(job, undo=left, undone=(*job.undone, *undone))
         self._note(job)
         self._records.write_end(job)
 
     def change(self, running: "_Running", *, store: bool = False, **fields: Any) -> None:
-        """For `Work`: change the running job, tell, and write it down where asked. Raises OSError.
+        """For `Work`: update the running job, notify, and persist if `store`. Raises OSError.
 
-        What is known here is always what the next boot would read.
+        The in-memory state never gets ahead of what the next boot would read.
         """
         job = evolve(running.job, **fields)
         try:
@@ -278,12 +280,12 @@ class Jobs:
         self._note(job)
 
     def said(self, running: "_Running", text: str) -> None:
-        """For `Work`: a line of output."""
+        """For `Work`: append a line of output."""
         line = self._mask(text)[:LINE_LENGTH]
         self.change(running, log=(*running.job.log, line)[-LOG_LINES:])
 
     def now(self) -> float:
-        """For `Work`: seconds since the epoch."""
+        """For `Work`: the time in epoch seconds."""
         return self._now()
 
     def _note(self, job: Job) -> None:
@@ -299,29 +301,28 @@ class Jobs:
 
 @define
 class Work:
-    """What a running job holds in its hand."""
+    """A running job's handle to its own record."""
 
     _jobs: Jobs
     _running: "_Running"
 
     @property
     def id(self) -> str:
-        """The job's id."""
         return self._running.job.id
 
     @property
     def job(self) -> Job:
-        """The job as it is now."""
+        """The current state of the job."""
         return self._running.job
 
     def step(self, name: str) -> None:
-        """The next part begins; the one before is done."""
+        """Start the next step and complete the previous one."""
         now = self._jobs.now()
         job = _step_over(self._running.job, _DONE, now)
         self._jobs.change(self._running, steps=(*job.steps, Step(name, now)))
 
     def rename(self, short: str) -> None:
-        """The module's name is known now. Raises Refused 409 when another job is at work on that module."""
+        """Set the module's name once it is known. Raises Refused 409 if another job is working on that module."""
         other = self._jobs.active(short)
         if other is not None and other.id != self.id:
             raise Refused(409, "operation_in_progress", f"{short} is busy. Wait for its operation, then try again.")
@@ -330,39 +331,39 @@ class Work:
         self._jobs.change(self._running, short=short)
 
     def measured(self, size: int) -> None:
-        """The size in bytes of what the current part handles."""
+        """Record the size in bytes of what the current step handles."""
         *before, last = self._running.job.steps
         self._jobs.change(self._running, steps=(*before, evolve(last, size=size)))
 
     def line(self, text: str) -> None:
-        """A line for people to read; secrets in it are masked."""
+        """Append a line of output, with secrets masked."""
         self._jobs.said(self._running, text)
 
     def undo(self, handler: str, text: str = "", *, live: bool = False, kept: bool = True, **arguments: Any) -> None:
-        """Write down, before a change is made, how it is undone. `text` is told when that has happened.
+        """Record, before making a change, how to undo it. `text` is shown once it has been undone.
 
-        `live` is for what the next boot does anyway, such as starting modules. `kept` False is for changes that do
-        not outlive the hub: they need no place on the disk. Raises OSError when it cannot be written down: then do
-        not make the change.
+        `live` marks changes that the next boot reverts anyway, such as starting a module. Pass `kept=False` for changes
+        that do not outlive the process; they are not persisted. Raises OSError if the record cannot be written; the
+        change must not be made then.
         """
         self._jobs.change(
             self._running, undo=(*self._running.job.undo, Undo(handler, text, arguments, live)), store=kept
         )
 
     def undo_all(self, *undos: Undo) -> None:
-        """The same for several changes at once; the last one is undone first."""
+        """Record several undos at once; the last one runs first."""
         self._jobs.change(self._running, undo=(*self._running.job.undo, *undos), store=True)
 
     def commit(self) -> None:
-        """From here on the job is not undone and not cancelled. Raises OSError when it was not written down."""
+        """Pass the point of no return: no undo, no cancellation. Raises OSError if that could not be persisted."""
         try:
             self._jobs.change(self._running, undo=(), committed=True, store=True)
         except Unsynced as error:
-            # The next boot would read it, so there is no way back. The end of the job is written to the same folder.
-            self.line(f"The disk refused to make this safe from a power cut: {error.strerror}.")
+            # The commit may already be on disk, so it cannot be rolled back.
+            self.line(f"The operation could not be flushed to disk: {error.strerror}.")
 
     async def whole(self, part: Awaitable[T]) -> T:
-        """Await what must not be torn apart, such as a thread at work; a cancellation waits until it is done."""
+        """Await something that must not be interrupted, such as a worker thread. Cancellation waits for it."""
         self._running.shields += 1
         try:
             result = await part
@@ -375,7 +376,7 @@ class Work:
 
 @define(eq=False)
 class _Running:
-    """A job that is under way."""
+    """A job in progress and its task."""
 
     job: Job
     ended: Deferred[None] | None = None
@@ -385,7 +386,7 @@ class _Running:
     waiters: list[Deferred[None]] = field(factory=list)
 
     def end(self, outcome: str) -> None:
-        """Stop the work; what it waits for is cancelled."""
+        """Cancel the work and whatever it is waiting for."""
         self.outcome = outcome
         self.ending = True
         if self.ended is not None and not self.shields:

@@ -1,1 +1,1 @@
-"""The database: the only SQL of the project."""
+"""The database. All SQL is here."""

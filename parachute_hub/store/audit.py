@@ -1,10 +1,10 @@
-"""Who did what: sign-ins and the acts of owners, bounded in rows."""
+"""The audit log: sign-ins and administrative actions, with a bounded number of rows."""
 
 from parachute_hub.store.database import Database
 from parachute_hub.store.rows import Act
 
 KEPT = 8000
-# Refusals have a bound of their own: whoever hammers the sign-in must not push out what an owner did.
+# Refusals have their own limit, so that a flood of failed sign-ins cannot push out an owner's actions.
 KEPT_REFUSALS = 2000
 
 
@@ -15,7 +15,7 @@ class Audit:
         self._database = database
 
     def note(self, act: Act) -> None:
-        """Write a line; the oldest of its kind goes when there are too many."""
+        """Add an entry and drop the oldest of its kind over the limit."""
         refused = act.outcome != "ok"
         with self._database.transaction() as connection:
             connection.execute(
@@ -29,7 +29,7 @@ class Audit:
             )
 
     def latest(self, *, before: int | None = None, limit: int = 100) -> list[tuple[int, Act]]:
-        """The newest lines with their numbers; `before` a number for the page that follows."""
+        """The newest entries with their numbers; pass the last number as `before` for the next page."""
         rows = self._database.read(
             "SELECT * FROM audit WHERE number < ? ORDER BY number DESC LIMIT ?",
             (before if before is not None else 2**62, limit),

@@ -1,4 +1,4 @@
-"""Apps that may ask for tokens: those that registered themselves, and copies of metadata documents."""
+"""OAuth clients: self-registered ones, and cached client ID metadata documents."""
 
 import json
 from sqlite3 import Row
@@ -14,12 +14,11 @@ class Clients:
         self._database = database
 
     def get(self, client_id: str) -> Client | None:
-        """The client of that name."""
         row = self._database.first("SELECT * FROM clients WHERE client_id = ?", (client_id,))
         return None if row is None else _client(row)
 
     def put(self, client: Client) -> None:
-        """Keep a client; the copy of a document takes the place of an older one."""
+        """Insert a client, or update the cached copy of its document."""
         with self._database.transaction(durable=True) as connection:
             connection.execute(
                 "INSERT INTO clients (client_id, source, status, same_hub, name, redirect_uris, scope, auth_method,"
@@ -45,7 +44,7 @@ class Clients:
             )
 
     def like(self, client: Client) -> Client | None:
-        """A registered public client with the same name, redirect URIs, scope and standing."""
+        """An existing registered public client with the same name, redirect URIs, scope and status."""
         row = self._database.first(
             "SELECT * FROM clients WHERE source = 'registered' AND secret_hash IS NULL AND name = ?"
             " AND redirect_uris = ? AND scope = ? AND status = ? AND same_hub = ? LIMIT 1",
@@ -54,25 +53,25 @@ class Clients:
         return None if row is None else _client(row)
 
     def approve(self, client_id: str, vouched_by: str) -> None:
-        """Somebody vouches for it."""
+        """Approve the client on behalf of `vouched_by`."""
         with self._database.transaction(durable=True) as connection:
             connection.execute(
                 "UPDATE clients SET status = 'approved', vouched_by = ? WHERE client_id = ?", (vouched_by, client_id)
             )
 
     def delete(self, client_id: str) -> bool:
-        """Remove it with every consent, code and refresh token; False when there is none."""
+        """Delete the client with its consents, codes and refresh tokens; False if unknown."""
         with self._database.transaction(durable=True) as connection:
             return connection.execute("DELETE FROM clients WHERE client_id = ?", (client_id,)).rowcount == 1
 
     def all(self) -> list[Client]:
-        """Every client, the newest first."""
+        """All clients, newest first."""
         return [
             _client(row) for row in self._database.read("SELECT * FROM clients ORDER BY created_at DESC, client_id")
         ]
 
     def count_unvouched(self) -> int:
-        """How many registered without anybody's word for them: what strangers can fill."""
+        """Number of unapproved registered clients without a consent: what anonymous registration can fill."""
         row = self._database.first(
             "SELECT COUNT(*) FROM clients WHERE source = 'registered' AND vouched_by IS NULL"
             " AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client_id = clients.client_id)"
@@ -80,9 +79,9 @@ class Clients:
         return int(row[0]) if row else 0
 
     def delete_oldest_unused(self) -> None:
-        """Make room for one: delete the oldest app that nobody vouched for or allowed anything.
+        """Delete the oldest unapproved client that has no consent.
 
-        Apps of the hub's own pages are kept as long as there is any other.
+        The hub's own pages are only evicted when nothing else is left.
         """
         with self._database.transaction() as connection:
             connection.execute(
@@ -93,7 +92,7 @@ class Clients:
             )
 
     def count_documents(self) -> int:
-        """How many copies of metadata documents are kept that nobody allowed anything."""
+        """Number of cached metadata documents without a consent."""
         row = self._database.first(
             "SELECT COUNT(*) FROM clients WHERE source = 'document'"
             " AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client_id = clients.client_id)"
@@ -101,7 +100,7 @@ class Clients:
         return int(row[0]) if row else 0
 
     def prune(self, before: float) -> int:
-        """Forget what nobody vouched for or allowed anything, when it came before this time; how many went."""
+        """Delete unapproved clients without a consent created before this time. Returns the number deleted."""
         with self._database.transaction() as connection:
             return connection.execute(
                 "DELETE FROM clients WHERE vouched_by IS NULL AND created_at < ?"

@@ -24,12 +24,12 @@ PRIVATE_FOLDER = 0o700
 
 
 class DatabaseUnusable(Exception):
-    """The file cannot be used. The text says why and what the owner can do; it holds no secret."""
+    """The database cannot be used. The text says why and what the owner can do, and contains no secret."""
 
 
 @frozen
 class Migration:
-    """One numbered step: `NNNN-name.sql`."""
+    """One numbered step, `NNNN-name.sql`."""
 
     number: int
     name: str
@@ -48,10 +48,10 @@ class Database:
 
     @classmethod
     def open(cls, path: Path, migrations: Sequence[Migration] | None = None) -> "Database":
-        """Open or make the file (0600 in a 0700 folder), check it and bring it to the newest schema.
+        """Open or create the file (0600 in a 0700 folder), check its integrity and migrate it.
 
-        Before the first step of an upgrade the file is copied to `<name>.v<old version>` beside it.
-        Raises DatabaseUnusable when the file is damaged, unreadable or newer than this program.
+        Before migrating, the file is copied to `<name>.v<old version>` in the same folder. Raises DatabaseUnusable if
+        the file is damaged, unreadable or newer than this program.
         """
         try:
             _make_private(path)
@@ -93,7 +93,7 @@ class Database:
             yield self._connection
             self._connection.execute(commit)
         except BaseException:
-            # SQLite ends the transaction by itself on some errors, a full disk among them.
+            # SQLite rolls back by itself on some errors, such as a full disk.
             if self._connection.in_transaction:
                 for statement in rollback.split("; "):
                     self._connection.execute(statement)
@@ -106,14 +106,14 @@ class Database:
         return self._connection.execute(sql, args).fetchall()
 
     def first(self, sql: str, args: Sequence[Any] = ()) -> sqlite3.Row | None:
-        """The first row of a query, None when there is none."""
+        """The first row of a query, or None."""
         row: sqlite3.Row | None = self._connection.execute(sql, args).fetchone()
         return row
 
     def trouble(self) -> Literal["removed", "replaced", "unreadable"] | None:
-        """What is wrong with the file under us, for /health. None when all is well.
+        """What is wrong with the open file, for /health; None if nothing is.
 
-        A hub that goes on with a removed file writes into nothing and looks healthy.
+        After the file was removed, the hub would keep writing to an unlinked inode and look healthy.
         """
         try:
             now = _identity(self.path)
@@ -130,17 +130,16 @@ class Database:
         return None
 
     def close(self) -> None:
-        """Let go of the file; the journal is folded in first."""
+        """Checkpoint the journal and close the file."""
         self._connection.close()
 
 
 def shipped_migrations() -> list[Migration]:
-    """The steps in `migrations/`, by number. Raises ValueError when a number is missing, doubled or misnamed."""
+    """The steps in `migrations/` in order. Raises ValueError if a number is missing, duplicated or malformed."""
     return read_migrations(files("parachute_hub.store").joinpath("migrations"))
 
 
 def read_migrations(folder: Traversable | Path) -> list[Migration]:
-    """The numbered steps in a folder."""
     steps = []
     for entry in folder.iterdir():
         if not entry.name.endswith(".sql"):
@@ -156,7 +155,7 @@ def read_migrations(folder: Traversable | Path) -> list[Migration]:
 
 
 def _make_private(path: Path) -> None:
-    """SQLite gives its journal files the mode of the database, so one chmod covers all three."""
+    """SQLite creates its journal files with the mode of the database, so one chmod covers all three."""
     path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
     try:
@@ -178,7 +177,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _check(path: Path, connection: sqlite3.Connection) -> None:
-    """A damaged file must be seen at the start, not at the first sign-in after it."""
+    """Check integrity at startup rather than at the first sign-in."""
     try:
         findings = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
         connection.execute("PRAGMA journal_mode = WAL")
@@ -204,7 +203,7 @@ def _migrate(path: Path, connection: sqlite3.Connection, migrations: Sequence[Mi
     todo = migrations[at:]
     if todo and at:
         _copy(connection, path.with_name(f"{path.name}.v{at}"))
-    # Rebuilding a table needs foreign keys off; the check before the commit makes up for it.
+    # Rebuilding a table needs foreign keys off; foreign_key_check runs before the commit.
     connection.execute("PRAGMA foreign_keys = OFF")
     for step in todo:
         _apply(connection, step)
@@ -224,7 +223,7 @@ def _apply(connection: sqlite3.Connection, step: Migration) -> None:
 
 
 def _copy(connection: sqlite3.Connection, target: Path) -> None:
-    """A whole copy or none: written beside its name, flushed, then renamed."""
+    """Copy all or nothing: write under a temporary name, flush, rename."""
     partial = target.with_name(target.name + ".partial")
     partial.unlink(missing_ok=True)
     os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE))

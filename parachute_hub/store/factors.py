@@ -13,15 +13,15 @@ class Factors:
         self._database = database
 
     def totp(self, user_id: str) -> Totp | None:
-        """The working authenticator app of a person; None when second factors are off."""
+        """The user's confirmed authenticator app; None if second factors are off."""
         return self._find(user_id, confirmed=True)
 
     def unconfirmed(self, user_id: str) -> Totp | None:
-        """An authenticator app that still has to be shown to work."""
+        """An authenticator app that is not confirmed yet."""
         return self._find(user_id, confirmed=False)
 
     def begin(self, totp: Totp) -> None:
-        """Remember an unconfirmed app in place of an earlier one."""
+        """Store an unconfirmed app, replacing an earlier one."""
         with self._database.transaction(durable=True) as connection:
             connection.execute(
                 "DELETE FROM second_factors WHERE user_id = ? AND kind = 'totp' AND confirmed_at IS NULL",
@@ -33,7 +33,7 @@ class Factors:
             )
 
     def confirm(self, totp: Totp, *, step: int, now: float, codes: Iterable[str]) -> None:
-        """Switch the second factor on, together with its recovery codes (hashes): never one without the other."""
+        """Enable the second factor together with its (hashed) recovery codes, in one transaction."""
         with self._database.transaction(durable=True) as connection:
             connection.execute(
                 "UPDATE second_factors SET confirmed_at = ?, last_step = ? WHERE id = ?", (now, step, totp.id)
@@ -41,7 +41,7 @@ class Factors:
             self.replace_codes(totp.user_id, codes)
 
     def use_step(self, totp_id: str, step: int) -> bool:
-        """Use up a time step; False when it, or a later one, was used before."""
+        """Consume a time step; False if this or a later step was already used."""
         with self._database.transaction(durable=True) as connection:
             changed = connection.execute(
                 "UPDATE second_factors SET last_step = ?1 WHERE id = ?2 AND last_step < ?1", (step, totp_id)
@@ -49,7 +49,7 @@ class Factors:
             return changed.rowcount == 1
 
     def replace_codes(self, user_id: str, codes: Iterable[str]) -> None:
-        """New recovery codes (hashes); the old ones are worth nothing."""
+        """Replace all recovery codes (hashes)."""
         with self._database.transaction(durable=True) as connection:
             connection.execute("DELETE FROM recovery_codes WHERE user_id = ?", (user_id,))
             connection.executemany(
@@ -57,18 +57,18 @@ class Factors:
             )
 
     def use_code(self, user_id: str, code: str) -> bool:
-        """Use up a recovery code (its hash); False when there is no such code."""
+        """Consume a recovery code (hash); False if there is no such code."""
         with self._database.transaction(durable=True) as connection:
             changed = connection.execute("DELETE FROM recovery_codes WHERE user_id = ? AND hash = ?", (user_id, code))
             return changed.rowcount == 1
 
     def codes_left(self, user_id: str) -> int:
-        """How many recovery codes are unused."""
+        """Number of unused recovery codes."""
         row = self._database.first("SELECT COUNT(*) FROM recovery_codes WHERE user_id = ?", (user_id,))
         return int(row[0]) if row else 0
 
     def off(self, user_id: str) -> None:
-        """Remove every second factor and recovery code of a person."""
+        """Remove the user's second factors and recovery codes."""
         with self._database.transaction(durable=True) as connection:
             connection.execute("DELETE FROM second_factors WHERE user_id = ?", (user_id,))
             connection.execute("DELETE FROM recovery_codes WHERE user_id = ?", (user_id,))

@@ -1,4 +1,4 @@
-"""What people allowed to apps, and what came out of each consent: its code and its refresh tokens, as hashes."""
+"""Consents, and the authorization codes and refresh tokens issued from them (hashes only)."""
 
 from sqlite3 import Row
 
@@ -15,17 +15,17 @@ class Grants:
         self._database = database
 
     def get(self, user_id: str, client_id: str) -> Grant | None:
-        """What this person allowed to this app."""
+        """The user's consent for this client."""
         row = self._database.first("SELECT * FROM grants WHERE user_id = ? AND client_id = ?", (user_id, client_id))
         return None if row is None else _grant(row)
 
     def of_user(self, user_id: str) -> list[Grant]:
-        """What this person allowed, the latest used first."""
+        """All consents of a user, most recently used first."""
         rows = self._database.read("SELECT * FROM grants WHERE user_id = ? ORDER BY last_at DESC", (user_id,))
         return [_grant(row) for row in rows]
 
     def allow(self, grant: Grant, family: Family, code: Code) -> None:
-        """Record a consent and the code that it gives, together; scopes add to what was allowed before."""
+        """Record a consent and its code in one transaction; scopes are added to those granted earlier."""
         with self._database.transaction(durable=True) as connection:
             before = self.get(grant.user_id, grant.client_id)
             if before is not None:
@@ -48,7 +48,7 @@ class Grants:
             )
 
     def forget(self, user_id: str, client_id: str) -> bool:
-        """Take a consent back; False when there is none. Its families are ended apart."""
+        """Delete a consent; False if there is none. Its token families are ended separately."""
         with self._database.transaction(durable=True) as connection:
             return (
                 connection.execute(
@@ -58,7 +58,7 @@ class Grants:
             )
 
     def replace_scopes(self, user_id: str, client_id: str, scopes: tuple[str, ...]) -> None:
-        """Cut what was allowed."""
+        """Reduce the granted scopes."""
         with self._database.transaction(durable=True) as connection:
             connection.execute(
                 "UPDATE grants SET scopes = ? WHERE user_id = ? AND client_id = ?",
@@ -66,12 +66,11 @@ class Grants:
             )
 
     def family(self, family_id: str) -> Family | None:
-        """The consent of that id."""
         row = self._database.first("SELECT * FROM families WHERE id = ?", (family_id,))
         return None if row is None else _family(row)
 
     def live_families(self, user_id: str, client_id: str | None = None) -> list[Family]:
-        """Consents of a person, to one app or to all, that were not ended."""
+        """A user's active token families, for one client or all."""
         rows = self._database.read(
             "SELECT * FROM families WHERE user_id = ?1 AND ended_at IS NULL AND (?2 IS NULL OR client_id = ?2)",
             (user_id, client_id),
@@ -79,7 +78,7 @@ class Grants:
         return [_family(row) for row in rows]
 
     def end_family(self, family_id: str, now: float) -> None:
-        """No code and no refresh token of it is good any more."""
+        """Invalidate all codes and refresh tokens of the family."""
         with self._database.transaction(durable=True) as connection:
             connection.execute("UPDATE families SET ended_at = ? WHERE id = ? AND ended_at IS NULL", (now, family_id))
 
@@ -94,7 +93,7 @@ class Grants:
         return None if row is None else Refresh(**dict(row))
 
     def tip(self, refresh: Refresh) -> Refresh:
-        """The newest token that took the place of this one, through all in between."""
+        """The newest token in this token's chain of successors."""
         while refresh.successor is not None:
             following = self.refresh(refresh.successor)
             if following is None:
@@ -103,13 +102,13 @@ class Grants:
         return refresh
 
     def use_code(self, code_hash: str, first: Refresh, now: float) -> None:
-        """Use a code up and keep the first refresh token that it gives."""
+        """Mark a code as used and store the first refresh token issued for it."""
         with self._database.transaction(durable=True) as connection:
             connection.execute("UPDATE codes SET used_at = ? WHERE hash = ?", (now, code_hash))
             self._add(first)
 
     def rotate(self, used: str, successor: Refresh, now: float) -> None:
-        """Put a new refresh token in the place of the one with the hash `used`, and note that the app is in use."""
+        """Replace the refresh token with hash `used` by its successor, and update the consent's last use."""
         with self._database.transaction(durable=True) as connection:
             connection.execute(
                 "UPDATE refresh_tokens SET used_at = ?, successor = ? WHERE hash = ?", (now, successor.hash, used)
@@ -122,9 +121,9 @@ class Grants:
             )
 
     def prune(self, now: float) -> int:
-        """Forget what has ended by time; how many families went.
+        """Delete expired families. Returns the number deleted.
 
-        A used code or token stays until its own time is over: it tells a replay.
+        Used codes and tokens are kept until they expire, to detect replays.
         """
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM codes WHERE expires_at < ?", (now - 3600,))

@@ -1,4 +1,4 @@
-"""Links by which an owner lets people in. The id is the hash of the token in the link."""
+"""Invitation links. The id is the hash of the token in the link."""
 
 import json
 from sqlite3 import Row
@@ -14,7 +14,6 @@ class Invites:
         self._database = database
 
     def add(self, invite: Invite) -> None:
-        """Remember a new link."""
         with self._database.transaction(durable=True) as connection:
             connection.execute(
                 "INSERT INTO invites (id, created_by, username, vaults, max_uses, created_at, expires_at)"
@@ -31,16 +30,15 @@ class Invites:
             )
 
     def get(self, invite_id: str) -> Invite | None:
-        """The link with this hashed id."""
         row = self._database.first("SELECT * FROM invites WHERE id = ?", (invite_id,))
         return None if row is None else _invite(row)
 
     def all(self) -> list[Invite]:
-        """Every link, the newest first."""
+        """All invitations, newest first."""
         return [_invite(row) for row in self._database.read("SELECT * FROM invites ORDER BY created_at DESC, id")]
 
     def use(self, invite_id: str, now: float) -> bool:
-        """Count one use; False when the link lets nobody in any more, or another request was faster."""
+        """Count one use; False if the link is no longer valid."""
         with self._database.transaction(durable=True) as connection:
             changed = connection.execute(
                 "UPDATE invites SET used_count = used_count + 1"
@@ -50,7 +48,7 @@ class Invites:
             return changed.rowcount == 1
 
     def revoke(self, invite_id: str, now: float) -> bool:
-        """Make the link worth nothing; False when there is no such link."""
+        """Revoke the link; False if unknown."""
         with self._database.transaction(durable=True) as connection:
             changed = connection.execute(
                 "UPDATE invites SET revoked_at = COALESCE(revoked_at, ?) WHERE id = ?", (now, invite_id)
@@ -58,7 +56,7 @@ class Invites:
             return changed.rowcount == 1
 
     def prune(self, ended_before: float) -> None:
-        """Drop links that ended by time long ago."""
+        """Delete links that expired before this time."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM invites WHERE expires_at <= ?", (ended_before,))
 

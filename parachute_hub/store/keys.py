@@ -1,4 +1,4 @@
-"""The private signing keys. They are nowhere else, and the database file is for its owner's eyes only (0600)."""
+"""Private signing keys. They are stored only here, and the database file is private to its owner (0600)."""
 
 from parachute_hub.store.database import Database
 from parachute_hub.store.rows import StoredKey
@@ -11,7 +11,7 @@ class SigningKeys:
         self._database = database
 
     def all(self) -> list[StoredKey]:
-        """Every key that is published, the newest first."""
+        """All published keys, newest first."""
         rows = self._database.read("SELECT * FROM signing_keys ORDER BY signs_from DESC, kid")
         return [
             StoredKey(
@@ -24,7 +24,7 @@ class SigningKeys:
         ]
 
     def add(self, key: StoredKey) -> None:
-        """Keep a new key; on the disk before anybody hears of it."""
+        """Store a new key durably before it is published."""
         with self._database.transaction(durable=True) as connection:
             connection.execute(
                 "INSERT INTO signing_keys (kid, private_pem, created_at, signs_from) VALUES (?, ?, ?, ?)",
@@ -32,7 +32,7 @@ class SigningKeys:
             )
 
     def drop_unneeded(self, signer: str, now: float) -> int:
-        """Forget keys older than `signer` on which no unexpired token depends; how many went."""
+        """Delete keys older than `signer` that no unexpired token depends on. Returns the number deleted."""
         with self._database.transaction(durable=True) as connection:
             return connection.execute(
                 "DELETE FROM signing_keys"

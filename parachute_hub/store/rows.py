@@ -1,4 +1,4 @@
-"""Rows of the database as frozen records. Times are seconds since the epoch."""
+"""Database rows as frozen records. Times are in epoch seconds."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -13,7 +13,7 @@ VaultRole = Literal["read", "write"]
 
 @frozen(kw_only=True)
 class User:
-    """One person. `vaults` maps a vault's name to the role there; an admin may use all without being listed."""
+    """One user. `vaults` maps vault names to roles; an admin can use every vault without being listed."""
 
     id: str
     username: str
@@ -27,18 +27,17 @@ class User:
 
     @property
     def is_admin(self) -> bool:
-        """Whether this person runs the hub."""
         return self.role == "admin"
 
 
 @frozen(kw_only=True)
 class Client:
-    """One app. Its name and everything in `software` are its own words and prove nothing.
+    """One OAuth client. Its name and everything in `software` are self-asserted and unverified.
 
-    `source` `document`: `client_id` is the https URL of its metadata document, and this is a copy that is fresh until
-    `fresh_until` (seconds since the epoch). `same_hub`: all its redirect URIs lead back to this hub, or a module of
-    ours registered it. `vouched_by` names whoever registered or approved it; None when nobody did. `secret_hash` is
-    the SHA-256 of its secret, None for a public client.
+    With `source` `document`, `client_id` is the https URL of the client's metadata document, cached here until
+    `fresh_until` (epoch seconds). `same_hub`: all redirect URIs lead back to this hub, or a first-party module
+    registered it. `vouched_by` names who registered or approved it, if anyone. `secret_hash` is SHA-256, None for a
+    public client.
     """
 
     client_id: str
@@ -58,7 +57,7 @@ class Client:
 
 @frozen(kw_only=True)
 class Grant:
-    """Everything that one person allowed to one app so far. Times are seconds since the epoch."""
+    """Everything a user has granted to a client. Times are in epoch seconds."""
 
     user_id: str
     client_id: str
@@ -71,7 +70,7 @@ class Grant:
 
 @frozen(kw_only=True)
 class Family:
-    """One consent and all tokens that come out of it. `resource` is what it is limited to (`vault:home`), or None."""
+    """One consent and all tokens issued from it. `resource` limits it to one vault (`vault:home`), or None."""
 
     id: str
     user_id: str
@@ -85,7 +84,7 @@ class Family:
 
 @frozen(kw_only=True)
 class Code:
-    """An authorization code, by its hash. `challenge` is PKCE's S256."""
+    """An authorization code, by its hash. `challenge` is the PKCE S256 challenge."""
 
     hash: str
     family_id: str
@@ -97,7 +96,7 @@ class Code:
 
 @frozen(kw_only=True)
 class Refresh:
-    """A refresh token, by its hash. `successor` is the hash of the one that took its place at `used_at`."""
+    """A refresh token, by its hash. `successor` is the hash of the token that replaced it at `used_at`."""
 
     hash: str
     family_id: str
@@ -111,8 +110,8 @@ class Refresh:
 class Session:
     """A signed-in browser. `id` is the hash of its cookie.
 
-    `methods` names what was shown at its beginning: `pwd`, `pwd otp`, `pwd recovery`, `pwd setup` (the setup token).
-    Times are seconds since the epoch. `expires_at` is the absolute end; idleness is judged by `last_seen_at`.
+    `methods` lists the credentials used to sign in: `pwd`, `pwd otp`, `pwd recovery`, `pwd setup` (the setup token).
+    `expires_at` is the absolute expiry in epoch seconds; idle expiry depends on `last_seen_at`.
     """
 
     id: str
@@ -128,7 +127,7 @@ class Session:
 
 @frozen(kw_only=True)
 class PendingLogin:
-    """The password was right; the second factor is to come. `next` is where the person wanted to go."""
+    """A sign-in waiting for its second factor. `next` is the page the user asked for."""
 
     id: str
     user_id: str
@@ -141,7 +140,7 @@ Status = Literal["pending", "redeemed", "expired", "revoked"]
 
 @frozen(kw_only=True)
 class Invite:
-    """One link. `username` is fixed by the owner or None for a free choice; `vaults` is what the person will get."""
+    """One invitation. `username` is fixed by the owner, or None for a free choice; `vaults` are the roles granted."""
 
     id: str
     created_by: str
@@ -154,7 +153,7 @@ class Invite:
     revoked_at: float | None
 
     def status(self, now: float) -> Status:
-        """Whether the link still lets somebody in (`pending`), or why not."""
+        """`pending` while the link is valid, otherwise why it is not."""
         if self.revoked_at is not None:
             return "revoked"
         if self.used_count >= self.max_uses:
@@ -164,11 +163,11 @@ class Invite:
 
 @frozen(kw_only=True)
 class TokenRecord:
-    """What is remembered of a signed token. Times are seconds since the epoch.
+    """The record of an issued token. Times are in epoch seconds.
 
-    `user_id` is whoever's authority it carries, None for the hub's own. `family_id` ties it to an app's consent.
-    `created_via` says what made it: `oauth_refresh` (an app's exchange), `cli_mint` (a person or a machine),
-    `session_mint` (ten minutes for a signed-in person), `operator_mint`, `service` (the hub itself).
+    `user_id` is the user whose authority it carries, None for the hub itself. `family_id` ties it to a consent.
+    `created_via` says how it was issued: `oauth_refresh` (token endpoint), `cli_mint` (a user or script),
+    `session_mint` (ten minutes for a signed-in user), `operator_mint`, `service` (the hub itself).
     """
 
     jti: str
@@ -187,7 +186,7 @@ class TokenRecord:
 
 @frozen(kw_only=True)
 class StoredKey:
-    """One RSA key. `private_pem` is PKCS#8; it may sign from `signs_from` on (seconds since the epoch)."""
+    """One RSA key. `private_pem` is PKCS#8; it signs from `signs_from` on (epoch seconds)."""
 
     kid: str
     private_pem: str = field(repr=False)
@@ -197,7 +196,7 @@ class StoredKey:
 
 @frozen
 class Failures:
-    """A fading count of failures and when the latest was (seconds since the epoch)."""
+    """A decaying count of failures, and the time of the latest (epoch seconds)."""
 
     count: float
     last_at: float
@@ -205,7 +204,7 @@ class Failures:
 
 @frozen(kw_only=True)
 class Act:
-    """One line of the record. `subject` is whom or what it was done to; `outcome` is `ok` or `refused`."""
+    """One audit entry. `subject` is what the action affected; `outcome` is `ok` or `refused`."""
 
     at: float
     actor: str
@@ -217,9 +216,9 @@ class Act:
 
 @frozen(kw_only=True)
 class Totp:
-    """An authenticator app. `secret` is sealed; `last_step` is the newest time step that was used (RFC 6238 5.2).
+    """An authenticator app. `secret` is encrypted; `last_step` is the newest time step used (RFC 6238, section 5.2).
 
-    It counts for nothing until `confirmed_at` is set: then its owner has shown that it works.
+    It is inactive until `confirmed_at` is set, when its owner has entered a valid code.
     """
 
     id: str

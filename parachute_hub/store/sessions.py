@@ -1,4 +1,4 @@
-"""Signed-in browsers, sign-ins that wait for a second factor, and browsers that are known. Ids are hashes."""
+"""Browser sessions, sign-ins waiting for a second factor, and known browsers. Ids are hashes."""
 
 from sqlite3 import Row
 
@@ -17,7 +17,6 @@ class Sessions:
         self._database = database
 
     def add(self, session: Session) -> None:
-        """Remember a session that begins."""
         with self._database.transaction(durable=True) as connection:
             connection.execute(
                 "INSERT INTO sessions (id, user_id, created_at, authenticated_at, last_seen_at, expires_at, methods,"
@@ -27,27 +26,26 @@ class Sessions:
             )
 
     def get(self, session_id: str) -> Session | None:
-        """The session with this hashed id, ended by time or not."""
+        """The session with this id, expired or not."""
         row = self._database.first("SELECT * FROM sessions WHERE id = ?", (session_id,))
         return None if row is None else _session(row)
 
     def of_user(self, user_id: str) -> list[Session]:
-        """Somebody's sessions, the latest used first."""
+        """A user's sessions, most recently used first."""
         rows = self._database.read("SELECT * FROM sessions WHERE user_id = ? ORDER BY last_seen_at DESC", (user_id,))
         return [_session(row) for row in rows]
 
     def touch(self, session_id: str, now: float) -> None:
-        """Note that it was used. Callers do this rarely, never for each request."""
+        """Update the last use. Not called on every request."""
         with self._database.transaction() as connection:
             connection.execute("UPDATE sessions SET last_seen_at = ? WHERE id = ?", (now, session_id))
 
     def end(self, session_id: str) -> None:
-        """End one session."""
         with self._database.transaction(durable=True) as connection:
             connection.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
 
     def end_all(self, user_id: str, *, except_id: str | None = None) -> int:
-        """End somebody's sessions, and sign-ins that are half done; how many sessions ended."""
+        """End a user's sessions and pending sign-ins. Returns the number of sessions ended."""
         with self._database.transaction(durable=True) as connection:
             connection.execute("DELETE FROM pending_logins WHERE user_id = ?", (user_id,))
             ended = connection.execute(
@@ -56,7 +54,6 @@ class Sessions:
         return int(ended)
 
     def add_pending(self, pending: PendingLogin) -> None:
-        """Remember that somebody's password was right."""
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO pending_logins (id, user_id, next, expires_at) VALUES (:id, :user_id, :next, :expires_at)",
@@ -64,19 +61,19 @@ class Sessions:
             )
 
     def pending(self, pending_id: str, now: float) -> PendingLogin | None:
-        """The half-done sign-in with this hashed id, unless its time is over."""
+        """The pending sign-in with this id, unless it has expired."""
         row = self._database.first("SELECT * FROM pending_logins WHERE id = ? AND expires_at > ?", (pending_id, now))
         if row is None:
             return None
         return PendingLogin(id=row["id"], user_id=row["user_id"], next=row["next"], expires_at=row["expires_at"])
 
     def end_pending(self, pending_id: str) -> bool:
-        """Use up a half-done sign-in; False when another request was faster."""
+        """Consume a pending sign-in; False if another request already did."""
         with self._database.transaction(durable=True) as connection:
             return connection.execute("DELETE FROM pending_logins WHERE id = ?", (pending_id,)).rowcount == 1
 
     def know_device(self, device_id: str, user_id: str, now: float) -> None:
-        """Remember a browser in which somebody signed in; the oldest of many is forgotten."""
+        """Remember a browser that a user signed in with; the oldest over the limit is dropped."""
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO devices (id, user_id, last_seen_at) VALUES (?, ?, ?)"
@@ -90,18 +87,18 @@ class Sessions:
             )
 
     def knows_device(self, device_id: str, user_id: str) -> bool:
-        """Whether this person signed in with this browser before."""
+        """True if the user signed in with this browser before."""
         return (
             self._database.first("SELECT 1 FROM devices WHERE id = ? AND user_id = ?", (device_id, user_id)) is not None
         )
 
     def forget_devices(self, user_id: str, *, except_id: str | None = None) -> None:
-        """No browser of this person is known any more, but for one."""
+        """Forget all known browsers of the user except one."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM devices WHERE user_id = ? AND id IS NOT ?", (user_id, except_id))
 
     def prune(self, *, now: float, idle_since: float, devices_since: float) -> int:
-        """Drop what has ended by time; how many sessions that were."""
+        """Delete expired rows. Returns the number of sessions deleted."""
         with self._database.transaction() as connection:
             ended = connection.execute(
                 "DELETE FROM sessions WHERE expires_at <= ? OR last_seen_at <= ?", (now, idle_since)

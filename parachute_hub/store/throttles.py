@@ -1,4 +1,4 @@
-"""How often something failed lately, kept over a restart. Keys are hashes: what people type is not stored."""
+"""Failure counts that survive a restart. Keys are hashes, so nothing a user typed is stored."""
 
 from parachute_hub.store.database import Database
 from parachute_hub.store.rows import Failures
@@ -13,12 +13,10 @@ class Throttles:
         self._database = database
 
     def get(self, key: str) -> Failures | None:
-        """What is known under this key."""
         row = self._database.first("SELECT failures, last_at FROM throttles WHERE key = ?", (key,))
         return None if row is None else Failures(row["failures"], row["last_at"])
 
     def put(self, key: str, failures: Failures) -> None:
-        """Set the count under this key."""
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO throttles (key, failures, last_at) VALUES (?, ?, ?)"
@@ -27,12 +25,11 @@ class Throttles:
             )
 
     def drop(self, key: str) -> None:
-        """Forget what is known under this key."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM throttles WHERE key = ?", (key,))
 
     def prune(self, before: float) -> None:
-        """Forget what is older, and the oldest when there are too many."""
+        """Delete entries older than this, and the oldest over the limit."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM throttles WHERE last_at <= ?", (before,))
             connection.execute(

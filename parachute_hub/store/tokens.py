@@ -1,4 +1,4 @@
-"""Every token that was signed and has not ended, and which of them are revoked. The tokens themselves are not kept."""
+"""Records of unexpired tokens and their revocation state. The tokens themselves are not stored."""
 
 import json
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ PAGE = 50
 
 
 class Tokens:
-    """The table `tokens`. `revocations` counts what was revoked through here: a cache asks whether it moved."""
+    """The table `tokens`. `revocations` increases with each revocation, so that caches can tell when to refresh."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.revocations = 0
 
     def add(self, record: TokenRecord) -> None:
-        """Remember a token before it is handed out."""
+        """Record a token before it is issued."""
         with self._database.transaction(durable=True) as connection:
             connection.execute(
                 "INSERT INTO tokens (jti, kid, subject, user_id, client_id, family_id, scopes, permissions,"
@@ -40,23 +40,22 @@ class Tokens:
             )
 
     def get(self, jti: str) -> TokenRecord | None:
-        """The token with this id."""
         row = self._database.first("SELECT * FROM tokens WHERE jti = ?", (jti,))
         return None if row is None else _record(row)
 
     def is_live(self, jti: str) -> bool:
-        """Whether the hub signed it and nobody revoked it. Its end is not asked."""
+        """True if the token was issued by this hub and not revoked. Expiry is not checked."""
         return self._database.first("SELECT 1 FROM tokens WHERE jti = ? AND revoked_at IS NULL", (jti,)) is not None
 
     def revoked(self, now: float) -> list[str]:
-        """The ids on the revocation list: revoked and not ended yet, so that the list stays small."""
+        """Ids of revoked tokens that have not expired."""
         rows = self._database.read(
             "SELECT jti FROM tokens WHERE revoked_at IS NOT NULL AND expires_at > ? ORDER BY jti", (now,)
         )
         return [row["jti"] for row in rows]
 
     def revoke(self, jti: str, now: float) -> float | None:
-        """Revoke one; when it was revoked, also if long ago. None for an unknown id."""
+        """Revoke a token. Returns the time of its (first) revocation, None for an unknown id."""
         with self._database.transaction(durable=True) as connection:
             connection.execute("UPDATE tokens SET revoked_at = ? WHERE jti = ? AND revoked_at IS NULL", (now, jti))
             self.revocations += 1
@@ -64,15 +63,15 @@ class Tokens:
         return None if row is None else float(row["revoked_at"])
 
     def revoke_family(self, family_id: str, now: float) -> None:
-        """Revoke the access tokens that came out of one consent."""
+        """Revoke all access tokens of one consent."""
         self._revoke_where("family_id = ?", (family_id,), now)
 
     def revoke_user(self, user_id: str, now: float) -> None:
-        """Revoke all that somebody's authority stands behind."""
+        """Revoke all tokens that carry this user's authority."""
         self._revoke_where("user_id = ?", (user_id,), now)
 
     def of_user(self, user_id: str, now: float) -> list[TokenRecord]:
-        """Somebody's live tokens."""
+        """A user's active tokens."""
         rows = self._database.read(
             "SELECT * FROM tokens WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ?", (user_id, now)
         )
@@ -88,9 +87,9 @@ class Tokens:
         created_via: str | None = None,
         before: tuple[float, str] | None = None,
     ) -> list[TokenRecord]:
-        """Up to 50 tokens that have not ended, the newest first; `before` is (created_at, jti) of the last one seen.
+        """Up to 50 unexpired tokens, newest first. `before` is the (created_at, jti) of the previous page's last token.
 
-        `revoked` None gives both kinds.
+        `revoked` None returns both kinds.
         """
         clauses = ["expires_at > ?"]
         args: list[Any] = [now]
@@ -111,7 +110,7 @@ class Tokens:
         return [_record(row) for row in rows]
 
     def prune(self, now: float) -> int:
-        """Forget tokens that ended; how many went."""
+        """Delete expired tokens. Returns the number deleted."""
         with self._database.transaction() as connection:
             return connection.execute("DELETE FROM tokens WHERE expires_at <= ?", (now,)).rowcount
 

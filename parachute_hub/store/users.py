@@ -1,4 +1,4 @@
-"""People and what each may do with which vault."""
+"""Users and their vault roles."""
 
 from collections.abc import Iterable, Mapping
 from sqlite3 import IntegrityError, Row
@@ -8,11 +8,11 @@ from parachute_hub.store.rows import Role, User, VaultRole
 
 
 class UsernameTaken(Exception):
-    """Somebody has this name already, in whatever case."""
+    """The name is taken, ignoring case."""
 
 
 class LastAdmin(Exception):
-    """The only admin cannot be deleted or become a member."""
+    """The only admin cannot be deleted or demoted."""
 
 
 class Users:
@@ -35,11 +35,11 @@ class Users:
         return self._one("SELECT * FROM users WHERE username = ?", username)
 
     def all(self) -> list[User]:
-        """Everybody, the oldest account first."""
+        """All users, oldest account first."""
         return [self._user(row) for row in self._database.read("SELECT * FROM users ORDER BY created_at, id")]
 
     def add(self, user: User) -> None:
-        """Store a new person with their vaults. Raises UsernameTaken."""
+        """Add a user with vault roles. Raises UsernameTaken."""
         with self._database.transaction(durable=True) as connection:
             try:
                 connection.execute(
@@ -61,7 +61,7 @@ class Users:
             self._put_vaults(user.id, user.vaults)
 
     def add_first(self, user: User) -> bool:
-        """Store the very first person; False when somebody was faster. Two claims cannot both win."""
+        """Add the first user; False if one already exists. Of two concurrent calls only one succeeds."""
         with self._database.transaction(durable=True):
             if self.count():
                 return False
@@ -69,7 +69,6 @@ class Users:
             return True
 
     def set_password(self, user_id: str, password_hash: str, *, must_change: bool, now: float) -> None:
-        """Replace the password."""
         with self._database.transaction(durable=True) as connection:
             connection.execute(
                 "UPDATE users SET password_hash = ?, must_change_password = ?, password_changed_at = ? WHERE id = ?",
@@ -77,33 +76,33 @@ class Users:
             )
 
     def rehash(self, user_id: str, old: str, new: str) -> None:
-        """The same password under newer parameters, unless it was changed meanwhile."""
+        """Upgrade the hash to newer parameters, unless the password was changed in between."""
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?", (new, user_id, old)
             )
 
     def set_role(self, user_id: str, role: Role) -> None:
-        """Make somebody an admin or a member. Raises LastAdmin."""
+        """Change a user's role. Raises LastAdmin."""
         with self._database.transaction(durable=True) as connection:
             if role != "admin":
                 self.need_another_admin(user_id)
             connection.execute("UPDATE users SET role = ? WHERE id = ?", (role, user_id))
 
     def set_vaults(self, user_id: str, vaults: Mapping[str, VaultRole]) -> None:
-        """Replace what somebody may do with which vault."""
+        """Replace a user's vault roles."""
         with self._database.transaction(durable=True) as connection:
             connection.execute("DELETE FROM user_vaults WHERE user_id = ?", (user_id,))
             self._put_vaults(user_id, vaults)
 
     def delete(self, user_id: str) -> None:
-        """Remove somebody and everything that hangs on them. Raises LastAdmin."""
+        """Delete a user and all dependent rows. Raises LastAdmin."""
         with self._database.transaction(durable=True) as connection:
             self.need_another_admin(user_id)
             connection.execute("DELETE FROM users WHERE id = ?", (user_id,))
 
     def need_another_admin(self, leaving: str) -> None:
-        """Raises LastAdmin when nobody but this person runs the hub."""
+        """Raise LastAdmin if no other admin would remain."""
         others = self._database.first("SELECT 1 FROM users WHERE role = 'admin' AND id != ?", (leaving,))
         if others is None:
             raise LastAdmin(leaving)

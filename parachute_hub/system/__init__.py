@@ -1,1 +1,1 @@
-"""The operating system and the process: files, the home folder, logs, timers."""
+"""OS and process services: files, the home folder, logs, timers."""

@@ -1,4 +1,4 @@
-"""Writing state so that a kill or a power cut leaves the old content or the new one, never a torn one."""
+"""Crash-safe file writes: after a crash or power loss, a file has either its old or its new content."""
 
 import contextlib
 import errno
@@ -12,21 +12,21 @@ _TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")
 
 
 class Unsynced(OSError):
-    """The new content is in its place, but a power cut may still bring the old one back."""
+    """The new content is in place, but a power loss may still bring the old content back."""
 
 
 class NotRegular(OSError):
-    """Something else than a file has this name: a folder, a pipe, a device, or a name that no file can have."""
+    """The path is not a regular file, or not a valid file name."""
 
 
 class TooLarge(OSError):
-    """The file is larger than what is read of its kind."""
+    """The file exceeds the size limit."""
 
 
 def read_bounded(path: Path, limit: int) -> bytes:
-    """The content of a file that somebody else may have put there, at most `limit` bytes.
+    """Read a file that others may have written, up to `limit` bytes.
 
-    Never waits, whatever has the name. Raises NotRegular, TooLarge and any other OSError.
+    Never blocks, even on a pipe or device. Raises NotRegular, TooLarge or another OSError.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -45,15 +45,15 @@ def read_bounded(path: Path, limit: int) -> bytes:
 
 
 def read_text(path: Path, limit: int) -> str:
-    """The same as text; what is not UTF-8 becomes U+FFFD."""
+    """Like `read_bounded`, decoded as UTF-8; invalid bytes become U+FFFD."""
     return read_bounded(path, limit).decode("utf-8", "replace")
 
 
 def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replace the file's content: temporary file, fsync, rename, fsync of the folder.
 
-    The only way in which the hub writes a state file. Raises Unsynced when only the last step failed, and any other
-    OSError when the old file is still there.
+    All state files are written this way. Raises Unsynced if only the last step failed, and another OSError if the old
+    file is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -74,7 +74,7 @@ def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 
 def disk_is_full(failure: BaseException | None) -> bool:
-    """Whether this failure, or one that led to it, is a disk without room."""
+    """True if this exception, or one in its cause chain, is a full disk or an exhausted quota."""
     while failure is not None:
         if isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
@@ -83,7 +83,7 @@ def disk_is_full(failure: BaseException | None) -> bool:
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Remove what `atomic_write` left in this folder when the hub was killed. Only at boot, before anything writes."""
+    """Remove leftover temporary files of `atomic_write`. Only call at boot, before anything writes."""
     for path in folder.glob(".*.tmp"):
         if _TEMPORARY.fullmatch(path.name):
             with contextlib.suppress(OSError):
@@ -91,13 +91,13 @@ def sweep_temporaries(folder: Path) -> None:
 
 
 def make_sure(path: Path) -> None:
-    """Let a file that somebody else wrote survive a power cut, with its name. Raises OSError."""
+    """Fsync a file that someone else wrote, and its directory entry. Raises OSError."""
     _sync(path)
     sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the folder's entries (names that were added, renamed, removed) survive a power cut."""
+    """Fsync the directory entries (added, renamed or removed names)."""
     _sync(folder, os.O_DIRECTORY)
 
 
@@ -110,9 +110,9 @@ def _sync(path: Path, flags: int = 0) -> None:
 
 
 def private_folder(folder: Path) -> Path:
-    """Make the folder, and what leads to it, when it is missing: for our user only, and safe from a power cut.
+    """Create the folder and missing parents with mode 0700, and fsync their directory entries.
 
-    What is made sure inside a folder is lost all the same when the folder itself has no name on the disk yet.
+    Without that, files synced inside the folder could still be lost in a power loss.
     """
     if not folder.is_dir():
         private_folder(folder.parent)

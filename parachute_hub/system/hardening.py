@@ -1,4 +1,4 @@
-"""What the hub asks of the kernel and the C library for itself. Linux only; elsewhere nothing happens."""
+"""Process hardening through prctl and mallopt. Linux only; a no-op elsewhere."""
 
 import ctypes
 import sys
@@ -9,10 +9,10 @@ _MEBIBYTE = 1 << 20
 
 
 def harden() -> None:
-    """Keep other processes of our user from reading our memory, and give large blocks back to the system.
+    """Block other processes of the same user from reading the hub's memory, and return large blocks to the OS.
 
-    Not dumpable: modules run as the same user, and could otherwise attach to the hub or read its environment and
-    memory below /proc. The threshold: a password hash takes 19 MiB, which glibc would keep.
+    Modules run as the same user, so without PR_SET_DUMPABLE=0 they could attach to the hub or read its environment and
+    memory in /proc. The mallopt threshold matters for password hashes: each takes 19 MiB that glibc would keep.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -1,4 +1,4 @@
-"""The home folder: made private, held by one hub at a time, with a note for other programs of who holds it."""
+"""The home folder: private to the user, locked by one hub at a time, announced to local programs."""
 
 import contextlib
 import errno
@@ -18,18 +18,18 @@ _NOTE_LIMIT = 16 * 1024
 
 
 class HomeError(Exception):
-    """The home cannot be used; the text says why and what to do."""
+    """The home cannot be used. The text says why and what to do."""
 
 
 class HomeTaken(HomeError):
-    """Another hub holds the home."""
+    """Another hub has locked the home."""
 
 
 class Home:
-    """One home folder and the lock on it.
+    """A home folder and its lock.
 
-    The lock is an flock on `hub/lock`: it ends with the process, so no file left behind can block a start. The
-    file's text only tells a person who holds it.
+    The lock is an flock on `hub/lock`. The kernel releases it when the process exits, so a leftover file cannot block a
+    start. The file's text is informational.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,7 +40,7 @@ class Home:
         self._announced = False
 
     def prepare(self) -> None:
-        """Make the folders that we need, private to this user. Raises HomeError."""
+        """Create the hub's folders with mode 0700. Raises HomeError."""
         try:
             for folder in (self.path, self.hub_folder, self.path / "tmp", self.path / "modules"):
                 private_folder(folder)
@@ -53,7 +53,7 @@ class Home:
             ) from None
 
     def lock(self, holder: str) -> None:
-        """Hold the home as `holder` (a few words: who and where). Raises HomeTaken, which names the other one."""
+        """Lock the home; `holder` describes this process to people. Raises HomeTaken, naming the current holder."""
         try:
             descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         except OSError as error:
@@ -69,7 +69,7 @@ class Home:
                 f"Another hub already uses {self.path}: {other}. Stop it first, or start this one with another --home."
             ) from None
         self._descriptor = descriptor
-        # The lock holds without the text, which a full disk may refuse.
+        # The lock works without the text, and a full disk may refuse the write.
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)
             os.write(descriptor, holder.encode())
@@ -80,26 +80,26 @@ class Home:
         )
 
     def release(self) -> None:
-        """Let another hub have the home."""
+        """Unlock the home."""
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
 
     def announce(self, instance: str, port: int, started_at: str) -> None:
-        """Tell local programs where this hub listens (`hub-instance.json`). Raises OSError."""
+        """Write `hub-instance.json`, which tells local programs where this hub listens. Raises OSError."""
         text = json.dumps({"instance": instance, "pid": os.getpid(), "port": port, "startedAt": started_at})
         atomic_write(self.path / "hub-instance.json", f"{text}\n".encode(), mode=0o644)
         self._announced = True
 
     def withdraw(self) -> None:
-        """Take our note back at a clean stop; another hub's stays."""
+        """Remove our `hub-instance.json` on a clean stop; leave another hub's alone."""
         if self._announced:
             self._announced = False
             (self.path / "hub-instance.json").unlink(missing_ok=True)
 
     def announced(self) -> dict[str, Any] | None:
-        """The note of a running hub, or None when there is none or it is damaged."""
+        """The announcement of a running hub; None if missing or malformed."""
         try:
             content = read_bounded(self.path / "hub-instance.json", _NOTE_LIMIT)
             value = strict_json.read(content, limit=_NOTE_LIMIT).value

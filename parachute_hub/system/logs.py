@@ -1,6 +1,6 @@
-"""How the hub writes its log: one line an event on stdout, secrets masked, control characters made visible.
+"""The hub's log: one line per event on stdout, with secrets masked and control characters escaped.
 
-Masking is by shape (tokens, keys, passwords in URLs) and by value (secrets that the hub knows).
+Masking works by pattern (tokens, keys, passwords in URLs) and by value (secrets known to the hub).
 """
 
 import re
@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 MASK = "***"
 
-# Each with a piece of text that every match holds: looking for that first is much cheaper than the pattern.
+# Each pattern comes with a literal that every match contains: a substring test is much cheaper than the pattern.
 _SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("eyj", re.compile(r"\b(eyJ[\w-]{8,}\.[\w-]{8,})(\.[\w-]*)?"), MASK),
     ("pv", re.compile(r"\b(pv[tk]_)[\w-]{6,}"), rf"\1{MASK}"),
@@ -29,28 +29,29 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
         rf"\1{MASK}",
     ),
     ("sk", re.compile(r"\b(sk-|gsk_)[\w-]{8,}"), rf"\1{MASK}"),
-    # Whoever has an invitation's link may come in by it.
+    # An invitation link is a credential.
     ("/account/setup/", re.compile(r"(/account/setup/)[\w-]{20,}"), rf"\1{MASK}"),
 )
-# What Twisted tells of every client connection; nobody looks for it.
+# Twisted logs these for every client connection; they are noise.
 _NOISE = frozenset({"Starting factory {factory!r}", "Stopping factory {factory!r}"})
-# C0 and C1 controls and the bidirectional overrides: none may steer a terminal or turn text around.
+# C0 and C1 controls and the bidirectional overrides could manipulate a terminal or reorder text.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Masker:
-    """Takes secrets out of text before it is kept or shown."""
+    """Masks secrets in text before it is stored or shown."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
 
     def know(self, secret: str) -> None:
-        """Mask this value wherever it appears. Values under 8 characters would mask ordinary words."""
+        """Mask this value wherever it appears. Values under 8 characters are ignored, since they could match ordinary
+        words.
+        """
         if len(secret) >= 8:
             self._known.add(secret)
 
     def __call__(self, text: str) -> str:
-        """The text without secrets."""
         for secret in self._known:
             text = text.replace(secret, MASK)
         lower = text.lower()
@@ -61,7 +62,7 @@ class Masker:
 
 
 def visible(text: str) -> str:
-    r"""Control characters written out, so that a log line cannot steer a terminal.
+    r"""Escape control characters, so that a log line cannot manipulate a terminal.
 
     >>> visible("red \x1b[31mtext")
     'red \\x1b[31mtext'
@@ -71,7 +72,7 @@ def visible(text: str) -> str:
 
 @implementer(ILogObserver)
 class LineObserver:
-    """Writes `time level namespace text` lines. The lines of modules come without a time: `[vault] ...`."""
+    """Writes `time level namespace text` lines. Module output is written without a time, as `[vault] ...`."""
 
     def __init__(self, mask: Masker, out: TextIO | None = None, level: Any = LogLevel.info) -> None:
         self._mask = mask
@@ -79,7 +80,7 @@ class LineObserver:
         self._level = level
 
     def __call__(self, event: LogEvent) -> None:
-        """One event; a failure in writing never reaches the caller."""
+        """Write one event. Never raises."""
         level = event.get("log_level", LogLevel.info)
         if level < self._level or event.get("log_format") in _NOISE:
             return
@@ -100,5 +101,5 @@ class LineObserver:
             self._out.write(line + "\n")
             self._out.flush()
         except (OSError, ValueError):
-            # A full disk or a closed pipe must not stop the hub; the next line tries again.
+            # A full disk or closed pipe must not stop the hub; the next line tries again.
             return

@@ -1,10 +1,10 @@
-"""Which network an address belongs to: what limits on strangers count by."""
+"""Grouping client addresses by network for rate limits."""
 
 import ipaddress
 
 
 def network_of(address: str) -> str:
-    """The address itself for IPv4, its /64 for IPv6: one household or one rented server has a whole /64.
+    """The address itself for IPv4, its /64 for IPv6, since one household or rented server usually has a whole /64.
 
     >>> network_of("203.0.113.7"), network_of("2001:db8::1"), network_of("::ffff:203.0.113.7"), network_of("?")
     ('203.0.113.7', '2001:db8::/64', '203.0.113.7', 'unknown')

@@ -1,4 +1,4 @@
-"""Notices when the reactor was kept from its work, and by what."""
+"""Detects a blocked reactor and logs what blocked it."""
 
 import sys
 import threading
@@ -14,15 +14,15 @@ from parachute_hub.system.timers import every
 
 _PERIOD = 0.05
 _OURS = 4
-# The innermost function of an idle reactor: epoll's, and the other reactors'.
+# The innermost frame of an idle reactor, for epoll and the other implementations.
 _WAITING = frozenset({"doPoll", "doSelect", "doKEvent"})
 
 
 class LagProbe(Service):
-    """Logs each time that the reactor was late by more than `threshold` seconds, with the stack of what ran.
+    """Logs a stack trace each time the reactor is late by more than `threshold` seconds.
 
-    A timer on the reactor says that it lives; a thread looks whether it said so lately and, if not, where it is.
-    `worst` is the largest delay seen, in seconds.
+    The reactor updates a heartbeat on a timer. A thread checks the heartbeat and samples the reactor's stack when it is
+    overdue. `worst` is the largest delay so far, in seconds.
     """
 
     _log = Logger()
@@ -39,41 +39,40 @@ class LagProbe(Service):
         self.worst = 0.0
 
     def startService(self) -> None:
-        """Begin to look; called in the reactor's thread."""
+        """Start measuring. Call in the reactor thread."""
         super().startService()
         self._at = self._now()
         self._reactor_thread = threading.get_ident()
         self._ended.clear()
-        self._beat = every(self._clock, _PERIOD, self._lives, "Measuring the reactor's delay")
+        self._beat = every(self._clock, _PERIOD, self._lives, "Measuring reactor lag")
         threading.Thread(target=self._look, name="lag probe", daemon=True).start()
 
     def stopService(self) -> None:
-        """Look no more."""
         super().stopService()
         self._ended.set()
         if self._beat is not None and self._beat.running:
             self._beat.stop()
 
     def _lives(self) -> None:
-        """On the reactor."""
+        """Heartbeat, called in the reactor thread."""
         now = self._now()
         late, self._at = now - self._at - _PERIOD, now
         where, self._where = self._where, None
         if late > self._threshold:
             self.worst = max(self.worst, late)
-            # Without a culprit it was the machine that had no time for us.
+            # Without a captured stack, the machine itself was short of CPU time.
             tell = self._log.warn if where else self._log.debug
-            tell("The reactor was kept from its work for {late} ms, by {where}", late=round(late * 1000), where=where)
+            tell("The reactor was blocked for {late} ms by {where}", late=round(late * 1000), where=where)
 
     def _look(self) -> None:
-        """In a thread."""
+        """Check the heartbeat, called in the watcher thread."""
         while not self._ended.wait(_PERIOD):
             if self._where is None and self._now() - self._at > _PERIOD + self._threshold:
                 self._where = _stack(self._reactor_thread)
 
 
 def _stack(thread: int) -> str | None:
-    """Its innermost calls, innermost last; None when it only waits for news from the system."""
+    """The thread's innermost calls, innermost last; None if it is idle in the reactor's poll."""
     frame = sys._current_frames().get(thread)
     if frame is None or frame.f_code.co_name in _WAITING:
         return None

@@ -1,7 +1,7 @@
-"""Reads JSON from files, modules, registries and clients, and writes JSON that every reader accepts.
+"""Parses JSON from untrusted sources, and writes JSON that every parser accepts.
 
-Python's own reader accepts more than JSON (NaN), returns text that cannot be encoded (lone surrogates), and fails in
-several ways (RecursionError, a limit on digits). This reader has one error, and what it returns can be written again.
+The json module accepts NaN, returns text that cannot be encoded (lone surrogates), and fails in several ways
+(RecursionError, the limit on digits). This parser raises one error, and everything it returns can be serialized again.
 """
 
 import json
@@ -27,14 +27,14 @@ _BROKEN_TEXT = "half of a character (a lone surrogate) was read as U+FFFD"
 
 
 class BadJson(ValueError):
-    """The content cannot be used; the text completes a sentence: `is not valid JSON: ...`."""
+    """Unusable content. The text completes a sentence: `is not valid JSON: ...`."""
 
 
 @frozen
 class Reading:
-    """A JSON value and what had to be repaired in it, as sentences without an end.
+    """A JSON value and the repairs made while parsing it.
 
-    `lossy` says that the value lacks something that the content had: of two equal keys the first.
+    `lossy` is true if the value lacks something the content had, such as the first of two equal keys.
     """
 
     value: Any
@@ -42,22 +42,21 @@ class Reading:
 
     @property
     def lossy(self) -> bool:
-        """Whether writing the value would lose something."""
+        """True if serializing the value would lose content."""
         return _TWICE in self.repairs
 
 
 def read(content: bytes | str, *, limit: int, depth: int = DEPTH) -> Reading:
-    """Read leniently what a module may have written; `limit` is in bytes. Raises BadJson and nothing else.
+    """Parse leniently what a module may have written. `limit` is in bytes. Raises BadJson and nothing else.
 
-    Repaired are what JavaScript would repair (duplicate keys, numbers out of range) or never write (NaN, and text that
-    no encoder accepts).
+    Repairs what JavaScript would repair (duplicate keys, out-of-range numbers) or never write (NaN, lone surrogates).
     """
     text = _text(content, limit)
     return _Reader().read(text, depth)
 
 
 def read_strictly(content: bytes | str, *, limit: int, depth: int = DEPTH) -> Any:
-    """The value, refused where `read` would repair: for requests and tokens (RFC 7493, I-JSON). Raises BadJson."""
+    """Like `read`, but reject what `read` would repair: for requests and tokens (RFC 7493, I-JSON). Raises BadJson."""
     reading = read(content, limit=limit, depth=depth)
     if reading.repairs:
         raise BadJson(f"is not valid JSON: {reading.repairs[0]}")
@@ -65,7 +64,7 @@ def read_strictly(content: bytes | str, *, limit: int, depth: int = DEPTH) -> An
 
 
 def objects_in(text: str, *, depth: int = DEPTH) -> Iterator[dict[str, Any]]:
-    """Every whole JSON object in a damaged text, outermost first. The work is bounded by the text's length."""
+    """Every complete JSON object in damaged text, outermost first, in time linear in its length."""
     reader = _Reader()
     at, budget = max(0, text.find("[")), 4 * len(text) + 65536
     while budget > 0:
@@ -89,7 +88,7 @@ def objects_in(text: str, *, depth: int = DEPTH) -> Iterator[dict[str, Any]]:
 
 
 def _end_of(text: str, at: int) -> int | None:
-    """Where the object that begins here ends, found without recursion; None when it does not end."""
+    """The index after the object that starts here, found without recursion; None if it is incomplete."""
     open_ones = 0
     for found in _BRACKET.finditer(text, at):
         token = found[0]
@@ -103,9 +102,9 @@ def _end_of(text: str, at: int) -> int | None:
 
 
 def write(value: object, *, indent: int | None = None) -> bytes:
-    """The value as UTF-8. It never fails on content: what JSON cannot hold is repaired as in `read`.
+    """Serialize to UTF-8. Content that JSON cannot represent is repaired as in `read`.
 
-    Raises TypeError for Python objects that are no JSON at all.
+    Raises TypeError for unsupported Python types.
     """
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent).encode()
@@ -114,7 +113,7 @@ def write(value: object, *, indent: int | None = None) -> bytes:
 
 
 class _Reader:
-    """One reading: a decoder that notes what it repaired."""
+    """A decoder that records its repairs."""
 
     def __init__(self) -> None:
         self._repairs: dict[str, None] = {}
@@ -144,7 +143,7 @@ class _Reader:
         return Reading(value, tuple(self._repairs))
 
     def decode_from(self, text: str, at: int) -> tuple[Any, int]:
-        """The value that begins here, and where it ends. Raises JSONDecodeError or RecursionError."""
+        """The value that starts here, and the index after it. Raises JSONDecodeError or RecursionError."""
         return self._decoder.raw_decode(text, at)
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -182,7 +181,7 @@ def _text(content: bytes | str, limit: int) -> str:
 
 
 def _deeper(value: object, depth: int) -> bool:
-    """Whether the value is nested deeper, found without recursion."""
+    """True if the value is nested deeper than `depth`, checked without recursion."""
     layer = [value]
     for _ in range(depth):
         layer = [child for item in layer if isinstance(item, dict | list) for child in _children(item)]
@@ -196,12 +195,12 @@ def _children(value: dict[str, Any] | list[Any]) -> list[Any]:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether the text cannot hold a lone surrogate, written out or escaped."""
+    """True if the text cannot contain a lone surrogate, literal or escaped."""
     return _ESCAPED.search(text) is None and _LONE.search(text) is None
 
 
 def _well_formed(value: Any) -> Any:
-    """With U+FFFD for each lone surrogate; the depth was checked before."""
+    """Replace lone surrogates with U+FFFD. The caller has checked the depth."""
     match value:
         case str():
             return well_formed(value)
@@ -214,7 +213,7 @@ def _well_formed(value: Any) -> Any:
 
 
 def well_formed(text: str) -> str:
-    r"""Text that can be encoded.
+    r"""Replace lone surrogates, so that the text can be encoded.
 
     >>> well_formed("a\ud800b")
     'a\ufffdb'
@@ -233,7 +232,7 @@ def _count(value: Any) -> int:
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """A copy that JSON can hold; what lies deeper is left out."""
+    """A JSON-compatible copy, cut off below `depth`."""
     if depth == 0:
         return None
     match value:

@@ -1,10 +1,10 @@
-"""Moments as programs read them: epoch seconds in, ISO 8601 in UTC out (RFC 3339)."""
+"""Epoch seconds to ISO 8601 in UTC (RFC 3339)."""
 
 from datetime import UTC, datetime
 
 
 def to_the_second(seconds: float) -> str:
-    """As cards, lists and the lock show a moment.
+    """Used for cards, lists and the lock file.
 
     >>> to_the_second(0.5)
     '1970-01-01T00:00:00Z'
@@ -13,7 +13,7 @@ def to_the_second(seconds: float) -> str:
 
 
 def to_the_millisecond(seconds: float) -> str:
-    """As the states of modules, jobs and log lines need a moment.
+    """Used for module states, jobs and log lines.
 
     >>> to_the_millisecond(0.5)
     '1970-01-01T00:00:00.500Z'

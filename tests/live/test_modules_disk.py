@@ -109,7 +109,7 @@ class FullDisk(TestCase):
             try:
                 job = await rig.done(rig.modules.installer.install(InstallRequest(short="toy", package="@toys/toy")))
             except Refused as refusal:
-                self.assertIn("cannot be written down", str(refusal))
+                self.assertIn("could not be recorded", str(refusal))
                 return "failed"
             rows = rig.files.services.read()
             self.assertEqual(rows.problems, ())
