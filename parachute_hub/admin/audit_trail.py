@@ -15,7 +15,8 @@ from parachute_hub.site.auth import Who
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.rows import Act
 
-_BY_NAME = ("module-install", "")
+# Their body names the subject.
+_BY_NAME = (("module-install", ""), ("open-settings", ""))
 _NAME = 200
 # Method and path; the groups are the verb and what it is done to.
 _DEEDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
@@ -30,6 +31,15 @@ _DEEDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"POST /api/modules/(?P<verb>install|upgrade-all)"), "module-"),
     (re.compile(rb"POST /vaults"), "vault-made"),
     (re.compile(rb"POST /api/auth/(?P<verb>mint-token|revoke-token|rotate-operator|rotate-key)"), ""),
+    (re.compile(rb"POST /api/auth/(?P<verb>open-settings)"), ""),
+    (
+        re.compile(
+            rb"(?:GET|POST) /(?:admin|account)/(?P<verb>module-token|vault-admin-token|vault-token)/(?P<subject>[^/]+)"
+        ),
+        "",
+    ),
+    (re.compile(rb"POST /admin/(?P<verb>host-admin-token)"), ""),
+    (re.compile(rb"POST /account/(?P<verb>token)"), "account-"),
     (re.compile(rb"POST /api/apps/disconnect|DELETE /api/grants/.+"), "app-disconnected"),
 )
 
@@ -56,10 +66,10 @@ def deed(method: bytes, path: bytes) -> tuple[str, str] | None:
 
 
 def _named(request: Any) -> str:
-    """The package, file or folder that the body of an installation names. The body can be read once more."""
+    """The package, file, folder or module that the body names. The body can be read once more."""
     body = lenient(request)
     request.content.seek(0)
-    text = text_of(body, "package") or text_of(body, "source")
+    text = text_of(body, "package") or text_of(body, "source") or text_of(body, "module")
     return "".join(letter for letter in text if letter.isprintable())[:_NAME]
 
 
@@ -84,7 +94,7 @@ class Recorded(Resource):
         if found is not None:
             actor, address = self._actor(request), self._caller.client_address(request)
             action, subject = found
-            if (action, subject) == _BY_NAME:
+            if (action, subject) in _BY_NAME:
                 subject = _named(request)
 
             def answered(_: object) -> None:

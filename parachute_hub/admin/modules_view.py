@@ -120,6 +120,7 @@ class ModulesView:
             or _address(row, manifest.ui_url if manifest else None)
             or _front_page(entry, row),
             "config_ui_url": _address(row, manifest.config_ui_url if manifest else None),
+            "settings_token": manifest is not None and f"{short}:admin" in manifest.scopes,
             "memory_mb": entry.memory_mb if entry else None,
             "first_party": self.directory.is_first_party(short),
             "missing": row is not None and folder is None,

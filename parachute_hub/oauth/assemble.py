@@ -23,6 +23,7 @@ from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.oauth.tokens.keys import Keyring
 from parachute_hub.oauth.tokens.minting import Minting
 from parachute_hub.oauth.tokens.operator_token import OperatorToken
+from parachute_hub.oauth.tokens.settings_grants import SettingsGrants
 from parachute_hub.oauth.tokens.token_guard import TokenGuard
 from parachute_hub.oauth.tokens.token_service import Redeemer
 from parachute_hub.oauth.tokens.tokens_api import TokensArea
@@ -127,6 +128,7 @@ class OAuth:
             step_up=step_up,
             operator=self.operator,
             keys=self.keys,
+            grants=SettingsGrants(self._clock),
         )
         mints = ("/admin/host-admin-token", "/admin/vault-admin-token", "/admin/module-token")
         own_mints = ("/account/token", "/account/vault-token", "/account/vault-admin-token")

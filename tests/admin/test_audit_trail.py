@@ -32,6 +32,12 @@ class DeedTests(SynchronousTestCase):
             ("PUT", "/api/modules/scribe/config", ("module-config", "scribe")),
             ("POST", "/api/auth/mint-token", ("mint-token", "")),
             ("DELETE", "/api/grants/abc", ("app-disconnected", "")),
+            ("GET", "/admin/module-token/scribe", ("module-token", "scribe")),
+            ("POST", "/account/vault-token/home", ("vault-token", "home")),
+            ("POST", "/admin/host-admin-token", ("host-admin-token", "")),
+            ("POST", "/account/token", ("account-token", "")),
+            ("POST", "/api/auth/open-settings", ("open-settings", "")),
+            ("GET", "/account/token", None),
             ("GET", "/api/modules/vault/install", None),
             ("POST", "/api/modules/operations/cancel", None),
             ("POST", "/api/modules/disk/clear", None),
@@ -68,6 +74,8 @@ class RecordedTests(SynchronousTestCase):
 
     def test_what_was_installed_by_its_name(self) -> None:
         """The path does not tell; a body that cannot be read tells nothing, and what is shown is one short line."""
+        opened = self.noted(200, path="/api/auth/open-settings", body=b'{"module": "scribe"}')
+        self.assertEqual(opened[0].subject, "scribe")
         for body, subject in (
             (b'{"package": "@a/clock@1.0.0"}', "@a/clock@1.0.0"),
             (b'{"source": "/home/sam/clock"}', "/home/sam/clock"),

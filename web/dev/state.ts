@@ -37,6 +37,7 @@ function module([short, name, tagline, memory]: [string, string, string, number]
     install_dir: installed ? `/parachute/modules/node_modules/@openparachute/${short}` : null,
     management_url: installed && short !== "vault" ? `/${short}` : null,
     config_ui_url: null,
+    settings_token: false,
     memory_mb: memory,
     first_party: true,
     port_drift: null,

@@ -44,6 +44,12 @@ const WORDS: Record<string, string> = {
   "revoke-token": "ended a token",
   "rotate-operator": "renewed the token of the command line",
   "rotate-key": "renewed the signing key",
+  "open-settings": "opened the own settings page of",
+  "module-token": "let a page change the settings of",
+  "vault-admin-token": "let a page change the vault",
+  "vault-token": "made a token for the vault",
+  "host-admin-token": "made a token that runs the hub",
+  "account-token": "made a token for their account",
   "app-disconnected": "disconnected an app",
 }
 

@@ -126,6 +126,8 @@ export function jobTitle(job: Job, name: string): string {
 const WEIGHTY: [RegExp, string][] = [
   [/^install:(.+)$/, "install $1, which is not in the catalog"],
   [/^token\.mint/, "make a token"],
+  [/^settings\.open:([^,]+)$/, "let the settings page of $1 make changes for ten minutes"],
+  [/^settings\.open:([^,]+),(.+)$/, "let the settings page of $1 make changes for ten minutes, in vaults too"],
   [/^configure:(.+)$/, "change the settings of $1"],
   [/^delete-data:(.+)$/, "delete the data of $1"],
   [/^restore-data:(.+)$/, "restore the earlier data of $1"],

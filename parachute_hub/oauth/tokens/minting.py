@@ -33,6 +33,9 @@ from parachute_hub.system import strict_json
 from parachute_hub.system.timestamps import to_the_second
 
 SHORT_LIFETIME = 600
+PAGE_LIFETIME = 300
+"""Seconds of a token for a module's own settings page, which fetches the next one by itself."""
+
 DEFAULT_LIFETIME = 90 * 86400
 LONGEST_LIFETIME = 365 * 86400
 MOST_TEXT = 256
@@ -128,13 +131,17 @@ class Minting:
         answer["scope"] = " ".join(minted.scopes)
         return answer if not wish.permissions else {**answer, "permissions": wish.permissions}
 
-    def short(self, principal: Principal, scopes: Sequence[str], audience: str | None = None) -> dict[str, Any]:
-        """A token of ten minutes for a signed-in person. Raises Refused 403."""
-        authority = whole_authority_of(self._person(principal))
-        if attenuate(scopes, authority) != tuple(scopes):
-            raise Refused(403, "not_admin", "Only an owner of this hub can have this token.")
+    def short(
+        self,
+        principal: Principal,
+        scopes: Sequence[str],
+        audience: str | None = None,
+        lifetime: float = SHORT_LIFETIME,
+    ) -> dict[str, Any]:
+        """A token of some minutes (`lifetime` in seconds) for a signed-in person. Raises Refused 403."""
+        authority = self._whole_authority(principal, scopes)
         minted = self._mint(
-            principal, scopes, authority, lifetime=SHORT_LIFETIME, created_via="session_mint", audience=audience
+            principal, scopes, authority, lifetime=lifetime, created_via="session_mint", audience=audience
         )
         return {"token": minted.token, "expires_at": to_the_second(minted.expires_at), "scopes": list(minted.scopes)}
 
@@ -153,6 +160,15 @@ class Minting:
         if short not in self._resources.module_scopes():
             raise not_found("There is no such module.")
         return f"{short}:admin"
+
+    def settings_scopes(self, principal: Principal, short: str, vaults: Sequence[str]) -> tuple[str, ...]:
+        """What a module's own settings page may be given in this session. Raises Refused 400, 403 or 404."""
+        own = () if short == "vault" else (self.module_scope(short),)
+        if not own and not vaults:
+            raise _bad("Name the vault whose settings are opened.")
+        scopes = (*own, *(self.vault_admin_scope(vault) for vault in vaults))
+        self._whole_authority(principal, scopes)
+        return scopes
 
     def vault_admin_scope(self, vault: str) -> str:
         """The scope that opens everything of a vault. Raises Refused 404."""
@@ -211,6 +227,13 @@ class Minting:
         if principal.kind == "session" and not principal.may(AUTH):
             return authority_of(self._person(principal))
         return authority_of_scopes(principal.scopes)
+
+    def _whole_authority(self, principal: Principal, scopes: Sequence[str]) -> Authority:
+        """Everything that the person may do. Raises Refused 403 `not_admin` when these scopes are more."""
+        authority = whole_authority_of(self._person(principal))
+        if attenuate(scopes, authority) != tuple(scopes):
+            raise Refused(403, "not_admin", "Only an owner of this hub can have this token.")
+        return authority
 
     def _person(self, principal: Principal) -> User:
         user = None if principal.user_id is None else self._users.by_id(principal.user_id)

@@ -1,5 +1,6 @@
 """Tokens for people and machines: `/api/auth/*`, and the addresses at which existing clients ask for short ones."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from klein import Klein
@@ -9,11 +10,15 @@ from parachute_hub.oauth.params import query
 from parachute_hub.oauth.tokens.bearer_auth import HUB_AUDIENCES, BearerRecogniser, invalid_token
 from parachute_hub.oauth.tokens.claims import Claims
 from parachute_hub.oauth.tokens.keys import Keyring
-from parachute_hub.oauth.tokens.minting import ACCOUNT_SCOPES, SPA_SCOPES, Minting, read_wish
+from parachute_hub.oauth.tokens.minting import ACCOUNT_SCOPES, PAGE_LIFETIME, SPA_SCOPES, Minting, read_wish
 from parachute_hub.oauth.tokens.operator_token import SCOPE_SETS, OperatorToken
+from parachute_hub.oauth.tokens.settings_grants import SettingsGrants
 from parachute_hub.site.area import area, as_json, read_json
 from parachute_hub.site.auth import AUTH, Principal, Recogniser, StepUp, Who, bearer
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.timestamps import to_the_second
+
+MOST_VAULTS = 20
 
 
 class TokensArea:
@@ -30,6 +35,7 @@ class TokensArea:
         step_up: StepUp,
         operator: OperatorToken,
         keys: Keyring,
+        grants: SettingsGrants,
     ) -> None:
         self._minting = minting
         self._bearers = bearers
@@ -38,6 +44,7 @@ class TokensArea:
         self._step_up = step_up
         self._operator = operator
         self._keys = keys
+        self._grants = grants
 
     @app.route("/api/auth/mint-token", methods=["POST"])
     def mint(self, request: IRequest) -> bytes:
@@ -96,6 +103,29 @@ class TokensArea:
         """A module's settings for ten minutes."""
         return self._short(request, [self._minting.module_scope(short)])
 
+    @app.route("/api/auth/open-settings", methods=["POST"])
+    def open_settings(self, request: IRequest) -> bytes:
+        """Let a module's own settings page have tokens in this session, for ten minutes.
+
+        The body names the `module`, and the `vaults` that this page may change as well.
+        """
+        principal = self._session(request)
+        short, vaults = _page_and_vaults(read_json(request))
+        scopes = self._minting.settings_scopes(principal, short, vaults)
+        self._step_up.prove(request, principal, "settings.open:" + ",".join((short, *vaults)))
+        ends = self._grants.open(str(principal.session_id), scopes)
+        return as_json(request, {"module": short, "vaults": vaults, "expires_at": to_the_second(ends)})
+
+    @app.route("/admin/module-token/<short>", methods=["GET"])
+    def module_page(self, request: IRequest, short: str) -> bytes:
+        """What a module's own settings page asks for, with the session's cookie alone."""
+        return self._for_page(request, self._minting.module_scope(short), f"/admin/modules/{short}")
+
+    @app.route("/admin/vault-admin-token/<vault>", methods=["GET"])
+    def vault_page(self, request: IRequest, vault: str) -> bytes:
+        """The same for a vault that was named when the settings were opened."""
+        return self._for_page(request, self._minting.vault_admin_scope(vault), "/admin/modules/vault")
+
     @app.route("/account/token", methods=["POST"])
     def account(self, request: IRequest) -> bytes:
         """The account's own API for ten minutes."""
@@ -124,6 +154,21 @@ class TokensArea:
         self._prove(request, principal, scopes)
         return as_json(request, self._minting.short(principal, scopes, audience))
 
+    def _for_page(self, request: IRequest, scope: str, settings_url: str) -> bytes:
+        """A token of a few minutes for a script of this origin whose settings the person has just opened."""
+        principal = self._session(request)
+        told = (request.getHeader("Sec-Fetch-Site"), request.getHeader("Sec-Fetch-Dest"))
+        if told != ("same-origin", "empty"):
+            raise Refused(403, "not_a_page", "Only a script of a page at this hub's own address can have this token.")
+        if not self._grants.covers(principal.session_id, scope):
+            raise Refused(
+                403,
+                "settings_not_opened",
+                f"Open these settings from the hub's page first: {settings_url}",
+                detail={"settings_url": settings_url},
+            )
+        return as_json(request, self._minting.short(principal, [scope], lifetime=PAGE_LIFETIME))
+
     def _prove(self, request: IRequest, principal: Principal, scopes: Any) -> None:
         """A person proves to be there; a machine's bearer cannot, and its rights end with it."""
         if principal.kind == "session":
@@ -144,3 +189,12 @@ class TokensArea:
 
 def _manages_a_vault(scopes: frozenset[str]) -> bool:
     return any(scope.startswith("vault:") and scope.endswith(":admin") for scope in scopes)
+
+
+def _page_and_vaults(body: Mapping[str, Any]) -> tuple[str, list[str]]:
+    short, vaults = body.get("module"), body.get("vaults", [])
+    if not isinstance(short, str) or not isinstance(vaults, list) or not all(isinstance(name, str) for name in vaults):
+        raise Refused(400, "invalid_request", "Send the module's name as module, and vaults as a list of names.")
+    if len(vaults) > MOST_VAULTS:
+        raise Refused(400, "invalid_request", f"At most {MOST_VAULTS} vaults can be named at once.")
+    return short, list(dict.fromkeys(vaults))

@@ -1,5 +1,6 @@
-from typing import Any
+from typing import Any, ClassVar
 
+from parachute_hub.oauth.tokens.settings_grants import MOST, SettingsGrants
 from parachute_hub.oauth.tokens.tokens_api import TokensArea
 from tests.oauth.flows import DEFAULT, FlowCase, Reply
 from tests.support.oauth import ISSUER
@@ -148,7 +149,9 @@ class ShortTests(TokensCase):
             self.assertEqual((claims.audience, claims.scopes), (audience, set(scopes.split(","))))
             self.assertEqual(claims.expires_at - claims.extra["iat"], 600)
             self.assertIsNotNone(self.world.tokens.get(claims.jti))
-            self.assertEqual(self.send("GET", path, who="owner").status, 405)
+            # Only two of them answer GET, and only to a settings page that was opened (SettingsPageTests).
+            refused = 403 if path.startswith(("/admin/module", "/admin/vault")) else 405
+            self.assertEqual(self.send("GET", path, who="owner").status, refused)
             self.assertEqual(self.send("POST", path, data={}, who="owner").json["error"], "step_up_required")
             self.assertEqual(self.send("POST", path, data={}).status, 401)
 
@@ -176,6 +179,106 @@ class ShortTests(TokensCase):
             self.short("/account/vault-token/work", "vault:work:write", "member", verb="write").status, 403
         )
         self.assertEqual(self.short("/account/vault-token/work", "vault:work:admin", verb="admin").status, 400)
+
+
+class SettingsPageTests(TokensCase):
+    """Published modules' settings pages GET a token with the session's cookie."""
+
+    PAGE: ClassVar = {"Sec_Fetch_Site": "same-origin", "Sec_Fetch_Dest": "empty"}
+
+    def open(self, module: str, *vaults: str, who: str = "owner") -> Reply:
+        """The person opens the settings on the hub's page, and types the password."""
+        proof = "settings.open:" + ",".join((module, *vaults))
+        data = {"module": module, "vaults": list(vaults)}
+        return self.send("POST", "/api/auth/open-settings", data=data, who=who, X_Parachute_Proof=proof)
+
+    def fetch(self, path: str, who: str = "owner", **headers: str) -> Reply:
+        """What a page's script gets."""
+        return self.send("GET", path, who=who, **{**self.PAGE, **headers})
+
+    def test_ten_minutes_after_the_settings_were_opened(self) -> None:
+        opened = self.open("scribe")
+        self.assertEqual((opened.status, opened.json["module"]), (200, "scribe"))
+        reply = self.fetch("/admin/module-token/scribe")
+        self.assertEqual((reply.status, reply.header("Cache-Control")), (200, "no-store"))
+        claims = self.world.issuer.verify(reply.json["token"])
+        self.assertEqual((claims.audience, claims.scopes), (("scribe",), {"scribe:admin"}))
+        self.assertEqual(claims.expires_at - claims.extra["iat"], 300)
+        self.world.clock.advance(599)
+        self.assertEqual(self.fetch("/admin/module-token/scribe").status, 200)
+        self.world.clock.advance(1)
+        self.assertEqual(self.fetch("/admin/module-token/scribe").json["error"], "settings_not_opened")
+
+    def test_without_a_grant_the_answer_says_where_to_go(self) -> None:
+        for path, page in (
+            ("/admin/module-token/scribe", "/admin/modules/scribe"),
+            ("/admin/vault-admin-token/work", "/admin/modules/vault"),
+        ):
+            reply = self.fetch(path)
+            told = (reply.status, reply.json["error"], reply.json["settings_url"])
+            self.assertEqual(told, (403, "settings_not_opened", page))
+        self.assertEqual(self.fetch("/admin/module-token/scribe", who="").status, 401)
+
+    def test_a_grant_names_session_module_and_vaults(self) -> None:
+        self.world.add_user("second", admin=True)
+        self.world.resources.scopes["surface"] = ["surface:admin"]
+        self.open("scribe", "work")
+        for path, who, status in (
+            ("/admin/module-token/scribe", "owner", 200),
+            ("/admin/vault-admin-token/work", "owner", 200),
+            ("/admin/vault-admin-token/default", "owner", 403),
+            ("/admin/module-token/surface", "owner", 403),
+            ("/admin/module-token/scribe", "second", 403),
+            ("/admin/vault-admin-token/work", "second", 403),
+            ("/account/vault-admin-token/work", "owner", 405),
+            ("/admin/host-admin-token", "owner", 405),
+        ):
+            self.assertEqual(self.fetch(path, who).status, status, f"{path} by {who}")
+        vault = self.fetch("/admin/vault-admin-token/work").json
+        self.assertEqual(self.world.issuer.verify(vault["token"]).scopes, {"vault:work:admin"})
+
+    def test_only_a_script_of_this_origin(self) -> None:
+        self.open("scribe")
+        for site in ("same-origin", "same-site", "cross-site", "none", ""):
+            for dest in ("empty", "document", "iframe", "script", "image", ""):
+                reply = self.fetch("/admin/module-token/scribe", Sec_Fetch_Site=site, Sec_Fetch_Dest=dest)
+                right = (site, dest) == ("same-origin", "empty")
+                self.assertEqual(reply.status, 200 if right else 403, f"{site!r} {dest!r}")
+        self.assertEqual(self.send("GET", "/admin/module-token/scribe", who="owner").json["error"], "not_a_page")
+
+    def test_opening_takes_the_password_of_somebody_who_may(self) -> None:
+        path = "/api/auth/open-settings"
+        unproved = self.send("POST", path, data={"module": "scribe"}, who="owner")
+        self.assertEqual(unproved.json["error"], "step_up_required")
+        self.assertEqual(unproved.json["operation"], "settings.open:scribe")
+        other = self.send("POST", path, data={"module": "scribe"}, who="owner", X_Parachute_Proof="settings.open:x")
+        self.assertEqual(other.status, 403)
+        foreign = self.send("POST", path, data={"module": "scribe"}, who="owner", Sec_Fetch_Site="same-site")
+        self.assertEqual(foreign.json["error"], "csrf_failed")
+        self.assertEqual(self.open("scribe", who="member").json["error"], "not_admin")
+        self.assertEqual(self.by(self.operator, "POST", path, {"module": "scribe"}).status, 401)
+        self.assertEqual(self.fetch("/admin/module-token/scribe").status, 403)
+
+    def test_what_cannot_be_opened(self) -> None:
+        for body, status in (
+            ({"module": "gone"}, 404),
+            ({"module": "scribe", "vaults": ["gone"]}, 404),
+            ({"module": "vault"}, 400),
+            ({"module": 5}, 400),
+            ({"module": "scribe", "vaults": "work"}, 400),
+            ({"module": "scribe", "vaults": [5]}, 400),
+            ({"module": "scribe", "vaults": ["work"] * 21}, 400),
+            ({}, 400),
+        ):
+            reply = self.send("POST", "/api/auth/open-settings", data=body, who="owner")
+            self.assertEqual(reply.status, status, body)
+
+    def test_grants_are_bounded(self) -> None:
+        grants = SettingsGrants(self.world.clock)
+        for number in range(MOST + 5):
+            grants.open(f"session-{number}", ["scribe:admin"])
+        held = [number for number in range(MOST + 5) if grants.covers(f"session-{number}", "scribe:admin")]
+        self.assertEqual(held, list(range(5, MOST + 5)))
 
 
 HOSTS = ("admin", "install", "start", "expose", "auth", "vault")

@@ -45,6 +45,8 @@ export interface Module extends Status {
   install_dir: string | null
   management_url: string | null
   config_ui_url: string | null
+  /** Its own settings page asks the hub for a token, which the person allows by opening it from here. */
+  settings_token: boolean
   memory_mb: number | null
   /** Of the catalog, not a stranger's package. */
   first_party: boolean

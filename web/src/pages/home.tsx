@@ -1,11 +1,11 @@
 /** Home: is everything all right, what can I open, what should I do next. */
 import { useEffect } from "preact/hooks"
-import type { Module } from "../api/shapes"
 import { measure, measured, modules, overview } from "../app"
 import { attention, type Concern } from "../state/attention"
 import { Gauge, type Share } from "../ui/gauges"
 import { Icon } from "../ui/icons"
 import { Badge, Button, Card, Head, Waiting } from "../ui/parts"
+import { Opener } from "../ui/opener"
 import { Progress } from "../ui/progress"
 import { summary, wording } from "../words"
 
@@ -93,7 +93,6 @@ function Open() {
       <ul class="tiles">
         {installed.map((module) => {
           const { tone, label } = wording(module)
-          const open = opening(module)
           return (
             <li key={module.short} class="tile">
               <Face short={module.short} name={module.display_name} />
@@ -103,30 +102,13 @@ function Open() {
                 </h3>
                 <Badge tone={tone}>{label}</Badge>
               </div>
-              {open && (
-                <a class="button" href={open}>
-                  {openingWord(module)}
-                  <span class="unseen"> {module.display_name}</span>
-                </a>
-              )}
+              <Opener module={module} />
             </li>
           )
         })}
       </ul>
     </section>
   )
-}
-
-/** Where a module can be used: its own page, or for the vault the page here that tells how to connect to it. */
-export function opening(module: Module): string | null {
-  const { tone } = wording(module)
-  if (tone !== "good" && tone !== "busy") return null
-  return module.management_url ?? (module.short === "vault" ? "/admin/vaults" : null)
-}
-
-/** What opening it does. */
-export function openingWord(module: Module): string {
-  return module.management_url ? "Open" : "Connect"
 }
 
 /** A module's letter in its own colour, the same everywhere. */

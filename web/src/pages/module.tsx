@@ -15,7 +15,7 @@ import { Badge, Button, Card, Empty, Facts, Head, More, Ready, Waiting } from ".
 import { Install, Progress } from "../ui/progress"
 import { SchemaForm } from "../ui/schemaform"
 import { portRemedy, wording } from "../words"
-import { opening, openingWord } from "./home"
+import { Opener, openSettings } from "../ui/opener"
 
 const MEMORY_EVERY = 5_000
 
@@ -91,11 +91,7 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
       )}
       {module.installed && !working && (
         <div class="row">
-          {opening(module) && (
-            <a class="button primary" href={opening(module) ?? undefined}>
-              {openingWord(module)}
-            </a>
-          )}
+          <Opener module={module} kind="primary" />
           {tone === "off" || tone === "bad" ? (
             <Button kind="primary" act={begin("start")}>
               Start
@@ -157,12 +153,37 @@ function Configuration({ module }: { module: Module }) {
         <summary>Show the settings of {module.display_name}</summary>
         <div class="more-body">{open && <Settings short={module.short} />}</div>
       </details>
-      {module.config_ui_url && (
-        <p>
-          <a href={module.config_ui_url}>More settings in {module.display_name} itself</a>
-        </p>
-      )}
+      {module.config_ui_url && <OwnSettings module={module} />}
     </Card>
+  )
+}
+
+/** Its own settings page. Where it changes vaults, too, the person says which. */
+function OwnSettings({ module }: { module: Module }) {
+  const listed = useResource("/api/users/vaults")
+  const [named, setNamed] = useState<string[]>([])
+  const vaults = module.settings_token && module.short !== "vault" ? (listed.data?.vaults ?? []) : []
+  const toggle = (vault: string) =>
+    setNamed(named.includes(vault) ? named.filter((other) => other !== vault) : [...named, vault])
+  return (
+    <div class="stack">
+      {vaults.length > 0 && (
+        <More label={`Let the settings page of ${module.display_name} change a vault, too`}>
+          {vaults.map((vault) => (
+            <label class="switch" key={vault}>
+              <input type="checkbox" checked={named.includes(vault)} onChange={() => toggle(vault)} />
+              <span>{vault}</span>
+            </label>
+          ))}
+        </More>
+      )}
+      <div class="row">
+        <Button act={() => openSettings(module, named)}>Open the settings page of {module.display_name}</Button>
+      </div>
+      {module.settings_token && (
+        <p class="quiet">You confirm with your password. The page can then make changes for ten minutes.</p>
+      )}
+    </div>
   )
 }
 

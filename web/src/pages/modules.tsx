@@ -3,10 +3,11 @@ import { useState } from "preact/hooks"
 import type { Module } from "../api/shapes"
 import { modules } from "../app"
 import { sentence } from "../format"
+import { Opener } from "../ui/opener"
 import { Badge, Button, Card, Empty, Field, Head, More, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"
 import { portRemedy, wording } from "../words"
-import { Face, opening, openingWord } from "./home"
+import { Face } from "./home"
 
 export function ModulesPage() {
   const upgrades = modules.installed.value.filter((module) => module.upgrade_available).length
@@ -91,12 +92,7 @@ function Installed({ module }: { module: Module }) {
             ) : tone === "off" || tone === "bad" ? (
               <Button act={begin("start")}>Start</Button>
             ) : (
-              opening(module) && (
-                <a class="button" href={opening(module) ?? undefined}>
-                  {openingWord(module)}
-                  <span class="unseen"> {module.display_name}</span>
-                </a>
-              )
+              <Opener module={module} />
             )}
             <a class="button quiet" href={`/admin/modules/${module.short}`}>
               Details<span class="unseen"> of {module.display_name}</span>

@@ -1,0 +1,33 @@
+/** The way to a module's own pages. */
+import type { Module } from "../api/shapes"
+import { hub } from "../app"
+import { wording } from "../words"
+import { Button } from "./parts"
+
+/** Opens the module where it is used: its own page, or for the vault the page here that tells how to connect to it. */
+export function Opener({ module, kind }: { module: Module; kind?: "primary" }) {
+  const { tone } = wording(module)
+  const url = module.management_url ?? (module.short === "vault" ? "/admin/vaults" : null)
+  if (url === null || (tone !== "good" && tone !== "busy")) return null
+  const word = module.management_url ? "Open" : "Connect"
+  const name = <span class="unseen"> {module.display_name}</span>
+  if (module.settings_token && url === module.config_ui_url)
+    return (
+      <Button kind={kind} act={() => openSettings(module)}>
+        {word}
+        {name}
+      </Button>
+    )
+  return (
+    <a class={`button ${kind ?? ""}`} href={url}>
+      {word}
+      {name}
+    </a>
+  )
+}
+
+/** Goes to the module's own settings page; one that asks the hub for tokens may have them for ten minutes. */
+export async function openSettings(module: Module, vaults: string[] = []): Promise<void> {
+  if (module.settings_token) await hub.call("POST", "/api/auth/open-settings", { module: module.short, vaults })
+  if (module.config_ui_url) location.assign(module.config_ui_url)
+}
