@@ -1,7 +1,6 @@
 """Creates the accounts services for the composition root."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from attrs import frozen
 from twisted.logger import Logger
@@ -32,6 +31,7 @@ from parachute_hub.accounts.signin.step_up import ProofsOfPresence
 from parachute_hub.accounts.signin.throttle import Guard
 from parachute_hub.accounts.static_files import StaticFiles
 from parachute_hub.settings import InitialAdmin
+from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Part
 from parachute_hub.store.audit import Audit
@@ -42,8 +42,6 @@ from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.throttles import Throttles
 from parachute_hub.store.users import Users
-
-KEY_FILE = "accounts.key"
 
 
 @frozen(kw_only=True)
@@ -108,7 +106,8 @@ class Boot:
 def build(
     database: Database,
     *,
-    folder: Path,
+    sealer: Sealer,
+    jar: Jar,
     hasher: Hasher,
     caller: Caller,
     origin: HubOrigin,
@@ -121,13 +120,12 @@ def build(
 ) -> Accounts:
     """Create the accounts on a database, each service from those before it.
 
-    `folder` is private and holds the key that encrypts second factors. `links` adds rows to the account page.
+    `sealer` encrypts second factors, `jar` names the cookies. `links` adds rows to the account page.
     """
     users, sessions, stored = Users(database), Sessions(database), StoredSettings(database)
     audit, together = Audit(database), database.transaction
     guard = Guard(Throttles(database), sessions, clock)
     gate = SetupGate(users)
-    sealer = Sealer.from_file(folder / KEY_FILE, random)
     second_factor = SecondFactor(factors=Factors(database), sealer=sealer, clock=clock, random=random)
     sign_in = SignIn(
         users=users,
@@ -181,7 +179,7 @@ def build(
         has_owner=lambda: not gate.closed,
         clock=clock,
     )
-    browser = Browser(caller=caller, origins=origin, random=random)
+    browser = Browser(jar=jar, caller=caller, origins=origin, random=random)
     recogniser = SessionRecogniser(sign_in, browser)
 
     def prune() -> None:

@@ -4,6 +4,8 @@ The key lies in a file beside it: a copy of the database alone gives nothing awa
 lost the sealed secrets are too; recovery codes, which are only hashed, still let their owners in.
 """
 
+import hashlib
+import hmac
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from parachute_hub.system.atomic_files import atomic_write
 
+KEY_FILE = "accounts.key"
 _NONCE = 12
 _KEY = 32
 
@@ -24,6 +27,7 @@ class Sealer:
     """AES-256-GCM. `about` binds a secret to its place: one row's secret does not open in another row."""
 
     def __init__(self, key: bytes, random: Callable[[int], bytes]) -> None:
+        self._key = key
         self._cipher = AESGCM(key)
         self._random = random
 
@@ -40,6 +44,10 @@ class Sealer:
         if len(key) != _KEY:
             raise ValueError(f"{path} does not hold a key of {_KEY} bytes. Put the right file back, or move it away.")
         return cls(key, random)
+
+    def tag(self, about: str) -> str:
+        """A short public name that differs from one hub to the next (eight hexadecimal digits)."""
+        return hmac.digest(self._key, f"tag {about}".encode(), hashlib.sha256)[:4].hex()
 
     def seal(self, secret: str, about: str) -> bytes:
         """The secret made unreadable."""

@@ -12,7 +12,7 @@ from twisted.web.template import Tag, XMLString, flattenString, tags
 
 from parachute_hub.accounts.forms import answers_json
 from parachute_hub.accounts.sessions.csrf import FIELD
-from parachute_hub.site.area import fault, refuse
+from parachute_hub.site.area import fault, refuse, wants_html
 from parachute_hub.site.errors import Refused
 
 Content = Tag | str | list[Tag]
@@ -88,20 +88,20 @@ def notice(text: str, kind: str = "good") -> Tag:
 
 
 def as_page(handler: Handler) -> Handler:
-    """Answer a refusal of this handler, and a fault, as a page, unless the client speaks JSON."""
+    """Answer a refusal of this handler, and a fault, as a page to whoever asks for pages, else as JSON."""
 
     @wraps(handler)
     async def shown(self: Any, request: IRequest, *args: Any, **kwargs: Any) -> bytes:
         try:
             return await handler(self, request, *args, **kwargs)
         except Refused as refused:
-            if answers_json(request):
+            if answers_json(request) or not wants_html(request):
                 return refuse(request, refused)
             return await show_refusal(request, refused)
         except CancelledError:
             raise
         except Exception:
-            if answers_json(request):
+            if answers_json(request) or not wants_html(request):
                 raise
             _log.failure("{method} {path} failed", method=request.method, path=request.path)
             return await show_refusal(request, fault())

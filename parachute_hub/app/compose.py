@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from parachute_hub.accounts import assemble as accounts_of
 from parachute_hub.accounts.assemble import Accounts
+from parachute_hub.accounts.encryption import KEY_FILE, Sealer
 from parachute_hub.accounts.sessions import csrf
 from parachute_hub.accounts.setup.public_origin import Configured, HubOrigin
 from parachute_hub.accounts.signin.passwords import Hasher, HashThreads
@@ -40,6 +41,7 @@ from parachute_hub.oauth.clients.metadata_fetch import DocumentFetcher
 from parachute_hub.proxy.front import Backend
 from parachute_hub.settings import Settings
 from parachute_hub.site.auth import Who
+from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Gate
 from parachute_hub.store.database import Database, DatabaseUnusable
@@ -190,9 +192,12 @@ def _addresses(host: str) -> list[str]:
 def _accounts(
     core: Core, engine: Engine, database: Database, oauth: OAuth, origin: HubOrigin, threads: HashThreads
 ) -> Accounts:
+    sealer = Sealer.from_file(core.settings.home / "hub" / KEY_FILE, secrets.token_bytes)
     return accounts_of.build(
         database,
-        folder=core.settings.home / "hub",
+        sealer=sealer,
+        # Two containers may listen on the same port inside, and a copied home has the same key.
+        jar=Jar(sealer.tag(f"cookies of port {core.settings.port}")),
         hasher=Hasher(threads.run),
         caller=RequestCaller(),
         origin=origin,
@@ -233,7 +238,7 @@ def _describe(database: Database) -> str:
 class _NoAccounts(Gate):
     """Only what needs no account is answered; the rest says what is wrong with the database."""
 
-    _OPEN = (b"/", b"/hub.html", b"/health", b"/api/ready", b"/.well-known/parachute.json")
+    _OPEN = (b"/", b"/hub.html", b"/health", b"/api/ready", b"/.well-known/parachute.json", b"/robots.txt")
 
     def __init__(self, why: str) -> None:
         self._why = why

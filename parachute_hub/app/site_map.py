@@ -29,6 +29,7 @@ from parachute_hub.modules.state.disk_space import size_of
 from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.site.about import About, AboutHub, Ready
 from parachute_hub.site.auth import Who
+from parachute_hub.site.conventions import PREFIXES, Conventions
 from parachute_hub.site.front_page import FrontPage
 from parachute_hub.site.metrics import Numbers
 from parachute_hub.site.root import Part
@@ -52,6 +53,7 @@ def public_parts(core: Core, engine: Engine, origins: Origins, who: Who) -> list
     return [
         Part(("/", "/hub.html"), front),
         Part(("/health",), core.health),
+        Part(PREFIXES, Conventions(origin=origins.issuer, clock=time.time).app.resource()),
         Part(("/api/ready",), Ready(states).app.resource()),
         Part(("/api/hub",), About(about, who, lambda: time.monotonic() - began).app.resource()),
         Part(

@@ -13,6 +13,7 @@ from parachute_hub.oauth.authorization.browser_session import Visit
 from parachute_hub.oauth.authorization.policy import Consent, Row, Stop
 from parachute_hub.oauth.authorization.redirects import cannot_be_taken, place
 from parachute_hub.oauth.clients.registration import domain_of
+from parachute_hub.site.area import refuse, wants_html
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import lead_to_apps
 from parachute_hub.store.rows import Client
@@ -44,7 +45,12 @@ async def show(request: IRequest, title: str, content: Tag, *, status: int = 200
 
 
 async def show_stop(request: IRequest, stop: Stop) -> bytes:
-    """A page that says why the way ends here. `back` leads only to this hub's own pages."""
+    """A page that says why the way ends here; an error is JSON to whoever asks for no page.
+
+    `back` leads only to this hub's own pages.
+    """
+    if stop.status >= 400 and not wants_html(request):
+        return refuse(request, Refused(stop.status, "invalid_request", stop.text))
     link = tags.a("Back", class_="button", href=stop.back) if stop.back else tags.a("Go to the hub", href="/")
     more = tags.div(link, class_="actions")
     slots: dict[str, Content] = {"title": stop.title, "text": stop.text, "more": more}
@@ -52,7 +58,9 @@ async def show_stop(request: IRequest, stop: Stop) -> bytes:
 
 
 async def show_refusal(request: IRequest, refused: Refused) -> bytes:
-    """A refusal as a page; a redirect stays one."""
+    """A refusal as a page, or as JSON to whoever asks for no page; a redirect stays one."""
+    if not wants_html(request):
+        return refuse(request, refused)
     for name, value in refused.headers.items():
         request.setHeader(name, value)
     return await show_stop(request, Stop(refused.status, "That did not work", refused.description))

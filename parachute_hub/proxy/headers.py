@@ -9,24 +9,19 @@ from typing import NamedTuple
 
 from parachute_hub.proxy.head import Field
 
-_HUB_COOKIE_NAMES = (
-    "parachute_hub_session",
-    "parachute_hub_csrf",
-    "parachute_hub_pending_login",
-    "parachute_hub_device",
-)
-# Every cookie of the hub's own, under each name it may have. They never reach a module and are never set by one.
-HUB_COOKIES: frozenset[bytes] = frozenset(
-    (prefix + name).encode() for name in _HUB_COOKIE_NAMES for prefix in ("", "__Host-", "__Secure-")
-)
+# Every cookie whose name begins like this, with or without a browser's prefix, is a hub's own: this one's or that of
+# another hub on this machine. They never reach a module and are never set by one.
+HUB_COOKIE = b"parachute_hub_"
+_BROWSER_PREFIXES = (b"", b"__host-", b"__secure-")
 
 HOP_BY_HOP = frozenset(
     b"""connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding
     upgrade""".split()
 )
-# A module's answer must not rule the whole origin.
+# A module's answer must not rule the whole origin, nor give orders to a server before the hub.
 _OVER_THE_ORIGIN = frozenset(
-    b"alt-svc clear-site-data nel report-to set-login speculation-rules strict-transport-security".split()
+    b"""alt-svc clear-site-data nel report-to set-login speculation-rules strict-transport-security x-accel-charset
+    x-accel-expires x-accel-limit-rate x-accel-redirect x-lighttpd-send-file x-sendfile""".split()
 )
 _NOT_UPSTREAM = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
 _SPOKEN_BY_HOPS = (b"x-forwarded-", b"x-original-forwarded-", b"cf-", b"fly-", b"x-parachute-", b"tailscale-")
@@ -39,6 +34,8 @@ _CLAIMS = frozenset(
 _MODULE_HTML_POLICY = b"Content-Security-Policy: frame-ancestors 'self'; object-src 'none'; base-uri 'self'"
 _SANDBOX_POLICY = b"Content-Security-Policy: sandbox allow-scripts allow-forms allow-popups"
 _NO_SNIFFING = b"X-Content-Type-Options: nosniff"
+# nginx holds an answer back until a buffer is full; events must go out as they come.
+_UNBUFFERED = b"X-Accel-Buffering: no"
 # What a browser-based MCP client has to read (MCP, streamable HTTP; RFC 9728).
 _MCP_EXPOSED = (b"Mcp-Session-Id", b"WWW-Authenticate")
 
@@ -47,7 +44,7 @@ _DROPPED = HOP_BY_HOP | _OVER_THE_ORIGIN | {b"content-length"}
 # And these are looked at; a line with any other name passes untouched.
 _LOOKED_AT = frozenset(
     b"""access-control-allow-origin access-control-expose-headers content-type service-worker-allowed set-cookie
-    www-authenticate x-content-type-options""".split()
+    www-authenticate x-accel-buffering x-content-type-options""".split()
 )
 
 
@@ -79,7 +76,7 @@ def request_lines(fields: Iterable[Field], cookie: bytes | None, named: Set[byte
     Left out: what is for one hop (`named` are the names that Connection lists), what only a trusted hop or the hub
     may say, and the hub's own cookies. `cookie` is the Cookie header's value, all of them joined.
     """
-    if named or (cookie is not None and b"parachute_hub_" in cookie.lower()):
+    if named or (cookie is not None and HUB_COOKIE in cookie.lower()):
         return _careful_request_lines(fields, cookie, named)
     return [line for name, _, line in fields if _passes[name]]
 
@@ -103,10 +100,10 @@ def without_hub_cookies(cookie: bytes) -> bytes:
 def _is_hub_cookie(pair: bytes) -> bool:
     """Whether `name=value` names a cookie of the hub under any reading: quoted, nameless, oddly spaced, any case."""
     name = pair.lstrip(b" \t=").partition(b"=")[0].strip(b' \t"')
-    return name.lower() in _HUB_COOKIES_LOWER
+    return name.lower().startswith(_HUB_COOKIE_NAMES)
 
 
-_HUB_COOKIES_LOWER = frozenset(name.lower() for name in HUB_COOKIES)
+_HUB_COOKIE_NAMES = tuple(prefix + HUB_COOKIE for prefix in _BROWSER_PREFIXES)
 
 
 class Place(NamedTuple):
@@ -127,7 +124,7 @@ def response_lines(fields: Iterable[Field], named: Set[bytes], place: Place) -> 
     """The header lines of a module that a client may see, without framing."""
     lines: list[bytes] = []
     content_type = b""
-    sniffable = True
+    sniffable = buffered = True
     exposed: bytes | None = None
     shared = False
     for name, value, line in fields:
@@ -138,6 +135,8 @@ def response_lines(fields: Iterable[Field], named: Set[bytes], place: Place) -> 
                 content_type = value.strip(b" \t").lower()
             elif name == b"x-content-type-options":
                 sniffable = False
+            elif name == b"x-accel-buffering":
+                buffered = False
             elif name == b"access-control-allow-origin":
                 shared = True
             elif name == b"access-control-expose-headers":
@@ -147,6 +146,8 @@ def response_lines(fields: Iterable[Field], named: Set[bytes], place: Place) -> 
             elif not _allowed(name, value, place.prefix):
                 continue
         lines.append(line)
+    if buffered and content_type.startswith(b"text/event-stream"):
+        lines.append(_UNBUFFERED)
     if place.mcp and shared:
         lines += _exposing(exposed)
     if place.sandboxed:

@@ -1,4 +1,4 @@
-"""The proxy's own answers: starting, down, not found, refused; as a page, JSON or a line of text."""
+"""The proxy's own answers: starting, down, not found, refused; as a page or as JSON."""
 
 import json
 import re
@@ -98,7 +98,7 @@ def respond(answer: Answer, request: RequestHead | None, *, close: bool) -> byte
         return render(answer, None, close=close)
     if is_preflight(request):
         return allow_preflight(request.noted, close=close)
-    accept, body = preferred(request.noted), request.method != b"HEAD"
+    accept, body = request.noted.get(b"accept"), request.method != b"HEAD"
     return render(answer, accept, close=close, body=body, cross_origin=b"origin" in request.noted)
 
 
@@ -110,7 +110,7 @@ def render(
     With `cross_origin`, scripts of other origins may read it, so that a browser client sees that its token ended or
     that the module is starting. Without credentials the answer does not depend on cookies (Fetch, CORS protocol).
     """
-    kind, content = _content(answer, _wanted(answer, accept))
+    kind, content = _content(answer, html=accepts_html(accept))
     lines = [
         f"HTTP/1.1 {answer.status} {_phrase(answer.status)}",
         f"Content-Type: {kind}",
@@ -146,45 +146,24 @@ def allow_preflight(noted: Mapping[bytes, bytes], *, close: bool) -> bytes:
     return b"\r\n".join([*lines, b"", b""])
 
 
-def preferred(noted: Mapping[bytes, bytes]) -> bytes | None:
-    """What kind of answer a request asks for, as an Accept header. What shows a credential is a program: no page for
-    it unless it names HTML.
-    """
-    accept = noted.get(b"accept")
-    shows = b"authorization" in noted or b"x-api-key" in noted
-    return b"application/json" if shows and b"text/html" not in (accept or b"").lower() else accept
-
-
 def accepts_html(accept: bytes | None) -> bool:
-    """Whether to answer with a page: when nothing is asked for, HTML is, or anything but JSON.
+    """Whether to answer with a page: only when HTML is asked for by name, as browsers do for what they show.
 
-    >>> accepts_html(None), accepts_html(b"application/json"), accepts_html(b"*/*")
-    (True, False, True)
+    >>> accepts_html(b"text/html,*/*;q=0.8"), accepts_html(b"*/*"), accepts_html(None)
+    (True, False, False)
     """
-    text = (accept or b"").lower()
-    if not text.strip() or b"text/html" in text:
-        return True
-    return b"*/*" in text and b"application/json" not in text
-
-
-def _wanted(answer: Answer, accept: bytes | None) -> str:
-    if answer.status == 404 and answer.error == "not_found":
-        # Most things that meet a 404 are programs: a page only for those who name HTML.
-        return "html" if accept is not None and b"text/html" in accept.lower() else "text"
-    return "html" if accepts_html(accept) else "json"
+    return b"text/html" in (accept or b"").lower()
 
 
 def _phrase(status: int) -> str:
     return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Refused"
 
 
-def _content(answer: Answer, kind: str) -> tuple[str, bytes]:
-    if kind == "text":
-        return "text/plain; charset=utf-8", answer.text.encode()
-    if kind == "json":
-        body = {"error": answer.error, "error_description": answer.text, **answer.detail}
-        return "application/json", json.dumps(body).encode()
-    return "text/html; charset=utf-8", _html(answer).encode()
+def _content(answer: Answer, *, html: bool) -> tuple[str, bytes]:
+    if html:
+        return "text/html; charset=utf-8", _html(answer).encode()
+    body = {"error": answer.error, "error_description": answer.text, **answer.detail}
+    return "application/json", json.dumps(body).encode()
 
 
 def _html(answer: Answer) -> str:

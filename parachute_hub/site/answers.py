@@ -1,5 +1,6 @@
 """Answering in JSON, reading JSON, and telling what kind of answer a client wants. No framework is needed for it."""
 
+from html import escape
 from typing import Any
 
 from twisted.web.iweb import IRequest
@@ -9,14 +10,28 @@ from parachute_hub.system import strict_json
 from parachute_hub.system.strict_json import BadJson
 
 JSON_BODY_LIMIT = 256 * 1024
+STYLESHEET = "/static/hub/hub.css"
+_HEADINGS = {
+    401: "Please sign in",
+    403: "That is not possible",
+    404: "There is nothing here",
+    503: "One moment, please",
+}
 
 
 def refuse(request: IRequest, refused: Refused) -> bytes:
-    """Answer with the refusal, as JSON."""
+    """Answer with the refusal: as a page to a browser that wants to show one, else as JSON."""
     request.setResponseCode(refused.status)
     for name, value in refused.headers.items():
         request.setHeader(name, value)
-    return as_json(request, refused.body())
+    request.responseHeaders.addRawHeader(b"Vary", b"Accept")
+    if not wants_html(request):
+        return as_json(request, refused.body())
+    request.setHeader("Content-Type", "text/html; charset=utf-8")
+    request.setHeader("Cache-Control", "no-store")
+    body = _page(_HEADINGS.get(refused.status, "That did not work"), refused.description).encode()
+    request.setHeader("Content-Length", str(len(body)))
+    return body
 
 
 def as_json(request: IRequest, value: object, *, status: int | None = None, cache: str = "no-store") -> bytes:
@@ -53,14 +68,22 @@ def wants_html(request: IRequest) -> bool:
 
 
 def accepts_html(accept: bytes | str | None) -> bool:
-    """The same for a bare Accept header: HTML when absent, or when it names HTML, or anything but JSON.
+    """The same for a bare Accept header: HTML only when it is asked for by name, as browsers do for what they show.
 
-    >>> accepts_html(None), accepts_html("application/json"), accepts_html("*/*"), accepts_html("text/html, */*")
-    (True, False, True, True)
+    >>> accepts_html("text/html, */*"), accepts_html("*/*"), accepts_html(None)
+    (True, False, False)
     """
     if isinstance(accept, bytes):
         accept = accept.decode("latin-1")
-    text = (accept or "").lower()
-    if not text.strip() or "text/html" in text:
-        return True
-    return "*/*" in text and "application/json" not in text
+    return "text/html" in (accept or "").lower()
+
+
+def _page(heading: str, text: str) -> str:
+    """A refusal for a person."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>{escape(heading)}</title><link rel="stylesheet" href="{STYLESHEET}"></head>'
+        f'<body><main class="page"><h1>{escape(heading)}</h1><p>{escape(text)}</p>'
+        '<p><a href="/">Home</a></p></main></body></html>'
+    )

@@ -6,26 +6,17 @@ http there is no prefix and no Secure: a browser would drop such a cookie and ev
 
 from typing import Literal
 
+from attrs import frozen
 from twisted.web.iweb import IRequest
 
-SESSION = "parachute_hub_session"
-CSRF = "parachute_hub_csrf"
-PENDING_LOGIN = "parachute_hub_pending_login"
-DEVICE = "parachute_hub_device"
+# What every name begins with. No cookie with such a name reaches a module or is set by one, whichever hub's it is.
+PREFIX = "parachute_hub_"
+SESSION = PREFIX + "session"
+CSRF = PREFIX + "csrf"
+PENDING_LOGIN = PREFIX + "pending_login"
+DEVICE = PREFIX + "device"
 HOST_PREFIX = "__Host-"
-_BASE_NAMES = (SESSION, CSRF, PENDING_LOGIN, DEVICE)
-# Both spellings of every name: none of them reaches a module or is set by one.
-HUB_COOKIES: frozenset[str] = frozenset((*_BASE_NAMES, *(HOST_PREFIX + name for name in _BASE_NAMES)))
 MOST_BYTES = 16 * 1024
-
-
-def on_the_wire(name: str, *, secure: bool) -> str:
-    """The name that the browser knows.
-
-    >>> on_the_wire(SESSION, secure=True)
-    '__Host-parachute_hub_session'
-    """
-    return HOST_PREFIX + name if secure else name
 
 
 def find(header: bytes | None, name: str) -> str | None:
@@ -46,29 +37,43 @@ def find(header: bytes | None, name: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def read(request: IRequest, name: str, *, secure: bool) -> str | None:
-    """The value of one of our cookies in a request."""
-    header = b"; ".join(request.requestHeaders.getRawHeaders(b"cookie") or [])
-    return find(header or None, on_the_wire(name, secure=secure)) or None
+@frozen
+class Jar:
+    """The cookies of one hub. Browsers share cookies between all ports of a host, so `tag` tells hubs apart."""
 
+    tag: str = ""
 
-def write(
-    request: IRequest,
-    name: str,
-    value: str,
-    *,
-    secure: bool,
-    max_age: int,
-    same_site: Literal["Lax", "Strict"] = "Lax",
-) -> None:
-    """Set one of our cookies in the answer. `max_age` is in seconds; 0 takes it away."""
-    parts = [f"{on_the_wire(name, secure=secure)}={value}", "Path=/", f"Max-Age={max_age}", "HttpOnly"]
-    if secure:
-        parts.append("Secure")
-    parts.append(f"SameSite={same_site}")
-    request.responseHeaders.addRawHeader(b"Set-Cookie", "; ".join(parts).encode("ascii"))
+    def on_the_wire(self, name: str, *, secure: bool) -> str:
+        """The name that the browser knows.
 
+        >>> Jar("1a2b3c4d").on_the_wire(SESSION, secure=True)
+        '__Host-parachute_hub_session_1a2b3c4d'
+        """
+        tagged = f"{name}_{self.tag}" if self.tag else name
+        return HOST_PREFIX + tagged if secure else tagged
 
-def forget(request: IRequest, name: str, *, secure: bool) -> None:
-    """Take one of our cookies away."""
-    write(request, name, "", secure=secure, max_age=0)
+    def read(self, request: IRequest, name: str, *, secure: bool) -> str | None:
+        """The value of one of our cookies in a request."""
+        header = b"; ".join(request.requestHeaders.getRawHeaders(b"cookie") or [])
+        return find(header or None, self.on_the_wire(name, secure=secure)) or None
+
+    def write(
+        self,
+        request: IRequest,
+        name: str,
+        value: str,
+        *,
+        secure: bool,
+        max_age: int,
+        same_site: Literal["Lax", "Strict"] = "Lax",
+    ) -> None:
+        """Set one of our cookies in the answer. `max_age` is in seconds; 0 takes it away."""
+        parts = [f"{self.on_the_wire(name, secure=secure)}={value}", "Path=/", f"Max-Age={max_age}", "HttpOnly"]
+        if secure:
+            parts.append("Secure")
+        parts.append(f"SameSite={same_site}")
+        request.responseHeaders.addRawHeader(b"Set-Cookie", "; ".join(parts).encode("ascii"))
+
+    def forget(self, request: IRequest, name: str, *, secure: bool) -> None:
+        """Take one of our cookies away."""
+        self.write(request, name, "", secure=secure, max_age=0)

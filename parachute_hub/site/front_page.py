@@ -7,9 +7,9 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 from twisted.web.template import Tag, flattenString, tags
 
+from parachute_hub.site.answers import STYLESHEET
 from parachute_hub.site.area import area
 
-STYLESHEET = "/static/hub/hub.css"
 _WORDS = {
     "ready": "running",
     "degraded": "running, but slow to answer",

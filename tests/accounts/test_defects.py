@@ -7,7 +7,7 @@ import json
 
 from parachute_hub.site import cookies
 from tests.accounts.doors import DoorCase
-from tests.support.front_door import PASSWORD, BrowserTab, QuickHasher
+from tests.support.front_door import PASSWORD, BrowserTab, FrontDoor, QuickHasher
 
 
 class DefectTests(DoorCase):
@@ -94,6 +94,21 @@ class DefectTests(DoorCase):
 
         answer = self.tab.send_json("DELETE", "/api/account/sessions", b"", X_Parachute_CSRF=token_for("x" * 43))
         self.assertEqual(answer.status, 403)
+
+    def test_two_hubs_on_one_machine_do_not_sign_each_other_out(self) -> None:
+        """Cookies ignore ports: a browser sends those of every hub on the host to each of them."""
+        shared: dict[str, str] = {}
+        tabs = []
+        for tag in ("aaaaaaaa", "bbbbbbbb"):
+            self.door = FrontDoor(tag=tag)
+            self.addCleanup(self.door.close)
+            tab = BrowserTab(self.door)
+            tab.cookies = shared
+            self.assertEqual(self.claim(tab, self.boot()).status, 303)
+            tabs.append(tab)
+        for tab in tabs:
+            self.assertTrue(tab.get_json("/api/me")["hasSession"])
+        self.assertEqual(len([name for name in shared if name.startswith(cookies.SESSION)]), 2)
 
     def test_two_session_cookies_are_none(self) -> None:
         """One of them was set by somebody else; which one cannot be told."""

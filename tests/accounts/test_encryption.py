@@ -43,3 +43,11 @@ class SealerTests(SynchronousTestCase):
             self.path.write_text(text)
             with self.assertRaisesRegex(ValueError, str(self.path)):
                 Sealer.from_file(self.path, os.urandom)
+
+    def test_a_hubs_tag_is_its_own_and_lasts(self) -> None:
+        tag = Sealer.from_file(self.path, os.urandom).tag("cookies of port 1939")
+        again = Sealer.from_file(self.path, os.urandom)
+        self.assertRegex(tag, r"^[0-9a-f]{8}$")
+        self.assertEqual(again.tag("cookies of port 1939"), tag)
+        self.assertNotEqual(again.tag("cookies of port 1940"), tag)
+        self.assertNotEqual(Sealer(os.urandom(32), os.urandom).tag("cookies of port 1939"), tag)

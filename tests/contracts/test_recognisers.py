@@ -15,6 +15,7 @@ from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.oauth.authorization.browser_session import Browsers, Proofs, Sessions
 from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
 from parachute_hub.site.auth import Principal, StepUp
+from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from tests.accounts.doors import DoorCase
 from tests.oauth.world import WorldCase
@@ -117,7 +118,7 @@ class AccountsContract(DoorCase, WorldCase):
 
     def test_what_proves_presence(self) -> None:
         real, fake = self.door.accounts.step_up, self.world.accounts
-        browser = Browser(caller=RequestCaller(), origins=self.door.origin, random=bytes)
+        browser = Browser(jar=Jar(), caller=RequestCaller(), origins=self.door.origin, random=bytes)
         for password in (PASSWORD, "wrong", ""):
             outcomes = []
             for accounts, proofs, browsers, headers, right in (

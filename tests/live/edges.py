@@ -102,11 +102,12 @@ def _edge(test: SynchronousTestCase, program: str, hub: int, config: str, words:
 
     test.addCleanup(end)
     for port in (edge.tls, edge.plain):
-        _wait_for(port, process, log)
+        wait_for(port, process, log)
     return edge
 
 
-def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Until a program that was just started listens; its log goes into the error."""
     end = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < end:
         with socket.socket() as probe:

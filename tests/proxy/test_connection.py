@@ -49,7 +49,7 @@ class ConnectionTests(SynchronousTestCase):
         taken = client.take()
         self.assertTrue(taken.startswith(b"HTTP/1.1 %d " % status), (raw[:60], taken[:60]))
         self.assertIn(b"Connection: close", taken)
-        self.assertIn(b"<p id=", taken, "it says why")
+        self.assertIn(b'"error_description": "', taken, "it says why")
         self.assertTrue(client.half_closed or not client.connected)
         self.assertEqual(self.rig.modules.sockets, [])
         client.deliver(get("/notes/"))

@@ -61,7 +61,7 @@ class PagesTests(SynchronousTestCase):
         self.assertIn("/a/&lt;b&gt;", body)
         self.assertIn('href="/"', body)
         for accept in (b"*/*", b"application/json"):
-            self.assertEqual(page(lost, accept)[1], "not found")
+            self.assertEqual(json.loads(page(lost, accept)[1])["error"], "not_found")
 
     def test_text_of_modules_is_escaped(self) -> None:
         for answer in (starting(HOSTILE), down(HOSTILE, HOSTILE), refused(Refusal(403, "x", HOSTILE))):
@@ -89,10 +89,11 @@ class PagesTests(SynchronousTestCase):
 
     def test_who_gets_a_page(self) -> None:
         for accept, html in (
-            (None, True),
-            (b"", True),
+            (None, False),
+            (b"", False),
             (b"text/html,application/json", True),
-            (b"*/*", True),
+            (b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),
+            (b"*/*", False),
             (b"application/json, */*", False),
             (b"image/png", False),
         ):

@@ -1,8 +1,9 @@
 from klein import Klein
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
 
-from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.area import area, as_json, read_json, refuse
 from parachute_hub.site.errors import Refused
 from tests.support.asking import ask
 
@@ -23,6 +24,19 @@ class Shop:
         raise RuntimeError("the secret is 1234")
 
 
+class Refuser(Resource):
+    """Refuses everything, in these words."""
+
+    isLeaf = True
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+    def render(self, request: IRequest) -> bytes:
+        return refuse(request, Refused(400, "bad", self.text))
+
+
 class AreaTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.shop = Shop().app.resource()
@@ -32,6 +46,27 @@ class AreaTests(SynchronousTestCase):
         answer = ask(self.shop, "/api/refused")
         self.assertEqual((answer.status, answer.header("Retry-After")), (409, "3"))
         self.assertEqual(answer.json(), {"error": "busy", "error_description": "Wait.", "operation_id": "x"})
+
+    def test_a_refusal_is_a_page_only_for_who_asks_for_one(self) -> None:
+        """Browsers name HTML for what they show; scripts and programs do not."""
+        for accept, page in (
+            ("text/html,application/xhtml+xml,*/*;q=0.8", True),
+            ("*/*", False),
+            ("", False),
+            ("application/json", False),
+            ("text/event-stream", False),
+        ):
+            for path in ("/api/refused", "/api/other", "/api/thing"):
+                answer = ask(self.shop, path, method="DELETE", headers={"Accept": accept})
+                kind = "text/html; charset=utf-8" if page else "application/json"
+                self.assertEqual((answer.header("Content-Type"), answer.header("Vary")), (kind, "Accept"), accept)
+                self.assertEqual(answer.header("Cache-Control"), "no-store")
+
+    def test_the_page_of_a_refusal_escapes_what_it_says(self) -> None:
+        request = ask(Refuser('<script>"'), "/", headers={"Accept": "text/html"})
+        self.assertEqual(request.status, 400)
+        self.assertIn(b"&lt;script&gt;&quot;", request.body)
+        self.assertNotIn(b"<script>", request.body)
 
     def test_another_method_is_told_which_ones_there_are(self) -> None:
         """RFC 9110 15.5.6."""

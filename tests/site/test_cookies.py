@@ -3,14 +3,20 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.site import cookies
+from parachute_hub.site.cookies import Jar
 
 
 class NameTests(SynchronousTestCase):
-    def test_both_spellings(self) -> None:
-        self.assertEqual(len(cookies.HUB_COOKIES), 8)
+    def test_every_name_begins_in_the_way_that_the_proxy_withholds(self) -> None:
         for name in (cookies.SESSION, cookies.CSRF, cookies.PENDING_LOGIN, cookies.DEVICE):
-            for secure in (True, False):
-                self.assertIn(cookies.on_the_wire(name, secure=secure), cookies.HUB_COOKIES)
+            for tag in ("", "1a2b3c4d"):
+                self.assertTrue(Jar(tag).on_the_wire(name, secure=False).startswith(cookies.PREFIX), name)
+                self.assertTrue(Jar(tag).on_the_wire(name, secure=True).startswith("__Host-" + cookies.PREFIX), name)
+
+    def test_two_hubs_on_one_host_have_names_of_their_own(self) -> None:
+        for secure in (True, False):
+            names = {Jar(tag).on_the_wire(cookies.SESSION, secure=secure) for tag in ("aaaaaaaa", "bbbbbbbb")}
+            self.assertEqual(len(names), 2)
 
 
 class FindTests(SynchronousTestCase):

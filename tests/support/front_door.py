@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from attrs import define, field
 
 from parachute_hub.accounts.assemble import Accounts, build
+from parachute_hub.accounts.encryption import KEY_FILE, Sealer
 from parachute_hub.accounts.people.owner_reset import here
 from parachute_hub.accounts.setup.public_origin import Configured, HubOrigin
 from parachute_hub.accounts.setup.setup import unchecked
@@ -23,6 +24,7 @@ from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.admin.people_parts import people_parts
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.site.auth import Who
+from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Root
 from parachute_hub.store.database import Database
@@ -150,7 +152,7 @@ class FakeInstalls:
 class FrontDoor:
     """Accounts over a temporary database, mounted as a site behind its gate.
 
-    Browsers ask it from `address`, by plain http unless `https` is set.
+    Browsers ask it from `address`, by plain http unless `https` is set. `tag` tells its cookies from another hub's.
     """
 
     def __init__(
@@ -159,6 +161,7 @@ class FrontDoor:
         hasher: Hasher | None = None,
         clock: Callable[[], float] | None = None,
         installs: FakeInstalls | None = None,
+        tag: str = "",
     ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
@@ -177,9 +180,11 @@ class FrontDoor:
             Configured(origin=None, source="none", local=LOCAL),
         )
         self.origin.subscribe(self.origin_changes.append)
+        random = CountedRandom()
         self.accounts: Accounts = build(
             self.database,
-            folder=folder,
+            sealer=Sealer.from_file(folder / KEY_FILE, random),
+            jar=Jar(tag),
             hasher=self.hasher,
             caller=RequestCaller(),
             origin=self.origin,
@@ -188,7 +193,7 @@ class FrontDoor:
             watch=self.watch,
             links=lambda signed_in: (),
             clock=self.clock,
-            random=CountedRandom(),
+            random=random,
         )
         self.who = Who([self.accounts.recogniser])
         parts = (*self.accounts.parts, *people_parts(self.accounts, self.who, lambda: ["default", "family"]))

@@ -9,6 +9,7 @@ from parachute_hub.accounts.model import Caller, Entered, Halfway, Origins, Rand
 from parachute_hub.accounts.sessions import csrf, policy
 from parachute_hub.accounts.sessions.tokens import is_token, new_token
 from parachute_hub.site import cookies
+from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 
 
@@ -20,7 +21,8 @@ def csrf_failed() -> Refused:
 class Browser:
     """Reads and writes our cookies, and refuses what a foreign page sends."""
 
-    def __init__(self, *, caller: Caller, origins: Origins, random: Random) -> None:
+    def __init__(self, *, jar: Jar, caller: Caller, origins: Origins, random: Random) -> None:
+        self._jar = jar
         self._caller = caller
         self._origins = origins
         self._random = random
@@ -36,7 +38,11 @@ class Browser:
 
     def cookie(self, request: IRequest, name: str) -> str | None:
         """One of our cookies."""
-        return cookies.read(request, name, secure=self._caller.is_secure(request))
+        return self._jar.read(request, name, secure=self._caller.is_secure(request))
+
+    def session_in(self, header: bytes | None, *, secure: bool) -> str | None:
+        """The session's value in a bare Cookie header."""
+        return cookies.find(header, self._jar.on_the_wire(cookies.SESSION, secure=secure))
 
     def page_token(self, request: IRequest) -> str:
         """The CSRF token for a form that is shown before anybody signed in; sets the cookie that it belongs to."""
@@ -44,7 +50,7 @@ class Browser:
         if secret is None or not is_token(secret):
             secret = new_token(self._random)
             secure = self._caller.is_secure(request)
-            cookies.write(request, cookies.CSRF, secret, secure=secure, max_age=policy.CSRF_COOKIE)
+            self._jar.write(request, cookies.CSRF, secret, secure=secure, max_age=policy.CSRF_COOKIE)
         return csrf.token_for(secret)
 
     def check_page(self, request: IRequest) -> Form:
@@ -79,19 +85,21 @@ class Browser:
     def enter(self, request: IRequest, entered: Entered) -> None:
         """Set the cookies of somebody who just signed in."""
         secure = self._caller.is_secure(request)
-        cookies.write(request, cookies.SESSION, entered.token, secure=secure, max_age=policy.ABSOLUTE)
-        cookies.write(request, cookies.DEVICE, entered.device, secure=secure, max_age=policy.DEVICE, same_site="Strict")
+        self._jar.write(request, cookies.SESSION, entered.token, secure=secure, max_age=policy.ABSOLUTE)
+        self._jar.write(
+            request, cookies.DEVICE, entered.device, secure=secure, max_age=policy.DEVICE, same_site="Strict"
+        )
         if self.cookie(request, cookies.PENDING_LOGIN):
-            cookies.forget(request, cookies.PENDING_LOGIN, secure=secure)
+            self._jar.forget(request, cookies.PENDING_LOGIN, secure=secure)
 
     def halfway(self, request: IRequest, halfway: Halfway) -> None:
         """Set the cookie of a sign-in that waits for its second factor."""
         secure = self._caller.is_secure(request)
-        cookies.write(request, cookies.PENDING_LOGIN, halfway.token, secure=secure, max_age=policy.PENDING_LOGIN)
+        self._jar.write(request, cookies.PENDING_LOGIN, halfway.token, secure=secure, max_age=policy.PENDING_LOGIN)
 
     def leave(self, request: IRequest) -> None:
         """Take the session's cookie away. The device stays known."""
-        cookies.forget(request, cookies.SESSION, secure=self._caller.is_secure(request))
+        self._jar.forget(request, cookies.SESSION, secure=self._caller.is_secure(request))
 
     def _source(self, request: IRequest) -> csrf.Source:
         scheme = "https" if self._caller.is_secure(request) else "http"

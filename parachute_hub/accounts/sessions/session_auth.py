@@ -84,5 +84,5 @@ class SessionRecogniser:
 
         On https (`secure`) only the `__Host-` cookie counts: a neighbouring host can set the other one.
         """
-        found = self._sign_in.find(cookies.find(cookie_header, cookies.on_the_wire(cookies.SESSION, secure=secure)))
+        found = self._sign_in.find(self._browser.session_in(cookie_header, secure=secure))
         return None if found is None or found.user.must_change_password else found

@@ -4,7 +4,7 @@ from parachute_hub.site.errors import Refused
 from parachute_hub.store.users import Users
 
 SETUP = "/admin/setup"
-_OPEN = ("/health", "/api/ready", "/.well-known", SETUP, "/static")
+_OPEN = ("/health", "/api/ready", "/.well-known", SETUP, "/static", "/robots.txt")
 
 
 class SetupGate:

@@ -4,6 +4,7 @@ from tests.accounts.doors import DoorCase
 from tests.support.front_door import BrowserTab
 
 OPEN = (
+    "/robots.txt",
     "/health",
     "/api/ready",
     "/.well-known/jwks.json",

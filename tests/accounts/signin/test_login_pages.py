@@ -138,9 +138,9 @@ class SignInTests(DoorCase):
             self.assertNotEqual(tab.cookies[cookies.DEVICE], value)
 
     def test_sign_out(self) -> None:
+        self.assertEqual(self.first.get("/logout").status, 405)
         self.first.get("/account")
         kept = dict(self.first.cookies)
-        self.assertEqual(self.first.get("/logout").status, 405)
         answer = self.first.post("/logout", {})
         self.assertEqual((answer.status, answer.header("location")), (303, "/login"))
         self.first.cookies = kept

@@ -1,0 +1,64 @@
+"""Addresses that programs try on every site: crawlers, password managers, and people who found a flaw."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+
+from parachute_hub.site.area import area
+
+PREFIXES = ("/robots.txt", "/.well-known/change-password", "/.well-known/security.txt")
+CHANGE_PASSWORD = "/account/change-password"
+CONTACT = "https://parachute.computer"
+_GET = ["GET", "HEAD"]
+# RFC 9116 2.5.5 recommends less than a year.
+_GOOD_FOR = timedelta(days=180)
+
+
+def security_txt(origin: str, now: float) -> str:
+    """The document of RFC 9116; `now` is in seconds since the epoch. Flaws of the hub itself go to its makers."""
+    midnight = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    lines = (
+        "# This is somebody's own Parachute Hub. Please report a flaw in the software to the people who make it.",
+        f"Contact: {CONTACT}",
+        f"Expires: {(midnight + _GOOD_FOR).isoformat().replace('+00:00', 'Z')}",
+        "Preferred-Languages: en",
+        f"Canonical: {origin}/.well-known/security.txt",
+    )
+    return "".join(f"{line}\n" for line in lines)
+
+
+class Conventions:
+    """`/robots.txt` (RFC 9309), `/.well-known/change-password` (W3C) and `/.well-known/security.txt` (RFC 9116)."""
+
+    app: Klein = area()
+
+    def __init__(self, *, origin: Callable[[], str], clock: Callable[[], float]) -> None:
+        """`clock` is in seconds since the epoch."""
+        self._origin = origin
+        self._clock = clock
+
+    @app.route("/robots.txt", methods=_GET)
+    def robots(self, request: IRequest) -> bytes:
+        """Nothing here is for search engines."""
+        return _text(request, "User-agent: *\nDisallow: /\n")
+
+    @app.route("/.well-known/change-password", methods=_GET)
+    def change_password(self, request: IRequest) -> bytes:
+        """Where a password manager sends a person."""
+        request.setResponseCode(302)
+        request.setHeader("Location", CHANGE_PASSWORD)
+        request.setHeader("Cache-Control", "no-store")
+        return b""
+
+    @app.route("/.well-known/security.txt", methods=_GET)
+    def security(self, request: IRequest) -> bytes:
+        """Whom to tell about a flaw."""
+        return _text(request, security_txt(self._origin(), self._clock()))
+
+
+def _text(request: IRequest, text: str) -> bytes:
+    request.setHeader("Content-Type", "text/plain; charset=utf-8")
+    request.setHeader("Cache-Control", "public, max-age=86400")
+    return text.encode()
