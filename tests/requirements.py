@@ -15,6 +15,8 @@ from typing import TypeVar
 
 from attrs import frozen
 
+from parachute_hub.confinement.kernel import Kernel
+
 _CGROUPS = Path("/sys/fs/cgroup")
 _PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
 Test = TypeVar("Test", bound=Callable[..., object])
@@ -100,6 +102,10 @@ RIGHTS: dict[str, tuple[Callable[[], bool], str]] = {
     "to make namespaces": (
         _can_make_namespaces,
         "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), or run as root",
+    ),
+    "to confine programs": (
+        lambda: Kernel.find().confines,
+        "run it on Linux 5.13 or newer with Landlock, where the container's profile allows its system calls",
     ),
     "to trace processes": (_can_trace, "allow ptrace (podman run --cap-add=SYS_PTRACE)"),
 }

@@ -1,0 +1,257 @@
+"""Enforces rules on child processes: Landlock, seccomp and no_new_privs, set on the thread that starts the child.
+
+All three belong to a thread and pass on to what it starts. So a thread of its own confines itself, proves that it is
+confined, and starts the child; the hub's other threads stay as they were (docs/decisions/100).
+"""
+
+import ctypes
+import errno
+import os
+import platform
+import resource
+import socket
+import stat
+import struct
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from attrs import field, frozen
+
+from parachute_hub.confinement import rules as rights
+from parachute_hub.confinement import seccomp
+from parachute_hub.confinement.rules import DEVICES, Rules
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_ASK_VERSION = 1
+_PATH_BENEATH, _NET_PORT = 1, 2
+_SECCOMP = {"x86_64": 317, "aarch64": 277}
+_SET_MODE_FILTER = 1
+_PR_SET_NO_NEW_PRIVS, _PR_CAPBSET_DROP = 38, 24
+# Of root's powers a child keeps this one: its files may belong to another user.
+_DAC_OVERRIDE, _CAPABILITIES = 1, 64
+
+
+class NotConfined(Exception):
+    """A process could not be confined, or what should have been refused was not. Nothing was started."""
+
+
+class _Program(ctypes.Structure):
+    """`struct sock_fprog`."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
+class Calls:
+    """System calls that Python has no names for. Raises OSError."""
+
+    def __init__(self) -> None:
+        self._library = ctypes.CDLL(None, use_errno=True)
+        self._library.syscall.restype = ctypes.c_long
+
+    def __call__(self, number: int, *arguments: object) -> int:
+        """Arguments are numbers or buffers."""
+        words = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+        return self._checked(int(self._library.syscall(ctypes.c_long(number), *words)))
+
+    def no_new_privileges(self) -> None:
+        """No program that is executed from here on gains rights by its file."""
+        self._checked(int(self._library.prctl(_PR_SET_NO_NEW_PRIVS, *(ctypes.c_ulong(n) for n in (1, 0, 0, 0)))))
+
+    def no_capabilities(self) -> None:
+        """A hub of root starts children that have none of root's powers over other processes and the machine."""
+        for capability in range(_CAPABILITIES):
+            if capability != _DAC_OVERRIDE:
+                # Refused to all but root, who alone has any.
+                self._library.prctl(_PR_CAPBSET_DROP, *(ctypes.c_ulong(n) for n in (capability, 0, 0, 0)))
+
+    def _checked(self, result: int) -> int:
+        if result < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        return result
+
+
+@frozen
+class Kernel:
+    """What this kernel can do. `abi` is Landlock's version, 0 for none; `machine` is empty where there is no filter."""
+
+    abi: int
+    machine: str
+
+    @classmethod
+    def find(cls) -> "Kernel":
+        """Ask it. A kernel or a container's profile may lack or refuse any of this."""
+        machine = platform.machine()
+        if sys.platform != "linux" or machine not in seccomp.MACHINES:
+            return cls(0, "")
+        try:
+            return cls(Calls()(_CREATE_RULESET, None, 0, _ASK_VERSION), machine)
+        except OSError:
+            return cls(0, machine)
+
+    @property
+    def confines(self) -> bool:
+        """Whether it can keep processes from each other's files."""
+        return self.abi > 0 and bool(self.machine)
+
+
+@frozen(kw_only=True)
+class Confiner:
+    """Starts confined processes. `forbidden` are files and folders that none of them may ever read."""
+
+    kernel: Kernel
+    forbidden: tuple[Path, ...]
+    calls: Calls = field(factory=Calls)
+
+    def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
+        """Call `spawn` in a confined thread; it starts a process and gives its id, which is given back.
+
+        The thread stays until that process ends: a process that asked to die with its parent would die with it
+        (prctl(2), PR_SET_PDEATHSIG). Raises NotConfined, and whatever `spawn` raises.
+        """
+        if not self.kernel.confines:
+            raise NotConfined("this machine cannot separate programs")
+        opened = rights.exposed(
+            [os.path.realpath(path) for path in (*rules.reads, *rules.writes)],
+            [os.path.realpath(path) for path in self.forbidden],
+        )
+        if opened is not None:
+            raise NotConfined(f"the rules would open {opened}")
+        try:
+            ruleset = self._ruleset(rules)
+        except OSError as error:
+            raise NotConfined(f"the kernel refused the rules: {error.strerror}") from None
+        try:
+            pid = _Starter(lambda: self._confine(ruleset, rules), spawn).run()
+        finally:
+            os.close(ruleset)
+        _limit(pid, rules)
+        return pid
+
+    def _ruleset(self, rules: Rules) -> int:
+        abi = self.kernel.abi
+        ports = [(rights.BIND_TCP, rules.bind), (rights.CONNECT_TCP, rules.connect)] if abi >= 4 else []
+        network = sum(right for right, allowed in ports if allowed is not None)
+        scopes = rights.SCOPE_ABSTRACT_SOCKETS | rights.SCOPE_SIGNALS if abi >= 6 else 0
+        attribute = struct.pack("=QQQ", rights.handled_files(abi), network, scopes)
+        # An older kernel knows a shorter structure, and refuses a longer one unless the rest is zero.
+        ruleset = self.calls(_CREATE_RULESET, attribute, len(attribute) if abi >= 6 else 16 if abi >= 4 else 8, 0)
+        try:
+            for path in rules.reads:
+                self._allow_path(ruleset, path, write=False)
+            for path in (*rules.writes, *DEVICES):
+                self._allow_path(ruleset, path, write=True)
+            for right, allowed in ports:
+                for port in sorted(set(allowed or ())):
+                    self.calls(_ADD_RULE, ruleset, _NET_PORT, struct.pack("=QQ", right, port), 0)
+        except OSError:
+            os.close(ruleset)
+            raise
+        return ruleset
+
+    def _allow_path(self, ruleset: int, path: str, *, write: bool) -> None:
+        """What is not there needs no rule: it stays out of reach even when it is made later."""
+        try:
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
+                return
+            raise
+        try:
+            folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            allowed = rights.rights_on(self.kernel.abi, write=write, folder=folder)
+            self.calls(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", allowed, descriptor), 0)
+        finally:
+            os.close(descriptor)
+
+    def _confine(self, ruleset: int, rules: Rules) -> None:
+        """Confine the calling thread, for good, and try what must fail from now on."""
+        machine = self.kernel.machine
+        code = seccomp.program(
+            machine,
+            udp=rules.connect is None,
+            change_modes=rules.change_modes,
+            truncate=self.kernel.abi >= 3,
+        )
+        self.calls.no_capabilities()
+        self.calls.no_new_privileges()
+        self.calls(_RESTRICT_SELF, ruleset, 0)
+        filter_program = _Program(len(code) // 8, code)
+        self.calls(_SECCOMP[machine], _SET_MODE_FILTER, 0, ctypes.byref(filter_program))
+        for path in self.forbidden:
+            _must_fail(f"read {path}", lambda path=path: os.close(os.open(path, os.O_RDONLY)))  # type: ignore[misc]
+        _must_fail("use UNIX sockets", lambda: socket.socket(socket.AF_UNIX).close())
+        if self.kernel.abi >= 4 and rules.bind is not None:
+            _must_fail("listen on any port", _listen_anywhere)
+        if self.kernel.abi >= 6 and os.getppid() > 1:
+            _must_fail("signal other programs", lambda: os.kill(os.getppid(), 0))
+
+
+class _Starter:
+    """One thread that confines itself, starts one process, and waits for its end."""
+
+    def __init__(self, confine: Callable[[], None], spawn: Callable[[], int]) -> None:
+        self._confine = confine
+        self._spawn = spawn
+        self._started = threading.Event()
+        self._pid = 0
+        self._problem: BaseException | None = None
+
+    def run(self) -> int:
+        """Returns as soon as the process is started; until then nothing else runs in the calling thread."""
+        thread = threading.Thread(target=self._work, name="confined", daemon=True)
+        thread.start()
+        self._started.wait()
+        if self._problem is not None:
+            raise self._problem
+        return self._pid
+
+    def _work(self) -> None:
+        try:
+            self._confine()
+        except OSError as error:
+            self._problem = NotConfined(f"the kernel refused: {error.strerror}")
+        except NotConfined as error:
+            self._problem = error
+        else:
+            try:
+                self._pid = self._spawn()
+            except BaseException as error:
+                self._problem = error
+        self._started.set()
+        if self._pid:
+            # Not reaped here: that is the reactor's.
+            with suppress(OSError):
+                os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+
+
+def _limit(pid: int, rules: Rules) -> None:
+    """Before the child's shell has executed anything else; what it starts inherits them."""
+    for which, most in (
+        (resource.RLIMIT_NOFILE, rules.open_files),
+        (resource.RLIMIT_FSIZE, rules.file_bytes),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(which)[1]
+        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        # It may be over already.
+        with suppress(OSError):
+            resource.prlimit(pid, which, (least, least))
+
+
+def _must_fail(what: str, attempt: Callable[[], None]) -> None:
+    try:
+        attempt()
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EMFILE, errno.ENFILE):
+            raise NotConfined(f"it could not be tested whether it may {what}: {error.strerror}") from None
+        return
+    raise NotConfined(f"it could still {what}")
+
+
+def _listen_anywhere() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
