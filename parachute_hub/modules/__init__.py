@@ -1,1 +1,1 @@
-"""A module's code and record: services.json, manifests, the versioned store, install and removal."""
+"""Module code and records: services.json, manifests, the versioned package store, install and removal."""

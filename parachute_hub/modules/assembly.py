@@ -47,16 +47,16 @@ RESERVE_SECONDS = 10.0
 _log = Logger()
 
 FETCHING = frozenset({"install", "upgrade"})
-"""The kinds of job that fetch packages."""
+"""Kinds of jobs that fetch packages."""
 
 
 @frozen(kw_only=True)
 class Outside:
-    """What the package needs of the rest of the hub.
+    """What modules/ needs from the rest of the hub.
 
-    `find_bun` raises NoBun. `now` is in seconds since the epoch, `new_id` gives ids of jobs. `in_thread` runs what
-    would block. `know_secret` feeds the mask of the log. `hub_port` is never given to a module. `env_channel` is the
-    channel that the environment fixes, if any. The rest are limits in seconds.
+    `find_bun` raises NoBun. `now` is in epoch seconds; `new_id` creates job ids. `in_thread` runs blocking calls.
+    `know_secret` adds a value to the log mask. `hub_port` is never assigned to a module. `env_channel` is the release
+    channel fixed by the environment, if any. The other fields are limits in seconds.
     """
 
     reactor: Any
@@ -79,7 +79,7 @@ class Outside:
 
 @frozen(kw_only=True)
 class Files:
-    """What is on the disk, and how it is launched. `records` is the supervisor's Desired, `launcher` its Launcher."""
+    """On-disk state and launching. `records` serves as the supervisor's Desired, `launcher` as its Launcher."""
 
     outside: Outside
     services: ServicesFile
@@ -90,17 +90,17 @@ class Files:
     launcher: ModuleLauncher
 
     def channel(self) -> str:
-        """Which releases are installed: the environment's word, else the owner's, else the stable ones."""
+        """The release channel: from the environment, else the owner's choice, else stable."""
         return self.outside.env_channel or self.records.channel or "latest"
 
     def to_start(self) -> tuple[str, ...]:
-        """The modules that start with the hub."""
+        """The modules to start with the hub."""
         return tuple(short for short in self.directory.shorts() if self.records.get(short).autostart)
 
 
 @frozen(kw_only=True)
 class Modules:
-    """Everything that the hub does with a module's code and record."""
+    """All module services, for the rest of the hub."""
 
     files: Files
     jobs: Jobs
@@ -119,9 +119,9 @@ class Modules:
     ports: PortHealer
 
     async def recover(self) -> list[Job]:
-        """At boot, before modules are started: undo what was half done, sweep, mend the wiring. Never raises.
+        """At boot, before modules start: undo interrupted jobs, clean up, repair the wiring. Never raises.
 
-        Each step goes by itself: what a module left behind must not keep the hub from its start.
+        The steps are independent, so that one module's leftovers cannot keep the hub from starting.
         """
         home, store = self.files.outside.around.home, self.files.store
         self._order("services.json", self.last_good.mend)
@@ -129,16 +129,16 @@ class Modules:
         try:
             interrupted = await self.jobs.recover(self._distrust)
         except Exception as error:
-            self._disorder("the operations of the last run", error)
+            self._disorder("interrupted operations", error)
         self._order("temporary files", self._sweep_temporaries, home)
         if not self.jobs.unsettled():
             for what, sweep in (
                 ("packages", store.sweep),
-                ("copies of data", self.snapshots.sweep),
+                ("data snapshots", self.snapshots.sweep),
                 ("the folder for temporary files", self.disk.clear_scratch),
             ):
                 self._order(what, sweep)
-        self._order("what vault and scribe know of each other", self.files.wiring.heal)
+        self._order("the connection between vault and scribe", self.files.wiring.heal)
         return interrupted
 
     def _sweep_temporaries(self, home: Path) -> None:
@@ -153,13 +153,13 @@ class Modules:
 
     def _disorder(self, what: str, error: Exception) -> None:
         if not isinstance(error, OSError | ValueError):
-            _log.failure("{what} could not be put in order", what=what)
-        _notice(self.files.outside.emit, f"Not everything could be put in order at the start ({what}): {error}")
+            _log.failure("Recovery step failed: {what}", what=what)
+        _notice(self.files.outside.emit, f"Part of the recovery at startup failed ({what}): {error}")
 
     async def _distrust(self, interrupted: Sequence[Job]) -> None:
-        """Before what a hub left half done is undone: what is seen now must not be lost by a power cut later.
+        """Sync the disk and drop bun's cache before interrupted jobs are undone.
 
-        bun trusts what it finds in its cache, and a power cut may have torn what it put there last.
+        bun trusts its cache, and after a power loss the last entry may be truncated.
         """
         if interrupted:
             await self.files.outside.in_thread(os.sync)
@@ -167,9 +167,9 @@ class Modules:
             await self.files.outside.in_thread(self.disk.clear_cache)
 
     def clear(self) -> int:
-        """Empty bun's cache and remove versions that nothing needs; the bytes that this freed. Blocks.
+        """Empty bun's cache and delete unneeded versions. Returns the bytes freed. Blocks.
 
-        A module that is being changed, or changed back, needs all of its versions.
+        Keeps all versions of a module that is being changed or has pending undos.
         """
         files, before = self.files, self.disk.free_bytes()
         stamped = stamped_versions(files.services.read(), files.store)
@@ -183,22 +183,24 @@ class Modules:
         return max(0, self.disk.free_bytes() - before)
 
     def watch(self) -> tuple[LoopingCall, ...]:
-        """Look after services.json (modules write it), linked folders and the disk's reserve; stop each to end it."""
+        """Start the periodic checks of services.json, linked folders and the disk reserve. Stop each returned call to
+        end it.
+        """
         clock = self.files.outside.reactor
         return (
             every(clock, WATCH_SECONDS, self.rowkeeper.look, "Keeping rows of running modules"),
             every(clock, WATCH_SECONDS, self.last_good.look, "Copying services.json"),
-            every(clock, WATCH_SECONDS, self.start_errors.look, "Writing down start errors"),
+            every(clock, WATCH_SECONDS, self.start_errors.look, "Recording start errors"),
             every(clock, WATCH_SECONDS, self.linked.look, "Watching linked folders"),
             every(clock, RESERVE_SECONDS, self.reserve.check, "Keeping the disk reserve"),
             every(
-                clock, RESERVE_SECONDS, lambda: Deferred.fromCoroutine(self.jobs.undo_left()), "Undoing what was left"
+                clock, RESERVE_SECONDS, lambda: Deferred.fromCoroutine(self.jobs.undo_left()), "Retrying failed undos"
             ),
         )
 
 
 def files(outside: Outside) -> Files:
-    """The first half. Reads `<home>/hub/modules.json`; starts nothing."""
+    """Create the first half. Reads `<home>/hub/modules.json`; starts nothing."""
     home = outside.around.home
     problem = partial(_notice, outside.emit)
     services = ServicesFile(
@@ -226,7 +228,7 @@ def files(outside: Outside) -> Files:
 
 
 def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[], int | None]) -> Modules:
-    """The second half, once there is a supervisor. `free_memory` is in bytes, None where nothing limits it."""
+    """Create the second half, which needs the supervisor. `free_memory` is in bytes, None if unlimited."""
     outside, home = on_disk.outside, on_disk.outside.around.home
     disk = Disk(home)
     snapshots = Snapshots(home=home, folder=home / "hub" / "snapshots", free_bytes=disk.free_bytes)
@@ -328,7 +330,7 @@ def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[]
 
 
 def port_busy(port: int) -> bool:
-    """Whether something listens on this port of the loopback address: whether we could not."""
+    """True if this loopback port cannot be bound."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

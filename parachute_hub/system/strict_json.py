@@ -13,10 +13,10 @@ from typing import Any
 from attrs import field, frozen
 
 DEPTH = 32
-"""How deep objects and lists may be nested."""
+"""Maximum nesting depth."""
 
 _DIGITS = 308
-"""The longest whole number that a double can hold (IEEE 754), and so any reader."""
+"""Digits of the largest integer a double can hold (IEEE 754), which every parser accepts."""
 _LONE = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\u[dD][89a-fA-F]")
 _BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)

@@ -375,7 +375,7 @@ class Installs(ApiCase):
     def test_one_that_runs_is_not_installed_again(self) -> None:
         self.install()
         job = self.modules.jobs.get(self.call("POST", "/toy/install").json()["operation_id"])
-        self.assertIn("runs already", " ".join(job.log))
+        self.assertIn("already installed", " ".join(job.log))
 
     def test_nothing_is_done_to_a_busy_one(self) -> None:
         """A restart in the middle of an upgrade would look like a new version that fails."""
@@ -501,7 +501,7 @@ class Leaving(ApiCase):
         write(self.home / "toy", {"note": "mine"})
         answer = self.call("POST", "/toy/uninstall").json()
         self.assertEqual(answer["short"], "toy")
-        self.assertIn("Its data stays in", answer["log"][-1])
+        self.assertIn("Its data is kept in", answer["log"][-1])
         self.assertFalse(self.module("toy")["installed"])
         self.assertEqual(self.refusal("POST", "/toy/uninstall"), (500, "module_op_failed"))
 

@@ -209,7 +209,7 @@ class Upgrades(TestCase):
         self.assertIn("is still installed", job.error or "")
         job = await self.rig.done(self.rig.modules.remover.uninstall("toy"))
         self.assertEqual(job.status, "succeeded", job)
-        self.assertIn("Its data stays in", job.log[-1])
+        self.assertIn("Its data is kept in", job.log[-1])
         self.assertEqual(json.loads((self.rig.home / "services.json").read_text()), {"services": []})
         self.assertIsNone(self.rig.supervisor.status("toy"))
         self.assertFalse(self.rig.files.records.known("toy"))

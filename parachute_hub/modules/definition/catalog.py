@@ -1,4 +1,4 @@
-"""Which modules the hub offers: the built-in table, or a file that takes its place."""
+"""The catalog of available modules: built in, or read from a file."""
 
 import os
 import stat
@@ -16,16 +16,16 @@ _FOCUS = ("core", "experimental", "deprecated")
 
 
 class BadCatalog(Exception):
-    """The catalog file cannot be used; the text names the file, the place and the rule."""
+    """The catalog file is invalid. The text names the file, the field and the rule."""
 
 
 @frozen(kw_only=True)
 class CatalogEntry:
-    """One module on offer. `source` is a tarball to install instead of asking the registry.
+    """One available module. `source` is a tarball to install instead of asking the registry.
 
-    `port`, `paths`, `health`, `strip_prefix` and `start_cmd` stand in for a manifest that an old package lacks.
-    `mounts` are prefixes that this module may claim besides `/<short>`. `ignores_port` means that it always binds
-    `port`. `memory_mb` is what it needs, as an estimate for people.
+    `port`, `paths`, `health`, `strip_prefix` and `start_cmd` are defaults for old packages without a manifest. `mounts`
+    are prefixes the module may claim besides `/<short>`. `ignores_port` means that it always binds `port`. `memory_mb`
+    is an estimate.
     """
 
     short: str
@@ -112,7 +112,7 @@ _ALIASES: Mapping[str, str] = {"parachute-lens": "notes"}
 
 @frozen
 class Catalog:
-    """The modules on offer, in order."""
+    """The available modules, in order."""
 
     entries: tuple[CatalogEntry, ...] = BUILT_IN
     _by_short: Mapping[str, CatalogEntry] = field(init=False, eq=False, repr=False)
@@ -121,15 +121,15 @@ class Catalog:
         object.__setattr__(self, "_by_short", {entry.short: entry for entry in self.entries})
 
     def get(self, short: str) -> CatalogEntry | None:
-        """The entry of this short name. Modules of the built-in table stay known when a file replaces it."""
+        """The entry with this short name. Built-in modules stay known when a file replaces the catalog."""
         return self._by_short.get(short) or _TABLE.get(short)
 
     def offers(self, package: str) -> CatalogEntry | None:
-        """The entry of this package among those on offer."""
+        """The catalog entry for this package, if it is on offer."""
         return next((entry for entry in self.entries if entry.package == package), None)
 
     def short_of(self, row_name: str) -> str:
-        """The short name for a row: by the table, else the row's name without `parachute-`."""
+        """The short name for a row: from the catalog, else the row's name without `parachute-`."""
         if row_name in _ALIASES:
             return _ALIASES[row_name]
         if row_name.startswith("parachute-vault-"):
@@ -139,7 +139,7 @@ class Catalog:
 
 
 def load(path: Path | None, home: Path) -> Catalog:
-    """The built-in catalog, or the one in the file, read once at the start. Raises BadCatalog."""
+    """The built-in catalog, or the one in the file. Raises BadCatalog."""
     if path is None:
         return Catalog()
     _refuse_unsafe(path, home)
@@ -163,13 +163,13 @@ def load(path: Path | None, home: Path) -> Catalog:
 
 
 def _refuse_unsafe(path: Path, home: Path) -> None:
-    """A module must not be able to write what the hub trusts."""
+    """Reject a catalog file that a module could modify."""
     try:
         found = path.stat()
     except OSError as error:
         raise BadCatalog(f"The catalog {path} cannot be read: {error.strerror}.") from None
     if path.resolve().is_relative_to(home.resolve()):
-        raise BadCatalog(f"The catalog {path} lies inside the hub's home, where modules can write. Move it elsewhere.")
+        raise BadCatalog(f"The catalog {path} is inside the hub's home, where modules can write. Move it elsewhere.")
     if found.st_uid not in (0, os.getuid()) or found.st_mode & stat.S_IWOTH:
         raise BadCatalog(f"The catalog {path} can be written by other users. Make it yours: chmod o-w {path}")
 
@@ -182,7 +182,7 @@ def _entry(value: object, at: str, folder: Path) -> CatalogEntry:
     package = validation.text(raw.get("package"), f"{at}.package")
     if not names.is_package(package):
         raise Invalid(f"{at}.package", "must be the name of an npm package")
-    # What a catalog file never says comes from the built-in table, else from the package's manifest.
+    # Fields that a catalog file cannot set come from the built-in catalog, else from the package's manifest.
     base = _TABLE.get(short) or CatalogEntry(
         short=short, package=package, manifest_name=f"parachute-{short}", display_name=short
     )

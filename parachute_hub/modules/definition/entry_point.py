@@ -1,4 +1,4 @@
-"""What of a package is run: the command that its manifest names, or our static server for a package of mere files."""
+"""The command that runs a package: its manifest's startCmd, or the static file server for packages of plain files."""
 
 import os
 from pathlib import Path
@@ -15,18 +15,18 @@ STATIC_SERVER = Path(__file__).with_name("static_server.ts")
 def entry_of(
     folder: Path, manifest: Manifest | None, short: str, row: Row, known: CatalogEntry | None
 ) -> tuple[str, ...]:
-    """The file that bun runs, and its arguments. `folder` is the package's. Raises CannotLaunch."""
+    """The file that bun runs, and its arguments. `folder` is the package folder. Raises CannotLaunch."""
     command = manifest.start_cmd if manifest and manifest.start_cmd else known and known.start_cmd
     if command:
         return (_resolve(short, folder, command[0]), *command[1:])
     if (known and known.static) or os.path.isfile(folder / "dist" / "index.html"):
         mount = row.paths[0].rstrip("/") if row.paths else f"/{short}"
         return (str(STATIC_SERVER), "--port", str(row.port), "--mount", mount, "--folder", str(folder / "dist"))
-    raise CannotLaunch("no_start_cmd", f"{short} does not say how it is started: its module.json has no startCmd.")
+    raise CannotLaunch("no_start_cmd", f"{short} cannot be started: its module.json has no startCmd.")
 
 
 def _resolve(short: str, folder: Path, command: str) -> str:
-    """The command's file: by the package's own bins, else as a path in the package. Raises CannotLaunch."""
+    """The command's file: one of the package's bins, else a path in the package. Raises CannotLaunch."""
     try:
         package = manifests.read_package(folder)
     except Invalid as error:
@@ -39,5 +39,5 @@ def _resolve(short: str, folder: Path, command: str) -> str:
             f'{short} is started by "{command}", which is neither a command nor a file of its package.',
             {"binary": command, "why": None},
         )
-    # The path through the active link, not the version's own: that is where the deploy document looks for it.
+    # The path through the active link rather than the version's folder, as docs/deploy.md documents it.
     return str(folder / file.relative_to(folder.resolve()))

@@ -1,4 +1,4 @@
-"""What a module folder lacks before it is published: `parachute module check DIR`."""
+"""Checks a module folder before publishing: `parachute module check DIR`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from parachute_hub.supervise.model import CannotLaunch
 
 @frozen
 class Finding:
-    """One thing to mend, and where."""
+    """One problem and its location."""
 
     where: str
     text: str
@@ -28,7 +28,7 @@ class Finding:
 
 
 def check(folder: Path) -> list[Finding]:
-    """Every finding; an empty list means that the hub would install it."""
+    """All problems; an empty list means that the hub would install the module."""
     findings: list[Finding] = []
     package = manifest = None
     try:
@@ -77,7 +77,7 @@ def _manifest(manifest: Manifest) -> Iterator[Finding]:
 
 
 def _start(folder: Path, manifest: Manifest) -> Iterator[Finding]:
-    """Whether it could be started, by the very rule that starts it."""
+    """Apply the same rule that starts the module."""
     row = Row(
         name=manifest.manifest_name, port=manifest.port, paths=manifest.paths, health=manifest.health, version="0"
     )

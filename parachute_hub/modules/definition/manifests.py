@@ -1,4 +1,4 @@
-"""Reading what a package says of itself: `.parachute/module.json` and `package.json`."""
+"""Reads a package's own description: `.parachute/module.json` and `package.json`."""
 
 import os
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ PACKAGE_LIMIT = 1024 * 1024
 
 @frozen
 class Package:
-    """What `package.json` says: name, version, and `bins` (command -> file in the package)."""
+    """The relevant part of `package.json`; `bins` maps commands to files in the package."""
 
     name: str
     version: str
@@ -25,13 +25,13 @@ class Package:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The package's manifest; None when it has none. Raises Invalid."""
+    """The package's manifest, or None. Raises Invalid."""
     content = _content(folder / ".parachute" / "module.json", "module.json", MANIFEST_LIMIT)
     return None if content is None else Manifest.from_bytes(content)
 
 
 def read_package(folder: Path) -> Package | None:
-    """The package's name, version and commands; None when there is no package. Raises Invalid."""
+    """The package's name, version and commands; None if there is no package.json. Raises Invalid."""
     content = _content(folder / "package.json", "package.json", PACKAGE_LIMIT)
     if content is None:
         return None
@@ -41,12 +41,12 @@ def read_package(folder: Path) -> Package | None:
 
 
 def inside(folder: Path, relative: str) -> Path | None:
-    """The file in the folder that this path names; None when it is missing or lies elsewhere, links followed."""
+    """The existing file with this path inside the folder, links followed; None if missing or outside."""
     root = Path(os.path.realpath(folder))
     try:
         target = Path(os.path.realpath(root / relative))
     except (OSError, ValueError):
-        # No file can have that name.
+        # Not a valid file name.
         return None
     return target if target.is_relative_to(root) and os.path.isfile(target) else None
 
@@ -56,7 +56,7 @@ def _bins(value: Any, name: str) -> Mapping[str, str]:
         case str():
             return {name.rpartition("/")[2]: value}
         case dict():
-            # A command becomes a link in a folder, so its name must be a plain one.
+            # A command becomes a link in a folder, so its name must be a single path segment.
             return {
                 command: file for command, file in value.items() if names.is_package(command) and isinstance(file, str)
             }

@@ -1,4 +1,4 @@
-"""What the hub knows of modules: rows of services.json and manifests."""
+"""Rows of services.json, and module manifests."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from parachute_hub.modules.definition import names, validation
 from parachute_hub.modules.definition.validation import Invalid
 
 UNPROVEN = "0.0.0-linked"
-"""The version in a row whose module has not answered yet."""
+"""The version in a row until its module has reported one."""
 
 EXPOSURES = ("allowed", "loopback", "auth-required")
 MANIFEST_LIMIT = 64 * 1024
@@ -26,7 +26,7 @@ _FOCUS = ("core", "experimental", "deprecated")
 
 @frozen(kw_only=True)
 class SubUnit:
-    """One entry of a row's `uis`: an app that the module serves below its own mount."""
+    """One entry of a row's `uis`: an app below the module's own mount."""
 
     slug: str
     display_name: str
@@ -42,9 +42,9 @@ class SubUnit:
 
 @frozen(kw_only=True)
 class Row:
-    """One row of services.json. `raw` is the row as it stood in the file: unknown fields and order are kept.
+    """One row of services.json. `raw` is the original JSON; unknown fields and their order are preserved.
 
-    `port` is on 127.0.0.1. `paths` are mounts, the first is the main one. `health` is a path on the module itself.
+    `port` is on 127.0.0.1. `paths` are mounts, the main one first. `health` is a path on the module itself.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Row:
 
     @classmethod
     def parse(cls, raw: object) -> Self:
-        """The row in this JSON value. Raises Invalid."""
+        """Parse a row. Raises Invalid."""
         row = validation.mapping(raw, "")
         error = row.get("lastStartError")
         return cls(
@@ -86,15 +86,15 @@ class Row:
 
     @property
     def is_vault(self) -> bool:
-        """Whether this row is the vault's, or one instance's in the older form with a row for each."""
+        """True for the vault's row, or one instance's row in the older format with a row per instance."""
         return self.name == "parachute-vault" or self.name.startswith("parachute-vault-")
 
     def with_fields(self, **changes: Any) -> Self:
-        """This row with other values; `raw` still says what else stood in it."""
+        """A copy with other values; `raw` is kept."""
         return evolve(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
-        """The row for the file: fields that we know over what stood there, in the order in which it stood."""
+        """The row as JSON: known fields over the original, in the original order."""
         known = {
             "name": self.name,
             "port": self.port,
@@ -117,7 +117,7 @@ class Row:
 
 @frozen(kw_only=True)
 class Dependency:
-    """Another module that this one makes use of."""
+    """Another module that this one can use."""
 
     short: str
     optional: bool = False
@@ -126,7 +126,7 @@ class Dependency:
 
 @frozen(kw_only=True)
 class Manifest:
-    """`.parachute/module.json` of a package. `raw` holds all of it, with what the hub does not read."""
+    """`.parachute/module.json` of a package. `raw` is the whole document, including fields the hub ignores."""
 
     name: str
     manifest_name: str
@@ -149,7 +149,7 @@ class Manifest:
 
     @classmethod
     def parse(cls, value: object) -> Self:
-        """The manifest in this JSON value. Raises Invalid."""
+        """Parse a manifest. Raises Invalid."""
         raw = validation.mapping(value, "")
         name = validation.text(raw.get("name"), "name")
         if not names.is_short(name):
@@ -177,12 +177,12 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """The manifest in a file's content, at most 64 KiB. Raises Invalid."""
+        """Parse a manifest file of at most 64 KiB. Raises Invalid."""
         return cls.parse(validation.parse_object(content, "module.json", MANIFEST_LIMIT))
 
 
 def _row_name(value: object, at: str) -> str:
-    """The name of a row. Files and folders are named after it."""
+    """The row's name, which becomes a file and folder name."""
     name = validation.text(value, at)
     if not name.isprintable() or len(name.encode("utf-8", "replace")) > NAME_BYTES:
         raise Invalid(at, f"must be at most {NAME_BYTES} bytes of printable characters")
@@ -318,7 +318,7 @@ def _config_schema(value: object, at: str) -> Mapping[str, Any]:
 
 
 def fits(value: object, kind: str) -> bool:
-    """Whether a value is of one of the four kinds that a configuration knows."""
+    """True if the value has one of the four types a configuration field can have."""
     match kind:
         case "string":
             return isinstance(value, str)
@@ -331,7 +331,7 @@ def fits(value: object, kind: str) -> bool:
 
 
 def _url(value: object, at: str) -> str:
-    """An http(s) address, a path on the hub (`/x`), or a path below the module's mount (`admin/`)."""
+    """An http(s) URL, a path on the hub (`/x`), or a path below the module's mount (`admin/`)."""
     url = validation.text(value, at)
     scheme = urlsplit(url).scheme if "//" in url[:9] or ":" in url.split("/", 1)[0] else ""
     if scheme in ("http", "https") and urlsplit(url).netloc:

@@ -1,4 +1,4 @@
-"""Which paths a module may claim: its own name and below, and never a path of the hub's."""
+"""The paths a module may claim: `/<short>` and below, never one of the hub's own."""
 
 from collections.abc import Iterable
 
@@ -28,7 +28,7 @@ RESERVED = frozenset(
 
 
 class BadMount(ValueError):
-    """A path cannot be claimed; the text says which and why."""
+    """A path cannot be claimed. The text says which and why."""
 
 
 def normal(path: str) -> str:
@@ -37,7 +37,7 @@ def normal(path: str) -> str:
 
 
 def check(path: str, short: str, extra: Iterable[str] = ()) -> None:
-    """Refuse a mount that is not `/<short>` or below it, nor one of `extra`. Raises BadMount.
+    """Reject a mount that is neither `/<short>`, nor below it, nor in `extra`. Raises BadMount.
 
     >>> check("/vault/work", "vault")
     >>> check("/admin", "vault")
@@ -61,9 +61,9 @@ def check(path: str, short: str, extra: Iterable[str] = ()) -> None:
 
 
 def allowed(row: Row, short: str, extra: Iterable[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The row's mounts that may be served, normalised, and the reasons why others may not.
+    """The row's servable mounts, normalized, and the reasons for rejecting the others.
 
-    The root path is passed over in silence: old vaults write it and nothing is served there.
+    The root path is skipped silently: old vaults list it although nothing is served there.
     """
     good: list[str] = []
     refused: list[str] = []

@@ -1,4 +1,4 @@
-"""Which names may reach bun, a path or a page: npm packages, their versions, shorts and vaults."""
+"""Validates names before they reach bun, a path or a page: npm packages, versions, modules and vaults."""
 
 import re
 
@@ -11,16 +11,16 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,126}", re.ASCII)
 _NOT_PACKAGES = frozenset({"node_modules", "favicon.ico"})
 
 FOLDERS_OF_THE_HUB = frozenset({"hub", "modules", "tmp", "well-known", "logs", "backups"})
-"""Names below the home that no module may have: a module's data lies in `<home>/<short>`."""
+"""Names reserved in the home folder, where each module has its data in `<home>/<short>`."""
 
 
 class BadName(ValueError):
-    """A name cannot be used; the text says which and what names look like."""
+    """An invalid name. The text says which, and what a valid one looks like."""
 
 
 @frozen
 class PackageSpec:
-    """A package as a person asks for it. `version` is an exact version or a tag; None means the channel's newest."""
+    """A package as the user requests it. `version` is an exact version or a tag; None means the channel's newest."""
 
     name: str
     version: str | None = None
@@ -30,7 +30,7 @@ class PackageSpec:
 
 
 def is_package(name: str) -> bool:
-    """Whether this is the name of an npm package, and nothing that bun would read in another way."""
+    """True for the name of an npm package that bun cannot read as anything else."""
     return (
         _PACKAGE.fullmatch(name) is not None
         and len(name) <= 214
@@ -40,22 +40,22 @@ def is_package(name: str) -> bool:
 
 
 def is_version(text: str) -> bool:
-    """Whether this may stand after the `@` of a package: a version such as `1.2.3-rc.1`, or a tag such as `next`."""
+    """True for a version such as `1.2.3-rc.1` or a tag such as `next`."""
     return _VERSION.fullmatch(text) is not None and ".." not in text
 
 
 def is_short(text: str) -> bool:
-    """Whether this may be the short name of a module (`vault`)."""
+    """True for a valid short name of a module, such as `vault`."""
     return _SHORT.fullmatch(text) is not None
 
 
 def is_variable(text: str) -> bool:
-    """Whether this may be the name of an environment variable."""
+    """True for a valid environment variable name."""
     return _VARIABLE.fullmatch(text) is not None
 
 
 def parse_spec(text: str) -> PackageSpec:
-    """`name`, `name@version` or `name@tag`. Raises BadName.
+    """Parse `name`, `name@version` or `name@tag`. Raises BadName.
 
     >>> parse_spec("@openparachute/vault@0.4.0")
     PackageSpec(name='@openparachute/vault', version='0.4.0')

@@ -1,4 +1,4 @@
-"""Which port a module gets when it is installed."""
+"""Chooses the port of a newly installed module."""
 
 from collections.abc import Callable, Iterable
 
@@ -6,7 +6,7 @@ from attrs import frozen
 
 HUB_PORT = 1939
 CANONICAL = frozenset({1940, 1942, 1943, 1946})
-"""Ports that belong to the modules of the built-in table, installed or not."""
+"""Ports of the built-in modules, installed or not."""
 
 _UNASSIGNED = tuple(port for port in range(1940, 1950) if port not in CANONICAL)
 
@@ -17,16 +17,16 @@ class NoPort(Exception):
 
 @frozen
 class PortChoice:
-    """The port, and a sentence for the owner when it is not the usual one."""
+    """The port, and a note for the owner if it is not the preferred one."""
 
     port: int
     note: str | None = None
 
 
 def choose(wanted: int | None, taken: Iterable[int], busy: Callable[[int], bool]) -> PortChoice:
-    """The module's own port when it is free, else the first free one. Raises NoPort.
+    """The module's preferred port if free, else the first free one. Raises NoPort.
 
-    `taken` are the ports of other rows and of the hub; `busy` tells whether something listens on a port now.
+    `taken` are the ports of other rows and of the hub; `busy` tells whether something listens on a port.
 
     >>> choose(1940, {1940}, lambda port: False)
     PortChoice(port=1941, note='Port 1940 is in use, so it gets 1941.')
@@ -45,4 +45,4 @@ def choose(wanted: int | None, taken: Iterable[int], busy: Callable[[int], bool]
     for port in range(1950, 2950):
         if free(port):
             return PortChoice(port, f"{why} gets {port}, outside the usual range.")
-    raise NoPort("No port from 1940 to 2949 is free. Stop what listens there, then try again.")
+    raise NoPort("No port from 1940 to 2949 is free. Stop a program that uses one of them, then try again.")

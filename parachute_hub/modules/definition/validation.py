@@ -1,4 +1,4 @@
-"""Checks of JSON that others wrote. A refusal names the field and the rule; its text is what the author reads."""
+"""Validates JSON from module authors. Errors name the field and the rule, since the author reads them."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
 class Invalid(ValueError):
-    """A value breaks a rule: `field` says where (`startCmd[0]`), `rule` what it must be."""
+    """A value violates a rule: `field` is its location (`startCmd[0]`), `rule` what it must be."""
 
     def __init__(self, field: str, rule: str) -> None:
         super().__init__(f"{field}: {rule}" if field else rule)
@@ -20,7 +20,7 @@ class Invalid(ValueError):
 
 
 def parse_object(raw: bytes, what: str, limit: int) -> dict[str, Any]:
-    """The JSON object in these bytes. `what` names it in refusals; `limit` is in bytes. Raises Invalid."""
+    """Parse a JSON object. `what` names it in errors; `limit` is in bytes. Raises Invalid."""
     try:
         value = strict_json.read(raw, limit=limit).value
     except BadJson as error:
@@ -31,14 +31,14 @@ def parse_object(raw: bytes, what: str, limit: int) -> dict[str, Any]:
 
 
 def text(value: object, field: str) -> str:
-    """A string with something in it."""
+    """A non-empty string."""
     if not isinstance(value, str) or not value.strip():
         raise Invalid(field, "must be a non-empty string")
     return value
 
 
 def path_text(value: object, field: str) -> str:
-    """A path on the disk."""
+    """A file path."""
     path = text(value, field)
     if "\0" in path or len(path) > 4096:
         raise Invalid(field, "must be a path of at most 4096 characters without NUL")
@@ -46,42 +46,37 @@ def path_text(value: object, field: str) -> str:
 
 
 def any_text(value: object, field: str) -> str:
-    """A string."""
     if not isinstance(value, str):
         raise Invalid(field, "must be a string")
     return value
 
 
 def port(value: object, field: str) -> int:
-    """A TCP port."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
         raise Invalid(field, "must be a whole number from 1 to 65535")
     return value
 
 
 def flag(value: object, field: str) -> bool:
-    """True or false."""
     if not isinstance(value, bool):
         raise Invalid(field, "must be true or false")
     return value
 
 
 def texts(value: object, field: str) -> tuple[str, ...]:
-    """A list of strings."""
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise Invalid(field, "must be a list of strings")
     return tuple(value)
 
 
 def mapping(value: object, field: str) -> Mapping[str, Any]:
-    """A JSON object."""
     if not isinstance(value, dict):
         raise Invalid(field, "must be an object")
     return value
 
 
 def rooted(value: object, field: str) -> str:
-    """A path that starts with a slash, for a request line."""
+    """A path starting with a slash, safe to put in a request line."""
     if not isinstance(value, str) or not value.startswith("/"):
         raise Invalid(field, "must be a path that starts with /")
     if _CONTROL.search(value) or len(value) > 2048:
@@ -90,7 +85,6 @@ def rooted(value: object, field: str) -> str:
 
 
 def one_of(value: object, field: str, choices: tuple[str, ...]) -> str:
-    """One of some words."""
     if not isinstance(value, str) or value not in choices:
         raise Invalid(field, f"must be one of {', '.join(choices)}")
     return value

@@ -1,4 +1,4 @@
-"""Order of versions by Semantic Versioning 2.0.0, section 11."""
+"""Version precedence by Semantic Versioning 2.0.0, section 11."""
 
 import re
 from collections.abc import Iterable
@@ -17,14 +17,14 @@ _LONGEST = 256
 
 @frozen
 class Version:
-    """A version that can be compared. `key` orders it; `text` is how it was written."""
+    """A comparable version. `key` orders it; `text` is the original."""
 
     text: str
     key: tuple[tuple[int, ...], bool, tuple[tuple[bool, int, str], ...]]
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """None when this is no semantic version, or one that is longer than npm allows."""
+        """None if this is not a semantic version, or longer than npm allows."""
         found = _FORM.fullmatch(text.strip()) if len(text) <= _LONGEST else None
         if found is None:
             return None
@@ -35,7 +35,7 @@ class Version:
 
 
 def is_newer(candidate: str | None, installed: str | None) -> bool:
-    """Whether both are versions and the candidate is strictly the newer one.
+    """True if both are versions and the candidate is strictly newer.
 
     >>> is_newer("1.0.0", "1.0.0-rc.2"), is_newer("1.0.0-rc.10", "1.0.0-rc.9"), is_newer("latest", "1.0.0")
     (True, True, False)
@@ -45,11 +45,11 @@ def is_newer(candidate: str | None, installed: str | None) -> bool:
 
 
 def newest(candidates: Iterable[str | None]) -> str | None:
-    """The highest of those that are versions."""
+    """The highest semantic version among the candidates."""
     versions = [version for text in candidates if text and (version := Version.parse(text))]
     return max(versions, key=lambda version: version.key).text if versions else None
 
 
 def _identifier(part: str) -> tuple[bool, int, str]:
-    """Numeric identifiers are lower than others and compared as numbers."""
+    """Numeric identifiers sort below others and compare as numbers."""
     return (False, int(part), "") if part.isdigit() else (True, 0, part)

@@ -1,1 +1,1 @@
-"""How a module is run: command, environment and configuration."""
+"""How a module runs: command, environment and configuration."""

@@ -1,6 +1,7 @@
-"""A module's own configuration: through its `/.parachute/config`, or, from its manifest's schema, in its `.env`.
+"""A module's configuration, through its `/.parachute/config`, or through its `.env` as described by its manifest's
+schema.
 
-A value that the schema calls writeOnly, or whose name sounds like a secret, is never given back.
+Values that the schema marks writeOnly, or whose name suggests a secret, are never returned.
 """
 
 import re
@@ -29,17 +30,19 @@ _SECRET = re.compile(r"(?i)(secret|password|passwd|token|api_?key|_key$|^key$|cr
 
 
 class MintsTokens(Protocol):
-    """Gives the hub a token for a module's administration."""
+    """Issues the hub's tokens for a module's admin API."""
 
     def for_administration(self, short: str, instance: str | None) -> str | None:
-        """A bearer that lives for a minute: `<short>:admin`, of a vault `vault:<instance>:admin`. None: no issuer."""
+        """A one-minute bearer token with `<short>:admin`, for a vault `vault:<instance>:admin`; None without an
+        issuer.
+        """
 
 
 @frozen(kw_only=True)
 class Configuration:
-    """Reads and changes configurations. `http` speaks to modules on loopback.
+    """Reads and changes module configuration. `http` reaches modules on loopback.
 
-    `port_of` tells where the module's own processes listen: a token is sent nowhere else.
+    `port_of` returns the port of the module's own process; tokens are only sent there.
     """
 
     home: Path
@@ -64,9 +67,9 @@ class Configuration:
         return {"schema": schema, "values": _shown(values, schema), "writable": writable}
 
     async def change(self, short: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Set these values, leave the others; `restart` in the answer says that it must be started anew.
+        """Set these values and leave the others. `restart` in the result tells whether a restart is needed.
 
-        Raises Refused; nothing was changed then.
+        Raises Refused, in which case nothing was changed.
         """
         row, manifest = self._module(short)
         if manifest is None or manifest.config_schema is None:
@@ -89,7 +92,7 @@ class Configuration:
         return {"values": _shown(_typed(parse_dotenv(text), schema), schema), "restart": True}
 
     async def _present(self, row: Row, manifest: Manifest | None) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The module's schema and its values, as it tells them itself."""
+        """The module's schema and values, from its own endpoint."""
         schema = await self._ask("GET", row, manifest, "/.parachute/config/schema")
         return schema, await self._ask("GET", row, manifest, "/.parachute/config")
 
@@ -117,8 +120,8 @@ class Configuration:
         short = self.directory.short_of(row.name)
         port = self.port_of(short)
         if port is None:
-            raise Refused(409, "not_running", f"{short} tells its settings itself, and does not run. Start it first.")
-        # The path becomes part of an address and of a token's scope, so only one that may be served will do.
+            raise Refused(409, "not_running", f"{short} serves its own settings and is not running. Start it first.")
+        # The path becomes part of a URL and of a token's scope, so it must be one that may be served.
         paths, _ = self.directory.mounts(row)
         mount = next((mount for mount in paths if not mount.startswith("/.parachute")), "")
         strip = row.strip_prefix if row.strip_prefix is not None else manifest and manifest.strip_prefix
@@ -140,7 +143,7 @@ class Configuration:
 
 
 def _understood(short: str, status: int, content: bytes) -> dict[str, Any]:
-    """The module's JSON, or its refusal in our words."""
+    """The module's JSON. Raises Refused with the module's error."""
     try:
         value = validation.parse_object(content, "the answer", ANSWER_LIMIT)
     except Invalid:
@@ -152,17 +155,17 @@ def _understood(short: str, status: int, content: bytes) -> dict[str, Any]:
     if status == 404:
         raise Refused(404, "no_configuration", f"{short} has nothing to configure here.")
     if status == 405:
-        raise Refused(405, "read_only", f"The configuration of {short} can only be read.")
+        raise Refused(405, "read_only", f"The configuration of {short} is read-only.")
     if status == 400:
         detail = {"errors": value["errors"]} if isinstance(value.get("errors"), list) else None
         raise Refused(400, "validation_failed", f"{short} does not accept this.{told}", detail=detail)
     if status in (401, 403):
-        raise Refused(502, "module_refused", f"{short} did not let the hub in.{told}")
+        raise Refused(502, "module_refused", f"{short} refused the hub access.{told}")
     raise Refused(502, "module_failed", f"{short} answered with status {status}.{told}")
 
 
 async def _content(answer: IResponse) -> bytes:
-    """The body, at most 256 KiB."""
+    """The response body, at most 256 KiB."""
     parts: list[bytes] = []
 
     def take(part: bytes) -> None:
@@ -182,14 +185,15 @@ def _properties(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def is_secret(name: str, told: Mapping[str, Any]) -> bool:
-    """Whether a value may never leave the hub again."""
+    """True if the value must never be returned."""
     return bool(told.get("writeOnly")) or _SECRET.search(name) is not None
 
 
 def _whole(present: Mapping[str, Any], changes: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The form to send: some modules take what is left out as its default, but for secrets, which they keep.
+    """The complete form to send: some modules reset omitted values to their defaults, except for secrets, which they
+    keep.
 
-    What a module shows in the place of a secret must not come back as one. A change to null leaves the value out.
+    The placeholder a module shows for a secret is not sent back. A change to null removes the value.
     """
     kept = {
         name: present[name]
@@ -208,7 +212,7 @@ def _shown(values: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, An
 
 
 def _typed(found: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema's values out of a `.env`; defaults for what is not there."""
+    """The schema's values from a `.env`, with defaults for missing ones."""
     values: dict[str, Any] = {}
     for name, told in _properties(schema).items():
         if name in found:
@@ -226,7 +230,7 @@ def _parsed(text: str) -> Any:
 
 
 def _check(changes: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Each value is in the schema and of its kind; null takes one out that is not required. Raises Invalid."""
+    """Each value must be in the schema and have its type; null removes an optional one. Raises Invalid."""
     properties = _properties(schema)
     for name, value in changes.items():
         told = properties.get(name)

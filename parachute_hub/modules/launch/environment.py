@@ -1,4 +1,4 @@
-"""Environments of the processes that belong to modules: complete, never the hub's own."""
+"""Complete environments for module processes; nothing is inherited from the hub."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,18 +8,18 @@ from attrs import frozen
 from parachute_hub.settings import MODULE_PREFIX
 
 DOTENV_LIMIT = 1024 * 1024
-"""Bytes of a module's `.env`."""
+"""Size limit of a module's `.env` in bytes."""
 
 _INSTALLER_LEAVES = frozenset({"NODE_ENV"})
 
 
 @frozen(kw_only=True)
 class Surroundings:
-    """What every module is told in the same way.
+    """The part of the environment common to all modules.
 
-    `home` is PARACHUTE_HOME, `user_home` the HOME of the person who runs the hub. `passed_on` are variables of the
-    hub's environment that children may see, `registry` those that only bun's installer sees, `module_variables` the
-    raw `PARACHUTE_ENV_<SHORT>_<NAME>`. `issuer` is the canonical origin, `origins` all of them.
+    `home` is PARACHUTE_HOME, `user_home` the HOME of the user running the hub. `passed_on` are the hub's variables that
+    children may see, `registry` those for bun's installer only, `module_variables` the raw
+    `PARACHUTE_ENV_<SHORT>_<NAME>`. `issuer` is the canonical origin, `origins` all of them.
     """
 
     home: Path
@@ -32,21 +32,21 @@ class Surroundings:
 
     @property
     def modules(self) -> Path:
-        """BUN_INSTALL of everything that we start."""
+        """BUN_INSTALL of everything the hub starts."""
         return self.home / "modules"
 
     @property
     def scratch(self) -> Path:
-        """TMPDIR: on the same disk as the modules, because bun renames from there."""
+        """TMPDIR. On the same disk as the modules, because bun renames files from there."""
         return self.home / "tmp"
 
 
 def for_module(
     around: Surroundings, short: str, port: int, layers: Iterable[Mapping[str, str]], bun_folder: Path
 ) -> dict[str, str]:
-    """The whole environment of a module. Later layers win; none may change what the hub decides.
+    """The whole environment of a module. Later layers win; none can override what the hub sets.
 
-    `layers` are the module's `.env` and the owner's settings; the hub's own `PARACHUTE_ENV_<SHORT>_*` come last.
+    `layers` are the module's `.env` and the owner's settings. The hub's `PARACHUTE_ENV_<SHORT>_*` come last.
     """
     decided = {
         "HOME": str(around.home),
@@ -66,7 +66,7 @@ def for_module(
 
 
 def for_installer(around: Surroundings, bun_folder: Path, stall_seconds: int) -> dict[str, str]:
-    """The environment of `bun add` and `bun info`: the person's HOME, so that a private registry in .npmrc works."""
+    """The environment of `bun add` and `bun info`. It includes HOME, so that a private registry in .npmrc works."""
     kept = {name: value for name, value in around.passed_on.items() if name not in _INSTALLER_LEAVES}
     return {
         "LANG": "C.UTF-8",
@@ -85,7 +85,7 @@ def for_installer(around: Surroundings, bun_folder: Path, stall_seconds: int) ->
 
 
 def from_hub(variables: Mapping[str, str], short: str) -> dict[str, str]:
-    """`PARACHUTE_ENV_SCRIBE_OPENAI_API_KEY=x` reaches scribe as `OPENAI_API_KEY=x`.
+    """Variables for this module: scribe sees `PARACHUTE_ENV_SCRIBE_OPENAI_API_KEY=x` as `OPENAI_API_KEY=x`.
 
     >>> from_hub({"PARACHUTE_ENV_SCRIBE_KEY": "x", "PARACHUTE_ENV_VAULT_KEY": "y"}, "scribe")
     {'KEY': 'x'}
@@ -99,7 +99,7 @@ def from_hub(variables: Mapping[str, str], short: str) -> dict[str, str]:
 
 
 def parse_dotenv(text: str) -> dict[str, str]:
-    """The variables of a `.env` file, in the dialect that all modules read.
+    """Parse a `.env` file in the dialect that all modules read.
 
     >>> parse_dotenv('A=1\\nB="two words"\\n=no\\nnothing')
     {'A': '1', 'B': 'two words'}
@@ -113,7 +113,7 @@ def parse_dotenv(text: str) -> dict[str, str]:
 
 
 def change_dotenv(text: str, changes: Mapping[str, str | None]) -> str:
-    """The file with these variables set, or taken out (None). Other lines and their order stay.
+    """Set or remove (None) variables in a `.env` file. Other lines and their order are kept.
 
     >>> change_dotenv("A=1\\nB=2\\n", {"A": None, "B": "3", "C": "4"})
     'B=3\\nC=4\\n'
@@ -139,6 +139,6 @@ def _unquoted(value: str) -> str:
 
 
 def _path(around: Surroundings, bun_folder: Path) -> str:
-    """Commands of modules first, then bun (their scripts name it), then the hub's own path."""
+    """PATH: commands of modules, then bun (scripts refer to it), then the hub's own path."""
     inherited = around.passed_on.get("PATH", "/usr/local/bin:/usr/bin:/bin")
     return ":".join(dict.fromkeys((str(around.modules / "bin"), str(bun_folder), *inherited.split(":"))))

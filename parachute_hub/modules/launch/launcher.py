@@ -1,4 +1,4 @@
-"""From a module's row and package to the process that runs it. Made anew for every spawn, so that nothing is stale."""
+"""Builds a module's command line and environment from its row and package. Rebuilt for every spawn, so never stale."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,15 +20,15 @@ from parachute_hub.system.atomic_files import private_folder, read_text
 
 
 class Guard(Protocol):
-    """Has a word before a module is started."""
+    """Checks preconditions before a module starts."""
 
     def before_launch(self, short: str) -> None:
-        """Raises CannotLaunch when it must not start now."""
+        """Raises CannotLaunch if the module must not start."""
 
 
 @frozen(kw_only=True)
 class ModuleLauncher:
-    """Says how each module is run. `find_bun` raises NoBun. `guard` makes sure that scribe has a token."""
+    """Builds launches. `find_bun` raises NoBun. `guard` ensures that scribe has a token."""
 
     directory: Directory
     records: RecordsFile
@@ -37,7 +37,7 @@ class ModuleLauncher:
     guard: Guard | None = None
 
     def launch(self, short: str) -> Launch:
-        """The whole spawn of one module. Raises CannotLaunch."""
+        """Everything needed to spawn the module. Raises CannotLaunch."""
         if self.guard is not None:
             self.guard.before_launch(short)
         row = self.directory.row(short)
@@ -48,7 +48,7 @@ class ModuleLauncher:
         if folder is None:
             raise CannotLaunch(
                 "missing_package",
-                f"The package of {short} is not on the disk. Install {short} again; its data stays where it is.",
+                f"The package of {short} is missing from the disk. Install {short} again; its data is kept.",
                 {"package": self.directory.package_of(short)},
             )
         bun = self._bun()
@@ -66,7 +66,7 @@ class ModuleLauncher:
         )
 
     def manifest(self, short: str, folder: Path) -> Manifest | None:
-        """The manifest of the installed package. Raises CannotLaunch when it breaks a rule."""
+        """The manifest of the installed package. Raises CannotLaunch if it is invalid."""
         try:
             return manifests.read_manifest(folder)
         except Invalid as error:

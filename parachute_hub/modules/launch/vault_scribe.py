@@ -1,6 +1,6 @@
-"""Vault and scribe: the vault is told where scribe is, and both share one token.
+"""Connects vault and scribe: the vault learns scribe's URL, and both share a token.
 
-Without a token scribe would transcribe for anybody who reaches its port, so it is never started without one.
+Without a token, scribe would transcribe for anyone who can reach its port, so it never starts without one.
 """
 
 import secrets
@@ -27,7 +27,7 @@ _RUNNING = frozenset({State.READY, State.DEGRADED, State.STARTING, State.BACKOFF
 
 @define(kw_only=True)
 class Wiring:
-    """Writes `vault/.env`, `scribe/.env` and `scribe/config.json`. `know_secret` gives new tokens to the log's mask."""
+    """Writes `vault/.env`, `scribe/.env` and `scribe/config.json`. `know_secret` adds new tokens to the log mask."""
 
     home: Path
     directory: Directory
@@ -36,22 +36,22 @@ class Wiring:
     _stale: set[str] = field(factory=set, init=False)
 
     async def connect(self, supervisor: Supervises, work: Work | None = None) -> None:
-        """Wire what is installed, and restart who runs with older files: scribe first, then the vault."""
+        """Connect what is installed, and restart processes that use outdated files: scribe first, then the vault."""
         try:
             self.heal()
         except (OSError, ValueError) as error:
             if work is not None:
-                work.line(f"Vault and scribe could not be told of each other: {error}")
+                work.line(f"Vault and scribe could not be connected: {error}")
         for short in sorted(self._stale):
             self._stale.discard(short)
             status = supervisor.status(short)
             if status is not None and status.state in _RUNNING:
                 if work is not None:
-                    work.line(f"{short} is restarted, because vault and scribe now know of each other.")
+                    work.line(f"Restarting {short}: vault and scribe are now connected.")
                 await supervisor.restart(short)
 
     def before_launch(self, short: str) -> None:
-        """Scribe starts only with a token. Raises CannotLaunch."""
+        """Scribe only starts with a token. Raises CannotLaunch."""
         try:
             self.heal()
         except (OSError, ValueError) as error:
@@ -64,7 +64,7 @@ class Wiring:
         self._stale.discard(short)
 
     def heal(self) -> None:
-        """Make the files right, and remember whose environment changed. Raises OSError or ValueError."""
+        """Repair the files, and remember which modules need a restart. Raises OSError or ValueError."""
         scribe = self.directory.row("scribe")
         vault = self.directory.row("vault")
         if scribe is not None:
@@ -78,18 +78,18 @@ class Wiring:
             self._stale.add("vault")
 
     def token(self) -> str | None:
-        """The shared token as the files have it; the vault's word counts first."""
+        """The shared token from the files; the vault's takes precedence."""
         for short in ("vault", "scribe"):
             token = parse_dotenv(self._dotenv(short)).get(TOKEN)
             if token:
                 return token
         token = self._config().get("auth", {}).get("required_token")
-        # It becomes a line of a file and a header.
+        # The token becomes a line in a file and a header value.
         usable = isinstance(token, str) and token.isascii() and token.isprintable() and " " not in token
         return token if usable and token else None
 
     def _points_here(self) -> bool:
-        """Whether the vault was told of a scribe on this machine; one elsewhere is the owner's own choice."""
+        """True if the vault uses a scribe on this machine. A remote one is the owner's own choice."""
         return parse_dotenv(self._dotenv("vault")).get(URL, "").startswith("http://127.0.0.1:")
 
     def _dotenv(self, short: str) -> str:
@@ -108,7 +108,7 @@ class Wiring:
         return True
 
     def _config(self) -> dict[str, Any]:
-        """Raises OSError or ValueError; a file that cannot be understood is never overwritten."""
+        """Raises OSError or ValueError. A malformed file is never overwritten."""
         try:
             content = read_bounded(self.home / "scribe" / "config.json", _CONFIG_LIMIT)
         except FileNotFoundError:
@@ -118,11 +118,11 @@ class Wiring:
         except BadJson as error:
             raise ValueError(f"scribe/config.json {error}") from None
         if not isinstance(config, dict) or not isinstance(config.get("auth", {}), dict):
-            raise ValueError("scribe/config.json is not what it should be")
+            raise ValueError("scribe/config.json has an unexpected structure")
         return config
 
     def _require(self, token: str) -> bool:
-        """Write the token into scribe's own configuration; its other keys stay."""
+        """Set the token in scribe's configuration and keep its other keys."""
         config = self._config()
         if config.get("auth", {}).get("required_token") == token:
             return False

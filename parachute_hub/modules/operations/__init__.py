@@ -1,1 +1,1 @@
-"""Install, upgrade and uninstall, with their health gate and rollback."""
+"""Install, upgrade and uninstall, with health gate and rollback."""

@@ -1,4 +1,4 @@
-"""How the changes of jobs are undone. Each handler may run twice, and after a kill at any point."""
+"""Undo handlers for jobs. Each is idempotent and survives a kill at any point."""
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,7 +28,7 @@ class Undoing:
     in_thread: Callable[..., Awaitable[Any]]
 
     def handlers(self) -> dict[str, Callable[[Mapping[str, Any]], Awaitable[None]]]:
-        """What `Work.undo` may name."""
+        """The handlers that `Work.undo` can name."""
         return {
             "discard": self._discard,
             "settle": self._settle,
@@ -44,15 +44,15 @@ class Undoing:
         }
 
     async def _discard(self, given: Mapping[str, Any]) -> None:
-        """Remove a folder of the store that nothing uses."""
+        """Delete an unused folder of the store."""
         await self.in_thread(self.store.discard, given["short"], given["folder"])
 
     async def _settle(self, given: Mapping[str, Any]) -> None:
-        """What bun has put into its cache survives a power cut from here on."""
+        """Sync what bun put into its cache."""
         await self.in_thread(os.sync)
 
     async def _activate(self, given: Mapping[str, Any]) -> None:
-        """Make another version the active one again: a folder of the store, a linked folder, or none."""
+        """Reactivate another version: a folder of the store, a linked folder, or none."""
         short, package = given["short"], given["package"]
         if given.get("linked"):
             self.store.link_folder(package, Path(given["linked"]))
@@ -62,38 +62,38 @@ class Undoing:
             self.store.activate(short, package, given["folder"])
 
     async def _row(self, given: Mapping[str, Any]) -> None:
-        """Put a row of services.json back, or take it out."""
+        """Restore or remove a row of services.json."""
         raw = given["row"]
         row = Row.parse(raw) if raw is not None else None
         name = given["name"]
         self.services.update(lambda registry: registry.with_row(row) if row else registry.without(name))
 
     async def _record(self, given: Mapping[str, Any]) -> None:
-        """Put the hub's own record of the module back, or forget it."""
+        """Restore or remove the hub's record of the module."""
         raw = given["record"]
         self.records.put(given["short"], Record.parse(raw) if raw is not None else None)
 
     async def _stop(self, given: Mapping[str, Any]) -> None:
-        """End what runs. The supervisor keeps the module, so that its next start waits for what this one left."""
+        """Stop the module. The supervisor keeps it, so that the next start waits for leftover processes."""
         await self.supervisor.stop(given["short"])
 
     async def _remove(self, given: Mapping[str, Any]) -> None:
-        """End it and forget that there was such a module."""
+        """Stop the module and remove it from the supervisor."""
         await self.supervisor.remove(given["short"])
 
     async def _start(self, given: Mapping[str, Any]) -> None:
         await self.supervisor.start(given["short"])
 
     async def _reveal(self, given: Mapping[str, Any]) -> None:
-        """Bring back the versions that an uninstall set aside."""
+        """Restore versions hidden by an uninstall."""
         self.store.reveal(given["short"])
 
     async def _restore_data(self, given: Mapping[str, Any]) -> None:
-        """Put data back that was set aside for a restore."""
+        """Put back data that was set aside for a restore."""
         await self.in_thread(self.snapshots.back_out, given["short"], given["name"])
 
     async def _put_back(self, given: Mapping[str, Any]) -> None:
-        """Bring back a folder that was set aside to be deleted."""
+        """Put back a folder that was set aside for deletion."""
         place, aside = Path(given["place"]), Path(given["aside"])
         if aside.is_dir() and not place.exists():
             os.rename(aside, place)

@@ -1,4 +1,4 @@
-"""Whether a module that was just installed or switched really works: it must answer, and go on answering."""
+"""Decides whether a newly installed or switched module works: it must answer, and keep answering."""
 
 from typing import Any, Protocol
 
@@ -14,39 +14,40 @@ _FAILED = frozenset({State.BACKOFF, State.PARKED, State.STOPPED, State.HELD})
 
 
 class Supervises(Protocol):
-    """What is needed of the supervisor."""
+    """The part of the supervisor that operations use."""
 
     async def start(self, short: str) -> Status:
         """Enable and start. Resolves with the status when ready, slow or failed."""
 
     async def stop(self, short: str) -> Status:
-        """Want it off and stop it."""
+        """Disable and stop."""
 
     async def restart(self, short: str) -> Status:
-        """Stop and start it with a fresh launch."""
+        """Stop, then start with a fresh launch."""
 
     async def remove(self, short: str) -> None:
-        """Stop it and forget it."""
+        """Stop and forget the module."""
 
-    def status(self, short: str) -> Status | None:
-        """What is known of it."""
+    def status(self, short: str) -> Status | None: ...
 
     def log(self, short: str) -> Any:
-        """Its latest output, a LogRing, or None."""
+        """The module's latest output as a LogRing, or None."""
 
     async def listens(self, short: str) -> list[int]:
-        """Every port on which its own processes listen now."""
+        """All ports on which the module's own processes listen."""
 
 
 @frozen(kw_only=True)
 class Prover:
-    """Starts modules and watches them. `clock` is a reactor's time."""
+    """Starts modules and verifies that they stay healthy. `clock` is a reactor's time."""
 
     supervisor: Supervises
     clock: Any
 
     async def prove(self, work: Work, short: str, seconds: float, settle: float) -> None:
-        """Start it; it must answer within `seconds` and still do so `settle` seconds later. Raises JobFailed."""
+        """Start the module. It must answer within `seconds`, and still answer `settle` seconds later. Raises
+        JobFailed.
+        """
         begun = self.clock.seconds()
         ring = self.supervisor.log(short)
         seen = ring.latest if ring is not None else 0
@@ -64,7 +65,7 @@ class Prover:
             status = await self._later(short, settle)
             if status.state is State.READY and status.pid == pid:
                 break
-            # Restarted on purpose meanwhile, as a vault that is told of a new scribe, it has to answer anew.
+            # Deliberately restarted in between, such as a vault that learns of a new scribe: it has to answer again.
             crashed = status.restarts or status.state in _FAILED
             if crashed or (status.pid == pid and not status.start_follows):
                 raise self._failed(
@@ -77,11 +78,11 @@ class Prover:
         await deferLater(self.clock, seconds)
         status = self.supervisor.status(short)
         if status is None:
-            raise JobFailed(f"{short} was removed meanwhile.")
+            raise JobFailed(f"{short} was removed in the meantime.")
         return status
 
     def _failed(self, work: Work, short: str, seen: int, status: Status, why: str) -> JobFailed:
-        """The refusal, with the module's own last words in the job's log."""
+        """The error, after copying the module's last output to the job's log."""
         ring = self.supervisor.log(short)
         lines = ring.since(seen)[-LAST_LINES:] if ring is not None else []
         if lines:

@@ -1,4 +1,6 @@
-"""Installing a module: fetch, verify, place, register, start, prove - or leave everything as it was."""
+"""Installs a module: fetch, verify, activate, register, start, and wait until healthy. On failure everything is
+undone.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -23,24 +25,23 @@ from parachute_hub.modules.state.store import BadPackage, Store
 from parachute_hub.supervise.model import State
 
 READY_SECONDS = 120.0
-# A new row may be overwritten by modules that start at the same moment.
+# Modules that start at the same moment may overwrite a new row.
 _TRIES = 4
 
 
 class Wires(Protocol):
-    """Connects modules that make use of each other."""
+    """Connects modules that use each other."""
 
     async def connect(self, supervisor: Supervises, work: Work | None = None) -> None:
-        """Make the files of installed modules name each other; restart whoever must read them again."""
+        """Update the files of installed modules and restart those that must read them again."""
 
 
 @frozen(kw_only=True)
 class InstallRequest:
-    """What somebody asks for.
+    """What to install.
 
-    `version` is a version or a tag that was asked for; without one the newest of `channel` is taken. `source` is a
-    tarball and `folder` a module's folder, both on this machine. `env` is kept for the module; `vault` names the
-    first vault.
+    `version` is a version or tag; without one, the newest of `channel` is installed. `source` is a local tarball,
+    `folder` a local module folder. `env` is stored for the module; `vault` names the first vault.
     """
 
     short: str
@@ -53,7 +54,7 @@ class InstallRequest:
     vault: str | None = None
 
     def params(self) -> dict[str, Any]:
-        """What makes two requests the same one. Values of the environment are left out: they may be secret."""
+        """What identifies the request. Environment values are left out because they may be secret."""
         return {
             "package": self.package,
             "version": self.version or self.channel,
@@ -65,9 +66,9 @@ class InstallRequest:
 
 @frozen(kw_only=True)
 class Installer:
-    """Puts modules onto the hub. `port_busy` tells whether something listens on a port of this machine.
+    """Installs modules. `port_busy` tells whether a local port is in use.
 
-    `free_memory` is in bytes, None where nothing limits it.
+    `free_memory` is in bytes, None if unlimited.
     """
 
     jobs: Jobs
@@ -85,17 +86,17 @@ class Installer:
     free_memory: Callable[[], int | None]
 
     def install(self, request: InstallRequest) -> Job:
-        """Begin; the same request again is the same job. Raises Refused 409 when the module is busy."""
+        """Start the job; an identical running job is returned instead. Raises Refused 409 if the module is busy."""
         return self.jobs.start("install", request.short, request.params(), lambda work: self._install(work, request))
 
     async def _install(self, work: Work, request: InstallRequest) -> None:
         work.step("check")
         if self._is_running(request):
-            work.line(f"{request.short} is installed and runs already. Nothing was needed.")
+            work.line(f"{request.short} is already installed and running.")
             return
         self._need_memory(request.short)
         if request.package is None or self.directory.catalog.offers(request.package) is None:
-            work.line("This package is not in the catalog. What it runs may read and change everything on this hub.")
+            work.line("This package is not in the catalog. It can read and change everything on this hub.")
         if request.folder is not None:
             arrival = self._linked(request, request.folder)
             work.rename(arrival.short)
@@ -110,8 +111,8 @@ class Installer:
         known = self.directory.row(arrival.short) is not None
         row = self._register(work, request, arrival, placed)
         work.step("start")
-        settled = Deferred.fromCoroutine(self.fetcher.settle())  # beside the start, which takes longer
-        # Modules end with the hub, so the next boot need not know.
+        settled = Deferred.fromCoroutine(self.fetcher.settle())  # in parallel with the start, which takes longer
+        # Modules end with the hub, so this undo need not be persisted.
         work.undo("stop" if known else "remove", kept=False, short=arrival.short)
         await self._prove(work, arrival.short, row)
         work.step("finish")
@@ -127,14 +128,14 @@ class Installer:
                 work.line(line)
 
     async def _prove(self, work: Work, short: str, row: Row) -> None:
-        """It must answer. A new row that another module overwrote is written again: the file has no lock."""
+        """Wait until it is healthy. Rewrite a new row that another module overwrote, since the file has no lock."""
         for tries_left in reversed(range(_TRIES)):
             try:
                 return await self.prover.prove(work, short, READY_SECONDS, 0.0)
             except JobFailed:
                 if not tries_left or self.services.read().row(row.name) is not None:
                     raise
-            work.line(f"Another module overwrote the row of {short} in services.json; it is written again.")
+            work.line(f"Another module overwrote the row of {short} in services.json. Writing it again.")
             try:
                 self.services.update(lambda registry: registry.with_row(row))
             except RegistryRefused as error:
@@ -147,7 +148,7 @@ class Installer:
         return running and self.directory.row(request.short) is not None and not again
 
     def _need_memory(self, short: str) -> None:
-        """One that is not here yet must fit beside the others, as far as the catalog knows its size."""
+        """A new module must fit into free memory, if the catalog knows its size."""
         entry, free = self.directory.entry(short), self.free_memory()
         needed = entry.memory_mb if entry and self.directory.row(short) is None else None
         if needed is not None and free is not None and free < needed << 20:
@@ -158,13 +159,13 @@ class Installer:
             )
 
     async def _newest(self, request: InstallRequest) -> str | None:
-        """What the channel offers. `latest` is a tag that every package has; another channel may be behind it."""
+        """The version the channel offers. Every package has `latest`; another channel may be behind it."""
         if request.package is None or request.source is not None or request.channel == "latest":
             return None
         return await self.availability.ask(request.package, request.channel)
 
     def _linked(self, request: InstallRequest, folder: Path) -> Arrival:
-        """A module's own folder, run from where it is. Raises JobFailed."""
+        """A module run from its own folder. Raises JobFailed."""
         try:
             package, manifest = manifests.read_package(folder), manifests.read_manifest(folder)
         except Invalid as error:
@@ -182,7 +183,7 @@ class Installer:
         )
 
     def _undos(self, arrival: Arrival) -> tuple[Undo, ...]:
-        """How everything becomes as it is now."""
+        """The undos that restore the current state."""
         short, package = arrival.short, arrival.package.name
         record = self.records.get(short) if self.records.known(short) else None
         before = self.services.read().row(arrival.row_name)
@@ -201,7 +202,7 @@ class Installer:
         )
 
     def _register(self, work: Work, request: InstallRequest, arrival: Arrival, placed: str | None) -> Row:
-        """Make it the active version and give it a row, which is the answer. Raises JobFailed."""
+        """Activate the version and return its row. Raises JobFailed."""
         short, package = arrival.short, arrival.package.name
         record = self.records.get(short)
         before = self.services.read().row(arrival.row_name)
@@ -225,7 +226,7 @@ class Installer:
         return row
 
     def _row(self, work: Work, request: InstallRequest, arrival: Arrival, before: Row | None) -> Row:
-        """The row to begin with. A port that the module has already is kept."""
+        """The initial row. A port that the module already has is kept."""
         link = str(self.store.link(arrival.package.name))
         if before is not None:
             return before.with_fields(install_dir=link, last_start_error=None)
@@ -243,7 +244,7 @@ class Installer:
 
 
 def settle_row(services: ServicesFile, name: str, package: Package, link: str) -> None:
-    """The module is proven: its row says its real version, whether or not the module wrote the row itself."""
+    """After the health gate: set the row's version, whether or not the module wrote the row itself."""
 
     def settled(registry: Registry) -> Registry:
         row = registry.row(name)
@@ -259,18 +260,18 @@ def settle_row(services: ServicesFile, name: str, package: Package, link: str) -
 
 
 def stamped_versions(registry: Registry, store: Store) -> set[str]:
-    """Folders of the store that some row's `installDir` names: modules stamp the real path."""
+    """Folders of the store named by some row's `installDir`, where modules write their real path."""
     root = (store.root / "store").resolve()
     found: set[str] = set()
     for row in registry.rows:
         if row.install_dir and Path(row.install_dir).is_relative_to(root):
-            # <short>/<version>/...; a module may as well have stamped less.
+            # Expected is <short>/<version>/..., but a module may write a shorter path.
             found.update(Path(row.install_dir).relative_to(root).parts[1:2])
     return found
 
 
 def _offers(manifest: Manifest, installed: Iterable[str]) -> Iterator[str]:
-    """What the module would like to have beside it and is not there."""
+    """Messages about missing modules that this one needs or can use."""
     present = set(installed)
     for wanted in manifest.dependencies:
         if wanted.short in present:

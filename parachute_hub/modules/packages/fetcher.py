@@ -1,4 +1,4 @@
-"""Getting a package onto the disk, checked, without touching what runs."""
+"""Downloads and verifies a package without touching what runs."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -23,30 +23,30 @@ from parachute_hub.supervise.model import CannotLaunch
 from parachute_hub.system.atomic_files import read_bounded
 
 SPARE_BYTES = 64 * 1024 * 1024
-"""Free space that an install must leave: the database, logs and modules go on writing."""
+"""Bytes an install must leave free, since the database, logs and modules keep writing."""
 
 INFO_SECONDS = 20.0
 ASK_AFTER_SECONDS = 0.3
-"""When the registry is asked for a package's size. What was fetched sooner is small beside the spare room."""
+"""Seconds until the registry is asked for a package's size. Anything fetched sooner is small compared to the margin."""
 
 
 _DISK_PERHAPS = ("extract", "failed", "disk_full")
-"""Kinds of bun's complaints behind which a full disk may be: it does not always say so."""
+"""Failure kinds that a full disk may cause; bun does not always report it as such."""
 
 
 class Installs(Protocol):
-    """What is needed of bun."""
+    """The part of bun that fetching uses."""
 
     async def add(self, folder: Path, spec: str, on_line: Callable[[str], None]) -> None:
         """Install `spec` into the folder. Raises BunFailed."""
 
     async def info(self, package: str, about: str, folder: Path, seconds: float) -> Any:
-        """What the registry says. Raises BunFailed."""
+        """Query the registry. Raises BunFailed."""
 
 
 @frozen(kw_only=True)
 class Order:
-    """What to fetch. `short` is a guess while the package is not known; `source` is a tarball on this machine."""
+    """What to fetch. `short` is a guess until the package is known; `source` is a local tarball."""
 
     short: str
     package: str | None
@@ -56,7 +56,7 @@ class Order:
 
 @frozen(kw_only=True)
 class Arrival:
-    """What was fetched and checked, still in its incoming folder. `size` is in bytes, 0 for a linked folder."""
+    """A verified package, still in its incoming folder. `size` is in bytes, 0 for a linked folder."""
 
     short: str
     incoming: Path
@@ -74,7 +74,7 @@ class Arrival:
         return self.entry.manifest_name if self.entry else self.short
 
     def row(self, port: int, paths: tuple[str, ...] | None = None) -> Row:
-        """A first row for services.json; the manifest's words come before the built-in table's."""
+        """An initial row. The manifest takes precedence over the catalog."""
 
         def first(name: str) -> Any:
             told = (getattr(source, name) for source in (self.manifest, self.entry) if source is not None)
@@ -96,7 +96,7 @@ class Arrival:
 
 @frozen(kw_only=True)
 class Fetcher:
-    """Fetches packages. `in_thread` runs what would block; `free_bytes` is the room on the disk.
+    """Fetches packages. `in_thread` runs blocking calls; `free_bytes` is the free disk space.
 
     `clock` is a reactor's time.
     """
@@ -110,13 +110,13 @@ class Fetcher:
     taken_by: Callable[[str], str | None]
 
     async def fetch(self, work: Work, order: Order) -> Arrival:
-        """Fetch and check. Raises JobFailed; what was fetched is then removed by the job's undo."""
+        """Fetch and verify. Raises JobFailed; the job's undo then removes what was fetched."""
         work.step("fetch")
         self._need(SPARE_BYTES)
         if order.source is not None:
             self._need(SPARE_BYTES + 5 * _size(order.source))
-        # A job that fails leaves its packages in bun's cache, where they must be whole when they are used again. After
-        # an interruption no one knows, so the next boot empties the cache; and it sweeps incoming folders away anyway.
+        # A failed job leaves its packages in bun's cache, which must be intact when they are used again. After a crash
+        # nobody knows whether they are, so the next boot empties the cache. It also sweeps incoming folders.
         work.undo("settle", kept=False)
         work.undo("discard", kept=False, short=order.short, folder=f"{INCOMING}{work.id}")
         incoming = self.store.incoming(order.short, work.id)
@@ -131,9 +131,9 @@ class Fetcher:
         return arrival
 
     async def place(self, work: Work, arrival: Arrival, *undos: Undo) -> str:
-        """Put the package into the store; the answer is the name of its folder. Nothing uses it yet.
+        """Move the package into the store, unused for now. Returns the name of its folder.
 
-        `undos` belong to what the caller does next; they are written down together with the one of this step.
+        `undos` are the caller's next undos; they are recorded together with this step's.
         """
         name = self.store.free_name(arrival.short, arrival.package.version)
         work.undo_all(Undo("discard", "", {"short": arrival.short, "folder": name}), *undos)
@@ -141,9 +141,9 @@ class Fetcher:
         return name
 
     async def settle(self) -> None:
-        """Make everything that was fetched survive a power cut: needed before a job is committed, not earlier.
+        """Sync everything fetched. Required before committing a job, and not earlier.
 
-        Until then the next boot undoes the job, so that no one reads what may be torn.
+        Until then the next boot undoes the job, so nothing reads files that may be truncated.
         """
         await self.in_thread(os.sync)
 
@@ -181,9 +181,9 @@ class Fetcher:
             asking.cancel()
 
     async def _unpacked_size(self, order: Order, folder: Path) -> int | None:
-        """Bytes on disk as the registry says, asked while bun is already fetching; None when it does not say.
+        """The unpacked size from the registry, queried during the download; None if unknown.
 
-        A package that bun has in its cache is there before the question would be answered, so it is not asked at once.
+        The query is delayed, because a cached package is installed before the answer would arrive.
         """
         if order.source is not None:
             return None
@@ -202,7 +202,7 @@ class Fetcher:
             )
 
     def _verify(self, order: Order, incoming: Path, package: str) -> Arrival:
-        """Everything that can be known before it runs. Raises JobFailed."""
+        """Every check possible before running it. Raises JobFailed."""
         try:
             fetched = self.store.verify(incoming, package)
             manifest = manifests.read_manifest(fetched.folder)
@@ -238,7 +238,7 @@ class Fetcher:
         )
 
     def _short(self, package: str, entry: CatalogEntry | None, manifest: Manifest | None) -> str:
-        """The module's short name, refused when it is another's. Raises JobFailed."""
+        """The module's short name. Raises JobFailed if it belongs to another module."""
         name = manifest.name if manifest else entry.short if entry else ""
         if entry is not None:
             if name != entry.short:
@@ -254,14 +254,14 @@ class Fetcher:
 
 
 def guess_short(package: str) -> str:
-    """A name to go by until the package has told its own."""
+    """A provisional name until the package has been read."""
     last = package.rpartition("/")[2]
     letters = "".join(character if character.isascii() and character.isalnum() else "-" for character in last.lower())
     return letters.lstrip("-0123456789")[:40] or "module"
 
 
 def _only_dependency(incoming: Path) -> str:
-    """The name of the package that a tarball held: bun has written it into the folder's package.json."""
+    """The package name from a tarball, as bun recorded it in the folder's package.json."""
     try:
         document = validation.parse_object(read_bounded(incoming / "package.json", 65536), "package.json", 65536)
     except (OSError, Invalid):

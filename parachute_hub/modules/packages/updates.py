@@ -1,4 +1,4 @@
-"""Which versions the registry offers, asked at most every five minutes, and never while a page waits."""
+"""Available versions, queried from the registry at most every five minutes and never while a page waits."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,9 +18,9 @@ PAGE_SECONDS = 3.0
 
 
 def pick(tags: Any, channel: str) -> str | None:
-    """The version that a channel offers: on `rc` the higher of both, so that nobody is stranded below stable.
+    """The version that a channel offers. `rc` offers the higher of rc and latest, so that nobody falls behind stable.
 
-    `tags` is what a registry answered, and may be anything.
+    `tags` is an unvalidated registry response.
 
     >>> pick({"latest": "1.1.0", "rc": "1.0.0-rc.2"}, "rc")
     '1.1.0'
@@ -34,7 +34,7 @@ def pick(tags: Any, channel: str) -> str | None:
 
 @define(kw_only=True)
 class Availability:
-    """The newest version of each package. `now` is in seconds; `changed` is told when an answer is a new one."""
+    """The newest version of each package. `now` is in seconds; `changed` is called when a version changes."""
 
     bun: Installs
     folder: Path
@@ -44,7 +44,7 @@ class Availability:
     _asking: set[str] = field(factory=set, init=False)
 
     def latest(self, package: str, channel: str) -> str | None:
-        """What is known now; when that is old, the registry is asked in the background."""
+        """The known version; refreshed in the background when outdated."""
         at, tags = self._known.get(package, (None, None))
         if (at is None or self.now() - at >= FRESH_SECONDS) and package not in self._asking:
             self._asking.add(package)
@@ -52,13 +52,13 @@ class Availability:
         return pick(tags, channel)
 
     async def renew(self, packages: Iterable[str]) -> None:
-        """Ask the registry now, for all of them at once; what it does not tell within moments stays as it was known."""
+        """Query the registry for all packages now. Those it does not answer for in time stay unchanged."""
         self._asking.update(asked := set(packages))
         asking = [Deferred.fromCoroutine(self._refresh(package)) for package in asked]
         await DeferredList(asking, consumeErrors=True)
 
     async def ask(self, package: str, channel: str) -> str | None:
-        """Ask the registry now. Raises JobFailed."""
+        """Query the registry now. Raises JobFailed."""
         try:
             tags = await self.bun.info(package, "dist-tags", self.folder, INFO_SECONDS)
         except BunFailed as error:

@@ -1,4 +1,4 @@
-"""A copy of services.json as it was when it was whole: modules write that file, and not all of them safely."""
+"""A backup of the last intact services.json, since not all modules write it safely."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from parachute_hub.system.atomic_files import atomic_write, private_folder, read
 
 @define(kw_only=True)
 class LastGood:
-    """Keeps the copy at `path`, and brings back the rows that a damaged file lacks. `notice` is told of it."""
+    """Maintains the backup at `path`, and restores rows missing from a damaged file. `notice` reports it."""
 
     services: ServicesFile
     path: Path
@@ -19,14 +19,14 @@ class LastGood:
     _seen: Registry | None = field(default=None, init=False)
 
     def look(self) -> None:
-        """Renew the copy when the file is another one, and whole. Costs one stat while it stays the same."""
+        """Refresh the backup if the file changed and is intact. Costs one stat otherwise."""
         registry = self.services.read()
         if registry is self._seen:
             return
         self._seen = registry
         if registry.corrupt or registry.unreadable:
             return
-        # A row that has become unusable is kept as it was when it was good.
+        # A row that became unusable is kept in its last usable state.
         content = registry.with_rows(registry.kept_of(parse(self._copied()).rows)).to_bytes()
         if content == self._copied():
             return
@@ -34,11 +34,11 @@ class LastGood:
             private_folder(self.path.parent)
             atomic_write(self.path, content)
         except OSError:
-            # A full disk: the copy stays older until there is room.
+            # On a full disk the backup stays outdated until there is space.
             self._seen = None
 
     def mend(self) -> None:
-        """At boot, before anything else changes the file and while no module writes it. Never raises."""
+        """At boot, restore rows before anything else writes the file. Never raises."""
         registry = self.services.read()
         lost = registry.kept_of(parse(self._copied()).rows)
         if not lost:
@@ -47,13 +47,13 @@ class LastGood:
         try:
             self.services.update(lambda found: found.with_rows(lost))
         except RegistryRefused as error:
-            self.notice(f"services.json is damaged and could not be mended from the hub's own copy. {error}")
+            self.notice(f"services.json is damaged and could not be restored from the hub's backup. {error}")
         else:
             names = ", ".join(row.name for row in lost)
-            self.notice(f"services.json was damaged. These rows came back from the hub's own copy: {names}.")
+            self.notice(f"services.json was damaged. These rows were restored from the hub's backup: {names}.")
 
     def _copied(self) -> bytes:
-        """The copy; nothing when it is not there or cannot be read."""
+        """The backup's content; empty if missing or unreadable."""
         try:
             return read_bounded(self.path, SIZE_LIMIT)
         except OSError:

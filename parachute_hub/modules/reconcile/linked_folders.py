@@ -1,4 +1,4 @@
-"""The module author's loop: a module that runs from its own folder is restarted when a file there changes."""
+"""Restarts a module that runs from a linked folder when one of its files changes."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ _FILES = 2000
 
 @define(kw_only=True)
 class LinkedFolders:
-    """Compares the newest change below each linked folder with the one seen before."""
+    """Compares each linked folder's newest modification time with the last one seen."""
 
     records: RecordsFile
     directory: Directory
@@ -29,7 +29,7 @@ class LinkedFolders:
     _log: Logger = field(factory=Logger, init=False)
 
     def look(self) -> None:
-        """Restart whose files changed since the last look."""
+        """Restart modules whose files changed since the last call."""
         for short in self.directory.shorts():
             self._failures.attempt(f"Watching the linked folder of {short}", self._compare, short)
 
@@ -44,13 +44,13 @@ class LinkedFolders:
         if latest > before:
             self._seen[short] = latest
             if status is not None and status.state not in (State.STOPPED, State.STOPPING, State.HELD):
-                self._log.info("{short} is restarted: a file in {folder} changed", short=short, folder=linked)
+                self._log.info("Restarting {short}: a file in {folder} changed", short=short, folder=linked)
                 restarting = Deferred.fromCoroutine(self.supervisor.restart(short))
                 restarting.addErrback(lambda failure: self._log.failure("A restart failed", failure))
 
 
 def newest_change(folder: Path) -> int:
-    """The time in ns of the newest change among the first two thousand files, dependencies left out."""
+    """The newest modification time in ns among the first two thousand files, dependencies excluded."""
     latest, seen = 0, 0
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name not in _PASSED_OVER]

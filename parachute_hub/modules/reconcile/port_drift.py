@@ -1,4 +1,4 @@
-"""A module listens elsewhere than the hub looks for it: which of three ways it is, and what heals it."""
+"""Diagnoses a module that does not listen where the hub expects it, and chooses a remedy."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
@@ -9,14 +9,14 @@ from parachute_hub.modules.definition import ports
 from parachute_hub.supervise.model import LISTENS, SQUATTED, UNBOUND
 
 Kind: TypeAlias = Literal["elsewhere", "squatted", "row"]
-"""It listens on another port than it was given; somebody else has its port; its row names another than it runs on."""
+"""Listens on a different port than assigned; another program has its port; its row names a different port."""
 
 
 @frozen(kw_only=True)
 class Standing:
-    """`row` is the port in services.json, `given` the one that the running process got, None when none runs.
+    """`row` is the port in services.json, `given` the one passed to the running process, None if none runs.
 
-    `error` is the supervisor's error of the start, `well` says that the module answers.
+    `error` is the supervisor's start error, `well` is true if the module answers.
     """
 
     row: int
@@ -27,18 +27,18 @@ class Standing:
 
 @frozen
 class Remedy:
-    """A port for the row, None to leave it as it is, and a sentence for the owner. The module is started anew."""
+    """The port to write to the row (None leaves it) and a message for the owner. The module is restarted."""
 
     port: int | None
     text: str
 
 
 class NoRemedy(Exception):
-    """Nothing to heal, or nothing that the hub can decide; the text says what to do."""
+    """Nothing to repair, or nothing the hub can decide. The text says what to do."""
 
 
 def kind(standing: Standing) -> Kind | None:
-    """Which drift it is, None if there is none."""
+    """The kind of drift, or None."""
     error_type = standing.error.get("error_type")
     if error_type == SQUATTED:
         return "squatted"
@@ -52,7 +52,7 @@ def kind(standing: Standing) -> Kind | None:
 def remedy(
     short: str, standing: Standing, listens: Iterable[int], taken: Iterable[int], busy: Callable[[int], bool]
 ) -> Remedy:
-    """What to do. `listens` are the ports of its own processes now, `taken` those of other rows and of the hub.
+    """What to do. `listens` are the ports of the module's own processes, `taken` those of other rows and of the hub.
 
     Raises NoRemedy, and ports.NoPort.
     """
@@ -63,17 +63,17 @@ def remedy(
         case "elsewhere":
             return _adopted(short, sorted({*listens} - {*taken}))
         case "row":
-            return Remedy(None, f"{short} is started anew on port {standing.row}, which services.json names.")
+            return Remedy(None, f"{short} restarts on port {standing.row}, as services.json says.")
         case None:
-            raise NoRemedy(f"{short} listens where the hub looks for it. There is nothing to heal.")
+            raise NoRemedy(f"{short} already listens on its assigned port. There is nothing to repair.")
 
 
 def _adopted(short: str, theirs: list[int]) -> Remedy:
     match theirs:
         case [port]:
-            return Remedy(port, f"{short} listens on port {port} whatever it is given, so the hub looks for it there.")
+            return Remedy(port, f"{short} always listens on port {port}, so the hub now uses that port.")
         case []:
-            raise NoRemedy(f"{short} listens on no port that could be its own. Look at its log.")
+            raise NoRemedy(f"{short} listens on no port of its own. Check its log.")
         case _:
             several = ", ".join(map(str, theirs))
-            raise NoRemedy(f"{short} listens on {several}. Write the right one into its row in services.json.")
+            raise NoRemedy(f"{short} listens on {several}. Set the right one in its row in services.json.")

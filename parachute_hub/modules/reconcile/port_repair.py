@@ -1,4 +1,4 @@
-"""Heals the drift of a module's port when somebody asks for it."""
+"""Repairs port drift on request."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ from parachute_hub.supervise.model import State, Status
 
 @frozen(kw_only=True)
 class PortHealer:
-    """`hub_ports` are never given away; `busy` tells whether something listens on a port."""
+    """`hub_ports` are never assigned; `busy` tells whether a port is in use."""
 
     directory: Directory
     supervisor: Supervises
@@ -24,15 +24,17 @@ class PortHealer:
     busy: Callable[[int], bool]
 
     def kind(self, short: str) -> Kind | None:
-        """Which drift a module has, if any. Costs nothing: pages ask for every module."""
+        """The module's port drift, if any. Cheap: pages call it for every module."""
         standing = self._standing(short)
         return None if standing is None else port_drift.kind(standing)
 
     async def heal(self, short: str) -> tuple[str, Status]:
-        """What was done, and the status after it was started anew. Raises Refused; nothing was changed then."""
+        """Repair and restart. Returns what was done and the new status. Raises Refused, in which case nothing was
+        changed.
+        """
         standing = self._standing(short)
         if standing is None:
-            raise Refused(400, "not_running", f"{short} does not run. Start it first.")
+            raise Refused(400, "not_running", f"{short} is not running. Start it first.")
         services = self.directory.services
         row = self.directory.row(short)
         others = {other.port for other in services.read().rows if row is None or other.name != row.name}

@@ -1,4 +1,4 @@
-"""Rows that vanish: modules write services.json without a lock, so one of two that start together may lose its row."""
+"""Restores lost rows: modules write services.json without a lock, so two that start together may lose one."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ _ALIVE = frozenset({State.READY, State.DEGRADED, State.STARTING, State.BACKOFF})
 
 @define(kw_only=True)
 class RowKeeper:
-    """Puts back the row of a module that runs. A module that an operation is about is left alone."""
+    """Restores the row of a running module, unless a job is working on it."""
 
     directory: Directory
     supervisor: Supervises
@@ -27,7 +27,7 @@ class RowKeeper:
     _failures: Failures = field(factory=Failures, init=False)
 
     def look(self) -> None:
-        """Compare with the last look. Costs one stat while the file stays the same."""
+        """Compare with the previous state. Costs one stat while the file is unchanged."""
         services = self.directory.services
         rows = services.read().rows
         if rows is self._seen:
@@ -51,6 +51,6 @@ class RowKeeper:
         try:
             self.directory.services.update(lambda registry: registry.with_row(row))
         except RegistryRefused as error:
-            self.notice(f"The row of {row.name} {how} and could not be put back. {error}")
+            self.notice(f"The row of {row.name} {how} and could not be restored. {error}")
         else:
-            self.notice(f"The row of {row.name} {how} and was put back.")
+            self.notice(f"The row of {row.name} {how} and was restored.")

@@ -1,4 +1,4 @@
-"""`lastStartError` in services.json: why a module could not be started, for whoever reads the file."""
+"""Writes `lastStartError` to services.json for programs that read the file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ _FIELDS = ("error_type", "error_description", "binary", "why", "docs_url", "inst
 
 @frozen(kw_only=True)
 class StartErrors:
-    """Keeps the rows true to what the supervisor knows. A module that an operation is about is left alone."""
+    """Syncs the rows with the supervisor's status, except for modules with a running job."""
 
     directory: Directory
     supervisor: Supervises
@@ -25,7 +25,7 @@ class StartErrors:
     _failures: Failures = field(factory=Failures, init=False)
 
     def look(self) -> None:
-        """Write what has changed. A file that cannot be written now is tried again at the next look."""
+        """Write changes. A failed write is retried on the next call."""
         for short in self.directory.shorts():
             self._failures.attempt(f"Writing down the start error of {short}", self._compare, short)
 
@@ -49,7 +49,7 @@ class StartErrors:
 
 
 def after(status: Status, last: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """What the row should say. The same failure again stays as it was first written, with its time."""
+    """The row's next value. A repeated failure keeps its first time."""
     if status.state is State.READY:
         return None
     error = status.start_error

@@ -1,4 +1,4 @@
-"""Which module a row, a package and a short name belong to: one answer for the whole hub."""
+"""Relates rows, packages and short names of modules."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ from parachute_hub.modules.state.store import Store
 
 @frozen(kw_only=True)
 class Directory:
-    """Looks modules up; reads files that are cached by stat and changes nothing."""
+    """Looks modules up. Reads stat-cached files and changes nothing."""
 
     services: ServicesFile
     records: RecordsFile
@@ -27,40 +27,38 @@ class Directory:
         return tuple(dict.fromkeys(self.short_of(row.name) for row in self.services.standing()))
 
     def rows(self, short: str) -> tuple[Row, ...]:
-        """The module's rows; a vault may have one for each instance."""
+        """The module's rows; a vault may have one per instance."""
         return tuple(row for row in self.services.standing() if self.short_of(row.name) == short)
 
     def row(self, short: str) -> Row | None:
-        """The module's first row."""
         return next(iter(self.rows(short)), None)
 
     def unusable_rows(self, short: str) -> tuple[str, ...]:
-        """The names of the module's rows that the hub cannot use, and for that reason does not count as installed."""
+        """The names of the module's unusable rows. They do not count as installed."""
         return tuple(name for name in self.services.read().unusable_names if self.short_of(name) == short)
 
     def short_of(self, row_name: str) -> str:
-        """The short name of the module that a row belongs to."""
         return self.records.by_row(row_name) or self.catalog.short_of(row_name)
 
     def entry(self, short: str) -> CatalogEntry | None:
-        """What the catalog or the built-in table says of a module."""
+        """The catalog's or built-in entry of a module."""
         return self.catalog.get(short)
 
     def package_of(self, short: str) -> str | None:
-        """The npm package of a module, when it is known."""
+        """The npm package of a module, if known."""
         entry = self.entry(short)
         return self.records.get(short).package or (entry.package if entry else None)
 
     def is_first_party(self, short: str) -> bool:
-        """Whether the module is the one of the catalog, not a stranger's package."""
+        """True if the module is the catalog's own package."""
         entry = self.entry(short)
         return entry is not None and self.package_of(short) == entry.package
 
     def folder(self, short: str) -> Path | None:
-        """The folder of the installed package; None when it is not on the disk.
+        """The folder of the installed package, or None.
 
-        What the store holds comes before the row's `installDir`, which a module may have stamped with the real path
-        of a version that is not the active one any more.
+        The store takes precedence over the row's `installDir`, where a module may have written the path of a version
+        that is no longer active.
         """
         package = self.package_of(short)
         ours = self.store.locate(package) if package else None
@@ -71,7 +69,7 @@ class Directory:
         return stamped if stamped and os.path.isfile(stamped / "package.json") else None
 
     def mounts(self, row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The paths under which a row may be served, and the reasons why others may not."""
+        """The row's servable mounts, and the reasons for rejecting the others."""
         short = self.short_of(row.name)
         entry = self.entry(short)
         return mounts.allowed(row, short, entry.mounts if entry else ())

@@ -1,4 +1,4 @@
-"""Disk space: who uses it, what can be cleared, and a reserve for the day when it is full."""
+"""Disk space: usage by owner, what can be cleared, and an emergency reserve."""
 
 import contextlib
 import os
@@ -15,12 +15,12 @@ RESERVE_BYTES = 32 * 1024 * 1024
 OPEN_BELOW = 8 * 1024 * 1024
 MAKE_ABOVE = 256 * 1024 * 1024
 _FULL_SIZE = 512 * 1024 * 1024
-"""On a smaller disk the reserve and its limits are smaller in proportion."""
+"""Below this size, the reserve and its limits shrink in proportion."""
 _REMOVED = ".cache-removed"
 
 
 def size_of(folder: Path, seen: set[int] | None = None) -> int:
-    """Bytes that this folder takes on the disk. Files in `seen` (by inode) do not count again: bun hard-links."""
+    """Bytes this folder occupies on disk. Inodes in `seen` are not counted again, because bun hard-links files."""
     counted = set() if seen is None else seen
     total = 0
     waiting = [str(folder)]
@@ -44,35 +44,34 @@ def size_of(folder: Path, seen: set[int] | None = None) -> int:
 
 @frozen
 class Owner:
-    """One user of the disk. `kind` is module, data, cache, logs, snapshots or hub."""
+    """One user of disk space. `kind` is module, data, cache, logs, snapshots or hub."""
 
     name: str
     kind: str
     bytes: int
 
     def to_json(self) -> dict[str, Any]:
-        """The form of the API."""
         return {"name": self.name, "kind": self.kind, "bytes": self.bytes}
 
 
 @frozen
 class Disk:
-    """The disk under the home."""
+    """The disk that holds the home."""
 
     home: Path
 
     def free_bytes(self) -> int:
-        """Bytes that we may still write."""
+        """Bytes available to this user."""
         found = os.statvfs(self.home)
         return found.f_bavail * found.f_frsize
 
     def total_bytes(self) -> int:
-        """The size of the disk."""
+        """The size of the disk in bytes."""
         found = os.statvfs(self.home)
         return found.f_blocks * found.f_frsize
 
     def owners(self, shorts: Iterable[str]) -> list[Owner]:
-        """Who uses how much: each module's code and data, and the hub's own. Walks the tree; call it in a thread."""
+        """Usage by module code, module data, and the hub. Walks the tree; call it in a thread."""
         seen: set[int] = set()
         modules = self.home / "modules"
         places: list[tuple[str, str, Path]] = []
@@ -90,9 +89,9 @@ class Disk:
         return [owner for owner in found if owner.bytes]
 
     def clear_cache(self) -> None:
-        """Empty bun's cache. Installed packages are not touched.
+        """Empty bun's cache. Installed packages are not affected.
 
-        It goes by a rename: half of a package must not stay behind, because bun would take it for a whole one.
+        The folder is renamed first, because bun would take a partially deleted package for a complete one.
         """
         cache = self.home / "modules" / "install" / "cache"
         shutil.rmtree(cache.with_name(_REMOVED), ignore_errors=True)
@@ -103,14 +102,14 @@ class Disk:
             shutil.rmtree(folder, ignore_errors=True)
 
     def clear_scratch(self) -> None:
-        """Empty the folder for temporary files. Only while no module runs: they work there, too."""
+        """Empty the folder for temporary files. Only while no module runs, since modules use it too."""
         shutil.rmtree(self.home / "modules" / "install" / _REMOVED, ignore_errors=True)
         shutil.rmtree(self.home / "tmp", ignore_errors=True)
         (self.home / "tmp").mkdir(mode=0o700, exist_ok=True)
 
 
 def decide(free: int, total: int, reserved: bool) -> Literal["open", "make"] | None:
-    """Whether the reserve is opened (the disk is full) or made again (there is room). `total` is the disk's size.
+    """Whether to release the reserve (disk full) or recreate it (space available). `total` is the disk size in bytes.
 
     >>> disk = 1 << 30
     >>> decide(0, disk, True), decide(0, disk, False), decide(disk, disk, False), decide(disk, disk, True)
@@ -126,7 +125,7 @@ def decide(free: int, total: int, reserved: bool) -> Literal["open", "make"] | N
 
 
 def in_proportion(size: int, total: int) -> int:
-    """A size for a disk of this size, in bytes.
+    """A size in bytes, scaled down for small disks.
 
     >>> in_proportion(RESERVE_BYTES, 1 << 40) >> 20, in_proportion(RESERVE_BYTES, 128 << 20) >> 20
     (32, 8)
@@ -136,18 +135,17 @@ def in_proportion(size: int, total: int) -> int:
 
 @frozen
 class Reserve:
-    """A file that is only there to be removed when the disk is full, so that signing in and deleting still work."""
+    """A file that is deleted when the disk is full, so that signing in and deleting still work."""
 
     disk: Disk
     on_open: Callable[[str], None]
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
         return self.disk.home / "hub" / "reserve"
 
     def check(self) -> None:
-        """Open or make it as the free room wants. Call it now and then; it never fails."""
+        """Release or recreate the reserve as needed. Called periodically; never fails."""
         try:
             total = self.disk.total_bytes()
             match decide(self.disk.free_bytes(), total, self.path.exists()):
@@ -155,7 +153,7 @@ class Reserve:
                     self.path.unlink()
                     sync_folder(self.path.parent)
                     self.on_open(
-                        "The disk is full. The hub gave up its own reserve so that you can still sign in and delete "
+                        "The disk is full. The hub released its reserve so that you can still sign in and delete "
                         "things. Free some space now."
                     )
                 case "make":

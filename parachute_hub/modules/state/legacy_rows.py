@@ -1,4 +1,4 @@
-"""Repairs of rows that older hubs and modules left behind, applied before anything else reads them."""
+"""Removes rows left behind by older hubs and modules, before anything else reads them."""
 
 from collections.abc import Iterable, Set
 from typing import Any
@@ -7,7 +7,7 @@ _RETIRED = frozenset({"agent", "channel", "parachute-agent", "parachute-channel"
 
 
 def heal(rows: Iterable[object]) -> tuple[list[Any], list[tuple[str, str]]]:
-    """The rows that stay, and for each that goes its name and the reason. Rows may be anything."""
+    """The rows to keep, and name and reason for each removed one. Rows may be any JSON."""
     kept: list[Any] = []
     notes: list[tuple[str, str]] = []
     everything = list(rows)

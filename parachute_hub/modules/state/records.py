@@ -1,6 +1,6 @@
-"""What the hub itself remembers of each module: `<home>/hub/modules.json`, which no module has business in.
+"""The hub's own record of each module: `<home>/hub/modules.json`, which modules never write.
 
-services.json is shared with the modules; on or off, the owner's settings and the history of versions are not theirs.
+services.json is shared with the modules, so enabled state, owner's settings and version history are kept here.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,18 +19,18 @@ CHANNELS = ("latest", "rc")
 
 
 class RecordsRefused(Exception):
-    """The file cannot be read or written; the text says why and what to do."""
+    """The file cannot be read or written. The text says why and what to do."""
 
 
 @frozen(kw_only=True)
 class Record:
-    """One module.
+    """One module's record.
 
-    `wanted` is on or off. `autostart` False keeps a module that is on from starting with the hub. `row` is the name
-    of its row in services.json. `previous` is the folder name of the version before, kept for a rollback. `linked`
-    is a folder that runs in the place of a package. `env` goes into its environment. `memory_limit` is in bytes.
-    `smol` asks bun to keep its memory small. `pin` keeps the version. `trusted` marks a package outside the catalog
-    whose pages the owner has let out of the sandbox.
+    `wanted` is whether it is enabled. `autostart` False keeps an enabled module from starting with the hub. `row` is
+    the name of its row in services.json. `previous` is the folder name of the previous version, kept for a rollback.
+    `linked` is a folder run instead of a package. `env` is added to its environment. `memory_limit` is in bytes. `smol`
+    passes --smol to bun. `pin` prevents upgrades. `trusted` marks a package outside the catalog whose pages the owner
+    has exempted from the sandbox.
     """
 
     wanted: bool = True
@@ -47,7 +47,7 @@ class Record:
 
     @classmethod
     def parse(cls, raw: object) -> Self:
-        """The record in this JSON value. Raises Invalid."""
+        """Parse a record. Raises Invalid."""
         given = validation.mapping(raw, "")
         blank = cls()
         values: dict[str, Any] = {
@@ -62,7 +62,7 @@ class Record:
         return cls(**values, memory_limit=limit, env=variables(given.get("env")))
 
     def to_json(self) -> dict[str, Any]:
-        """Every field that differs from a blank record."""
+        """Every field that differs from the default."""
         blank = Record()
         differing = asdict(self, filter=lambda attribute, value: value != getattr(blank, attribute.name))
         return {**differing, "env": dict(self.env)} if self.env else differing
@@ -70,14 +70,14 @@ class Record:
 
 @frozen
 class Records:
-    """The whole file. `channel` is the owner's choice of releases, None for the default."""
+    """The whole file. `channel` is the owner's release channel, None for the default."""
 
     modules: Mapping[str, Record]
     channel: str | None = None
 
 
 def variables(value: object) -> Mapping[str, str] | None:
-    """Environment variables in JSON: plain names, text without NUL. Raises Invalid."""
+    """Parse environment variables: valid names, values without NUL. Raises Invalid."""
     if not value:
         return None
     given = validation.mapping(value, "env")
@@ -90,7 +90,7 @@ def variables(value: object) -> Mapping[str, str] | None:
 
 
 class RecordsFile:
-    """The file on disk, written by this hub only and kept in memory. `_stored` is what the disk has of it.
+    """The file, written by this hub only and cached in memory. `_stored` is what is on disk.
 
     `on_change` is called after every change, so that the next request sees it.
     """
@@ -111,49 +111,50 @@ class RecordsFile:
         except FileNotFoundError:
             return
         except (OSError, Invalid) as error:
-            # Every module then counts as wanted, with the usual settings: better than a hub that does not start.
-            on_problem(f"{path.name} could not be read ({error}). {self._set_aside()} Settings are blank.")
+            # Every module then counts as enabled with default settings, which is better than a hub that does not start.
+            on_problem(f"{path.name} could not be read ({error}). {self._set_aside()} Default settings are used.")
 
     def get(self, short: str) -> Record:
-        """The module's record, a blank one when nothing is known."""
+        """The module's record, or a default one."""
         return self._records.modules.get(short, Record())
 
     def known(self, short: str) -> bool:
-        """Whether there is a record of this module."""
         return short in self._records.modules
 
     def by_row(self, row_name: str) -> str | None:
-        """The short name of the module whose row has this name."""
+        """The short name of the module with this row."""
         return next((short for short, record in self._records.modules.items() if record.row == row_name), None)
 
     @property
     def channel(self) -> str | None:
-        """The owner's choice of releases."""
+        """The owner's choice of release channel."""
         return self._records.channel
 
     def choose_channel(self, channel: str | None) -> None:
-        """Store the choice. Raises RecordsRefused."""
+        """Raises RecordsRefused."""
         self._write(evolve(self._records, channel=channel))
 
     def change(self, short: str, **fields: Any) -> Record:
-        """Change fields of a module's record and store it. Raises RecordsRefused."""
+        """Change fields of a record and store it. Raises RecordsRefused."""
         record = evolve(self.get(short), **fields)
         self.put(short, record)
         return record
 
     def put(self, short: str, record: Record | None) -> None:
-        """Store a module's record; None forgets it. Raises RecordsRefused."""
+        """Store a record; None deletes it. Raises RecordsRefused."""
         modules = {name: kept for name, kept in self._records.modules.items() if name != short}
         if record is not None:
             modules[short] = record
         self._write(evolve(self._records, modules=modules))
 
     def wanted(self, short: str) -> bool:
-        """Whether the module is on. One that was never switched is."""
+        """True if the module is enabled, which is the default."""
         return self.get(short).wanted
 
     def want(self, short: str, on: bool) -> None:
-        """Switch it on or off for good. On a full disk the wish holds until the hub is started anew, and is told so."""
+        """Enable or disable the module persistently. On a full disk this only lasts until the next start, with a
+        warning.
+        """
         if self.get(short).wanted == on:
             return
         try:
@@ -164,7 +165,7 @@ class RecordsFile:
             self._on_problem(f"That {short} is {'on' if on else 'off'} could not be stored. {error}")
 
     def _set_aside(self) -> str:
-        """Keep what cannot be read under another name; the answer says which."""
+        """Rename an unreadable file. Returns a sentence that says where it is."""
         aside = self._path.with_name(f"{self._path.name}.corrupt")
         try:
             self._path.replace(aside)

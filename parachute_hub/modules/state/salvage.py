@@ -1,4 +1,4 @@
-"""Finding the whole rows in a services.json that is cut or damaged."""
+"""Recovers complete rows from a truncated or damaged services.json."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""services.json: which modules there are. Modules write it too, without a lock.
+"""services.json, the list of modules, which modules also write without a lock.
 
-Reads are lenient, row by row, and never write. Writes read the file anew just before, are strict about what changes,
-and are atomic. A file that cannot be read is set aside, never overwritten.
+Reads are lenient, row by row, and never write. Writes re-read the file first, validate what changes, and are atomic. An
+unreadable file is renamed, never overwritten.
 """
 
 import contextlib
@@ -30,21 +30,21 @@ from parachute_hub.system.strict_json import BadJson
 
 SIZE_LIMIT = 4 * 1024 * 1024
 MOST_ROWS = 256
-"""Rows that are used; looking one up is not free."""
+"""Maximum number of rows used, since lookups are linear."""
 MOST_ASIDE = 20
-"""Damaged files that are kept."""
+"""Number of damaged files kept."""
 MOST_PROBLEMS = 20
-"""Problems that are told of one reading."""
+"""Number of problems reported per read."""
 _Stamp: TypeAlias = tuple[int, int, int] | None
 
 
 class RegistryRefused(Exception):
-    """A change to services.json was refused, or the file cannot be written; the text says why."""
+    """A change to services.json was rejected, or the file cannot be written. The text says why."""
 
 
 @frozen
 class Problem:
-    """Something in the file that cannot be used. `row` names the row, or says where it stands."""
+    """Something unusable in the file. `row` is the row's name or position."""
 
     row: str
     text: str
@@ -55,10 +55,10 @@ class Problem:
 
 @frozen
 class Registry:
-    """The file's content. `unusable` are rows that we cannot read; they stay in the file as they are.
+    """The file's content. `unusable` rows cannot be parsed and are preserved as they are.
 
-    `root` holds the other keys of the document. `corrupt` says that the file as a whole makes no sense, `lossy` that
-    writing it would lose something of it, `unreadable` that the system would not let us look into it.
+    `root` holds the other keys of the document. `corrupt`: the document as a whole is invalid. `lossy`: rewriting it
+    would lose content. `unreadable`: the OS refused to open it.
     """
 
     rows: tuple[Row, ...] = ()
@@ -71,17 +71,16 @@ class Registry:
 
     @property
     def unusable_names(self) -> tuple[str, ...]:
-        """The names of the rows that cannot be used, as far as they have one."""
+        """The names of the unusable rows that have one."""
         return tuple(name for name in map(_name_of, self.unusable) if name)
 
     def row(self, name: str) -> Row | None:
-        """The row of this name."""
         return next((row for row in self.rows if row.name == name), None)
 
     def kept_of(self, earlier: Iterable[Row]) -> tuple[Row, ...]:
-        """Those of an earlier reading that are missing here only because the file, or the row, is damaged.
+        """Rows of an earlier read that are missing only because the file or row is damaged.
 
-        Where another row has taken the port meanwhile, that one counts.
+        Excludes rows whose port another row has taken since.
         """
         damaged, names = self.corrupt or self.unreadable, {*self.unusable_names}
         kept: list[Row] = []
@@ -93,20 +92,19 @@ class Registry:
         return tuple(kept)
 
     def with_row(self, row: Row) -> Self:
-        """With this row in the place of the one of the same name, usable or not, or at the end."""
+        """Replace the row with the same name, usable or not, or append it."""
         if self.row(row.name) is None:
             return evolve(self, rows=(*self.rows, row), unusable=self._unusable_but(row.name))
         return evolve(self, rows=tuple(row if old.name == row.name else old for old in self.rows))
 
     def with_rows(self, rows: Iterable[Row]) -> Self:
-        """With all of these rows."""
         found = self
         for row in rows:
             found = found.with_row(row)
         return found
 
     def without(self, name: str) -> Self:
-        """Without the rows of this name, usable or not."""
+        """Remove all rows with this name, usable or not."""
         rows = tuple(row for row in self.rows if row.name != name)
         return evolve(self, rows=rows, unusable=self._unusable_but(name))
 
@@ -114,13 +112,13 @@ class Registry:
         return tuple(raw for raw in self.unusable if _name_of(raw) != name)
 
     def to_bytes(self) -> bytes:
-        """The document: two spaces, a newline at the end."""
+        """The document, indented by two spaces, with a final newline."""
         services = [*(row.to_json() for row in self.rows), *self.unusable]
         return strict_json.write({**self.root, "services": services}, indent=2) + b"\n"
 
 
 def parse(content: bytes) -> Registry:
-    """Read leniently: each row that can be used, and a problem for each that cannot. Never raises."""
+    """Parse leniently: usable rows, and a problem for each unusable one. Never raises."""
     if not content.strip():
         return Registry(problems=(Problem("", "the file is empty"),), corrupt=True)
     try:
@@ -140,7 +138,7 @@ def parse(content: bytes) -> Registry:
 
 
 def usable(raw_rows: Iterable[object]) -> Registry:
-    """Raw rows, split in those that can be used and the rest, with the reasons."""
+    """Split raw rows into usable and unusable ones, with reasons."""
     healed, problems = heal(raw_rows)
     notes = [Problem(name, text) for name, text in problems]
     rows: list[Row] = []
@@ -173,7 +171,7 @@ def _name_of(raw: object) -> str | None:
 
 
 def check_against(row: Row, others: Iterable[Row]) -> None:
-    """Refuse a name or a port that another row has; vault rows may share a port. Raises Invalid."""
+    """Reject a name or port that another row has; vault rows may share a port. Raises Invalid."""
     for other in others:
         if other.name == row.name:
             raise Invalid("name", f'there is another row "{row.name}"')
@@ -182,7 +180,7 @@ def check_against(row: Row, others: Iterable[Row]) -> None:
 
 
 class ServicesFile:
-    """The file on disk. `on_problem` is told what cannot be used, `on_change` that another content was read."""
+    """The file on disk. `on_problem` reports unusable content, `on_change` a changed file."""
 
     def __init__(
         self,
@@ -202,13 +200,13 @@ class ServicesFile:
         self._told: frozenset[str] = frozenset()
 
     def changed(self) -> bool:
-        """Whether the file is another one than at the last read: one stat."""
+        """True if the file changed since the last read. Costs one stat."""
         return self._stat() != self._stamp
 
     def read(self) -> Registry:
-        """What the file says now; never fails, never writes. The same object while the file stays the same.
+        """The current content. Never fails, never writes; returns the same object while the file is unchanged.
 
-        Each problem is told once while it lasts.
+        Each problem is reported once while it persists.
         """
         stamp = self._stat()
         if stamp != self._stamp:
@@ -224,28 +222,28 @@ class ServicesFile:
         return self._registry
 
     def standing(self) -> tuple[Row, ...]:
-        """The rows to go by: what the file says now, and of what is damaged in it what it said when it was not.
+        """The effective rows: the current content, plus the last good state of damaged parts.
 
-        The same object while the file stays the same.
+        Returns the same object while the file is unchanged.
         """
         self.read()
         return self._standing
 
     def stand_in(self, rows: Iterable[Row]) -> None:
-        """Go by these rows as well, as long as the file is damaged."""
+        """Also use these rows while the file is damaged."""
         self._standing = (*self._standing, *self.read().kept_of(rows))
 
     def update(self, change: Callable[[Registry], Registry]) -> Registry:
-        """Read anew, change, check what changed, write atomically. What the file says then survives a power cut.
+        """Re-read, change, validate the changes and write atomically and durably.
 
-        What is damaged becomes again what it was, and the damaged file is kept aside. Raises RegistryRefused; the file
-        is then as before.
+        Damaged parts are restored, and the damaged file is kept under another name. Raises RegistryRefused, leaving the
+        file unchanged.
         """
         before = self._load()
         if before.unreadable:
-            raise RegistryRefused(f"{before.problems[0]}. Repair that first; nothing was changed.")
+            raise RegistryRefused(f"{before.problems[0]}. Repair that first. Nothing was changed.")
         after = change(before.with_rows(before.kept_of(self._standing)))
-        # What would be lost by writing is kept aside first.
+        # Keep a copy of content that rewriting would lose.
         spoilt = before.corrupt or before.lossy or len(after.unusable) < len(before.unusable)
         for row in after.rows:
             others = [other for other in after.rows if other is not row]
@@ -256,7 +254,7 @@ class ServicesFile:
                     raise RegistryRefused(f'The row "{row.name}" was not written: {error}.') from None
         try:
             if after.to_bytes() == before.to_bytes() and not spoilt:
-                # A module may have written it just now, and a module does not care whether that survives a power cut.
+                # A module may have written it just now, without syncing.
                 with contextlib.suppress(FileNotFoundError):
                     make_sure(self.path)
                 return before
@@ -269,7 +267,7 @@ class ServicesFile:
         return self.read()
 
     def _set_aside(self) -> None:
-        """Keep the unreadable original under a name that says when. A file stays in its place until it is replaced."""
+        """Keep a timestamped copy of the unreadable original, which stays in place until it is replaced."""
         aside = self.path.with_name(f"services.json.corrupt-{self._now():%Y%m%dT%H%M%S%f}")
         (os.link if os.path.isfile(self.path) else os.rename)(self.path, aside)
         for older in sorted(self.path.parent.glob("services.json.corrupt-*"))[:-MOST_ASIDE]:
@@ -285,7 +283,7 @@ class ServicesFile:
         except FileNotFoundError:
             return Registry()
         except NotRegular:
-            return Registry(problems=(Problem("", "there is something else in the place of the file"),), corrupt=True)
+            return Registry(problems=(Problem("", "it is not a regular file"),), corrupt=True)
         except TooLarge:
             return Registry(problems=(Problem("", "the file is larger than 4 MiB"),), corrupt=True)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Copies of a module's data, made before its code is switched and restored only when somebody asks."""
+"""Snapshots of a module's data, taken before an upgrade and restored on request."""
 
 import contextlib
 import os
@@ -14,9 +14,9 @@ from parachute_hub.system.atomic_files import private_folder, sync_folder
 
 @frozen(kw_only=True)
 class Snapshots:
-    """Copies below `folder`, one for each module: `<folder>/<short>/<name>`. `free_bytes` is the room on the disk.
+    """Snapshots in `folder`, as `<folder>/<short>/<name>`. `free_bytes` is the free disk space.
 
-    All of it blocks; call it in a thread, while the module is stopped.
+    All methods block. Call them in a thread, while the module is stopped.
     """
 
     home: Path
@@ -24,7 +24,7 @@ class Snapshots:
     free_bytes: Callable[[], int]
 
     def take(self, short: str, name: str) -> int | None:
-        """Copy the data; the answer is its size in bytes, None when there is none or it does not fit well."""
+        """Take a snapshot. Returns its size in bytes, or None if there is no data or not enough space."""
         data = self.home / short
         if not data.is_dir():
             return None
@@ -46,21 +46,21 @@ class Snapshots:
         return size
 
     def latest(self, short: str, beginning: str = "") -> str | None:
-        """The name of the newest copy among those whose names begin so."""
+        """The name of the newest snapshot with this prefix."""
         found = [copy for copy in self._copies(short) if copy.name.startswith(beginning)]
         return max(found, key=lambda copy: copy.stat().st_mtime_ns).name if found else None
 
     def copied_at(self, short: str) -> float | None:
-        """When the newest copy was made, in seconds since the epoch; None when there is none."""
+        """When the newest snapshot was taken, in epoch seconds, or None."""
         try:
             return max((copy.stat().st_mtime for copy in self._copies(short)), default=None)
         except OSError:
             return None
 
     def keep_only(self, short: str, name: str, beginning: str = "") -> None:
-        """Remove the other copies, or those of them whose names begin so: out of sight first, so that no half is left.
+        """Delete the other snapshots with this prefix, renaming first so that no partial one remains.
 
-        Never raises. What it cannot remove stays, or is swept at the next boot.
+        Never raises. What cannot be deleted is swept at the next boot.
         """
         others = [copy for copy in self._copies(short) if copy.name != name and copy.name.startswith(beginning)]
         for copy in others:
@@ -74,12 +74,12 @@ class Snapshots:
         return [copy for copy in place.iterdir() if not copy.name.startswith(".")] if os.path.isdir(place) else []
 
     def sweep(self) -> None:
-        """Remove what an interrupted run left half done. Called at boot, after undoing."""
+        """Delete leftovers of interrupted operations. Called at boot, after undoing."""
         for unfinished in self.folder.glob("*/.*"):
             shutil.rmtree(unfinished, ignore_errors=True)
 
     def restore(self, short: str, name: str) -> None:
-        """Put a copy in the place of the data, which is set aside. Raises OSError; `back_out` then undoes it."""
+        """Replace the data with a snapshot and set the old data aside. Raises OSError; `back_out` then reverts it."""
         place = self.folder / short
         unpacked = place / f".restored-{name}"
         shutil.rmtree(unpacked, ignore_errors=True)
@@ -92,7 +92,7 @@ class Snapshots:
         sync_folder(self.home)
 
     def back_out(self, short: str, name: str) -> None:
-        """Undo `restore`, however far it came."""
+        """Revert `restore`, however far it got."""
         aside = self._aside(short, name)
         if aside.exists():
             shutil.rmtree(self.home / short, ignore_errors=True)
@@ -100,7 +100,7 @@ class Snapshots:
             sync_folder(self.home)
 
     def settle(self, short: str, name: str) -> None:
-        """The restored data is good: remove what was set aside."""
+        """Keep the restored data: delete what was set aside."""
         shutil.rmtree(self._aside(short, name), ignore_errors=True)
 
     def _aside(self, short: str, name: str) -> Path:

@@ -25,12 +25,12 @@ REMOVED = ".removed-"
 
 
 class BadPackage(Exception):
-    """What was fetched cannot be used; the text says why."""
+    """The fetched package cannot be used. The text says why."""
 
 
 @frozen
 class Fetched:
-    """A package in an incoming folder, verified. `size` is in bytes, with everything that it depends on."""
+    """A verified package in an incoming folder. `size` is in bytes, including dependencies."""
 
     folder: Path
     package: Package
@@ -39,13 +39,13 @@ class Fetched:
 
 @frozen
 class Store:
-    """The store below `root` (BUN_INSTALL). `elsewhere` are other `node_modules` folders that may hold packages."""
+    """The store in `root` (BUN_INSTALL). `elsewhere` are other `node_modules` folders that may hold packages."""
 
     root: Path
     elsewhere: tuple[Path, ...] = ()
 
     def incoming(self, short: str, operation: str) -> Path:
-        """A fresh folder to fetch into. No package in it may run a script when it is installed."""
+        """A new folder to fetch into. Install scripts of packages are disabled there."""
         folder = private_folder(self._home(short)) / f"{INCOMING}{operation}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
@@ -53,7 +53,7 @@ class Store:
         return folder
 
     def verify(self, incoming: Path, package: str) -> Fetched:
-        """Check what was fetched: the package is there, and nothing reaches out of the folder. Raises BadPackage."""
+        """Verify that the package is present and nothing reaches outside the folder. Raises BadPackage."""
         folder = incoming / "node_modules" / package
         try:
             found = read_package(folder)
@@ -66,7 +66,7 @@ class Store:
         return Fetched(folder, found, _inspect(incoming))
 
     def free_name(self, short: str, version: str) -> str:
-        """The folder name for this version. One that is there already gets a second folder (`1.0.0~2`)."""
+        """The folder name for this version; a second copy gets a suffix (`1.0.0~2`)."""
         for number in itertools.count(1):
             name = version if number == 1 else f"{version}~{number}"
             if not (self._home(short) / name).exists():
@@ -74,9 +74,9 @@ class Store:
         raise AssertionError("unreachable")
 
     def admit(self, short: str, incoming: Path, name: str) -> None:
-        """Give the incoming folder its final name: a folder that is in use never changes.
+        """Rename the incoming folder to its final name. Folders in use never change.
 
-        What it holds may be lost in a power cut until `os.sync` was called.
+        The content may be lost in a power loss until `os.sync` is called.
         """
         private_folder(self._home(short))
         os.rename(incoming, self._home(short) / name)
@@ -86,7 +86,7 @@ class Store:
                 incoming.parent.rmdir()
 
     def activate(self, short: str, package: str, folder: str) -> None:
-        """Make this version the active one: one rename."""
+        """Make this version the active one, by one rename."""
         link = self.link(package)
         private_folder(link.parent)
         target = self.folder(short, package, folder)
@@ -96,13 +96,13 @@ class Store:
         self._link_commands(package)
 
     def link_folder(self, package: str, folder: Path) -> None:
-        """Make a folder outside the store the active version: the module author's loop."""
+        """Activate a folder outside the store, for module development."""
         private_folder(self.link(package).parent)
         self._point(self.link(package), folder, relative=False)
         self._link_commands(package)
 
     def deactivate(self, package: str) -> None:
-        """Take the links away; no version is active then."""
+        """Remove the links, so that no version is active."""
         self._unlink_commands(package)
         link = self.link(package)
         if link.is_symlink():
@@ -111,15 +111,15 @@ class Store:
             sync_folder(link.parent)
 
     def link(self, package: str) -> Path:
-        """The path under which the active version is found."""
+        """The path of the active version's link."""
         return self.root / "node_modules" / package
 
     def folder(self, short: str, package: str, name: str) -> Path:
-        """Where the package lies in one folder of the store."""
+        """The package's path in one folder of the store."""
         return self._home(short) / name / "node_modules" / package
 
     def active(self, short: str, package: str) -> str | None:
-        """The folder name of the active version; None when none is, or when it lies outside the store."""
+        """The folder name of the active version; None if there is none or it is outside the store."""
         home = self._home(short)
         if not self.link(package).is_symlink():
             return None
@@ -129,13 +129,13 @@ class Store:
         return next(iter(target.relative_to(os.path.realpath(home)).parts), None)
 
     def locate(self, package: str) -> Path | None:
-        """The folder of the installed package: ours, else where the older hub's bun put it."""
+        """The folder of the installed package: in the store, else where the older hub's bun put it."""
         older = (self.root / "install" / "global" / "node_modules", *self.elsewhere)
         places = (self.link(package), *(folder / package for folder in older))
         return next((place for place in places if os.path.isfile(place / "package.json")), None)
 
     def versions(self, short: str) -> tuple[str, ...]:
-        """The folder names of all versions, sorted by age."""
+        """The folder names of all versions, oldest first."""
         home = self._home(short)
         if not home.is_dir():
             return ()
@@ -143,7 +143,7 @@ class Store:
         return tuple(entry.name for entry in sorted(found, key=lambda entry: entry.stat().st_mtime))
 
     def prune(self, short: str, keep: Iterable[str | None]) -> tuple[str, ...]:
-        """Remove versions that are not among `keep`; the answer names them."""
+        """Delete all versions except `keep`. Returns the names deleted."""
         wanted = set(keep)
         gone = tuple(name for name in self.versions(short) if name not in wanted)
         for name in gone:
@@ -151,7 +151,7 @@ class Store:
         return gone
 
     def discard(self, short: str, folder: str) -> None:
-        """Remove one folder: out of sight by a rename first, so that half a version is never found."""
+        """Delete a folder, renaming it first so that no partial version remains."""
         home = self._home(short)
         if not (home / folder).exists():
             return
@@ -168,17 +168,17 @@ class Store:
             sync_folder(self.root / "store")
 
     def reveal(self, short: str) -> None:
-        """Bring back what `hide` set aside."""
+        """Restore what `hide` set aside."""
         if self._hidden(short).is_dir() and not self._home(short).exists():
             os.rename(self._hidden(short), self._home(short))
             sync_folder(self.root / "store")
 
     def forget(self, short: str) -> None:
-        """Remove for good what `hide` set aside."""
+        """Delete what `hide` set aside."""
         shutil.rmtree(self._hidden(short), ignore_errors=True)
 
     def sweep(self) -> tuple[str, ...]:
-        """Remove what an interrupted run left behind; the answer names it. Called at boot, after undoing."""
+        """Delete leftovers of interrupted operations and return their names. Called at boot, after undoing."""
         left = [
             path
             for pattern in (f"{REMOVED}*", f"*/{INCOMING}*", f"*/{REMOVED}*")
@@ -213,7 +213,7 @@ class Store:
         sync_folder(link.parent)
 
     def _link_commands(self, package: str) -> None:
-        """The links in `bin` that are the package's become what it says now; what is right already stays."""
+        """Update the package's links in `bin`; correct ones stay."""
         commands = private_folder(self.root / "bin")
         ours = self._commands(package)
         found = read_package(self.link(package))
@@ -237,14 +237,14 @@ class Store:
             sync_folder(self.root / "bin")
 
     def _commands(self, package: str) -> dict[Path, str]:
-        """The links that lead to this package, and their texts."""
+        """The links that lead to this package, and their targets."""
         beginning = os.path.join("..", "node_modules", package, "")
         links = {place: os.readlink(place) for place in (self.root / "bin").glob("*") if place.is_symlink()}
         return {place: text for place, text in links.items() if text.startswith(beginning)}
 
 
 def _inspect(root: Path) -> int:
-    """Bytes in all files. Raises BadPackage for what has no place in a package: links out, set-id bits, devices."""
+    """Total bytes of all files. Raises BadPackage for links that lead out, set-id bits and devices."""
     real = os.path.realpath(root)
     waiting, size = [str(root)], 0
     while waiting:

@@ -38,7 +38,7 @@ class LastGoodTests(SynchronousTestCase):
             vault = self.home.services.read().row("parachute-vault")
             assert vault is not None
             self.assertEqual((vault.raw["mine"], vault.port), ({"kept": 1}, 1940))
-        self.assertIn("came back from the hub's own copy", self.told[0])
+        self.assertIn("restored from the hub's backup", self.told[0])
 
     def test_a_file_that_is_whole_is_left_alone(self) -> None:
         """Whoever takes a row out, or the file away, means it."""

@@ -23,7 +23,7 @@ class DriftTests(SynchronousTestCase):
 
     def test_where_it_should_be(self) -> None:
         self.assertIsNone(kind(WELL))
-        self.assertIn("nothing to heal", self.refused(WELL, 1940))
+        self.assertIn("nothing to repair", self.refused(WELL, 1940))
 
     def test_one_that_only_starts_has_not_drifted(self) -> None:
         starting = Standing(row=1940, given=1941, error={}, well=False)

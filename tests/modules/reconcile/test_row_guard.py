@@ -52,7 +52,7 @@ class Keeping(SynchronousTestCase):
         self.keeper.look()
         self.assertEqual(self.names(), ["parachute-vault", "toys-toy"])
         self.assertEqual(self.home.services.read().rows[1].raw["mine"], {"kept": 1})
-        self.assertEqual(self.told, ["The row of toys-toy vanished from services.json and was put back."])
+        self.assertEqual(self.told, ["The row of toys-toy vanished from services.json and was restored."])
         self.keeper.look()
         self.assertEqual(len(self.told), 1)
 
@@ -76,4 +76,4 @@ class Keeping(SynchronousTestCase):
         self.home.register("parachute-thief", 2711)
         self.keeper.look()
         self.assertEqual(self.names(), ["parachute-vault", "parachute-thief"])
-        self.assertIn("could not be put back", self.told[0])
+        self.assertIn("could not be restored", self.told[0])
