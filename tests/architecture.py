@@ -189,7 +189,9 @@ def imports_outside(sources: Sources, module: str, allowed: tuple[str, ...]) -> 
     ]
 
 
-_FOREIGN = re.compile(r"\b(?:issue \d+|design \d+|(?:modules|identity|security|reliability|observed|proxy)\.md)\b")
+_FOREIGN = re.compile(
+    r"\b(?:issue \d+|design \d+|(?<!docs/)(?:modules|identity|security|reliability|observed|proxy)\.md)\b"
+)
 
 
 def foreign_references(sources: Sources) -> list[str]:

@@ -11,6 +11,8 @@ from parachute_hub.proxy.routes import OWN_SEGMENTS
 from parachute_hub.site import cookies
 from tests import architecture
 from tests.architecture import Tables
+from tests.support import documents
+from tests.support.documents import ROOT
 
 SOURCES = architecture.read_sources(Path(parachute_hub.__file__).parent)
 TABLES = Tables.load(Path(__file__).with_name("architecture.toml"))
@@ -120,6 +122,52 @@ class PlantedViolationTests(SynchronousTestCase):
             sources = self.planted("proxy/routes.py", f"import {module}")
             wrong = architecture.imports_outside(sources, module, ("store/*", "tap.py", "cli/*", "modules/*"))
             self.assertEqual(wrong, [f"proxy/routes.py imports {module}"])
+
+
+class ReferenceTests(SynchronousTestCase):
+    def test_every_link_leads_to_a_file(self) -> None:
+        self.assertEqual(documents.broken_links(dict(documents.texts(".md"))), [])
+
+    def test_every_page_that_a_file_mentions_exists(self) -> None:
+        suffixes = (
+            ".py",
+            ".md",
+            ".ts",
+            ".tsx",
+            ".mjs",
+            ".toml",
+            ".cfg",
+            ".yml",
+            ".yaml",
+            "Makefile",
+            "Dockerfile",
+            "run",
+        )
+        sources = {name: text for name, text in documents.texts(*suffixes) if name != "tests/test_architecture.py"}
+        self.assertEqual(documents.broken_references(sources), [])
+
+    def test_a_broken_link_and_a_broken_reference_are_found(self) -> None:
+        self.assertEqual(
+            documents.broken_links({"README.md": "[x](docs/gone.md)"}), ["README.md links to docs/gone.md"]
+        )
+        text = "docs/gone.md docs/decisions/050 docs/decisions/999"
+        wrong = ["a.py refers to docs/gone.md", "a.py refers to docs/decisions/999"]
+        self.assertEqual(documents.broken_references({"a.py": text}), wrong)
+
+    def test_the_index_lists_every_decision_under_its_title(self) -> None:
+        folder = ROOT / "docs" / "decisions"
+        listed = set((folder / "README.md").read_text().splitlines())
+        for path in sorted(folder.glob("[0-9]*.md")):
+            title = path.read_text().splitlines()[0].removeprefix("# ")
+            self.assertIn(f"- [{title}]({path.name})", listed)
+
+    def test_architecture_names_only_files_that_exist(self) -> None:
+        package = ROOT / "parachute_hub"
+        for name in documents.names((ROOT / "ARCHITECTURE.md").read_text()):
+            if "/" in name and not name.startswith(("/", "$", "<")) and " " not in name:
+                bare = name.rstrip("/")
+                places = [package / bare, package / f"{bare}.py", ROOT / bare, package / Path(bare).with_suffix(".py")]
+                self.assertTrue(any(place.exists() for place in places), f"ARCHITECTURE.md names {name}")
 
 
 class SharedValuesTests(SynchronousTestCase):
