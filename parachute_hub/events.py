@@ -1,7 +1,7 @@
-"""News inside the hub: something happened. Commands are method calls; events only tell.
+"""The event bus. Events report what happened; commands are method calls.
 
-Each event is a frozen class; subscribers are called at once, in order, and a failure is logged once and passed over.
-A ring of the latest events, numbered in their order, lets a browser that was away catch up (`since`).
+Each event is a frozen class. Subscribers are called synchronously and in order; a failing one is logged once and
+skipped. A ring of numbered recent events lets a reconnecting browser catch up (`since`).
 """
 
 from collections import deque
@@ -18,7 +18,7 @@ RING = 1000
 
 @frozen
 class ModuleChanged:
-    """A module's state is another one now. `status` is the JSON form that the API gives."""
+    """A module's state changed. `status` is its API representation."""
 
     short: str
     status: Mapping[str, Any]
@@ -26,14 +26,14 @@ class ModuleChanged:
 
 @frozen
 class JobChanged:
-    """A job moved on. `job` is the JSON form that the API gives."""
+    """A job progressed. `job` is its API representation."""
 
     job: Mapping[str, Any]
 
 
 @frozen
 class LogHead:
-    """The newest line of a module's log. Only the newest one of each module is remembered."""
+    """The newest line of a module's log. Only the newest per module is kept."""
 
     short: str
     text: str
@@ -41,12 +41,12 @@ class LogHead:
 
 @frozen
 class RegistryChanged:
-    """services.json says something new: routes and pages must be built again."""
+    """services.json changed, so routes and pages must be rebuilt."""
 
 
 @frozen
 class Notice:
-    """Something an operator should read: a word for the kind, a sentence, and what it is about."""
+    """A message for the operator: a kind, a sentence, and its subject."""
 
     kind: str
     text: str
@@ -58,14 +58,14 @@ Event: TypeAlias = ModuleChanged | JobChanged | LogHead | RegistryChanged | Noti
 
 @frozen
 class Numbered:
-    """An event with its place in the sequence, from 1."""
+    """An event and its sequence number, from 1."""
 
     number: int
     event: Event
 
 
 class Bus:
-    """Passes events on and remembers the latest thousand."""
+    """Delivers events and keeps the latest thousand."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[Numbered], None]] = []
@@ -75,7 +75,6 @@ class Bus:
         self._heads: dict[str, Numbered] = {}
 
     def emit(self, event: Event) -> None:
-        """Tell everyone who listens."""
         self._number += 1
         numbered = Numbered(self._number, event)
         if isinstance(event, LogHead):
@@ -86,12 +85,12 @@ class Bus:
         self._failures.each(task, lambda listener: listener(numbered), tuple(self._listeners))
 
     def _forget_head(self, short: str) -> None:
-        """A talkative module must not push what happened out of the ring."""
+        """Keep a talkative module from pushing other events out of the ring."""
         with suppress(KeyError, ValueError):
             self._ring.remove(self._heads.pop(short))
 
     def subscribe(self, listener: Callable[[Numbered], None]) -> Callable[[], None]:
-        """Call `listener` for each event from now on; the answer ends it."""
+        """Call `listener` for each new event; call the result to unsubscribe."""
         self._listeners.append(listener)
 
         def end() -> None:
@@ -101,7 +100,7 @@ class Bus:
         return end
 
     def since(self, number: int) -> list[Numbered]:
-        """What came after `number`; everything still remembered when it lies further back."""
+        """The events after `number`, as far as they are still kept."""
         return [numbered for numbered in self._ring if numbered.number > number]
 
     @property

@@ -1,6 +1,6 @@
-"""What the hub was told at its start: options over environment over defaults, folded once into one frozen value.
+"""Startup settings: options over environment over defaults, in one frozen value.
 
-This is the only reader of the environment. What an owner changes at run time lives in the database instead.
+This is the only reader of the environment. Settings that an owner changes at runtime are in the database.
 """
 
 import os
@@ -15,7 +15,7 @@ from attrs import field, frozen
 DEFAULT_PORT = 1939
 MODULE_PREFIX = "PARACHUTE_ENV_"
 
-# Handed to modules as they are; everything else of the hub's environment stays here.
+# Passed on to modules unchanged; nothing else of the hub's environment is.
 _PASSED_ON = (
     "PATH",
     "LANG",
@@ -31,11 +31,11 @@ _PASSED_ON = (
     "https_proxy",
     "no_proxy",
 )
-# Told only to bun when it installs or asks a registry.
+# Passed only to bun when it installs or queries a registry.
 _REGISTRY = re.compile(r"(?i)^(bun_config_|npm_config_)")
 
-# How many addresses at the end of X-Forwarded-For each platform's edge writes. On Fly these are the client's and the
-# app's own anycast address, so the client is the second from the right.
+# How many addresses each platform's edge appends to X-Forwarded-For. Fly appends the client's and the app's anycast
+# address, so the client is the second from the right.
 _TRUSTED_HOPS = {"local": 0.0, "render": 1.0, "fly": 2.0}
 
 _HTTPS_UNSEEN = (
@@ -45,12 +45,12 @@ _HTTPS_UNSEEN = (
 
 
 class BadSetting(Exception):
-    """An option or a variable cannot be used; the text says which and what it must be."""
+    """An invalid option or variable. The text says which and what it must be."""
 
 
 @frozen(kw_only=True)
 class InitialAdmin:
-    """The first owner as given by the platform's dashboard."""
+    """The first owner, as configured on the hosting platform."""
 
     username: str
     password: str = field(repr=False)
@@ -60,11 +60,11 @@ class InitialAdmin:
 class Settings:
     """Everything fixed for the life of this process.
 
-    `home` holds all state. `listen` is a Twisted endpoint description; `port` its TCP port. `origin` is the public
-    origin (`scheme://host[:port]`, no trailing slash) when one is configured, `origin_source` says by what.
-    `lock_wait` is seconds to wait for another hub to leave the home. `trusted_hops` counts the proxies in front of us
-    whose forwarding headers we believe. `memory_limit` is in bytes. `module_variables` are the raw `PARACHUTE_ENV_*`.
-    `warnings` are sentences to log at the start: settings that were passed over.
+    `home` holds all state. `listen` is a Twisted endpoint description, `port` its TCP port. `origin` is the configured
+    public origin (`scheme://host[:port]`, no trailing slash), `origin_source` where it was configured. `lock_wait` is
+    how many seconds to wait for another hub to release the home. `trusted_hops` counts the proxies in front of us whose
+    forwarding headers are trusted. `memory_limit` is in bytes. `module_variables` are the raw `PARACHUTE_ENV_*`.
+    `warnings` are logged at startup.
     """
 
     home: Path
@@ -94,32 +94,32 @@ class Settings:
 
     @property
     def local_origin(self) -> str:
-        """The origin on this machine; never without the port."""
+        """The origin on this machine, always with a port."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def local_origins(self) -> tuple[str, str]:
-        """The origins under which a browser on this machine may come."""
+        """The origins a local browser may use."""
         return (self.local_origin, f"http://localhost:{self.port}")
 
     @property
     def issuer(self) -> str:
-        """The one canonical origin: tokens, metadata and modules use this string."""
+        """The canonical origin, used in tokens, metadata and module environments."""
         return self.origin or self.local_origin
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """Every origin under which the hub admits to be itself, the issuer first."""
+        """All origins of this hub, the issuer first."""
         return tuple(dict.fromkeys((self.issuer, *self.local_origins)))
 
 
 def from_process(options: Mapping[str, str | None]) -> Settings:
-    """Fold the options of this command line over this process's environment."""
+    """Combine this command line's options with the process environment."""
     return fold(options, os.environ)
 
 
 def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
-    """Options over environment over defaults. An empty string counts as not given. Raises BadSetting."""
+    """Options over environment over defaults; an empty string counts as unset. Raises BadSetting."""
     given = {name: value for name, value in environ.items() if value.strip()}
 
     def setting(option: str, variable: str) -> str | None:
@@ -168,7 +168,7 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
 
 
 def normal_origin(text: str, name: str) -> str:
-    """`scheme://host[:port]` of an origin, without a default port and in lower case. Raises BadSetting.
+    """Normalize an origin to `scheme://host[:port]`, in lower case and without a default port. Raises BadSetting.
 
     >>> normal_origin("https://Hub.Example.com:443/", "--origin")
     'https://hub.example.com'
@@ -250,7 +250,7 @@ def _choice(name: str, given: Mapping[str, str], choices: tuple[str, ...]) -> st
 
 
 def _channel(given: Mapping[str, str]) -> tuple[Literal["latest", "rc"] | None, tuple[str, ...]]:
-    """A wrong channel must not keep a deployed hub from starting."""
+    """An invalid channel is ignored with a warning, so that it cannot keep a deployed hub from starting."""
     for name in ("PARACHUTE_INSTALL_CHANNEL", "PARACHUTE_MODULE_CHANNEL"):
         match given.get(name):
             case "latest" | "rc" as channel:

@@ -1,4 +1,4 @@
-"""The `twistd parachute` plugin: command line options, and the service they start."""
+"""The `twistd parachute` plugin: command-line options and the service they start."""
 
 from twisted.application.service import IService
 from twisted.internet import reactor
@@ -12,7 +12,7 @@ from parachute_hub.system.home import HomeError
 
 
 class Options(usage.Options):
-    """What a person may say. Everything else is said by the environment; the variable stands beside each option."""
+    """The most common settings. The others are environment variables; each option shows its variable."""
 
     synopsis = "twistd -n --pidfile= parachute [options]"
     optParameters = [
@@ -36,7 +36,7 @@ class Options(usage.Options):
     settings: Settings
 
     def postOptions(self) -> None:
-        """Fold options, environment and defaults into settings."""
+        """Combine options, environment and defaults into settings."""
         try:
             self.settings = from_process(self)
         except BadSetting as error:
@@ -44,7 +44,7 @@ class Options(usage.Options):
 
 
 def makeService(options: Options) -> IService:
-    """The hub, holding its home and listening. Ends the program with one line when it cannot have either."""
+    """The hub, with its home locked and its port bound. Exits with one line if either fails."""
     harden()
     if options.settings.fast_reactor:
         fastloop.install(reactor)

@@ -1,1 +1,1 @@
-"""Composition root: creates every object, connects them, and runs them as one service."""
+"""Composition root: creates all objects, connects them, and runs them as one service."""

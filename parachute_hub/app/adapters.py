@@ -1,4 +1,4 @@
-"""Adapters between packages."""
+"""Adapters between rooms: each implements one room's protocol with another room's object."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -25,70 +25,70 @@ from parachute_hub.site.errors import Refused
 from parachute_hub.site.well_known import vault_name
 from parachute_hub.supervise.model import Launch
 
-# What each module is for, in the words of someone who never heard of it.
+# Descriptions of the modules for people who are new to Parachute.
 _PURPOSES = {
     "vault": "The place where your notes live. The other modules, and assistants such as Claude, read and write here.",
     "notes": "An app in your browser or on your phone to write, find and dictate notes.",
-    "scribe": "Listens to recordings and gives back text. It needs a key of a speech service, or a program of yours.",
+    "scribe": "Turns recordings into text. It needs an API key of a speech service, or a local program.",
     "surface": "Small web apps on top of your vault.",
 }
 SELF_CHECK_SECONDS = 5
 
 
 class Origins(Protocol):
-    """Under which origins this hub is itself."""
+    """The origins under which this hub is reached."""
 
     def issuer(self) -> str:
-        """The canonical one."""
+        """The canonical origin."""
 
     def bound(self) -> Sequence[str]:
-        """All of them."""
+        """All origins."""
 
 
 @frozen
 class FixedOrigins:
-    """The origins as the hub was told them, for a hub whose database cannot be read."""
+    """The configured origins, for a hub whose database is unreadable."""
 
     settings: Settings
 
     def issuer(self) -> str:
-        """The configured one, else this machine's."""
+        """The configured origin, else the local one."""
         return self.settings.issuer
 
     def bound(self) -> Sequence[str]:
-        """That and the local ones."""
+        """The issuer and the local origins."""
         return self.settings.origins
 
 
 @frozen
 class FreshLauncher:
-    """A launcher that tells modules the origin of this moment, not the one of the start (`supervise.Launcher`)."""
+    """A `supervise.Launcher` that passes the current origin to modules, rather than the one at startup."""
 
     launcher: ModuleLauncher
     origins: Origins
 
     def launch(self, short: str) -> Launch:
-        """The whole spawn of one module. Raises CannotLaunch."""
+        """Raises CannotLaunch."""
         around = evolve(self.launcher.around, issuer=self.origins.issuer(), origins=tuple(self.origins.bound()))
         return evolve(self.launcher, around=around).launch(short)
 
 
 @frozen
 class InstalledResources:
-    """What is installed, as the issuer asks for it (`oauth.wellknown_area.Resources`)."""
+    """What is installed, for the issuer (implements `oauth.well_known.Resources`)."""
 
     roster: Roster
 
     def vaults(self) -> Sequence[str]:
-        """The vaults' names, the default one first."""
+        """Vault names, the default one first."""
         return self.roster.vaults()
 
     def module_scopes(self) -> Mapping[str, Sequence[str]]:
-        """For each installed module the scopes that its manifest defines."""
+        """The scopes that each installed module's manifest defines."""
         return {module.short: module.manifest.scopes for module in self.roster.modules() if module.manifest is not None}
 
     def services_catalog(self) -> Iterator[Service]:
-        """Where each vault and each module is found."""
+        """The location of each vault and module."""
         for module in self.roster.modules():
             if not module.row.is_vault:
                 path = module.paths[0] if module.paths else "/"
@@ -102,23 +102,25 @@ class InstalledResources:
 
 @frozen
 class ModuleTokens:
-    """Short tokens with which the hub configures modules (`modules.configuration.MintsTokens`)."""
+    """Short-lived tokens with which the hub configures modules (implements
+    `modules.launch.configuration.MintsTokens`).
+    """
 
     issuer: Issuer
 
     def for_administration(self, short: str, instance: str | None) -> str | None:
-        """`<short>:admin`, of a vault `vault:<instance>:admin`; for a minute."""
+        """A one-minute token with `<short>:admin`, for a vault `vault:<instance>:admin`."""
         return self.issuer.for_service([f"{short}:{instance}:admin" if instance else f"{short}:admin"])
 
 
 @frozen
 class ProxyGuard:
-    """The issuer's token guard in the proxy's words (`proxy.model.TokenGuard`)."""
+    """Wraps the issuer's token guard for the proxy (implements `proxy.model.TokenGuard`)."""
 
     guard: TokenGuard
 
     def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
-        """Why this bearer must not reach the module."""
+        """Why this bearer token must not reach the module, or None."""
         vault = None
         if mount.prefix.startswith(b"/vault/") and not mount.prefix.startswith(b"/vault/admin"):
             vault = mount.prefix.split(b"/")[2].decode("latin-1")
@@ -130,20 +132,20 @@ class ProxyGuard:
 
 @frozen
 class ProxyVisitors:
-    """Sessions and tokens as the proxy asks for them (`proxy.audience.Visitors`)."""
+    """Sessions and tokens for the proxy (implements `proxy.audience.Visitors`)."""
 
     sessions: SessionRecogniser
     issuer: Issuer
 
     def rank(self, cookie: bytes, secure: bool) -> Rank:
-        """Whose session a Cookie header carries."""
+        """The rank of the session in a Cookie header."""
         found = self.sessions.behind(cookie, secure=secure)
         if found is None:
             return "nobody"
         return "admin" if found.user.is_admin else "member"
 
     def scopes(self, token: str) -> frozenset[str] | None:
-        """What a token of ours opens."""
+        """The scopes of a token issued by this hub; None for any other."""
         try:
             return self.issuer.verify(token).scopes
         except InvalidToken:
@@ -151,9 +153,9 @@ class ProxyVisitors:
 
 
 class WizardInstalls:
-    """The installer as the wizard asks for it (`accounts.wizard.Installs`).
+    """The installer for the wizard (implements `accounts.setup.wizard.Installs`).
 
-    Keys that were typed are kept in memory for a retry until the module has them, never in a job's record.
+    API keys are kept in memory for a retry until the module has them, and never written to a job's record.
     """
 
     def __init__(self, modules: assembly.Modules) -> None:
@@ -177,7 +179,7 @@ class WizardInstalls:
         ]
 
     def begin(self, short: str, options: Mapping[str, Any]) -> str:
-        """Start to install; the id of the job. Raises Refused."""
+        """Start an install and return the job's id. Raises Refused."""
         return self._start(
             evolve(
                 request_for(self._entry(short)),
@@ -187,14 +189,14 @@ class WizardInstalls:
         )
 
     def job(self, job_id: str) -> Mapping[str, Any] | None:
-        """How far a job is; None when nobody remembers it."""
+        """The job's progress; None for an unknown id."""
         try:
             return self._modules.jobs.get(job_id).to_json()
         except Refused:
             return None
 
     def retry(self, job_id: str) -> str:
-        """Try a failed job again; after a restart without the keys that were typed. Raises Refused."""
+        """Retry a failed job. After a restart the typed API keys are gone. Raises Refused."""
         request = self._requests.get(job_id)
         if request is None:
             job = self._modules.jobs.get(job_id)
@@ -208,24 +210,26 @@ class WizardInstalls:
         return job_id
 
     async def _forget(self, job_id: str) -> None:
-        """Once it has succeeded there is nothing to retry."""
+        """Drop the request once it has succeeded."""
         if (await self._modules.jobs.finished(job_id)).status == "succeeded":
             self._requests.pop(job_id, None)
 
     def _entry(self, short: str) -> CatalogEntry:
         entry = self._modules.files.outside.catalog.get(short)
         if entry is None:
-            raise Refused(404, "not_found", f"No module {short} is on offer.")
+            raise Refused(404, "not_found", f"There is no module {short} in the catalog.")
         return entry
 
 
 def request_for(entry: CatalogEntry) -> InstallRequest:
-    """The request that installs an entry of the catalog."""
+    """The install request for a catalog entry."""
     return InstallRequest(short=entry.short, package=entry.package, source=entry.source)
 
 
 def self_check(instance: str, reactor: Any) -> Callable[[str], Awaitable[str | None]]:
-    """Asks an address for /health and tells whether it is this very hub that answers; None when all is well."""
+    """Creates a check that requests /health at an origin. It returns None if this very hub answers, else what
+    is wrong.
+    """
 
     async def check(origin: str) -> str | None:
         import treq

@@ -1,4 +1,4 @@
-"""The hub's address: which Host headers it accepts, and what follows when the owner changes it."""
+"""The hub's address: which Host headers it accepts, and what happens when the owner changes it."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,7 +20,7 @@ class AllowedHosts:
         self.refresh()
 
     def __call__(self) -> Sequence[str]:
-        """The hosts; empty for any. Cached, because the proxy asks for each request."""
+        """The accepted hosts; empty for any. Cached, because the proxy asks on each request."""
         self._settled = self._settled or self._is_settled()
         return self._hosts if self._settled else ()
 
@@ -31,7 +31,7 @@ class AllowedHosts:
 
 @frozen
 class AddressChange:
-    """Applies a new public address: tokens get the new issuer, and running modules restart, which read it at start."""
+    """Applies a new public address: tokens get the new issuer, and running modules restart to read it."""
 
     supervisor: Supervisor
     oauth: OAuth

@@ -56,9 +56,9 @@ _log = Logger()
 
 @frozen(kw_only=True)
 class Composition:
-    """The running hub; implements `service.Composed`.
+    """The running hub (implements `service.Composed`).
 
-    `timers` start the periodic tasks of the site. `leaving` is called before the modules stop, `closing` after.
+    `timers` start the site's periodic tasks. `leaving` runs before the modules stop, `closing` after.
     """
 
     backend: Backend
@@ -84,7 +84,7 @@ class Composition:
         self._running.extend(engine.modules.watch())
 
     async def stop(self) -> None:
-        """Cancel and undo jobs, stop the modules, then close what is open."""
+        """Cancel and undo jobs, stop the modules, close everything."""
         for leave in self._leaving:
             leave()
         for timer in self._running:
@@ -98,7 +98,7 @@ class Composition:
 
 async def compose(core: Core) -> Composition:
     """Create every object in order of dependency, and open the site."""
-    # SQLite can only open where it can write: give it the disk reserve first.
+    # SQLite can only open where it can write, so release the disk reserve first.
     Reserve(Disk(core.settings.home), lambda text: _log.warn("{text}", text=text)).check()
     try:
         database = Database.open(core.settings.home / DATABASE)
@@ -185,7 +185,7 @@ def _oauth(core: Core, engine: Engine, database: Database, origin: HubOrigin) ->
 
 
 def _addresses(host: str) -> list[str]:
-    """Every address of a name, from the system's resolver. Blocks."""
+    """All addresses of a host name, from the system resolver. Blocks."""
     return list(dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)))
 
 
@@ -232,11 +232,11 @@ def _describe(database: Database) -> str:
     return "ok" if trouble is None else f"error: {trouble}"
 
 
-# --- a hub whose database is damaged still runs its modules, and says what is wrong
+# --- a damaged database: the hub still runs its modules and reports the problem
 
 
 class _NoAccounts(Gate):
-    """Only what needs no account is answered; the rest says what is wrong with the database."""
+    """Answers only what needs no account; everything else gets an explanation of the database problem."""
 
     _OPEN = (b"/", b"/hub.html", b"/health", b"/api/ready", b"/.well-known/parachute.json", b"/robots.txt")
 

@@ -13,7 +13,7 @@ from parachute_hub.system.logs import Masker
 
 @frozen(kw_only=True)
 class Core:
-    """The parts of the program that are there from its first moment."""
+    """The objects that exist from the start of the process."""
 
     settings: Settings
     reactor: Any

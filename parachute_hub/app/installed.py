@@ -1,6 +1,6 @@
-"""What is installed, as the rest of the hub sees it: mounts for the proxy, entries for discovery, tiles for `/`.
+"""The installed modules as the rest of the hub sees them: proxy mounts, discovery entries, front-page tiles.
 
-Made from services.json, the packages' manifests and the catalog; made anew whenever one of them changes.
+Built from services.json, manifests and the catalog, and rebuilt when one of them changes.
 """
 
 import re
@@ -24,7 +24,7 @@ from parachute_hub.system.timers import Failures
 
 INFO = "/.parachute/info"
 ICON = "/.parachute/icon.svg"
-# For whom a sub-unit is; a surface judges by itself.
+# Audience of a sub-unit; a surface does its own checks.
 _AUDIENCES: Mapping[str | None, Audience] = {
     None: "hub-users",
     "hub-users": "hub-users",
@@ -32,19 +32,19 @@ _AUDIENCES: Mapping[str | None, Audience] = {
     "public": "public",
     "surface": "public",
 }
-# A segment of a path that every reader takes for the same.
+# A path segment that all parsers interpret the same way.
 _PLAIN_SEGMENT = re.compile(r"(?!\.)[0-9A-Za-z_.~-]+\Z").match
-# The proxy asks for each request, and a stat for each of thousands would find nothing new.
+# The proxy asks on each request; a stat for each would be wasted.
 LOOK_SECONDS = 0.05
 _MOST_REFUSED = 20
-_TABLE = "Making the route table"
+_TABLE = "Building the route table"
 
 
 @frozen(kw_only=True)
 class Installed:
-    """One row with what belongs to it. `paths` are the mounts that the module may have.
+    """One row with everything that belongs to it. `paths` are the granted mounts.
 
-    `port` is where the running process listens, whatever the row says meanwhile; the row's when nothing runs.
+    `port` is where the running process listens, whatever the row says; the row's port when none runs.
     """
 
     short: str
@@ -59,10 +59,10 @@ class Installed:
 
 
 class Roster:
-    """The installed modules. `notice` is told each claim that was refused, once while it lasts.
+    """The installed modules. `notice` reports each refused claim, once while it lasts.
 
-    What modules write into services.json is seen within LOOK_SECONDS by the clock `seconds`. `live_port` tells where a
-    running module was seen to listen.
+    Changes to services.json are seen within LOOK_SECONDS by the clock `seconds`. `live_port` returns the verified port
+    of a running module.
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class Roster:
         self._failures = Failures()
 
     def modules(self) -> tuple[Installed, ...]:
-        """Every usable row, in the order of the file. The same object while nothing changes; never raises.
+        """All usable rows in file order. Returns the same object while nothing changes; never raises.
 
-        What cannot be read stays as it was when it could.
+        Unreadable parts keep their last good state.
         """
         now = self._seconds()
         if self._modules is None or (now >= self._look_at and (self._stale or self._directory.services.changed())):
@@ -96,21 +96,21 @@ class Roster:
         return self._modules
 
     def forget(self) -> None:
-        """Look again: a package or a setting changed without services.json changing."""
+        """Rebuild on the next call: a package or setting changed without a change to services.json."""
         self._modules = None
 
     def settle(self, short: str) -> None:
-        """A module's status changed: look again when it listens elsewhere than was known."""
+        """Rebuild if the module's process now listens on a different port."""
         port = self._live_port(short)
         if port is not None and any(module.short == short and module.port != port for module in self._modules or ()):
             self.forget()
 
     def shorts(self) -> tuple[str, ...]:
-        """The modules that are installed, each once."""
+        """The installed modules, each once."""
         return tuple(dict.fromkeys(module.short for module in self.modules()))
 
     def vaults(self) -> tuple[str, ...]:
-        """The names of the vaults, the default one first."""
+        """Vault names, the default one first."""
         return tuple(
             dict.fromkeys(
                 vault_name(module.row.name, path)
@@ -181,13 +181,13 @@ class Roster:
 
 
 def _strip(*speakers: Row | Manifest | CatalogEntry | None) -> bool:
-    """Whether the mount is left out of what the module gets: the first non-None value wins."""
+    """Whether the mount is stripped from forwarded paths. First non-None value wins."""
     said = (speaker.strip_prefix for speaker in speakers if speaker is not None)
     return next((word for word in said if word is not None), False)
 
 
 def mounts_of(modules: Iterable[Installed]) -> list[Mount]:
-    """The proxy's mounts, each followed by its parts that have an audience of their own."""
+    """The proxy's mounts, each followed by its sub-units with their own audience."""
     return [mount for module in modules for path in module.paths for mount in _with_parts(module, path)]
 
 
@@ -205,7 +205,7 @@ def _with_parts(module: Installed, path: str) -> Iterator[Mount]:
     )
     parts: dict[bytes, Mount] = {}
     for unit in sorted(module.row.uis, key=_openness):
-        # Where readers could differ, more is closed, from the last place at which they do not; and nothing is opened.
+        # For ambiguous paths, the audience closes more rather than less, starting at the last unambiguous segment.
         top = "".join(f"/{segment}" for segment in takewhile(_PLAIN_SEGMENT, unit.path.split("/")[1:]))
         audience = _AUDIENCES[unit.audience]
         if audience == "public" and top != unit.path.rstrip("/"):
@@ -222,7 +222,7 @@ def _openness(unit: SubUnit) -> int:
 
 
 def _health(module: Installed, path: str) -> str:
-    """The health path below a mount: a row gives it as the module itself sees it."""
+    """The health path below a mount. Rows give it relative to the module."""
     return module.row.health.removeprefix(path) or "/health"
 
 
@@ -255,7 +255,7 @@ def advertised(modules: Iterable[Installed]) -> list[Advertised]:
 
 
 def tiles(roster: Roster, supervisor: Supervisor, catalog_static: Callable[[str], bool]) -> list[Tile]:
-    """The front page: one tile for each module; those with a page of their own can be opened."""
+    """The front page's tiles, one per module; a module with a page can be opened."""
     made = []
     for module in roster.modules():
         status = supervisor.status(module.short)
@@ -274,9 +274,9 @@ def tiles(roster: Roster, supervisor: Supervisor, catalog_static: Callable[[str]
 
 
 class Tables:
-    """The proxy's route table, kept until something that it is made from changes.
+    """The proxy's route table, cached until one of its inputs changes.
 
-    Other `hosts` alone are seen within LOOK_SECONDS by the clock `seconds`: asking may take a query.
+    A change of `hosts` alone is seen within LOOK_SECONDS by the clock `seconds`, since reading them may take a query.
     """
 
     def __init__(
@@ -299,12 +299,12 @@ class Tables:
         self._failures = Failures()
 
     def table(self) -> Table:
-        """The table for this moment; the last one when it cannot be made. Never raises: all requests depend on it."""
+        """The current table, or the last good one if building fails. Never raises: every request depends on it."""
         try:
             return self._current()
         except Exception:
             self._failures.failed(_TABLE)
-        # Without any, the site answers, /health among the rest.
+        # Without a table the site answers, including /health.
         return self._table or Table.build((), (), "", gated=True)
 
     def _current(self) -> Table:
@@ -316,7 +316,7 @@ class Tables:
         return self._table
 
     def _made(self, modules: tuple[Installed, ...], issuer: str, gated: bool) -> Table:
-        """The same table when nothing is different after all."""
+        """The same object if nothing changed after all."""
         hosts = () if gated else tuple(self._hosts())
         made_from = (modules, issuer, gated)
         if self._table is not None and made_from == self._made_from and hosts == self._made_for:
@@ -328,21 +328,21 @@ class Tables:
 
 
 class States:
-    """The proxy's view of each module; the same object until the module's status changes."""
+    """The proxy's view of each module. Returns the same object until the module's status changes."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self._kept: dict[str, tuple[Status, int | None, ModuleView]] = {}
 
     def view(self, short: str) -> ModuleView | None:
-        """The module's state; None for one that is not supervised here."""
+        """The module's state; None for a module that is not supervised here."""
         status = self._supervisor.status(short)
         if status is None:
             return None
         port = self._supervisor.owned_port(short)
         kept = self._kept.get(short)
         if kept is None or kept[0] is not status or kept[1] != port:
-            # One that is stopped only to be started again is, for a client, on its way up.
+            # A module that restarts counts as starting.
             returns = status.state is State.STOPPING and status.start_follows
             state = State.STARTING if returns else status.state
             view = ModuleView(state.value, status.reason, status.next_retry_at, port)

@@ -1,4 +1,4 @@
-"""The newest line of each module's log as news, now and then: enough to see what a module says, cheap in a flood."""
+"""Publishes the newest log line of each module about once a second: a preview that stays cheap under a flood."""
 
 from collections.abc import Callable
 from typing import Final
@@ -9,11 +9,11 @@ from parachute_hub.events import LogHead
 
 EVERY_SECONDS: Final = 1.0
 LENGTH: Final = 200
-"""Characters of a line that are told."""
+"""Maximum length of a published line."""
 
 
 class LogHeads:
-    """Takes every line; tells the newest of each module that said something, once a second."""
+    """Receives every line and publishes the newest per module, once a second."""
 
     def __init__(self, clock: IReactorTime, emit: Callable[[LogHead], None]) -> None:
         self._clock = clock
@@ -22,7 +22,7 @@ class LogHeads:
         self._timer: IDelayedCall | None = None
 
     def heard(self, short: str, line: str) -> None:
-        """A module wrote a line; secrets in it are masked already."""
+        """A module logged a line. Secrets are already masked."""
         self._newest[short] = line
         if self._timer is None:
             self._timer = self._clock.callLater(EVERY_SECONDS, self._tell)

@@ -1,4 +1,4 @@
-"""The client of a request, for the hub's own pages, as the front identified it."""
+"""Client information for the hub's own pages, as determined by the front."""
 
 from twisted.web.iweb import IRequest
 
@@ -6,10 +6,10 @@ from parachute_hub.proxy.site_channel import caller_of
 
 
 class RequestCaller:
-    """Implements `accounts.model.Caller`. Both methods raise TypeError for a request that did not pass the front."""
+    """Implements `accounts.model.Caller`. Raises TypeError for a request that did not pass through the front."""
 
     def is_secure(self, request: IRequest) -> bool:
-        """Whether the browser speaks https to a trusted hop before us."""
+        """True if the browser uses https, to us or to a trusted proxy."""
         return caller_of(request).secure
 
     def client_address(self, request: IRequest) -> str:

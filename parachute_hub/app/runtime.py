@@ -25,7 +25,7 @@ _log = Logger()
 
 @frozen(kw_only=True)
 class Engine:
-    """What runs modules. `modules` installs and removes them, `launcher` says how each is run."""
+    """The objects that run modules. `modules` installs and removes them, `launcher` builds their command lines."""
 
     bus: Bus
     launcher: FreshLauncher
@@ -35,7 +35,7 @@ class Engine:
 
 
 def build_engine(core: Core, origins: Origins) -> Engine:
-    """Make it; nothing is started yet."""
+    """Create the engine without starting anything."""
     bus = Bus()
     bus.subscribe(_tell)
     on_disk = assembly.files(_outside(core, bus, origins))
@@ -78,7 +78,7 @@ def build_engine(core: Core, origins: Origins) -> Engine:
 
 
 def _tell(numbered: Numbered) -> None:
-    """What an operator should read goes to the log, too."""
+    """Log notices for the operator."""
     if isinstance(numbered.event, Notice):
         _log.warn("{text}", text=numbered.event.text)
 
@@ -119,9 +119,9 @@ def _outside(core: Core, bus: Bus, origins: Origins) -> assembly.Outside:
 
 
 def _catalog(core: Core) -> Catalog:
-    """The catalog that was asked for; a wrong one is told, and the built-in one offered instead."""
+    """The configured catalog. If it is invalid, log that and fall back to the built-in one."""
     try:
         return load(core.settings.catalog, core.settings.home)
     except BadCatalog as error:
-        _log.error("{why} The built-in catalog is offered instead.", why=str(error))
+        _log.error("{why} Using the built-in catalog instead.", why=str(error))
         return Catalog()

@@ -37,13 +37,13 @@ from parachute_hub.system.timestamps import to_the_second
 
 LOCK_POLL = 0.25
 DRAIN_SECONDS = 5.0
-# Connections from one address: a client of its own, or a trusted proxy with everybody behind it.
+# Connections per address, which may be a single client or a trusted proxy with everyone behind it.
 _FROM_A_CLIENT = 256
 _FROM_A_PROXY = 11_000
 
 
 class CannotListen(Exception):
-    """The port cannot be had; the text names it."""
+    """The port cannot be bound. The text names it."""
 
 
 class Composed(Protocol):
@@ -51,10 +51,9 @@ class Composed(Protocol):
 
     @property
     def backend(self) -> Backend:
-        """What the front asks about each request."""
+        """The front's collaborators."""
 
-    async def start(self) -> None:
-        """Start the modules."""
+    async def start(self) -> None: ...
 
     async def stop(self) -> None:
         """Stop jobs and modules; close the database."""
@@ -64,24 +63,23 @@ class NoModules:
     """`ModuleStates` before the hub is composed."""
 
     def view(self, short: str) -> ModuleView | None:
-        """No module is known yet."""
         return None
 
 
 def startup_backend(issuer: str) -> Backend:
-    """Sends every request to the site, which answers that the hub is starting."""
+    """Send every request to the site, which answers that the hub is starting."""
     table = Table.build((), (), issuer, gated=True)
     return Backend(table=lambda: table, modules=NoModules())
 
 
 class Closed:
-    """The gate while the hub is `starting` or `stopping`, or has `failed` to start: only /health is answered."""
+    """The gate while the hub is `starting`, `stopping` or `failed`: only /health is answered."""
 
     def __init__(self, phase: str) -> None:
         self._phase = phase
 
     def check(self, method: bytes, path: bytes, html: bool) -> Refused | None:
-        """503 for everything else; a browser comes back by itself."""
+        """503 for everything else, with a page that reloads itself."""
         if path == b"/health":
             return None
         if self._phase == "failed":
@@ -116,13 +114,13 @@ class Hub(Service):
     # --- before the reactor runs
 
     def setServiceParent(self, parent: Any) -> None:
-        """twistd asks its application for the log observer; ours writes plain masked lines."""
+        """Install the log observer for twistd, which writes plain masked lines."""
         if isinstance(parent, type(Application(""))):
             parent.setComponent(ILogObserver, LineObserver(self.mask))
         super().setServiceParent(parent)
 
     def occupy(self) -> None:
-        """Hold the home and the port. Raises HomeError or CannotListen; nothing was touched then."""
+        """Lock the home and bind the port. Raises HomeError or CannotListen before changing anything."""
         self.home.prepare()
         try:
             self.home.lock(self._holder())
@@ -140,7 +138,7 @@ class Hub(Service):
         heard: list[IListeningPort] = []
         failed: list[Failure] = []
         listening = serverFromString(self.reactor, settings.listen).listen(self.front)
-        # TCP endpoints answer at once.
+        # TCP endpoints listen synchronously.
         listening.addCallbacks(heard.append, failed.append)
         if failed:
             error = failed[0].value
@@ -156,7 +154,7 @@ class Hub(Service):
     # --- while it runs
 
     def startService(self) -> None:
-        """The reactor runs: put the hub together."""
+        """Called once the reactor runs: compose the hub."""
         super().startService()
         self.log.info(
             "Parachute Hub {version} listens on {where}, home {home}",
@@ -173,7 +171,7 @@ class Hub(Service):
         if self.phase.name == "waiting" and not await self._wait_for_home():
             return
         self.phase.name = "starting"
-        # Half a second of reading code; /health is answered meanwhile.
+        # Importing takes half a second; /health is answered in the meantime.
         compose = await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), _load)
         if self._leaving:
             return
@@ -208,7 +206,7 @@ class Hub(Service):
             )
 
     async def _wait_for_home(self) -> bool:
-        """Another container may still be leaving this disk. True when the home is ours."""
+        """Wait for a container that is still releasing this disk. True once the home is ours."""
         deadline = self.reactor.seconds() + self.settings.lock_wait
         self.log.info("Another hub still holds {home}; waiting for it", home=str(self.settings.home))
         while True:
@@ -225,13 +223,13 @@ class Hub(Service):
                 return False
 
     def _boot_failed(self, failure: Failure) -> None:
-        """Nothing here may end the hub: it goes on answering /health, and says what is wrong."""
+        """A failed boot does not end the hub: it keeps answering /health and says what is wrong."""
         self.phase.name = "failed"
         self.root.gate = Closed("failed")
         self.log.failure("The hub could not start", failure)
 
     def _leave_with_error(self) -> None:
-        # twistd has no exit code of its own for this.
+        # twistd has no exit code for this.
         def leave() -> None:
             sys.stdout.flush()
             os._exit(1)
@@ -240,7 +238,7 @@ class Hub(Service):
         self.reactor.stop()
 
     def stopService(self) -> "Deferred[None]":
-        """Children first, all together; then connections drain; then the database and the home."""
+        """Stop all modules together, then drain connections, then close the database and the home."""
         super().stopService()
         self._leaving = True
         return Deferred.fromCoroutine(self._leave())
@@ -255,7 +253,7 @@ class Hub(Service):
             if self._composed is not None:
                 await self._composed.stop()
         except Exception:
-            self.log.failure("Something could not be stopped in good order")
+            self.log.failure("Part of the shutdown failed")
         await self.front.drain(DRAIN_SECONDS)
         self.home.withdraw()
         self.home.release()
@@ -263,7 +261,7 @@ class Hub(Service):
     def _make_front(self) -> Front:
         settings = self.settings
         site = Site(self.root, timeout=None)
-        # The front counts and logs requests; the site's own log would be a second one.
+        # The front counts and logs requests; the site's own log would be a duplicate.
         site.log = lambda request: None  # type: ignore[method-assign]
         access_log = None
         if settings.access_log != "off":
@@ -285,11 +283,11 @@ class Hub(Service):
 
 
 def _load() -> Callable[[Core], Awaitable[Composed]]:
-    """All the rest of the hub."""
+    """Import the composition root on first use."""
     from parachute_hub.app.compose import compose
 
     return compose
 
 
 async def _nothing() -> None:
-    """Awaited where Twisted may answer None."""
+    """Awaited where Twisted may return None."""

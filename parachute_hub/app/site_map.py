@@ -1,4 +1,4 @@
-"""The areas of the hub's own site: which paths each one answers, and its collaborators."""
+"""The areas of the hub's site: their paths and collaborators."""
 
 import time
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ from parachute_hub.system.timestamps import to_the_second
 
 
 def public_parts(core: Core, engine: Engine, origins: Origins, who: Who) -> list[Part]:
-    """What needs no account, and what every hub has."""
+    """The areas that need no account."""
     began = time.monotonic()
 
     def states() -> list[tuple[str, str]]:
@@ -66,7 +66,7 @@ def public_parts(core: Core, engine: Engine, origins: Origins, who: Who) -> list
 def admin_parts(
     core: Core, engine: Engine, accounts: Accounts, oauth: OAuth, who: Who, *, streams: Streams
 ) -> list[Part]:
-    """What an owner runs the hub with."""
+    """The areas for administration."""
     files = engine.modules.files
     in_thread = files.outside.in_thread
 
@@ -100,7 +100,7 @@ def admin_parts(
         who=who,
         memory=lambda: succeed(_measured(engine)),
         disk=engine.modules.disk,
-        # Modules on offer, too: data of one that was removed may lie on the disk.
+        # Includes modules that are not installed, since an uninstalled one may have left data.
         installed=lambda: dict.fromkeys(
             (*engine.roster.shorts(), *(entry.short for entry in files.outside.catalog.entries))
         ),
@@ -130,7 +130,7 @@ def admin_parts(
 
 
 def recorded(parts: Iterable[Part], accounts: Accounts, who: Who) -> list[Part]:
-    """The same, with a record of who changed what in them."""
+    """The same areas, with an audit record of every change made through them."""
     return [
         Part(
             part.prefixes,
@@ -141,7 +141,7 @@ def recorded(parts: Iterable[Part], accounts: Accounts, who: Who) -> list[Part]:
 
 
 def _measured(engine: Engine) -> Memory:
-    """What the supervisor's guard has seen last; nothing is measured for a page."""
+    """The supervisor's last measurement; a page triggers none."""
     container = engine.supervisor.container()
     latest = {status.short: engine.supervisor.memory(status.short) for status in engine.supervisor.all() if status.pid}
     modules = {
@@ -156,5 +156,5 @@ def _vault_sizes(home: Path, names: tuple[str, ...]) -> dict[str, int]:
 
 
 def _source(home: Path, platform: str) -> str:
-    """Where the program came from, in the API's words."""
+    """How the hub was installed, in the API's terms."""
     return "container" if home == Path("/parachute") or platform != "local" else "unknown"

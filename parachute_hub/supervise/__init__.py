@@ -1,1 +1,1 @@
-"""A module's process: one life cycle machine each, readiness, liveness, memory, logs."""
+"""Supervision of module processes: a state machine for each, health, memory and logs."""

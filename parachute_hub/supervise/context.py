@@ -1,4 +1,4 @@
-"""The collaborators and limits that all supervised modules of one hub share."""
+"""The collaborators and limits shared by all supervised modules."""
 
 import os
 import time
@@ -21,52 +21,52 @@ T = TypeVar("T")
 
 
 class Launcher(Protocol):
-    """Says how a module is run."""
+    """Builds the command line of a module."""
 
     def launch(self, short: str) -> Launch:
-        """Called anew for every spawn. Raises CannotLaunch."""
+        """Called for every spawn. Raises CannotLaunch."""
 
 
 class Desired(Protocol):
-    """The stored wish for on or off."""
+    """The persisted enabled state."""
 
     def wanted(self, short: str) -> bool:
-        """Whether the module should run."""
+        """True if the module is enabled."""
 
     def want(self, short: str, on: bool) -> None:
-        """Store the wish."""
+        """Store the enabled state."""
 
 
 class System(Protocol):
-    """Processes and ports; `processes.Processes`. Slow but for `group_lives`: called in a thread."""
+    """Processes and ports; implemented by `processes.Processes`. All but `group_lives` block; call them in a thread."""
 
     def group_lives(self, group: int) -> bool:
-        """Whether a process group has a member that is not a zombie."""
+        """True if a process group has a member that is not a zombie."""
 
     def signal(self, whose: Whose, number: int) -> list[int]:
-        """Send a signal to those picked."""
+        """Signal the matching processes. Returns their ids."""
 
     def holder(self, port: int, whose: Whose) -> Holder | None:
         """Who listens on a port."""
 
     def owner(self, session: int, port: int, whose: Whose) -> Holder | None:
-        """Who listens on a port, looking at a session first."""
+        """Who listens on a port, checking one session first."""
 
     def ports(self, whose: Whose) -> list[int]:
-        """Where those picked listen."""
+        """The ports on which the matching processes listen."""
 
     def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
-        """What sessions take."""
+        """Memory in bytes by session."""
 
     def own(self) -> int:
-        """What the hub takes."""
+        """The hub's own memory in bytes."""
 
 
 class MemoryCounters(Protocol):
     """Memory of the container the hub runs in; implemented by `memory.cgroup.Cgroup`."""
 
     def limit(self) -> int | None:
-        """Bytes that everything in the container may use together; None without a limit."""
+        """Bytes the container may use in total; None without a limit."""
 
     def used(self) -> int | None:
         """Bytes in use, without reclaimable file pages; None where the kernel does not count."""
@@ -83,10 +83,10 @@ class InThread(Protocol):
 
 
 class SupervisorThreads:
-    """A small thread pool of the supervisor's own.
+    """The supervisor's own thread pool.
 
-    All threads are created with the first call, so that a fork bomb can still be ended when no new thread can start.
-    The pool outlives the services: modules are stopped with its help.
+    All threads are created on the first call, so that a fork bomb can be killed even when no thread can be created. The
+    pool outlives the services, since stopping modules needs it.
     """
 
     _THREADS = 4
@@ -110,8 +110,8 @@ class SupervisorContext:
 
     `home` is the hub's home folder; `home_id` and `life` tag its child processes. `emit` receives each new status,
     `log_line` each masked line of output (`short`, text). `log_folder` holds two files per module. `random` returns
-    0..1. `now` is monotonic seconds, `wall` seconds since the epoch. `under_way` counts the unanswered requests of a
-    port. `memory_limit` is the operator's limit for the whole hub in bytes, if there is one.
+    0..1. `now` is monotonic seconds, `wall` epoch seconds. `under_way` returns the number of unanswered requests to a
+    port. `memory_limit` is the operator's limit for the whole hub in bytes, or None.
     """
 
     reactor: Any

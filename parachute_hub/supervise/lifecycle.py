@@ -1,7 +1,7 @@
-"""The life of one module as a machine: every input has an answer in every state.
+"""The state machine of one module, in which every input is defined in every state.
 
-The machine only decides. What must be done is asked of `Hands`; no state carries data, the little that
-must be remembered lies on `Core`. `docs/lifecycle.md` is drawn from this file.
+The machine only decides; `Hands` carries out its outputs. States carry no data; what has to be remembered is in `Core`.
+`docs/lifecycle.md` is drawn from this file.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,9 +17,9 @@ from parachute_hub.supervise.restart_policy import Again, History, Park, after_c
 
 @frozen
 class Fall:
-    """A process ended, or could not be spawned. `at` is monotonic seconds, `ready_for` seconds or None for never.
+    """A process exited or could not be spawned. `at` is monotonic seconds, `ready_for` seconds, None if it never was.
 
-    `why` is a sentence. `error` is the wire form of a start error, if it was one.
+    `why` is a sentence. `error` is the JSON form of a start error, if there was one.
     """
 
     why: str
@@ -29,94 +29,96 @@ class Fall:
 
 
 class Lifecycle(Protocol):
-    """The inputs. Commands come from people and guards, news from the process and its watch."""
+    """The inputs: commands from users and guards, and events from the process and its health checker."""
 
     def start(self) -> None:
-        """A command: run, now."""
+        """Command: run now."""
 
     def stop(self) -> None:
-        """A command: be off."""
+        """Command: stop and stay stopped."""
 
     def restart(self, why: str) -> None:
-        """A command: stop, then run again; one that is off is started."""
+        """Command: stop, then start; a stopped module is started."""
 
     def recycle(self, why: str) -> None:
-        """A command of a guard: finish what is under way, stop, run again. One that has no process is left alone."""
+        """Command of a guard: finish open requests, stop, start again. Ignored without a process."""
 
     def hold(self, why: str) -> None:
-        """A command: do not run until released or started, for this reason."""
+        """Command: do not run until released or started."""
 
     def release(self) -> None:
-        """A command: what held it is gone."""
+        """Command: lift a hold."""
 
     def not_spawned(self, fall: Fall) -> None:
-        """News: there is no process, and why."""
+        """Event: spawning failed."""
 
     def blocked(self, why: str) -> None:
-        """News: it was not spawned on purpose, for this reason."""
+        """Event: spawning was deliberately refused."""
 
     def late(self, why: str) -> None:
-        """News: it should answer by now, and does not."""
+        """Event: no answer within the expected time."""
 
     def answered(self) -> None:
-        """News: it answers."""
+        """Event: the module answers."""
 
     def answered_late(self, why: str) -> None:
-        """News: it answers, but took long."""
+        """Event: the module answers, but took long."""
 
     def unanswered(self, why: str) -> None:
-        """News: it runs, but nobody expects its first answer any more."""
+        """Event: running, but the first answer is no longer expected."""
 
     def missed(self, why: str) -> None:
-        """News: it did not answer this time."""
+        """Event: one health check failed."""
 
     def hung(self, why: str) -> None:
-        """News: it did not answer for so long that it must be ended."""
+        """Event: unresponsive for so long that the process must be killed."""
 
     def exited(self, fall: Fall) -> None:
-        """News: its process and all of its group are gone."""
+        """Event: the process and its whole group are gone."""
 
     def retry(self) -> None:
-        """News: the wait is over."""
+        """Event: the back-off elapsed."""
 
     def _again(self, delay: float, why: str) -> None:
-        """A decision of the machine itself: wait, then try."""
+        """Internal: start again after a delay."""
 
     def _park(self, delay: float, why: str) -> None:
-        """A decision of the machine itself: rest."""
+        """Internal: park after repeated crashes."""
 
 
 class Hands(Protocol):
-    """What the machine has done for it. None of these may raise."""
+    """Carries out the machine's outputs. No method may raise."""
 
     def spawn(self) -> None:
-        """Try to start a process; news follows."""
+        """Try to start a process; an event follows."""
 
     def end(self, grace: float, why: str) -> None:
-        """TERM the group, KILL it after `grace` seconds; `exited` follows once, also when nothing ran yet."""
+        """SIGTERM the group, SIGKILL it after `grace` seconds. `exited` follows exactly once, even if nothing was
+        running.
+        """
 
     def finish_and_end(self, grace: float, why: str) -> None:
-        """As `end`, but let requests under way finish before, for a short while."""
+        """Like `end`, after giving open requests a short time to finish."""
 
     def wait(self, delay: float) -> None:
-        """Give `retry` after `delay` seconds."""
+        """Schedule `retry` after `delay` seconds."""
 
     def stop_waiting(self) -> None:
-        """Give no `retry`."""
+        """Cancel the scheduled `retry`."""
 
     def changed(self, state: State, reason: str) -> None:
-        """The module is in this state now; also called when only the reason is new."""
+        """Report the state; also called when only the reason changed."""
 
     def follows(self, start: bool) -> None:
-        """Whether a start follows the stop that is under way."""
+        """Report whether a start follows the current stop."""
 
     def late(self) -> None:
-        """Nobody should wait for the first answer any longer."""
+        """Stop making callers wait for the first answer."""
 
 
 @define
 class Core:
-    """What the machine remembers and whom it asks."""
+    """The machine's memory and collaborators."""
 
     hands: Hands
     timing: Timing
@@ -133,11 +135,11 @@ degraded = _builder.state("degraded")
 backoff = _builder.state("backoff")
 parked = _builder.state("parked")
 held = _builder.state("held")
-# Stopping has three ways out, so it is three states: to stopped, to starting, to held.
+# Stopping leads to stopped, starting or held, so it is three states.
 stopping = _builder.state("stopping")
 bouncing = _builder.state("bouncing")
 pausing = _builder.state("pausing")
-# Left again before anyone can look: here the machine chooses between backoff and parked.
+# A transient state, in which the machine chooses between backoff and parked.
 fallen = _builder.state("fallen")
 
 _AT_REST = (stopped, backoff, parked, held)
@@ -154,7 +156,7 @@ def _begin(machine: Lifecycle, core: Core) -> None:
 
 
 def _begin_anew(machine: Lifecycle, core: Core) -> None:
-    """A person or a guard wants it: what it did before no longer counts against it."""
+    """Requested by a user or guard: reset the crash history."""
     core.history = History()
     _begin(machine, core)
 
@@ -315,7 +317,7 @@ pausing.upon(Lifecycle.release).to(bouncing)(_start_follows)
 
 
 def _nothing(given: Callable[..., None], *states: Any) -> None:
-    """A command that is already obeyed, or news that comes too late to matter."""
+    """Already obeyed, or too late to matter."""
     for state in states:
         state.upon(given).loop().returns(None)
 

@@ -1,11 +1,11 @@
-"""Every number of the supervisor, in one place."""
+"""All numeric limits of the supervisor."""
 
 from attrs import frozen
 
 
 @frozen(kw_only=True)
 class Timing:
-    """Seconds, unless a name says otherwise. Tests on real processes pass shorter ones."""
+    """In seconds unless the name says otherwise. Tests on real processes use shorter values."""
 
     # readiness
     poll: float = 0.025
@@ -28,7 +28,7 @@ class Timing:
     stop_grace: float = 8.0
     hung_grace: float = 3.0
     shutdown: float = 20.0
-    # So long may requests under way take when a module must give up memory.
+    # How long open requests may take when a module is restarted for its memory.
     finish: float = 3.0
     drain: float = 0.5
     group: float = 2.0
@@ -40,13 +40,13 @@ class Timing:
 
 @frozen(kw_only=True)
 class MemoryLimits:
-    """When a module must give up memory. Shares of the container's limit, bytes, seconds."""
+    """When a module is restarted for its memory. Fractions of the container's limit, bytes, seconds."""
 
     soft: float = 0.8
     hard: float = 0.9
-    # What a module without a limit of its own may take before it is the first to go.
+    # The share of a module without its own limit.
     budget: int = 128 << 20
-    # Back at this part of its former size, a restart did not help.
+    # Growing back to this fraction of its former size means that the restart did not help.
     as_large: float = 0.9
     forget: float = 600.0
     period: float = 2.0
@@ -54,12 +54,12 @@ class MemoryLimits:
 
 @frozen(kw_only=True)
 class LogLimits:
-    """How much of a module's output is kept. Bytes, and bytes a second."""
+    """How much of a module's output is kept. Bytes, and bytes per second."""
 
     ring: int = 256 * 1024
     line: int = 64 * 1024
     rate: int = 2 * 1024 * 1024
     burst: int = 4 * 1024 * 1024
-    # A short line costs us as much work as a long one, so none is charged less than this: a thousand lines a second.
+    # The minimum charge per line, since short lines cost as much work as long ones: a thousand lines per second.
     line_charge: int = 2048
     file: int = 1024 * 1024

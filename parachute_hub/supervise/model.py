@@ -1,4 +1,4 @@
-"""What is said about a module's process: how to run it, in which state it is, why it could not start. Data only."""
+"""Records about a module's process: how to run it, its state, why it could not start."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,10 +11,10 @@ from parachute_hub.system.timestamps import to_the_millisecond
 
 @frozen(kw_only=True)
 class Launch:
-    """One spawn, complete; made anew every time.
+    """One complete spawn.
 
-    `argv[0]` is an absolute path. `env` is the whole environment of the child. `port` is the TCP port on 127.0.0.1 it
-    must listen on and `health` the path that is asked there. `memory_limit` is in bytes; None means no own limit.
+    `argv[0]` is an absolute path. `env` is the child's whole environment. `port` is the TCP port on 127.0.0.1 it must
+    listen on, and `health` the path to check there. `memory_limit` is in bytes, or None.
     """
 
     short: str
@@ -26,14 +26,14 @@ class Launch:
     memory_limit: int | None = None
 
 
-# Errors of a start that concern its port, and the detail that names the ports on which the module listens instead.
+# Start errors about the port, and the detail that names the ports on which the module listens instead.
 SQUATTED: Final = "port_squatter"
 UNBOUND: Final = "started_but_unbound"
 LISTENS: Final = "listens"
 
 
 class CannotLaunch(Exception):
-    """A module cannot be spawned; the reason is for a person, with what to do next.
+    """A module cannot be spawned. The text is for the user and says what to do next.
 
     `error_type` is a stable word: `missing_dependency`, `non_executable`, `missing_package`, `port_squatter`,
     `started_but_unbound`. `detail` is added to the JSON form (`binary`, `why`, `docs_url`, `install`, `sysadmin_hint`).
@@ -46,7 +46,7 @@ class CannotLaunch(Exception):
         self.detail = dict(detail or {})
 
     def to_json(self) -> dict[str, Any]:
-        """The wire form, as in `supervisor_start_error` and `error_detail`."""
+        """The JSON form, as in `supervisor_start_error` and `error_detail`."""
         return {
             "error": self.error_type,
             "error_type": self.error_type,
@@ -56,7 +56,7 @@ class CannotLaunch(Exception):
 
 
 class State(StrEnum):
-    """The states of the lifecycle (docs/lifecycle.md). Only the wish for on or off is stored; a state never is."""
+    """The states of the lifecycle (docs/lifecycle.md). Only the enabled flag is persisted, never a state."""
 
     STOPPED = "stopped"
     STARTING = "starting"
@@ -68,7 +68,7 @@ class State(StrEnum):
     HELD = "held"
 
 
-# The five older words of the published API.
+# The five published statuses of the API.
 _PUBLISHED = {
     State.STOPPED: "stopped",
     State.STARTING: "starting",
@@ -83,9 +83,9 @@ _PUBLISHED = {
 
 @frozen
 class LastExit:
-    """How the last process of a module ended: by itself with `code`, or by `signal` (a name such as SIGKILL).
+    """How a module's last process ended: with exit `code`, or by `signal` (a name such as SIGKILL).
 
-    `oom` is true when the kernel killed it for lack of memory. `at` is in seconds since the epoch.
+    `oom` is true if the kernel killed it for lack of memory. `at` is in epoch seconds.
     """
 
     code: int | None
@@ -94,16 +94,15 @@ class LastExit:
     at: float
 
     def to_json(self) -> dict[str, Any]:
-        """The form of the API."""
         return {"code": self.code, "signal": self.signal, "oom": self.oom, "at": timestamp(self.at)}
 
 
 @frozen(kw_only=True)
 class Status:
-    """One module as the API and the pages show it. Times are in seconds since the epoch.
+    """One module for the API and the pages. Times are in epoch seconds.
 
-    `reason` is a sentence. `restarts` counts the hub's own restarts since a person last started it. `start_follows`
-    says that a module which is stopping will be started again.
+    `reason` is a sentence. `restarts` counts the hub's restarts since a user last started the module. `start_follows`
+    means that a stopping module will start again.
     """
 
     short: str
@@ -121,13 +120,13 @@ class Status:
 
     @property
     def supervisor_status(self) -> str:
-        """The published word for the state."""
+        """The published status for the state."""
         if self.state is State.STOPPING and self.start_follows:
             return "restarting"
         return _PUBLISHED[self.state]
 
     def to_json(self) -> dict[str, Any]:
-        """The form of `GET /api/modules`."""
+        """The API representation, as in `GET /api/modules`."""
         return {
             "short": self.short,
             "state": self.state.value,
@@ -145,7 +144,7 @@ class Status:
 
 
 def timestamp(seconds: float | None) -> str | None:
-    """ISO 8601 in UTC, to the millisecond; None for what has not happened.
+    """ISO 8601 in UTC with milliseconds; None for None.
 
     >>> timestamp(0.5)
     '1970-01-01T00:00:00.500Z'

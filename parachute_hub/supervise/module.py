@@ -1,4 +1,4 @@
-"""One module: carries out what its machine decides, and brings the machine the news. Shares nothing with the others."""
+"""One supervised module: carries out its state machine's outputs and feeds it events. Modules share no state."""
 
 import signal
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ _FINISH_POLL = 0.05
 class Module:
     """Carries out the outputs of one Lifecycle state machine (`machine`).
 
-    `status` is what is known now; `ring` holds its latest output.
+    `status` is the current status; `ring` holds the latest output.
     """
 
     _log = Logger()
@@ -71,49 +71,49 @@ class Module:
         self._core = Core(self, context.timing, context.random)
         self.machine: Lifecycle = new_lifecycle(self._core)
 
-    # --- what others ask
+    # --- for the supervisor
 
     async def settled(self) -> Status:
-        """The status as soon as it is neither starting nor stopping, or is late with its first answer."""
+        """Resolves with the status once it is neither starting nor stopping, or is late with its first answer."""
         waiter: Deferred[Status] = Deferred()
         self._waiters.append(waiter)
         self._answer_waiters_soon()
         return await waiter
 
     def kill(self) -> None:
-        """End its group at once; the news comes as usual."""
+        """SIGKILL its group now; the usual events follow."""
         if self._child is not None:
             self._child.kill()
 
     def close(self) -> None:
-        """Let its files go."""
+        """Close the log files."""
         self._output.close()
 
-    # --- what the watch asks
+    # --- for the health checker
 
     @property
     def port(self) -> int:
-        """The port of the running spawn."""
+        """The port of the running process."""
         return self.launch.port if self.launch else 0
 
     async def ask(self, timeout: float) -> int:
-        """The HTTP status of its health path."""
+        """The HTTP status of the health path."""
         path = self.launch.health if self.launch else "/"
         return await probe.ask(self._context.reactor, self.port, path, timeout)
 
     async def owner(self) -> Holder | None:
-        """Who listens on its port; asked once a spawn, and remembered in `owned_port`."""
+        """Who listens on the port; looked up once per spawn and cached in `owned_port`."""
         session = self._child.pid if self._child else 0
         owner = await self._context.in_thread(self._context.system.owner, session, self.port, self._whose)
         self.owned_port = self.port if owner is not None and owner.ours else None
         return owner
 
     async def other_ports(self) -> list[int]:
-        """Where its processes listen."""
+        """The ports on which the module's processes listen."""
         return await self._context.in_thread(self._context.system.ports, self._whose)
 
     def unbound(self, why: str | None, listens: Sequence[int] = ()) -> None:
-        """It runs and does not listen, which is told as an error of its start; None when it does."""
+        """Running without listening on its port, reported as a start error; None clears it."""
         if why is not None:
             self._set(start_error={**self._error(UNBOUND, why), LISTENS: list(listens)})
         elif (self.status.start_error or {}).get("error_type") == UNBOUND:
@@ -121,10 +121,10 @@ class Module:
             self._publish()
 
     def squatted(self, why: str) -> None:
-        """Its port belongs to somebody else: an error of its start."""
+        """The port belongs to another program: a start error."""
         self._set(start_error=self._error(SQUATTED, why))
 
-    # --- what the machine asks
+    # --- for the state machine
 
     def spawn(self) -> None:
         """Prepare and start a process."""
@@ -134,13 +134,13 @@ class Module:
         self._preparing.addErrback(self._not_prepared)
 
     def finish_and_end(self, grace: float, why: str) -> None:
-        """End it when no request is under way any more, or after a short while."""
+        """End the process once no request is open, or after a short while."""
         self._watch_no_more()
         self._finishing = Deferred.fromCoroutine(self._finish())
         self._finishing.addCallbacks(lambda _: self.end(grace, why), self._not_finished)
 
     def end(self, grace: float, why: str) -> None:
-        """End what there is; `exited` follows."""
+        """End what is running; `exited` follows."""
         self._end_why = why
         self._watch_no_more()
         if self._phase == "preparing" and self._preparing is not None:
@@ -157,22 +157,21 @@ class Module:
             self._watching = None
 
     async def _finish(self) -> None:
-        """Nothing new comes while it is stopping: the proxy sends requests only to what is ready."""
+        """Wait for open requests. The proxy sends no new ones, since only ready modules get any."""
         by = self._context.now() + self._context.timing.finish
         while self._context.under_way(self.port) and self._context.now() < by:
             await deferLater(self._context.reactor, _FINISH_POLL)
 
     def _not_finished(self, failure: Failure) -> None:
-        """Its process ended before."""
+        """The process ended before its requests did."""
         failure.trap(CancelledError)
 
     def wait(self, delay: float) -> None:
-        """Let the machine try again later."""
+        """Schedule a retry."""
         self._timer = self._context.reactor.callLater(delay, self._waited)
         self._set(next_retry_at=self._context.wall() + delay)
 
     def stop_waiting(self) -> None:
-        """Never mind."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -187,19 +186,19 @@ class Module:
             self._set(start_follows=False)
         if state is State.READY:
             self._set(start_error=None)
-        # A crash counts as a restart once it was followed by one, which backing off promises.
+        # A crash counts as a restart only if a restart follows, which back-off implies.
         self._set(state=state, reason=reason, since=since, restarts=self._core.history.total)
         self._publish()
 
     def follows(self, start: bool) -> None:
-        """Whether it is stopped only to be started again."""
+        """Record whether a start follows the stop."""
         self._set(start_follows=start)
 
     def late(self) -> None:
-        """Callers wait no longer."""
+        """Stop making callers wait."""
         self._late = True
 
-    # --- the spawn
+    # --- spawning
 
     async def _spawn(self) -> None:
         try:
@@ -209,8 +208,8 @@ class Module:
             self._cannot(problem.description, problem.to_json())
             return
         except Exception as error:
-            self._log.failure("Cannot say how to run {short}", short=self.short)
-            self._cannot(f"It cannot be run: {error}", {"error_type": "module_op_failed"})
+            self._log.failure("Building the command line of {short} failed", short=self.short)
+            self._cannot(f"It cannot start: {error}", {"error_type": "module_op_failed"})
             return
         self._set(port=launch.port)
         await self.cleared()
@@ -235,7 +234,7 @@ class Module:
         self._started(child)
 
     async def cleared(self) -> None:
-        """Nothing of the last life is left. Who waits here may be cancelled; the clearing itself goes on."""
+        """Resolves when nothing of the previous process is left. Waiters may be cancelled; the cleanup continues."""
         waiter: Deferred[None] = Deferred()
         self._clearing.addCallback(lambda _: waiter.callback(None))
         await waiter
@@ -250,7 +249,7 @@ class Module:
         )
 
     async def _clear_port(self, port: int) -> str | None:
-        """End what an earlier life of this module left on its port; name anybody else."""
+        """End leftovers of this module on its port. Returns the name of any other program that has it."""
         holder = await self._context.in_thread(self._context.system.holder, port, self._whose)
         if holder is not None and holder.ours:
             await self._sweep()
@@ -265,7 +264,7 @@ class Module:
 
     def _refuse_port(self, port: int, stranger: str) -> None:
         self._phase = "none"
-        text = f"Port {port} is used by {stranger}. End that program, then start {self.short} again."
+        text = f"Port {port} is used by {stranger}. Stop that program, then start {self.short} again."
         self.squatted(text)
         self.machine.blocked(text)
 
@@ -284,9 +283,9 @@ class Module:
         if failure.check(CancelledError):
             return
         self._log.failure("{short} could not be prepared", failure, short=self.short)
-        self._cannot(f"It cannot be run: {failure.getErrorMessage()}", {"error_type": "module_op_failed"})
+        self._cannot(f"It cannot start: {failure.getErrorMessage()}", {"error_type": "module_op_failed"})
 
-    # --- its end
+    # --- process exit
 
     def _child_ended(self, exit: Exit) -> None:
         self._watch_no_more()
@@ -303,28 +302,28 @@ class Module:
         self._child, self._phase, self.owned_port = None, "none", None
         self._clearing = Deferred.fromCoroutine(self._clear())
         if self.status.state is State.STOPPING:
-            # It counts as stopped when nothing of it is left; the next start, after a crash, waits for that as well.
+            # Stopped means that nothing is left; after a crash, the next start waits for that too.
             self._clearing.addCallback(lambda _: self.machine.exited(fall))
         else:
             self.machine.exited(fall)
 
     async def _clear(self) -> None:
-        """End what escaped from the group."""
+        """End processes that left the group."""
         try:
             left = await self._sweep()
         except CancelledError:
             return
         except Exception:
-            self._log.failure("Could not look for processes that {short} left behind", short=self.short)
+            self._log.failure("Could not look for leftover processes of {short}", short=self.short)
             return
         if left:
-            self._output.note(f"ended {len(left)} processes that it had left behind: {left}")
+            self._output.note(f"ended {len(left)} leftover processes: {left}")
 
     def _was_oom(self, exit: Exit) -> bool:
         killed = exit.signal == signal.SIGKILL and not exit.killed
         return killed and self._context.counters.oom_kills() > self._oom_kills
 
-    # --- the status
+    # --- status
 
     def _waited(self) -> None:
         self._timer = None
@@ -343,11 +342,11 @@ class Module:
         try:
             self._context.emit(self.status)
         except Exception:
-            self._log.failure("The news of {short} could not be passed on", short=self.short)
+            self._log.failure("Publishing the status of {short} failed", short=self.short)
         self._answer_waiters_soon()
 
     def _answer_waiters_soon(self) -> None:
-        """Outside of the transition that is going on: who waited may give the next command at once."""
+        """Defer until the current transition is done, since a waiter may issue the next command immediately."""
         if self._waiters:
             self._context.reactor.callLater(0, self._answer_waiters)
 
@@ -360,16 +359,16 @@ class Module:
 
 def _how(exit: Exit, oom: bool) -> str:
     if oom:
-        return "The system ended it because memory ran out."
+        return "The system stopped it because memory ran out."
     if exit.signal:
-        return f"It was ended by {_name(exit.signal)}."
+        return f"It was stopped by the system ({_name(exit.signal)})."
     if exit.code == 0:
-        return "It ended by itself, without an error."
-    return f"It ended by itself with exit code {exit.code}. Look at its log."
+        return "It exited without an error."
+    return f"It exited with exit code {exit.code}. Check its log."
 
 
 def _name(number: int) -> str:
-    """A signal's name; most of the real-time ones have none."""
+    """A signal's name, as far as it has one; most real-time signals do not."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -1,4 +1,4 @@
-"""When a module that crashed is started again. Pure: time and chance are arguments."""
+"""The restart policy after crashes. Pure: time and randomness are arguments."""
 
 from typing import TypeAlias
 
@@ -9,10 +9,10 @@ from parachute_hub.supervise.limits import Timing
 
 @frozen
 class History:
-    """What is remembered of a module's crashes since a person last started it.
+    """A module's crashes since a user last started it.
 
-    `crashes` are the times of those in the window, `streak` counts delays given since it last ran well, `total` all
-    crashes. `on_trial` is set while it is parked: its next try must hold, or it is parked again at once.
+    `crashes` are the times within the window, `streak` counts delays since it last ran well, `total` all crashes.
+    `on_trial` is set while parked: if the next try fails, it is parked again at once.
     """
 
     crashes: tuple[float, ...] = ()
@@ -23,14 +23,12 @@ class History:
 
 @frozen
 class Again:
-    """Start it again after `delay` seconds."""
-
     delay: float
 
 
 @frozen
 class Park:
-    """It crashes too often: rest, then try once after `delay` seconds. `crashes` is how often in the window."""
+    """Parked after too many crashes: one try after `delay` seconds. `crashes` is their number within the window."""
 
     delay: float
     crashes: int
@@ -42,11 +40,10 @@ Verdict: TypeAlias = Again | Park
 def after_crash(
     history: History, now: float, ready_for: float | None, timing: Timing, chance: float
 ) -> tuple[History, Verdict]:
-    """The next step after a crash at `now` (seconds), and the history that includes it.
+    """The next step after a crash at `now` (seconds), and the updated history.
 
-    `ready_for` is how long it had answered, None if it never did; `chance` lies in 0..1 and spreads the delays so
-    that modules that fell together do not rise together. A module that had run well, or that falls for the first
-    time, is started at once.
+    `ready_for` is how long it had been answering, None if never. `chance` in 0..1 adds jitter, so that modules that
+    crashed together do not restart together. The first restart, and one after a healthy run, is immediate.
 
     >>> after_crash(History(), now=100.0, ready_for=5.0, timing=Timing(), chance=0.5)[1]
     Again(delay=0.0)

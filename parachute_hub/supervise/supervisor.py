@@ -1,4 +1,4 @@
-"""The supervisor: every module's life, one machine each."""
+"""The supervisor: one state machine per module."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,7 +18,7 @@ from parachute_hub.supervise.process.process_tags import Whose
 
 
 class Supervisor(Service):
-    """Runs modules, keeps them running, and stops them all with the hub."""
+    """Runs modules, restarts them after crashes, and stops them with the hub."""
 
     _log = Logger()
 
@@ -36,15 +36,15 @@ class Supervisor(Service):
             now=context.now,
         )
 
-    # --- the hub's life
+    # --- life of the hub
 
     def startService(self) -> None:
-        """Begin to look after memory; modules start with `boot`."""
+        """Start the memory guard; `boot` starts the modules."""
         super().startService()
         self._guard.start(self._context.reactor)
 
     def boot(self, shorts: Iterable[str]) -> None:
-        """Start every wanted one of `shorts`, none waiting for another. Never raises."""
+        """Start all enabled modules of `shorts` concurrently. Never raises."""
         for short in shorts:
             self._module(short)
         booting = Deferred.fromCoroutine(self._boot())
@@ -77,7 +77,7 @@ class Supervisor(Service):
             self._log.failure("{short} could not be started", short=module.short)
 
     def stopService(self) -> "Deferred[None]":
-        """Stop all modules together, under one budget; whatever is left after it is killed."""
+        """Stop all modules together within one time limit, then kill what is left."""
         super().stopService()
         self._leaving = True
         self._guard.stop()
@@ -95,9 +95,9 @@ class Supervisor(Service):
     async def _at_most(self, everyone: "Deferred[Any]", seconds: float) -> None:
         clock = self._context.reactor
         budget = clock.callLater(seconds, self._kill_all)
-        # Even a killed process may hang in the kernel; the hub leaves all the same.
+        # Even a killed process may hang in the kernel; the hub exits anyway.
         everyone.addTimeout(seconds + self._context.timing.group + self._context.timing.drain + 1.0, clock)
-        everyone.addErrback(lambda failure: self._log.warn("Some modules did not end: {why}", why=failure.value))
+        everyone.addErrback(lambda failure: self._log.warn("Some modules did not stop: {why}", why=failure.value))
         await everyone
         if budget.active():
             budget.cancel()
@@ -132,23 +132,23 @@ class Supervisor(Service):
         return await module.settled()
 
     async def remove(self, short: str) -> None:
-        """Stop it and forget it. Its files stay."""
+        """Stop and forget the module. Its files are kept."""
         module = self._modules.get(short)
         if module is None:
             return
         module.machine.stop()
         await module.settled()
-        # One of the same name may be started at once: what is left of this one must not be ended then.
+        # A module of the same name may start next; its processes must not be ended by this cleanup.
         await module.cleared()
         module.close()
         self._modules.pop(short, None)
 
     def hold(self, short: str, reason: str) -> None:
-        """Do not run it until it is released or started; the wish for on stays. `reason` is a sentence."""
+        """Stop the module until it is released or started; it stays enabled. `reason` is a sentence."""
         self._module(short).machine.hold(reason)
 
     def release(self, short: str) -> None:
-        """What held it is gone: it runs again if it is wanted."""
+        """Lift a hold: an enabled module runs again."""
         module = self._modules.get(short)
         if module is None:
             return
@@ -158,15 +158,15 @@ class Supervisor(Service):
             module.machine.stop()
 
     def restart_for(self, short: str, why: str) -> None:
-        """A guard wants it restarted; the wish for on or off is not touched, and nothing is started that is off."""
+        """Restart on behalf of a guard. The enabled flag is unchanged, and a stopped module stays stopped."""
         module = self._modules.get(short)
         if module is not None and not self._leaving:
             module.machine.recycle(why)
 
-    # --- questions
+    # --- queries
 
     def alive(self) -> list[Running]:
-        """Every module that has a process now."""
+        """Every module with a process."""
         return [
             Running(short, module.status.pid, module.launch.memory_limit if module.launch else None)
             for short, module in self._modules.items()
@@ -174,38 +174,38 @@ class Supervisor(Service):
         ]
 
     def memory(self, short: str) -> History | None:
-        """What it took during the last day, in KiB; None if it never ran."""
+        """The module's memory during the last day in KiB; None if it never ran."""
         return self._guard.history(short)
 
     def container(self) -> Container:
-        """What is in use of the container's memory."""
+        """Memory in use and the limit."""
         return self._guard.container()
 
     def status(self, short: str) -> Status | None:
-        """What is known of one module; None if it was never heard of."""
+        """The status of one module; None if unknown."""
         module = self._modules.get(short)
         return None if module is None else module.status
 
     def all(self) -> list[Status]:
-        """What is known of each module."""
+        """The status of every module."""
         return [module.status for module in self._modules.values()]
 
     def log(self, short: str) -> LogRing | None:
-        """Its latest output; None if it was never heard of."""
+        """The module's latest output; None if unknown."""
         module = self._modules.get(short)
         return None if module is None else module.ring
 
     def owned_port(self, short: str) -> int | None:
-        """Where its own processes listen. Checked once a spawn, before it counts as ready; None until then."""
+        """The port on which its own processes listen; checked once per spawn before it is ready, None until then."""
         module = self._modules.get(short)
         return None if module is None else module.owned_port
 
     async def listens(self, short: str) -> list[int]:
-        """Every port on which its own processes listen now; looked up in a thread."""
+        """All ports on which its own processes listen; looked up in a thread."""
         module = self._modules.get(short)
         return [] if module is None else await module.other_ports()
 
-    # --- inside
+    # --- internals
 
     def _module(self, short: str) -> Module:
         if short not in self._modules:

@@ -80,7 +80,7 @@ class FriendLoopTests(SynchronousTestCase):
         self.look(page, "notes-after-restart")
         self.look_around()
         log = self.hub.log()
-        for word in ("Traceback", "ended by itself", "factory", PASSWORD):
+        for word in ("Traceback", "exited with", "exited without", "factory", PASSWORD):
             self.assertNotIn(word, log)
 
     def look_around(self) -> None:

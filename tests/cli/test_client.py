@@ -248,7 +248,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_a_start_that_came_to_nothing_is_a_failure(self) -> None:
         """Scripts look at the exit code; to stop is to be down, also when it never ran."""
-        down = (200, {"state": {"state": "backoff", "reason": "It ended by itself."}})
+        down = (200, {"state": {"state": "backoff", "reason": "It exited with code 1."}})
         self.serve((200, {"state": {"state": "ready"}}), down, down, (200, {"short": "toy", "stopped": False}))
         said = io.StringIO()
         with redirect_stdout(said):
@@ -258,4 +258,4 @@ class ClientTests(SynchronousTestCase):
             ]
         self.assertEqual(codes, [0, 1, 0, 0])
         self.assertIn("toy: it was not running.", said.getvalue())
-        self.assertIn("toy: backoff. It ended by itself.", said.getvalue())
+        self.assertIn("toy: backoff. It exited with code 1.", said.getvalue())

@@ -35,5 +35,5 @@ class MemoryRestartTests(SynchronousTestCase):
             told = Counter((each.result().status, each.result().json().get("error")) for each in answers)
             self.assertEqual(set(told), {(200, None), (503, "upstream_starting")}, told)
             why = [reason for state, reason in reasons if state == "stopping"]
-            self.assertRegex(why[0], r"It took \d+ MB of memory and may take 128 MB. It is being restarted.")
+            self.assertRegex(why[0], r"It uses \d+ MB of memory and its limit is 128 MB. Restarting it.")
             hub.wait_for(lambda: hub.module("faulty")["state"] == "ready", "its next life")

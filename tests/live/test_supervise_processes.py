@@ -216,7 +216,7 @@ class HangTests(RigCase):
             os.kill(old, signal.SIGSTOP if kind == "stop" else signal.SIGUSR1)
             await self.rig.until(partial(gone, old), f"{kind} to be ended")
             await self.rig.until_ready(short)
-            self.assertTrue(any("because it hung" in status.reason for status in self.rig.told), kind)
+            self.assertTrue(any("It hung and was stopped" in status.reason for status in self.rig.told), kind)
             await self.rig.supervisor.stop(short)
 
     async def test_an_unwell_one_lives_on(self) -> None:

@@ -152,7 +152,7 @@ class MemoryTests(SupervisorCase):
         self.ready()
         self.system.sizes = {"vault": 150 << 20}
         self.pass_time(2.1)
-        self.assertTrue(any("150 MB of memory and may take 100 MB" in status.reason for status in self.told))
+        self.assertTrue(any("150 MB of memory and its limit is 100 MB" in status.reason for status in self.told))
         self.assertEqual(len(self.reactor.spawned), 2)
         self.pass_time(2)
         self.assertEqual(self.state(), State.HELD)
@@ -175,7 +175,7 @@ class MemoryOfTheOperator(SupervisorCase):
         self.system.sizes = {"vault": 220 << 20}
         self.pass_time(2.1)
         self.assertEqual(len(self.reactor.spawned), 2)
-        self.assertTrue(any("280 MB of 300 MB memory are in use" in status.reason for status in self.told))
+        self.assertTrue(any("Memory use is 280 MB of 300 MB" in status.reason for status in self.told))
 
 
 class ShortTiming(SupervisorCase):

@@ -5,7 +5,7 @@ import signal
 from parachute_hub.supervise.model import State
 from tests.supervise.fixture import SupervisorCase
 
-WHY = "900 MB of 1000 MB memory are in use. It is being restarted."
+WHY = "Memory use is 900 MB of 1000 MB. Restarting it."
 
 
 class FinishingTests(SupervisorCase):

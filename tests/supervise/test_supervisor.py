@@ -199,7 +199,7 @@ class CrashTests(SupervisorCase):
         self.assertEqual(len(self.reactor.spawned), 1)
         self.pass_time(0.2)
         self.assertEqual(len(self.reactor.spawned), 2)
-        self.assertIn("[vault] (hub) ended 1 processes that it had left behind: [4711]", self.lines)
+        self.assertIn("[vault] (hub) ended 1 leftover processes: [4711]", self.lines)
 
     def test_a_stop_waits_until_what_escaped_is_swept(self) -> None:
         """Also when the next life waits for the same."""
@@ -213,7 +213,7 @@ class CrashTests(SupervisorCase):
         self.assertNoResult(stopped)
         self.pass_time(0.2)
         self.assertEqual(self.successResultOf(stopped).state, State.STOPPED)
-        self.assertIn("[vault] (hub) ended 1 processes that it had left behind: [4711]", self.lines)
+        self.assertIn("[vault] (hub) ended 1 leftover processes: [4711]", self.lines)
         self.assertEqual(len(self.reactor.spawned), 1)
 
     def test_the_group_must_be_empty(self) -> None:

@@ -1,24 +1,24 @@
-"""What the container lets us have of memory, read from cgroup v2 or v1."""
+"""The container's memory limit and usage, from cgroup v2 or v1."""
 
 import sys
 from pathlib import Path
 
 from attrs import frozen
 
-# "No limit" is `max` in v2 and a number near 2**63 in v1.
+# No limit is `max` in v2 and a number near 2**63 in v1.
 _UNLIMITED = 1 << 60
 
 
 @frozen
 class Cgroup:
-    """Our own memory cgroup: its folder, and 2 or 1; version 0 where there is none."""
+    """The hub's memory cgroup: its folder and version (2, 1, or 0 without one)."""
 
     folder: Path
     version: int
 
     @classmethod
     def find(cls, proc: Path = Path("/proc"), mounts: Path = Path("/sys/fs/cgroup")) -> "Cgroup":
-        """Ours, as /proc/self/cgroup names it; the top one where a container does not show that path."""
+        """The cgroup named by /proc/self/cgroup, or the root if the container does not expose that path."""
         try:
             lines = (proc / "self/cgroup").read_text().splitlines() if sys.platform == "linux" else []
         except OSError:
@@ -38,13 +38,13 @@ class Cgroup:
         return cls(mounts, 0)
 
     def limit(self) -> int | None:
-        """Bytes that everything in the container may take together; None if there is no limit."""
+        """Bytes the container may use in total; None without a limit."""
         name = {1: "memory.limit_in_bytes", 2: "memory.max"}.get(self.version)
         number = self._number(name) if name else None
         return None if number is None or number >= _UNLIMITED else number
 
     def used(self) -> int | None:
-        """Bytes in use that the kernel cannot simply take back: without file pages that lie unused."""
+        """Bytes in use that the kernel cannot simply reclaim: without inactive file pages."""
         name = {1: "memory.usage_in_bytes", 2: "memory.current"}.get(self.version)
         number = self._number(name) if name else None
         if number is None:
@@ -54,7 +54,7 @@ class Cgroup:
         )
 
     def oom_kills(self) -> int:
-        """OOM kills in this cgroup; 0 where the kernel does not count."""
+        """OOM kills in this cgroup; 0 where the kernel does not count them."""
         return self._field({1: "memory.oom_control", 2: "memory.events"}.get(self.version, ""), "oom_kill")
 
     def _number(self, name: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Looks at memory every two seconds and carries out what `memory.decide` says."""
+"""Measures memory every two seconds and acts on `policy.decide`."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, assert_never
@@ -18,7 +18,7 @@ _SLOPE_SAMPLES = 15
 
 @frozen
 class Running:
-    """A module with a process: its `session` and its own `limit` in bytes, if it has one."""
+    """A module with a process: its `session`, and its own `limit` in bytes or None."""
 
     short: str
     session: int
@@ -26,22 +26,22 @@ class Running:
 
 
 class Modules(Protocol):
-    """The supervisor as the guard sees it."""
+    """The part of the supervisor that the guard uses."""
 
     def alive(self) -> list[Running]:
-        """Every module that has a process now."""
+        """Every module with a process."""
 
     def restart_for(self, short: str, why: str) -> None:
-        """Stop it gently and start it again, for this reason."""
+        """Stop gently and start again, giving this reason."""
 
     def hold(self, short: str, reason: str) -> None:
-        """Do not run it, for this reason."""
+        """Do not run the module, giving this reason."""
 
 
 class MemoryGuard:
-    """Keeps one large module from taking the whole container down.
+    """Keeps one large module from exhausting the container's memory.
 
-    `limit` is what the operator says there is, in bytes, over what the container says.
+    `limit` is the operator's limit in bytes, which overrides the container's.
     """
 
     _log = Logger()
@@ -71,22 +71,20 @@ class MemoryGuard:
         self._loop: LoopingCall | None = None
 
     def start(self, clock: Any) -> None:
-        """Look now and then."""
         self._loop = every(clock, self._limits.period, lambda: Deferred.fromCoroutine(self.look()), "Measuring memory")
 
     def stop(self) -> None:
-        """Look no more."""
         if self._loop is not None and self._loop.running:
             self._loop.stop()
 
     def history(self, short: str) -> History | None:
-        """What it took during the last day; None if it never ran."""
+        """The module's memory during the last day; None if it never ran."""
         return self._histories.get(short)
 
     def container(self) -> Container:
-        """What is in use, and of how much.
+        """Memory in use and the limit.
 
-        Without a container of our own others' memory is counted there, too; what the operator says is for us alone.
+        Outside a container the cgroup includes other programs, while the operator's limit applies to the hub alone.
         """
         limit = self._room.limit()
         if limit is None and self._limit is not None:
@@ -94,7 +92,7 @@ class MemoryGuard:
         return Container(self._room.used(), min(filter(None, (limit, self._limit)), default=None))
 
     async def look(self) -> None:
-        """Measure, remember, decide, act."""
+        """Measure, record, decide, act."""
         running = self._modules.alive()
         sessions = {module.short: module.session for module in running}
         sizes = await self._in_thread(self._meter.footprints, sessions)

@@ -1,4 +1,4 @@
-"""Which module must give up memory, and what each took during the last day. Pure."""
+"""Decides which module must give up memory, and records each one's usage over a day."""
 
 from array import array
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from parachute_hub.supervise.limits import MemoryLimits
 
 @frozen
 class Usage:
-    """One module now: `pss` bytes, its own `limit` in bytes or None, and its `slope` in bytes a second."""
+    """One module: `pss` bytes, its own `limit` in bytes or None, and its `slope` in bytes per second."""
 
     short: str
     pss: int
@@ -21,25 +21,25 @@ class Usage:
 
 @frozen
 class Container:
-    """Everything together: bytes `used` of `limit`; both None where nothing limits us."""
+    """Everything together: bytes `used` of `limit`; both None without a limit."""
 
     used: int | None = None
     limit: int | None = None
 
     @property
     def free(self) -> int | None:
-        """Bytes that are left; None where nothing limits us."""
+        """Bytes left; None without a limit."""
         return None if self.used is None or self.limit is None else max(0, self.limit - self.used)
 
 
 @frozen
 class Fine:
-    """Nothing to do."""
+    pass
 
 
 @frozen
 class Tight:
-    """The soft threshold is passed; `short` takes the most over its share, if any does."""
+    """Above the soft threshold; `short` is furthest over its share, if any is."""
 
     short: str | None
     why: str
@@ -47,8 +47,6 @@ class Tight:
 
 @frozen
 class Restart:
-    """Stop it gently and start it again."""
-
     short: str
     why: str
 
@@ -65,28 +63,28 @@ Verdict: TypeAlias = Fine | Tight | Restart | Hold
 
 
 def decide(modules: Sequence[Usage], container: Container, lately: Mapping[str, int], limits: MemoryLimits) -> Verdict:
-    """What to do now.
+    """Decide what to do.
 
-    `lately` has the size in bytes of each module that was restarted for its memory within `limits.forget` seconds.
+    `lately` has the size in bytes of each module restarted for its memory within `limits.forget` seconds.
     """
     for usage in sorted(modules, key=lambda usage: -_over(usage, limits)):
         if usage.limit is not None and usage.pss > usage.limit:
-            why = f"It took {_mb(usage.pss)} of memory and may take {_mb(usage.limit)}"
+            why = f"It uses {_mb(usage.pss)} of memory and its limit is {_mb(usage.limit)}"
             return _away_with(usage, why, lately, limits)
     if container.used is None or not container.limit:
         return Fine()
     share = container.used / container.limit
     if share < limits.soft:
         return Fine()
-    figures = f"{_mb(container.used)} of {_mb(container.limit)} memory are in use"
+    figures = f"Memory use is {_mb(container.used)} of {_mb(container.limit)}"
     offender = _offender(modules, limits)
     if share < limits.hard or offender is None:
         return Tight(offender.short if offender else None, figures)
-    return _away_with(offender, f"{figures}, and it took {_mb(offender.pss)} of them", lately, limits)
+    return _away_with(offender, f"{figures}, {_mb(offender.pss)} of it in this module", lately, limits)
 
 
 def _offender(modules: Sequence[Usage], limits: MemoryLimits) -> Usage | None:
-    """The one furthest over its budget; if none is, the one that grows fastest."""
+    """The module furthest over its budget; if none is, the fastest growing one."""
     over = [usage for usage in modules if _over(usage, limits) > 0]
     if over:
         return max(over, key=lambda usage: _over(usage, limits))
@@ -101,8 +99,8 @@ def _over(usage: Usage, limits: MemoryLimits) -> int:
 def _away_with(usage: Usage, why: str, lately: Mapping[str, int], limits: MemoryLimits) -> Verdict:
     before = lately.get(usage.short)
     if before is not None and usage.pss >= before * limits.as_large:
-        return Hold(usage.short, f"{why}, as it did before its last restart. Give it more room, then start it again.")
-    return Restart(usage.short, f"{why}. It is being restarted.")
+        return Hold(usage.short, f"{why}, as before its last restart. Raise its limit, then start it again.")
+    return Restart(usage.short, f"{why}. Restarting it.")
 
 
 def _mb(size: int) -> str:
@@ -133,9 +131,9 @@ _MINUTES = 1440
 
 
 class History:
-    """What one module took: every sample of the last hour, and the peak of each minute of the last day.
+    """One module's memory use: every sample of the last hour, and the peak of each minute of the last day.
 
-    In KiB. 13 KB a module, so eighty modules fit in a megabyte.
+    In KiB. Takes 13 KB per module, so eighty modules fit in a megabyte.
     """
 
     def __init__(self, samples_a_minute: int) -> None:
@@ -145,7 +143,7 @@ class History:
         self._minute: list[int] = []
 
     def add(self, size: int) -> None:
-        """A sample, in bytes."""
+        """Add a sample in bytes."""
         kib = min(size >> 10, 0xFFFFFFFF)
         self._recent.add(kib)
         self._minute.append(kib)
@@ -160,11 +158,11 @@ class History:
 
     @property
     def minutes(self) -> list[int]:
-        """The peaks of the minutes of the last day, oldest first."""
+        """The per-minute peaks of the last day, oldest first."""
         return self._minutes.all()
 
     def slope(self, samples: int, period: float) -> float:
-        """Bytes a second over the last `samples` samples, which lie `period` seconds apart."""
+        """Growth in bytes per second over the last `samples` samples, taken `period` seconds apart."""
         last = self.recent[-samples:]
         if len(last) < 2:
             return 0.0

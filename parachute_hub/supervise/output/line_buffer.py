@@ -1,4 +1,4 @@
-"""Bytes of a child's output made into lines, and how many of them are kept. Pure: the time is an argument."""
+"""Splits output into lines and limits how many are kept. Pure: the time is an argument."""
 
 from attrs import define, field
 
@@ -8,11 +8,10 @@ CUT = " ... (line cut)"
 
 
 class Splitter:
-    """Cuts a stream of bytes into lines of text.
+    """Splits a byte stream into lines of text.
 
-    A character or a line may be split between two pieces. Bytes that are not UTF-8 become U+FFFD. A line longer than
-    `longest` bytes is cut and marked. A progress bar that overwrites itself with carriage returns is one line: its last
-    state, as on a terminal.
+    Characters and lines may span chunks. Invalid UTF-8 becomes U+FFFD. Lines over `longest` bytes are cut and marked. A
+    progress bar that overwrites itself with carriage returns counts as one line with its final state, as on a terminal.
     """
 
     def __init__(self, longest: int) -> None:
@@ -21,7 +20,7 @@ class Splitter:
         self._skipping = False
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that are complete with `data`."""
+        """The lines completed by `data`."""
         if self._skipping:
             end = data.find(b"\n")
             if end < 0:
@@ -41,12 +40,12 @@ class Splitter:
         return lines
 
     def skip(self) -> None:
-        """Bytes are missing from here on: drop what is half read, and begin again after the next line end."""
+        """Bytes are missing here: drop the partial line and resume after the next line end."""
         self._partial.clear()
         self._skipping = True
 
     def flush(self) -> list[str]:
-        """The stream is over: what is left is a line."""
+        """End of stream: return the rest as a line."""
         rest, self._skipping = bytes(self._partial), False
         self._partial.clear()
         return [self._text(rest)] if rest else []
@@ -59,7 +58,7 @@ class Splitter:
 
 @define
 class Budget:
-    """A bucket of bytes that fills at `limits.rate` a second up to `limits.burst`; may be overdrawn by one piece."""
+    """A token bucket of bytes, filled at `limits.rate` per second up to `limits.burst`. One chunk may overdraw it."""
 
     limits: LogLimits
     left: float = field(init=False)
@@ -69,22 +68,22 @@ class Budget:
         self.left = float(self.limits.burst)
 
     def charge(self, now: float, size: int, lines: int) -> None:
-        """Take for `size` bytes in `lines` lines."""
+        """Charge `size` bytes in `lines` lines."""
         self.refill(now)
         self.left -= max(size, lines * self.limits.line_charge)
 
     def refill(self, now: float) -> None:
-        """Let it fill until `now` (monotonic seconds)."""
+        """Refill up to `now` (monotonic seconds)."""
         if self._at is not None:
             self.left = min(self.limits.burst, self.left + (now - self._at) * self.limits.rate)
         self._at = now
 
     @property
     def spent(self) -> bool:
-        """Nothing more is kept until it has filled again."""
+        """True if the budget is exhausted."""
         return self.left <= 0
 
     @property
     def filled(self) -> bool:
-        """Enough for a second's worth: worth listening again."""
+        """True if there is budget for a second of output again."""
         return self.left >= min(self.limits.rate, self.limits.burst)

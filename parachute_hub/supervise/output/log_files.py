@@ -1,4 +1,4 @@
-"""Two files a module with its latest output, for when the hub is gone. Writing them never stops anything."""
+"""Two log files per module with its latest output. Write failures never affect the module."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from parachute_hub.supervise.model import timestamp
 
 
 class LogFiles:
-    """Appends to `<short>.log` and turns it into `<short>.log.1` when it is full. Both are readable by us only."""
+    """Appends to `<short>.log`, renamed to `<short>.log.1` when full. Both are mode 0600."""
 
     _log = Logger()
 
@@ -22,7 +22,7 @@ class LogFiles:
         self._failing = False
 
     def write(self, at: float, lines: list[str]) -> None:
-        """Add lines that came at `at` (seconds since the epoch). What cannot be written is dropped and said once."""
+        """Append lines from time `at` (epoch seconds). Failures are logged once and the lines dropped."""
         when = timestamp(at)
         data = "".join(f"{when} {line}\n" for line in lines).encode("utf-8", "replace")
         try:
@@ -34,7 +34,7 @@ class LogFiles:
         except (OSError, ValueError) as error:
             if not self._failing:
                 self._log.warn(
-                    "{path} cannot be written: {error}. Its lines are only kept in memory.",
+                    "{path} cannot be written: {error}. Keeping its lines in memory only.",
                     path=str(self._path),
                     error=str(error),
                 )
@@ -42,7 +42,7 @@ class LogFiles:
             self.close()
 
     def close(self) -> None:
-        """Let the file go; the next write opens it again."""
+        """Close the file; the next write reopens it."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

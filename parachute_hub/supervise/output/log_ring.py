@@ -1,4 +1,4 @@
-"""The latest lines of a module, numbered without gaps, for whoever wants to read or follow them."""
+"""A module's latest log lines, numbered without gaps, to read or follow."""
 
 from collections import deque
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from parachute_hub.system.timers import Failures
 
 @frozen
 class Line:
-    """One line: its place in the sequence from 1, when it came (seconds since the epoch), and the text."""
+    """One line: its number from 1, its time in epoch seconds, and the text."""
 
     number: int
     at: float
@@ -18,7 +18,7 @@ class Line:
 
 
 class LogRing:
-    """Keeps lines up to `capacity` bytes of text; the oldest whole lines go first, the newest always stays."""
+    """Keeps up to `capacity` bytes of text; the oldest lines are dropped first, the newest is always kept."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -29,7 +29,7 @@ class LogRing:
         self._failures = Failures()
 
     def append(self, at: float, text: str) -> None:
-        """Keep a line and tell those who follow."""
+        """Append a line and notify subscribers."""
         self._number += 1
         line = Line(self._number, at, text)
         self._lines.append(line)
@@ -40,7 +40,7 @@ class LogRing:
             self._failures.each("Following a log", lambda listener: listener(line), tuple(self._listeners))
 
     def since(self, number: int) -> list[Line]:
-        """The lines after `number`; all that are kept when it lies further back."""
+        """The lines after `number`, as far as they are still kept."""
         if not self._lines:
             return []
         missing = max(0, number + 1 - self._lines[0].number)
@@ -49,7 +49,7 @@ class LogRing:
         return list(self._lines)[missing:]
 
     def subscribe(self, listener: Callable[[Line], None]) -> Callable[[], None]:
-        """Call `listener` for each line from now on; the answer ends it."""
+        """Call `listener` for each new line; call the result to unsubscribe."""
         self._listeners.append(listener)
 
         def end() -> None:
@@ -65,5 +65,5 @@ class LogRing:
 
 
 def _size(line: Line) -> int:
-    """About what a line takes; the text's bytes are not worth counting exactly."""
+    """Approximate size of a line in memory."""
     return len(line.text) + 1

@@ -1,4 +1,4 @@
-"""Where a child's output goes: masked, into the ring, the files and the hub's own log, within a budget."""
+"""Routes a child's output through masking and rate limiting to the ring, the log files and the hub's log."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,10 @@ from parachute_hub.system.timers import Failures
 
 
 class Output:
-    """Takes the bytes of one module's processes, one process after the other.
+    """Handles the output of one module's successive processes.
 
-    Over the budget it asks (`flooded`) to be given no more bytes but only their numbers (`dropped`) until it has filled
-    again; how many lines were lost stands in the log. `now` is monotonic seconds, `wall` seconds since the epoch.
+    Over the budget it asks (`flooded`) for line counts (`dropped`) instead of bytes until the budget recovers, and logs
+    how many lines were dropped. `now` is monotonic seconds, `wall` epoch seconds.
     """
 
     def __init__(
@@ -39,23 +39,23 @@ class Output:
         self._failures = Failures()
 
     def received(self, data: bytes) -> None:
-        """Bytes came."""
+        """Handle a chunk of output."""
         lines = self._splitter.feed(data)
         self._budget.charge(self._now(), len(data), len(lines))
         self._keep(lines)
 
     @property
     def flooded(self) -> bool:
-        """The budget is spent: drop what comes."""
+        """True if the budget is exhausted and output must be dropped."""
         return self._budget.spent
 
     def dropped(self, lines: int) -> None:
-        """`lines` line ends were read and thrown away."""
+        """`lines` line ends were read and discarded."""
         self._dropped += lines
         self._splitter.skip()
 
     def recovered(self) -> bool:
-        """Whether bytes are wanted again; if so, says first what is missing."""
+        """True if output is wanted again; first logs how many lines were dropped."""
         self._budget.refill(self._now())
         if not self._budget.filled:
             return False
@@ -63,28 +63,27 @@ class Output:
         return True
 
     def note(self, text: str) -> None:
-        """Add a line of the hub's own."""
+        """Add a line written by the hub."""
         self._keep([f"(hub) {text}"])
 
     def ended(self) -> None:
-        """The process is gone: its last line may lack its end."""
+        """The process is gone; flush its last line."""
         self._mark()
         self._keep(self._splitter.flush())
 
     def close(self) -> None:
-        """Nothing follows."""
         self._files.close()
 
     def _mark(self) -> None:
         if self._dropped:
             count, self._dropped = self._dropped, 0
-            self.note(f"suppressed {count} lines: more than the log takes")
+            self.note(f"suppressed {count} lines over the log rate limit")
 
     def _keep(self, lines: list[str]) -> None:
         if not lines:
             return
-        # Whatever is wrong with a log, the module goes on.
-        self._failures.attempt("Keeping the lines of a module", self._told, lines)
+        # A logging failure must not affect the module.
+        self._failures.attempt("Storing log lines of a module", self._told, lines)
 
     def _told(self, lines: list[str]) -> None:
         masked = self._mask("\n".join(lines)).split("\n")

@@ -1,1 +1,1 @@
-"""One child process: starting it, checking its health, and ending all of its group."""
+"""One child process: starting it, checking its health, and ending its whole process group."""

@@ -1,4 +1,4 @@
-"""One process of a module, in a session of its own, until it and all of its group are gone."""
+"""One module process in its own session, tracked until its whole group is gone."""
 
 import fcntl
 import os
@@ -16,7 +16,7 @@ from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.output.output import Output
 
 _STDOUT = 1
-# A flooding child is neither blocked, which would stop bun's event loop, nor kept: docs/decisions/050.
+# A flooding child is not blocked, which would stall bun's event loop, and its output is not kept: docs/decisions/050.
 _DROP_PERIOD = 0.01
 _DROP_BITES = 4
 _DROP_BITE = 1 << 18
@@ -26,9 +26,9 @@ _GROUP_POLL = 0.02
 
 @frozen
 class Exit:
-    """How the process ended: `code`, or the number of a `signal`.
+    """How the process ended: exit `code`, or the number of a `signal`.
 
-    `asked` says that we had told it to end, `killed` that we had sent KILL.
+    `asked`: the hub had told it to end. `killed`: the hub had sent SIGKILL.
     """
 
     code: int | None
@@ -38,14 +38,14 @@ class Exit:
 
 
 class Spawner(Protocol):
-    """What we need of a reactor."""
+    """The part of a reactor that spawns processes."""
 
     def spawnProcess(self, processProtocol: Any, executable: Any, *args: Any, **kwargs: Any) -> Any:
         """As in IReactorProcess."""
 
 
 class Child(ProcessProtocol):
-    """A running child. `ended` is called once: after the process is reaped, its output read and its group empty."""
+    """A running child. `ended` is called once, after the process is reaped, its output read and its group empty."""
 
     transport: Any
 
@@ -74,11 +74,11 @@ class Child(ProcessProtocol):
         self.pid = 0
 
     def spawn(self, reactor: Spawner, argv: tuple[str, ...], env: Mapping[str, str]) -> None:
-        """Start it. Raises OSError when the system has no process or descriptor left."""
+        """Start the process. Raises OSError if the system is out of processes or descriptors."""
         reactor.spawnProcess(self, argv[0], argv, env=env, childFDs={_STDOUT: "r"})
 
     def connectionMade(self) -> None:
-        """Twisted's: the process is there."""
+        """Twisted callback: the process is running."""
         self.pid = self.transport.pid
 
     def end(self, grace: float) -> None:
@@ -87,7 +87,7 @@ class Child(ProcessProtocol):
         if self._exit is not None:
             return
         self._signal(signal.SIGTERM)
-        # A stopped process does not hear TERM.
+        # A stopped process does not act on SIGTERM.
         self._signal(signal.SIGCONT)
         if self._kill is None:
             self._kill = self._clock.callLater(grace, self._kill_now)
@@ -95,7 +95,7 @@ class Child(ProcessProtocol):
             self._kill.reset(grace)
 
     def kill(self) -> None:
-        """KILL to the group, at once."""
+        """SIGKILL the group now."""
         self._asked = self._killed = True
         self._signal(signal.SIGKILL)
 
@@ -113,14 +113,14 @@ class Child(ProcessProtocol):
             return
 
     def _signal_leader(self, number: int) -> None:
-        """In its first millisecond the child has no group of its own yet."""
+        """In its first millisecond the child does not have its own group yet."""
         try:
             self.transport.signalProcess(number)
         except (ProcessExitedAlready, OSError):
             return
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
-        """Twisted's: output came."""
+        """Twisted callback: output."""
         self._output.received(data)
         if self._output.flooded and self._drop is None and _STDOUT in self.transport.pipes:
             reader = self.transport.pipes[_STDOUT]
@@ -129,7 +129,7 @@ class Child(ProcessProtocol):
             self._drop = self._clock.callLater(_DROP_PERIOD, self._drop_some, bytearray(_DROP_BITE))
 
     def _drop_some(self, buffer: bytearray) -> None:
-        """Empty the pipe now and then in large bites, so that the child goes on and we stay idle."""
+        """Drain the pipe periodically in large reads, so that the child keeps running and the hub stays idle."""
         self._drop = None
         reader = self.transport.pipes.get(_STDOUT) if self.transport else None
         if reader is None:
@@ -147,7 +147,7 @@ class Child(ProcessProtocol):
             self._drop = self._clock.callLater(_DROP_PERIOD, self._drop_some, buffer)
 
     def processExited(self, reason: Failure) -> None:
-        """Twisted's: the process is reaped. What it left in its group goes too, and then its pipe."""
+        """Twisted callback: the process is reaped. Kill what is left in its group, then close its pipe."""
         self._exit = self._how(reason)
         if self._kill is not None:
             self._kill.cancel()
@@ -156,12 +156,12 @@ class Child(ProcessProtocol):
         self._drain = self._clock.callLater(self._timing.drain, self._close_pipe)
 
     def _close_pipe(self) -> None:
-        """Somebody outside the group holds the pipe open."""
+        """A process outside the group still has the pipe open."""
         self._drain = None
         self.transport.closeChildFD(_STDOUT)
 
     def processEnded(self, reason: Failure) -> None:
-        """Twisted's: the pipe is closed as well."""
+        """Twisted callback: the pipe is closed as well."""
         for call in (self._drain, self._drop):
             if call is not None and call.active():
                 call.cancel()
@@ -171,7 +171,7 @@ class Child(ProcessProtocol):
         self._await_group(self._exit or self._how(reason))
 
     def _await_group(self, ended: Exit) -> None:
-        """The group's emptiness counts, not the leader's end: a member may still hold the port."""
+        """Wait for the group rather than the leader, since another member may still hold the port."""
         if not self._group_lives(self.pid) or self._clock.seconds() >= self._empty_by:
             self._ended(ended)
         else:
@@ -185,7 +185,7 @@ class Child(ProcessProtocol):
 
 
 def _read(descriptor: int, buffer: bytearray) -> int:
-    """So many bytes were there; 0 at the end, -1 when nothing is there yet."""
+    """The number of bytes read; 0 at end of file, -1 if nothing is available."""
     try:
         return os.readv(descriptor, [buffer])
     except BlockingIOError:
@@ -195,7 +195,9 @@ def _read(descriptor: int, buffer: bytearray) -> int:
 
 
 def _widen(descriptor: int) -> None:
-    """A wider pipe lets the child run longer between two bites. Linux only, and refused when the user has many."""
+    """Enlarge the pipe, so that the child can run longer between reads. Linux only; refused to users with many
+    pipes.
+    """
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE)
     except (AttributeError, OSError):

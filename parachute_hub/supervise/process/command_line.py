@@ -1,4 +1,4 @@
-"""How a child is started: which programs stand before it, what it is marked with, and what is checked first."""
+"""Builds the command line of a child, tags its environment, and checks preconditions."""
 
 import os
 import shutil
@@ -11,33 +11,33 @@ from attrs import frozen
 from parachute_hub.supervise.model import CannotLaunch, Launch
 from parachute_hub.supervise.process.process_tags import VARIABLE, Mark
 
-# When memory runs out the kernel shall take a module, never the hub; inherited by what the module starts.
-# All output goes into one pipe, so that lines keep their order. Redirecting stdin instead of closing it keeps
-# descriptor 0 from being given to the first file that the module opens.
+# Raise the OOM score, which is inherited, so that the kernel kills a module rather than the hub. All output goes into
+# one pipe, so that lines keep their order. Redirecting stdin instead of closing it keeps descriptor 0 from being reused
+# for the first file that the module opens.
 _SHELL = 'echo 500 2>/dev/null >/proc/self/oom_score_adj; cd "$0" && exec "$@" </dev/null 2>&1'
 _SESSION = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
-# First bytes of a program: ELF, a script, and the four of macOS.
+# Magic numbers of executables: ELF, scripts, and four Mach-O variants.
 _PROGRAM = (b"\x7fELF", b"#!", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")
 
 
 @frozen
 class Tools:
-    """The programs of util-linux on this machine, as absolute paths. None where there are none (macOS)."""
+    """Absolute paths of util-linux programs, None where missing (macOS)."""
 
     setsid: str | None
     setpriv: str | None
 
 
 def find_tools() -> Tools:
-    """Look once, at the start."""
+    """Look the programs up once, at startup."""
     linux = sys.platform == "linux"
     return Tools(shutil.which("setsid") if linux else None, shutil.which("setpriv") if linux else None)
 
 
 def command(launch: Launch, tools: Tools) -> tuple[str, ...]:
-    """The whole argument list: a shell, own session, no new privileges, death with the hub, then the module.
+    """The full argument list: shell, own session, no new privileges, killed with the hub, then the module.
 
-    Each of them execs the next, so the child keeps its process id, which is also its group's and its session's.
+    Each program execs the next, so the process id stays the same and equals the group and session id.
     """
     session = (tools.setsid,) if tools.setsid else (sys.executable, "-I", "-S", "-c", _SESSION)
     lessened = (tools.setpriv, "--no-new-privs", "--pdeathsig", "KILL", "--") if tools.setpriv else ()
@@ -45,29 +45,29 @@ def command(launch: Launch, tools: Tools) -> tuple[str, ...]:
 
 
 def environment(launch: Launch, mark: Mark) -> Mapping[str, str]:
-    """The launch's environment and our mark."""
+    """The launch's environment with the process tag added."""
     return {**launch.env, VARIABLE: str(mark)}
 
 
 def preflight(launch: Launch) -> None:
-    """Check what would otherwise be exit 126 or 127 of a shell. Raises CannotLaunch."""
+    """Check for what would otherwise be exit code 126 or 127. Raises CannotLaunch."""
     program = Path(launch.argv[0])
     detail = {"binary": launch.argv[0]}
     if not Path(launch.cwd).is_dir():
         raise CannotLaunch(
             "missing_package",
-            f"The folder {launch.cwd} is not there. Install {launch.short} again.",
+            f"The folder {launch.cwd} is missing. Install {launch.short} again.",
         )
     if not program.is_file():
         raise CannotLaunch(
             "missing_dependency",
-            f"The program {program} is not there. Install it, then start {launch.short} again.",
+            f"The program {program} is missing. Install it, then start {launch.short} again.",
             {**detail, "why": None, "docs_url": None, "install": {}, "sysadmin_hint": None},
         )
     if not os.access(program, os.X_OK):
         raise CannotLaunch(
             "non_executable",
-            f"The file {program} may not be executed. Run: chmod +x {program}",
+            f"The file {program} is not executable. Run: chmod +x {program}",
             detail,
         )
     try:

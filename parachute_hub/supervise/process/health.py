@@ -1,4 +1,4 @@
-"""Asks one running child whether it answers: first until it does, then every few seconds. Tells the machine."""
+"""Health checks for one child: until the first answer, then every few seconds. Reports to the state machine."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -14,9 +14,9 @@ from parachute_hub.supervise.process.probe import NoAnswer
 from parachute_hub.supervise.process.processes import Holder
 from parachute_hub.system.timers import Failures
 
-# Below this a status means that the module is well; 401 and 404 are ordinary answers.
+# Below this, a status counts as healthy; 401 and 404 are normal responses.
 _UNWELL = 500
-# How long a young child is asked often.
+# How long a new child is checked frequently.
 _EAGER = 3.0
 
 
@@ -25,30 +25,30 @@ class Subject(Protocol):
 
     @property
     def port(self) -> int:
-        """The port it was given."""
+        """The port assigned to it."""
 
     async def ask(self, timeout: float) -> int:
-        """The HTTP status of its health path. Raises NoAnswer."""
+        """The HTTP status of the health path. Raises NoAnswer."""
 
     async def owner(self) -> Holder | None:
-        """Who listens on its port."""
+        """Who listens on the port."""
 
     async def other_ports(self) -> list[int]:
         """The ports on which it listens."""
 
     def unbound(self, why: str | None, listens: Sequence[int] = ()) -> None:
-        """It should listen on its port by now and does not, and why; None when it does after all.
+        """Report that it should listen on its port by now but does not; None clears that.
 
         `listens` are the ports on which it does.
         """
 
     def squatted(self, why: str) -> None:
-        """Somebody else listens on its port."""
+        """Report that another program listens on its port."""
 
 
 @frozen
 class _Problem:
-    """Why the first answer has not come; `unbound` says that nobody listens."""
+    """Why the first answer is missing; `unbound` means that nothing listens."""
 
     text: str
     unbound: bool = False
@@ -56,7 +56,7 @@ class _Problem:
 
 @frozen
 class Watch:
-    """Watches one spawn; `run` is over when the child must be ended."""
+    """Checks one spawn; `run` returns when the child must be ended."""
 
     subject: Subject
     machine: Lifecycle
@@ -65,7 +65,7 @@ class Watch:
     now: Callable[[], float]
 
     async def run(self) -> None:
-        """Readiness, then liveness. A child that was never ready is never ended for not answering."""
+        """Readiness, then liveness. A child that was never ready is not ended for missing answers."""
         if await self._until_ready():
             await self._while_alive()
 
@@ -93,7 +93,7 @@ class Watch:
         if not owner.ours:
             why = (
                 f"Port {self.subject.port} is answered by {owner}, not by this module. "
-                "End that program, then start the module again."
+                "Stop that program, then start the module again."
             )
             self.subject.squatted(why)
             self.machine.hold(why)
@@ -115,17 +115,17 @@ class Watch:
             status = await self.subject.ask(self.timing.probe_timeout)
         except NoAnswer as problem:
             return _Problem(f"port {self.subject.port} {problem}", problem.refused)
-        return None if status < _UNWELL else _Problem(f"its health answer is {status}")
+        return None if status < _UNWELL else _Problem(f"its health check returned {status}")
 
     async def _elsewhere(self) -> list[int]:
-        """The ports on which it listens, when the one that it was given is not among them."""
+        """The ports on which it listens, if the assigned one is not among them."""
         ports = await self.subject.other_ports()
         return [] if self.subject.port in ports else ports
 
     def _explained(self, problem: _Problem, others: Sequence[int]) -> str:
         if others:
             return f"{problem.text}. It listens on {', '.join(map(str, others))} instead of the port it was given."
-        return f"{problem.text}. Look at its log."
+        return f"{problem.text}. Check its log."
 
     async def _while_alive(self) -> None:
         misses = 0
@@ -138,7 +138,7 @@ class Watch:
             except NoAnswer as problem:
                 misses += 1
                 if misses >= self.timing.misses:
-                    self.machine.hung(f"It was ended because it hung: port {self.subject.port} {problem}.")
+                    self.machine.hung(f"It hung and was stopped: port {self.subject.port} {problem}.")
                     return
                 self.machine.missed(f"Port {self.subject.port} {problem} ({misses} of {self.timing.misses}).")
             else:
@@ -146,10 +146,10 @@ class Watch:
                 if status < _UNWELL:
                     self.machine.answered()
                 else:
-                    self.machine.missed(f"It answers its health question with {status}.")
+                    self.machine.missed(f"Its health check returns {status}.")
 
     async def rest(self) -> None:
-        """The pause after something went wrong."""
+        """The pause after an error."""
         await self._sleep(self.timing.liveness_period)
 
     async def _sleep(self, seconds: float) -> None:
@@ -157,7 +157,7 @@ class Watch:
 
 
 class Watching:
-    """A watch that is going on and can be ended."""
+    """A running check that can be stopped."""
 
     def __init__(self, watch: Watch) -> None:
         self._failures = Failures()
@@ -165,11 +165,10 @@ class Watching:
         self._going.addErrback(lambda failure: failure.trap(CancelledError))
 
     def end(self) -> None:
-        """Ask no more."""
         self._going.cancel()
 
     async def _run(self, watch: Watch) -> None:
-        """A watch that fails begins again: a child that nobody asks would be neither ready nor ended."""
+        """Restart a failed check: an unchecked child would never become ready or be ended."""
         while True:
             try:
                 await watch.run()
@@ -177,5 +176,5 @@ class Watching:
             except CancelledError:
                 raise
             except Exception:
-                self._failures.failed("Asking a module for its health")
+                self._failures.failed("Checking the health of a module")
             await watch.rest()

@@ -1,4 +1,4 @@
-"""Ends what a module left behind, or an earlier hub: processes that carry our mark."""
+"""Ends leftover processes of a module or an earlier hub, recognized by their tag."""
 
 import signal
 from typing import Any, Protocol
@@ -9,21 +9,21 @@ from parachute_hub.supervise.context import InThread
 from parachute_hub.supervise.process.process_tags import Whose
 
 _POLL = 0.05
-# Something that forks without end may need more than one KILL.
+# A fork bomb may need more than one SIGKILL.
 _ROUNDS = 20
 
 
 class Marked(Protocol):
-    """Processes by their mark; `processes.Processes`."""
+    """Tagged processes; implemented by `processes.Processes`."""
 
     def signal(self, whose: Whose, number: int) -> list[int]:
-        """Send a signal to each process that is picked; 0 only looks. Gives their ids."""
+        """Signal the matching processes; 0 only looks. Returns their ids."""
 
 
 async def sweep(system: Marked, whose: Whose, *, grace: float, clock: Any, in_thread: InThread) -> list[int]:
-    """TERM to all of `whose`, KILL after `grace` seconds. The ids of those that were found.
+    """SIGTERM to all matching processes, SIGKILL after `grace` seconds. Returns the ids found.
 
-    No thread is kept waiting, so no module waits for the grace of another one's leftovers.
+    The wait blocks no thread, so modules do not wait for each other's leftovers.
     """
     found = await in_thread(system.signal, whose, signal.SIGTERM)
     if not found:

@@ -1,4 +1,4 @@
-"""Asks a module one HTTP question over a connection of its own. Costs next to nothing and is no traffic of anyone's."""
+"""A minimal HTTP health request on its own connection."""
 
 import re
 from typing import Any, Protocol
@@ -13,12 +13,12 @@ from twisted.python.failure import Failure
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r\n]")
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*(\d{1,18})[ \t]*\r\n")
 _CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*chunked")
-# An answer longer than this is an answer, whatever follows.
+# A response longer than this counts as complete.
 _ENOUGH = 64 * 1024
 
 
 class NoAnswer(Exception):
-    """Nobody answered; the text is a sentence's middle: `refuses connections`. `refused` says there is no listener."""
+    """No response. The text continues a sentence: `refuses connections`. `refused` means that nothing listens."""
 
     def __init__(self, why: str, refused: bool = False) -> None:
         super().__init__(why)
@@ -26,7 +26,7 @@ class NoAnswer(Exception):
 
 
 class Connector(Protocol):
-    """What we need of a reactor."""
+    """The part of a reactor that connects."""
 
     def connectTCP(self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: Any = None) -> Any:
         """As in IReactorTCP."""
@@ -36,13 +36,15 @@ class Connector(Protocol):
 
 
 async def ask(reactor: Connector, port: int, path: str, timeout: float) -> int:
-    """The status of `GET path` on 127.0.0.1, when the whole answer came within `timeout` seconds. Raises NoAnswer."""
+    """The status of `GET path` on 127.0.0.1, once the response is complete within `timeout` seconds. Raises
+    NoAnswer.
+    """
     question = Question(reactor, port, path, timeout)
     return await question.answer
 
 
 class Question(ClientFactory):
-    """One connection, one request."""
+    """One connection with one request."""
 
     noisy = False
 
@@ -57,21 +59,21 @@ class Question(ClientFactory):
         self._connector = reactor.connectTCP("127.0.0.1", port, self, timeout=timeout + 1)
 
     def buildProtocol(self, addr: Any) -> "_Reply":
-        """Twisted's: connected."""
+        """Twisted callback: connected."""
         self._why = "accepts connections but does not answer"
         return _Reply(self)
 
     def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
-        """Twisted's: not connected."""
+        """Twisted callback: connecting failed."""
         refused = isinstance(reason.value, ConnectError)
         self.done(NoAnswer("refuses connections" if refused else self._why, refused))
 
     def began(self) -> None:
-        """The head is there, the rest is not."""
+        """The response has started but is incomplete."""
         self._why = "begins an answer but does not end it"
 
     def done(self, result: int | NoAnswer) -> None:
-        """Tell the one who asked, once."""
+        """Resolve the result, once."""
         if self._timer.active():
             self._timer.cancel()
         if not self.answer.called:
@@ -87,13 +89,13 @@ class Question(ClientFactory):
     def _cancelled(self, answer: Deferred[int]) -> None:
         if self._timer.active():
             self._timer.cancel()
-        # Before the connector tells us of its failure, which would look like an answer to a question still asked.
+        # Before the connector reports its failure, which would look like the response to a pending request.
         answer.errback(CancelledError())
         self._connector.disconnect()
 
 
 class _Reply(TwistedProtocol):
-    """Reads just enough of HTTP/1.1 to know that the answer is whole."""
+    """Parses just enough HTTP/1.1 to tell when the response is complete."""
 
     def __init__(self, question: Question) -> None:
         self._question = question
@@ -120,7 +122,7 @@ class _Reply(TwistedProtocol):
 
 
 def whole_answer(data: bytes, ended: bool) -> int | None:
-    r"""The status if `data` is a whole answer; `ended` says that the connection is closed.
+    r"""The status if `data` is a complete response; `ended` means that the connection is closed.
 
     >>> whole_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", ended=False)
     200

@@ -1,4 +1,4 @@
-"""What tells a process of our modules from all others, even after the hub was killed: a word in its environment."""
+"""Tags in the environment of module processes, which identify them even after the hub was killed."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ VARIABLE = "PARACHUTE_SUPERVISED"
 
 @frozen
 class Mark:
-    """Whose process it is: the module, the home of its hub (hashed), and which life of that hub started it."""
+    """The module, a hash of the hub's home, and the id of the hub process that started it."""
 
     short: str
     home: str
@@ -23,14 +23,14 @@ class Mark:
 
 @frozen
 class Whose:
-    """Picks processes by their mark: those of one home; of one module of it; or of other lives of the hub only."""
+    """Matches tags: of one home; of one of its modules; or of earlier hub processes only."""
 
     home: str
     short: str | None = None
     other_than: str | None = None
 
     def has(self, text: str) -> bool:
-        """Whether a mark belongs to it.
+        """True if the tag matches.
 
         >>> Whose("abc", "vault").has("vault:abc:1"), Whose("abc", other_than="1").has("vault:abc:1")
         (True, False)
@@ -41,5 +41,5 @@ class Whose:
 
 
 def home_hash(home: Path) -> str:
-    """Names a hub by its home."""
+    """Identifies a hub by its home."""
     return hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:16]

@@ -1,8 +1,7 @@
-"""What the system says about processes and ports: whose they are, and ending those that are ours.
+"""Process and port lookups, and signals for our own processes.
 
-All of it reads /proc (by psutil) and may take tens of milliseconds: call it in a thread, but for `group_lives`, which
-is quick. Nothing here signals a process that does not carry our mark, and psutil makes sure that a process id was not
-given to another one meanwhile.
+Everything reads /proc (through psutil) and may take tens of milliseconds, so call it in a thread; only `group_lives` is
+quick. Only tagged processes are ever signalled, and psutil guards against reused process ids.
 """
 
 import os
@@ -16,17 +15,17 @@ from attrs import frozen
 
 from parachute_hub.supervise.process.process_tags import VARIABLE, Whose
 
-# The kernel's tables, and the remote address of whatever listens, as they write it.
+# /proc/net tables, and how they show the remote address of a listening socket.
 _TABLES = ((Path("/proc/net/tcp"), b"0" * 8), (Path("/proc/net/tcp6"), b"0" * 32))
-# What a connection to 127.0.0.1 reaches, as these tables write it: that address, and any address.
+# Local addresses in these tables that receive connections to 127.0.0.1: that address, and the wildcard.
 _REACHED = {b"0100007F", b"00000000", b"0000000000000000FFFF00000100007F", b"0" * 32}
 
 
 @frozen
 class Holder:
-    """Who listens on a port: `pid` and `command`, unknown (None) when it belongs to another user.
+    """Who listens on a port: `pid` and `command`, None if the process belongs to another user.
 
-    `ours` says that it is one of those that were asked for.
+    `ours` is true if it matches the tag asked for.
     """
 
     pid: int | None
@@ -40,10 +39,10 @@ class Holder:
 
 
 class Processes:
-    """The system as it is."""
+    """Implements the supervisor's `System`."""
 
     def group_lives(self, group: int) -> bool:
-        """Whether a process group has a living member. Zombies do not count: some inits take seconds to reap them."""
+        """True if a process group has a live member. Zombies do not count, since some init processes reap them late."""
         try:
             os.killpg(group, 0)
         except ProcessLookupError:
@@ -53,11 +52,11 @@ class Processes:
         return sys.platform != "linux" or any(_lives_in(group, pid) for pid in psutil.pids())
 
     def marked(self, whose: Whose) -> list[psutil.Process]:
-        """Every living process whose mark is picked."""
+        """Every live process with a matching tag."""
         return [process for process, found in self._marks() if whose.has(found)]
 
     def signal(self, whose: Whose, number: int) -> list[int]:
-        """Send a signal to every process that is picked; 0 only looks. Gives their ids."""
+        """Signal the matching processes; 0 only looks. Returns their ids."""
         found = self.marked(whose)
         for process in found:
             if number:
@@ -65,11 +64,11 @@ class Processes:
         return [process.pid for process in found]
 
     def holder(self, port: int, whose: Whose) -> Holder | None:
-        """Who listens on `port`; None if nobody does."""
+        """Who listens on `port`, or None."""
         sockets = _listening(port)
         if not sockets:
             return None
-        # The system does not tell macOS users of others' sockets: then it is taken for ours.
+        # macOS hides other users' sockets, so the port is assumed to be ours.
         found = Holder(None, None, ours=sys.platform != "linux")
         for process in psutil.process_iter():
             if _has_one(process.pid, sockets):
@@ -79,7 +78,7 @@ class Processes:
         return found
 
     def owner(self, session: int, port: int, whose: Whose) -> Holder | None:
-        """Who listens on `port`, `ours` if it is of this session or picked; None if nobody does."""
+        """Who listens on `port`; `ours` if in this session or matching. None if nobody does."""
         sockets = _listening(port)
         for pid in psutil.pids() if sockets else ():
             if _session(pid) == session and _has_one(pid, sockets):
@@ -87,7 +86,7 @@ class Processes:
         return self.holder(port, whose) if sockets else None
 
     def ports(self, whose: Whose) -> list[int]:
-        """The TCP ports on which the picked processes listen."""
+        """The TCP ports on which the matching processes listen."""
         found = set()
         for process in self.marked(whose):
             try:
@@ -98,7 +97,7 @@ class Processes:
         return sorted(found)
 
     def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
-        """PSS in bytes of the processes of each session: shared pages count in parts, so sums are honest."""
+        """PSS in bytes by session; shared pages are divided among their users, so sums are meaningful."""
         names = {session: name for name, session in sessions.items()}
         totals = dict.fromkeys(sessions, 0)
         for pid in psutil.pids():
@@ -108,11 +107,11 @@ class Processes:
         return totals
 
     def own(self) -> int:
-        """PSS in bytes of this process."""
+        """PSS of this process in bytes."""
         return _pss(os.getpid())
 
     def _marks(self) -> Iterable[tuple[psutil.Process, str]]:
-        """Each living process that carries a mark, with it; never ourselves nor those who started us."""
+        """Each live tagged process with its tag, without this process and its ancestors."""
         us = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
         for process in psutil.process_iter():
             if process.pid not in us:
@@ -122,12 +121,12 @@ class Processes:
 
 
 def _mark(process: psutil.Process) -> str | None:
-    """Its mark; a zombie has none."""
+    """The process's tag; zombies have none."""
     try:
         if sys.platform != "linux":
             value: str | None = process.environ().get(VARIABLE)
             return value
-        # Much cheaper than parsing the whole environment, and most processes have no mark.
+        # Much cheaper than parsing the whole environment, and most processes have no tag.
         environ = Path(f"/proc/{process.pid}/environ").read_bytes()
     except (OSError, psutil.Error):
         return None
@@ -152,14 +151,16 @@ def _lives_in(group: int, pid: int) -> bool:
 
 
 def _command(process: psutil.Process) -> str:
-    """The program, and what it runs. Not the rest of its words: they may hold a password, and anybody may read this."""
+    """The program and its script, without further arguments: those may hold a password, and the text is visible to all
+    users.
+    """
     try:
         words = process.cmdline() or [str(process.name())]
     except psutil.Error:
         return "unknown"
     runs = words[2:3] if words[1:2] == ["-m"] else words[1:2]
     shown = [os.path.basename(words[0]), *(word for word in runs if not word.startswith("-"))]
-    # In one line, whatever they hold: it becomes part of a sentence.
+    # On one line, because it becomes part of a sentence.
     return " ".join("".join(one if one.isprintable() else " " for one in " ".join(shown)).split())[:200]
 
 
@@ -176,7 +177,7 @@ def _pss(pid: int) -> int:
 
 
 def _listening(port: int) -> set[str]:
-    """The sockets that listen on 127.0.0.1:`port`, as /proc names them; elsewhere as `pid:<id>`."""
+    """The sockets listening on 127.0.0.1:`port` as named in /proc; elsewhere as `pid:<id>`."""
     if sys.platform != "linux":
         return {f"pid:{each.pid}" for each in _connections() if each.laddr and each.laddr.port == port}
     sockets = set()
@@ -185,7 +186,7 @@ def _listening(port: int) -> set[str]:
             text = table.read_bytes()
         except OSError:
             continue
-        # Thousands of lines are of connections; to take each apart would keep the reactor waiting for this thread.
+        # There may be thousands of connections; parsing every line would hold the GIL for too long.
         for line in _lines_with(b":%04X %b:0000 0A " % (port, nobody), text):
             _, local, *_, inode = line.split()[:10]
             if local.partition(b":")[0] in _REACHED:
@@ -218,7 +219,7 @@ def _has_one(pid: int, sockets: set[str]) -> bool:
 
 
 def _target(link: str) -> str:
-    """Where it leads; a busy process closes descriptors while we look, which says nothing of its others."""
+    """The link's target; descriptors may be closed while we look."""
     try:
         return os.readlink(link)
     except OSError:

@@ -58,7 +58,7 @@ class Keeping(SynchronousTestCase):
 
     def test_one_that_is_about_to_run_again_keeps_its_row(self) -> None:
         """Without it the next start would find nothing installed."""
-        crashed = Status(short="toy", state=State.BACKOFF, reason="It ended by itself.", since=0.0)
+        crashed = Status(short="toy", state=State.BACKOFF, reason="It exited with code 1.", since=0.0)
         self.supervisor.outcome["toy"] = crashed
         self.started("toy")
         self.write("parachute-vault")

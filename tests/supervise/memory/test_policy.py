@@ -43,9 +43,7 @@ class DecideTests(SynchronousTestCase):
     def test_the_figures_are_told(self) -> None:
         verdict = decide([Usage("large", 300 * MB)], Container(900 * MB, 1000 * MB), {}, LIMITS)
         assert isinstance(verdict, Restart)
-        self.assertEqual(
-            verdict.why, "900 MB of 1000 MB memory are in use, and it took 300 MB of them. It is being restarted."
-        )
+        self.assertEqual(verdict.why, "Memory use is 900 MB of 1000 MB, 300 MB of it in this module. Restarting it.")
 
     @settings(max_examples=200, derandomize=True, deadline=None)
     @given(

@@ -143,13 +143,13 @@ class OutputTests(SynchronousTestCase):
         self.now = 1.1
         self.assertTrue(self.output.recovered())
         self.output.received(b"cut off\nagain\n")
-        self.assertEqual(self.lines[20:], ["(hub) suppressed 500 lines: more than the log takes", "again"])
+        self.assertEqual(self.lines[20:], ["(hub) suppressed 500 lines over the log rate limit", "again"])
 
     def test_what_was_dropped_is_said_at_the_end_too(self) -> None:
         self.output.received(b"x\n" * 20)
         self.output.dropped(3)
         self.output.ended()
-        self.assertEqual(self.lines[-1], "(hub) suppressed 3 lines: more than the log takes")
+        self.assertEqual(self.lines[-1], "(hub) suppressed 3 lines over the log rate limit")
 
     def test_a_failing_log_loses_lines_and_nothing_else(self) -> None:
         output = Output(
