@@ -1,4 +1,4 @@
-"""A line for each request, off the hot path: kept as a record, formatted and written later, secrets masked."""
+"""The access log: requests are recorded on the hot path, then formatted, masked and written later."""
 
 import json
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from typing import Literal, TypeAlias
 from parachute_hub.proxy.access_record import Account, Asked
 
 Format: TypeAlias = Literal["combined", "json"]
-# So many lines are formatted in one go: about a millisecond. More at once would be a pause that clients notice.
+# Lines formatted per batch. This takes about a millisecond; more would be a noticeable pause.
 _BATCH = 100
 
 
 class AccessLog:
-    """Collects records and turns them into lines. `mask` takes secrets out, `write` gets whole lines."""
+    """Collects records and formats them as lines. `mask` removes secrets, `write` receives complete lines."""
 
     def __init__(self, form: Format, mask: Callable[[str], str], write: Callable[[str], object]) -> None:
         self._form = form
@@ -23,16 +23,16 @@ class AccessLog:
         self._waiting: list[tuple[Account, float]] = []
 
     def add(self, account: Account, took: float) -> None:
-        """Keep a record for the next flush; a full batch is written at once."""
+        """Keep a record for the next flush; a full batch is written immediately."""
         self._waiting.append((account, took))
         if len(self._waiting) >= _BATCH:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has come since the last time."""
+        """Write the collected records."""
         waiting, self._waiting = self._waiting, []
         if waiting:
-            # Masking costs more than all the rest, and addresses, agents and referrers repeat.
+            # Masking dominates the cost, and addresses, user agents and referrers repeat.
             text = lru_cache(maxsize=None)(self._quoted if self._form == "combined" else self._masked)
             line = combined(text) if self._form == "combined" else as_json(text)
             self._write("".join([line(account, took) for account, took in waiting]))
@@ -41,7 +41,7 @@ class AccessLog:
         return self._mask(raw.decode("utf-8", "backslashreplace").strip())
 
     def _quoted(self, raw: bytes) -> str:
-        """Nothing in a quoted field may end it or steer a terminal."""
+        """Escape a quoted field, so that it cannot end early or manipulate a terminal."""
         text = self._masked(raw)
         if text.isprintable() and '"' not in text and "\\" not in text:
             return text
@@ -54,9 +54,9 @@ Line: TypeAlias = Callable[[Account, float], str]
 
 
 def combined(text: Text) -> Line:
-    """Writes lines in the combined format of Apache and nginx."""
+    """Lines in the combined log format of Apache and nginx."""
 
-    # Clients repeat themselves, so the same few heads come again and again.
+    # Clients repeat the same few request heads.
     @cache
     def words(asked: Asked) -> tuple[str, str]:
         method, target, minor, referer, agent = asked
@@ -71,7 +71,7 @@ def combined(text: Text) -> Line:
 
 
 def as_json(text: Text) -> Line:
-    """Writes one JSON object on a line; durations in milliseconds."""
+    """One JSON object per line; durations in milliseconds."""
 
     def line(account: Account, took: float) -> str:
         asked = account.asked

@@ -1,17 +1,17 @@
-"""What is kept of a request for the counters and the access log."""
+"""The record of a request, for metrics and the access log."""
 
 from typing import NamedTuple, Protocol
 
 from parachute_hub.proxy.head import RequestHead
 
-# The hub's own answers count under this name.
+# The name under which the hub's own responses are counted.
 HUB = "hub"
-# The status of a request whose client went away, as nginx has it.
+# The status of a request whose client disconnected, as in nginx.
 CLIENT_GONE = 499
 
 
 class Asked(NamedTuple):
-    """What a line of the access log says of a request's head; not the head itself, which is larger."""
+    """The fields of a request head that the access log uses. The head itself is larger and not kept."""
 
     method: bytes = b"-"
     target: bytes = b"-"
@@ -21,7 +21,7 @@ class Asked(NamedTuple):
 
     @classmethod
     def of(cls, request: RequestHead) -> "Asked":
-        """What is kept of this head."""
+        """The fields of this head."""
         noted = request.noted
         referer, agent = noted.get(b"referer", b"-"), noted.get(b"user-agent", b"-")
         return cls(request.method, request.target, request.minor, referer, agent)
@@ -31,9 +31,9 @@ NOTHING_ASKED = Asked()
 
 
 class Account(NamedTuple):
-    """How a request went.
+    """One completed request.
 
-    `module` is a short name, `began` a time in seconds; sizes are in bytes, of bodies only.
+    `module` is a short name, `began` a time in seconds; sizes are body bytes.
     """
 
     module: str
@@ -46,10 +46,10 @@ class Account(NamedTuple):
 
 
 class Book(Protocol):
-    """Keeps account of requests."""
+    """Records requests."""
 
     def closed(self, account: Account) -> None:
-        """A request is over."""
+        """A request is complete."""
 
     def seconds(self) -> float:
-        """The time, for durations."""
+        """The current time in seconds, to measure durations."""

@@ -1,4 +1,4 @@
-"""Who may pass to a module: exposure, credentials, WebSocket rules."""
+"""Access to modules: exposure, credentials, WebSocket rules."""
 
 import re
 from urllib.parse import parse_qsl
@@ -8,10 +8,10 @@ from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.routes import Answer, Mount
 
 _KEY_IN_QUERY = re.compile(rb"(?:^|&)key=[^&]").search
-# A name that may be spelled with escapes: `k%65y`.
+# The parameter name may be percent-encoded: `k%65y`.
 _MAYBE_KEY_IN_QUERY = re.compile(rb"(?:^|&)(?:key|[^=&]*%[^=&]*)=").search
 _BEARER = re.compile(rb"[ \t]*bearer[ \t]+(.*)\Z", re.IGNORECASE | re.DOTALL).match
-# Three parts. What is in them is not judged here: modules read base64 that we would not, padded or with signs in it.
+# Three parts. Their content is not checked here, since modules accept base64 variants that the hub would not.
 _SIGNED = re.compile(rb"eyJ[^.]*\.[^.]+\.[^.]+\Z").match
 
 SIGN_IN = Answer(
@@ -24,8 +24,10 @@ _NO_WORKER = Answer(403, "no_service_worker", "A service worker may only come fr
 _NO_WEBSOCKET = Answer(
     426, "websocket_not_supported", "This module does not speak WebSocket.", headers=(("Upgrade", "websocket"),)
 )
-_BAD_HANDSHAKE = Answer(400, "upgrade_failed", "This is not a WebSocket handshake (RFC 6455, 4.1).", close=True)
-_FOREIGN_PAGE = Answer(403, "foreign_origin", "A page of another site may not open a WebSocket with your cookies.")
+_BAD_HANDSHAKE = Answer(
+    400, "upgrade_failed", "This is not a valid WebSocket handshake (RFC 6455, section 4.1).", close=True
+)
+_FOREIGN_PAGE = Answer(403, "foreign_origin", "Pages of other sites cannot open a WebSocket with your cookies.")
 TOO_MANY_WEBSOCKETS = Answer(429, "too_many_connections", "Too many WebSockets are open. Close one and try again.")
 CLOSING = Answer(
     503, "service_unavailable", "The hub is shutting down. Try again in a moment.", (("Retry-After", "2"),)
@@ -33,19 +35,19 @@ CLOSING = Answer(
 
 
 def needs_session(mount: Mount, request: RequestHead, path: bytes) -> bool:
-    """Whether only a live session of the hub lets this request through: it shows no other credential."""
+    """True if the request carries no credential, so that only a live hub session lets it through."""
     if mount.exposure != "auth-required" or path in mount.open_paths:
         return False
     return not is_preflight(request) and not _has_credential(request)
 
 
 def refusal(mount: Mount, request: RequestHead, path: bytes, *, own_origin: bool) -> Answer | None:
-    """Why this request must not reach the module, whoever sends it; None when it may.
+    """Why this request must not reach the module, whoever sends it; None if it may.
 
-    `own_origin` says whether the Origin header, if any, is one of the hub's.
+    `own_origin` is true if the Origin header, if any, is one of the hub's.
     """
     if b"service-worker" in request.noted and not path.startswith(mount.prefix + b"/"):
-        # A script at /notes, without a slash behind it, could control the whole origin.
+        # A script at /notes, without a trailing slash, could control the whole origin.
         return _NO_WORKER
     if request.upgrade:
         return _websocket_refusal(mount, request, own_origin)
@@ -61,9 +63,9 @@ def _websocket_refusal(mount: Mount, request: RequestHead, own_origin: bool) -> 
 
 
 def signed_tokens(request: RequestHead) -> tuple[str, ...]:
-    """What of the request's credentials may be a token of ours, from each place where modules look.
+    """The credentials that may be tokens issued by this hub, from every place where modules look for one.
 
-    That is the bearer, `X-API-Key` and `key=`. A token that was taken back must be refused in all of them.
+    These are the bearer, `X-API-Key` and `key=`. A revoked token must be refused in all of them.
     """
     noted, query = request.noted, request.target.partition(b"?")[2]
     shown = []
@@ -79,7 +81,7 @@ def signed_tokens(request: RequestHead) -> tuple[str, ...]:
 
 
 def is_own_origin(request: RequestHead, caller: Caller, hosts: frozenset[bytes], issuer: str) -> bool:
-    """Whether the Origin header is absent (no browser) or names the hub."""
+    """True if the Origin header is absent (not a browser) or names the hub."""
     origin = request.noted.get(b"origin")
     if origin is None:
         return True
@@ -90,7 +92,7 @@ def is_own_origin(request: RequestHead, caller: Caller, hosts: frozenset[bytes],
 
 
 def is_preflight(request: RequestHead) -> bool:
-    """A browser asks whether it may ask: such a request never carries credentials (Fetch, CORS preflight)."""
+    """True for a CORS preflight, which never carries credentials (Fetch, CORS preflight)."""
     return request.method == b"OPTIONS" and b"access-control-request-method" in request.noted
 
 

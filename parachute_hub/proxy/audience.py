@@ -1,4 +1,4 @@
-"""For whom a part of a module is: the decision about a sub-unit's audience."""
+"""Decides who may open a module's sub-unit."""
 
 from typing import Literal, Protocol, TypeAlias
 from urllib.parse import quote
@@ -18,29 +18,27 @@ _TO_LOGIN = Answer(302, "unauthenticated", "Sign in first.")
 
 
 class Visitors(Protocol):
-    """Who stands behind a request. Asked only for parts of modules that are not for everyone."""
+    """Identifies the user behind a request. Only asked for sub-units with a restricted audience."""
 
     def rank(self, cookie: bytes, secure: bool) -> Rank:
-        """Whose session of the hub a Cookie header carries. On https (`secure`) only a `__Host-` cookie counts."""
+        """The rank of the session in a Cookie header. On https (`secure`) only a `__Host-` cookie counts."""
 
     def scopes(self, token: str) -> frozenset[str] | None:
-        """What a token opens; None unless it is a good one of ours."""
+        """The scopes of a valid token issued by this hub, else None."""
 
 
 class NoVisitors:
-    """Knows nobody: what is not for everyone stays closed."""
+    """Identifies nobody, so that restricted sub-units stay closed."""
 
     def rank(self, cookie: bytes, secure: bool) -> Rank:
-        """Nobody."""
         return "nobody"
 
     def scopes(self, token: str) -> frozenset[str] | None:
-        """None of ours."""
         return None
 
 
 def refusal(passage: Passage, visitors: Visitors) -> Answer | None:
-    """Why a request may not have this part of a module; None when it may."""
+    """Why the request may not access this part of a module; None if it may."""
     mount, request = passage.mount, passage.request
     if mount.audience == "public" or passage.path in mount.open_paths or is_preflight(request):
         return None
@@ -63,7 +61,7 @@ def _opens(scopes: frozenset[str], pattern: str) -> bool:
 
 
 def satisfies(scope: str, pattern: str) -> bool:
-    """Whether a scope fits: `*` stands for one segment, and a scope for all vaults for any one of them.
+    """True if a scope matches. `*` stands for one segment; a scope for all vaults matches each of them.
 
     >>> satisfies("vault:work:read", "vault:*:read"), satisfies("vault:read", "vault:*:read")
     (True, True)
@@ -77,7 +75,7 @@ def satisfies(scope: str, pattern: str) -> bool:
 
 
 def _unauthenticated(request: RequestHead) -> Answer:
-    """A browser that asks for a page goes to sign in and comes back."""
+    """A browser that asks for a page is redirected to sign in and returns afterwards."""
     if request.method != b"GET" or b"text/html" not in request.noted.get(b"accept", b"").lower():
         return SIGN_IN
     here = quote(origin_form(request.target).decode("latin-1"), safe="/")

@@ -1,10 +1,10 @@
-"""Body framing: where a body ends, and what is in it (RFC 9112, 6 and 7)."""
+"""Chunked body framing (RFC 9112, sections 6 and 7)."""
 
 import re
 
 from parachute_hub.proxy.head import BadMessage
 
-# A chunk's size line or a trailer line longer than this comes from no legitimate client.
+# No legitimate client sends a longer chunk-size or trailer line.
 MAX_LINE = 4096
 MAX_TRAILERS = 64
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t -~\x80-\xff]*)?\Z").match
@@ -14,9 +14,9 @@ _SIZE_LINE, _DATA, _DATA_END, _TRAILERS = range(4)
 
 
 class Chunked:
-    """Follows a chunked body through the pieces in which it arrives.
+    """Incremental parser of a chunked body.
 
-    With `payload` a list, the data inside the chunks is appended to it, without the framing.
+    If `payload` is a list, the decoded data is appended to it.
     """
 
     __slots__ = ("payload", "_left", "_line", "_state", "_trailers")
@@ -29,7 +29,7 @@ class Chunked:
         self._trailers = 0
 
     def feed(self, data: bytes) -> int:
-        """Take the next piece. Returns the index in it just after the body's end, -1 while it goes on.
+        """Parse the next piece. Returns the index just after the body's end, or -1 if it continues.
 
         Raises BadMessage for anything but strict framing: CR LF line ends, plain hexadecimal sizes.
         """
@@ -62,7 +62,7 @@ class Chunked:
             raise BadMessage(400, "A line of the chunked framing is too long.")
 
     def _ended(self, line: bytes) -> bool:
-        """Take one line of framing, without its LF; true when it was the last."""
+        """Parse one framing line without its LF; true if it was the last."""
         if line[-1:] != b"\r" or len(line) > MAX_LINE:
             raise BadMessage(400, "A line of the chunked framing does not end in CR LF.")
         line = line[:-1]
@@ -87,7 +87,7 @@ class Chunked:
 
 
 def chunk(data: bytes) -> bytes:
-    """`data` framed as one chunk. Empty data would end the body: the caller sees to it."""
+    """Frame `data` as one chunk. It must not be empty, which would end the body."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 

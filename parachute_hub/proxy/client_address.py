@@ -1,4 +1,4 @@
-"""Who sent a request, as far as the connection and its trusted hops can tell."""
+"""Determines the client address, scheme and host of a request behind trusted proxies."""
 
 import re
 from collections.abc import Mapping
@@ -9,20 +9,20 @@ from attrs import frozen
 
 Layer: TypeAlias = Literal["loopback", "tailnet", "public"]
 
-# Headers that say something about an earlier hop. Absent, the connection itself is all there is to know.
+# Headers set by an earlier proxy. Without them, only the connection itself is known.
 FORWARDING = frozenset(
     b"""cf-connecting-ip cf-ray forwarded tailscale-funnel-request tailscale-user-login
     x-forwarded-for x-forwarded-host x-forwarded-proto""".split()
 )
 _HIDES_THE_CLIENT = (b"x-forwarded-for", b"x-forwarded-host", b"forwarded")
-# Traefik says ws or wss for a WebSocket.
+# Traefik sends ws or wss for a WebSocket.
 _OVER_TLS = frozenset((b"https", b"wss"))
 _HOST = re.compile(rb"[0-9A-Za-z_.\-\[\]:]{1,255}\Z").match
 
 
 @frozen
 class Caller:
-    """The other side of a request: its address, the layer it came through, and the origin it asked for."""
+    """The client of a request: its address, its network layer, and the origin it asked for."""
 
     address: str
     layer: Layer
@@ -31,16 +31,16 @@ class Caller:
 
     @property
     def secure(self) -> bool:
-        """Whether the browser speaks https to a trusted hop."""
+        """True if the browser uses https to a trusted proxy."""
         return self.scheme == "https"
 
 
 def identify(peer: str, host: bytes, noted: Mapping[bytes, bytes], *, hops: int) -> Caller:
-    """The caller behind the connection's `peer` address.
+    """The client behind the connection's `peer` address.
 
-    `hops` is how many proxies of the operator's stand before the hub. With 0 nothing that a client claims counts for
-    its address or its origin. With N the address is the Nth from the right, because only those were written by the
-    trusted hops; scheme and host are what the last of them says.
+    `hops` is the number of the operator's proxies in front of the hub. With 0, no forwarding header affects address or
+    origin. With N, the address is the Nth from the right, since only those were appended by trusted proxies; scheme and
+    host are as reported by the last of them.
     """
     host = without_default_port(host)
     if FORWARDING.isdisjoint(noted):
@@ -54,9 +54,9 @@ def identify(peer: str, host: bytes, noted: Mapping[bytes, bytes], *, hops: int)
 
 
 def without_default_port(host: bytes) -> bytes:
-    """A Host value without the port that http or https implies: both forms are one name (RFC 9110, 4.2.3).
+    """A Host value without the default port of http or https: both forms name the same host (RFC 9110, 4.2.3).
 
-    Which of the two the client speaks is not always known here, so both ports are left out.
+    The client's scheme is not always known here, so either default port is removed.
 
     >>> without_default_port(b"hub.test:443"), without_default_port(b"[::1]:80"), without_default_port(b"hub.test:8080")
     (b'hub.test', b'[::1]', b'hub.test:8080')
@@ -66,7 +66,7 @@ def without_default_port(host: bytes) -> bytes:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether the address is this machine's own.
+    """True for an address of this machine.
 
     >>> is_loopback("127.0.0.1"), is_loopback("::ffff:127.0.0.1"), is_loopback("10.0.0.1"), is_loopback("?")
     (True, True, False, False)
@@ -82,7 +82,7 @@ def is_loopback(address: str) -> bool:
 
 
 def _layer(peer: str, noted: Mapping[bytes, bytes]) -> Layer:
-    """The layer, judged by the first sign that fits. A stranger can make himself public, never more trusted."""
+    """The network layer, from the first sign that matches. A client can only make itself less trusted."""
     if b"cf-ray" in noted or b"cf-connecting-ip" in noted:
         return "public"
     if noted.get(b"tailscale-funnel-request", b"").strip() == b"?1" or not is_loopback(peer):

@@ -1,4 +1,4 @@
-"""One client's connection: requests are read strictly and one at a time, bodies are followed, deadlines are kept."""
+"""One client connection: parses requests strictly and one at a time, tracks bodies, and enforces deadlines."""
 
 from collections.abc import Callable
 from enum import Enum, auto
@@ -26,13 +26,13 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class State(Enum):
-    """What the bytes that a client sends belong to."""
+    """What the client's bytes belong to."""
 
     HEAD = auto()
     BODY = auto()
-    RESPONSE = auto()  # the request is complete and its answer is not: what comes now is the next request
+    RESPONSE = auto()  # the request is complete, the response is not; further bytes are the next request
     TUNNEL = auto()
-    LINGER = auto()  # we are closing; what still comes is thrown away
+    LINGER = auto()  # closing; further bytes are discarded
     DEAD = auto()
 
 
@@ -40,20 +40,20 @@ _HEAD, _BODY, _RESPONSE, _TUNNEL, _LINGER, _DEAD = State
 
 
 class Dispatcher(Protocol):
-    """What a connection needs of the front: limits, the time, and somewhere to send requests."""
+    """The front, as connections see it: limits, the time, and a destination for requests."""
 
     limits: Limits
     now: float
     draining: bool
 
     def plan(self, peer: str, raw: bytes) -> Plan:
-        """What becomes of a request with this head. Raises BadMessage."""
+        """The routing decision for a request head. Raises BadMessage."""
 
     def dispatch(self, connection: "Connection", plan: Plan) -> Handler | Answer:
-        """Who carries the request out, or what to answer at once."""
+        """The handler for the request, or an immediate response."""
 
     def answered(self, connection: "Connection", plan: Plan | None, status: int) -> None:
-        """A request, or what was none, has been answered without a handler."""
+        """A request, or something unparsable, was answered without a handler."""
 
     def gone(self, connection: "Connection") -> None:
         """The connection is closed."""
@@ -61,7 +61,7 @@ class Dispatcher(Protocol):
 
 @implementer(IPushProducer)
 class Connection(BaseProtocol):
-    """The server's side of one client connection. It is the producer of the request body for the module's transport."""
+    """The server side of a client connection. It is the producer of the request body for the module's transport."""
 
     transport: Socket  # type: ignore[assignment]
 
@@ -87,15 +87,13 @@ class Connection(BaseProtocol):
     def _not_connected(self, data: bytes) -> None:
         raise RuntimeError("This connection is not made yet.")
 
-    # What the transport tells us.
+    # Called by the transport.
 
     def connectionMade(self) -> None:
-        """A client connected."""
         self.transport.setTcpNoDelay(True)
         self.put = writer(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes from the client."""
         state = self.state
         if state is _HEAD:
             if self._buffer:
@@ -113,7 +111,6 @@ class Connection(BaseProtocol):
                 self.pauseProducing()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The client closed, or we did."""
         self.state = _DEAD
         self.deadline = None
         self._buffer = b""
@@ -122,10 +119,10 @@ class Connection(BaseProtocol):
         self._drop_handler()
         self._dispatcher.gone(self)
 
-    # What the handler tells us.
+    # Called by the handler.
 
     def finished(self) -> None:
-        """The answer is complete: go on to the next request, or close."""
+        """The response is complete: continue with the next request, or close."""
         self._handler = None
         dispatcher = self._dispatcher
         if self.state is _BODY or self.close or dispatcher.draining:
@@ -141,7 +138,7 @@ class Connection(BaseProtocol):
             self._advance()
 
     def answer(self, answer: Answer) -> None:
-        """Answer the request that is under way with a page of ours."""
+        """Answer the current request with one of the hub's own responses."""
         request = self._request
         close = self.close or answer.close or self.state is not _RESPONSE or self._dispatcher.draining
         self.put(pages.respond(answer, request, close=close))
@@ -149,13 +146,13 @@ class Connection(BaseProtocol):
         self.finished()
 
     def abort(self) -> None:
-        """Break the connection off so that the client cannot take what it has for a complete answer."""
+        """Reset the connection, so that the client cannot mistake a partial response for a complete one."""
         self.state = _DEAD
         self._handler = None
         self.transport.abortConnection()
 
     def become_tunnel(self, tunnel: TunnelEnd, receive: Callable[[bytes], None]) -> None:
-        """From now on bytes from the client go to `receive`, at first those that came early."""
+        """Pass all further bytes to `receive`, starting with those already buffered."""
         self.state = _TUNNEL
         self.deadline = None
         self._handler = None
@@ -163,38 +160,38 @@ class Connection(BaseProtocol):
         self._receive = receive
         early, self._buffer = bytes(self._buffer), b""
         if self._paused:
-            # It had sent more ahead than we keep.
+            # The client had sent more ahead than is buffered.
             self.resumeProducing()
         if early:
             receive(early)
 
     def end_tunnel(self) -> None:
-        """The module's leg is closed: close this one when what is queued has gone out, or soon."""
+        """The module's side is closed: close this one once queued bytes are sent, or after a timeout."""
         self.state = _LINGER
         self._tunnel = None
         self.deadline = self._dispatcher.now + self._dispatcher.limits.linger_seconds
         self.transport.loseConnection()
 
-    # Producer of the request body; also used to hold back a client that pipelines without end.
+    # Producer of the request body, also used to hold back a client that pipelines endlessly.
 
     def pauseProducing(self) -> None:
-        """Read no more from the client for now."""
+        """Stop reading from the client."""
         self._paused = True
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """Read on."""
+        """Resume reading."""
         self._paused = False
         if self.state is not _DEAD:
             self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """The module's connection is gone; its handler hears of that by itself."""
+        """The module's connection is gone; its handler is notified separately."""
 
-    # Deadlines: looked at once a second, because a timer for each request costs more than a glance.
+    # Deadlines are checked once a second, which is cheaper than a timer per request.
 
     def check(self, now: float) -> None:
-        """Act when the deadline has passed."""
+        """Enforce an expired deadline."""
         if self.deadline is None or now < self.deadline:
             return
         if self.state is _BODY:
@@ -207,16 +204,16 @@ class Connection(BaseProtocol):
             self.transport.abortConnection()
 
     def stalled(self) -> None:
-        """The client does not read its answer; it has a while to begin again."""
+        """The client stopped reading its response; start the timeout."""
         self.deadline = self._dispatcher.now + self._dispatcher.limits.stall_seconds
 
     def reading_again(self) -> None:
-        """The client reads its answer again."""
+        """The client resumed reading."""
         if self.state is not _BODY:
             self.deadline = None
 
     def end_soon(self) -> None:
-        """The hub goes down: close as soon as nothing is under way."""
+        """Shutting down: close once no request is in progress."""
         self.close = True
         if self.state is _HEAD and not self._buffer:
             self.transport.loseConnection()
@@ -236,7 +233,7 @@ class Connection(BaseProtocol):
         if handler is not None:
             handler.client_lost()
 
-    # Reading requests.
+    # Parsing requests.
 
     def _append(self, data: bytes) -> None:
         if not isinstance(self._buffer, bytearray):
@@ -244,17 +241,17 @@ class Connection(BaseProtocol):
         self._buffer += data
 
     def _advance(self) -> None:
-        """Take requests off the buffer until one has to be waited for. A loop: pipelined ones must not nest."""
+        """Consume buffered requests until one has to wait. A loop, because pipelined requests must not recurse."""
         self._advancing = True
         while self.state is _HEAD and self._buffer and self._take_head():
             pass
         self._advancing = False
 
     def _take_head(self) -> bool:
-        """Begin one request; false when its head is not complete yet."""
+        """Begin one request; false if its head is incomplete."""
         buffer = self._buffer
         if buffer[:2] == LINE_END:
-            # RFC 9112, 2.2: an empty line before a request is ignored.
+            # RFC 9112, section 2.2: ignore an empty line before a request.
             self._buffer, self._scanned = buffer[2:], 0
             return True
         end = buffer.find(HEAD_END, self._scanned)
@@ -292,11 +289,11 @@ class Connection(BaseProtocol):
         else:
             if not self._scanned:
                 self.deadline = self._dispatcher.now + limits.head_seconds
-            # The end may be cut anywhere; CR before a LF must still be seen.
+            # The data may be split anywhere; a CR before the LF must still be found.
             self._scanned = max(1, len(buffer) - len(HEAD_END) + 1)
 
     def _refuse(self, answer: Answer) -> None:
-        """The bytes are not a request, or not one that we take: say so and close."""
+        """Answer invalid or unacceptable bytes with an error and close."""
         if self._handler is None:
             self._dispatcher.answered(self, None, answer.status)
         self._drop_handler()
@@ -367,7 +364,7 @@ class Connection(BaseProtocol):
 
     @staticmethod
     def _unchunk(chunks: Chunked, data: bytes) -> tuple[bytes, bytes, bool]:
-        """(data of the body, what comes after it, whether the body is complete)."""
+        """(body data, bytes after the body, whether the body is complete)."""
         end = chunks.feed(data)
         payload = chunks.payload or []
         joined = b"".join(payload)
@@ -375,7 +372,7 @@ class Connection(BaseProtocol):
         return joined, data[end:] if end >= 0 else b"", end >= 0
 
     def _close(self) -> None:
-        """Close our side, and read on for a moment: closing with unread bytes would destroy the answer on its way."""
+        """Close our side and keep reading briefly: closing with unread bytes would discard the response in transit."""
         self.state = _LINGER
         self._buffer = b""
         if self._paused:

@@ -1,4 +1,4 @@
-"""The connected clients: how many there may be, and when to leave further ones waiting in the kernel's queue."""
+"""Limits client connections, leaving excess ones in the kernel's accept queue."""
 
 import resource
 from collections import Counter
@@ -9,33 +9,33 @@ from parachute_hub.proxy.client_address import is_loopback
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.model import Limits
 
-# Left for everything that is no client and no module's connection: the database, children's pipes, files, probes.
+# File descriptors reserved for everything else: the database, children's pipes, files, probes.
 _RESERVED = 128
 _WANTED = 65_536
-# How many clients Twisted may accept in one go (it doubles this at most), and how many more than the limit are let in
-# for that reason: accepting cannot be stopped in the middle.
+# How many clients Twisted may accept in one batch (it at most doubles this), and so how many may exceed the limit,
+# because a batch cannot be interrupted.
 _AT_ONCE = 20
 _SLACK = 64
 
 
 class Port(Protocol):
-    """What listens: Twisted's tcp.Port."""
+    """A listening port, as in Twisted's tcp.Port."""
 
     numberAccepts: int
 
     def pauseProducing(self) -> None:
-        """Accept nobody for now."""
+        """Stop accepting."""
 
     def resumeProducing(self) -> None:
-        """Accept again."""
+        """Resume accepting."""
 
 
 class Crowd:
-    """Every client connection. `in_use` tells how many connections to modules there are besides.
+    """All client connections. `in_use` returns the number of connections to modules.
 
-    A client too many from one address is turned away; this machine's own address is exempt, because it stands for
-    everyone behind a proxy or a tunnel that runs here. When all are too many, or file descriptors run short, accepting
-    stops until there is room: who waits in the queue is served later, who is turned away would try again at once.
+    Connections over the limit of one address are closed; loopback is exempt, because it stands for everyone behind a
+    local proxy or tunnel. At the total limit, or when file descriptors run out, accepting pauses: queued clients are
+    served later, while rejected ones would retry immediately.
     """
 
     def __init__(self, limits: Limits, in_use: Callable[[], int]) -> None:
@@ -50,21 +50,21 @@ class Crowd:
         return len(self._members)
 
     def __iter__(self) -> Iterator[Connection]:
-        """A copy, because those who are asked to leave do so at once."""
+        """Iterates over a copy, since closing a connection removes it."""
         return iter(tuple(self._members))
 
     def listening(self, port: Port) -> None:
-        """This is what accepts the clients."""
+        """Set the port that accepts the clients."""
         self._port = port
         port.numberAccepts = _AT_ONCE
 
     def admits(self, address: str) -> bool:
-        """Whether one more client from this address may come."""
+        """True if another connection from this address is allowed."""
         few = self._by_address[address] < self._limits.connections_per_address or is_loopback(address)
         return few and not self._full(_SLACK)
 
     def joined(self, connection: Connection) -> None:
-        """A client is connected."""
+        """A client connected."""
         self._members.add(connection)
         self._by_address[connection.peer] += 1
         if self._port is None:
@@ -75,7 +75,7 @@ class Crowd:
             self._port.pauseProducing()
 
     def left(self, connection: Connection) -> None:
-        """The connection closed."""
+        """A connection closed."""
         self._members.discard(connection)
         self._by_address[connection.peer] -= 1
         if not self._by_address[connection.peer]:
@@ -83,7 +83,7 @@ class Crowd:
         self.look_for_room()
 
     def look_for_room(self) -> None:
-        """Accept again when there is room."""
+        """Resume accepting if below the limit."""
         if self._paused and self._port is not None and not self._full():
             self._paused = False
             self._port.resumeProducing()
@@ -94,7 +94,7 @@ class Crowd:
 
 
 def descriptor_budget() -> int:
-    """Raise the process's limit of open files as far as it goes; how many of them connections may use."""
+    """Raise the open-file limit to its maximum. Returns how many descriptors connections may use."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED if hard == resource.RLIM_INFINITY else min(_WANTED, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

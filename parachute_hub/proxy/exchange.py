@@ -1,4 +1,4 @@
-"""One request carried out by a module: sent up a pooled connection, its answer sent down as it comes."""
+"""One request forwarded to a module over a pooled connection, with its response streamed back."""
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
@@ -15,24 +15,24 @@ from parachute_hub.proxy.scope_challenge import challenge_lines
 from parachute_hub.proxy.tunnel import Slot, Tunnel
 from parachute_hub.proxy.upstream import BodyKind, Pool, Upstream
 
-# What is kept of a body while the connection to the module is being made; then the client is paused.
+# Request body bytes buffered while connecting to the module; beyond that the client is paused.
 _QUEUE_LIMIT = 64 * 1024
-# Looked up for every answer, and a name of an enumeration takes longer.
+# Looked up on every response; an enum member lookup is slower.
 _NONE, _LENGTH, _UNTIL_CLOSE = BodyKind.NONE, BodyKind.LENGTH, BodyKind.UNTIL_CLOSE
-# A request that may be sent twice: it changes nothing (RFC 9110, 9.2.1).
+# Methods that are safe to retry (RFC 9110, section 9.2.1).
 _REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 
 
 @implementer(IPushProducer)
 class Exchange:
-    """The connection's handler and the upstream's sink; producer of the answer for the client's transport."""
+    """The connection's handler and the upstream's sink; producer of the response for the client's transport."""
 
     _status = 0
     _sent = 0
     _received = 0
     _upstream: Upstream | None = None
     _queued = 0
-    _rechunked = False  # the answer ends with its connection, and the client gets it in chunks
+    _rechunked = False  # the response ends with its connection and is re-framed as chunks
     _head_sent = False
     _retried = False
     _producing = False
@@ -51,26 +51,26 @@ class Exchange:
         self._book = book
         self._queue: list[bytes] = []
 
-    # Handler: what the client's connection tells.
+    # Handler: called by the client's connection.
 
     def start(self) -> None:
-        """Ask for a connection to the module."""
+        """Request a connection to the module."""
         self._pool.get(self)
 
     def body(self, data: bytes) -> None:
-        """Send a piece of the request's body on, or keep it until there is a connection."""
+        """Forward a piece of the request body, or buffer it until connected."""
         self._received += len(data)
         self._send(chunk(data) if self._request.chunked else data)
 
     def body_done(self) -> None:
-        """The request's body is complete."""
+        """The request body is complete."""
         self.sending = False
         if self._request.chunked:
             self._send(LAST_CHUNK)
         self._stop_producing_body()
 
     def client_lost(self) -> None:
-        """The client is gone: the module should stop working for it."""
+        """The client is gone: abort the request to the module."""
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.drop()
@@ -92,12 +92,12 @@ class Exchange:
             self._upstream.transport.unregisterProducer()
             self._connection.resumeProducing()
 
-    # Sink: what the module's connection tells.
+    # Sink: called by the module's connection.
 
     def got_connection(self, upstream: Upstream) -> None:
-        """Send what there is of the request."""
+        """Send what has arrived of the request."""
         if self._over:
-            # The client went away meanwhile; the connection is good for the next request.
+            # The client disconnected in the meantime; the connection can serve another request.
             self._pool.put_back(upstream)
             return
         self._upstream = upstream
@@ -112,22 +112,22 @@ class Exchange:
         self._queued = 0
 
     def got_no_connection(self, busy: bool) -> None:
-        """Nothing listens: the module is on its way down or up, and its state will soon tell which."""
+        """Nothing listens: the module is starting or stopping, as its state will soon show."""
         if not self._over:
             short = self._passage.mount.short
             self._answer(pages.busy(short) if busy else pages.starting(short))
 
     def got_interim(self, head: ResponseHead) -> None:
-        """Early hints pass; 100 was answered by us, and HTTP/1.0 knows no interim answers."""
+        """Forward early hints. 100 was sent by the hub, and HTTP/1.0 has no interim responses."""
         if head.status == 103 and self._request.minor:
             lines = response_lines(head.fields, head.named, self._passage.place)
             self._connection.put(b"\r\n".join([b"HTTP/1.1 103 Early Hints", *lines, b"", b""]))
 
     def got_head(self, head: ResponseHead, kind: BodyKind, first: bytes, last: bool) -> None:
-        """Send the answer's head and what came of its body."""
+        """Send the response head and the first bytes of its body."""
         connection = self._connection
         if self.sending:
-            # An answer before the request is complete: the rest of the body is not waited for.
+            # The response came before the request was complete; the rest of the body is not awaited.
             connection.close = True
         lines = [head.line, *response_lines(head.fields, head.named, self._passage.place)]
         if head.status == 403:
@@ -147,12 +147,12 @@ class Exchange:
         connection.put(b"\r\n".join(lines))
 
     def got_body(self, data: bytes) -> None:
-        """Send more of the answer's body."""
+        """Send more of the response body."""
         self._sent += len(data)
         self._connection.put(chunk(data) if self._rechunked else data)
 
     def got_end(self) -> None:
-        """The answer is complete."""
+        """The response is complete."""
         if self._produced_for:
             self._stop_producing_body()
         self._upstream = None
@@ -162,10 +162,10 @@ class Exchange:
         self._connection.finished()
 
     def got_failure(self, why: str, answered: bool) -> None:
-        """The answer broke off: send the request again when that is safe, else tell the client."""
+        """The response broke off: retry if that is safe, else tell the client."""
         upstream, self._upstream = self._upstream, None
         if self._head_sent:
-            # Half an answer must not look like a whole one.
+            # A partial response must not look complete.
             self._end()
             self._connection.abort()
             return
@@ -177,7 +177,7 @@ class Exchange:
         self._answer(pages.down(self._passage.mount.short, why))
 
     def got_upgrade(self, head: ResponseHead, rest: bytes) -> None:
-        """The module accepted the WebSocket: bytes pass both ways from now on."""
+        """The module accepted the WebSocket; switch to a tunnel."""
         upstream, slot, connection = self._upstream, self._slot, self._connection
         self._upstream = None
         if upstream is None:
@@ -194,31 +194,31 @@ class Exchange:
         connection.put(b"\r\n".join(lines))
         Tunnel(connection, upstream, slot).open(rest)
 
-    # Producer of the answer, for the client's transport.
+    # Producer of the response, for the client's transport.
 
     def pauseProducing(self) -> None:
-        """The client reads too slowly: read no more from the module."""
+        """The client reads too slowly: stop reading from the module."""
         if self._upstream is not None:
             self._upstream.pause()
             self._connection.stalled()
 
     def resumeProducing(self) -> None:
-        """The client reads again."""
+        """The client caught up."""
         if self._upstream is not None:
             self._upstream.resume()
             self._connection.reading_again()
 
     def stopProducing(self) -> None:
-        """The client's transport is gone; client_lost says the same."""
+        """The client's transport is gone; client_lost is called as well."""
 
     def _framing(self, head: ResponseHead, kind: BodyKind) -> bytes:
-        """The framing header's line for the client; empty for none. Sets how the body is to be framed again."""
+        """The framing header line for the client, or empty. Sets how the body is re-framed."""
         if kind is _LENGTH or (kind is _NONE and head.length is not None and head.status != 204):
             return b"Content-Length: %d\r\n" % (head.length or 0)
         if kind is _NONE:
             return b""
         if not self._request.minor:
-            # HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
+            # HTTP/1.0 has no chunked coding: the connection's end is the body's end.
             self._connection.close = True
             return b""
         if kind is _UNTIL_CLOSE:
@@ -231,7 +231,7 @@ class Exchange:
         self._connection.answer(answer)
 
     def _end(self) -> None:
-        """Let go of everything, once."""
+        """Release everything, once."""
         if self._over:
             return
         self._over = True

@@ -1,4 +1,6 @@
-"""The front: everything that listens on the hub's port. It routes, counts, keeps deadlines, and ends in good order."""
+"""The front: everything that listens on the hub's port. It routes, records, enforces deadlines, and drains on
+shutdown.
+"""
 
 from collections.abc import Callable
 
@@ -32,7 +34,7 @@ _TICK = 1.0
 
 @frozen(kw_only=True)
 class Backend:
-    """What the front asks about each request: where it goes, who may pass, and the state of the module."""
+    """The front's collaborators: routing, access, and module state."""
 
     table: Callable[[], Table]
     modules: ModuleStates
@@ -42,7 +44,7 @@ class Backend:
 
 
 class Front(Factory):
-    """Makes a Connection for each client and carries its requests to the Site or to a module.
+    """Creates a Connection per client and dispatches its requests to the Site or a module.
 
     `connector` and `clock` are the reactor. `metrics` and `access_log` record every request. `backend` is replaced once
     the hub is composed.
@@ -82,37 +84,35 @@ class Front(Factory):
 
     @property
     def connections(self) -> int:
-        """How many clients are connected."""
+        """Number of connected clients."""
         return len(self._crowd)
 
     @property
     def websockets(self) -> int:
-        """How many WebSockets are open or being opened."""
+        """Number of open or opening WebSockets."""
         return self._slots.taken
 
     def under_way(self, port: int) -> int:
-        """How many requests and WebSockets are open at a module's port."""
+        """Number of open requests and WebSockets at a module's port."""
         pool = self._pools.get(port)
         return pool.busy if pool is not None else 0
 
     def listening(self, port: Port) -> None:
-        """Tell what accepts the clients, so that it can be held back while there are too many."""
+        """Set the listening port, so that accepting can be paused."""
         self._crowd.listening(port)
 
     # Factory.
 
     def startFactory(self) -> None:
-        """Listening begins."""
         self._site.startFactory()
         self._tick()
-        self._ticking = every(self._clock, _TICK, self._tick, "Looking after connections")
+        self._ticking = every(self._clock, _TICK, self._tick, "Checking connections")
 
     def stopFactory(self) -> None:
-        """Listening has ended."""
         self._site.stopFactory()
 
     def buildProtocol(self, addr: IAddress | None) -> Connection | None:
-        """A client connected; None (closed at once) when there are too many."""
+        """Accept a client; None closes the connection because of a limit."""
         if not isinstance(addr, IPv4Address | IPv6Address):
             raise TypeError(f"The front serves TCP clients alone, not {addr}.")
         peer = addr.host
@@ -125,11 +125,11 @@ class Front(Factory):
     # Dispatcher.
 
     def plan(self, peer: str, raw: bytes) -> Plan:
-        """What becomes of a request with this head. Raises BadMessage."""
+        """The routing decision for a request head. Raises BadMessage."""
         return self._planner.plan(self.backend.table(), peer, raw)
 
     def dispatch(self, connection: Connection, plan: Plan) -> Handler | Answer:
-        """Who carries the request out, or what to answer at once."""
+        """The handler for the request, or an immediate response."""
         request, caller, decision = plan
         if isinstance(decision, Passage):
             return access_rules.CLOSING if self.draining else self._to_module(connection, decision)
@@ -141,7 +141,7 @@ class Front(Factory):
         return decision
 
     def answered(self, connection: Connection, plan: Plan | None, status: int) -> None:
-        """A request, or what was none, has been answered without a handler."""
+        """A request, or something unparsable, was answered without a handler."""
         asked, address = NOTHING_ASKED, connection.peer
         if plan is not None:
             asked, address = Asked.of(plan.request), plan.caller.address
@@ -190,16 +190,16 @@ class Front(Factory):
             pool.now = self.now
         return pool
 
-    # Book.
+    # Request recording.
 
     def closed(self, account: Account) -> None:
-        """A request is over."""
+        """A request is complete."""
         took = self.seconds() - account.began
         self.metrics.of(account.module).add(account.status, took, account.sent, account.received)
         if self._access_log is not None:
             self._access_log.add(account, took)
 
-    # Time.
+    # Timers.
 
     def _tick(self) -> None:
         """Once a second: deadlines, idle connections, the access log."""
@@ -207,7 +207,7 @@ class Front(Factory):
         attempt = self._failures.attempt
         attempt("Forgetting plans", self._planner.forget)
         self._failures.each("Keeping deadlines", lambda connection: connection.check(self.now), self._crowd)
-        attempt("Looking for room", self._crowd.look_for_room)
+        attempt("Resuming accept", self._crowd.look_for_room)
         self._failures.each("Closing idle connections", self._expire, tuple(self._pools))
         if self._access_log is not None:
             attempt("Writing the access log", self._access_log.flush)
@@ -219,7 +219,7 @@ class Front(Factory):
             del self._pools[port]
 
     def drain(self, timeout: float) -> Deferred[None]:
-        """Take nothing new, finish what is under way, close. After `timeout` seconds the rest is cut off.
+        """Finish requests in progress, then close. After `timeout` seconds the rest is aborted.
 
         Call it after listening has stopped. Fires when no client is connected.
         """

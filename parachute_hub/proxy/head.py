@@ -1,6 +1,6 @@
-"""HTTP/1.1 message heads, read strictly (RFC 9112): a head with two readings is refused, never repaired.
+"""Strict parser for HTTP/1.1 message heads (RFC 9112): ambiguous heads are rejected, never repaired.
 
-Lines are kept as they came, so that what is passed on is what was sent. Only what framing and routing need is read.
+Lines are kept as received, so that they are forwarded unchanged. Only what framing and routing need is parsed.
 """
 
 import re
@@ -10,38 +10,41 @@ from attrs import define
 
 LINE_END = b"\r\n"
 HEAD_END = b"\r\n\r\n"
-# The longest Content-Length: 15 digits are a petabyte, and no sum of two of them leaves the range of any reader.
+# Maximum digits of Content-Length: 15 digits are a petabyte, and sums of two stay within every parser's range.
 MAX_LENGTH_DIGITS = 15
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _NAME = re.compile(_TOKEN + rb"\Z").match
-# Case matters in methods (RFC 9110, 9.1), but not to every server: `trace` is refused so that none can read TRACE.
+# Methods are case-sensitive (RFC 9110, 9.1), but not in every server: `trace` is refused because one may treat it as
+# TRACE.
 _METHOD = rb"[A-Z][A-Z_\-]*"
 _REQUEST_LINE = re.compile(rb"(" + _METHOD + rb") ([!-~]+) HTTP/1\.([01])\Z").match
 _OTHER_VERSION = re.compile(_METHOD + rb" [!-~]+ HTTP/\d(?:\.\d)?\Z").match
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9][0-9])(?: [\t -~\x80-\xff]*)?\Z").match
 _HOST = re.compile(rb"(?:[0-9A-Za-z_](?:[0-9A-Za-z_.\-]*)|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z").match
-# Everything below space but the tab, and DEL: none has a meaning in a head, several have two.
+# All control characters except tab. None is meaningful in a head, and parsers disagree about several.
 _CONTROLS = bytes(set(range(32)) - {9}) + b"\x7f"
 
-# Names whose values someone asks for later; all others are only passed on.
+# Headers whose values are used by the hub; all others are only forwarded.
 _NOTED = frozenset(
     b"""accept access-control-request-headers access-control-request-method authorization cf-connecting-ip cf-ray
     connection content-length cookie
     expect forwarded host origin referer sec-websocket-key service-worker tailscale-funnel-request tailscale-user-login
     transfer-encoding upgrade user-agent x-api-key x-forwarded-for x-forwarded-host x-forwarded-proto""".split()
 )
-# Names that may stand once only: with two, one reader takes the first and another the last.
+# Headers that may occur only once: with two, parsers disagree about which one counts.
 _SINGLE = frozenset((b"authorization", b"content-length", b"expect", b"host", b"transfer-encoding"))
 
 
-# A header line: the name in lower case, the value with its white space, and the line as it came. A plain tuple, because
-# a dozen are made for every request.
+# A header line: the lower-case name, the value with its white space, and the line as received. A plain tuple, because a
+# dozen are created per request.
 Field: TypeAlias = tuple[bytes, bytes, bytes]
 
 
 class BadMessage(Exception):
-    """A message that must not be passed on. `status` answers a client; `why` is a sentence for a person."""
+    """A message that must not be forwarded. `status` is the response to the client; `why` is a sentence for the
+    user.
+    """
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -51,11 +54,11 @@ class BadMessage(Exception):
 
 @define(eq=False)
 class RequestHead:
-    """One request's head. Not frozen only because one is made for every request.
+    """One request head. Not frozen, because freezing is slow and one is created per request.
 
-    `noted` holds the values that routing asks for, joined when a name came twice. `length` is the Content-Length,
-    None without one. `named` are the header names that `Connection` declares to be for this hop only.
-    `has_body` says that bytes of a body follow. `upgrade` is true for a WebSocket handshake.
+    `noted` holds the values used for routing, joined for repeated headers. `length` is the Content-Length, or None.
+    `named` are the hop-by-hop headers listed in `Connection`. `has_body` means that body bytes follow. `upgrade` is
+    true for a WebSocket handshake.
     """
 
     method: bytes
@@ -73,12 +76,14 @@ class RequestHead:
 
     @property
     def expects_continue(self) -> bool:
-        """Whether the client waits for 100 Continue before it sends the body (RFC 9110, 10.1.1)."""
+        """True if the client waits for 100 Continue before sending the body (RFC 9110, 10.1.1)."""
         return self.minor == 1 and self.noted.get(b"expect", b"").strip().lower() == b"100-continue"
 
 
 class RequestHeaders(NamedTuple):
-    """The part of a RequestHead that its header lines say, in its order: the same for many requests of one client."""
+    """The part of a RequestHead that comes from its header lines, in the same order. Cached, since a client repeats
+    them.
+    """
 
     fields: list[Field]
     noted: dict[bytes, bytes]
@@ -93,9 +98,9 @@ class RequestHeaders(NamedTuple):
 
 @define(eq=False)
 class ResponseHead:
-    """The head of a module's answer. `line` is its status line as HTTP/1.1 has it.
+    """The head of a module's response. `line` is its HTTP/1.1 status line.
 
-    `length` is None without a Content-Length; `keep` says that the connection stays.
+    `length` is None without a Content-Length; `keep` means that the connection stays open.
     """
 
     status: int
@@ -108,7 +113,7 @@ class ResponseHead:
 
 
 class _Lines(dict[bytes, Field]):
-    """Header lines that were read before: everyone sends the same few. Bounded, and without those that hold secrets."""
+    """A bounded cache of parsed header lines, since clients repeat the same few. Lines with secrets are not cached."""
 
     def __missing__(self, line: bytes) -> Field:
         if len(line.translate(None, _CONTROLS)) != len(line):
@@ -136,19 +141,19 @@ _lines = _Lines()
 
 
 def parse_request_line(raw: bytes) -> tuple[bytes, bytes, int, bytes]:
-    """(method, target, minor version, the header lines) of a request's head. Raises BadMessage."""
+    """(method, target, minor version, header lines) of a request head. Raises BadMessage."""
     first, separator, rest = raw.partition(LINE_END)
     line = _REQUEST_LINE(first)
     if line is None or (separator and not rest):
         if _OTHER_VERSION(first):
             raise BadMessage(505, "This server speaks HTTP/1.1 and HTTP/1.0.")
-        raise BadMessage(400, "The request line is not: METHOD, one space, target, one space, HTTP/1.1.")
+        raise BadMessage(400, "The request line must be: METHOD, one space, target, one space, HTTP/1.1.")
     method, target, minor = line.groups()
     return method, target, 1 if minor == b"1" else 0, rest
 
 
 def parse_request_headers(raw: bytes, minor: int) -> RequestHeaders:
-    """What the header lines of a request say. Raises BadMessage."""
+    """Parse the header lines of a request. Raises BadMessage."""
     fields, noted = _fields(raw.split(LINE_END) if raw else [], _NOTED)
     length, chunked = _framing(noted)
     if chunked and not minor:
@@ -160,12 +165,12 @@ def parse_request_headers(raw: bytes, minor: int) -> RequestHeaders:
 
 
 def parse_response(raw: bytes) -> ResponseHead:
-    """Read the head of a module's answer. Raises BadMessage, whose status is then of no use."""
+    """Parse the head of a module's response. Raises BadMessage, whose status does not apply here."""
     first, *lines = raw.split(LINE_END)
     fields, noted = _fields(lines, _FRAMING)
     line = _STATUS_LINE(first)
     if line is None:
-        raise BadMessage(502, "The status line is not: HTTP/1.1, one space, three digits.")
+        raise BadMessage(502, "The status line must be: HTTP/1.1, one space, three digits.")
     minor = 1 if first[7:8] == b"1" else 0
     length, chunked = _framing(noted)
     close, _, named = _connection(noted.get(b"connection"), minor)
@@ -176,7 +181,7 @@ _FRAMING = frozenset((b"connection", b"content-length", b"transfer-encoding"))
 
 
 def _fields(lines: list[bytes], wanted: frozenset[bytes]) -> tuple[list[Field], dict[bytes, bytes]]:
-    """(the header lines, the values of the wanted ones)."""
+    """(header lines, values of the wanted ones)."""
     fields = [_lines[line] for line in lines]
     noted: dict[bytes, bytes] = {}
     for name, value, _ in fields:
@@ -195,18 +200,20 @@ _UNFRAMED = (None, False)
 
 
 def _framing(noted: dict[bytes, bytes]) -> tuple[int | None, bool]:
-    """(Content-Length, whether the body is chunked), by RFC 9112, 6.3, without its permissions to guess."""
+    """(Content-Length, whether the body is chunked), by RFC 9112, section 6.3, without its lenient options."""
     length_text = noted.get(b"content-length")
     coding = noted.get(b"transfer-encoding")
     if coding is not None:
         if length_text is not None:
-            raise BadMessage(400, "Both Content-Length and Transfer-Encoding: the length of the body is in doubt.")
+            raise BadMessage(
+                400, "Both Content-Length and Transfer-Encoding are present, so the length of the body is ambiguous."
+            )
         if coding.strip(b" ").lower() != b"chunked":
-            raise BadMessage(400, "The only transfer coding understood here is chunked, named once.")
+            raise BadMessage(400, "The only supported transfer coding is chunked, listed once.")
         return None, True
     if length_text is None:
         return _UNFRAMED
-    # Spaces only: nginx does not take a tab here.
+    # Spaces only: nginx does not accept a tab here.
     digits = length_text.strip(b" ")
     if not digits.isdigit() or len(digits) > MAX_LENGTH_DIGITS:
         raise BadMessage(400, "Content-Length is not a plain decimal number.")
@@ -217,7 +224,7 @@ _NO_NAMES: frozenset[bytes] = frozenset()
 
 
 def _connection(value: bytes | None, minor: int) -> tuple[bool, bool, frozenset[bytes]]:
-    """(close after this message, upgrade wanted, other names listed) of the Connection header."""
+    """(close after this message, upgrade requested, other names listed) of the Connection header."""
     if value is None:
         return not minor, False, _NO_NAMES
     options = {option.strip(b" \t") for option in value.lower().split(b",")}

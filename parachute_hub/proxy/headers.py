@@ -1,6 +1,6 @@
-"""What passes the boundary between clients and modules, and what does not.
+"""Header rules at the boundary between clients and modules.
 
-A module shares the hub's origin. These rules keep the hub's cookies away from it and keep it from speaking for the hub.
+A module shares the hub's origin. These rules hide the hub's cookies from it and prevent it from acting as the hub.
 """
 
 import re
@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from parachute_hub.proxy.head import Field
 
-# Every cookie whose name begins like this, with or without a browser's prefix, is a hub's own: this one's or that of
-# another hub on this machine. They never reach a module and are never set by one.
+# Cookies with this prefix, with or without a browser's prefix, belong to this or another hub on this machine. Modules
+# can neither read nor set them.
 HUB_COOKIE = b"parachute_hub_"
 _BROWSER_PREFIXES = (b"", b"__host-", b"__secure-")
 
@@ -18,14 +18,14 @@ HOP_BY_HOP = frozenset(
     b"""connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding
     upgrade""".split()
 )
-# A module's answer must not rule the whole origin, nor give orders to a server before the hub.
+# Response headers of a module that would affect the whole origin, or instruct a proxy in front of the hub.
 _OVER_THE_ORIGIN = frozenset(
     b"""alt-svc clear-site-data nel report-to set-login speculation-rules strict-transport-security x-accel-charset
     x-accel-expires x-accel-limit-rate x-accel-redirect x-lighttpd-send-file x-sendfile""".split()
 )
 _NOT_UPSTREAM = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
 _SPOKEN_BY_HOPS = (b"x-forwarded-", b"x-original-forwarded-", b"cf-", b"fly-", b"x-parachute-", b"tailscale-")
-# Names by which some server or library learns the client's address, or (`Proxy`) the proxy of its own requests.
+# Headers from which some servers or libraries take the client's address, or (`Proxy`) an outgoing proxy.
 _CLAIMS = frozenset(
     b"""client-ip fastly-client-ip forwarded forwarded-for proxy true-client-ip x-client-ip x-cluster-client-ip
     x-real-ip""".split()
@@ -34,14 +34,14 @@ _CLAIMS = frozenset(
 _MODULE_HTML_POLICY = b"Content-Security-Policy: frame-ancestors 'self'; object-src 'none'; base-uri 'self'"
 _SANDBOX_POLICY = b"Content-Security-Policy: sandbox allow-scripts allow-forms allow-popups"
 _NO_SNIFFING = b"X-Content-Type-Options: nosniff"
-# nginx holds an answer back until a buffer is full; events must go out as they come.
+# Keeps nginx from buffering an event stream.
 _UNBUFFERED = b"X-Accel-Buffering: no"
-# What a browser-based MCP client has to read (MCP, streamable HTTP; RFC 9728).
+# Response headers that a browser-based MCP client must be able to read (MCP, streamable HTTP; RFC 9728).
 _MCP_EXPOSED = (b"Mcp-Session-Id", b"WWW-Authenticate")
 
-# Of a module's answer these lines never pass; the framing is written anew.
+# Response headers of a module that are always dropped; framing is regenerated.
 _DROPPED = HOP_BY_HOP | _OVER_THE_ORIGIN | {b"content-length"}
-# And these are looked at; a line with any other name passes untouched.
+# Response headers that are inspected; all others pass unchanged.
 _LOOKED_AT = frozenset(
     b"""access-control-allow-origin access-control-expose-headers content-type service-worker-allowed set-cookie
     www-authenticate x-accel-buffering x-content-type-options""".split()
@@ -49,16 +49,16 @@ _LOOKED_AT = frozenset(
 
 
 def is_claim(name: bytes) -> bool:
-    """Whether this header (in lower case) says something that only a trusted hop or the hub may say.
+    """True if this (lower-case) header makes a claim that only a trusted proxy or the hub may make.
 
-    Some servers read `_` as `-`, so both spellings are the same header here.
+    Some servers treat `_` as `-`, so both spellings count.
     """
     spelled = name.replace(b"_", b"-")
     return spelled in _CLAIMS or spelled.startswith(_SPOKEN_BY_HOPS)
 
 
 class _Verdicts(dict[bytes, bool]):
-    """Whether a request header passes, by its lower-case name, worked out once for each name (bounded)."""
+    """Whether a request header is forwarded, by lower-case name: a bounded cache."""
 
     def __missing__(self, name: bytes) -> bool:
         passes = name.replace(b"_", b"-") not in _NOT_UPSTREAM and not is_claim(name)
@@ -71,10 +71,10 @@ _passes = _Verdicts()
 
 
 def request_lines(fields: Iterable[Field], cookie: bytes | None, named: Set[bytes]) -> list[bytes]:
-    """The header lines of a client that a module may see.
+    """The client's header lines that a module may see.
 
-    Left out: what is for one hop (`named` are the names that Connection lists), what only a trusted hop or the hub
-    may say, and the hub's own cookies. `cookie` is the Cookie header's value, all of them joined.
+    Dropped are hop-by-hop headers (`named` lists those of Connection), claims reserved for trusted proxies or the hub,
+    and the hub's cookies. `cookie` is the combined Cookie value.
     """
     if named or (cookie is not None and HUB_COOKIE in cookie.lower()):
         return _careful_request_lines(fields, cookie, named)
@@ -98,7 +98,7 @@ def without_hub_cookies(cookie: bytes) -> bytes:
 
 
 def _is_hub_cookie(pair: bytes) -> bool:
-    """Whether `name=value` names a cookie of the hub under any reading: quoted, nameless, oddly spaced, any case."""
+    """True if `name=value` could be read as a hub cookie: quoted, nameless, oddly spaced, in any case."""
     name = pair.lstrip(b" \t=").partition(b"=")[0].strip(b' \t"')
     return name.lower().startswith(_HUB_COOKIE_NAMES)
 
@@ -107,10 +107,10 @@ _HUB_COOKIE_NAMES = tuple(prefix + HUB_COOKIE for prefix in _BROWSER_PREFIXES)
 
 
 class Place(NamedTuple):
-    """Where an answer comes from: the module's mount, its trust, and what the request was for.
+    """The source of a response: the module's mount, its trust, and the kind of request.
 
-    `mcp` is true for an MCP endpoint; `vault` is then the name of the vault, if it is one's. `token` says that the
-    request carried a token of ours.
+    `mcp` is true for an MCP endpoint, `vault` then names the vault, if it is one's. `token` means that the request
+    carried a token issued by this hub.
     """
 
     prefix: bytes
@@ -121,7 +121,7 @@ class Place(NamedTuple):
 
 
 def response_lines(fields: Iterable[Field], named: Set[bytes], place: Place) -> list[bytes]:
-    """The header lines of a module that a client may see, without framing."""
+    """A module's header lines that a client may see, without framing."""
     lines: list[bytes] = []
     content_type = b""
     sniffable = buffered = True
@@ -151,7 +151,7 @@ def response_lines(fields: Iterable[Field], named: Set[bytes], place: Place) -> 
     if place.mcp and shared:
         lines += _exposing(exposed)
     if place.sandboxed:
-        # On every answer: whether a browser shows it as a page is not ours to guess.
+        # On every response, since browsers disagree about what they render as a page.
         lines += [_SANDBOX_POLICY, _MODULE_HTML_POLICY]
     elif content_type.startswith(b"text/html"):
         lines.append(_MODULE_HTML_POLICY)
@@ -172,13 +172,13 @@ _PLAIN_PATH = re.compile(rb"[0-9A-Za-z/_~.\-]*\Z").match
 
 
 def _within(scope: bytes, prefix: bytes) -> bool:
-    """Whether a service worker's scope lies below the mount under any reading of the path."""
+    """True if a service worker's scope is below the mount, however the path is parsed."""
     below = scope.startswith(prefix + b"/") and b"/." not in scope and b"//" not in scope
     return below and _PLAIN_PATH(scope) is not None
 
 
 def _challenge(value: bytes, line: bytes, place: Place) -> bytes:
-    """A vault's challenge with the scopes to ask for, where it names none itself."""
+    """A vault's challenge, completed with the scopes to request if it names none."""
     lower = value.strip(b" \t").lower()
     if not place.vault or not lower.startswith(b"bearer ") or b"scope=" in lower:
         return line

@@ -1,29 +1,29 @@
-"""What carries out a request, as its client's connection sees it."""
+"""The interfaces between a connection and what handles its requests."""
 
 from typing import Protocol
 
 
 class Handler(Protocol):
-    """Carries out one request. `body` and `body_done` may come before `start`, never after the response is finished."""
+    """Handles one request. `body` and `body_done` may come before `start`, but never after the response is finished."""
 
     def start(self) -> None:
-        """The head is read; begin."""
+        """The head was parsed; begin."""
 
     def body(self, data: bytes) -> None:
-        """A piece of the request's body, without framing."""
+        """A piece of the decoded request body."""
 
     def body_done(self) -> None:
-        """The request's body is complete. Not called for a request without one."""
+        """The request body is complete. Not called for a request without one."""
 
     def client_lost(self) -> None:
-        """The connection is gone; nothing can be answered any more."""
+        """The connection is gone; no response is possible."""
 
 
 class TunnelEnd(Protocol):
-    """What a connection has instead of a handler once it is a tunnel."""
+    """Replaces the handler once a connection is a tunnel."""
 
     def client_lost(self) -> None:
         """The connection is gone."""
 
     def hub_closes(self) -> None:
-        """The hub goes down."""
+        """The hub is shutting down."""

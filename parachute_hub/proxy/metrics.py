@@ -1,15 +1,15 @@
-"""Counters and latencies for each module, cheap enough to keep for every request."""
+"""Request counts and latencies per module, cheap enough for every request."""
 
 from collections.abc import Iterator
 
-# Buckets like HdrHistogram's: for each power of two of microseconds, four steps. Precise to 25 % over the whole range.
+# Buckets as in HdrHistogram: four per power of two of microseconds, accurate to 25 % over the whole range.
 _STEPS = 4
 _BUCKETS = 27 * _STEPS
 _QUANTILES = (0.5, 0.9, 0.99)
 
 
 def bucket(seconds: float) -> int:
-    """The bucket of a latency: 0 below 8 us, then four for each doubling, to about 9 minutes."""
+    """The bucket of a latency: 0 below 8 us, then four per doubling, up to about 9 minutes."""
     micros = int(seconds * 1e6)
     if micros < 8:
         return 0
@@ -19,7 +19,7 @@ def bucket(seconds: float) -> int:
 
 
 def upper_bound(index: int) -> float:
-    """The latency in seconds below which every value of the bucket lies."""
+    """The upper bound of the bucket in seconds."""
     if index == 0:
         return 8e-6
     power, step = divmod(index - 1, _STEPS)
@@ -27,7 +27,7 @@ def upper_bound(index: int) -> float:
 
 
 class Counters:
-    """What one module was asked and how long its answers took, from the request's head to the answer's end."""
+    """One module's requests and latencies, measured from the request head to the end of the response."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -38,7 +38,7 @@ class Counters:
         self._buckets = [0] * _BUCKETS
 
     def add(self, status: int, seconds: float, sent: int, received: int) -> None:
-        """Count one exchange; sizes are bytes of bodies, down and up."""
+        """Record one request; sizes are body bytes, down and up."""
         self.requests += 1
         self.sent += sent
         self.received += received
@@ -47,7 +47,7 @@ class Counters:
         self._buckets[bucket(seconds)] += 1
 
     def quantile(self, share: float) -> float:
-        """A latency in seconds that `share` of all requests stayed below; 0 without requests."""
+        """The latency quantile in seconds; 0 without requests."""
         wanted, seen = share * self.requests, 0
         for index, count in enumerate(self._buckets):
             seen += count
@@ -57,7 +57,7 @@ class Counters:
 
 
 class Metrics:
-    """The counters of all modules, by short name. The hub's own pages count as `hub`."""
+    """The counters of all modules by short name, and of the hub's own pages as `hub`."""
 
     def __init__(self) -> None:
         self._modules: dict[str, Counters] = {}
@@ -70,7 +70,7 @@ class Metrics:
         return counters
 
     def as_json(self) -> dict[str, dict[str, object]]:
-        """For the web app: for each module its counts, and latencies in milliseconds."""
+        """Counts and latencies (in milliseconds) per module, for the admin app."""
         return {
             short: {
                 "requests": counters.requests,
@@ -83,7 +83,7 @@ class Metrics:
         }
 
     def render(self) -> str:
-        """The Prometheus text format, 0.0.4."""
+        """The Prometheus text format, version 0.0.4."""
         return "".join(line + "\n" for line in self._lines())
 
     def _lines(self) -> Iterator[str]:

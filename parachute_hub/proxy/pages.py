@@ -1,4 +1,4 @@
-"""The proxy's own answers: starting, down, not found, refused; as a page or as JSON."""
+"""The proxy's own responses (starting, down, not found, refused), as HTML or JSON."""
 
 import json
 import re
@@ -19,7 +19,7 @@ _ATTEMPTS = 5
 _WAITING = frozenset(("starting", "backoff"))
 _UP = frozenset(("ready", "degraded"))
 
-# The colours and shapes of the hub's own pages (hub.css), in one piece: this page must need nothing else.
+# The colors and shapes of hub.css, inlined because this page must not depend on other resources.
 _STYLE = (
     "body{font:1rem/1.55 system-ui,sans-serif;max-width:32rem;margin:12vh auto;padding:0 1rem}"
     "main{padding:2.25rem;border:1px solid;border-radius:14px;overflow-wrap:anywhere}"
@@ -44,7 +44,7 @@ _POLICY = (
 
 
 def unavailable(short: str, view: ModuleView | None, now: float) -> Answer:
-    """What to answer for a module that requests cannot be sent to."""
+    """The response for a module that cannot take requests."""
     if view is None:
         return down(short, "it is not supervised by this hub")
     if view.state in _WAITING:
@@ -55,7 +55,7 @@ def unavailable(short: str, view: ModuleView | None, now: float) -> Answer:
 
 
 def starting(short: str, retry_at: float | None = None, now: float = 0.0) -> Answer:
-    """503: the module comes up by itself."""
+    """503: the module is starting on its own."""
     wait = RETRY_SECONDS if retry_at is None else max(RETRY_SECONDS, min(600, round(retry_at - now)))
     return Answer(
         503,
@@ -72,28 +72,28 @@ def starting(short: str, retry_at: float | None = None, now: float = 0.0) -> Ans
 
 
 def down(short: str, why: str) -> Answer:
-    """502: the module does not come up by itself, or failed at this request."""
+    """502: the module will not recover by itself, or failed on this request."""
     return Answer(
         502,
         "upstream_unreachable",
-        f"The module {short} does not answer: {why.rstrip('.')}. Look at it on the Modules page.",
+        f"The module {short} is not answering: {why.rstrip('.')}. Check it on the Modules page.",
         detail={"error_type": "upstream_unreachable", "service": short, "admin_url": "/admin/modules"},
     )
 
 
 def busy(short: str) -> Answer:
-    """503: the module has as many requests under way as the hub allows."""
-    text = f"The module {short} has too many requests under way. Try again in a second."
+    """503: the module has reached the limit of concurrent requests."""
+    text = f"The module {short} is handling too many requests. Try again in a second."
     return Answer(503, "upstream_busy", text, headers=(("Retry-After", "1"),), detail={"service": short})
 
 
 def refused(refusal: Refusal) -> Answer:
-    """The token guard's refusal as an answer."""
+    """The response for the token guard's refusal."""
     return Answer(refusal.status, refusal.error, refusal.text, refusal.headers)
 
 
 def respond(answer: Answer, request: RequestHead | None, *, close: bool) -> bytes:
-    """The response to this request, which a module would have answered; `request` is None when it was unreadable."""
+    """The response to a request for a module; `request` is None if it was unparsable."""
     if request is None:
         return render(answer, None, close=close)
     if is_preflight(request):
@@ -105,10 +105,10 @@ def respond(answer: Answer, request: RequestHead | None, *, close: bool) -> byte
 def render(
     answer: Answer, accept: bytes | None, *, close: bool, body: bool = True, cross_origin: bool = False
 ) -> bytes:
-    """The whole response, head and body; `body` false leaves the body out (HEAD).
+    """The complete response; `body` false omits the body (HEAD).
 
-    With `cross_origin`, scripts of other origins may read it, so that a browser client sees that its token ended or
-    that the module is starting. Without credentials the answer does not depend on cookies (Fetch, CORS protocol).
+    `cross_origin` lets scripts of other origins read it, so that a browser client learns that its token expired or the
+    module is starting. No credentials are involved (Fetch, CORS protocol).
     """
     kind, content = _content(answer, html=accepts_html(accept))
     lines = [
@@ -130,9 +130,9 @@ def render(
 
 
 def allow_preflight(noted: Mapping[bytes, bytes], *, close: bool) -> bytes:
-    """The answer to a CORS preflight that the module cannot answer itself. The request that follows gets the reason.
+    """The response to a CORS preflight that the module cannot answer itself. The actual request then gets the reason.
 
-    It is cached for five seconds only, because the module may allow something else.
+    Cached for only five seconds, since the module may have a different policy.
     """
     method = noted.get(b"access-control-request-method", b"").strip()
     headers = noted.get(b"access-control-request-headers", b"").strip()
@@ -147,7 +147,7 @@ def allow_preflight(noted: Mapping[bytes, bytes], *, close: bool) -> bytes:
 
 
 def accepts_html(accept: bytes | None) -> bool:
-    """Whether to answer with a page: only when HTML is asked for by name, as browsers do for what they show.
+    """True if the Accept header names HTML, as browsers do for page loads.
 
     >>> accepts_html(b"text/html,*/*;q=0.8"), accepts_html(b"*/*"), accepts_html(None)
     (True, False, False)
@@ -171,8 +171,8 @@ def _html(answer: Answer) -> str:
     if answer.error == "upstream_starting":
         return _waiting_page(service, str(dict(answer.headers)["Retry-After"]))
     if answer.error == "upstream_unreachable":
-        # The cause is in the JSON and on the Modules page; a visitor can do nothing with it.
-        text = f"The module {service} does not answer right now."
+        # The cause is in the JSON and on the Modules page; it does not help a visitor.
+        text = f"The module {service} is not answering right now."
         return _page("Not available", text, {"/admin/modules": "Modules", "": "Try again"})
     if answer.status == 404:
         path = str(answer.detail.get("path", ""))
@@ -184,15 +184,15 @@ def _html(answer: Answer) -> str:
 
 
 def _waiting_page(service: str, seconds: str) -> str:
-    # Without JavaScript the page asks for itself again; with it, only when the module is up.
+    # Without JavaScript the page reloads itself; with it, only once the module is up.
     refresh = f'<noscript><meta http-equiv="refresh" content="{escape(seconds)}"></noscript>'
-    text = f"{service} is starting. This page opens it by itself."
+    text = f"{service} is starting. This page will open it automatically."
     script = f"<script>{_SCRIPT}</script>"
     return _page("One moment", text, {"": "Try now"}, head=refresh, tail=script, module=service)
 
 
 def _page(title: str, text: str, links: Mapping[str, str], *, head: str = "", tail: str = "", module: str = "") -> str:
-    """A page; `title`, `text`, `links` (address to words) and `module` are escaped here."""
+    """A page. `title`, `text`, `links` (URL to label) and `module` are escaped here."""
     anchors = " ".join(f'<a href="{escape(address)}">{escape(words)}</a>' for address, words in links.items())
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'

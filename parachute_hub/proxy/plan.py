@@ -1,6 +1,6 @@
-"""What follows from a request's head alone: who asks, where it goes, and what a module is told of it.
+"""What follows from a request head alone: the client, the destination, and the forwarded head.
 
-Nothing here depends on a session, a token or the state of a module: the front asks for those each time.
+Sessions, tokens and module state are not considered here; the front checks those per request.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -18,7 +18,7 @@ from parachute_hub.proxy.head import (
 from parachute_hub.proxy.headers import Place, request_lines
 from parachute_hub.proxy.routes import Answer, Mount, Table, ToModule, ToSite, decide, origin_form
 
-# What is remembered at most: so many heads, none longer than this.
+# Cache limits: number of heads, and their maximum length.
 _MOST_PLANS = 256
 _LONGEST_HEAD = 4096
 
@@ -32,9 +32,9 @@ _STAMPS = (
 class Passage(NamedTuple):
     """A request on its way to a module.
 
-    `path` is the one that the client asked for, without the query. `tokens` may be ours and are to be checked.
-    `by_session` says that only a session of the hub opens the module to this request; `refusal` is what else speaks
-    against it. `head` is what the module gets to read, `place` what its answer is judged by. `issuer` is the hub.
+    `path` is as the client sent it, without the query. `tokens` may be the hub's and are to be checked. `by_session`
+    means that only a hub session grants access; `refusal` is any other reason to reject. `head` is what the module
+    receives, `place` controls how its response is filtered. `issuer` is the hub.
     """
 
     mount: Mount
@@ -54,7 +54,7 @@ Decision: TypeAlias = Passage | ToSite | Answer
 
 
 class Plan(NamedTuple):
-    """A request, who sent it, and what becomes of it."""
+    """A request, its client, and where it goes."""
 
     request: RequestHead
     caller: Caller
@@ -62,9 +62,9 @@ class Plan(NamedTuple):
 
 
 class _Sender(NamedTuple):
-    """What the header lines say of a request, whatever it asks for.
+    """What the header lines imply, independent of the request line.
 
-    `passed` are those that a module gets to see, `stamps` those by which the hub tells it who asks.
+    `passed` are the lines forwarded to a module, `stamps` those that the hub adds about the client.
     """
 
     headers: RequestHeaders
@@ -74,11 +74,10 @@ class _Sender(NamedTuple):
 
 
 class Planner:
-    """Plans requests, and remembers for a while what it planned: a busy client asks in the same words again and again.
+    """Plans requests and caches plans for a short time, since busy clients repeat the same request.
 
-    A plan is used again for exactly the same bytes from the same address under the same table, and what the header
-    lines say for the same lines. `hops` is the number of trusted proxies before the hub, `target_bytes` the longest
-    address.
+    A plan is reused only for identical bytes from the same address with the same table. `hops` is the number of trusted
+    proxies, `target_bytes` the maximum length of a request target.
     """
 
     def __init__(self, *, hops: int, target_bytes: int) -> None:
@@ -89,7 +88,7 @@ class Planner:
         self._senders: dict[tuple[str, int, bytes], _Sender] = {}
 
     def plan(self, table: Table, peer: str, raw: bytes) -> Plan:
-        """What becomes of the request with this head, sent by `peer`. Raises BadMessage."""
+        """The plan for a request head from `peer`. Raises BadMessage."""
         if table is not self._table:
             self.forget()
             self._table = table
@@ -103,7 +102,7 @@ class Planner:
         return plan
 
     def forget(self) -> None:
-        """Remember nothing. Called every second: heads hold secrets, which are not to be kept for long."""
+        """Clear the caches. Called every second, because heads contain secrets."""
         self._plans.clear()
         self._senders.clear()
 
@@ -165,7 +164,7 @@ def _passed(headers: RequestHeaders) -> bytes:
 
 
 def _stamps(caller: Caller, table: Table) -> bytes:
-    """What the hub tells a module about the caller. By any own name he came, the module hears the canonical one."""
+    """The headers that tell a module about the client. Any of the hub's own names becomes the canonical one."""
     if caller.host in table.hosts:
         host, scheme = table.issuer_host, table.issuer_scheme
     else:
@@ -175,6 +174,6 @@ def _stamps(caller: Caller, table: Table) -> bytes:
 
 
 def _mcp_place(mount: Mount, token: bool) -> Place:
-    """What the answer of an MCP endpoint is judged by."""
+    """How the response of an MCP endpoint is filtered."""
     vault = mount.prefix.rpartition(b"/")[2] if mount.prefix.startswith(b"/vault/") else b""
     return Place(mount.prefix, mount.sandboxed, True, vault, token)

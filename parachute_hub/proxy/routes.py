@@ -1,4 +1,4 @@
-"""Which request goes where: a pure function over an immutable table."""
+"""Routing: a pure function over an immutable table."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from parachute_hub.proxy.headers import Place
 Exposure: TypeAlias = Literal["allowed", "loopback", "auth-required"]
 Audience: TypeAlias = Literal["public", "hub-users", "operator"]
 
-# First path segments that are the hub's own; no mount can have them. `vault` and `mcp` have rules of their own below.
+# First path segments that belong to the hub; no mount can have them. `vault` and `mcp` have special rules below.
 OWN_SEGMENTS = frozenset(
     b""". .. .well-known account admin api favicon.ico git health hub hub.html login logout metrics oauth robots.txt
     static vaults""".split()
@@ -27,12 +27,12 @@ _VAULT_PAGES = frozenset((b"/vault", b"/vault/", b"/vault/new"))
 
 @frozen
 class Mount:
-    """A path prefix of a module, without a slash at its end, and how requests below it are treated.
+    """A module's path prefix, without trailing slash, and how requests below it are handled.
 
-    `strip` leaves the prefix out of what is sent on. `sandboxed` is for pages of modules that nobody vouches for.
-    `open_paths` answer without credentials even when `exposure` is `auth-required` (whole paths, as clients send them).
-    `part`, with a slash before and none behind, narrows the mount to what lies below: its own `audience` holds there.
-    `scopes_required` are the patterns that a token must meet where a session would do.
+    `strip` removes the prefix before forwarding. `sandboxed` is for pages of untrusted modules. `open_paths` need no
+    credentials even if `exposure` is `auth-required` (complete paths, as clients send them). `part` (leading slash, no
+    trailing one) narrows the mount to a sub-unit with its own `audience`. `scopes_required` are the scope patterns for
+    tokens used in place of a session.
     """
 
     short: str
@@ -49,12 +49,12 @@ class Mount:
 
     @cached_property
     def top(self) -> bytes:
-        """The shortest path that belongs here."""
+        """The shortest path of this mount."""
         return self.prefix + self.part
 
     @cached_property
     def below(self) -> bytes:
-        """What every longer path begins with."""
+        """The prefix of every longer path."""
         return self.top + b"/"
 
     @cached_property
@@ -64,17 +64,17 @@ class Mount:
 
     @cached_property
     def place(self) -> Place:
-        """What answers from here are judged by, MCP endpoints apart."""
+        """How responses of this mount are filtered, except for MCP endpoints."""
         return Place(self.prefix, self.sandboxed)
 
 
 @frozen
 class ToSite:
-    """The hub answers itself."""
+    """The hub answers."""
 
 
 class ToModule(NamedTuple):
-    """A module answers; `target` is the request target to send it, `path` the one that the client asked for."""
+    """A module answers. `target` is the request target to forward, `path` is as the client sent it."""
 
     mount: Mount
     target: bytes
@@ -83,7 +83,9 @@ class ToModule(NamedTuple):
 
 @frozen
 class Answer:
-    """The proxy answers. `error` is the machine's word, `text` the person's sentence; `detail` goes into the JSON."""
+    """The proxy answers. `error` is a word for programs, `text` a sentence for people; `detail` is added to the
+    JSON.
+    """
 
     status: int
     error: str
@@ -100,19 +102,18 @@ _NO_VAULT = Answer(404, "vault_module_not_running", "No vault is installed here.
 _AMBIGUOUS = Answer(
     400,
     "ambiguous_path",
-    "This path means different places to different readers. Send it in its plain form.",
+    "This path is ambiguous: programs may read it differently. Send it without encoded or relative segments.",
     close=True,
 )
 
 
 @frozen
 class Table:
-    """What there is to route to.
+    """The routing table.
 
-    `hosts` are the Host values that are the hub's own, in lower case and without a default port; empty accepts any
-    (before setup). `issuer` is the canonical origin. While `gated` is set, the site answers for every module (first
-    run). `mcp` and `vault_admin` lead to the vault's process, whichever vault is meant. `shadowed` mounts claim what is
-    not theirs, and are left out.
+    `hosts` are the accepted Host values, in lower case and without a default port; empty accepts any (before setup).
+    `issuer` is the canonical origin. While `gated`, the site answers for every module (first run). `mcp` and
+    `vault_admin` lead to the vault's process, for any vault. `shadowed` mounts claim reserved paths and are ignored.
     """
 
     by_segment: Mapping[bytes, tuple[Mount, ...]]
@@ -125,7 +126,7 @@ class Table:
 
     @classmethod
     def build(cls, mounts: Iterable[Mount], hosts: Iterable[str], issuer: str, gated: bool = False) -> "Table":
-        """A table of these mounts; of two at the same place the first counts. Parts come after their whole mount."""
+        """Build a table. Of two mounts at the same path the first wins. Sub-units come after their whole mount."""
         by_segment: dict[bytes, list[Mount]] = {}
         taken: dict[bytes, str] = {}
         shadowed: list[Mount] = []
@@ -159,7 +160,7 @@ class Table:
         return self.issuer.partition("://")[0].encode()
 
     def place(self, path: bytes) -> Mount | bytes | None:
-        """Who owns the path: a mount, one of the hub's own segments, or nobody."""
+        """The owner of a path: a mount, one of the hub's own segments, or None."""
         segment = _segment(path)
         if segment in OWN_SEGMENTS:
             return segment
@@ -171,16 +172,16 @@ class Table:
             if path == _VAULT_ADMIN or path.startswith(_VAULT_ADMIN + b"/"):
                 return self.vault_admin
         for mount in self.by_segment.get(segment, ()):
-            # The longest comes first; a prefix ends where a segment ends.
+            # Longest prefix first; a prefix must end at a segment boundary.
             if path.startswith(mount.below) or path == mount.top:
                 return mount
         return None
 
 
 def decide(table: Table, method: bytes, host: bytes, target: bytes, layer: Layer) -> Decision:
-    """Where a request goes. `host` is in lower case, without a default port; `target` is raw and stays as it is."""
+    """Route a request. `host` is lower-case without default port; `target` is raw and kept as it is."""
     if method in (b"CONNECT", b"TRACE"):
-        return Answer(405, "method_not_allowed", "This server does not take that method.", close=True)
+        return Answer(405, "method_not_allowed", "This server does not support that method.", close=True)
     if target[:1] != b"/":
         plain = _origin_form(table, host, target)
         if isinstance(plain, Answer):
@@ -217,23 +218,25 @@ def _own(segment: bytes) -> Decision:
 
 
 def _nowhere(path: bytes) -> Answer:
-    """The same words whether nothing is there or the caller may not know of it."""
+    """The same response whether nothing exists or the caller must not know about it."""
     return evolve(_NOT_FOUND, detail={"path": path.decode("latin-1")})
 
 
 def _origin_form(table: Table, host: bytes, target: bytes) -> bytes | Answer:
-    """The path of an absolute target. A server must take that form (RFC 9112, 3.2.2); Host must then agree with it."""
+    """The path of an absolute-form target, which a server must accept (RFC 9112, 3.2.2); Host must match it."""
     scheme, separator, rest = target.partition(b"://")
     if not separator or scheme.lower() not in (b"http", b"https"):
         return _BAD_TARGET
     authority = without_default_port(rest.partition(b"/")[0].lower())
     if authority != host or (table.hosts and authority not in table.hosts):
-        return Answer(400, "foreign_target", "The request line names another host than the Host header.", close=True)
+        return Answer(
+            400, "foreign_target", "The request line names a different host than the Host header.", close=True
+        )
     return origin_form(target)
 
 
 def origin_form(target: bytes) -> bytes:
-    """A request target as a path, whichever form it came in.
+    """A request target as a path, from origin form or absolute form.
 
     >>> origin_form(b"/a?b"), origin_form(b"http://hub.test/a?b"), origin_form(b"http://hub.test")
     (b'/a?b', b'/a?b', b'/')
@@ -243,7 +246,7 @@ def origin_form(target: bytes) -> bytes:
 
 _BAD_TARGET = Answer(400, "bad_target", "The request target must be a path that begins with a slash.", close=True)
 
-# The hub is the issuer, so it answers for each vault's OAuth documents itself.
+# The hub is the issuer, so it serves each vault's OAuth metadata itself.
 _VAULT_METADATA = re.compile(
     rb"/vault/[^/]+(?:/mcp)?/\.well-known/(?:oauth-protected-resource|oauth-authorization-server|openid-configuration)\Z"
 ).match
@@ -253,7 +256,7 @@ _DECODINGS = 4
 
 
 def _readings_differ(table: Table, path: bytes, place: Mount | bytes | None) -> bool:
-    """Whether some reader would find another owner: one that decodes, once or more, or tidies the path up."""
+    """True if a parser that decodes (even repeatedly) or normalizes the path would find another owner."""
     if _BROKEN_ESCAPE(path):
         return True
     reading = path
@@ -270,7 +273,7 @@ def _readings_differ(table: Table, path: bytes, place: Mount | bytes | None) -> 
 
 
 def _tidy(path: bytes) -> bytes:
-    """The path with `\\` as `/`, without empty and dot segments."""
+    """The path with `\\` replaced by `/`, without empty and dot segments."""
     kept: list[bytes] = []
     for segment in path.replace(b"\\", b"/").split(b"/"):
         if segment == b"..":
@@ -286,7 +289,7 @@ def _segment(path: bytes) -> bytes:
 
 
 def _may_mount(mount: Mount) -> bool:
-    """Hub routes cannot be claimed; below /vault only the vault mounts, and it mounts nowhere else."""
+    """False for the hub's own paths. Only the vault mounts below /vault, and only there."""
     prefix = mount.prefix
     if not prefix.startswith(b"/") or _SUSPECT(prefix) or b"?" in prefix or _segment(prefix) in _NEVER_MOUNTED:
         return False
@@ -301,13 +304,11 @@ def _longest_first(mount: Mount) -> int:
 
 
 def _misdirected(issuer: str) -> Answer:
-    return Answer(
-        421, "unknown_host", f"This hub does not answer to that name. Use {issuer}", detail={"origin": issuer}
-    )
+    return Answer(421, "unknown_host", f"This hub has a different address. Use {issuer}", detail={"origin": issuer})
 
 
 def _missing_suffix(issuer: str, path: bytes) -> Answer:
-    """A client that was given the vault's address instead of its MCP address."""
+    """For a client that uses the vault's URL instead of its MCP endpoint."""
     where = path.decode("latin-1") + "/mcp"
     return Answer(
         308,

@@ -1,6 +1,6 @@
-"""What a vault's 403 lacks: the challenge that tells a client which scope to ask for (RFC 6750, 3.1).
+"""Adds a scope challenge to a vault's 403 (RFC 6750, section 3.1).
 
-Vaults answer 403 with JSON and no challenge. With one, a client can send its user to consent once more: a step up.
+Vaults answer 403 with JSON and no challenge. With one, a client can ask the user for consent to more scopes (step-up).
 """
 
 from parachute_hub.proxy.head import ResponseHead
@@ -8,7 +8,7 @@ from parachute_hub.proxy.plan import Passage
 from parachute_hub.system import strict_json
 from parachute_hub.system.strict_json import BadJson
 
-# A body that is larger, or comes later than its head, is not waited for.
+# A larger body, or one that arrives after its head, is not awaited.
 _LARGEST_READ = 4096
 _SAFE = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 _VERBS = frozenset(("read", "write", "admin"))
@@ -16,9 +16,9 @@ _FOR_ADMINS = (b"/tokens", b"/.parachute/config")
 
 
 def challenge_lines(passage: Passage, head: ResponseHead, body: bytes | None) -> list[bytes]:
-    """The header lines to add to a module's 403; `body` is its whole body, None when that is not there yet.
+    """The header lines to add to a module's 403. `body` is the whole body, None if it has not arrived.
 
-    None are added unless a vault refused a token of ours, and said nothing itself about how to go on.
+    Empty unless a vault refused a token issued by this hub without sending a challenge.
     """
     vault = _vault(passage.mount.prefix)
     present = {name: value for name, value, _ in head.fields}
@@ -39,14 +39,14 @@ def challenge_lines(passage: Passage, head: ResponseHead, body: bytes | None) ->
 
 
 def _vault(prefix: bytes) -> str:
-    """The vault's name; empty for other mounts, and where one process answers for every vault."""
+    """The vault's name; empty for other mounts, and for a process that serves several vaults."""
     parts = prefix.split(b"/")
     named = len(parts) == 3 and parts[1] == b"vault" and parts[2] != b"admin"
     return parts[2].decode("latin-1") if named else ""
 
 
 def _said(present: dict[bytes, bytes], body: bytes) -> str | None:
-    """The verb of `required_scope` (`vault:write`); None when the refusal was not about scopes."""
+    """The verb of `required_scope` (`vault:write`); None if the refusal was not about scopes."""
     if not present.get(b"content-type", b"").strip().lower().startswith(b"application/json"):
         return None
     try:
@@ -60,7 +60,7 @@ def _said(present: dict[bytes, bytes], body: bytes) -> str | None:
 
 
 def _guessed(passage: Passage) -> str:
-    """What the request most likely needed, by its method and path."""
+    """The scope the request probably needed, from its method and path."""
     below = passage.path[len(passage.mount.prefix) :]
     if any(below == path or below.startswith(path + b"/") for path in _FOR_ADMINS):
         return "admin"

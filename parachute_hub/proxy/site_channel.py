@@ -1,4 +1,4 @@
-"""The hub's own pages: one request handed to twisted.web's Site, the way its HTTP/2 streams are (`_http2.H2Stream`)."""
+"""Hands one request to twisted.web's Site, in the way its HTTP/2 streams do (`_http2.H2Stream`)."""
 
 from collections.abc import Iterable
 from io import BytesIO
@@ -21,29 +21,29 @@ from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.headers import HOP_BY_HOP, is_claim
 from parachute_hub.proxy.routes import Answer
 
-# `Server` would name Twisted and its version.
+# `Server` would disclose Twisted and its version.
 _NOT_SENT = (HOP_BY_HOP - {b"transfer-encoding"}) | {b"server"}
-# The other headers of this family are claims of hops; these two prove themselves.
+# Other headers of this family are claims by proxies; these two are self-contained.
 _SPOKEN_BY_OUR_PAGES = frozenset((b"x-parachute-csrf", b"x-parachute-proof"))
 
 
 class SiteRequest(Request):
-    """A request for the hub's own pages, with the client that the front identified.
+    """A request for the hub's own pages, with its client.
 
-    `caller` is kept here and not on the channel: Twisted drops the channel when the client leaves, and a page that is
-    still being made then must not read its client as another one.
+    `caller` is kept here rather than on the channel: Twisted drops the channel on disconnect, and a page still being
+    rendered must not see a different client.
     """
 
     def __init__(self, channel: "SiteChannel") -> None:
-        # Twisted asks for its own HTTPChannel; SiteChannel has the part of it that Request uses.
+        # Twisted expects its HTTPChannel; SiteChannel implements what Request uses of it.
         super().__init__(cast(HTTPChannel, channel))
         self.caller = channel.caller
 
 
 def caller_of(request: IRequest) -> Caller:
-    """The client behind a request for the hub's own pages. Raises TypeError if the request did not pass the front.
+    """The client of a request for the hub's own pages. Raises TypeError if the request did not pass the front.
 
-    There is no default: a guess would make cookies insecure behind https, or let a stranger share an address.
+    There is no default: a guess would make cookies insecure behind https, or let clients share an address.
     """
     if not isinstance(request, SiteRequest):
         raise TypeError(f"{type(request).__qualname__} did not come through the front, so its client is not known.")
@@ -51,7 +51,7 @@ def caller_of(request: IRequest) -> Caller:
 
 
 def readable(value: bytes) -> bytes:
-    """A header value that twisted.web can decode: bytes that are not UTF-8 are read as ISO-8859-1 (RFC 9110, 5.5).
+    """A header value that twisted.web can decode: invalid UTF-8 is read as ISO-8859-1 (RFC 9110, 5.5).
 
     >>> readable(b"Bearer \\xff"), readable("J\u00fcrgen".encode())
     (b'Bearer \\xc3\\xbf', b'J\\xc3\\xbcrgen')
@@ -67,10 +67,10 @@ def readable(value: bytes) -> bytes:
 
 @implementer(ITransport, IConsumer)
 class SiteChannel:
-    """Handler of one request for the Site, and what `twisted.web.http.Request` expects of its channel.
+    """The handler of a request for the Site, and the channel that `twisted.web.http.Request` expects.
 
-    The body is held in memory, up to `limit` bytes; a larger one is answered with 413. Names in camel case are
-    Twisted's: it calls them.
+    The body is held in memory up to `limit` bytes; a larger one is answered with 413. Twisted calls the methods in
+    camel case.
     """
 
     _status = 0
@@ -93,20 +93,20 @@ class SiteChannel:
         self._twisted: Any = SiteRequest(self)
 
     def allow(self, limit: int) -> "SiteChannel":
-        """Take bodies of at most this many bytes."""
+        """Set the maximum body size in bytes."""
         self._limit = limit
         return self
 
     # Handler.
 
     def start(self) -> None:
-        """The head is read."""
+        """The head was parsed."""
         self._started = True
         if self._complete:
             self._process()
 
     def body(self, data: bytes) -> None:
-        """A piece of the request's body."""
+        """A piece of the request body."""
         self._received += len(data)
         if self._received > self._limit:
             self._refuse_large()
@@ -114,13 +114,13 @@ class SiteChannel:
         self._body.write(data)
 
     def body_done(self) -> None:
-        """The request's body is complete."""
+        """The request body is complete."""
         self._complete = True
         if self._started:
             self._process()
 
     def client_lost(self) -> None:
-        """The client is gone; the resource hears of it by notifyFinish."""
+        """The client is gone; the resource learns of it through notifyFinish."""
         self._status = CLIENT_GONE
         self._close_account()
         if self._started and self._complete:
@@ -145,7 +145,7 @@ class SiteChannel:
         request.requestReceived(head.method, head.target, b"HTTP/1.%d" % head.minor)
 
     def _headers(self) -> Headers:
-        """The client's headers without its claims about where it comes from, then what the front knows."""
+        """The client's headers without forwarding claims, plus what the front determined."""
         headers, caller = Headers(), self.caller
         for name, value, line in self._request.fields:
             if name in _SPOKEN_BY_OUR_PAGES or not is_claim(name):
@@ -160,7 +160,7 @@ class SiteChannel:
     # Channel: called by twisted.web.
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
-        """The answer's head. It waits for the first bytes of the body when their length is known."""
+        """The response head. Delayed until the first body bytes if their length is known."""
         self._status = int(code)
         framed = headers.hasHeader(b"content-length") or headers.hasHeader(b"transfer-encoding")
         if not self._request.minor and not framed:
@@ -180,49 +180,47 @@ class SiteChannel:
             self._connection.put(head)
 
     def write(self, data: bytes) -> None:
-        """Bytes of the answer's body."""
         self._sent += len(data)
         held, self._held = self._held, b""
         self._connection.put(held + data if held else data)
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
-        """The same, in pieces."""
         self.write(b"".join(data))
 
     def requestDone(self, request: object) -> None:
-        """The answer is complete."""
+        """The response is complete."""
         if self._held:
             self.write(b"")
         self._close_account()
         self._connection.finished()
 
     def getPeer(self) -> IAddress:
-        """The caller's address, behind trusted hops too."""
+        """The client's address, also behind trusted proxies."""
         kind = IPv6Address if ":" in self.caller.address else IPv4Address
         return kind("TCP", self.caller.address, self.transport.getPeer().port)
 
     def getHost(self) -> IAddress:
-        """The address that the hub listens on."""
+        """The address the hub listens on."""
         return self.transport.getHost()
 
     def isSecure(self) -> bool:
-        """Whether the caller came by https, as far as a trusted hop says."""
+        """True if the client used https, as reported by a trusted proxy."""
         return self.caller.secure
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """A resource that produces its answer at the pace of the client."""
+        """A resource that produces its response at the client's pace."""
         self.transport.registerProducer(producer, streaming)
 
     def unregisterProducer(self) -> None:
-        """It has produced all."""
+        """The resource has produced everything."""
         self.transport.unregisterProducer()
 
     def loseConnection(self) -> None:
-        """The resource wants the connection closed after this answer."""
+        """The resource wants the connection closed after this response."""
         self._connection.close = True
 
     def abortConnection(self) -> None:
-        """The resource gives up in the middle of its answer."""
+        """The resource aborts its response."""
         self._connection.abort()
 
     def _respondToBadRequestAndDisconnect(self) -> None:

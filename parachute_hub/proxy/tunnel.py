@@ -1,4 +1,4 @@
-"""WebSockets: after the module accepted the handshake, bytes pass both ways until one side goes (RFC 6455)."""
+"""WebSocket tunnels: after the handshake, bytes pass both ways until one side closes (RFC 6455)."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ _CLOSE = 0x8
 
 
 class Slots:
-    """Counts open WebSockets, for each client address and in all."""
+    """Counts open WebSockets, in total and per client address."""
 
     def __init__(self, *, each: int, total: int) -> None:
         self._each = each
@@ -23,18 +23,18 @@ class Slots:
 
     @property
     def taken(self) -> int:
-        """How many are open."""
+        """Number of open WebSockets."""
         return self._by_address.total()
 
     def take(self, address: str) -> "Slot | None":
-        """One more for this address; None when it, or the hub, has as many as may be."""
+        """Reserve a slot; None if the address or the hub is at its limit."""
         if self._by_address[address] >= self._each or self.taken >= self._total:
             return None
         self._by_address[address] += 1
         return Slot(self, address)
 
     def give_back(self, address: str) -> None:
-        """One less. Called by Slot, which does it once."""
+        """Release a slot. Called by Slot, once."""
         self._by_address[address] -= 1
         if not self._by_address[address]:
             del self._by_address[address]
@@ -49,14 +49,14 @@ class Slot:
         self._held = True
 
     def release(self) -> None:
-        """Give the right back; more than once does no harm."""
+        """Release the slot. Idempotent."""
         if self._held:
             self._held = False
             self._slots.give_back(self._address)
 
 
 class Frames:
-    """Follows the frames that a server sends, to know where one ends and whether it was the closing one."""
+    """Tracks a server's frames, to know frame boundaries and whether a close frame was sent."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -65,11 +65,11 @@ class Frames:
 
     @property
     def between(self) -> bool:
-        """Whether another frame may begin here."""
+        """True at a frame boundary."""
         return not self._left and not self._header
 
     def feed(self, data: bytes) -> None:
-        """Follow the next bytes."""
+        """Track the next bytes."""
         at, size = 0, len(data)
         while at < size:
             if self._left:
@@ -86,7 +86,7 @@ class Frames:
 
 
 def _payload_length(header: bytes) -> int | None:
-    """The bytes behind this frame header, the mask included; None while the header is not complete."""
+    """The number of bytes after this frame header, including the mask; None if the header is incomplete."""
     if len(header) < 2:
         return None
     short = header[1] & 0x7F
@@ -104,7 +104,7 @@ def close_frame(code: int) -> bytes:
 
 @implementer(IPushProducer)
 class Tunnel:
-    """Two connections joined. It is the producer of the module's bytes for the client's transport."""
+    """Two joined connections. It is the producer of the module's bytes for the client's transport."""
 
     def __init__(self, connection: Connection, upstream: Upstream, slot: Slot) -> None:
         self._connection = connection
@@ -114,7 +114,7 @@ class Tunnel:
         self._open = True
 
     def open(self, rest: bytes) -> None:
-        """Begin to pass bytes; `rest` came from the module with the handshake."""
+        """Start forwarding; `rest` arrived from the module together with the handshake."""
         self._upstream.become_tunnel(self.from_module, self.module_lost)
         self._connection.transport.registerProducer(self, True)
         self._upstream.transport.registerProducer(self._connection, True)
@@ -123,16 +123,15 @@ class Tunnel:
         self._connection.become_tunnel(self, self._upstream.put)
 
     def from_module(self, data: bytes) -> None:
-        """Bytes from the module."""
         self._frames.feed(data)
         self._connection.put(data)
 
     def module_lost(self) -> None:
-        """The module is gone: tell the client that it may come back, where a frame may stand."""
+        """The module is gone: send the client a close frame that invites a reconnect, at a frame boundary."""
         self.end(SERVICE_RESTART)
 
     def end(self, code: int) -> None:
-        """Close both legs; the client is told why unless the module said its own goodbye."""
+        """Close both sides, with a close frame to the client unless the module sent one."""
         if not self._open:
             return
         if self._frames.between and not self._frames.closed:
@@ -142,13 +141,13 @@ class Tunnel:
         self._connection.end_tunnel()
 
     def client_lost(self) -> None:
-        """The client is gone: what it sent still reaches the module, then its leg closes."""
+        """The client is gone: deliver what it sent to the module, then close."""
         if self._open:
             self._release()
             self._upstream.transport.loseConnection()
 
     def hub_closes(self) -> None:
-        """The hub goes down."""
+        """The hub is shutting down."""
         self.end(GOING_AWAY)
 
     def _release(self) -> None:
@@ -165,9 +164,9 @@ class Tunnel:
         self._connection.stalled()
 
     def resumeProducing(self) -> None:
-        """The client reads again."""
+        """The client caught up."""
         self._upstream.resume()
         self._connection.reading_again()
 
     def stopProducing(self) -> None:
-        """The client's transport is gone; client_lost says the same."""
+        """The client's transport is gone; client_lost is called as well."""

@@ -1,4 +1,4 @@
-"""Connections to modules: one HTTP/1.1 client protocol, and a pool of them for each port."""
+"""Connections to modules: an HTTP/1.1 client protocol, and a pool per port."""
 
 from collections.abc import Callable
 from enum import Enum, auto
@@ -15,15 +15,15 @@ from parachute_hub.proxy.head import HEAD_END, BadMessage, ResponseHead, parse_r
 from parachute_hub.proxy.transport import STREAM_READ, Socket, writer
 
 HOST = "127.0.0.1"
-# 1xx answers before the final one; a module that sends more is stuck in a loop.
+# Maximum 1xx responses before the final one; a module that sends more is in a loop.
 _MAX_INTERIM = 16
-# How many heads of answers are remembered for a second, and how long each may be.
+# How many response heads are cached for a second, and their maximum length.
 _MOST_HEADS = 64
 _LONGEST_HEAD = 2048
 
 
 class BodyKind(Enum):
-    """How the end of a module's answer is found (RFC 9112, 6.3)."""
+    """How the end of a response body is determined (RFC 9112, section 6.3)."""
 
     NONE = auto()
     LENGTH = auto()
@@ -32,38 +32,38 @@ class BodyKind(Enum):
 
 
 class Sink(Protocol):
-    """Whoever made the request takes the answer. After got_end or got_failure nothing more comes.
+    """Receives the response to a request. After got_end or got_failure, nothing more is called.
 
-    `unframed` asks for the data of a chunked body without its framing. `sending` is true while the request's body is
-    not complete: such a connection is not used again.
+    `unframed` requests the decoded data of a chunked body. `sending` is true while the request body is incomplete; such
+    a connection is not reused.
     """
 
     unframed: bool
     sending: bool
 
     def got_connection(self, upstream: "Upstream") -> None:
-        """The connection that was asked for."""
+        """The requested connection."""
 
     def got_no_connection(self, busy: bool) -> None:
-        """There will be none: the pool is at its limit (`busy`), or nothing listens."""
+        """No connection: the pool is at its limit (`busy`), or nothing listens."""
 
     def got_interim(self, head: ResponseHead) -> None:
-        """A 1xx answer."""
+        """A 1xx response."""
 
     def got_head(self, head: ResponseHead, kind: BodyKind, first: bytes, last: bool) -> None:
-        """The final answer's head with what came of the body; `last` when that is all of it."""
+        """The final response head and the first bytes of its body; `last` if that is all of it."""
 
     def got_body(self, data: bytes) -> None:
         """More of the body."""
 
     def got_end(self) -> None:
-        """The answer is complete."""
+        """The response is complete."""
 
     def got_failure(self, why: str, answered: bool) -> None:
-        """The answer is broken off; `answered` when a byte of it had come."""
+        """The response broke off; `answered` if any byte of it had arrived."""
 
     def got_upgrade(self, head: ResponseHead, rest: bytes) -> None:
-        """101: the connection is a tunnel now. `rest` came right behind the head."""
+        """101: the connection is now a tunnel. `rest` followed the head."""
 
 
 class _State(Enum):
@@ -79,7 +79,7 @@ _IDLE, _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _TUNNEL = _State
 
 
 class Upstream(BaseProtocol):
-    """One connection to a module. Bytes of an answer go to the sink as they come."""
+    """One connection to a module. Response bytes go to the sink as they arrive."""
 
     transport: Socket  # type: ignore[assignment]
 
@@ -105,7 +105,6 @@ class Upstream(BaseProtocol):
         raise RuntimeError("This connection is not made yet.")
 
     def connectionMade(self) -> None:
-        """Connected: the one who asked gets it."""
         self.transport.setTcpNoDelay(True)
         self.transport.bufferSize = STREAM_READ
         self.put = writer(self.transport)
@@ -114,7 +113,7 @@ class Upstream(BaseProtocol):
             sink.got_connection(self)
 
     def send(self, sink: Sink, method: bytes, data: bytes) -> None:
-        """Begin a request: `data` is its head and what there is of its body. More is sent by `put`."""
+        """Begin a request: `data` is its head and the available part of its body. The rest follows through `put`."""
         self._sink = sink
         self._method = method
         self._state = _HEAD
@@ -124,37 +123,36 @@ class Upstream(BaseProtocol):
         self.put(data)
 
     def become_tunnel(self, receive: Callable[[bytes], None], lost: Callable[[], None]) -> None:
-        """From now on bytes go to `receive`, and `lost` is called when the module is gone."""
+        """Pass all further bytes to `receive`; `lost` is called when the module closes."""
         self._sink = None
         self._state = _TUNNEL
         self._receive = receive
         self._lost = lost
 
     def pause(self) -> None:
-        """Read no more of the answer for now."""
+        """Stop reading the response."""
         self._paused = True
         self.transport.pauseProducing()
 
     def resume(self) -> None:
-        """Read on, if paused."""
+        """Resume reading, if paused."""
         if self._paused:
             self._paused = False
             self.transport.resumeProducing()
 
     def drop(self) -> None:
-        """The sink is gone: end the request on the module's side too."""
+        """The sink is gone: abort the request."""
         self._sink = None
         self._state = _IDLE
         self._keep = False
         self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes from the module."""
         sink, state = self._sink, self._state
         if state is _TUNNEL:
             self._receive(data)
         elif sink is None:
-            # Nothing was asked: whatever this is, the next answer must not begin with it.
+            # Unsolicited bytes: they must not become the start of the next response.
             self._keep = False
             self.transport.abortConnection()
         elif state is _HEAD:
@@ -167,7 +165,6 @@ class Upstream(BaseProtocol):
             sink.got_body(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The module closed, or we did."""
         self._pool.lost(self)
         sink, self._sink = self._sink, None
         if self._state is _TUNNEL:
@@ -262,7 +259,7 @@ class Upstream(BaseProtocol):
             self._finish(sink)
 
     def _part_of_chunks(self, data: bytes) -> tuple[bytes, bool]:
-        """(what of `data` goes to the sink, whether the body ends in it)."""
+        """(the part of `data` for the sink, whether the body ends in it)."""
         end = self._chunks.feed(data) if data else -1
         if 0 <= end < len(data):
             self._keep = False
@@ -279,12 +276,12 @@ class Upstream(BaseProtocol):
         self._sink = None
         self._state = _IDLE
         if self._keep and not sink.sending:
-            # It may have been paused for a slow client, and unregistering a producer does not resume it.
+            # It may be paused for a slow client, and unregistering a producer does not resume it.
             if self._paused:
                 self.resume()
             self._pool.put_back(self)
         elif sink.sending:
-            # The module answered early; it may never read the rest that is queued for it.
+            # The module answered early and may never read the rest that is queued for it.
             self.transport.abortConnection()
         else:
             self.transport.loseConnection()
@@ -300,7 +297,7 @@ class Upstream(BaseProtocol):
 
 
 class _Connecting(ClientFactory):
-    """One attempt to connect."""
+    """One connection attempt."""
 
     noisy = False
 
@@ -317,9 +314,10 @@ class _Connecting(ClientFactory):
 
 
 class Pool:
-    """Keep-alive connections to one port; the one used last is used next, so that the others can go.
+    """Keep-alive connections to one port, reused most recent first, so that the others can expire.
 
-    `now` is the front's clock of whole seconds, kept by `expire`. `open` counts connections in use, idle or being made.
+    `now` is the front's clock in whole seconds, updated by `expire`. `open` counts all connections: in use, idle or
+    connecting.
     """
 
     def __init__(
@@ -336,7 +334,7 @@ class Pool:
         self.open = 0
 
     def get(self, sink: Sink, *, fresh: bool = False) -> None:
-        """Give the sink a connection, at once or later. `fresh` asks for one that was never used."""
+        """Give the sink a connection, now or later. `fresh` requires an unused one."""
         if self._idle and not fresh:
             sink.got_connection(self._idle.pop())
         elif self.open >= self._limit:
@@ -347,7 +345,7 @@ class Pool:
             self._connector.connectTCP(HOST, self.port, factory, self._connect_seconds, None)
 
     def head(self, raw: bytes) -> ResponseHead:
-        """The head of an answer. A busy module sends the same ones again and again. Raises BadMessage."""
+        """Parse a response head, cached because a busy module repeats it. Raises BadMessage."""
         head = self._heads.get(raw)
         if head is None:
             head = parse_response(raw)
@@ -356,7 +354,7 @@ class Pool:
         return head
 
     def put_back(self, upstream: Upstream) -> None:
-        """A connection whose exchange is complete."""
+        """Return a connection whose request is complete."""
         upstream.idle_since = self.now
         self._idle.append(upstream)
 
@@ -369,20 +367,20 @@ class Pool:
 
     @property
     def busy(self) -> int:
-        """How many connections carry a request or a WebSocket, or are being made."""
+        """Number of connections in use or connecting."""
         return self.open - len(self._idle)
 
     def close_idle(self) -> None:
-        """Close every connection that nobody uses."""
+        """Close all idle connections."""
         while self._idle:
             self._idle.pop().transport.loseConnection()
 
     def lost(self, upstream: Upstream) -> None:
-        """A connection is gone."""
+        """A connection closed."""
         self.open -= 1
         if upstream in self._idle:
             self._idle.remove(upstream)
 
     def failed(self) -> None:
-        """An attempt to connect failed."""
+        """A connection attempt failed."""
         self.open -= 1

@@ -1,1 +1,1 @@
-"""What every area of the hub's own site shares: errors, credentials, health, well-known documents."""
+"""Shared by all areas of the hub's site: errors, credentials, health, well-known documents."""

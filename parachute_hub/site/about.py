@@ -1,4 +1,4 @@
-"""`/api/ready` and `/api/hub`: are the modules up, and what is this process."""
+"""`/api/ready` and `/api/hub`: whether the modules are up, and information about this process."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -16,9 +16,9 @@ _READY = frozenset({"ready", "degraded"})
 
 
 def readiness(states: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """The body of `/api/ready` from (short, state) pairs.
+    """The body of `/api/ready`, from (short, state) pairs.
 
-    Stopped and held modules are not asked to answer, so they count for neither side.
+    Stopped and held modules are not expected to answer and are not counted.
 
     >>> readiness([("vault", "ready"), ("scribe", "backoff")])["ready"]
     False
@@ -35,7 +35,7 @@ def readiness(states: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
 
 class Ready:
-    """`GET /api/ready`: public, so that a waiting page can see when to reload."""
+    """`GET /api/ready`: public, so that a waiting page knows when to reload."""
 
     app: Klein = area()
 
@@ -44,13 +44,13 @@ class Ready:
 
     @app.route("/api/ready", methods=["GET", "HEAD"])
     def ready(self, request: IRequest) -> bytes:
-        """Which modules answer, which are on their way, which have given up."""
+        """Which modules are ready, starting or failed."""
         return as_json(request, readiness(self._states()))
 
 
 @frozen(kw_only=True)
 class AboutHub:
-    """What this process is: for `/api/hub`."""
+    """Information about this process for `/api/hub`."""
 
     started_at: str
     source: str
@@ -58,7 +58,7 @@ class AboutHub:
 
 
 class About:
-    """`GET /api/hub`, for the owner."""
+    """`GET /api/hub`, for administrators."""
 
     app: Klein = area()
 
@@ -69,7 +69,7 @@ class About:
 
     @app.route("/api/hub", methods=["GET"])
     def hub(self, request: IRequest) -> bytes:
-        """Version, start, and where the program came from."""
+        """Version, start time, and how the hub was installed."""
         self._who.need(request, ADMIN)
         body = {
             "version": __version__,

@@ -1,4 +1,4 @@
-"""Answering in JSON, reading JSON, and telling what kind of answer a client wants. No framework is needed for it."""
+"""Reading and writing JSON, and content negotiation, without a web framework."""
 
 from html import escape
 from typing import Any
@@ -20,7 +20,7 @@ _HEADINGS = {
 
 
 def refuse(request: IRequest, refused: Refused) -> bytes:
-    """Answer with the refusal: as a page to a browser that wants to show one, else as JSON."""
+    """Send a Refused error: as a page if a browser asks for one, else as JSON."""
     request.setResponseCode(refused.status)
     for name, value in refused.headers.items():
         request.setHeader(name, value)
@@ -35,7 +35,7 @@ def refuse(request: IRequest, refused: Refused) -> bytes:
 
 
 def as_json(request: IRequest, value: object, *, status: int | None = None, cache: str = "no-store") -> bytes:
-    """Set the JSON headers and give the body back for Klein to write. No content makes it fail."""
+    """Set the JSON headers and return the body for Klein to write. Never fails on content."""
     if status is not None:
         request.setResponseCode(status)
     request.setHeader("Content-Type", "application/json")
@@ -63,12 +63,12 @@ def read_json(request: IRequest, *, limit: int = JSON_BODY_LIMIT) -> dict[str, A
 
 
 def wants_html(request: IRequest) -> bool:
-    """Whether the client asks for a page rather than for data."""
+    """True if the client asks for a page rather than data."""
     return accepts_html(request.getHeader(b"accept"))
 
 
 def accepts_html(accept: bytes | str | None) -> bool:
-    """The same for a bare Accept header: HTML only when it is asked for by name, as browsers do for what they show.
+    """True if the Accept header names HTML, as browsers do for page loads.
 
     >>> accepts_html("text/html, */*"), accepts_html("*/*"), accepts_html(None)
     (True, False, False)

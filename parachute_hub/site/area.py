@@ -1,4 +1,4 @@
-"""What Klein areas share: one place where errors become answers."""
+"""Error handling shared by all Klein areas."""
 
 from typing import Any, cast
 
@@ -17,14 +17,14 @@ _log = Logger()
 
 
 def fault() -> Refused:
-    """What is said of an error of ours; the log has the rest."""
+    """The response to an internal error; the details are in the log."""
     return Refused(500, "internal_error", "Something went wrong in the hub. Its log has the details.")
 
 
 def area() -> Klein:
-    """A Klein app whose refusals and faults are answered in one way."""
+    """A Klein app that renders Refused errors and internal errors uniformly."""
     app = Klein()
-    # Klein passes the instance of the class that the app is bound to first; its types cannot say so.
+    # Klein passes the instance that the app is bound to first, which its types do not express.
     handle: Any = app.handle_errors
 
     @handle(Refused)

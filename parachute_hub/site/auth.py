@@ -1,4 +1,4 @@
-"""Who is asking: credentials of a request turned into one value that every area understands."""
+"""Identifies the caller from a request's credentials."""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -14,11 +14,11 @@ AUTH = "parachute:host:auth"
 
 @frozen(kw_only=True)
 class Principal:
-    """A recognised caller.
+    """An identified caller.
 
-    `kind`: `operator` is the bearer of `<home>/operator.token` (someone who controls the machine), `session` a
-    signed-in browser, `token` the bearer of a token that we issued. `scopes` are what the credential may do.
-    `user_id` is None for the operator. `session_id` is the hashed id of a browser session.
+    `kind`: `operator` sent the token in `<home>/operator.token` (someone who controls the machine), `session` is a
+    signed-in browser, `token` sent a token issued by this hub. `scopes` are the credential's scopes. `user_id` is None
+    for the operator. `session_id` is the hashed id of a browser session.
     """
 
     kind: Literal["operator", "session", "token"]
@@ -28,12 +28,12 @@ class Principal:
     session_id: str | None = None
 
     def may(self, scope: str) -> bool:
-        """Exact membership: hub scopes have no ranks."""
+        """Exact membership: hub scopes do not imply each other."""
         return scope in self.scopes
 
 
 def bearer(request: IRequest) -> str | None:
-    """The bearer token of a request; the scheme in any case (RFC 9110 11.1)."""
+    """The bearer token of a request; the scheme is case-insensitive (RFC 9110, 11.1)."""
     header = request.getHeader("Authorization")
     if header is None:
         return None
@@ -42,23 +42,23 @@ def bearer(request: IRequest) -> str | None:
 
 
 class Recogniser(Protocol):
-    """Knows one kind of credential."""
+    """Handles one kind of credential."""
 
     def recognise(self, request: IRequest) -> Principal | None:
-        """The caller; None when the request carries no credential of this kind.
+        """The caller; None if the request has no credential of this kind.
 
-        Raises Refused when it carries one that is wrong (401), or a cookie that a foreign page sent (403).
+        Raises Refused for an invalid one (401), or a cookie sent by a foreign page (403).
         """
 
 
 class Who:
-    """Asks each recogniser in turn; the first that knows the credential answers."""
+    """Tries each recogniser in turn; the first match wins."""
 
     def __init__(self, recognisers: Sequence[Recogniser]) -> None:
         self._recognisers = tuple(recognisers)
 
     def identify(self, request: IRequest) -> Principal | None:
-        """The caller, or None for a stranger. Raises Refused for a wrong credential."""
+        """The caller, or None if anonymous. Raises Refused for an invalid credential."""
         for recogniser in self._recognisers:
             principal = recogniser.recognise(request)
             if principal is not None:
@@ -66,7 +66,7 @@ class Who:
         return None
 
     def need(self, request: IRequest, scope: str) -> Principal:
-        """The caller, who holds `scope`; otherwise 401 or 403."""
+        """The caller, who must have `scope`; otherwise Refused 401 or 403."""
         principal = self.identify(request)
         if principal is None:
             raise Refused(
@@ -86,7 +86,7 @@ class Who:
 
 
 class StepUp(Protocol):
-    """A fresh proof (password or second factor) bound to one named operation."""
+    """Recent authentication (password or second factor) for one named operation."""
 
     def prove(self, request: IRequest, principal: Principal, operation: str) -> None:
-        """Use up the proof that the request carries. Raises Refused 403 `step_up_required` when there is none."""
+        """Consume the request's step-up proof. Raises Refused 403 `step_up_required` if there is none."""

@@ -1,7 +1,7 @@
-"""The hub's own cookies: their names, once, and how they are read and set.
+"""The hub's cookies: names, reading and writing.
 
-On https each name carries the `__Host-` prefix, so that no other host, path or plain-http page can set it. On plain
-http there is no prefix and no Secure: a browser would drop such a cookie and every form would fail.
+On https each name has the `__Host-` prefix, so that no other host, path or plain-http page can set it. On plain http
+the prefix and Secure are omitted, because browsers would reject such cookies.
 """
 
 from typing import Literal
@@ -9,7 +9,7 @@ from typing import Literal
 from attrs import frozen
 from twisted.web.iweb import IRequest
 
-# What every name begins with. No cookie with such a name reaches a module or is set by one, whichever hub's it is.
+# The prefix of all cookie names. Modules can neither read nor set cookies with it, whichever hub they belong to.
 PREFIX = "parachute_hub_"
 SESSION = PREFIX + "session"
 CSRF = PREFIX + "csrf"
@@ -20,9 +20,9 @@ MOST_BYTES = 16 * 1024
 
 
 def find(header: bytes | None, name: str) -> str | None:
-    """The value of one cookie in a Cookie header; None when it is absent, or there twice with different values.
+    """The value of a cookie in a Cookie header; None if absent, or present with two different values.
 
-    Two values mean that somebody else set one of them; which one is ours cannot be told.
+    With two values, someone else set one of them, and there is no telling which.
 
     >>> find(b"a=1; b=2", "b"), find(b"a=1; a=2", "a"), find(None, "a")
     ('2', None, None)
@@ -39,12 +39,12 @@ def find(header: bytes | None, name: str) -> str | None:
 
 @frozen
 class Jar:
-    """The cookies of one hub. Browsers share cookies between all ports of a host, so `tag` tells hubs apart."""
+    """The cookies of one hub. Browsers share cookies between all ports of a host, so `tag` distinguishes hubs."""
 
     tag: str = ""
 
     def on_the_wire(self, name: str, *, secure: bool) -> str:
-        """The name that the browser knows.
+        """The cookie's name as the browser sees it.
 
         >>> Jar("1a2b3c4d").on_the_wire(SESSION, secure=True)
         '__Host-parachute_hub_session_1a2b3c4d'
@@ -53,7 +53,7 @@ class Jar:
         return HOST_PREFIX + tagged if secure else tagged
 
     def read(self, request: IRequest, name: str, *, secure: bool) -> str | None:
-        """The value of one of our cookies in a request."""
+        """The value of one of the hub's cookies in a request."""
         header = b"; ".join(request.requestHeaders.getRawHeaders(b"cookie") or [])
         return find(header or None, self.on_the_wire(name, secure=secure)) or None
 
@@ -67,7 +67,7 @@ class Jar:
         max_age: int,
         same_site: Literal["Lax", "Strict"] = "Lax",
     ) -> None:
-        """Set one of our cookies in the answer. `max_age` is in seconds; 0 takes it away."""
+        """Set one of the hub's cookies. `max_age` is in seconds; 0 deletes it."""
         parts = [f"{self.on_the_wire(name, secure=secure)}={value}", "Path=/", f"Max-Age={max_age}", "HttpOnly"]
         if secure:
             parts.append("Secure")
@@ -75,5 +75,5 @@ class Jar:
         request.responseHeaders.addRawHeader(b"Set-Cookie", "; ".join(parts).encode("ascii"))
 
     def forget(self, request: IRequest, name: str, *, secure: bool) -> None:
-        """Take one of our cookies away."""
+        """Delete one of the hub's cookies."""
         self.write(request, name, "", secure=secure, max_age=0)

@@ -1,15 +1,15 @@
-"""The one kind of error that has an answer of its own: a request we will not carry out, and why."""
+"""The error type that maps to an HTTP response."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 class Refused(Exception):
-    """A request was refused; says so in the words of the wire.
+    """A refused request and its response.
 
-    `status` is the HTTP status, `error` a stable machine word (`not_found`), `description` a sentence
-    for a person that says what to do next. `detail` is added to the JSON body, `headers` to the answer.
-    Nothing in it may be secret: it is shown and logged as it is.
+    `status` is the HTTP status, `error` a stable word for programs (`not_found`), `description` a sentence that tells
+    the user what to do next. `detail` is added to the JSON body, `headers` to the response. All of it is shown and
+    logged, so it must not contain secrets.
     """
 
     def __init__(
@@ -34,5 +34,5 @@ class Refused(Exception):
 
 
 def not_found(what: str = "not found") -> Refused:
-    """404 for a thing that is not there, or that the caller may not know of."""
+    """404 for something that does not exist, or that the caller must not know about."""
     return Refused(404, "not_found", what)

@@ -1,4 +1,4 @@
-"""`/`: what this is and what runs, for whoever opens the address. Works without JavaScript and without an account."""
+"""`/`: what the hub is and what is running, for any visitor. Works without JavaScript and without an account."""
 
 from collections.abc import Callable, Iterable
 
@@ -24,7 +24,7 @@ _WORDS = {
 
 @frozen(kw_only=True)
 class Tile:
-    """One module on the page: `url` is where a person opens it, None when it has no page of its own."""
+    """One module on the page; `url` opens it, None if it has no page."""
 
     name: str
     tagline: str
@@ -47,7 +47,7 @@ def page(title: str, *content: Tag | str) -> Tag:
 
 
 def front_page(tiles: Iterable[Tile]) -> Tag:
-    """The page as a tree; every text is escaped when it is flattened."""
+    """The page as a tree; text is escaped on flattening."""
     rows = [_tile(tile) for tile in tiles]
     listing: Tag = (
         tags.ul(*rows, class_="tiles")
@@ -58,9 +58,9 @@ def front_page(tiles: Iterable[Tile]) -> Tag:
         "Parachute",
         tags.h1("Parachute"),
         tags.p("Your own small server for notes and more. It runs here, for you, and nowhere else."),
-        tags.h2("What runs here"),
+        tags.h2("Running here"),
         listing,
-        tags.p(tags.a("Look after this hub", href="/admin/")),
+        tags.p(tags.a("Manage this hub", href="/admin/")),
     )
 
 
@@ -81,7 +81,7 @@ class FrontPage:
     @app.route("/", methods=["GET", "HEAD"])
     @app.route("/hub.html", methods=["GET", "HEAD"])
     async def front(self, request: IRequest) -> bytes:
-        """The page as it is now; never cached, because states change."""
+        """The current page, never cached because states change."""
         request.setHeader("Content-Type", "text/html; charset=utf-8")
         request.setHeader("Cache-Control", "no-store")
         return b"<!DOCTYPE html>\n" + await flattenString(request, front_page(self._tiles()))

@@ -1,4 +1,4 @@
-"""`/health`: is the hub alive. It answers from the first moment, before everything else is loaded."""
+"""`/health`: whether the hub is alive. Available from the start, before anything else is loaded."""
 
 from collections.abc import Callable
 
@@ -12,9 +12,9 @@ from parachute_hub.site.answers import as_json
 
 @define
 class Phase:
-    """How far the start has come; `/health` tells it, and never fails because of it.
+    """The progress of the startup, as `/health` reports it.
 
-    `database` is asked anew for each answer: `ok`, `unconfigured`, or `error: ...`.
+    `database` is evaluated for each response: `ok`, `unconfigured`, or `error: ...`.
     """
 
     name: str = "starting"
@@ -22,7 +22,7 @@ class Phase:
 
 
 class Health(Resource):
-    """`GET /health`: 200 while the process lives, before any gate and without asking modules."""
+    """`GET /health`: 200 while the process lives, in front of any gate and without asking modules."""
 
     isLeaf = True
 
@@ -32,7 +32,7 @@ class Health(Resource):
         self.instance = instance
 
     def render_GET(self, request: IRequest) -> bytes:
-        """Status, version, and the truth about the database."""
+        """Status, version, and state of the database."""
         return as_json(
             request,
             {

@@ -1,4 +1,4 @@
-"""`/metrics`: counters and latencies of the front, for the owner's monitoring."""
+"""`/metrics`: request counts and latencies for monitoring."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from parachute_hub.site.auth import ADMIN, Who
 
 
 class Numbers:
-    """In the text format of Prometheus, and as JSON for the admin app."""
+    """In the Prometheus text format, and as JSON for the admin app."""
 
     app: Klein = area()
 
@@ -22,7 +22,7 @@ class Numbers:
 
     @app.route("/metrics", methods=["GET"])
     def text(self, request: IRequest) -> bytes:
-        """For a collector that holds the operator token or another with the same scope."""
+        """For a collector with the operator token or another one with the same scope."""
         self._who.need(request, ADMIN)
         request.setHeader("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
         request.setHeader("Cache-Control", "no-store")
@@ -30,6 +30,6 @@ class Numbers:
 
     @app.route("/api/metrics", methods=["GET"])
     def json(self, request: IRequest) -> bytes:
-        """By module, `hub` for the hub's own pages."""
+        """By module, with `hub` for the hub's own pages."""
         self._who.need(request, ADMIN)
         return as_json(request, {"modules": self._as_dict()})

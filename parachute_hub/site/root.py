@@ -1,4 +1,4 @@
-"""The hub's own site: which area answers which path, what a fresh hub refuses, and headers that every page carries."""
+"""The hub's site: dispatches paths to areas, applies the first-run gate, and adds headers to every page."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -12,7 +12,7 @@ from twisted.web.resource import IResource, Resource
 from parachute_hub.site.answers import refuse, wants_html
 from parachute_hub.site.errors import Refused, not_found
 
-# No page of the hub may be framed, sniffed, or run what it did not ship. Areas may narrow this, never widen it.
+# No page of the hub may be framed, sniffed, or run foreign code. Areas may narrow this, never widen it.
 SECURITY_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
         "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
@@ -25,24 +25,24 @@ SECURITY_HEADERS: Mapping[str, str] = {
 
 
 def lead_to_apps(request: IRequest) -> None:
-    """For sign-in and consent: their forms may end at an app's address, and the app may redirect further.
+    """Relax `form-action` for sign-in and consent, whose forms may end at an app's address and be redirected further.
 
-    Browsers hold `form-action` against every redirect that follows a form, and no directive can name them all (CSP 3,
-    6.4.2). Without it, nothing can point the form elsewhere: scripts are ours alone, and the page cannot be framed.
+    Browsers apply `form-action` to every redirect after a form, and no directive can list them all (CSP 3, 6.4.2). This
+    is safe because nothing can retarget the form: only the hub's scripts run, and the page cannot be framed.
     """
     policy = SECURITY_HEADERS["Content-Security-Policy"].replace(" form-action 'self';", "")
     request.setHeader("Content-Security-Policy", policy)
 
 
-# Half a year. Only for this very host: a friend's other names are none of our business.
+# Half a year. For this host only, not for the owner's other subdomains.
 STRICT_TRANSPORT = "max-age=15552000"
 
 
 @frozen
 class Part:
-    """An area and the path prefixes that are its own.
+    """An area and its path prefixes.
 
-    `/api/modules` means that path and all below it; `/` means the root page alone.
+    `/api/modules` covers that path and everything below it; `/` only the root page.
     """
 
     prefixes: tuple[str, ...]
@@ -50,22 +50,21 @@ class Part:
 
 
 class Gate(Protocol):
-    """Whether the hub may answer yet."""
+    """Decides whether the hub may answer yet."""
 
     def check(self, method: bytes, path: bytes, html: bool) -> Refused | None:
-        """None to go on; otherwise what to answer instead (status 302 with a Location header for a browser)."""
+        """None to continue, otherwise the response (302 with a Location header for a browser)."""
 
 
 class Open:
     """A gate that lets everything through."""
 
     def check(self, method: bytes, path: bytes, html: bool) -> Refused | None:
-        """Always go on."""
         return None
 
 
 class Root(Resource):
-    """Hands each request to the area with the longest matching prefix."""
+    """Dispatches each request to the area with the longest matching prefix."""
 
     isLeaf = True
 
@@ -76,13 +75,13 @@ class Root(Resource):
         *,
         is_secure: Callable[[IRequest], bool],
     ) -> None:
-        """`is_secure` tells whether a request came over https to a trusted hop before us."""
+        """`is_secure` tells whether a request used https to a trusted proxy."""
         super().__init__()
         self._is_secure = is_secure
         self.open(parts, gate or Open())
 
     def open(self, parts: Sequence[Part], gate: Gate) -> None:
-        """From now on these areas answer, behind this gate."""
+        """Replace the areas and the gate."""
         self.gate = gate
         self._parts = sorted(
             ((prefix.encode(), part.resource) for part in parts for prefix in part.prefixes),
@@ -91,14 +90,14 @@ class Root(Resource):
         )
 
     def render(self, request: IRequest) -> bytes | int:
-        """Answer one request of the hub's own paths."""
+        """Answer one request for the hub's own paths."""
         for name, value in SECURITY_HEADERS.items():
             request.setHeader(name, value)
         if self._is_secure(request):
             request.setHeader("Strict-Transport-Security", STRICT_TRANSPORT)
         path = request.path
         if request.getHeader(b"service-worker") is not None:
-            # A module's page must not install a worker over the hub's pages.
+            # A module's page must not install a service worker over the hub's pages.
             return refuse(request, Refused(403, "no_service_worker", "The hub's pages serve no service worker."))
         refusal = self.gate.check(request.method, path, wants_html(request))
         if refusal is not None:
@@ -110,7 +109,7 @@ class Root(Resource):
 
 
 def _rendered(resource: IResource, request: IRequest) -> bytes | int:
-    """The resource's answer. What Twisted and Klein would say in words of their own is said in ours."""
+    """The resource's response, with Twisted's and Klein's error texts replaced by the hub's."""
     try:
         unquote(request.path.decode("ascii"), errors="strict")
         return resource.render(request)  # type: ignore[no-any-return]

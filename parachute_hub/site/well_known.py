@@ -19,9 +19,9 @@ _CORS: Mapping[str, str] = {
 
 @frozen(kw_only=True)
 class Advertised:
-    """One installed module as the document shows it: its row, with what its manifest adds.
+    """One installed module in the document: its row, completed from its manifest.
 
-    `management_url` is the manifest's own words; `ui_url` and the `uis` entries are resolved against the origin here.
+    `management_url` is as in the manifest; `ui_url` and the `uis` entries are resolved against the origin here.
     """
 
     name: str
@@ -35,12 +35,12 @@ class Advertised:
 
     @property
     def is_vault(self) -> bool:
-        """Vault rows are listed once for each vault that they hold."""
+        """Vault rows are listed once per vault."""
         return self.name == "parachute-vault" or self.name.startswith("parachute-vault-")
 
 
 def document(modules: Iterable[Advertised], origin: str) -> dict[str, Any]:
-    """The document for one origin (no trailing slash). Optional keys are left out, never null."""
+    """The document for one origin (no trailing slash). Optional keys are omitted, never null."""
     vaults: list[dict[str, Any]] = []
     services: list[dict[str, Any]] = []
     buckets: dict[str, list[dict[str, Any]]] = {}
@@ -56,13 +56,13 @@ def document(modules: Iterable[Advertised], origin: str) -> dict[str, Any]:
         services.append(entry)
         bucket = buckets.setdefault(module.name.removeprefix("parachute-"), [])
         bucket.append({"url": entry["url"], "version": module.version})
-    # A module may be called like one of the document's own keys.
+    # A module may have the same name as one of the document's own keys.
     own: dict[str, Any] = {"vaults": vaults, "services": services}
     return own | {name: found for name, found in buckets.items() if name not in own}
 
 
 def vault_name(module_name: str, path: str) -> str:
-    """The vault that a row's path stands for.
+    """The vault that a row's path refers to.
 
     >>> vault_name("parachute-vault", "/vault/work"), vault_name("parachute-vault-home", "/x")
     ('work', 'home')
@@ -74,7 +74,7 @@ def vault_name(module_name: str, path: str) -> str:
 
 
 def resolve(value: str, mount: str, origin: str) -> str:
-    """An absolute URL for a manifest's URL field: verbatim, from the root, or below the mount."""
+    """An absolute URL from a manifest field: absolute, relative to the root, or relative to the mount."""
     if value.startswith(("http://", "https://")):
         return value
     if value.startswith("/"):
@@ -91,7 +91,7 @@ def _service(module: Advertised, path: str, origin: str) -> dict[str, Any]:
     mount = path.rstrip("/")
     ui = None
     if module.ui_url is not None:
-        # Old vaults declare "/admin", by which they mean their own.
+        # Old vaults declare "/admin" and mean a path below their mount.
         own = module.ui_url.strip("/") if module.is_vault and module.ui_url.rstrip("/") == "/admin" else module.ui_url
         ui = resolve(own, mount, origin)
     uis = [_sub_unit(slug, unit, origin) for slug, unit in module.uis.items()]
@@ -126,7 +126,7 @@ def _given(**fields: Any) -> dict[str, Any]:
 
 
 class WellKnown:
-    """`GET /.well-known/parachute.json`: public, made anew for each request, never cached."""
+    """`GET /.well-known/parachute.json`: public, built for each request, never cached."""
 
     app: Klein = area()
 
@@ -136,7 +136,7 @@ class WellKnown:
 
     @app.route("/.well-known/parachute.json", methods=["GET", "HEAD", "OPTIONS"])
     def parachute(self, request: IRequest) -> bytes:
-        """The document; 204 to a preflight."""
+        """The document; 204 for a preflight."""
         for name, value in _CORS.items():
             request.setHeader(name, value)
         if request.method == b"OPTIONS":

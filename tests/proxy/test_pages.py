@@ -36,7 +36,7 @@ class PagesTests(SynchronousTestCase):
     def test_down_as_json_says_why_and_the_page_does_not(self) -> None:
         _, body = page(down("notes", "It is cause-17."), b"application/json")
         told = json.loads(body)
-        self.assertIn("cause-17. Look", told["error_description"])
+        self.assertIn("cause-17. Check", told["error_description"])
         self.assertEqual((told["error"], told["admin_url"]), ("upstream_unreachable", "/admin/modules"))
         head, body = page(down("notes", "cause-17"))
         self.assertIn("HTTP/1.1 502 ", head)

@@ -37,8 +37,8 @@ async def leak(rig: Rig) -> dict[str, Any]:
     await rig.supervisor.start("sibling")
     rig.add("slow", "grow=8")
     await rig.supervisor.start("slow")
-    await rig.until(lambda: any("memory are in use" in s.reason for s in rig.told if s.short == "slow"), "the guard")
-    reason = next(s.reason for s in rig.told if "memory are in use" in s.reason)
+    await rig.until(lambda: any("Memory use is" in s.reason for s in rig.told if s.short == "slow"), "the guard")
+    reason = next(s.reason for s in rig.told if "Memory use is" in s.reason)
     await rig.supervisor.stop("slow")
     # On a busy machine the guard could come before the kernel.
     rig.supervisor._guard.stop()
