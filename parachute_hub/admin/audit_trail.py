@@ -23,7 +23,7 @@ _DEEDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (
         re.compile(
             rb"POST /api/modules/(?P<subject>(?!operations/|disk/)[^/]+)"
-            rb"/(?P<verb>install|upgrade|rollback|restore-data|uninstall|delete-data|start|stop|restart|heal-port)"
+            rb"/(?P<verb>install|upgrade|rollback|restore-data|uninstall|delete-data|start|stop|restart|heal-port|adopt)"
         ),
         "module-",
     ),

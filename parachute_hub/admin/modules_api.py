@@ -25,7 +25,7 @@ from parachute_hub.site.auth import ADMIN, AUTH, Principal, StepUp, Who
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.supervise.model import State, Status
 
-_WEIGHTY = frozenset({"env", "trusted"})
+_WEIGHTY = frozenset({"env", "trusted", "exposure"})
 
 
 class Runs(Protocol):
@@ -184,6 +184,15 @@ class ModulesArea:
         )
         return self._begun(request, self._modules.installer.install(wanted))
 
+    @app.route("/api/modules/<short>/adopt", methods=["POST"])
+    async def adopt(self, request: IRequest, short: str) -> bytes:
+        """Keep and start a module that is in services.json and that this hub did not install."""
+        principal = self._known(request, short)
+        self._refuse_busy(short)
+        self._step_up.prove(request, principal, f"adopt:{short}")
+        self._modules.adoption.adopt(short)
+        return self._moved(request, await self._supervisor.start(short))
+
     @app.route("/api/modules/<short>/upgrade", methods=["POST"])
     def upgrade(self, request: IRequest, short: str) -> bytes:
         """Upgrade to the newest version of the channel, or to `version`."""
@@ -304,11 +313,12 @@ class ModulesArea:
         """Change some of them; values of `env` that are null are taken out."""
         principal = self._known(request, short)
         self._refuse_busy(short)
-        changes = settings_changes(read_json(request), self._records.get(short))
+        changes = settings_changes(read_json(request), self._records.get(short), self._directory.ports())
         if _WEIGHTY & changes.keys():
             self._step_up.prove(request, principal, f"configure:{short}")
         self._recorded(lambda: self._records.change(short, **changes))
-        if {"env", "smol", "memory_limit"} & changes.keys() and self._runs(short):
+        self._modules.rowkeeper.look()
+        if {"env", "smol", "memory_limit", "port"} & changes.keys() and self._runs(short):
             await self._supervisor.restart(short)
         return as_json(request, settings_json(self._records.get(short)))
 
@@ -346,7 +356,7 @@ class ModulesArea:
         """The caller, for a module that is installed or on offer; anything else is 404."""
         principal = self._who.need(request, ADMIN)
         installed = self._directory.row(short) is not None or self._records.known(short)
-        installed = installed or bool(self._directory.unusable_rows(short))
+        installed = installed or bool(self._directory.unusable_rows(short) or self._directory.written(short))
         if not installed and self._directory.entry(short) is None:
             raise not_found()
         return principal

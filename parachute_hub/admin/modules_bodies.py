@@ -6,6 +6,7 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.validation import vault_name_problem
 from parachute_hub.modules.definition import names, validation
+from parachute_hub.modules.definition.model import EXPOSURES
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.state.records import Record, variables
 from parachute_hub.site.area import read_json
@@ -53,8 +54,8 @@ def vault_of(body: dict[str, Any]) -> str | None:
     return str(name)
 
 
-def settings_changes(body: dict[str, Any], record: Record) -> dict[str, Any]:
-    """The fields of a record that a body asks to change. Raises Refused 400."""
+def settings_changes(body: dict[str, Any], record: Record, taken: frozenset[int]) -> dict[str, Any]:
+    """The fields of a record that a body asks to change; `taken` are the ports of all modules. Raises Refused."""
     changes: dict[str, Any] = {name: body[name] for name in _FLAGS if name in body}
     for name, value in changes.items():
         if not isinstance(value, bool):
@@ -64,6 +65,16 @@ def settings_changes(body: dict[str, Any], record: Record) -> dict[str, Any]:
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < _LEAST_MEMORY):
             raise Refused(400, "invalid_request", "memory_limit must be bytes, at least 128 MiB, or null for none.")
         changes["memory_limit"] = limit
+    try:
+        if "exposure" in body:
+            told = body["exposure"]
+            changes["exposure"] = None if told is None else validation.one_of(told, "exposure", EXPOSURES)
+        if "port" in body:
+            changes["port"] = validation.port(body["port"], "port")
+            if changes["port"] in taken - {record.port}:
+                raise Refused(409, "port_taken", f"Another module has port {body['port']}.")
+    except Invalid as error:
+        raise Refused(400, "invalid_request", str(error)) from None
     if "env" in body:
         try:
             given = validation.mapping(body["env"], "env")

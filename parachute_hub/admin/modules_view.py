@@ -50,7 +50,7 @@ class ModulesView:
     """Builds the listing. `latest` knows the newest version of a package without waiting for the registry.
 
     `drift` knows in which way a module's port is not where the hub looks for it, `copied_at` when its data was copied
-    last (seconds since the epoch).
+    last (seconds since the epoch). `adoptable` knows package and folder of one that this hub did not install.
     """
 
     directory: Directory
@@ -59,6 +59,7 @@ class ModulesView:
     latest: Callable[[str], str | None]
     drift: Callable[[str], str | None]
     copied_at: Callable[[str], float | None]
+    adoptable: Callable[[str], "tuple[str, Path | None] | None"]
     _failures: Failures = field(factory=Failures, init=False)
 
     def listing(self) -> dict[str, Any]:
@@ -100,9 +101,11 @@ class ModulesView:
         status = self.supervisor.status(short)
         copied = self.copied_at(short)
         focus = (manifest and manifest.focus) or (entry.focus if entry else "experimental")
+        stray = self.adoptable(short)
         return {
             "short": short,
             "package": package or short,
+            "found": None if stray is None else {"package": stray[0], "folder": stray[1] and str(stray[1])},
             **_words(short, row, entry, manifest),
             "focus": focus,
             "available": package is not None,
@@ -138,7 +141,11 @@ class ModulesView:
         offered = (entry.short for entry in self.directory.catalog.entries)
         watched = (status.short for status in self.supervisor.all())
         unusable = (self.directory.short_of(name) for name in self.directory.services.read().unusable_names)
-        return list(dict.fromkeys((*offered, *self.directory.shorts(), *watched, *islice(unusable, _MOST_UNUSABLE))))
+        strangers = (self.directory.short_of(row.name) for row in self.directory.strangers())
+        strays = islice(strangers, _MOST_UNUSABLE)
+        return list(
+            dict.fromkeys((*offered, *self.directory.shorts(), *watched, *strays, *islice(unusable, _MOST_UNUSABLE)))
+        )
 
     def _offered(self, short: str) -> bool:
         return any(entry.short == short for entry in self.directory.catalog.entries)
@@ -165,6 +172,8 @@ def settings_json(record: Record) -> dict[str, Any]:
         "linked": record.linked,
         "previous": record.previous and record.previous.partition("~")[0],
         "trusted": record.trusted,
+        "port": record.port,
+        "exposure": record.exposure,
     }
 
 

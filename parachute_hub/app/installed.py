@@ -9,10 +9,8 @@ from itertools import takewhile
 
 from attrs import evolve, frozen
 
-from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.catalog import CatalogEntry
 from parachute_hub.modules.definition.model import Manifest, Row, SubUnit
-from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.state.directory import Directory
 from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import Audience, Mount, Table
@@ -44,7 +42,7 @@ _TABLE = "Building the route table"
 class Installed:
     """One row with everything that belongs to it. `paths` are the granted mounts.
 
-    `port` is where the running process listens, whatever the row says; the row's port when none runs.
+    `port` is where the running process listens; the assigned port when none runs. `health` is the package's path.
     """
 
     short: str
@@ -54,6 +52,7 @@ class Installed:
     paths: tuple[str, ...]
     strip: bool
     websocket: bool
+    health: str | None
     exposure: str
     sandboxed: bool
 
@@ -135,7 +134,7 @@ class Roster:
 
     def _read(self) -> Iterator[Installed]:
         refused: list[str] = []
-        for row in self._directory.services.standing():
+        for row in self._directory.installed():
             task = f"Reading the module of {row.name}"
             try:
                 module, wrong = self._installed(row)
@@ -148,6 +147,11 @@ class Roster:
             self._failures.worked(task)
             refused += [f"{row.name} in services.json: {text}" for text in wrong[:_MOST_REFUSED]]
             yield module
+        refused += [
+            f"{row.name} in services.json is not a module that this hub installed, so it is not run. "
+            "If it is yours, keep it on the Modules page."
+            for row in self._directory.strangers()[:_MOST_REFUSED]
+        ]
         for text in refused:
             if text not in self._told:
                 self._notice(text)
@@ -157,30 +161,26 @@ class Roster:
         directory = self._directory
         short = directory.short_of(row.name)
         entry = directory.entry(short)
-        manifest = self._manifest(short)
+        manifest = directory.manifest(short)
         paths, wrong = directory.mounts(row)
+        if entry is not None and not entry.hosts_apps and row.uis:
+            row, wrong = row.with_fields(uis=()), (*wrong, "It hosts no apps, so its uis are left out.")
         module = Installed(
             short=short,
             row=row,
             port=self._live_port(short) or row.port,
             manifest=manifest,
             paths=paths,
-            strip=_strip(row, manifest, entry),
-            websocket=bool(row.websocket or (manifest and manifest.websocket)),
+            strip=_strip(manifest, entry),
+            websocket=bool(manifest and manifest.websocket),
+            health=manifest.health if manifest else entry.health if entry else None,
             exposure=row.public_exposure or (entry.exposure if entry else None) or "allowed",
             sandboxed=not directory.is_first_party(short) and not directory.records.get(short).trusted,
         )
         return module, wrong
 
-    def _manifest(self, short: str) -> Manifest | None:
-        folder = self._directory.folder(short)
-        try:
-            return manifests.read_manifest(folder) if folder is not None else None
-        except Invalid:
-            return None
 
-
-def _strip(*speakers: Row | Manifest | CatalogEntry | None) -> bool:
+def _strip(*speakers: Manifest | CatalogEntry | None) -> bool:
     """Whether the mount is stripped from forwarded paths. First non-None value wins."""
     said = (speaker.strip_prefix for speaker in speakers if speaker is not None)
     return next((word for word in said if word is not None), False)
@@ -222,8 +222,8 @@ def _openness(unit: SubUnit) -> int:
 
 
 def _health(module: Installed, path: str) -> str:
-    """The health path below a mount. Rows give it relative to the module."""
-    return module.row.health.removeprefix(path) or "/health"
+    """The health path below a mount. It needs no credentials, so the package decides it, not the row."""
+    return (module.health or "").removeprefix(path) or "/health"
 
 
 def advertised(modules: Iterable[Installed]) -> list[Advertised]:

@@ -85,6 +85,7 @@ def admin_parts(
             latest=latest,
             drift=engine.modules.ports.kind,
             copied_at=engine.modules.snapshots.copied_at,
+            adoptable=engine.modules.adoption.source,
         ),
         configuration=Configuration(
             home=core.settings.home,

@@ -136,7 +136,7 @@ def _port_drift(client: HubClient, module: dict[str, Any]) -> Finding:
     why = {
         "elsewhere": f"it listens on {listens} instead of {module.get('port')}.",
         "squatted": str(error.get("error_description")),
-        "row": f"it runs on {module.get('port')}, and services.json names another port.",
+        "row": f"it runs on {module.get('port')}, and its settings name another port.",
     }
     text = why.get(module["port_drift"], module["port_drift"])
     return Finding(

@@ -45,7 +45,12 @@ def parser() -> ArgumentParser:
     uninstall = module_word("uninstall", commands.uninstall, "Remove a module's code; its data stays.")
     uninstall.add_argument("--yes", action="store_true", help="do not ask")
     module_word("cancel", commands.cancel, "Cancel the operation running for a module and undo its changes.")
-    switches = {"start": "Start a module.", "stop": "Stop a module; it stays stopped.", "restart": "Restart a module."}
+    switches = {
+        "adopt": "Keep and start a module that is in services.json and that this hub did not install.",
+        "start": "Start a module.",
+        "stop": "Stop a module; it stays stopped.",
+        "restart": "Restart a module.",
+    }
     for name, text in switches.items():
         module_word(name, commands.switch, text)
     logs = module_word("logs", commands.logs, "Show a module's log.")

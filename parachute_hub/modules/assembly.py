@@ -28,6 +28,7 @@ from parachute_hub.modules.operations.upgrade import GATE_SECONDS, SETTLE_SECOND
 from parachute_hub.modules.packages.bun import LIMIT_SECONDS, STALL_SECONDS, Bun
 from parachute_hub.modules.packages.fetcher import Fetcher
 from parachute_hub.modules.packages.updates import Availability
+from parachute_hub.modules.reconcile.adoption import Adoption
 from parachute_hub.modules.reconcile.backup_copy import LastGood
 from parachute_hub.modules.reconcile.linked_folders import LinkedFolders
 from parachute_hub.modules.reconcile.port_repair import PortHealer
@@ -115,6 +116,7 @@ class Modules:
     linked: LinkedFolders
     rowkeeper: RowKeeper
     last_good: LastGood
+    adoption: Adoption
     start_errors: StartErrors
     ports: PortHealer
 
@@ -130,6 +132,7 @@ class Modules:
             interrupted = await self.jobs.recover(self._distrust)
         except Exception as error:
             self._disorder("interrupted operations", error)
+        self._order("the modules of an older hub", self.adoption.count)
         self._order("temporary files", self._sweep_temporaries, home)
         if not self.jobs.unsettled():
             for what, sweep in (
@@ -322,6 +325,14 @@ def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[]
         ),
         last_good=LastGood(
             services=on_disk.services, path=home / "hub" / "services.last.json", notice=partial(_notice, outside.emit)
+        ),
+        adoption=Adoption(
+            directory=on_disk.directory,
+            records=on_disk.records,
+            store=on_disk.store,
+            catalog=outside.catalog,
+            hub_ports=(outside.hub_port,),
+            busy=port_busy,
         ),
         ports=PortHealer(
             directory=on_disk.directory, supervisor=supervisor, hub_ports=(outside.hub_port,), busy=port_busy

@@ -143,6 +143,7 @@ class ApiCase(SynchronousTestCase):
             latest=lambda package: {"@toys/toy": "1.1.0", "@stranger/toy": "1.1.0"}.get(package),
             drift=self.modules.ports.kind,
             copied_at=self.modules.snapshots.copied_at,
+            adoptable=self.modules.adoption.source,
         )
         http: Any = StubTreq(self.server)
         area = ModulesArea(
@@ -570,8 +571,43 @@ class Settings(ApiCase):
             {"env": {"A=B": "x"}},
             {"env": {"A": 1}},
             {"env": 1},
+            {"port": 0},
+            {"port": None},
+            {"exposure": "everybody"},
         ):
             self.assertEqual(self.refusal("PUT", "/toy/settings", body), (400, "invalid_request"), body)
+
+    def test_a_port_and_who_may_reach_it(self) -> None:
+        self.install()
+        self.files.records.change("vault", row="parachute-vault", port=1940)
+        row = {"name": "parachute-vault", "port": 1940, "paths": [], "health": "/", "version": "1"}
+        content = json.loads((self.home / "services.json").read_text())
+        content["services"].append(row)
+        write(self.home, {"services.json": json.dumps(content)})
+        self.assertEqual(self.refusal("PUT", "/toy/settings", {"port": 1940}), (409, "port_taken"))
+        self.assertEqual(
+            self.refusal("PUT", "/toy/settings", {"exposure": "loopback"}, who="owner"), (403, "step_up_required")
+        )
+        answer = self.call("PUT", "/toy/settings", {"port": 2712, "exposure": "loopback"}).json()
+        self.assertEqual((answer["port"], answer["exposure"]), (2712, "loopback"))
+        written = {row.name: row.port for row in self.files.services.read().rows}
+        self.assertEqual(written["toys-toy"], 2712, "some modules read theirs there")
+
+
+class Adopting(ApiCase):
+    def test_what_somebody_wrote_into_services_json_runs_only_by_the_owners_word(self) -> None:
+        folder = write(self.home.resolve() / "elsewhere", package("@own/own", manifestName="own"))
+        row = {"name": "own", "port": 2800, "paths": ["/own"], "health": "/", "version": "1"}
+        write(self.home, {"services.json": json.dumps({"services": [{**row, "installDir": str(folder)}]})})
+        found = self.module("own")
+        self.assertEqual(found["found"], {"package": "@own/own", "folder": str(folder)})
+        self.assertEqual((found["installed"], self.files.to_start()), (False, ()))
+        self.assertEqual(self.refusal("POST", "/own/start"), (400, "not_installed"))
+        self.assertEqual(self.refusal("POST", "/own/adopt", who="owner"), (403, "step_up_required"))
+        self.assertEqual(self.files.to_start(), ())
+        self.assertEqual(self.call("POST", "/own/adopt").status, 200)
+        self.assertEqual((self.supervisor.calls, self.files.to_start()), ([("start", "own")], ("own",)))
+        self.assertEqual(self.refusal("POST", "/own/adopt"), (409, "not_adoptable"))
 
 
 class Configurations(ApiCase):

@@ -24,23 +24,36 @@ class RosterTests(SynchronousTestCase):
         self.home.mkdir()
         self.notices: list[str] = []
         self.records = RecordsFile(self.home / "hub" / "modules.json")
+        self.store = Store(self.home / "modules")
         directory = Directory(
             services=ServicesFile(self.home / "services.json"),
             records=self.records,
             catalog=Catalog(),
-            store=Store(self.home / "modules"),
+            store=self.store,
         )
         self.clock = Clock()
         self.live: dict[str, int] = {}
         self.roster = Roster(directory, self.notices.append, self.clock.seconds, self.live.get)
 
-    def register(self, *rows: dict[str, Any]) -> None:
-        """A module writes its rows, and the moment passes until the file is looked at again."""
+    def register(self, *rows: dict[str, Any], folders: dict[str, str] | None = None) -> None:
+        """Modules are installed, write their rows, and the moment passes until the file is looked at again."""
+        for found in rows:
+            short = Catalog().short_of(found["name"])
+            if not self.records.known(short):
+                package = Catalog().get(short)
+                name = package.package if package else f"@toys/{short}"
+                self.records.change(short, package=name, row=found["name"], port=found["port"])
+                if short in (folders or {}):
+                    self.store.link_folder(name, Path((folders or {})[short]))
+        self.written(*rows)
+
+    def written(self, *rows: dict[str, Any]) -> None:
+        """Anybody writes rows, and the moment passes until the file is looked at again."""
         (self.home / "services.json").write_text(json.dumps({"services": rows}))
         self.clock.advance(LOOK_SECONDS)
 
     def package(self, short: str, **manifest: Any) -> str:
-        folder = self.home / "packages" / short
+        folder = self.home.resolve() / "packages" / short
         (folder / ".parachute").mkdir(parents=True)
         (folder / "package.json").write_text(json.dumps({"name": short, "version": "1.0.0"}))
         told = {"name": short, "manifestName": short, "port": 1950, "paths": [f"/{short}"], "health": "/health"}
@@ -71,15 +84,17 @@ class RosterTests(SynchronousTestCase):
         self.roster.settle("vault")
         self.assertIs(self.roster.modules(), before)
 
-    def test_a_rows_own_word_wins_over_the_manifest_and_the_catalog(self) -> None:
-        """scribe strips by the catalog; a row may say otherwise; the rest is left in."""
+    def test_the_package_and_the_catalog_say_how_paths_are_sent_on(self) -> None:
+        """scribe strips by the catalog, a package by its manifest; what a row says of it counts for nothing."""
+        folder = self.package("own", stripPrefix=True, websocket=True)
         self.register(
-            row("parachute-scribe", 1943, "/scribe"),
+            row("parachute-scribe", 1943, "/scribe", stripPrefix=False, websocket=True),
             row("parachute-vault", 1940, "/vault/default", stripPrefix=True),
-            row("own", 1951, "/own", installDir=self.package("own", stripPrefix=True, websocket=True)),
+            row("own", 1951, "/own"),
+            folders={"own": folder},
         )
         seen = {module.short: (module.strip, module.websocket) for module in self.roster.modules()}
-        self.assertEqual(seen, {"scribe": (True, False), "vault": (True, False), "own": (True, True)})
+        self.assertEqual(seen, {"scribe": (True, False), "vault": (False, False), "own": (True, True)})
 
     def test_claims_of_others_places_are_left_out_and_told_once(self) -> None:
         """A row cannot take the admin pages or a sibling's place."""
@@ -99,12 +114,17 @@ class RosterTests(SynchronousTestCase):
         self.roster.forget()
         self.assertEqual([module.sandboxed for module in self.roster.modules()], [False, False])
 
-    def test_exposure_comes_from_the_row_then_the_catalog(self) -> None:
+    def test_exposure_comes_from_the_owner_then_the_catalog(self) -> None:
         """scribe has no sign-in of its own, so the hub asks for a credential."""
-        self.register(
-            row("parachute-scribe", 1943, "/scribe"),
+        rows = (
+            row("parachute-scribe", 1943, "/scribe", publicExposure="allowed"),
             row("parachute-vault", 1940, "/vault/default", publicExposure="loopback"),
         )
+        self.register(*rows)
+        self.assertEqual([module.exposure for module in self.roster.modules()], ["auth-required", "allowed"])
+        self.records.change("vault", exposure="loopback")
+        self.register(*rows)
+        self.roster.forget()
         self.assertEqual([module.exposure for module in self.roster.modules()], ["auth-required", "loopback"])
 
     def test_a_change_of_the_file_is_seen_without_a_restart(self) -> None:
@@ -177,7 +197,8 @@ class RosterTests(SynchronousTestCase):
     def test_discovery_takes_names_from_the_manifest(self) -> None:
         """And management addresses as the manifest has them."""
         self.register(
-            row("own", 1951, "/own", installDir=self.package("own", displayName="Own", managementUrl="admin/"))
+            row("own", 1951, "/own"),
+            folders={"own": self.package("own", displayName="Own", managementUrl="admin/")},
         )
         (entry,) = advertised(self.roster.modules())
         self.assertEqual((entry.display_name, entry.management_url), ("Own", "admin/"))
@@ -194,7 +215,9 @@ class RosterTests(SynchronousTestCase):
             return None
 
         self.patch(self.roster, "_live_port", live_port)
-        self.register(row("parachute-vault", 1941, "/vault/default"))
+        self.records.change("vault", port=1941)
+        self.roster.forget()
+        self.register(row("parachute-vault", 1940, "/vault/default"))
         for _ in range(3):
             self.assertEqual(self.roster.modules(), good)
             self.clock.advance(LOOK_SECONDS)
@@ -234,7 +257,9 @@ class RosterTests(SynchronousTestCase):
             self.assertIs(tables.table(), good)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         broken = False
-        self.register(row("parachute-vault", 1941, "/vault/default"))
+        self.records.change("vault", port=1941)
+        self.roster.forget()
+        self.register(row("parachute-vault", 1940, "/vault/default"))
         mount = tables.table().place(b"/vault/default/x")
         assert isinstance(mount, Mount)
         self.assertEqual(mount.port, 1941)
@@ -264,7 +289,9 @@ class RosterTests(SynchronousTestCase):
         self.assertEqual(tables.table(), first)
         hosts.append("other.test")
         self.assertEqual(tables.table(), first)
-        self.register(row("parachute-vault", 1941, "/vault/default"))
+        self.records.change("vault", port=1941)
+        self.roster.forget()
+        self.register(row("parachute-vault", 1940, "/vault/default"))
         self.assertIn(b"other.test", tables.table().hosts)
         mount = tables.table().place(b"/vault/default/x")
         assert isinstance(mount, Mount)

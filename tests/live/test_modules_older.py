@@ -43,6 +43,7 @@ class OlderHome(TestCase):
         }
         write(self.rig.home, {"services.json": json.dumps({"services": [row]}), "hub.db": "not ours"})
         write(self.rig.home / "toy", {"note": "mine"})
+        await self.rig.modules.recover()
         return place
 
     @run

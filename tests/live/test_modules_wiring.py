@@ -27,7 +27,7 @@ class Together(TestCase):
         for short, port in PORTS.items():
             self.rig.registry.publish(files_of(EXAMPLES / short))
             manifest = json.loads((EXAMPLES / short / ".parachute" / "module.json").read_text())
-            # A row that is there keeps its port: tests stay away from those of the table.
+            # A module that was there keeps its port: tests stay away from those of the table.
             row = {"name": manifest["manifestName"], "port": port, "paths": manifest["paths"]}
             rows.append(
                 {**row, "health": manifest["health"], "version": "0.0.0-linked", "stripPrefix": short == "scribe"}
@@ -45,6 +45,7 @@ class Together(TestCase):
         )
         document["services"] += [row for row in self.rows if row["name"] == f"parachute-{short}"]
         write(self.rig.home, {"services.json": json.dumps(document)})
+        self.rig.files.records.change(short, port=PORTS[short])
         request = InstallRequest(short=short, package=f"@openparachute/{short}")
         job = await self.rig.done(self.rig.modules.installer.install(request))
         self.assertEqual(job.status, "succeeded", job)

@@ -77,9 +77,12 @@ class Home:
             module_variables={"PARACHUTE_ENV_TOY_API_KEY": "from the hub"},
         )
 
-    def register(self, name: str = "toys-toy", port: int = 2711, **fields: Any) -> None:
-        """Write a row."""
+    def register(self, name: str = "toys-toy", port: int = 2711, *, installed: bool = True, **fields: Any) -> None:
+        """Write a row, and the record that an installation leaves."""
         raw = {"name": name, "port": port, "paths": ["/toy"], "health": "/toy/health", "version": "1.0.0", **fields}
         content = json.loads(self.services.path.read_bytes()) if self.services.path.exists() else {"services": []}
         content["services"].append(raw)
         self.services.path.write_text(json.dumps(content))
+        if installed:
+            short = self.directory.short_of(name)
+            self.records.change(short, row=name, port=port)

@@ -93,7 +93,7 @@ class Mounts(SynchronousTestCase):
 
     def test_a_row(self) -> None:
         row = Row(name="x", port=1, paths=("/", "/toy/", "/toy", "/admin"), health="/", version="1")
-        good, refused = mounts.allowed(row, "toy")
+        good, refused = mounts.allowed(row.paths, "toy")
         self.assertEqual(good, ("/toy",))
         self.assertEqual(refused, ('The path "/admin" belongs to the hub.',))
 

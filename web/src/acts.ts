@@ -37,6 +37,7 @@ const WORDS: Record<string, string> = {
   "module-stop": "stopped",
   "module-restart": "restarted",
   "module-heal-port": "put right the port of",
+  "module-adopt": "kept a module that was here before:",
   "module-config": "changed the settings of",
   "module-settings": "changed how the hub runs",
   "vault-made": "made a vault",

@@ -125,6 +125,7 @@ export function jobTitle(job: Job, name: string): string {
 
 const WEIGHTY: [RegExp, string][] = [
   [/^install:(.+)$/, "install $1, which is not in the catalog"],
+  [/^adopt:(.+)$/, "run $1, which this hub did not install"],
   [/^token\.mint/, "make a token"],
   [/^settings\.open:([^,]+)$/, "let the settings page of $1 make changes for ten minutes"],
   [/^settings\.open:([^,]+),(.+)$/, "let the settings page of $1 make changes for ten minutes, in vaults too"],

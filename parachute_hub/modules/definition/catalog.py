@@ -25,7 +25,7 @@ class CatalogEntry:
 
     `port`, `paths`, `health`, `strip_prefix` and `start_cmd` are defaults for old packages without a manifest. `mounts`
     are prefixes the module may claim besides `/<short>`. `ignores_port` means that it always binds `port`. `memory_mb`
-    is an estimate.
+    is an estimate. `hosts_apps` lets its row name apps (`uis`) with an audience of their own.
     """
 
     short: str
@@ -45,6 +45,7 @@ class CatalogEntry:
     start_cmd: tuple[str, ...] | None = None
     mounts: tuple[str, ...] = ()
     ignores_port: bool = False
+    hosts_apps: bool = True
 
 
 BUILT_IN: tuple[CatalogEntry, ...] = (
@@ -60,6 +61,7 @@ BUILT_IN: tuple[CatalogEntry, ...] = (
         health="/vault/default/health",
         start_cmd=("parachute-vault", "serve"),
         memory_mb=128,
+        hosts_apps=False,
     ),
     CatalogEntry(
         short="notes",
@@ -73,6 +75,7 @@ BUILT_IN: tuple[CatalogEntry, ...] = (
         paths=("/notes",),
         health="/notes/health",
         memory_mb=32,
+        hosts_apps=False,
     ),
     CatalogEntry(
         short="scribe",
@@ -88,6 +91,7 @@ BUILT_IN: tuple[CatalogEntry, ...] = (
         strip_prefix=True,
         start_cmd=("parachute-scribe", "serve"),
         memory_mb=96,
+        hosts_apps=False,
     ),
     CatalogEntry(
         short="surface",
@@ -127,6 +131,10 @@ class Catalog:
     def offers(self, package: str) -> CatalogEntry | None:
         """The catalog entry for this package, if it is on offer."""
         return next((entry for entry in self.entries if entry.package == package), None)
+
+    def names(self, row_name: str, entry: CatalogEntry) -> bool:
+        """Whether a row of this name is the entry's, under its present name or an earlier one."""
+        return row_name == entry.manifest_name or _ALIASES.get(row_name) == entry.short
 
     def short_of(self, row_name: str) -> str:
         """The short name for a row: from the catalog, else the row's name without `parachute-`."""

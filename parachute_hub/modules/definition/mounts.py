@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-from parachute_hub.modules.definition.model import Row
-
 RESERVED = frozenset(
     {
         "",
@@ -60,14 +58,14 @@ def check(path: str, short: str, extra: Iterable[str] = ()) -> None:
         raise BadMount(f'The path "{shown}" is not below /{short}, which is this module\'s place.')
 
 
-def allowed(row: Row, short: str, extra: Iterable[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The row's servable mounts, normalized, and the reasons for rejecting the others.
+def allowed(paths: Iterable[str], short: str, extra: Iterable[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The servable mounts, normalized, and the reasons for rejecting the others.
 
     The root path is skipped silently: old vaults list it although nothing is served there.
     """
     good: list[str] = []
     refused: list[str] = []
-    for path in row.paths:
+    for path in paths:
         if path == "/":
             continue
         try:

@@ -124,7 +124,7 @@ class Configuration:
         # The path becomes part of a URL and of a token's scope, so it must be one that may be served.
         paths, _ = self.directory.mounts(row)
         mount = next((mount for mount in paths if not mount.startswith("/.parachute")), "")
-        strip = row.strip_prefix if row.strip_prefix is not None else manifest and manifest.strip_prefix
+        strip = manifest.strip_prefix if manifest else None
         entry = self.directory.entry(short)
         strip = entry.strip_prefix if strip is None and entry else strip
         instance = mount.removeprefix("/vault/").partition("/")[0] if row.is_vault else None

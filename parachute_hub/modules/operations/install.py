@@ -217,6 +217,7 @@ class Installer:
                 short,
                 package=package,
                 row=arrival.row_name,
+                port=row.port,
                 linked=str(arrival.folder) if placed is None else None,
                 env={**(record.env or {}), **request.env, **_first_vault(request)} or None,
                 wanted=True,
@@ -228,19 +229,24 @@ class Installer:
     def _row(self, work: Work, request: InstallRequest, arrival: Arrival, before: Row | None) -> Row:
         """The initial row. A port that the module already has is kept."""
         link = str(self.store.link(arrival.package.name))
+        port = self.records.get(arrival.short).port or self._free_port(work, arrival)
         if before is not None:
-            return before.with_fields(install_dir=link, last_start_error=None)
+            return before.with_fields(port=port, install_dir=link, last_start_error=None)
+        paths = (f"/vault/{request.vault}",) if request.vault and arrival.short == "vault" else None
+        return evolve(arrival.row(port, paths), version=UNPROVEN, install_dir=link)
+
+    def _free_port(self, work: Work, arrival: Arrival) -> int:
         told, known = arrival.manifest, arrival.entry
         wanted = known.port if known and known.port else told.port if told else None
         if known is not None and known.ignores_port:
-            choice = ports.PortChoice(wanted or 0)
-        else:
-            taken = {*(row.port for row in self.services.read().rows), *self.hub_ports}
-            choice = ports.choose(wanted, taken, self.port_busy)
+            if wanted in self.directory.ports():
+                raise JobFailed(f"{arrival.short} always listens on port {wanted}, which another module has.")
+            return wanted or 0
+        taken = {*self.directory.ports(), *(row.port for row in self.services.read().rows), *self.hub_ports}
+        choice = ports.choose(wanted, taken, self.port_busy)
         if choice.note:
             work.line(choice.note)
-        paths = (f"/vault/{request.vault}",) if request.vault and arrival.short == "vault" else None
-        return evolve(arrival.row(choice.port, paths), version=UNPROVEN, install_dir=link)
+        return choice.port
 
 
 def settle_row(services: ServicesFile, name: str, package: Package, link: str) -> None:

@@ -45,7 +45,7 @@ class Remover:
 
     async def _uninstall(self, work: Work, short: str) -> None:
         """Every change before the commit has an undo, so after a kill the module is either whole or gone."""
-        rows, package = self.directory.rows(short), self.directory.package_of(short)
+        rows, package = self.directory.written(short), self.directory.package_of(short)
         # A row that the hub cannot use is removed too, without an undo: a copy of the file is kept.
         named = (*(row.name for row in rows), *self.directory.unusable_rows(short))
         if not named and not self.records.known(short):
@@ -85,7 +85,7 @@ class Remover:
             work.line(f"Its data is kept in {self.home / short} ({size / 1048576:.1f} MiB).")
 
     async def _delete_data(self, work: Work, short: str) -> None:
-        if self.directory.rows(short) or self.records.known(short):
+        if self.directory.written(short) or self.records.known(short):
             raise JobFailed(f"{short} is still installed. Uninstall it first, then delete its data.")
         if not names.is_short(short) or short in names.FOLDERS_OF_THE_HUB:
             raise JobFailed(f"{short} is not a module's name.")

@@ -49,7 +49,7 @@ class UpgradeRequest:
 
 @frozen(kw_only=True)
 class _Installed:
-    """A module's state before the switch."""
+    """A module's state before the switch. `row` is as written in services.json."""
 
     short: str
     row: Row
@@ -238,7 +238,8 @@ class Upgrader:
 
     def _installed(self, short: str) -> _Installed:
         """Raises JobFailed if there is nothing to switch."""
-        row, package_name = self.directory.row(short), self.directory.package_of(short)
+        ours, package_name = self.directory.row(short), self.directory.package_of(short)
+        row = next((row for row in self.directory.written(short) if ours and row.name == ours.name), None)
         place = self.store.locate(package_name) if package_name else None
         try:
             package = manifests.read_package(place) if place else None

@@ -9,12 +9,12 @@ from parachute_hub.modules.definition import ports
 from parachute_hub.supervise.model import LISTENS, SQUATTED, UNBOUND
 
 Kind: TypeAlias = Literal["elsewhere", "squatted", "row"]
-"""Listens on a different port than assigned; another program has its port; its row names a different port."""
+"""Listens on a different port than assigned; another program has its port; its record names a different port."""
 
 
 @frozen(kw_only=True)
 class Standing:
-    """`row` is the port in services.json, `given` the one passed to the running process, None if none runs.
+    """`row` is the port in the hub's record, `given` the one passed to the running process, None if none runs.
 
     `error` is the supervisor's start error, `well` is true if the module answers.
     """
@@ -27,7 +27,7 @@ class Standing:
 
 @frozen
 class Remedy:
-    """The port to write to the row (None leaves it) and a message for the owner. The module is restarted."""
+    """The port to write to the record (None leaves it) and a message for the owner. The module is restarted."""
 
     port: int | None
     text: str
@@ -52,7 +52,7 @@ def kind(standing: Standing) -> Kind | None:
 def remedy(
     short: str, standing: Standing, listens: Iterable[int], taken: Iterable[int], busy: Callable[[int], bool]
 ) -> Remedy:
-    """What to do. `listens` are the ports of the module's own processes, `taken` those of other rows and of the hub.
+    """What to do. `listens` are the ports of the module's own processes, `taken` those of other modules and of the hub.
 
     Raises NoRemedy, and ports.NoPort.
     """
@@ -63,7 +63,7 @@ def remedy(
         case "elsewhere":
             return _adopted(short, sorted({*listens} - {*taken}))
         case "row":
-            return Remedy(None, f"{short} restarts on port {standing.row}, as services.json says.")
+            return Remedy(None, f"{short} restarts on port {standing.row}, as its settings say.")
         case None:
             raise NoRemedy(f"{short} already listens on its assigned port. There is nothing to repair.")
 
@@ -76,4 +76,4 @@ def _adopted(short: str, theirs: list[int]) -> Remedy:
             raise NoRemedy(f"{short} listens on no port of its own. Check its log.")
         case _:
             several = ", ".join(map(str, theirs))
-            raise NoRemedy(f"{short} listens on {several}. Set the right one in its row in services.json.")
+            raise NoRemedy(f"{short} listens on {several}. Set the right one in its settings.")

@@ -1,6 +1,7 @@
 """Repairs port drift on request."""
 
 from collections.abc import Callable
+from functools import partial
 
 from attrs import frozen
 
@@ -9,7 +10,8 @@ from parachute_hub.modules.operations.health_gate import Supervises
 from parachute_hub.modules.reconcile import port_drift
 from parachute_hub.modules.reconcile.port_drift import Kind, NoRemedy, Standing
 from parachute_hub.modules.state.directory import Directory
-from parachute_hub.modules.state.services_file import RegistryRefused
+from parachute_hub.modules.state.records import RecordsRefused
+from parachute_hub.modules.state.services_file import RegistryRefused, with_port
 from parachute_hub.site.errors import Refused
 from parachute_hub.supervise.model import State, Status
 
@@ -37,17 +39,17 @@ class PortHealer:
             raise Refused(400, "not_running", f"{short} is not running. Start it first.")
         services = self.directory.services
         row = self.directory.row(short)
-        others = {other.port for other in services.read().rows if row is None or other.name != row.name}
+        others = self.directory.ports() - ({row.port} if row is not None else set())
         listens = await self.supervisor.listens(short)
         try:
             remedy = port_drift.remedy(short, standing, listens, {*others, *self.hub_ports}, self.busy)
         except (NoRemedy, ports.NoPort) as error:
             raise Refused(409, "no_drift", str(error)) from None
         if remedy.port is not None and row is not None:
-            moved = row.with_fields(port=remedy.port)
             try:
-                services.update(lambda registry: registry.with_row(moved))
-            except RegistryRefused as error:
+                self.directory.records.change(short, port=remedy.port)
+                services.update(partial(with_port, name=row.name, port=remedy.port))
+            except (RegistryRefused, RecordsRefused) as error:
                 raise Refused(409, "registry_refused", str(error)) from None
         return remedy.text, await self.supervisor.restart(short)
 

@@ -1,6 +1,7 @@
-"""Restores lost rows: modules write services.json without a lock, so two that start together may lose one."""
+"""Restores lost rows and ports: modules write services.json without a lock, so two that start together may lose one."""
 
 from collections.abc import Callable
+from functools import partial
 
 from attrs import define, field
 
@@ -8,7 +9,7 @@ from parachute_hub.jobs.runner import Jobs
 from parachute_hub.modules.definition.model import Row
 from parachute_hub.modules.operations.health_gate import Supervises
 from parachute_hub.modules.state.directory import Directory
-from parachute_hub.modules.state.services_file import RegistryRefused
+from parachute_hub.modules.state.services_file import RegistryRefused, with_port
 from parachute_hub.supervise.model import State
 from parachute_hub.system.timers import Failures
 
@@ -17,7 +18,7 @@ _ALIVE = frozenset({State.READY, State.DEGRADED, State.STARTING, State.BACKOFF})
 
 @define(kw_only=True)
 class RowKeeper:
-    """Restores the row of a running module, unless a job is working on it."""
+    """Restores rows of running modules, and ports in rows of installed ones, unless a job is working on the module."""
 
     directory: Directory
     supervisor: Supervises
@@ -35,7 +36,17 @@ class RowKeeper:
         present = {row.name for row in rows}
         for lost in (row for row in self._seen if row.name not in present):
             self._failures.attempt(f"Keeping the row of {lost.name}", self._keep, lost)
+        for row in self.directory.installed():
+            self._failures.attempt(f"Keeping the port of {row.name}", self._keep_port, row)
         self._seen = services.read().rows
+
+    def _keep_port(self, row: Row) -> None:
+        services, short = self.directory.services, self.directory.short_of(row.name)
+        written = services.read().row(row.name)
+        if written is None or written.port == row.port or self.jobs.active(short) is not None:
+            return
+        services.update(partial(with_port, name=row.name, port=row.port))
+        self.notice(f"The row of {row.name} named port {written.port}. It is {row.port} again, as the hub assigned it.")
 
     def _keep(self, row: Row) -> None:
         if self._is_missed(self.directory.short_of(row.name)):

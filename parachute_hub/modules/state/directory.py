@@ -1,13 +1,13 @@
 """Relates rows, packages and short names of modules."""
 
-import os
 from pathlib import Path
 
 from attrs import frozen
 
-from parachute_hub.modules.definition import mounts
+from parachute_hub.modules.definition import manifests, row_fields
 from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
-from parachute_hub.modules.definition.model import Row
+from parachute_hub.modules.definition.model import Manifest, Row
+from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.modules.state.store import Store
@@ -22,16 +22,32 @@ class Directory:
     catalog: Catalog
     store: Store
 
+    def installed(self) -> tuple[Row, ...]:
+        """The rows of installed modules with what the hub decides applied, in the order of services.json."""
+        return tuple(self._settled(row) for row in self.services.standing() if self._is_installed(row))
+
+    def strangers(self) -> tuple[Row, ...]:
+        """Rows of modules without a record: shown, but neither run nor served until the owner adopts them."""
+        return tuple(row for row in self.services.standing() if not self._is_installed(row))
+
     def shorts(self) -> tuple[str, ...]:
         """Every installed module once, in the order of services.json."""
-        return tuple(dict.fromkeys(self.short_of(row.name) for row in self.services.standing()))
+        return tuple(dict.fromkeys(self.short_of(row.name) for row in self.installed()))
 
     def rows(self, short: str) -> tuple[Row, ...]:
-        """The module's rows; a vault may have one per instance."""
-        return tuple(row for row in self.services.standing() if self.short_of(row.name) == short)
+        """The rows of an installed module; a vault may have one per instance."""
+        return tuple(row for row in self.installed() if self.short_of(row.name) == short)
 
     def row(self, short: str) -> Row | None:
         return next(iter(self.rows(short)), None)
+
+    def written(self, short: str) -> tuple[Row, ...]:
+        """The module's rows as written in the file, installed or not."""
+        return tuple(row for row in self.services.standing() if self.short_of(row.name) == short)
+
+    def ports(self) -> frozenset[int]:
+        """The ports of the installed modules."""
+        return frozenset(row.port for row in self.installed())
 
     def unusable_rows(self, short: str) -> tuple[str, ...]:
         """The names of the module's unusable rows. They do not count as installed."""
@@ -54,22 +70,38 @@ class Directory:
         entry = self.entry(short)
         return entry is not None and self.package_of(short) == entry.package
 
-    def folder(self, short: str) -> Path | None:
-        """The folder of the installed package, or None.
+    def vouched(self, short: str) -> CatalogEntry | None:
+        """The catalog's entry, when what is installed is the catalog's own package."""
+        return self.entry(short) if self.is_first_party(short) else None
 
-        The store takes precedence over the row's `installDir`, where a module may have written the path of a version
-        that is no longer active.
-        """
+    def folder(self, short: str) -> Path | None:
+        """The folder of the installed package, or None. The row's `installDir` is ignored: any module can write it."""
         package = self.package_of(short)
-        ours = self.store.locate(package) if package else None
-        if ours is not None:
-            return ours
-        row = self.row(short)
-        stamped = Path(row.install_dir) if row and row.install_dir else None
-        return stamped if stamped and os.path.isfile(stamped / "package.json") else None
+        return self.store.locate(package) if package else None
+
+    def manifest(self, short: str) -> Manifest | None:
+        """The installed package's manifest; None if missing or invalid."""
+        folder = self.folder(short)
+        try:
+            return manifests.read_manifest(folder) if folder is not None else None
+        except Invalid:
+            return None
 
     def mounts(self, row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The row's servable mounts, and the reasons for rejecting the others."""
         short = self.short_of(row.name)
-        entry = self.entry(short)
-        return mounts.allowed(row, short, entry.mounts if entry else ())
+        manifest, vouched = self.manifest(short), self.vouched(short)
+        said = manifest.paths if manifest else vouched.paths if vouched else ()
+        return row_fields.served(row, short, said, vouched.mounts if vouched else ())
+
+    def _is_installed(self, row: Row) -> bool:
+        """Whether the row is the one that the hub's record names, or a vault's of the older form."""
+        short = self.short_of(row.name)
+        if not self.records.known(short):
+            return False
+        named = self.records.get(short).row
+        return named is None or row.name == named or (short == "vault" and row.is_vault)
+
+    def _settled(self, row: Row) -> Row:
+        record = self.records.get(self.short_of(row.name))
+        return row_fields.settled(row, record.port, record.exposure)

@@ -10,6 +10,7 @@ from typing import Any, Self
 from attrs import asdict, evolve, frozen
 
 from parachute_hub.modules.definition import names, validation
+from parachute_hub.modules.definition.model import EXPOSURES
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import Unsynced, atomic_write, private_folder, read_bounded
@@ -30,7 +31,8 @@ class Record:
     the name of its row in services.json. `previous` is the folder name of the previous version, kept for a rollback.
     `linked` is a folder run instead of a package. `env` is added to its environment. `memory_limit` is in bytes. `smol`
     passes --smol to bun. `pin` prevents upgrades. `trusted` marks a package outside the catalog whose pages the owner
-    has exempted from the sandbox.
+    has exempted from the sandbox. `port` is its port on 127.0.0.1. `exposure` is the owner's choice, None for the
+    catalog's.
     """
 
     wanted: bool = True
@@ -44,6 +46,8 @@ class Record:
     smol: bool = True
     pin: bool = False
     trusted: bool = False
+    port: int | None = None
+    exposure: str | None = None
 
     @classmethod
     def parse(cls, raw: object) -> Self:
@@ -59,7 +63,14 @@ class Record:
         limit = given.get("memory_limit")
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
             raise Invalid("memory_limit", "must be a number of bytes")
-        return cls(**values, memory_limit=limit, env=variables(given.get("env")))
+        port, exposure = given.get("port"), given.get("exposure")
+        return cls(
+            **values,
+            memory_limit=limit,
+            env=variables(given.get("env")),
+            port=None if port is None else validation.port(port, "port"),
+            exposure=None if exposure is None else validation.one_of(exposure, "exposure", EXPOSURES),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Every field that differs from the default."""
@@ -70,10 +81,14 @@ class Record:
 
 @frozen
 class Records:
-    """The whole file. `channel` is the owner's release channel, None for the default."""
+    """The whole file. `channel` is the owner's release channel, None for the default.
+
+    `counted` is False until the modules of an older hub in this home have records.
+    """
 
     modules: Mapping[str, Record]
     channel: str | None = None
+    counted: bool = False
 
 
 def variables(value: object) -> Mapping[str, str] | None:
@@ -120,6 +135,15 @@ class RecordsFile:
 
     def known(self, short: str) -> bool:
         return short in self._records.modules
+
+    @property
+    def counted(self) -> bool:
+        """Whether the modules that were here before this file have got a record."""
+        return self._records.counted
+
+    def count(self, found: Mapping[str, Record]) -> None:
+        """Store the records of modules that were here before this file. Raises RecordsRefused."""
+        self._write(evolve(self._records, modules={**self._records.modules, **found}, counted=True))
 
     def by_row(self, row_name: str) -> str | None:
         """The short name of the module with this row."""
@@ -180,6 +204,7 @@ class RecordsFile:
         return Records(
             {short: Record.parse(raw) for short, raw in modules.items()},
             channel if channel is None else validation.one_of(channel, "channel", CHANNELS),
+            counted=document.get("counted") is True,
         )
 
     def _write(self, records: Records) -> None:
@@ -189,6 +214,8 @@ class RecordsFile:
         document: dict[str, Any] = {"modules": {short: kept.to_json() for short, kept in records.modules.items()}}
         if records.channel is not None:
             document["channel"] = records.channel
+        if records.counted:
+            document["counted"] = True
         try:
             private_folder(self._path.parent)
             atomic_write(self._path, strict_json.write(document, indent=2) + b"\n")

@@ -78,10 +78,7 @@ class Registry:
         return next((row for row in self.rows if row.name == name), None)
 
     def kept_of(self, earlier: Iterable[Row]) -> tuple[Row, ...]:
-        """Rows of an earlier read that are missing only because the file or row is damaged.
-
-        Excludes rows whose port another row has taken since.
-        """
+        """Rows of an earlier read that are missing only because the file or row is damaged."""
         damaged, names = self.corrupt or self.unreadable, {*self.unusable_names}
         kept: list[Row] = []
         for row in earlier:
@@ -171,12 +168,15 @@ def _name_of(raw: object) -> str | None:
 
 
 def check_against(row: Row, others: Iterable[Row]) -> None:
-    """Reject a name or port that another row has; vault rows may share a port. Raises Invalid."""
-    for other in others:
-        if other.name == row.name:
-            raise Invalid("name", f'there is another row "{row.name}"')
-        if other.port == row.port and not (other.is_vault and row.is_vault):
-            raise Invalid("port", f'{row.port} belongs to "{other.name}"')
+    """Reject a name that another row has. Ports may repeat: the hub's records decide them. Raises Invalid."""
+    if any(other.name == row.name for other in others):
+        raise Invalid("name", f'there is another row "{row.name}"')
+
+
+def with_port(registry: Registry, name: str, port: int) -> Registry:
+    """The registry with this port in the row of this name, if there is one."""
+    row = registry.row(name)
+    return registry if row is None or row.port == port else registry.with_row(row.with_fields(port=port))
 
 
 class ServicesFile:

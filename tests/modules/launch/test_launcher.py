@@ -64,9 +64,21 @@ class Launches(SynchronousTestCase):
             json.loads(Path(self.launcher.launch("toy").cwd, "package.json").read_text())["version"], "2.0.0"
         )
 
+    def test_a_folder_that_only_the_row_names_is_not_run(self) -> None:
+        place = write(self.home.path / "toy" / "planted", package("@toys/toy", startCmd=["./server.ts"]))
+        self.home.register(installDir=str(place))
+        self.assertEqual(self.refusal().error_type, "missing_package")
+
+    def test_a_row_without_a_record_is_not_run(self) -> None:
+        self.installed()
+        self.home.register(installed=False)
+        self.assertEqual(self.refusal().error_type, "not_installed")
+
     def test_a_package_of_the_older_hub_runs_from_where_it_is(self) -> None:
-        place = write(self.home.path / "elsewhere", package("@old/mod", startCmd=["./server.ts"]))
-        self.home.register("parachute-mod", installDir=str(place))
+        older = self.home.path / "modules" / "install" / "global" / "node_modules" / "@old" / "mod"
+        place = write(older, package("@old/mod", startCmd=["./server.ts"]))
+        self.home.register("parachute-mod")
+        self.home.records.change("mod", package="@old/mod")
         self.assertEqual(self.launcher.launch("mod").argv[-1], str(place / "server.ts"))
 
     def test_mere_files_are_served_by_ours(self) -> None:

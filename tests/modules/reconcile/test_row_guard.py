@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.jobs.runner import Jobs
 from parachute_hub.modules.reconcile.row_guard import RowKeeper
+from parachute_hub.modules.state.services_file import with_port
 from parachute_hub.supervise.model import State, Status
 from tests.modules.homes import Home
 from tests.support.supervising import FakeSupervisor
@@ -70,10 +71,16 @@ class Keeping(SynchronousTestCase):
         self.keeper.look()
         self.assertEqual(self.names(), ["parachute-vault"])
 
-    def test_a_port_that_was_given_away_is_told(self) -> None:
+    def test_a_row_on_its_port_keeps_nobody_away(self) -> None:
         self.started("toy")
         self.write("parachute-vault")
-        self.home.register("parachute-thief", 2711)
+        self.home.register("parachute-thief", 2711, installed=False)
         self.keeper.look()
-        self.assertEqual(self.names(), ["parachute-vault", "parachute-thief"])
-        self.assertIn("could not be restored", self.told[0])
+        self.assertEqual(self.names(), ["parachute-vault", "parachute-thief", "toys-toy"])
+
+    def test_a_row_that_names_another_port_gets_its_own_back(self) -> None:
+        """Published modules read theirs there."""
+        self.home.services.update(lambda registry: with_port(registry, "toys-toy", 6666))
+        self.keeper.look()
+        self.assertEqual({row.name: row.port for row in self.home.services.read().rows}["toys-toy"], 2711)
+        self.assertIn("named port 6666", self.told[0])

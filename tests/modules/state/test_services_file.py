@@ -39,10 +39,10 @@ class Reading(SynchronousTestCase):
         )
         self.assertEqual(registry.unusable[0]["name"], "bad")
 
-    def test_one_port_belongs_to_one_module_but_vaults_share(self) -> None:
-        content = document(raw("a", 7), raw("b", 7), raw("parachute-vault", 9), raw("parachute-vault-work", 9))
-        self.assertEqual(self.names(content), ["a", "parachute-vault", "parachute-vault-work"])
-        self.assertIn('port: 7 belongs to "a"', str(parse(content).problems[0]))
+    def test_a_row_cannot_put_another_out_of_use_by_naming_its_port(self) -> None:
+        content = document(raw("planted", 7), raw("b", 7), raw("b", 8))
+        self.assertEqual(self.names(content), ["planted", "b"])
+        self.assertIn('there is another row "b"', str(parse(content).problems[0]))
 
     def test_cut_at_every_byte(self) -> None:
         content = document(raw("a", 1), raw("b", 2, uis={"x": {"displayName": "X", "path": "/b/x"}}), raw("c", 3))
@@ -138,7 +138,6 @@ class OnDisk(SynchronousTestCase):
         self.path.write_bytes(document(raw("a", 1)))
         before = self.path.read_bytes()
         for bad, text in (
-            (row("b", 1), 'port: 1 belongs to "a"'),
             (evolve(row("b", 2), port=0), "port: must be"),
             (evolve(row("b", 2), health="x"), "health: must be"),
         ):

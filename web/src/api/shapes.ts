@@ -52,6 +52,8 @@ export interface Module extends Status {
   first_party: boolean
   /** How it listens elsewhere than the hub looks for it: a heal is one call away. */
   port_drift: "elsewhere" | "squatted" | "row" | null
+  /** In services.json, and not installed by this hub: it runs once it is adopted. */
+  found?: { package: string; folder: string | null } | null
   /** Its program is gone from the disk. */
   missing: boolean
   /** When its data was copied before an update; that copy can be brought back. */

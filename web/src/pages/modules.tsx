@@ -40,6 +40,15 @@ function Lists() {
           </ul>
         )}
       </Card>
+      {modules.found.value.length > 0 && (
+        <Card title="Found on this hub">
+          <ul class="list">
+            {modules.found.value.map((module) => (
+              <Found key={module.short} module={module} />
+            ))}
+          </ul>
+        </Card>
+      )}
       {modules.offered.value.length > 0 && (
         <Card title="More to install">
           <ul class="list">
@@ -101,6 +110,33 @@ function Installed({ module }: { module: Module }) {
         )}
       </div>
       {told && <Progress job={told} />}
+    </li>
+  )
+}
+
+/** In services.json, but not installed by this hub. Nothing of it runs until the owner says so. */
+function Found({ module }: { module: Module }) {
+  return (
+    <li class="module">
+      <div class="list-row">
+        <Face short={module.short} name={module.display_name} />
+        <div class="grow">
+          <h3>{module.display_name}</h3>
+          <p class="quiet">
+            This hub did not install {module.display_name}, so it does not run. Keep it only if you know where it comes
+            from: its code can read everything on this hub.
+          </p>
+          <p class="quiet">
+            {module.found?.package} {module.found?.folder && <code>{module.found.folder}</code>}
+          </p>
+        </div>
+        <Button act={() => modules.begin(module.short, "adopt")}>
+          Keep and start<span class="unseen"> {module.display_name}</span>
+        </Button>
+        <Button kind="danger" act={() => modules.begin(module.short, "uninstall")}>
+          Remove from the list<span class="unseen"> {module.display_name}</span>
+        </Button>
+      </div>
     </li>
   )
 }

@@ -1,0 +1,53 @@
+"""What a row of services.json decides, and what it does not: every module can write every row.
+
+`docs/security.md` has the same table for readers.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias
+
+from parachute_hub.modules.definition import mounts
+from parachute_hub.modules.definition.model import Row
+
+Decider: TypeAlias = Literal["row", "record", "package", "hub", "nobody"]
+"""The row itself; the hub's record of the module; the installed package and the catalog; the hub; nobody reads it."""
+
+DECIDED_BY: Mapping[str, Decider] = {
+    "name": "record",
+    "port": "record",
+    "paths": "row",
+    "health": "row",
+    "version": "row",
+    "display_name": "row",
+    "tagline": "row",
+    "public_exposure": "record",
+    "install_dir": "nobody",
+    "strip_prefix": "package",
+    "websocket": "package",
+    "uis": "row",
+    "last_start_error": "hub",
+    "raw": "nobody",
+}
+
+
+def settled(row: Row, port: int | None, exposure: str | None) -> Row:
+    """The row with what the hub's record decides in the place of what it says itself; the package's part is blank.
+
+    A record of an earlier version of the hub has no port until the next boot.
+    """
+    return row.with_fields(
+        port=port or row.port, public_exposure=exposure, install_dir=None, strip_prefix=None, websocket=None
+    )
+
+
+def served(row: Row, short: str, said: Iterable[str], extra: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The mounts of a module, and the reasons why it may not have others that its row claims.
+
+    A row adds paths below the module's own; it takes away none that its package says (`said`). A vault's are its
+    vaults, which only its row knows. `extra` is what the catalog grants its own package beyond its own path.
+    """
+    good, refused = mounts.allowed(row.paths, short, extra)
+    if short == "vault":
+        return good, refused
+    own, _ = mounts.allowed(said, short, extra)
+    return tuple(dict.fromkeys((*own, *good))), refused

@@ -1,0 +1,123 @@
+"""Modules that are in services.json without a record of this hub: an older hub's, or a row that anybody wrote.
+
+The catalog's modules that are in a home before this hub keeps records get one at its first boot: their program is the
+catalog's package wherever bun has put it, whatever the row says. All others wait for the owner's word.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from parachute_hub.modules.definition import manifests, mounts, names, ports
+from parachute_hub.modules.definition.catalog import Catalog
+from parachute_hub.modules.definition.entry_point import entry_of
+from parachute_hub.modules.definition.model import EXPOSURES, Row
+from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.records import Record, RecordsFile, RecordsRefused
+from parachute_hub.modules.state.store import BadPackage, Store
+from parachute_hub.site.errors import Refused
+from parachute_hub.supervise.model import CannotLaunch
+
+_STRICTNESS = dict(zip(EXPOSURES, (0, 2, 1), strict=True))
+
+
+@frozen(kw_only=True)
+class Adoption:
+    """Gives modules a record. `busy` tells whether something listens on a port, `hub_ports` are never given away."""
+
+    directory: Directory
+    records: RecordsFile
+    store: Store
+    catalog: Catalog
+    hub_ports: Iterable[int]
+    busy: Callable[[int], bool]
+
+    def count(self) -> None:
+        """Once in a home: records for the catalog's modules, and ports for records of before ports were recorded."""
+        if self.records.counted:
+            return
+        found: dict[str, Record] = {}
+        taken = {*self.hub_ports}
+        for row in self.directory.services.standing():
+            short = self.directory.short_of(row.name)
+            if short in found or not (self.records.known(short) or self._is_catalogs(short, row)):
+                continue
+            record = self.records.get(short)
+            port = record.port or self._port(row, taken)
+            taken.add(port)
+            found[short] = evolve(record, row=record.row or row.name, port=port, exposure=self._exposure(short, row))
+        self.records.count(found)
+
+    def source(self, short: str) -> tuple[str, Path | None] | None:
+        """What adopting a module would run: its package and the folder, None when that is not on the disk."""
+        row = self._stranger(short)
+        if row is None:
+            return None
+        entry = self.catalog.get(short)
+        if entry is not None:
+            return entry.package, self.store.locate(entry.package)
+        folder = Path(row.install_dir) if row.install_dir else None
+        try:
+            package = manifests.read_package(folder) if folder is not None and folder.is_absolute() else None
+        except Invalid:
+            package = None
+        return (package.name, folder) if package is not None and names.is_package(package.name) else None
+
+    def adopt(self, short: str) -> None:
+        """The owner's word that a module is theirs. Raises Refused."""
+        row, source = self._stranger(short), self.source(short)
+        if row is None:
+            raise Refused(409, "not_adoptable", f"There is no module {short} here that the hub did not install.")
+        if source is None or not names.is_short(short) or short in names.FOLDERS_OF_THE_HUB:
+            raise Refused(
+                409, "not_adoptable", f"The row {row.name} names no folder of a module. Install the module by its name."
+            )
+        package, folder = source
+        known = self.catalog.get(short) is not None
+        try:
+            linked = None if known or folder is None else self._checked(short, row, package, folder)
+            if linked is not None:
+                self.store.link_folder(package, linked)
+            port = self._port(row, {*self.hub_ports, *self.directory.ports()})
+            self.records.put(
+                short, Record(package=package, row=row.name, port=port, linked=str(linked) if linked else None)
+            )
+        except (BadPackage, CannotLaunch, Invalid, mounts.BadMount, ports.NoPort) as error:
+            raise Refused(409, "not_adoptable", f"{row.name} cannot be used. {error}") from None
+        except (OSError, RecordsRefused) as error:
+            raise Refused(507, "disk_full", f"That could not be stored: {error}") from None
+
+    def _stranger(self, short: str) -> Row | None:
+        return next((row for row in self.directory.strangers() if self.directory.short_of(row.name) == short), None)
+
+    def _checked(self, short: str, row: Row, package: str, folder: Path) -> Path | None:
+        """The folder to run from; None where bun's own layouts have the package. Raises what `adopt` turns away."""
+        manifest = manifests.read_manifest(folder)
+        if manifest is None or manifest.name != short:
+            raise Invalid("", f"{folder} is not the module {short}")
+        for path in manifest.paths:
+            mounts.check(path, short)
+        entry_of(folder, manifest, short, row, None)
+        located = self.store.locate(package)
+        return None if located is not None and os.path.realpath(located) == os.path.realpath(folder) else folder
+
+    def _is_catalogs(self, short: str, row: Row) -> bool:
+        entry = self.catalog.get(short)
+        return entry is not None and (row.is_vault if short == "vault" else self.catalog.names(row.name, entry))
+
+    def _port(self, row: Row, taken: Iterable[int]) -> int:
+        """The port that it has been using, unless another module has it."""
+        entry = self.catalog.get(self.directory.short_of(row.name))
+        if entry is not None and entry.ignores_port and entry.port:
+            return entry.port
+        return row.port if row.port not in taken else ports.choose(None, taken, self.busy).port
+
+    def _exposure(self, short: str, row: Row) -> str | None:
+        """What the owner once wrote into the row, where that is stricter than the catalog."""
+        kept, entry = self.records.get(short).exposure, self.catalog.get(short)
+        usual = (entry.exposure if entry else None) or "allowed"
+        told = row.public_exposure
+        return told if kept is None and told and _STRICTNESS[told] > _STRICTNESS[usual] else kept
