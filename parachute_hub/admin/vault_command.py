@@ -1,6 +1,6 @@
 """Runs `parachute-vault create NAME --json`, the vault module's own way to make a vault."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, cast
 
 from attrs import define, field
@@ -10,6 +10,8 @@ from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReacto
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from parachute_hub.confinement.kernel import NotConfined
+from parachute_hub.confinement.rules import Rules
 from parachute_hub.site.errors import Refused
 from parachute_hub.system import strict_json
 from parachute_hub.system.strict_json import BadJson
@@ -17,6 +19,7 @@ from parachute_hub.system.strict_json import BadJson
 SECONDS: Final = 20
 DRAIN: Final = 1.0
 _OUTPUT_LIMIT: Final = 64 * 1024
+_SHELL: Final = 'umask 077; cd "$0" && exec "$@"'
 
 
 class Spawn(Protocol):
@@ -34,6 +37,10 @@ class Spawn(Protocol):
     def env(self) -> Mapping[str, str]:
         """The whole environment."""
 
+    @property
+    def rules(self) -> Rules | None:
+        """What confines it; None for nothing."""
+
 
 class Launcher(Protocol):
     """Knows how a module is run."""
@@ -42,16 +49,28 @@ class Launcher(Protocol):
         """Raises an exception with a sentence when the module is not installed or cannot run."""
 
 
+class Confines(Protocol):
+    """Starts confined processes; `confinement.kernel.Confiner`."""
+
+    def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
+        """Call `spawn` where what it starts is confined. Raises NotConfined."""
+
+
 class Reactor(IReactorProcess, IReactorTime):
     """What this needs of a reactor."""
 
 
 @define
 class VaultCommand:
-    """Makes vaults, one at a time: the command and the daemon share services.json."""
+    """Makes vaults, one at a time: the command and the daemon share services.json.
+
+    It is confined as the daemon is. `wrote` is called when it has ended and may have written its row.
+    """
 
     launcher: Launcher
     reactor: Reactor
+    confiner: Confines
+    wrote: Callable[[], None] = lambda: None
     _turn: DeferredLock = field(factory=DeferredLock, init=False)
 
     async def create(self, name: str) -> Mapping[str, Any]:
@@ -69,13 +88,25 @@ class VaultCommand:
             raise Refused(409, "no_vault_module", f"No vault can be made without the vault module. {error}") from None
         entry = spawn.argv.index("run") + 2
         run = _Run(self.reactor)
-        argv = (*spawn.argv[:entry], "create", name, "--json")
-        self.reactor.spawnProcess(run, argv[0], argv, env=dict(spawn.env), path=spawn.cwd)
+        # A shell goes to the folder: to start in another one the hub would have to fork.
+        argv = ("/bin/sh", "-c", _SHELL, spawn.cwd, *spawn.argv[:entry], "create", name, "--json")
+
+        def spawned() -> int:
+            return self.reactor.spawnProcess(run, argv[0], argv, env=dict(spawn.env)).pid or 0
+
+        try:
+            if spawn.rules is None:
+                spawned()
+            else:
+                self.confiner.start(spawn.rules, spawned)
+        except NotConfined as error:
+            raise Refused(502, "vault_command_failed", f"The vault module could not be separated: {error}.") from None
         try:
             code = await run.ended
         except CancelledError:
             await run.gone  # it still writes what the next one reads
             raise
+        self.wrote()
         if code is None:
             raise Refused(502, "vault_command_failed", f"The vault module did not answer within {SECONDS} seconds.")
         if code != 0:

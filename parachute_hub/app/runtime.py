@@ -2,6 +2,7 @@
 
 import random
 import time
+from pathlib import Path
 from uuid import uuid4
 
 from attrs import frozen
@@ -12,10 +13,12 @@ from parachute_hub.app.adapters import FreshLauncher, Origins
 from parachute_hub.app.context import Core
 from parachute_hub.app.installed import Roster
 from parachute_hub.app.log_heads import LogHeads
+from parachute_hub.confinement.kernel import Confiner, Kernel
 from parachute_hub.events import Bus, Event, ModuleChanged, Notice, Numbered, RegistryChanged
 from parachute_hub.modules import assembly
 from parachute_hub.modules.definition.catalog import BadCatalog, Catalog, load
 from parachute_hub.modules.launch.environment import Surroundings
+from parachute_hub.modules.launch.fence import Fence
 from parachute_hub.modules.packages import bun as bun_program
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.supervisor import Supervisor
@@ -25,20 +28,25 @@ _log = Logger()
 
 @frozen(kw_only=True)
 class Engine:
-    """The objects that run modules. `modules` installs and removes them, `launcher` builds their command lines."""
+    """The objects that run modules. `modules` installs and removes them, `launcher` builds their command lines,
+    `confiner` starts them confined.
+    """
 
     bus: Bus
     launcher: FreshLauncher
     supervisor: Supervisor
     modules: assembly.Modules
     roster: Roster
+    confiner: Confiner
 
 
 def build_engine(core: Core, origins: Origins) -> Engine:
     """Create the engine without starting anything."""
     bus = Bus()
     bus.subscribe(_tell)
-    on_disk = assembly.files(_outside(core, bus, origins))
+    kernel = Kernel.find()
+    confiner = Confiner(kernel=kernel, forbidden=_forbidden(core.settings.home))
+    on_disk = assembly.files(_outside(core, bus, origins, kernel))
     launcher = FreshLauncher(on_disk.launcher, origins)
     heads = LogHeads(core.reactor, bus.emit)
 
@@ -58,6 +66,7 @@ def build_engine(core: Core, origins: Origins) -> Engine:
             mask=core.mask,
             random=random.random,
             memory_limit=core.settings.memory_limit,
+            confiner=confiner,
             under_way=core.front.under_way,
         )
     )
@@ -67,13 +76,14 @@ def build_engine(core: Core, origins: Origins) -> Engine:
         core.reactor.seconds,
         supervisor.owned_port,
     )
-    bus.subscribe(lambda numbered: _follow(roster, numbered.event))
+    bus.subscribe(lambda numbered: _follow(roster, on_disk.fence, supervisor, numbered.event))
     return Engine(
         bus=bus,
         launcher=launcher,
         supervisor=supervisor,
         modules=assembly.assemble(on_disk, supervisor, free_memory=lambda: supervisor.container().free),
         roster=roster,
+        confiner=confiner,
     )
 
 
@@ -83,15 +93,24 @@ def _tell(numbered: Numbered) -> None:
         _log.warn("{text}", text=numbered.event.text)
 
 
-def _follow(roster: Roster, event: Event) -> None:
+def _follow(roster: Roster, fence: Fence, supervisor: Supervisor, event: Event) -> None:
     match event:
         case RegistryChanged():
             roster.forget()
         case ModuleChanged(short):
             roster.settle(short)
+            fence.views.collect(short)
+            status = supervisor.status(short)
+            if status is not None:
+                fence.follow(status)
 
 
-def _outside(core: Core, bus: Bus, origins: Origins) -> assembly.Outside:
+def _forbidden(home: Path) -> tuple[Path, ...]:
+    """What no module may reach, whatever its rules: the home as a whole, and what is the hub's."""
+    return (home, *(home / name for name in ("hub", "modules", "parachute.db", "operator.token", "services.json")))
+
+
+def _outside(core: Core, bus: Bus, origins: Origins, kernel: Kernel) -> assembly.Outside:
     settings = core.settings
     pool = core.reactor.getThreadPool()
     return assembly.Outside(
@@ -114,6 +133,8 @@ def _outside(core: Core, bus: Bus, origins: Origins) -> assembly.Outside:
         new_id=lambda: str(uuid4()),
         in_thread=lambda function, *args: deferToThreadPool(core.reactor, pool, function, *args),
         hub_port=settings.port,
+        isolation=settings.isolation,
+        landlock=kernel.abi if kernel.confines else 0,
         env_channel=settings.channel,
     )
 

@@ -112,7 +112,12 @@ def admin_parts(
     vaults = VaultsApi(
         who=who,
         known=lambda: document(advertised(engine.roster.modules()), accounts.origin.issuer())["vaults"],
-        maker=VaultCommand(engine.launcher, core.reactor),
+        maker=VaultCommand(
+            engine.launcher,
+            core.reactor,
+            engine.confiner,
+            wrote=lambda: engine.modules.files.fence.views.collect("vault"),
+        ),
         sizes=lambda names: in_thread(_vault_sizes, core.settings.home, tuple(names)),
     )
     return [

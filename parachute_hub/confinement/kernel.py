@@ -107,7 +107,7 @@ class Confiner:
     calls: Calls = field(factory=Calls)
 
     def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
-        """Call `spawn` in a confined thread; it starts a process and gives its id, which is given back.
+        """Call `spawn` in a confined thread. It starts a process and gives its id, or 0 when that is over already.
 
         The thread stays until that process ends: a process that asked to die with its parent would die with it
         (prctl(2), PR_SET_PDEATHSIG). Raises NotConfined, and whatever `spawn` raises.
@@ -128,7 +128,8 @@ class Confiner:
             pid = _Starter(lambda: self._confine(ruleset, rules), spawn).run()
         finally:
             os.close(ruleset)
-        _limit(pid, rules)
+        if pid:
+            _limit(pid, rules)
         return pid
 
     def _ruleset(self, rules: Rules) -> int:
@@ -230,6 +231,8 @@ class _Starter:
 
 def _limit(pid: int, rules: Rules) -> None:
     """Before the child's shell has executed anything else; what it starts inherits them."""
+    with suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text(str(rules.oom_score))
     for which, most in (
         (resource.RLIMIT_NOFILE, rules.open_files),
         (resource.RLIMIT_FSIZE, rules.file_bytes),

@@ -39,7 +39,8 @@ class Rules:
 
     `reads` may be read and executed, `writes` changed as well: absolute paths of folders or files, with all below
     them. `bind` and `connect` are TCP ports; None is any port, and for `connect` UDP as well. `change_modes` lets
-    chmod and its like have an effect. `open_files` and `file_bytes` are limits of each process.
+    chmod and its like have an effect. `open_files` and `file_bytes` are limits of each process. `oom_score` says how
+    soon the kernel ends it when memory runs out (proc(5), oom_score_adj).
     """
 
     reads: tuple[str, ...]
@@ -49,6 +50,7 @@ class Rules:
     change_modes: bool = False
     open_files: int = 4096
     file_bytes: int = 8 << 30
+    oom_score: int = 500
 
 
 def handled_files(abi: int) -> int:

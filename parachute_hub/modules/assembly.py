@@ -5,7 +5,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -18,8 +18,10 @@ from parachute_hub.jobs.runner import Jobs
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.launch import environment
 from parachute_hub.modules.launch.environment import Surroundings
+from parachute_hub.modules.launch.fence import Fence
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.launch.vault_scribe import Wiring
+from parachute_hub.modules.launch.views import Views
 from parachute_hub.modules.operations.compensation import Undoing
 from parachute_hub.modules.operations.health_gate import Prover, Supervises
 from parachute_hub.modules.operations.install import Installer, stamped_versions
@@ -57,7 +59,8 @@ class Outside:
 
     `find_bun` raises NoBun. `now` is in epoch seconds; `new_id` creates job ids. `in_thread` runs blocking calls.
     `know_secret` adds a value to the log mask. `hub_port` is never assigned to a module. `env_channel` is the release
-    channel fixed by the environment, if any. The other fields are limits in seconds.
+    channel fixed by the environment, if any. `isolation` says whether modules are confined; `landlock` is the ABI
+    version of Landlock, 0 if it is not available. The other fields are limits in seconds.
     """
 
     reactor: Any
@@ -72,6 +75,8 @@ class Outside:
     in_thread: Callable[..., Awaitable[Any]]
     hub_port: int
     env_channel: str | None = None
+    isolation: Literal["auto", "required", "off"] = "off"
+    landlock: int = 0
     stall_seconds: int = STALL_SECONDS
     limit_seconds: float = LIMIT_SECONDS
     gate_seconds: float = GATE_SECONDS
@@ -89,6 +94,7 @@ class Files:
     directory: Directory
     wiring: Wiring
     launcher: ModuleLauncher
+    fence: Fence
 
     def channel(self) -> str:
         """The release channel: from the environment, else the owner's choice, else stable."""
@@ -191,6 +197,7 @@ class Modules:
         """
         clock = self.files.outside.reactor
         return (
+            every(clock, WATCH_SECONDS, self.files.fence.views.collect_all, "Reading what modules say of themselves"),
             every(clock, WATCH_SECONDS, self.rowkeeper.look, "Keeping rows of running modules"),
             every(clock, WATCH_SECONDS, self.last_good.look, "Copying services.json"),
             every(clock, WATCH_SECONDS, self.start_errors.look, "Recording start errors"),
@@ -216,8 +223,23 @@ def files(outside: Outside) -> Files:
     store = Store(outside.around.modules, (older,))
     directory = Directory(services=services, records=records, catalog=outside.catalog, store=store)
     wiring = Wiring(home=home, directory=directory, know_secret=outside.know_secret)
+    views = Views(home=home, directory=directory)
+    fence = Fence(
+        mode=outside.isolation,
+        abi=outside.landlock,
+        hub_port=outside.hub_port,
+        directory=directory,
+        records=records,
+        views=views,
+        notice=problem,
+    )
     launcher = ModuleLauncher(
-        directory=directory, records=records, around=outside.around, find_bun=outside.find_bun, guard=wiring
+        directory=directory,
+        records=records,
+        around=outside.around,
+        find_bun=outside.find_bun,
+        guard=wiring,
+        fence=fence,
     )
     return Files(
         outside=outside,
@@ -227,6 +249,7 @@ def files(outside: Outside) -> Files:
         directory=directory,
         wiring=wiring,
         launcher=launcher,
+        fence=fence,
     )
 
 

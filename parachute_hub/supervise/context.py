@@ -13,6 +13,7 @@ from twisted.python.threadpool import ThreadPool
 from parachute_hub.supervise.limits import LogLimits, MemoryLimits, Timing
 from parachute_hub.supervise.memory.cgroup import Cgroup
 from parachute_hub.supervise.model import Launch, Status
+from parachute_hub.supervise.process.child import Confines
 from parachute_hub.supervise.process.command_line import Tools, find_tools
 from parachute_hub.supervise.process.process_tags import Whose, home_hash
 from parachute_hub.supervise.process.processes import Holder, Processes
@@ -111,7 +112,8 @@ class SupervisorContext:
     `home` is the hub's home folder; `home_id` and `life` tag its child processes. `emit` receives each new status,
     `log_line` each masked line of output (`short`, text). `log_folder` holds two files per module. `random` returns
     0..1. `now` is monotonic seconds, `wall` epoch seconds. `under_way` returns the number of unanswered requests to a
-    port. `memory_limit` is the operator's limit for the whole hub in bytes, or None.
+    port. `memory_limit` is the operator's limit for the whole hub in bytes, or None. `confiner` starts launches that
+    have rules.
     """
 
     reactor: Any
@@ -130,6 +132,7 @@ class SupervisorContext:
     system: System = Factory(Processes)
     counters: MemoryCounters = Factory(Cgroup.find)
     signal_group: Callable[[int, int], None] = os.killpg
+    confiner: Confines | None = None
     tools: Tools = Factory(find_tools)
     timing: Timing = Timing()
     limits: LogLimits = LogLimits()

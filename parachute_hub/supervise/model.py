@@ -2,11 +2,28 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from attrs import field, frozen
 
+from parachute_hub.confinement.rules import Rules
 from parachute_hub.system.timestamps import to_the_millisecond
+
+
+@frozen(kw_only=True)
+class Isolation:
+    """Whether a module is kept from everything that is not its own: `on`, `partly`, or `off`.
+
+    `missing` are nouns for what this machine's kernel leaves open. `why` is a sentence when it is off.
+    """
+
+    state: Literal["on", "partly", "off"]
+    missing: tuple[str, ...] = ()
+    why: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of the API."""
+        return {"state": self.state, "missing": list(self.missing), "why": self.why or None}
 
 
 @frozen(kw_only=True)
@@ -14,7 +31,8 @@ class Launch:
     """One complete spawn.
 
     `argv[0]` is an absolute path. `env` is the child's whole environment. `port` is the TCP port on 127.0.0.1 it must
-    listen on, and `health` the path to check there. `memory_limit` is in bytes, or None.
+    listen on, and `health` the path to check there. `memory_limit` is in bytes, or None. `rules` confine it; None lets
+    it do whatever the hub's user may. `isolation` says so to the user.
     """
 
     short: str
@@ -24,11 +42,14 @@ class Launch:
     port: int
     health: str
     memory_limit: int | None = None
+    rules: Rules | None = None
+    isolation: Isolation | None = None
 
 
 # Start errors about the port, and the detail that names the ports on which the module listens instead.
 SQUATTED: Final = "port_squatter"
 UNBOUND: Final = "started_but_unbound"
+NOT_ISOLATED: Final = "not_isolated"
 LISTENS: Final = "listens"
 
 
@@ -36,7 +57,8 @@ class CannotLaunch(Exception):
     """A module cannot be spawned. The text is for the user and says what to do next.
 
     `error_type` is a stable word: `missing_dependency`, `non_executable`, `missing_package`, `port_squatter`,
-    `started_but_unbound`. `detail` is added to the JSON form (`binary`, `why`, `docs_url`, `install`, `sysadmin_hint`).
+    `started_but_unbound`, `not_isolated`.
+    `detail` is added to the JSON form (`binary`, `why`, `docs_url`, `install`, `sysadmin_hint`).
     """
 
     def __init__(self, error_type: str, description: str, detail: Mapping[str, Any] | None = None) -> None:
@@ -116,6 +138,7 @@ class Status:
     last_exit: LastExit | None = None
     start_error: Mapping[str, Any] | None = None
     port: int | None = None
+    isolation: Isolation | None = None
     start_follows: bool = False
 
     @property
@@ -137,6 +160,7 @@ class Status:
             "last_exit": self.last_exit and self.last_exit.to_json(),
             "pid": self.pid,
             "port": self.port,
+            "isolation": self.isolation and self.isolation.to_json(),
             "started_at": timestamp(self.started_at),
             "supervisor_status": self.supervisor_status,
             "supervisor_start_error": self.start_error,

@@ -12,14 +12,25 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from parachute_hub.confinement.kernel import NotConfined
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.lifecycle import Core, Fall, Lifecycle, new_lifecycle
-from parachute_hub.supervise.model import LISTENS, SQUATTED, UNBOUND, CannotLaunch, LastExit, Launch, State, Status
+from parachute_hub.supervise.model import (
+    LISTENS,
+    NOT_ISOLATED,
+    SQUATTED,
+    UNBOUND,
+    CannotLaunch,
+    LastExit,
+    Launch,
+    State,
+    Status,
+)
 from parachute_hub.supervise.output.log_files import LogFiles
 from parachute_hub.supervise.output.log_ring import LogRing
 from parachute_hub.supervise.output.output import Output
 from parachute_hub.supervise.process import probe
-from parachute_hub.supervise.process.child import Child, Exit
+from parachute_hub.supervise.process.child import Child, Exit, way
 from parachute_hub.supervise.process.command_line import command, environment, preflight
 from parachute_hub.supervise.process.health import Watch, Watching
 from parachute_hub.supervise.process.orphans import sweep
@@ -28,6 +39,7 @@ from parachute_hub.supervise.process.processes import Holder
 
 _OFF = "It has not been started."
 _FINISH_POLL = 0.05
+_NOT_ISOLATED = {"error_type": NOT_ISOLATED}
 
 
 class Module:
@@ -211,7 +223,7 @@ class Module:
             self._log.failure("Building the command line of {short} failed", short=self.short)
             self._cannot(f"It cannot start: {error}", {"error_type": "module_op_failed"})
             return
-        self._set(port=launch.port)
+        self._set(port=launch.port, isolation=launch.isolation)
         await self.cleared()
         stranger = await self._clear_port(launch.port)
         if stranger is not None:
@@ -227,7 +239,11 @@ class Module:
         )
         self._oom_kills = self._context.counters.oom_kills()
         try:
-            child.spawn(self._context.reactor, command(launch, self._context.tools), environment(launch, self._mark))
+            words, start = command(launch, self._context.tools), way(launch.rules, self._context.confiner)
+            child.spawn(self._context.reactor, words, environment(launch, self._mark), start)
+        except NotConfined as problem:
+            self._cannot(f"It was not started, because it could not be separated: {problem}.", _NOT_ISOLATED)
+            return
         except OSError as error:
             self._cannot(f"The system cannot start a process: {error.strerror}.", {"error_type": "module_op_failed"})
             return

@@ -23,13 +23,15 @@ class TooLarge(OSError):
     """The file exceeds the size limit."""
 
 
-def read_bounded(path: Path, limit: int) -> bytes:
+def read_bounded(path: Path, limit: int, *, links: bool = True) -> bytes:
     """Read a file that others may have written, up to `limit` bytes.
 
-    Never blocks, even on a pipe or device. Raises NotRegular, TooLarge or another OSError.
+    Never blocks, even on a pipe or device. `links` False refuses a symbolic link: in a folder of a module it could
+    lead to a file that the module may not read. Raises NotRegular, TooLarge or another OSError.
     """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        descriptor = os.open(path, flags)
     except ValueError:
         raise NotRegular(errno.EINVAL, "no file can have this name") from None
     try:
@@ -44,16 +46,16 @@ def read_bounded(path: Path, limit: int) -> bytes:
     return content
 
 
-def read_text(path: Path, limit: int) -> str:
+def read_text(path: Path, limit: int, *, links: bool = True) -> str:
     """Like `read_bounded`, decoded as UTF-8; invalid bytes become U+FFFD."""
-    return read_bounded(path, limit).decode("utf-8", "replace")
+    return read_bounded(path, limit, links=links).decode("utf-8", "replace")
 
 
-def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
+def atomic_write(path: Path, data: bytes, mode: int = 0o600, *, durable: bool = True) -> None:
     """Replace the file's content: temporary file, fsync, rename, fsync of the folder.
 
-    All state files are written this way. Raises Unsynced if only the last step failed, and another OSError if the old
-    file is unchanged.
+    All state files are written this way; `durable` False leaves out both fsyncs, for what can be made anew. Raises
+    Unsynced if only the last step failed, and another OSError if the old file is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -61,14 +63,16 @@ def atomic_write(path: Path, data: bytes, mode: int = 0o600) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
     try:
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     except OSError as error:
         raise Unsynced(error.errno, error.strerror) from error
 

@@ -1,10 +1,10 @@
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock
@@ -14,6 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from parachute_hub.admin import vault_command
 from parachute_hub.admin.vault_command import SECONDS, Reactor, VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
+from parachute_hub.confinement.kernel import NotConfined
+from parachute_hub.confinement.rules import Rules
 from parachute_hub.site.auth import Who
 from parachute_hub.site.errors import Refused
 from tests.support.asking import Answer, ask
@@ -104,6 +106,21 @@ class Spawn:
     argv: tuple[str, ...] = ("/bun", "--smol", "run", "/pkg/cli.ts", "serve", "--quiet")
     cwd: str = "/pkg"
     env: Mapping[str, str] = field(factory=lambda: {"PARACHUTE_HOME": "/h"})
+    rules: Rules | None = None
+
+
+@define
+class Recorder:
+    """Starts what it is given, or refuses, and remembers by which rules."""
+
+    refusal: NotConfined | None = None
+    started: list[tuple[Rules, int]] = field(factory=list)
+
+    def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
+        if self.refusal is not None:
+            raise self.refusal
+        self.started.append((rules, spawn()))
+        return self.started[-1][1]
 
 
 @frozen
@@ -124,12 +141,14 @@ class ProcessReactor(MemoryReactorClock):
 
     def __init__(self) -> None:
         super().__init__()
-        self.spawned: list[tuple[Any, tuple[str, ...], dict[str, str], str]] = []
+        self.spawned: list[tuple[Any, tuple[str, ...], dict[str, str]]] = []
         self.killed = 0
+        self.pid = 4711
 
-    def spawnProcess(self, protocol: Any, executable: str, args: Any, env: Any, path: Any) -> None:
-        self.spawned.append((protocol, tuple(args), env, path))
+    def spawnProcess(self, protocol: Any, executable: str, args: Any, env: Any) -> "ProcessReactor":
+        self.spawned.append((protocol, tuple(args), env))
         protocol.makeConnection(self)
+        return self
 
     def closeStdin(self) -> None:
         """The child gets no input."""
@@ -147,7 +166,9 @@ class VaultCommandTests(SynchronousTestCase):
         self.reactor = ProcessReactor()
 
     def begin(self, launches: Launches | None = None, name: str = "garden") -> "Deferred[Mapping[str, Any]]":
-        command = VaultCommand(launcher=launches or Launches(), reactor=cast(Reactor, self.reactor))
+        command = VaultCommand(
+            launcher=launches or Launches(), reactor=cast(Reactor, self.reactor), confiner=Recorder()
+        )
         return Deferred.fromCoroutine(command.create(name))
 
     def end(self, output: bytes = b"", errors: bytes = b"", code: int = 0) -> None:
@@ -159,12 +180,37 @@ class VaultCommandTests(SynchronousTestCase):
     def test_runs_the_daemons_own_entry_with_another_verb(self) -> None:
         """The same bun, options, folder and environment; notes before the JSON are passed over."""
         made = self.begin()
-        _, argv, env, path = self.reactor.spawned[0]
-        self.assertEqual(argv, ("/bun", "--smol", "run", "/pkg/cli.ts", "create", "garden", "--json"))
-        self.assertEqual((env, path), ({"PARACHUTE_HOME": "/h"}, "/pkg"))
+        _, argv, env = self.reactor.spawned[0]
+        self.assertEqual(argv[0], "/bin/sh")
+        self.assertEqual(argv[3:], ("/pkg", "/bun", "--smol", "run", "/pkg/cli.ts", "create", "garden", "--json"))
+        self.assertEqual(env, {"PARACHUTE_HOME": "/h"})
         self.end(b'a note\n{"name":"garden","token":"pvt_1"}\nbye\n')
         self.assertEqual(self.successResultOf(made), {"name": "garden", "token": "pvt_1"})
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_is_confined_as_the_daemon_is(self) -> None:
+        """What it wrote of itself is read when it has ended."""
+        rules = Rules(reads=("/pkg",), writes=("/h/vault",))
+        wrote: list[int] = []
+        confiner = Recorder()
+        command = VaultCommand(
+            launcher=Launches(Spawn(rules=rules)),
+            reactor=cast(Reactor, self.reactor),
+            confiner=confiner,
+            wrote=lambda: wrote.append(len(self.reactor.spawned)),
+        )
+        made = Deferred.fromCoroutine(command.create("garden"))
+        self.assertEqual((confiner.started, wrote), ([(rules, 4711)], []))
+        self.end(b"{}\n")
+        self.assertEqual((self.successResultOf(made), wrote), ({}, [1]))
+
+    def test_is_not_run_unconfined_instead(self) -> None:
+        confiner = Recorder(NotConfined("the kernel refused"))
+        spawn = Spawn(rules=Rules(reads=(), writes=()))
+        command = VaultCommand(launcher=Launches(spawn), reactor=cast(Reactor, self.reactor), confiner=confiner)
+        refusal = self.refusal(Deferred.fromCoroutine(command.create("garden")))
+        self.assertIn("the kernel refused", refusal.description)
+        self.assertEqual(self.reactor.spawned, [])
 
     def refusal(self, made: "Deferred[Mapping[str, Any]]") -> Refused:
         return cast(Refused, self.failureResultOf(made, Refused).value)
@@ -198,7 +244,7 @@ class VaultCommandTests(SynchronousTestCase):
 
     def test_one_at_a_time(self) -> None:
         """Both would write services.json."""
-        command = VaultCommand(launcher=Launches(), reactor=cast(Reactor, self.reactor))
+        command = VaultCommand(launcher=Launches(), reactor=cast(Reactor, self.reactor), confiner=Recorder())
         first = Deferred.fromCoroutine(command.create("one"))
         second = Deferred.fromCoroutine(command.create("two"))
         self.assertEqual(len(self.reactor.spawned), 1)
@@ -210,7 +256,7 @@ class VaultCommandTests(SynchronousTestCase):
 
     def test_who_hangs_up_does_not_let_the_next_one_in(self) -> None:
         """The command goes on without its reader, and is waited for."""
-        command = VaultCommand(launcher=Launches(), reactor=cast(Reactor, self.reactor))
+        command = VaultCommand(launcher=Launches(), reactor=cast(Reactor, self.reactor), confiner=Recorder())
         first = Deferred.fromCoroutine(command.create("one"))
         Deferred.fromCoroutine(command.create("two"))
         first.cancel()
@@ -227,7 +273,7 @@ class RealProcessTests(TestCase):
 
         self.patch(vault_command, "DRAIN", 0.1)
         spawn = Spawn(argv=("/bin/sh", "-c", "sleep 5 & echo {} # run", "run", "x"), cwd="/", env={})
-        command = VaultCommand(launcher=Launches(spawn), reactor=cast(Reactor, reactor))
+        command = VaultCommand(launcher=Launches(spawn), reactor=cast(Reactor, reactor), confiner=Recorder())
         for _ in range(2):
             making = Deferred.fromCoroutine(command.create("garden"))
             making.addTimeout(4, cast(Any, reactor))
@@ -243,5 +289,5 @@ class RealProcessTests(TestCase):
         program.write_text("import json, sys; print(json.dumps({'name': sys.argv[-2]}))")
         spawn = Spawn(argv=(sys.executable, "run", str(program.absolute()), "serve"), cwd=str(folder), env={})
         # Python takes the word `run` as its program's name: the folder has one, which is what bun would run.
-        command = VaultCommand(launcher=Launches(spawn), reactor=cast(Reactor, reactor))
+        command = VaultCommand(launcher=Launches(spawn), reactor=cast(Reactor, reactor), confiner=Recorder())
         self.assertEqual(await command.create("garden"), {"name": "garden"})

@@ -107,7 +107,7 @@ class Configuration:
 
     def _dotenv(self, short: str) -> str:
         try:
-            return read_text(self.home / short / ".env", DOTENV_LIMIT)
+            return read_text(self.home / short / ".env", DOTENV_LIMIT, links=False)
         except FileNotFoundError:
             return ""
         except OSError as error:

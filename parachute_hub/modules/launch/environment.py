@@ -65,6 +65,18 @@ def for_module(
     return {**environment, **decided}
 
 
+def inside(environment: Mapping[str, str], view: Path) -> dict[str, str]:
+    """The environment of a module that sees a view of the home instead of the home."""
+    own = {
+        "HOME": view,
+        "PARACHUTE_HOME": view,
+        "BUN_INSTALL": view / ".bun",
+        "BUN_INSTALL_BIN": view / ".bun" / "bin",
+        "TMPDIR": view / "tmp",
+    }
+    return {**environment, **{name: str(path) for name, path in own.items()}}
+
+
 def for_installer(around: Surroundings, bun_folder: Path, stall_seconds: int) -> dict[str, str]:
     """The environment of `bun add` and `bun info`. It includes HOME, so that a private registry in .npmrc works."""
     kept = {name: value for name, value in around.passed_on.items() if name not in _INSTALLER_LEAVES}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.entry_point import entry_of
@@ -12,10 +12,11 @@ from parachute_hub.modules.definition.model import Manifest
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.launch import environment
 from parachute_hub.modules.launch.environment import Surroundings
+from parachute_hub.modules.launch.fence import Fence, Subject
 from parachute_hub.modules.packages.bun import NoBun
 from parachute_hub.modules.state.directory import Directory
 from parachute_hub.modules.state.records import RecordsFile
-from parachute_hub.supervise.model import CannotLaunch, Launch
+from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Launch
 from parachute_hub.system.atomic_files import private_folder, read_text
 
 
@@ -28,13 +29,16 @@ class Guard(Protocol):
 
 @frozen(kw_only=True)
 class ModuleLauncher:
-    """Builds launches. `find_bun` raises NoBun. `guard` ensures that scribe has a token."""
+    """Builds launches. `find_bun` raises NoBun. `guard` ensures that scribe has a token. `fence` confines modules; None
+    confines nothing.
+    """
 
     directory: Directory
     records: RecordsFile
     around: Surroundings
     find_bun: Callable[[], Path]
     guard: Guard | None = None
+    fence: Fence | None = None
 
     def launch(self, short: str) -> Launch:
         """Everything needed to spawn the module. Raises CannotLaunch."""
@@ -53,9 +57,10 @@ class ModuleLauncher:
             )
         bun = self._bun()
         private_folder(self.around.scratch)
-        entry = entry_of(folder, self.manifest(short, folder), short, row, self.directory.entry(short))
+        manifest, known = self.manifest(short, folder), self.directory.entry(short)
+        entry = entry_of(folder, manifest, short, row, known)
         layers = (self._dotenv(short), record.env or {})
-        return Launch(
+        launch = Launch(
             short=short,
             argv=(str(bun), *(("--smol",) if record.smol else ()), "run", *entry),
             cwd=str(folder),
@@ -64,6 +69,20 @@ class ModuleLauncher:
             health=row.health,
             memory_limit=record.memory_limit,
         )
+        if self.fence is None:
+            return launch
+        isolation = self.fence.isolation(short)
+        if isolation.state == "off":
+            return evolve(launch, isolation=isolation)
+        try:
+            view = self.fence.views.prepare(short)
+        except OSError as error:
+            raise CannotLaunch(
+                NOT_ISOLATED, f"The folder that {short} sees as its home could not be made: {error.strerror}."
+            ) from None
+        subject = Subject(short=short, row=row, manifest=manifest, entry=known, folder=folder, bun=bun, env=launch.env)
+        rules = self.fence.rules(subject)
+        return evolve(launch, env=environment.inside(launch.env, view), rules=rules, isolation=isolation)
 
     def manifest(self, short: str, folder: Path) -> Manifest | None:
         """The manifest of the installed package. Raises CannotLaunch if it is invalid."""
@@ -82,7 +101,7 @@ class ModuleLauncher:
 
     def _dotenv(self, short: str) -> Mapping[str, str]:
         try:
-            text = read_text(self.around.home / short / ".env", environment.DOTENV_LIMIT)
+            text = read_text(self.around.home / short / ".env", environment.DOTENV_LIMIT, links=False)
         except OSError:
             return {}
         return environment.parse_dotenv(text)

@@ -94,7 +94,7 @@ class Wiring:
 
     def _dotenv(self, short: str) -> str:
         try:
-            return read_text(self.home / short / ".env", DOTENV_LIMIT)
+            return read_text(self.home / short / ".env", DOTENV_LIMIT, links=False)
         except FileNotFoundError:
             return ""
 
@@ -110,7 +110,7 @@ class Wiring:
     def _config(self) -> dict[str, Any]:
         """Raises OSError or ValueError. A malformed file is never overwritten."""
         try:
-            content = read_bounded(self.home / "scribe" / "config.json", _CONFIG_LIMIT)
+            content = read_bounded(self.home / "scribe" / "config.json", _CONFIG_LIMIT, links=False)
         except FileNotFoundError:
             return {}
         try:

@@ -90,7 +90,9 @@ class Remover:
         if not names.is_short(short) or short in names.FOLDERS_OF_THE_HUB:
             raise JobFailed(f"{short} is not a module's name.")
         work.step("delete")
-        found = [place for place in (self.home / short, self.home / "hub" / "snapshots" / short) if _is_folder(place)]
+        hub = self.home / "hub"
+        places = (self.home / short, hub / "snapshots" / short, hub / "views" / short)
+        found = [place for place in places if _is_folder(place)]
         if not found:
             raise JobFailed(f"{short} has no data on this hub.")
         scratch = private_folder(self.home / "tmp")

@@ -78,6 +78,7 @@ class Disk:
         for short in shorts:
             places.append((short, "module", modules / "store" / short))
             places.append((short, "data", self.home / short))
+            places.append((short, "scratch", self.home / "hub" / "views" / short))
         places += [
             ("bun", "cache", modules / "install" / "cache"),
             ("hub", "snapshots", self.home / "hub" / "snapshots"),
@@ -106,6 +107,8 @@ class Disk:
         shutil.rmtree(self.home / "modules" / "install" / _REMOVED, ignore_errors=True)
         shutil.rmtree(self.home / "tmp", ignore_errors=True)
         (self.home / "tmp").mkdir(mode=0o700, exist_ok=True)
+        for scratch in (self.home / "hub" / "views").glob("*/tmp"):
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def decide(free: int, total: int, reserved: bool) -> Literal["open", "make"] | None:

@@ -32,7 +32,8 @@ class Record:
     `linked` is a folder run instead of a package. `env` is added to its environment. `memory_limit` is in bytes. `smol`
     passes --smol to bun. `pin` prevents upgrades. `trusted` marks a package outside the catalog whose pages the owner
     has exempted from the sandbox. `port` is its port on 127.0.0.1. `exposure` is the owner's choice, None for the
-    catalog's.
+    catalog's. `isolation` is `on` once the module has run confined, and `off` if it cannot (`isolation_why`) or the
+    owner wants it so; None if it has not been tried.
     """
 
     wanted: bool = True
@@ -48,6 +49,8 @@ class Record:
     trusted: bool = False
     port: int | None = None
     exposure: str | None = None
+    isolation: str | None = None
+    isolation_why: str | None = None
 
     @classmethod
     def parse(cls, raw: object) -> Self:
@@ -58,8 +61,10 @@ class Record:
             name: validation.flag(given.get(name, getattr(blank, name)), name)
             for name in ("wanted", "autostart", "smol", "pin", "trusted")
         }
-        for name in ("package", "row", "previous", "linked"):
+        for name in ("package", "row", "previous", "linked", "isolation_why"):
             values[name] = None if given.get(name) is None else validation.path_text(given[name], name)
+        if given.get("isolation") is not None:
+            values["isolation"] = validation.one_of(given["isolation"], "isolation", ("on", "off"))
         limit = given.get("memory_limit")
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
             raise Invalid("memory_limit", "must be a number of bytes")

@@ -4,7 +4,8 @@ import fcntl
 import os
 import signal
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeAlias
 
 from attrs import frozen
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
@@ -12,6 +13,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from parachute_hub.confinement.kernel import NotConfined
+from parachute_hub.confinement.rules import Rules
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.output.output import Output
 
@@ -35,6 +38,30 @@ class Exit:
     signal: int | None
     asked: bool
     killed: bool
+
+
+Start: TypeAlias = Callable[[Callable[[], int]], int]
+
+
+class Confines(Protocol):
+    """Starts confined processes; `confinement.kernel.Confiner`."""
+
+    def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
+        """Call `spawn` where what it starts is confined. Raises NotConfined."""
+
+
+def plainly(spawn: Callable[[], int]) -> int:
+    """Start it here and now, unconfined."""
+    return spawn()
+
+
+def way(rules: Rules | None, confiner: Confines | None) -> Start:
+    """How a launch with these rules is started. Raises NotConfined."""
+    if rules is None:
+        return plainly
+    if confiner is None:
+        raise NotConfined("nothing here can do that")
+    return partial(confiner.start, rules)
 
 
 class Spawner(Protocol):
@@ -73,9 +100,14 @@ class Child(ProcessProtocol):
         self._empty_by = 0.0
         self.pid = 0
 
-    def spawn(self, reactor: Spawner, argv: tuple[str, ...], env: Mapping[str, str]) -> None:
-        """Start the process. Raises OSError if the system is out of processes or descriptors."""
-        reactor.spawnProcess(self, argv[0], argv, env=env, childFDs={_STDOUT: "r"})
+    def spawn(self, reactor: Spawner, argv: tuple[str, ...], env: Mapping[str, str], start: Start = plainly) -> None:
+        """Start the process by way of `start`. Raises OSError if the system is out of processes or descriptors."""
+
+        def spawned() -> int:
+            reactor.spawnProcess(self, argv[0], argv, env=env, childFDs={_STDOUT: "r"})
+            return self.pid
+
+        start(spawned)
 
     def connectionMade(self) -> None:
         """Twisted callback: the process is running."""

@@ -1,0 +1,142 @@
+"""Whether a module is confined, and by which rules: its own data, its own program, its own port."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from attrs import define, field, frozen
+
+from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Rules, missing
+from parachute_hub.modules.definition.catalog import CatalogEntry
+from parachute_hub.modules.definition.entry_point import STATIC_SERVER
+from parachute_hub.modules.definition.model import Manifest, Row
+from parachute_hub.modules.launch.views import Views
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.records import RecordsFile, RecordsRefused
+from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Isolation, State, Status
+
+# Certificates that the owner's environment names; a module is told where they are.
+_CERTIFICATES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
+CANNOT = "This machine cannot separate modules: its kernel does not have Landlock, or does not let the hub use it."
+
+
+@frozen(kw_only=True)
+class Subject:
+    """A module about to be started. `folder` is its package's, `bun` the program that runs it."""
+
+    short: str
+    row: Row
+    manifest: Manifest | None
+    entry: CatalogEntry | None
+    folder: Path
+    bun: Path
+    env: Mapping[str, str] = field(repr=False)
+
+
+@define(kw_only=True)
+class Fence:
+    """Decides for each start. `abi` is the version of Landlock, 0 where modules cannot be confined.
+
+    A module that was installed before modules were confined may need what it no longer gets. Its first confined start
+    is watched; when it fails, the module is started as it used to be, and the owner is told.
+    """
+
+    mode: Literal["auto", "required", "off"]
+    abi: int
+    hub_port: int
+    directory: Directory
+    records: RecordsFile
+    views: Views
+    notice: Callable[[str], None]
+    _tries: dict[str, Literal["without", "both failed"]] = field(factory=dict, init=False)
+
+    @property
+    def confines(self) -> bool:
+        """Whether modules are confined on this machine."""
+        return self.mode != "off" and self.abi > 0
+
+    def isolation(self, short: str) -> Isolation:
+        """How a module is started now. Raises CannotLaunch when it has to be confined and cannot be."""
+        why = self._why_not(short)
+        if why is None:
+            left = missing(self.abi)
+            return Isolation(state="partly" if left else "on", missing=left)
+        if self.mode == "required":
+            raise CannotLaunch(
+                NOT_ISOLATED, f"{why} It was not started, because PARACHUTE_ISOLATION says that it must be separated."
+            )
+        return Isolation(state="off", missing=missing(0), why=why)
+
+    def _why_not(self, short: str) -> str | None:
+        if self.mode == "off":
+            return "PARACHUTE_ISOLATION is off."
+        if not self.abi:
+            return CANNOT
+        record = self.records.get(short)
+        if record.isolation == "off":
+            return record.isolation_why or "You have switched it off for this module."
+        if self._tries.get(short) == "without" and self.mode == "auto":
+            return f"{short} was installed before modules were separated, and did not start that way."
+        return None
+
+    def follow(self, status: Status) -> None:
+        """A module's news: watch the first confined start of one that was installed before."""
+        short = status.short
+        if self.mode != "auto" or not self.abi or self.records.get(short).isolation or status.isolation is None:
+            return
+        if status.state is State.READY:
+            self._proven(short, confined=status.isolation.state != "off")
+        elif status.state in (State.BACKOFF, State.PARKED):
+            self._failed(short, confined=status.isolation.state != "off")
+
+    def _proven(self, short: str, *, confined: bool) -> None:
+        why = None if confined else self._why_not(short)
+        try:
+            self.records.change(short, isolation="on" if confined else "off", isolation_why=why)
+        except RecordsRefused:
+            return  # It is tried again with the next start.
+        self._tries.pop(short, None)
+        if why is not None:
+            self.notice(
+                f"{why} It runs as before and can read what the hub can read. Upgrade it, then switch its separation "
+                "on again on its page."
+            )
+
+    def _failed(self, short: str, *, confined: bool) -> None:
+        """Without a fence as well: then the fence is not the reason."""
+        tried = self._tries.get(short)
+        if confined and tried is None:
+            self._tries[short] = "without"
+        elif not confined and tried == "without":
+            self._tries[short] = "both failed"
+
+    def rules(self, subject: Subject) -> Rules:
+        """What the module may do. Raises CannotLaunch when its data folder cannot be used."""
+        short = subject.short
+        reads = [*SYSTEM_FOLDERS, os.path.realpath(subject.bun.parent), str(STATIC_SERVER.parent)]
+        reads += self._program(subject.folder)
+        reads += [subject.env[name] for name in _CERTIFICATES if name in subject.env]
+        return Rules(
+            reads=tuple(reads),
+            writes=(str(self.views.data(short)), str(self.views.folder(short))),
+            bind=tuple(self._ports(subject)),
+            connect=None,
+        )
+
+    def _program(self, folder: Path) -> Iterator[str]:
+        """The package, and every `node_modules` that its imports are looked up in."""
+        real = Path(os.path.realpath(folder))
+        store = Path(os.path.realpath(self.directory.store.root))
+        yield str(real)
+        for above in real.parents:
+            if above == store or store.is_relative_to(above):
+                return
+            if (above / "node_modules").is_dir():
+                yield str(above / "node_modules")
+
+    def _ports(self, subject: Subject) -> Iterable[int]:
+        """Its own, and those that it says are its own unless they are another's: some modules heed no other."""
+        others = {row.port for row in self.directory.services.standing() if row.name != subject.row.name}
+        told = (subject.manifest and subject.manifest.port, subject.entry and subject.entry.port)
+        return {subject.row.port} | ({port for port in told if port} - others - {self.hub_port})

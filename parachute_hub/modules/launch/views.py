@@ -1,0 +1,147 @@
+"""A module's view of the home: the folder that it is told is PARACHUTE_HOME and HOME.
+
+<home>/hub/views/<short>/services.json   a copy; the module writes its own row there
+                         <short>         a link to its data, <home>/<short>
+                         tmp, .bun       scratch, and BUN_INSTALL
+
+A module may write its view and nothing else of the home. What it says of itself in its copy is merged into
+services.json, field by field; so a row there has an author.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import define, evolve, field
+
+from parachute_hub.modules.definition import mounts
+from parachute_hub.modules.definition.model import Row
+from parachute_hub.modules.state import services_file
+from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.services_file import RegistryRefused
+from parachute_hub.supervise.model import CannotLaunch
+from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded
+
+_STAMP = tuple[int, int, int]
+_OWN_FIELDS = ("version", "displayName", "tagline", "health", "uis")
+COPY_LIMIT = 256 * 1024
+"""Bytes of a module's copy that are read."""
+
+
+@define(kw_only=True)
+class Views:
+    """All views below one folder. A view exists from the module's first confined start on."""
+
+    home: Path
+    directory: Directory
+    _known: dict[str, _STAMP | None] = field(factory=dict, init=False)
+
+    def folder(self, short: str) -> Path:
+        """Where a module's view is."""
+        return self.home / "hub" / "views" / short
+
+    def data(self, short: str) -> Path:
+        """The module's real data folder, made when it is not there. Raises CannotLaunch.
+
+        The owner may have put a link in its place, to another disk; one into the home would open what is not its own.
+        """
+        place = self.home / short
+        real, home = Path(os.path.realpath(place)), Path(os.path.realpath(self.home))
+        if real != home / short and (real.is_relative_to(home) or home.is_relative_to(real)):
+            raise CannotLaunch(
+                "bad_data_folder",
+                f"The data folder {place} is a link to {real}, which does not belong to {short} alone. "
+                "Put a folder in its place, then start it again.",
+            )
+        private_folder(real)
+        return real
+
+    def prepare(self, short: str) -> Path:
+        """Make the view ready for a start. Raises OSError and CannotLaunch."""
+        view, data = self.folder(short), self.data(short)
+        for folder in (self.home / "hub", view.parent, view, view / "tmp", view / ".bun"):
+            private_folder(folder)
+        link = view / short
+        if not link.is_symlink() or os.readlink(link) != str(data):
+            aside = view / f".{short}.link"
+            aside.unlink(missing_ok=True)
+            aside.symlink_to(data)
+            os.replace(aside, link)
+        self.collect(short)
+        self._publish(short)
+        return view
+
+    def _publish(self, short: str) -> None:
+        """Give the module its copy of services.json. It is made anew for every start, so no power cut can hurt it."""
+        copy = self._copy(short)
+        content = self.directory.services.read().to_bytes()
+        try:
+            if read_bounded(copy, COPY_LIMIT, links=False) == content:
+                return
+        except OSError:
+            pass
+        atomic_write(copy, content, durable=False)
+        self._known[short] = _stamp(copy)
+
+    def collect_all(self) -> None:
+        """Merge what running modules have written since the last look: one stat for each."""
+        for short in tuple(self._known):
+            self.collect(short)
+
+    def collect(self, short: str) -> None:
+        """Merge what the module has written, if it has. What cannot be used is left out."""
+        copy = self._copy(short)
+        stamp = _stamp(copy)
+        if stamp is None or stamp == self._known.get(short):
+            self._known.setdefault(short, stamp)
+            return
+        self._known[short] = stamp
+        try:
+            told = services_file.parse(read_bounded(copy, COPY_LIMIT, links=False)).rows
+        except OSError:
+            return
+        for row in told:
+            if self.directory.short_of(row.name) == short:
+                self._merge(short, row)
+
+    def _merge(self, short: str, told: Row) -> None:
+        known = self.directory.services.read().row(told.name)
+        first = known or self.directory.row(short)
+        if first is None or (known is None and not told.is_vault):
+            return
+        merged = self._merged(short, first, told)
+        if merged.to_json() != (known and known.to_json()):
+            try:
+                self.directory.services.update(lambda registry: registry.with_row(merged))
+            except RegistryRefused:
+                # Another module has that port or name: the row stays as it was.
+                return
+
+    def _merged(self, short: str, known: Row, told: Row) -> Row:
+        """The hub's row with the fields that are the module's own."""
+        entry = self.directory.entry(short)
+        paths, _ = mounts.allowed(told, short, entry.mounts if entry else ())
+        own: Mapping[str, Any] = {name: told.raw[name] for name in _OWN_FIELDS if name in told.raw}
+        return evolve(
+            known,
+            name=told.name,
+            version=told.version,
+            display_name=told.display_name or known.display_name,
+            tagline=told.tagline or known.tagline,
+            health=told.health,
+            paths=paths or known.paths,
+            uis=told.uis,
+            raw={**known.raw, **own},
+        )
+
+    def _copy(self, short: str) -> Path:
+        return self.folder(short) / "services.json"
+
+
+def _stamp(path: Path) -> _STAMP | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -1,0 +1,148 @@
+"""Who is confined, by which rules, and how a module that was installed before is tried."""
+
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.modules.definition.model import Manifest
+from parachute_hub.modules.launch.fence import CANNOT, Fence, Subject
+from parachute_hub.modules.launch.launcher import ModuleLauncher
+from parachute_hub.modules.launch.views import Views
+from parachute_hub.supervise.model import CannotLaunch, Isolation, State, Status
+from tests.modules.homes import Home, package, put, write
+
+BUN = Path("/opt/bun/bin/bun")
+
+
+class FenceTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.home = Home(str(Path(self.mktemp()).absolute()))
+        self.home.register()
+        put(self.home.store, "toy", package(), "1.0.0")
+        self.home.store.activate("toy", "@toys/toy", "1.0.0")
+        self.told: list[str] = []
+        self.fence = self.made()
+
+    def made(self, **options: Any) -> Fence:
+        given: dict[str, Any] = {"mode": "auto", "abi": 7, **options}
+        return Fence(
+            hub_port=1939,
+            directory=self.home.directory,
+            records=self.home.records,
+            views=Views(home=self.home.path, directory=self.home.directory),
+            notice=self.told.append,
+            **given,
+        )
+
+    def launcher(self, fence: Fence) -> ModuleLauncher:
+        return ModuleLauncher(
+            directory=self.home.directory,
+            records=self.home.records,
+            around=self.home.around,
+            find_bun=lambda: BUN,
+            fence=fence,
+        )
+
+    def test_modes(self) -> None:
+        for mode, abi, wanted in (
+            ("auto", 7, "on"),
+            ("required", 7, "on"),
+            ("auto", 4, "partly"),
+            ("auto", 0, "off"),
+            ("off", 7, "off"),
+        ):
+            self.assertEqual(self.made(mode=mode, abi=abi).isolation("toy").state, wanted, (mode, abi))
+        self.assertEqual(self.made(abi=0).isolation("toy").why, CANNOT)
+        with self.assertRaises(CannotLaunch) as caught:
+            self.made(mode="required", abi=0).isolation("toy")
+        self.assertEqual(caught.exception.error_type, "not_isolated")
+
+    def test_a_confined_launch(self) -> None:
+        launch = self.launcher(self.fence).launch("toy")
+        view = self.home.path / "hub" / "views" / "toy"
+        self.assertEqual((launch.env["HOME"], launch.env["PARACHUTE_HOME"]), (str(view), str(view)))
+        self.assertEqual((launch.env["BUN_INSTALL"], launch.env["TMPDIR"]), (str(view / ".bun"), str(view / "tmp")))
+        assert launch.rules is not None and launch.isolation is not None
+        self.assertEqual(launch.isolation.state, "on")
+        self.assertEqual(set(launch.rules.writes), {str(self.home.path / "toy"), str(view)})
+        self.assertEqual(launch.rules.bind, (2711,))
+        store = self.home.path / "modules" / "store" / "toy" / "1.0.0"
+        inside = [path for path in launch.rules.reads if path.startswith(str(self.home.path))]
+        self.assertEqual(inside, [str(store / "node_modules" / "@toys" / "toy"), str(store / "node_modules")])
+
+    def test_a_launch_that_is_not_confined_is_as_ever(self) -> None:
+        launch = self.launcher(self.made(abi=0)).launch("toy")
+        self.assertEqual((launch.rules, launch.env["HOME"]), (None, str(self.home.path)))
+        assert launch.isolation is not None
+        self.assertEqual(launch.isolation.why, CANNOT)
+
+    def test_an_env_file_that_is_a_link_is_not_read(self) -> None:
+        """Through it a module would be given another's secrets by the hub."""
+        write(self.home.path / "vault", {".env": "SECRET=1\n"})
+        (self.home.path / "toy").mkdir()
+        (self.home.path / "toy" / ".env").symlink_to(self.home.path / "vault" / ".env")
+        self.assertNotIn("SECRET", self.launcher(self.fence).launch("toy").env)
+
+    def test_a_linked_folder_is_read_with_what_it_imports(self) -> None:
+        work = self.home.path.parent / "work"
+        folder = write(work / "packages" / "toy", package())
+        (work / "node_modules").mkdir()
+        row = self.home.directory.row("toy")
+        assert row is not None
+        subject = Subject(short="toy", row=row, manifest=None, entry=None, folder=folder, bun=BUN, env={})
+        reads = self.fence.rules(subject).reads
+        self.assertIn(str(folder), reads)
+        self.assertIn(str(work / "node_modules"), reads)
+        self.assertNotIn(str(work), reads)
+
+    def test_ports(self) -> None:
+        """A port that the package names is its own as long as no other row has it."""
+        row = self.home.directory.row("toy")
+        assert row is not None
+        manifest = Manifest(name="toy", manifest_name="toys-toy", port=3000, paths=("/toy",), health="/")
+        subject = Subject(short="toy", row=row, manifest=manifest, entry=None, folder=Path("/x"), bun=BUN, env={})
+        self.assertEqual(set(self.fence.rules(subject).bind or ()), {2711, 3000})
+        self.home.register("parachute-other", 3000)
+        self.assertEqual(self.fence.rules(subject).bind, (2711,))
+        mine = evolve(subject, manifest=evolve(manifest, port=1939))
+        self.assertEqual(self.fence.rules(mine).bind, (2711,), "the hub's")
+
+    # --- what was installed before
+
+    def news(self, state: State, isolation: Isolation | None = None) -> None:
+        told = isolation or self.fence.isolation("toy")
+        self.fence.follow(Status(short="toy", state=state, reason="", since=0.0, isolation=told))
+
+    def test_its_first_confined_start_works(self) -> None:
+        self.news(State.STARTING)
+        self.news(State.READY)
+        self.assertEqual((self.home.records.get("toy").isolation, self.told), ("on", []))
+        self.news(State.BACKOFF)
+        self.assertEqual(self.fence.isolation("toy").state, "on", "a later crash is no reason")
+
+    def test_it_only_runs_as_before(self) -> None:
+        self.news(State.BACKOFF)
+        self.assertEqual(self.fence.isolation("toy").state, "off")
+        self.news(State.READY)
+        record = self.home.records.get("toy")
+        self.assertEqual(record.isolation, "off")
+        self.assertIn("was installed before", record.isolation_why or "")
+        self.assertEqual(len(self.told), 1)
+        self.assertEqual(self.made().isolation("toy").why, record.isolation_why, "after a restart of the hub")
+
+    def test_it_does_not_run_either_way(self) -> None:
+        self.news(State.BACKOFF)
+        self.news(State.BACKOFF)
+        self.assertEqual(self.fence.isolation("toy").state, "on")
+        self.news(State.BACKOFF)
+        self.assertEqual((self.fence.isolation("toy").state, self.told), ("on", []))
+
+    def test_where_it_is_required_nothing_falls_back(self) -> None:
+        self.fence = self.made(mode="required")
+        self.news(State.BACKOFF)
+        self.assertEqual(self.fence.isolation("toy").state, "on")
+        self.home.records.change("toy", isolation="off")
+        with self.assertRaises(CannotLaunch):
+            self.fence.isolation("toy")
