@@ -137,6 +137,6 @@ class Fence:
 
     def _ports(self, subject: Subject) -> Iterable[int]:
         """Its own, and those that it says are its own unless they are another's: some modules heed no other."""
-        others = {row.port for row in self.directory.services.standing() if row.name != subject.row.name}
+        others = self.directory.ports() - {subject.row.port}
         told = (subject.manifest and subject.manifest.port, subject.entry and subject.entry.port)
         return {subject.row.port} | ({port for port in told if port} - others - {self.hub_port})

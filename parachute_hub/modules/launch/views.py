@@ -75,7 +75,10 @@ class Views:
     def _publish(self, short: str) -> None:
         """Give the module its copy of services.json. It is made anew for every start, so no power cut can hurt it."""
         copy = self._copy(short)
-        content = self.directory.services.read().to_bytes()
+        told = {row.name: row.port for row in self.directory.installed()}
+        registry = self.directory.services.read()
+        rows = (row.with_fields(port=told.get(row.name, row.port)) for row in registry.rows)
+        content = registry.with_rows(rows).to_bytes()
         try:
             if read_bounded(copy, COPY_LIMIT, links=False) == content:
                 return
@@ -121,7 +124,7 @@ class Views:
     def _merged(self, short: str, known: Row, told: Row) -> Row:
         """The hub's row with the fields that are the module's own."""
         entry = self.directory.entry(short)
-        paths, _ = mounts.allowed(told, short, entry.mounts if entry else ())
+        paths, _ = mounts.allowed(told.paths, short, entry.mounts if entry else ())
         own: Mapping[str, Any] = {name: told.raw[name] for name in _OWN_FIELDS if name in told.raw}
         return evolve(
             known,

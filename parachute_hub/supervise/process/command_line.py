@@ -11,8 +11,8 @@ from attrs import frozen
 from parachute_hub.supervise.model import CannotLaunch, Launch
 from parachute_hub.supervise.process.process_tags import VARIABLE, Mark
 
-# Raise the OOM score, which is inherited, so that the kernel kills a module rather than the hub; a confined child cannot,
-# and `confinement.kernel` does it from outside. All output goes into one pipe, so that lines keep their order.
+# Raise the OOM score, which is inherited, so that the kernel kills a module rather than the hub. A confined child
+# cannot; `confinement.kernel` does it from outside. All output goes into one pipe, so that lines keep their order.
 # Redirecting stdin instead of closing it keeps descriptor 0 from being reused for the first file that the module opens.
 _SHELL = 'umask 077; echo 500 2>/dev/null >/proc/self/oom_score_adj; cd "$0" && exec "$@" </dev/null 2>&1'
 _SESSION = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
