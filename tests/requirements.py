@@ -83,6 +83,8 @@ def _can_trace() -> bool:
 
 # Program: the Debian package that brings it.
 PROGRAMS = {
+    "age": "age",
+    "zstd": "zstd",
     "caddy": "caddy",
     "chromium": "chromium",
     "debootstrap": "debootstrap",

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+_COMPACT = "%Y%m%dT%H%M%SZ"
+
 
 def to_the_second(seconds: float) -> str:
     """Used for cards, lists and the lock file.
@@ -19,6 +21,24 @@ def to_the_millisecond(seconds: float) -> str:
     '1970-01-01T00:00:00.500Z'
     """
     return _iso(seconds, "milliseconds")
+
+
+def to_compact(seconds: float) -> str:
+    """Used in file names: the basic format of ISO 8601.
+
+    >>> to_compact(0)
+    '19700101T000000Z'
+    """
+    return datetime.fromtimestamp(seconds, UTC).strftime(_COMPACT)
+
+
+def from_compact(text: str) -> float:
+    """Seconds since the epoch. Raises ValueError.
+
+    >>> from_compact("19700101T000001Z")
+    1.0
+    """
+    return datetime.strptime(text, _COMPACT).replace(tzinfo=UTC).timestamp()
 
 
 def _iso(seconds: float, precision: str) -> str:

@@ -1,0 +1,1 @@
+"""Backups of the home: encrypted archives, destinations, schedule, verification and restore."""

@@ -1,0 +1,105 @@
+"""Which files of the home a backup holds."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import frozen
+
+_MAGIC = b"SQLite format 3\0"
+_JOURNALS = ("-wal", "-shm", "-journal")
+
+LEFT_OUT = frozenset(
+    {
+        "modules",  # programs: installed again from the registry
+        "tmp",
+        "hub/lock",
+        "hub/reserve",
+        "hub/reserve.signin",
+        "hub/jobs",
+        "hub/logs",
+        "hub/snapshots",
+        "hub/restore",
+        "hub-instance.json",
+    }
+)
+PROGRAMS = ("modules/store", "modules/node_modules", "modules/bin")
+
+
+@frozen
+class Source:
+    """A file to back up: its path relative to the home, and its size in bytes when it was listed."""
+
+    path: str
+    size: int
+    database: bool
+
+
+@frozen
+class Listing:
+    """What was found. `skipped` are paths of links, devices and unreadable files, which no backup holds."""
+
+    sources: tuple[Source, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(source.size for source in self.sources)
+
+    @property
+    def largest_database(self) -> int:
+        """Bytes of the largest database: the room that its copy needs."""
+        return max((source.size for source in self.sources if source.database), default=0)
+
+
+def list_home(home: Path, *, left_out: frozenset[str] = LEFT_OUT) -> Listing:
+    """The files below the home: databases first, so that no row names a file that is missing. Blocks."""
+    databases: list[Source] = []
+    files: list[Source] = []
+    skipped: list[str] = []
+    for path, entry in _walk(home, "", left_out, skipped):
+        try:
+            size = entry.stat(follow_symlinks=False).st_size
+            database = _is_database(entry.path)
+        except OSError:
+            skipped.append(path)
+            continue
+        (databases if database else files).append(Source(path, size, database))
+    journals = {f"{source.path}{end}" for source in databases for end in _JOURNALS}
+    files = [source for source in files if source.path not in journals]
+    return Listing((*databases, *files), tuple(skipped))
+
+
+def _walk(
+    root: Path, below: str, left_out: frozenset[str], skipped: list[str]
+) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    try:
+        entries = sorted(os.scandir(root / below), key=lambda entry: entry.name)
+    except OSError:
+        skipped.append(below)
+        return
+    for entry in entries:
+        path = f"{below}/{entry.name}" if below else entry.name
+        if path in left_out:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(root, path, left_out, skipped)
+        elif entry.is_file(follow_symlinks=False) and _is_text(path):
+            yield path, entry
+        else:
+            skipped.append(path)
+
+
+def _is_text(path: str) -> bool:
+    """Names that are not UTF-8 cannot stand in the manifest."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_database(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC

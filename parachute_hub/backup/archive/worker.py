@@ -1,0 +1,225 @@
+"""Backs up, verifies and restores in a process of its own: `python -m parachute_hub.backup.archive.worker`.
+
+The hub writes one line of JSON to its stdin: `{"do": "backup", ...}`. Secrets go there, never into the command line.
+Reports are JSON lines on descriptor 3: `progress`, `header`, and at the end `done` or `failed`. An archive that is
+downloaded goes to stdout; one that is uploaded follows the first line on stdin.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from parachute_hub.backup.archive.destinations import Destination, DestinationFailed
+from parachute_hub.backup.archive.layout import BadArchive, Header
+from parachute_hub.backup.archive.pipes import BadKey, DamagedStream
+from parachute_hub.backup.archive.reading import ArchiveReader, Checked, Contents, Keeps, Unpacked
+from parachute_hub.backup.archive.sources import LEFT_OUT, PROGRAMS, list_home
+from parachute_hub.backup.archive.writing import ArchiveWriter
+
+REPORTS = 3
+FIRST_LINE = 64 * 1024
+_NICENESS = 10
+_EVERY_SECONDS = 0.25
+_CHUNK = 256 * 1024
+_SPARE = 32 * 1024 * 1024
+
+
+class Reports:
+    """Writes the JSON lines that the hub reads."""
+
+    def __init__(self, write: Callable[[bytes], object], clock: Callable[[], float]) -> None:
+        self._write = write
+        self._clock = clock
+        self._last = 0.0
+
+    def say(self, event: str, **values: Any) -> None:
+        """One report."""
+        self._write(json.dumps({"event": event, **values}).encode() + b"\n")
+
+    def progress(self, of: int, path: str, size: int) -> None:
+        """At most four a second."""
+        now = self._clock()
+        if now - self._last >= _EVERY_SECONDS:
+            self._last = now
+            self.say("progress", bytes=size, of=of, path=path)
+
+
+def _backup(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
+    home = Path(job["home"])
+    left_out = LEFT_OUT
+    programs = bool(job["header"].get("programs"))
+    if programs:
+        left_out = (LEFT_OUT - {"modules"}) | {
+            f"modules/{entry.name}" for entry in os.scandir(home / "modules") if f"modules/{entry.name}" not in PROGRAMS
+        }
+    listing = list_home(home, left_out=left_out)
+    header = Header.from_json({**job["header"], "files": len(listing.sources), "size": listing.size})
+    with _scratch(home) as scratch:
+        _need_room(scratch, listing.largest_database)
+        writer = ArchiveWriter(
+            home=home,
+            scratch=scratch,
+            header=header,
+            listing=listing,
+            recipient=job["recipient"],
+            told=lambda path, size: reports.progress(listing.size, path, size),
+        )
+        if job["to"] == "stdout":
+            stored = 0
+            for chunk in writer.chunks():
+                sys.stdout.buffer.write(chunk)
+                stored += len(chunk)
+            sys.stdout.buffer.flush()
+        else:
+            stored = Destination.open(job["to"]).put(job["name"], writer.chunks())
+    return {
+        "files": writer.files,
+        "size": writer.size,
+        "stored": stored,
+        "skipped": listing.skipped[:50],
+        "changed": writer.changed[:50],
+        "damaged": writer.damaged[:50],
+    }
+
+
+def _read(job: dict[str, Any], reports: Reports, keeps: Keeps, scratch: Path) -> Contents:
+    expected = 0
+
+    def began(header: Header) -> None:
+        nonlocal expected
+        expected = header.size
+        reports.say("header", header=header.to_json())
+        if isinstance(keeps, Unpacked):
+            _need_room(scratch, header.size)
+
+    reader = ArchiveReader(
+        keeps=keeps,
+        scratch=scratch,
+        most=int(job["most"]),
+        told=lambda path, size: reports.progress(expected, path, size),
+        began=began,
+    )
+    chunks = _stdin() if job["from"] == "stdin" else Destination.open(job["from"]).get(job["name"])
+    return reader.read(chunks, job["identity"])
+
+
+def _verify(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
+    with _scratch(Path(job["home"])) as scratch:
+        return _told(_read(job, reports, Checked(scratch), scratch))
+
+
+def _unpack(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
+    folder = Path(job["into"])
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    try:
+        with _scratch(Path(job["home"])) as scratch:
+            return _told(_read(job, reports, Unpacked(folder), scratch))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _told(contents: Contents) -> dict[str, Any]:
+    return {"files": contents.files, "size": contents.size, "databases": contents.databases}
+
+
+def _list(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
+    found = Destination.open(job["at"]).all()
+    return {
+        "archives": [{"name": one.name, "hub": one.hub_id, "madeAt": one.made_at, "size": one.size} for one in found]
+    }
+
+
+def _delete(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
+    destination = Destination.open(job["at"])
+    for name in job["names"]:
+        destination.delete(name)
+    return {}
+
+
+def _probe(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
+    Destination.open(job["at"]).probe()
+    return {}
+
+
+_JOBS: dict[str, Callable[[dict[str, Any], Reports], dict[str, Any]]] = {
+    "backup": _backup,
+    "verify": _verify,
+    "unpack": _unpack,
+    "list": _list,
+    "delete": _delete,
+    "probe": _probe,
+}
+
+
+@contextlib.contextmanager
+def _scratch(home: Path) -> Iterator[Path]:
+    """A folder for temporary files; the hub empties its parent at every start."""
+    (home / "tmp").mkdir(mode=0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="backup-", dir=home / "tmp") as folder:
+        yield Path(folder)
+
+
+def _need_room(folder: Path, size: int) -> None:
+    found = os.statvfs(folder)
+    free = found.f_bavail * found.f_frsize
+    if size + _SPARE > free:
+        raise OSError(errno.ENOSPC, f"{(size + _SPARE) >> 20} MiB are needed and {free >> 20} MiB are free")
+
+
+def _stdin() -> Iterator[bytes]:
+    while chunk := sys.stdin.buffer.read(_CHUNK):
+        yield chunk
+
+
+def run(job: dict[str, Any], reports: Reports) -> int:
+    """Do one job and report how it ended; the exit status."""
+    try:
+        reports.say("done", **_JOBS[job["do"]](job, reports))
+        return 0
+    except DestinationFailed as error:
+        kind, text = error.kind, str(error)
+    except BadKey as error:
+        kind, text = "wrong_recovery_key", str(error)
+    except (BadArchive, DamagedStream) as error:
+        kind, text = "damaged", str(error)
+    except OSError as error:
+        kind, text = _of_the_disk(error)
+    except Exception as error:
+        # Its text may hold a secret; its kind is enough to find the place.
+        kind, text = "failed", f"Something went wrong ({type(error).__name__}). The hub's log has the details."
+    reports.say("failed", kind=kind, error=text)
+    return 1
+
+
+def _of_the_disk(error: OSError) -> tuple[str, str]:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            "disk_full",
+            f"There is not enough room on this machine's disk ({error.strerror}). Free some space first.",
+        )
+    if error.errno == errno.EROFS:
+        return "read_only", "This machine's disk cannot be written."
+    return "disk", f"This machine's disk refused: {error.strerror}."
+
+
+def main() -> int:
+    """Read the job from stdin, do it, report on descriptor 3."""
+    with contextlib.suppress(OSError):
+        os.nice(_NICENESS)
+    line = sys.stdin.buffer.readline(FIRST_LINE)
+    job = json.loads(line)
+    return run(job, Reports(lambda content: os.write(REPORTS, content), time.monotonic))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

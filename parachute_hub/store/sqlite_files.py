@@ -1,0 +1,66 @@
+"""Copies and checks of any SQLite file, also of a module's, while others use it. Everything blocks."""
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+_PAGES = 512
+_RESTARTS = 200
+"""So many steps of a database that does not use WAL; then it is copied in one, and its writers wait for that."""
+
+
+class Unreadable(Exception):
+    """SQLite cannot read the file; the text is SQLite's."""
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """A consistent copy of a database that others may be writing. Raises Unreadable or OSError.
+
+    A reader does not hold up the writers of a database in WAL mode, so it is copied in one step. Otherwise the copy
+    goes in small steps that writers can get between; each of their writes starts it again, so the number is limited.
+    """
+    try:
+        _copy(source, target)
+    except sqlite3.DatabaseError as error:
+        raise Unreadable(str(error)) from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    steps = 0
+
+    def step(status: int, remaining: int, total: int) -> None:
+        nonlocal steps
+        steps += 1
+        if steps > _RESTARTS + total // _PAGES:
+            raise _TooBusy
+
+    with (
+        contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as reader,
+        contextlib.closing(sqlite3.connect(target)) as writer,
+    ):
+        reader.execute("PRAGMA cache_size = -2048")
+        if reader.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            reader.backup(writer)
+            return
+        try:
+            reader.backup(writer, pages=_PAGES, progress=step, sleep=0.005)
+        except _TooBusy:
+            reader.backup(writer)
+
+
+class _TooBusy(Exception):
+    """The database changes faster than it can be copied in small steps."""
+
+
+def check_database(path: Path) -> str | None:
+    """What SQLite finds wrong with a file; None when nothing is."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as opened:
+            opened.execute("PRAGMA cache_size = -2048")
+            found = [str(row[0]) for row in opened.execute("PRAGMA quick_check(1)")]
+    except sqlite3.Error as error:
+        return str(error)
+    return None if found == ["ok"] else found[0]
