@@ -1,1 +1,1 @@
-"""People: first run, sign-in, sessions, second factors, roles."""
+"""User accounts: first run, sign-in, sessions, second factors, roles."""

@@ -46,7 +46,7 @@ from parachute_hub.store.users import Users
 
 @frozen(kw_only=True)
 class Accounts:
-    """What the rest of the hub uses of the accounts."""
+    """The accounts services that the rest of the hub uses."""
 
     parts: Sequence[Part]
     recogniser: SessionRecogniser
@@ -66,17 +66,17 @@ class Accounts:
     _prune: Callable[[], None]
 
     async def boot(self, initial: InitialAdmin | None, reset_owner: str | None) -> Sequence[str]:
-        """Before the first request: the owner from the environment, or lines for the log with the setup token."""
+        """Before the first request: create the owner from the environment, or return log lines with the setup token."""
         return await self._boot.run(initial, reset_owner)
 
     def prune(self) -> None:
-        """Drop what has ended by time; call it every hour or so."""
+        """Delete expired data. Called about hourly."""
         self._prune()
 
 
 @frozen(kw_only=True)
 class Boot:
-    """What happens to the owner's account at a start."""
+    """What happens to the owner's account at startup."""
 
     people: People
     setup: Setup
@@ -88,7 +88,7 @@ class Boot:
     _log = Logger()
 
     async def run(self, initial: InitialAdmin | None, reset_owner: str | None) -> Sequence[str]:
-        """Nothing here keeps the hub from starting: what cannot be done is logged."""
+        """Never keeps the hub from starting: failures are logged."""
         if reset_owner is not None:
             try:
                 await reset_from_environment(reset_owner, self.people, self.stored, self.hasher, self.clock())
@@ -118,7 +118,7 @@ def build(
     clock: Clock,
     random: Random,
 ) -> Accounts:
-    """Create the accounts on a database, each service from those before it.
+    """Create the accounts on a database, each service from the previous ones.
 
     `sealer` encrypts second factors, `jar` names the cookies. `links` adds rows to the account page.
     """

@@ -1,7 +1,7 @@
-"""Secrets that must be read again, such as those of authenticator apps, are sealed before they go to the database.
+"""Encrypts secrets that must be readable, such as TOTP secrets, before they are stored in the database.
 
-The key lies in a file beside it: a copy of the database alone gives nothing away. When the key is
-lost the sealed secrets are too; recovery codes, which are only hashed, still let their owners in.
+The key is in a separate file, so a copy of the database alone reveals nothing. If the key is lost, so are the secrets;
+recovery codes are only hashed and still work.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ _KEY = 32
 
 
 class Unsealable(Exception):
-    """Sealed with another key, or damaged."""
+    """Encrypted with a different key, or damaged."""
 
 
 class Sealer:
-    """AES-256-GCM. `about` binds a secret to its place: one row's secret does not open in another row."""
+    """AES-256-GCM. `about` binds a ciphertext to its row, so it cannot be decrypted in another one."""
 
     def __init__(self, key: bytes, random: Callable[[int], bytes]) -> None:
         self._key = key
@@ -33,7 +33,7 @@ class Sealer:
 
     @classmethod
     def from_file(cls, path: Path, random: Callable[[int], bytes]) -> "Sealer":
-        """With the key in `path` (hex, 0600); made when there is none. Raises ValueError when it is damaged."""
+        """Load the key from `path` (hex, 0600), creating it if missing. Raises ValueError if it is damaged."""
         try:
             key = bytes.fromhex(path.read_text().strip())
         except FileNotFoundError:
@@ -50,12 +50,12 @@ class Sealer:
         return hmac.digest(self._key, f"tag {about}".encode(), hashlib.sha256)[:4].hex()
 
     def seal(self, secret: str, about: str) -> bytes:
-        """The secret made unreadable."""
+        """Encrypt."""
         nonce = self._random(_NONCE)
         return nonce + self._cipher.encrypt(nonce, secret.encode(), about.encode())
 
     def open(self, sealed: bytes, about: str) -> str:
-        """The secret. Raises Unsealable."""
+        """Decrypt. Raises Unsealable."""
         try:
             return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], about.encode()).decode()
         except (InvalidTag, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Reading what a page or a script sends: a form or a JSON object, small, each field once, never from the URL."""
+"""Parses request bodies of pages and scripts: a form or JSON, small, each field once, never from the URL."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,13 +18,13 @@ PEEK_LIMIT = 1024 * 1024
 
 @frozen
 class Form:
-    """The fields of a body. `is_json` says how it was sent, and so how to answer."""
+    """The fields of a body. `is_json` is its format, and so the format of the response."""
 
     fields: Mapping[str, Sequence[str]]
     is_json: bool
 
     def text(self, name: str, default: str = "") -> str:
-        """A field that may appear once. Raises Refused 400 when it is there twice."""
+        """A field that may appear once. Raises Refused 400 for duplicates."""
         values = self.fields.get(name, ())
         if len(values) > 1:
             raise Refused(400, "invalid_request", f"The field {name} was sent more than once.")
@@ -36,19 +36,19 @@ class Form:
 
 
 def is_json(request: IRequest) -> bool:
-    """Whether the body is sent as JSON."""
+    """True for a JSON body."""
     return _media_type(request) == "application/json"
 
 
 def answers_json(request: IRequest) -> bool:
-    """Whether to answer in JSON: as the body was sent, and without a body as `Accept` says."""
+    """True if the response should be JSON: as the body, or without one according to `Accept`."""
     if request.method in (b"GET", b"HEAD"):
         return "application/json" in (request.getHeader("accept") or "")
     return is_json(request)
 
 
 def read_form(request: IRequest) -> Form:
-    """The fields of the body. Reading it leaves it to be read again. Raises Refused 400, 413 or 415."""
+    """The fields of the body, which can be read again afterwards. Raises Refused 400, 413 or 415."""
     request.content.seek(0)
     raw = request.content.read(LIMIT + 1)
     request.content.seek(0)
@@ -66,7 +66,7 @@ def read_form(request: IRequest) -> Form:
 
 
 def query(request: IRequest, name: str) -> str:
-    """A parameter of the URL, empty when it is absent. Nothing secret is ever taken from there."""
+    """A URL parameter, empty if missing. Never used for secrets."""
     try:
         values = parse_qs(request.uri.partition(b"?")[2].decode("latin-1"), max_num_fields=MOST_FIELDS).get(name)
     except ValueError:
@@ -75,7 +75,7 @@ def query(request: IRequest, name: str) -> str:
 
 
 def peek(request: IRequest, name: str) -> str | None:
-    """One field of a body of any area, without judging the rest; None when it is not there or not a text."""
+    """One text field of any area's body, without validating the rest; None if missing."""
     request.content.seek(0)
     raw = request.content.read(PEEK_LIMIT)
     request.content.seek(0)

@@ -1,4 +1,4 @@
-"""Times as people read them."""
+"""Relative times for people."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ _UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
 
 
 def ago(clock: Callable[[], float]) -> Callable[[float], str]:
-    """Words for how long ago something was; the date when it is more than a month.
+    """Formats how long ago a time was; the date if over a month.
 
     >>> ago(lambda: 7300.0)(0.0), ago(lambda: 10.0)(0.0)
     ('2 hours ago', 'just now')

@@ -1,4 +1,4 @@
-"""What the parts of this package tell each other."""
+"""Records and protocols shared within the accounts."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -10,33 +10,33 @@ from parachute_hub.store.rows import Session, User
 
 
 class Caller(Protocol):
-    """What is known of the other side of a request, forwarding headers of trusted hops taken into account."""
+    """Information about the client of a request, behind trusted proxies too."""
 
     def is_secure(self, request: IRequest) -> bool:
-        """Whether the browser speaks https to us, or to the platform's edge before us."""
+        """True if the browser uses https, to us or to a trusted proxy."""
 
     def client_address(self, request: IRequest) -> str:
-        """The address of the browser."""
+        """The browser's address."""
 
 
 class Origins(Protocol):
-    """Under which origins this hub is itself."""
+    """The origins of this hub."""
 
     def issuer(self) -> str:
-        """The canonical one."""
+        """The canonical origin."""
 
     def bound(self) -> Sequence[str]:
-        """All of them."""
+        """All origins."""
 
 
 class AccessWatch(Protocol):
-    """Told when what a person may do has shrunk: whoever issued tokens to them takes those back."""
+    """Notified when a user's access is reduced, so that issued tokens can be revoked."""
 
     def access_ended(self, user_id: str) -> None:
-        """Everything that they hold ends now: their password was changed or reset, or they were deleted."""
+        """Everything the user holds ends: the password changed, or the account was deleted."""
 
     def access_changed(self, user_id: str) -> None:
-        """Their role or their vaults are others now."""
+        """The user's role or vaults changed."""
 
 
 @frozen(kw_only=True)
@@ -51,7 +51,7 @@ class Visitor:
 
 @frozen(kw_only=True)
 class SignedIn:
-    """A session that counts, and whose it is. `token` is the cookie's value, `session.id` its hash."""
+    """A valid session and its user. `token` is the cookie's value, `session.id` its hash."""
 
     user: User
     session: Session
@@ -60,7 +60,7 @@ class SignedIn:
 
 @frozen(kw_only=True)
 class Entered:
-    """Somebody just signed in: the values for the cookies that the answer sets."""
+    """A new sign-in: the values of the cookies to set."""
 
     user: User
     token: str
@@ -69,7 +69,7 @@ class Entered:
 
 @frozen(kw_only=True)
 class Halfway:
-    """The password was right and a second factor is asked for. `token` is the value of the pending cookie."""
+    """The password was correct and a second factor is required. `token` is the value of the pending cookie."""
 
     token: str
 

@@ -1,4 +1,4 @@
-"""Drawing the hub's own pages: templates filled with values, escaped by construction, working without JavaScript."""
+"""Renders the hub's pages from templates, which escape all values and work without JavaScript."""
 
 from collections.abc import Awaitable, Callable
 from functools import cache, wraps
@@ -35,7 +35,7 @@ def _template(name: str) -> Tag:
 
 
 def fill(template: str, /, **slots: Content) -> Tag:
-    """A template with its slots filled; the slot `go_on` is written `go-on` in the file."""
+    """Fill a template's slots. The slot `go_on` is written `go-on` in the file."""
     tag = _template(template).clone()
     tag.fillSlots(**{slot.replace("_", "-"): value for slot, value in slots.items()})
     return tag
@@ -50,9 +50,9 @@ async def show(
     head: Content = "",
     above: Content = "",
 ) -> bytes:
-    """Answer with a page; with the status of `refused` when it shows why something was not done.
+    """Send a page, with the status of `refused` if it explains a rejected request.
 
-    Never cached: it carries a token, or says who is signed in.
+    Never cached: it contains a token or shows who is signed in.
     """
     page = fill("layout", title=title, content=content, head=head, above=above)
     if refused is not None:
@@ -65,7 +65,7 @@ async def show(
 
 
 def see_other(request: IRequest, path: str) -> bytes:
-    """Go on at a path of ours with GET: the answer to every form that was carried out (RFC 9110 15.4.4)."""
+    """Redirect with GET: the response to every successful form (RFC 9110, section 15.4.4)."""
     request.setResponseCode(303)
     request.setHeader("Location", path)
     request.setHeader("Cache-Control", "no-store")
@@ -73,22 +73,22 @@ def see_other(request: IRequest, path: str) -> bytes:
 
 
 def csrf_field(token: str) -> Tag:
-    """The hidden field that shows the form is ours."""
+    """The hidden CSRF field of a form."""
     return tags.input(type="hidden", name=FIELD, value=token)
 
 
 def problem(refused: Refused | None) -> Content:
-    """What was wrong with the last try, read out by screen readers."""
+    """The error of the last attempt, announced by screen readers."""
     return tags.p(refused.description, class_="message bad", role="alert") if refused else ""
 
 
 def notice(text: str, kind: str = "good") -> Tag:
-    """A sentence in a tinted box: `good`, `busy` or `bad`."""
+    """A sentence in a colored box: `good`, `busy` or `bad`."""
     return tags.p(text, class_=f"message {kind}", role="status")
 
 
 def as_page(handler: Handler) -> Handler:
-    """Answer a refusal of this handler, and a fault, as a page to whoever asks for pages, else as JSON."""
+    """Render Refused errors and internal errors of this handler, as HTML or JSON."""
 
     @wraps(handler)
     async def shown(self: Any, request: IRequest, *args: Any, **kwargs: Any) -> bytes:
@@ -110,7 +110,7 @@ def as_page(handler: Handler) -> Handler:
 
 
 async def show_refusal(request: IRequest, refused: Refused) -> bytes:
-    """A page that says why not; a redirect stays one."""
+    """An error page; a redirect stays a redirect."""
     heading = _HEADINGS.get(refused.status, "That did not work")
     content = fill("refusal", heading=heading, text=refused.description)
     return await show(request, heading, content, refused=refused)

@@ -1,4 +1,4 @@
-"""`/static/hub/...`: the stylesheet, the icon and the small scripts of the hub's own pages."""
+"""`/static/hub/...`: the stylesheet, icon and scripts of the hub's own pages."""
 
 import hashlib
 from functools import cache
@@ -26,13 +26,12 @@ def _names() -> frozenset[str]:
 
 
 class StaticFiles:
-    """Files that ship with the hub, by exact name. Browsers ask again each time and are told when nothing changed."""
+    """Files shipped with the hub, by exact name. Browsers revalidate them each time."""
 
     app: Klein = area()
 
     @app.route("/static/hub/<name>", methods=["GET", "HEAD"])
     def file(self, request: IRequest, name: str) -> bytes:
-        """One file."""
         if name not in _names():
             raise not_found()
         content, tag = _read(name)

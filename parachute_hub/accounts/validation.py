@@ -1,4 +1,4 @@
-"""The one place for what a username, a password and a vault's name may be."""
+"""Rules for usernames, passwords and vault names."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ _COMMON = (
 
 
 def username_problem(username: str, *, owner: bool = False) -> str | None:
-    """What is wrong with a name, as a sentence; None when it may be used.
+    """What is wrong with a name, as a sentence; None if it is valid.
 
     >>> username_problem("ada"), username_problem("admin", owner=True)
     (None, None)
@@ -35,12 +35,12 @@ def username_problem(username: str, *, owner: bool = False) -> str | None:
         return "A username has 2 to 64 letters, digits, dots, dashes or underscores, and begins with a letter or digit."
     lowered = username.lower()
     if lowered in _RESERVED or (lowered in _OWNERS_ONLY and not owner):
-        return f"The name {username} is kept for the hub itself. Choose another."
+        return f"The name {username} is reserved for the hub. Choose another."
     return None
 
 
 def password_problem(password: str, *, username: str = "") -> str | None:
-    """What is wrong with a new password, as a sentence; None when it may be used.
+    """What is wrong with a new password, as a sentence; None if it is valid.
 
     >>> password_problem("short")
     'Use at least 12 characters. Three or four words you can remember work well.'
@@ -65,10 +65,10 @@ def vault_name_problem(name: str) -> str | None:
 
 
 def vault_roles(value: Any, kept: Mapping[str, VaultRole]) -> dict[str, VaultRole]:
-    """What somebody may do with which vault: `{"name": "read"|"write"}`, or a list of names.
+    """Parse vault roles: `{"name": "read"|"write"}`, or a list of names.
 
-    In a list a name keeps the role that it had in `kept`, and is `write` when it is new: listing somebody's vaults
-    anew must not widen what they may do. Raises Refused 400. Only the form of names is checked.
+    In a list, a name keeps its role in `kept` and defaults to `write`, so that listing someone's vaults again does not
+    widen their access. Raises Refused 400. Only the syntax of names is checked.
     """
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         value = {name: kept.get(name, "write") for name in value}
@@ -81,7 +81,7 @@ def vault_roles(value: Any, kept: Mapping[str, VaultRole]) -> dict[str, VaultRol
 
 
 def _easy(password: str, username: str) -> bool:
-    """Whether hardly anything is left once the obvious is taken away."""
+    """True if little is left after removing the obvious parts."""
     for word in (*_COMMON, username):
         if len(word) >= 3:
             password = password.replace(word, "")

@@ -1,1 +1,1 @@
-"""The JSON APIs and the app by which an owner runs the hub."""
+"""The JSON APIs and the app for administration."""

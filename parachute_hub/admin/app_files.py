@@ -1,4 +1,4 @@
-"""The built admin app, `web/` after `make web`: its files, and its one page for every other address below /admin."""
+"""Serves the built admin app (`web/` after `make web`): its files, and its page for every other path below /admin."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from parachute_hub.site.errors import Refused, not_found
 BUILT: Final = Path(__file__).parent.parent / "static" / "admin"
 PREFIX: Final = b"/admin"
 
-# The build lays out one folder of hashed assets and a few named files, so a file's name needs nothing more.
+# The build creates one folder of hashed assets and a few named files, so file names need no other characters.
 _FILE = re.compile(rb"(assets/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
@@ -29,7 +29,7 @@ _A_DAY = "public, max-age=86400"
 
 
 class AdminApp(Resource):
-    """`/admin` and all below it that no other area answers. Reads only; needs no sign-in."""
+    """`/admin` and everything below it that no other area serves. Read-only; needs no sign-in."""
 
     isLeaf = True
 
@@ -58,13 +58,13 @@ class AdminApp(Resource):
 
 
 def _escapes(rest: bytes) -> bool:
-    """Whether a path tries to leave the folder, in any spelling."""
+    """True if a path tries to leave the folder, in any encoding."""
     plain = rest.lower().replace(b"%2e", b".").replace(b"%2f", b"/").replace(b"%5c", b"/").replace(b"\\", b"/")
     return b".." in plain.split(b"/") or b"\0" in plain or b"%00" in plain
 
 
 def _send(request: IRequest, path: Path, cache: str) -> bytes:
-    """The file's bytes, as the build compressed them where the client can read that."""
+    """The file's bytes, precompressed if the client accepts it."""
     request.setHeader("Content-Type", _TYPES[path.suffix])
     request.setHeader("Cache-Control", "no-store" if path.name == "index.html" else cache)
     small = path.with_name(path.name + ".gz")
@@ -77,7 +77,7 @@ def _send(request: IRequest, path: Path, cache: str) -> bytes:
 
 
 def _takes_gzip(accepted: str) -> bool:
-    """Whether an Accept-Encoding header admits gzip (RFC 9110, 12.5.3).
+    """True if an Accept-Encoding header accepts gzip (RFC 9110, section 12.5.3).
 
     >>> _takes_gzip("br, gzip;q=0.5"), _takes_gzip("gzip;q=0, br"), _takes_gzip("")
     (True, False, False)

@@ -1,6 +1,6 @@
-"""The record of what people do with modules, vaults, tokens and apps: which requests are deeds, and who notes them.
+"""Audits requests that change modules, vaults, tokens and apps.
 
-Accounts note their own acts, with more detail than a request shows.
+Accounts audit their own actions, with more detail than a request shows.
 """
 
 import re
@@ -18,7 +18,7 @@ from parachute_hub.store.rows import Act
 # Their body names the subject.
 _BY_NAME = (("module-install", ""), ("open-settings", ""))
 _NAME = 200
-# Method and path; the groups are the verb and what it is done to.
+# Method and path; the groups are the verb and its object.
 _DEEDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (
         re.compile(
@@ -45,14 +45,13 @@ _DEEDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
 
 
 class Caller(Protocol):
-    """The other side of a request."""
+    """The client of a request."""
 
-    def client_address(self, request: IRequest) -> str:
-        """Its address."""
+    def client_address(self, request: IRequest) -> str: ...
 
 
 def deed(method: bytes, path: bytes) -> tuple[str, str] | None:
-    """The act and what it is done to; None for a request that changes nothing worth a line.
+    """The action and its object; None for a request that is not audited.
 
     >>> deed(b"POST", b"/api/modules/vault/upgrade"), deed(b"POST", b"/vaults"), deed(b"GET", b"/vaults")
     (('module-upgrade', 'vault'), ('vault-made', ''), None)
@@ -66,7 +65,7 @@ def deed(method: bytes, path: bytes) -> tuple[str, str] | None:
 
 
 def _named(request: Any) -> str:
-    """The package, file, folder or module that the body names. The body can be read once more."""
+    """The package, file, folder or module named in the body, which can be read again afterwards."""
     body = lenient(request)
     request.content.seek(0)
     text = text_of(body, "package") or text_of(body, "source") or text_of(body, "module")
@@ -74,7 +73,7 @@ def _named(request: Any) -> str:
 
 
 class Recorded(Resource):
-    """An area whose deeds are noted once they are answered with success, or with the promise of it (202)."""
+    """Wraps an area and audits requests that succeed or are accepted (202)."""
 
     isLeaf = True
 
@@ -89,7 +88,7 @@ class Recorded(Resource):
         self._clock = clock
 
     def render(self, request: Any) -> Any:
-        """Let the area answer."""
+        """Render the area."""
         found = deed(request.method, request.path)
         if found is not None:
             actor, address = self._actor(request), self._caller.client_address(request)
@@ -108,6 +107,6 @@ class Recorded(Resource):
         try:
             principal = self._who.identify(request)
         except Refused:
-            # The area refuses it as well, and nothing is noted.
+            # The area refuses the request as well, and nothing is audited.
             return ""
         return principal.name if principal else ""

@@ -1,4 +1,4 @@
-"""The disk of the modules: who uses it, and what can be given back."""
+"""Disk usage by module, and clearing space."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,14 +18,14 @@ class DiskArea:
     app: Klein = area()
 
     def __init__(self, *, who: Who, modules: Modules, in_thread: Callable[..., Awaitable[Any]]) -> None:
-        """`in_thread` runs a call in a thread: folders are walked."""
+        """`in_thread` runs a blocking call in a thread."""
         self._who = who
         self._modules = modules
         self._in_thread = in_thread
 
     @app.route("/api/modules/disk", methods=["GET"])
     async def disk(self, request: IRequest) -> bytes:
-        """Who uses the disk."""
+        """Disk usage by owner."""
         self._who.need(request, ADMIN)
         disk = self._modules.disk
         owners = await self._in_thread(disk.owners, self._modules.files.directory.shorts())
@@ -34,7 +34,7 @@ class DiskArea:
 
     @app.route("/api/modules/disk/clear", methods=["POST"])
     async def clear(self, request: IRequest) -> bytes:
-        """Empty bun's cache and remove versions that nothing needs."""
+        """Empty bun's cache and delete unneeded versions."""
         self._who.need(request, ADMIN)
         if any(not job.over for job in self._modules.jobs.all()):
             raise Refused(409, "operation_in_progress", "Wait until the current operation has finished.")

@@ -1,4 +1,4 @@
-"""`/api/invites`: letting people in by link."""
+"""`/api/invites`: invitations by link."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ from parachute_hub.system.timestamps import to_the_second
 
 
 class InvitesApi:
-    """Making a link needs a fresh proof of the operation `user.invite`; the link is shown once."""
+    """Creating a link needs a step-up proof for `user.invite`; the link is shown once."""
 
     app: Klein = area()
 
@@ -41,7 +41,7 @@ class InvitesApi:
 
     @app.route("/api/invites", methods=["GET"])
     def list(self, request: IRequest) -> bytes:
-        """Every invitation, the newest first."""
+        """All invitations, newest first."""
         self._who.need(request, ADMIN)
         return as_json(request, {"invites": [self._shown(invite) for invite in self._invitations.all()]})
 
@@ -73,7 +73,7 @@ class InvitesApi:
 
     @app.route("/api/invites/<invite_id>", methods=["DELETE"])
     def revoke(self, request: IRequest, invite_id: str) -> bytes:
-        """Make a link worth nothing."""
+        """Revoke an invitation."""
         actor = actor_of(self._who.need(request, ADMIN), self._address(request))
         return as_json(request, {"invite": self._shown(self._invitations.revoke(actor, invite_id))})
 

@@ -1,4 +1,4 @@
-"""The JSON API of modules: every button of the pages, every word of the command."""
+"""The JSON API of modules, used by the admin app and the command."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,22 +29,18 @@ _WEIGHTY = frozenset({"env", "trusted", "exposure"})
 
 
 class Runs(Protocol):
-    """What is needed of the supervisor."""
+    """The part of the supervisor that the API uses."""
 
-    async def start(self, short: str) -> Status:
-        """Start it."""
+    async def start(self, short: str) -> Status: ...
 
-    async def stop(self, short: str) -> Status:
-        """Stop it."""
+    async def stop(self, short: str) -> Status: ...
 
-    async def restart(self, short: str) -> Status:
-        """Start it anew."""
+    async def restart(self, short: str) -> Status: ...
 
-    def status(self, short: str) -> Status | None:
-        """What is known of it."""
+    def status(self, short: str) -> Status | None: ...
 
     def log(self, short: str) -> Any:
-        """Its latest output, or None."""
+        """The latest output, or None."""
 
 
 class ModulesArea:
@@ -73,11 +69,11 @@ class ModulesArea:
         self._configuration = configuration
         self._streams = streams
 
-    # --- the list, and operations as a whole
+    # --- the list, and all operations
 
     @app.route("/api/modules", methods=["GET"])
     async def listing(self, request: IRequest) -> bytes:
-        """Every module, installed or on offer; with `?fresh=1` the registry is asked for newer versions first."""
+        """All modules, installed or on offer; `?fresh=1` queries the registry for new versions first."""
         self._who.need(request, AUTH)
         if asked_for(request, b"fresh"):
             await self._modules.availability.renew(self._view.packages())
@@ -90,7 +86,7 @@ class ModulesArea:
 
     @app.route("/api/modules/channel", methods=["PUT"])
     def channel(self, request: IRequest) -> bytes:
-        """Which releases are installed from now on."""
+        """Set the release channel for further installs."""
         self._who.need(request, ADMIN)
         channel = read_json(request).get("channel")
         if channel not in CHANNELS:
@@ -100,7 +96,7 @@ class ModulesArea:
 
     @app.route("/api/modules/install", methods=["POST"])
     def install_package(self, request: IRequest) -> bytes:
-        """Install by npm name (`name`, `name@version`, `name@tag`), or from this machine for its operator."""
+        """Install by npm name (`name`, `name@version`, `name@tag`); the operator can also install from this machine."""
         principal = self._who.need(request, ADMIN)
         body = read_json(request)
         source = body.get("source")
@@ -119,9 +115,9 @@ class ModulesArea:
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
     async def upgrade_all(self, request: IRequest) -> bytes:
-        """Begin to upgrade every module that has a newer version; those outside the catalog ask one by one.
+        """Upgrade every module with a newer version. Modules outside the catalog need individual confirmation.
 
-        Busy ones are passed over as well.
+        Busy modules are skipped too.
         """
         self._who.need(request, ADMIN)
         await self._modules.availability.renew(self._view.packages())
@@ -142,20 +138,19 @@ class ModulesArea:
 
     @app.route("/api/modules/operations", methods=["GET"])
     def operations(self, request: IRequest) -> bytes:
-        """Every operation that is remembered, the newest first."""
+        """All recorded operations, newest first."""
         self._who.need(request, ADMIN)
         jobs = reversed(self._modules.jobs.all())
         return as_json(request, {"operations": [job.to_json() for job in jobs]})
 
     @app.route("/api/modules/operations/<job_id>", methods=["GET"])
     def operation(self, request: IRequest, job_id: str) -> bytes:
-        """One operation."""
         self._who.need(request, ADMIN)
         return as_json(request, self._modules.jobs.get(job_id).to_json())
 
     @app.route("/api/modules/operations/<job_id>/cancel", methods=["POST"])
     async def cancel(self, request: IRequest, job_id: str) -> bytes:
-        """End an operation; the answer is how it ended, with what was undone."""
+        """Cancel an operation. Returns its final state, including what was undone."""
         self._who.need(request, ADMIN)
         self._modules.jobs.cancel(job_id)
         return as_json(request, (await self._modules.jobs.finished(job_id)).to_json())
@@ -178,7 +173,7 @@ class ModulesArea:
             package=entry.package,
             version=version,
             channel=self._channel_of(body),
-            # The catalog's own package has the one version that it has.
+            # A catalog entry with a source has exactly one version.
             source=entry.source if version is None else None,
             vault=vault_of(body),
         )
@@ -195,7 +190,7 @@ class ModulesArea:
 
     @app.route("/api/modules/<short>/upgrade", methods=["POST"])
     def upgrade(self, request: IRequest, short: str) -> bytes:
-        """Upgrade to the newest version of the channel, or to `version`."""
+        """Upgrade to the channel's newest version, or to `version`."""
         principal = self._known(request, short)
         body = lenient(request)
         if not self._directory.is_first_party(short):
@@ -206,7 +201,7 @@ class ModulesArea:
 
     @app.route("/api/modules/<short>/rollback", methods=["POST"])
     def rollback(self, request: IRequest, short: str) -> bytes:
-        """Back to the version before; with `restore_data` also to its data."""
+        """Go back to the previous version; `restore_data` also restores its data."""
         principal = self._known(request, short)
         restore = read_json(request).get("restore_data") is True
         if restore:
@@ -215,14 +210,14 @@ class ModulesArea:
 
     @app.route("/api/modules/<short>/restore-data", methods=["POST"])
     def restore_data(self, request: IRequest, short: str) -> bytes:
-        """Put back the data of before the last change of version."""
+        """Restore the data from before the last version change."""
         principal = self._known(request, short)
         self._step_up.prove(request, principal, f"restore-data:{short}")
         return self._begun(request, self._modules.upgrader.restore(short))
 
     @app.route("/api/modules/<short>/uninstall", methods=["POST"])
     async def uninstall(self, request: IRequest, short: str) -> bytes:
-        """Take the module away; the answer comes when that is done."""
+        """Uninstall the module and wait for the result."""
         self._known(request, short)
         job = self._modules.remover.uninstall(short)
         job = await self._modules.jobs.finished(job.id)
@@ -232,7 +227,7 @@ class ModulesArea:
 
     @app.route("/api/modules/<short>/delete-data", methods=["POST"])
     def delete_data(self, request: IRequest, short: str) -> bytes:
-        """Delete what a module that is gone has left."""
+        """Delete the data of an uninstalled module."""
         principal = self._who.need(request, ADMIN)
         if not names.is_short(short):
             raise not_found()
@@ -241,26 +236,25 @@ class ModulesArea:
 
     @app.route("/api/modules/<short>/start", methods=["POST"])
     async def start(self, request: IRequest, short: str) -> bytes:
-        """Switch it on."""
+        """Enable and start."""
         self._runnable(request, short)
         return self._moved(request, await self._supervisor.start(short))
 
     @app.route("/api/modules/<short>/restart", methods=["POST"])
     async def restart(self, request: IRequest, short: str) -> bytes:
-        """Start it anew."""
         self._runnable(request, short)
         return self._moved(request, await self._supervisor.restart(short))
 
     @app.route("/api/modules/<short>/heal-port", methods=["POST"])
     async def heal_port(self, request: IRequest, short: str) -> bytes:
-        """Bring together where a module listens and where the hub looks for it, and start it anew."""
+        """Repair a mismatch between the assigned port and the one the module uses, and restart it."""
         self._runnable(request, short)
         text, status = await self._modules.ports.heal(short)
         return as_json(request, {"short": short, "text": text, "state": state_json(status)})
 
     @app.route("/api/modules/<short>/stop", methods=["POST"])
     async def stop(self, request: IRequest, short: str) -> bytes:
-        """Switch it off."""
+        """Disable and stop."""
         self._known(request, short)
         self._refuse_busy(short)
         if self._supervisor.status(short) is None:
@@ -272,7 +266,7 @@ class ModulesArea:
 
     @app.route("/api/modules/<short>/logs", methods=["GET"])
     def logs(self, request: IRequest, short: str) -> "bytes | Deferred[None]":
-        """Its latest output; with `?follow=1` as it comes."""
+        """The latest output; with `?follow=1` as a stream."""
         self._who.need(request, ADMIN)
         ring = self._supervisor.log(short)
         if ring is None:
@@ -286,13 +280,13 @@ class ModulesArea:
 
     @app.route("/api/modules/<short>/config", methods=["GET"])
     async def config(self, request: IRequest, short: str) -> bytes:
-        """The module's own configuration with its schema; secrets are left out."""
+        """The module's configuration with its schema, without secrets."""
         self._known(request, short)
         return as_json(request, await self._configuration.read(short))
 
     @app.route("/api/modules/<short>/config", methods=["PUT"])
     async def configure(self, request: IRequest, short: str) -> bytes:
-        """Change some values of it."""
+        """Change part of the configuration."""
         principal = self._known(request, short)
         self._refuse_busy(short)
         changes = read_json(request)
@@ -304,13 +298,13 @@ class ModulesArea:
 
     @app.route("/api/modules/<short>/settings", methods=["GET"])
     def settings(self, request: IRequest, short: str) -> bytes:
-        """The hub's own settings of a module."""
+        """The hub's settings of a module."""
         self._known(request, short)
         return as_json(request, settings_json(self._records.get(short)))
 
     @app.route("/api/modules/<short>/settings", methods=["PUT"])
     async def set_settings(self, request: IRequest, short: str) -> bytes:
-        """Change some of them; values of `env` that are null are taken out."""
+        """Change settings; null removes a variable from `env`."""
         principal = self._known(request, short)
         self._refuse_busy(short)
         changes = settings_changes(read_json(request), self._records.get(short), self._directory.ports())
@@ -325,7 +319,7 @@ class ModulesArea:
     # --- helpers
 
     def _channel_of(self, body: Mapping[str, Any]) -> str:
-        """The channel that this one installation names, else the hub's."""
+        """The channel named in this request, else the hub's."""
         channel = body.get("channel")
         if not isinstance(channel, str):
             return self._modules.files.channel()
@@ -334,7 +328,7 @@ class ModulesArea:
         return channel
 
     def _install_local(self, request: IRequest, principal: Principal, source: object) -> bytes:
-        """A tarball or a folder of this machine: only for those who control the machine anyway."""
+        """Install a tarball or folder of this machine, for those who control the machine."""
         if principal.kind != "operator":
             raise Refused(
                 403, "operator_only", "Only the operator of this machine can install from a file or a folder."
@@ -353,7 +347,7 @@ class ModulesArea:
         return self._begun(request, self._modules.installer.install(wanted))
 
     def _known(self, request: IRequest, short: str) -> Principal:
-        """The caller, for a module that is installed or on offer; anything else is 404."""
+        """The caller, for a module that is installed or on offer; 404 for any other."""
         principal = self._who.need(request, ADMIN)
         installed = self._directory.row(short) is not None or self._records.known(short)
         installed = installed or bool(self._directory.unusable_rows(short) or self._directory.written(short))
@@ -385,7 +379,7 @@ class ModulesArea:
         return as_json(request, {"operation_id": job.id}, status=202)
 
     def _moved(self, request: IRequest, status: Status) -> bytes:
-        """The answer to start and restart; a module that cannot be spawned is an error."""
+        """The response to start and restart; a module that cannot be spawned is an error."""
         error = status.start_error
         if error is not None and status.state is not State.READY:
             known = {"no_start_cmd": (422, "no_start_cmd")}

@@ -1,4 +1,4 @@
-"""What requests about modules may say."""
+"""Validation of module requests."""
 
 from typing import Any
 
@@ -13,16 +13,16 @@ from parachute_hub.site.area import read_json
 from parachute_hub.site.errors import Refused
 
 _FLAGS = ("pin", "autostart", "smol", "trusted")
-_LEAST_MEMORY = 128 * 1024 * 1024  # bun does not live with less
+_LEAST_MEMORY = 128 * 1024 * 1024  # bun needs at least this much
 
 
 def asked_for(request: IRequest, name: bytes) -> bool:
-    """Whether the query says `name=1`, or true."""
+    """True for `name=1` or `name=true` in the query."""
     return request.args.get(name, [b""])[0] in (b"1", b"true")
 
 
 def lenient(request: IRequest) -> dict[str, Any]:
-    """The body; one that cannot be read counts as empty."""
+    """The JSON body; an unreadable one counts as empty."""
     try:
         return read_json(request)
     except Refused:
@@ -30,13 +30,13 @@ def lenient(request: IRequest) -> dict[str, Any]:
 
 
 def text_of(body: dict[str, Any], name: str) -> str:
-    """A field that is text; empty when it is missing or something else."""
+    """A text field; empty if missing or of another type."""
     value = body.get(name)
     return value if isinstance(value, str) else ""
 
 
 def version_of(body: dict[str, Any]) -> str | None:
-    """The version or tag that is asked for. Raises Refused 400."""
+    """The requested version or tag. Raises Refused 400."""
     version = body.get("version")
     if version is not None and (not isinstance(version, str) or not names.is_version(version)):
         raise Refused(400, "invalid_version", "The version must be a version such as 1.2.3, or a tag.")
@@ -55,7 +55,7 @@ def vault_of(body: dict[str, Any]) -> str | None:
 
 
 def settings_changes(body: dict[str, Any], record: Record, taken: frozenset[int]) -> dict[str, Any]:
-    """The fields of a record that a body asks to change; `taken` are the ports of all modules. Raises Refused."""
+    """The record fields that a body changes; `taken` are the ports of all modules. Raises Refused."""
     changes: dict[str, Any] = {name: body[name] for name in _FLAGS if name in body}
     for name, value in changes.items():
         if not isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""How a module looks in `GET /api/modules`."""
+"""Modules as shown in `GET /api/modules`."""
 
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -36,21 +36,19 @@ _NO_STATUS: dict[str, Any] = {
 
 
 class Watches(Protocol):
-    """What is needed of the supervisor."""
+    """The part of the supervisor that the view uses."""
 
-    def status(self, short: str) -> Status | None:
-        """What is known of a module."""
+    def status(self, short: str) -> Status | None: ...
 
-    def all(self) -> list[Status]:
-        """What is known of every module."""
+    def all(self) -> list[Status]: ...
 
 
 @frozen(kw_only=True)
 class ModulesView:
-    """Builds the listing. `latest` knows the newest version of a package without waiting for the registry.
+    """Builds the listing. `latest` returns the newest known version of a package without waiting for the registry.
 
-    `drift` knows in which way a module's port is not where the hub looks for it, `copied_at` when its data was copied
-    last (seconds since the epoch). `adoptable` knows package and folder of one that this hub did not install.
+    `drift` returns the kind of port drift, `copied_at` the time of the last data snapshot (epoch seconds), `adoptable`
+    package and folder of a module that this hub did not install.
     """
 
     directory: Directory
@@ -63,7 +61,7 @@ class ModulesView:
     _failures: Failures = field(factory=Failures, init=False)
 
     def listing(self) -> dict[str, Any]:
-        """The whole answer but for the channel."""
+        """The whole response except the channel."""
         modules = sorted((found for short in self._shorts() if (found := self._told(short))), key=_order)
         supervised = [
             {
@@ -83,13 +81,13 @@ class ModulesView:
         return {"modules": modules, "supervised": supervised, "supervisor_available": True}
 
     def _told(self, short: str) -> dict[str, Any] | None:
-        """One module; None, and a line in the log, when it cannot be described: the others still are."""
+        """One module; None, with a log entry, if that fails, so that the others are still listed."""
         told: list[dict[str, Any]] = []
         self._failures.attempt(f"Describing {short}", lambda: told.append(self.module(short)))
         return told[0] if told else None
 
     def module(self, short: str) -> dict[str, Any]:
-        """One module, installed or only on offer."""
+        """One module, installed or on offer."""
         row, entry = self.directory.row(short), self.directory.entry(short)
         record = self.records.get(short)
         unusable = row is None and bool(self.directory.unusable_rows(short))
@@ -133,7 +131,7 @@ class ModulesView:
         }
 
     def packages(self) -> list[str]:
-        """The packages of what is installed, but for folders of this machine, of which no registry knows."""
+        """The packages of installed modules, except linked folders."""
         here = (short for short in self.directory.shorts() if not self.records.get(short).linked)
         return [package for short in here if (package := self.directory.package_of(short))]
 
@@ -152,16 +150,16 @@ class ModulesView:
 
 
 def _front_page(entry: CatalogEntry | None, row: Row | None) -> str | None:
-    """Where a static bundle is opened: it may not say so itself, but it is nothing else than pages."""
+    """Where a static bundle is opened. It may not declare a UI, but consists only of pages."""
     if entry is None or not entry.static or row is None or not row.paths:
         return None
     return f"{row.paths[0].rstrip('/')}/"
 
 
 def settings_json(record: Record) -> dict[str, Any]:
-    """The hub's own settings of a module. Values of the environment may be secret: only their names are told.
+    """The hub's settings of a module. Environment values may be secret, so only the names are listed.
 
-    Of the folder to go back to its version is told (`Store.free_name`).
+    For the previous version, the folder's suffix is removed (`Store.free_name`).
     """
     return {
         "pin": record.pin,
@@ -178,7 +176,7 @@ def settings_json(record: Record) -> dict[str, Any]:
 
 
 def state_json(status: Status) -> dict[str, Any]:
-    """A state with the older names beside ours."""
+    """A state, with the older hub's field names as well."""
     told = status.to_json()
     exit_code = status.last_exit.code if status.last_exit else None
     return {
@@ -191,7 +189,7 @@ def state_json(status: Status) -> dict[str, Any]:
 
 
 def resolve(value: str, mount: str) -> str:
-    """An address of a manifest: elsewhere, on the hub, or below the module's mount.
+    """A URL from a manifest: absolute, on the hub, or below the module's mount.
 
     >>> resolve("admin/", "/vault/default"), resolve("/scribe/admin", "/scribe")
     ('/vault/default/admin/', '/scribe/admin')
@@ -206,7 +204,7 @@ def _address(row: Row | None, value: str | None) -> str | None:
         return None
     mount = next((path for path in row.paths if not path.startswith("/.parachute")), "")
     if row.is_vault and value in ("/admin", "/admin/"):
-        # Published vaults mean their own page by this.
+        # Published vaults mean a path below their mount.
         return f"{mount}{value}"
     return resolve(value, mount)
 

@@ -1,4 +1,4 @@
-"""`GET /api/overview`: how full memory and disk are, and who uses them. Home in the admin app shows it."""
+"""`GET /api/overview`: memory and disk usage for the home page of the admin app."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -11,16 +11,16 @@ from parachute_hub.site.area import area, as_json
 from parachute_hub.site.auth import ADMIN, Who
 from parachute_hub.site.errors import not_found
 
-# A walk over all packages and data is not free, and sizes on disk move slowly.
+# Walking all packages and data is expensive, and disk usage changes slowly.
 KEPT_SECONDS: Final = 60.0
 
 
 @frozen(kw_only=True)
 class Memory:
-    """Memory at one moment, in bytes; None where this machine cannot tell.
+    """Current memory in bytes; None where unknown.
 
-    `limit` is what everything in the container may take together, or the machine's own memory; `used` is the part in
-    use. `hub` is this process, `modules` the processes of each module by its short name.
+    `limit` is the container's limit or the machine's memory, `used` the part in use. `hub` is this process, `modules`
+    the processes of each module by short name.
     """
 
     limit: int | None = None
@@ -30,27 +30,27 @@ class Memory:
 
 
 class Owner(Protocol):
-    """Somebody who uses the disk."""
+    """One user of disk space."""
 
     def to_json(self) -> dict[str, Any]:
         """`name`, `kind` and `bytes`."""
 
 
 class Disk(Protocol):
-    """The disk under the home."""
+    """The disk that holds the home."""
 
     def total_bytes(self) -> int:
-        """Its size."""
+        """The size in bytes."""
 
     def free_bytes(self) -> int:
-        """What the hub may still write."""
+        """Bytes available to the hub."""
 
     def owners(self, shorts: Iterable[str]) -> Sequence[Owner]:
-        """Who uses how much; walks the folders, so it is called in a thread."""
+        """Usage by owner; walks folders, so it is called in a thread."""
 
 
 class Past(Protocol):
-    """What one module took, in KiB, oldest first (`supervise.memory.History`)."""
+    """One module's memory history in KiB, oldest first (`supervise.memory.History`)."""
 
     @property
     def recent(self) -> Sequence[int]:
@@ -58,11 +58,11 @@ class Past(Protocol):
 
     @property
     def minutes(self) -> Sequence[int]:
-        """The peak of each minute of the last day."""
+        """The per-minute peaks of the last day."""
 
 
 class OverviewApi:
-    """The machine at a glance, for the owner."""
+    """Resource usage, for administrators."""
 
     app: Klein = area()
 
@@ -77,9 +77,9 @@ class OverviewApi:
         clock: Callable[[], float],
         past: Callable[[str], Past | None],
     ) -> None:
-        """`installed` gives the short names of modules; `in_thread` runs a call in a thread; `clock` is in seconds.
+        """`installed` returns the short names of modules; `in_thread` runs a call in a thread; `clock` is in seconds.
 
-        `past` is what a module took until now, by its short name.
+        `past` returns a module's memory history by short name.
         """
         self._who = who
         self._memory = memory
@@ -93,7 +93,7 @@ class OverviewApi:
 
     @app.route("/api/overview", methods=["GET"])
     async def overview(self, request: IRequest) -> bytes:
-        """Memory and disk, whole and by owner."""
+        """Memory and disk usage, total and by owner."""
         self._who.need(request, ADMIN)
         memory = await self._memory()
         owners = await self._disk_owners()
@@ -110,7 +110,7 @@ class OverviewApi:
 
     @app.route("/api/overview/memory/<short>", methods=["GET"])
     def memory_of(self, request: IRequest, short: str) -> bytes:
-        """What a module took during the last hour (every two seconds) and day (each minute's peak), in KiB."""
+        """A module's memory during the last hour (every two seconds) and day (peak per minute), in KiB."""
         self._who.need(request, ADMIN)
         past = self._past(short)
         if past is None:
@@ -118,14 +118,14 @@ class OverviewApi:
         return as_json(request, {"short": short, "recent_kib": list(past.recent), "minutes_kib": list(past.minutes)})
 
     async def _disk_owners(self) -> list[dict[str, Any]]:
-        """As of the last minute, or anew when a module came or went. Requests meanwhile get what is known."""
+        """At most a minute old, unless a module was added or removed. Concurrent requests share one walk."""
         now, shorts = self._clock(), tuple(self._installed())
         if self._walked is None or self._walked[0] != shorts or now - self._walked[1] >= KEPT_SECONDS:
             self._walked = (shorts, now)
             try:
                 self._owners = await self._in_thread(lambda: [owner.to_json() for owner in self._disk.owners(shorts)])
             except Exception:
-                # Nothing is known of it: the walk failed, or whoever asked for it went away.
+                # No cached result: the walk failed, or its request was cancelled.
                 self._walked = None
                 raise
         return self._owners

@@ -1,4 +1,4 @@
-"""The areas for people, invitations and the hub's address, ready to be mounted."""
+"""The areas for users, invitations and the hub's address."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +11,7 @@ from parachute_hub.site.root import Part
 
 
 def people_parts(accounts: Accounts, who: Who, vault_names: Callable[[], Sequence[str]]) -> tuple[Part, ...]:
-    """`who` knows every kind of credential; `vault_names` are the vaults that people can be given."""
+    """`who` identifies callers; `vault_names` lists the vaults that users can be given."""
     address = accounts.caller.client_address
     users = UsersApi(
         people=accounts.people,

@@ -1,4 +1,4 @@
-"""`/api/settings/hub-origin`: the address under which the hub is reached."""
+"""`/api/settings/hub-origin`: the hub's public address."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from parachute_hub.store.rows import Act
 
 
 class SettingsApi:
-    """Changing the address needs a fresh proof of the operation `hub.origin`: every token is bound to it."""
+    """Changing the address needs a step-up proof for `hub.origin`, since every token is bound to it."""
 
     app: Klein = area()
 
@@ -38,13 +38,13 @@ class SettingsApi:
 
     @app.route("/api/settings/hub-origin", methods=["GET"])
     def look(self, request: IRequest) -> bytes:
-        """What was stored, what holds, and who said so."""
+        """The stored and the effective address, and where it was set."""
         self._who.need(request, ADMIN)
         return self._answer(request)
 
     @app.route("/api/settings/hub-origin", methods=["PUT", "POST"])
     def choose(self, request: IRequest) -> bytes:
-        """`{hub_origin}`; null or an empty text goes back to what the hub was told at its start."""
+        """`{hub_origin}`; null or an empty text restores the address configured at startup."""
         principal = self._who.need(request, ADMIN)
         chosen = read_json(request).get("hub_origin")
         if chosen is not None and not isinstance(chosen, str):

@@ -1,4 +1,4 @@
-"""What happens, as it happens: the event stream for pages, and a module's log as it grows."""
+"""Event streams: server-sent events for the admin app, and live module logs."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from parachute_hub.system import strict_json
 
 TICK_SECONDS = 15.0
 BACKLOG_BYTES = 512 * 1024
-"""A reader that lags further behind is dropped; its page comes back and catches up."""
+"""Bytes a reader may lag behind before it is disconnected; its page reconnects and catches up."""
 
 
 class Log(Protocol):
@@ -24,11 +24,11 @@ class Log(Protocol):
         """The lines after this number."""
 
     def subscribe(self, listener: Callable[[Any], None]) -> Callable[[], None]:
-        """Follow; the answer ends it."""
+        """Subscribe; call the result to unsubscribe."""
 
 
 class Stream:
-    """One answer that goes on for as long as the reader stays and keeps up."""
+    """One streaming response, open until the reader leaves or lags too far behind."""
 
     def __init__(self, request: Any, clock: Any, tick: bytes) -> None:
         self._request = request
@@ -41,16 +41,16 @@ class Stream:
         self._ends: list[Callable[[], None]] = []
         self.over: Deferred[None] = Deferred(lambda _: self.end())
         self._timer = clock.callLater(TICK_SECONDS, self._ticked)
-        # When this fires, twisted.web has taken the request off its connection: there is nothing to unregister from.
+        # When this fires, twisted.web has already unregistered the request from its connection.
         self._request.notifyFinish().addBoth(lambda _: self._over())
         self._request.registerProducer(self, True)
 
     def at_end(self, function: Callable[[], None]) -> None:
-        """Call this when the stream is over."""
+        """Call this when the stream ends."""
         self._ends.append(function)
 
     def write(self, data: bytes) -> None:
-        """Send, or keep for a reader who is slow; one who is too slow is dropped."""
+        """Send, or buffer for a slow reader; one who is too slow is disconnected."""
         if self.over.called or self._dropped or not data:
             return
         if not self._paused:
@@ -62,7 +62,6 @@ class Stream:
             self._drop()
 
     def end(self) -> None:
-        """No more."""
         if not self.over.called:
             self._request.unregisterProducer()
             self._over()
@@ -77,18 +76,15 @@ class Stream:
         self.over.callback(None)
 
     def pauseProducing(self) -> None:
-        """The connection is full."""
         self._paused = True
 
     def resumeProducing(self) -> None:
-        """The connection takes more."""
         self._paused = False
         waiting, self._waiting, self._backlog = self._waiting, [], 0
         for data in waiting:
             self.write(data)
 
     def stopProducing(self) -> None:
-        """The connection is gone."""
         self.end()
 
     def _ticked(self) -> None:
@@ -96,16 +92,16 @@ class Stream:
         self.write(self._tick)
 
     def _drop(self) -> None:
-        """Hang up; the end of the connection then ends the stream."""
+        """Close the connection, which then ends the stream."""
         self._waiting = []
         self._dropped = True
         self._request.transport.abortConnection()
 
 
 class Streams:
-    """Every answer that goes on now. The hub ends them before it stops anything else.
+    """All open streams. On shutdown the hub ends them first.
 
-    So no page is told of modules that are off only because the hub stops, and no reader makes it wait.
+    This way no page sees modules stop because of the shutdown, and no reader delays it.
     """
 
     def __init__(self, clock: Any) -> None:
@@ -113,20 +109,20 @@ class Streams:
         self._open: set[Stream] = set()
 
     def open(self, request: IRequest, tick: bytes) -> Stream:
-        """A new one; `tick` is sent now and then."""
+        """Open a stream; `tick` is sent periodically as a keep-alive."""
         stream = Stream(request, self._clock, tick)
         self._open.add(stream)
         stream.at_end(lambda: self._open.discard(stream))
         return stream
 
     def end(self) -> None:
-        """End them all."""
+        """End all streams."""
         for stream in tuple(self._open):
             stream.end()
 
 
 def follow_log(request: IRequest, ring: Log, streams: Streams) -> "Deferred[None]":
-    """The kept lines, then each new one, as plain text."""
+    """The buffered lines, then each new one, as plain text."""
     request.setHeader("Content-Type", "text/plain; charset=utf-8")
     _unbuffered(request)
     stream = streams.open(request, b"")
@@ -137,9 +133,9 @@ def follow_log(request: IRequest, ring: Log, streams: Streams) -> "Deferred[None
 
 
 class EventsArea:
-    """`GET /api/events`: server-sent events (HTML standard 9.2) with replay by Last-Event-ID.
+    """`GET /api/events`: server-sent events (HTML standard, section 9.2) with replay by Last-Event-ID.
 
-    `boot` is a word that differs at every start of the hub: numbers of events begin anew then.
+    `boot` differs for every start of the hub, because event numbers restart.
     """
 
     app: Klein = area()
@@ -152,7 +148,7 @@ class EventsArea:
 
     @app.route("/api/events", methods=["GET"])
     def events(self, request: IRequest) -> "Deferred[None]":
-        """Jobs, states, log heads, notices and changes of the registry as they come."""
+        """Jobs, states, log previews, notices and changes of services.json."""
         self._who.need(request, ADMIN)
         request.setHeader("Content-Type", "text/event-stream")
         _unbuffered(request)
@@ -164,7 +160,7 @@ class EventsArea:
         return stream.over
 
     def _last(self, request: IRequest) -> int:
-        """The number after which the reader wants to hear. A first visit begins now; one from before a restart at 0."""
+        """The number after which to send events: the latest for a first visit, 0 after a restart of the hub."""
         given = request.getHeader("last-event-id") or ""
         boot, _, number = given.rpartition("-")
         if not given:

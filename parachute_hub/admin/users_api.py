@@ -1,4 +1,4 @@
-"""`/api/users` and `/api/audit`: the people of the hub, for owners."""
+"""`/api/users` and `/api/audit`, for administrators."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,14 +15,14 @@ from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import User, VaultRole
 from parachute_hub.system.timestamps import to_the_second
 
-# How long modules may go on accepting a token that was taken back.
+# How long modules may keep accepting a revoked token.
 REVOCATION_LAG_SECONDS = 60
 
 
 class UsersApi:
-    """Every change of somebody else's account is confirmed by a fresh proof.
+    """Every change to another user's account needs a step-up proof.
 
-    The operations are named `user.create`, and `user.<delete|role|vaults|reset-password|second-factor>:<id>`.
+    The operations are `user.create`, and `user.<delete|role|vaults|reset-password|second-factor>:<id>`.
     """
 
     app: Klein = area()
@@ -46,7 +46,7 @@ class UsersApi:
 
     @app.route("/api/users", methods=["GET"])
     def list(self, request: IRequest) -> bytes:
-        """Everybody."""
+        """All users."""
         self._who.need(request, ADMIN)
         return as_json(request, {"users": [self._shown(user) for user in self._people.all()]})
 
@@ -66,13 +66,13 @@ class UsersApi:
 
     @app.route("/api/users/vaults", methods=["GET"])
     def vaults(self, request: IRequest) -> bytes:
-        """The vaults that people can be given."""
+        """The vaults that users can be given."""
         self._who.need(request, ADMIN)
         return as_json(request, {"vaults": [*self._vault_names()]})
 
     @app.route("/api/users/<user_id>", methods=["DELETE"])
     def delete(self, request: IRequest, user_id: str) -> bytes:
-        """Remove somebody, and end all that they hold."""
+        """Delete a user and everything issued to them."""
         self._people.delete(self._confirmed(request, f"user.delete:{user_id}"), user_id)
         return as_json(request, {"ok": True, "revocation_lag_seconds": REVOCATION_LAG_SECONDS})
 
@@ -97,7 +97,7 @@ class UsersApi:
 
     @app.route("/api/users/<user_id>/reset-password", methods=["POST"])
     async def reset_password(self, request: IRequest, user_id: str) -> bytes:
-        """`{new_password}`: good for one sign-in, at which it must be changed."""
+        """`{new_password}`: valid for one sign-in, where it must be changed."""
         actor = self._confirmed(request, f"user.reset-password:{user_id}")
         user = await self._people.reset_password(actor, user_id, _text(read_json(request), "new_password"))
         answer = {"ok": True, "user": self._shown(user), "revocation_lag_seconds": REVOCATION_LAG_SECONDS}
@@ -105,13 +105,13 @@ class UsersApi:
 
     @app.route("/api/users/<user_id>/second-factor", methods=["DELETE"])
     def remove_second_factor(self, request: IRequest, user_id: str) -> bytes:
-        """For somebody who lost both their app and their recovery codes."""
+        """For a user who lost both the app and the recovery codes."""
         actor = self._confirmed(request, f"user.second-factor:{user_id}")
         return as_json(request, {"user": self._shown(self._people.remove_second_factor(actor, user_id))})
 
     @app.route("/api/audit", methods=["GET"])
     def audit(self, request: IRequest) -> bytes:
-        """Sign-ins and acts of owners, the newest first; `?before=<number>` for the page that follows."""
+        """Sign-ins and administrative actions, newest first; `?before=<number>` for the next page."""
         self._who.need(request, ADMIN)
         before = (request.args or {}).get(b"before", [b""])[0]
         lines = self._audit.latest(before=int(before) if before.isdigit() and len(before) < 18 else None)
@@ -157,7 +157,7 @@ class UsersApi:
 
 
 def actor_of(principal: Principal, address: str) -> Actor:
-    """The one who does it, for the record."""
+    """The acting user, for the audit log."""
     return Actor(name=principal.name, address=address, user_id=principal.user_id)
 
 

@@ -1,4 +1,4 @@
-"""Runs `parachute-vault create NAME --json`, the vault module's own way to make a vault."""
+"""Runs `parachute-vault create NAME --json`, the vault module's command to create a vault."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, cast
@@ -23,7 +23,7 @@ _SHELL: Final = 'umask 077; cd "$0" && exec "$@"'
 
 
 class Spawn(Protocol):
-    """How a module is run (`supervise.model.Launch`): bun, its options, `run`, the entry file, and the rest."""
+    """A module's launch (`supervise.model.Launch`): bun, its options, `run`, the entry file, and arguments."""
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -43,10 +43,10 @@ class Spawn(Protocol):
 
 
 class Launcher(Protocol):
-    """Knows how a module is run."""
+    """Builds module launches."""
 
     def launch(self, short: str) -> Spawn:
-        """Raises an exception with a sentence when the module is not installed or cannot run."""
+        """Raises an exception with a sentence if the module is not installed or cannot run."""
 
 
 class Confines(Protocol):
@@ -57,14 +57,14 @@ class Confines(Protocol):
 
 
 class Reactor(IReactorProcess, IReactorTime):
-    """What this needs of a reactor."""
+    """The parts of a reactor used here."""
 
 
 @define
 class VaultCommand:
-    """Makes vaults, one at a time: the command and the daemon share services.json.
+    """Creates vaults, one at a time, because the command and the daemon share services.json.
 
-    It is confined as the daemon is. `wrote` is called when it has ended and may have written its row.
+    It is confined like the daemon. `wrote` is called when it has ended and may have written its row.
     """
 
     launcher: Launcher
@@ -74,7 +74,7 @@ class VaultCommand:
     _turn: DeferredLock = field(factory=DeferredLock, init=False)
 
     async def create(self, name: str) -> Mapping[str, Any]:
-        """The command's JSON answer. Raises Refused 409, 400 or 502."""
+        """The command's JSON output. Raises Refused 409, 400 or 502."""
         await self._turn.acquire()
         try:
             return await self._create(name)
@@ -104,7 +104,7 @@ class VaultCommand:
         try:
             code = await run.ended
         except CancelledError:
-            await run.gone  # it still writes what the next one reads
+            await run.gone  # it may still be writing what the next one reads
             raise
         self.wrote()
         if code is None:
@@ -116,7 +116,7 @@ class VaultCommand:
 
 
 class _Run(ProcessProtocol):
-    """One process: what it says, and how it ends. `ended` gives the exit code, None when it had to be killed."""
+    """One process: its output, and its exit code through `ended`, None if it had to be killed."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self.ended: Deferred[int | None] = Deferred()
@@ -139,7 +139,7 @@ class _Run(ProcessProtocol):
         self.errors = (self.errors + data)[-_OUTPUT_LIMIT:]
 
     def processExited(self, reason: Failure) -> None:
-        """What it started may hold its output open; that is not waited for."""
+        """Do not wait for processes it started, which may keep its output open."""
         self._exited = True
         if self._limit is not None and self._limit.active():
             self._limit.reset(DRAIN)
@@ -167,7 +167,7 @@ class _Run(ProcessProtocol):
 
 
 def _answer(output: bytes) -> Mapping[str, Any]:
-    """The JSON object on the last line that is one: releases print notes before it."""
+    """The JSON object on the last line that contains one, since some releases print notes first."""
     for line in reversed(output.splitlines()):
         try:
             value = strict_json.read(line, limit=_OUTPUT_LIMIT).value

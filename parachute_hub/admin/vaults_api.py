@@ -1,4 +1,4 @@
-"""`GET` and `POST /vaults`: the vaults of this hub and making another."""
+"""`GET` and `POST /vaults`: list and create vaults."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -11,20 +11,20 @@ from parachute_hub.site.area import area, as_json, read_json
 from parachute_hub.site.auth import ADMIN, Who
 from parachute_hub.site.errors import Refused
 
-# What every vault release and every URL, scope and folder that carries the name can bear.
+# Valid in every vault release, and in the URLs, scopes and folders that contain the name.
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{1,31}")
 _RESERVED: Final = frozenset({"admin", "assets", "list", "new"})
 
 
 class VaultMaker(Protocol):
-    """Makes vaults by the vault module's own command."""
+    """Creates vaults with the vault module's command."""
 
     async def create(self, name: str) -> Mapping[str, Any]:
-        """What the command answered: `name`, `token` (its first key) and `paths`. Raises Refused."""
+        """The command's result: `name`, `token` (its first key) and `paths`. Raises Refused."""
 
 
 class VaultsApi:
-    """The vaults for the owner. Serves `/vaults`."""
+    """The vaults, for administrators. Serves `/vaults`."""
 
     app: Klein = area()
 
@@ -36,7 +36,9 @@ class VaultsApi:
         maker: VaultMaker,
         sizes: Callable[[Iterable[str]], Awaitable[Mapping[str, int]]],
     ) -> None:
-        """`known` gives `name`, `url` and `version` of each vault (as `/.well-known/parachute.json`), `sizes` bytes."""
+        """`known` returns `name`, `url` and `version` of each vault (as `/.well-known/parachute.json`), `sizes`
+        bytes.
+        """
         self._who = who
         self._known = known
         self._maker = maker
@@ -44,7 +46,7 @@ class VaultsApi:
 
     @app.route("/vaults", methods=["GET"])
     async def listing(self, request: IRequest) -> bytes:
-        """Every vault with its address and size; `bytes` is null where the disk cannot tell."""
+        """Every vault with its address and size; `bytes` is null where unknown."""
         self._who.need(request, ADMIN)
         vaults = self._known()
         sizes = await self._sizes([vault["name"] for vault in vaults])
@@ -62,7 +64,7 @@ class VaultsApi:
 
     @app.route("/vaults", methods=["POST"])
     async def create(self, request: IRequest) -> bytes:
-        """Make the vault `name`. 201 with its first key, which is shown only here; 400, 409 or 502 with a sentence."""
+        """Create the vault `name`. 201 with its first key, shown only here; 400, 409 or 502 with a sentence."""
         self._who.need(request, ADMIN)
         name = read_json(request).get("name")
         if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:

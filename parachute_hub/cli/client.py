@@ -1,4 +1,4 @@
-"""Talking to the running hub over loopback. Synchronous: a command does one thing and ends."""
+"""HTTP client for the running hub over loopback. Synchronous, since a command does one thing and exits."""
 
 import http.client
 import json
@@ -16,7 +16,7 @@ TIMEOUT = 150.0
 
 
 class CommandError(Exception):
-    """The command could not be carried out; the text says why and what to do. `code` is the exit code."""
+    """The command failed. The text says why and what to do; `code` is the exit code."""
 
     def __init__(self, text: str, code: int = 1) -> None:
         super().__init__(text)
@@ -31,7 +31,7 @@ class HubDown(CommandError):
 
 
 class HubRefused(CommandError):
-    """The hub answered with an error; `status` and `body` are its words."""
+    """The hub returned an error with this `status` and `body`."""
 
     def __init__(self, status: int, body: dict[str, Any]) -> None:
         text = str(body.get("error_description") or body.get("error") or f"The hub answered {status}.")
@@ -41,17 +41,17 @@ class HubRefused(CommandError):
 
 
 class HubClient:
-    """The API of the hub that holds `home`. Raises CommandError when that is somebody else's."""
+    """The API of the hub that holds `home`. Raises CommandError if the home belongs to another user."""
 
     def __init__(self, home: Path) -> None:
         if home.exists() and not os.access(home, os.X_OK):
-            raise CommandError(f"{home} belongs to somebody else. Run this as the hub's own user.")
+            raise CommandError(f"{home} belongs to another user. Run this as the hub's own user.")
         self._home = home
         self._announced = Home(home).announced()
 
     @property
     def running(self) -> bool:
-        """Whether a hub has announced itself for this home and still answers there."""
+        """True if a hub announced itself for this home and still answers there."""
         if self._announced is None:
             return False
         try:
@@ -60,16 +60,15 @@ class HubClient:
             return False
 
     def health(self) -> dict[str, Any]:
-        """The hub's `/health`."""
         return self.call("GET", "/health")
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One call; the JSON object it answers. Raises HubDown or HubRefused."""
+        """One API call; returns the JSON object. Raises HubDown or HubRefused."""
         connection, response = self._ask(method, path, body)
         try:
             raw = response.read()
         except (OSError, http.client.HTTPException):
-            raise HubDown("The hub stopped answering. Look at its log.") from None
+            raise HubDown("The hub stopped answering. Check its log.") from None
         finally:
             connection.close()
         try:
@@ -81,7 +80,7 @@ class HubClient:
         return value if isinstance(value, dict) else {"value": value}
 
     def lines(self, path: str) -> Iterator[str]:
-        """The lines of a streamed text answer, as they come; between two of them any time may pass."""
+        """The lines of a streamed text response, without a timeout between lines."""
         connection, response = self._ask("GET", path, None, endless=True)
         try:
             if response.status >= 400:
@@ -132,5 +131,5 @@ class HubClient:
 
 
 def module_path(short: str, action: str = "") -> str:
-    """The API path of a module. The name is quoted: it comes from a person."""
+    """The API path of a module, with the user-supplied name quoted."""
     return f"/api/modules/{quote(short, safe='')}" + (f"/{action}" if action else "")

@@ -1,4 +1,4 @@
-"""What each word of the command does: one function a word, the parsed arguments in, an exit code out."""
+"""The subcommands: each function takes the parsed arguments and returns an exit code."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ _DOWN = frozenset({"backoff", "parked", "held", "stopped"})
 
 
 def home_of(arguments: Namespace) -> Path:
-    """The home that the command means: option, environment, default."""
+    """The home folder: option, environment, or default."""
     return from_process({"home": arguments.home}).home
 
 
@@ -28,12 +28,12 @@ def client_of(arguments: Namespace) -> HubClient:
 
 
 def show(arguments: Namespace, value: dict[str, Any], text: str) -> None:
-    """Print JSON when asked for, text otherwise."""
+    """Print JSON if requested, else text."""
     print(json.dumps(value, indent=2) if arguments.json else text)
 
 
 def serve(arguments: Namespace) -> int:
-    """Run the hub in the foreground: the same process as `twistd -n --pidfile= parachute`."""
+    """Run the hub in the foreground, like `twistd -n --pidfile= parachute`."""
     from twisted.scripts.twistd import run
 
     words = ["twistd", "-n", "--pidfile=", "parachute"]
@@ -52,7 +52,7 @@ def serve(arguments: Namespace) -> int:
 
 
 def status(arguments: Namespace) -> int:
-    """Every module with its state. Without a running hub: what is registered on disk."""
+    """All modules with their state; without a running hub, those registered on disk."""
     client = client_of(arguments)
     if not client.running:
         return _status_offline(arguments)
@@ -102,21 +102,21 @@ def install(arguments: Namespace) -> int:
         if _offered(client_of(arguments), short):
             return _job(arguments, short, "install", {**body, **({"version": version} if version else {})}, done)
         if "@" not in name:
-            raise CommandError(f"{name} is not in the catalog. For the npm package of that name say {name}@latest.")
+            raise CommandError(f"{name} is not in the catalog. For the npm package of that name, use {name}@latest.")
         body["package"] = name
     return _follow(arguments, name, "/api/modules/install", body, done)
 
 
 def _offered(client: HubClient, short: str) -> bool:
-    """Whether the catalog has a module of this name."""
+    """True if the catalog has a module of this name."""
     modules = client.call("GET", "/api/modules")["modules"]
     return any(module["short"] == short and module["first_party"] for module in modules)
 
 
 def upgrade(arguments: Namespace) -> int:
-    """Upgrade one module, or all that have a newer version."""
+    """Upgrade one module, or all with a newer version."""
     if arguments.all == bool(arguments.module):
-        raise CommandError("Name a module, or say --all.", code=2)
+        raise CommandError("Name a module, or use --all.", code=2)
     body: dict[str, Any] = {"allow_downgrade": True} if arguments.allow_downgrade else {}
     if arguments.version:
         body["version"] = arguments.version
@@ -126,7 +126,7 @@ def upgrade(arguments: Namespace) -> int:
 
 
 def _upgrade_all(arguments: Namespace, body: dict[str, Any]) -> int:
-    """One after the other; one that fails does not keep the others from theirs."""
+    """Upgrade one after the other; a failure does not stop the others."""
     if arguments.version:
         raise CommandError("Name the module the version belongs to.", code=2)
     listing = client_of(arguments).call("GET", "/api/modules?fresh=1")
@@ -148,7 +148,7 @@ def rollback(arguments: Namespace) -> int:
 
 
 def uninstall(arguments: Namespace) -> int:
-    """Stop a module and remove its code; its data stays."""
+    """Stop a module and remove its code; its data is kept."""
     if not arguments.yes:
         if not sys.stdin.isatty():
             raise CommandError("Use --yes to uninstall without a prompt.", code=2)
@@ -162,14 +162,14 @@ def _job(arguments: Namespace, short: str, action: str, body: dict[str, Any], do
 
 
 def _follow(arguments: Namespace, name: str, path: str, body: dict[str, Any], done: str) -> int:
-    """Begin a job and follow it; what it is about may only be known when it has looked at the package."""
+    """Start a job and follow it. The module's name may only be known once the package was read."""
     job = _followed(arguments, name, path, body)
     show(arguments, job, done.format(short=job.get("short", name)))
     return 0
 
 
 def _followed(arguments: Namespace, name: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The job that has succeeded."""
+    """Run a job and return it once it succeeded."""
     progress = Progress(quiet=arguments.json, live=sys.stderr.isatty())
     if not arguments.json:
         print(f"{arguments.word} {name} ...", file=sys.stderr)
@@ -177,12 +177,12 @@ def _followed(arguments: Namespace, name: str, path: str, body: dict[str, Any]) 
 
 
 def cancel(arguments: Namespace) -> int:
-    """End what is under way for a module, and say how it ended. Exit 1 when there is nothing, or no end to it."""
+    """Cancel a module's operation and report how it ended. Exit code 1 if there is none or it does not end."""
     client = client_of(arguments)
     jobs = client.call("GET", "/api/modules/operations")["operations"]
     job = next((job for job in jobs if job["short"] == arguments.module and job["status"] not in ENDS), None)
     if job is None:
-        raise CommandError(f"Nothing is under way for {arguments.module}.")
+        raise CommandError(f"No operation is running for {arguments.module}.")
     ended = client.call("POST", f"/api/modules/operations/{job['id']}/cancel")
     text = " ".join(str(ended.get("error") or f"{job['kind']} has ended.").splitlines())
     show(arguments, ended, f"{arguments.module}: {text}")
@@ -190,7 +190,7 @@ def cancel(arguments: Namespace) -> int:
 
 
 def switch(arguments: Namespace) -> int:
-    """start, stop or restart a module. Exit 1 when one that was started does not run."""
+    """start, stop or restart a module. Exit code 1 if a started one does not run."""
     answer = client_of(arguments).call("POST", module_path(arguments.module, arguments.word))
     state = answer.get("state") or {}
     word = state.get("state") or "it was not running"
@@ -199,7 +199,7 @@ def switch(arguments: Namespace) -> int:
 
 
 def logs(arguments: Namespace) -> int:
-    """A module's log lines; with -f as they come."""
+    """A module's log; -f follows it."""
     client = client_of(arguments)
     if not arguments.follow:
         answer = client.call("GET", module_path(arguments.module, "logs"))
@@ -211,7 +211,7 @@ def logs(arguments: Namespace) -> int:
 
 
 def config(arguments: Namespace) -> int:
-    """Show a module's configuration, or change it with KEY=VALUE words."""
+    """Show a module's configuration, or change it with KEY=VALUE arguments."""
     client = client_of(arguments)
     path = module_path(arguments.module, "config")
     if not arguments.assignments:
@@ -230,14 +230,14 @@ def config(arguments: Namespace) -> int:
 
 
 def _kind(schema: dict[str, Any], key: str) -> object:
-    """The type of a setting; the schema is the module's own and may say anything."""
+    """The type of a setting. The schema comes from the module and is not trusted."""
     properties = schema.get("properties")
     told = properties.get(key) if isinstance(properties, dict) else None
     return told.get("type") if isinstance(told, dict) else None
 
 
 def _value(text: str, kind: object) -> Any:
-    """What somebody typed, as JSON where it is any; `kind` is the schema's word for what is wanted.
+    """Parse a value typed by the user according to the schema's type.
 
     >>> _value("5", "integer"), _value("5", "string"), _value("true", "string"), _value("null", "string")
     (5, '5', 'true', None)
@@ -250,13 +250,13 @@ def _value(text: str, kind: object) -> Any:
 
 
 def check(arguments: Namespace) -> int:
-    """Say what a module folder lacks before it is published."""
+    """Check a module folder before publishing."""
     from parachute_hub.modules.definition.lint import check as findings_of
 
     folder = Path(arguments.folder)
     if not folder.is_dir():
         raise CommandError(f"{folder} is not a folder.", code=2)
     findings = [str(finding) for finding in findings_of(folder)]
-    text = "\n".join(findings) if findings else f"{folder}: everything a module needs is there."
+    text = "\n".join(findings) if findings else f"{folder}: no problems found."
     show(arguments, {"folder": str(folder), "findings": findings}, text)
     return 1 if findings else 0

@@ -1,4 +1,4 @@
-"""`parachute doctor`: checks what commonly goes wrong, says how to repair it, and repairs what is safe to."""
+"""`parachute doctor`: diagnoses common problems, says how to repair them, and fixes what is safe."""
 
 import shutil
 from argparse import Namespace
@@ -13,15 +13,15 @@ from parachute_hub.cli.client import CommandError, HubClient, module_path
 from parachute_hub.cli.commands import client_of, home_of, show
 
 LOW_DISK = 100 * 1024 * 1024
-# What needs a person, and what may pass by itself.
+# Problems that need a person, and those that may be temporary.
 _LEVELS = {"parked": "fail", "held": "fail", "backoff": "warn", "degraded": "warn"}
 
 
 @frozen
 class Finding:
-    """One check: `level` is ok, warn or fail; `text` says what was seen and what to do.
+    """One check: `level` is ok, warn or fail; `text` says what was found and what to do.
 
-    `repair` is what `--fix` may do about it: something that cannot lose anything.
+    `repair` is what `--fix` does; it never loses data.
     """
 
     check: str
@@ -30,12 +30,12 @@ class Finding:
     repair: Callable[[], object] | None = None
 
     def to_json(self) -> dict[str, str]:
-        """For programs."""
+        """For `--json`."""
         return {"check": self.check, "level": self.level, "text": self.text}
 
 
 def doctor(arguments: Namespace) -> int:
-    """Run every check, with --fix repair and check again; exit 1 only when one fails."""
+    """Run all checks; with --fix, repair and check again. Exit code 1 only if one fails."""
     home, client = home_of(arguments), client_of(arguments)
     findings = list(examine(home, client))
     repaired, lines = [], []
@@ -58,7 +58,7 @@ def doctor(arguments: Namespace) -> int:
 
 
 def examine(home: Path, client: HubClient) -> Iterator[Finding]:
-    """The checks, in the order in which one would repair things."""
+    """The checks, in the order in which to repair things."""
     yield from _home(home)
     yield from _bun()
     yield from _registry(home)
@@ -70,7 +70,7 @@ def _home(home: Path) -> Iterator[Finding]:
         yield Finding("home", "warn", f"{home} does not exist yet; `parachute serve` makes it.")
         return
     if home.stat().st_mode & 0o077:
-        text = f"others on this machine may look into {home}: chmod 700 it."
+        text = f"other users of this machine can read {home}. Run: chmod 700 {home}"
         yield Finding("home", "warn", text, lambda: home.chmod(0o700))
     else:
         yield Finding("home", "ok", f"{home} is private.")

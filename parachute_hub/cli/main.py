@@ -11,7 +11,7 @@ from parachute_hub.settings import BadSetting
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command. 0: done; 1: it failed; 2: wrong words; 3: no hub is running. Never a traceback."""
+    """Run one command. Exit codes: 0 success, 1 failure, 2 invalid arguments, 3 no running hub. Never a traceback."""
     arguments = parser().parse_args(words)
     try:
         code: int = arguments.action(arguments)
@@ -28,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader (head, less) has gone; say nothing to a closed pipe at exit either.
+        # The reader (head, less) exited; avoid an error message for the closed pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:

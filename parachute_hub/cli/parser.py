@@ -1,4 +1,4 @@
-"""The words and options of the `parachute` command."""
+"""The command-line grammar of `parachute`."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -10,7 +10,7 @@ Action = Callable[[Namespace], int]
 
 
 def parser() -> ArgumentParser:
-    """The whole grammar; each word carries its action."""
+    """The parser; each subcommand carries its function."""
     top = ArgumentParser(prog="parachute", description="Run and manage a Parachute hub on this machine.")
     top.add_argument("--version", action="version", version=f"parachute {__version__}")
     words = top.add_subparsers(metavar="WORD", required=True)

@@ -1,4 +1,4 @@
-"""Commands that begin a job in the hub and follow it to its end."""
+"""Starts jobs in the hub and follows them."""
 
 import sys
 import time
@@ -19,9 +19,9 @@ _CLEAR = "\r\x1b[K"
 
 @define
 class Progress:
-    """Shows how far a job is. `live` is for a terminal: the step under way, on a line that is written over.
+    """Displays a job's progress. `live` is for terminals: the current step, on a line that is overwritten.
 
-    In a pipe only whole lines come: each step once, and the job's own output. `quiet` shows nothing.
+    In a pipe, only complete lines are printed: each step once, and the job's output. `quiet` prints nothing.
     """
 
     out: TextIO = field(factory=lambda: sys.stderr)
@@ -31,7 +31,7 @@ class Progress:
     _steps: int = 0
 
     def show(self, job: dict[str, Any]) -> None:
-        """What is new since the last time."""
+        """Print what is new."""
         if self.quiet:
             return
         steps, log = job.get("steps") or [], tuple(job.get("log") or ())
@@ -45,13 +45,13 @@ class Progress:
             self.out.flush()
 
     def leave(self) -> None:
-        """Nobody looks any more."""
+        """Clear the live line."""
         if self.live and not self.quiet:
             self.out.write(_CLEAR)
 
 
 def unseen(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
-    """The lines that are new in a log of which the oldest lines fall away.
+    """The new lines of a log whose oldest lines are dropped.
 
     >>> unseen(("a", "b", "c"), ("b", "c", "d")), unseen((), ("a",)), unseen(("a",), ("x", "y"))
     (('d',), ('a',), ('x', 'y'))
@@ -64,7 +64,7 @@ def unseen(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
 
 
 def under_way(steps: Sequence[dict[str, Any]]) -> str:
-    """The step under way, in a line that fits a terminal.
+    """The current step, on a line that fits a terminal.
 
     >>> under_way([{"name": "fetch", "state": "running", "bytes": 2097152}])
     '  fetch ... 2.0 MB'
@@ -79,7 +79,7 @@ def under_way(steps: Sequence[dict[str, Any]]) -> str:
 def follow(
     client: HubClient, operation: str, progress: Progress, sleep: Callable[[float], None] = time.sleep
 ) -> dict[str, Any]:
-    """Wait for a job and give back its last state. Raises CommandError when it failed, or at Ctrl-C."""
+    """Wait for a job and return its final state. Raises CommandError if it failed, or on Ctrl-C."""
     try:
         while True:
             job = client.call("GET", f"/api/modules/operations/{operation}")
@@ -99,7 +99,7 @@ def follow(
 
 
 def run_job(client: HubClient, path: str, body: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Begin a job at a path of the API and follow it."""
+    """Start a job at an API path and follow it."""
     begun = client.call("POST", path, body)
     operation = begun.get("operation_id")
     return follow(client, str(operation), progress) if operation else begun

@@ -1,4 +1,4 @@
-"""A way back in for someone who controls the machine."""
+"""Account recovery for whoever controls the machine."""
 
 import secrets
 import time
@@ -11,7 +11,7 @@ from parachute_hub.cli.commands import home_of, show
 
 
 def reset_owner(arguments: Namespace) -> int:
-    """Give the owner a new password for one sign-in. Works while the hub runs and while it does not."""
+    """Give the owner a one-time password. Works whether or not the hub is running."""
     from parachute_hub.accounts.people import owner_reset
     from parachute_hub.site.errors import Refused
     from parachute_hub.store.database import DatabaseUnusable
@@ -42,7 +42,7 @@ class _Clock:
 
 
 def _connections(database: Any, home: Path) -> Any:
-    """Who takes the owner's tokens back."""
+    """Revokes the owner's tokens."""
     from parachute_hub.oauth import assemble
 
     nothing: Any = None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns padded to their widest cell, no trailing blanks.
+    """Columns padded to their widest cell, without trailing blanks.
 
     >>> print(table(("A", "B"), [("1", "two"), ("three", "4")]))
     A      B
@@ -19,7 +19,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def size(count: float | None) -> str:
-    """A number of bytes for a person.
+    """A human-readable size.
 
     >>> size(None), size(900), size(1536), size(59 * 1024 * 1024)
     ('-', '900 B', '1.5 KB', '59 MB')

@@ -1,4 +1,4 @@
-"""Creates the OAuth services: `build` for signing and decisions, `OAuth.parts` for the pages that need accounts."""
+"""Creates the OAuth services: `build` for signing and policy, `OAuth.parts` for the pages that need accounts."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -40,7 +40,9 @@ from parachute_hub.store.users import Users
 
 @frozen(kw_only=True)
 class OAuth:
-    """The issuer. `connections` is also the accounts' `AccessWatch`; `bearers` goes before the sessions in a `Who`."""
+    """The OAuth services. `connections` implements the accounts' `AccessWatch`; `bearers` precedes the sessions in a
+    `Who`.
+    """
 
     issuer: Issuer
     keys: Keyring
@@ -60,12 +62,12 @@ class OAuth:
     _log = Logger()
 
     async def boot(self) -> None:
-        """Before the first request: a signing key and a good operator token."""
+        """Before the first request: ensure a signing key and a valid operator token."""
         await self.keys.ensure()
         self.operator.ensure()
 
     async def tend(self) -> None:
-        """Drop what has ended by time, renew what ends soon; call it every hour or so."""
+        """Prune expired data and renew keys and tokens. Called about hourly."""
         now = self._clock.seconds()
         gone = self.tokens.prune(now) + self._grants.prune(now) + self._directory.prune()
         await self.keys.tend()
@@ -73,16 +75,16 @@ class OAuth:
         self._log.debug("Pruned {gone} expired tokens, connections and apps", gone=gone)
 
     def move(self, issuer: str, origins: Sequence[str]) -> None:
-        """The hub's address is another one: sign with it from now on, and heal the operator token."""
+        """The hub's address changed: sign with the new issuer and replace the operator token."""
         self.issuer.move(issuer, origins)
         self.operator.ensure()
 
     def parts(self, *, visits: Visits, sessions: Recogniser, step_up: StepUp) -> list[Part]:
-        """Every area with the paths that it answers. `sessions` recognises browsers, `step_up` their fresh proofs."""
+        """All areas with their paths. `sessions` identifies browsers, `step_up` checks recent authentication."""
         return [*self._public_parts(visits), *self._own_parts(visits, sessions, step_up)]
 
     def _public_parts(self, visits: Visits) -> list[Part]:
-        """For apps, and for people whom apps send here."""
+        """For apps, and for users that apps send here."""
         wellknown = WellKnownArea(issuer=self.issuer, keys=self.keys, resources=self._resources, clock=self._clock)
         authorize = AuthorizeArea(
             issuer=self.issuer,
@@ -108,7 +110,7 @@ class OAuth:
             clock=self._clock,
         )
         return [
-            # The proxy leaves each vault's own documents to us (proxy.routes).
+            # The proxy routes each vault's OAuth metadata to the hub (proxy.routes).
             Part((*PREFIXES, "/vault"), wellknown.app.resource()),
             Part(("/oauth/authorize",), authorize.app.resource()),
             Part(("/oauth/token", "/oauth/revoke"), token.app.resource()),
@@ -116,7 +118,7 @@ class OAuth:
         ]
 
     def _own_parts(self, visits: Visits, sessions: Recogniser, step_up: StepUp) -> list[Part]:
-        """For the hub's people, its web app and its machines."""
+        """For the hub's users, its admin app and scripts."""
         who = Who([self.bearers, sessions])
         approve = ApproveArea(directory=self._directory, connections=self.connections, visits=visits)
         apps = AppsArea(connections=self.connections, who=who, step_up=step_up)
@@ -152,9 +154,10 @@ def build(
     random: Callable[[int], bytes],
     off_thread: Callable[[Callable[[], str]], Awaitable[str]],
 ) -> OAuth:
-    """The issuer over a database. `clock` is the reactor (IReactorTime), `documents` a `fetch.DocumentFetcher`.
+    """Create the issuer. `clock` is the reactor (IReactorTime), `documents` a `metadata_fetch.DocumentFetcher`.
 
-    `off_thread` is `deferToThread`; `random` gives so many random bytes. Await `boot()` before answering requests.
+    `off_thread` is `deferToThread`; `random` returns the given number of random bytes. Await `boot()` before serving
+    requests.
     """
     tokens, grants, users, clients = Tokens(database), Grants(database), Users(database), Clients(database)
     keys = Keyring(store=SigningKeys(database), clock=clock, off_thread=off_thread)

@@ -1,6 +1,6 @@
-"""Which pages of other sites may read which answer. No credentials, with one echo.
+"""CORS for the OAuth endpoints: no credentials, except for one endpoint.
 
-`/oauth/authorize*` has no CORS at all: a page that could read it could consent in a person's place.
+`/oauth/authorize*` has no CORS at all: a page that could read it could give consent on the user's behalf.
 """
 
 from twisted.web.iweb import IRequest
@@ -10,15 +10,15 @@ _MAX_AGE = "86400"
 
 
 def allow_any(request: IRequest, methods: str) -> None:
-    """Anybody's page may read this answer; its cookies are not sent along."""
+    """Any page may read this response; cookies are not sent."""
     _common(request, methods)
     request.setHeader("Access-Control-Allow-Origin", "*")
 
 
 def echo_origin(request: IRequest, methods: str) -> None:
-    """For `/oauth/register` alone: surface-client sends `credentials: "include"`, which `*` does not satisfy.
+    """For `/oauth/register` only: surface-client sends `credentials: "include"`, which `*` does not allow.
 
-    The answer does not depend on a cookie unless the request comes from our own pages.
+    The response only depends on cookies for requests from the hub's own pages.
     """
     _common(request, methods)
     origin = request.getHeader("Origin")
@@ -31,7 +31,7 @@ def echo_origin(request: IRequest, methods: str) -> None:
 
 
 def preflight(request: IRequest) -> bytes:
-    """The answer to OPTIONS, after one of the above."""
+    """The response to OPTIONS, after calling one of the above."""
     request.setResponseCode(204)
     return b""
 

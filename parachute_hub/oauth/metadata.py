@@ -1,6 +1,6 @@
-"""The public documents: authorization server (RFC 8414), protected resources (RFC 9728), account. Pure functions.
+"""The metadata documents: authorization server (RFC 8414), protected resources (RFC 9728), account.
 
-Every address in them begins with the one canonical issuer, because clients compare by plain string equality.
+All URLs in them start with the canonical issuer, because clients compare strings.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ _AUTH_METHODS = ["none", "client_secret_post", "client_secret_basic"]
 
 
 def authorization_server(issuer: str, catalog: Catalog) -> dict[str, Any]:
-    """RFC 8414, with what RFC 9207 and Client ID Metadata Documents add. Also served as openid-configuration."""
+    """RFC 8414, with the additions of RFC 9207 and CIMD. Also served as openid-configuration."""
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
@@ -38,7 +38,9 @@ def authorization_server(issuer: str, catalog: Catalog) -> dict[str, Any]:
 
 
 def protected_resource(issuer: str, path: str, target: Target, catalog: Catalog) -> dict[str, Any]:
-    """RFC 9728 for the resource at `issuer + path`; for a vault, read and write only: admin is asked for by name."""
+    """RFC 9728 for the resource at `issuer + path`. For a vault only read and write; admin must be requested by
+    name.
+    """
     if target.kind == "vault":
         scopes = [f"vault:{target.name}:read", f"vault:{target.name}:write"]
     elif target.kind == "mcp":
@@ -57,7 +59,7 @@ def protected_resource(issuer: str, path: str, target: Target, catalog: Catalog)
 
 
 def account_document(issuer: str, *, importing: bool = False) -> dict[str, Any]:
-    """`/.well-known/parachute-account`: where a client finds accounts here."""
+    """`/.well-known/parachute-account`: how clients find the account API."""
     return {
         "issuer": issuer,
         "door": "hub",
@@ -73,7 +75,7 @@ def account_document(issuer: str, *, importing: bool = False) -> dict[str, Any]:
 
 @frozen(kw_only=True)
 class Service:
-    """A place that an app may be told of. `vault` is the name when it is one, else None; `path` starts with /."""
+    """A service that an app may learn about. `vault` is the name if it is one; `path` starts with /."""
 
     short: str
     path: str
@@ -82,9 +84,9 @@ class Service:
 
 
 def services(issuer: str, scopes: Iterable[str], known: Iterable[Service]) -> dict[str, dict[str, str]]:
-    """The `services` member of a token answer: where what was granted is found.
+    """The `services` member of a token response: where the granted resources are.
 
-    Vaults come as `vault:<name>`, the first one also as `vault`; other modules by their short name.
+    Vaults are listed as `vault:<name>`, the first one also as `vault`; other modules by short name.
     """
     found: dict[str, dict[str, str]] = {}
     held = tuple(scopes)
@@ -102,11 +104,11 @@ def services(issuer: str, scopes: Iterable[str], known: Iterable[Service]) -> di
 
 
 def only_vault(scopes: Iterable[str]) -> str | None:
-    """The granted vault's name when it is exactly one: Notes reads it first."""
+    """The granted vault's name if there is exactly one. Notes reads it first."""
     names = {scope.name for scope in map(vault_scope, scopes) if scope and scope.name}
     return names.pop() if len(names) == 1 else None
 
 
 def revocation_list(generated_at: str, jtis: list[str]) -> Mapping[str, Any]:
-    """What modules poll each minute."""
+    """The document that modules poll each minute."""
     return {"generated_at": generated_at, "jtis": jtis}

@@ -1,4 +1,4 @@
-"""The issuer's pages: consent, approval, messages. They work without JavaScript and escape by construction."""
+"""The issuer's pages: consent, approval, messages. They work without JavaScript, and templating escapes all values."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -30,14 +30,14 @@ def _template(name: str) -> Tag:
 
 
 def fill(name: str, slots: Mapping[str, Content]) -> Tag:
-    """A template with its slots filled."""
+    """Fill a template's slots."""
     tag: Tag = _template(name).clone()
     tag.fillSlots(**slots)
     return tag
 
 
 async def show(request: IRequest, title: str, content: Tag, *, status: int = 200) -> bytes:
-    """Answer with a page; never cached, because it carries a token or says who is signed in."""
+    """Send a page; never cached, because it contains a token or shows who is signed in."""
     request.setResponseCode(status)
     request.setHeader("Content-Type", "text/html; charset=utf-8")
     request.setHeader("Cache-Control", "no-store")
@@ -45,7 +45,7 @@ async def show(request: IRequest, title: str, content: Tag, *, status: int = 200
 
 
 async def show_stop(request: IRequest, stop: Stop) -> bytes:
-    """A page that says why the way ends here; an error is JSON to whoever asks for no page.
+    """An error page that explains why the flow ends here, or JSON if the client does not accept HTML.
 
     `back` leads only to this hub's own pages.
     """
@@ -58,7 +58,7 @@ async def show_stop(request: IRequest, stop: Stop) -> bytes:
 
 
 async def show_refusal(request: IRequest, refused: Refused) -> bytes:
-    """A refusal as a page, or as JSON to whoever asks for no page; a redirect stays one."""
+    """A Refused error as a page, or as JSON if the client does not accept HTML. A redirect stays a redirect."""
     if not wants_html(request):
         return refuse(request, refused)
     for name, value in refused.headers.items():
@@ -67,7 +67,7 @@ async def show_refusal(request: IRequest, refused: Refused) -> bytes:
 
 
 async def show_needs_owner(request: IRequest, client: Client, approve_url: str) -> bytes:
-    """For somebody who may not approve the app: whom to ask, with the address to send."""
+    """For a user who cannot approve the app: whom to ask, with the URL to send."""
     title = "This app is not approved yet"
     text = (
         f"“{client.name}” is new here. Ask the owner of this hub to open the address below, then come back and connect"
@@ -79,7 +79,7 @@ async def show_needs_owner(request: IRequest, client: Client, approve_url: str) 
 
 @frozen(kw_only=True)
 class Shown:
-    """What a consent form carries besides the question: hidden fields, and what is left of a try that failed."""
+    """The consent form's hidden fields, and the state of a failed attempt."""
 
     hidden: Mapping[str, str]
     ticked: frozenset[str] | None = None
@@ -111,14 +111,14 @@ async def show_consent(
 async def show_approval(
     request: IRequest, client: Client, visit: Visit, hidden: Mapping[str, str], *, problem: str | None = None
 ) -> bytes:
-    """The form with which an owner lets an app in."""
+    """The form with which an owner approves an app."""
     slots: dict[str, Content] = {
         "name": client.name,
         "problem": _problem(problem),
         "hidden": _hidden({**hidden, CSRF_FIELD: visit.csrf, "client_id": client.client_id}),
         "identity": _identity(client),
         "places": ", ".join(dict.fromkeys(place(uri) for uri in client.redirect_uris)),
-        "proof": _proof("To show that it is you."),
+        "proof": _proof("To confirm that it is you."),
     }
     return await show(request, "Approve an app", fill("approve", slots), status=401 if problem else 200)
 
@@ -132,7 +132,7 @@ def _hidden(values: Mapping[str, str]) -> list[Tag]:
 
 
 def _identity(client: Client) -> Content:
-    """What is proven of the app, before what it only says."""
+    """What is verified about the app, followed by what it claims."""
     domain = domain_of(client.client_id) if client.source == "document" else ""
     if domain:
         return tags.transparent("Verified: the app comes from ", tags.strong(domain), ". It chose its own name.")

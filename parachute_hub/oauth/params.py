@@ -1,4 +1,4 @@
-"""Parameters of OAuth requests: each once (RFC 6749 3.1, 3.2), from the query or the body, never from both."""
+"""OAuth request parameters, from the query or the body but never both, and each only once (RFC 6749, 3.1 and 3.2)."""
 
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
@@ -15,31 +15,30 @@ FORM = "application/x-www-form-urlencoded"
 
 @frozen
 class Params:
-    """Names with their values, in order."""
+    """Names and values, in order."""
 
     pairs: Sequence[tuple[str, str]]
 
     def get(self, name: str) -> str:
-        """The first value; empty when there is none (an empty value counts as none, RFC 6749 3.1)."""
+        """The first value; empty if missing (an empty value counts as missing, RFC 6749, section 3.1)."""
         return next((value for key, value in self.pairs if key == name), "")
 
     def all(self, name: str) -> list[str]:
-        """All values."""
         return [value for key, value in self.pairs if key == name]
 
     def repeated(self, names: Sequence[str]) -> frozenset[str]:
-        """Those of `names` that came more than once."""
+        """Those of `names` that occur more than once."""
         return frozenset(name for name in names if len(self.all(name)) > 1)
 
     def need(self, *names: str) -> None:
-        """Refuse with `invalid_request` unless all are there."""
+        """Raise `invalid_request` unless all are present."""
         missing = [name for name in names if not self.get(name)]
         if missing:
             raise Refused(400, "invalid_request", f"Missing: {', '.join(missing)}.")
 
 
 def query(request: IRequest) -> Params:
-    """The parameters behind the question mark. Raises Refused 400."""
+    """The query parameters. Raises Refused 400."""
     return _parse(request.uri.partition(b"?")[2])
 
 

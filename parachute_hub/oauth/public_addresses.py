@@ -1,7 +1,7 @@
-"""Which addresses the hub may connect to when a stranger names the host. Pure.
+"""The addresses the hub may connect to when a stranger chooses the host.
 
-An allow-list by exclusion: everything that IANA's special-purpose registries keep apart is refused, and every form that
-hides an IPv4 address inside an IPv6 one, because a translator on the way may unpack it.
+Excludes everything in IANA's special-purpose registries, and every IPv6 form that embeds an IPv4 address, because a
+translator on the path could unpack it.
 """
 
 import ipaddress
@@ -28,7 +28,7 @@ _REFUSED = tuple(
         "224.0.0.0/3",  # multicast, reserved, broadcast
     )
 )
-# The one block of IPv6 that is handed out; what lies outside is special in some way.
+# The only IPv6 block assigned for global unicast.
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 _REFUSED_6 = tuple(
     ipaddress.ip_network(network)
@@ -43,7 +43,7 @@ _REFUSED_6 = tuple(
 
 
 def is_public(address: str) -> bool:
-    """Whether the address, as a resolver gives it, is one of the open internet.
+    """True if the (numeric) address is public.
 
     >>> is_public("93.184.216.34"), is_public("::ffff:93.184.216.34"), is_public("fd00::1"), is_public("0x7f000001")
     (True, False, False, False)

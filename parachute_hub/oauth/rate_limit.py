@@ -1,4 +1,4 @@
-"""Counting what strangers may do: so many times in a while, per address or per app."""
+"""Rate limits for anonymous requests, per address or app."""
 
 from collections import OrderedDict
 
@@ -10,7 +10,7 @@ MOST_KEYS = 10_000
 
 
 class Limit:
-    """At most `times` in `seconds` for each key. Kept in memory; the oldest keys are forgotten."""
+    """At most `times` per `seconds` for each key. Kept in memory; the oldest keys are dropped."""
 
     def __init__(self, *, times: int, seconds: float, clock: IReactorTime) -> None:
         self._times = times
@@ -19,7 +19,7 @@ class Limit:
         self._used: OrderedDict[str, list[float]] = OrderedDict()
 
     def use(self, key: str) -> None:
-        """Count one. Raises Refused 429 with `Retry-After` when there were too many."""
+        """Count one request. Raises Refused 429 with `Retry-After` over the limit."""
         now = self._clock.seconds()
         recent = [then for then in self._used.pop(key, []) if now - self._seconds < then <= now]
         if len(recent) >= self._times:

@@ -1,4 +1,4 @@
-"""The documents under `/.well-known/` that modules and clients start from. Open before set-up, never rate limited."""
+"""The `/.well-known/` documents from which modules and clients start. Open before set-up, never rate limited."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,26 +29,26 @@ PREFIXES = (
 
 
 class Resources(Protocol):
-    """What is installed. Read anew for each request, so it should be cheap."""
+    """What is installed. Read on each request, so it should be cheap."""
 
     def vaults(self) -> Sequence[str]:
-        """The vaults' names, the default one first."""
+        """Vault names, the default one first."""
 
     def module_scopes(self) -> Mapping[str, Sequence[str]]:
-        """For each installed module, by short name, the scopes that its manifest defines."""
+        """The scopes that each installed module's manifest defines, by short name."""
 
     def services_catalog(self) -> Iterable[metadata.Service]:
-        """Where each vault and each module is found."""
+        """The location of each vault and module."""
 
 
 def catalog_of(resources: Resources) -> Catalog:
-    """What can be asked for now."""
+    """The scopes that can currently be requested."""
     scopes = {short: tuple(scopes) for short, scopes in resources.module_scopes().items()}
     return Catalog(tuple(resources.vaults()), scopes)
 
 
 class WellKnownArea:
-    """RFC 8414 and 9728 in every spelling that clients try; keys; revocations; the account document."""
+    """RFC 8414 and RFC 9728 in every spelling that clients try; keys; revocations; the account document."""
 
     app: Klein = area()
 
@@ -67,7 +67,7 @@ class WellKnownArea:
     @app.route("/vault/<_path>/mcp/.well-known/oauth-authorization-server", methods=_GET)
     @app.route("/vault/<_path>/mcp/.well-known/openid-configuration", methods=_GET)
     def authorization_server(self, request: IRequest, _path: str = "") -> bytes:
-        """One document for all: there is one issuer, whatever resource the client comes from."""
+        """The same document for every resource, since there is one issuer."""
         return self._document(
             request, lambda: metadata.authorization_server(self._issuer.issuer, catalog_of(self._resources))
         )
@@ -75,23 +75,23 @@ class WellKnownArea:
     @app.route("/.well-known/oauth-protected-resource", methods=_GET)
     @app.route("/.well-known/oauth-protected-resource/<path:path>", methods=_GET)
     def protected_resource(self, request: IRequest, path: str = "") -> bytes:
-        """The resource whose path was put behind the well-known word (RFC 9728 3.1)."""
+        """The resource whose path follows the well-known prefix (RFC 9728, section 3.1)."""
         return self._document(request, lambda: self._resource(f"/{path}".rstrip("/")))
 
     @app.route("/vault/<name>/.well-known/oauth-protected-resource", methods=_GET)
     @app.route("/vault/<name>/mcp/.well-known/oauth-protected-resource", methods=_GET)
     def of_vault(self, request: IRequest, name: str) -> bytes:
-        """The spelling that vaults themselves name in their challenge."""
+        """The spelling that vaults use in their challenge."""
         return self._document(request, lambda: self._resource(f"/vault/{name}/mcp"))
 
     @app.route("/.well-known/jwks.json", methods=_GET)
     def jwks(self, request: IRequest) -> bytes:
-        """The public keys. Kept for a minute: less than the time for which a new key is published ahead."""
+        """The public keys, cached for a minute: less than the time a new key is published before it signs."""
         return self._document(request, self._keys.jwks, cache="public, max-age=60")
 
     @app.route("/.well-known/parachute-revocation.json", methods=_GET)
     def revocations(self, request: IRequest) -> bytes:
-        """The revoked tokens that have not ended."""
+        """The revoked, unexpired tokens."""
         jtis = self._issuer.revoked_jtis()
         cors.allow_any(request, "GET, OPTIONS")
         if request.method == b"OPTIONS":
@@ -106,7 +106,6 @@ class WellKnownArea:
 
     @app.route("/.well-known/parachute-account", methods=_GET)
     def account(self, request: IRequest) -> bytes:
-        """Where accounts are found."""
         return self._document(request, lambda: metadata.account_document(self._issuer.issuer))
 
     def _resource(self, path: str) -> dict[str, Any]:

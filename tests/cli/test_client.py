@@ -85,7 +85,7 @@ class ClientTests(SynchronousTestCase):
         with redirect_stderr(said):
             codes = [main(words) for words in (["status", "--home", str(self.home)], ["module", "check", "toy"])]
         self.assertEqual(codes, [1, 1])
-        theirs = f"parachute: {self.home.absolute()} belongs to somebody else. Run this as the hub's own user."
+        theirs = f"parachute: {self.home.absolute()} belongs to another user. Run this as the hub's own user."
         self.assertEqual(said.getvalue().splitlines(), [theirs, "parachute: toy: Permission denied."])
 
     def test_the_operator_token_goes_along(self) -> None:

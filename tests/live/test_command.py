@@ -134,7 +134,7 @@ class Running(SynchronousTestCase):
         self.assertIn("It was cancelled.", done.stdout)
         self.assertEqual(json.loads(told)["error"].splitlines()[0], "It was cancelled.")
         again = run(home, "cancel", "clock")
-        self.assertEqual((again.returncode, again.stderr), (1, "parachute: Nothing is under way for clock.\n"))
+        self.assertEqual((again.returncode, again.stderr), (1, "parachute: No operation is running for clock.\n"))
 
     def test_a_healthy_hub_passes_the_doctor(self) -> None:
         """All green, and the same in JSON."""

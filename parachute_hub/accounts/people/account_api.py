@@ -1,4 +1,4 @@
-"""The account for scripts and the admin app: `/api/me`, `/account/session`, `/api/account/*`."""
+"""The account API for scripts and the admin app: `/api/me`, `/account/session`, `/api/account/*`."""
 
 import segno
 from klein import Klein
@@ -18,7 +18,7 @@ from parachute_hub.system.timestamps import to_the_second
 
 
 class AccountApi:
-    """JSON about the signed-in person, and changes to their account. Tokens are not taken here: only sessions."""
+    """Reads and changes the signed-in user's account. Sessions only; tokens are not accepted."""
 
     app: Klein = area()
 
@@ -39,7 +39,7 @@ class AccountApi:
 
     @app.route("/api/me", methods=["GET"])
     def me(self, request: IRequest) -> bytes:
-        """Who is signed in, if anybody."""
+        """Who is signed in, if anyone."""
         found = self._sessions.signed_in(request)
         if found is None:
             return as_json(request, {"hasSession": False})
@@ -58,7 +58,7 @@ class AccountApi:
 
     @app.route("/account/session", methods=["GET"])
     def session(self, request: IRequest) -> bytes:
-        """The same in the words that module pages know."""
+        """The same in the format that module pages use."""
         found = self._sessions.signed_in(request)
         if found is None:
             return as_json(request, {"signed_in": False, "csrf": self._browser.page_token(request)})
@@ -77,7 +77,7 @@ class AccountApi:
 
     @app.route("/api/account/step-up", methods=["POST"])
     async def step_up(self, request: IRequest) -> bytes:
-        """A proof for one operation: `{operation, password|code}` gives `{proof, expires_at}`."""
+        """A step-up proof for one operation: `{operation, password|code}` returns `{proof, expires_at}`."""
         found = self._need(request)
         form = read_form(request)
         proof, expires_at = await self._presence.issue(
@@ -91,7 +91,7 @@ class AccountApi:
 
     @app.route("/api/account/password", methods=["POST"])
     async def password(self, request: IRequest) -> bytes:
-        """Change the password: `{current_password, new_password}`. Open while the password is a temporary one."""
+        """Change the password: `{current_password, new_password}`. Also allowed while the password is temporary."""
         found = self._need(request, temporary=True)
         form = read_form(request)
         entered = await self._account.change_password(
@@ -102,7 +102,7 @@ class AccountApi:
 
     @app.route("/api/account/2fa", methods=["GET"])
     def factor(self, request: IRequest) -> bytes:
-        """Whether a second factor is on."""
+        """Whether a second factor is enabled."""
         standing = self._account.standing(self._need(request))
         since = to_the_second(standing.enrolled_at) if standing.enrolled_at else None
         return as_json(
@@ -111,7 +111,7 @@ class AccountApi:
 
     @app.route("/api/account/2fa/start", methods=["POST"])
     async def start(self, request: IRequest) -> bytes:
-        """Begin to switch it on: `{password}`. Nothing changes before `confirm`."""
+        """Begin enabling it: `{password}`. Takes effect with `confirm`."""
         found = self._need(request)
         started = await self._account.start_second_factor(
             found,
@@ -124,7 +124,7 @@ class AccountApi:
 
     @app.route("/api/account/2fa/confirm", methods=["POST"])
     async def confirm(self, request: IRequest) -> bytes:
-        """Switch it on with a code that works: `{code}` gives the recovery codes."""
+        """Enable it with a valid code: `{code}` returns the recovery codes."""
         found = self._need(request)
         entered, codes = self._account.confirm_second_factor(
             found, self._browser.visitor(request), read_form(request).text("code")
@@ -148,7 +148,7 @@ class AccountApi:
 
     @app.route("/api/account/2fa/disable", methods=["POST"])
     async def disable(self, request: IRequest) -> bytes:
-        """Switch it off: `{password}`."""
+        """Disable it: `{password}`."""
         found = self._need(request)
         entered = await self._account.second_factor_off(
             found, self._browser.visitor(request), read_form(request).text("password")
@@ -158,7 +158,7 @@ class AccountApi:
 
     @app.route("/api/account/sessions", methods=["GET"])
     def sessions(self, request: IRequest) -> bytes:
-        """Where the person is signed in."""
+        """The user's signed-in browsers."""
         found = self._need(request)
         listed = [
             {
@@ -177,7 +177,7 @@ class AccountApi:
 
     @app.route("/api/account/sessions", methods=["DELETE"])
     def end_others(self, request: IRequest) -> bytes:
-        """Sign out every other browser."""
+        """Sign out all other browsers."""
         found = self._need(request)
         return as_json(request, {"ended": self._account.end_other_sessions(found, self._browser.visitor(request))})
 
@@ -188,9 +188,9 @@ class AccountApi:
         return as_json(request, {"ok": True})
 
     def _need(self, request: IRequest, *, temporary: bool = False) -> SignedIn:
-        """The person, by a request that a page of ours made; 401 or 403 otherwise.
+        """The signed-in user, for a request from one of the hub's pages; 401 or 403 otherwise.
 
-        `temporary` lets in somebody who has yet to choose a password of their own.
+        `temporary` also accepts a user who must still replace a temporary password.
         """
         found = self._sessions.signed_in(request)
         if found is None:

@@ -1,4 +1,4 @@
-"""`/account`: what a person sees and changes of their own account, without JavaScript."""
+"""`/account`: a user's own account, without JavaScript."""
 
 from collections.abc import Callable, Sequence
 
@@ -23,9 +23,9 @@ Links = Callable[[SignedIn], Sequence[tuple[str, str, str]]]
 
 
 class AccountPages:
-    """Each page needs a session; those that change something demand the password in the same form.
+    """Every page requires a session; changes also require the password in the same form.
 
-    `links` gives more rows for the account page, each (title, sentence, path): other areas add their own.
+    `links` returns more rows for the account page, each (title, sentence, path), from other areas.
     """
 
     app: Klein = area()
@@ -51,7 +51,7 @@ class AccountPages:
     @app.route("/account/", methods=["GET", "HEAD"])
     @as_page
     async def overview(self, request: IRequest) -> bytes:
-        """The account at a glance."""
+        """The account overview."""
         found = self._entered(request)
         content = account_views.overview(
             found, self._account.standing(found), self._when, self._links(found), token_for(found.token)
@@ -62,14 +62,14 @@ class AccountPages:
     @app.route("/account/change-password", methods=["GET", "HEAD"])
     @as_page
     async def ask_password(self, request: IRequest) -> bytes:
-        """The form for a new password; open also while the password is a temporary one."""
+        """The password form, also available while the password is temporary."""
         found = self._sessions.need_page(request)
         return await self._password_form(request, found, safe_next(query(request, "next"), ""))
 
     @app.route("/account/change-password", methods=["POST"])
     @as_page
     async def change_password(self, request: IRequest) -> bytes:
-        """Change the password; every other session ends."""
+        """Change the password and end all other sessions."""
         found = self._sessions.need_page(request)
         form = read_form(request)
         next_path = safe_next(form.text("next"), "")
@@ -87,13 +87,13 @@ class AccountPages:
     @app.route("/account/2fa", methods=["GET", "HEAD"])
     @as_page
     async def factor(self, request: IRequest) -> bytes:
-        """The second factor as it is."""
+        """The state of the second factor."""
         return await self._factor_page(request, self._entered(request))
 
     @app.route("/account/2fa", methods=["POST"])
     @as_page
     async def change_factor(self, request: IRequest) -> bytes:
-        """Begin, confirm, renew the recovery codes, or switch off."""
+        """Start, confirm, renew the recovery codes, or disable."""
         found = self._entered(request)
         form = read_form(request)
         try:
@@ -104,7 +104,7 @@ class AccountPages:
     @app.route("/account/sessions", methods=["GET", "HEAD"])
     @as_page
     async def browsers(self, request: IRequest) -> bytes:
-        """Where the person is signed in."""
+        """The user's signed-in browsers."""
         found = self._entered(request)
         content = account_views.sessions(
             self._account.sessions(found), found.session.id, self._when, token_for(found.token)
@@ -114,7 +114,7 @@ class AccountPages:
     @app.route("/account/sessions", methods=["POST"])
     @as_page
     async def end_browsers(self, request: IRequest) -> bytes:
-        """Sign out one browser, or every other one."""
+        """Sign out one browser, or all others."""
         found = self._entered(request)
         form = read_form(request)
         visitor = self._browser.visitor(request)

@@ -1,4 +1,4 @@
-"""What the pages of an account show."""
+"""Views of the account pages."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -31,7 +31,7 @@ _SYSTEMS = (
 
 
 def overview(found: SignedIn, standing: Standing, when: When, links: Sequence[tuple[str, str, str]], token: str) -> Tag:
-    """The account at a glance."""
+    """The account overview."""
     user = found.user
     on = standing.second_factor
     more = [
@@ -59,7 +59,6 @@ def overview(found: SignedIn, standing: Standing, when: When, links: Sequence[tu
 
 
 def change_password(found: SignedIn, next_path: str, said: Mapping[str, Content]) -> Tag:
-    """The form for a new password."""
     if found.user.must_change_password:
         heading, lead = (
             "Choose your own password",
@@ -82,12 +81,12 @@ def second_factor(standing: Standing, started: Started | None, when: When, said:
 
 
 def codes(shown: Sequence[str], lead: str) -> Tag:
-    """The recovery codes, this once."""
+    """The recovery codes, shown once."""
     return fill("factor-codes", lead=lead, codes=[tags.li(tags.code(code)) for code in shown])
 
 
 def sessions(shown: Sequence[Session], here: str, when: When, token: str) -> Tag:
-    """Signed-in browsers, each with a button to end it."""
+    """Signed-in browsers, each with a sign-out button."""
     rows = [_session(session, here, when, token) for session in shown]
     others = tags.button("Sign out all others", type="submit", class_="danger") if len(shown) > 1 else ""
     return fill("sessions", problem="", rows=rows, csrf=csrf_field(token), others=others)
@@ -105,7 +104,7 @@ def browser_name(user_agent: str) -> str:
 
 
 def qr(text: str) -> Tag:
-    """A QR code as an inline picture: no address of its own could leak it, and no style needs to be allowed."""
+    """A QR code as an inline image, so that no URL can leak it and no CSP exception is needed."""
     code = segno.make(text, error="m")
     size = code.symbol_size(border=0)[0]
     path = "".join(f"M{x} {y}h1v1h-1z" for y, row in enumerate(code.matrix) for x, dark in enumerate(row) if dark)

@@ -1,4 +1,4 @@
-"""Letting people in by link."""
+"""Invitations by link."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ MOST_USES = 1000
 
 
 class Invitations:
-    """Makes links, and lets in who comes with one: the use is counted and the person stored, or neither."""
+    """Creates and redeems links. Counting the use and storing the user happen in one transaction."""
 
     def __init__(
         self, *, people: People, invites: Invites, audit: Audit, together: Together, clock: Clock, random: Random
@@ -37,7 +37,7 @@ class Invitations:
         lasts: float = LASTS,
         max_uses: int = 1,
     ) -> tuple[Invite, str]:
-        """An invitation and the token for its link. The operator invites for the owner. Raises Refused 400."""
+        """An invitation and the token for its link. Raises Refused 400."""
         if not 0 < lasts <= LASTS_AT_MOST or not 1 <= max_uses <= MOST_USES:
             raise Refused(400, "invalid_request", f"A link lasts up to 90 days and lets in up to {MOST_USES} people.")
         if username is not None:
@@ -62,11 +62,11 @@ class Invitations:
         return invite, token
 
     def all(self) -> list[Invite]:
-        """Every invitation, the newest first."""
+        """All invitations, newest first."""
         return self._invites.all()
 
     def revoke(self, actor: Actor, invite_id: str) -> Invite:
-        """Make a link worth nothing. Raises Refused 404."""
+        """Revoke an invitation. Raises Refused 404."""
         self._invites.revoke(invite_id, self._clock())
         invite = self._invites.get(invite_id)
         if invite is None:
@@ -75,7 +75,7 @@ class Invitations:
         return invite
 
     def open(self, token: str) -> Invite:
-        """The invitation behind a link. Raises Refused 404 for a wrong link, 410 for one that has ended."""
+        """The invitation for a token. Raises Refused 404 for an invalid one, 410 for one that ended."""
         invite = self._invites.get(hashed(token))
         if invite is None:
             raise not_found("This invitation link is not valid. Check that you copied all of it.")
@@ -88,7 +88,7 @@ class Invitations:
                 raise Refused(410, "invite_expired", "This invitation has ended. Ask for a new one.")
 
     async def redeem(self, token: str, username: str, password: str, address: str) -> User:
-        """Let somebody in by their link. Raises Refused 400, 404, 409, 410, 413 or 429."""
+        """Create an account from a link. Raises Refused 400, 404, 409, 410, 413 or 429."""
         invite = self.open(token)
         username = invite.username or username.strip()
         check_username(username)
@@ -102,7 +102,7 @@ class Invitations:
         return user
 
     def prune(self) -> None:
-        """Drop invitations that ended long ago."""
+        """Delete invitations that ended long ago."""
         self._invites.prune(self._clock() - LASTS_AT_MOST)
 
     def _note(self, actor: Actor, action: str, subject: str) -> None:

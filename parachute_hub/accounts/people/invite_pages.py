@@ -1,4 +1,4 @@
-"""`/account/setup/<token>`: where an invitation leads."""
+"""`/account/setup/<token>`, the page behind an invitation link."""
 
 from klein import Klein
 from twisted.web.iweb import IRequest
@@ -17,7 +17,7 @@ _WORDS = {"read": "read", "write": "read and write"}
 
 
 class InvitePages:
-    """Choosing a name and a password with a link that an owner made."""
+    """Choosing a name and password with an invitation."""
 
     app: Klein = area()
 
@@ -29,13 +29,12 @@ class InvitePages:
     @app.route("/account/setup/<token>", methods=["GET", "HEAD"])
     @as_page
     async def look(self, request: IRequest, token: str) -> bytes:
-        """The form."""
         return await self._form(request, token, self._invitations.open(token))
 
     @app.route("/account/setup/<token>", methods=["POST"])
     @as_page
     async def join(self, request: IRequest, token: str) -> bytes:
-        """Make the account and sign in."""
+        """Create the account and sign in."""
         form = self._browser.check_page(request)
         invite = self._invitations.open(token)
         visitor = self._browser.visitor(request)

@@ -1,4 +1,4 @@
-"""The way back for an owner who forgot the password: `parachute auth reset-owner`, on the machine itself."""
+"""Recovers an owner's account on the machine itself: `parachute auth reset-owner`."""
 
 import base64
 from collections.abc import Callable, Coroutine
@@ -20,21 +20,21 @@ T = TypeVar("T")
 
 
 async def here(work: Callable[[], T]) -> T:
-    """Run a Hasher's work in this thread: for programs that serve nobody meanwhile."""
+    """Run a Hasher's work in this thread, for programs without a reactor."""
     return work()
 
 
 def reset_owner(
     path: Path, *, watch: Callable[[Database], AccessWatch], clock: Clock, random: Random
 ) -> tuple[str, str]:
-    """Give the owner in this database a new password for one sign-in: (username, password).
+    """Set a one-time password for the owner in this database. Returns (username, password).
 
-    Works while the hub runs: sessions are looked up at each request. `watch` takes back the tokens of the person.
-    Raises Refused 404 when there is no owner, DatabaseUnusable when the file is.
+    Works while the hub runs, since sessions are looked up on each request. `watch` revokes the user's tokens. Raises
+    Refused 404 if there is no owner, DatabaseUnusable if the file is unusable.
     """
     database = Database.open(path)
     try:
-        # Second factors are only removed here, so any key does.
+        # Second factors are only deleted here, so any key will do.
         second_factor = SecondFactor(
             factors=Factors(database), sealer=Sealer(random(32), random), clock=clock, random=random
         )
@@ -61,7 +61,7 @@ def _readable(octets: bytes) -> str:
 
 
 def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that waits for nothing."""
+    """Run a coroutine that never waits, and return its result."""
     try:
         coroutine.send(None)
     except StopIteration as done:

@@ -1,4 +1,4 @@
-"""What somebody does with their own account: password, second factor, sessions."""
+"""Changes users make to their own account: password, second factor, sessions."""
 
 from attrs import frozen
 
@@ -25,7 +25,7 @@ class Standing:
 
 
 class Account:
-    """Each change of what protects an account demands the password again and gives the session a new id."""
+    """Each change to an account's protection requires the password again and renews the session id."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Account:
         )
 
     async def change_password(self, signed_in: SignedIn, visitor: Visitor, current: str, new: str) -> Entered:
-        """A new password; other sessions and everything issued to the person end. Raises Refused 400, 401, 413, 429."""
+        """Change the password; other sessions and issued tokens end. Raises Refused 400, 401, 413, 429."""
         if not current or not new:
             raise Refused(400, "password_required", "Type both your current password and the new one.")
         await self._presence.verify(signed_in, visitor, password=current)
@@ -69,16 +69,18 @@ class Account:
         return self._renew(signed_in, visitor, "session-renewed")
 
     async def start_second_factor(self, signed_in: SignedIn, visitor: Visitor, password: str, host: str) -> Started:
-        """Begin to switch the second factor on. Raises Refused 400, 401, 409, 413 or 429."""
+        """Begin enabling the second factor. Raises Refused 400, 401, 409, 413 or 429."""
         await self._presence.verify(signed_in, visitor, password=password)
         return self._second_factor.start(signed_in.user.id, signed_in.user.username, host)
 
     def started_second_factor(self, signed_in: SignedIn, host: str) -> Started | None:
-        """What was begun and not confirmed yet."""
+        """An unconfirmed second factor, if any."""
         return self._second_factor.started(signed_in.user.id, signed_in.user.username, host)
 
     def confirm_second_factor(self, signed_in: SignedIn, visitor: Visitor, code: str) -> tuple[Entered, list[str]]:
-        """Switch it on; the recovery codes, shown once. Other sessions end: they never showed a second factor."""
+        """Enable it and return the recovery codes, shown once. Other sessions end, since they never used a second
+        factor.
+        """
         codes = self._second_factor.confirm(signed_in.user.id, code)
         self._sessions.end_all(signed_in.user.id, except_id=signed_in.session.id)
         return self._renew(signed_in, visitor, "second-factor-on", methods="pwd otp"), codes
@@ -91,24 +93,24 @@ class Account:
         return codes
 
     async def second_factor_off(self, signed_in: SignedIn, visitor: Visitor, password: str) -> Entered:
-        """Switch it off. Raises Refused 400, 401, 413 or 429."""
+        """Disable it. Raises Refused 400, 401, 413 or 429."""
         await self._presence.verify(signed_in, visitor, password=password)
         self._second_factor.off(signed_in.user.id)
         return self._renew(signed_in, visitor, "second-factor-off")
 
     def sessions(self, signed_in: SignedIn) -> list[Session]:
-        """Where the person is signed in, the latest used first."""
+        """The user's sessions, most recently used first."""
         return self._sessions.of_user(signed_in.user.id)
 
     def end_session(self, signed_in: SignedIn, visitor: Visitor, session_id: str) -> None:
-        """Sign out one browser of the person. Raises Refused 404."""
+        """Sign out one of the user's browsers. Raises Refused 404."""
         if session_id not in (session.id for session in self.sessions(signed_in)):
             raise not_found("This session has already ended.")
         self._sessions.end(session_id)
         self._note(signed_in, visitor, "session-ended")
 
     def end_other_sessions(self, signed_in: SignedIn, visitor: Visitor) -> int:
-        """Sign out every other browser of the person; how many those were."""
+        """Sign out all other browsers. Returns their number."""
         ended = self._sessions.end_all(signed_in.user.id, except_id=signed_in.session.id)
         self._sessions.forget_devices(signed_in.user.id, except_id=hashed(visitor.device) if visitor.device else None)
         self._note(signed_in, visitor, "other-sessions-ended")

@@ -1,4 +1,4 @@
-"""The people of a hub: the first owner, roles, passwords, and leaving."""
+"""The users of a hub: the first owner, roles, passwords, deletion."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -22,7 +22,7 @@ Together = Callable[..., AbstractContextManager[Any]]
 
 @frozen(kw_only=True)
 class Actor:
-    """Who does it and from where, for the record."""
+    """Who acts, and from which address, for the audit log."""
 
     name: str
     address: str = ""
@@ -30,9 +30,9 @@ class Actor:
 
 
 class People:
-    """Creates, changes and removes people. Each act is recorded; those that take access away end it everywhere.
+    """Creates, changes and deletes users. Every action is audited; reducing access takes effect everywhere.
 
-    `together(durable=True)` is one transaction around what several stores and the watch do.
+    `together(durable=True)` is one transaction across several stores and the watch.
     """
 
     def __init__(
@@ -59,29 +59,31 @@ class People:
         self._random = random
 
     def all(self) -> list[User]:
-        """Everybody."""
+        """All users."""
         return self._users.all()
 
     def get(self, user_id: str) -> User:
-        """One person. Raises Refused 404."""
+        """One user. Raises Refused 404."""
         user = self._users.by_id(user_id)
         if user is None:
             raise not_found("There is no such person.")
         return user
 
     def owner(self) -> User:
-        """The oldest admin: for whom the machine itself acts. Raises Refused 404."""
+        """The oldest admin, for whom the machine itself acts. Raises Refused 404."""
         for user in self.all():
             if user.is_admin:
                 return user
         raise not_found("This hub has no owner yet. Set it up at /admin/setup.")
 
     def has_second_factor(self, user_id: str) -> bool:
-        """Whether signing in takes this person a code."""
+        """True if signing in requires a code."""
         return self._second_factor.enabled(user_id)
 
     async def first_owner(self, username: str, password: str, *, must_change: bool = False) -> User | None:
-        """Make the owner of a fresh hub; None when somebody else was faster. The name is checked, Refused 400."""
+        """Create the owner of a fresh hub; None if another request was first. Raises Refused 400 for an invalid
+        name.
+        """
         check_username(username, owner=True)
         user = await self.person(username, password, role="admin", must_change=must_change)
         if not self._users.add_first(user):
@@ -92,7 +94,7 @@ class People:
     async def add(
         self, actor: Actor, username: str, password: str, *, vaults: Mapping[str, VaultRole], role: Role = "member"
     ) -> User:
-        """Make an account with a password for its first sign-in. Raises Refused 400, 409, 413 or 429."""
+        """Create an account with a temporary password. Raises Refused 400, 409, 413 or 429."""
         check_username(username)
         check_password(password, username)
         user = await self.person(username, password, role=role, must_change=True, vaults=vaults)
@@ -102,13 +104,13 @@ class People:
         return user
 
     async def set_own_password(self, user: User, password: str, *, keep_session: str | None, address: str) -> None:
-        """Replace a person's password by their own choice: all that they hold ends, but for this session."""
+        """Replace a user's password with their own choice. Everything issued to them ends, except this session."""
         check_password(password, user.username)
         await self._put_password(user, password, must_change=False, keep_session=keep_session)
         self._note(Actor(name=user.username, address=address), "password-changed", user.username)
 
     async def reset_password(self, actor: Actor, user_id: str, password: str) -> User:
-        """Give somebody a password for their next sign-in; all that they hold ends."""
+        """Set a temporary password; everything issued to the user ends."""
         user = self.get(user_id)
         if user.id == actor.user_id:
             raise Refused(403, "own_account", "Change your own password on your account page.")
@@ -118,9 +120,9 @@ class People:
         return self.get(user_id)
 
     async def reset_owner(self, password: str) -> User:
-        """The way back for whoever controls the machine: the oldest admin gets this password for one sign-in.
+        """Recovery for whoever controls the machine: give the oldest admin this one-time password.
 
-        Their second factor goes too: it may be what was lost. Raises Refused 400 or 404.
+        The second factor is removed too, since it may be what was lost. Raises Refused 400 or 404.
         """
         owner = self.owner()
         check_password(password, owner.username)
@@ -131,7 +133,7 @@ class People:
         return owner
 
     def set_vaults(self, actor: Actor, user_id: str, vaults: Mapping[str, VaultRole]) -> User:
-        """Replace somebody's roles. What is not said keeps nothing; what is said keeps its role."""
+        """Replace a user's vault roles. Vaults that are not listed are removed; listed ones keep their role."""
         user = self.get(user_id)
         with self._change():
             self._users.set_vaults(user_id, vaults)
@@ -140,7 +142,7 @@ class People:
         return self.get(user_id)
 
     def set_role(self, actor: Actor, user_id: str, role: Role) -> User:
-        """Make somebody an admin or a member; they sign in again. Raises Refused 403 for the last admin."""
+        """Change a user's role; they must sign in again. Raises Refused 403 for the last admin."""
         user = self.get(user_id)
         with self._change():
             self._users.set_role(user_id, role)
@@ -150,7 +152,7 @@ class People:
         return self.get(user_id)
 
     def remove_second_factor(self, actor: Actor, user_id: str) -> User:
-        """Help somebody who lost both their app and their codes; they sign in again."""
+        """Remove a lost second factor; the user must sign in again."""
         user = self.get(user_id)
         with self._change():
             self._second_factor.off(user_id)
@@ -159,17 +161,17 @@ class People:
         return user
 
     def delete(self, actor: Actor, user_id: str) -> None:
-        """Remove somebody; all that they hold ends. Raises Refused 403 for the last admin."""
+        """Delete a user; everything issued to them ends. Raises Refused 403 for the last admin."""
         user = self.get(user_id)
         with self._change():
             self._users.need_another_admin(user_id)
-            # Before the row goes: those of their tokens point at it.
+            # Before the row is deleted, since the user's tokens refer to it.
             self._watch.access_ended(user_id)
             self._users.delete(user_id)
             self._note(actor, "user-deleted", user.username)
 
     def admit(self, user: User) -> None:
-        """Store somebody who was invited. Raises Refused 409."""
+        """Store an invited user. Raises Refused 409."""
         try:
             self._users.add(user)
         except UsernameTaken:
@@ -184,7 +186,7 @@ class People:
         must_change: bool = False,
         vaults: Mapping[str, VaultRole] | None = None,
     ) -> User:
-        """Somebody new, not stored yet; the password is hashed. Raises Refused 413 or 429."""
+        """A new user, not stored yet, with the password hashed. Raises Refused 413 or 429."""
         now = self._clock()
         return User(
             id=new_id(self._random),
@@ -222,14 +224,14 @@ class People:
 
 
 def check_username(username: str, *, owner: bool = False) -> None:
-    """Raises Refused 400 with the rule that a name breaks."""
+    """Raise Refused 400 with the rule that a name violates."""
     problem = validation.username_problem(username, owner=owner)
     if problem is not None:
         raise Refused(400, "invalid_username", problem)
 
 
 def check_password(password: str, username: str) -> None:
-    """Raises Refused 400 (413 for an absurdly long one) with the rule that a new password breaks."""
+    """Raise Refused 400 (413 for an extremely long one) with the rule that a new password violates."""
     problem = validation.password_problem(password, username=username)
     if problem is not None:
         too_long = len(password) > validation.LONGEST_PASSWORD

@@ -1,4 +1,4 @@
-"""The browser's side of a request: its cookies, where it is, and whether one of our pages sent it."""
+"""The browser behind a request: its cookies, its address, and whether the request came from one of the hub's pages."""
 
 from collections.abc import Collection
 
@@ -14,12 +14,12 @@ from parachute_hub.site.errors import Refused
 
 
 def csrf_failed() -> Refused:
-    """The form does not come from a page that we gave to this browser."""
+    """The form was not issued to this browser."""
     return Refused(403, "csrf_failed", "This form is out of date. Reload the page and try again.")
 
 
 class Browser:
-    """Reads and writes our cookies, and refuses what a foreign page sends."""
+    """Reads and writes the hub's cookies, and rejects requests from foreign pages."""
 
     def __init__(self, *, jar: Jar, caller: Caller, origins: Origins, random: Random) -> None:
         self._jar = jar
@@ -28,7 +28,7 @@ class Browser:
         self._random = random
 
     def visitor(self, request: IRequest) -> Visitor:
-        """Who is on the other side, as far as one can tell without asking."""
+        """The browser, without authenticating it."""
         return Visitor(
             address=self._caller.client_address(request),
             user_agent=request.getHeader("user-agent") or "",
@@ -37,7 +37,6 @@ class Browser:
         )
 
     def cookie(self, request: IRequest, name: str) -> str | None:
-        """One of our cookies."""
         return self._jar.read(request, name, secure=self._caller.is_secure(request))
 
     def session_in(self, header: bytes | None, *, secure: bool) -> str | None:
@@ -45,7 +44,7 @@ class Browser:
         return cookies.find(header, self._jar.on_the_wire(cookies.SESSION, secure=secure))
 
     def page_token(self, request: IRequest) -> str:
-        """The CSRF token for a form that is shown before anybody signed in; sets the cookie that it belongs to."""
+        """The CSRF token for a form shown before sign-in; sets the cookie it belongs to."""
         secret = self.cookie(request, cookies.CSRF)
         if secret is None or not is_token(secret):
             secret = new_token(self._random)
@@ -54,10 +53,9 @@ class Browser:
         return csrf.token_for(secret)
 
     def check_page(self, request: IRequest) -> Form:
-        """The body of a form that needs no session; its token belongs to the session or to the CSRF cookie.
+        """The body of a form that needs no session. Its token belongs to the session or the CSRF cookie.
 
-        Raises Refused 403 when a foreign page sent it. A script says nothing of its origin and carries no session
-        that a page could misuse.
+        Raises Refused 403 for a foreign page. Scripts send no origin, and carry no session that a page could abuse.
         """
         form = read_form(request)
         secrets = (self.cookie(request, cookies.SESSION), self.cookie(request, cookies.CSRF))
@@ -67,15 +65,17 @@ class Browser:
         return form
 
     def check_session(self, request: IRequest, session_token: str) -> None:
-        """Make sure that a page of ours sent this with the session's cookie (S35: a silent browser is refused)."""
+        """Verify that one of the hub's pages sent this with the session's cookie. Raises Refused if the browser sends
+        no proof.
+        """
         if self._source(request) != "ours":
             raise csrf_failed()
         self._check_token(request, [session_token])
 
     def check_wizard(self, request: IRequest) -> Form:
-        """As `check_session`, for the wizard: a script that sends JSON need not say where it comes from.
+        """Like `check_session`, for the wizard, where a JSON request needs no origin.
 
-        No page of another origin can send JSON here: the browser would ask first, and nobody answers.
+        Pages of other origins cannot send JSON here, because the CORS preflight would fail.
         """
         form = self.check_page(request)
         if self._source(request) == "unsaid" and not is_json(request):
@@ -83,7 +83,7 @@ class Browser:
         return form
 
     def enter(self, request: IRequest, entered: Entered) -> None:
-        """Set the cookies of somebody who just signed in."""
+        """Set the cookies of a new sign-in."""
         secure = self._caller.is_secure(request)
         self._jar.write(request, cookies.SESSION, entered.token, secure=secure, max_age=policy.ABSOLUTE)
         self._jar.write(
@@ -93,12 +93,12 @@ class Browser:
             self._jar.forget(request, cookies.PENDING_LOGIN, secure=secure)
 
     def halfway(self, request: IRequest, halfway: Halfway) -> None:
-        """Set the cookie of a sign-in that waits for its second factor."""
+        """Set the cookie of a sign-in waiting for its second factor."""
         secure = self._caller.is_secure(request)
         self._jar.write(request, cookies.PENDING_LOGIN, halfway.token, secure=secure, max_age=policy.PENDING_LOGIN)
 
     def leave(self, request: IRequest) -> None:
-        """Take the session's cookie away. The device stays known."""
+        """Delete the session cookie. The device stays known."""
         self._jar.forget(request, cookies.SESSION, secure=self._caller.is_secure(request))
 
     def _source(self, request: IRequest) -> csrf.Source:

@@ -1,4 +1,4 @@
-"""Was a request made by a page of ours? A token that only our pages know, and what the browser says of its origin."""
+"""CSRF protection: a token that only the hub's pages know, and the origin headers of the browser."""
 
 import base64
 import hashlib
@@ -14,24 +14,24 @@ Source = Literal["ours", "foreign", "unsaid"]
 
 
 def token_for(secret: str) -> str:
-    """The CSRF token that belongs to a cookie: to the session's once there is one, else to the CSRF cookie's own.
+    """The CSRF token for a cookie: the session's if there is one, else the CSRF cookie's.
 
-    Bound to the session, it cannot be planted: a cookie that another page sets makes no valid pair.
+    Being derived from the session, it cannot be forged by planting a cookie.
     """
     digest = hmac.digest(secret.encode(), b"parachute csrf", hashlib.sha256)
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def token_matches(secret: str, presented: str | None) -> bool:
-    """Whether the presented token belongs to the cookie."""
+    """True if the token belongs to the cookie."""
     return presented is not None and hmac.compare_digest(token_for(secret).encode(), presented.encode())
 
 
 def source(fetch_site: str | None, origin: str | None, ours: Collection[str]) -> Source:
-    """Where a browser says that a request comes from: its `Sec-Fetch-Site` first, then `Origin`.
+    """Where the browser says a request comes from: `Sec-Fetch-Site` first, then `Origin`.
 
-    Same-site is not same-origin: another port of this host is a stranger. `null` is nobody's origin. A page of ours
-    sends its origin, because our referrer policy keeps it.
+    Same-site is not same-origin: another port of this host is foreign. `null` is foreign. The hub's own pages always
+    send their origin, because of their referrer policy.
 
     >>> source("same-origin", None, ()), source("same-site", "http://a", ("http://a",)), source(None, None, ())
     ('ours', 'foreign', 'unsaid')

@@ -1,4 +1,4 @@
-"""Sessions as a credential: who a browser's cookie stands for, checked anew at each request."""
+"""Authenticates sessions: the user behind a browser's cookie, verified on each request."""
 
 from twisted.web.iweb import IRequest
 
@@ -12,7 +12,7 @@ from parachute_hub.site.area import wants_html
 from parachute_hub.site.auth import Principal
 from parachute_hub.site.errors import Refused
 
-# Everything that runs the hub.
+# Everything that administers the hub.
 ADMIN_SCOPES = frozenset(
     {"hub:admin", *(f"parachute:host:{verb}" for verb in ("admin", "install", "start", "expose", "auth", "vault"))}
 )
@@ -20,21 +20,21 @@ CHANGE_PASSWORD = "/account/change-password"
 
 
 class SessionRecogniser:
-    """Implements `site.who.Recogniser`, and tells pages who is signed in."""
+    """Implements `site.auth.Recogniser`, and tells pages who is signed in."""
 
     def __init__(self, sign_in: SignIn, browser: Browser) -> None:
         self._sign_in = sign_in
         self._browser = browser
 
     def signed_in(self, request: IRequest) -> SignedIn | None:
-        """Whose session the request carries. Proves nothing about which page sent it."""
+        """The session of a request. Says nothing about which page sent the request."""
         return self._sign_in.find(self._browser.cookie(request, cookies.SESSION))
 
     def recognise(self, request: IRequest) -> Principal | None:
-        """The signed-in person; None without a session that counts.
+        """The signed-in user; None without a valid session.
 
-        Raises Refused 403 `csrf_failed` for an unsafe request that no page of ours made, and 403
-        `force_change_password` (302 for a page) while the password is one that somebody else chose.
+        Raises Refused 403 `csrf_failed` for an unsafe request from a foreign page, and 403 `force_change_password` (302
+        for a page) while the password is temporary.
         """
         found = self.signed_in(request)
         if found is None:
@@ -50,7 +50,7 @@ class SessionRecogniser:
         )
 
     def need_page(self, request: IRequest) -> SignedIn:
-        """Whoever asks for a page of the account; otherwise off to sign in and back. Checks as `recognise` does."""
+        """The user of an account page; otherwise redirect to sign in and back. Checks like `recognise`."""
         found = self.signed_in(request)
         if found is None:
             here = request.uri.decode("latin-1") if request.method in csrf.SAFE_METHODS else "/account"
@@ -61,12 +61,12 @@ class SessionRecogniser:
         return found
 
     def check_page(self, request: IRequest, found: SignedIn) -> None:
-        """Make sure that an unsafe request was made by a page of ours. Raises Refused 403 `csrf_failed`."""
+        """Verify that an unsafe request came from one of the hub's pages. Raises Refused 403 `csrf_failed`."""
         if request.method not in csrf.SAFE_METHODS:
             self._browser.check_session(request, found.token)
 
     def refuse_temporary(self, request: IRequest, found: SignedIn) -> None:
-        """Nothing goes on with a password that somebody else chose."""
+        """Raise Refused while the password is temporary."""
         if not found.user.must_change_password:
             return
         text = "Choose a password of your own first."
@@ -76,13 +76,13 @@ class SessionRecogniser:
         raise Refused(403, "force_change_password", text, detail={"change_password_url": CHANGE_PASSWORD})
 
     def has_session(self, cookie_header: bytes | None, secure: bool) -> bool:
-        """Whether a Cookie header carries a session that may use what is behind sign-in: for the proxy."""
+        """For the proxy: true if a Cookie header carries a session with full access."""
         return self.behind(cookie_header, secure=secure) is not None
 
     def behind(self, cookie_header: bytes | None, *, secure: bool) -> SignedIn | None:
-        """Whose session a Cookie header carries, if it may use what is behind sign-in: for the proxy.
+        """For the proxy: the session in a Cookie header, if it has full access.
 
-        On https (`secure`) only the `__Host-` cookie counts: a neighbouring host can set the other one.
+        On https (`secure`) only the `__Host-` cookie counts, since a neighbouring host can set the other one.
         """
         found = self._sign_in.find(self._browser.session_in(cookie_header, secure=secure))
         return None if found is None or found.user.must_change_password else found

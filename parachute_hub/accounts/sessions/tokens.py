@@ -1,4 +1,4 @@
-"""Random values that browsers hold and we keep only as hashes."""
+"""Random tokens held by browsers and stored only as hashes."""
 
 import base64
 import hashlib
@@ -10,17 +10,17 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 def new_token(random: Callable[[int], bytes]) -> str:
-    """256 random bits, fit for a cookie or a link."""
+    """256 random bits, suitable for a cookie or link."""
     return base64.urlsafe_b64encode(random(TOKEN_BYTES)).decode().rstrip("=")
 
 
 def is_token(text: str | None) -> bool:
-    """Whether a browser sent what `new_token` makes, and not something of its own."""
+    """True if the text has the format of `new_token`."""
     return text is not None and _TOKEN.fullmatch(text) is not None
 
 
 def new_id(random: Callable[[int], bytes]) -> str:
-    """A name for a new row: a version 4 UUID (RFC 9562)."""
+    """An id for a new row: a version 4 UUID (RFC 9562)."""
     octets = bytearray(random(16))
     octets[6] = octets[6] & 0x0F | 0x40
     octets[8] = octets[8] & 0x3F | 0x80
@@ -29,5 +29,5 @@ def new_id(random: Callable[[int], bytes]) -> str:
 
 
 def hashed(token: str) -> str:
-    """What we keep of a token. Its 256 bits cannot be searched, so a fast hash does."""
+    """The stored form of a token. With 256 random bits, a fast hash suffices."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -1,1 +1,1 @@
-"""The first run: claiming the hub and the set-up wizard."""
+"""The first run: claiming the hub, and the setup wizard."""

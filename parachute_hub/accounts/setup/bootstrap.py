@@ -1,4 +1,4 @@
-"""The very first owner: a one-time token in the hub's log proves that somebody controls the machine."""
+"""The first owner: a one-time token in the hub's log proves control of the machine."""
 
 import base64
 import hmac
@@ -16,7 +16,7 @@ from parachute_hub.store.settings import StoredSettings
 TOKEN_PREFIX = "parachute-bootstrap-"
 VALID_SECONDS = 24 * 3600
 TOKEN_BYTES = 32
-# 256 bits cannot be guessed; the limit keeps a guesser from filling the log and the processor.
+# 256 bits cannot be guessed; the limit protects the log and the CPU from guessers.
 FREE_TRIES = 10
 TRIES_WINDOW = 15 * 60
 RESET_USED = "reset_owner_used"
@@ -24,7 +24,7 @@ _log = Logger()
 
 
 class BootstrapToken:
-    """One token of one boot. It is in this process's memory and in the log, and nowhere else; never given over HTTP."""
+    """The setup token of one boot. Exists only in memory and in the log, never sent over HTTP."""
 
     def __init__(self, random: Callable[[int], bytes], clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -35,13 +35,13 @@ class BootstrapToken:
 
     @property
     def expired(self) -> bool:
-        """Whether the token is too old; a restart of the hub makes a new one."""
+        """True if the token is too old; a restart creates a new one."""
         return self._clock() >= self._made_at + VALID_SECONDS
 
     def accepts(self, presented: str) -> bool:
-        """Whether this is the token, in constant time. Wrong ones count.
+        """Compare in constant time and count wrong attempts.
 
-        The right one is taken even after many wrong ones: nobody can keep the owner out by guessing.
+        The correct token is accepted even after many wrong ones, so that guessing cannot lock the owner out.
         """
         right = hmac.compare_digest(self.value.encode(), presented.strip().encode())
         if right and not self._spent and not self.expired:
@@ -50,18 +50,18 @@ class BootstrapToken:
         return False
 
     def wait(self) -> float:
-        """Seconds to tell somebody whose token was wrong: 0 while few were. For everybody together."""
+        """Seconds until the next attempt after a wrong one; 0 at first. Shared by all clients."""
         now = self._clock()
         self._tries = [at for at in self._tries[-FREE_TRIES - 1 :] if now < at + TRIES_WINDOW]
         return 0.0 if len(self._tries) <= FREE_TRIES else self._tries[0] + TRIES_WINDOW - now
 
     def spend(self) -> None:
-        """The owner exists: the token is worth nothing from now on."""
+        """Invalidate the token once the owner exists."""
         self._spent = True
 
 
 def banner(origin: str, token: str) -> tuple[str, ...]:
-    """The lines for the log of a fresh hub. `origin` is an address that a browser can open."""
+    """The log lines of a fresh hub. `origin` is a URL that a browser can open."""
     lines = (
         "",
         "Parachute is ready to be set up. Open this address in a browser:",
@@ -79,9 +79,9 @@ def banner(origin: str, token: str) -> tuple[str, ...]:
 
 
 async def seed(people: People, initial: InitialAdmin) -> bool:
-    """Make the owner whom the platform's dashboard names, on a hub without one; False when it cannot be.
+    """Create the owner configured on the hosting platform. False if there is one already, or it is not possible.
 
-    A password that breaks our rules works once: its owner must change it at the first sign-in.
+    A password that violates the rules works once and must be changed at the first sign-in.
     """
     weak = validation.password_problem(initial.password, username=initial.username)
     try:
@@ -91,7 +91,7 @@ async def seed(people: People, initial: InitialAdmin) -> bool:
         return False
     if owner is None:
         return False
-    _log.info("The owner {username} was made from PARACHUTE_INITIAL_ADMIN_*", username=owner.username)
+    _log.info("Created the owner {username} from PARACHUTE_INITIAL_ADMIN_*", username=owner.username)
     if weak is not None:
         _log.warn("PARACHUTE_INITIAL_ADMIN_PASSWORD is weak and must be changed at the first sign-in: {why}", why=weak)
     return True
@@ -100,10 +100,10 @@ async def seed(people: People, initial: InitialAdmin) -> bool:
 async def reset_from_environment(
     password: str, people: People, stored: StoredSettings, hasher: Hasher, now: float
 ) -> str | None:
-    """Carry out PARACHUTE_RESET_OWNER once: the owner's username, None when this value was used before.
+    """Apply PARACHUTE_RESET_OWNER once. Returns the username, or None if this value was used before.
 
-    The variable stays in the dashboard after the boot that used it, so its hash is remembered.
-    Raises Refused 400 when the value cannot be a password, 404 when there is no owner yet.
+    The variable stays set after the boot that used it, so its hash is stored. Raises Refused 400 for an invalid
+    password, 404 if there is no owner.
     """
     used = stored.get(RESET_USED)
     if used is not None and (await hasher.check(password, used)).right:

@@ -1,4 +1,4 @@
-"""A hub without an owner answers nothing but its health, its public documents and the wizard."""
+"""Until there is an owner, only health, public documents and the wizard are available."""
 
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.users import Users
@@ -8,7 +8,7 @@ _OPEN = ("/health", "/api/ready", "/.well-known", SETUP, "/static", "/robots.txt
 
 
 class SetupGate:
-    """Implements `site.root.Gate`; `closed` is what the proxy asks before it lets anything through to a module."""
+    """Implements `site.root.Gate`. The proxy checks `closed` before forwarding to a module."""
 
     def __init__(self, users: Users) -> None:
         self._users = users
@@ -16,13 +16,13 @@ class SetupGate:
 
     @property
     def closed(self) -> bool:
-        """Whether nobody owns the hub yet. Once open it stays open: the last admin cannot be removed."""
+        """True while there is no owner. Once false it stays false, since the last admin cannot be deleted."""
         if not self._has_owner:
             self._has_owner = self._users.count() > 0
         return not self._has_owner
 
     def check(self, method: bytes, path: bytes, html: bool) -> Refused | None:
-        """None to go on; a browser is sent to the wizard, everything else gets 503 `setup_required`."""
+        """None to continue; browsers are redirected to the wizard, everything else gets 503 `setup_required`."""
         if not self.closed or _is_open(path.decode("latin-1")):
             return None
         headers = {"Cache-Control": "no-store"}
@@ -38,7 +38,7 @@ class SetupGate:
 
 
 def _is_open(path: str) -> bool:
-    """By whole segments of the path.
+    """Compares whole path segments.
 
     >>> _is_open("/admin/setup/account"), _is_open("/admin/setups"), _is_open("/.well-known/jwks.json")
     (True, False, True)

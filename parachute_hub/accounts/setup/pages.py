@@ -29,7 +29,7 @@ Told = Mapping[str, str]
 
 
 class SetupPages:
-    """One question per screen. Every answer is stored at once, so that the wizard resumes wherever it was left."""
+    """One question per screen. Answers are stored immediately, so that the wizard can be resumed."""
 
     app: Klein = area()
 
@@ -51,7 +51,7 @@ class SetupPages:
     @app.route("/admin/setup", methods=["GET", "HEAD"])
     @app.route("/admin/setup/", methods=["GET", "HEAD"])
     async def look(self, request: IRequest) -> bytes:
-        """The next question, or how far things are."""
+        """The next question, or the progress."""
         found = self._sessions.signed_in(request)
         if answers_json(request):
             return as_json(request, self._state(request, found))
@@ -95,7 +95,7 @@ class SetupPages:
 
     @app.route("/admin/setup/modules", methods=["POST"])
     async def modules(self, request: IRequest) -> bytes:
-        """Which modules to install."""
+        """Choose the modules to install."""
 
         async def answer(form: Form) -> Told:
             wanted = [] if form.text("skip") else form.list("modules")
@@ -110,7 +110,7 @@ class SetupPages:
 
     @app.route("/admin/setup/vault", methods=["POST"])
     async def vault(self, request: IRequest) -> bytes:
-        """The first vault: its name, or none."""
+        """Name the first vault, or skip it."""
 
         async def answer(form: Form) -> Told:
             mode = form.text("mode", "create")
@@ -128,7 +128,7 @@ class SetupPages:
 
     @app.route("/admin/setup/scribe", methods=["POST"])
     async def scribe(self, request: IRequest) -> bytes:
-        """The key of a transcription service, or later."""
+        """Enter the API key of a transcription service, or skip it."""
 
         async def answer(form: Form) -> Told:
             key = "" if form.text("later") else form.text("key")
@@ -141,7 +141,7 @@ class SetupPages:
 
     @app.route("/admin/setup/install/<short>", methods=["POST"])
     async def install(self, request: IRequest, short: str) -> bytes:
-        """Install one module, or try again after a failure."""
+        """Install one module, or retry after a failure."""
 
         async def answer(form: Form) -> Told:
             self._setup.install(short)
@@ -161,7 +161,7 @@ class SetupPages:
 
     @app.route("/admin/setup/expose", methods=["POST"])
     async def expose(self, request: IRequest) -> bytes:
-        """How this hub is reached."""
+        """Choose how the hub is reached."""
 
         async def answer(form: Form) -> Told:
             mode, origin = form.text("expose_mode"), form.text("hub_origin")
@@ -177,7 +177,7 @@ class SetupPages:
     async def _answer(
         self, request: IRequest, screen: Screen, answer: Callable[[Form], Awaitable[Told]], *, then: str = HOME
     ) -> bytes:
-        """Check who asks, take the answer, and go on with the next question. A script is told what `answer` tells."""
+        """Check who asks, apply the answer, and continue with the next question. Scripts get the result of `answer`."""
         try:
             found = self._sessions.signed_in(request)
             if found is None:
@@ -198,7 +198,7 @@ class SetupPages:
         return as_json(request, {"step": step, **operation, **told})
 
     async def _refuse(self, request: IRequest, screen: Screen, refused: Refused) -> bytes:
-        """The same question again with what was wrong, or the wizard's JSON envelope."""
+        """The same question with the error, or the wizard's JSON error."""
         if answers_json(request):
             for name, value in refused.headers.items():
                 request.setHeader(name, value)
@@ -229,7 +229,7 @@ class SetupPages:
             "requireBootstrapToken": not self._setup.has_owner,
             "csrfToken": self._browser.page_token(request) if found is None else token_for(found.token),
         }
-        # What is being installed is the owner's business.
+        # Installs are only shown to the owner.
         if found is not None and found.user.is_admin:
             operations = [views.operation(install, LOG_LINES) for install in self._setup.installs()]
             state["operations"] = operations
@@ -241,7 +241,7 @@ class SetupPages:
 
 
 def _kept(request: IRequest) -> Mapping[str, str]:
-    """What to put back into the fields after a mistake: never a password or the token."""
+    """Values to restore into the form after an error: never a password or the token."""
     if request.method != b"POST":
         return {"username": validation.DEFAULT_OWNER}
     typed = {name: peek(request, name) for name in ("username", "vault_name", "expose_mode", "hub_origin")}

@@ -1,4 +1,4 @@
-"""At which address is this hub reached? What the owner stored goes before what the platform or an option said."""
+"""The hub's public address: the owner's choice, else that of the platform or command line."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,7 +13,7 @@ STORED_ORIGIN = "hub_origin"
 
 @frozen(kw_only=True)
 class Configured:
-    """What the hub was told at its start. `origin` None when nothing was; `source` says by what (Settings)."""
+    """The address configured at startup, or None; `source` says where (Settings)."""
 
     origin: str | None
     source: str
@@ -21,7 +21,7 @@ class Configured:
 
 
 class HubOrigin:
-    """The issuer and all origins under which the hub admits to be itself.
+    """The issuer and all origins of the hub.
 
     Subscribers are called with the new issuer after the owner changed it.
     """
@@ -32,37 +32,39 @@ class HubOrigin:
         self._subscribers: list[Callable[[str], None]] = []
 
     def subscribe(self, changed: Callable[[str], None]) -> None:
-        """Call `changed` with the new issuer whenever the owner changes it."""
+        """Call `changed` with the new issuer on each change."""
         self._subscribers.append(changed)
 
     def stored(self) -> str | None:
-        """What the owner chose; None when the hub goes by what it was told."""
+        """The owner's choice; None if the configured address is used."""
         return self._stored.get(STORED_ORIGIN)
 
     def issuer(self) -> str:
-        """The canonical origin, without a slash at its end."""
+        """The canonical origin, without a trailing slash."""
         return self.stored() or self._configured.origin or self._configured.local[0]
 
     def source(self) -> str:
-        """Who said so: `settings`, or how the hub was told; `none` when it only knows this machine."""
+        """Where it was set: `settings`, or the configured source; `none` if there is only the local address."""
         return "settings" if self.stored() else self._configured.source
 
     def bound(self) -> tuple[str, ...]:
-        """Every origin that is ours. What the platform says stays among them: a wrong setting locks nobody out."""
+        """All origins of the hub. Includes the platform's even after a change, so that a wrong setting locks nobody
+        out.
+        """
         known = (self.issuer(), self._configured.origin, *self._configured.local)
         return tuple(dict.fromkeys(origin for origin in known if origin is not None))
 
     def would_move(self, text: str) -> bool:
-        """Whether `choose` would change the issuer. What is no origin moves nothing."""
+        """True if `choose` would change the issuer. Invalid input would not."""
         try:
             return bool(text.strip()) and normal_origin(text, "The address") != self.issuer()
         except BadSetting:
             return False
 
     def choose(self, text: str | None, now: float) -> str:
-        """Store another origin, or with None go by what the hub was told; the issuer that holds now.
+        """Store another origin, or None to use the configured one. Returns the effective issuer.
 
-        Raises Refused 400 when it is not an origin.
+        Raises Refused 400 if it is not an origin.
         """
         before = self.issuer()
         if text is None or not text.strip():

@@ -1,4 +1,4 @@
-"""The first run: claiming the hub, choosing modules, and the address it is reached at. Survives any interruption."""
+"""The first run: claiming the hub, choosing modules, setting its address. Can be interrupted at any point."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -26,13 +26,13 @@ SelfCheck = Callable[[str], Awaitable[str | None]]
 
 
 async def unchecked(origin: str) -> str | None:
-    """The self-check of a hub that cannot make one."""
+    """A self-check that always succeeds."""
     return None
 
 
 @frozen
 class Install:
-    """One row of the progress screen: what is installed, and its job in the API's form (None when it is forgotten)."""
+    """A row of the progress screen: the module, and its job in API form (None if unknown)."""
 
     offer: Offer
     job: Mapping[str, Any] | None
@@ -46,7 +46,7 @@ class Install:
 
 
 class Setup:
-    """The wizard's answers, kept in the settings so that it resumes where it was."""
+    """The wizard's answers, stored in the settings so that it can be resumed."""
 
     _log = Logger()
 
@@ -75,25 +75,24 @@ class Setup:
 
     @property
     def has_owner(self) -> bool:
-        """Whether somebody owns the hub."""
         return self._has_owner()
 
     @property
     def progress(self) -> Progress:
-        """What was answered so far."""
+        """The answers so far."""
         return Progress.from_text(self._stored.get(PROGRESS))
 
     def screen(self) -> Screen:
-        """The question that is next."""
+        """The next question."""
         return wizard.screen(self.progress, has_owner=self.has_owner)
 
     @property
     def expose_mode(self) -> str | None:
-        """How the owner said the hub is reached."""
+        """The owner's answer to how the hub is reached."""
         return self._stored.get(EXPOSE_MODE)
 
     async def claim(self, token: str, username: str, password: str, again: str, visitor: Visitor) -> Entered | None:
-        """Become the owner; None when the hub has one already. Of many at once exactly one wins.
+        """Become the owner; None if there already is one. Of concurrent requests exactly one succeeds.
 
         Raises Refused 400, 401, 413 or 429.
         """
@@ -113,11 +112,11 @@ class Setup:
         return self._sign_in.enter(owner, visitor, methods=f"pwd {policy.CLAIM_METHOD}", action="first-sign-in")
 
     def offers(self) -> Sequence[Offer]:
-        """What can be installed."""
+        """The modules that can be installed."""
         return self._installs.offers()
 
     def choose(self, wanted: Sequence[str]) -> None:
-        """Answer which modules to install; none is an answer too."""
+        """Choose the modules to install, possibly none."""
         if self.progress.jobs or self.progress.reached:
             raise Refused(409, "already_chosen", "This was already answered. Add modules on the hub's own page.")
         offered = [offer.short for offer in self.offers() if not offer.installed]
@@ -128,7 +127,7 @@ class Setup:
         self._begin_when_ready({})
 
     def name_vault(self, name: str) -> None:
-        """Answer what the first vault is called. Raises Refused 400."""
+        """Name the first vault. Raises Refused 400."""
         name = name.strip() or validation.DEFAULT_VAULT
         problem = validation.vault_name_problem(name)
         if problem is not None:
@@ -137,7 +136,7 @@ class Setup:
         self._begin_when_ready({})
 
     def settle_scribe(self, key: str) -> None:
-        """Answer with the transcription provider's key; empty means later. The key goes to the module, not to us."""
+        """Set the transcription provider's API key; empty skips it. The key goes to the module and is not stored."""
         key = key.strip()
         if len(key) > 500 or not key.isprintable() or " " in key:
             raise Refused(400, "invalid_key", "That does not look like a key. Copy it again, or choose Later.")
@@ -145,7 +144,7 @@ class Setup:
         self._begin_when_ready({"TRANSCRIBE_PROVIDER": "openai", "OPENAI_API_KEY": key} if key else {})
 
     def install(self, short: str) -> str:
-        """Start to install one module, or try it again after a failure; the id of the job."""
+        """Install a module, or retry after a failure. Returns the job's id."""
         progress = self.progress
         job_id = progress.jobs.get(short)
         job = self._installs.job(job_id) if job_id else None
@@ -169,7 +168,7 @@ class Setup:
         return new
 
     def installs(self) -> list[Install]:
-        """What is being installed and how far it is."""
+        """The installs and their progress."""
         offers = {offer.short: offer for offer in self.offers()}
         progress = self.progress
         installs = []
@@ -180,21 +179,20 @@ class Setup:
         return installs
 
     def go_on(self) -> None:
-        """Leave the progress screen: what still runs goes on by itself."""
+        """Leave the progress screen; running installs continue."""
         self._save(evolve(self.progress, installs_seen=True))
 
     def needs_proof(self, signed_in: SignedIn, mode: str, origin: str) -> bool:
-        """Whether this answer to `reach` takes the password: it moves the hub, and whoever gives it is not
-        just claiming the hub in this very browser.
+        """True if `reach` with this answer needs the password: it changes the hub's address, and this browser session
+        did not just claim the hub.
         """
         claiming = policy.claims(signed_in.session, self._clock())
         return mode != "localhost" and self._origin.would_move(origin) and not claiming
 
     async def reach(self, mode: str, origin: str) -> str | None:
-        """Answer how the hub is reached; a sentence of warning when it cannot reach itself there.
+        """Store how the hub is reached. Returns a warning if the hub cannot reach itself there.
 
-        Raises Refused 400 for a mode or an address that cannot be, 409 when this was answered before: from then on
-        a page must not move the hub without a fresh proof.
+        Raises Refused 400 for an invalid mode or address, 409 if already answered: later changes need a step-up proof.
         """
         if self.progress.reached:
             raise Refused(409, "already_chosen", "This was already answered. Change the address in the hub's settings.")
@@ -208,7 +206,7 @@ class Setup:
         return self.warning
 
     def _begin_when_ready(self, environment: Mapping[str, str]) -> None:
-        """Start everything that was chosen as soon as no question about it is open."""
+        """Start the chosen installs once all their questions are answered."""
         progress = self.progress
         if wizard.screen(progress, has_owner=True) != "installing":
             return

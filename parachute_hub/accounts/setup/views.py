@@ -1,4 +1,4 @@
-"""What the wizard's screens show."""
+"""Views of the wizard's screens."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,13 +17,13 @@ from parachute_hub.site.errors import Refused
 _STEPS = (("welcome", "You"), ("vault", "Modules"), ("expose", "Address"), ("done", "Ready"))
 _STATES = {"pending": "waiting", "running": "installing", "succeeded": "installed", "failed": "did not work"}
 _RELOAD_SECONDS = 3
-# Chosen at the start: without a vault and something to write notes with, a hub does nothing.
+# Preselected: without a vault and an app to write notes, a hub is of little use.
 _FIRST_CHOICE = ("vault", "notes")
 
 
 @frozen(kw_only=True)
 class View:
-    """A screen's title, what stands in it, and what its head needs."""
+    """A screen's title, content, and additions to the head."""
 
     title: str
     content: Content
@@ -38,7 +38,7 @@ def draw(
     refused: Refused | None,
     kept: Mapping[str, str],
 ) -> View:
-    """One screen. `kept` is what was typed before a mistake."""
+    """One screen. `kept` are the values entered before an error."""
     said: dict[str, Content] = {"problem": problem(refused), "csrf": csrf_field(token)}
     match screen:
         case "account":
@@ -61,7 +61,7 @@ def draw(
 
 
 def steps(screen: Screen) -> Tag:
-    """Where we are in the four steps."""
+    """The progress through the four steps."""
     names = [name for name, _ in _STEPS]
     at = names.index(wizard.STEPS[screen])
     items = []
@@ -72,7 +72,7 @@ def steps(screen: Screen) -> Tag:
 
 
 def operation(install: Install, lines: int) -> dict[str, Any]:
-    """An installation for scripts: the job in the API's form, and a sentence on where it is."""
+    """An install for scripts: the job in API form, and a sentence about its progress."""
     job = dict(install.job or {})
     return {
         **job,
@@ -183,17 +183,17 @@ def _reach(setup: Setup, origin: HubOrigin, kept: Mapping[str, str], said: dict[
         _way("public", "From anywhere", "At a public https address.", mode),
     ]
     said_by = {
-        "render": "Render says that this is it.",
-        "fly": "Fly says that this is it.",
-        "option": "The hub was started with it.",
-        "environment": "The hub was started with it.",
-        "settings": "You chose it before.",
+        "render": "Set by Render.",
+        "fly": "Set by Fly.",
+        "option": "Set when the hub was started.",
+        "environment": "Set when the hub was started.",
+        "settings": "Your earlier choice.",
     }.get(origin.source(), "Needed unless you only use it from this computer.")
     return fill("setup-reach", choices=choices, origin=kept.get("hub_origin", issuer), hint=said_by, **said)
 
 
 def _proof(refused: Refused | None) -> Content:
-    """The password is asked for only when it turned out to be needed."""
+    """The password is only asked for once it is needed."""
     if refused is None or refused.error not in ("password_required", "invalid_credentials", "too_many_attempts"):
         return ""
     field = tags.input(

@@ -1,4 +1,4 @@
-"""Which screen of the first run comes next: a pure reading of what was answered so far. Nothing is asked twice."""
+"""Determines the wizard's next screen from the answers so far."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 Screen = Literal["account", "modules", "vault-name", "scribe-key", "installing", "reach", "done"]
 Step = Literal["welcome", "vault", "expose", "done"]
 
-# The names of the older hub's steps, which scripts know.
+# Step names of the older hub, which scripts use.
 STEPS: Mapping[Screen, Step] = {
     "account": "welcome",
     "modules": "vault",
@@ -23,7 +23,7 @@ STEPS: Mapping[Screen, Step] = {
 
 @frozen(kw_only=True)
 class Offer:
-    """A module that can be chosen. Sizes are estimates, None when nobody knows."""
+    """A module on offer. Sizes are estimates, None if unknown."""
 
     short: str
     name: str
@@ -35,24 +35,24 @@ class Offer:
 
 
 class Installs(Protocol):
-    """The installer, as far as the wizard needs it. A job is a mapping in the API's form."""
+    """The installer, as the wizard uses it. Jobs are mappings in API form."""
 
     def offers(self) -> Sequence[Offer]:
-        """What can be chosen, in the order to show it."""
+        """The modules on offer, in display order."""
 
     def begin(self, short: str, options: Mapping[str, Any]) -> str:
-        """Start to install; the id of the job. Options: `first_vault` (a name), `environment` (names to values)."""
+        """Start an install and return the job's id. Options: `first_vault` (a name), `environment` (a mapping)."""
 
     def job(self, job_id: str) -> Mapping[str, Any] | None:
-        """How far a job is; None when nobody remembers it."""
+        """The job's progress; None for an unknown id."""
 
     def retry(self, job_id: str) -> str:
-        """Try a failed job again with the same options; the id of the new job."""
+        """Retry a failed job with the same options. Returns the new job's id."""
 
 
 @frozen(kw_only=True)
 class Progress:
-    """What the owner answered. `chosen` is None before the choice; `jobs` maps modules to their latest job."""
+    """The owner's answers. `chosen` is None before the choice; `jobs` maps modules to their latest job."""
 
     chosen: tuple[str, ...] | None = None
     vault_name: str | None = None
@@ -62,7 +62,7 @@ class Progress:
     reached: bool = False
 
     def to_text(self) -> str:
-        """As it is stored."""
+        """The stored form."""
         return json.dumps(
             {
                 "chosen": self.chosen,
@@ -76,19 +76,19 @@ class Progress:
 
     @classmethod
     def from_text(cls, text: str | None) -> "Progress":
-        """What was stored; the beginning when nothing was."""
+        """Parse the stored form; None gives the initial state."""
         stored = json.loads(text) if text else {}
         chosen = stored.pop("chosen", None)
         return cls(chosen=None if chosen is None else tuple(chosen), **stored)
 
     @property
     def missing_jobs(self) -> tuple[str, ...]:
-        """Chosen modules whose installation has not begun."""
+        """Chosen modules whose install has not started."""
         return tuple(short for short in self.chosen or () if short not in self.jobs)
 
 
 def screen(progress: Progress, *, has_owner: bool) -> Screen:
-    """The first question without an answer."""
+    """The first unanswered question."""
     if not has_owner:
         return "account"
     if progress.chosen is None:
@@ -104,12 +104,12 @@ def screen(progress: Progress, *, has_owner: bool) -> Screen:
 
 
 def may_reopen(progress: Progress, wanted: str) -> bool:
-    """Whether a question may be shown again: the choice of modules, until something is being installed."""
+    """True if a question may be shown again: the choice of modules, until installing begins."""
     return wanted in ("modules", "vault") and not progress.jobs and not progress.reached
 
 
 def choose(progress: Progress, wanted: Collection[str], offered: Sequence[str]) -> Progress:
-    """The modules that were chosen, in the order in which they are offered; unknown names are dropped."""
+    """The chosen modules in display order; unknown names are dropped."""
     return evolve(
         progress,
         chosen=tuple(short for short in offered if short in wanted),
@@ -120,7 +120,7 @@ def choose(progress: Progress, wanted: Collection[str], offered: Sequence[str]) 
 
 
 def options(short: str, progress: Progress, environment: Mapping[str, str]) -> dict[str, Any]:
-    """How a chosen module is to be installed."""
+    """Install options for a chosen module."""
     if short == "vault":
         return {"first_vault": progress.vault_name}
     return {"environment": dict(environment)} if short == "scribe" and environment else {}

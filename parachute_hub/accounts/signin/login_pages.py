@@ -20,7 +20,7 @@ MEMBER_HOME = "/account"
 
 
 class LoginPages:
-    """Signing in and out. Every form is answered with 303, so that reloading a page sends no password again."""
+    """Signing in and out. Every form is answered with 303, so that reloading does not send the password again."""
 
     app: Klein = area()
 
@@ -32,7 +32,7 @@ class LoginPages:
     @app.route("/login", methods=["GET", "HEAD"])
     @as_page
     async def ask(self, request: IRequest) -> bytes:
-        """The form; whoever is signed in already goes on."""
+        """The form; a signed-in user is redirected."""
         next_path = safe_next(query(request, "next"), "")
         found = self._sessions.signed_in(request)
         if found is not None:
@@ -71,7 +71,7 @@ class LoginPages:
     @app.route("/login/2fa", methods=["POST"])
     @as_page
     async def second_factor(self, request: IRequest) -> bytes:
-        """A code of the authenticator app, or a recovery code."""
+        """A code from the authenticator app, or a recovery code."""
         form = self._browser.check_page(request)
         pending = self._browser.cookie(request, cookies.PENDING_LOGIN)
         try:
@@ -90,7 +90,7 @@ class LoginPages:
     @app.route("/logout", methods=["POST"])
     @as_page
     async def sign_out(self, request: IRequest) -> bytes:
-        """End the session of this browser."""
+        """End this browser's session."""
         self._browser.check_page(request)
         found = self._sessions.signed_in(request)
         if found is not None:
@@ -119,12 +119,12 @@ class LoginPages:
 
 
 def _go_on(request: IRequest, form: Form, path: str) -> bytes:
-    """Off to the next page; a script is told where that is."""
+    """Redirect to the next page; scripts get its URL as JSON."""
     return as_json(request, {"next": path}) if form.is_json else see_other(request, path)
 
 
 def _target(entered: Entered, next_path: str) -> str:
-    """Where somebody goes after signing in. Members have no business in the hub's own pages."""
+    """The page after signing in. Members do not get the administration pages."""
     if entered.user.must_change_password:
         return CHANGE_PASSWORD
     if not entered.user.is_admin and (next_path == "/admin" or next_path.startswith("/admin/")):

@@ -1,4 +1,4 @@
-"""Hashing and checking passwords: argon2id in a few threads, with a bound on how many may wait."""
+"""Hashes and verifies passwords with argon2id in a few threads, with a limited queue."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -26,17 +26,17 @@ LANES = 1
 
 @frozen
 class Verdict:
-    """Whether a password was right, and whether its hash should be made anew with today's parameters."""
+    """Whether a password is correct, and whether its hash should be renewed with the current parameters."""
 
     right: bool
     stale: bool = False
 
 
 class Hasher:
-    """argon2id with the parameters of the design. Hashes made elsewhere with other parameters are checked too.
+    """argon2id with the parameters of the design. Hashes with other parameters are verified too.
 
-    `run` calls a function somewhere else than on the reactor's thread and gives its result. At most QUEUE calls are
-    under way: a flood of sign-ins costs a 429, not the memory of the machine.
+    `run` calls a function off the reactor's thread and returns its result. At most QUEUE calls are pending: a flood of
+    sign-ins gets 429 instead of exhausting memory.
     """
 
     def __init__(self, run: Run[Any]) -> None:
@@ -44,17 +44,17 @@ class Hasher:
         self._argon2 = PasswordHasher(
             time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES, hash_len=32, salt_len=16, type=Type.ID
         )
-        # Checked when there is no such user, so that both answers take the same time.
+        # Verified for unknown users, so that both cases take the same time.
         self._nobody = self._argon2.hash("nobody has this password")
         self._under_way = 0
 
     async def hash(self, password: str) -> str:
-        """The PHC string to store. Raises Refused 429 when too many wait, 413 when the password is absurdly long."""
+        """The PHC string to store. Raises Refused 429 if the queue is full, 413 for an extremely long password."""
         self._accept(password)
         return str(await self._bounded(lambda: self._argon2.hash(password)))
 
     async def check(self, password: str, stored: str | None) -> Verdict:
-        """Whether this is the password. `stored` None does the same work and says no. Raises as `hash` does."""
+        """Verify a password. `stored` None does the same work and fails. Raises like `hash`."""
         self._accept(password)
         right = bool(await self._bounded(lambda: self._verify(stored or self._nobody, password)))
         if stored is None or not right:
@@ -82,7 +82,7 @@ class Hasher:
             )
 
     async def _bounded(self, work: Callable[[], T]) -> T:
-        """The work goes on, and counts, until it is done: also when the one who waits for it hangs up."""
+        """Work continues, and counts, until it is done, even if the client disconnects."""
         done: Deferred[T] = Deferred()
         Deferred.fromCoroutine(self._counted(work)).chainDeferred(done)
         return await done
@@ -97,20 +97,20 @@ class Hasher:
 
 
 class HashThreads:
-    """The threads behind a Hasher. They start with the first password and end with `stop`."""
+    """The thread pool of a Hasher. Starts with the first password and ends with `stop`."""
 
     def __init__(self, reactor: IReactorFromThreads) -> None:
         self._reactor = reactor
         self._pool = ThreadPool(0, THREADS, "passwords")
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Call `work` in a thread of ours."""
+        """Run `work` in a thread."""
         if not self._pool.started:
             self._pool.start()
         result: T = await deferToThreadPool(self._reactor, self._pool, work)
         return result
 
     def stop(self) -> None:
-        """Wait for what is under way and end the threads."""
+        """Wait for pending work and end the threads."""
         if self._pool.started:
             self._pool.stop()

@@ -1,15 +1,15 @@
-"""Where to go after sign-in: only a path of this hub, never another place."""
+"""Redirect targets after sign-in: only paths of this hub."""
 
 import re
 from urllib.parse import quote, urlsplit
 
-# One slash first, then neither slash nor backslash; nothing that a browser strips or turns around.
+# One slash, then neither slash nor backslash, and no character that browsers strip or reinterpret.
 _PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 LONGEST = 4096
 
 
 def safe_next(text: str | None, default: str) -> str:
-    r"""`text` when it is a path of this hub, else `default`.
+    r"""`text` if it is a path of this hub, else `default`.
 
     >>> safe_next("/oauth/authorize?client_id=a", "/")
     '/oauth/authorize?client_id=a'
@@ -26,7 +26,7 @@ def safe_next(text: str | None, default: str) -> str:
 
 
 def login_url(next_path: str) -> str:
-    """The sign-in page that comes back to `next_path`.
+    """The sign-in URL that returns to `next_path`.
 
     >>> login_url("/account?x=1&y=2")
     '/login?next=/account%3Fx%3D1%26y%3D2'

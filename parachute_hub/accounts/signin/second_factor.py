@@ -1,4 +1,4 @@
-"""A person's second factor: switched on only after it was shown to work, each code good for once."""
+"""A user's second factor: enabled only after a valid code, each code valid once."""
 
 from attrs import field, frozen
 
@@ -15,14 +15,14 @@ START_LASTS = 15 * 60
 
 @frozen
 class Started:
-    """What the authenticator app must be told: shown to its owner once."""
+    """The secret for the authenticator app, shown once."""
 
     secret: str = field(repr=False)
     url: str = field(repr=False)
 
 
 class SecondFactor:
-    """Authenticator app and recovery codes of everybody."""
+    """Authenticator apps and recovery codes of all users."""
 
     def __init__(self, *, factors: Factors, sealer: Sealer, clock: Clock, random: Random) -> None:
         self._factors = factors
@@ -31,20 +31,20 @@ class SecondFactor:
         self._random = random
 
     def enabled(self, user_id: str) -> bool:
-        """Whether signing in takes a code."""
+        """True if signing in requires a code."""
         return self._factors.totp(user_id) is not None
 
     def enrolled_at(self, user_id: str) -> float | None:
-        """Since when it does."""
+        """When it was enabled, or None."""
         found = self._factors.totp(user_id)
         return found.confirmed_at if found else None
 
     def codes_left(self, user_id: str) -> int:
-        """How many recovery codes are unused."""
+        """Number of unused recovery codes."""
         return self._factors.codes_left(user_id)
 
     def start(self, user_id: str, username: str, host: str) -> Started:
-        """Make a secret that counts for nothing yet. Raises Refused 409 when a second factor is on already."""
+        """Create an unconfirmed secret. Raises Refused 409 if a second factor is already enabled."""
         if self.enabled(user_id):
             raise Refused(409, "already_enrolled", "A second factor is already on. Switch it off first to change it.")
         secret = totp.new_secret(self._random)
@@ -62,15 +62,15 @@ class SecondFactor:
         return Started(secret=secret, url=totp.app_url(secret, username, host))
 
     def started(self, user_id: str, username: str, host: str) -> Started | None:
-        """The secret of a start that is not confirmed yet, to show it again after a wrong code."""
+        """The unconfirmed secret, to show it again after a wrong code."""
         found = self._factors.unconfirmed(user_id)
         secret = self._secret(found) if found and self._clock() < found.created_at + START_LASTS else None
         return Started(secret=secret, url=totp.app_url(secret, username, host)) if secret else None
 
     def confirm(self, user_id: str, code: str) -> list[str]:
-        """Switch it on with a code that proves the app works; the recovery codes, to be shown once.
+        """Enable it with a valid code. Returns the recovery codes, to be shown once.
 
-        Raises Refused 400 for a wrong code or a start that is too old, 409 when it is on already.
+        Raises Refused 400 for a wrong code or an expired start, 409 if already enabled.
         """
         if self.enabled(user_id):
             raise Refused(409, "already_enrolled", "A second factor is already on.")
@@ -90,7 +90,7 @@ class SecondFactor:
         return codes
 
     def use(self, user_id: str, code: str) -> str | None:
-        """Use up a code: how it was proved (`otp` or `recovery`), None when it is wrong or was used before."""
+        """Consume a code. Returns its kind (`otp` or `recovery`), or None if it is wrong or was used before."""
         found = self._factors.totp(user_id)
         if found is None:
             return None
@@ -104,7 +104,7 @@ class SecondFactor:
         return "otp"
 
     def new_codes(self, user_id: str) -> list[str]:
-        """Replace the recovery codes. Raises Refused 409 when no second factor is on."""
+        """Replace the recovery codes. Raises Refused 409 if no second factor is enabled."""
         if not self.enabled(user_id):
             raise Refused(409, "not_enrolled", "Switch the second factor on first.")
         codes = totp.new_recovery_codes(self._random)
@@ -112,7 +112,7 @@ class SecondFactor:
         return codes
 
     def off(self, user_id: str) -> None:
-        """Switch it off, whatever state it is in."""
+        """Disable it, in any state."""
         self._factors.off(user_id)
 
     def _secret(self, found: Totp) -> str | None:

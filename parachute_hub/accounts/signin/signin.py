@@ -1,4 +1,4 @@
-"""Signing in and out: password, second factor, and the session that comes of it."""
+"""Signing in and out: password, second factor, session."""
 
 from parachute_hub.accounts.model import Clock, Entered, Halfway, Random, SignedIn, Visitor
 from parachute_hub.accounts.sessions import policy
@@ -16,12 +16,12 @@ USER_AGENT_KEPT = 200
 
 
 def wrong() -> Refused:
-    """One answer for an unknown name and for a wrong password."""
+    """The same response for an unknown name and a wrong password."""
     return Refused(401, "invalid_credentials", "That username and password do not match. Try again.")
 
 
 class SignIn:
-    """Turns credentials into sessions, and looks sessions up."""
+    """Creates sessions from credentials, and looks sessions up."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class SignIn:
         user = self._users.by_name(username)
         attempt = self._guard.begin("password", username, visitor, user_id=user.id if user else None)
         verdict = await self._hasher.check(password, user.password_hash if user else None)
-        # The account may have gone, or its password may have changed, while the hash was computed.
+        # The account or its password may have changed while the hash was computed.
         current = self._users.by_id(user.id) if user else None
         if user is None or current is None or not verdict.right or current.password_hash != user.password_hash:
             self._note(current, "sign-in", visitor, outcome="refused")
@@ -65,7 +65,7 @@ class SignIn:
         return entered
 
     async def with_code(self, pending_token: str | None, code: str, visitor: Visitor) -> tuple[Entered, str]:
-        """Second step: the entered person and where they wanted to go. Raises Refused 401 or 429."""
+        """Second step. Returns the new session and the requested page. Raises Refused 401 or 429."""
         pending = self._sessions.pending(hashed(pending_token), self._clock()) if pending_token else None
         user = self._users.by_id(pending.user_id) if pending else None
         if pending is None or user is None:
@@ -81,7 +81,7 @@ class SignIn:
         return self.enter(user, visitor, methods=f"pwd {method}"), pending.next
 
     def enter(self, user: User, visitor: Visitor, *, methods: str, action: str = "sign-in") -> Entered:
-        """Begin a session for somebody who proved who they are; the browser's earlier one ends (no fixation)."""
+        """Start a session for an authenticated user; the browser's previous one ends, against session fixation."""
         now = self._clock()
         token = new_token(self._random)
         device = visitor.device if visitor.device and is_token(visitor.device) else new_token(self._random)
@@ -105,7 +105,7 @@ class SignIn:
         return Entered(user=user, token=token, device=device)
 
     def find(self, token: str | None) -> SignedIn | None:
-        """Whose session this cookie value is, if it still counts."""
+        """The session for a cookie value, if valid."""
         if not token:
             return None
         now = self._clock()
@@ -120,7 +120,7 @@ class SignIn:
         return SignedIn(user=user, session=session, token=token)
 
     def leave(self, signed_in: SignedIn, visitor: Visitor) -> None:
-        """Sign out of this browser."""
+        """End this browser's session."""
         self._sessions.end(signed_in.session.id)
         self._note(signed_in.user, "sign-out", visitor)
 
@@ -137,6 +137,6 @@ class SignIn:
         return Halfway(token=token)
 
     def _note(self, user: User | None, action: str, visitor: Visitor, *, outcome: str = "ok") -> None:
-        # What was typed as an unknown name is not kept: people type their password there.
+        # Unknown usernames are not logged, because people type their password there by mistake.
         name = user.username if user else "(unknown)"
         self._audit.note(Act(at=self._clock(), actor=name, action=action, outcome=outcome, address=visitor.address))

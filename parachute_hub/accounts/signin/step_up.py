@@ -1,4 +1,4 @@
-"""A fresh proof for one named operation: the password or a second factor again, good once and for five minutes."""
+"""Step-up: password or second factor again, for one named operation, valid once and for five minutes."""
 
 import re
 from collections import OrderedDict
@@ -20,13 +20,13 @@ from parachute_hub.store.users import Users
 
 HEADER = "X-Parachute-Proof"
 MOST_PROOFS = 1000
-# A word for the deed, then what it is done to: `install:@scope/package`, `user.delete:<id>`.
+# The operation's verb, then its object: `install:@scope/package`, `user.delete:<id>`.
 _OPERATION = re.compile(r"[a-z][a-z0-9.-]{0,63}(:[\x21-\x7e]{1,500})?")
 
 
 @frozen
 class Proof:
-    """What a proof is good for."""
+    """What a proof is valid for."""
 
     session_id: str
     operation: str
@@ -34,7 +34,7 @@ class Proof:
 
 
 class ProofsOfPresence:
-    """Implements `site.who.StepUp`. Proofs are kept in memory: a restart costs one more password."""
+    """Implements `site.auth.StepUp`. Proofs are kept in memory; after a restart the password is asked again."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class ProofsOfPresence:
         self._proofs: OrderedDict[str, Proof] = OrderedDict()
 
     async def verify(self, signed_in: SignedIn, visitor: Visitor, *, password: str = "", code: str = "") -> None:
-        """Make sure that the person is there now. Raises Refused 400, 401, 413 or 429."""
+        """Verify that the user is present. Raises Refused 400, 401, 413 or 429."""
         user = signed_in.user
         if not password and not code:
             raise Refused(400, "password_required", "Type your password to confirm this.")
@@ -84,7 +84,7 @@ class ProofsOfPresence:
     async def issue(
         self, signed_in: SignedIn, visitor: Visitor, operation: str, *, password: str = "", code: str = ""
     ) -> tuple[str, float]:
-        """A proof for this session and operation, and when it ends (epoch seconds). Raises as `verify` does."""
+        """A proof for this session and operation, and its expiry (epoch seconds). Raises like `verify`."""
         if not _OPERATION.fullmatch(operation):
             raise Refused(400, "invalid_operation", "Name the operation to confirm, such as user.delete:<id>.")
         await self.verify(signed_in, visitor, password=password, code=code)
@@ -96,10 +96,10 @@ class ProofsOfPresence:
         return proof, expires_at
 
     def prove(self, request: IRequest, principal: Principal, operation: str) -> None:
-        """Use up the proof in the request's header. Raises Refused 403 `step_up_required`.
+        """Consume the proof in the request's header. Raises Refused 403 `step_up_required`.
 
-        The operator is exempt: whoever reads the operator token controls the machine. A token that we issued is not
-        a person and proves nothing.
+        The operator is exempt, since whoever has the operator token controls the machine. Issued tokens do not
+        represent a person and cannot give a proof.
         """
         if principal.kind == "operator":
             return

@@ -1,4 +1,4 @@
-"""Slows down guessing: the throttle's rules over the stored counts."""
+"""Throttles guessing, applying the policy to stored counts."""
 
 from collections.abc import Sequence
 
@@ -16,18 +16,20 @@ from parachute_hub.store.throttles import Throttles
 
 @frozen
 class Attempt:
-    """A guess under way. It is counted as a failure until `succeeded` is called: parallel guesses gain nothing."""
+    """An attempt in progress. Counted as a failure until `succeeded` is called, so that parallel guesses gain
+    nothing.
+    """
 
     _guard: "Guard"
     _counts: Sequence[Counted]
 
     def succeeded(self) -> None:
-        """The guess was right: take the count back, and forget earlier slips of the same person."""
+        """The guess was correct: undo the count and clear the user's earlier failures."""
         self._guard.take_back(self._counts)
 
 
 class Guard:
-    """Lets an attempt begin or refuses it with 429 and the time to wait."""
+    """Admits an attempt, or rejects it with 429 and the time to wait."""
 
     def __init__(self, throttles: Throttles, sessions: Sessions, clock: Clock) -> None:
         self._throttles = throttles
@@ -37,10 +39,10 @@ class Guard:
     def begin(
         self, purpose: str, subject: str, visitor: Visitor, *, user_id: str | None, strict: bool = False
     ) -> Attempt:
-        """Count an attempt at `subject` (a name or an id). `user_id` is whose it is, None for a name nobody has.
+        """Count an attempt at `subject` (a name or id). `user_id` is its owner, None for an unknown name.
 
-        `strict` slows strangers by the account's failures from their first try on: for codes of six digits, which
-        only somebody who has the password gets to guess.
+        `strict` applies the account's failures to new browsers from the first attempt: for six-digit codes, which only
+        someone with the password can guess.
         """
         now = self._clock()
         device = hashed(visitor.device) if visitor.device else None
@@ -84,5 +86,5 @@ class Guard:
                 self._throttles.put(count.key, Failures(max(0.0, failures.count - 1), failures.last_at))
 
     def prune(self) -> None:
-        """Forget what faded long ago."""
+        """Delete counts that decayed long ago."""
         self._throttles.prune(self._clock() - throttle_policy.FORGOTTEN_AFTER)

@@ -1,8 +1,8 @@
-"""How long somebody has to wait before the next guess. Waiting grows and fades; nothing is ever locked.
+"""How long to wait before the next guess. Waits grow and decay; nothing is ever locked.
 
-A known browser of a person is counted alone, so that strangers who guess at the account do not slow its owner down.
-A strange address is slowed by its own failures, and by those at the account only once it has failed there itself:
-the first try of an owner in a new place always goes through.
+A user's known browser is counted separately, so that strangers guessing at the account do not slow its owner down. A
+new address is slowed by its own failures, and by those of the account only after failing once itself, so an owner's
+first attempt from a new place always goes through.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ FORGOTTEN_AFTER = 24 * 3600.0
 
 @frozen
 class Limit:
-    """`free` failures cost nothing; then the wait doubles from one second up to `longest` seconds."""
+    """`free` failures have no wait; then it doubles from one second up to `longest` seconds."""
 
     free: int
     longest: float
@@ -37,14 +37,14 @@ LIMITS: dict[Bucket, Limit] = {
 
 @frozen
 class Counted:
-    """One count that an attempt adds to: which kind, and its key in the table."""
+    """One count increased by an attempt: its kind, and its key in the table."""
 
     bucket: Bucket
     key: str
 
 
 def faded(count: float, last_at: float, now: float) -> float:
-    """What is left of a count: half after a quarter of an hour. A clock set back fades nothing.
+    """A decayed count, with a half-life of 15 minutes. A clock set back causes no decay.
 
     >>> faded(8.0, 0.0, 1800.0)
     2.0
@@ -54,7 +54,7 @@ def faded(count: float, last_at: float, now: float) -> float:
 
 
 def wait(bucket: Bucket, count: float, last_at: float, now: float) -> float:
-    """Seconds until the next attempt may be made, 0 for at once.
+    """Seconds until the next attempt is allowed, 0 for now.
 
     >>> wait("pair", 5.0, 100.0, 100.0), wait("pair", 4.0, 100.0, 100.0)
     (1.0, 0.0)
@@ -68,7 +68,7 @@ def wait(bucket: Bucket, count: float, last_at: float, now: float) -> float:
 
 
 def counted(purpose: str, subject: str, address: str, device: str | None) -> Sequence[Counted]:
-    """The counts of one attempt. `device` is the hashed id of a browser that the subject is known to use."""
+    """The counts of one attempt. `device` is the hashed id of a browser that the subject has used."""
     if device is not None:
         return (Counted("device", _key(purpose, "device", subject, device)),)
     network = network_of(address)

@@ -1,4 +1,4 @@
-"""Codes of an authenticator app (RFC 6238) and recovery codes: made, read and compared. Pure."""
+"""TOTP codes (RFC 6238) and recovery codes."""
 
 import base64
 import hashlib
@@ -12,26 +12,26 @@ WINDOW = 1
 SECRET_BYTES = 20
 ISSUER_LABEL = "Parachute Hub"
 RECOVERY_CODES = 10
-# No look-alikes: a code is read from paper. 16 of 31 letters are 79 bits, so a plain hash keeps them.
+# No look-alike characters, since codes are copied from paper. 16 of 31 letters are 79 bits, so a plain hash suffices.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _CODE_LENGTH = 16
 _GROUP = 4
 
 
 def new_secret(random: Callable[[int], bytes]) -> str:
-    """A shared secret in base32; `random` gives so many random bytes."""
+    """A shared secret in base32; `random` returns the given number of random bytes."""
     return base64.b32encode(random(SECRET_BYTES)).decode()
 
 
 def app_url(secret: str, username: str, host: str) -> str:
-    """What the QR code says: the `otpauth` URL of Google's key URI format, labelled with the hub's host."""
+    """The `otpauth` URL for the QR code (Google's key URI format), labelled with the hub's host."""
     return str(pyotp.TOTP(secret).provisioning_uri(name=f"{username}@{host}", issuer_name=ISSUER_LABEL))
 
 
 def matching_step(secret: str, code: str, now: float) -> int | None:
-    """The time step whose code this is, one step early or late allowed; None when it fits none.
+    """The time step of a code, allowing one step of clock skew; None if it is wrong.
 
-    The caller must refuse a step that was used before (RFC 6238 5.2).
+    The caller must reject a step that was already used (RFC 6238, section 5.2).
     """
     given = "".join(code.split())
     if len(given) != 6 or not given.isascii() or not given.isdigit():
@@ -46,12 +46,12 @@ def matching_step(secret: str, code: str, now: float) -> int | None:
 
 
 def new_recovery_codes(random: Callable[[int], bytes]) -> list[str]:
-    """Ten codes as they are shown once, in groups of four."""
+    """Ten codes as shown to the user, in groups of four."""
     return [_recovery_code(random) for _ in range(RECOVERY_CODES)]
 
 
 def recovery_hash(code: str) -> str | None:
-    """How a recovery code is stored; None when this cannot be one. Case, spaces and dashes do not matter.
+    """The stored form of a recovery code; None if malformed. Case, spaces and dashes are ignored.
 
     >>> recovery_hash("ABCD-efgh jkmn-pqrs") == recovery_hash("abcdefghjkmnpqrs"), recovery_hash("123456")
     (True, None)
@@ -65,6 +65,6 @@ def recovery_hash(code: str) -> str | None:
 def _recovery_code(random: Callable[[int], bytes]) -> str:
     letters = ""
     while len(letters) < _CODE_LENGTH:
-        # Values that would make some letters likelier than others are passed over.
+        # Rejection sampling, so that all letters are equally likely.
         letters += "".join(_ALPHABET[value % 31] for value in random(_CODE_LENGTH) if value < 248)
     return "-".join(letters[at : at + _GROUP] for at in range(0, _CODE_LENGTH, _GROUP))

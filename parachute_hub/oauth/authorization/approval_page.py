@@ -1,4 +1,4 @@
-"""An owner's word for an app that registered itself: the address that people send them, and the form behind it."""
+"""The page on which an owner approves a self-registered app."""
 
 from urllib.parse import quote, unquote
 
@@ -20,7 +20,7 @@ _RETURN = "/oauth/authorize?"
 
 
 def safe_return(text: str) -> str | None:
-    """`text` when it is one of our authorization requests, else None: also after one decoding.
+    """`text` if it is one of the hub's own authorization requests, even after decoding once; else None.
 
     >>> safe_return("/oauth/authorize?client_id=a"), safe_return("//evil/oauth/authorize?"), safe_return("/oauth/..")
     ('/oauth/authorize?client_id=a', None, None)
@@ -31,7 +31,7 @@ def safe_return(text: str) -> str | None:
 
 
 class ApproveArea:
-    """`/admin/approve-client/<id>` shows an app to an owner; the form approves it or forgets it."""
+    """`/admin/approve-client/<id>` shows an app to an owner; its form approves or rejects the app."""
 
     app: Klein = area()
 
@@ -54,7 +54,7 @@ class ApproveArea:
 
     @app.route("/oauth/authorize/approve", methods=["POST"])
     async def decide(self, request: IRequest) -> bytes:
-        """The owner's word. `return_to` is where an app's request waits."""
+        """Handle the owner's decision. `return_to` is the app's pending authorization request."""
         try:
             params = form(request)
             client_id = params.get("client_id")
@@ -65,7 +65,7 @@ class ApproveArea:
         if params.get("decision") != "approve":
             if client.status == "pending":
                 self._connections.remove_client(client_id)
-            return await pages.show_stop(request, _done(f"“{client.name}” was refused and is forgotten."))
+            return await pages.show_stop(request, _done(f"“{client.name}” was refused and removed."))
         return_to = safe_return(params.get("return_to"))
         hidden = {"return_to": return_to} if return_to else {}
         try:

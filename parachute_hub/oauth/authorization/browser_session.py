@@ -1,4 +1,4 @@
-"""The accounts' side of the issuer's pages: who is signed in, did one of our pages send this, is the person there."""
+"""The accounts' services that the issuer's pages use: session, CSRF and recent authentication."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -11,48 +11,50 @@ from parachute_hub.store.rows import Session, User
 
 
 class SignedIn(Protocol):
-    """A session that counts. `token` is the cookie's value."""
+    """A valid session. `token` is the cookie's value."""
 
     @property
     def user(self) -> User:
-        """Whose it is."""
+        """The session's user."""
 
     @property
     def session(self) -> Session:
-        """The session on file."""
+        """The stored session."""
 
     @property
     def token(self) -> str:
-        """What forms are tied to."""
+        """The value that form tokens are derived from."""
 
 
 class Sessions(Protocol):
-    """Recognises browsers."""
+    """Identifies browsers."""
 
     def signed_in(self, request: IRequest) -> SignedIn | None:
-        """Whose session the request carries. Proves nothing about which page sent it."""
+        """The session of a request. Says nothing about which page sent the request."""
 
     def recognise(self, request: IRequest) -> Principal | None:
-        """The same as a principal. Raises Refused when a foreign page sent it or a new password must be chosen."""
+        """The session as a principal. Raises Refused for requests from foreign pages, or if the password must be
+        changed.
+        """
 
 
 class Proofs(Protocol):
-    """Asks for the password or a second factor again."""
+    """Asks for the password or second factor again."""
 
     def verify(self, signed_in: Any, visitor: Any, *, password: str = "", code: str = "") -> Awaitable[None]:
-        """Make sure that the person is there now. Raises Refused."""
+        """Verify that the user is present. Raises Refused."""
 
 
 class Browsers(Protocol):
-    """Knows the other side of a request."""
+    """Information about the client of a request."""
 
     def visitor(self, request: IRequest) -> Any:
-        """What `Proofs.verify` wants to know; its `address` is where the browser is."""
+        """The client, as `Proofs.verify` expects it; its `address` is the browser's."""
 
 
 @frozen(kw_only=True)
 class Visit:
-    """A signed-in person on one of our pages. `csrf` is the token for its forms, `auth_time` the time of sign-in."""
+    """A signed-in user on one of the issuer's pages. `csrf` is the form token, `auth_time` the time of sign-in."""
 
     user: User
     principal: Principal
@@ -62,7 +64,7 @@ class Visit:
 
 
 class Visits:
-    """What the pages of the issuer ask the accounts."""
+    """Connects the issuer's pages to the accounts."""
 
     def __init__(
         self, *, sessions: Sessions, proofs: Proofs, browsers: Browsers, csrf_token: Callable[[str], str]
@@ -73,10 +75,10 @@ class Visits:
         self._csrf_token = csrf_token
 
     def visit(self, request: IRequest) -> Visit | None:
-        """Who is there; None for a stranger.
+        """The signed-in user, or None.
 
-        Raises Refused: 403 when another site's page sent an unsafe request, 302 or 403 while the person must choose
-        a new password.
+        Raises Refused: 403 if another site's page sent an unsafe request, 302 or 403 while the user must choose a new
+        password.
         """
         principal = self._sessions.recognise(request)
         found = self._sessions.signed_in(request)
@@ -91,10 +93,10 @@ class Visits:
         )
 
     def address(self, request: IRequest) -> str:
-        """Where the request comes from, forwarding headers of trusted hops taken into account."""
+        """The client's address, behind trusted proxies too."""
         return str(self._browsers.visitor(request).address)
 
     async def confirm(self, request: IRequest, *, password: str) -> None:
-        """Make sure that the signed-in person is there now. Raises Refused 400, 401 or 429."""
+        """Verify the password of the signed-in user. Raises Refused 400, 401 or 429."""
         found = self._sessions.signed_in(request)
         await self._proofs.verify(found, self._browsers.visitor(request), password=password)

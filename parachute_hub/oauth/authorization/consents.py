@@ -1,4 +1,4 @@
-"""Carrying out a consent: the grant on file and a code for the app, in one step."""
+"""Records a consent: the grant and the app's authorization code, in one transaction."""
 
 import base64
 import hashlib
@@ -18,18 +18,18 @@ CODE_LIFETIME = 60.0
 
 
 def new_secret(random: Callable[[int], bytes]) -> str:
-    """256 random bits as base64url: a code or a refresh token."""
+    """A code or refresh token: 256 random bits as base64url."""
     return base64.urlsafe_b64encode(random(32)).rstrip(b"=").decode()
 
 
 def hashed(secret: str) -> str:
-    """What is kept of it."""
+    """The hash under which a secret is stored."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 @frozen(kw_only=True)
 class Giver:
-    """Who consents: the person, when they signed in (epoch seconds), and from which address they come now."""
+    """Who consents: the user, the time of sign-in (epoch seconds), and the current address."""
 
     user: User
     auth_time: float
@@ -37,7 +37,7 @@ class Giver:
 
 
 class Consents:
-    """Writes consents down."""
+    """Stores consents."""
 
     _log = Logger()
 
@@ -57,12 +57,12 @@ class Consents:
         self._random = random
 
     def granted(self, user: User | None, client_id: str) -> tuple[str, ...]:
-        """What this person allowed to this app before."""
+        """The scopes this user granted to the app before."""
         grant = None if user is None else self._grants.get(user.id, client_id)
         return () if grant is None else grant.scopes
 
     def give(self, ask: Ask, issue: Issue, giver: Giver) -> str:
-        """Record the consent, approve the app if this consent does, and give the code for it."""
+        """Record the consent, approve the app if the consent implies that, and return the code."""
         now = self._clock.seconds()
         code = new_secret(self._random)
         family_id = self._random(16).hex()

@@ -1,4 +1,4 @@
-"""`/oauth/authorize` and the owner's approval of apps. Pages for people: no CORS, no state changed by GET."""
+"""`/oauth/authorize`. These are pages for users: no CORS, and GET changes nothing."""
 
 from urllib.parse import quote, urlencode
 
@@ -35,13 +35,13 @@ from parachute_hub.site.errors import Refused
 
 
 def read_ask(params: Params) -> Ask:
-    """The request in the parameters. An empty value is none."""
+    """The authorization request in the parameters. Empty values count as missing."""
     values = {name: params.get(name) for name in PARAMETERS if params.get(name)}
     return Ask(values=values, repeated=params.repeated(PARAMETERS))
 
 
 class AuthorizeArea:
-    """Gathers the facts, lets `authorize.decide` judge, and shows or does what it says."""
+    """Gathers the facts, lets `policy.decide` choose, and renders or carries out the verdict."""
 
     app: Klein = area()
 
@@ -64,7 +64,7 @@ class AuthorizeArea:
 
     @app.route("/oauth/authorize", methods=["GET", "HEAD"])
     async def ask(self, request: IRequest) -> bytes:
-        """An app sends a person here."""
+        """An app sends the user here."""
         try:
             only_as_a_page(request)
             ask, visit = read_ask(query(request)), self._visits.visit(request)
@@ -75,7 +75,7 @@ class AuthorizeArea:
 
     @app.route("/oauth/authorize", methods=["POST"])
     async def consent(self, request: IRequest) -> bytes:
-        """The person's answer. A request that an app posts goes on as a GET, which changes nothing."""
+        """Handle the submitted form. A request that an app posts is redirected to GET, which changes nothing."""
         try:
             params = form(request)
             ask = read_ask(params)
@@ -83,7 +83,7 @@ class AuthorizeArea:
                 return _see_other(request, "/oauth/authorize?" + urlencode(ask.values))
             only_as_a_page(request)
             visit = self._visits.visit(request)
-            # A page was shown, so its answer counts, whatever else was allowed meanwhile.
+            # The user saw the form, so the answer counts, even if scopes were granted elsewhere in the meantime.
             asked = evolve(ask, values={**ask.values, "prompt": "consent"})
             verdict = await self._judge(asked, visit)
             if visit is not None and isinstance(verdict, Consent):
@@ -99,7 +99,7 @@ class AuthorizeArea:
         user = None if visit is None else visit.user
         client = self._directory.known(client_id)
         if user is None and client is None and is_document_url(client_id):
-            # Strangers cannot make the hub fetch anything.
+            # Anonymous visitors cannot make the hub fetch anything.
             return SignIn()
         if user is not None:
             try:
@@ -160,7 +160,7 @@ class AuthorizeArea:
                 return _see_other(request, "/login?next=" + quote(here, safe="/"))
 
     def _back(self, request: IRequest, ask: Ask, values: dict[str, str]) -> bytes:
-        """Off to the redirect URI, with `state` as it came and `iss` (RFC 9207), on errors too."""
+        """Redirect to the redirect URI with `state` unchanged and `iss` (RFC 9207), on errors too."""
         if ask["state"] and "state" not in ask.repeated:
             values["state"] = ask["state"]
         uri = ask["redirect_uri"]

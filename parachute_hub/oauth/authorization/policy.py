@@ -1,7 +1,7 @@
-"""What to do with an authorization request: decided from facts, without doing it (OAuth 2.1 4.1, RFC 9700).
+"""Decides what to do with an authorization request, without side effects (OAuth 2.1, section 4.1; RFC 9700).
 
-The order is the protection: nothing is sent to a redirect URI before client and URI are known to belong together,
-nothing is shown before it is known who looks, and nothing is given without a consent that was read.
+The order of checks is a security property: nothing is sent to a redirect URI before it is known to belong to the
+client, nothing is shown before the user is known, and nothing is granted without consent.
 """
 
 import re
@@ -43,7 +43,7 @@ MAX_STATE = 2048
 
 @frozen(kw_only=True)
 class Ask:
-    """An authorization request: its parameters, each once; `repeated` names those that came more than once."""
+    """An authorization request's parameters; `repeated` names those given more than once."""
 
     values: Mapping[str, str]
     repeated: frozenset[str] = frozenset()
@@ -54,10 +54,10 @@ class Ask:
 
 @frozen(kw_only=True)
 class Facts:
-    """What is known when the request comes. `client` and `user` are None when there is none.
+    """Everything the decision depends on. `client` and `user` are None if there is none.
 
-    `granted`: what the user allowed to the client before. `origins`: all origins of this hub;
-    `own_origins`: those to which a code may be sent without a question.
+    `granted` are scopes the user granted to the client before. `origins` are all origins of this hub; `own_origins`
+    those that may receive a code without consent.
     """
 
     client: Client | None
@@ -70,7 +70,7 @@ class Facts:
 
 @frozen(kw_only=True)
 class Row:
-    """One scope to tick. `scope` is its name on the wire; `ticked` whether it starts so."""
+    """One scope with a checkbox. `scope` is its OAuth name; `ticked` is the initial state."""
 
     scope: str
     text: str
@@ -80,7 +80,7 @@ class Row:
 
 @frozen
 class Stop:
-    """A page for the person; nothing goes to the redirect URI. `back` is where a button may lead, if anywhere."""
+    """Show an error page; nothing is sent to the redirect URI. `back` is an optional link."""
 
     status: int
     title: str
@@ -90,7 +90,7 @@ class Stop:
 
 @frozen
 class Back:
-    """Send the person back to the app with an error (RFC 6749 4.1.2.1)."""
+    """Redirect to the app with an error (RFC 6749, section 4.1.2.1)."""
 
     error: str
     description: str
@@ -98,21 +98,21 @@ class Back:
 
 @frozen
 class SignIn:
-    """Nobody is signed in."""
+    """Ask the user to sign in."""
 
 
 @frozen
 class NeedsOwner:
-    """The app waits for an owner's word, and this person is none."""
+    """The app needs approval by an owner, and this user is not one."""
 
     client: Client
 
 
 @frozen(kw_only=True)
 class Consent:
-    """Ask the person. `vaults` is the choice for scopes that name none; `chosen` is preselected.
+    """Ask the user. `vaults` are the choices for scopes that name none; `chosen` is preselected.
 
-    `approves`: the app is new and this person's yes is also the owner's word for it.
+    `approves`: the app is new, and this user's consent also approves it.
     """
 
     client: Client
@@ -125,7 +125,7 @@ class Consent:
 
 @frozen(kw_only=True)
 class Issue:
-    """Give a code for these scopes. `needs_proof`: only after the person's password or second factor."""
+    """Issue a code for these scopes. `needs_proof`: only after the user's password or second factor."""
 
     client: Client
     scopes: tuple[str, ...]
@@ -139,7 +139,7 @@ Verdict: TypeAlias = Stop | Back | SignIn | NeedsOwner | Consent | Issue
 
 @frozen(kw_only=True)
 class Answer:
-    """The consent form as it came back."""
+    """The submitted consent form."""
 
     yes: bool
     ticked: frozenset[str]
@@ -147,16 +147,16 @@ class Answer:
 
 
 def decide(ask: Ask, facts: Facts) -> Verdict:
-    """What comes next for this request.
+    """The next step for this request.
 
-    Anybody can register an app, so errors take nobody to one that nobody has vouched for: a link to the hub must not
-    lead on to a stranger's page by itself (RFC 9700 4.11.2).
+    Anyone can register an app, so errors are not redirected to an unapproved one: a link to the hub must not
+    automatically lead to a stranger's page (RFC 9700, section 4.11.2).
     """
     verdict = _judge(ask, facts)
     if isinstance(verdict, Back) and facts.client is not None and facts.client.status == "pending":
         return Stop(
             400,
-            "This app cannot be connected so",
+            "This app cannot be connected",
             f"{verdict.description} The app is not approved here, so you are not sent back to it. Go back to it"
             " yourself, if you know it.",
         )
@@ -198,13 +198,13 @@ def _judge(ask: Ask, facts: Facts) -> Verdict:
     )
     if _was_allowed(consent, ask, facts):
         return Issue(client=client, scopes=tuple(row.scope for row in consent.rows), target=target)
-    return Back("consent_required", "The person must be asked.") if quiet else consent
+    return Back("consent_required", "The user must give consent.") if quiet else consent
 
 
 def answer(consent: Consent, answer: Answer) -> Issue | Back | Stop:
-    """What the person's answer to a consent page gives. Only what the page offered can be ticked."""
+    """The result of a submitted consent form. Only offered scopes count."""
     if not answer.yes:
-        return Back("access_denied", "The person said no.")
+        return Back("access_denied", "The user denied access.")
     scopes: dict[str, None] = {}
     for row in consent.rows:
         if row.scope not in answer.ticked:
@@ -218,7 +218,7 @@ def answer(consent: Consent, answer: Answer) -> Issue | Back | Stop:
             return Stop(400, "Choose a vault", "Go back and choose the vault that this app may use.")
         scopes[f"vault:{vault}:{found.verb}"] = None
     if not scopes:
-        return Back("access_denied", "The person allowed nothing.")
+        return Back("access_denied", "The user granted nothing.")
     risky = any(row.risk != "low" and row.scope in answer.ticked for row in consent.rows)
     return Issue(
         client=consent.client,
@@ -267,7 +267,7 @@ def _check_request(ask: Ask, facts: Facts) -> tuple[Target | None, Back | None]:
 
 
 def _wished(ask: Ask, facts: Facts, target: Target | None) -> tuple[str, ...] | Back:
-    """What the app asks for, as far as it means something here; with no wish, reading and writing notes."""
+    """The requested scopes that exist here; without any, reading and writing notes."""
     asked = split_scopes(ask["scope"])
     if not all(requestable(scope) for scope in asked):
         return Back("invalid_scope", "No app can get the scopes that administer the hub itself.")
@@ -286,7 +286,7 @@ class _Offer:
 
 
 def _offer(wished: Sequence[str], ask: Ask, facts: Facts, user: User) -> _Offer:
-    """What this person could allow of it, and the vaults to choose from when a scope names none."""
+    """The scopes this user can grant, and the vaults to choose from if a scope names none."""
     authority = authority_of(user)
     unnamed = {scope.verb for scope in map(vault_scope, wished) if scope and scope.name is None}
     vaults = tuple(
@@ -295,7 +295,7 @@ def _offer(wished: Sequence[str], ask: Ask, facts: Facts, user: User) -> _Offer:
         if unnamed and all(authority.allows(f"vault:{name}:{verb}") for verb in unnamed)
     )
     if unnamed and not vaults:
-        # Nobody can give admin on what they may only read; offer what some vault allows.
+        # Nobody can grant admin on a vault they can only read, so offer what some vault allows.
         unnamed = {v for v in unnamed if any(authority.allows(f"vault:{n}:{v}") for n in facts.catalog.vaults)}
         vaults = tuple(n for n in facts.catalog.vaults if any(authority.allows(f"vault:{n}:{v}") for v in unnamed))
     allowed = set(attenuate(wished, authority)) | {f"vault:{verb}" for verb in unnamed if vaults}
@@ -309,9 +309,11 @@ def _offer(wished: Sequence[str], ask: Ask, facts: Facts, user: User) -> _Offer:
 
 
 def _was_allowed(consent: Consent, ask: Ask, facts: Facts) -> bool:
-    """Whether to go on without asking: it was all allowed before, is harmless, and nobody else can be the app.
+    """True if consent can be skipped: everything was granted before, is harmless, and only this app can receive the
+    code.
 
-    Any program can listen on a loopback port or claim an app's scheme, so those are asked each time (A13).
+    Any program can listen on a loopback port or claim a URI scheme, so those always need consent (RFC 8252, section
+    8.6).
     """
     if consent.approves or ask["prompt"] == "consent" or consent.vaults:
         return False

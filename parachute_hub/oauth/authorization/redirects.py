@@ -1,6 +1,6 @@
-"""Redirect URIs: which may be registered, and when a presented one is a registered one.
+"""Redirect URIs: which can be registered, and how a presented one is compared.
 
-OAuth 2.1 2.3.1 and 8.5.3 (native apps, RFC 8252 7), MCP authorization (https or loopback).
+OAuth 2.1, sections 2.3.1 and 8.5.3 (native apps; RFC 8252, section 7); MCP authorization (https or loopback).
 """
 
 import re
@@ -14,7 +14,7 @@ MAX_URIS = 32
 Kind = Literal["own", "https", "loopback", "app"]
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-# Apps on a desktop that register such schemes; others must use a reversed domain name (RFC 8252 7.1).
+# Known desktop apps with a plain scheme; others need a reversed domain name (RFC 8252, section 7.1).
 _APP_SCHEMES = frozenset(
     {"cursor", "vscode", "vscode-insiders", "vscodium", "windsurf", "windsurf-next", "zed", "raycast", "obsidian"}
 )
@@ -26,14 +26,14 @@ _HOST = re.compile(
 
 
 class BadRedirect(Exception):
-    """A redirect URI may not be registered; the text says why, for the developer of the app."""
+    """The redirect URI cannot be registered. The text explains why to the app's developer."""
 
 
 def own_origins(issuer: str, origins: Iterable[str]) -> tuple[str, ...]:
-    """The origins at which nobody but this hub can receive a code.
+    """The origins at which only this hub can receive a code.
 
-    A loopback address names whichever machine the browser runs on, and any program there may listen on the port. It is
-    the hub's own only while the hub itself is reached at a loopback address.
+    A loopback address refers to the browser's machine, where any program may listen on the port. It is only the hub's
+    own while the hub itself is used through a loopback address.
     """
     kept = tuple(dict.fromkeys(origins))
     if urlsplit(issuer).hostname in _LOOPBACK:
@@ -42,9 +42,9 @@ def own_origins(issuer: str, origins: Iterable[str]) -> tuple[str, ...]:
 
 
 def kind_of(uri: str, origins: Iterable[str]) -> Kind:
-    """Check a URI that an app wants to register, and say what kind of place it leads to.
+    """Validate a redirect URI and return the kind of its destination.
 
-    `own` is an address of the hub itself (`origins`). Raises BadRedirect.
+    `own` is an address of the hub (`origins`). Raises BadRedirect.
     """
     if not uri or len(uri) > MAX_LENGTH:
         raise BadRedirect(f"A redirect URI must have 1 to {MAX_LENGTH} characters.")
@@ -98,7 +98,7 @@ def _is_host(parts: SplitResult) -> bool:
 
 
 def matches(registered: Iterable[str], presented: str) -> bool:
-    """Whether `presented` is one of the registered URIs: byte for byte, but on loopback with any port (RFC 8252 7.3).
+    """True if `presented` equals a registered URI, except for the port on loopback (RFC 8252, section 7.3).
 
     >>> matches(["http://127.0.0.1/cb"], "http://127.0.0.1:49152/cb"), matches(["https://a.test/cb"], "https://a.test/cb/")
     (True, False)
@@ -114,7 +114,7 @@ _LOOPBACK_URI = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::([0-
 
 
 def _without_port(uri: str) -> str | None:
-    """The URI less its port; None when it is no plain http loopback address with a real port."""
+    """The URI without its port; None unless it is a plain http loopback URI with a valid port."""
     found = _LOOPBACK_URI.fullmatch(uri)
     if found is None or not _URI_CHARACTERS.fullmatch(uri) or (found[2] and not 0 < int(found[2]) < 65536):
         return None
@@ -122,7 +122,7 @@ def _without_port(uri: str) -> str | None:
 
 
 def place(uri: str) -> str:
-    """Where a person is sent, as the consent page shows it: host, port and path, or an app's scheme.
+    """The destination as shown on the consent page: host, port and path, or an app's scheme.
 
     The path matters on the hub's own host, where every module lives.
 
@@ -134,21 +134,21 @@ def place(uri: str) -> str:
 
 
 def leads_home(uri: str, origins: Iterable[str]) -> bool:
-    """Whether it leads to the hub's own origin."""
+    """True for the hub's own origin."""
     return any(uri == origin or uri.startswith(origin + "/") for origin in origins)
 
 
 def cannot_be_taken(uri: str, origins: Iterable[str]) -> bool:
-    """Whether only one party can receive what is sent there: an https host, or the hub itself.
+    """True if only one party can receive the redirect: an https host, or the hub itself.
 
-    A loopback port or an app's scheme can be had by any program on the computer (RFC 8252 8.6).
+    Any program on the computer can listen on a loopback port or claim a scheme (RFC 8252, section 8.6).
     """
     own = leads_home(uri, origins)
     return own or (uri.startswith("https://") and urlsplit(uri).hostname not in _LOOPBACK)
 
 
 def on_every_origin(uris: Iterable[str], origins: Iterable[str]) -> tuple[str, ...]:
-    """Each URI on one of the hub's own origins is meant for all of them; others stay as they are."""
+    """Repeat each URI on one of the hub's origins for all of them; others are unchanged."""
     bound = tuple(origins)
     expanded: dict[str, None] = {}
     for uri in uris:

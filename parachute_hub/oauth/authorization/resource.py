@@ -14,12 +14,12 @@ _VAULT = re.compile(r"/vault/([a-zA-Z0-9_-]{1,64})(?:/mcp)?")
 
 
 class InvalidTarget(Exception):
-    """The resource is none of this hub's (`invalid_target`)."""
+    """The resource does not belong to this hub (`invalid_target`)."""
 
 
 @frozen
 class Target:
-    """What a token is for. `name` is the vault's or the module's name; None for the hub and for `/mcp`."""
+    """What a token is for. `name` is the vault's or module's name, None for the hub and for `/mcp`."""
 
     kind: Literal["hub", "mcp", "vault", "module"]
     name: str | None = None
@@ -28,14 +28,14 @@ class Target:
         return self.kind if self.name is None else f"{self.kind}:{self.name}"
 
     def admits(self, other: "Target") -> bool:
-        """Whether a token for `other` may be had under a grant for this."""
+        """True if a token for `other` can be issued under a grant for this target."""
         if self == other or self.kind == "hub":
             return True
         return self.kind == "mcp" and other.kind == "vault"
 
 
 def stored(text: str | None) -> Target | None:
-    """What `str(target)` gave, read back."""
+    """Parse the result of `str(target)`."""
     if text is None:
         return None
     kind, _, name = text.partition(":")
@@ -45,9 +45,9 @@ def stored(text: str | None) -> Target | None:
 
 
 def read(resource: str, *, origins: Iterable[str], catalog: Catalog) -> Target:
-    """The target that a `resource` URI names, under any of the hub's origins and in any spelling that clients use.
+    """The target of a `resource` URI, on any of the hub's origins and in any spelling that clients use.
 
-    Raises InvalidTarget for a foreign URI, one with a query or fragment, an unknown vault or module.
+    Raises InvalidTarget for a foreign URI, a query or fragment, an unknown vault or module.
     """
     try:
         parts = urlsplit(resource)
@@ -73,7 +73,7 @@ def read(resource: str, *, origins: Iterable[str], catalog: Catalog) -> Target:
 
 
 def narrow(scopes: Iterable[str], target: Target | None) -> tuple[str, ...]:
-    """The scopes that mean something for the target; for one vault, `vault:read` becomes that vault's.
+    """The scopes that apply to the target; for one vault, `vault:read` becomes that vault's scope.
 
     >>> narrow(["vault:read", "scribe:transcribe", "vault:work:read"], Target("vault", "home"))
     ('vault:home:read',)

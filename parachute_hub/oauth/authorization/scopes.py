@@ -1,7 +1,8 @@
-"""Scopes: one grammar, one catalog, one rule for what somebody may hand on, and one for a token's audience.
+"""Scopes: grammar, catalog, delegation rules, and the audience of a token.
 
-A scope is `<resource>:<verb>` or `<resource>:<name>:<verb>`. Of a vault, `read < write < admin`; other resources have
-no ranks. `vault:read` (no name) is a wish that the consent page turns into `vault:<name>:read`; it is never signed.
+A scope is `<resource>:<verb>` or `<resource>:<name>:<verb>`. For vaults, `read < write < admin`; other resources are
+unordered. `vault:read` (without a name) is a request that the consent page resolves to `vault:<name>:read`; it is never
+signed.
 """
 
 import re
@@ -20,9 +21,9 @@ _RANK: Mapping[str, int] = {"read": 1, "write": 2, "admin": 3}
 MAX_SCOPES = 50
 
 HOST_SCOPES = tuple(f"parachute:host:{verb}" for verb in ("admin", "install", "start", "expose", "auth", "vault"))
-# Never given to an app: they open the hub itself, or a module's settings with its provider keys.
+# Never granted to an app: these administer the hub itself, or a module's settings with its API keys.
 NOT_REQUESTABLE = frozenset({*HOST_SCOPES, "hub:admin", "scribe:admin"})
-# What an app gets offered when it names no scope at all.
+# The default for an app that requests no scope.
 DEFAULT_WISH = ("vault:read", "vault:write")
 
 _WORDS: Mapping[str, tuple[str, Risk]] = {
@@ -42,7 +43,7 @@ _WORDS: Mapping[str, tuple[str, Risk]] = {
 
 @frozen
 class VaultScope:
-    """A scope on notes. `name` is None when it is not said which vault."""
+    """A scope on notes. `name` is None if it names no vault."""
 
     name: str | None
     verb: str
@@ -52,7 +53,7 @@ class VaultScope:
 
 
 def vault_scope(text: str) -> VaultScope | None:
-    """The scope read as one on a vault; None for any other.
+    """Parse a vault scope; None for any other scope.
 
     >>> vault_scope("vault:home:read"), vault_scope("vault:*:read"), vault_scope("vault:home:fly")
     (VaultScope(name='home', verb='read'), VaultScope(name=None, verb='read'), None)
@@ -66,9 +67,9 @@ def vault_scope(text: str) -> VaultScope | None:
 
 
 def split(text: str) -> tuple[str, ...]:
-    """The scopes of a `scope` parameter: no doubles, in their order, `vault:*:read` as `vault:read`.
+    """The scopes of a `scope` parameter: unique, in order, with `vault:*:read` as `vault:read`.
 
-    Words that are no scopes at all are left out; a reader that must complain about them compares.
+    Words that are not scopes are dropped; callers that must report them compare the result.
 
     >>> split("vault:read full  vault:*:read vault:home:write")
     ('vault:read', 'vault:home:write')
@@ -79,13 +80,13 @@ def split(text: str) -> tuple[str, ...]:
 
 
 def requestable(scope: str) -> bool:
-    """Whether an app may ask for it at all."""
+    """True if an app may request the scope."""
     return scope.lower() not in NOT_REQUESTABLE and not scope.lower().startswith("parachute:")
 
 
 @frozen
 class Explained:
-    """A scope in words for a person, and how much it opens."""
+    """A scope described for the user, and its risk."""
 
     text: str
     risk: Risk
@@ -93,20 +94,20 @@ class Explained:
 
 @frozen
 class Catalog:
-    """What can be asked for on this hub: its vaults, and what its installed modules declare (`scopes.defines`)."""
+    """The scopes of this hub: for its vaults, and those that installed modules declare (`scopes.defines`)."""
 
     vaults: tuple[str, ...]
     modules: Mapping[str, tuple[str, ...]] = field(factory=dict)
 
     def knows(self, scope: str) -> bool:
-        """Whether it means something here: a vault that exists, or a scope that an installed module defines."""
+        """True if the scope exists here: its vault exists, or an installed module defines it."""
         found = vault_scope(scope)
         if found is not None:
             return found.name is None or found.name in self.vaults
         return _general(scope) in self._declared() or scope.startswith("account:self:") and scope in _WORDS
 
     def explain(self, scope: str) -> Explained:
-        """Words for the consent page. An unknown scope explains nothing, so it counts as elevated."""
+        """The description for the consent page. An unknown scope counts as elevated."""
         found = vault_scope(scope)
         text, risk = _WORDS.get(f"vault:{found.verb}" if found else _general(scope), (None, None))
         text, risk = (text, risk) if text else _WORDS.get(scope, (None, None))
@@ -118,7 +119,7 @@ class Catalog:
         return Explained(f"Use {resource} ({verb})", "low")
 
     def advertised(self) -> list[str]:
-        """`scopes_supported`: only harmless ones. Clients ask for all that is listed."""
+        """`scopes_supported`: only harmless scopes, since clients request everything listed."""
         offered = {*DEFAULT_WISH, *self._declared()}
         return sorted(scope for scope in offered if requestable(scope) and self.explain(scope).risk == "low")
 
@@ -134,11 +135,10 @@ def _general(scope: str) -> str:
 
 @frozen
 class Authority:
-    """How much somebody may hand on.
+    """The scopes someone can delegate.
 
-    `every_vault` is the highest verb on every vault there is, `vaults` the highest on single ones. `modules`: `low`
-    opens what modules declare without their admin scopes, `all` everything that may be asked for. `exact` are scopes
-    beyond these, by name.
+    `every_vault` is the highest verb on all vaults, `vaults` the highest per vault. `modules`: `low` covers the scopes
+    that modules declare except admin, `all` everything that can be requested. `exact` are additional scopes by name.
     """
 
     every_vault: str | None = None
@@ -147,7 +147,7 @@ class Authority:
     exact: frozenset[str] = frozenset()
 
     def allows(self, scope: str) -> bool:
-        """Whether this one may be handed on. A scope without a vault's name is none that can be."""
+        """True if this scope can be delegated. A vault scope without a name cannot."""
         if scope in self.exact:
             return True
         found = vault_scope(scope)
@@ -163,7 +163,7 @@ class Authority:
         )
 
     def vault_claim(self) -> list[str]:
-        """The `vault_scope` claim: the vaults' names, empty when there is no limit."""
+        """The `vault_scope` claim: the vaults' names, empty for no limit."""
         return [] if self.every_vault else sorted(self.vaults)
 
 
@@ -171,7 +171,7 @@ NOBODY = Authority()
 
 
 def authority_of(user: User) -> Authority:
-    """What a person may give to an app: an admin everything that may be asked for, a member their own vaults.
+    """What a user can grant to an app: an admin every requestable scope, a member their own vaults.
 
     The role `write` on a vault includes its admin verb.
     """
@@ -182,16 +182,16 @@ def authority_of(user: User) -> Authority:
 
 
 def whole_authority_of(user: User) -> Authority:
-    """What a person may have a token for themselves: for an admin, what runs the hub too."""
+    """What a user can have in a token of their own: for an admin, hub administration too."""
     authority = authority_of(user)
     return evolve(authority, exact=NOT_REQUESTABLE) if user.role == "admin" else authority
 
 
 def authority_of_scopes(scopes: frozenset[str]) -> Authority:
-    """What the bearer of a token may give on when it mints another.
+    """What the bearer of a token can delegate by minting another.
 
-    `parachute:host:auth` opens everything that an app may ask for but the admin verb on vaults, which takes
-    `parachute:host:admin`; `vault:<name>:admin` opens that vault.
+    `parachute:host:auth` covers every requestable scope except the admin verb on vaults, which takes
+    `parachute:host:admin`; `vault:<name>:admin` covers that vault.
     """
     named = (vault_scope(scope) for scope in scopes)
     every_vault = "write" if "parachute:host:auth" in scopes else None
@@ -203,12 +203,12 @@ def authority_of_scopes(scopes: frozenset[str]) -> Authority:
 
 
 def attenuate(scopes: Iterable[str], authority: Authority) -> tuple[str, ...]:
-    """The scopes that may be handed on, in their order. The only place where a token's scopes are cut."""
+    """The scopes that can be delegated, in order. The only place where scopes of a token are reduced."""
     return tuple(dict.fromkeys(scope for scope in scopes if authority.allows(scope)))
 
 
 def covers(granted: Iterable[str], scope: str) -> bool:
-    """Whether one of `granted` includes `scope`: itself, or a higher verb on the same vault.
+    """True if `granted` includes `scope`: itself, or a higher verb on the same vault.
 
     >>> covers({"vault:home:write"}, "vault:home:read"), covers({"vault:home:write"}, "vault:work:read")
     (True, False)
@@ -226,8 +226,8 @@ def covers(granted: Iterable[str], scope: str) -> bool:
 def audience(scopes: Iterable[str], issuer: str) -> str | list[str]:
     """The `aud` claim for these scopes: for each vault `vault.<name>` and its resource URI, then other modules' names.
 
-    Modules look for their own word in it; RFC 8707 wants the URI. One word is a string, several are a list with the
-    module's word first, because some readers take the first.
+    Modules look for their own name; RFC 8707 requires the URI. A single value is a string. Several are a list with the
+    module's name first, because some readers use only the first.
 
     >>> audience(["vault:home:read", "scribe:transcribe"], "https://hub.test")
     ['vault.home', 'https://hub.test/vault/home/mcp', 'scribe']
@@ -245,7 +245,7 @@ def audience(scopes: Iterable[str], issuer: str) -> str | list[str]:
 
 
 def _word(scope: str) -> str:
-    """`parachute:*` and `hub:*` are read by the hub; `surface:<name>:*` by that surface."""
+    """`parachute:*` and `hub:*` are for the hub; `surface:<name>:*` is for that surface."""
     resource, *rest = scope.split(":")
     if resource in ("parachute", "hub"):
         return "hub"

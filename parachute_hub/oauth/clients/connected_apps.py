@@ -1,4 +1,4 @@
-"""Connected apps and registered clients, for the web app and for existing clients of the older hub's API."""
+"""APIs for connected apps and registered clients, including the older hub's API."""
 
 from typing import Any
 from urllib.parse import quote
@@ -16,10 +16,10 @@ from parachute_hub.site.errors import Refused, not_found
 
 
 class AppsArea:
-    """`/api/apps` and `/api/grants` are everybody's own; `/api/oauth/clients` is for owners."""
+    """`/api/apps` and `/api/grants` are for every user; `/api/oauth/clients` is for owners."""
 
     app: Klein = area()
-    # A client_id that is a URL holds two slashes side by side.
+    # A client_id that is a URL contains two consecutive slashes.
     app.url_map.merge_slashes = False
 
     def __init__(self, *, connections: Connections, who: Who, step_up: StepUp) -> None:
@@ -29,13 +29,13 @@ class AppsArea:
 
     @app.route("/api/apps", methods=["GET"])
     def apps(self, request: IRequest) -> bytes:
-        """The person's connected apps."""
+        """The user's connected apps."""
         apps = self._connections.of_user(self._person(request))
         return as_json(request, {"apps": [app.to_json() for app in apps]})
 
     @app.route("/api/apps/disconnect", methods=["POST"])
     def disconnect(self, request: IRequest) -> bytes:
-        """End an app's access. Its id goes in the body, because it may be a URL."""
+        """End an app's access. Its id is in the body, because it may be a URL."""
         user_id = self._person(request)
         client_id = read_json(request).get("client_id")
         if not isinstance(client_id, str) or not self._connections.disconnect(user_id, client_id):
@@ -44,7 +44,7 @@ class AppsArea:
 
     @app.route("/api/grants", methods=["GET"])
     def grants(self, request: IRequest) -> bytes:
-        """The same as `/api/apps` in the older hub's words; `vault` picks those on one vault."""
+        """The same as `/api/apps` in the older hub's format; `vault` filters by vault."""
         vault = query(request).get("vault")
         apps = self._connections.of_user(self._person(request))
         shown = [_as_grant(app) for app in apps if not vault or vault in app.to_json()["vaults"]]
@@ -52,7 +52,7 @@ class AppsArea:
 
     @app.route("/api/grants/<path:client_id>", methods=["DELETE"])
     def delete_grant(self, request: IRequest, client_id: str) -> bytes:
-        """As `disconnect`. 204."""
+        """Like `disconnect`. 204."""
         if not self._connections.disconnect(self._person(request), client_id):
             raise not_found("You have no such app connected.")
         request.setResponseCode(204)
@@ -60,19 +60,19 @@ class AppsArea:
 
     @app.route("/api/oauth/clients", methods=["GET"])
     def clients(self, request: IRequest) -> bytes:
-        """Every app that the hub knows, the newest first."""
+        """All registered clients, newest first."""
         self._who.need(request, ADMIN)
         return as_json(request, {"clients": [rendered(client, None) for client in self._connections.clients()]})
 
     @app.route("/api/oauth/clients/<path:client_id>", methods=["GET"])
     def client(self, request: IRequest, client_id: str) -> bytes:
-        """One app."""
+        """One client."""
         self._who.need(request, ADMIN)
         return as_json(request, self._client(client_id))
 
     @app.route("/api/oauth/clients/<path:client_id>/approve", methods=["POST"])
     def approve(self, request: IRequest, client_id: str) -> bytes:
-        """Let an app in. `return_to`: where its request waits."""
+        """Approve a client. `return_to` is its pending authorization request."""
         principal: Principal = self._who.need(request, ADMIN)
         before = self._client(client_id)
         return_to = read_json(request).get("return_to")

@@ -1,4 +1,4 @@
-"""`/account/apps`: everybody's connected apps as a page, and the button that ends one."""
+"""`/account/apps`: the user's connected apps, each with a disconnect button."""
 
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -19,7 +19,7 @@ HERE = "/account/apps"
 
 
 class AppsPages:
-    """One page with one button for each app."""
+    """One page with a button per app."""
 
     app: Klein = area()
 
@@ -30,7 +30,6 @@ class AppsPages:
 
     @app.route(HERE, methods=["GET", "HEAD"])
     async def show(self, request: IRequest) -> bytes:
-        """The list."""
         try:
             visit = self._visit(request)
         except Refused as refused:
@@ -42,7 +41,7 @@ class AppsPages:
 
     @app.route(HERE, methods=["POST"])
     async def disconnect(self, request: IRequest) -> bytes:
-        """End one, then show the list again."""
+        """Disconnect an app, then show the list again."""
         try:
             visit = self._visit(request)
             self._connections.disconnect(visit.user.id, form(request).get("client_id"))

@@ -1,4 +1,4 @@
-"""Connected apps: what a person allowed to whom, and its end. Ending means at once, access tokens included."""
+"""Connected apps: what users granted to whom. Disconnecting takes effect immediately, including access tokens."""
 
 from typing import Any
 
@@ -20,14 +20,14 @@ from parachute_hub.store.users import Users
 
 @frozen(kw_only=True)
 class ConnectedApp:
-    """One app that a person allowed something. `active`: whether it holds anything that still works."""
+    """One app with a user's consent. `active`: whether it holds any valid token."""
 
     client: Client
     grant: Grant
     active: bool
 
     def to_json(self) -> dict[str, Any]:
-        """As the API shows it. `domain` is proven, `name` is only said. Times are seconds since the epoch."""
+        """The API representation. `domain` is verified, `name` is self-asserted. Times are in epoch seconds."""
         scopes = self.grant.scopes
         return {
             "client_id": self.client.client_id,
@@ -45,7 +45,7 @@ class ConnectedApp:
 
 
 class Connections:
-    """What people allowed. Also the accounts' `AccessWatch`: told when somebody's access shrinks."""
+    """All consents. Implements the accounts' `AccessWatch`, which reports reduced access."""
 
     _log = Logger()
 
@@ -69,7 +69,7 @@ class Connections:
         self._clock = clock
 
     def of_user(self, user_id: str) -> list[ConnectedApp]:
-        """Somebody's apps, the latest used first."""
+        """A user's apps, most recently used first."""
         apps = []
         for grant in self._grants.of_user(user_id):
             client = self._clients.get(grant.client_id)
@@ -79,7 +79,7 @@ class Connections:
         return apps
 
     def disconnect(self, user_id: str, client_id: str) -> bool:
-        """Take back what a person allowed to an app, and end all of it (A3); False when there was nothing."""
+        """Withdraw a consent and everything issued from it; False if there is none."""
         with self._database.transaction(durable=True):
             for family in self._grants.live_families(user_id, client_id):
                 self._redeemer.end_family(family.id)
@@ -88,33 +88,32 @@ class Connections:
         return ended
 
     def clients(self) -> list[Client]:
-        """Every app that the hub knows, the newest first."""
+        """All registered clients, newest first."""
         return self._clients.all()
 
     def client(self, client_id: str) -> Client | None:
-        """One app."""
         return self._clients.get(client_id)
 
     def approve_client(self, client_id: str, vouched_by: str) -> None:
-        """Somebody vouches for an app."""
+        """Approve a client on behalf of `vouched_by`."""
         self._clients.approve(client_id, vouched_by)
 
     def remove_client(self, client_id: str) -> bool:
-        """Remove an app for everybody; its access tokens end with it. False when there is none."""
+        """Remove a client for all users and revoke its access tokens. False if unknown."""
         with self._database.transaction(durable=True):
             removed = self._clients.delete(client_id)
             self._tokens.revocations += 1
         return removed
 
     def access_ended(self, user_id: str) -> None:
-        """Everything that somebody's authority stands behind ends: their password changed, or they are gone."""
+        """Revoke everything that carries this user's authority: the password changed, or the user was deleted."""
         with self._database.transaction(durable=True):
             for family in self._grants.live_families(user_id):
                 self._redeemer.end_family(family.id)
             self._tokens.revoke_user(user_id, self._clock.seconds())
 
     def access_changed(self, user_id: str) -> None:
-        """Somebody's role or vaults are others: end what goes beyond them, and cut what was allowed."""
+        """A user's role or vaults changed: revoke and reduce what exceeds them."""
         user = self._users.by_id(user_id)
         if user is None:
             self.access_ended(user_id)

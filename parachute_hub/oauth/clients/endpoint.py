@@ -25,7 +25,7 @@ HUB_ADMIN = "hub:admin"
 
 
 class RegisterArea:
-    """Lets apps register. Who says nothing waits for an owner; a module of ours brings the operator token."""
+    """Registers apps. Anonymous ones need an owner's approval; first-party modules send the operator token."""
 
     app: Klein = area()
 
@@ -46,7 +46,7 @@ class RegisterArea:
 
     @app.route("/oauth/register", methods=["POST", "OPTIONS"])
     def register(self, request: IRequest) -> bytes:
-        """A new app. Cookies are not looked at: a person's session vouches for nothing that a page sends."""
+        """Register an app. Cookies are ignored: a user's session must not approve what a page sends."""
         cors.echo_origin(request, "POST, OPTIONS")
         request.setHeader("Pragma", "no-cache")
         if request.method == b"OPTIONS":
@@ -68,7 +68,7 @@ class RegisterArea:
 
     @app.route("/oauth/clients/<client_id>", methods=["DELETE", "OPTIONS"])
     def delete(self, request: IRequest, client_id: str) -> bytes:
-        """Forget an app, with everything that it holds. 204."""
+        """Delete an app and everything issued to it. 204."""
         cors.allow_any(request, "DELETE, OPTIONS")
         if request.method == b"OPTIONS":
             return cors.preflight(request)
@@ -79,14 +79,14 @@ class RegisterArea:
         return b""
 
     def _vouching(self, request: IRequest) -> Principal | None:
-        """Who vouches for the app. A bearer that is not good is an error, not a lesser registration."""
+        """Who vouches for the app. An invalid bearer token is an error rather than an anonymous registration."""
         if request.getHeader("Authorization") is None:
             return None
         return self._who.need(request, HUB_ADMIN)
 
 
 def rendered(client: Client, secret: str | None) -> dict[str, Any]:
-    """The answer to a registration (RFC 7591 3.2.1, with `status` and `same_hub` that our modules read)."""
+    """The registration response (RFC 7591, section 3.2.1), with `status` and `same_hub` for first-party modules."""
     answer: dict[str, Any] = {
         "client_id": client.client_id,
         "client_id_issued_at": int(client.created_at),

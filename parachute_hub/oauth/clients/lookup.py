@@ -1,4 +1,4 @@
-"""Finding the app behind a client_id, registering new ones, and reading metadata documents."""
+"""Looks up the client for a client_id, registers new ones, and reads metadata documents."""
 
 import base64
 import hashlib
@@ -25,14 +25,14 @@ NOT_AGAIN_FOR = 60.0
 
 
 class Documents(Protocol):
-    """Gets a JSON document from the open internet."""
+    """Fetches JSON documents from the internet."""
 
     def fetch(self, url: str, host: str) -> Awaitable[Fetched]:
         """The document. Raises Unreadable."""
 
 
 class Directory:
-    """All apps that the hub knows."""
+    """All clients known to the hub."""
 
     def __init__(
         self,
@@ -52,11 +52,11 @@ class Directory:
         self._per_host = Limit(times=10, seconds=60.0, clock=clock)
 
     def known(self, client_id: str) -> Client | None:
-        """The app as it is on file. Asks nobody."""
+        """The stored client, without any network access."""
         return self._clients.get(client_id)
 
     async def find(self, client_id: str) -> Client | None:
-        """The app; a metadata document is read anew when the copy is stale. Raises Unreadable, Refused 429."""
+        """The client; an outdated metadata document is fetched again. Raises Unreadable, Refused 429."""
         client = self._clients.get(client_id)
         if not registration.is_document_url(client_id):
             return client
@@ -68,13 +68,13 @@ class Directory:
     def register(
         self, body: Mapping[str, Any], *, vouched_by: str | None, before_new: Callable[[], None]
     ) -> tuple[Client, str | None]:
-        """Keep a new app and give it back, with its secret when it wants one. Raises BadMetadata.
+        """Register a client. Returns it with its secret, if it has one. Raises BadMetadata.
 
-        `before_new` may refuse an app that nobody vouches for and that is not known yet, by raising Refused 429. When
-        strangers have filled the store, the oldest app that nobody ever used makes room.
+        `before_new` can reject a new anonymous client by raising Refused 429. At the limit for anonymous clients, the
+        oldest unused one is evicted.
 
-        It is approved when somebody vouches for it, or when it can only ever lead back to this hub: the owner vouched
-        for what runs here by installing it. The same app registering again gets what it got before.
+        A client is approved if someone vouches for it, or if all its redirect URIs lead back to this hub: the owner
+        trusted what runs here by installing it. Registering the same client again returns the existing one.
         """
         described = registration.read(body, origins=self._issuer.own_origins)
         client, secret = self._new(described, vouched_by)
@@ -89,7 +89,7 @@ class Directory:
         return client, secret
 
     def prune(self) -> int:
-        """Forget apps for which nobody vouched and that nobody used within a day."""
+        """Delete unapproved clients that were not used within a day."""
         return self._clients.prune(self._clock.seconds() - UNVOUCHED_FOR)
 
     async def _read(self, client_id: str, before: Client | None, now: float) -> Client:
@@ -152,10 +152,10 @@ class Directory:
 
 
 def secret_hash(secret: str) -> str:
-    """What is kept of a client's secret. It has 256 random bits, so a fast hash does."""
+    """The stored hash of a client secret. It has 256 random bits, so a fast hash suffices."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def secret_matches(client: Client, secret: str) -> bool:
-    """Whether it is the client's secret, in constant time."""
+    """Compare a client secret in constant time."""
     return client.secret_hash is not None and hmac.compare_digest(client.secret_hash, secret_hash(secret))

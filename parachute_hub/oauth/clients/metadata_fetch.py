@@ -1,4 +1,4 @@
-"""Fetching a document from a host that a stranger named: one connection to an address that was checked, no more."""
+"""Fetches a document from a host chosen by a stranger: one connection, to an address that was checked."""
 
 import ipaddress
 import re
@@ -26,14 +26,16 @@ from parachute_hub.system import strict_json
 TIMEOUT = 5.0
 LIMIT = 64 * 1024
 MOST_RECEIVED = LIMIT + 32 * 1024
-"""Bytes of a whole answer, with its heads."""
+"""Maximum size of a whole response, including heads, in bytes."""
 FRESH_AT_LEAST = 300.0
 FRESH_AT_MOST = 86400.0
 PORT = 443
 
 
 class Unreadable(Exception):
-    """The document could not be had. Always the same text: the answer must not tell what is behind an address."""
+    """The document could not be fetched. The text is always the same, so that it reveals nothing about internal
+    addresses.
+    """
 
     def __init__(self) -> None:
         super().__init__("The app's metadata document could not be read.")
@@ -41,14 +43,14 @@ class Unreadable(Exception):
 
 @frozen
 class Fetched:
-    """A JSON object, and for how many seconds a copy of it may serve."""
+    """A JSON object, and the seconds for which it may be cached."""
 
     body: dict[str, Any]
     fresh_for: float
 
 
 class _Bounded(ProtocolWrapper):
-    """Breaks the connection off after MOST_RECEIVED bytes: heads, informational answers and trailers count, too."""
+    """Closes the connection after MOST_RECEIVED bytes, including heads, interim responses and trailers."""
 
     _received = 0
 
@@ -77,7 +79,7 @@ class BoundedEndpoint:
     endpoint: IStreamClientEndpoint
 
     def connect(self, protocolFactory: Any) -> "Deferred[Any]":
-        """Connect; the result is the factory's own protocol, as its user expects."""
+        """Connect. The result is the factory's own protocol, as callers expect."""
         connecting: Deferred[Any] = self.endpoint.connect(_BoundedFactory(protocolFactory))
         return connecting.addCallback(_inner)
 
@@ -85,7 +87,7 @@ class BoundedEndpoint:
 @implementer(IAgentEndpointFactory)
 @frozen
 class Pinned:
-    """Connects to one address and port whatever the URL says; TLS still checks the URL's host name."""
+    """Connects to a fixed address and port. TLS still verifies the URL's host name."""
 
     reactor: Any
     address: str
@@ -93,7 +95,6 @@ class Pinned:
     tls: Callable[[str], Any]
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """The connection for the one request."""
         six = ipaddress.ip_address(self.address).version == 6
         kind = TCP6ClientEndpoint if six else TCP4ClientEndpoint
         plain = kind(self.reactor, self.address, self.port, TIMEOUT)
@@ -101,10 +102,10 @@ class Pinned:
 
 
 class DocumentFetcher:
-    """Gets JSON documents over https (draft-ietf-oauth-client-id-metadata-document 6).
+    """Fetches JSON documents over https (draft-ietf-oauth-client-id-metadata-document, section 6).
 
-    `resolve` gives all addresses of a host. All of them must be `admitted`, then one is connected to: a second answer
-    of the name server has no effect. `admitted`, `port` and `tls` are for tests.
+    `resolve` returns all addresses of a host. All must be `admitted` before one is connected to, so DNS rebinding has
+    no effect. `admitted`, `port` and `tls` are for tests.
     """
 
     _log = Logger()
@@ -133,7 +134,7 @@ class DocumentFetcher:
         try:
             return await fetching
         except Exception as error:
-            self._log.info("No app description from {host}: {error}", host=host, error=type(error).__name__)
+            self._log.info("No client metadata from {host}: {error}", host=host, error=type(error).__name__)
             raise Unreadable() from None
 
     async def _fetch(self, url: str, host: str) -> Fetched:
@@ -141,7 +142,7 @@ class DocumentFetcher:
         if not addresses or not all(self._admitted(address) for address in addresses):
             raise PermissionError("not a public address")
         pinned = Pinned(self._reactor, addresses[0], self._port, self._tls)
-        # No redirects: a bare Agent follows none. No pool: the connection ends with the answer.
+        # No redirects: a bare Agent follows none. No pool: the connection ends with the response.
         agent = Agent.usingEndpointFactory(self._reactor, pinned)
         headers = Headers({"Accept": ["application/json"], "User-Agent": ["parachute-hub"]})
         response = await agent.request(b"GET", url.encode("ascii"), headers)
@@ -156,7 +157,7 @@ class DocumentFetcher:
 
 
 def fresh_for(cache_control: Sequence[str]) -> float:
-    """Seconds for which a copy serves: what the header says, but five minutes to a day.
+    """Cache lifetime in seconds: from the header, limited to between five minutes and a day.
 
     >>> fresh_for(["public, max-age=3600"]), fresh_for([]), fresh_for(["no-store"]), fresh_for(["max-age=99999999"])
     (3600.0, 300.0, 300.0, 86400.0)
@@ -173,14 +174,14 @@ def _read(response: IResponse) -> Deferred[bytes]:
 
 
 def _drop(response: IResponse) -> None:
-    """Close the connection without reading on."""
+    """Close the connection without reading further."""
     body = _Body(Deferred())
     response.deliverBody(body)
     body.stop()
 
 
 class _Body(Protocol):
-    """Collects up to 64 KiB, then hangs up."""
+    """Collects up to 64 KiB, then closes the connection."""
 
     def __init__(self, done: Deferred[bytes]) -> None:
         self._done = done

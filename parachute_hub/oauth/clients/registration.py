@@ -1,6 +1,6 @@
-"""What an app says of itself: by registration (RFC 7591) or in its metadata document (CIMD). Read strictly, pure.
+"""Validates client metadata, from registration (RFC 7591) or a metadata document (CIMD).
 
-Nothing in it is believed: a name is shown as the app's own word, addresses are never fetched or linked.
+None of it is trusted: names are shown as unverified, URLs are never fetched or linked.
 """
 
 import re
@@ -23,7 +23,7 @@ _DOCUMENT_URL = re.compile(
 
 
 class BadMetadata(Exception):
-    """The metadata cannot be used. `error` is RFC 7591's word."""
+    """Invalid metadata. `error` is the RFC 7591 error code."""
 
     def __init__(self, error: str, description: str) -> None:
         super().__init__(description)
@@ -32,7 +32,7 @@ class BadMetadata(Exception):
 
 @frozen(kw_only=True)
 class Described:
-    """An app as it describes itself. `kinds` says where its redirect URIs lead, in their order."""
+    """A client as it describes itself. `kinds` are the kinds of its redirect URIs, in order."""
 
     name: str
     redirect_uris: tuple[str, ...]
@@ -43,12 +43,12 @@ class Described:
 
     @property
     def stays_home(self) -> bool:
-        """Whether every redirect URI leads back to this hub: nobody else can ever receive a code."""
+        """True if every redirect URI leads back to this hub, so that nobody else can receive a code."""
         return all(kind == "own" for kind in self.kinds)
 
 
 def read(body: Mapping[str, Any], *, origins: Iterable[str]) -> Described:
-    """The metadata of a registration. Raises BadMetadata. Members that mean nothing to us are ignored."""
+    """Validate registration metadata. Raises BadMetadata. Unknown members are ignored."""
     uris = body.get("redirect_uris")
     if not isinstance(uris, list) or not uris or not all(isinstance(uri, str) for uri in uris):
         raise BadMetadata("invalid_redirect_uri", "redirect_uris must be a list of at least one URI.")
@@ -77,9 +77,10 @@ def read(body: Mapping[str, Any], *, origins: Iterable[str]) -> Described:
 
 
 def is_document_url(client_id: str) -> bool:
-    """Whether a client_id is the address of a metadata document (draft-ietf-oauth-client-id-metadata-document 3).
+    """True if the client_id is the URL of a metadata document (draft-ietf-oauth-client-id-metadata-document, section
+    3).
 
-    https, a host that is a name, a path, no user, no port, no fragment, no dot segments.
+    https, a host name, a path; no user, port, fragment or dot segments.
 
     >>> is_document_url("https://app.example/client.json"), is_document_url("https://app.example")
     (True, False)
@@ -89,21 +90,21 @@ def is_document_url(client_id: str) -> bool:
         return False
     host, path = found[1], found[2]
     segments = re.sub("%2e", ".", path, flags=re.IGNORECASE).split("/")
-    # A last label with a letter first is a name; anything else some parser takes for an address in disguise.
+    # A last label that starts with a letter makes it a name; some parsers read anything else as an IP address.
     named = ".." not in host and re.fullmatch(r"[a-z0-9.-]+\.[a-z][a-z0-9-]*", host) is not None
     return named and not {".", ".."} & set(segments)
 
 
 def domain_of(client_id: str) -> str:
-    """The host that a document's address proves."""
+    """The host that the document's URL proves."""
     found = _DOCUMENT_URL.fullmatch(client_id)
     return found[1] if found else ""
 
 
 def read_document(client_id: str, body: Mapping[str, Any], *, origins: Iterable[str]) -> Described:
-    """The metadata document at `client_id`. Raises BadMetadata.
+    """Validate the metadata document at `client_id`. Raises BadMetadata.
 
-    It must name its own address byte for byte, and it is public: no secret, no method that needs one.
+    It must contain its own URL byte for byte. The client is public, so no secret and no method that needs one.
     """
     if body.get("client_id") != client_id:
         raise BadMetadata("invalid_client_metadata", "The document's client_id is not its own address.")
@@ -115,7 +116,7 @@ def read_document(client_id: str, body: Mapping[str, Any], *, origins: Iterable[
 
 
 def display_name(text: str) -> str:
-    """An app's name, fit to be shown: on one line, nothing invisible or turned around, not endless.
+    """A client's name, safe to display: one line, no invisible or bidirectional characters, limited length.
 
     >>> display_name("Claude \\u202e edualC\\n"), display_name("")
     ('Claude edualC', 'An app without a name')
@@ -135,7 +136,7 @@ def _text(body: Mapping[str, Any], name: str) -> str:
 
 
 def _only(body: Mapping[str, Any], name: str, offered: set[str], needed: str) -> None:
-    """Clients list more than we have; they must only list what makes the code flow work."""
+    """Clients list more than the hub supports; they must only include what the code flow needs."""
     value = body.get(name)
     if value is None:
         return

@@ -1,4 +1,4 @@
-"""Bearers of our own tokens on the hub's APIs."""
+"""Authenticates the hub's own tokens on its APIs."""
 
 from twisted.web.iweb import IRequest
 
@@ -7,25 +7,25 @@ from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.site.auth import Principal, bearer
 from parachute_hub.site.errors import Refused
 
-# A token that was made for a module opens nothing at the hub.
+# A token issued for a module gives no access to the hub.
 HUB_AUDIENCES = frozenset({"hub", "operator", "account"})
 
 
 def invalid_token(description: str) -> Refused:
-    """401 as RFC 6750 3.1 has it."""
+    """401 as in RFC 6750, section 3.1."""
     challenge = f'Bearer error="invalid_token", error_description="{description}"'
     return Refused(401, "invalid_token", description, headers={"WWW-Authenticate": challenge})
 
 
 class BearerRecogniser:
-    """Recognises access tokens for the hub, and the operator's. `audiences` are those that it admits."""
+    """Authenticates access tokens for the hub, and the operator token. `audiences` are the accepted ones."""
 
     def __init__(self, issuer: Issuer, audiences: frozenset[str] = HUB_AUDIENCES) -> None:
         self._issuer = issuer
         self._audiences = audiences
 
     def recognise(self, request: IRequest) -> Principal | None:
-        """The bearer; None without a bearer token. Raises Refused 401 for one that is not good here."""
+        """The bearer; None without a bearer token. Raises Refused 401 for one that is not valid here."""
         token = bearer(request)
         if not token:
             return None
@@ -35,14 +35,14 @@ class BearerRecogniser:
         return self.principal(claims)
 
     def claims(self, token: str) -> Claims:
-        """What the token says. Raises Refused 401."""
+        """The token's claims. Raises Refused 401."""
         try:
             return self._issuer.verify(token)
         except InvalidToken as error:
             raise invalid_token(str(error)) from None
 
     def principal(self, claims: Claims) -> Principal:
-        """The same as the one value that every area understands."""
+        """The claims as a principal."""
         record = self._issuer.record(claims.jti)
         operator = "operator" in claims.audience
         return Principal(

@@ -1,4 +1,4 @@
-"""Reading a token of ours: the strict form that our own issuer writes, and nothing else."""
+"""Parses the hub's own tokens, accepting only the exact form its issuer writes."""
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
@@ -18,16 +18,16 @@ _TYPES = frozenset({TYPE, "jwt"})
 
 
 class InvalidToken(Exception):
-    """The token is not to be accepted; the text says why and holds nothing of the token."""
+    """The token is invalid. The text says why and contains nothing of the token."""
 
 
 class ForeignToken(InvalidToken):
-    """The token is from somebody else, or no token at all."""
+    """The token was issued by someone else, or is not a JWT."""
 
 
 @frozen(kw_only=True)
 class Claims:
-    """What a token of ours says. `expires_at` is in seconds since the epoch."""
+    """The claims of a verified token. `expires_at` is in epoch seconds."""
 
     issuer: str
     subject: str
@@ -42,10 +42,10 @@ class Claims:
 
 
 def issuer_of(token: str) -> str | None:
-    """What an unverified token says of who made it; None when it is no JWT at all.
+    """The unverified issuer of a token; None if it is not a JWT.
 
-    Only the part that says so must be in order: a token of ours with something wrong about the rest is still ours to
-    refuse, because there are readers who would take it.
+    Only this claim has to be readable: a malformed token of the hub's own must still be rejected here, because other
+    readers might accept it.
     """
     parts = token.split(".")
     try:
@@ -56,10 +56,10 @@ def issuer_of(token: str) -> str | None:
 
 
 def read(token: str, *, find: Callable[[str], Key | None], issuers: Iterable[str], now: float) -> Claims:
-    """Verify signature, issuer, times and shape. Raises InvalidToken.
+    """Verify signature, issuer, times and structure. Raises InvalidToken.
 
-    The header must be one that we write: RS256, a key of ours by name, no key or critical extension brought along
-    (RFC 8725 3.1, 3.5, 3.10).
+    The header must be one that the hub writes: RS256, a known key id, no embedded key or critical extension (RFC 8725,
+    sections 3.1, 3.5, 3.10).
     """
     header = _segment(token, 0)
     kid, kind = header.get("kid"), header.get("typ", TYPE)
@@ -115,7 +115,7 @@ def _segment(token: str, index: int) -> dict[str, Any]:
 
 
 def _object(text: str) -> dict[str, Any]:
-    """A part of a token as the JSON object that it holds. Raises InvalidToken."""
+    """A token segment as a JSON object. Raises InvalidToken."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         value = strict_json.read_strictly(raw, limit=MAX_TOKEN)

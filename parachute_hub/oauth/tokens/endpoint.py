@@ -1,4 +1,4 @@
-"""`/oauth/token` and `/oauth/revoke`: for programs. Parameters from the body alone, answers never stored."""
+"""`/oauth/token` and `/oauth/revoke`, for programs. Parameters come from the body only; responses are never cached."""
 
 import base64
 from binascii import Error as NotBase64
@@ -31,7 +31,7 @@ _ONCE = ("grant_type", "client_id", "client_secret", "code", "redirect_uri", "co
 
 
 class TokenArea:
-    """Authenticates the client, hands over to the redeemer, and renders what it gives."""
+    """Authenticates the client, calls the redeemer, and renders the result."""
 
     app: Klein = area()
 
@@ -54,7 +54,7 @@ class TokenArea:
 
     @app.route("/oauth/token", methods=["POST", "OPTIONS"])
     def token(self, request: IRequest) -> bytes:
-        """RFC 6749 3.2: a code or a refresh token for an access token."""
+        """RFC 6749, section 3.2: exchange a code or refresh token for an access token."""
         if _begin(request):
             return cors.preflight(request)
         params = form(request)
@@ -76,7 +76,7 @@ class TokenArea:
 
     @app.route("/oauth/revoke", methods=["POST", "OPTIONS"])
     def revoke(self, request: IRequest) -> bytes:
-        """RFC 7009: ends the whole connection that the token belongs to. 200 whether the token was known or not."""
+        """RFC 7009: end the whole connection that the token belongs to. 200 whether or not the token is known."""
         if _begin(request):
             return cors.preflight(request)
         params = form(request)
@@ -89,7 +89,7 @@ class TokenArea:
         return b""
 
     def _count(self, request: IRequest, client: Client) -> None:
-        """For each client and address apart: a stranger who knows a client's id must not use up its share."""
+        """Count per client and address, so that a stranger who knows a client id cannot use up its limit."""
         self._limit.use(f"{client.client_id} {network_of(self._address(request))}")
 
     def _by_code(self, params: Params, client: Client) -> Given | Deny:
@@ -135,7 +135,9 @@ class TokenArea:
         return answer if vault is None else {**answer, "vault": vault}
 
     def _client(self, request: IRequest, params: Params) -> Client:
-        """The client, by its id and, if it has one, its secret (RFC 6749 2.3). Raises Refused 400 or 401."""
+        """Authenticate the client by id and, if it has one, secret (RFC 6749, section 2.3). Raises Refused 400
+        or 401.
+        """
         client_id, secret = params.get("client_id"), params.get("client_secret")
         basic = _basic(request)
         if basic is not None:
@@ -165,7 +167,7 @@ class TokenArea:
 
 
 def _begin(request: IRequest) -> bool:
-    """Headers for every answer, errors too; True for a preflight."""
+    """Set the headers of every response, including errors. True for a preflight."""
     cors.allow_any(request, "POST, OPTIONS")
     request.setHeader("Cache-Control", "no-store")
     request.setHeader("Pragma", "no-cache")
@@ -183,7 +185,7 @@ def _invalid_client(description: str) -> Refused:
 
 
 def _basic(request: IRequest) -> tuple[str, str] | None:
-    """The client's id and secret from the Authorization header (RFC 6749 2.3.1). Raises Refused 401."""
+    """The client id and secret from the Authorization header (RFC 6749, section 2.3.1). Raises Refused 401."""
     header = request.getHeader("Authorization")
     if header is None:
         return None

@@ -1,7 +1,7 @@
-"""What a code or a refresh token is exchanged for: decided from facts, without doing it (RFC 6749 5.2, OAuth 2.1 4).
+"""Decides what a code or refresh token is exchanged for, without side effects (RFC 6749, 5.2; OAuth 2.1, section 4).
 
-Whoever presents something that was used before may be a thief, or the owner whom a thief was faster than: either way
-everything that came out of that consent ends. Only a refresh token is given thirty seconds, for the second tab.
+Reuse means that either a thief or the owner comes second, so everything issued from that consent is revoked. Refresh
+tokens have a grace period of thirty seconds, for apps with several tabs.
 """
 
 import base64
@@ -24,7 +24,7 @@ CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @frozen
 class Exchange:
-    """Go on: mint for `scopes` within `family`. `replaces` is the hash of what is used up by it."""
+    """Issue `scopes` within `family`. `replaces` is the hash of the code or token used up."""
 
     family: Family
     scopes: tuple[str, ...]
@@ -33,7 +33,7 @@ class Exchange:
 
 @frozen
 class Deny:
-    """Refuse in the words of RFC 6749 5.2. `ends_family`: the id of a family that must end because of it."""
+    """Reject with an error of RFC 6749, section 5.2. `ends_family` is the id of a family to revoke."""
 
     error: str
     description: str
@@ -45,7 +45,7 @@ _UNKNOWN = "This code or token is not known, or was given to another app."
 
 
 def challenge_of(verifier: str) -> str:
-    """PKCE's S256 (RFC 7636 4.6).
+    """The PKCE S256 challenge of a verifier (RFC 7636, section 4.6).
 
     >>> challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
     'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
@@ -63,7 +63,7 @@ def decide_code(
     target: Target | None,
     now: float,
 ) -> Verdict:
-    """What a code gives. `target` is the `resource` of this request, None when it names none."""
+    """Decide on a code. `target` is the `resource` of this request, if any."""
     if code is None or family is None or family.client_id != client_id:
         return Deny("invalid_grant", _UNKNOWN)
     if code.used_at is not None:
@@ -87,9 +87,10 @@ def decide_refresh(
     target: Target | None,
     now: float,
 ) -> Verdict:
-    """What a refresh token gives. `tip` is the newest one that took its place, or the token itself.
+    """Decide on a refresh token. `tip` is its newest successor, or the token itself.
 
-    `scopes` narrow this one access token. In the grace all tabs that hold the old token get the tip's successor.
+    `scopes` narrows this one access token. Within the grace period, all tabs with the old token get the tip's
+    successor.
     """
     if presented is None or tip is None or family is None or family.client_id != client_id:
         return Deny("invalid_grant", _UNKNOWN)
@@ -117,8 +118,8 @@ def _within(family: Family, wanted: tuple[str, ...], target: Target | None, repl
 
 
 def _of_these(wanted: Iterable[str], granted: tuple[str, ...]) -> tuple[str, ...]:
-    """What of `wanted` was granted. Clients repeat what they first asked for: `vault:read` stands for that verb on each
-    granted vault, and what the person did not tick is passed over.
+    """The requested scopes that were granted. `vault:read` stands for that verb on each granted vault, since clients
+    repeat their first request; what the user did not grant is skipped.
     """
     vaults = tuple(scope.name for scope in map(vault_scope, granted) if scope and scope.name)
     kept: dict[str, None] = {}

@@ -1,4 +1,4 @@
-"""The issuer: the single place where tokens are signed, and where the hub checks its own."""
+"""The only place where tokens are signed, and where the hub verifies its own."""
 
 import base64
 from collections import OrderedDict
@@ -18,20 +18,20 @@ from parachute_hub.store.rows import TokenRecord
 from parachute_hub.store.tokens import Tokens
 
 REMEMBERED = 4096
-# A revocation that went past this process is noticed after this many seconds.
+# Seconds until a revocation written by another process is noticed.
 RECHECK = 1.0
 
 
 class NothingToGrant(Exception):
-    """None of the wanted scopes is within the authority: there is nothing to sign."""
+    """None of the requested scopes is within the authority."""
 
 
 @frozen(kw_only=True)
 class Order:
-    """A token to be made. `lifetime` is in seconds.
+    """A token to sign. `lifetime` is in seconds.
 
-    `audience` is only for tokens that the hub itself reads (`operator`, `account`); others follow from the scopes.
-    `claims` are further members, such as `auth_time`.
+    `audience` is only for tokens that the hub itself reads (`operator`, `account`); otherwise it follows from the
+    scopes. `claims` are additional members, such as `auth_time`.
     """
 
     subject: str
@@ -49,7 +49,7 @@ class Order:
 
 @frozen(kw_only=True)
 class Minted:
-    """A signed token. `expires_at` is in seconds since the epoch."""
+    """A signed token. `expires_at` is in epoch seconds."""
 
     token: str = field(repr=False)
     jti: str
@@ -65,9 +65,9 @@ class _Known:
 
 
 class Issuer:
-    """Signs and verifies. `issuer` is the canonical origin, `origins` are all under which the hub is known.
+    """Signs and verifies. `issuer` is the canonical origin, `origins` are all origins of the hub.
 
-    `own_origins` are those of them to which a code may be sent without a question.
+    `own_origins` are those that may receive a code without consent.
     """
 
     def __init__(
@@ -88,13 +88,13 @@ class Issuer:
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
     def move(self, issuer: str, origins: Sequence[str]) -> None:
-        """The owner changed the hub's address. Tokens of another address stay good while it is among `origins`."""
+        """The hub's address changed. Tokens of another issuer stay valid while it is in `origins`."""
         self.issuer = issuer
         self.origins = tuple(dict.fromkeys((issuer, *origins)))
         self.own_origins = own_origins(issuer, self.origins)
 
     def mint(self, order: Order) -> Minted:
-        """Cut the scopes to the authority, sign, and remember the token. Raises NothingToGrant."""
+        """Reduce the scopes to the authority, sign, and record the token. Raises NothingToGrant."""
         scopes = attenuate(order.scopes, order.authority)
         if not scopes:
             raise NothingToGrant()
@@ -136,7 +136,7 @@ class Issuer:
         return Minted(token=token, jti=jti, scopes=scopes, expires_at=expires_at)
 
     def for_service(self, scopes: Sequence[str], *, lifetime: float = 60.0) -> str:
-        """A short token with which the hub itself speaks to a module."""
+        """A short-lived token for the hub's own requests to a module."""
         return self.mint(
             Order(
                 subject="hub",
@@ -149,10 +149,10 @@ class Issuer:
         ).token
 
     def verify(self, token: str) -> Claims:
-        """What a token of ours says. Raises InvalidToken when it is forged, expired or revoked, ForeignToken when it
-        does not even claim to be ours.
+        """The claims of one of the hub's tokens. Raises InvalidToken if it is forged, expired or revoked, ForeignToken
+        if it does not claim to be one.
 
-        The signature is checked once and remembered until the token ends; revocation counts at once.
+        The signature is verified once and cached until expiry; revocation takes effect at once.
         """
         now = self._clock.seconds()
         name = sha256(token.encode()).digest()
@@ -178,14 +178,14 @@ class Issuer:
         return claims
 
     def signed(self, token: str) -> Claims:
-        """What a token says that this hub signed at any time, under any origin, ended or not. Raises InvalidToken.
+        """The claims of any token this hub ever signed, under any origin, expired or not. Raises InvalidToken.
 
-        It tells where a token comes from, not that it is good.
+        This proves the origin of the token, not that it is valid.
         """
         return read(token, find=self._keys.find, issuers=[issuer_of(token) or ""], now=0.0)
 
     def record(self, jti: str) -> TokenRecord | None:
-        """What is remembered of a token."""
+        """The record of a token."""
         return self._tokens.get(jti)
 
     def revoked_jtis(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The signing keys: made once, rotated without a gap, published for as long as a token needs them."""
+"""Signing keys: created once, rotated without interruption, published as long as tokens depend on them."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,20 +14,20 @@ from parachute_hub.store.keys import SigningKeys
 from parachute_hub.store.rows import StoredKey
 
 BITS = 2048
-# Modules keep a JWKS for 5 minutes: a new key is published twice as long before it signs.
+# Modules cache the JWKS for 5 minutes, so a new key is published for twice that before it signs.
 PUBLISH_AHEAD = 600.0
 ROTATE_AFTER = 90 * 86400.0
 
 
 def make_private_pem() -> str:
-    """A new RSA-2048 key as PKCS#8. Takes 50 to 500 ms: never on the reactor's thread."""
+    """A new RSA-2048 key as PKCS#8. Takes 50 to 500 ms, so never call it on the reactor's thread."""
     return RSAKey.generate_key(BITS, private=True).as_pem(private=True).decode()
 
 
 def load_private_pem(pem: str) -> RSAKey:
-    """Read a key that `make_private_pem` made and the private database kept. Raises ValueError.
+    """Load a key from the database. Raises ValueError.
 
-    The primality check of OpenSSL is skipped: it takes 40 ms a key and guards against keys from strangers.
+    Skips OpenSSL's primality check, which takes 40 ms per key and only matters for untrusted keys.
     """
     key = load_pem_private_key(pem.encode(), None, unsafe_skip_rsa_key_validation=True)
     if not isinstance(key, RSAPrivateKey):
@@ -37,7 +37,7 @@ def load_private_pem(pem: str) -> RSAKey:
 
 @frozen
 class Key:
-    """One key. `kid` is derived from its content (RFC 7638), so another key never comes under the same name."""
+    """One key. `kid` is its RFC 7638 thumbprint, so no other key can have the same id."""
 
     kid: str
     created_at: float
@@ -46,7 +46,7 @@ class Key:
 
 
 class Keyring:
-    """The keys in use. `off_thread` runs a slow function elsewhere: `deferToThread` in the hub."""
+    """The current keys. `off_thread` runs a slow function in a thread (`deferToThread`)."""
 
     _log = Logger()
 
@@ -64,41 +64,41 @@ class Keyring:
         self._load()
 
     async def ensure(self) -> None:
-        """Make the first key when there is none."""
+        """Create the first key if there is none."""
         if not self._keys:
             await self._add(ahead=0.0)
 
     async def rotate(self) -> str:
-        """Publish a new key, which signs after ten minutes; its id. A key that still waits to sign is that key."""
+        """Publish a new key, which signs after ten minutes. Returns its id; a key still waiting to sign is reused."""
         newest = self._keys[0] if self._keys else None
         if newest is not None and newest.signs_from > self._clock.seconds():
             return newest.kid
         return await self._add(ahead=PUBLISH_AHEAD)
 
     async def tend(self) -> None:
-        """Drop keys that no token needs any more, and rotate when it is time."""
+        """Delete keys that no token needs, and rotate when due."""
         if self._store.drop_unneeded(self.signer().kid, self._clock.seconds()):
             self._load()
         if self._keys[0].created_at + ROTATE_AFTER <= self._clock.seconds():
             await self.rotate()
 
     def signer(self) -> Key:
-        """The key that signs now. Raises LookupError before the first one is made."""
+        """The current signing key. Raises LookupError before the first one exists."""
         now = self._clock.seconds()
         for key in self._keys:
             if key.signs_from <= now:
                 return key
         if self._keys:
-            # Only a clock that was set back leads here; the oldest key is the one that everybody knows.
+            # Only after the clock was set back; every module knows the oldest key.
             return self._keys[-1]
         raise LookupError("the hub has no signing key yet")
 
     def find(self, kid: str) -> Key | None:
-        """The key of that name, if it is still published."""
+        """The published key with this id."""
         return next((key for key in self._keys if key.kid == kid), None)
 
     def jwks(self) -> dict[str, Any]:
-        """The public document (RFC 7517), the newest key first."""
+        """The public document (RFC 7517), newest key first."""
         return {"keys": [_public(key) for key in self._keys]}
 
     async def _add(self, *, ahead: float) -> str:

@@ -1,4 +1,4 @@
-"""Tokens for people and machines, and the rules of who may have which."""
+"""Issues tokens for users and scripts, and enforces who may have which."""
 
 import base64
 import json
@@ -34,22 +34,22 @@ from parachute_hub.system.timestamps import to_the_second
 
 SHORT_LIFETIME = 600
 PAGE_LIFETIME = 300
-"""Seconds of a token for a module's own settings page, which fetches the next one by itself."""
+"""Lifetime in seconds of a token for a module's settings page, which renews it automatically."""
 
 DEFAULT_LIFETIME = 90 * 86400
 LONGEST_LIFETIME = 365 * 86400
 MOST_TEXT = 256
 MAX_CURSOR = 1024
-# A proof names every scope, and its operation has at most 500 characters.
+# A step-up proof lists every scope, and its operation is limited to 500 characters.
 MOST_SCOPE_TEXT = 450
 MOST_PERMISSIONS = 2000
-# What the web app of the older hub asked for; ours uses the session itself.
+# Scopes requested by the older hub's web app; this one uses the session.
 SPA_SCOPES = (ADMIN, AUTH)
 
 
 @frozen(kw_only=True)
 class Wish:
-    """A token that somebody asks for. `claims` are those of the token that asks, None for a session."""
+    """A token request. `claims` are those of the requesting token, None for a session."""
 
     scope: str
     audience: str | None = None
@@ -60,7 +60,7 @@ class Wish:
 
 
 def read_wish(body: Mapping[str, Any], claims: Claims | None) -> Wish:
-    """The wish in a request's body. Raises Refused 400 that names the member."""
+    """Parse a request body. Raises Refused 400 naming the invalid member."""
     scope = _text(body, "scope") or ""
     if len(scope) > MOST_SCOPE_TEXT:
         raise Refused(400, "invalid_scope", "That is too much for one token. Ask for fewer scopes.")
@@ -83,9 +83,9 @@ def read_wish(body: Mapping[str, Any], claims: Claims | None) -> Wish:
 
 
 class Minting:
-    """Mints on behalf of a caller, within the caller's own authority; lists and revokes.
+    """Mints tokens within the caller's own authority; lists and revokes them.
 
-    `tags_enforced` says whether the installed vault limits a token to its `scoped_tags`: otherwise the hub makes none.
+    `tags_enforced` says whether the installed vault honors `scoped_tags`; if not, such tokens are refused.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Minting:
         self._tags_enforced = tags_enforced
 
     def mint(self, principal: Principal, wish: Wish) -> dict[str, Any]:
-        """A registered token. Raises Refused 400 `invalid_scope` or 403 when it is more than the caller may give."""
+        """A recorded token. Raises Refused 400 `invalid_scope`, or 403 if it exceeds the caller's authority."""
         scopes = self._scopes(wish)
         authority = self._authority(principal)
         denied = [scope for scope in scopes if scope not in attenuate(scopes, authority)]
@@ -138,7 +138,7 @@ class Minting:
         audience: str | None = None,
         lifetime: float = SHORT_LIFETIME,
     ) -> dict[str, Any]:
-        """A token of some minutes (`lifetime` in seconds) for a signed-in person. Raises Refused 403."""
+        """A short-lived token (`lifetime` in seconds) for a signed-in user. Raises Refused 403."""
         authority = self._whole_authority(principal, scopes)
         minted = self._mint(
             principal, scopes, authority, lifetime=lifetime, created_via="session_mint", audience=audience
@@ -146,7 +146,7 @@ class Minting:
         return {"token": minted.token, "expires_at": to_the_second(minted.expires_at), "scopes": list(minted.scopes)}
 
     def for_vault(self, principal: Principal, vault: str, verb: str) -> dict[str, Any]:
-        """A token of 90 days for one of the person's own vaults. Raises Refused 400, 403 or 404."""
+        """A 90-day token for one of the user's own vaults. Raises Refused 400, 403 or 404."""
         if verb not in ("read", "write"):
             raise _bad("verb must be read or write.")
         if vault not in self._resources.vaults():
@@ -154,7 +154,7 @@ class Minting:
         return self.mint(principal, Wish(scope=f"vault:{vault}:{verb}"))
 
     def module_scope(self, short: str) -> str:
-        """The scope that opens a module's own settings. Raises Refused 400 or 404."""
+        """The scope for a module's settings. Raises Refused 400 or 404."""
         if short == "vault":
             raise Refused(400, "use_vault_admin_token", "Ask for the token of one vault.")
         if short not in self._resources.module_scopes():
@@ -162,7 +162,7 @@ class Minting:
         return f"{short}:admin"
 
     def settings_scopes(self, principal: Principal, short: str, vaults: Sequence[str]) -> tuple[str, ...]:
-        """What a module's own settings page may be given in this session. Raises Refused 400, 403 or 404."""
+        """The scopes for a module's settings page in this session. Raises Refused 400, 403 or 404."""
         own = () if short == "vault" else (self.module_scope(short),)
         if not own and not vaults:
             raise _bad("Name the vault whose settings are opened.")
@@ -171,13 +171,13 @@ class Minting:
         return scopes
 
     def vault_admin_scope(self, vault: str) -> str:
-        """The scope that opens everything of a vault. Raises Refused 404."""
+        """The admin scope of a vault. Raises Refused 404."""
         if vault not in self._resources.vaults():
             raise not_found("There is no such vault.")
         return f"vault:{vault}:admin"
 
     def page(self, principal: Principal, query: Mapping[str, str]) -> dict[str, Any]:
-        """Tokens that have not ended, fifty at a time: everybody's for `parachute:host:auth`, else one's own."""
+        """Unexpired tokens, fifty per page: everyone's with `parachute:host:auth`, else the caller's own."""
         own = None if principal.may(AUTH) else self._person(principal).id
         records = self._tokens.page(
             self._clock.seconds(),
@@ -194,7 +194,7 @@ class Minting:
         }
 
     def revoke(self, principal: Principal, jti: str) -> dict[str, Any]:
-        """End a token; one that an app got by consent ends with the whole connection. Raises Refused 403 or 404."""
+        """Revoke a token; one that an app got by consent ends the whole connection. Raises Refused 403 or 404."""
         record = self._tokens.get(jti) if 0 < len(jti) <= MOST_TEXT else None
         if record is None:
             raise not_found("There is no such token.")
@@ -242,20 +242,20 @@ class Minting:
         return user
 
     def _check_audience(self, wish: Wish, scopes: Sequence[str]) -> None:
-        """The audience follows from the scopes; a caller may only say the same (A21)."""
+        """The audience follows from the scopes; a request may only repeat it."""
         computed = audience(scopes, self._issuer.issuer)
         words = [computed] if isinstance(computed, str) else computed
         if wish.audience is not None and wish.audience not in words:
             raise _bad(f"audience follows from the scopes; for these it is {words[0]}.")
 
     def _lifetime(self, wish: Wish) -> float:
-        """A token that a token mints ends with it at the latest; the operator's are not bound by it."""
+        """A token minted by a token expires no later than it, except for the operator's."""
         if wish.claims is None or "operator" in wish.claims.audience:
             return wish.expires_in
         return min(wish.expires_in, wish.claims.expires_at - self._clock.seconds())
 
     def _permissions(self, wish: Wish) -> Mapping[str, Any] | None:
-        """The limits on the new token: never fewer than those on the token that asks (A21)."""
+        """The limits on the new token: at least those of the requesting token."""
         held = None if wish.claims is None else wish.claims.permissions
         if held and wish.permissions not in (None, held):
             raise Refused(403, "insufficient_scope", "A limited token can only pass on its own limits.")
@@ -265,7 +265,7 @@ class Minting:
         return permissions
 
     def _family(self, wish: Wish) -> str | None:
-        """The consent behind the token that asks: when an app is disconnected, what it minted ends, too."""
+        """The consent behind the requesting token, so that disconnecting the app ends what it minted too."""
         record = None if wish.claims is None else self._tokens.get(wish.claims.jti)
         return None if record is None else record.family_id
 

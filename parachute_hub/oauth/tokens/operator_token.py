@@ -1,4 +1,4 @@
-"""`<home>/operator.token`: a token for whoever controls the machine. Made at boot, renewed before it ends."""
+"""`<home>/operator.token`, a token for whoever controls the machine. Created at boot, renewed before it expires."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from parachute_hub.system.atomic_files import atomic_write, read_bounded
 _TOKEN_LIMIT = 16 * 1024
 LIFETIME = 90 * 86400.0
 RENEW_BEFORE = 7 * 86400.0
-# What each set opens. Modules never accept this token: its audience is `operator`.
+# The scope sets. Modules never accept this token, since its audience is `operator`.
 SCOPE_SETS = {
     "install": ("parachute:host:install", "vault:read"),
     "start": ("parachute:host:start",),
@@ -27,7 +27,7 @@ SCOPE_SETS = {
 
 
 class OperatorToken:
-    """The file and the token in it. The file is 0600 and replaced whole."""
+    """The file and its token. The file is 0600 and replaced atomically."""
 
     _log = Logger()
 
@@ -38,11 +38,10 @@ class OperatorToken:
         self._clock = clock
 
     def ensure(self) -> None:
-        """See that the file holds a good token; renew one that ends soon, is revoked or names an old issuer.
+        """Ensure a valid token; replace one that expires soon, is revoked or names an old issuer.
 
-        A token that this hub once signed keeps its set of scopes; anything else in the file gives way to an `admin`
-        one: whoever can write this file controls the machine already. A disk that takes no file ends nothing: only
-        the `parachute` command goes without a token then.
+        A token that this hub signed keeps its scope set; any other content is replaced by an `admin` token, since
+        whoever can write this file controls the machine. If the disk is full, only the `parachute` command is affected.
         """
         held = self._held()
         try:
@@ -59,7 +58,7 @@ class OperatorToken:
             )
 
     def rotate(self, scope_set: str | None = None) -> None:
-        """Write a new token and end the old one; `scope_set` None keeps the old one's. Raises KeyError."""
+        """Write a new token and revoke the old one; None keeps its scope set. Raises KeyError."""
         held = self._held()
         self._write(scope_set or (_scope_set(held) if held else "admin"))
         if held is not None:
@@ -95,6 +94,6 @@ class OperatorToken:
 
 
 def _scope_set(claims: Claims) -> str:
-    """The set that a token of ours names. Unknown provenance is never widened."""
+    """The scope set named by the hub's own token. Never extended for unknown origins."""
     name = claims.extra.get("pa_scope_set")
     return name if isinstance(name, str) and name in SCOPE_SETS else "auth"

@@ -1,4 +1,4 @@
-"""The proxy's question: may this token go to this module? So a revoked token is useless within a second."""
+"""Tells the proxy whether a token may go to a module, so that a revoked token is rejected within a second."""
 
 from attrs import frozen
 
@@ -8,7 +8,7 @@ from parachute_hub.oauth.tokens.issuer import Issuer
 
 @frozen(kw_only=True)
 class Refusal:
-    """The answer in place of the module's. `challenge` is the `WWW-Authenticate` header (RFC 6750 3, RFC 9728 5.1)."""
+    """The response instead of the module's. `challenge` is `WWW-Authenticate` (RFC 6750, section 3; RFC 9728, 5.1)."""
 
     status: int
     error: str
@@ -17,15 +17,16 @@ class Refusal:
 
 
 class TokenGuard:
-    """Refuses tokens of our own issuer that are forged, over, revoked or meant for another module."""
+    """Rejects the hub's own tokens that are forged, expired, revoked or meant for another module."""
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
 
     def refusal(self, mount_short: str, vault_name: str | None, token: str) -> Refusal | None:
-        """None to pass the request on: the token is good, or not from this hub and the module's own business.
+        """None to forward the request: the token is valid, or was not issued by this hub and is for the module to
+        check.
 
-        `vault_name` is None for a vault path that names none, such as `/mcp`: then a token for any vault will do.
+        `vault_name` is None for a path that names no vault, such as `/mcp`, where a token for any vault is accepted.
         """
         try:
             claims = self._issuer.verify(token)

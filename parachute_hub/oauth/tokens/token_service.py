@@ -1,4 +1,6 @@
-"""Exchanging codes and refresh tokens: reads, decides, writes and signs in one transaction, so two cannot both win."""
+"""Exchanges codes and refresh tokens: reads, decides, writes and signs in one transaction, so that only one of two
+concurrent requests succeeds.
+"""
 
 from collections.abc import Callable, Iterable
 
@@ -24,14 +26,14 @@ REFRESH_LIFETIME = 30 * 86400.0
 
 @frozen(kw_only=True)
 class Given:
-    """What an exchange gives: an access token and the next refresh token."""
+    """The result of an exchange: an access token and the next refresh token."""
 
     access: Minted
     refresh_token: str
 
 
 class Redeemer:
-    """The token endpoint's hands. Each method gives tokens or a Deny; a thief's try has ended the family by then."""
+    """Carries out exchanges for the token endpoint. Returns tokens or a Deny; on reuse, the family has been revoked."""
 
     _log = Logger()
 
@@ -57,7 +59,7 @@ class Redeemer:
     def code(
         self, code: str, *, client_id: str, redirect_uri: str, verifier: str, target: Target | None
     ) -> Given | Deny:
-        """Redeem an authorization code, once."""
+        """Redeem an authorization code."""
         with self._database.transaction(durable=True):
             found = self._grants.code(hashed(code))
             verdict = decide_code(
@@ -87,7 +89,9 @@ class Redeemer:
             return self._carry_out(verdict, self._grants.rotate)
 
     def revoke(self, token: str, client_id: str) -> None:
-        """End what belongs to a refresh or access token of this client (RFC 7009 2.1). Unknown ones are no error."""
+        """Revoke the connection of a refresh or access token of this client (RFC 7009, 2.1). Unknown tokens are
+        ignored.
+        """
         refresh = self._grants.refresh(hashed(token))
         if refresh is not None:
             family = self._grants.family(refresh.family_id)
@@ -106,7 +110,7 @@ class Redeemer:
             self.end_family(record.family_id)
 
     def end_family(self, family_id: str) -> None:
-        """End everything that came out of one consent, access tokens at once."""
+        """End everything issued from one consent, including access tokens."""
         now = self._clock.seconds()
         with self._database.transaction(durable=True):
             self._grants.end_family(family_id, now)
@@ -115,7 +119,7 @@ class Redeemer:
     def _carry_out(self, verdict: Verdict, use_up: Callable[[str, Refresh, float], None]) -> Given | Deny:
         if isinstance(verdict, Deny):
             if verdict.ends_family is not None:
-                self._log.warn("Something was used twice; consent {family} has ended", family=verdict.ends_family)
+                self._log.warn("A code or token was reused; consent {family} was revoked", family=verdict.ends_family)
                 self.end_family(verdict.ends_family)
             return verdict
         access = self._access(verdict)
@@ -133,7 +137,7 @@ class Redeemer:
         return Given(access=access, refresh_token=token)
 
     def _access(self, verdict: Exchange) -> Minted | Deny:
-        """The access token, cut to what the person may give today."""
+        """The access token, reduced to what the user may grant today."""
         family = verdict.family
         user = self._users.by_id(family.user_id)
         if user is None:
@@ -154,4 +158,4 @@ class Redeemer:
             )
         except NothingToGrant:
             self.end_family(family.id)
-            return Deny("invalid_grant", "This person can no longer grant this access.")
+            return Deny("invalid_grant", "This user can no longer grant this access.")

@@ -1,4 +1,6 @@
-"""Tokens for people and machines: `/api/auth/*`, and the addresses at which existing clients ask for short ones."""
+"""The token API for users and scripts: `/api/auth/*`, and the URLs where existing clients request short-lived
+tokens.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +24,7 @@ MOST_VAULTS = 20
 
 
 class TokensArea:
-    """Mint, list, revoke. A session mints only with a fresh proof; a bearer only what ends with it."""
+    """Mint, list, revoke. A session needs a step-up proof to mint; a token can only mint what expires with it."""
 
     app: Klein = area()
 
@@ -48,7 +50,7 @@ class TokensArea:
 
     @app.route("/api/auth/mint-token", methods=["POST"])
     def mint(self, request: IRequest) -> bytes:
-        """A registered token."""
+        """Issue a recorded token."""
         principal, claims = self._minter(request)
         wish = read_wish(read_json(request), claims)
         self._prove(request, principal, wish.scope.split())
@@ -56,7 +58,7 @@ class TokensArea:
 
     @app.route("/api/auth/revoke-token", methods=["POST"])
     def revoke(self, request: IRequest) -> bytes:
-        """End a token by its id. Doing it again changes nothing."""
+        """Revoke a token by id. Idempotent."""
         principal, _ = self._minter(request)
         jti = read_json(request).get("jti")
         if not isinstance(jti, str) or not jti:
@@ -65,13 +67,13 @@ class TokensArea:
 
     @app.route("/api/auth/tokens", methods=["GET"])
     def tokens(self, request: IRequest) -> bytes:
-        """The tokens that have not ended."""
+        """The unexpired tokens."""
         principal = self._someone(request)
         return as_json(request, self._minting.page(principal, dict(query(request).pairs)))
 
     @app.route("/api/auth/rotate-operator", methods=["POST"])
     def rotate_operator(self, request: IRequest) -> bytes:
-        """Write a new operator token; the present one ends."""
+        """Write a new operator token and revoke the current one."""
         principal = self._who.need(request, AUTH)
         scope_set = read_json(request).get("scope_set")
         if scope_set is not None and scope_set not in SCOPE_SETS:
@@ -82,25 +84,25 @@ class TokensArea:
 
     @app.route("/api/auth/rotate-key", methods=["POST"])
     async def rotate_key(self, request: IRequest) -> bytes:
-        """Publish a new signing key; it signs after ten minutes, tokens of the old one stay good."""
+        """Publish a new signing key. It signs after ten minutes; existing tokens stay valid."""
         principal = self._who.need(request, AUTH)
         self._step_up.prove(request, principal, "key.rotate")
         return as_json(request, {"kid": await self._keys.rotate()})
 
     @app.route("/admin/host-admin-token", methods=["POST"])
     def host_admin(self, request: IRequest) -> bytes:
-        """For existing clients: a bearer that runs the hub for ten minutes."""
+        """For existing clients: a ten-minute token that administers the hub."""
         return self._short(request, SPA_SCOPES)
 
     @app.route("/admin/vault-admin-token/<vault>", methods=["POST"])
     @app.route("/account/vault-admin-token/<vault>", methods=["POST"])
     def vault_admin(self, request: IRequest, vault: str) -> bytes:
-        """Everything of one vault for ten minutes, for whoever may."""
+        """A ten-minute admin token for one vault."""
         return self._short(request, [self._minting.vault_admin_scope(vault)])
 
     @app.route("/admin/module-token/<short>", methods=["POST"])
     def module(self, request: IRequest, short: str) -> bytes:
-        """A module's settings for ten minutes."""
+        """A ten-minute token for a module's settings."""
         return self._short(request, [self._minting.module_scope(short)])
 
     @app.route("/api/auth/open-settings", methods=["POST"])
@@ -128,19 +130,21 @@ class TokensArea:
 
     @app.route("/account/token", methods=["POST"])
     def account(self, request: IRequest) -> bytes:
-        """The account's own API for ten minutes."""
+        """A ten-minute token for the account API."""
         return self._short(request, ACCOUNT_SCOPES, "account")
 
     @app.route("/account/vault-token/<vault>", methods=["POST"])
     def own_vault(self, request: IRequest, vault: str) -> bytes:
-        """Ninety days on one of the person's vaults, to read or to write."""
+        """A 90-day token for one of the user's vaults, to read or write."""
         principal = self._session(request)
         verb = str(read_json(request).get("verb", "read"))
         self._prove(request, principal, [f"vault:{vault}:{verb}"])
         return as_json(request, self._minting.for_vault(principal, vault, verb))
 
     def _minter(self, request: IRequest) -> tuple[Principal, Claims | None]:
-        """Who mints or revokes, with the bearer's claims. A vault's admin token counts here, though made for it."""
+        """The caller and the claims of its bearer token. A vault's admin token is accepted here, although issued for
+        the vault.
+        """
         token = bearer(request)
         if not token:
             return self._session(request), None
@@ -170,7 +174,7 @@ class TokensArea:
         return as_json(request, self._minting.short(principal, [scope], lifetime=PAGE_LIFETIME))
 
     def _prove(self, request: IRequest, principal: Principal, scopes: Any) -> None:
-        """A person proves to be there; a machine's bearer cannot, and its rights end with it."""
+        """A user needs a step-up proof; a script's token cannot give one, and what it mints expires with it."""
         if principal.kind == "session":
             self._step_up.prove(request, principal, "token.mint:" + ",".join(scopes))
 
