@@ -81,7 +81,7 @@ class Settings:
     safe_mode: bool = False
     fast_reactor: bool = False
     channel: Literal["latest", "rc"] | None = None
-    isolation: Literal["auto", "required", "off"] = "off"
+    isolation: Literal["auto", "required", "off"] = "auto"
     access_log: Literal["off", "combined", "json"] = "off"
     websockets_per_address: int = 32
     websockets_total: int = 512
@@ -155,7 +155,7 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
         safe_mode=_flag("PARACHUTE_SAFE_MODE", given),
         fast_reactor=_flag("PARACHUTE_FAST_REACTOR", given),
         channel=channel,
-        isolation=_choice("PARACHUTE_ISOLATION", given, ("auto", "required", "off")) or "off",  # type: ignore[arg-type]
+        isolation=_choice("PARACHUTE_ISOLATION", given, ("auto", "required", "off")) or "auto",  # type: ignore[arg-type]
         access_log=_choice("PARACHUTE_ACCESS_LOG", given, ("off", "combined", "json")) or "off",  # type: ignore[arg-type]
         websockets_per_address=int(_number("PARACHUTE_WS_MAX_PER_IP", given, 32)) or 32,
         websockets_total=int(_number("PARACHUTE_WS_MAX_TOTAL", given, 512)) or 512,

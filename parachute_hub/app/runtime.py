@@ -46,7 +46,7 @@ def build_engine(core: Core, origins: Origins) -> Engine:
     bus.subscribe(_tell)
     kernel = Kernel.find()
     confiner = Confiner(kernel=kernel, forbidden=_forbidden(core.settings.home))
-    on_disk = assembly.files(_outside(core, bus, origins, kernel))
+    on_disk = assembly.files(_outside(core, bus, origins, confiner))
     launcher = FreshLauncher(on_disk.launcher, origins)
     heads = LogHeads(core.reactor, bus.emit)
 
@@ -110,7 +110,7 @@ def _forbidden(home: Path) -> tuple[Path, ...]:
     return (home, *(home / name for name in ("hub", "modules", "parachute.db", "operator.token", "services.json")))
 
 
-def _outside(core: Core, bus: Bus, origins: Origins, kernel: Kernel) -> assembly.Outside:
+def _outside(core: Core, bus: Bus, origins: Origins, confiner: Confiner) -> assembly.Outside:
     settings = core.settings
     pool = core.reactor.getThreadPool()
     return assembly.Outside(
@@ -134,7 +134,8 @@ def _outside(core: Core, bus: Bus, origins: Origins, kernel: Kernel) -> assembly
         in_thread=lambda function, *args: deferToThreadPool(core.reactor, pool, function, *args),
         hub_port=settings.port,
         isolation=settings.isolation,
-        landlock=kernel.abi if kernel.confines else 0,
+        landlock=confiner.kernel.abi if confiner.kernel.confines else 0,
+        confiner=confiner,
         env_channel=settings.channel,
     )
 

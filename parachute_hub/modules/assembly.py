@@ -29,6 +29,7 @@ from parachute_hub.modules.operations.uninstall import Remover
 from parachute_hub.modules.operations.upgrade import GATE_SECONDS, SETTLE_SECONDS, Upgrader
 from parachute_hub.modules.packages.bun import LIMIT_SECONDS, STALL_SECONDS, Bun
 from parachute_hub.modules.packages.fetcher import Fetcher
+from parachute_hub.modules.packages.installer_fence import Confines, InstallerFence
 from parachute_hub.modules.packages.updates import Availability
 from parachute_hub.modules.reconcile.adoption import Adoption
 from parachute_hub.modules.reconcile.backup_copy import LastGood
@@ -60,7 +61,7 @@ class Outside:
     `find_bun` raises NoBun. `now` is in epoch seconds; `new_id` creates job ids. `in_thread` runs blocking calls.
     `know_secret` adds a value to the log mask. `hub_port` is never assigned to a module. `env_channel` is the release
     channel fixed by the environment, if any. `isolation` says whether modules are confined; `landlock` is the ABI
-    version of Landlock, 0 if it is not available. The other fields are limits in seconds.
+    version of Landlock, 0 if it is not available; `confiner` uses it. The other fields are limits in seconds.
     """
 
     reactor: Any
@@ -77,6 +78,7 @@ class Outside:
     env_channel: str | None = None
     isolation: Literal["auto", "required", "off"] = "off"
     landlock: int = 0
+    confiner: Confines | None = None
     stall_seconds: int = STALL_SECONDS
     limit_seconds: float = LIMIT_SECONDS
     gate_seconds: float = GATE_SECONDS
@@ -280,8 +282,11 @@ def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[]
         lambda folder: environment.for_installer(outside.around, folder, outside.stall_seconds),
         outside.mask,
         outside.limit_seconds,
+        _installer_fence(on_disk),
     )
-    availability = Availability(bun=bun, folder=home, now=outside.now, changed=lambda: outside.emit(RegistryChanged()))
+    availability = Availability(
+        bun=bun, folder=outside.around.scratch, now=outside.now, changed=lambda: outside.emit(RegistryChanged())
+    )
     fetcher = Fetcher(
         bun=bun,
         store=on_disk.store,
@@ -310,6 +315,7 @@ def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[]
             port_busy=port_busy,
             hub_ports=(outside.hub_port,),
             free_memory=free_memory,
+            separates=lambda: on_disk.fence.confines,
         ),
         upgrader=Upgrader(
             jobs=jobs,
@@ -360,6 +366,18 @@ def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[]
         ports=PortHealer(
             directory=on_disk.directory, supervisor=supervisor, hub_ports=(outside.hub_port,), busy=port_busy
         ),
+    )
+
+
+def _installer_fence(on_disk: Files) -> InstallerFence | None:
+    outside = on_disk.outside
+    if outside.confiner is None or not on_disk.fence.confines:
+        return None
+    return InstallerFence(
+        confiner=outside.confiner,
+        modules=outside.around.modules,
+        scratch=outside.around.scratch,
+        user_home=outside.around.user_home,
     )
 
 

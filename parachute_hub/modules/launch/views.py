@@ -79,12 +79,15 @@ class Views:
         registry = self.directory.services.read()
         rows = (row.with_fields(port=told.get(row.name, row.port)) for row in registry.rows)
         content = registry.with_rows(rows).to_bytes()
+        before = _read(copy)
+        if before == content:
+            return
         try:
-            if read_bounded(copy, COPY_LIMIT, links=False) == content:
-                return
+            atomic_write(copy, content, durable=False)
         except OSError:
-            pass
-        atomic_write(copy, content, durable=False)
+            if before is None:
+                raise
+            return  # The disk is full: an older copy is better than a module that does not start.
         self._known[short] = _stamp(copy)
 
     def collect_all(self) -> None:
@@ -100,11 +103,7 @@ class Views:
             self._known.setdefault(short, stamp)
             return
         self._known[short] = stamp
-        try:
-            told = services_file.parse(read_bounded(copy, COPY_LIMIT, links=False)).rows
-        except OSError:
-            return
-        for row in told:
+        for row in services_file.parse(_read(copy) or b"").rows:
             if self.directory.short_of(row.name) == short:
                 self._merge(short, row)
 
@@ -140,6 +139,13 @@ class Views:
 
     def _copy(self, short: str) -> Path:
         return self.folder(short) / "services.json"
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return read_bounded(path, COPY_LIMIT, links=False)
+    except OSError:
+        return None
 
 
 def _stamp(path: Path) -> _STAMP | None:

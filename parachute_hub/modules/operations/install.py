@@ -68,7 +68,7 @@ class InstallRequest:
 class Installer:
     """Installs modules. `port_busy` tells whether a local port is in use.
 
-    `free_memory` is in bytes, None if unlimited.
+    `free_memory` is in bytes, None if unlimited. `separates` tells whether modules are confined on this machine.
     """
 
     jobs: Jobs
@@ -84,6 +84,7 @@ class Installer:
     port_busy: Callable[[int], bool]
     hub_ports: Iterable[int]
     free_memory: Callable[[], int | None]
+    separates: Callable[[], bool] = lambda: False
 
     def install(self, request: InstallRequest) -> Job:
         """Start the job; an identical running job is returned instead. Raises Refused 409 if the module is busy."""
@@ -204,7 +205,7 @@ class Installer:
     def _register(self, work: Work, request: InstallRequest, arrival: Arrival, placed: str | None) -> Row:
         """Activate the version and return its row. Raises JobFailed."""
         short, package = arrival.short, arrival.package.name
-        record = self.records.get(short)
+        record, new = self.records.get(short), not self.records.known(short)
         before = self.services.read().row(arrival.row_name)
         try:
             if placed is None:
@@ -219,6 +220,7 @@ class Installer:
                 row=arrival.row_name,
                 port=row.port,
                 linked=str(arrival.folder) if placed is None else None,
+                isolation=record.isolation or ("on" if new and self.separates() else None),
                 env={**(record.env or {}), **request.env, **_first_vault(request)} or None,
                 wanted=True,
             )

@@ -16,7 +16,9 @@ from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from parachute_hub.confinement.kernel import NotConfined
 from parachute_hub.modules.packages.bun_errors import Complaint, explain
+from parachute_hub.modules.packages.installer_fence import InstallerFence
 from parachute_hub.system import strict_json
 from parachute_hub.system.strict_json import BadJson
 
@@ -95,7 +97,7 @@ class Ended:
 class Bun:
     """Runs bun. `find` raises NoBun; `environment` returns the complete environment for the bun in that folder.
 
-    `mask` removes secrets from each line.
+    `mask` removes secrets from each line. `fence` says how a run in a folder is confined; without it none is.
     """
 
     reactor: Any
@@ -103,6 +105,7 @@ class Bun:
     environment: Callable[[Path], Mapping[str, str]]
     mask: Callable[[str], str]
     limit_seconds: float = LIMIT_SECONDS
+    fence: InstallerFence | None = None
     _one: DeferredLock = field(factory=DeferredLock, init=False)
 
     async def add(self, folder: Path, spec: str, on_line: Callable[[str], None]) -> None:
@@ -148,17 +151,25 @@ class Bun:
             raise BunFailed(Complaint("missing_dependency", str(error))) from None
         command = wrapped([str(binary), argv[0], f"--cwd={folder}", *argv[1:]])
         run = _Run(on_line, self.mask)
+        environment = dict(self.environment(binary.parent))
+
+        def spawn() -> int:
+            self.reactor.spawnProcess(
+                run, command[0], command, env=environment, childFDs={0: "w", 1: "r", 2: "r"}
+            ).closeStdin()
+            return run.pid
+
         try:
-            process = self.reactor.spawnProcess(
-                run,
-                command[0],
-                command,
-                env=dict(self.environment(binary.parent)),
-                childFDs={0: "w", 1: "r", 2: "r"},
-            )
+            if self.fence is None:
+                spawn()
+            else:
+                self.fence.start(folder, binary, argv, environment, spawn)
         except OSError as error:
             raise BunFailed(Complaint("failed", f"The installer could not be started: {error.strerror}.")) from error
-        process.closeStdin()
+        except NotConfined as error:
+            raise BunFailed(Complaint("failed", f"The installer could not be kept to its folder: {error}.")) from error
+        if not run.gone.called:
+            _put_last(run.pid)
         timer = self.reactor.callLater(seconds, run.kill)
         try:
             ended: Ended = await run.ended
@@ -186,13 +197,12 @@ class _Run(ProcessProtocol):
         self._lines: list[str] = []
         self._decoders = {fd: codecs.getincrementaldecoder("utf-8")("replace") for fd in (1, 2)}
         self._partial = {1: "", 2: ""}
-        self._pid = 0
+        self.pid = 0
         self._gone = False
 
     def connectionMade(self) -> None:
         """Store the transport here, since the process may have ended before spawnProcess returns."""
-        self._pid = self.transport.pid  # type: ignore[union-attr]
-        _put_last(self._pid)
+        self.pid = self.transport.pid  # type: ignore[union-attr]
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """Output on either stream."""
@@ -222,11 +232,11 @@ class _Run(ProcessProtocol):
     def kill(self) -> None:
         """Kill the process group; right after the start, before setsid, only the process."""
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
             return
         if not self._gone:
             with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
 
     def _tell(self, line: str) -> None:
         shown = self._mask(line.rstrip("\r"))

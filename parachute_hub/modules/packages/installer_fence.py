@@ -1,0 +1,55 @@
+"""Confines bun as the installer: it gets the incoming folder, its own cache and the network, but not the home."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from attrs import frozen
+
+from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Rules
+
+_FILE_BYTES = 2 << 30
+_OOM_SCORE = 800
+
+
+class Confines(Protocol):
+    """Starts confined processes; `confinement.kernel.Confiner`."""
+
+    def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
+        """Call `spawn` where what it starts is confined. Raises NotConfined."""
+
+
+@frozen(kw_only=True)
+class InstallerFence:
+    """`modules` is BUN_INSTALL and `scratch` TMPDIR. `user_home` may hold a registry's address and key (.npmrc)."""
+
+    confiner: Confines
+    modules: Path
+    scratch: Path
+    user_home: Path
+
+    def start(
+        self, folder: Path, bun: Path, argv: Sequence[str], environment: Mapping[str, str], spawn: Callable[[], int]
+    ) -> None:
+        """Start bun for one run in `folder`. Raises NotConfined, and whatever `spawn` raises."""
+        self.confiner.start(self.rules(folder, bun, argv, environment), spawn)
+
+    def rules(self, folder: Path, bun: Path, argv: Sequence[str], environment: Mapping[str, str]) -> Rules:
+        """What one run may do. A package on this machine is named by the path that is the last argument."""
+        own = [self.user_home / name for name in (".npmrc", ".bunfig.toml", ".config/.bunfig.toml")]
+        named = [
+            value for value in (*argv[-1:], *environment.values()) if os.path.isabs(value) and Path(value).is_file()
+        ]
+        cache = self.modules / "install" / "cache"
+        for needed in (cache, self.scratch):
+            needed.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Rules(
+            reads=(*SYSTEM_FOLDERS, os.path.realpath(bun.parent), *map(str, own), *named),
+            writes=tuple(map(str, (folder, cache, self.scratch))),
+            bind=(),
+            connect=None,
+            change_modes=True,
+            file_bytes=_FILE_BYTES,
+            oom_score=_OOM_SCORE,
+        )

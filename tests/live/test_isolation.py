@@ -1,0 +1,221 @@
+"""A module program that means harm, behind a real hub, beside the reference vault: what it reaches, with and without
+confinement."""
+
+import io
+import json
+import os
+import socket
+import tarfile
+from pathlib import Path
+from typing import Any, Final
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.confinement.kernel import Kernel
+from tests.live.harness import HubProcess, fetch, free_port, hub, packed_examples
+from tests.requirements import requires, right
+
+HOSTILE = Path(__file__).with_name("hostile")
+
+# Attempts that succeed without confinement, whoever runs the hub, and fail with it.
+CLOSED: Final = (
+    "read the database",
+    "read the operator token",
+    "read the hub's records",
+    "read services.json",
+    "list the home",
+    "write services.json",
+    "replace services.json",
+    "make a file in the home",
+    "make a folder in the home",
+    "cut the hub's file by its path",
+    "remove a file of the home",
+    "read another's secret",
+    "write another's secret",
+    "read another's program",
+    "write another's program",
+    "write its own program",
+    "reach it by a symbolic link",
+    "reach it by a hard link",
+    "reach it by a rename",
+    "watch a folder",
+    "read outside the home",
+    "write outside the home",
+    "write the shared scratch folder",
+    "read another's environment",
+    "reach the disk through another",
+    "signal the hub",
+    "signal another",
+    "limit the hub",
+    "slow the hub down",
+    "pin the hub to a processor",
+    "listen on another port",
+    "listen on any port",
+    "reach a UNIX socket",
+    "listen on a UNIX socket",
+    "listen on an abstract socket",
+    "open a netlink socket",
+    "share memory by System V",
+)
+# Attempts that fail with confinement. Without it the machine or the hub's user decides.
+CLOSED_ANYHOW: Final = (
+    "read the accounts' key",
+    "set an extended attribute",
+    "read the hub's environment",
+    "read the hub's memory",
+    "reach the disk through the hub",
+    "trace another",
+    "read another's memory",
+    "take a descriptor of another",
+    "open a raw socket",
+    "open an MPTCP socket",
+    "send with TCP Fast Open",
+    "mount",
+    "make a namespace",
+    "use the keyring",
+    "load a BPF program",
+    "use userfaultfd",
+    "use io_uring",
+    "measure other programs",
+)
+# What stays open either way; docs/operations.md says so.
+OPEN: Final = (
+    "see that a file is there",
+    "see what another program was called with",
+    "reach the hub by its port",
+)
+OWN: Final = ("write its data", "start a program", "end its own child", "use SQLite")
+_BAITS = ("bait", "bait2", "bait3", "bait4")
+# What a kernel without the rest of Landlock leaves open.
+_SINCE: Final = {4: ("listen on another port", "listen on any port"), 6: ("signal the hub", "signal another")}
+
+
+def packed(folder: Path) -> bytes:
+    """A package as a registry holds it."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            archive.add(path, f"package/{path.relative_to(folder)}")
+    return out.getvalue()
+
+
+def catalog(folder: Path) -> Path:
+    """The reference modules, and the hostile one among them."""
+    examples = packed_examples()
+    modules = json.loads(examples.read_bytes())["modules"]
+    for module in modules:
+        if "source" in module:
+            module["source"] = str(examples.parent / module["source"])
+    pack = folder / "hostile.tgz"
+    pack.write_bytes(packed(HOSTILE))
+    modules.append(
+        {
+            "short": "hostile",
+            "package": "@toys/hostile",
+            "displayName": "Hostile",
+            "tagline": "Means harm",
+            "source": str(pack),
+        }
+    )
+    target = folder / "catalog.json"
+    target.write_text(json.dumps({"modules": modules}))
+    return target
+
+
+class Harm:
+    """The hub with both modules, and what the hostile one is pointed at."""
+
+    def __init__(self, test: SynchronousTestCase, isolation: str) -> None:
+        self.folder = Path(test.mktemp()).absolute()
+        self.folder.mkdir(parents=True)
+        self.hub: HubProcess = hub(
+            test, catalog=catalog(self.folder), environment={"PARACHUTE_ISOLATION": isolation}
+        ).start()
+        for short in ("vault", "hostile"):
+            self.hub.install(short)
+        self.home = self.hub.home
+        self.secret = self.home / "vault" / ".env"
+        self.secret.write_text("STOLEN=yes\n")
+        self.outside = self.folder / "outside"
+        self.outside.write_text("private")
+        for bait in _BAITS:
+            (self.home / bait).write_text("bait")
+            (self.home / bait).chmod(0o600)
+        listener = socket.socket(socket.AF_UNIX)
+        test.addCleanup(listener.close)
+        self.socket = os.path.relpath(self.folder / "socket")
+        listener.bind(self.socket)
+        listener.listen()
+
+    def targets(self) -> dict[str, Any]:
+        process = self.hub.process
+        assert process is not None
+        return {
+            "home": str(self.home),
+            "hub": process.pid,
+            "sibling": self.hub.module("vault")["pid"],
+            "hubPort": self.hub.port,
+            "freePort": free_port(),
+            "secret": str(self.secret),
+            "program": str(self.home / "modules" / "node_modules" / "@openparachute" / "vault" / "package.json"),
+            "socket": str(self.folder / "socket"),
+            "outside": str(self.outside),
+        }
+
+    def says(self, path: str) -> Any:
+        """What the hostile module answers, asked on its own port."""
+        port = self.hub.module("hostile")["port"]
+        reply = fetch(f"http://127.0.0.1:{port}/hostile/{path}", method="POST", body=self.targets())
+        assert reply.status == 200, (reply, self.hub.log()[-1500:])
+        return reply.json()
+
+
+@requires(right("to confine programs"))
+class HostileModuleTests(SynchronousTestCase):
+    timeout = 240
+
+    def test_confined(self) -> None:
+        """It gets nothing of others', and all that is its own works; the owner is told that it is separated."""
+        harm = Harm(self, "required")
+        abi = Kernel.find().abi
+        open_here = {name for since, names in _SINCE.items() if abi < since for name in names}
+        database = (harm.home / "parachute.db").read_bytes()
+        found = harm.says("try")
+        for name in (*CLOSED, *CLOSED_ANYHOW):
+            if name not in open_here:
+                self.assertNotEqual(found.pop(name), "got", name)
+        for name in (*OPEN, *OWN):
+            self.assertEqual(found.pop(name), "got", name)
+        self.assertEqual({name for name in found if name not in open_here}, set(), "attempts that no table names")
+        bait = (harm.home / "bait3").stat()
+        self.assertEqual(bait.st_mode & 0o777, 0o600, "the mode of the hub's file")
+        self.assertGreater(bait.st_mtime, 1, "the time of the hub's file")
+        self.assertEqual([(harm.home / name).read_text() for name in _BAITS], ["bait"] * 4)
+        self.assertEqual((harm.home / "parachute.db").read_bytes()[:100], database[:100])
+        for short in ("hostile", "vault"):
+            self.assertIn(harm.hub.module(short)["isolation"]["state"], ("on", "partly"), short)
+        self.hub_is_not_its_deputy(harm)
+
+    def hub_is_not_its_deputy(self, harm: Harm) -> None:
+        """What it puts where the hub reads does not make the hub read or write for it."""
+        before = {row["name"]: row for row in json.loads((harm.home / "services.json").read_bytes())["services"]}
+        harm.says("steal")
+        pid = harm.hub.module("hostile")["pid"]
+        harm.hub.client.call("POST", "/api/modules/hostile/restart", {})
+        harm.hub.wait_for(
+            lambda: (now := harm.hub.module("hostile"))["state"] == "ready" and now["pid"] != pid, "it to run again"
+        )
+        after = {row["name"]: row for row in json.loads((harm.home / "services.json").read_bytes())["services"]}
+        self.assertEqual(after["parachute-vault"], before["parachute-vault"])
+        mine = {**before["toys-hostile"], "version": "6.6.6"}
+        self.assertEqual(after["toys-hostile"], mine)
+        self.assertNotIn("STOLEN", harm.says("environment"))
+
+    def test_not_confined(self) -> None:
+        """The attempts are real: as a program of the hub's user it gets all of it."""
+        harm = Harm(self, "off")
+        found = harm.says("try")
+        for name in (*CLOSED, *OPEN, *OWN):
+            self.assertEqual(found[name], "got", name)
+        self.assertEqual((harm.home / "bait3").stat().st_mode & 0o777, 0o777)
+        self.assertEqual(harm.hub.module("hostile")["isolation"]["state"], "off")
