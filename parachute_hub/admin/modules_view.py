@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.catalog import CatalogEntry
+from parachute_hub.modules.definition.links import Links
 from parachute_hub.modules.definition.model import Manifest, Row, SubUnit
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.definition.versions import is_newer
@@ -47,8 +48,8 @@ class Watches(Protocol):
 class ModulesView:
     """Builds the listing. `latest` returns the newest known version of a package without waiting for the registry.
 
-    `drift` returns the kind of port drift, `copied_at` the time of the last data snapshot (epoch seconds), `adoptable`
-    package and folder of a module that this hub did not install.
+    `drift` returns the kind of port drift, `copied_at` the time of the last data snapshot (epoch seconds), `links`
+    the links that lead to a page, `adoptable` package and folder of a module that this hub did not install.
     """
 
     directory: Directory
@@ -58,6 +59,7 @@ class ModulesView:
     drift: Callable[[str], str | None]
     copied_at: Callable[[str], float | None]
     adoptable: Callable[[str], "tuple[str, Path | None] | None"]
+    links: Callable[[str], Links]
     _failures: Failures = field(factory=Failures, init=False)
 
     def listing(self) -> dict[str, Any]:
@@ -98,6 +100,7 @@ class ModulesView:
         latest = self.latest(package) if package and not record.linked else None
         status = self.supervisor.status(short)
         copied = self.copied_at(short)
+        links = self.links(short)
         focus = (manifest and manifest.focus) or (entry.focus if entry else "experimental")
         stray = self.adoptable(short)
         return {
@@ -117,10 +120,8 @@ class ModulesView:
             "port_drift": self.drift(short),
             "install_dir": str(folder) if folder else None,
             "uis": [_sub_unit(unit) for unit in row.uis] if row else [],
-            "management_url": _address(row, manifest.management_url if manifest else None)
-            or _address(row, manifest.ui_url if manifest else None)
-            or _front_page(entry, row),
-            "config_ui_url": _address(row, manifest.config_ui_url if manifest else None),
+            "management_url": links.management or links.ui,
+            "config_ui_url": links.config_ui,
             "settings_token": manifest is not None and f"{short}:admin" in manifest.scopes,
             "memory_mb": entry.memory_mb if entry else None,
             "first_party": self.directory.is_first_party(short),
@@ -147,13 +148,6 @@ class ModulesView:
 
     def _offered(self, short: str) -> bool:
         return any(entry.short == short for entry in self.directory.catalog.entries)
-
-
-def _front_page(entry: CatalogEntry | None, row: Row | None) -> str | None:
-    """Where a static bundle is opened. It may not declare a UI, but consists only of pages."""
-    if entry is None or not entry.static or row is None or not row.paths:
-        return None
-    return f"{row.paths[0].rstrip('/')}/"
 
 
 def settings_json(record: Record) -> dict[str, Any]:
@@ -186,27 +180,6 @@ def state_json(status: Status) -> dict[str, Any]:
         "restartsInWindow": status.restarts,
         "lastExitCode": exit_code,
     }
-
-
-def resolve(value: str, mount: str) -> str:
-    """A URL from a manifest: absolute, on the hub, or below the module's mount.
-
-    >>> resolve("admin/", "/vault/default"), resolve("/scribe/admin", "/scribe")
-    ('/vault/default/admin/', '/scribe/admin')
-    """
-    if value.startswith(("/", "http://", "https://")):
-        return value
-    return f"{mount.rstrip('/')}/{value}"
-
-
-def _address(row: Row | None, value: str | None) -> str | None:
-    if value is None or row is None:
-        return None
-    mount = next((path for path in row.paths if not path.startswith("/.parachute")), "")
-    if row.is_vault and value in ("/admin", "/admin/"):
-        # Published vaults mean a path below their mount.
-        return f"{mount}{value}"
-    return resolve(value, mount)
 
 
 def _words(short: str, row: Row | None, entry: CatalogEntry | None, manifest: Manifest | None) -> dict[str, str]:

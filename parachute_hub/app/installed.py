@@ -1,4 +1,4 @@
-"""The installed modules as the rest of the hub sees them: proxy mounts, discovery entries, front-page tiles.
+"""The installed modules as the rest of the hub sees them, and the mounts for the proxy.
 
 Built from services.json, manifests and the catalog, and rebuilt when one of them changes.
 """
@@ -10,17 +10,16 @@ from itertools import takewhile
 from attrs import evolve, frozen
 
 from parachute_hub.modules.definition.catalog import CatalogEntry
+from parachute_hub.modules.definition.links import INFO
 from parachute_hub.modules.definition.model import Manifest, Row, SubUnit
 from parachute_hub.modules.state.directory import Directory
 from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import Audience, Mount, Table
-from parachute_hub.site.front_page import Tile
-from parachute_hub.site.well_known import Advertised, vault_name
+from parachute_hub.site.well_known import vault_name
 from parachute_hub.supervise.model import State, Status
 from parachute_hub.supervise.supervisor import Supervisor
 from parachute_hub.system.timers import Failures
 
-INFO = "/.parachute/info"
 ICON = "/.parachute/icon.svg"
 # Audience of a sub-unit; a surface does its own checks.
 _AUDIENCES: Mapping[str | None, Audience] = {
@@ -55,6 +54,7 @@ class Installed:
     health: str | None
     exposure: str
     sandboxed: bool
+    static: bool
 
 
 class Roster:
@@ -175,6 +175,7 @@ class Roster:
             websocket=bool(manifest and manifest.websocket),
             health=manifest.health if manifest else entry.health if entry else None,
             exposure=row.public_exposure or (entry.exposure if entry else None) or "allowed",
+            static=entry is not None and entry.static,
             sandboxed=not directory.is_first_party(short) and not directory.records.get(short).trusted,
         )
         return module, wrong
@@ -224,53 +225,6 @@ def _openness(unit: SubUnit) -> int:
 def _health(module: Installed, path: str) -> str:
     """The health path below a mount. It needs no credentials, so the package decides it, not the row."""
     return (module.health or "").removeprefix(path) or "/health"
-
-
-def advertised(modules: Iterable[Installed]) -> list[Advertised]:
-    """The modules for `/.well-known/parachute.json`."""
-    return [
-        Advertised(
-            name=module.row.name,
-            version=module.row.version,
-            paths=module.row.paths if module.row.is_vault else module.paths or module.row.paths,
-            display_name=(module.manifest and module.manifest.display_name) or module.row.display_name,
-            tagline=module.row.tagline,
-            management_url=module.manifest.management_url if module.manifest else None,
-            ui_url=module.manifest.ui_url if module.manifest else None,
-            uis={
-                unit.slug: {
-                    "displayName": unit.display_name,
-                    "path": unit.path,
-                    "tagline": unit.tagline,
-                    "iconUrl": unit.icon_url,
-                    "version": unit.version,
-                    "oauthClientId": unit.oauth_client_id,
-                    "status": unit.status,
-                }
-                for unit in module.row.uis
-            },
-        )
-        for module in modules
-    ]
-
-
-def tiles(roster: Roster, supervisor: Supervisor, catalog_static: Callable[[str], bool]) -> list[Tile]:
-    """The front page's tiles, one per module; a module with a page can be opened."""
-    made = []
-    for module in roster.modules():
-        status = supervisor.status(module.short)
-        ui = module.manifest.ui_url if module.manifest else None
-        mount = module.paths[0] if module.paths else ""
-        url = f"{mount}/" if catalog_static(module.short) else ui if ui and ui.startswith("/") else None
-        made.append(
-            Tile(
-                name=(module.manifest and module.manifest.display_name) or module.row.display_name or module.short,
-                tagline=module.row.tagline or (module.manifest and module.manifest.tagline) or "",
-                state=status.state.value if status else "stopped",
-                url=url,
-            )
-        )
-    return made
 
 
 class Tables:

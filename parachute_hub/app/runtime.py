@@ -8,9 +8,11 @@ from uuid import uuid4
 from attrs import frozen
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.web.client import Agent
 
 from parachute_hub.app.adapters import FreshLauncher, Origins
 from parachute_hub.app.context import Core
+from parachute_hub.app.discovery import ModuleLinks, placed
 from parachute_hub.app.installed import Roster
 from parachute_hub.app.log_heads import LogHeads
 from parachute_hub.confinement.kernel import Confiner, Kernel
@@ -19,8 +21,10 @@ from parachute_hub.modules import assembly
 from parachute_hub.modules.definition.catalog import BadCatalog, Catalog, load
 from parachute_hub.modules.launch.environment import Surroundings
 from parachute_hub.modules.launch.fence import Fence
+from parachute_hub.modules.launch.pages_seen import PagesSeen
 from parachute_hub.modules.packages import bun as bun_program
 from parachute_hub.supervise.context import SupervisorContext
+from parachute_hub.supervise.model import State
 from parachute_hub.supervise.supervisor import Supervisor
 
 _log = Logger()
@@ -38,6 +42,7 @@ class Engine:
     modules: assembly.Modules
     roster: Roster
     confiner: Confiner
+    links: ModuleLinks
 
 
 def build_engine(core: Core, origins: Origins) -> Engine:
@@ -76,7 +81,14 @@ def build_engine(core: Core, origins: Origins) -> Engine:
         core.reactor.seconds,
         supervisor.owned_port,
     )
-    bus.subscribe(lambda numbered: _follow(roster, on_disk.fence, supervisor, numbered.event))
+    seen = PagesSeen(
+        agent=Agent(core.reactor),
+        clock=core.reactor,
+        where=placed(roster, supervisor),
+        changed=lambda: bus.emit(RegistryChanged()),
+    )
+    links = ModuleLinks(roster, seen)
+    bus.subscribe(lambda numbered: _follow(roster, links, on_disk.fence, supervisor, numbered.event))
     return Engine(
         bus=bus,
         launcher=launcher,
@@ -84,6 +96,7 @@ def build_engine(core: Core, origins: Origins) -> Engine:
         modules=assembly.assemble(on_disk, supervisor, free_memory=lambda: supervisor.container().free),
         roster=roster,
         confiner=confiner,
+        links=links,
     )
 
 
@@ -93,7 +106,7 @@ def _tell(numbered: Numbered) -> None:
         _log.warn("{text}", text=numbered.event.text)
 
 
-def _follow(roster: Roster, fence: Fence, supervisor: Supervisor, event: Event) -> None:
+def _follow(roster: Roster, links: ModuleLinks, fence: Fence, supervisor: Supervisor, event: Event) -> None:
     match event:
         case RegistryChanged():
             roster.forget()
@@ -103,6 +116,8 @@ def _follow(roster: Roster, fence: Fence, supervisor: Supervisor, event: Event) 
             status = supervisor.status(short)
             if status is not None:
                 fence.follow(status)
+                if status.state is State.READY:
+                    links.look(short)
 
 
 def _forbidden(home: Path) -> tuple[Path, ...]:

@@ -22,7 +22,7 @@ from parachute_hub.admin.vault_command import VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
 from parachute_hub.app.adapters import ModuleTokens, Origins
 from parachute_hub.app.context import Core
-from parachute_hub.app.installed import advertised, tiles
+from parachute_hub.app.discovery import advertised, tiles
 from parachute_hub.app.runtime import Engine
 from parachute_hub.modules.launch.configuration import Configuration
 from parachute_hub.modules.state.disk_space import size_of
@@ -33,7 +33,7 @@ from parachute_hub.site.conventions import PREFIXES, Conventions
 from parachute_hub.site.front_page import FrontPage
 from parachute_hub.site.metrics import Numbers
 from parachute_hub.site.root import Part
-from parachute_hub.site.well_known import WellKnown, document
+from parachute_hub.site.well_known import INFO_PAGES, WellKnown, document
 from parachute_hub.system.timestamps import to_the_second
 
 
@@ -44,12 +44,8 @@ def public_parts(core: Core, engine: Engine, origins: Origins, who: Who) -> list
     def states() -> list[tuple[str, str]]:
         return [(status.short, status.state.value) for status in engine.supervisor.all()]
 
-    def is_static(short: str) -> bool:
-        entry = engine.modules.files.directory.entry(short)
-        return entry is not None and entry.static
-
     about = AboutHub(started_at=to_the_second(time.time()), source=_source(core.settings.home, core.settings.platform))
-    front = FrontPage(lambda: tiles(engine.roster, engine.supervisor, is_static)).app.resource()
+    front = FrontPage(lambda: tiles(engine.roster, engine.supervisor, engine.links)).app.resource()
     return [
         Part(("/", "/hub.html"), front),
         Part(("/health",), core.health),
@@ -57,8 +53,8 @@ def public_parts(core: Core, engine: Engine, origins: Origins, who: Who) -> list
         Part(("/api/ready",), Ready(states).app.resource()),
         Part(("/api/hub",), About(about, who, lambda: time.monotonic() - began).app.resource()),
         Part(
-            ("/.well-known/parachute.json",),
-            WellKnown(lambda: advertised(engine.roster.modules()), origins.issuer).app.resource(),
+            ("/.well-known/parachute.json", INFO_PAGES.rstrip("/"), "/.parachute"),
+            WellKnown(lambda: advertised(engine.roster.modules(), engine.links), origins.issuer).app.resource(),
         ),
     ]
 
@@ -86,6 +82,7 @@ def admin_parts(
             drift=engine.modules.ports.kind,
             copied_at=engine.modules.snapshots.copied_at,
             adoptable=engine.modules.adoption.source,
+            links=engine.links.by_short,
         ),
         configuration=Configuration(
             home=core.settings.home,
@@ -111,7 +108,7 @@ def admin_parts(
     )
     vaults = VaultsApi(
         who=who,
-        known=lambda: document(advertised(engine.roster.modules()), accounts.origin.issuer())["vaults"],
+        known=lambda: document(advertised(engine.roster.modules(), engine.links), accounts.origin.issuer())["vaults"],
         maker=VaultCommand(
             engine.launcher,
             core.reactor,

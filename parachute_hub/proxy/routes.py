@@ -16,8 +16,8 @@ Audience: TypeAlias = Literal["public", "hub-users", "operator"]
 
 # First path segments that belong to the hub; no mount can have them. `vault` and `mcp` have special rules below.
 OWN_SEGMENTS = frozenset(
-    b""". .. .well-known account admin api favicon.ico git health hub hub.html login logout metrics oauth robots.txt
-    static vaults""".split()
+    b""". .. .parachute .well-known account admin api favicon.ico git health hub hub.html login logout metrics oauth
+    robots.txt static vaults""".split()
 ) | {b""}
 VAULT = "vault"
 _NEVER_MOUNTED = OWN_SEGMENTS | {b"mcp"}

@@ -1,4 +1,4 @@
-"""`/.well-known/parachute.json`: what this hub serves, for modules and clients."""
+"""`/.well-known/parachute.json` and the cards of hub and modules: what is served here, for modules and clients."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -7,10 +7,20 @@ from attrs import field, frozen
 from klein import Klein
 from twisted.web.iweb import IRequest
 
+from parachute_hub import __version__
 from parachute_hub.site.area import area, as_json
+from parachute_hub.site.errors import not_found
 
 SEED_VERSION = "0.0.0-linked"
+INFO_PAGES = "/.well-known/parachute/"
+"""Below it the hub describes a module that does not describe itself."""
 
+_HUB = {
+    "name": "parachute-hub",
+    "displayName": "Parachute",
+    "tagline": "Runs small programs of your own",
+    "kind": "hub",
+}
 _CORS: Mapping[str, str] = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, OPTIONS",
@@ -18,25 +28,33 @@ _CORS: Mapping[str, str] = {
 
 
 @frozen(kw_only=True)
-class Advertised:
-    """One installed module in the document: its row, completed from its manifest.
+class Mounted:
+    """One mount of a module, and the links there: paths on this hub, or http(s) addresses elsewhere."""
 
-    `management_url` is as in the manifest; `ui_url` and the `uis` entries are resolved against the origin here.
-    """
+    path: str
+    info: str
+    ui: str | None = None
+    management: str | None = None
+
+
+@frozen(kw_only=True)
+class Advertised:
+    """One installed module in the document: its row, completed from its manifest."""
 
     name: str
     version: str
-    paths: tuple[str, ...]
+    mounts: tuple[Mounted, ...]
     display_name: str | None = None
     tagline: str | None = None
-    management_url: str | None = None
-    ui_url: str | None = None
     uis: Mapping[str, Mapping[str, Any]] = field(factory=dict)
 
     @property
     def is_vault(self) -> bool:
         """Vault rows are listed once per vault."""
         return self.name == "parachute-vault" or self.name.startswith("parachute-vault-")
+
+
+_NOWHERE = Mounted(path="/", info="/.parachute/info")
 
 
 def document(modules: Iterable[Advertised], origin: str) -> dict[str, Any]:
@@ -46,13 +64,12 @@ def document(modules: Iterable[Advertised], origin: str) -> dict[str, Any]:
     buckets: dict[str, list[dict[str, Any]]] = {}
     for module in modules:
         if module.is_vault:
-            for path in module.paths:
-                services.append(_service(module, path, origin))
+            for mounted in module.mounts:
+                services.append(_service(module, mounted, origin))
                 if module.version != SEED_VERSION:
-                    vaults.append(_vault(module, path, origin))
+                    vaults.append(_vault(module, mounted, origin))
             continue
-        path = module.paths[0] if module.paths else "/"
-        entry = _service(module, path, origin)
+        entry = _service(module, module.mounts[0] if module.mounts else _NOWHERE, origin)
         services.append(entry)
         bucket = buckets.setdefault(module.name.removeprefix("parachute-"), [])
         bucket.append({"url": entry["url"], "version": module.version})
@@ -73,35 +90,31 @@ def vault_name(module_name: str, path: str) -> str:
     return module_name.removeprefix("parachute-vault-") if "-vault-" in module_name else "default"
 
 
-def resolve(value: str, mount: str, origin: str) -> str:
-    """An absolute URL from a manifest field: absolute, relative to the root, or relative to the mount."""
-    if value.startswith(("http://", "https://")):
-        return value
-    if value.startswith("/"):
-        return origin + value
-    return f"{origin}{mount.rstrip('/')}/{value}"
+def _absolute(link: str | None, origin: str) -> str | None:
+    return origin + link if link is not None and link.startswith("/") else link
 
 
-def _vault(module: Advertised, path: str, origin: str) -> dict[str, Any]:
+def _vault(module: Advertised, mounted: Mounted, origin: str) -> dict[str, Any]:
+    path = mounted.path
     entry = {"name": vault_name(module.name, path), "url": origin + path.rstrip("/"), "version": module.version}
-    return entry | _given(managementUrl=module.management_url)
+    return entry | _given(managementUrl=_absolute(mounted.management, origin))
 
 
-def _service(module: Advertised, path: str, origin: str) -> dict[str, Any]:
-    mount = path.rstrip("/")
-    ui = None
-    if module.ui_url is not None:
-        # Old vaults declare "/admin" and mean a path below their mount.
-        own = module.ui_url.strip("/") if module.is_vault and module.ui_url.rstrip("/") == "/admin" else module.ui_url
-        ui = resolve(own, mount, origin)
+def _service(module: Advertised, mounted: Mounted, origin: str) -> dict[str, Any]:
+    mount = mounted.path.rstrip("/")
     uis = [_sub_unit(slug, unit, origin) for slug, unit in module.uis.items()]
     return {
         "name": module.name,
         "url": origin + mount if mount else origin + "/",
-        "path": path,
+        "path": mounted.path,
         "version": module.version,
-        "infoUrl": f"{origin}{mount}/.parachute/info",
-    } | _given(displayName=module.display_name, tagline=module.tagline, uiUrl=ui, uis=uis or None)
+        "infoUrl": _absolute(mounted.info, origin),
+    } | _given(
+        displayName=module.display_name,
+        tagline=module.tagline,
+        uiUrl=_absolute(mounted.ui, origin),
+        uis=uis or None,
+    )
 
 
 def _sub_unit(slug: str, unit: Mapping[str, Any], origin: str) -> dict[str, Any]:
@@ -114,11 +127,16 @@ def _sub_unit(slug: str, unit: Mapping[str, Any], origin: str) -> dict[str, Any]
         "url": origin + path,
     } | _given(
         tagline=unit.get("tagline"),
-        iconUrl=resolve(str(icon), path, origin) if icon else None,
+        iconUrl=_icon(str(icon), path, origin) if icon else None,
         version=unit.get("version"),
         oauthClientId=unit.get("oauthClientId"),
         status=unit.get("status"),
     )
+
+
+def _icon(icon: str, path: str, origin: str) -> str | None:
+    rooted = icon.startswith(("/", "http://", "https://"))
+    return _absolute(icon if rooted else f"{path.rstrip('/')}/{icon}", origin)
 
 
 def _given(**fields: Any) -> dict[str, Any]:
@@ -126,7 +144,7 @@ def _given(**fields: Any) -> dict[str, Any]:
 
 
 class WellKnown:
-    """`GET /.well-known/parachute.json`: public, built for each request, never cached."""
+    """Public, built for each request, never cached. A card is what a module tells at `/.parachute/info`."""
 
     app: Klein = area()
 
@@ -137,9 +155,29 @@ class WellKnown:
     @app.route("/.well-known/parachute.json", methods=["GET", "HEAD", "OPTIONS"])
     def parachute(self, request: IRequest) -> bytes:
         """The document; 204 for a preflight."""
+        return self._public(request, lambda: document(self._modules(), self._origin()))
+
+    @app.route("/.parachute/info", methods=["GET", "HEAD", "OPTIONS"])
+    def hub(self, request: IRequest) -> bytes:
+        """The hub's own card."""
+        return self._public(request, lambda: {**_HUB, "version": __version__, "url": self._origin()})
+
+    @app.route("/.well-known/parachute/<name>", methods=["GET", "HEAD", "OPTIONS"])
+    def module(self, request: IRequest, name: str) -> bytes:
+        """The card of a module that has none at its mount."""
+        return self._public(request, lambda: self._card(name))
+
+    def _card(self, name: str) -> dict[str, Any]:
+        for module in self._modules():
+            if module.name == name:
+                card = {"name": module.name, "displayName": module.display_name or module.name}
+                return {**card, "tagline": module.tagline or "", "version": module.version}
+        raise not_found("There is no such module.")
+
+    def _public(self, request: IRequest, answer: Callable[[], dict[str, Any]]) -> bytes:
         for name, value in _CORS.items():
             request.setHeader(name, value)
         if request.method == b"OPTIONS":
             request.setResponseCode(204)
             return b""
-        return as_json(request, document(self._modules(), self._origin()))
+        return as_json(request, answer())

@@ -15,13 +15,14 @@ from twisted.web.server import Request
 
 from parachute_hub.admin.disk_api import DiskArea
 from parachute_hub.admin.modules_api import ModulesArea
-from parachute_hub.admin.modules_view import ModulesView, resolve
+from parachute_hub.admin.modules_view import ModulesView
 from parachute_hub.admin.stream_api import Streams
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.jobs.runner import Work
 from parachute_hub.modules import assembly
 from parachute_hub.modules.assembly import Outside
 from parachute_hub.modules.definition.catalog import Catalog
+from parachute_hub.modules.definition.links import Links
 from parachute_hub.modules.launch.configuration import Configuration
 from parachute_hub.modules.launch.environment import Surroundings
 from parachute_hub.modules.packages.bun import NoBun
@@ -134,6 +135,7 @@ class ApiCase(SynchronousTestCase):
         self.free_memory: int | None = None
         self.listening = {"toy": 2711}
         self.modules = assembly.assemble(self.files, self.supervisor, free_memory=lambda: self.free_memory)
+        self.links: dict[str, Links] = {}
         self.proofs = Proofs()
         self.server = ToyServer()
         view = ModulesView(
@@ -144,6 +146,7 @@ class ApiCase(SynchronousTestCase):
             drift=self.modules.ports.kind,
             copied_at=self.modules.snapshots.copied_at,
             adoptable=self.modules.adoption.source,
+            links=lambda short: self.links.get(short, Links()),
         )
         http: Any = StubTreq(self.server)
         area = ModulesArea(
@@ -292,7 +295,10 @@ class Listing(ApiCase):
             },
         )
         self.assertEqual((toy["state"], toy["supervisor_status"], toy["pid"]), ("ready", "running", 4711))
-        self.assertEqual(toy["management_url"], "/toy/app/")
+        self.assertEqual((toy["management_url"], toy["config_ui_url"]), (None, None))
+        self.links["toy"] = Links(ui="/toy/app/", config_ui="/toy/settings")
+        toy = self.module("toy")
+        self.assertEqual((toy["management_url"], toy["config_ui_url"]), ("/toy/app/", "/toy/settings"))
         self.assertEqual(toy["install_dir"], str(self.home / "modules/node_modules/@toys/toy"))
         self.assertEqual(self.call("GET", "").json()["supervised"][0]["short"], "toy")
         self.files.records.change("toy", pin=True)
@@ -315,11 +321,6 @@ class Listing(ApiCase):
         content["services"].insert(0, {"name": "bad", "port": 0})
         write(self.home, {"services.json": json.dumps(content)})
         self.assertTrue(self.module("toy")["installed"])
-
-    def test_addresses(self) -> None:
-        self.assertEqual(resolve("https://x.test/", "/toy"), "https://x.test/")
-        self.assertEqual(resolve("/toy/admin", "/toy"), "/toy/admin")
-        self.assertEqual(resolve("admin", "/toy/"), "/toy/admin")
 
 
 class Installs(ApiCase):

@@ -1,65 +1,12 @@
 import json
-from pathlib import Path
 from typing import Any
 
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
-
-from parachute_hub.app.installed import LOOK_SECONDS, Roster, Tables, advertised, mounts_of
-from parachute_hub.modules.definition.catalog import Catalog
-from parachute_hub.modules.state.directory import Directory
-from parachute_hub.modules.state.records import RecordsFile
-from parachute_hub.modules.state.services_file import ServicesFile
-from parachute_hub.modules.state.store import Store
+from parachute_hub.app.installed import LOOK_SECONDS, Tables, mounts_of
 from parachute_hub.proxy.routes import Mount
+from tests.app.rosters import RosterCase, row
 
 
-def row(name: str, port: int, *paths: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "port": port, "paths": list(paths), "health": "/health", "version": "1.0.0", **more}
-
-
-class RosterTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.home = Path(self.mktemp())
-        self.home.mkdir()
-        self.notices: list[str] = []
-        self.records = RecordsFile(self.home / "hub" / "modules.json")
-        self.store = Store(self.home / "modules")
-        directory = Directory(
-            services=ServicesFile(self.home / "services.json"),
-            records=self.records,
-            catalog=Catalog(),
-            store=self.store,
-        )
-        self.clock = Clock()
-        self.live: dict[str, int] = {}
-        self.roster = Roster(directory, self.notices.append, self.clock.seconds, self.live.get)
-
-    def register(self, *rows: dict[str, Any], folders: dict[str, str] | None = None) -> None:
-        """Modules are installed, write their rows, and the moment passes until the file is looked at again."""
-        for found in rows:
-            short = Catalog().short_of(found["name"])
-            if not self.records.known(short):
-                package = Catalog().get(short)
-                name = package.package if package else f"@toys/{short}"
-                self.records.change(short, package=name, row=found["name"], port=found["port"])
-                if short in (folders or {}):
-                    self.store.link_folder(name, Path((folders or {})[short]))
-        self.written(*rows)
-
-    def written(self, *rows: dict[str, Any]) -> None:
-        """Anybody writes rows, and the moment passes until the file is looked at again."""
-        (self.home / "services.json").write_text(json.dumps({"services": rows}))
-        self.clock.advance(LOOK_SECONDS)
-
-    def package(self, short: str, **manifest: Any) -> str:
-        folder = self.home.resolve() / "packages" / short
-        (folder / ".parachute").mkdir(parents=True)
-        (folder / "package.json").write_text(json.dumps({"name": short, "version": "1.0.0"}))
-        told = {"name": short, "manifestName": short, "port": 1950, "paths": [f"/{short}"], "health": "/health"}
-        (folder / ".parachute" / "module.json").write_text(json.dumps({**told, **manifest}))
-        return str(folder)
-
+class RosterTests(RosterCase):
     def test_nothing_is_installed_on_a_fresh_disk(self) -> None:
         """No file, no modules, no complaint."""
         self.assertEqual((self.roster.modules(), self.notices), ((), []))
@@ -193,15 +140,6 @@ class RosterTests(SynchronousTestCase):
         self.assertEqual(self.roster.shorts(), ("own",))
         self.roster.forget()
         self.assertEqual(self.roster.shorts(), ())
-
-    def test_discovery_takes_names_from_the_manifest(self) -> None:
-        """And management addresses as the manifest has them."""
-        self.register(
-            row("own", 1951, "/own"),
-            folders={"own": self.package("own", displayName="Own", managementUrl="admin/")},
-        )
-        (entry,) = advertised(self.roster.modules())
-        self.assertEqual((entry.display_name, entry.management_url), ("Own", "admin/"))
 
     def test_what_cannot_be_read_stays_as_it_was(self) -> None:
         """Whatever fails while the modules are read, and until it can be read again."""

@@ -7,10 +7,12 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.app.installed import LOOK_SECONDS, Roster, advertised, mounts_of
+from parachute_hub.app.discovery import ModuleLinks, advertised
+from parachute_hub.app.installed import LOOK_SECONDS, Roster, mounts_of
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.supervise.model import CannotLaunch
+from tests.app.test_discovery import FakePages
 from tests.modules.homes import Home, package, put, write
 
 VAULT: dict[str, Any] = {
@@ -76,6 +78,7 @@ class Attacks(SynchronousTestCase):
         self.clock = Clock()
         self.told: list[str] = []
         self.roster = Roster(self.home.directory, self.told.append, self.clock.seconds, lambda short: None)
+        self.links = ModuleLinks(self.roster, FakePages())
         self.launcher = ModuleLauncher(
             directory=self.home.directory,
             records=self.home.records,
@@ -93,7 +96,7 @@ class Attacks(SynchronousTestCase):
             "runs": {short: self.launched(short) for short in ("vault", "scribe", "notes", "own", "other", "admin")},
             "serves": sorted(mounts_of(modules), key=lambda mount: mount.top),
             "sandboxed": {module.short: module.sandboxed for module in modules},
-            "advertises": {found.name: found.paths for found in advertised(modules)},
+            "advertises": {found.name: found.mounts for found in advertised(modules, self.links)},
         }
 
     def launched(self, short: str) -> object:

@@ -1,12 +1,18 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.site.well_known import SEED_VERSION, Advertised, document, resolve, vault_name
+from parachute_hub.site.well_known import SEED_VERSION, Advertised, Mounted, WellKnown, document, vault_name
+from tests.support.asking import Answer, ask
 
 ORIGIN = "https://hub.example.com"
 
 
-def vault(*paths: str, version: str = "0.7.3", **more: str) -> Advertised:
-    return Advertised(name="parachute-vault", version=version, paths=paths, **more)  # type: ignore[arg-type]
+def mounted(path: str, **links: str) -> Mounted:
+    return Mounted(path=path, info=f"{path}/.parachute/info", **links)
+
+
+def vault(*paths: str, version: str = "0.7.3", **links: str) -> Advertised:
+    mounts = tuple(mounted(path, **links) for path in paths)
+    return Advertised(name="parachute-vault", version=version, mounts=mounts)
 
 
 class DocumentTests(SynchronousTestCase):
@@ -15,8 +21,8 @@ class DocumentTests(SynchronousTestCase):
         self.assertEqual(document([], ORIGIN), {"vaults": [], "services": []})
 
     def test_a_vault_row_is_listed_once_for_each_vault(self) -> None:
-        """One process, many vaults; the manifest's management URL is passed on unresolved."""
-        made = document([vault("/vault/default", "/vault/work", management_url="admin/")], ORIGIN)
+        """One process, many vaults; links are absolute."""
+        made = document([vault("/vault/default", "/vault/work", management="/admin/vaults")], ORIGIN)
         self.assertEqual(
             made["vaults"],
             [
@@ -24,9 +30,14 @@ class DocumentTests(SynchronousTestCase):
                     "name": "default",
                     "url": f"{ORIGIN}/vault/default",
                     "version": "0.7.3",
-                    "managementUrl": "admin/",
+                    "managementUrl": f"{ORIGIN}/admin/vaults",
                 },
-                {"name": "work", "url": f"{ORIGIN}/vault/work", "version": "0.7.3", "managementUrl": "admin/"},
+                {
+                    "name": "work",
+                    "url": f"{ORIGIN}/vault/work",
+                    "version": "0.7.3",
+                    "managementUrl": f"{ORIGIN}/admin/vaults",
+                },
             ],
         )
         self.assertEqual([entry["path"] for entry in made["services"]], ["/vault/default", "/vault/work"])
@@ -44,7 +55,8 @@ class DocumentTests(SynchronousTestCase):
     def test_other_modules_get_a_bucket_of_their_short_name(self) -> None:
         """Always a list, and optional keys are left out rather than null."""
         made = document(
-            [Advertised(name="parachute-scribe", version="0.5.1", paths=("/scribe",), ui_url="/scribe/admin")], ORIGIN
+            [Advertised(name="parachute-scribe", version="0.5.1", mounts=(mounted("/scribe", ui="/scribe/admin"),))],
+            ORIGIN,
         )
         self.assertEqual(made["scribe"], [{"url": f"{ORIGIN}/scribe", "version": "0.5.1"}])
         self.assertEqual(
@@ -66,7 +78,7 @@ class DocumentTests(SynchronousTestCase):
         row = Advertised(
             name="parachute-surface",
             version="1",
-            paths=("/surface",),
+            mounts=(mounted("/surface"),),
             uis={"notes": {"displayName": "Notes", "path": "/surface/notes", "iconUrl": "icon.svg"}},
         )
         (service,) = document([row], ORIGIN)["services"]
@@ -83,14 +95,30 @@ class DocumentTests(SynchronousTestCase):
             ],
         )
 
-    def test_urls_resolve_by_their_first_character(self) -> None:
-        """Absolute, from the root, or below the mount."""
-        self.assertEqual(resolve("https://x/y", "/m", ORIGIN), "https://x/y")
-        self.assertEqual(resolve("/y", "/m", ORIGIN), f"{ORIGIN}/y")
-        self.assertEqual(resolve("y/", "/m", ORIGIN), f"{ORIGIN}/m/y/")
+    def test_an_address_elsewhere_stays_as_it_is(self) -> None:
+        away = Advertised(name="x", version="1", mounts=(mounted("/x", ui="https://x.test/"),))
+        self.assertEqual(document([away], ORIGIN)["services"][0]["uiUrl"], "https://x.test/")
 
     def test_the_name_of_a_vault(self) -> None:
         """From the path, else from the row, else the default."""
-        self.assertEqual(vault_name("parachute-vault", "/vault/work/x"), "work")
+        self.assertEqual(vault_name("parachute-vault", "/vault/side/x"), "side")
         self.assertEqual(vault_name("parachute-vault-home", "/"), "home")
         self.assertEqual(vault_name("parachute-vault", "/"), "default")
+
+
+class CardTests(SynchronousTestCase):
+    def card(self, path: str, method: str = "GET") -> Answer:
+        toy = Advertised(name="toys-toy", version="1.2.0", mounts=(mounted("/toy"),), display_name="Toy")
+        return ask(WellKnown(lambda: [toy], lambda: ORIGIN).app.resource(), path, method=method)
+
+    def test_the_hub_describes_itself_at_the_root(self) -> None:
+        """Modules that claim that path do not get it."""
+        card = self.card("/.parachute/info")
+        self.assertEqual((card.status, card.header("Access-Control-Allow-Origin")), (200, "*"))
+        self.assertEqual((card.json()["name"], card.json()["url"]), ("parachute-hub", ORIGIN))
+        self.assertEqual(self.card("/.parachute/info", "OPTIONS").status, 204)
+
+    def test_the_hub_describes_a_module_that_does_not_do_so(self) -> None:
+        told = self.card("/.well-known/parachute/toys-toy").json()
+        self.assertEqual(told, {"name": "toys-toy", "displayName": "Toy", "tagline": "", "version": "1.2.0"})
+        self.assertEqual(self.card("/.well-known/parachute/gone").status, 404)

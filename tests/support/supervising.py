@@ -47,6 +47,10 @@ class FakeSupervisor:
         """What it was told to be."""
         return self._statuses.get(short)
 
+    def owned_port(self, short: str) -> int | None:
+        """The first of `listening`."""
+        return next(iter(self.listening.get(short, [])), None)
+
     def all(self) -> list[Status]:
         """Every module that was ever started."""
         return list(self._statuses.values())

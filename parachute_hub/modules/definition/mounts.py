@@ -5,6 +5,7 @@ from collections.abc import Iterable
 RESERVED = frozenset(
     {
         "",
+        ".parachute",
         ".well-known",
         "account",
         "admin",

@@ -1,0 +1,142 @@
+"""What is told of the installed modules: the links to their pages, entries for discovery, tiles for `/`."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Protocol
+
+from parachute_hub.app.installed import Installed, Roster
+from parachute_hub.modules.definition.links import Links, links_of, main_mount
+from parachute_hub.modules.launch.pages_seen import Where
+from parachute_hub.site.front_page import Tile
+from parachute_hub.site.well_known import INFO_PAGES, Advertised, Mounted
+from parachute_hub.supervise.model import Status
+
+VAULT_PAGE = "/admin/vaults"
+
+
+def links_at(module: Installed, path: str) -> Links:
+    """What the module's manifest links to, at one of its mounts."""
+    return links_of(module.manifest, path, vault=module.row.is_vault, static=module.static)
+
+
+class Pages(Protocol):
+    """What is needed of `PagesSeen`."""
+
+    def offered(self, short: str, link: str | None) -> str | None:
+        """The link when it leads to a page."""
+
+    def look(self, short: str, links: Iterable[str]) -> None:
+        """Ask for these links now."""
+
+
+class Running(Protocol):
+    """What is needed of the supervisor."""
+
+    def status(self, short: str) -> Status | None:
+        """What is known of a module."""
+
+    def owned_port(self, short: str) -> int | None:
+        """Where the module's own process listens."""
+
+
+class ModuleLinks:
+    """The links that are offered: those that lead to a page (`PagesSeen`), the same on every page and in the API."""
+
+    def __init__(self, roster: Roster, seen: Pages) -> None:
+        self._roster = roster
+        self._seen = seen
+
+    def of(self, module: Installed, path: str | None = None) -> Links:
+        """At its main mount, or at this one. A module without a card at its mount is described by the hub."""
+        links = links_at(module, main_mount(module.paths) if path is None else path)
+        offered = partial(self._seen.offered, module.short)
+        return Links(
+            ui=offered(links.ui),
+            management=offered(links.management),
+            config_ui=offered(links.config_ui),
+            info=offered(links.info) or f"{INFO_PAGES}{module.row.name}",
+        )
+
+    def by_short(self, short: str) -> Links:
+        """The same by name; none for what is not installed."""
+        found = next((module for module in self._roster.modules() if module.short == short), None)
+        return Links() if found is None else self.of(found)
+
+    def look(self, short: str) -> None:
+        """A module answers anew: see what its links lead to."""
+        for module in self._roster.modules():
+            if module.short == short:
+                for path in module.paths:
+                    self._seen.look(short, links_at(module, path).all())
+
+
+def placed(roster: Roster, supervisor: Running) -> Callable[[str], Where | None]:
+    """Where each running module is asked for its pages."""
+
+    def where(short: str) -> Where | None:
+        port = supervisor.owned_port(short)
+        found = [module for module in roster.modules() if module.short == short]
+        if port is None or not found:
+            return None
+        return Where(port=port, mounts=tuple(path for module in found for path in module.paths), strip=found[0].strip)
+
+    return where
+
+
+def advertised(modules: Iterable[Installed], links: ModuleLinks) -> list[Advertised]:
+    """The modules for `/.well-known/parachute.json`."""
+    return [
+        Advertised(
+            name=module.row.name,
+            version=module.row.version,
+            mounts=tuple(_mounted(module, path, links) for path in _advertised_paths(module)),
+            display_name=(module.manifest and module.manifest.display_name) or module.row.display_name,
+            tagline=module.row.tagline,
+            uis={
+                unit.slug: {
+                    "displayName": unit.display_name,
+                    "path": unit.path,
+                    "tagline": unit.tagline,
+                    "iconUrl": unit.icon_url,
+                    "version": unit.version,
+                    "oauthClientId": unit.oauth_client_id,
+                    "status": unit.status,
+                }
+                for unit in module.row.uis
+            },
+        )
+        for module in modules
+    ]
+
+
+def _advertised_paths(module: Installed) -> tuple[str, ...]:
+    """A vault's row names its vaults; of others the first mount counts."""
+    if module.row.is_vault:
+        return module.row.paths
+    return (module.paths or module.row.paths)[:1]
+
+
+def _mounted(module: Installed, path: str, links: ModuleLinks) -> Mounted:
+    offered = links.of(module, path)
+    management = offered.management or (VAULT_PAGE if module.row.is_vault else None)
+    return Mounted(path=path, info=offered.info, ui=offered.ui, management=management)
+
+
+def tiles(roster: Roster, supervisor: Running, links: ModuleLinks) -> list[Tile]:
+    """The front page: one tile for each module. Where it has no page to open, the hub's own page is offered."""
+    made = []
+    for module in roster.modules():
+        status = supervisor.status(module.short)
+        offered = links.of(module)
+        # A settings page is opened from the hub's page, which gives it a token.
+        page = offered.ui if offered.ui != offered.config_ui else None
+        url = page or (VAULT_PAGE if module.row.is_vault else f"/admin/modules/{module.short}")
+        made.append(
+            Tile(
+                name=(module.manifest and module.manifest.display_name) or module.row.display_name or module.short,
+                tagline=module.row.tagline or (module.manifest and module.manifest.tagline) or "",
+                state=status.state.value if status else "stopped",
+                url=url,
+            )
+        )
+    return made

@@ -1,0 +1,69 @@
+"""The addresses of a module's pages: what its manifest says, resolved once for the pages, the API and discovery."""
+
+from collections.abc import Iterable, Iterator
+
+from attrs import frozen
+
+from parachute_hub.modules.definition.model import Manifest
+
+INFO = "/.parachute/info"
+
+
+@frozen(kw_only=True)
+class Links:
+    """Each is a path on the hub, or an http(s) address elsewhere.
+
+    `ui` is where the module is used, `management` where it is looked after, `config_ui` its own settings page, `info`
+    its description as JSON.
+    """
+
+    ui: str | None = None
+    management: str | None = None
+    config_ui: str | None = None
+    info: str = INFO
+
+    def all(self) -> Iterator[str]:
+        """Those that lead to the hub, each once."""
+        found = (self.ui, self.management, self.config_ui, self.info)
+        return iter(dict.fromkeys(link for link in found if link is not None and link.startswith("/")))
+
+
+def links_of(manifest: Manifest | None, mount: str, *, vault: bool = False, static: bool = False) -> Links:
+    """The links of a module at this mount. A package of mere pages (`static`) need not say where they are."""
+    mount = mount.rstrip("/")
+    front = f"{mount}/" if static else None
+    if manifest is None:
+        return Links(ui=front, info=mount + INFO)
+
+    def given(value: str | None) -> str | None:
+        return None if value is None else resolve(value, mount, vault=vault)
+
+    return Links(
+        ui=given(manifest.ui_url) or front,
+        management=given(manifest.management_url),
+        config_ui=given(manifest.config_ui_url),
+        info=mount + INFO,
+    )
+
+
+def resolve(value: str, mount: str, *, vault: bool = False) -> str:
+    """A link of a manifest: an address elsewhere, a path on the hub, or a path below the mount.
+
+    >>> resolve("admin/", "/vault/default"), resolve("/scribe/admin", "/scribe"), resolve("https://x.test/", "/x")
+    ('/vault/default/admin/', '/scribe/admin', 'https://x.test/')
+
+    Published vaults mean their own page by `/admin`.
+
+    >>> resolve("/admin", "/vault/default", vault=True)
+    '/vault/default/admin'
+    """
+    if vault and value in ("/admin", "/admin/"):
+        return mount + value
+    if value.startswith(("/", "http://", "https://")):
+        return value
+    return f"{mount}/{value}"
+
+
+def main_mount(paths: Iterable[str]) -> str:
+    """The mount that a module's pages lie below: its first one, `/.parachute` apart."""
+    return next((path for path in paths if not path.startswith("/.parachute")), "")

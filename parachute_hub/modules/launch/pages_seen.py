@@ -1,0 +1,122 @@
+"""Which of a module's links lead to a page: asked of the module itself, as a browser without credentials would."""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from urllib.parse import quote, urljoin
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Protocol
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent
+
+from parachute_hub.modules.definition.links import INFO
+
+SECONDS = 5.0
+FRESH = 30.0
+"""Seconds after which a link is asked for again when somebody wants to know."""
+
+MOST = 1000
+_HOPS = 4
+_PLAIN = "/%:@!$&'()*+,;=-._~"
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PAGE = Headers({"Accept": ["text/html,application/xhtml+xml;q=0.9,*/*;q=0.1"], "Sec-Fetch-Mode": ["navigate"]})
+_DOCUMENT = Headers({"Accept": ["application/json"]})
+
+
+@frozen(kw_only=True)
+class Where:
+    """Where a running module is: its port on loopback, its mounts, and whether they are left out of what it gets."""
+
+    port: int
+    mounts: tuple[str, ...]
+    strip: bool
+
+    def target(self, path: str) -> str | None:
+        """What the module would be asked for this path of the hub; None for a path that is not the module's.
+
+        >>> Where(port=1943, mounts=("/scribe",), strip=True).target("/scribe/admin")
+        '/admin'
+        """
+        found = [mount for mount in self.mounts if path == mount or path.startswith(f"{mount}/")]
+        if not found:
+            return None
+        return (path[len(max(found, key=len)) :] or "/") if self.strip else path
+
+
+class PagesSeen:
+    """Remembers what each link answered last; `changed` is called when one answers otherwise than before.
+
+    `where` knows the modules that run now. Nobody waits for a module: what is not known yet is not offered.
+    """
+
+    def __init__(
+        self,
+        *,
+        agent: IAgent,
+        clock: IReactorTime,
+        where: Callable[[str], Where | None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._agent = agent
+        self._clock = clock
+        self._where = where
+        self._changed = changed
+        self._seen: dict[tuple[str, str], bool] = {}
+        self._asked_at: dict[tuple[str, str], float] = {}
+
+    def offered(self, short: str, link: str | None) -> str | None:
+        """The link when it leads to a page, as far as is known; what is elsewhere is the module's own word."""
+        if link is None or not link.startswith("/"):
+            return link
+        asked_at = self._asked_at.get((short, link))
+        if asked_at is None or self._clock.seconds() >= asked_at + FRESH:
+            self.look(short, [link])
+        return link if self._seen.get((short, link)) else None
+
+    def look(self, short: str, links: Iterable[str]) -> None:
+        """Ask for these links now."""
+        where = self._where(short)
+        if where is None:
+            return
+        for link in links:
+            if len(self._asked_at) >= MOST:
+                self._seen.clear()
+                self._asked_at.clear()
+            self._asked_at[short, link] = self._clock.seconds()
+            Deferred.fromCoroutine(self._find_out(short, where, link))
+
+    async def _find_out(self, short: str, where: Where, link: str) -> None:
+        answers = False
+        # A module that does not answer has no page, whatever the reason.
+        with suppress(Exception):
+            answers = await self._answers(where, link)
+        if self._seen.get((short, link)) != answers:
+            self._seen[short, link] = answers
+            self._changed()
+
+    async def _answers(self, where: Where, link: str) -> bool:
+        wanted, headers = (b"application/json", _DOCUMENT) if link.endswith(INFO) else (b"text/html", _PAGE)
+        for _ in range(_HOPS):
+            target = where.target(link.partition("?")[0].partition("#")[0])
+            if target is None:
+                return False
+            url = f"http://127.0.0.1:{where.port}{quote(target, safe=_PLAIN)}"
+            answer = await self._agent.request(b"GET", url.encode("ascii"), headers).addTimeout(SECONDS, self._clock)
+            answer.deliverBody(_NotRead())
+            if answer.code not in _REDIRECTS:
+                (kind, *_) = answer.headers.getRawHeaders(b"content-type") or [b""]
+                return bool(answer.code == 200 and kind.lower().startswith(wanted))
+            (location, *_) = answer.headers.getRawHeaders(b"location") or [b""]
+            link = urljoin(link, location.decode("latin-1"))
+        return False
+
+
+class _NotRead(Protocol):
+    """Ends a connection whose answer's head was all that is wanted."""
+
+    def connectionMade(self) -> None:
+        """Twisted's: the body would begin now."""
+        if self.transport is not None:
+            self.transport.loseConnection()
