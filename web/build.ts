@@ -1,5 +1,5 @@
-// Builds the admin app into parachute_hub/static/admin: hashed assets, the page that names them, and a .gz beside each
-// file that shrinks. spa.py serves exactly this folder.
+// Builds the admin app into parachute_hub/static/admin: hashed assets, index.html, and a .gz for each compressible file.
+// admin/app_files.py serves this folder.
 
 import { copyFile, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"

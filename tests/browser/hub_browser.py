@@ -142,12 +142,12 @@ class Newcomer:
         """Tell scribe, on its page, to use a program of this machine; asks for the password once more."""
         page = self.page
         page.goto(f"{self.hub.url}/admin/modules/scribe")
-        page.get_by_text("Show the settings of Scribe").click()
+        page.get_by_text("Show settings of Scribe").click()
         page.get_by_label("How", exact=True).select_option("command")
         page.get_by_label("Program", exact=True).fill(program)
         self.look(page, "admin-scribe")
         page.get_by_role("button", name="Save").press("Enter")
-        dialog = page.get_by_role("dialog", name="Please confirm that it is you")
+        dialog = page.get_by_role("dialog", name="Confirm it's you")
         expect(dialog).to_be_visible()
         picture(page, "admin-step-up")
         page.keyboard.type(PASSWORD)

@@ -104,16 +104,16 @@ class AtAGlanceTests(AdminCase):
         expect(page.get_by_role("heading", name="Scribe needs you")).to_be_visible()
         expect(page.get_by_text("ffmpeg is not installed").first).to_be_visible()
         page.get_by_role("button", name="Start again").click()
-        expect(page.get_by_role("heading", name="Something needs you")).to_be_visible()
-        expect(page.get_by_text("The disk is nearly full")).to_be_visible()
+        expect(page.get_by_role("heading", name="Something needs your attention")).to_be_visible()
+        expect(page.get_by_text("The disk is almost full")).to_be_visible()
 
     def test_what_a_module_works_with_is_shown_and_offered(self) -> None:
         """What is there is a link, what is missing a button."""
         page = self.page(self.hub("well"), "modules/notes")
         expect(page.get_by_role("heading", name="Works with")).to_be_visible()
-        expect(page.get_by_role("link", name="Vault, which is installed")).to_be_visible()
+        expect(page.get_by_role("link", name="Vault (installed)")).to_be_visible()
         page.get_by_role("button", name="Install Hello").click()
-        expect(page.get_by_role("link", name="Hello, which is installed")).to_be_visible()
+        expect(page.get_by_role("link", name="Hello (installed)")).to_be_visible()
 
     def test_a_fresh_hub_leads_to_the_modules(self) -> None:
         """Nothing installed is no fault, and says what to do."""
@@ -157,16 +157,16 @@ class LiveTests(AdminCase):
         page, other = self.page(hub, "modules/notes"), self.page(hub, "modules/notes")
         log, running = page.get_by_label("Log of Notes"), other.get_by_label("Log of Notes")
         expect(log).to_contain_text("GET /api/notes 200 in 6 ms")
-        page.get_by_label("Show only lines with").fill("in 3 MS")
+        page.get_by_label("Filter lines").fill("in 3 MS")
         expect(log).not_to_contain_text("in 6 ms")
         expect(log).to_contain_text("in 3 ms")
-        page.get_by_label("Show only lines with").fill("")
+        page.get_by_label("Filter lines").fill("")
         page.get_by_role("button", name="Pause").click()
-        expect(page.get_by_role("button", name="Go on")).to_have_attribute("aria-pressed", "true")
+        expect(page.get_by_role("button", name="Resume")).to_have_attribute("aria-pressed", "true")
         held, seen = log.inner_text(), running.inner_text()
         expect(running).not_to_have_text(seen)
         self.assertEqual(log.inner_text(), held)
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Resume").click()
         expect(log).not_to_have_text(held)
 
 
@@ -175,17 +175,17 @@ class ChangesTests(AdminCase):
     def test_a_weighty_change_asks_who_it_is(self) -> None:
         """A wrong password is said in the dialog, turning back changes nothing, the right one goes on."""
         page = self.page(self.hub("well"), "tokens")
-        page.get_by_role("button", name="Make token").click()
-        dialog = page.get_by_role("dialog", name="Please confirm that it is you")
-        password = dialog.get_by_label("Your password")
+        page.get_by_role("button", name="Create token").click()
+        dialog = page.get_by_role("dialog", name="Confirm it's you")
+        password = dialog.get_by_label("Password")
         expect(password).to_be_focused()
         password.fill("wrong")
         page.keyboard.press("Enter")
-        expect(dialog.get_by_text("That is not it.")).to_be_visible()
+        expect(dialog.get_by_text("That is not correct.")).to_be_visible()
         page.keyboard.press("Escape")
         expect(dialog).to_have_count(0)
         expect(page.get_by_text("eyJ.made.up")).to_have_count(0)
-        page.get_by_role("button", name="Make token").click()
+        page.get_by_role("button", name="Create token").click()
         password.fill(PASSWORD)
         page.keyboard.press("Enter")
         expect(page.get_by_text("eyJ.made.up")).to_be_visible()
@@ -193,7 +193,7 @@ class ChangesTests(AdminCase):
     def test_only_what_changed_is_saved(self) -> None:
         """A secret that nobody typed stays as it is."""
         page = self.page(self.hub("well"), "modules/scribe")
-        page.get_by_text("Show the settings of Scribe").click()
+        page.get_by_text("Show settings of Scribe").click()
         with page.expect_request(lambda request: request.method == "PUT") as asked:
             page.get_by_label("Time limit").fill("60")
             page.get_by_role("button", name="Save").click()
@@ -219,7 +219,7 @@ class KeyboardTests(AdminCase):
         """Tab and Enter; the focus arrives at the new page's heading, which a screen reader then reads."""
         page = self.page(self.hub("well"))
         for name in ("Modules", "Vaults", "Connected apps", "Tokens", "People", "Account", "Settings", "Activity"):
-            page.get_by_role("link", name="Skip to the page").focus()
+            page.get_by_role("link", name="Skip to content").focus()
             for _ in range(30):
                 page.keyboard.press("Tab")
                 if focused(page) == name:

@@ -95,7 +95,7 @@ class SettingsPageTests(SynchronousTestCase):
 
             page.goto(f"{self.hub.url}/admin/modules/{SETTLER}")
             page.get_by_role("button", name="Open the settings page of Settler").click()
-            dialog = page.get_by_role("dialog", name="Please confirm that it is you")
+            dialog = page.get_by_role("dialog", name="Confirm it's you")
             expect(dialog).to_contain_text("let the settings page of settler make changes for ten minutes")
             picture(page, "settings-open")
             page.keyboard.type(PASSWORD)

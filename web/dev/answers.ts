@@ -1,4 +1,4 @@
-// The pretended hub's JSON API: the shapes of the real one, with made-up contents.
+// JSON API of the fake hub: the real types with made-up data.
 import type { Answers, Person } from "../src/api/shapes"
 import type { Pretended } from "./state"
 
@@ -34,7 +34,7 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
   if (method === "POST" && path === "/api/account/step-up")
     return body["password"] === PASSWORD
       ? [200, { proof: "p" }]
-      : [401, refused("invalid_credentials", "That is not it.")]
+      : [401, refused("invalid_credentials", "That is not correct.")]
   if (path === "/api/auth/mint-token") return proof ? [200, MINTED] : [403, STEP_UP]
   if (method === "POST" && path === "/api/modules/disk/clear") return [200, { freed: 62 * 1024 * 1024 }]
   const fixed = FIXED[path as keyof Answers]
@@ -46,7 +46,7 @@ const STEP_UP = { error: "step_up_required", error_description: "Confirm with yo
 const MINTED = { jti: "j", token: "eyJ.made.up", expires_at: iso(-720), scope: "vault:default:read" }
 const refused = (error: string, text: string) => ({ error, error_description: text })
 
-/** Two hours of a module that breathes. */
+/** Two hours of fluctuating memory use. */
 function past(short: string): Answers[`/api/overview/memory/${string}`] {
   const wave = (at: number) => 18_000 + Math.round(2_000 * Math.sin(at / 7))
   return {

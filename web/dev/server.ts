@@ -1,5 +1,5 @@
-// `bun run dev` serves the built app on a pretended hub. PORT (any free one) and SCENARIO (fresh, well, trouble) by
-// variable. With the policy of the real hub, so that what works here works there.
+// `bun run dev` serves the built app with a fake hub, under the real hub's content security policy.
+// Variables: PORT (default: any free one), SCENARIO (fresh, well, trouble).
 import { join } from "node:path"
 import { answers } from "./answers"
 import { Pretended, type Scenario } from "./state"

@@ -1,4 +1,4 @@
-// A pretended hub for work on the pages: enough truth to draw them, nothing more.
+// State of a fake hub for developing the pages.
 import type { Job, Module, Overview, State } from "../src/api/shapes"
 
 const MB = 1024 * 1024
@@ -126,7 +126,7 @@ export class Pretended {
     this.emit("module", { short, status: change })
   }
 
-  /** Runs the steps of an operation on a clock. */
+  /** Runs the steps of an operation on a timer. */
   job(short: string, kind: string): Job {
     const job: Job = {
       id: crypto.randomUUID(),

@@ -1,4 +1,4 @@
-/** Creates the app's parts. */
+/** Creates the app's objects and connects them to the hub. */
 import { effect, signal } from "@preact/signals"
 import { Hub } from "./api/hub"
 import type { Job, Me, Overview, Status } from "./api/shapes"
@@ -16,7 +16,7 @@ export const overview = signal<Overview | null>(null)
 /** True after the first measurement attempt. */
 export const measured = signal(false)
 export const contact = signal<Contact | null>(null)
-/** Counts what the stream has told; pages that show lists read theirs again when it moves. */
+/** Increases when the hub reports a change; live resources reload. */
 export const news = signal(0)
 
 const TEND_EVERY = 15_000
@@ -30,7 +30,7 @@ async function refresh(): Promise<void> {
 
 let waiting: ReturnType<typeof setTimeout> | undefined
 
-/** An installation tells a lot at once: lists that follow are read again only now and then. */
+/** Limits reloads: an installation sends many events. */
 function newsSoon(): void {
   if (waiting !== undefined) return
   waiting = setTimeout(() => {
@@ -43,7 +43,7 @@ export async function measure(): Promise<void> {
   try {
     overview.value = await hub.get("/api/overview")
   } catch {
-    // The gauges stay as they were; whether the hub is there is said by others.
+    // Keep the last values. The feed reports that the hub is away.
   }
   measured.value = true
 }
@@ -70,7 +70,7 @@ function heard(message: Message): void {
   if (message.name !== "tick" && message.name !== "log") newsSoon()
 }
 
-/** An operation that ends while somebody looks is said aloud, on whichever page they are. */
+/** Announces an operation that has just ended, on whatever page the person is. */
 function moved(job: Job): void {
   const watched = modules.running.value.some(({ id }) => id === job.id)
   modules.moved(job)
@@ -85,7 +85,7 @@ const feed = new Feed({
   sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
 })
 
-/** Where somebody belongs who is not an owner with a password of their own. */
+/** Where to send a person who may not use this app now; null to stay. */
 function door({ hasSession, password_change_required, user }: Me): string | null {
   const here = encodeURIComponent(location.pathname)
   if (!hasSession) return `/login?next=${here}`
@@ -93,7 +93,7 @@ function door({ hasSession, password_change_required, user }: Me): string | null
   return user?.role === "admin" ? null : "/account/"
 }
 
-/** Signs in by the session that is there, and follows the hub while somebody looks. */
+/** Starts with the existing session, and follows the hub while the page is visible. */
 export async function begin(): Promise<void> {
   const found = await hub.me()
   const elsewhere = door(found)
@@ -108,9 +108,9 @@ export async function begin(): Promise<void> {
     else feed.start()
   })
   const tend = () => Promise.all([modules.refresh(), measure()]).catch(() => undefined)
-  // Also when nothing was told: what a page shows is never older than this.
+  // Bounds the age of what the page shows when no events arrive.
   setInterval(() => document.hidden || void tend(), TEND_EVERY)
-  // An operation that ended has moved versions and disk space.
+  // A finished operation has changed versions and disk use.
   let busy = 0
   effect(() => {
     const now = modules.running.value.length

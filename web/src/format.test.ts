@@ -14,27 +14,27 @@ test("sizes have at most three digits", () => {
   ])
 })
 
-test("times are understood as seconds and as ISO 8601", () => {
+test("times are parsed from Unix seconds and ISO 8601", () => {
   expect(moment(1)).toBe(1000)
   expect(moment("1970-01-01T00:00:01Z")).toBe(1000)
   expect([moment(null), moment(""), moment("soon")]).toEqual([null, null, null])
 })
 
-test("durations name their two largest parts", () => {
+test("durations show their two largest units", () => {
   expect([0, 59, 75, 3600, 90_061].map(duration)).toEqual(["0 s", "59 s", "1 min 15 s", "1 h", "1 d 1 h"])
 })
 
-test("moments are told from now", () => {
+test("times are shown relative to now", () => {
   const now = Date.parse("2026-01-10T12:00:00Z")
   const told = ["2026-01-10T11:59:50Z", "2026-01-10T11:30:00Z", "2026-01-09T12:00:00Z", "2026-01-12T12:00:00Z"]
   expect(told.map((at) => ago(at, now))).toEqual(["just now", "30 minutes ago", "yesterday", "in 2 days"])
   expect(ago(null, now)).toBe("never")
 })
 
-test("names are joined as people say them", () => {
+test('lists are joined with commas and "and"', () => {
   expect([list([]), list(["a"]), list(["a", "b"]), list(["a", "b", "c"])]).toEqual(["", "a", "a and b", "a, b and c"])
 })
 
-test("a tagline becomes a sentence", () => {
+test("a tagline gets a full stop", () => {
   expect([sentence("Says hello"), sentence("Really?"), sentence(" ")]).toEqual(["Says hello.", "Really?", ""])
 })

@@ -1,8 +1,8 @@
-/** Numbers and times as people read them. */
+/** Numbers and times for people. */
 
 const UNITS = ["B", "KB", "MB", "GB", "TB"]
 
-/** `524288` -> `512 KB`; three significant digits at most. */
+/** `524288` -> `512 KB`, with at most three digits. */
 export function bytes(count: number | null | undefined): string {
   if (count === null || count === undefined) return "unknown"
   let value = count
@@ -15,14 +15,14 @@ export function bytes(count: number | null | undefined): string {
   return `${Number(value.toFixed(digits))} ${UNITS[unit]}`
 }
 
-/** A moment as the API gives it, seconds since 1970 or ISO 8601, in milliseconds; null when it is neither. */
+/** A time of the API (Unix seconds or ISO 8601) in milliseconds; null when it is neither. */
 export function moment(at: number | string | null | undefined): number | null {
   if (at === null || at === undefined || at === "") return null
   const value = typeof at === "number" ? at * 1000 : Date.parse(at)
   return Number.isFinite(value) ? value : null
 }
 
-/** `75` -> `1 min 15 s`: the two largest parts. */
+/** `75` -> `1 min 15 s`: the two largest units. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds))
   const parts: [number, string][] = [
@@ -37,7 +37,7 @@ export function duration(seconds: number): string {
   return shown.map(([count, unit]) => `${count} ${unit}`).join(" ")
 }
 
-/** `5 minutes ago`, `in 3 days`; the browser's own language rules. */
+/** `5 minutes ago`, `in 3 days`. */
 export function ago(at: number | string | null | undefined, now: number = Date.now()): string {
   const then = moment(at)
   if (then === null) return "never"
@@ -51,7 +51,7 @@ export function ago(at: number | string | null | undefined, now: number = Date.n
   return new Date(then).toLocaleDateString("en", { year: "numeric", month: "short", day: "numeric" })
 }
 
-/** The whole date and time, for a title or a table. */
+/** Full date and time, for tooltips and tables. */
 export function exactly(at: number | string | null | undefined): string {
   const then = moment(at)
   return then === null ? "" : new Date(then).toLocaleString("en", { dateStyle: "medium", timeStyle: "medium" })
@@ -63,7 +63,7 @@ export function list(words: readonly string[]): string {
   return `${words.slice(0, -1).join(", ")} and ${words[words.length - 1]}`
 }
 
-/** A line of somebody else's, ended as a sentence, so that another can follow. */
+/** Adds a full stop to a text that lacks one. */
 export function sentence(text: string): string {
   const plain = text.trim()
   return plain && !/[.!?]$/.test(plain) ? `${plain}.` : plain

@@ -1,13 +1,13 @@
-/** Addresses below /admin, without a page load between them. */
+/** Client-side routing below /admin. */
 import { computed, signal } from "@preact/signals"
 
 const BASE = "/admin"
-/** Pages below /admin that the server renders itself. */
+/** Pages below /admin that the server renders. */
 const SERVERS = /^\/admin\/(setup|approve-client|login|logout|config)(\/|$)|-token(\/|$)/
 
 const address = signal(location.pathname)
 
-/** The parts after /admin: `/admin/modules/vault` is `["modules", "vault"]`. */
+/** Path segments after /admin: `/admin/modules/vault` is `["modules", "vault"]`. */
 export const route = computed(() => address.value.slice(BASE.length).split("/").filter(Boolean).map(decode))
 
 function decode(part: string): string {
@@ -24,7 +24,7 @@ export function go(to: string): void {
   arrive()
 }
 
-/** Takes over links to our own pages; lets the browser do all else. */
+/** Handles clicks on links to pages of this app. */
 export function listen(): void {
   addEventListener("popstate", arrive)
   document.addEventListener("click", (event) => {
@@ -39,7 +39,7 @@ export function listen(): void {
   })
 }
 
-/** Whether this page was come to within the app; the first one leaves the focus to the browser. */
+/** True after the first navigation within the app. On the first page the browser keeps the focus. */
 export let moved = false
 
 function arrive(): void {

@@ -13,7 +13,7 @@ const SCHEMA: Schema = {
 }
 const BEFORE = { provider: "openai", limit: 10, share: 0.5, keep: true }
 
-test("only what changed is sent, in the schema's types", () => {
+test("only changed values are sent, in the types of the schema", () => {
   expect(changes(SCHEMA, BEFORE, { provider: "openai", limit: "20", share: "0.25", keep: "false" })).toEqual({
     limit: 20,
     share: 0.25,
@@ -21,22 +21,22 @@ test("only what changed is sent, in the schema's types", () => {
   })
 })
 
-test("an empty secret keeps what is set, a typed one replaces it", () => {
+test("an empty secret field keeps the stored value, a filled one replaces it", () => {
   expect(changes(SCHEMA, BEFORE, { api_key: "" })).toEqual({})
   expect(changes(SCHEMA, BEFORE, { api_key: "sk-1" })).toEqual({ api_key: "sk-1" })
 })
 
-test("an emptied field is taken away, unless it is required", () => {
+test("an emptied field is removed unless it is required", () => {
   expect(changes(SCHEMA, BEFORE, { limit: "" })).toEqual({ limit: null })
-  expect(() => changes(SCHEMA, BEFORE, { provider: "" })).toThrow("Provider must be filled in.")
+  expect(() => changes(SCHEMA, BEFORE, { provider: "" })).toThrow("Provider is required.")
 })
 
-test("a number must be one", () => {
+test("a number field refuses text", () => {
   expect(() => changes(SCHEMA, BEFORE, { limit: "2.5" })).toThrow("Limit must be a whole number.")
   expect(() => changes(SCHEMA, BEFORE, { share: "half" })).toThrow("Share must be a number.")
 })
 
-test("secrets are known by their mark or their name", () => {
+test("secrets are recognised by writeOnly or by name", () => {
   expect([isSecret("x", { writeOnly: true }), isSecret("openaiApiKey", {}), isSecret("keyboard", {})]).toEqual([
     true,
     true,
@@ -44,7 +44,7 @@ test("secrets are known by their mark or their name", () => {
   ])
 })
 
-test("names become words", () => {
+test("property names become labels", () => {
   expect([label("time_limit", {}), label("keepAudio", {}), label("x", { title: "The X" })]).toEqual([
     "Time limit",
     "Keep audio",

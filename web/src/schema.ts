@@ -1,4 +1,4 @@
-/** A module's JSON Schema, read as a form: text, numbers, switches and choices, one level deep. */
+/** Reads a flat JSON Schema as a form: text, numbers, switches and choices. */
 
 export interface Property {
   type?: string | string[]
@@ -21,15 +21,15 @@ export interface Schema {
 
 export type Values = Record<string, unknown>
 
-/** The names that the hub keeps to itself. */
+/** Names of values that the hub never sends. */
 const SECRET = /secret|password|passwd|token|api_?key|_key$|^key$|credential/i
 
-/** A secret of a module is never sent to the browser; leaving its field empty keeps it. */
+/** Secrets are never sent to the browser. An empty field keeps the stored value. */
 export function isSecret(name: string, property: Property): boolean {
   return property.writeOnly === true || property.format === "password" || SECRET.test(name)
 }
 
-/** What changed, in the types that the schema wants; raises with a sentence for the person. */
+/** The changed values, in the types of the schema. Throws an error with a message for the person. */
 export function changes(schema: Schema, before: Values, form: Record<string, string>): Values {
   const changed: Values = {}
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
@@ -37,7 +37,7 @@ export function changes(schema: Schema, before: Values, form: Record<string, str
     if (text === undefined || property.readOnly || (text === "" && isSecret(name, property))) continue
     const value = typed(name, property, text)
     if (value === undefined) {
-      if (schema.required?.includes(name)) throw new Error(`${label(name, property)} must be filled in.`)
+      if (schema.required?.includes(name)) throw new Error(`${label(name, property)} is required.`)
       if (before[name] !== undefined && before[name] !== null && before[name] !== "") changed[name] = null
     } else if (value !== before[name]) changed[name] = value
   }
@@ -62,7 +62,7 @@ function typed(name: string, property: Property, text: string): unknown {
   }
 }
 
-/** The type of a property; a null beside it is passed over. */
+/** The type of a property, ignoring null. */
 export function kind(property: Property): string {
   return Array.isArray(property.type)
     ? (property.type.find((type) => type !== "null") ?? "string")
@@ -78,12 +78,12 @@ export function label(name: string, property: Property): string {
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
-/** Whether the form can show it. */
+/** Whether the form supports this property. */
 export function simple(property: Property): boolean {
   return ["string", "number", "integer", "boolean"].includes(kind(property))
 }
 
-/** The text in the field before anybody types. */
+/** The initial text of the field. */
 export function shown(name: string, property: Property, value: unknown): string {
   if (isSecret(name, property)) return ""
   const seen = value ?? property.default

@@ -14,19 +14,19 @@ const WHOLE: Record<string, string> = {
   "parachute:host:install": "install modules",
   "parachute:host:start": "start and stop modules",
   "parachute:host:expose": "change the public address",
-  "parachute:host:vault": "make vaults",
+  "parachute:host:vault": "create vaults",
   "vault:admin": "manage every vault",
   "scribe:transcribe": "turn speech into text",
   "account:self:admin": "manage your account",
   "account:self:read": "see your account",
-  "account:self:write": "make vaults for you",
+  "account:self:write": "create vaults for you",
 }
 
 const RANKS = ["read", "write", "admin"]
 
-/** All that some scopes allow, as one sentence; of several verbs for one thing only the widest is told. */
+/** What these scopes allow, as one sentence. For each resource only the widest verb is named. */
 export function allowed(scopes: readonly string[]): string {
-  if (scopes.includes("hub:admin")) return "Manage the whole hub, with everything on it"
+  if (scopes.includes("hub:admin")) return "Manage the whole hub and everything on it"
   const rank = (scope: string) => RANKS.indexOf(scope.slice(scope.lastIndexOf(":") + 1))
   const thing = (scope: string) => scope.slice(0, scope.lastIndexOf(":"))
   const widest = scopes.filter(
@@ -35,7 +35,7 @@ export function allowed(scopes: readonly string[]): string {
   return widest.length > 0 ? capital(list(widest.map(scopeWords))) : "Nothing"
 }
 
-/** `vault:work:read` -> `read notes in the vault work`. An unknown scope stays as it is. */
+/** `vault:work:read` -> `read notes in the vault work`. Unknown scopes are returned unchanged. */
 export function scopeWords(scope: string): string {
   const [resource, name, verb] = scope.split(":")
   if (resource === "vault" && name && verb && VERBS[verb]) {
@@ -48,7 +48,7 @@ export function scopeWords(scope: string): string {
   return name === "admin" && !verb ? `manage ${resource}` : scope
 }
 
-/** With a capital at its beginning. */
+/** Capitalizes the first letter. */
 export function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }

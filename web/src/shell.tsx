@@ -1,4 +1,4 @@
-/** What surrounds every page: navigation, who is signed in, and whether the hub is there. */
+/** The frame around every page: navigation, the signed-in person, connection status. */
 import type { ComponentType } from "preact"
 import { useEffect, useState } from "preact/hooks"
 import { contact, hub, me, modules } from "./app"
@@ -38,7 +38,7 @@ const PLACES: Place[] = [
   { path: "activity", icon: "activity", label: "Activity", page: Activity },
   { path: "about", icon: "about", label: "About", page: About },
 ]
-/** On a phone the first three stay in reach; the rest is behind "More". */
+/** Entries that a phone shows directly; the others are behind "More". */
 const NEAR = 3
 
 export function Shell() {
@@ -48,7 +48,7 @@ export function Shell() {
   return (
     <>
       <a class="skip" href="#main">
-        Skip to the page
+        Skip to content
       </a>
       <div class="shell">
         <Navigation here={first} />
@@ -75,7 +75,7 @@ function Navigation({ here }: { here: string }) {
   )
   return (
     <nav class={open ? "nav open" : "nav"} aria-label="Main">
-      <a class="brand" href="/" title="The hub's front page">
+      <a class="brand" href="/" title="Front page">
         <img src="/admin/icon.svg" alt="" width="28" height="28" />
         Parachute
       </a>
@@ -104,19 +104,18 @@ function SignedIn() {
   )
 }
 
-/** Speaks only when what the page shows may be old. */
+/** Shown only when the page may be out of date. */
 function Contact() {
   const away = contact.value === "away"
   return (
     <div role="status" class="contact">
       {away && (
         <p class="notice busy">
-          <Icon name="busy" /> The hub is not answering, perhaps because it is restarting. What you see is from before;
-          it comes back by itself.
+          <Icon name="busy" /> The hub is not answering. It may be restarting. This page updates when it is back.
         </p>
       )}
       {!away && modules.loaded.value && !modules.supervised.value && (
-        <p class="notice bad">This hub cannot start or stop modules. Check its log.</p>
+        <p class="notice bad">This hub cannot start or stop modules right now. Its log says why.</p>
       )}
     </div>
   )
@@ -124,7 +123,7 @@ function Contact() {
 
 function Missing() {
   return (
-    <Head title="There is no such page">
+    <Head title="Page not found">
       <a class="button" href="/admin">
         Go to Home
       </a>

@@ -6,17 +6,17 @@ import { jobTitle, portRemedy, summary, weighty, wording } from "./words"
 const module = (name: string, state: State | null, more: Partial<Module> = {}): Module =>
   ({ short: name.toLowerCase(), display_name: name, installed: true, state, ...more }) as Module
 
-test("every state has a word and a tone", () => {
+test("every state has a label and a tone", () => {
   const states: State[] = ["stopped", "starting", "ready", "degraded", "backoff", "parked", "stopping", "held"]
   expect(states.map((state) => wording(module("A", state)).tone).join(" ")).toBe("off busy good busy busy bad busy bad")
 })
 
-test("a row without a state is read from the older word", () => {
+test("a module without a state uses supervisor_status", () => {
   expect(wording(module("A", null, { supervisor_status: "crashed" })).tone).toBe("bad")
   expect(wording(module("A", null)).label).toBe("Off")
 })
 
-test("the first sentence says the gravest thing", () => {
+test("the headline names the most serious problem", () => {
   const titles = [
     [],
     [module("Vault", "ready"), module("Notes", "ready")],
@@ -28,13 +28,13 @@ test("the first sentence says the gravest thing", () => {
     "Nothing is installed yet",
     "All is well",
     "Vault is not ready yet",
-    "Vault and Notes need you",
-    "Everything is switched off",
+    "Vault and Notes need your attention",
+    "Everything is off",
   ])
-  expect(summary([module("Vault", "ready")], 1).title).toBe("Something needs you")
+  expect(summary([module("Vault", "ready")], 1).title).toBe("Something needs your attention")
 })
 
-test("an operation is named by what it does and how it ended", () => {
+test("an operation's title says what it does and how it ended", () => {
   const job = (more: Partial<Job>) => jobTitle({ kind: "upgrade", status: "running", ...more } as Job, "Vault")
   expect(job({})).toBe("Updating Vault")
   expect(job({ status: "succeeded" })).toBe("Vault is updated")
@@ -44,7 +44,7 @@ test("an operation is named by what it does and how it ended", () => {
   expect(job({ kind: "restore-data" })).toBe("Restoring the earlier data of Vault")
 })
 
-test("scopes are told in words, unknown ones as they are", () => {
+test("scopes are described in words, unknown ones by name", () => {
   expect(scopeWords("vault:work:read")).toBe("read notes in the vault work")
   expect(scopeWords("vault:*:write")).toBe("read and write notes in every vault")
   expect(scopeWords("scribe:transcribe")).toBe("turn speech into text")
@@ -52,21 +52,21 @@ test("scopes are told in words, unknown ones as they are", () => {
   expect(scopeWords("thing:do")).toBe("thing:do")
 })
 
-test("of several verbs for one vault only the widest is told", () => {
+test("only the widest verb for a vault is described", () => {
   expect(allowed(["vault:a:read", "vault:a:write", "vault:b:read", "scribe:transcribe"])).toBe(
     "Read and write notes in the vault a, read notes in the vault b and turn speech into text",
   )
   expect(allowed([])).toBe("Nothing")
 })
 
-test("what is confirmed is said in words", () => {
+test("step-up operations are described in words", () => {
   expect(weighty("install:@some/one")).toBe("install @some/one, which is not in the catalog")
   expect(weighty("hub.origin")).toBe("change the public address")
   expect(weighty("user.vaults:7")).not.toContain("7")
   expect(weighty("unheard.of")).toBe("do this")
 })
 
-test("a port that is not where the hub looks for it has a button", () => {
+test("a port problem has a button", () => {
   expect(portRemedy({ port_drift: null })).toBeNull()
   expect(portRemedy({ port_drift: "squatted" })).toBe("Assign a new port")
 })

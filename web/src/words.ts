@@ -1,8 +1,8 @@
-/** States and problems in plain words: what a person reads first. */
+/** Plain words for states, operations and problems. */
 import type { Job, Module, State } from "./api/shapes"
 import { list } from "./format"
 
-/** `good` is fine, `busy` passes by itself, `bad` needs a person, `off` is meant so. */
+/** `good`: fine. `busy`: resolves itself. `bad`: needs a person. `off`: switched off on purpose. */
 export type Tone = "good" | "busy" | "bad" | "off"
 
 interface Wording {
@@ -12,12 +12,12 @@ interface Wording {
 
 const STATES: Record<State, Wording> = {
   ready: { tone: "good", label: "Running" },
-  degraded: { tone: "busy", label: "Slow to answer" },
+  degraded: { tone: "busy", label: "Not responding well" },
   starting: { tone: "busy", label: "Starting" },
   backoff: { tone: "busy", label: "Restarting" },
   parked: { tone: "bad", label: "Keeps crashing" },
   stopping: { tone: "busy", label: "Stopping" },
-  held: { tone: "bad", label: "Held back" },
+  held: { tone: "bad", label: "Blocked" },
   stopped: { tone: "off", label: "Off" },
 }
 
@@ -27,7 +27,7 @@ export function wording(module: Module): Wording {
   return STATES[state] ?? STATES.stopped
 }
 
-/** Older words of the API, for a row that carries no state. */
+/** The state for an older `supervisor_status`, when the API sends no `state`. */
 function fromStatus(status: string | null | undefined): State {
   const states: Record<string, State> = {
     running: "ready",
@@ -44,7 +44,7 @@ const DRIFTS = {
   row: "Restart it on its new port",
 }
 
-/** What the button says that puts the port of a module right; null when nothing is wrong with it. */
+/** Label of the button that repairs a module's port; null when the port is fine. */
 export function portRemedy({ port_drift }: Pick<Module, "port_drift">): string | null {
   return port_drift && DRIFTS[port_drift]
 }
@@ -55,7 +55,7 @@ export interface Summary {
   text: string
 }
 
-/** The one sentence at the top of Home; `grave` counts what else needs a person, such as a full disk. */
+/** The headline on Home. `grave` is the number of other serious problems, such as a full disk. */
 export function summary(modules: readonly Module[], grave: number): Summary {
   const installed = modules.filter((module) => module.installed)
   const names = (tone: Tone) => installed.filter((m) => wording(m).tone === tone).map((m) => m.display_name)
@@ -66,23 +66,23 @@ export function summary(modules: readonly Module[], grave: number): Summary {
     return {
       tone: "off",
       title: "Nothing is installed yet",
-      text: "Notes is where you write, Vault keeps it, Scribe turns speech into text. Each installs in seconds.",
+      text: "Write in Notes, keep it in Vault, dictate with Scribe. Each installs in seconds.",
     }
   if (bad.length > 0)
     return {
       tone: "bad",
-      title: `${list(bad)} ${plural(bad, "needs", "need")} you`,
-      text: "See below what happened and what to do.",
+      title: `${list(bad)} ${plural(bad, "needs", "need")} your attention`,
+      text: "See what happened and what to do below.",
     }
-  if (grave > 0) return { tone: "bad", title: "Something needs you", text: "See below what happened and what to do." }
+  if (grave > 0)
+    return { tone: "bad", title: "Something needs your attention", text: "See what happened and what to do below." }
   if (busy.length > 0)
     return {
       tone: "busy",
       title: `${list(busy)} ${plural(busy, "is", "are")} not ready yet`,
-      text: "This usually passes by itself.",
+      text: "This usually takes only a moment.",
     }
-  if (good.length === 0)
-    return { tone: "off", title: "Everything is switched off", text: "Start a module when you need it." }
+  if (good.length === 0) return { tone: "off", title: "Everything is off", text: "Start a module when you need it." }
   return { tone: "good", title: "All is well", text: `${list(good)} ${plural(good, "is", "are")} running.` }
 }
 
@@ -105,12 +105,12 @@ const DONE: Record<string, string> = {
   uninstall: "removed",
   restart: "restarted",
   rollback: "rolled back",
-  "restore-data": "restored to its earlier data",
+  "restore-data": "back to its earlier data",
 }
 const FAILED: Record<string, string> = {
   rollback: "could not be rolled back",
   "restore-data": "could not restore its earlier data",
-  "delete-data": "still has its data, which could not be deleted",
+  "delete-data": "could not delete its data",
 }
 
 /** `Installing Vault`, `Vault is installed`, `Vault could not be updated`. */
@@ -126,22 +126,22 @@ export function jobTitle(job: Job, name: string): string {
 const WEIGHTY: [RegExp, string][] = [
   [/^install:(.+)$/, "install $1, which is not in the catalog"],
   [/^adopt:(.+)$/, "run $1, which this hub did not install"],
-  [/^token\.mint/, "make a token"],
+  [/^token\.mint/, "create a token"],
   [/^settings\.open:([^,]+)$/, "let the settings page of $1 make changes for ten minutes"],
-  [/^settings\.open:([^,]+),(.+)$/, "let the settings page of $1 make changes for ten minutes, in vaults too"],
+  [/^settings\.open:([^,]+),(.+)$/, "let the settings page of $1 make changes for ten minutes, including in vaults"],
   [/^configure:(.+)$/, "change the settings of $1"],
   [/^delete-data:(.+)$/, "delete the data of $1"],
   [/^restore-data:(.+)$/, "restore the earlier data of $1"],
   [/^hub\.origin$/, "change the public address"],
   [/^user\.invite$/, "invite someone"],
   [/^user\.delete/, "remove someone"],
-  [/^user\.reset-password/, "set someone's password"],
-  [/^user\.second-factor/, "remove someone's second factor"],
+  [/^user\.reset-password/, "reset someone's password"],
+  [/^user\.second-factor/, "turn off someone's second factor"],
   [/^user\./, "change what someone can do"],
-  [/^client\.approve/, "let an app in"],
+  [/^client\.approve/, "approve an app"],
 ]
 
-/** What a step-up operation is about to do: `hub.origin` -> `change the public address`. */
+/** A step-up operation in words: `hub.origin` -> `change the public address`. */
 export function weighty(operation: string): string {
   for (const [pattern, words] of WEIGHTY) {
     const found = pattern.exec(operation)
@@ -150,7 +150,7 @@ export function weighty(operation: string): string {
   return "do this"
 }
 
-/** `bad` when the machine is about to run out. */
+/** `bad` when memory or disk is almost used up. */
 export function fullness(used: number | null, of: number | null): Tone {
   if (!used || !of) return "off"
   const share = used / of

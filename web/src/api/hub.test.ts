@@ -33,7 +33,7 @@ const STEP_UP: [number, unknown] = [
   { error: "step_up_required", operation: "user.delete:7", error_description: "" },
 ]
 
-test("a change carries the session's CSRF value, asked for once", async () => {
+test("changes carry the session's CSRF token, fetched once", async () => {
   const hub = hubWith([ME, [200, { ok: 1 }], [200, { ok: 2 }]])
   expect(await hub.call("POST", "/a", {})).toEqual({ ok: 1 })
   await hub.call("POST", "/b", {})
@@ -41,37 +41,37 @@ test("a change carries the session's CSRF value, asked for once", async () => {
   expect(calls[2]?.headers["X-Parachute-CSRF"]).toBe("c1")
 })
 
-test("a stale CSRF value is read again and the call repeated once", async () => {
+test("a stale CSRF token is fetched again and the request repeated once", async () => {
   const hub = hubWith([ME, [403, { error: "csrf_failed" }], [200, { hasSession: true, csrf: "c2" }], [200, {}]])
   await hub.call("POST", "/a")
   expect(calls[3]?.headers["X-Parachute-CSRF"]).toBe("c2")
 })
 
-test("a weighty call is repeated with the proof", async () => {
+test("a request that needs step-up is repeated with the proof", async () => {
   const hub = hubWith([ME, STEP_UP, [200, { done: true }]])
   expect(await hub.call<{ done: boolean }>("DELETE", "/api/users/7")).toEqual({ done: true })
   expect(calls[2]?.headers["X-Parachute-Proof"]).toBe("proof-1")
   expect(calls[1]?.headers["X-Parachute-Proof"]).toBeUndefined()
 })
 
-test("turning back at the proof changes nothing", async () => {
+test("cancelling step-up changes nothing", async () => {
   const hub = hubWith([ME, STEP_UP], null)
   await expect(hub.call("DELETE", "/api/users/7")).rejects.toBeInstanceOf(TurnedBack)
   expect(calls.length).toBe(2)
 })
 
-test("the end of the session leads to the sign-in and back", async () => {
+test("an ended session leads to sign-in and back", async () => {
   const hub = hubWith([[401, { error: "unauthenticated" }]])
   await expect(hub.get("/api/modules")).rejects.toBeInstanceOf(Refusal)
   expect(left).toEqual(["/login?next=%2Fadmin%2Fmodules"])
 })
 
-test("a wrong password is not the end of the session", async () => {
+test("a wrong password does not end the session", async () => {
   const hub = hubWith([ME, [401, { error: "invalid_credentials", error_description: "That is not right." }]])
   await expect(hub.call("POST", "/api/account/step-up", {})).rejects.toThrow("That is not right.")
   expect(left).toEqual([])
 })
 
-test("no answer at all is told apart from a refusal", async () => {
+test("a missing response is not a refusal", async () => {
   await expect(hubWith([]).get("/api/hub")).rejects.toBeInstanceOf(Away)
 })

@@ -1,7 +1,7 @@
-/** The hub's JSON API, called with the browser's own session. */
+/** Client of the hub's JSON API, using the browser's session. */
 import type { AnswerTo, Me, Path } from "./shapes"
 
-/** An answer that is not 2xx. `message` is the hub's sentence for a person. */
+/** A response other than 2xx. `message` is meant for people. */
 export class Refusal extends Error {
   constructor(
     readonly status: number,
@@ -13,24 +13,24 @@ export class Refusal extends Error {
   }
 }
 
-/** The hub did not answer at all: it restarts, or the network is away. */
+/** The hub did not answer: it is restarting, or the network is down. */
 export class Away extends Error {
   constructor() {
-    super("The hub does not answer. It may be restarting; try again in a moment.")
+    super("The hub does not answer. It may be restarting. Try again in a moment.")
   }
 }
 
 export interface Doors {
-  /** Asks the person for a password or code; gives the proof, or null when they turn back. */
+  /** Asks the person for a password or code. Resolves to the proof, or null when they cancel. */
   prove: (operation: string) => Promise<string | null>
-  /** The session ended, or first-run is not done: go there. */
+  /** Leaves the app: the session ended, or setup is not done. */
   leave: (to: string) => void
 }
 
 export type Fetcher = (path: string, init: RequestInit) => Promise<Response>
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE"
 
-/** Thrown when the person closes the step-up dialog: nothing went wrong and nothing was done. */
+/** Thrown when the person cancels step-up: nothing failed and nothing was done. */
 export class TurnedBack extends Error {
   constructor() {
     super("Nothing was changed.")
@@ -53,7 +53,7 @@ export class Hub {
     return this.call<AnswerTo<P>>("GET", path)
   }
 
-  /** One call; asks for a step-up proof and repeats when the hub wants one. Raises Refusal, Away or TurnedBack. */
+  /** One request, repeated with a proof when the hub requires step-up. Throws Refusal, Away or TurnedBack. */
   async call<T>(method: Method, path: string, body?: unknown): Promise<T> {
     const headers: Record<string, string> = {}
     if (method !== "GET") headers["X-Parachute-CSRF"] = this.#csrf ?? (await this.me()).csrf ?? ""
@@ -63,7 +63,7 @@ export class Hub {
       if (!(problem instanceof Refusal)) throw problem
       if (problem.error === "step_up_required") return this.#proven<T>(method, path, body, headers, problem)
       if (problem.status === 403 && problem.error.startsWith("csrf") && method !== "GET") {
-        // Another tab signed in again: the token is a new one.
+        // Another tab signed in again, so the token changed.
         headers["X-Parachute-CSRF"] = (await this.me()).csrf ?? ""
         return this.#send<T>(method, path, body, headers)
       }
@@ -71,7 +71,7 @@ export class Hub {
     }
   }
 
-  /** A stream of bytes (events, logs); the caller reads and ends it. */
+  /** A byte stream (events, logs). The caller closes it. */
   async stream(
     path: string,
     headers: Record<string, string>,
@@ -97,7 +97,7 @@ export class Hub {
 
   #handled(problem: Refusal): Refusal {
     const here = encodeURIComponent(location.pathname + location.search)
-    // A wrong password is answered with 401 too, and ends nothing.
+    // A wrong password also gets 401, but the session goes on.
     const ended = problem.status === 401 && problem.error !== "invalid_credentials"
     if (ended) this.doors.leave(`/login?next=${here}`)
     else if (problem.error === "setup_required") this.doors.leave("/admin/setup")
@@ -122,7 +122,7 @@ export class Hub {
     const json = answer.headers.get("Content-Type")?.startsWith("application/json")
     if (!json) return undefined as T
     const told = (await answer.json()) as { csrf?: unknown }
-    // A session that begins or is renewed has a new value.
+    // A new or renewed session has a new value.
     if (typeof told.csrf === "string") this.#csrf = told.csrf
     return told as T
   }
@@ -133,7 +133,7 @@ async function refusal(answer: Response): Promise<Refusal> {
   try {
     body = (await answer.json()) as Record<string, unknown>
   } catch {
-    // A proxy in front of the hub answers in HTML; its status is all we can tell.
+    // A proxy in front of the hub answered in HTML: only the status is known.
   }
   const text = body["error_description"] ?? body["message"] ?? `The hub answered ${answer.status}.`
   return new Refusal(answer.status, String(body["error"] ?? "unknown"), String(text), body)

@@ -1,4 +1,4 @@
-/** The shapes that the hub's API sends. */
+/** Types of the hub's API. */
 import type { Schema, Values } from "../schema"
 
 export type State = "stopped" | "starting" | "ready" | "degraded" | "backoff" | "parked" | "stopping" | "held"
@@ -17,7 +17,7 @@ export interface LastExit {
   at: string
 }
 
-/** What the supervisor says of a module; comes with the list and by events. Times are ISO 8601. */
+/** State of a module, in the list and in events. Times are ISO 8601. */
 export interface Status {
   state?: State | null
   reason?: string | null
@@ -45,26 +45,26 @@ export interface Module extends Status {
   install_dir: string | null
   management_url: string | null
   config_ui_url: string | null
-  /** Its own settings page asks the hub for a token, which the person allows by opening it from here. */
+  /** Its settings page needs a token, which opening it from here allows. */
   settings_token: boolean
   memory_mb: number | null
-  /** Of the catalog, not a stranger's package. */
+  /** Listed in the catalog. */
   first_party: boolean
-  /** How it listens elsewhere than the hub looks for it: a heal is one call away. */
+  /** How its port differs from the registered one; `heal-port` fixes it. */
   port_drift: "elsewhere" | "squatted" | "row" | null
   /** In services.json, and not installed by this hub: it runs once it is adopted. */
   found?: { package: string; folder: string | null } | null
-  /** Its program is gone from the disk. */
+  /** Its package is missing from the disk. */
   missing: boolean
-  /** When its data was copied before an update; that copy can be brought back. */
+  /** When its data was last copied before an update. The copy can be restored. */
   data_copy_at: string | null
   dependencies: { short: string; optional: boolean; known: boolean }[]
   settings: ModuleSettings
 }
 
-/** The hub's own settings of a module. */
+/** Settings that the hub keeps for a module. */
 export interface ModuleSettings {
-  /** Stay at this version. */
+  /** Keep this version. */
   pin: boolean
   /** Start with the hub. */
   autostart: boolean
@@ -77,13 +77,13 @@ export interface ModuleList {
   modules: Module[]
   supervisor_available: boolean
   module_install_channel: "latest" | "rc"
-  /** By the environment that the hub was started with: choosing another one has no effect. */
+  /** Set by the environment, so it cannot be changed here. */
   module_install_channel_fixed: boolean
 }
 
 export interface Step {
   name: string
-  /** `running`, `done`, or how the operation ended in it: `failed`, `cancelled`, `interrupted`. */
+  /** `running`, `done`, or how it ended: `failed`, `cancelled`, `interrupted`. */
   state: string
   startedAt: string
   seconds: number | null
@@ -96,11 +96,11 @@ export interface Job {
   short: string
   status: "pending" | "running" | "succeeded" | "failed"
   outcome?: string | null
-  /** By an event only the newest lines. */
+  /** In events, only the newest lines. */
   log: string[]
   steps: Step[]
   undone: string[]
-  /** Not once it is over, nor when its purpose is reached and only tidying is left. */
+  /** False when it is over, or when only cleaning up is left. */
   cancellable: boolean
   error?: string | null
   error_detail?: (Partial<StartError> & Record<string, unknown>) | null
@@ -108,14 +108,14 @@ export interface Job {
   finishedAt?: string | null
 }
 
-/** KiB, oldest first: the last hour every two seconds, the last day by the peak of each minute. */
+/** KiB, oldest first: the last hour every two seconds, the last day as the peak of each minute. */
 export interface MemoryPast {
   short: string
   recent_kib: number[]
   minutes_kib: number[]
 }
 
-/** Bytes throughout; null where this machine cannot tell. */
+/** In bytes; null when unknown. */
 export interface Overview {
   memory: {
     limit: number | null
@@ -195,7 +195,7 @@ export interface Invite {
 export interface App {
   client_id: string
   name: string | null
-  /** Proven by the app's own address; the name is only what it says of itself. */
+  /** Verified, unlike the name, which the app chose. */
   domain: string | null
   same_hub: boolean
   redirect_host: string | null
@@ -268,7 +268,7 @@ export interface Config {
   writable: boolean
 }
 
-/** What GET answers, by path. A test holds it true against a running hub. */
+/** Response of GET, by path. A test checks it against a running hub. */
 export interface Answers {
   "/api/me": Me
   "/api/modules": ModuleList
@@ -291,7 +291,7 @@ export interface Answers {
   "/vaults": { vaults: Vault[] }
 }
 
-/** A path, with or without a query. */
+/** A path, with or without a query string. */
 export type Path = keyof Answers | `${keyof Answers}?${string}`
 export type AnswerTo<P extends Path> = P extends keyof Answers
   ? Answers[P]

@@ -36,7 +36,7 @@ function watched(answers: (string | Error)[], away = false) {
   return { feed, seen, over }
 }
 
-test("it resumes after the last message that it has seen", async () => {
+test("it resumes after the last message", async () => {
   const { feed, seen, over } = watched(["id: 8\ndata: a\n\n", "id: 9\ndata: b\n\n"])
   feed.start()
   await over
@@ -45,14 +45,14 @@ test("it resumes after the last message that it has seen", async () => {
   expect(seen.contacts).toEqual(["live", "polling", "live", "polling"])
 })
 
-test("everything is read anew when a stream stands, for what changed before", async () => {
+test("everything is reloaded when a stream opens, because of earlier changes", async () => {
   const { feed, seen, over } = watched([": hello\n\n"])
   feed.start()
   await over
   expect(seen.refreshed).toBe(2)
 })
 
-test("without a stream it polls, and waits longer each time", async () => {
+test("without a stream it polls, with growing delays", async () => {
   const { feed, seen, over } = watched([new Error("503"), new Error("503"), new Error("503")])
   feed.start()
   await over
@@ -67,7 +67,7 @@ test("a hub that does not answer is away", async () => {
   expect(seen.contacts).toEqual(["away"])
 })
 
-test("a stream that is held back on the way is given up for polling", async () => {
+test("a buffered stream is replaced by polling", async () => {
   const contacts: Contact[] = []
   const feed = new Feed(
     {

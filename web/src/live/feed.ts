@@ -1,15 +1,15 @@
 /**
- * Keeps the page true. One event stream while the page is seen; after a break it resumes where it was (Last-Event-ID),
- * and until then the page is polled, so that it works through a hub restart and behind proxies that hold streams back.
+ * Keeps the page up to date with one event stream, which resumes after an interruption (Last-Event-ID). Until it does,
+ * the page polls, so that it survives a restart of the hub and works behind proxies that buffer streams.
  */
 import { type Message, Reader } from "./sse"
 
-/** `live`: by stream; `polling`: the hub answers but the stream does not; `away`: the hub does not answer. */
+/** `live`: the stream works. `polling`: only requests work. `away`: the hub does not answer. */
 export type Contact = "live" | "polling" | "away"
 
 export interface FeedParts {
   open: (headers: Record<string, string>, signal: AbortSignal) => Promise<ReadableStream<Uint8Array>>
-  /** Reads everything anew; raises when the hub is away. */
+  /** Reloads everything; throws when the hub is away. */
   refresh: () => Promise<void>
   onMessage: (message: Message) => void
   onContact: (contact: Contact) => void
@@ -20,8 +20,8 @@ const FIRST_WAIT = 500
 const LONGEST_WAIT = 10_000
 
 /**
- * In milliseconds. A stream that stands says something within `firstWord`; otherwise something between holds it back.
- * Later it may be silent for `silence`: the hub ticks every 15 s.
+ * In milliseconds. A working stream sends something within `firstWord`; otherwise a proxy is buffering it. After that it
+ * may be silent for `silence`: the hub sends a tick every 15 s.
  */
 export interface Patience {
   firstWord: number
@@ -69,7 +69,7 @@ export class Feed {
     }
   }
 
-  /** One stream until it ends; whether anything was heard. */
+  /** Reads one stream until it ends; true if anything arrived. */
   async #listen(ended: AbortSignal): Promise<boolean> {
     const line = new AbortController()
     const hangUp = () => line.abort()
@@ -90,7 +90,7 @@ export class Feed {
         silence = setTimeout(hangUp, this.patience.silence)
         if (!heard) {
           heard = true
-          // What changed before the stream stood is told by no event.
+          // No event reports what changed before the stream was open.
           await this.parts.refresh()
           this.parts.onContact("live")
         }

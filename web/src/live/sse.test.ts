@@ -3,7 +3,7 @@ import { Reader } from "./sse"
 
 const STREAM = ': hello\n\nid: 4\nevent: job\ndata: {"a":\ndata: 1}\n\nid: 5\r\ndata: x\r\n\r\ndata: unfinished\n'
 
-test("whole messages come out of a stream however it is cut", () => {
+test("complete messages are parsed from chunks of any size", () => {
   for (let size = 1; size <= STREAM.length; size++) {
     const reader = new Reader()
     const found = []
@@ -15,12 +15,12 @@ test("whole messages come out of a stream however it is cut", () => {
   }
 })
 
-test("a message without an id keeps the last one, also that of an earlier stream", () => {
+test("a message without an id keeps the last id, even of an earlier stream", () => {
   const reader = new Reader("7")
   expect(reader.push("data: a\n\n")).toEqual([{ id: "7", name: "message", data: "a" }])
 })
 
-test("an event without data is no message and does not name the next one", () => {
+test("an event without data is dropped, with its name", () => {
   const reader = new Reader()
   expect(reader.push("event: tick\n\ndata: b\n\n")).toEqual([{ id: "", name: "message", data: "b" }])
 })

@@ -1,13 +1,13 @@
-/** Server-sent events, read from a byte stream (HTML standard, 9.2.6). */
+/** Parses server-sent events (HTML standard, 9.2.6). */
 
 export interface Message {
-  /** The last id that the server has named, also by an earlier message. */
+  /** The last id sent by the server, possibly with an earlier message. */
   id: string
   name: string
   data: string
 }
 
-/** Takes text in pieces of any size and gives whole messages. */
+/** Takes chunks of any size and returns complete messages. */
 export class Reader {
   #rest = ""
   #id: string
@@ -20,7 +20,7 @@ export class Reader {
 
   push(text: string): Message[] {
     const found: Message[] = []
-    // A CR at the end may be half of a CRLF: keep it for the next piece.
+    // A CR at the end may be half of a CRLF: keep it for the next chunk.
     const whole = this.#rest + text
     const held = whole.endsWith("\r") ? 1 : 0
     const lines = whole.slice(0, whole.length - held).split(/\r\n|\n|\r/)

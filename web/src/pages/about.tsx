@@ -1,4 +1,4 @@
-/** About: which program this is, since when it runs, and where to turn. */
+/** About: version, uptime, and where to find help. */
 import type { HubFacts } from "../api/shapes"
 import { modules } from "../app"
 import { duration, exactly } from "../format"
@@ -16,7 +16,7 @@ export function About() {
   const facts = useResource("/api/hub")
   return (
     <>
-      <Head title="About" lead="Parachute Hub runs your modules, keeps them running, and signs you in." />
+      <Head title="About" lead="Parachute Hub runs your modules and signs you in to them." />
       <Ready of={[facts]}>
         {() => (
           <>
@@ -40,7 +40,7 @@ function Program({ facts }: { facts: HubFacts }) {
           ["Runs from", SOURCES[facts.source] ?? facts.source],
         ]}
       />
-      <More label="Technical detail">
+      <More label="Technical details">
         <Facts
           rows={[
             ...Object.entries(facts)
@@ -61,16 +61,16 @@ function Help() {
     <Card title="When something is wrong">
       <ul class="plain-list">
         <li>
-          <a href="/admin">Home</a> names what needs you, with the reason and a button.
+          <a href="/admin">Home</a> shows what needs your attention, why, and what to do.
         </li>
         <li>
           A module's own page under <a href="/admin/modules">Modules</a> shows its log.
         </li>
         <li>
-          <a href="/admin/activity">Activity</a> tells who did what and when.
+          <a href="/admin/activity">Activity</a> shows who did what, and when.
         </li>
         <li>
-          On the machine itself, <code>parachute status</code> and <code>parachute --help</code> work without a browser.
+          On the machine, <code>parachute status</code> and <code>parachute --help</code> work without a browser.
         </li>
       </ul>
     </Card>

@@ -1,4 +1,4 @@
-/** Account: your password, your second factor, and where you are signed in. */
+/** Account: password, second factor, signed-in browsers. */
 import { useState } from "preact/hooks"
 import type { Session } from "../api/shapes"
 import { hub, me } from "../app"
@@ -39,19 +39,19 @@ function Password({ name }: { name: string }) {
     setCurrent("")
     setFresh("")
     setAgain("")
-    say("Password changed; other browsers are signed out")
+    say("Password changed. Other browsers were signed out.")
   }
   const ready = current && fresh && again === fresh
   return (
     <Card title="Password">
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
         <div class="unseen" aria-hidden="true">
-          {/* Tells a password manager whose password this is. */}
+          {/* For password managers. */}
           <input type="text" autocomplete="username" value={name} readOnly tabIndex={-1} />
         </div>
-        <Secret label="Your current password" autocomplete="current-password" value={current} set={setCurrent} />
+        <Secret label="Current password" autocomplete="current-password" value={current} set={setCurrent} />
         <Secret
-          label="A new password"
+          label="New password"
           hint="At least 12 characters. Three or four words work well."
           autocomplete="new-password"
           value={fresh}
@@ -86,7 +86,7 @@ function Sessions({ sessions, reload }: { sessions: readonly Session[]; reload: 
       title="Where you are signed in"
       aside={
         sessions.length > 1 && (
-          <Button kind="danger" act={endOthers} done="All other browsers are signed out">
+          <Button kind="danger" act={endOthers} done="All other browsers were signed out">
             Sign out all others
           </Button>
         )
@@ -105,7 +105,7 @@ function Sessions({ sessions, reload }: { sessions: readonly Session[]; reload: 
               </p>
             </div>
             {!session.current && (
-              <Button act={end(session)} done="Signed out there">
+              <Button act={end(session)} done="Signed out">
                 Sign out<span class="unseen"> {session.browser}</span>
               </Button>
             )}

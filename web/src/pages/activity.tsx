@@ -1,4 +1,4 @@
-/** Activity: who did what, and when. */
+/** Activity: the audit log. */
 import { useState } from "preact/hooks"
 import { actWords } from "../acts"
 import type { Act } from "../api/shapes"
@@ -27,13 +27,13 @@ export function Activity() {
       <Card>
         {problem && <p class="notice bad">{problem}</p>}
         {!data && !problem && <Waiting lines={8} />}
-        {data && acts.length === 0 && <Empty title="Nothing has happened yet" />}
+        {data && acts.length === 0 && <Empty title="No activity yet" />}
         <ul class="list tight">
           {acts.map((act) => (
             <li key={act.number} class={act.outcome === "ok" ? "list-row" : "list-row refused"}>
               <div class="grow">
                 <p>
-                  <strong>{act.actor || "Somebody"}</strong> {actWords(act.action, act.outcome)}
+                  <strong>{act.actor || "Someone"}</strong> {actWords(act.action, act.outcome)}
                   {act.subject && act.subject !== act.actor && <strong> {act.subject}</strong>}
                 </p>
                 <p class="quiet">
@@ -44,7 +44,7 @@ export function Activity() {
             </li>
           ))}
         </ul>
-        {more && <Button act={read}>Show earlier</Button>}
+        {more && <Button act={read}>Show older</Button>}
       </Card>
     </>
   )

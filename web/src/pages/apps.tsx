@@ -1,4 +1,4 @@
-/** Connected apps: who was let in, to what, and taking it back. */
+/** Connected apps: what each may use, and disconnecting it. */
 import type { App, Client } from "../api/shapes"
 import { hub } from "../app"
 import { ago } from "../format"
@@ -21,7 +21,7 @@ export function Apps() {
               {apps.data?.apps.length === 0 && (
                 <Empty title="No app is connected yet">
                   <p>
-                    Claude, ChatGPT and others can use your notes. <a href="/admin/vaults">Vaults</a> tells how to
+                    Claude, ChatGPT and others can use your notes. See <a href="/admin/vaults">Vaults</a> for how to
                     connect them.
                   </p>
                 </Empty>
@@ -39,23 +39,23 @@ export function Apps() {
   )
 }
 
-/** Apps that asked to be let in and wait for an owner. */
+/** Apps that are waiting for an owner's approval. */
 function Pending({ clients }: { clients: readonly Client[] }) {
   const waiting = clients.filter(({ status }) => status === "pending")
   if (waiting.length === 0) return null
   return (
-    <Card title="Waiting for you">
+    <Card title="Waiting for your approval">
       <ul class="list">
         {waiting.map((client) => (
           <li key={client.client_id} class="list-row">
             <div class="grow">
-              <h3>{client.client_name ?? "An app without a name"}</h3>
+              <h3>{client.client_name ?? "Unnamed app"}</h3>
               <p class="quiet">
-                Leads to {client.redirect_uris.join(", ")}. Let it in only if you have just set it up.
+                Sends you back to {client.redirect_uris.join(", ")}. Approve it only if you just set it up.
               </p>
             </div>
             <a class="button" href={`/admin/approve-client/${encodeURIComponent(client.client_id)}`}>
-              Look at it
+              Review
             </a>
           </li>
         ))}
@@ -65,11 +65,11 @@ function Pending({ clients }: { clients: readonly Client[] }) {
 }
 
 function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
-  const name = app.name ?? app.domain ?? "An app without a name"
+  const name = app.name ?? app.domain ?? "Unnamed app"
   const disconnect = async () => {
     const sure = await confirm(
       `Disconnect ${name}?`,
-      "It loses access at once. To use it again, you connect it again.",
+      "It loses access immediately. You can connect it again later.",
       "Disconnect",
     )
     if (!sure) return
@@ -87,11 +87,11 @@ function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
           {app.domain
             ? `From ${app.domain}`
             : app.redirect_host
-              ? `Leads to ${app.redirect_host}`
-              : "Its origin is not verified"}
-          , used {ago(app.last_used)}.
+              ? `Sends you back to ${app.redirect_host}`
+              : "Unverified app"}
+          , last used {ago(app.last_used)}.
         </p>
-        <More label="Technical detail">
+        <More label="Technical details">
           <Facts
             rows={[
               ["Scopes", <code>{app.scopes.join(" ")}</code>],

@@ -1,11 +1,11 @@
-/** Home: is everything all right, what can I open, what should I do next. */
+/** Home: status, problems, modules to open, memory and disk. */
 import { useEffect } from "preact/hooks"
 import { measure, measured, modules, overview } from "../app"
 import { attention, type Concern } from "../state/attention"
 import { Gauge, type Share } from "../ui/gauges"
 import { Icon } from "../ui/icons"
-import { Badge, Button, Card, Head, Waiting } from "../ui/parts"
 import { Opener } from "../ui/opener"
+import { Badge, Button, Card, Head, Waiting } from "../ui/parts"
 import { Progress } from "../ui/progress"
 import { summary, wording } from "../words"
 
@@ -56,7 +56,7 @@ function Now({ grave }: { grave: number }) {
 function Needs({ concerns }: { concerns: Concern[] }) {
   if (concerns.length === 0) return null
   return (
-    <Card title={concerns.some(({ tone }) => tone === "bad") ? "Needs you" : "When you have a moment"}>
+    <Card title={concerns.some(({ tone }) => tone === "bad") ? "Needs your attention" : "When you have a moment"}>
       <ul class="list">
         {concerns.map((concern) => (
           <Need key={concern.key} concern={concern} />
@@ -111,7 +111,7 @@ function Open() {
   )
 }
 
-/** A module's letter in its own colour, the same everywhere. */
+/** A module's initial, always in the same colour. */
 export function Face({ short, name }: { short: string; name: string }) {
   const shade = [...short].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 6
   return (
@@ -121,7 +121,7 @@ export function Face({ short, name }: { short: string; name: string }) {
   )
 }
 
-/** A module's program, data and logs as one. */
+/** Adds up each module's program, data and logs. */
 function byName(owners: readonly { name: string; bytes: number }[]): Share[] {
   const sums = new Map<string, number>()
   for (const { name, bytes } of owners) sums.set(name, (sums.get(name) ?? 0) + bytes)

@@ -1,4 +1,4 @@
-/** One module: its state and buttons, its log, its configuration, and the technical detail. */
+/** One module: state, log, settings, updates, technical details. */
 import { useEffect, useState } from "preact/hooks"
 import type { Job, Module, ModuleSettings } from "../api/shapes"
 import { hub, modules, overview } from "../app"
@@ -11,11 +11,11 @@ import { confirm } from "../ui/dialog"
 import { Past } from "../ui/gauges"
 import { LogView } from "../ui/logview"
 import { say } from "../ui/notices"
+import { Opener, openSettings } from "../ui/opener"
 import { Badge, Button, Card, Empty, Facts, Head, More, Ready, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"
 import { SchemaForm } from "../ui/schemaform"
 import { portRemedy, wording } from "../words"
-import { Opener, openSettings } from "../ui/opener"
 
 const MEMORY_EVERY = 5_000
 
@@ -33,8 +33,8 @@ export function ModulePage({ short }: { short: string }) {
     return (
       <>
         <Head
-          title={told ? short : "There is no such module"}
-          lead={told ? "This is not installed." : `Nothing here is called ${short}.`}
+          title={told ? short : "Module not found"}
+          lead={told ? "This module is not installed." : `There is no module called ${short}.`}
         >
           <a class="button" href="/admin/modules">
             See all modules
@@ -116,7 +116,7 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
   )
 }
 
-/** What the module says it works with; what is missing is offered. */
+/** Modules it depends on, with a button for those that are missing. */
 function Companions({ module }: { module: Module }) {
   if (!module.installed || module.dependencies.length === 0) return null
   return (
@@ -129,9 +129,9 @@ function Companions({ module }: { module: Module }) {
           <div class="row" key={short}>
             <p>
               {other?.installed ? (
-                <a href={`/admin/modules/${short}`}>{name}, which is installed</a>
+                <a href={`/admin/modules/${short}`}>{name} (installed)</a>
               ) : (
-                `${name}: ${module.display_name} ${need}.${other ? "" : " It is not on offer here."}`
+                `${name}: ${module.display_name} ${need}.${other ? "" : " It is not available here."}`
               )}
             </p>
             {other && !other.installed && other.available_to_install && (
@@ -144,13 +144,13 @@ function Companions({ module }: { module: Module }) {
   )
 }
 
-/** Asked only when it is opened: a module answers for itself, and may take its time. */
+/** Loaded on demand: the module itself answers, which can take a while. */
 function Configuration({ module }: { module: Module }) {
   const [open, setOpen] = useState(false)
   return (
     <Card title="Configuration">
       <details class="more" onToggle={(event) => setOpen(event.currentTarget.open)}>
-        <summary>Show the settings of {module.display_name}</summary>
+        <summary>Show settings of {module.display_name}</summary>
         <div class="more-body">{open && <Settings short={module.short} />}</div>
       </details>
       {module.config_ui_url && <OwnSettings module={module} />}
@@ -158,7 +158,7 @@ function Configuration({ module }: { module: Module }) {
   )
 }
 
-/** Its own settings page. Where it changes vaults, too, the person says which. */
+/** The module's own settings page, and which vaults that page may change. */
 function OwnSettings({ module }: { module: Module }) {
   const listed = useResource("/api/users/vaults")
   const [named, setNamed] = useState<string[]>([])
@@ -168,7 +168,7 @@ function OwnSettings({ module }: { module: Module }) {
   return (
     <div class="stack">
       {vaults.length > 0 && (
-        <More label={`Let the settings page of ${module.display_name} change a vault, too`}>
+        <More label={`Let the settings page of ${module.display_name} change vaults too`}>
           {vaults.map((vault) => (
             <label class="switch" key={vault}>
               <input type="checkbox" checked={named.includes(vault)} onChange={() => toggle(vault)} />
@@ -200,7 +200,7 @@ function Settings({ short }: { short: string }) {
         config.data && Object.keys(config.data.schema.properties ?? {}).length > 0 ? (
           <SchemaForm {...config.data} save={save} />
         ) : (
-          <Empty title="There is nothing to configure" />
+          <Empty title="Nothing to configure" />
         )
       }
     </Ready>
@@ -221,7 +221,7 @@ function Memory({ module }: { module: Module }) {
   )
 }
 
-/** What the hub does with the module by itself. */
+/** Start with the hub, updates, earlier versions and data. */
 function Keeping({ module }: { module: Module }) {
   const { pin, autostart, previous } = module.settings
   const set = (change: Partial<ModuleSettings>) => async () => {
@@ -230,9 +230,9 @@ function Keeping({ module }: { module: Module }) {
   }
   const restore = async () => {
     const sure = await confirm(
-      `Bring back the earlier data of ${module.display_name}?`,
-      `What was made with it since ${exactly(module.data_copy_at)} is gone then.`,
-      "Bring it back",
+      `Restore the earlier data of ${module.display_name}?`,
+      `Everything added or changed since ${exactly(module.data_copy_at)} will be lost.`,
+      "Restore",
     )
     if (sure) await modules.begin(module.short, "restore-data")
   }
@@ -240,32 +240,32 @@ function Keeping({ module }: { module: Module }) {
     <Card title="Start and updates">
       <ul class="list">
         <li class="list-row">
-          <p class="grow">{autostart ? "Starts it with the hub." : "Starts it only when you ask."}</p>
+          <p class="grow">{autostart ? "Starts together with the hub." : "Starts only when you start it."}</p>
           <Button act={set({ autostart: !autostart })}>
-            {autostart ? "Start only by hand" : "Start with the hub"}
+            {autostart ? "Start only manually" : "Start with the hub"}
           </Button>
         </li>
         <li class="list-row">
           <p class="grow">
             {pin
-              ? `Keeps version ${module.installed_version} and offers no update.`
-              : "Offers updates as they come out."}
+              ? `Stays at version ${module.installed_version}. Updates are not offered.`
+              : "Updates are offered when they come out."}
           </p>
           <Button act={set({ pin: !pin })}>{pin ? "Offer updates again" : "Keep this version"}</Button>
         </li>
         {previous && (
           <li class="list-row">
-            <p class="grow">Still has version {previous}, in case the present one is no good.</p>
+            <p class="grow">Version {previous} is still here in case the current one causes trouble.</p>
             <Button act={() => modules.begin(module.short, "rollback")}>Go back to {previous}</Button>
           </li>
         )}
         {module.data_copy_at && (
           <li class="list-row">
             <p class="grow" title={exactly(module.data_copy_at)}>
-              Still has its data as it was before the last update, {ago(module.data_copy_at)}.
+              A copy of its data from before the last update ({ago(module.data_copy_at)}) is still here.
             </p>
             <Button kind="danger" act={restore}>
-              Bring that data back
+              Restore that data
             </Button>
           </li>
         )}
@@ -279,7 +279,7 @@ function Detail({ module }: { module: Module }) {
   const how = exit && (exit.oom ? "the machine ran out of memory" : (exit.signal ?? `exit code ${exit.code}`))
   return (
     <Card>
-      <More label="Technical detail">
+      <More label="Technical details">
         <Facts
           rows={[
             ["State", module.state],
@@ -291,7 +291,7 @@ function Detail({ module }: { module: Module }) {
             ["Process", module.pid],
             ["Restarts after crashes", module.restarts],
             ["Last exit", exit ? `${how}, ${ago(exit.at)}` : null],
-            ["Next try", module.next_retry_at ? ago(module.next_retry_at) : null],
+            ["Next restart", module.next_retry_at ? ago(module.next_retry_at) : null],
             ["Folder", module.install_dir && <code>{module.install_dir}</code>],
           ]}
         />
@@ -304,12 +304,12 @@ function Leaving({ module }: { module: Module }) {
   const remove = async () => {
     const sure = await confirm(
       `Remove ${module.display_name}?`,
-      "This removes the program. Your data stays on the disk and is there when you install it again.",
+      "This removes the program. Your data stays on the disk for when you install it again.",
       "Remove",
     )
     if (!sure) return
     await modules.begin(module.short, "uninstall")
-    say(`${module.display_name} is removed`)
+    say(`${module.display_name} was removed`)
     go("/admin/modules")
   }
   return (
@@ -327,13 +327,13 @@ function Leaving({ module }: { module: Module }) {
   )
 }
 
-/** Of a module that is not installed, or not any more. */
+/** Data that an uninstalled module left behind. */
 function Traces({ module }: { module: Module }) {
   const remove = async () => {
     const sure = await confirm(
       `Delete the data of ${module.display_name}?`,
-      "All of its data is deleted for good. You cannot undo this.",
-      "Delete for good",
+      "All of its data will be deleted. This cannot be undone.",
+      "Delete permanently",
     )
     if (sure) await modules.begin(module.short, "delete-data")
   }
@@ -341,13 +341,11 @@ function Traces({ module }: { module: Module }) {
   const size = owned.reduce((sum, owner) => sum + owner.bytes, 0)
   if (size === 0) return null
   return (
-    <Card title="Data from before">
+    <Card title="Earlier data">
       <div class="list-row">
-        <p class="grow">
-          {bytes(size)} are still here from an earlier installation. Install it again and they are back.
-        </p>
+        <p class="grow">{bytes(size)} from an earlier installation. Install the module again to use it.</p>
         <Button kind="danger" act={remove}>
-          Delete the data
+          Delete data
         </Button>
       </div>
     </Card>

@@ -1,4 +1,4 @@
-/** Modules: what is installed, and what can be. */
+/** Modules: installed and available. */
 import { useState } from "preact/hooks"
 import type { Module } from "../api/shapes"
 import { modules } from "../app"
@@ -29,8 +29,8 @@ function Lists() {
       ))}
       <Card title="Installed">
         {modules.installed.value.length === 0 ? (
-          <Empty title="Nothing yet">
-            <p>Install a module below; it starts by itself and appears here.</p>
+          <Empty title="No modules yet">
+            <p>Install one below. It starts automatically and appears here.</p>
           </Empty>
         ) : (
           <ul class="list">
@@ -50,7 +50,7 @@ function Lists() {
         </Card>
       )}
       {modules.offered.value.length > 0 && (
-        <Card title="More to install">
+        <Card title="Available">
           <ul class="list">
             {modules.offered.value.map((module) => (
               <Offered key={module.short} module={module} />
@@ -167,15 +167,15 @@ function Offered({ module }: { module: Module }) {
   )
 }
 
-/** A package that is not in the catalog: possible, and said plainly what it means. */
+/** Installing a package from outside the catalog, with a warning. */
 function Stranger() {
   const [name, setName] = useState("")
   return (
-    <More label="Install a package that is not listed">
+    <More label="Install another package">
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
         <p>
-          Any npm package that ships a <code>.parachute/module.json</code> can run here. Its code can read everything on
-          this hub, your notes included. Install only what you trust.
+          Any npm package with a <code>.parachute/module.json</code> can run here. It can read everything on this hub,
+          including your notes. Install only what you trust.
         </p>
         <Field label="Package name">
           {(ids) => (

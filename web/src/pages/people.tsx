@@ -1,4 +1,4 @@
-/** People: who may sign in, which vaults they may use, and inviting somebody. */
+/** People: accounts, their vaults, invitations. */
 import { useState } from "preact/hooks"
 import type { Invite, Person, Role } from "../api/shapes"
 import { hub } from "../app"
@@ -10,8 +10,8 @@ import { say } from "../ui/notices"
 import { Button, Card, Choice, Copy, Field, Head, More, Ready } from "../ui/parts"
 
 const ROLES = [
-  ["read", "may read"],
-  ["write", "may read and write"],
+  ["read", "can read"],
+  ["write", "can read and write"],
 ] as const
 
 export function People() {
@@ -42,7 +42,7 @@ function Accounts({ people, vaults }: { people: Resource<{ users: Person[] }>; v
           <One key={person.id} person={person} vaults={vaults} changed={people.reload} />
         ))}
       </ul>
-      {users.length === 1 && <p class="quiet">Only you, so far.</p>}
+      {users.length === 1 && <p class="quiet">Only you so far.</p>}
     </Card>
   )
 }
@@ -68,12 +68,12 @@ function One({ person, vaults, changed }: { person: Person; vaults: string[]; ch
   const remove = async () => {
     const sure = await confirm(
       `Remove ${person.username}?`,
-      "They are signed out everywhere and their tokens are revoked. Their notes stay in the vault.",
+      "This signs them out everywhere and revokes their tokens. Their notes stay in the vault.",
       "Remove",
     )
     if (!sure) return
     await hub.call("DELETE", `/api/users/${person.id}`)
-    say(`${person.username} is removed`)
+    say(`${person.username} was removed`)
     await changed()
   }
   return (
@@ -85,7 +85,7 @@ function One({ person, vaults, changed }: { person: Person; vaults: string[]; ch
           </h3>
           <p class="quiet">
             {owner ? "Can do everything" : described(person.vaults)}. Joined {ago(person.created_at)}.
-            {!person.password_changed && " Has to choose a password at the next sign-in."}
+            {!person.password_changed && " Must choose a new password at the next sign-in."}
           </p>
         </div>
       </div>
@@ -108,8 +108,10 @@ function One({ person, vaults, changed }: { person: Person; vaults: string[]; ch
 }
 
 function described(given: Record<string, Role>): string {
-  const words = Object.entries(given).map(([name, role]) => `${role === "read" ? "reads" : "writes in"} ${name}`)
-  return words.length > 0 ? capital(list(words)) : "No vault yet"
+  const words = Object.entries(given).map(
+    ([name, role]) => `${role === "read" ? "can read" : "can read and write in"} ${name}`,
+  )
+  return words.length > 0 ? capital(list(words)) : "No vaults yet"
 }
 
 function FactorOff({ person, changed }: { person: Person; changed: () => Promise<void> }) {
@@ -119,9 +121,9 @@ function FactorOff({ person, changed }: { person: Person; changed: () => Promise
   }
   return (
     <div>
-      <p class="hint">Use this only for someone who lost both their authenticator app and their recovery codes.</p>
-      <Button act={remove} done={`${person.username} signs in with the password alone`}>
-        Remove the second factor
+      <p class="hint">Only for someone who has lost both their authenticator app and their recovery codes.</p>
+      <Button act={remove} done={`${person.username} now signs in with the password only`}>
+        Turn off second factor
       </Button>
     </div>
   )
@@ -144,7 +146,7 @@ function Access({ person, vaults, changed }: AccessProps) {
     await changed()
   }
   const names = [...new Set([...vaults, ...Object.keys(person.vaults)])]
-  if (names.length === 0) return <p class="quiet">There is no vault to share yet.</p>
+  if (names.length === 0) return <p class="quiet">There are no vaults to share yet.</p>
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
       {names.map((name) => (
@@ -172,8 +174,8 @@ function Reset({ person }: { person: Person }) {
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
       <Field
-        label="A temporary password"
-        hint="At least 12 characters. They are signed out and choose a new one when they sign in."
+        label="Temporary password"
+        hint="At least 12 characters. This signs them out. They choose a new password when they sign in."
       >
         {(ids) => (
           <input
@@ -188,10 +190,10 @@ function Reset({ person }: { person: Person }) {
       <Button
         type="submit"
         act={reset}
-        done={`${person.username} has a new first password`}
+        done={`${person.username} has a temporary password`}
         disabled={password.length < 12}
       >
-        Set password
+        Reset password
       </Button>
     </form>
   )
@@ -208,7 +210,7 @@ function Inviting({ vaults, done }: { vaults: string[]; done: () => Promise<void
   }
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
-      <p class="quiet">You get a link to share. The first person to open it creates their account.</p>
+      <p class="quiet">You get a link to send. Whoever opens it first can create an account.</p>
       <Choice
         label="Vault"
         value={vault}
@@ -217,11 +219,11 @@ function Inviting({ vaults, done }: { vaults: string[]; done: () => Promise<void
       />
       {vault && <Choice label="They" value={role} set={(chosen) => setRole(chosen as Role)} choices={ROLES} />}
       <Button type="submit" kind="primary" act={invite}>
-        Make an invitation
+        Create invitation
       </Button>
       {url && (
         <div class="stack">
-          <p>Send this link to one person. It works once, for seven days.</p>
+          <p>Send this link to one person. It works once and expires in seven days.</p>
           <Copy text={url} label="Invitation link" />
         </div>
       )}
@@ -237,13 +239,13 @@ function Waits({ invite, changed }: { invite: Invite; changed: () => Promise<voi
   return (
     <li class="list-row">
       <div class="grow">
-        <h3>{invite.username ? `Invitation for ${invite.username}` : "An invitation"}</h3>
+        <h3>{invite.username ? `Invitation for ${invite.username}` : "Invitation"}</h3>
         <p class="quiet">
-          {described(invite.vaults)}, ends {ago(invite.expires_at)}.
+          {described(invite.vaults)}, expires {ago(invite.expires_at)}.
         </p>
       </div>
       <Button act={revoke} done="Invitation revoked">
-        Take back
+        Revoke
       </Button>
     </li>
   )

@@ -1,4 +1,4 @@
-/** Settings: the public address, which versions to install, and room on the disk. */
+/** Settings: public address, release channel, disk space. */
 import { useState } from "preact/hooks"
 import type { Origin, Room } from "../api/shapes"
 import { hub, modules } from "../app"
@@ -13,7 +13,7 @@ const SOURCES: Record<string, string> = {
   environment: "set by PARACHUTE_HUB_ORIGIN",
   render: "given by Render",
   fly: "given by Fly",
-  none: "not set; this is its address on this machine",
+  none: "not set, so this is the local address",
 }
 
 const ORIGIN = "/api/settings/hub-origin"
@@ -48,12 +48,12 @@ function Address({ origin, reload }: { origin: Origin; reload: () => Promise<voi
     <Card title="Public address">
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
         <p>
-          This hub calls itself <strong class="address">{origin.resolved_issuer}</strong> (
+          This hub's address is <strong class="address">{origin.resolved_issuer}</strong> (
           {SOURCES[origin.source] ?? origin.source}).
         </p>
         <Field
-          label="Another address"
-          hint="Where you reach the hub from outside. Apps that are connected now must be connected again after a change."
+          label="Change it to"
+          hint="The address you use from outside. After a change, connected apps have to be connected again."
         >
           {(ids) => (
             <input
@@ -76,8 +76,8 @@ function Address({ origin, reload }: { origin: Origin; reload: () => Promise<voi
             Save address
           </Button>
           {origin.hub_origin && (
-            <Button act={save(null)} done="Address cleared">
-              Do not set it here
+            <Button act={save(null)} done="Address removed">
+              Remove this address
             </Button>
           )}
         </div>
@@ -93,25 +93,22 @@ function Channel() {
     await modules.refresh()
   }
   return (
-    <Card title="Versions of modules">
+    <Card title="Module versions">
       <p>
-        {channel === "rc"
-          ? "You get versions before everyone else. Expect a rough edge now and then."
-          : "You get released versions."}
+        {channel === "rc" ? "You get early versions. Expect the occasional problem." : "You get released versions."}
       </p>
       {modules.channelFixed.value ? (
         <p class="quiet">
-          This is set where the hub runs, by <code>PARACHUTE_INSTALL_CHANNEL</code>. Remove that variable to choose
-          here.
+          This is set by <code>PARACHUTE_INSTALL_CHANNEL</code> where the hub runs. Remove that variable to choose here.
         </p>
       ) : (
         <div>
           {channel === "rc" ? (
-            <Button act={() => choose("latest")} done="You get released versions now">
+            <Button act={() => choose("latest")} done="You now get released versions">
               Use released versions
             </Button>
           ) : (
-            <Button act={() => choose("rc")} done="You get early versions now">
+            <Button act={() => choose("rc")} done="You now get early versions">
               Use early versions
             </Button>
           )}
@@ -124,7 +121,7 @@ function Channel() {
 const KINDS: Record<string, string> = {
   module: "program",
   data: "your data",
-  cache: "can be fetched again",
+  cache: "cached downloads",
   logs: "logs",
   snapshots: "copies from before updates",
   hub: "accounts and settings",
@@ -136,21 +133,21 @@ function Disk({ room, reload }: { room: Room; reload: () => Promise<void> }) {
   const owners = [...room.owners].sort((a, b) => b.bytes - a.bytes)
   const clear = async () => {
     const { freed } = await hub.call<{ freed: number }>("POST", "/api/modules/disk/clear")
-    say(`${bytes(freed)} are free again`)
+    say(`${bytes(freed)} freed`)
     await reload()
   }
   const fetchable = owners.some(({ kind }) => kind === "cache")
   return (
     <Card title="Disk space" aside={fetchable && <Button act={clear}>Clear caches and old versions</Button>}>
       <p>
-        {bytes(room.free)} of {bytes(room.total)} are free.
+        {bytes(room.free)} of {bytes(room.total)} free.
       </p>
-      <div class="wide">
+      <div class="wide" role="region" tabIndex={0} aria-label="Disk space by owner">
         <table>
           <thead>
             <tr>
-              <th scope="col">Who</th>
-              <th scope="col">What</th>
+              <th scope="col">Used by</th>
+              <th scope="col">Type</th>
               <th scope="col" class="number">
                 Size
               </th>

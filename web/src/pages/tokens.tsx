@@ -1,4 +1,4 @@
-/** Tokens: what programs use to get in; make, look over, end. */
+/** Tokens for scripts and programs: create, list, revoke. */
 import { useState } from "preact/hooks"
 import type { Minted, Token } from "../api/shapes"
 import { hub } from "../app"
@@ -24,8 +24,8 @@ const LIVES = [
 const ORIGINS: Record<string, string> = {
   oauth_refresh: "by a connected app",
   session_mint: "on this page",
-  cli_mint: "by the command",
-  operator_mint: "for this machine's command line",
+  cli_mint: "with the command line",
+  operator_mint: "for the command line",
   surface_token: "by a module",
 }
 
@@ -52,12 +52,12 @@ export function Tokens() {
     <>
       <Head
         title="Tokens"
-        lead="A token lets a script or program in without your password. Apps you connect get their own."
+        lead="A token gives a script or program access without your password. Connected apps get their own."
       />
       {minted && (
         <Card title="Your new token">
-          <p>It is shown only now. Whoever has it can do what it allows, until {exactly(minted.expires_at)}.</p>
-          <Copy text={minted.token} label="The new token" />
+          <p>Copy it now; it is not shown again. Anyone who has it can use it until {exactly(minted.expires_at)}.</p>
+          <Copy text={minted.token} label="New token" />
         </Card>
       )}
       <Ready of={[tokens, vaults]}>
@@ -70,8 +70,8 @@ export function Tokens() {
                 await fresh()
               }}
             />
-            <Card title="In use">
-              {live.length === 0 && <Empty title="No token is in use" />}
+            <Card title="Active tokens">
+              {live.length === 0 && <Empty title="No active tokens" />}
               <ul class="list">
                 {live.map((token) => (
                   <Row key={token.jti} token={token} ended={fresh} />
@@ -86,7 +86,7 @@ export function Tokens() {
   )
 }
 
-/** Tokens of minutes come and go by themselves: the hub's own, and those that an app renews. */
+/** Hides short-lived tokens, which the hub and apps renew by themselves. */
 function lasts(token: Token): boolean {
   const end = moment(token.expires_at) ?? 0
   return end > Date.now() && end - (moment(token.created_at) ?? 0) > SHORT
@@ -95,7 +95,9 @@ function lasts(token: Token): boolean {
 function Row({ token, ended }: { token: Token; ended: () => Promise<void> }) {
   const end = async () => {
     const name = token.subject ?? token.client_id
-    if (!(await confirm(`End the token of ${name}?`, "Anything that uses it stops working within a minute.", "End it")))
+    if (
+      !(await confirm(`Revoke the token of ${name}?`, "Anything that uses it stops working within a minute.", "Revoke"))
+    )
       return
     await hub.call("POST", "/api/auth/revoke-token", { jti: token.jti })
     await ended()
@@ -105,16 +107,16 @@ function Row({ token, ended }: { token: Token; ended: () => Promise<void> }) {
       <div class="grow">
         <h3>{allowed(token.scopes)}</h3>
         <p class="quiet">
-          Made {ago(token.created_at)} {ORIGINS[token.created_via] ?? ""}
-          {token.subject ? ` for ${token.subject}` : ""}, ends {ago(token.expires_at)}
+          Created {ago(token.created_at)} {ORIGINS[token.created_via] ?? ""}
+          {token.subject ? ` for ${token.subject}` : ""}, expires {ago(token.expires_at)}
           {token.last_used_at ? `, last used ${ago(token.last_used_at)}` : ""}.
         </p>
-        <More label="Technical detail">
+        <More label="Technical details">
           <code>{token.scopes.join(" ")}</code> <span class="quiet">{token.jti}</span>
         </More>
       </div>
       <Button kind="danger" act={end}>
-        End<span class="unseen"> the token {token.jti}</span>
+        Revoke<span class="unseen"> the token {token.jti}</span>
       </Button>
     </li>
   )
@@ -131,16 +133,15 @@ function Mint({ vaults, done }: { vaults: readonly string[]; done: (token: Minte
     await done(await hub.call<Minted>("POST", "/api/auth/mint-token", { scope, expires_in: Number(days) * DAY }))
     setOwn("")
   }
-  const names =
-    vaults.length > 0 ? vaults.map((name) => [name, name] as const) : [["", "There is no vault yet"] as const]
+  const names = vaults.length > 0 ? vaults.map((name) => [name, name] as const) : [["", "No vaults yet"] as const]
   return (
-    <Card title="Make a token">
+    <Card title="Create a token">
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
-        <Choice label="For the vault" value={chosen ?? ""} set={setVault} choices={names} />
-        <Choice label="May" value={verb} set={setVerb} choices={VERBS} />
-        <Choice label="Ends after" value={days} set={setDays} choices={LIVES} />
-        <More label="Something other than a vault">
-          <Field label="Scopes" hint="For example scribe:transcribe. This replaces the choice above.">
+        <Choice label="Vault" value={chosen ?? ""} set={setVault} choices={names} />
+        <Choice label="It can" value={verb} set={setVerb} choices={VERBS} />
+        <Choice label="Expires after" value={days} set={setDays} choices={LIVES} />
+        <More label="Other scopes">
+          <Field label="Scopes" hint="For example scribe:transcribe. These replace the choice above.">
             {(ids) => (
               <input
                 {...ids}
@@ -153,7 +154,7 @@ function Mint({ vaults, done }: { vaults: readonly string[]; done: (token: Minte
           </Field>
         </More>
         <Button type="submit" kind="primary" act={mint} disabled={!scope}>
-          Make token
+          Create token
         </Button>
       </form>
     </Card>

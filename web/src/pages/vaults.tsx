@@ -1,4 +1,4 @@
-/** Vaults: where notes live; making another; connecting Claude and other apps. */
+/** Vaults: list, create, connect apps to them. */
 import { useState } from "preact/hooks"
 import type { Made, Vault } from "../api/shapes"
 import { hub, modules } from "../app"
@@ -15,7 +15,7 @@ export function Vaults() {
       <>
         <Head title="Vaults" lead="A vault holds notes. Each vault is separate from the others." />
         <Empty title="The vault module is not installed">
-          <p>Install it first; your first vault is made with it.</p>
+          <p>Install it first. It comes with your first vault.</p>
           <a class="button primary" href="/admin/modules">
             Go to Modules
           </a>
@@ -33,8 +33,8 @@ export function Vaults() {
               <One key={vault.name} vault={vault} />
             ))}
             {vaults.data?.vaults.length === 0 && (
-              <Empty title="No vault yet">
-                <p>Make one below. Many people need only one; a second keeps work and home apart.</p>
+              <Empty title="No vaults yet">
+                <p>Create one below. One is enough for most people; a second keeps work and private notes apart.</p>
               </Empty>
             )}
             <Another
@@ -57,22 +57,22 @@ function One({ vault }: { vault: Vault }) {
       <More label="Connect Claude or another app">
         <div class="stack">
           <p>
-            <strong>Claude on the web, on the desktop or on a phone, and ChatGPT:</strong> open Settings, Connectors,
-            Add custom connector, and give this address. It will ask you to sign in here.
+            <strong>Claude (web, desktop, phone) and ChatGPT:</strong> open Settings, Connectors, Add custom connector,
+            and enter this address. You will be asked to sign in here.
           </p>
           <Copy text={address} label={`Address of the vault ${vault.name}`} />
           <p>
-            <strong>Claude Code:</strong> run this once in a terminal, then <code>/mcp</code> to sign in.
+            <strong>Claude Code:</strong> run this once in a terminal, then type <code>/mcp</code> to sign in.
           </p>
           <Copy text={`claude mcp add --transport http ${vault.name} ${address}`} label="Command for Claude Code" />
           <p>
-            <strong>Scripts and other programs:</strong> make a token on the page <a href="/admin/tokens">Tokens</a> and
-            send it as a bearer.
+            <strong>Scripts and other programs:</strong> create a token under <a href="/admin/tokens">Tokens</a> and
+            send it as a bearer token.
           </p>
           {/^http:/.test(address) && (
             <p class="notice busy">
               <span>
-                This address works on this machine only. For apps elsewhere, set the hub's public address in{" "}
+                This address works only on this machine. To connect apps from elsewhere, set the public address in{" "}
                 <a href="/admin/settings">Settings</a>.
               </span>
             </p>
@@ -85,10 +85,10 @@ function One({ vault }: { vault: Vault }) {
 
 function NewKey({ made }: { made: Made }) {
   return (
-    <Card title={`The vault ${made.name} is ready`}>
+    <Card title={`Vault ${made.name} is ready`}>
       <p>
-        This is its first key. It is shown only now; keep it where you keep passwords, or leave it: signing in works
-        too.
+        This is its first key. It is not shown again, so save it with your passwords. You do not need it if you sign in
+        instead.
       </p>
       <Copy text={made.token ?? ""} label={`Key of the vault ${made.name}`} />
     </Card>
@@ -102,11 +102,11 @@ function Another({ make }: { make: (name: string) => Promise<void> }) {
     setName("")
   }
   return (
-    <Card title="Make a vault">
+    <Card title="Create a vault">
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
         <Field
           label="Name"
-          hint="2 to 32 small letters, digits, dashes or underscores. It becomes part of the address."
+          hint="2 to 32 lowercase letters, digits, dashes or underscores. It becomes part of the address."
         >
           {(ids) => (
             <input
@@ -122,7 +122,7 @@ function Another({ make }: { make: (name: string) => Promise<void> }) {
           )}
         </Field>
         <Button kind="primary" act={create} done="Vault created" disabled={name.trim().length < 2} type="submit">
-          Make vault
+          Create vault
         </Button>
       </form>
     </Card>

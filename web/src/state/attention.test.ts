@@ -31,16 +31,16 @@ const roomy: Overview = {
 const keys = (modules: Module[], jobs: Job[] = [], overview: Overview | null = roomy) =>
   attention(modules, jobs, overview, NOW).map(({ key }) => key)
 
-test("a healthy hub needs nobody", () => {
+test("a healthy hub needs no attention", () => {
   expect(keys([module({})])).toEqual([])
 })
 
-test("a module that keeps crashing says why and can be started again", () => {
+test("a crashing module shows why and can be started again", () => {
   const [concern] = attention([module({ state: "parked", reason: "ffmpeg is missing." })], [], roomy, NOW)
   expect(concern).toMatchObject({ tone: "bad", text: "ffmpeg is missing.", short: "vault", act: "start" })
 })
 
-test("the gravest comes first, an update last", () => {
+test("the most serious problem comes first, updates last", () => {
   const modules = [module({ upgrade_available: true }), module({ short: "notes", state: "held" })]
   expect(keys(modules, [failed()], { ...roomy, disk: { total: 100, free: 2, owners: [] } })).toEqual([
     "state-notes",
@@ -50,13 +50,13 @@ test("the gravest comes first, an update last", () => {
   ])
 })
 
-test("a failure is settled by a later success, by cancelling, and by time", () => {
+test("a failure is settled by a later success, by cancelling and by time", () => {
   expect(keys([module({})], [failed({ id: "2", status: "succeeded" }), failed()])).toEqual([])
   expect(keys([module({})], [failed({ outcome: "cancelled" })])).toEqual([])
   expect(keys([module({})], [failed({ finishedAt: "2026-01-01T11:00:00Z" })])).toEqual([])
 })
 
-test("a machine that cannot tell is not full", () => {
+test("a machine of unknown size is not full", () => {
   const unknown = {
     memory: { ...roomy.memory, limit: null, used: null },
     disk: { total: null, free: null, owners: [] },

@@ -1,4 +1,4 @@
-/** What a person should look at, the gravest first. */
+/** What needs a person's attention, most serious first. */
 import type { Job, Module, Overview } from "../api/shapes"
 import { bytes, moment } from "../format"
 import { fullness, jobTitle, type Tone, wording } from "../words"
@@ -10,7 +10,7 @@ export interface Concern {
   title: string
   text: string
   href?: string
-  /** The button's word; with `act`, the operation of module `short` that it begins. */
+  /** The button's label. With `act`: the operation it starts on module `short`. */
   action?: string
   short?: string
   act?: string
@@ -32,7 +32,7 @@ export function attention(
 }
 
 function troubled(module: Module): Concern {
-  const reason = module.reason || "It stopped and does not come back by itself."
+  const reason = module.reason || "It stopped and will not restart by itself."
   return {
     key: `state-${module.short}`,
     tone: "bad",
@@ -49,17 +49,17 @@ function outdated(module: Module): Concern {
   return {
     key: `upgrade-${module.short}`,
     tone: "busy",
-    title: `An update for ${module.display_name}`,
+    title: `Update for ${module.display_name}`,
     text:
       `Version ${module.latest_version} is out; you have ${module.installed_version}. ` +
-      "If it does not start well, the hub goes back by itself.",
+      "If it does not start, the hub goes back to the old version.",
     action: "Update",
     short: module.short,
     act: "upgrade",
   }
 }
 
-/** Only the newest operation of a module counts: a later success has settled it. */
+/** Considers only the newest operation of each module: a later success settles an earlier failure. */
 function failed(jobs: readonly Job[], modules: readonly Module[], now: number): Concern[] {
   const seen = new Set<string>()
   const concerns: Concern[] = []
@@ -73,7 +73,7 @@ function failed(jobs: readonly Job[], modules: readonly Module[], now: number): 
       key: `job-${job.id}`,
       tone: "bad",
       title: jobTitle(job, name),
-      text: job.error ?? "The details say why.",
+      text: job.error ?? "See the details for the reason.",
       href: `/admin/modules/${job.short}`,
       action: "Details",
     })
@@ -87,8 +87,8 @@ function short({ memory, disk }: Overview): Concern[] {
     concerns.push({
       key: "memory",
       tone: "bad",
-      title: "Memory is nearly used up",
-      text: `${bytes(memory.used)} of ${bytes(memory.limit)}. Stop a module that you can do without, or take more.`,
+      title: "Memory is almost full",
+      text: `${bytes(memory.used)} of ${bytes(memory.limit)}. Stop a module you do not need, or add memory.`,
       href: "/admin/modules",
       action: "Modules",
     })
@@ -97,10 +97,10 @@ function short({ memory, disk }: Overview): Concern[] {
     concerns.push({
       key: "disk",
       tone: "bad",
-      title: "The disk is nearly full",
-      text: `${bytes(disk.free)} left. Remove what you do not need, or enlarge the disk.`,
+      title: "The disk is almost full",
+      text: `${bytes(disk.free)} left. Delete what you do not need, or enlarge the disk.`,
       href: "/admin/settings",
-      action: "See what uses it",
+      action: "Show disk use",
     })
   return concerns
 }

@@ -1,7 +1,7 @@
-/** A row of figures as a line that fits any width. */
+/** Turns a series of numbers into an SVG line. */
 
 export interface Line {
-  /** For an SVG `polyline` in a view box of 100 by 100, the highest value near the top. */
+  /** Points for an SVG `polyline` in a 100 by 100 view box. */
   points: string
   least: number
   most: number
@@ -9,7 +9,7 @@ export interface Line {
 
 const PLACES = 120
 
-/** The peaks of `values` in at most 120 places; null when there are fewer than two. */
+/** The peaks of `values` in at most 120 points; null for fewer than two values. */
 export function line(values: readonly number[]): Line | null {
   if (values.length < 2) return null
   const each = Math.ceil(values.length / PLACES)
@@ -18,18 +18,18 @@ export function line(values: readonly number[]): Line | null {
   const most = Math.max(...values)
   const points = peaks.map((value, at) => {
     const across = peaks.length > 1 ? (100 * at) / (peaks.length - 1) : 100
-    // From zero, so that a small change does not look like a large one.
+    // The axis starts at zero, so that small changes look small.
     return `${across.toFixed(1)},${(100 - (90 * value) / (most || 1)).toFixed(1)}`
   })
   return { points: points.join(" "), least: Math.min(...values), most }
 }
 
-/** Which of the two rows says more, and what it covers: the day once it has more than the hour has. */
+/** The series to show and the time it covers: the day, once it covers more than the hour. */
 export function span(
   recent: readonly number[],
   minutes: readonly number[],
 ): { values: readonly number[]; told: string } {
-  if (minutes.length <= 60) return { values: recent, told: "during the last hour" }
+  if (minutes.length <= 60) return { values: recent, told: "in the last hour" }
   const hours = Math.round(minutes.length / 60)
-  return { values: minutes, told: hours >= 24 ? "during the last day" : `during the last ${hours} hours` }
+  return { values: minutes, told: hours >= 24 ? "in the last day" : `in the last ${hours} hours` }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import { Tail } from "./log"
 
-test("pieces become lines, and an unfinished line waits", () => {
+test("chunks become lines, and an unfinished line waits", () => {
   const tail = new Tail()
   tail.push("one\ntw")
   expect(tail.view("")).toEqual(["one"])
@@ -15,13 +15,13 @@ test("only the newest lines are kept", () => {
   expect(tail.all).toEqual(["2", "3"])
 })
 
-test("a filter finds words in any case", () => {
+test("the filter ignores case", () => {
   const tail = new Tail()
   tail.push("GET /a\nError: x\n")
   expect(tail.view(" error ")).toEqual(["Error: x"])
 })
 
-test("a paused view stands still and misses nothing", () => {
+test("a paused view does not change, and nothing is lost", () => {
   const tail = new Tail()
   tail.push("1\n")
   tail.pause(true)
@@ -32,7 +32,7 @@ test("a paused view stands still and misses nothing", () => {
   expect(tail.view("")).toEqual(["1", "2"])
 })
 
-test("a stream that begins again replaces what was there", () => {
+test("a restarted stream replaces earlier lines", () => {
   const tail = new Tail()
   tail.push("1\nhalf")
   tail.restart()

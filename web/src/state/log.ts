@@ -1,8 +1,8 @@
-/** The end of a module's log, followed live. */
+/** The tail of a module's log. */
 
 const KEPT = 3000
 
-/** Text in pieces becomes lines; only the newest are kept, and while paused the view stands still. */
+/** Splits chunks into lines and keeps the newest. While paused, the view does not change. */
 export class Tail {
   #lines: string[] = []
   #rest = ""
@@ -11,7 +11,7 @@ export class Tail {
 
   constructor(private readonly kept: number = KEPT) {}
 
-  /** A new stream replays what the hub remembers: begin again rather than show it twice. */
+  /** A new stream replays what the hub remembers, so earlier lines are dropped. */
   restart(): void {
     this.#lines = []
     this.#rest = ""
@@ -29,12 +29,12 @@ export class Tail {
     this.#paused = paused
   }
 
-  /** Everything that is kept, also what came during a pause. */
+  /** All lines kept, including those that arrived while paused. */
   get all(): readonly string[] {
     return this.#lines
   }
 
-  /** The lines to show that contain `filter`, in any case. */
+  /** Visible lines that contain `filter`, ignoring case. */
   view(filter: string): readonly string[] {
     const lines = this.#paused ? this.#shown : this.#lines
     const wanted = filter.trim().toLowerCase()

@@ -36,7 +36,7 @@ function storeOf(modules: Module[], operations: Job[] = []) {
   return { store: new Modules(hub), calls }
 }
 
-test("it sorts what is installed from what is offered", async () => {
+test("it separates installed from available modules", async () => {
   const { store } = storeOf([
     module("vault"),
     module("notes", { installed: false }),
@@ -48,7 +48,7 @@ test("it sorts what is installed from what is offered", async () => {
   expect(store.offered.value.map(({ short }) => short)).toEqual(["notes"])
 })
 
-test("what could not be installed from elsewhere is told although it is no module", async () => {
+test("a failed install of an unlisted package is shown", async () => {
   const failed = (id: string, more: Partial<Job>) => job(id, { status: "failed", finishedAt: "2026-01-09", ...more })
   const jobs = [
     failed("1", { short: "clock" }),
@@ -62,7 +62,7 @@ test("what could not be installed from elsewhere is told although it is no modul
   expect(store.strangers(now).map(({ short }) => short)).toEqual(["toy", "clock"])
 })
 
-test("news of a state changes that module and no other", async () => {
+test("a state event changes only its module", async () => {
   const { store } = storeOf([module("vault"), module("notes")])
   await store.refresh()
   store.changed("vault", { state: "parked", reason: "It crashed." })
@@ -85,7 +85,7 @@ function storeThatWaits() {
   return { store: new Modules(hub), answer }
 }
 
-test("what the stream told while the list was on its way is not lost", async () => {
+test("events that arrive during a reload are kept", async () => {
   const { store, answer } = storeThatWaits()
   const first = store.refresh()
   answer(0, [module("vault", { state: "starting" })], [job("1")])
@@ -99,7 +99,7 @@ test("what the stream told while the list was on its way is not lost", async () 
   expect(store.running.value).toEqual([])
 })
 
-test("an older answer that comes late does not replace a newer one", async () => {
+test("a late, older answer does not replace a newer one", async () => {
   const { store, answer } = storeThatWaits()
   const early = store.refresh()
   const late = store.refresh()
@@ -109,7 +109,7 @@ test("an older answer that comes late does not replace a newer one", async () =>
   expect(store.installed.value.map(({ short }) => short)).toEqual(["vault"])
 })
 
-test("an operation's log is not cut by an answer that is older than what was told", async () => {
+test("an older answer does not shorten an operation's log", async () => {
   const { store, answer } = storeThatWaits()
   const begun = store.refresh()
   store.moved(job("1", { log: ["one", "two"] }))
@@ -118,7 +118,7 @@ test("an operation's log is not cut by an answer that is older than what was tol
   expect(store.jobs.value[0]?.log).toEqual(["one", "two"])
 })
 
-test("of what modules say the newest line is known", () => {
+test("the newest log line of each module is known", () => {
   const { store } = storeOf([module("vault")])
   expect(store.lastLine("vault")).toBeUndefined()
   store.said("vault", "listening")
@@ -126,7 +126,7 @@ test("of what modules say the newest line is known", () => {
   expect(store.lastLine("vault")).toBe("ffmpeg is missing")
 })
 
-test("an operation that another device began is seen here", async () => {
+test("an operation started on another device is shown", async () => {
   const { store } = storeOf([module("vault")])
   await store.refresh()
   store.moved(job("1"))
@@ -135,14 +135,14 @@ test("an operation that another device began is seen here", async () => {
   expect(store.jobOf("vault")).toBeUndefined()
 })
 
-test("operations are known again after a reload, the newest first", async () => {
+test("operations survive a reload, newest first", async () => {
   const { store } = storeOf([module("vault")], [job("1", { status: "failed" }), job("2")])
   await store.refresh()
   expect(store.jobs.value.map(({ id }) => id)).toEqual(["2", "1"])
   expect(store.running.value.map(({ id }) => id)).toEqual(["2"])
 })
 
-test("a failed operation is told until a newer one has gone well", async () => {
+test("a failed operation is shown until a newer one succeeds", async () => {
   const failed = job("1", { status: "failed" })
   const { store } = storeOf(
     [module("vault")],
@@ -155,14 +155,14 @@ test("a failed operation is told until a newer one has gone well", async () => {
   expect(store.tellingOf("vault")).toBeUndefined()
 })
 
-test("beginning asks the hub and then shows what it says", async () => {
+test("starting an operation shows the hub's answer", async () => {
   const { store, calls } = storeOf([module("vault")])
   await store.begin("vault", "restart")
   expect(calls).toEqual(["POST /api/modules/vault/restart"])
   expect(store.loaded.value).toBe(true)
 })
 
-test("the newest lines are put after the known ones without doubling", () => {
+test("new lines are appended without repeating", () => {
   expect(joined(["a", "b", "c"], ["b", "c", "d"])).toEqual(["a", "b", "c", "d"])
   expect(joined(["a"], ["x", "y"])).toEqual(["a", "x", "y"])
   expect(joined([], ["x"])).toEqual(["x"])

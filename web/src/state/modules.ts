@@ -1,14 +1,14 @@
-/** What is installed and what it does, and the operations on it. Shows only what the hub has said. */
+/** Modules and operations, as reported by the hub. */
 import { batch, computed, signal } from "@preact/signals"
 import type { Hub } from "../api/hub"
 import type { Job, Module, ModuleList, Status } from "../api/shapes"
 import { moment } from "../format"
 
 const LOG_KEPT = 1000
-/** For how long a failure is worth telling where nothing else tells of it. */
+/** How long a failed operation is shown. */
 export const FAILED_FOR = 24 * 3600 * 1000
 
-/** A reading under way, with what the stream told meanwhile: the answer may be older than that. */
+/** A pending request, with events that arrived since it was sent and may be newer than its answer. */
 interface Reading {
   number: number
   statuses: Map<string, Status>
@@ -31,13 +31,13 @@ export class Modules {
   readonly supervised = computed(() => this.#list.value?.supervisor_available ?? true)
   readonly channel = computed(() => this.#list.value?.module_install_channel ?? "latest")
   readonly channelFixed = computed(() => this.#list.value?.module_install_channel_fixed ?? false)
-  /** The newest first. */
+  /** Newest first. */
   readonly jobs = computed(() => [...this.#jobs.value.values()].sort((a, b) => b.startedAt.localeCompare(a.startedAt)))
   readonly running = computed(() => this.jobs.value.filter((job) => !isOver(job)))
 
   constructor(private readonly hub: Hub) {}
 
-  /** Reads everything anew. What the stream tells meanwhile stays, and an answer that is overtaken is dropped. */
+  /** Reloads everything. Newer events win, and an answer to an older request is dropped. */
   async refresh(): Promise<void> {
     const reading: Reading = { number: (this.#asked += 1), statuses: new Map(), jobs: new Set() }
     this.#readings.add(reading)
@@ -70,19 +70,19 @@ export class Modules {
     return this.find(short)?.display_name ?? short
   }
 
-  /** The operation under way for a module, if any. */
+  /** The running operation of a module, if any. */
   jobOf(short: string): Job | undefined {
     return this.running.value.find((job) => job.short === short)
   }
 
-  /** What a module's row tells of operations: the one under way, or the newest when it failed. */
+  /** The operation to show for a module: the running one, or the newest if it failed. */
   tellingOf(short: string): Job | undefined {
     const newest = this.jobs.value.find((job) => job.short === short)
     const worthTelling = newest && (!isOver(newest) || (newest.status === "failed" && newest.outcome !== "cancelled"))
     return worthTelling ? newest : undefined
   }
 
-  /** Operations on what is no module here: a package from elsewhere on its way, or one that could not be installed. */
+  /** Operations on packages that are not in the list: being installed, or failed. */
   strangers(now: number = Date.now()): Job[] {
     const shorts = new Set(this.jobs.value.map(({ short }) => short))
     return [...shorts]
@@ -91,7 +91,7 @@ export class Modules {
       .filter((job) => !isOver(job) || now - (moment(job.finishedAt) ?? now) < FAILED_FOR)
   }
 
-  /** News from the stream: this module's state is another one now. */
+  /** Event: a module's state changed. */
   changed(short: string, status: Status): void {
     for (const { statuses } of this.#readings) statuses.set(short, { ...statuses.get(short), ...status })
     const list = this.#list.value
@@ -100,17 +100,17 @@ export class Modules {
     this.#list.value = { ...list, modules }
   }
 
-  /** The newest line of a module's log, once one came while somebody looks. */
+  /** The newest log line received for a module. */
   lastLine(short: string): string | undefined {
     return this.#said.value.get(short)
   }
 
-  /** News from the stream: a module said this. */
+  /** Event: a module wrote a log line. */
   said(short: string, line: string): void {
     this.#said.value = new Map(this.#said.value).set(short, line)
   }
 
-  /** News from the stream: an operation moved on. */
+  /** Event: an operation progressed. */
   moved(job: Job): void {
     for (const reading of this.#readings) reading.jobs.add(job.id)
     const jobs = new Map(this.#jobs.value)
@@ -118,19 +118,19 @@ export class Modules {
     this.#jobs.value = jobs
   }
 
-  /** Begins an operation; its progress comes by the stream or by polling. */
+  /** Starts an operation. Progress arrives by events or polling. */
   async begin(short: string, kind: string, body?: unknown): Promise<void> {
     await this.hub.call("POST", `/api/modules/${encodeURIComponent(short)}/${kind}`, body ?? {})
     await this.refresh()
   }
 
-  /** Begins to update whatever has a newer version. */
+  /** Updates every module that has a newer version. */
   async beginAll(): Promise<void> {
     await this.hub.call("POST", "/api/modules/upgrade-all")
     await this.refresh()
   }
 
-  /** Installs a package by its npm name; the hub asks for a proof first. */
+  /** Installs an npm package by name, after step-up. */
   async install(name: string): Promise<void> {
     await this.hub.call("POST", "/api/modules/install", { package: name })
     await this.refresh()
@@ -141,7 +141,7 @@ export function isOver(job: Job): boolean {
   return job.status === "succeeded" || job.status === "failed"
 }
 
-/** Of one operation as it was read and as it was told, the later: an operation never goes back. */
+/** The more advanced of two reports of one operation: operations never go back. */
 function further(read: Job, told: Job | undefined): Job {
   const far = (job: Job) => [Number(isOver(job)), job.steps.length, job.log.length] as const
   if (!told) return read
@@ -150,7 +150,7 @@ function further(read: Job, told: Job | undefined): Job {
   return at >= 0 && mine[at]! < other[at]! ? told : read
 }
 
-/** What is known of a log and its newest lines, which may overlap, as one. */
+/** Appends the newest lines to a log, without repeating an overlap. */
 export function joined(known: readonly string[], newest: readonly string[]): string[] {
   for (let shared = Math.min(known.length, newest.length); shared > 0; shared -= 1) {
     const end = known.slice(-shared)

@@ -1,4 +1,4 @@
-/** A list or document of the API for one page: shown from memory at once, then read again. */
+/** A document of the API for a page: shown from cache first, then reloaded. */
 import { useCallback, useEffect, useState } from "preact/hooks"
 import type { AnswerTo, Path } from "../api/shapes"
 import { hub, news } from "../app"
@@ -12,7 +12,7 @@ export interface Resource<T> {
   reload: () => Promise<void>
 }
 
-/** With `live`, read again whenever the hub has news; without, only when the first answer failed. */
+/** With `live`, reloads on every event from the hub; otherwise only after an error. */
 export function useResource<P extends Path>(path: P, live = false): Resource<AnswerTo<P>> {
   type T = AnswerTo<P>
   const [data, setData] = useState<T | null>((kept.get(path) as T | undefined) ?? null)

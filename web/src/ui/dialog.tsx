@@ -1,4 +1,4 @@
-/** Questions that stop the page: confirmations and the step-up proof. */
+/** Modal dialogs: confirmation and step-up. */
 import { signal } from "@preact/signals"
 import type { ComponentChildren } from "preact"
 import { useEffect, useId, useRef, useState } from "preact/hooks"
@@ -6,7 +6,7 @@ import type { Hub } from "../api/hub"
 import { weighty } from "../words"
 import { Field } from "./parts"
 
-/** A modal dialog: the browser keeps the focus inside, closes it by Escape and gives the focus back. */
+/** A modal dialog. The browser traps the focus, closes on Escape and restores the focus. */
 export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
   const box = useRef<HTMLDialogElement>(null)
   const id = useId()
@@ -31,7 +31,7 @@ interface Question {
 
 const question = signal<Question | null>(null)
 
-/** Asks; the answer is false when the person turns back. */
+/** Asks for confirmation; false when the person cancels. */
 export function confirm(title: string, text: string, yes: string, danger = true): Promise<boolean> {
   return new Promise((resolve) => {
     question.value = { title, text, yes, danger, answer: resolve }
@@ -45,14 +45,14 @@ interface Wanted {
 
 const wanted = signal<Wanted | null>(null)
 
-/** Asks for a password or code before something weighty; for `Doors.prove`. */
+/** Asks for a password or code before a protected operation; implements `Doors.prove`. */
 export function prove(operation: string): Promise<string | null> {
   return new Promise((resolve) => {
     wanted.value = { operation, answer: resolve }
   })
 }
 
-/** Shows whichever question is open; once in the page. */
+/** Renders the open dialog, if any. */
 export function Questions({ hub }: { hub: Hub }) {
   const asked = question.value
   const proving = wanted.value
@@ -107,10 +107,10 @@ function Proof({ wanted: { operation, answer }, hub }: { wanted: Wanted; hub: Hu
     }
   }
   return (
-    <Dialog title="Please confirm that it is you" close={() => end(null)}>
+    <Dialog title="Confirm it's you" close={() => end(null)}>
       <form onSubmit={submit}>
         <p>You are about to {weighty(operation)}.</p>
-        <Field label="Your password, or a code from your authenticator app" problem={problem}>
+        <Field label="Password, or a code from your authenticator app" problem={problem}>
           {(ids) => (
             <input
               {...ids}

@@ -1,4 +1,4 @@
-/** How full memory and disk are, and who uses them. */
+/** Memory and disk use, in total and by owner. */
 import type { MemoryPast } from "../api/shapes"
 import { bytes } from "../format"
 import { line, span } from "../state/history"
@@ -12,7 +12,7 @@ export interface Share {
 
 interface GaugeProps {
   title: string
-  /** In bytes; null where the machine cannot tell. */
+  /** In bytes; null when unknown. */
   used: number | null
   total: number | null
   shares: readonly Share[]
@@ -21,11 +21,11 @@ interface GaugeProps {
 const SHADES = 5
 const KIB = 1024
 
-/** What a module took of memory, as a line; as large as a place that waits for it. */
+/** A module's memory over time. Keeps its height while loading. */
 export function Past({ past, name }: { past: MemoryPast | null; name: string }) {
   const { values, told } = span(past?.recent_kib ?? [], past?.minutes_kib ?? [])
   const drawn = line(values)
-  if (!drawn) return <p class="past quiet">{past ? "It has only just started." : ""}</p>
+  if (!drawn) return <p class="past quiet">{past ? "Just started, so there is nothing to show yet." : ""}</p>
   const range = `${bytes(drawn.least * KIB)} to ${bytes(drawn.most * KIB)}`
   return (
     <div class="past">
@@ -44,14 +44,14 @@ export function Past({ past, name }: { past: MemoryPast | null; name: string }) 
   )
 }
 
-/** A bar with a part for each owner, and the same as a list of text. */
+/** A bar with a segment for each owner, and the same as text. */
 export function Gauge({ title, used, total, shares }: GaugeProps) {
   const named = shares.reduce((sum, share) => sum + share.bytes, 0)
   if (used === null && named === 0)
     return (
       <div class="gauge">
         <h3>{title}</h3>
-        <p class="quiet">This machine does not tell.</p>
+        <p class="quiet">Not available on this machine.</p>
       </div>
     )
   const filled = used ?? named
@@ -85,7 +85,7 @@ export function Gauge({ title, used, total, shares }: GaugeProps) {
   )
 }
 
-/** The largest owners, each in a shade of its own, and everybody else as one. */
+/** The largest owners in separate shades, the rest combined. */
 function drawn(shares: readonly Share[], filled: number): (Share & { shade: string })[] {
   const largest = [...shares].sort((a, b) => b.bytes - a.bytes).slice(0, SHADES)
   const rest = filled - largest.reduce((sum, share) => sum + share.bytes, 0)

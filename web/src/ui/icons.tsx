@@ -1,4 +1,4 @@
-/** The line icons, drawn on a 24 px grid. They say nothing that the text beside them does not. */
+/** Line icons on a 24 px grid. They are decorative: the text beside them says the same. */
 
 const PATHS: Record<string, string> = {
   home: "M4 11l8-7 8 7v8a1 1 0 0 1-1 1h-5v-6h-4v6H5a1 1 0 0 1-1-1z",

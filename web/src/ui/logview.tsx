@@ -35,13 +35,13 @@ export function LogView({ short, name }: { short: string; name: string }) {
         <input
           type="search"
           class="grow"
-          aria-label="Show only lines with"
-          placeholder="Show only lines with …"
+          aria-label="Filter lines"
+          placeholder="Filter"
           value={filter}
           onInput={(event) => setFilter(event.currentTarget.value)}
         />
         <button type="button" class="button" aria-pressed={paused} onClick={toggle}>
-          {paused ? "Go on" : "Pause"}
+          {paused ? "Resume" : "Pause"}
         </button>
         <Button act={copy} done="Log copied">
           Copy
@@ -49,13 +49,13 @@ export function LogView({ short, name }: { short: string; name: string }) {
         <Button act={download}>Download</Button>
       </div>
       <pre class="log tall" role="region" ref={box} tabIndex={0} aria-label={`Log of ${name}`}>
-        {drawn.join("\n") || (filter ? "No line has that." : "Nothing has been said yet.")}
+        {drawn.join("\n") || (filter ? "No matching lines." : "No output yet.")}
       </pre>
     </div>
   )
 }
 
-/** Reads the stream, and opens it again when it ends (a restart of the hub or of the module). */
+/** Follows the log, reconnecting when the hub or the module restarts. */
 function follow(short: string, tail: Tail, draw: () => void): () => void {
   const ended = new AbortController()
   let pending: ReturnType<typeof setTimeout> | undefined
@@ -81,7 +81,7 @@ function follow(short: string, tail: Tail, draw: () => void): () => void {
           drawSoon()
         }
       } catch {
-        // Away, or not started yet: try again below.
+        // The hub is away or the module has not started: try again below.
       }
       await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER))
     }

@@ -10,17 +10,17 @@ interface Notice {
 const current = signal<Notice | null>(null)
 let timer: ReturnType<typeof setTimeout> | undefined
 
-/** Says that something was done. */
+/** Confirms that something was done. */
 export function say(text: string): void {
   show({ text, tone: "good" }, 6000)
 }
 
-/** Passes on what the hub did by itself, and leaves it until it is read. */
+/** Shows a notice from the hub until it is closed. */
 export function tell(text: string): void {
   show({ text, tone: "busy" }, 0)
 }
 
-/** Says that something failed, and leaves it until it is read. */
+/** Shows an error until it is closed. */
 export function report(problem: unknown): void {
   if (problem instanceof TurnedBack) return
   show({ text: problem instanceof Error ? problem.message : String(problem), tone: "bad" }, 0)
@@ -36,7 +36,7 @@ function show(notice: Notice, stays: number): void {
   if (stays) timer = setTimeout(hush, stays)
 }
 
-/** Always in the page, so that a screen reader knows the region before the first message. */
+/** Always rendered, so that screen readers know the live regions before the first message. */
 export function Notices() {
   const notice = current.value
   return (

@@ -1,10 +1,10 @@
-/** The way to a module's own pages. */
+/** Links to a module's own pages. */
 import type { Module } from "../api/shapes"
 import { hub } from "../app"
 import { wording } from "../words"
 import { Button } from "./parts"
 
-/** Opens the module where it is used: its own page, or for the vault the page here that tells how to connect to it. */
+/** Opens the module's page; for the vault, the page that shows how to connect apps. */
 export function Opener({ module, kind }: { module: Module; kind?: "primary" }) {
   const { tone } = wording(module)
   const url = module.management_url ?? (module.short === "vault" ? "/admin/vaults" : null)
@@ -26,7 +26,7 @@ export function Opener({ module, kind }: { module: Module; kind?: "primary" }) {
   )
 }
 
-/** Goes to the module's own settings page; one that asks the hub for tokens may have them for ten minutes. */
+/** Opens the module's own settings page. If that page needs tokens, it can fetch them for ten minutes. */
 export async function openSettings(module: Module, vaults: string[] = []): Promise<void> {
   if (module.settings_token) await hub.call("POST", "/api/auth/open-settings", { module: module.short, vaults })
   if (module.config_ui_url) location.assign(module.config_ui_url)

@@ -1,4 +1,4 @@
-/** The small parts that every page is made of. */
+/** Components shared by all pages. */
 import type { ButtonHTMLAttributes, ComponentChildren } from "preact"
 import { useEffect, useId, useRef, useState } from "preact/hooks"
 import { moved } from "../router"
@@ -6,7 +6,7 @@ import type { Tone } from "../words"
 import { Icon } from "./icons"
 import { report, say } from "./notices"
 
-/** A page's heading; takes the focus on arrival, so that a keyboard or a screen reader starts here. */
+/** Page heading. Takes the focus after a navigation, so that keyboards and screen readers start here. */
 export function Head({ title, lead, children }: { title: string; lead?: string; children?: ComponentChildren }) {
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
@@ -49,7 +49,7 @@ export function Card({
   )
 }
 
-/** A state in words, with a mark whose shape says the same as its colour. */
+/** A state with an icon whose shape means the same as its colour. */
 export function Badge({ tone, children }: { tone: Tone; children: ComponentChildren }) {
   return (
     <span class={`badge ${tone}`}>
@@ -61,15 +61,15 @@ export function Badge({ tone, children }: { tone: Tone; children: ComponentChild
 
 type ButtonProps = {
   act: () => unknown
-  /** `submit` also answers the Enter key in its form. */
+  /** `submit` also reacts to Enter in its form. */
   type?: "button" | "submit"
   kind?: "primary" | "danger" | "quiet"
-  /** Said aloud when it worked. */
+  /** Announced on success. */
   done?: string
   children: ComponentChildren
 } & Pick<ButtonHTMLAttributes, "disabled" | "aria-label" | "title">
 
-/** Does something; busy until it is done, and says why when it could not. */
+/** Runs an action: busy until it is done, and reports errors. */
 export function Button({ act, kind, type = "button", done, children, ...rest }: ButtonProps) {
   const [busy, setBusy] = useState(false)
   const run = async () => {
@@ -91,7 +91,7 @@ export function Button({ act, kind, type = "button", done, children, ...rest }: 
   )
 }
 
-/** What to do when there is nothing to show. */
+/** Placeholder for an empty list. */
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
   return (
     <div class="empty">
@@ -101,7 +101,7 @@ export function Empty({ title, children }: { title: string; children?: Component
   )
 }
 
-/** Grey lines of the final height while the first data is on its way: nothing jumps. */
+/** Placeholder of the final height, so that nothing moves when data arrives. */
 export function Waiting({ lines = 3 }: { lines?: number }) {
   return (
     <div class="waiting" role="status">
@@ -113,7 +113,7 @@ export function Waiting({ lines = 3 }: { lines?: number }) {
   )
 }
 
-/** The page's content once all that it shows has answered, so that nothing moves when it comes. */
+/** Shows the content once all of its resources are loaded, so that nothing moves. */
 export function Ready({ of, children }: { of: readonly Asked[]; children: () => ComponentChildren }) {
   const problem = of.find((asked) => asked.data === null && asked.problem !== null)?.problem
   if (problem) return <p class="notice bad">{problem}</p>
@@ -125,7 +125,7 @@ interface Asked {
   problem: string | null
 }
 
-/** Text to take along: a command, an address, a token. */
+/** Text with a copy button: a command, an address, a token. */
 export function Copy({ text, label }: { text: string; label: string }) {
   const copy = async () => {
     await navigator.clipboard.writeText(text)
@@ -142,7 +142,7 @@ export function Copy({ text, label }: { text: string; label: string }) {
   )
 }
 
-/** A labelled input with its hint and its problem. */
+/** An input with its label, and a hint or an error. */
 export function Field({
   label,
   hint,
@@ -180,7 +180,7 @@ interface ChoiceProps {
   choices: readonly (readonly [value: string, words: string])[]
 }
 
-/** One of a few. */
+/** A select box. */
 export function Choice({ label, value, set, choices }: ChoiceProps) {
   return (
     <Field label={label}>
@@ -197,7 +197,7 @@ export function Choice({ label, value, set, choices }: ChoiceProps) {
   )
 }
 
-/** Technical detail, one click away. */
+/** Collapsed details. */
 export function More({ label, open, children }: { label: string; open?: boolean; children: ComponentChildren }) {
   return (
     <details class="more" open={open ?? false}>
@@ -207,7 +207,7 @@ export function More({ label, open, children }: { label: string; open?: boolean;
   )
 }
 
-/** Names and values. */
+/** A list of names and values. */
 export function Facts({ rows }: { rows: readonly (readonly [string, ComponentChildren])[] }) {
   return (
     <dl class="facts">

@@ -1,4 +1,4 @@
-/** An operation under way or just ended: steps, the last line, the whole log, and what to do when it failed. */
+/** An operation: steps, latest line, full log, and what to do when it failed. */
 import { useEffect, useState } from "preact/hooks"
 import type { Job, Step } from "../api/shapes"
 import { hub, modules } from "../app"
@@ -31,7 +31,7 @@ export function Progress({ job }: { job: Job }) {
       {job.error_detail?.install && <Install install={job.error_detail.install} />}
       {!over && last && <p class="job-line">{last}</p>}
       {job.log.length > 0 && (
-        <More label="What happened, line by line">
+        <More label="Show log">
           <pre class="log" role="region" tabIndex={0} aria-label={`Log: ${jobTitle(job, name)}`}>
             {job.log.join("\n")}
           </pre>
@@ -57,7 +57,7 @@ function Steps({ steps }: { steps: readonly Step[] }) {
   )
 }
 
-/** A program that the machine lacks, and the line that installs it. */
+/** The command that installs a missing program. */
 export function Install({ install }: { install: { linux?: string; generic?: string; darwin?: string } }) {
   const command = install.linux ?? install.generic ?? install.darwin
   return command ? <Copy text={command} label="Command to install what is missing" /> : null

@@ -1,4 +1,4 @@
-/** A form made from a module's JSON Schema: text, numbers, switches and choices, one level deep. */
+/** A form generated from a flat JSON Schema: text, numbers, switches and choices. */
 import { useState } from "preact/hooks"
 import { changes, isSecret, kind, label, type Property, type Schema, shown, simple, type Values } from "../schema"
 import { Button, Field } from "./parts"
@@ -41,7 +41,7 @@ export function SchemaForm({ schema, values, writable, save }: FormProps) {
   )
 }
 
-/** The input's kind; every one of them takes the same other attributes. */
+/** The input's type attribute; all other attributes are the same. */
 function shape(name: string, property: Property): { type: "text"; step?: string } {
   if (isSecret(name, property)) return { type: "password" as "text" }
   if (kind(property) === "string") return { type: "text" }
@@ -52,7 +52,7 @@ interface InputProps {
   name: string
   property: Property
   required: boolean
-  /** Can only be looked at. */
+  /** Read-only. */
   fixed: boolean
   value: string
   set: (text: string) => void
@@ -60,7 +60,7 @@ interface InputProps {
 
 function Input({ name, property, required, fixed, value, set }: InputProps) {
   const told = /empty/i.test(property.description ?? "")
-  const hint = [property.description, isSecret(name, property) && !told && "Leave it empty to keep what is set."]
+  const hint = [property.description, isSecret(name, property) && !told && "Leave empty to keep the current value."]
   const words = label(name, property)
   if (kind(property) === "boolean")
     return (

@@ -1,4 +1,4 @@
-/** The second factor: on only after a code has shown that the app works; recovery codes shown once. */
+/** Second factor: turned on after a code was checked; recovery codes are shown once. */
 import { useEffect, useRef, useState } from "preact/hooks"
 import type { Standing, Started } from "../api/shapes"
 import { hub } from "../app"
@@ -31,12 +31,12 @@ function Off({ start }: { start: (started: Started) => void }) {
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
       <p>
-        Off. With it, a stolen password is not enough: signing in also takes a code from an authenticator app on your
-        phone.
+        Off. When it is on, signing in also takes a code from an authenticator app on your phone, so a stolen password
+        is not enough.
       </p>
-      <Secret label="Your password" autocomplete="current-password" value={password} set={setPassword} />
+      <Secret label="Password" autocomplete="current-password" value={password} set={setPassword} />
       <Button type="submit" kind="primary" act={begin} disabled={!password}>
-        Switch it on
+        Turn on
       </Button>
     </form>
   )
@@ -58,10 +58,10 @@ function Scan({
   }
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
-      <p>Scan this with your authenticator app. On this device, you can copy the key instead.</p>
+      <p>Scan this with your authenticator app, or copy the key into it.</p>
       <Picture url={started.qr_data_url} />
       <Copy text={started.secret} label="Key for the authenticator app" />
-      <Field label="The code that the app shows now">
+      <Field label="Code shown by the app">
         {(ids) => (
           <input
             {...ids}
@@ -75,7 +75,7 @@ function Scan({
       </Field>
       <div class="row">
         <Button type="submit" kind="primary" act={confirm} disabled={code.replace(/\s/g, "").length !== 6}>
-          Switch it on
+          Turn on
         </Button>
         <button type="button" class="button" onClick={back}>
           Not now
@@ -85,7 +85,7 @@ function Scan({
   )
 }
 
-/** Drawn, because the page's policy admits no image from a data address. */
+/** Drawn on a canvas, because the content security policy forbids data: images. */
 function Picture({ url }: { url: string }) {
   const canvas = useRef<HTMLCanvasElement>(null)
   useEffect(() => {
@@ -102,7 +102,7 @@ function Picture({ url }: { url: string }) {
       class="qr"
       ref={canvas}
       role="img"
-      aria-label="QR code for the authenticator app; the key below says the same"
+      aria-label="QR code for the authenticator app. The key below contains the same."
     />
   )
 }
@@ -111,13 +111,13 @@ function Codes({ codes, close }: { codes: string[]; close: () => void }) {
   return (
     <div class="stack">
       <p>
-        <strong>Keep these recovery codes</strong> where you keep passwords. Each lets you in once without the app. They
-        are shown only now.
+        <strong>Save these recovery codes</strong> with your passwords. Each one works once in place of the app. They
+        are not shown again.
       </p>
       <Copy text={codes.join("\n")} label="Recovery codes" />
       <div>
         <button type="button" class="button primary" onClick={close}>
-          I have kept them
+          I have saved them
         </button>
       </div>
     </div>
@@ -132,22 +132,22 @@ function On({ standing, done }: { standing: Standing; done: (codes: string[] | n
   }
   const off = async () => {
     await hub.call("POST", `${PATH}/disable`, { password })
-    say("The second factor is off")
+    say("Second factor turned off")
     await done(null)
   }
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
       <p>
-        On. {standing.codes_left} recovery {standing.codes_left === 1 ? "code is" : "codes are"} unused
-        {standing.codes_left < 3 && "; make new ones soon"}.
+        On. {standing.codes_left} unused recovery {standing.codes_left === 1 ? "code" : "codes"} left
+        {standing.codes_left < 3 && ". Create new ones soon"}.
       </p>
-      <Secret label="Your password, for a change" autocomplete="current-password" value={password} set={setPassword} />
+      <Secret label="Password" autocomplete="current-password" value={password} set={setPassword} />
       <div class="row">
         <Button act={renew} disabled={!password}>
-          Make new recovery codes
+          Create new recovery codes
         </Button>
         <Button kind="danger" act={off} disabled={!password}>
-          Switch it off
+          Turn off
         </Button>
       </div>
     </form>

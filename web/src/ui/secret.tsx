@@ -1,4 +1,4 @@
-/** An input for a password. */
+/** A password input. */
 import { Field } from "./parts"
 
 interface SecretProps {
