@@ -27,7 +27,9 @@ export class Modules {
   readonly all = computed<readonly Module[]>(() => this.#list.value?.modules ?? [])
   readonly installed = computed(() => this.all.value.filter((module) => module.installed))
   readonly found = computed(() => this.all.value.filter((module) => module.found))
-  readonly offered = computed(() => this.all.value.filter((module) => !module.installed && !module.found && module.available_to_install))
+  readonly offered = computed(() =>
+    this.all.value.filter((module) => !module.installed && !module.found && module.available_to_install),
+  )
   readonly supervised = computed(() => this.#list.value?.supervisor_available ?? true)
   readonly channel = computed(() => this.#list.value?.module_install_channel ?? "latest")
   readonly channelFixed = computed(() => this.#list.value?.module_install_channel_fixed ?? false)
