@@ -38,10 +38,12 @@ from parachute_hub.store.audit import Audit
 from parachute_hub.store.database import Database
 from parachute_hub.store.factors import Factors
 from parachute_hub.store.invites import Invites
+from parachute_hub.store.rows import Act
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.throttles import Throttles
 from parachute_hub.store.users import Users
+from parachute_hub.store.writer import Write
 
 
 @frozen(kw_only=True)
@@ -62,16 +64,25 @@ class Accounts:
     caller: Caller
     browser: Browser
     clock: Clock
+    write: Write
     _boot: "Boot"
     _prune: Callable[[], None]
+    _log = Logger()
 
     async def boot(self, initial: InitialAdmin | None, reset_owner: str | None) -> Sequence[str]:
         """Before the first request: create the owner from the environment, or return log lines with the setup token."""
         return await self._boot.run(initial, reset_owner)
 
-    def prune(self) -> None:
+    async def prune(self) -> None:
         """Delete expired data. Called about hourly."""
-        self._prune()
+        await self.write(self._prune)
+
+    def note(self, act: Act) -> None:
+        """Record an act that was answered already. A disk that takes nothing is logged."""
+        noted = self.write(self.audit.note, act)
+        noted.addErrback(
+            lambda failure: self._log.error("{act} was not recorded: {why}", act=act.action, why=failure.value)
+        )
 
 
 @frozen(kw_only=True)
@@ -81,6 +92,7 @@ class Boot:
     people: People
     setup: Setup
     stored: StoredSettings
+    write: Write
     hasher: Hasher
     origin: HubOrigin
     clock: Clock
@@ -91,7 +103,9 @@ class Boot:
         """Never keeps the hub from starting: failures are logged."""
         if reset_owner is not None:
             try:
-                await reset_from_environment(reset_owner, self.people, self.stored, self.hasher, self.clock())
+                await reset_from_environment(
+                    reset_owner, self.people, self.stored, self.write, self.hasher, self.clock()
+                )
             except Refused as refused:
                 self._log.error("PARACHUTE_RESET_OWNER was not used: {why}", why=refused.description)
         if not self.setup.has_owner and initial is not None:
@@ -123,11 +137,12 @@ def build(
     `sealer` encrypts second factors, `jar` names the cookies. `links` adds rows to the account page.
     """
     users, sessions, stored = Users(database), Sessions(database), StoredSettings(database)
-    audit, together = Audit(database), database.transaction
+    audit, write = Audit(database), database.write
     guard = Guard(Throttles(database), sessions, clock)
     gate = SetupGate(users)
     second_factor = SecondFactor(factors=Factors(database), sealer=sealer, clock=clock, random=random)
     sign_in = SignIn(
+        write=write,
         users=users,
         sessions=sessions,
         hasher=hasher,
@@ -138,6 +153,7 @@ def build(
         random=random,
     )
     step_up = ProofsOfPresence(
+        write=write,
         users=users,
         hasher=hasher,
         second_factor=second_factor,
@@ -153,14 +169,15 @@ def build(
         second_factor=second_factor,
         audit=audit,
         watch=watch,
-        together=together,
+        write=write,
         clock=clock,
         random=random,
     )
     invitations = Invitations(
-        people=people, invites=Invites(database), audit=audit, together=together, clock=clock, random=random
+        people=people, invites=Invites(database), audit=audit, write=write, clock=clock, random=random
     )
     account = Account(
+        write=write,
         people=people,
         sessions=sessions,
         sign_in=sign_in,
@@ -173,6 +190,7 @@ def build(
         people=people,
         sign_in=sign_in,
         stored=stored,
+        write=write,
         origin=origin,
         installs=installs,
         self_check=self_check,
@@ -236,10 +254,12 @@ def build(
         caller=caller,
         browser=browser,
         clock=clock,
+        write=write,
         boot=Boot(
             people=people,
             setup=setup,
             stored=stored,
+            write=write,
             hasher=hasher,
             origin=origin,
             clock=clock,

@@ -100,11 +100,11 @@ def as_page(handler: Handler) -> Handler:
             return await show_refusal(request, refused)
         except CancelledError:
             raise
-        except Exception:
+        except Exception as error:
             if answers_json(request) or not wants_html(request):
                 raise
             _log.failure("{method} {path} failed", method=request.method, path=request.path)
-            return await show_refusal(request, fault())
+            return await show_refusal(request, fault(error))
 
     return shown  # type: ignore[return-value]
 

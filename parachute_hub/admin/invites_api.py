@@ -46,7 +46,7 @@ class InvitesApi:
         return as_json(request, {"invites": [self._shown(invite) for invite in self._invitations.all()]})
 
     @app.route("/api/invites", methods=["POST"])
-    def make(self, request: IRequest) -> bytes:
+    async def make(self, request: IRequest) -> bytes:
         """`{vaults? | vault_name?, role?, username?, expires_in?, max_uses?}`; 201 with the link."""
         principal = self._who.need(request, ADMIN)
         body = read_json(request)
@@ -57,7 +57,7 @@ class InvitesApi:
             vaults = {str(body["vault_name"]): body.get("role", "write")}
         roles = vault_roles(vaults, {})
         self._step_up.prove(request, principal, "user.invite")
-        invite, token = self._invitations.make(
+        invite, token = await self._invitations.make(
             actor_of(principal, self._address(request)),
             vaults=roles,
             username=_optional_text(body, "username"),
@@ -72,10 +72,10 @@ class InvitesApi:
         return as_json(request, answer, status=201)
 
     @app.route("/api/invites/<invite_id>", methods=["DELETE"])
-    def revoke(self, request: IRequest, invite_id: str) -> bytes:
+    async def revoke(self, request: IRequest, invite_id: str) -> bytes:
         """Revoke an invitation."""
         actor = actor_of(self._who.need(request, ADMIN), self._address(request))
-        return as_json(request, {"invite": self._shown(self._invitations.revoke(actor, invite_id))})
+        return as_json(request, {"invite": self._shown(await self._invitations.revoke(actor, invite_id))})
 
     def _shown(self, invite: Invite) -> dict[str, Any]:
         return {

@@ -31,6 +31,7 @@ def people_parts(accounts: Accounts, who: Who, vault_names: Callable[[], Sequenc
     )
     settings = SettingsApi(
         origin=accounts.origin,
+        write=accounts.write,
         audit=accounts.audit,
         who=who,
         step_up=accounts.step_up,

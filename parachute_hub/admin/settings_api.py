@@ -12,6 +12,7 @@ from parachute_hub.site.auth import ADMIN, StepUp, Who
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import Act
+from parachute_hub.store.writer import Write
 
 
 class SettingsApi:
@@ -23,6 +24,7 @@ class SettingsApi:
         self,
         *,
         origin: HubOrigin,
+        write: Write,
         audit: Audit,
         who: Who,
         step_up: StepUp,
@@ -30,6 +32,7 @@ class SettingsApi:
         clock: Clock,
     ) -> None:
         self._origin = origin
+        self._write = write
         self._audit = audit
         self._who = who
         self._step_up = step_up
@@ -43,7 +46,7 @@ class SettingsApi:
         return self._answer(request)
 
     @app.route("/api/settings/hub-origin", methods=["PUT", "POST"])
-    def choose(self, request: IRequest) -> bytes:
+    async def choose(self, request: IRequest) -> bytes:
         """`{hub_origin}`; null or an empty text restores the address configured at startup."""
         principal = self._who.need(request, ADMIN)
         chosen = read_json(request).get("hub_origin")
@@ -51,15 +54,16 @@ class SettingsApi:
             raise Refused(400, "invalid_request", "Give hub_origin as a text or null.")
         self._step_up.prove(request, principal, "hub.origin")
         now = self._clock()
-        issuer = self._origin.choose(chosen, now)
-        self._audit.note(
+        issuer = await self._origin.choose(chosen, now)
+        await self._write(
+            self._audit.note,
             Act(
                 at=now,
                 actor=principal.name,
                 action="origin-changed",
                 subject=issuer,
                 address=self._address(request),
-            )
+            ),
         )
         return self._answer(request)
 

@@ -71,27 +71,27 @@ class UsersApi:
         return as_json(request, {"vaults": [*self._vault_names()]})
 
     @app.route("/api/users/<user_id>", methods=["DELETE"])
-    def delete(self, request: IRequest, user_id: str) -> bytes:
+    async def delete(self, request: IRequest, user_id: str) -> bytes:
         """Delete a user and everything issued to them."""
-        self._people.delete(self._confirmed(request, f"user.delete:{user_id}"), user_id)
+        await self._people.delete(self._confirmed(request, f"user.delete:{user_id}"), user_id)
         return as_json(request, {"ok": True, "revocation_lag_seconds": REVOCATION_LAG_SECONDS})
 
     @app.route("/api/users/<user_id>/vaults", methods=["PATCH"])
-    def set_vaults(self, request: IRequest, user_id: str) -> bytes:
+    async def set_vaults(self, request: IRequest, user_id: str) -> bytes:
         """`{assigned_vaults: {name: role} | [name]}`; names that stay in a list keep their role."""
         actor = self._confirmed(request, f"user.vaults:{user_id}")
         kept = self._people.get(user_id).vaults
         body = read_json(request)
         vaults = self._vaults(body.get("assigned_vaults", body.get("vaults")), kept)
-        return as_json(request, {"user": self._shown(self._people.set_vaults(actor, user_id, vaults))})
+        return as_json(request, {"user": self._shown(await self._people.set_vaults(actor, user_id, vaults))})
 
     @app.route("/api/users/<user_id>/role", methods=["PATCH"])
-    def set_role(self, request: IRequest, user_id: str) -> bytes:
+    async def set_role(self, request: IRequest, user_id: str) -> bytes:
         """`{role: admin|member}`."""
         actor = self._confirmed(request, f"user.role:{user_id}")
         match read_json(request).get("role"):
             case "admin" | "member" as role:
-                return as_json(request, {"user": self._shown(self._people.set_role(actor, user_id, role))})
+                return as_json(request, {"user": self._shown(await self._people.set_role(actor, user_id, role))})
             case _:
                 raise Refused(400, "invalid_request", "The role is admin or member.")
 
@@ -104,10 +104,10 @@ class UsersApi:
         return as_json(request, answer)
 
     @app.route("/api/users/<user_id>/second-factor", methods=["DELETE"])
-    def remove_second_factor(self, request: IRequest, user_id: str) -> bytes:
+    async def remove_second_factor(self, request: IRequest, user_id: str) -> bytes:
         """For a user who lost both the app and the recovery codes."""
         actor = self._confirmed(request, f"user.second-factor:{user_id}")
-        return as_json(request, {"user": self._shown(self._people.remove_second_factor(actor, user_id))})
+        return as_json(request, {"user": self._shown(await self._people.remove_second_factor(actor, user_id))})
 
     @app.route("/api/audit", methods=["GET"])
     def audit(self, request: IRequest) -> bytes:

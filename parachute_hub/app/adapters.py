@@ -108,9 +108,9 @@ class ModuleTokens:
 
     issuer: Issuer
 
-    def for_administration(self, short: str, instance: str | None) -> str | None:
+    async def for_administration(self, short: str, instance: str | None) -> str | None:
         """A one-minute token with `<short>:admin`, for a vault `vault:<instance>:admin`."""
-        return self.issuer.for_service([f"{short}:{instance}:admin" if instance else f"{short}:admin"])
+        return await self.issuer.for_service([f"{short}:{instance}:admin" if instance else f"{short}:admin"])
 
 
 @frozen

@@ -38,9 +38,9 @@ class AddressChange:
     hosts: AllowedHosts
     origins: Origins
 
-    def apply(self, issuer: str) -> None:
+    async def apply(self, issuer: str) -> None:
         """Called by `HubOrigin` with the new issuer."""
         self.hosts.refresh()
-        self.oauth.move(issuer, self.origins.bound())
+        await self.oauth.move(issuer, self.origins.bound())
         for status in self.supervisor.all():
             self.supervisor.restart_for(status.short, "The hub's address has changed. It is being restarted.")

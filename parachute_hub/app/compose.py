@@ -46,6 +46,7 @@ from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Gate
 from parachute_hub.store.database import Database, DatabaseUnusable
 from parachute_hub.store.settings import StoredSettings
+from parachute_hub.store.writer import WriterThread
 from parachute_hub.system.reactor_lag import LagProbe
 from parachute_hub.system.timers import every
 
@@ -101,12 +102,12 @@ async def compose(core: Core) -> Composition:
     # SQLite can only open where it can write, so release the disk reserve first.
     Reserve(Disk(core.settings.home), lambda text: _log.warn("{text}", text=text)).check()
     try:
-        database = Database.open(core.settings.home / DATABASE)
+        database = Database.open(core.settings.home / DATABASE, executor=WriterThread(core.reactor))
     except DatabaseUnusable as error:
         return await _without_database(core, error)
     core.phase.database = lambda: _describe(database)
 
-    origin = HubOrigin(StoredSettings(database), _configured(core))
+    origin = HubOrigin(StoredSettings(database), database.write, _configured(core))
     engine = build_engine(core, origin)
     oauth = _oauth(core, engine, database, origin)
     hash_threads = HashThreads(core.reactor)
@@ -149,7 +150,7 @@ async def compose(core: Core) -> Composition:
         engine=engine,
         lag=LagProbe(clock=core.reactor, now=time.monotonic),
         timers=(
-            partial(every, core.reactor, PRUNE_SECONDS, accounts.prune, "Pruning accounts"),
+            partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_accounts, accounts), "Pruning accounts"),
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_tokens, oauth), "Pruning tokens and keys"),
         ),
         leaving=(streams.end,),
@@ -208,6 +209,10 @@ def _accounts(
         clock=time.time,
         random=secrets.token_bytes,
     )
+
+
+def _prune_accounts(accounts: Accounts) -> "Deferred[None]":
+    return Deferred.fromCoroutine(accounts.prune())
 
 
 def _prune_tokens(oauth: OAuth) -> "Deferred[None]":

@@ -137,7 +137,7 @@ def recorded(parts: Iterable[Part], accounts: Accounts, who: Who) -> list[Part]:
     return [
         Part(
             part.prefixes,
-            Recorded(part.resource, who=who, note=accounts.audit.note, caller=accounts.caller, clock=accounts.clock),
+            Recorded(part.resource, who=who, note=accounts.note, caller=accounts.caller, clock=accounts.clock),
         )
         for part in parts
     ]

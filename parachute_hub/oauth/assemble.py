@@ -36,6 +36,7 @@ from parachute_hub.store.grants import Grants
 from parachute_hub.store.keys import SigningKeys
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
+from parachute_hub.store.writer import Write
 
 
 @frozen(kw_only=True)
@@ -52,6 +53,7 @@ class OAuth:
     operator: OperatorToken
     minting: Minting
     tokens: Tokens
+    _write: Write
     _directory: Directory
     _consents: Consents
     _redeemer: Redeemer
@@ -64,20 +66,20 @@ class OAuth:
     async def boot(self) -> None:
         """Before the first request: ensure a signing key and a valid operator token."""
         await self.keys.ensure()
-        self.operator.ensure()
+        await self.operator.ensure()
 
     async def tend(self) -> None:
         """Prune expired data and renew keys and tokens. Called about hourly."""
         now = self._clock.seconds()
-        gone = self.tokens.prune(now) + self._grants.prune(now) + self._directory.prune()
+        gone = await self._write(lambda: self.tokens.prune(now) + self._grants.prune(now) + self._directory.prune())
         await self.keys.tend()
-        self.operator.ensure()
+        await self.operator.ensure()
         self._log.debug("Pruned {gone} expired tokens, connections and apps", gone=gone)
 
-    def move(self, issuer: str, origins: Sequence[str]) -> None:
+    async def move(self, issuer: str, origins: Sequence[str]) -> None:
         """The hub's address changed: sign with the new issuer and replace the operator token."""
         self.issuer.move(issuer, origins)
-        self.operator.ensure()
+        await self.operator.ensure()
 
     def parts(self, *, visits: Visits, sessions: Recogniser, step_up: StepUp) -> list[Part]:
         """All areas with their paths. `sessions` identifies browsers, `step_up` checks recent authentication."""
@@ -152,7 +154,7 @@ def build(
     documents: Documents,
     clock: Any,
     random: Callable[[int], bytes],
-    off_thread: Callable[[Callable[[], str]], Awaitable[str]],
+    off_thread: Callable[..., Awaitable[Any]],
 ) -> OAuth:
     """Create the issuer. `clock` is the reactor (IReactorTime), `documents` a `metadata_fetch.DocumentFetcher`.
 
@@ -160,10 +162,11 @@ def build(
     requests.
     """
     tokens, grants, users, clients = Tokens(database), Grants(database), Users(database), Clients(database)
-    keys = Keyring(store=SigningKeys(database), clock=clock, off_thread=off_thread)
-    signer = Issuer(issuer=issuer, origins=origins, keys=keys, tokens=tokens, clock=clock, random=random)
+    write = database.write
+    keys = Keyring(write=write, store=SigningKeys(database), clock=clock, off_thread=off_thread)
+    signer = Issuer(issuer=issuer, origins=origins, write=write, keys=keys, tokens=tokens, clock=clock, random=random)
     redeemer = Redeemer(
-        database=database, grants=grants, tokens=tokens, users=users, issuer=signer, clock=clock, random=random
+        write=write, grants=grants, tokens=tokens, users=users, issuer=signer, clock=clock, random=random
     )
     return OAuth(
         issuer=signer,
@@ -171,7 +174,7 @@ def build(
         guard=TokenGuard(signer),
         bearers=BearerRecogniser(signer),
         connections=Connections(
-            database=database,
+            write=write,
             clients=clients,
             grants=grants,
             tokens=tokens,
@@ -179,10 +182,23 @@ def build(
             redeemer=redeemer,
             clock=clock,
         ),
-        operator=OperatorToken(path=home / "operator.token", issuer=signer, tokens=tokens, clock=clock),
-        minting=Minting(issuer=signer, tokens=tokens, users=users, redeemer=redeemer, resources=resources, clock=clock),
-        directory=Directory(clients=clients, documents=documents, issuer=signer, clock=clock, random=random),
-        consents=Consents(database=database, clients=clients, grants=grants, clock=clock, random=random),
+        operator=OperatorToken(
+            path=home / "operator.token", write=write, issuer=signer, tokens=tokens, clock=clock, in_thread=off_thread
+        ),
+        minting=Minting(
+            write=write,
+            issuer=signer,
+            tokens=tokens,
+            users=users,
+            redeemer=redeemer,
+            resources=resources,
+            clock=clock,
+        ),
+        directory=Directory(
+            write=write, clients=clients, documents=documents, issuer=signer, clock=clock, random=random
+        ),
+        consents=Consents(write=write, clients=clients, grants=grants, clock=clock, random=random),
+        write=write,
         redeemer=redeemer,
         resources=resources,
         tokens=tokens,

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from klein import Klein
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
@@ -10,20 +11,39 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from parachute_hub.site.answers import accepts_html, as_json, read_json, refuse, wants_html
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.storage_trouble import storage_trouble
 
 __all__ = ["accepts_html", "area", "as_json", "fault", "read_json", "refuse", "wants_html"]
 
+SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 _log = Logger()
 
 
-def fault() -> Refused:
-    """The response to an internal error; the details are in the log."""
+def fault(error: BaseException | None) -> Refused:
+    """The response to an internal error; the details are in the log. Storage trouble gets an answer of its own."""
+    trouble = storage_trouble(error)
+    if trouble is not None:
+        headers = {} if trouble.retry_after is None else {"Retry-After": str(trouble.retry_after)}
+        return Refused(trouble.status, trouble.error, trouble.text, headers=headers)
     return Refused(500, "internal_error", "Something went wrong in the hub. Its log has the details.")
+
+
+class _Area(Klein):
+    """Klein cancels a handler when its client hangs up. What changes something goes on to its end all the same."""
+
+    def execute_endpoint(self, endpoint: str, request: IRequest, *args: Any, **kwargs: Any) -> Any:
+        """Call the handler."""
+        result = super().execute_endpoint(endpoint, request, *args, **kwargs)
+        if request.method in SAFE_METHODS or not isinstance(result, Deferred):
+            return result
+        answer: Deferred[Any] = Deferred()
+        result.addBoth(lambda outcome: None if answer.called else answer.callback(outcome))
+        return answer
 
 
 def area() -> Klein:
     """A Klein app that renders Refused errors and internal errors uniformly."""
-    app = Klein()
+    app = _Area()
     # Klein passes the instance that the app is bound to first, which its types do not express.
     handle: Any = app.handle_errors
 
@@ -45,6 +65,6 @@ def area() -> Klein:
     @handle(Exception)
     def failed(_self: Any, request: IRequest, failure: Failure) -> bytes:
         _log.failure("{method} {path} failed", failure, method=request.method, path=request.path)
-        return refuse(request, fault())
+        return refuse(request, fault(failure.value))
 
     return app

@@ -19,7 +19,7 @@ class Clients:
 
     def put(self, client: Client) -> None:
         """Insert a client, or update the cached copy of its document."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO clients (client_id, source, status, same_hub, name, redirect_uris, scope, auth_method,"
                 " secret_hash, software, vouched_by, created_at, fresh_until)"
@@ -54,14 +54,14 @@ class Clients:
 
     def approve(self, client_id: str, vouched_by: str) -> None:
         """Approve the client on behalf of `vouched_by`."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE clients SET status = 'approved', vouched_by = ? WHERE client_id = ?", (vouched_by, client_id)
             )
 
     def delete(self, client_id: str) -> bool:
         """Delete the client with its consents, codes and refresh tokens; False if unknown."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             return connection.execute("DELETE FROM clients WHERE client_id = ?", (client_id,)).rowcount == 1
 
     def all(self) -> list[Client]:

@@ -1,24 +1,36 @@
 """The one SQLite file of the hub: opening, migrating and checking it, and its single way to write.
 
-Called synchronously on the reactor's thread: a read takes microseconds, a write well under a millisecond. Nothing is
-written once per proxied request. Timestamps in every table are seconds since the epoch.
+Reads run on the reactor's thread and take microseconds: in WAL mode no writer holds them up. Writes run in a thread of
+their own. Nothing is written once per proxied request. Timestamps in every table are seconds since the epoch.
 """
 
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal
+from threading import local
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from attrs import frozen
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 
+from parachute_hub.store.writer import Executor, Immediate
 from parachute_hub.system.atomic_files import make_sure, sync_folder
+from parachute_hub.system.storage_trouble import StorageBusy, is_full
 
-BUSY_MILLISECONDS = 5000
+P = ParamSpec("P")
+T = TypeVar("T")
+# Another program that holds the write lock costs a request this much, then 503.
+BUSY_MILLISECONDS = 1000
+MOST_WAITING = 1000
+MOST_IN_ONE_COMMIT = 200
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
@@ -36,79 +48,156 @@ class Migration:
     sql: str
 
 
-class Database:
-    """An open database. Rows are `sqlite3.Row`; writes go through `transaction`."""
+class _Here(local):
+    """The open transaction of the running thread, if any."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    connection: sqlite3.Connection | None = None
+
+
+@frozen(eq=False)
+class _Unit:
+    """A piece of work that waits for the writer, and who waits for it. `dropped` when nobody does any more."""
+
+    work: Callable[[], Any]
+    done: Deferred[Any]
+
+    @property
+    def dropped(self) -> bool:
+        """Whether the wait is over, so that it must not begin any more."""
+        return bool(self.done.called)
+
+
+class Database:
+    """An open database. Rows are `sqlite3.Row`.
+
+    Reads answer at once, on the connection of the thread that opened it. Writes go through `write`: it runs a plain
+    function as one transaction where the Executor says, and answers when the disk has it. Inside that function the
+    stores' methods are called as usual, and what it reads is what it writes to: decisions belong there. Outside it
+    a store's writing method raises RuntimeError.
+
+    `on_full` is called when the disk is full; True when it made room, so that it is worth another try.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        writing: sqlite3.Connection,
+        reading: sqlite3.Connection,
+        *,
+        executor: Executor | None = None,
+        on_full: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.path = path
-        self._connection = connection
-        self._depth = 0
-        self._durable = False
+        self._writing = writing
+        self._reading = reading
+        self._executor: Executor = executor or Immediate()
+        self._on_full = on_full
+        self._here = _Here()
+        self._waiting: deque[_Unit] = deque()
+        self._at_work = False
+        self._after_commit: list[Callable[[], None]] = []
         self._identity = _identity(path)
 
     @classmethod
-    def open(cls, path: Path, migrations: Sequence[Migration] | None = None) -> "Database":
-        """Open or create the file (0600 in a 0700 folder), check its integrity and migrate it.
+    def open(
+        cls,
+        path: Path,
+        migrations: Sequence[Migration] | None = None,
+        *,
+        executor: Executor | None = None,
+        on_full: Callable[[], bool] = lambda: False,
+    ) -> "Database":
+        """Open or make the file (0600 in a 0700 folder), check it and bring it to the newest schema.
 
         Before migrating, the file is copied to `<name>.v<old version>` in the same folder. Raises DatabaseUnusable if
         the file is damaged, unreadable or newer than this program.
         """
         try:
             _make_private(path)
-            connection = _connect(path)
+            writing = _connect(path, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise DatabaseUnusable(
                 f"{path} cannot be opened: {error}. Check who owns it and that it is writable."
             ) from error
         try:
-            _check(path, connection)
-            _migrate(path, connection, shipped_migrations() if migrations is None else migrations)
+            _check(path, writing)
+            _migrate(path, writing, shipped_migrations() if migrations is None else migrations)
+            writing.execute("PRAGMA synchronous = FULL")
+            reading = _connect(path)
+            reading.execute("PRAGMA query_only = ON")
         except sqlite3.OperationalError as error:
-            connection.close()
+            writing.close()
             raise DatabaseUnusable(
                 f"{path} cannot be used: {error}. Is the disk full, or is another hub running?"
             ) from error
         except BaseException:
-            connection.close()
+            writing.close()
             raise
-        return cls(path, connection)
+        return cls(path, writing, reading, executor=executor, on_full=on_full)
+
+    def write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> "Deferred[T]":
+        """Run `work` as one transaction; its result once the disk has it. What it raises undoes it alone.
+
+        Several that wait are committed together (group commit). Fails with sqlite3.OperationalError when the database
+        is locked or the disk takes nothing, and with StorageBusy when too many wait: `site.area` answers these.
+        The work runs to its end even when the Deferred is cancelled, unless it has not begun.
+        """
+        done: Deferred[T] = Deferred()
+        if len(self._waiting) >= MOST_WAITING:
+            return fail(StorageBusy("too many writes wait for the disk"))
+        self._waiting.append(_Unit(partial(work, *args, **kwargs), done))
+        if not self._at_work:
+            self._at_work = True
+            self._executor.run(self._run_batch)
+        return self._executor.bound(done)
 
     @contextmanager
-    def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        """All or nothing. `durable` waits until the disk has it: for tokens, grants, whatever must not come back.
-
-        An inner transaction is undone alone when it fails, and is kept only when the outer one is.
-        """
-        if self._depth:
-            if durable and not self._durable:
-                raise RuntimeError("ask for durability in the outermost transaction")
-            begin, commit, rollback = "SAVEPOINT inner", "RELEASE inner", "ROLLBACK TO inner; RELEASE inner"
-        else:
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._durable = durable
-            begin, commit, rollback = "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"
-        self._connection.execute(begin)
-        self._depth += 1
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing within the work that `write` runs: undone alone when it fails, kept only when all is."""
+        connection = self._here.connection
+        if connection is None:
+            raise RuntimeError("a write outside Database.write")
+        connection.execute("SAVEPOINT inner")
         try:
-            yield self._connection
-            self._connection.execute(commit)
+            yield connection
         except BaseException:
-            # SQLite rolls back by itself on some errors, such as a full disk.
-            if self._connection.in_transaction:
-                for statement in rollback.split("; "):
-                    self._connection.execute(statement)
+            # SQLite ends the transaction by itself on some errors, a full disk among them.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK TO inner")
+                connection.execute("RELEASE inner")
+            raise
+        connection.execute("RELEASE inner")
+
+    @contextmanager
+    def unit(self) -> Iterator[None]:
+        """One transaction of the calling thread. Only for the writer, and for tests of single stores."""
+        connection = self._writing
+        self._after_commit = []
+        connection.execute("BEGIN IMMEDIATE")
+        self._here.connection = connection
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
         finally:
-            self._depth -= 1
+            self._here.connection = None
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Have `call` called on the thread of those who wait, once the running transaction is on the disk."""
+        self._after_commit.append(call)
 
     def read(self, sql: str, args: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """All rows of a query."""
-        return self._connection.execute(sql, args).fetchall()
+        return self._connection().execute(sql, args).fetchall()
 
     def first(self, sql: str, args: Sequence[Any] = ()) -> sqlite3.Row | None:
-        """The first row of a query, or None."""
-        row: sqlite3.Row | None = self._connection.execute(sql, args).fetchone()
-        return row
+        """The first row of a query, None when there is none."""
+        # fetchall ends the statement: an open one would hold its snapshot.
+        rows = self._connection().execute(sql, args).fetchmany(1)
+        return rows[0] if rows else None
 
     def trouble(self) -> Literal["removed", "replaced", "unreadable"] | None:
         """What is wrong with the open file, for /health; None if nothing is.
@@ -124,14 +213,65 @@ class Database:
         if now != self._identity:
             return "replaced"
         try:
-            self._connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+            self._reading.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
         except sqlite3.Error:
             return "unreadable"
         return None
 
     def close(self) -> None:
-        """Checkpoint the journal and close the file."""
-        self._connection.close()
+        """Finish the writes under way and let go of the file; the journal is folded in first."""
+        self._executor.stop()
+        self._reading.close()
+        self._writing.close()
+
+    def _connection(self) -> sqlite3.Connection:
+        return self._here.connection or self._reading
+
+    # --- where writes happen
+
+    def _run_batch(self) -> None:
+        units = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_ONE_COMMIT))]
+        units = [unit for unit in units if not unit.dropped]
+        outcomes, calls = self._commit(units)
+        self._executor.answer(partial(self._answer, units, outcomes, calls))
+
+    def _commit(self, units: Sequence[_Unit]) -> tuple[list[Any], list[Callable[[], None]]]:
+        """Carry them out in one transaction: a result or Failure for each, and what to call now that it is done."""
+        if not units:
+            return [], []
+        tries = 2
+        while True:
+            tries -= 1
+            try:
+                with self.unit():
+                    outcomes = [self._outcome(unit) for unit in units]
+                return outcomes, self._after_commit
+            except Exception as error:
+                if tries and is_full(error) and self._on_full():
+                    continue
+                return [Failure()] * len(units), []
+
+    def _outcome(self, unit: _Unit) -> Any:
+        """What one piece of work gave. Trouble with the file is everybody's: it goes on to `_commit`."""
+        calls = len(self._after_commit)
+        try:
+            with self.transaction():
+                return unit.work()
+        except sqlite3.OperationalError:
+            raise
+        except Exception:
+            del self._after_commit[calls:]
+            return Failure()
+
+    def _answer(self, units: Sequence[_Unit], outcomes: Sequence[Any], calls: Sequence[Callable[[], None]]) -> None:
+        for call in calls:
+            call()
+        for unit, outcome in zip(units, outcomes, strict=True):
+            # A Failure makes it an errback.
+            unit.done.callback(outcome)
+        self._at_work = bool(self._waiting)
+        if self._at_work:
+            self._executor.run(self._run_batch)
 
 
 def shipped_migrations() -> list[Migration]:
@@ -169,10 +309,11 @@ def _identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MILLISECONDS / 1000)
+def _connect(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, isolation_level=None, timeout=BUSY_MILLISECONDS / 1000, check_same_thread=check_same_thread
+    )
     connection.row_factory = sqlite3.Row
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
     return connection
 
 

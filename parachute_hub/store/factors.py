@@ -22,7 +22,7 @@ class Factors:
 
     def begin(self, totp: Totp) -> None:
         """Store an unconfirmed app, replacing an earlier one."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "DELETE FROM second_factors WHERE user_id = ? AND kind = 'totp' AND confirmed_at IS NULL",
                 (totp.user_id,),
@@ -34,7 +34,7 @@ class Factors:
 
     def confirm(self, totp: Totp, *, step: int, now: float, codes: Iterable[str]) -> None:
         """Enable the second factor together with its (hashed) recovery codes, in one transaction."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE second_factors SET confirmed_at = ?, last_step = ? WHERE id = ?", (now, step, totp.id)
             )
@@ -42,7 +42,7 @@ class Factors:
 
     def use_step(self, totp_id: str, step: int) -> bool:
         """Consume a time step; False if this or a later step was already used."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             changed = connection.execute(
                 "UPDATE second_factors SET last_step = ?1 WHERE id = ?2 AND last_step < ?1", (step, totp_id)
             )
@@ -50,7 +50,7 @@ class Factors:
 
     def replace_codes(self, user_id: str, codes: Iterable[str]) -> None:
         """Replace all recovery codes (hashes)."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute("DELETE FROM recovery_codes WHERE user_id = ?", (user_id,))
             connection.executemany(
                 "INSERT INTO recovery_codes (user_id, hash) VALUES (?, ?)", [(user_id, code) for code in codes]
@@ -58,7 +58,7 @@ class Factors:
 
     def use_code(self, user_id: str, code: str) -> bool:
         """Consume a recovery code (hash); False if there is no such code."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             changed = connection.execute("DELETE FROM recovery_codes WHERE user_id = ? AND hash = ?", (user_id, code))
             return changed.rowcount == 1
 
@@ -69,7 +69,7 @@ class Factors:
 
     def off(self, user_id: str) -> None:
         """Remove the user's second factors and recovery codes."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute("DELETE FROM second_factors WHERE user_id = ?", (user_id,))
             connection.execute("DELETE FROM recovery_codes WHERE user_id = ?", (user_id,))
 

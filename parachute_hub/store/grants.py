@@ -26,7 +26,7 @@ class Grants:
 
     def allow(self, grant: Grant, family: Family, code: Code) -> None:
         """Record a consent and its code in one transaction; scopes are added to those granted earlier."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             before = self.get(grant.user_id, grant.client_id)
             if before is not None:
                 scopes = tuple(dict.fromkeys((*before.scopes, *grant.scopes)))
@@ -49,7 +49,7 @@ class Grants:
 
     def forget(self, user_id: str, client_id: str) -> bool:
         """Delete a consent; False if there is none. Its token families are ended separately."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             return (
                 connection.execute(
                     "DELETE FROM grants WHERE user_id = ? AND client_id = ?", (user_id, client_id)
@@ -59,7 +59,7 @@ class Grants:
 
     def replace_scopes(self, user_id: str, client_id: str, scopes: tuple[str, ...]) -> None:
         """Reduce the granted scopes."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE grants SET scopes = ? WHERE user_id = ? AND client_id = ?",
                 (" ".join(scopes), user_id, client_id),
@@ -79,7 +79,7 @@ class Grants:
 
     def end_family(self, family_id: str, now: float) -> None:
         """Invalidate all codes and refresh tokens of the family."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute("UPDATE families SET ended_at = ? WHERE id = ? AND ended_at IS NULL", (now, family_id))
 
     def code(self, code_hash: str) -> Code | None:
@@ -103,13 +103,13 @@ class Grants:
 
     def use_code(self, code_hash: str, first: Refresh, now: float) -> None:
         """Mark a code as used and store the first refresh token issued for it."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute("UPDATE codes SET used_at = ? WHERE hash = ?", (now, code_hash))
             self._add(first)
 
     def rotate(self, used: str, successor: Refresh, now: float) -> None:
         """Replace the refresh token with hash `used` by its successor, and update the consent's last use."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE refresh_tokens SET used_at = ?, successor = ? WHERE hash = ?", (now, successor.hash, used)
             )
@@ -136,7 +136,7 @@ class Grants:
             ).rowcount
 
     def _add(self, refresh: Refresh) -> None:
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO refresh_tokens (hash, family_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
                 (refresh.hash, refresh.family_id, refresh.created_at, refresh.expires_at),

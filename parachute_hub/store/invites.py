@@ -14,7 +14,7 @@ class Invites:
         self._database = database
 
     def add(self, invite: Invite) -> None:
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO invites (id, created_by, username, vaults, max_uses, created_at, expires_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -39,7 +39,7 @@ class Invites:
 
     def use(self, invite_id: str, now: float) -> bool:
         """Count one use; False if the link is no longer valid."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             changed = connection.execute(
                 "UPDATE invites SET used_count = used_count + 1"
                 " WHERE id = ? AND revoked_at IS NULL AND used_count < max_uses AND expires_at > ?",
@@ -49,7 +49,7 @@ class Invites:
 
     def revoke(self, invite_id: str, now: float) -> bool:
         """Revoke the link; False if unknown."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             changed = connection.execute(
                 "UPDATE invites SET revoked_at = COALESCE(revoked_at, ?) WHERE id = ?", (now, invite_id)
             )

@@ -25,7 +25,7 @@ class SigningKeys:
 
     def add(self, key: StoredKey) -> None:
         """Store a new key durably before it is published."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO signing_keys (kid, private_pem, created_at, signs_from) VALUES (?, ?, ?, ?)",
                 (key.kid, key.private_pem, key.created_at, key.signs_from),
@@ -33,7 +33,7 @@ class SigningKeys:
 
     def drop_unneeded(self, signer: str, now: float) -> int:
         """Delete keys older than `signer` that no unexpired token depends on. Returns the number deleted."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             return connection.execute(
                 "DELETE FROM signing_keys"
                 " WHERE signs_from < (SELECT signs_from FROM signing_keys WHERE kid = ?)"

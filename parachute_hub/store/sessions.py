@@ -17,7 +17,7 @@ class Sessions:
         self._database = database
 
     def add(self, session: Session) -> None:
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO sessions (id, user_id, created_at, authenticated_at, last_seen_at, expires_at, methods,"
                 " address, user_agent) VALUES (:id, :user_id, :created_at, :authenticated_at, :last_seen_at,"
@@ -41,12 +41,12 @@ class Sessions:
             connection.execute("UPDATE sessions SET last_seen_at = ? WHERE id = ?", (now, session_id))
 
     def end(self, session_id: str) -> None:
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
 
     def end_all(self, user_id: str, *, except_id: str | None = None) -> int:
         """End a user's sessions and pending sign-ins. Returns the number of sessions ended."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute("DELETE FROM pending_logins WHERE user_id = ?", (user_id,))
             ended = connection.execute(
                 "DELETE FROM sessions WHERE user_id = ? AND id IS NOT ?", (user_id, except_id)
@@ -69,7 +69,7 @@ class Sessions:
 
     def end_pending(self, pending_id: str) -> bool:
         """Consume a pending sign-in; False if another request already did."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             return connection.execute("DELETE FROM pending_logins WHERE id = ?", (pending_id,)).rowcount == 1
 
     def know_device(self, device_id: str, user_id: str, now: float) -> None:

@@ -14,7 +14,7 @@ class StoredSettings:
         return None if row is None else str(row["value"])
 
     def put(self, key: str, value: str, now: float) -> None:
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO settings (key, value, updated_at) VALUES (?, ?, ?)"
                 " ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
@@ -22,5 +22,5 @@ class StoredSettings:
             )
 
     def drop(self, key: str) -> None:
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute("DELETE FROM settings WHERE key = ?", (key,))

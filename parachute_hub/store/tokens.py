@@ -20,7 +20,7 @@ class Tokens:
 
     def add(self, record: TokenRecord) -> None:
         """Record a token before it is issued."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO tokens (jti, kid, subject, user_id, client_id, family_id, scopes, permissions,"
                 " created_via, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -56,9 +56,9 @@ class Tokens:
 
     def revoke(self, jti: str, now: float) -> float | None:
         """Revoke a token. Returns the time of its (first) revocation, None for an unknown id."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute("UPDATE tokens SET revoked_at = ? WHERE jti = ? AND revoked_at IS NULL", (now, jti))
-            self.revocations += 1
+            self.changed()
         row = self._database.first("SELECT revoked_at FROM tokens WHERE jti = ?", (jti,))
         return None if row is None else float(row["revoked_at"])
 
@@ -109,18 +109,25 @@ class Tokens:
         )
         return [_record(row) for row in rows]
 
+    def changed(self) -> None:
+        """Have caches ask again, once this transaction is on the disk."""
+        self._database.after_commit(self._count)
+
+    def _count(self) -> None:
+        self.revocations += 1
+
     def prune(self, now: float) -> int:
         """Delete expired tokens. Returns the number deleted."""
         with self._database.transaction() as connection:
             return connection.execute("DELETE FROM tokens WHERE expires_at <= ?", (now,)).rowcount
 
     def _revoke_where(self, clause: str, args: Sequence[str], now: float) -> None:
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 f"UPDATE tokens SET revoked_at = ? WHERE revoked_at IS NULL AND {clause}",  # noqa: S608
                 (now, *args),
             )
-            self.revocations += 1
+            self.changed()
 
 
 def _record(row: Row) -> TokenRecord:

@@ -40,7 +40,7 @@ class Users:
 
     def add(self, user: User) -> None:
         """Add a user with vault roles. Raises UsernameTaken."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             try:
                 connection.execute(
                     "INSERT INTO users (id, username, password_hash, role, must_change_password, email, created_at,"
@@ -62,14 +62,14 @@ class Users:
 
     def add_first(self, user: User) -> bool:
         """Add the first user; False if one already exists. Of two concurrent calls only one succeeds."""
-        with self._database.transaction(durable=True):
+        with self._database.transaction():
             if self.count():
                 return False
             self.add(user)
             return True
 
     def set_password(self, user_id: str, password_hash: str, *, must_change: bool, now: float) -> None:
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE users SET password_hash = ?, must_change_password = ?, password_changed_at = ? WHERE id = ?",
                 (password_hash, int(must_change), now, user_id),
@@ -84,20 +84,20 @@ class Users:
 
     def set_role(self, user_id: str, role: Role) -> None:
         """Change a user's role. Raises LastAdmin."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             if role != "admin":
                 self.need_another_admin(user_id)
             connection.execute("UPDATE users SET role = ? WHERE id = ?", (role, user_id))
 
     def set_vaults(self, user_id: str, vaults: Mapping[str, VaultRole]) -> None:
         """Replace a user's vault roles."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             connection.execute("DELETE FROM user_vaults WHERE user_id = ?", (user_id,))
             self._put_vaults(user_id, vaults)
 
     def delete(self, user_id: str) -> None:
         """Delete a user and all dependent rows. Raises LastAdmin."""
-        with self._database.transaction(durable=True) as connection:
+        with self._database.transaction() as connection:
             self.need_another_admin(user_id)
             connection.execute("DELETE FROM users WHERE id = ?", (user_id,))
 

@@ -4,10 +4,10 @@ import sqlite3
 from typing import Any
 
 import pyotp
-from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.asking import Answer
+from tests.support.at_once import at_once
 from tests.support.front_door import PASSWORD, BrowserTab, FrontDoor
 
 
@@ -20,7 +20,7 @@ class DoorCase(SynchronousTestCase):
 
     def now(self, coroutine: Any) -> Any:
         """The result of something that waits for nothing."""
-        return self.successResultOf(Deferred.fromCoroutine(coroutine))
+        return at_once(coroutine)
 
     def boot(self) -> str:
         """The setup token of a fresh boot."""
@@ -53,7 +53,7 @@ class DoorCase(SynchronousTestCase):
         """A browser in which somebody without any power over the hub is signed in."""
         people = self.door.accounts.people
         user = self.now(people.person(username, PASSWORD, vaults=vaults))  # type: ignore[arg-type]
-        people.admit(user)
+        at_once(self.door.database.write(people.admit, user))
         return self.sign_in(username)
 
     def dump(self) -> str:

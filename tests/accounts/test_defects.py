@@ -78,7 +78,7 @@ class DefectTests(DoorCase):
         self.sign_in()
         self.sign_in("nobody", "wrong")
         self.door.now += 2 * 365 * 86400
-        self.door.accounts.prune()
+        self.now(self.door.accounts.prune())
         for table in ("sessions", "pending_logins", "devices", "throttles", "invites"):
             self.assertEqual(self.door.database.read(f"SELECT * FROM {table}"), [], table)
 

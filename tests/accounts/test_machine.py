@@ -14,6 +14,7 @@ from parachute_hub.accounts.model import Entered, Halfway, SignedIn, Visitor
 from parachute_hub.accounts.people.users import Actor
 from parachute_hub.accounts.signin.second_factor import START_LASTS
 from parachute_hub.site.errors import Refused
+from tests.support.at_once import at_once
 from tests.support.front_door import FrontDoor
 
 PASSWORDS = ("three small paper boats", "four rather new words", "five fine and fresh ideas")
@@ -78,7 +79,7 @@ class Accounts(RuleBasedStateMachine):
             user = self.run(
                 self.accounts.people.person(name, PASSWORDS[0], role="admin" if name == "ada" else "member")
             )
-            self.accounts.people.admit(user)
+            at_once(self.door.database.write(self.accounts.people.admit, user))
             self.people[name] = Modelled(PASSWORDS[0])
         self.people["ada"].admin = True
 
@@ -135,7 +136,7 @@ class Accounts(RuleBasedStateMachine):
             model.begun = None
         code = model.begun.at(int(self.door.now)) if right and model.begun else "000000"
         try:
-            entered, codes = self.account().confirm_second_factor(found, self.visitor(), code)
+            entered, codes = at_once(self.account().confirm_second_factor(found, self.visitor(), code))
         except Refused:
             assert not (right and model.begun), "a working app was refused"
             return
@@ -174,7 +175,7 @@ class Accounts(RuleBasedStateMachine):
         user = self.user(name)
         if not self.people["ada"].admin or name == "ada":
             return
-        self.accounts.people.remove_second_factor(Actor(name="ada"), user.id)
+        self.run(self.accounts.people.remove_second_factor(Actor(name="ada"), user.id))
         self.run(self.accounts.people.reset_password(Actor(name="ada"), user.id, PASSWORDS[0]))
         fresh = Modelled(PASSWORDS[0])
         fresh.admin = self.people[name].admin
@@ -185,7 +186,7 @@ class Accounts(RuleBasedStateMachine):
         """The last admin stays one."""
         admins = [one for one in NAMES if self.people[one].admin]
         try:
-            self.accounts.people.set_role(Actor(name="ada"), self.user(name).id, role)
+            at_once(self.accounts.people.set_role(Actor(name="ada"), self.user(name).id, role))
         except Refused:
             assert role == "member" and admins == [name]
             return
@@ -196,7 +197,7 @@ class Accounts(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 31, 3600]))
     def time_passes(self, seconds: int) -> None:
         self.door.now += seconds
-        self.accounts.prune()
+        at_once(self.accounts.prune())
 
     @invariant()
     def somebody_runs_the_hub(self) -> None:

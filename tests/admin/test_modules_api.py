@@ -94,7 +94,7 @@ class ToyServer(Resource):
 
 
 class Tokens:
-    def for_administration(self, short: str, instance: str | None) -> str | None:
+    async def for_administration(self, short: str, instance: str | None) -> str | None:
         return f"admin-of-{short}-{instance}"
 
 

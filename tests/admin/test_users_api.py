@@ -189,7 +189,7 @@ class AuditTests(Case):
 
     def test_pages(self) -> None:
         for _ in range(120):
-            self.door.accounts.audit.note(_act("noise"))
+            self.door.accounts.note(_act("noise"))
         first = self.tab.get_json("/api/audit")
         self.assertEqual(len(first["acts"]), 100)
         rest = self.tab.get_json(f"/api/audit?before={first['next_before']}")

@@ -6,15 +6,20 @@ from typing import Any
 from parachute_hub.app.address_change import AddressChange
 from parachute_hub.supervise.model import State
 from tests.supervise.fixture import SupervisorCase
+from tests.support.at_once import at_once
 
 
 class MoveTests(SupervisorCase):
     def move(self) -> None:
         """The hub's address changes."""
-        oauth: Any = SimpleNamespace(move=lambda issuer, origins: None)
+
+        async def moved(issuer: str, origins: object) -> None:
+            pass
+
+        oauth: Any = SimpleNamespace(move=moved)
         hosts: Any = SimpleNamespace(refresh=lambda: None)
         origins: Any = SimpleNamespace(bound=lambda: ())
-        AddressChange(self.supervisor, oauth, hosts, origins).apply("https://hub.example.com")
+        at_once(AddressChange(self.supervisor, oauth, hosts, origins).apply("https://hub.example.com"))
 
     def test_every_module_that_runs_is_started_anew(self) -> None:
         """All at once; one that is off stays off."""

@@ -40,7 +40,8 @@ class IssuerContract(FlowCase):
 
     def real_token(self) -> str:
         scopes = ("vault:default:read", "vault:default:write")
-        return self.world.issuer.mint(
+        return self.world.do(
+            self.world.issuer.mint,
             Order(
                 subject="user-1",
                 client_id="client-1",
@@ -48,13 +49,13 @@ class IssuerContract(FlowCase):
                 authority=Authority(every_vault="admin", modules="all", exact=frozenset(scopes)),
                 lifetime=900.0,
                 created_via="oauth",
-            )
+            ),
         ).token
 
     def test_the_documents_have_one_shape(self) -> None:
         self.fake.revoked.append("token-0")
         revoked = self.world.issuer.verify(self.real_token())
-        self.world.tokens.revoke(revoked.jti, self.world.clock.seconds())
+        self.world.do(self.world.tokens.revoke, revoked.jti, self.world.clock.seconds())
         for name in DOCUMENTS:
             self.assertEqual(shape(self.fake_document(name)), shape(self.real_document(name)), name)
 

@@ -171,5 +171,5 @@ class TemporaryPasswordContract(AccountsContract):
     def setUp(self) -> None:
         super().setUp()
         for database in (self.door.database, self.world.database):
-            with database.transaction() as connection:
+            with database.unit(), database.transaction() as connection:
                 connection.execute("UPDATE users SET must_change_password = 1 WHERE username = 'grace'")

@@ -127,7 +127,7 @@ class FlowCase(WorldCase):
     def approved(self, *uris: str, **metadata: Any) -> str:
         """The id of an app for which somebody vouched."""
         registered = self.register(*uris, **metadata)
-        self.world.clients.approve(registered["client_id"], "owner")
+        self.world.do(self.world.clients.approve, registered["client_id"], "owner")
         return str(registered["client_id"])
 
     def ask_path(self, client_id: str, **changes: str | None) -> str:

@@ -94,13 +94,13 @@ class DefectTests(FlowCase):
         client_id = self.approved()
         self.world.add_user("other", vaults={"default": "write", "work": "read"})
         tokens = self.connect(client_id, "other", resource=None, scope="vault:default:write vault:work:read")
-        self.world.users.set_vaults("id-other", {"work": "read"})
+        self.world.do(self.world.users.set_vaults, "id-other", {"work": "read"})
         less = self.refresh(client_id, tokens["refresh_token"]).json
         self.assertEqual(less["scope"], "vault:work:read")
-        self.world.oauth.connections.access_changed("id-other")
+        self.world.do(self.world.oauth.connections.access_changed, "id-other")
         self.assertTrue(self.is_refused(tokens["access_token"]))
         self.assertFalse(self.is_refused(less["access_token"], "work"))
-        self.world.users.set_vaults("id-other", {})
+        self.world.do(self.world.users.set_vaults, "id-other", {})
         self.assertEqual(self.refresh(client_id, less["refresh_token"]).json["error"], "invalid_grant")
 
     def test_a04_replaying_a_code_ends_what_came_of_it(self) -> None:
@@ -236,7 +236,7 @@ class DefectTests(FlowCase):
             who="owner",
             X_Parachute_Proof="token.mint:vault:default:read",
         ).json
-        self.world.oauth.connections.access_ended("id-owner")
+        self.world.do(self.world.oauth.connections.access_ended, "id-owner")
         self.assertTrue(self.is_refused(app["access_token"]) and self.is_refused(minted["token"]))
         self.assertEqual(self.refresh(client_id, app["refresh_token"]).json["error"], "invalid_grant")
 
@@ -246,7 +246,7 @@ class DefectTests(FlowCase):
         self.world.add_user("other", vaults={"default": "write"})
         tokens = self.connect(client_id, "other")
         self.assertFalse(self.is_refused(tokens["access_token"]))
-        self.world.users.delete("id-other")
+        self.world.do(self.world.users.delete, "id-other")
         self.world.clock.advance(1)
         self.assertTrue(self.is_refused(tokens["access_token"]))
         self.assertEqual(len(self.world.issuer.revoked_jtis()), 1)
@@ -297,7 +297,7 @@ class DefectTests(FlowCase):
     def test_a20_nothing_usable_is_on_disk(self) -> None:
         """Codes, refresh tokens, access tokens and client secrets are hashes or absent."""
         registered = self.register(token_endpoint_auth_method="client_secret_post")
-        self.world.clients.approve(registered["client_id"], "owner")
+        self.world.do(self.world.clients.approve, registered["client_id"], "owner")
         code = self.code(registered["client_id"])
         tokens = self.redeem(registered["client_id"], code, client_secret=registered["client_secret"]).json
         secrets = [code, tokens["refresh_token"], tokens["access_token"], registered["client_secret"]]

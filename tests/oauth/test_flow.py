@@ -120,7 +120,7 @@ class CodeFlowTests(FlowCase):
         """In the body or by Basic, never both, never none."""
         registered = self.register(token_endpoint_auth_method="client_secret_basic")
         client_id, secret = registered["client_id"], registered["client_secret"]
-        self.world.clients.approve(client_id, "owner")
+        self.world.do(self.world.clients.approve, client_id, "owner")
         code = self.code(client_id)
         for changes in ({}, {"client_secret": "wrong"}):
             reply = self.redeem(client_id, code, **changes)

@@ -11,6 +11,7 @@ from parachute_hub.oauth.tokens.grant_policy import Deny
 from parachute_hub.oauth.tokens.token_service import Given, Redeemer
 from parachute_hub.store.database import Database
 from tests.oauth.flows import CALLBACK, VERIFIER, FlowCase
+from tests.support.at_once import at_once
 from tests.support.oauth import ISSUER, NoDocuments, PemSupply, counted_random
 
 THREADS = 5
@@ -64,7 +65,8 @@ class RaceTests(FlowCase):
         code = self.code(client_id)
 
         def redeem(redeemer: Redeemer, turn: int) -> Any:
-            return redeemer.code(code, client_id=client_id, redirect_uri=CALLBACK, verifier=VERIFIER, target=None)
+            redeeming = redeemer.code(code, client_id=client_id, redirect_uri=CALLBACK, verifier=VERIFIER, target=None)
+            return at_once(redeeming)
 
         answers = self.at_once(redeem, 10)
         self.assertEqual(Counter(type(answer) for answer in answers), {Given: 1, Deny: 49})
@@ -78,7 +80,7 @@ class RaceTests(FlowCase):
         first = self.connect(client_id)["refresh_token"]
 
         def refresh(redeemer: Redeemer, turn: int) -> Any:
-            return redeemer.refresh(first, client_id=client_id, scopes=(), target=None)
+            return at_once(redeemer.refresh(first, client_id=client_id, scopes=(), target=None))
 
         answers = self.at_once(refresh, 1)
         self.assertEqual([type(answer) for answer in answers], [Given] * THREADS)
@@ -95,8 +97,8 @@ class RaceTests(FlowCase):
 
         def both(redeemer: Redeemer, turn: int) -> Any:
             if turn == 1:
-                return redeemer.revoke(tokens["refresh_token"], client_id)
-            return redeemer.refresh(tokens["refresh_token"], client_id=client_id, scopes=(), target=None)
+                return at_once(redeemer.revoke(tokens["refresh_token"], client_id))
+            return at_once(redeemer.refresh(tokens["refresh_token"], client_id=client_id, scopes=(), target=None))
 
         answers = self.at_once(both, 2)
         self.world.clock.advance(1)

@@ -24,7 +24,8 @@ class WorldCase(SynchronousTestCase):
 
     def mint(self, *scopes: str, lifetime: float = 900.0, audience: str | None = None) -> Minted:
         """A token with just these scopes."""
-        return self.world.issuer.mint(
+        return self.world.do(
+            self.world.issuer.mint,
             Order(
                 subject="someone",
                 client_id="app",
@@ -33,5 +34,5 @@ class WorldCase(SynchronousTestCase):
                 lifetime=lifetime,
                 created_via="cli_mint",
                 audience=audience,
-            )
+            ),
         )

@@ -1,14 +1,23 @@
+import errno
+
 from klein import Klein
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
 from parachute_hub.site.area import area, as_json, read_json, refuse
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.storage_trouble import StorageBusy
 from tests.support.asking import ask
+from tests.support.sockets import HOST, Rig
 
 
 class Shop:
+    def __init__(self) -> None:
+        self.waiting: Deferred[None] = Deferred()
+        self.done = False
+
     app: Klein = area()
 
     @app.route("/api/thing", methods=["GET", "PUT"])
@@ -22,6 +31,20 @@ class Shop:
     @app.route("/api/broken", methods=["GET"])
     def broken(self, request: IRequest) -> bytes:
         raise RuntimeError("the secret is 1234")
+
+    @app.route("/api/full", methods=["GET"])
+    def full(self, request: IRequest) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    @app.route("/api/busy", methods=["GET"])
+    def busy(self, request: IRequest) -> bytes:
+        raise StorageBusy("too many")
+
+    @app.route("/api/slow", methods=["GET", "POST"])
+    async def slow(self, request: IRequest) -> bytes:
+        await self.waiting
+        self.done = True
+        return b""
 
 
 class Refuser(Resource):
@@ -67,6 +90,27 @@ class AreaTests(SynchronousTestCase):
         self.assertEqual(request.status, 400)
         self.assertIn(b"&lt;script&gt;&quot;", request.body)
         self.assertNotIn(b"<script>", request.body)
+
+    def test_trouble_with_the_disk_is_said_as_what_it_is(self) -> None:
+        answers = [ask(self.shop, path) for path in ("/api/full", "/api/busy")]
+        self.assertEqual([answer.status for answer in answers], [507, 503])
+        self.assertEqual([answer.header("Retry-After") for answer in answers], [None, "2"])
+        self.assertEqual([answer.json()["error"] for answer in answers], ["disk_full", "busy"])
+        self.flushLoggedErrors(OSError, StorageBusy)
+
+    def test_a_change_goes_on_when_its_client_hangs_up(self) -> None:
+        """Reading does not: nobody needs the answer."""
+        for method, done in (("POST", True), ("GET", False)):
+            with self.subTest(method):
+                shop = Shop()
+                rig = Rig((), resource=shop.app.resource())
+                client = rig.ask(f"{method} /api/slow HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 0\r\n\r\n".encode())
+                client.hang_up()
+                shop.waiting.addErrback(lambda failure: None)
+                if not shop.waiting.called:
+                    shop.waiting.callback(None)
+                self.assertEqual(shop.done, done)
+                rig.stop()
 
     def test_another_method_is_told_which_ones_there_are(self) -> None:
         """RFC 9110 15.5.6."""

@@ -18,6 +18,10 @@ class OAuthRows(SynchronousTestCase):
     def setUp(self) -> None:
         self.database = Database.open(Path(self.mktemp()) / "parachute.db")
         self.addCleanup(self.database.close)
+        # The stores write within a transaction; here it is one for the whole test.
+        unit = self.database.unit()
+        unit.__enter__()
+        self.addCleanup(unit.__exit__, None, None, None)
         self.clients, self.grants = Clients(self.database), Grants(self.database)
         self.tokens, self.keys, self.users = Tokens(self.database), SigningKeys(self.database), Users(self.database)
         self.users.add(

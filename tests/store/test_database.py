@@ -3,11 +3,23 @@
 import os
 import sqlite3
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
+from twisted.internet.defer import CancelledError
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.store.database import Database, DatabaseUnusable, Migration, read_migrations, shipped_migrations
+from parachute_hub.store.database import (
+    MOST_WAITING,
+    Database,
+    DatabaseUnusable,
+    Migration,
+    read_migrations,
+    shipped_migrations,
+)
+from parachute_hub.store.writer import Immediate
+from parachute_hub.system.storage_trouble import StorageBusy, is_full, storage_trouble
 
 FIRST = Migration(1, "one", "CREATE TABLE things (name TEXT PRIMARY KEY);")
 SECOND = Migration(2, "two", "ALTER TABLE things ADD COLUMN size INTEGER;")
@@ -31,7 +43,7 @@ class FileTests(Case):
         """The file, its journal and its folder are the owner's alone, whatever the umask."""
         self.addCleanup(os.umask, os.umask(0))
         database = self.open()
-        with database.transaction() as connection:
+        with database.unit(), database.transaction() as connection:
             connection.execute("INSERT INTO things VALUES ('a')")
         modes = {entry.name: stat.S_IMODE(entry.stat().st_mode) for entry in self.home.iterdir()}
         self.assertEqual(modes, {"parachute.db": 0o600, "parachute.db-wal": 0o600, "parachute.db-shm": 0o600})
@@ -60,7 +72,7 @@ class FileTests(Case):
 
     def test_torn_pages(self) -> None:
         database = Database.open(self.path, (FIRST,))
-        with database.transaction() as connection:
+        with database.unit(), database.transaction() as connection:
             connection.executemany("INSERT INTO things VALUES (?)", [(f"{n:0500}",) for n in range(200)])
         database.close()
         with self.path.open("r+b") as file:
@@ -80,52 +92,182 @@ class FileTests(Case):
         self.assertIsNone(database.trouble())
 
 
-class TransactionTests(Case):
+class WriteTests(Case):
     def names(self, database: Database) -> list[str]:
         return [row["name"] for row in database.read("SELECT name FROM things ORDER BY name")]
 
-    def test_commit_and_roll_back(self) -> None:
-        database = self.open()
+    def put(self, database: Database, name: str) -> str:
+        """A store's writing method."""
         with database.transaction() as connection:
-            connection.execute("INSERT INTO things VALUES ('kept')")
-        with self.assertRaises(ZeroDivisionError), database.transaction(durable=True) as connection:
-            connection.execute("INSERT INTO things VALUES ('lost')")
+            connection.execute("INSERT INTO things VALUES (?)", (name,))
+        return name
+
+    def test_all_or_nothing(self) -> None:
+        database = self.open()
+
+        def fails() -> None:
+            self.put(database, "lost")
             raise ZeroDivisionError
+
+        self.assertEqual(self.successResultOf(database.write(self.put, database, "kept")), "kept")
+        self.failureResultOf(database.write(fails), ZeroDivisionError)
         self.assertEqual(self.names(database), ["kept"])
+
+    def test_what_it_reads_is_what_it_writes_to(self) -> None:
+        """A decision sees its own transaction; everybody else sees it once it is committed."""
+        database = self.open()
+        seen: list[list[str]] = []
+
+        def work() -> None:
+            self.put(database, "new")
+            seen.append(self.names(database))
+            other = sqlite3.connect(self.path)
+            seen.append([name for (name,) in other.execute("SELECT name FROM things")])
+            other.close()
+
+        self.successResultOf(database.write(work))
+        self.assertEqual((seen, self.names(database)), ([["new"], []], ["new"]))
 
     def test_an_inner_failure_is_undone_alone(self) -> None:
         database = self.open()
-        with database.transaction() as connection:
-            connection.execute("INSERT INTO things VALUES ('outer')")
-            with self.assertRaises(ZeroDivisionError), database.transaction():
+
+        def work() -> None:
+            self.put(database, "outer")
+            with self.assertRaises(ZeroDivisionError), database.transaction() as connection:
                 connection.execute("INSERT INTO things VALUES ('inner')")
                 raise ZeroDivisionError
+
+        self.successResultOf(database.write(work))
         self.assertEqual(self.names(database), ["outer"])
 
-    def test_an_outer_failure_undoes_the_inner(self) -> None:
+    def test_nothing_is_written_past_the_writer(self) -> None:
+        """Neither by a store's method nor on the connection that reads."""
         database = self.open()
-        with self.assertRaises(ZeroDivisionError), database.transaction() as connection:
-            with database.transaction():
-                connection.execute("INSERT INTO things VALUES ('inner')")
-            raise ZeroDivisionError
+        self.assertRaises(RuntimeError, self.put, database, "a")
+        self.assertRaises(sqlite3.OperationalError, database.read, "DELETE FROM things")
+
+    def test_those_that_wait_are_committed_together(self) -> None:
+        """One commit for all; what one of them raises is its own affair, and those who wait hear after the commit."""
+        executor = Postponed()
+        database = Database.open(self.path, (FIRST,), executor=executor)
+        self.addCleanup(database.close)
+        heard: list[object] = []
+        for name in ("a", "b", "b", "c"):
+            database.write(self.put, database, name).addBoth(heard.append)
+        self.assertEqual((heard, executor.waiting), ([], 1))
+        executor.turn()
+        self.assertEqual((len(executor.answers), heard, self.names(database)), (1, [], ["a", "b", "c"]))
+        executor.answers.pop()()
+        self.assertEqual([one if isinstance(one, str) else type(one) for one in heard], ["a", "b", Failure, "c"])
+
+    def test_what_comes_meanwhile_is_next(self) -> None:
+        executor = Postponed()
+        database = Database.open(self.path, (FIRST,), executor=executor)
+        self.addCleanup(database.close)
+        database.write(self.put, database, "a")
+        executor.turn()
+        later = database.write(self.put, database, "b")
+        executor.answers.pop()()
+        executor.turn()
+        executor.answers.pop()()
+        self.assertEqual((self.successResultOf(later), executor.waiting), ("b", 0))
+
+    def test_after_the_commit(self) -> None:
+        """Caches hear of what was committed, not of what was undone."""
+        database = self.open()
+        calls: list[str] = []
+
+        def work(name: str, fails: bool) -> None:
+            database.after_commit(lambda: calls.append(name))
+            if fails:
+                raise ZeroDivisionError
+            self.assertEqual(calls, [])
+
+        self.failureResultOf(database.write(work, "undone", True), ZeroDivisionError)
+        self.successResultOf(database.write(work, "done", False))
+        self.assertEqual(calls, ["done"])
+
+    def test_a_held_lock_fails_in_time(self) -> None:
+        """Another program holds the write lock: reads go on, a write is refused, and the next one works."""
+        database = self.open()
+        other = sqlite3.connect(self.path, isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        database._writing.execute("PRAGMA busy_timeout = 1")
+        failure = self.failureResultOf(database.write(self.put, database, "a"))
+        trouble = storage_trouble(failure.value)
+        assert trouble is not None
+        self.assertEqual((trouble.kind, trouble.status, self.names(database)), ("busy", 503, []))
+        other.execute("ROLLBACK")
+        self.successResultOf(database.write(self.put, database, "a"))
+        self.assertEqual(self.names(database), ["a"])
+
+    def test_a_full_disk_is_tried_once_more(self) -> None:
+        """When room was made; otherwise the write fails and says so."""
+        rooms = [False, True]
+        made: list[bool] = []
+
+        def make_room() -> bool:
+            database._writing.execute(f"PRAGMA max_page_count = {1000 if rooms[0] else 1}")
+            made.append(rooms.pop(0))
+            return made[-1]
+
+        database = Database.open(self.path, (FIRST,), on_full=make_room)
+        self.addCleanup(database.close)
+        database._writing.execute("PRAGMA max_page_count = 1")
+        big = "x" * 20_000
+        failure = self.failureResultOf(database.write(self.put, database, big))
+        self.assertTrue(is_full(failure.value))
+        self.assertEqual(self.successResultOf(database.write(self.put, database, big)), big)
+        self.assertEqual(made, [False, True])
+
+    def test_too_many_that_wait_are_refused(self) -> None:
+        executor = Postponed()
+        database = Database.open(self.path, (FIRST,), executor=executor)
+        self.addCleanup(database.close)
+        for number in range(MOST_WAITING):
+            database.write(self.put, database, str(number))
+        self.failureResultOf(database.write(self.put, database, "one more"), StorageBusy)
+
+    def test_nobody_waits_for_ever(self) -> None:
+        """A disk that hangs: whoever waits is told, and what has not begun is not done any more."""
+        executor = Postponed()
+        database = Database.open(self.path, (FIRST,), executor=executor)
+        self.addCleanup(database.close)
+        gone = database.write(self.put, database, "gone")
+        gone.cancel()
+        self.failureResultOf(gone, CancelledError)
+        executor.turn()
+        executor.answers.pop()()
         self.assertEqual(self.names(database), [])
 
-    def test_durability_is_asked_for_outside(self) -> None:
-        database = self.open()
-        with database.transaction(), self.assertRaises(RuntimeError), database.transaction(durable=True):
-            self.fail("not reached")
 
-    def test_durability_is_set_for_each_transaction(self) -> None:
-        database = self.open()
-        for durable, level in ((True, 2), (False, 1), (True, 2)):
-            with database.transaction(durable=durable) as connection:
-                self.assertEqual(connection.execute("PRAGMA synchronous").fetchone()[0], level)
+class Postponed(Immediate):
+    """An executor whose thread and reactor take turns when the test says so."""
+
+    def __init__(self) -> None:
+        self.works: list[Callable[[], None]] = []
+        self.answers: list[Callable[[], None]] = []
+
+    @property
+    def waiting(self) -> int:
+        return len(self.works)
+
+    def run(self, work: Callable[[], None]) -> None:
+        self.works.append(work)
+
+    def answer(self, work: Callable[[], None]) -> None:
+        self.answers.append(work)
+
+    def turn(self) -> None:
+        """The writer's thread gets its turn."""
+        self.works.pop(0)()
 
 
 class MigrationTests(Case):
     def test_an_upgrade_copies_first(self) -> None:
         old = Database.open(self.path, (FIRST,))
-        with old.transaction() as connection:
+        with old.unit(), old.transaction() as connection:
             connection.execute("INSERT INTO things VALUES ('a')")
         old.close()
         self.assertEqual([entry.name for entry in self.home.iterdir()], ["parachute.db"])
@@ -169,4 +311,5 @@ class MigrationTests(Case):
         database = self.open(*shipped_migrations())
         tables = {row["name"] for row in database.read("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         self.assertLessEqual({"users", "user_vaults", "sessions", "settings", "audit"}, tables)
-        self.assertEqual(database.read("PRAGMA foreign_keys")[0][0], 1)
+        (row,) = self.successResultOf(database.write(database.read, "PRAGMA foreign_keys"))
+        self.assertEqual(tuple(row), (1,))

@@ -46,6 +46,10 @@ class Case(SynchronousTestCase):
     def setUp(self) -> None:
         self.database = Database.open(Path(self.mktemp()) / "parachute.db")
         self.addCleanup(self.database.close)
+        # The stores write within a transaction; here it is one for the whole test.
+        unit = self.database.unit()
+        unit.__enter__()
+        self.addCleanup(unit.__exit__, None, None, None)
         self.users = Users(self.database)
         self.users.add(ADA)
         self.users.add(GRACE)

@@ -19,12 +19,10 @@ class TokensTests(OAuthRows):
         """So it stays small."""
         for jti, end in (("a", 100.0), ("b", 50.0), ("c", 100.0)):
             self.tokens.add(self.token(jti, expires_at=end))
-        moved = self.tokens.revocations
         self.assertEqual(self.tokens.revoke("a", 10.0), 10.0)
         self.assertEqual(self.tokens.revoke("a", 20.0), 10.0)
         self.assertIsNone(self.tokens.revoke("unknown", 10.0))
         self.tokens.revoke("b", 10.0)
-        self.assertGreater(self.tokens.revocations, moved)
         self.assertEqual((self.tokens.revoked(10.0), self.tokens.revoked(50.0)), (["a", "b"], ["a"]))
 
     def test_by_family_and_by_person(self) -> None:

@@ -177,9 +177,14 @@ class FrontDoor:
         self.origin_changes: list[str] = []
         self.origin = HubOrigin(
             StoredSettings(self.database),
+            self.database.write,
             Configured(origin=None, source="none", local=LOCAL),
         )
-        self.origin.subscribe(self.origin_changes.append)
+
+        async def changed(origin: str) -> None:
+            self.origin_changes.append(origin)
+
+        self.origin.subscribe(changed)
         random = CountedRandom()
         self.accounts: Accounts = build(
             self.database,

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import parse_qsl
 
 from attrs import define, field
@@ -25,7 +25,10 @@ from parachute_hub.store.database import Database
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.rows import Session, User, VaultRole
 from parachute_hub.store.users import Users
+from tests.support.at_once import at_once
 
+P = ParamSpec("P")
+T = TypeVar("T")
 ISSUER = "https://hub.test"
 LOCAL = "http://127.0.0.1:1939"
 NOW = 1_900_000_000.0
@@ -51,10 +54,10 @@ class PemSupply:
     def __init__(self) -> None:
         self._next = 0
 
-    async def __call__(self, make: Callable[[], str]) -> str:
-        """The next key, in place of `make()`."""
+    async def __call__(self, make: Callable[..., Any], *args: Any) -> Any:
+        """The next key, in place of `make()`; other work is done at once."""
         if make is not make_private_pem:
-            raise ValueError("only keys are made off the thread")
+            return make(*args)
         if self._next == len(_pems):
             _pems.append(make())
         self._next += 1
@@ -215,6 +218,10 @@ class World:
         parts = self.oauth.parts(visits=visits, sessions=self.accounts, step_up=self.accounts)
         return Root(parts, is_secure=lambda request: request.isSecure())
 
+    def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Carry out a store's write."""
+        return at_once(self.database.write(work, *args, **kwargs))
+
     def add_user(self, name: str, *, admin: bool = False, vaults: Mapping[str, VaultRole] | None = None) -> User:
         """A person whose id is `id-<name>`."""
         user = User(
@@ -228,7 +235,7 @@ class World:
             password_changed_at=NOW,
             vaults=vaults or {},
         )
-        self.users.add(user)
+        self.do(self.users.add, user)
         return user
 
     def close(self) -> None:

@@ -126,7 +126,7 @@ class AccountApi:
     async def confirm(self, request: IRequest) -> bytes:
         """Enable it with a valid code: `{code}` returns the recovery codes."""
         found = self._need(request)
-        entered, codes = self._account.confirm_second_factor(
+        entered, codes = await self._account.confirm_second_factor(
             found, self._browser.visitor(request), read_form(request).text("code")
         )
         self._browser.enter(request, entered)
@@ -176,15 +176,16 @@ class AccountApi:
         return as_json(request, {"sessions": listed})
 
     @app.route("/api/account/sessions", methods=["DELETE"])
-    def end_others(self, request: IRequest) -> bytes:
+    async def end_others(self, request: IRequest) -> bytes:
         """Sign out all other browsers."""
         found = self._need(request)
-        return as_json(request, {"ended": self._account.end_other_sessions(found, self._browser.visitor(request))})
+        ended = await self._account.end_other_sessions(found, self._browser.visitor(request))
+        return as_json(request, {"ended": ended})
 
     @app.route("/api/account/sessions/<session_id>", methods=["DELETE"])
-    def end(self, request: IRequest, session_id: str) -> bytes:
+    async def end(self, request: IRequest, session_id: str) -> bytes:
         """Sign out one browser."""
-        self._account.end_session(self._need(request), self._browser.visitor(request), session_id)
+        await self._account.end_session(self._need(request), self._browser.visitor(request), session_id)
         return as_json(request, {"ok": True})
 
     def _need(self, request: IRequest, *, temporary: bool = False) -> SignedIn:

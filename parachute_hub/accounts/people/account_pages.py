@@ -119,9 +119,9 @@ class AccountPages:
         form = read_form(request)
         visitor = self._browser.visitor(request)
         if form.text("action") == "others":
-            self._account.end_other_sessions(found, visitor)
+            await self._account.end_other_sessions(found, visitor)
         else:
-            self._account.end_session(found, visitor, form.text("session"))
+            await self._account.end_session(found, visitor, form.text("session"))
         return see_other(request, "/account/sessions")
 
     def _entered(self, request: IRequest) -> SignedIn:
@@ -136,7 +136,7 @@ class AccountPages:
                 await self._account.start_second_factor(found, visitor, form.text("password"), self._host())
                 return await self._factor_page(request, found, began=True)
             case "confirm":
-                entered, codes = self._account.confirm_second_factor(found, visitor, form.text("code"))
+                entered, codes = await self._account.confirm_second_factor(found, visitor, form.text("code"))
                 self._browser.enter(request, entered)
                 return await show(request, "Recovery codes", account_views.codes(codes, "Your second factor is on."))
             case "codes":

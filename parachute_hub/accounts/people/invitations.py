@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 from parachute_hub.accounts.model import Clock, Random
-from parachute_hub.accounts.people.users import Actor, People, Together, check_password, check_username
+from parachute_hub.accounts.people.users import Actor, People, check_password, check_username
 from parachute_hub.accounts.sessions.tokens import hashed, new_token
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.invites import Invites
 from parachute_hub.store.rows import Act, Invite, User, VaultRole
+from parachute_hub.store.writer import Write
 
 LASTS = 7 * 24 * 3600
 LASTS_AT_MOST = 90 * 24 * 3600
@@ -19,16 +20,16 @@ class Invitations:
     """Creates and redeems links. Counting the use and storing the user happen in one transaction."""
 
     def __init__(
-        self, *, people: People, invites: Invites, audit: Audit, together: Together, clock: Clock, random: Random
+        self, *, people: People, invites: Invites, audit: Audit, write: Write, clock: Clock, random: Random
     ) -> None:
         self._people = people
         self._invites = invites
         self._audit = audit
-        self._together = together
+        self._write = write
         self._clock = clock
         self._random = random
 
-    def make(
+    async def make(
         self,
         actor: Actor,
         *,
@@ -57,22 +58,30 @@ class Invitations:
             expires_at=now + lasts,
             revoked_at=None,
         )
-        self._invites.add(invite)
-        self._note(actor, "invited", username or "(whoever has the link)")
+
+        def add() -> None:
+            self._invites.add(invite)
+            self._note(actor, "invited", username or "(whoever has the link)")
+
+        await self._write(add)
         return invite, token
 
     def all(self) -> list[Invite]:
         """All invitations, newest first."""
         return self._invites.all()
 
-    def revoke(self, actor: Actor, invite_id: str) -> Invite:
+    async def revoke(self, actor: Actor, invite_id: str) -> Invite:
         """Revoke an invitation. Raises Refused 404."""
-        self._invites.revoke(invite_id, self._clock())
-        invite = self._invites.get(invite_id)
-        if invite is None:
-            raise not_found("There is no such invitation.")
-        self._note(actor, "invite-revoked", invite_id[:12])
-        return invite
+
+        def revoke() -> Invite:
+            self._invites.revoke(invite_id, self._clock())
+            invite = self._invites.get(invite_id)
+            if invite is None:
+                raise not_found("There is no such invitation.")
+            self._note(actor, "invite-revoked", invite_id[:12])
+            return invite
+
+        return await self._write(revoke)
 
     def open(self, token: str) -> Invite:
         """The invitation for a token. Raises Refused 404 for an invalid one, 410 for one that ended."""
@@ -94,15 +103,18 @@ class Invitations:
         check_username(username)
         check_password(password, username)
         user = await self._people.person(username, password, vaults=invite.vaults)
-        with self._together(durable=True):
+
+        def admit() -> None:
             if not self._invites.use(invite.id, self._clock()):
                 self.open(token)
             self._people.admit(user)
             self._note(Actor(name=user.username, address=address), "invite-redeemed", invite.id[:12])
+
+        await self._write(admit)
         return user
 
     def prune(self) -> None:
-        """Delete invitations that ended long ago."""
+        """Drop invitations that ended long ago. Part of a transaction."""
         self._invites.prune(self._clock() - LASTS_AT_MOST)
 
     def _note(self, actor: Actor, action: str, subject: str) -> None:

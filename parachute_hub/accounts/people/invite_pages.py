@@ -46,7 +46,7 @@ class InvitePages:
             if answers_json(request) or refused.status in (404, 410):
                 raise
             return await self._form(request, token, invite, refused, form.text("username"))
-        self._browser.enter(request, self._sign_in.enter(user, visitor, methods="pwd", action="first-sign-in"))
+        self._browser.enter(request, await self._sign_in.enter(user, visitor, methods="pwd", action="first-sign-in"))
         if form.is_json:
             return as_json(request, {"ok": True, "username": user.username})
         return see_other(request, "/account")

@@ -45,7 +45,7 @@ def reset_owner(
             second_factor=second_factor,
             audit=Audit(database),
             watch=watch(database),
-            together=database.transaction,
+            write=database.write,
             clock=clock,
             random=random,
         )

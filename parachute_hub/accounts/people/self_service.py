@@ -12,6 +12,7 @@ from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import Act, Session
 from parachute_hub.store.sessions import Sessions
+from parachute_hub.store.writer import Write
 
 
 @frozen(kw_only=True)
@@ -30,6 +31,7 @@ class Account:
     def __init__(
         self,
         *,
+        write: Write,
         people: People,
         sessions: Sessions,
         sign_in: SignIn,
@@ -38,6 +40,7 @@ class Account:
         audit: Audit,
         clock: Clock,
     ) -> None:
+        self._write = write
         self._people = people
         self._sessions = sessions
         self._sign_in = sign_in
@@ -66,58 +69,79 @@ class Account:
         await self._people.set_own_password(
             signed_in.user, new, keep_session=signed_in.session.id, address=visitor.address
         )
-        return self._renew(signed_in, visitor, "session-renewed")
+        return await self._write(self._renew, signed_in, visitor, "session-renewed")
 
     async def start_second_factor(self, signed_in: SignedIn, visitor: Visitor, password: str, host: str) -> Started:
         """Begin enabling the second factor. Raises Refused 400, 401, 409, 413 or 429."""
         await self._presence.verify(signed_in, visitor, password=password)
-        return self._second_factor.start(signed_in.user.id, signed_in.user.username, host)
+        return await self._write(self._second_factor.start, signed_in.user.id, signed_in.user.username, host)
 
     def started_second_factor(self, signed_in: SignedIn, host: str) -> Started | None:
         """An unconfirmed second factor, if any."""
         return self._second_factor.started(signed_in.user.id, signed_in.user.username, host)
 
-    def confirm_second_factor(self, signed_in: SignedIn, visitor: Visitor, code: str) -> tuple[Entered, list[str]]:
+    async def confirm_second_factor(
+        self, signed_in: SignedIn, visitor: Visitor, code: str
+    ) -> tuple[Entered, list[str]]:
         """Enable it and return the recovery codes, shown once. Other sessions end, since they never used a second
         factor.
         """
-        codes = self._second_factor.confirm(signed_in.user.id, code)
-        self._sessions.end_all(signed_in.user.id, except_id=signed_in.session.id)
-        return self._renew(signed_in, visitor, "second-factor-on", methods="pwd otp"), codes
+
+        def confirm() -> tuple[Entered, list[str]]:
+            codes = self._second_factor.confirm(signed_in.user.id, code)
+            self._sessions.end_all(signed_in.user.id, except_id=signed_in.session.id)
+            return self._renew(signed_in, visitor, "second-factor-on", methods="pwd otp"), codes
+
+        return await self._write(confirm)
 
     async def new_recovery_codes(self, signed_in: SignedIn, visitor: Visitor, password: str) -> list[str]:
         """Replace the recovery codes. Raises Refused 400, 401, 409, 413 or 429."""
         await self._presence.verify(signed_in, visitor, password=password)
-        codes = self._second_factor.new_codes(signed_in.user.id)
-        self._note(signed_in, visitor, "recovery-codes-renewed")
-        return codes
+
+        def renew() -> list[str]:
+            self._note(signed_in, visitor, "recovery-codes-renewed")
+            return self._second_factor.new_codes(signed_in.user.id)
+
+        return await self._write(renew)
 
     async def second_factor_off(self, signed_in: SignedIn, visitor: Visitor, password: str) -> Entered:
         """Disable it. Raises Refused 400, 401, 413 or 429."""
         await self._presence.verify(signed_in, visitor, password=password)
-        self._second_factor.off(signed_in.user.id)
-        return self._renew(signed_in, visitor, "second-factor-off")
+
+        def off() -> Entered:
+            self._second_factor.off(signed_in.user.id)
+            return self._renew(signed_in, visitor, "second-factor-off")
+
+        return await self._write(off)
 
     def sessions(self, signed_in: SignedIn) -> list[Session]:
         """The user's sessions, most recently used first."""
         return self._sessions.of_user(signed_in.user.id)
 
-    def end_session(self, signed_in: SignedIn, visitor: Visitor, session_id: str) -> None:
+    async def end_session(self, signed_in: SignedIn, visitor: Visitor, session_id: str) -> None:
         """Sign out one of the user's browsers. Raises Refused 404."""
-        if session_id not in (session.id for session in self.sessions(signed_in)):
-            raise not_found("This session has already ended.")
-        self._sessions.end(session_id)
-        self._note(signed_in, visitor, "session-ended")
 
-    def end_other_sessions(self, signed_in: SignedIn, visitor: Visitor) -> int:
+        def end() -> None:
+            if session_id not in (session.id for session in self.sessions(signed_in)):
+                raise not_found("This session has already ended.")
+            self._sessions.end(session_id)
+            self._note(signed_in, visitor, "session-ended")
+
+        await self._write(end)
+
+    async def end_other_sessions(self, signed_in: SignedIn, visitor: Visitor) -> int:
         """Sign out all other browsers. Returns their number."""
-        ended = self._sessions.end_all(signed_in.user.id, except_id=signed_in.session.id)
-        self._sessions.forget_devices(signed_in.user.id, except_id=hashed(visitor.device) if visitor.device else None)
-        self._note(signed_in, visitor, "other-sessions-ended")
-        return ended
+        device = hashed(visitor.device) if visitor.device else None
+
+        def end() -> int:
+            self._sessions.forget_devices(signed_in.user.id, except_id=device)
+            self._note(signed_in, visitor, "other-sessions-ended")
+            return self._sessions.end_all(signed_in.user.id, except_id=signed_in.session.id)
+
+        return await self._write(end)
 
     def _renew(self, signed_in: SignedIn, visitor: Visitor, action: str, methods: str | None = None) -> Entered:
-        return self._sign_in.enter(
+        return self._sign_in.enter_within(
             self._people.get(signed_in.user.id), visitor, methods=methods or signed_in.session.methods, action=action
         )
 

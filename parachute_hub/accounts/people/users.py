@@ -1,8 +1,7 @@
 """The users of a hub: the first owner, roles, passwords, deletion."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from attrs import frozen
 
@@ -16,8 +15,9 @@ from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import Act, Role, User, VaultRole
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.users import LastAdmin, UsernameTaken, Users
+from parachute_hub.store.writer import Write
 
-Together = Callable[..., AbstractContextManager[Any]]
+T = TypeVar("T")
 
 
 @frozen(kw_only=True)
@@ -30,9 +30,9 @@ class Actor:
 
 
 class People:
-    """Creates, changes and deletes users. Every action is audited; reducing access takes effect everywhere.
+    """Creates, changes and removes people. Each act is recorded; those that take access away end it everywhere.
 
-    `together(durable=True)` is one transaction across several stores and the watch.
+    What several stores and the watch do is one transaction.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class People:
         second_factor: SecondFactor,
         audit: Audit,
         watch: AccessWatch,
-        together: Together,
+        write: Write,
         clock: Clock,
         random: Random,
     ) -> None:
@@ -54,7 +54,7 @@ class People:
         self._second_factor = second_factor
         self._audit = audit
         self._watch = watch
-        self._together = together
+        self._write = write
         self._clock = clock
         self._random = random
 
@@ -86,10 +86,14 @@ class People:
         """
         check_username(username, owner=True)
         user = await self.person(username, password, role="admin", must_change=must_change)
-        if not self._users.add_first(user):
-            return None
-        self._note(Actor(name=username), "owner-created", username)
-        return user
+
+        def claim() -> bool:
+            first = self._users.add_first(user)
+            if first:
+                self._note(Actor(name=username), "owner-created", username)
+            return first
+
+        return user if await self._write(claim) else None
 
     async def add(
         self, actor: Actor, username: str, password: str, *, vaults: Mapping[str, VaultRole], role: Role = "member"
@@ -98,16 +102,19 @@ class People:
         check_username(username)
         check_password(password, username)
         user = await self.person(username, password, role=role, must_change=True, vaults=vaults)
-        with self._change():
+
+        def add() -> None:
             self.admit(user)
             self._note(actor, "user-created", username)
+
+        await self._change(add)
         return user
 
     async def set_own_password(self, user: User, password: str, *, keep_session: str | None, address: str) -> None:
         """Replace a user's password with their own choice. Everything issued to them ends, except this session."""
         check_password(password, user.username)
-        await self._put_password(user, password, must_change=False, keep_session=keep_session)
-        self._note(Actor(name=user.username, address=address), "password-changed", user.username)
+        actor = Actor(name=user.username, address=address)
+        await self._put_password(actor, "password-changed", user, password, keep_session=keep_session)
 
     async def reset_password(self, actor: Actor, user_id: str, password: str) -> User:
         """Set a temporary password; everything issued to the user ends."""
@@ -115,8 +122,7 @@ class People:
         if user.id == actor.user_id:
             raise Refused(403, "own_account", "Change your own password on your account page.")
         check_password(password, user.username)
-        await self._put_password(user, password, must_change=True, keep_session=None)
-        self._note(actor, "password-reset", user.username)
+        await self._put_password(actor, "password-reset", user, password, must_change=True)
         return self.get(user_id)
 
     async def reset_owner(self, password: str) -> User:
@@ -126,52 +132,62 @@ class People:
         """
         owner = self.owner()
         check_password(password, owner.username)
-        with self._change():
-            self._second_factor.off(owner.id)
-        await self._put_password(owner, password, must_change=True, keep_session=None)
-        self._note(Actor(name="(machine)"), "owner-reset", owner.username)
+        await self._change(lambda: self._second_factor.off(owner.id))
+        await self._put_password(Actor(name="(machine)"), "owner-reset", owner, password, must_change=True)
         return owner
 
-    def set_vaults(self, actor: Actor, user_id: str, vaults: Mapping[str, VaultRole]) -> User:
+    async def set_vaults(self, actor: Actor, user_id: str, vaults: Mapping[str, VaultRole]) -> User:
         """Replace a user's vault roles. Vaults that are not listed are removed; listed ones keep their role."""
         user = self.get(user_id)
-        with self._change():
+
+        def change() -> User:
             self._users.set_vaults(user_id, vaults)
             self._watch.access_changed(user_id)
             self._note(actor, "vaults-changed", user.username)
-        return self.get(user_id)
+            return self.get(user_id)
 
-    def set_role(self, actor: Actor, user_id: str, role: Role) -> User:
+        return await self._change(change)
+
+    async def set_role(self, actor: Actor, user_id: str, role: Role) -> User:
         """Change a user's role; they must sign in again. Raises Refused 403 for the last admin."""
         user = self.get(user_id)
-        with self._change():
+
+        def change() -> User:
             self._users.set_role(user_id, role)
             self._sessions.end_all(user_id)
             self._watch.access_ended(user_id)
             self._note(actor, f"role-{role}", user.username)
-        return self.get(user_id)
+            return self.get(user_id)
 
-    def remove_second_factor(self, actor: Actor, user_id: str) -> User:
+        return await self._change(change)
+
+    async def remove_second_factor(self, actor: Actor, user_id: str) -> User:
         """Remove a lost second factor; the user must sign in again."""
         user = self.get(user_id)
-        with self._change():
+
+        def remove() -> None:
             self._second_factor.off(user_id)
             self._sessions.end_all(user_id)
             self._note(actor, "second-factor-removed", user.username)
+
+        await self._change(remove)
         return user
 
-    def delete(self, actor: Actor, user_id: str) -> None:
+    async def delete(self, actor: Actor, user_id: str) -> None:
         """Delete a user; everything issued to them ends. Raises Refused 403 for the last admin."""
         user = self.get(user_id)
-        with self._change():
+
+        def delete() -> None:
             self._users.need_another_admin(user_id)
             # Before the row is deleted, since the user's tokens refer to it.
             self._watch.access_ended(user_id)
             self._users.delete(user_id)
             self._note(actor, "user-deleted", user.username)
 
+        await self._change(delete)
+
     def admit(self, user: User) -> None:
-        """Store an invited user. Raises Refused 409."""
+        """Store somebody who was invited: part of a transaction. Raises Refused 409."""
         try:
             self._users.add(user)
         except UsernameTaken:
@@ -200,20 +216,31 @@ class People:
             vaults=dict(vaults or {}),
         )
 
-    async def _put_password(self, user: User, password: str, *, must_change: bool, keep_session: str | None) -> None:
+    async def _put_password(
+        self,
+        actor: Actor,
+        action: str,
+        user: User,
+        password: str,
+        *,
+        must_change: bool = False,
+        keep_session: str | None = None,
+    ) -> None:
         password_hash = await self._hasher.hash(password)
-        self.get(user.id)
-        with self._change():
+
+        def put() -> None:
+            self.get(user.id)
             self._users.set_password(user.id, password_hash, must_change=must_change, now=self._clock())
             self._sessions.end_all(user.id, except_id=keep_session)
             self._sessions.forget_devices(user.id)
             self._watch.access_ended(user.id)
+            self._note(actor, action, user.username)
 
-    @contextmanager
-    def _change(self) -> Iterator[None]:
+        await self._change(put)
+
+    async def _change(self, work: Callable[[], T]) -> T:
         try:
-            with self._together(durable=True):
-                yield
+            return await self._write(work)
         except LastAdmin:
             raise Refused(
                 403, "last_admin", "This is the only admin, and a hub needs one. Make someone else an admin first."

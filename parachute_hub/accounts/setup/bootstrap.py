@@ -12,6 +12,7 @@ from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.settings import InitialAdmin
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.settings import StoredSettings
+from parachute_hub.store.writer import Write
 
 TOKEN_PREFIX = "parachute-bootstrap-"
 VALID_SECONDS = 24 * 3600
@@ -98,7 +99,7 @@ async def seed(people: People, initial: InitialAdmin) -> bool:
 
 
 async def reset_from_environment(
-    password: str, people: People, stored: StoredSettings, hasher: Hasher, now: float
+    password: str, people: People, stored: StoredSettings, write: Write, hasher: Hasher, now: float
 ) -> str | None:
     """Apply PARACHUTE_RESET_OWNER once. Returns the username, or None if this value was used before.
 
@@ -109,7 +110,7 @@ async def reset_from_environment(
     if used is not None and (await hasher.check(password, used)).right:
         return None
     owner = await people.reset_owner(password)
-    stored.put(RESET_USED, await hasher.hash(password), now)
+    await write(stored.put, RESET_USED, await hasher.hash(password), now)
     _log.warn(
         "The password of {username} was reset by PARACHUTE_RESET_OWNER and must be changed at the next sign-in. "
         "Remove the variable now.",

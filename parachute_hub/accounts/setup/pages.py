@@ -103,7 +103,7 @@ class SetupPages:
                 raise Refused(
                     400, "nothing_chosen", "Choose at least one module, or press \u201cNothing for now\u201d."
                 )
-            self._setup.choose(wanted)
+            await self._setup.choose(wanted)
             return {}
 
         return await self._answer(request, "modules", answer)
@@ -117,11 +117,11 @@ class SetupPages:
             if mode not in ("create", "skip"):
                 raise Refused(400, "invalid_request", "A vault can be made (create) or left out (skip) here.")
             if mode == "skip":
-                self._setup.choose([])
+                await self._setup.choose([])
             else:
                 if self._setup.progress.chosen is None:
-                    self._setup.choose(["vault"])
-                self._setup.name_vault(form.text("vault_name"))
+                    await self._setup.choose(["vault"])
+                await self._setup.name_vault(form.text("vault_name"))
             return {"mode": mode}
 
         return await self._answer(request, "vault-name", answer)
@@ -134,7 +134,7 @@ class SetupPages:
             key = "" if form.text("later") else form.text("key")
             if not key.strip() and not form.text("later"):
                 raise Refused(400, "key_missing", "Paste a key, or press \u201cLater\u201d.")
-            self._setup.settle_scribe(key)
+            await self._setup.settle_scribe(key)
             return {}
 
         return await self._answer(request, "scribe-key", answer)
@@ -144,7 +144,7 @@ class SetupPages:
         """Install one module, or retry after a failure."""
 
         async def answer(form: Form) -> Told:
-            self._setup.install(short)
+            await self._setup.install(short)
             return {}
 
         return await self._answer(request, "installing", answer)
@@ -154,7 +154,7 @@ class SetupPages:
         """Leave the progress screen."""
 
         async def answer(form: Form) -> Told:
-            self._setup.go_on()
+            await self._setup.go_on()
             return {}
 
         return await self._answer(request, "installing", answer)

@@ -1,12 +1,13 @@
 """The hub's public address: the owner's choice, else that of the platform or command line."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import frozen
 
 from parachute_hub.settings import BadSetting, normal_origin
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.settings import StoredSettings
+from parachute_hub.store.writer import Write
 
 STORED_ORIGIN = "hub_origin"
 
@@ -26,12 +27,13 @@ class HubOrigin:
     Subscribers are called with the new issuer after the owner changed it.
     """
 
-    def __init__(self, stored: StoredSettings, configured: Configured) -> None:
+    def __init__(self, stored: StoredSettings, write: Write, configured: Configured) -> None:
         self._stored = stored
+        self._write = write
         self._configured = configured
-        self._subscribers: list[Callable[[str], None]] = []
+        self._subscribers: list[Callable[[str], Awaitable[None]]] = []
 
-    def subscribe(self, changed: Callable[[str], None]) -> None:
+    def subscribe(self, changed: Callable[[str], Awaitable[None]]) -> None:
         """Call `changed` with the new issuer on each change."""
         self._subscribers.append(changed)
 
@@ -61,20 +63,21 @@ class HubOrigin:
         except BadSetting:
             return False
 
-    def choose(self, text: str | None, now: float) -> str:
+    async def choose(self, text: str | None, now: float) -> str:
         """Store another origin, or None to use the configured one. Returns the effective issuer.
 
         Raises Refused 400 if it is not an origin.
         """
         before = self.issuer()
         if text is None or not text.strip():
-            self._stored.drop(STORED_ORIGIN)
+            await self._write(self._stored.drop, STORED_ORIGIN)
         else:
             try:
-                self._stored.put(STORED_ORIGIN, normal_origin(text, "The address"), now)
+                origin = normal_origin(text, "The address")
             except BadSetting as error:
                 raise Refused(400, "invalid_origin", str(error)) from None
+            await self._write(self._stored.put, STORED_ORIGIN, origin, now)
         if self.issuer() != before:
             for changed in self._subscribers:
-                changed(self.issuer())
+                await changed(self.issuer())
         return self.issuer()

@@ -1,9 +1,11 @@
 """The first run: claiming the hub, choosing modules, setting its address. Can be interrupted at any point."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import evolve, frozen
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from parachute_hub.accounts import validation
@@ -17,6 +19,7 @@ from parachute_hub.accounts.setup.wizard import Installs, Offer, Progress, Scree
 from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.settings import StoredSettings
+from parachute_hub.store.writer import Write
 
 PROGRESS = "setup_progress"
 EXPOSE_MODE = "setup_expose_mode"
@@ -56,6 +59,7 @@ class Setup:
         people: People,
         sign_in: SignIn,
         stored: StoredSettings,
+        write: Write,
         origin: HubOrigin,
         installs: Installs,
         self_check: SelfCheck,
@@ -65,6 +69,7 @@ class Setup:
         self._people = people
         self._sign_in = sign_in
         self._stored = stored
+        self._write = write
         self._origin = origin
         self._installs = installs
         self._self_check = self_check
@@ -72,6 +77,7 @@ class Setup:
         self._clock = clock
         self.token: BootstrapToken | None = None
         self.warning: str | None = None
+        self._one_by_one = DeferredLock()
 
     @property
     def has_owner(self) -> bool:
@@ -109,42 +115,49 @@ class Setup:
         if owner is None:
             return None
         self.token.spend()
-        return self._sign_in.enter(owner, visitor, methods=f"pwd {policy.CLAIM_METHOD}", action="first-sign-in")
+        return await self._sign_in.enter(owner, visitor, methods=f"pwd {policy.CLAIM_METHOD}", action="first-sign-in")
 
     def offers(self) -> Sequence[Offer]:
         """The modules that can be installed."""
         return self._installs.offers()
 
-    def choose(self, wanted: Sequence[str]) -> None:
+    async def choose(self, wanted: Sequence[str]) -> None:
         """Choose the modules to install, possibly none."""
-        if self.progress.jobs or self.progress.reached:
-            raise Refused(409, "already_chosen", "This was already answered. Add modules on the hub's own page.")
         offered = [offer.short for offer in self.offers() if not offer.installed]
         unknown = [short for short in wanted if short not in [offer.short for offer in self.offers()]]
         if unknown:
             raise Refused(400, "unknown_module", f"There is no module named {unknown[0][:64]!r}.")
-        self._save(wizard.choose(self.progress, wanted, offered))
-        self._begin_when_ready({})
 
-    def name_vault(self, name: str) -> None:
+        def answer(progress: Progress) -> Progress:
+            if progress.jobs or progress.reached:
+                raise Refused(409, "already_chosen", "This was already answered. Add modules on the hub's own page.")
+            return wizard.choose(progress, wanted, offered)
+
+        await self._change(answer)
+        await self._begin_when_ready({})
+
+    async def name_vault(self, name: str) -> None:
         """Name the first vault. Raises Refused 400."""
         name = name.strip() or validation.DEFAULT_VAULT
         problem = validation.vault_name_problem(name)
         if problem is not None:
             raise Refused(400, "invalid_vault_name", problem)
-        self._save(evolve(self.progress, vault_name=name))
-        self._begin_when_ready({})
+        await self._change(lambda progress: evolve(progress, vault_name=name))
+        await self._begin_when_ready({})
 
-    def settle_scribe(self, key: str) -> None:
+    async def settle_scribe(self, key: str) -> None:
         """Set the transcription provider's API key; empty skips it. The key goes to the module and is not stored."""
         key = key.strip()
         if len(key) > 500 or not key.isprintable() or " " in key:
             raise Refused(400, "invalid_key", "That does not look like a key. Copy it again, or choose Later.")
-        self._save(evolve(self.progress, scribe_settled=True))
-        self._begin_when_ready({"TRANSCRIBE_PROVIDER": "openai", "OPENAI_API_KEY": key} if key else {})
+        await self._change(lambda progress: evolve(progress, scribe_settled=True))
+        await self._begin_when_ready({"TRANSCRIBE_PROVIDER": "openai", "OPENAI_API_KEY": key} if key else {})
 
-    def install(self, short: str) -> str:
+    async def install(self, short: str) -> str:
         """Install a module, or retry after a failure. Returns the job's id."""
+        return await self._one_by_one.run(lambda: Deferred.fromCoroutine(self._install(short)))
+
+    async def _install(self, short: str) -> str:
         progress = self.progress
         job_id = progress.jobs.get(short)
         job = self._installs.job(job_id) if job_id else None
@@ -156,11 +169,10 @@ class Setup:
             new = self._installs.begin(short, wizard.options(short, progress, {}))
         else:
             raise Refused(404, "not_found", "There is no such module.")
-        chosen = progress.chosen or ()
-        self._save(
-            evolve(
+        await self._change(
+            lambda progress: evolve(
                 progress,
-                chosen=chosen if short in chosen else (*chosen, short),
+                chosen=tuple(dict.fromkeys((*(progress.chosen or ()), short))),
                 jobs={**progress.jobs, short: new},
                 vault_name=progress.vault_name or validation.DEFAULT_VAULT,
             )
@@ -178,9 +190,9 @@ class Setup:
             installs.append(Install(offer, self._installs.job(job_id) if job_id else None))
         return installs
 
-    def go_on(self) -> None:
+    async def go_on(self) -> None:
         """Leave the progress screen; running installs continue."""
-        self._save(evolve(self.progress, installs_seen=True))
+        await self._change(lambda progress: evolve(progress, installs_seen=True))
 
     def needs_proof(self, signed_in: SignedIn, mode: str, origin: str) -> bool:
         """True if `reach` with this answer needs the password: it changes the hub's address, and this browser session
@@ -195,28 +207,41 @@ class Setup:
         Raises Refused 400 for an invalid mode or address, 409 if already answered: later changes need a step-up proof.
         """
         if self.progress.reached:
-            raise Refused(409, "already_chosen", "This was already answered. Change the address in the hub's settings.")
+            raise _reached()
         if mode not in EXPOSE_MODES:
             raise Refused(400, "invalid_request", "Choose how this hub is reached.")
         if mode != "localhost" and origin.strip():
-            self._origin.choose(origin, self._clock())
-        self._stored.put(EXPOSE_MODE, mode, self._clock())
-        self._save(evolve(self.progress, chosen=self.progress.chosen or (), installs_seen=True, reached=True))
+            await self._origin.choose(origin, self._clock())
+
+        def answer(progress: Progress) -> Progress:
+            if progress.reached:
+                raise _reached()
+            self._stored.put(EXPOSE_MODE, mode, self._clock())
+            return evolve(progress, chosen=progress.chosen or (), installs_seen=True, reached=True)
+
+        await self._change(answer)
         self.warning = await self._self_check(self._origin.issuer()) if mode != "localhost" else None
         return self.warning
 
-    def _begin_when_ready(self, environment: Mapping[str, str]) -> None:
-        """Start the chosen installs once all their questions are answered."""
+    async def _begin_when_ready(self, environment: Mapping[str, str]) -> None:
+        """Start everything that was chosen as soon as no question about it is open; once, whoever answers."""
+        await self._one_by_one.run(lambda: Deferred.fromCoroutine(self._begin(environment)))
+
+    async def _begin(self, environment: Mapping[str, str]) -> None:
         progress = self.progress
         if wizard.screen(progress, has_owner=True) != "installing":
             return
-        jobs = dict(progress.jobs)
         for short in progress.missing_jobs:
-            jobs[short] = self._installs.begin(short, wizard.options(short, progress, environment))
-            self._save(evolve(progress, jobs=dict(jobs)))
+            job_id = self._installs.begin(short, wizard.options(short, progress, environment))
+            await self._change(partial(_with_job, short=short, job_id=job_id))
 
-    def _save(self, progress: Progress) -> None:
-        self._stored.put(PROGRESS, progress.to_text(), self._clock())
+    async def _change(self, answer: Callable[[Progress], Progress]) -> None:
+        """Decide on the progress as it is in this transaction, and keep what comes of it."""
+
+        def decide() -> None:
+            self._stored.put(PROGRESS, answer(self.progress).to_text(), self._clock())
+
+        await self._write(decide)
 
     def _token_refused(self) -> Refused:
         wait = self.token.wait() if self.token else 0.0
@@ -237,3 +262,11 @@ class Setup:
             "bootstrap_token_rejected",
             "That is not the setup token. Find it in the hub's log, in the lines that begin with [wizard].",
         )
+
+
+def _with_job(progress: Progress, *, short: str, job_id: str) -> Progress:
+    return evolve(progress, jobs={**progress.jobs, short: job_id})
+
+
+def _reached() -> Refused:
+    return Refused(409, "already_chosen", "This was already answered. Change the address in the hub's settings.")

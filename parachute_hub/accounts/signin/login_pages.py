@@ -94,7 +94,7 @@ class LoginPages:
         self._browser.check_page(request)
         found = self._sessions.signed_in(request)
         if found is not None:
-            self._sign_in.leave(found, self._browser.visitor(request))
+            await self._sign_in.leave(found, self._browser.visitor(request))
         self._browser.leave(request)
         return see_other(request, "/login")
 

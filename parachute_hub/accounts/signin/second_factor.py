@@ -22,7 +22,7 @@ class Started:
 
 
 class SecondFactor:
-    """Authenticator apps and recovery codes of all users."""
+    """Authenticator app and recovery codes of everybody. What changes something is part of a transaction."""
 
     def __init__(self, *, factors: Factors, sealer: Sealer, clock: Clock, random: Random) -> None:
         self._factors = factors

@@ -1,5 +1,8 @@
 """Signing in and out: password, second factor, session."""
 
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
 from parachute_hub.accounts.model import Clock, Entered, Halfway, Random, SignedIn, Visitor
 from parachute_hub.accounts.sessions import policy
 from parachute_hub.accounts.sessions.tokens import hashed, is_token, new_token
@@ -11,8 +14,10 @@ from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import Act, PendingLogin, Session, User
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.users import Users
+from parachute_hub.store.writer import Write
 
 USER_AGENT_KEPT = 200
+_log = Logger()
 
 
 def wrong() -> Refused:
@@ -26,6 +31,7 @@ class SignIn:
     def __init__(
         self,
         *,
+        write: Write,
         users: Users,
         sessions: Sessions,
         hasher: Hasher,
@@ -35,6 +41,7 @@ class SignIn:
         clock: Clock,
         random: Random,
     ) -> None:
+        self._write = write
         self._users = users
         self._sessions = sessions
         self._hasher = hasher
@@ -43,25 +50,32 @@ class SignIn:
         self._audit = audit
         self._clock = clock
         self._random = random
+        self._touching: set[str] = set()
 
     async def with_password(self, username: str, password: str, visitor: Visitor, next_path: str) -> Entered | Halfway:
         """First step. Raises Refused 401, 413 or 429. An unknown name takes as long as a wrong password."""
         username = username.strip()
         user = self._users.by_name(username)
-        attempt = self._guard.begin("password", username, visitor, user_id=user.id if user else None)
+        attempt = await self._write(self._guard.begin, "password", username, visitor, user_id=user.id if user else None)
         verdict = await self._hasher.check(password, user.password_hash if user else None)
-        # The account or its password may have changed while the hash was computed.
-        current = self._users.by_id(user.id) if user else None
-        if user is None or current is None or not verdict.right or current.password_hash != user.password_hash:
-            self._note(current, "sign-in", visitor, outcome="refused")
+
+        def decide() -> Entered | Halfway | None:
+            # The account or its password may have changed while the hash was computed.
+            current = self._users.by_id(user.id) if user else None
+            if user is None or current is None or not verdict.right or current.password_hash != user.password_hash:
+                self._note(current, "sign-in", visitor, outcome="refused")
+                return None
+            attempt.succeeded()
+            if self._second_factor.enabled(user.id):
+                return self._halfway(current, next_path)
+            return self.enter_within(current, visitor, methods="pwd")
+
+        entered = await self._write(decide)
+        if entered is None or user is None:
             raise wrong()
-        attempt.succeeded()
-        if self._second_factor.enabled(user.id):
-            entered: Entered | Halfway = self._halfway(current, next_path)
-        else:
-            entered = self.enter(current, visitor, methods="pwd")
         if verdict.stale:
-            self._users.rehash(user.id, user.password_hash, await self._hasher.hash(password))
+            fresh = await self._hasher.hash(password)
+            await self._write(self._users.rehash, user.id, user.password_hash, fresh)
         return entered
 
     async def with_code(self, pending_token: str | None, code: str, visitor: Visitor) -> tuple[Entered, str]:
@@ -70,18 +84,29 @@ class SignIn:
         user = self._users.by_id(pending.user_id) if pending else None
         if pending is None or user is None:
             raise Refused(401, "sign_in_expired", "That took too long. Sign in again, starting with your password.")
-        attempt = self._guard.begin("code", user.id, visitor, user_id=user.id, strict=True)
-        method = self._second_factor.use(user.id, code)
-        if method is None:
-            self._note(user, "second-factor", visitor, outcome="refused")
-            raise Refused(401, "invalid_code", "That code is not correct, or was already used. Try the next one.")
-        if not self._sessions.end_pending(pending.id):
-            raise Refused(401, "sign_in_expired", "This sign-in is already complete. Sign in again.")
-        attempt.succeeded()
-        return self.enter(user, visitor, methods=f"pwd {method}"), pending.next
+        attempt = await self._write(self._guard.begin, "code", user.id, visitor, user_id=user.id, strict=True)
 
-    def enter(self, user: User, visitor: Visitor, *, methods: str, action: str = "sign-in") -> Entered:
+        def decide() -> Entered | Refused:
+            method = self._second_factor.use(user.id, code)
+            if method is None:
+                self._note(user, "second-factor", visitor, outcome="refused")
+                return Refused(401, "invalid_code", "That code is not correct, or was already used. Try the next one.")
+            if not self._sessions.end_pending(pending.id):
+                return Refused(401, "sign_in_expired", "This sign-in is already complete. Sign in again.")
+            attempt.succeeded()
+            return self.enter_within(user, visitor, methods=f"pwd {method}")
+
+        entered = await self._write(decide)
+        if isinstance(entered, Refused):
+            raise entered
+        return entered, pending.next
+
+    async def enter(self, user: User, visitor: Visitor, *, methods: str, action: str = "sign-in") -> Entered:
         """Start a session for an authenticated user; the browser's previous one ends, against session fixation."""
+        return await self._write(self.enter_within, user, visitor, methods=methods, action=action)
+
+    def enter_within(self, user: User, visitor: Visitor, *, methods: str, action: str = "sign-in") -> Entered:
+        """As `enter`, as part of a transaction."""
         now = self._clock()
         token = new_token(self._random)
         device = visitor.device if visitor.device and is_token(visitor.device) else new_token(self._random)
@@ -115,14 +140,25 @@ class SignIn:
         user = self._users.by_id(session.user_id)
         if user is None:
             return None
-        if policy.should_touch(session, now):
-            self._sessions.touch(session.id, now)
+        if policy.should_touch(session, now) and session.id not in self._touching:
+            # Nobody waits for it, and a disk that is slow gets it once.
+            self._touching.add(session.id)
+            self._write(self._sessions.touch, session.id, now).addBoth(self._touched, session.id)
         return SignedIn(user=user, session=session, token=token)
 
-    def leave(self, signed_in: SignedIn, visitor: Visitor) -> None:
+    async def leave(self, signed_in: SignedIn, visitor: Visitor) -> None:
         """End this browser's session."""
-        self._sessions.end(signed_in.session.id)
-        self._note(signed_in.user, "sign-out", visitor)
+
+        def end() -> None:
+            self._sessions.end(signed_in.session.id)
+            self._note(signed_in.user, "sign-out", visitor)
+
+        await self._write(end)
+
+    def _touched(self, result: object, session_id: str) -> None:
+        self._touching.discard(session_id)
+        if isinstance(result, Failure):
+            _log.debug("A session's last use was not noted: {why}", why=result.getErrorMessage())
 
     def _halfway(self, user: User, next_path: str) -> Halfway:
         token = new_token(self._random)

@@ -17,6 +17,7 @@ from parachute_hub.site.errors import Refused
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import Act
 from parachute_hub.store.users import Users
+from parachute_hub.store.writer import Write
 
 HEADER = "X-Parachute-Proof"
 MOST_PROOFS = 1000
@@ -39,6 +40,7 @@ class ProofsOfPresence:
     def __init__(
         self,
         *,
+        write: Write,
         users: Users,
         hasher: Hasher,
         second_factor: SecondFactor,
@@ -47,6 +49,7 @@ class ProofsOfPresence:
         clock: Clock,
         random: Random,
     ) -> None:
+        self._write = write
         self._users = users
         self._hasher = hasher
         self._second_factor = second_factor
@@ -61,25 +64,31 @@ class ProofsOfPresence:
         user = signed_in.user
         if not password and not code:
             raise Refused(400, "password_required", "Type your password to confirm this.")
-        attempt = self._guard.begin("step-up", user.id, visitor, user_id=user.id, strict=True)
-        if password:
-            right = (await self._hasher.check(password, user.password_hash)).right
-            current = self._users.by_id(user.id)
-            right = right and current is not None and current.password_hash == user.password_hash
-        else:
-            right = self._second_factor.use(user.id, code) is not None
-        if not right:
-            self._audit.note(
-                Act(
-                    at=self._clock(),
-                    actor=user.username,
-                    action="confirm",
-                    outcome="refused",
-                    address=visitor.address,
+        attempt = await self._write(self._guard.begin, "step-up", user.id, visitor, user_id=user.id, strict=True)
+        verified = bool(password) and (await self._hasher.check(password, user.password_hash)).right
+
+        def decide() -> bool:
+            if password:
+                current = self._users.by_id(user.id)
+                right = verified and current is not None and current.password_hash == user.password_hash
+            else:
+                right = self._second_factor.use(user.id, code) is not None
+            if right:
+                attempt.succeeded()
+            else:
+                self._audit.note(
+                    Act(
+                        at=self._clock(),
+                        actor=user.username,
+                        action="confirm",
+                        outcome="refused",
+                        address=visitor.address,
+                    )
                 )
-            )
+            return right
+
+        if not await self._write(decide):
             raise Refused(401, "invalid_credentials", "That is not right. Try again.")
-        attempt.succeeded()
 
     async def issue(
         self, signed_in: SignedIn, visitor: Visitor, operation: str, *, password: str = "", code: str = ""

@@ -32,7 +32,7 @@ _SECRET = re.compile(r"(?i)(secret|password|passwd|token|api_?key|_key$|^key$|cr
 class MintsTokens(Protocol):
     """Issues the hub's tokens for a module's admin API."""
 
-    def for_administration(self, short: str, instance: str | None) -> str | None:
+    async def for_administration(self, short: str, instance: str | None) -> str | None:
         """A one-minute bearer token with `<short>:admin`, for a vault `vault:<instance>:admin`; None without an
         issuer.
         """
@@ -128,7 +128,7 @@ class Configuration:
         entry = self.directory.entry(short)
         strip = entry.strip_prefix if strip is None and entry else strip
         instance = mount.removeprefix("/vault/").partition("/")[0] if row.is_vault else None
-        token = self.tokens.for_administration(short, instance)
+        token = await self.tokens.for_administration(short, instance)
         url = f"http://127.0.0.1:{port}{'' if strip else mount.rstrip('/')}{path}"
         options: dict[str, Any] = {"timeout": SECONDS, "allow_redirects": False}
         options["headers"] = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}

@@ -64,7 +64,7 @@ class ApproveArea:
             return await pages.show_refusal(request, refused)
         if params.get("decision") != "approve":
             if client.status == "pending":
-                self._connections.remove_client(client_id)
+                await self._connections.remove_client(client_id)
             return await pages.show_stop(request, _done(f"“{client.name}” was refused and removed."))
         return_to = safe_return(params.get("return_to"))
         hidden = {"return_to": return_to} if return_to else {}
@@ -72,7 +72,7 @@ class ApproveArea:
             await self._visits.confirm(request, password=params.get("password"))
         except Refused as refused:
             return await pages.show_approval(request, client, visit, hidden, problem=refused.description)
-        self._connections.approve_client(client_id, visit.user.username)
+        await self._connections.approve_client(client_id, visit.user.username)
         request.setResponseCode(303)
         request.setHeader("Location", return_to or f"/admin/approve-client/{quote(client_id, safe='')}")
         return b""

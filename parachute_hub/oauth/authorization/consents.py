@@ -10,9 +10,9 @@ from twisted.logger import Logger
 
 from parachute_hub.oauth.authorization.policy import Ask, Issue
 from parachute_hub.store.clients import Clients
-from parachute_hub.store.database import Database
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.rows import Code, Family, Grant, User
+from parachute_hub.store.writer import Write
 
 CODE_LIFETIME = 60.0
 
@@ -44,13 +44,13 @@ class Consents:
     def __init__(
         self,
         *,
-        database: Database,
+        write: Write,
         clients: Clients,
         grants: Grants,
         clock: IReactorTime,
         random: Callable[[int], bytes],
     ) -> None:
-        self._database = database
+        self._write = write
         self._clients = clients
         self._grants = grants
         self._clock = clock
@@ -61,13 +61,14 @@ class Consents:
         grant = None if user is None else self._grants.get(user.id, client_id)
         return () if grant is None else grant.scopes
 
-    def give(self, ask: Ask, issue: Issue, giver: Giver) -> str:
+    async def give(self, ask: Ask, issue: Issue, giver: Giver) -> str:
         """Record the consent, approve the app if the consent implies that, and return the code."""
         now = self._clock.seconds()
         code = new_secret(self._random)
         family_id = self._random(16).hex()
         client_id, user = issue.client.client_id, giver.user
-        with self._database.transaction(durable=True):
+
+        def record() -> None:
             if issue.approves:
                 self._clients.approve(client_id, user.username)
             self._grants.allow(
@@ -97,6 +98,8 @@ class Consents:
                     expires_at=now + CODE_LIFETIME,
                 ),
             )
+
+        await self._write(record)
         self._log.info(
             "{user} allowed {client} ({client_id}): {scopes}",
             user=user.username,

@@ -154,7 +154,7 @@ class AuthorizeArea:
                 return await self._show_consent(request, ask, visit, verdict, None)
             case Issue() if visit is not None:
                 giver = Giver(user=visit.user, auth_time=visit.auth_time, address=visit.address)
-                return self._back(request, ask, {"code": self._consents.give(ask, verdict, giver)})
+                return self._back(request, ask, {"code": await self._consents.give(ask, verdict, giver)})
             case _:
                 here = "/oauth/authorize?" + urlencode(ask.values)
                 return _see_other(request, "/login?next=" + quote(here, safe="/"))

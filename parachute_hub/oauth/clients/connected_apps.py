@@ -34,11 +34,11 @@ class AppsArea:
         return as_json(request, {"apps": [app.to_json() for app in apps]})
 
     @app.route("/api/apps/disconnect", methods=["POST"])
-    def disconnect(self, request: IRequest) -> bytes:
+    async def disconnect(self, request: IRequest) -> bytes:
         """End an app's access. Its id is in the body, because it may be a URL."""
         user_id = self._person(request)
         client_id = read_json(request).get("client_id")
-        if not isinstance(client_id, str) or not self._connections.disconnect(user_id, client_id):
+        if not isinstance(client_id, str) or not await self._connections.disconnect(user_id, client_id):
             raise not_found("You have no such app connected.")
         return as_json(request, {"client_id": client_id, "disconnected": True})
 
@@ -51,9 +51,9 @@ class AppsArea:
         return as_json(request, {"grants": shown})
 
     @app.route("/api/grants/<path:client_id>", methods=["DELETE"])
-    def delete_grant(self, request: IRequest, client_id: str) -> bytes:
+    async def delete_grant(self, request: IRequest, client_id: str) -> bytes:
         """Like `disconnect`. 204."""
-        if not self._connections.disconnect(self._person(request), client_id):
+        if not await self._connections.disconnect(self._person(request), client_id):
             raise not_found("You have no such app connected.")
         request.setResponseCode(204)
         return b""
@@ -71,13 +71,13 @@ class AppsArea:
         return as_json(request, self._client(client_id))
 
     @app.route("/api/oauth/clients/<path:client_id>/approve", methods=["POST"])
-    def approve(self, request: IRequest, client_id: str) -> bytes:
+    async def approve(self, request: IRequest, client_id: str) -> bytes:
         """Approve a client. `return_to` is its pending authorization request."""
         principal: Principal = self._who.need(request, ADMIN)
         before = self._client(client_id)
         return_to = read_json(request).get("return_to")
         self._step_up.prove(request, principal, f"client.approve:{quote(client_id, safe='')}")
-        self._connections.approve_client(client_id, principal.name)
+        await self._connections.approve_client(client_id, principal.name)
         answer = {
             "client_id": client_id,
             "status": "approved",

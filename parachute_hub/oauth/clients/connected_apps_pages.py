@@ -44,7 +44,7 @@ class AppsPages:
         """Disconnect an app, then show the list again."""
         try:
             visit = self._visit(request)
-            self._connections.disconnect(visit.user.id, form(request).get("client_id"))
+            await self._connections.disconnect(visit.user.id, form(request).get("client_id"))
         except Refused as refused:
             return await pages.show_refusal(request, refused)
         request.setResponseCode(303)

@@ -11,11 +11,11 @@ from parachute_hub.oauth.authorization.scopes import attenuate, authority_of, va
 from parachute_hub.oauth.clients.registration import domain_of
 from parachute_hub.oauth.tokens.token_service import Redeemer
 from parachute_hub.store.clients import Clients
-from parachute_hub.store.database import Database
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.rows import Client, Grant
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
+from parachute_hub.store.writer import Write
 
 
 @frozen(kw_only=True)
@@ -45,14 +45,14 @@ class ConnectedApp:
 
 
 class Connections:
-    """All consents. Implements the accounts' `AccessWatch`, which reports reduced access."""
+    """What people allowed. Also the accounts' `AccessWatch`: told, within the transaction, when access shrinks."""
 
     _log = Logger()
 
     def __init__(
         self,
         *,
-        database: Database,
+        write: Write,
         clients: Clients,
         grants: Grants,
         tokens: Tokens,
@@ -60,7 +60,7 @@ class Connections:
         redeemer: Redeemer,
         clock: IReactorTime,
     ) -> None:
-        self._database = database
+        self._write = write
         self._clients = clients
         self._grants = grants
         self._tokens = tokens
@@ -78,12 +78,15 @@ class Connections:
                 apps.append(ConnectedApp(client=client, grant=grant, active=active))
         return apps
 
-    def disconnect(self, user_id: str, client_id: str) -> bool:
+    async def disconnect(self, user_id: str, client_id: str) -> bool:
         """Withdraw a consent and everything issued from it; False if there is none."""
-        with self._database.transaction(durable=True):
+
+        def end() -> bool:
             for family in self._grants.live_families(user_id, client_id):
                 self._redeemer.end_family(family.id)
-            ended = self._grants.forget(user_id, client_id)
+            return self._grants.forget(user_id, client_id)
+
+        ended = await self._write(end)
         self._log.info("{user_id} disconnected {client_id}", user_id=user_id, client_id=client_id)
         return ended
 
@@ -94,23 +97,24 @@ class Connections:
     def client(self, client_id: str) -> Client | None:
         return self._clients.get(client_id)
 
-    def approve_client(self, client_id: str, vouched_by: str) -> None:
+    async def approve_client(self, client_id: str, vouched_by: str) -> None:
         """Approve a client on behalf of `vouched_by`."""
-        self._clients.approve(client_id, vouched_by)
+        await self._write(self._clients.approve, client_id, vouched_by)
 
-    def remove_client(self, client_id: str) -> bool:
+    async def remove_client(self, client_id: str) -> bool:
         """Remove a client for all users and revoke its access tokens. False if unknown."""
-        with self._database.transaction(durable=True):
-            removed = self._clients.delete(client_id)
-            self._tokens.revocations += 1
-        return removed
+
+        def remove() -> bool:
+            self._tokens.changed()
+            return self._clients.delete(client_id)
+
+        return await self._write(remove)
 
     def access_ended(self, user_id: str) -> None:
         """Revoke everything that carries this user's authority: the password changed, or the user was deleted."""
-        with self._database.transaction(durable=True):
-            for family in self._grants.live_families(user_id):
-                self._redeemer.end_family(family.id)
-            self._tokens.revoke_user(user_id, self._clock.seconds())
+        for family in self._grants.live_families(user_id):
+            self._redeemer.end_family(family.id)
+        self._tokens.revoke_user(user_id, self._clock.seconds())
 
     def access_changed(self, user_id: str) -> None:
         """A user's role or vaults changed: revoke and reduce what exceeds them."""
@@ -119,12 +123,11 @@ class Connections:
             self.access_ended(user_id)
             return
         authority, whole, now = authority_of(user), whole_authority_of(user), self._clock.seconds()
-        with self._database.transaction(durable=True):
-            for record in self._tokens.of_user(user_id, now):
-                if attenuate(record.scopes, whole) != record.scopes:
-                    self._tokens.revoke(record.jti, now)
-            for grant in self._grants.of_user(user_id):
-                self._grants.replace_scopes(user_id, grant.client_id, attenuate(grant.scopes, authority))
-            for family in self._grants.live_families(user_id):
-                if not attenuate(family.scopes, authority):
-                    self._redeemer.end_family(family.id)
+        for record in self._tokens.of_user(user_id, now):
+            if attenuate(record.scopes, whole) != record.scopes:
+                self._tokens.revoke(record.jti, now)
+        for grant in self._grants.of_user(user_id):
+            self._grants.replace_scopes(user_id, grant.client_id, attenuate(grant.scopes, authority))
+        for family in self._grants.live_families(user_id):
+            if not attenuate(family.scopes, authority):
+                self._redeemer.end_family(family.id)

@@ -45,7 +45,7 @@ class RegisterArea:
         self._limit = Limit(times=PER_HOUR, seconds=3600.0, clock=clock)
 
     @app.route("/oauth/register", methods=["POST", "OPTIONS"])
-    def register(self, request: IRequest) -> bytes:
+    async def register(self, request: IRequest) -> bytes:
         """Register an app. Cookies are ignored: a user's session must not approve what a page sends."""
         cors.echo_origin(request, "POST, OPTIONS")
         request.setHeader("Pragma", "no-cache")
@@ -57,7 +57,7 @@ class RegisterArea:
         except Refused as refused:
             raise Refused(refused.status, "invalid_client_metadata", refused.description) from None
         try:
-            client, secret = self._directory.register(
+            client, secret = await self._directory.register(
                 body,
                 vouched_by=vouching.name if vouching else None,
                 before_new=lambda: self._limit.use(network_of(self._visits.address(request))),
@@ -67,13 +67,13 @@ class RegisterArea:
         return as_json(request, rendered(client, secret), status=201)
 
     @app.route("/oauth/clients/<client_id>", methods=["DELETE", "OPTIONS"])
-    def delete(self, request: IRequest, client_id: str) -> bytes:
+    async def delete(self, request: IRequest, client_id: str) -> bytes:
         """Delete an app and everything issued to it. 204."""
         cors.allow_any(request, "DELETE, OPTIONS")
         if request.method == b"OPTIONS":
             return cors.preflight(request)
         self._who.need(request, ADMIN)
-        if not self._connections.remove_client(client_id):
+        if not await self._connections.remove_client(client_id):
             raise not_found("There is no such client.")
         request.setResponseCode(204)
         return b""

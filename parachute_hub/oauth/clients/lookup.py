@@ -17,6 +17,7 @@ from parachute_hub.oauth.rate_limit import Limit
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.rows import Client
+from parachute_hub.store.writer import Write
 
 MOST_UNVOUCHED = 1000
 MOST_DOCUMENTS = 1000
@@ -37,12 +38,14 @@ class Directory:
     def __init__(
         self,
         *,
+        write: Write,
         clients: Clients,
         documents: Documents,
         issuer: Issuer,
         clock: IReactorTime,
         random: Callable[[int], bytes],
     ) -> None:
+        self._write = write
         self._clients = clients
         self._documents = documents
         self._issuer = issuer
@@ -65,7 +68,7 @@ class Directory:
             return client
         return await self._read(client_id, client, now)
 
-    def register(
+    async def register(
         self, body: Mapping[str, Any], *, vouched_by: str | None, before_new: Callable[[], None]
     ) -> tuple[Client, str | None]:
         """Register a client. Returns it with its secret, if it has one. Raises BadMetadata.
@@ -83,14 +86,22 @@ class Directory:
             if same is not None:
                 return same, None
             before_new()
+        return await self._write(self._keep, client, secret)
+
+    def prune(self) -> int:
+        """Forget apps for which nobody vouched and that nobody used within a day. Part of a transaction."""
+        return self._clients.prune(self._clock.seconds() - UNVOUCHED_FOR)
+
+    def _keep(self, client: Client, secret: str | None) -> tuple[Client, str | None]:
+        """Store a new app, unless the same one did so meanwhile."""
+        if client.vouched_by is None:
+            same = self._clients.like(client) if secret is None else None
+            if same is not None:
+                return same, None
             if self._clients.count_unvouched() >= MOST_UNVOUCHED:
                 self._clients.delete_oldest_unused()
         self._clients.put(client)
         return client, secret
-
-    def prune(self) -> int:
-        """Delete unapproved clients that were not used within a day."""
-        return self._clients.prune(self._clock.seconds() - UNVOUCHED_FOR)
 
     async def _read(self, client_id: str, before: Client | None, now: float) -> Client:
         if self._failed.get(client_id, now) > now:
@@ -113,7 +124,7 @@ class Directory:
             created_at=now if before is None else before.created_at,
             fresh_until=now + fetched.fresh_for,
         )
-        self._clients.put(client)
+        await self._write(self._clients.put, client)
         return client
 
     def _new(self, described: Described, vouched_by: str | None) -> tuple[Client, str | None]:

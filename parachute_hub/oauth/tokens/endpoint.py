@@ -53,7 +53,7 @@ class TokenArea:
         self._limit = Limit(times=PER_MINUTE, seconds=60.0, clock=clock)
 
     @app.route("/oauth/token", methods=["POST", "OPTIONS"])
-    def token(self, request: IRequest) -> bytes:
+    async def token(self, request: IRequest) -> bytes:
         """RFC 6749, section 3.2: exchange a code or refresh token for an access token."""
         if _begin(request):
             return cors.preflight(request)
@@ -63,9 +63,9 @@ class TokenArea:
         self._count(request, client)
         match params.get("grant_type"):
             case "authorization_code":
-                given = self._by_code(params, client)
+                given = await self._by_code(params, client)
             case "refresh_token":
-                given = self._by_refresh(params, client)
+                given = await self._by_refresh(params, client)
             case "":
                 raise Refused(400, "invalid_request", "Missing: grant_type.")
             case _:
@@ -75,7 +75,7 @@ class TokenArea:
         return as_json(request, self._rendered(given))
 
     @app.route("/oauth/revoke", methods=["POST", "OPTIONS"])
-    def revoke(self, request: IRequest) -> bytes:
+    async def revoke(self, request: IRequest) -> bytes:
         """RFC 7009: end the whole connection that the token belongs to. 200 whether or not the token is known."""
         if _begin(request):
             return cors.preflight(request)
@@ -84,7 +84,7 @@ class TokenArea:
         client = self._client(request, params)
         params.need("token")
         self._count(request, client)
-        self._redeemer.revoke(params.get("token"), client.client_id)
+        await self._redeemer.revoke(params.get("token"), client.client_id)
         request.setHeader("Content-Type", "application/json")
         return b""
 
@@ -92,9 +92,9 @@ class TokenArea:
         """Count per client and address, so that a stranger who knows a client id cannot use up its limit."""
         self._limit.use(f"{client.client_id} {network_of(self._address(request))}")
 
-    def _by_code(self, params: Params, client: Client) -> Given | Deny:
+    async def _by_code(self, params: Params, client: Client) -> Given | Deny:
         params.need("code", "redirect_uri", "code_verifier")
-        return self._redeemer.code(
+        return await self._redeemer.code(
             params.get("code"),
             client_id=client.client_id,
             redirect_uri=params.get("redirect_uri"),
@@ -102,9 +102,9 @@ class TokenArea:
             target=self._target(params),
         )
 
-    def _by_refresh(self, params: Params, client: Client) -> Given | Deny:
+    async def _by_refresh(self, params: Params, client: Client) -> Given | Deny:
         params.need("refresh_token")
-        return self._redeemer.refresh(
+        return await self._redeemer.refresh(
             params.get("refresh_token"),
             client_id=client.client_id,
             scopes=split(params.get("scope")),

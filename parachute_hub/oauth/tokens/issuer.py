@@ -16,6 +16,7 @@ from parachute_hub.oauth.tokens.claims import TYPE, Claims, ForeignToken, Invali
 from parachute_hub.oauth.tokens.keys import Keyring
 from parachute_hub.store.rows import TokenRecord
 from parachute_hub.store.tokens import Tokens
+from parachute_hub.store.writer import Write
 
 REMEMBERED = 4096
 # Seconds until a revocation written by another process is noticed.
@@ -75,12 +76,14 @@ class Issuer:
         *,
         issuer: str,
         origins: Sequence[str],
+        write: Write,
         keys: Keyring,
         tokens: Tokens,
         clock: IReactorTime,
         random: Callable[[int], bytes],
     ) -> None:
         self.move(issuer, origins)
+        self._write = write
         self._keys = keys
         self._tokens = tokens
         self._clock = clock
@@ -94,7 +97,7 @@ class Issuer:
         self.own_origins = own_origins(issuer, self.origins)
 
     def mint(self, order: Order) -> Minted:
-        """Reduce the scopes to the authority, sign, and record the token. Raises NothingToGrant."""
+        """Cut the scopes to the authority, sign and record the token. Part of a transaction. Raises NothingToGrant."""
         scopes = attenuate(order.scopes, order.authority)
         if not scopes:
             raise NothingToGrant()
@@ -135,9 +138,10 @@ class Issuer:
         )
         return Minted(token=token, jti=jti, scopes=scopes, expires_at=expires_at)
 
-    def for_service(self, scopes: Sequence[str], *, lifetime: float = 60.0) -> str:
+    async def for_service(self, scopes: Sequence[str], *, lifetime: float = 60.0) -> str:
         """A short-lived token for the hub's own requests to a module."""
-        return self.mint(
+        minted = await self._write(
+            self.mint,
             Order(
                 subject="hub",
                 client_id="parachute-hub",
@@ -145,8 +149,9 @@ class Issuer:
                 authority=Authority(every_vault="admin", exact=frozenset(scopes)),
                 lifetime=lifetime,
                 created_via="service",
-            )
-        ).token
+            ),
+        )
+        return minted.token
 
     def verify(self, token: str) -> Claims:
         """The claims of one of the hub's tokens. Raises InvalidToken if it is forged, expired or revoked, ForeignToken

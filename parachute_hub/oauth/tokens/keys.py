@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from parachute_hub.store.keys import SigningKeys
 from parachute_hub.store.rows import StoredKey
+from parachute_hub.store.writer import Write
 
 BITS = 2048
 # Modules cache the JWKS for 5 minutes, so a new key is published for twice that before it signs.
@@ -53,10 +54,12 @@ class Keyring:
     def __init__(
         self,
         *,
+        write: Write,
         store: SigningKeys,
         clock: IReactorTime,
-        off_thread: Callable[[Callable[[], str]], Awaitable[str]],
+        off_thread: Callable[..., Awaitable[Any]],
     ) -> None:
+        self._write = write
         self._store = store
         self._clock = clock
         self._off_thread = off_thread
@@ -77,7 +80,7 @@ class Keyring:
 
     async def tend(self) -> None:
         """Delete keys that no token needs, and rotate when due."""
-        if self._store.drop_unneeded(self.signer().kid, self._clock.seconds()):
+        if await self._write(self._store.drop_unneeded, self.signer().kid, self._clock.seconds()):
             self._load()
         if self._keys[0].created_at + ROTATE_AFTER <= self._clock.seconds():
             await self.rotate()
@@ -105,7 +108,8 @@ class Keyring:
         pem = await self._off_thread(make_private_pem)
         now = self._clock.seconds()
         kid = load_private_pem(pem).thumbprint()
-        self._store.add(StoredKey(kid=kid, private_pem=pem, created_at=now, signs_from=now + ahead))
+        stored = StoredKey(kid=kid, private_pem=pem, created_at=now, signs_from=now + ahead)
+        await self._write(self._store.add, stored)
         self._load()
         self._log.info("Signing key {kid} is published and signs in {ahead} s", kid=kid, ahead=int(ahead))
         return kid

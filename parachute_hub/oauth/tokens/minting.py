@@ -29,6 +29,7 @@ from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.store.rows import TokenRecord, User
 from parachute_hub.store.tokens import PAGE, Tokens
 from parachute_hub.store.users import Users
+from parachute_hub.store.writer import Write
 from parachute_hub.system import strict_json
 from parachute_hub.system.timestamps import to_the_second
 
@@ -91,6 +92,7 @@ class Minting:
     def __init__(
         self,
         *,
+        write: Write,
         issuer: Issuer,
         tokens: Tokens,
         users: Users,
@@ -99,6 +101,7 @@ class Minting:
         clock: IReactorTime,
         tags_enforced: bool = False,
     ) -> None:
+        self._write = write
         self._issuer = issuer
         self._tokens = tokens
         self._users = users
@@ -107,7 +110,7 @@ class Minting:
         self._clock = clock
         self._tags_enforced = tags_enforced
 
-    def mint(self, principal: Principal, wish: Wish) -> dict[str, Any]:
+    async def mint(self, principal: Principal, wish: Wish) -> dict[str, Any]:
         """A recorded token. Raises Refused 400 `invalid_scope`, or 403 if it exceeds the caller's authority."""
         scopes = self._scopes(wish)
         authority = self._authority(principal)
@@ -117,7 +120,7 @@ class Minting:
         if wish.subject not in (None, principal.name) and principal.kind != "operator":
             raise Refused(403, "insufficient_scope", "Only the operator can name another subject.")
         self._check_audience(wish, scopes)
-        minted = self._mint(
+        minted = await self._mint(
             principal,
             scopes,
             authority,
@@ -131,7 +134,7 @@ class Minting:
         answer["scope"] = " ".join(minted.scopes)
         return answer if not wish.permissions else {**answer, "permissions": wish.permissions}
 
-    def short(
+    async def short(
         self,
         principal: Principal,
         scopes: Sequence[str],
@@ -140,18 +143,18 @@ class Minting:
     ) -> dict[str, Any]:
         """A short-lived token (`lifetime` in seconds) for a signed-in user. Raises Refused 403."""
         authority = self._whole_authority(principal, scopes)
-        minted = self._mint(
+        minted = await self._mint(
             principal, scopes, authority, lifetime=lifetime, created_via="session_mint", audience=audience
         )
         return {"token": minted.token, "expires_at": to_the_second(minted.expires_at), "scopes": list(minted.scopes)}
 
-    def for_vault(self, principal: Principal, vault: str, verb: str) -> dict[str, Any]:
+    async def for_vault(self, principal: Principal, vault: str, verb: str) -> dict[str, Any]:
         """A 90-day token for one of the user's own vaults. Raises Refused 400, 403 or 404."""
         if verb not in ("read", "write"):
             raise _bad("verb must be read or write.")
         if vault not in self._resources.vaults():
             raise not_found("There is no such vault.")
-        return self.mint(principal, Wish(scope=f"vault:{vault}:{verb}"))
+        return await self.mint(principal, Wish(scope=f"vault:{vault}:{verb}"))
 
     def module_scope(self, short: str) -> str:
         """The scope for a module's settings. Raises Refused 400 or 404."""
@@ -193,7 +196,7 @@ class Minting:
             "next_cursor": _cursor(records[-1]) if more else None,
         }
 
-    def revoke(self, principal: Principal, jti: str) -> dict[str, Any]:
+    async def revoke(self, principal: Principal, jti: str) -> dict[str, Any]:
         """Revoke a token; one that an app got by consent ends the whole connection. Raises Refused 403 or 404."""
         record = self._tokens.get(jti) if 0 < len(jti) <= MOST_TEXT else None
         if record is None:
@@ -201,10 +204,13 @@ class Minting:
         own = principal.kind == "session" and principal.user_id == record.user_id
         if not (own or principal.may(AUTH) or self._could_give(principal, record)):
             raise Refused(403, "insufficient_scope", f"This needs the scope {AUTH}.")
+        revoked_at = await self._write(self._revoke, record)
+        return {"jti": jti, "revoked_at": to_the_second(revoked_at or 0)}
+
+    def _revoke(self, record: TokenRecord) -> float | None:
         if record.family_id is not None:
             self._redeemer.end_family(record.family_id)
-        revoked_at = self._tokens.revoke(jti, self._clock.seconds())
-        return {"jti": jti, "revoked_at": to_the_second(revoked_at or 0)}
+        return self._tokens.revoke(record.jti, self._clock.seconds())
 
     def _could_give(self, principal: Principal, record: TokenRecord) -> bool:
         return attenuate(record.scopes, self._authority(principal)) == record.scopes
@@ -269,7 +275,7 @@ class Minting:
         record = None if wish.claims is None else self._tokens.get(wish.claims.jti)
         return None if record is None else record.family_id
 
-    def _mint(
+    async def _mint(
         self,
         principal: Principal,
         scopes: Sequence[str],
@@ -283,7 +289,8 @@ class Minting:
         family_id: str | None = None,
     ) -> Minted:
         try:
-            return self._issuer.mint(
+            return await self._write(
+                self._issuer.mint,
                 Order(
                     subject=subject or principal.user_id or principal.name,
                     client_id="parachute-account" if audience == "account" else "parachute-hub",
@@ -295,7 +302,7 @@ class Minting:
                     family_id=family_id,
                     audience=audience,
                     permissions=permissions,
-                )
+                ),
             )
         except NothingToGrant:
             raise Refused(403, "insufficient_scope", "You may not give any of these scopes.") from None

@@ -1,7 +1,8 @@
 """`<home>/operator.token`, a token for whoever controls the machine. Created at boot, renewed before it expires."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -10,9 +11,11 @@ from parachute_hub.oauth.authorization.scopes import HOST_SCOPES, Authority
 from parachute_hub.oauth.tokens.claims import Claims, InvalidToken
 from parachute_hub.oauth.tokens.issuer import Issuer, Order
 from parachute_hub.store.tokens import Tokens
+from parachute_hub.store.writer import Write
 from parachute_hub.system.atomic_files import atomic_write, read_bounded
 
 _TOKEN_LIMIT = 16 * 1024
+InThread = Callable[..., Awaitable[Any]]
 LIFETIME = 90 * 86400.0
 RENEW_BEFORE = 7 * 86400.0
 # The scope sets. Modules never accept this token, since its audience is `operator`.
@@ -31,13 +34,17 @@ class OperatorToken:
 
     _log = Logger()
 
-    def __init__(self, *, path: Path, issuer: Issuer, tokens: Tokens, clock: IReactorTime) -> None:
+    def __init__(
+        self, *, path: Path, write: Write, issuer: Issuer, tokens: Tokens, clock: IReactorTime, in_thread: InThread
+    ) -> None:
         self._path = path
+        self._write = write
+        self._in_thread = in_thread
         self._issuer = issuer
         self._tokens = tokens
         self._clock = clock
 
-    def ensure(self) -> None:
+    async def ensure(self) -> None:
         """Ensure a valid token; replace one that expires soon, is revoked or names an old issuer.
 
         A token that this hub signed keeps its scope set; any other content is replaced by an `admin` token, since
@@ -46,7 +53,7 @@ class OperatorToken:
         held = self._held()
         try:
             if held is None or not self._is_good(held):
-                self.rotate()
+                await self.rotate()
             elif self._path.stat().st_mode & 0o077:
                 self._path.chmod(0o600)
         except OSError as error:
@@ -57,12 +64,12 @@ class OperatorToken:
                 why=error.strerror or str(error),
             )
 
-    def rotate(self, scope_set: str | None = None) -> None:
+    async def rotate(self, scope_set: str | None = None) -> None:
         """Write a new token and revoke the old one; None keeps its scope set. Raises KeyError."""
         held = self._held()
-        self._write(scope_set or (_scope_set(held) if held else "admin"))
+        await self._replace(scope_set or (_scope_set(held) if held else "admin"))
         if held is not None:
-            self._tokens.revoke(held.jti, self._clock.seconds())
+            await self._write(self._tokens.revoke, held.jti, self._clock.seconds())
 
     def _held(self) -> Claims | None:
         try:
@@ -75,9 +82,10 @@ class OperatorToken:
         remaining = held.expires_at - self._clock.seconds()
         return remaining >= RENEW_BEFORE and held.issuer == self._issuer.issuer and self._tokens.is_live(held.jti)
 
-    def _write(self, scope_set: str) -> None:
+    async def _replace(self, scope_set: str) -> None:
         scopes: Sequence[str] = SCOPE_SETS[scope_set]
-        minted = self._issuer.mint(
+        minted = await self._write(
+            self._issuer.mint,
             Order(
                 subject="operator",
                 client_id="parachute-hub",
@@ -87,9 +95,9 @@ class OperatorToken:
                 created_via="operator_mint",
                 audience="operator",
                 claims={"pa_scope_set": scope_set},
-            )
+            ),
         )
-        atomic_write(self._path, f"{minted.token}\n".encode())
+        await self._in_thread(atomic_write, self._path, f"{minted.token}\n".encode())
         self._log.info("Wrote {path}: scope set {scope_set}", path=str(self._path), scope_set=scope_set)
 
 

@@ -14,11 +14,11 @@ from parachute_hub.oauth.authorization.scopes import authority_of
 from parachute_hub.oauth.tokens.claims import InvalidToken
 from parachute_hub.oauth.tokens.grant_policy import Deny, Exchange, Verdict, decide_code, decide_refresh
 from parachute_hub.oauth.tokens.issuer import Issuer, Minted, NothingToGrant, Order
-from parachute_hub.store.database import Database
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.rows import Refresh
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
+from parachute_hub.store.writer import Write
 
 ACCESS_LIFETIME = 900.0
 REFRESH_LIFETIME = 30 * 86400.0
@@ -40,7 +40,7 @@ class Redeemer:
     def __init__(
         self,
         *,
-        database: Database,
+        write: Write,
         grants: Grants,
         tokens: Tokens,
         users: Users,
@@ -48,7 +48,7 @@ class Redeemer:
         clock: IReactorTime,
         random: Callable[[int], bytes],
     ) -> None:
-        self._database = database
+        self._write = write
         self._grants = grants
         self._tokens = tokens
         self._users = users
@@ -56,11 +56,12 @@ class Redeemer:
         self._clock = clock
         self._random = random
 
-    def code(
+    async def code(
         self, code: str, *, client_id: str, redirect_uri: str, verifier: str, target: Target | None
     ) -> Given | Deny:
         """Redeem an authorization code."""
-        with self._database.transaction(durable=True):
+
+        def redeem() -> Given | Deny:
             found = self._grants.code(hashed(code))
             verdict = decide_code(
                 found,
@@ -73,9 +74,14 @@ class Redeemer:
             )
             return self._carry_out(verdict, self._grants.use_code)
 
-    def refresh(self, token: str, *, client_id: str, scopes: Iterable[str], target: Target | None) -> Given | Deny:
+        return await self._write(redeem)
+
+    async def refresh(
+        self, token: str, *, client_id: str, scopes: Iterable[str], target: Target | None
+    ) -> Given | Deny:
         """Rotate a refresh token."""
-        with self._database.transaction(durable=True):
+
+        def rotate() -> Given | Deny:
             found = self._grants.refresh(hashed(token))
             verdict = decide_refresh(
                 found,
@@ -88,10 +94,15 @@ class Redeemer:
             )
             return self._carry_out(verdict, self._grants.rotate)
 
-    def revoke(self, token: str, client_id: str) -> None:
+        return await self._write(rotate)
+
+    async def revoke(self, token: str, client_id: str) -> None:
         """Revoke the connection of a refresh or access token of this client (RFC 7009, 2.1). Unknown tokens are
         ignored.
         """
+        await self._write(self._revoke, token, client_id)
+
+    def _revoke(self, token: str, client_id: str) -> None:
         refresh = self._grants.refresh(hashed(token))
         if refresh is not None:
             family = self._grants.family(refresh.family_id)
@@ -110,11 +121,10 @@ class Redeemer:
             self.end_family(record.family_id)
 
     def end_family(self, family_id: str) -> None:
-        """End everything issued from one consent, including access tokens."""
+        """End everything that came out of one consent, access tokens at once. Part of a transaction."""
         now = self._clock.seconds()
-        with self._database.transaction(durable=True):
-            self._grants.end_family(family_id, now)
-            self._tokens.revoke_family(family_id, now)
+        self._grants.end_family(family_id, now)
+        self._tokens.revoke_family(family_id, now)
 
     def _carry_out(self, verdict: Verdict, use_up: Callable[[str, Refresh, float], None]) -> Given | Deny:
         if isinstance(verdict, Deny):

@@ -49,21 +49,21 @@ class TokensArea:
         self._grants = grants
 
     @app.route("/api/auth/mint-token", methods=["POST"])
-    def mint(self, request: IRequest) -> bytes:
+    async def mint(self, request: IRequest) -> bytes:
         """Issue a recorded token."""
         principal, claims = self._minter(request)
         wish = read_wish(read_json(request), claims)
         self._prove(request, principal, wish.scope.split())
-        return as_json(request, self._minting.mint(principal, wish))
+        return as_json(request, await self._minting.mint(principal, wish))
 
     @app.route("/api/auth/revoke-token", methods=["POST"])
-    def revoke(self, request: IRequest) -> bytes:
+    async def revoke(self, request: IRequest) -> bytes:
         """Revoke a token by id. Idempotent."""
         principal, _ = self._minter(request)
         jti = read_json(request).get("jti")
         if not isinstance(jti, str) or not jti:
             raise Refused(400, "invalid_request", "Send the token's id as jti.")
-        return as_json(request, self._minting.revoke(principal, jti))
+        return as_json(request, await self._minting.revoke(principal, jti))
 
     @app.route("/api/auth/tokens", methods=["GET"])
     def tokens(self, request: IRequest) -> bytes:
@@ -72,14 +72,14 @@ class TokensArea:
         return as_json(request, self._minting.page(principal, dict(query(request).pairs)))
 
     @app.route("/api/auth/rotate-operator", methods=["POST"])
-    def rotate_operator(self, request: IRequest) -> bytes:
+    async def rotate_operator(self, request: IRequest) -> bytes:
         """Write a new operator token and revoke the current one."""
         principal = self._who.need(request, AUTH)
         scope_set = read_json(request).get("scope_set")
         if scope_set is not None and scope_set not in SCOPE_SETS:
             raise Refused(400, "invalid_request", f"scope_set must be one of {', '.join(SCOPE_SETS)}.")
         self._step_up.prove(request, principal, "operator.rotate")
-        self._operator.rotate(scope_set)
+        await self._operator.rotate(scope_set)
         return as_json(request, {"ok": True})
 
     @app.route("/api/auth/rotate-key", methods=["POST"])
@@ -90,20 +90,20 @@ class TokensArea:
         return as_json(request, {"kid": await self._keys.rotate()})
 
     @app.route("/admin/host-admin-token", methods=["POST"])
-    def host_admin(self, request: IRequest) -> bytes:
+    async def host_admin(self, request: IRequest) -> bytes:
         """For existing clients: a ten-minute token that administers the hub."""
-        return self._short(request, SPA_SCOPES)
+        return await self._short(request, SPA_SCOPES)
 
     @app.route("/admin/vault-admin-token/<vault>", methods=["POST"])
     @app.route("/account/vault-admin-token/<vault>", methods=["POST"])
-    def vault_admin(self, request: IRequest, vault: str) -> bytes:
+    async def vault_admin(self, request: IRequest, vault: str) -> bytes:
         """A ten-minute admin token for one vault."""
-        return self._short(request, [self._minting.vault_admin_scope(vault)])
+        return await self._short(request, [self._minting.vault_admin_scope(vault)])
 
     @app.route("/admin/module-token/<short>", methods=["POST"])
-    def module(self, request: IRequest, short: str) -> bytes:
+    async def module(self, request: IRequest, short: str) -> bytes:
         """A ten-minute token for a module's settings."""
-        return self._short(request, [self._minting.module_scope(short)])
+        return await self._short(request, [self._minting.module_scope(short)])
 
     @app.route("/api/auth/open-settings", methods=["POST"])
     def open_settings(self, request: IRequest) -> bytes:
@@ -119,27 +119,27 @@ class TokensArea:
         return as_json(request, {"module": short, "vaults": vaults, "expires_at": to_the_second(ends)})
 
     @app.route("/admin/module-token/<short>", methods=["GET"])
-    def module_page(self, request: IRequest, short: str) -> bytes:
+    async def module_page(self, request: IRequest, short: str) -> bytes:
         """What a module's own settings page asks for, with the session's cookie alone."""
-        return self._for_page(request, self._minting.module_scope(short), f"/admin/modules/{short}")
+        return await self._for_page(request, self._minting.module_scope(short), f"/admin/modules/{short}")
 
     @app.route("/admin/vault-admin-token/<vault>", methods=["GET"])
-    def vault_page(self, request: IRequest, vault: str) -> bytes:
+    async def vault_page(self, request: IRequest, vault: str) -> bytes:
         """The same for a vault that was named when the settings were opened."""
-        return self._for_page(request, self._minting.vault_admin_scope(vault), "/admin/modules/vault")
+        return await self._for_page(request, self._minting.vault_admin_scope(vault), "/admin/modules/vault")
 
     @app.route("/account/token", methods=["POST"])
-    def account(self, request: IRequest) -> bytes:
+    async def account(self, request: IRequest) -> bytes:
         """A ten-minute token for the account API."""
-        return self._short(request, ACCOUNT_SCOPES, "account")
+        return await self._short(request, ACCOUNT_SCOPES, "account")
 
     @app.route("/account/vault-token/<vault>", methods=["POST"])
-    def own_vault(self, request: IRequest, vault: str) -> bytes:
+    async def own_vault(self, request: IRequest, vault: str) -> bytes:
         """A 90-day token for one of the user's vaults, to read or write."""
         principal = self._session(request)
         verb = str(read_json(request).get("verb", "read"))
         self._prove(request, principal, [f"vault:{vault}:{verb}"])
-        return as_json(request, self._minting.for_vault(principal, vault, verb))
+        return as_json(request, await self._minting.for_vault(principal, vault, verb))
 
     def _minter(self, request: IRequest) -> tuple[Principal, Claims | None]:
         """The caller and the claims of its bearer token. A vault's admin token is accepted here, although issued for
@@ -153,12 +153,12 @@ class TokensArea:
             raise invalid_token("This token is meant for a module, not for the hub.")
         return self._bearers.principal(claims), claims
 
-    def _short(self, request: IRequest, scopes: Any, audience: str | None = None) -> bytes:
+    async def _short(self, request: IRequest, scopes: Any, audience: str | None = None) -> bytes:
         principal = self._session(request)
         self._prove(request, principal, scopes)
-        return as_json(request, self._minting.short(principal, scopes, audience))
+        return as_json(request, await self._minting.short(principal, scopes, audience))
 
-    def _for_page(self, request: IRequest, scope: str, settings_url: str) -> bytes:
+    async def _for_page(self, request: IRequest, scope: str, settings_url: str) -> bytes:
         """A token of a few minutes for a script of this origin whose settings the person has just opened."""
         principal = self._session(request)
         told = (request.getHeader("Sec-Fetch-Site"), request.getHeader("Sec-Fetch-Dest"))
@@ -171,7 +171,7 @@ class TokensArea:
                 f"Open these settings from the hub's page first: {settings_url}",
                 detail={"settings_url": settings_url},
             )
-        return as_json(request, self._minting.short(principal, [scope], lifetime=PAGE_LIFETIME))
+        return as_json(request, await self._minting.short(principal, [scope], lifetime=PAGE_LIFETIME))
 
     def _prove(self, request: IRequest, principal: Principal, scopes: Any) -> None:
         """A user needs a step-up proof; a script's token cannot give one, and what it mints expires with it."""

@@ -4,6 +4,7 @@ from parachute_hub.accounts.setup.public_origin import Configured, HubOrigin
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.settings import StoredSettings
 from tests.accounts.doors import DoorCase
+from tests.support.at_once import at_once
 
 LOCAL = ("http://127.0.0.1:1939", "http://localhost:1939")
 
@@ -15,8 +16,12 @@ class HubOriginTests(DoorCase):
 
     def origin(self, configured: str | None, source: str = "render") -> HubOrigin:
         stored = StoredSettings(self.door.database)
-        origin = HubOrigin(stored, Configured(origin=configured, source=source, local=LOCAL))
-        origin.subscribe(self.changes.append)
+        origin = HubOrigin(stored, self.door.database.write, Configured(origin=configured, source=source, local=LOCAL))
+
+        async def changed(issuer: str) -> None:
+            self.changes.append(issuer)
+
+        origin.subscribe(changed)
         return origin
 
     def test_who_goes_first(self) -> None:
@@ -24,19 +29,19 @@ class HubOriginTests(DoorCase):
         self.assertEqual(self.origin(None, "none").issuer(), "http://127.0.0.1:1939")
         origin = self.origin("https://mine.onrender.com")
         self.assertEqual((origin.issuer(), origin.source()), ("https://mine.onrender.com", "render"))
-        origin.choose("https://Notes.Example:443/", 1.0)
+        self.now(origin.choose("https://Notes.Example:443/", 1.0))
         self.assertEqual((origin.issuer(), origin.source()), ("https://notes.example", "settings"))
 
     def test_the_platforms_address_stays_ours(self) -> None:
         """A wrong setting locks nobody out."""
         origin = self.origin("https://mine.onrender.com")
-        origin.choose("https://gone.example", 1.0)
+        self.now(origin.choose("https://gone.example", 1.0))
         self.assertEqual(origin.bound(), ("https://gone.example", "https://mine.onrender.com", *LOCAL))
 
     def test_changes_are_told_once(self) -> None:
         origin = self.origin("https://mine.onrender.com")
         for text in ("https://a.example", "https://a.example/", "https://mine.onrender.com", None):
-            origin.choose(text, 1.0)
+            self.now(origin.choose(text, 1.0))
         self.assertEqual(self.changes, ["https://a.example", "https://mine.onrender.com"])
         self.assertIsNone(origin.stored())
 
@@ -51,5 +56,5 @@ class HubOriginTests(DoorCase):
             "javascript:x",
             "https://",
         ):
-            self.assertEqual(self.assertRaises(Refused, origin.choose, text, 1.0).status, 400, text)
+            self.assertEqual(self.assertRaises(Refused, at_once, origin.choose(text, 1.0)).status, 400, text)
         self.assertIsNone(origin.stored())

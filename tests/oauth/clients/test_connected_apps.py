@@ -3,6 +3,7 @@ from urllib.parse import quote
 from parachute_hub.oauth.authorization.approval_page import safe_return
 from parachute_hub.oauth.clients.metadata_fetch import Fetched
 from tests.oauth.flows import CALLBACK, FlowCase
+from tests.support.at_once import at_once
 from tests.support.oauth import NOW, fake_csrf
 
 DOCUMENT = "https://claude.test/client.json"
@@ -109,7 +110,7 @@ class ClientsTests(FlowCase):
 
     def test_a_modules_registration(self) -> None:
         """With the operator token an app is approved; a bad bearer is an error, not a lesser registration."""
-        self.world.oauth.operator.ensure()
+        at_once(self.world.oauth.operator.ensure())
         operator = (self.folder / "operator.token").read_text().strip()
         registered = self.register("https://app.test/x", bearer=operator)
         self.assertEqual((registered["status"], registered["same_hub"]), ("approved", True))
@@ -126,7 +127,7 @@ class ClientsTests(FlowCase):
         """For everybody, at once."""
         client_id = self.approved()
         tokens = self.connect(client_id)
-        self.assertTrue(self.world.oauth.connections.remove_client(client_id))
+        self.assertTrue(at_once(self.world.oauth.connections.remove_client(client_id)))
         self.assertTrue(self.is_refused(tokens["access_token"]))
         self.assertEqual(self.refresh(client_id, tokens["refresh_token"]).json["error"], "invalid_client")
 

@@ -66,7 +66,7 @@ class MintTests(WorldCase):
                 lifetime=9,
                 created_via="x",
             )
-            self.assertEqual(self.world.issuer.mint(order).scopes, ("vault:a:read",))
+            self.assertEqual(self.world.do(self.world.issuer.mint, order).scopes, ("vault:a:read",))
 
     def test_tokens_after_a_move_carry_the_new_address_and_old_ones_stay_good(self) -> None:
         """As long as the old address is still one of ours."""
@@ -200,14 +200,14 @@ class VerifyTests(WorldCase):
         """Also for a token that was verified a moment ago."""
         minted = self.mint("hub:admin")
         self.world.issuer.verify(minted.token)
-        self.world.tokens.revoke(minted.jti, NOW)
+        self.world.do(self.world.tokens.revoke, minted.jti, NOW)
         self.assertRaises(InvalidToken, self.world.issuer.verify, minted.token)
 
     def test_a_revocation_that_went_past_us_counts_within_a_second(self) -> None:
         """Another process, or a trigger of the database."""
         minted = self.mint("hub:admin")
         self.world.issuer.verify(minted.token)
-        with self.world.database.transaction() as connection:
+        with self.world.database.unit(), self.world.database.transaction() as connection:
             connection.execute("UPDATE tokens SET revoked_at = 1")
         self.world.clock.advance(1)
         self.assertRaises(InvalidToken, self.world.issuer.verify, minted.token)
@@ -250,7 +250,7 @@ class TokenGuardTests(WorldCase):
         """Modules read base64 with padding, strange signs or spaces in it; the signature stays right for them."""
         guard = TokenGuard(self.world.issuer)
         minted = self.mint("vault:work:read")
-        self.world.tokens.revoke(minted.jti, NOW)
+        self.world.do(self.world.tokens.revoke, minted.jti, NOW)
         standard = minted.token.replace("-", "+").replace("_", "/")
         for token in (minted.token + "==", minted.token + "!", minted.token + " AA", minted.token + "\xff", standard):
             self.assertIsNotNone(guard.refusal("vault", "work", token), token[-4:])
@@ -260,7 +260,7 @@ class TokenGuardTests(WorldCase):
     def test_the_refusal_tells_a_client_where_to_go(self) -> None:
         """RFC 9728 5.1 and the scopes to ask for, so that an MCP client can help itself."""
         minted = self.mint("vault:work:read")
-        self.world.tokens.revoke(minted.jti, NOW)
+        self.world.do(self.world.tokens.revoke, minted.jti, NOW)
         refusal = TokenGuard(self.world.issuer).refusal("vault", "work", minted.token)
         assert refusal is not None
         self.assertEqual((refusal.status, refusal.error), (401, "invalid_token"))

@@ -26,7 +26,8 @@ class KeyringTests(WorldCase):
 
     def test_a_restart_keeps_the_key(self) -> None:
         """A second keyring over the same table signs with the same key and makes none."""
-        again = Keyring(store=SigningKeys(self.world.database), clock=self.world.clock, off_thread=PemSupply())
+        database, clock = self.world.database, self.world.clock
+        again = Keyring(write=database.write, store=SigningKeys(database), clock=clock, off_thread=PemSupply())
         self.successResultOf(Deferred.fromCoroutine(again.ensure()))
         self.assertEqual(again.jwks(), self.world.keys.jwks())
 

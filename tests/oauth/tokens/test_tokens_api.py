@@ -3,13 +3,14 @@ from typing import Any, ClassVar
 from parachute_hub.oauth.tokens.settings_grants import MOST, SettingsGrants
 from parachute_hub.oauth.tokens.tokens_api import TokensArea
 from tests.oauth.flows import DEFAULT, FlowCase, Reply
+from tests.support.at_once import at_once
 from tests.support.oauth import ISSUER
 
 
 class TokensCase(FlowCase):
     def setUp(self) -> None:
         super().setUp()
-        self.world.oauth.operator.ensure()
+        at_once(self.world.oauth.operator.ensure())
         self.operator = (self.folder / "operator.token").read_text().strip()
         self.world.add_user("member", vaults={"default": "write", "work": "read"})
 

@@ -1,0 +1,61 @@
+"""Many at once in one hub: the real writer's thread under the real reactor."""
+
+import os
+from collections import Counter
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.trial.unittest import TestCase
+
+from parachute_hub.oauth.assemble import build
+from parachute_hub.oauth.tokens.grant_policy import Deny
+from parachute_hub.oauth.tokens.token_service import Given
+from parachute_hub.store.database import Database
+from parachute_hub.store.writer import WriterThread
+from tests.oauth.flows import CALLBACK, VERIFIER, FlowCase
+from tests.support.oauth import ISSUER, PemSupply
+
+AT_ONCE = 50
+
+
+class ParallelTests(FlowCase, TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.client_id = self.approved()
+        database = Database.open(self.folder / "parachute.db", executor=WriterThread(reactor))
+        self.addCleanup(database.close)
+        self.redeemer = build(
+            database,
+            home=self.folder,
+            issuer=ISSUER,
+            origins=[],
+            resources=self.world.resources,
+            documents=self.world.documents,
+            clock=self.world.clock,
+            random=os.urandom,
+            off_thread=PemSupply(),
+        )._redeemer
+
+    async def test_fifty_redemptions_give_one_success(self) -> None:
+        """The others are replays."""
+        code = self.code(self.client_id)
+        given = await self.together(
+            self.redeemer.code(code, client_id=self.client_id, redirect_uri=CALLBACK, verifier=VERIFIER, target=None)
+            for _ in range(AT_ONCE)
+        )
+        self.assertEqual(Counter(map(type, given)), {Given: 1, Deny: AT_ONCE - 1})
+
+    async def test_fifty_refreshes_within_the_grace(self) -> None:
+        """Each tab gets a token, no two the same."""
+        token = self.connect(self.client_id)["refresh_token"]
+        given = await self.together(
+            self.redeemer.refresh(token, client_id=self.client_id, scopes=(), target=None) for _ in range(AT_ONCE)
+        )
+        self.assertEqual(Counter(map(type, given)), {Given: AT_ONCE})
+        self.assertEqual(len({one.refresh_token for one in given}), AT_ONCE)
+
+    async def together(self, works: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+        """Begin them all, then wait for them all."""
+        return list(await gatherResults([Deferred.fromCoroutine(work) for work in works]))
