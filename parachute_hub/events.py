@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from parachute_hub.system.timers import Failures
+from parachute_hub.system.timers import FailureLog
 
 RING = 1000
 
@@ -57,7 +57,7 @@ Event: TypeAlias = ModuleChanged | JobChanged | LogHead | RegistryChanged | Noti
 
 
 @frozen
-class Numbered:
+class NumberedEvent:
     """An event and its sequence number, from 1."""
 
     number: int
@@ -68,15 +68,15 @@ class Bus:
     """Delivers events and keeps the latest thousand."""
 
     def __init__(self) -> None:
-        self._listeners: list[Callable[[Numbered], None]] = []
-        self._ring: deque[Numbered] = deque(maxlen=RING)
+        self._listeners: list[Callable[[NumberedEvent], None]] = []
+        self._ring: deque[NumberedEvent] = deque(maxlen=RING)
         self._number = 0
-        self._failures = Failures()
-        self._heads: dict[str, Numbered] = {}
+        self._failures = FailureLog()
+        self._heads: dict[str, NumberedEvent] = {}
 
     def emit(self, event: Event) -> None:
         self._number += 1
-        numbered = Numbered(self._number, event)
+        numbered = NumberedEvent(self._number, event)
         if isinstance(event, LogHead):
             self._forget_head(event.short)
             self._heads[event.short] = numbered
@@ -89,7 +89,7 @@ class Bus:
         with suppress(KeyError, ValueError):
             self._ring.remove(self._heads.pop(short))
 
-    def subscribe(self, listener: Callable[[Numbered], None]) -> Callable[[], None]:
+    def subscribe(self, listener: Callable[[NumberedEvent], None]) -> Callable[[], None]:
         """Call `listener` for each new event; call the result to unsubscribe."""
         self._listeners.append(listener)
 
@@ -99,7 +99,7 @@ class Bus:
 
         return end
 
-    def since(self, number: int) -> list[Numbered]:
+    def since(self, number: int) -> list[NumberedEvent]:
         """The events after `number`, as far as they are still kept."""
         return [numbered for numbered in self._ring if numbered.number > number]
 

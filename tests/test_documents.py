@@ -17,7 +17,7 @@ from parachute_hub.accounts.sessions import policy as sessions
 from parachute_hub.accounts.signin import step_up
 from parachute_hub.app import installed
 from parachute_hub.modules.definition import links
-from parachute_hub.modules.definition.model import Manifest, Row, SubUnit
+from parachute_hub.modules.definition.model import Manifest, ServiceRow, SubUnit
 from parachute_hub.modules.definition.mounts import RESERVED
 from parachute_hub.modules.launch import configuration, environment
 from parachute_hub.oauth.authorization import consents, scopes
@@ -32,7 +32,7 @@ from parachute_hub.oauth.tokens import (
     token_service,
 )
 from parachute_hub.proxy import headers
-from parachute_hub.proxy.plan import Passage, Planner
+from parachute_hub.proxy.plan import ModuleRequest, Planner
 from parachute_hub.proxy.routes import Mount, Table
 from parachute_hub.site import cookies
 from parachute_hub.supervise.limits import Timing
@@ -54,7 +54,7 @@ class ProtocolTests(SynchronousTestCase):
     """The tables of docs/protocol.md."""
 
     def test_fields_of_a_row(self) -> None:
-        known = {camel(name) for name in Row.__annotations__} - {"raw"}
+        known = {camel(name) for name in ServiceRow.__annotations__} - {"raw"}
         self.assertEqual(set(named(PROTOCOL, "| field | required | value |")), known)
 
     def test_fields_of_a_part(self) -> None:
@@ -78,7 +78,7 @@ class ProtocolTests(SynchronousTestCase):
     def test_environment_of_a_module(self) -> None:
         table = named(PROTOCOL, "| variable | value | |")
         given = settings.fold({}, {name: "x" for name in settings._PASSED_ON})
-        around = environment.Surroundings(
+        around = environment.BaseEnvironment(
             home=Path("/home/hub"),
             user_home=Path("/home/ada"),
             issuer="https://hub.test",
@@ -123,7 +123,7 @@ class ProtocolTests(SynchronousTestCase):
         table = Table.build((Mount("notes", b"/notes", 2001),), ("hub.test",), "https://hub.test")
         raw = "\r\n".join(["GET /notes HTTP/1.1", "Host: hub.test", *lines]).encode()
         decision = Planner(hops=0, target_bytes=100).plan(table, "192.0.2.1", raw).decision
-        assert isinstance(decision, Passage)
+        assert isinstance(decision, ModuleRequest)
         sent = decision.head.decode().split("\r\n")[1:-2]
         return {name: value for name, _, value in (line.partition(": ") for line in sent)}
 
@@ -141,7 +141,7 @@ class ProtocolTests(SynchronousTestCase):
     def test_headers_removed_from_a_response(self) -> None:
         stated = {name.lower().encode() for name in named(PROTOCOL, "| header of the module | what happens |")}
         self.assertEqual({*headers._OVER_THE_ORIGIN, b"set-cookie", b"service-worker-allowed"}, stated)
-        place = headers.Place(b"/notes", sandboxed=False)
+        place = headers.ResponseRules(b"/notes", sandboxed=False)
         for name in headers._OVER_THE_ORIGIN:
             self.assertEqual(headers.response_lines([(name, b"x", name + b": x")], frozenset(), place), [])
 
@@ -172,7 +172,7 @@ class IdentityTests(WorldCase):
         )
 
     def test_claims_of_a_token(self) -> None:
-        order = issuer.Order(
+        order = issuer.TokenRequest(
             subject="someone",
             client_id="app",
             scopes=("vault:default:read",),

@@ -1,12 +1,12 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.events import RING, Bus, LogHead, Notice, Numbered
+from parachute_hub.events import RING, Bus, LogHead, Notice, NumberedEvent
 
 
 class BusTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.bus = Bus()
-        self.heard: list[Numbered] = []
+        self.heard: list[NumberedEvent] = []
 
     def test_listeners_hear_events_in_order_with_numbers(self) -> None:
         """Numbers begin at 1 and have no gaps."""
@@ -21,7 +21,7 @@ class BusTests(SynchronousTestCase):
     def test_a_failing_listener_keeps_nobody_else_from_hearing(self) -> None:
         """It is logged and passed over."""
 
-        def fail(_: Numbered) -> None:
+        def fail(_: NumberedEvent) -> None:
             raise RuntimeError("broken listener")
 
         self.bus.subscribe(fail)

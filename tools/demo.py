@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from parachute_hub.cli.client import HubClient
-from parachute_hub.cli.progress import Progress, follow
+from parachute_hub.cli.progress import ProgressPrinter, follow
 from tools.pack_examples import pack_all
 
 ROOT = Path(__file__).parent.parent
@@ -64,7 +64,7 @@ def demo(folder: Path, catalog: Path) -> None:
         say(f"the hub is up on http://127.0.0.1:{port}")
         operation = client.call("POST", "/api/modules/vault/install", {})["operation_id"]
         say(f"asked it to install the vault: job {operation}")
-        follow(client, operation, Progress())
+        follow(client, operation, ProgressPrinter())
         say("the vault is installed, supervised, and answers")
         key = (home / "vault" / "data" / "default" / "initial-key").read_text().strip()
         notes = f"http://127.0.0.1:{port}/vault/default/api/notes"

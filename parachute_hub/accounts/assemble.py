@@ -12,7 +12,7 @@ from parachute_hub.accounts.people.account_api import AccountApi
 from parachute_hub.accounts.people.account_pages import AccountPages, Links
 from parachute_hub.accounts.people.invitations import Invitations
 from parachute_hub.accounts.people.invite_pages import InvitePages
-from parachute_hub.accounts.people.self_service import Account
+from parachute_hub.accounts.people.self_service import SelfService
 from parachute_hub.accounts.people.users import People
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.policy import DEVICE, IDLE
@@ -22,18 +22,18 @@ from parachute_hub.accounts.setup.gate import SetupGate
 from parachute_hub.accounts.setup.pages import SetupPages
 from parachute_hub.accounts.setup.public_origin import HubOrigin
 from parachute_hub.accounts.setup.setup import SelfCheck, Setup
-from parachute_hub.accounts.setup.wizard import Installs
+from parachute_hub.accounts.setup.wizard import SetupInstalls
 from parachute_hub.accounts.signin.login_pages import LoginPages
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.accounts.signin.second_factor import SecondFactor
 from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.accounts.signin.step_up import ProofsOfPresence
-from parachute_hub.accounts.signin.throttle import Guard
+from parachute_hub.accounts.signin.throttle import AttemptThrottle
 from parachute_hub.accounts.static_files import StaticFiles
 from parachute_hub.settings import InitialAdmin
 from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
-from parachute_hub.site.root import Part
+from parachute_hub.site.root import MountedArea
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.database import Database
 from parachute_hub.store.factors import Factors
@@ -50,12 +50,12 @@ from parachute_hub.store.writer import Write
 class Accounts:
     """The accounts services that the rest of the hub uses."""
 
-    parts: Sequence[Part]
+    parts: Sequence[MountedArea]
     recogniser: SessionRecogniser
     gate: SetupGate
     step_up: ProofsOfPresence
     sign_in: SignIn
-    account: Account
+    account: SelfService
     people: People
     invitations: Invitations
     setup: Setup
@@ -125,7 +125,7 @@ def build(
     hasher: Hasher,
     caller: Caller,
     origin: HubOrigin,
-    installs: Installs,
+    installs: SetupInstalls,
     self_check: SelfCheck,
     watch: AccessWatch,
     links: Links,
@@ -138,7 +138,7 @@ def build(
     """
     users, sessions, stored = Users(database), Sessions(database), StoredSettings(database)
     audit, write = Audit(database), database.write
-    guard = Guard(Throttles(database), sessions, clock)
+    guard = AttemptThrottle(Throttles(database), sessions, clock)
     gate = SetupGate(users)
     second_factor = SecondFactor(factors=Factors(database), sealer=sealer, clock=clock, random=random)
     sign_in = SignIn(
@@ -176,7 +176,7 @@ def build(
     invitations = Invitations(
         people=people, invites=Invites(database), audit=audit, write=write, clock=clock, random=random
     )
-    account = Account(
+    account = SelfService(
         write=write,
         people=people,
         sessions=sessions,
@@ -208,17 +208,17 @@ def build(
 
     return Accounts(
         parts=(
-            Part(
+            MountedArea(
                 ("/admin/setup",),
                 SetupPages(
                     setup=setup, browser=browser, sessions=recogniser, presence=step_up, origin=origin
                 ).app.resource(),
             ),
-            Part(
+            MountedArea(
                 ("/login", "/logout"),
                 LoginPages(sign_in=sign_in, browser=browser, sessions=recogniser).app.resource(),
             ),
-            Part(
+            MountedArea(
                 ("/account",),
                 AccountPages(
                     account=account,
@@ -229,17 +229,17 @@ def build(
                     links=links,
                 ).app.resource(),
             ),
-            Part(
+            MountedArea(
                 ("/account/setup",),
                 InvitePages(invitations=invitations, sign_in=sign_in, browser=browser).app.resource(),
             ),
-            Part(
+            MountedArea(
                 ("/api/me", "/account/session", "/api/account"),
                 AccountApi(
                     account=account, presence=step_up, browser=browser, sessions=recogniser, origins=origin
                 ).app.resource(),
             ),
-            Part(("/static/hub",), StaticFiles().app.resource()),
+            MountedArea(("/static/hub",), StaticFiles().app.resource()),
         ),
         recogniser=recogniser,
         gate=gate,

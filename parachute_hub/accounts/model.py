@@ -59,7 +59,7 @@ class SignedIn:
 
 
 @frozen(kw_only=True)
-class Entered:
+class NewSession:
     """A new sign-in: the values of the cookies to set."""
 
     user: User
@@ -68,7 +68,7 @@ class Entered:
 
 
 @frozen(kw_only=True)
-class Halfway:
+class PendingSecondFactor:
     """The password was correct and a second factor is required. `token` is the value of the pending cookie."""
 
     token: str

@@ -11,7 +11,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
 from parachute_hub.admin.modules_bodies import lenient, text_of
-from parachute_hub.site.auth import Who
+from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.rows import Act
 
@@ -78,7 +78,13 @@ class Recorded(Resource):
     isLeaf = True
 
     def __init__(
-        self, area: IResource, *, who: Who, note: Callable[[Act], None], caller: Caller, clock: Callable[[], float]
+        self,
+        area: IResource,
+        *,
+        who: Authenticator,
+        note: Callable[[Act], None],
+        caller: Caller,
+        clock: Callable[[], float],
     ) -> None:
         super().__init__()
         self._area = area

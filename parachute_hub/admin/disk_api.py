@@ -6,9 +6,9 @@ from typing import Any
 from klein import Klein
 from twisted.web.iweb import IRequest
 
-from parachute_hub.modules.assembly import Modules
+from parachute_hub.modules.assembly import ModuleServices
 from parachute_hub.site.area import area, as_json
-from parachute_hub.site.auth import ADMIN, Who
+from parachute_hub.site.auth import ADMIN, Authenticator
 from parachute_hub.site.errors import Refused
 
 
@@ -17,7 +17,9 @@ class DiskArea:
 
     app: Klein = area()
 
-    def __init__(self, *, who: Who, modules: Modules, in_thread: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(
+        self, *, who: Authenticator, modules: ModuleServices, in_thread: Callable[..., Awaitable[Any]]
+    ) -> None:
         """`in_thread` runs a blocking call in a thread."""
         self._who = who
         self._modules = modules

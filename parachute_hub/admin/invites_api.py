@@ -11,7 +11,7 @@ from parachute_hub.accounts.people.invitations import LASTS, Invitations
 from parachute_hub.accounts.validation import vault_roles
 from parachute_hub.admin.users_api import actor_of
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.auth import ADMIN, StepUp, Who
+from parachute_hub.site.auth import ADMIN, Authenticator, StepUp
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.rows import Invite
 from parachute_hub.system.timestamps import to_the_second
@@ -26,7 +26,7 @@ class InvitesApi:
         self,
         *,
         invitations: Invitations,
-        who: Who,
+        who: Authenticator,
         step_up: StepUp,
         origins: Origins,
         address: Callable[[IRequest], str],

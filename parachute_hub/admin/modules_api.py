@@ -12,7 +12,7 @@ from parachute_hub.admin.modules_bodies import asked_for, lenient, settings_chan
 from parachute_hub.admin.modules_view import ModulesView, settings_json, state_json
 from parachute_hub.admin.stream_api import Log, Streams, follow_log
 from parachute_hub.jobs.model import Job
-from parachute_hub.modules.assembly import Modules
+from parachute_hub.modules.assembly import ModuleServices
 from parachute_hub.modules.definition import names
 from parachute_hub.modules.definition.names import BadName
 from parachute_hub.modules.launch.configuration import Configuration
@@ -21,9 +21,9 @@ from parachute_hub.modules.operations.upgrade import UpgradeRequest
 from parachute_hub.modules.packages.fetcher import guess_short
 from parachute_hub.modules.state.records import CHANNELS, RecordsRefused
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.auth import ADMIN, AUTH, Principal, StepUp, Who
+from parachute_hub.site.auth import ADMIN, AUTH, Authenticator, Principal, StepUp
 from parachute_hub.site.errors import Refused, not_found
-from parachute_hub.supervise.model import State, Status
+from parachute_hub.supervise.model import ModuleState, Status
 
 _WEIGHTY = frozenset({"env", "trusted", "exposure"})
 
@@ -51,9 +51,9 @@ class ModulesArea:
     def __init__(
         self,
         *,
-        who: Who,
+        who: Authenticator,
         step_up: StepUp,
-        modules: Modules,
+        modules: ModuleServices,
         supervisor: Runs,
         view: ModulesView,
         configuration: Configuration,
@@ -373,7 +373,7 @@ class ModulesArea:
 
     def _runs(self, short: str) -> bool:
         status = self._supervisor.status(short)
-        return status is not None and status.state not in (State.STOPPED, State.HELD, State.STOPPING)
+        return status is not None and status.state not in (ModuleState.STOPPED, ModuleState.HELD, ModuleState.STOPPING)
 
     def _begun(self, request: IRequest, job: Job) -> bytes:
         return as_json(request, {"operation_id": job.id}, status=202)
@@ -381,7 +381,7 @@ class ModulesArea:
     def _moved(self, request: IRequest, status: Status) -> bytes:
         """The response to start and restart; a module that cannot be spawned is an error."""
         error = status.start_error
-        if error is not None and status.state is not State.READY:
+        if error is not None and status.state is not ModuleState.READY:
             known = {"no_start_cmd": (422, "no_start_cmd")}
             code, word = known.get(str(error.get("error_type")), (500, "module_op_failed"))
             raise Refused(code, word, str(error.get("error_description")), detail={"error_detail": dict(error)})

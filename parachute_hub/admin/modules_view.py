@@ -10,13 +10,13 @@ from attrs import field, frozen
 from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.catalog import CatalogEntry
 from parachute_hub.modules.definition.links import Links
-from parachute_hub.modules.definition.model import Manifest, Row, SubUnit
+from parachute_hub.modules.definition.model import Manifest, ServiceRow, SubUnit
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.definition.versions import is_newer
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import Record, RecordsFile
 from parachute_hub.supervise.model import Status
-from parachute_hub.system.timers import Failures
+from parachute_hub.system.timers import FailureLog
 from parachute_hub.system.timestamps import to_the_second
 
 _FOCUS_ORDER = {"core": 0, "experimental": 1, "deprecated": 2}
@@ -52,7 +52,7 @@ class ModulesView:
     the links that lead to a page, `adoptable` package and folder of a module that this hub did not install.
     """
 
-    directory: Directory
+    directory: ModuleDirectory
     records: RecordsFile
     supervisor: Watches
     latest: Callable[[str], str | None]
@@ -60,7 +60,7 @@ class ModulesView:
     copied_at: Callable[[str], float | None]
     adoptable: Callable[[str], "tuple[str, Path | None] | None"]
     links: Callable[[str], Links]
-    _failures: Failures = field(factory=Failures, init=False)
+    _failures: FailureLog = field(factory=FailureLog, init=False)
 
     def listing(self) -> dict[str, Any]:
         """The whole response except the channel."""
@@ -182,7 +182,7 @@ def state_json(status: Status) -> dict[str, Any]:
     }
 
 
-def _words(short: str, row: Row | None, entry: CatalogEntry | None, manifest: Manifest | None) -> dict[str, str]:
+def _words(short: str, row: ServiceRow | None, entry: CatalogEntry | None, manifest: Manifest | None) -> dict[str, str]:
     names = (manifest and manifest.display_name, row and row.display_name, entry and entry.display_name)
     lines = (entry and entry.tagline, row and row.tagline, manifest and manifest.tagline)
     return {

@@ -8,7 +8,7 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.site.area import area, as_json
-from parachute_hub.site.auth import ADMIN, Who
+from parachute_hub.site.auth import ADMIN, Authenticator
 from parachute_hub.site.errors import not_found
 
 # Walking all packages and data is expensive, and disk usage changes slowly.
@@ -29,14 +29,14 @@ class Memory:
     modules: Mapping[str, int] = field(factory=dict)
 
 
-class Owner(Protocol):
+class DiskUser(Protocol):
     """One user of disk space."""
 
     def to_json(self) -> dict[str, Any]:
         """`name`, `kind` and `bytes`."""
 
 
-class Disk(Protocol):
+class DiskUsage(Protocol):
     """The disk that holds the home."""
 
     def total_bytes(self) -> int:
@@ -45,12 +45,12 @@ class Disk(Protocol):
     def free_bytes(self) -> int:
         """Bytes available to the hub."""
 
-    def owners(self, shorts: Iterable[str]) -> Sequence[Owner]:
+    def owners(self, shorts: Iterable[str]) -> Sequence[DiskUser]:
         """Usage by owner; walks folders, so it is called in a thread."""
 
 
 class Past(Protocol):
-    """One module's memory history in KiB, oldest first (`supervise.memory.History`)."""
+    """One module's memory history in KiB, oldest first (`supervise.memory.policy.MemoryHistory`)."""
 
     @property
     def recent(self) -> Sequence[int]:
@@ -69,9 +69,9 @@ class OverviewApi:
     def __init__(
         self,
         *,
-        who: Who,
+        who: Authenticator,
         memory: Callable[[], Awaitable[Memory]],
-        disk: Disk,
+        disk: DiskUsage,
         installed: Callable[[], Iterable[str]],
         in_thread: Callable[[Callable[[], list[dict[str, Any]]]], Awaitable[list[dict[str, Any]]]],
         clock: Callable[[], float],

@@ -6,11 +6,13 @@ from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.admin.invites_api import InvitesApi
 from parachute_hub.admin.settings_api import SettingsApi
 from parachute_hub.admin.users_api import UsersApi
-from parachute_hub.site.auth import Who
-from parachute_hub.site.root import Part
+from parachute_hub.site.auth import Authenticator
+from parachute_hub.site.root import MountedArea
 
 
-def people_parts(accounts: Accounts, who: Who, vault_names: Callable[[], Sequence[str]]) -> tuple[Part, ...]:
+def people_parts(
+    accounts: Accounts, who: Authenticator, vault_names: Callable[[], Sequence[str]]
+) -> tuple[MountedArea, ...]:
     """`who` identifies callers; `vault_names` lists the vaults that users can be given."""
     address = accounts.caller.client_address
     users = UsersApi(
@@ -39,7 +41,7 @@ def people_parts(accounts: Accounts, who: Who, vault_names: Callable[[], Sequenc
         clock=accounts.clock,
     )
     return (
-        Part(("/api/users", "/api/audit"), users.app.resource()),
-        Part(("/api/invites",), invites.app.resource()),
-        Part(("/api/settings/hub-origin",), settings.app.resource()),
+        MountedArea(("/api/users", "/api/audit"), users.app.resource()),
+        MountedArea(("/api/invites",), invites.app.resource()),
+        MountedArea(("/api/settings/hub-origin",), settings.app.resource()),
     )

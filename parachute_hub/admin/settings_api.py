@@ -8,7 +8,7 @@ from twisted.web.iweb import IRequest
 from parachute_hub.accounts.model import Clock
 from parachute_hub.accounts.setup.public_origin import HubOrigin
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.auth import ADMIN, StepUp, Who
+from parachute_hub.site.auth import ADMIN, Authenticator, StepUp
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import Act
@@ -26,7 +26,7 @@ class SettingsApi:
         origin: HubOrigin,
         write: Write,
         audit: Audit,
-        who: Who,
+        who: Authenticator,
         step_up: StepUp,
         address: Callable[[IRequest], str],
         clock: Clock,

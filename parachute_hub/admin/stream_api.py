@@ -7,9 +7,9 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
-from parachute_hub.events import Bus, JobChanged, LogHead, ModuleChanged, Notice, Numbered, RegistryChanged
+from parachute_hub.events import Bus, JobChanged, LogHead, ModuleChanged, Notice, NumberedEvent, RegistryChanged
 from parachute_hub.site.area import area
-from parachute_hub.site.auth import ADMIN, Who
+from parachute_hub.site.auth import ADMIN, Authenticator
 from parachute_hub.system import strict_json
 
 TICK_SECONDS = 15.0
@@ -140,7 +140,7 @@ class EventsArea:
 
     app: Klein = area()
 
-    def __init__(self, *, who: Who, bus: Bus, streams: Streams, boot: str) -> None:
+    def __init__(self, *, who: Authenticator, bus: Bus, streams: Streams, boot: str) -> None:
         self._who = who
         self._bus = bus
         self._streams = streams
@@ -167,7 +167,7 @@ class EventsArea:
             return self._bus.latest
         return int(number) if boot == self._boot and number.isdigit() else 0
 
-    def _message(self, numbered: Numbered) -> bytes:
+    def _message(self, numbered: NumberedEvent) -> bytes:
         name, data = _told(numbered)
         return b"id: %b-%d\nevent: %b\ndata: %b\n\n" % (
             self._boot.encode(),
@@ -177,7 +177,7 @@ class EventsArea:
         )
 
 
-def _told(numbered: Numbered) -> tuple[str, dict[str, Any]]:
+def _told(numbered: NumberedEvent) -> tuple[str, dict[str, Any]]:
     match numbered.event:
         case ModuleChanged(short, status):
             return "module", {"short": short, "status": dict(status)}

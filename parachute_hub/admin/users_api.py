@@ -9,7 +9,7 @@ from twisted.web.iweb import IRequest
 from parachute_hub.accounts.people.users import Actor, People
 from parachute_hub.accounts.validation import vault_roles
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.auth import ADMIN, Principal, StepUp, Who
+from parachute_hub.site.auth import ADMIN, Authenticator, Principal, StepUp
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import User, VaultRole
@@ -32,7 +32,7 @@ class UsersApi:
         *,
         people: People,
         audit: Audit,
-        who: Who,
+        who: Authenticator,
         step_up: StepUp,
         address: Callable[[IRequest], str],
         vault_names: Callable[[], Sequence[str]],

@@ -42,7 +42,7 @@ class Spawn(Protocol):
         """What confines it; None for nothing."""
 
 
-class Launcher(Protocol):
+class VaultLauncher(Protocol):
     """Builds module launches."""
 
     def launch(self, short: str) -> Spawn:
@@ -67,7 +67,7 @@ class VaultCommand:
     It is confined like the daemon. `wrote` is called when it has ended and may have written its row.
     """
 
-    launcher: Launcher
+    launcher: VaultLauncher
     reactor: Reactor
     confiner: Confines
     wrote: Callable[[], None] = lambda: None
@@ -87,7 +87,7 @@ class VaultCommand:
         except Exception as error:
             raise Refused(409, "no_vault_module", f"No vault can be made without the vault module. {error}") from None
         entry = spawn.argv.index("run") + 2
-        run = _Run(self.reactor)
+        run = _VaultProcess(self.reactor)
         # A shell goes to the folder: to start in another one the hub would have to fork.
         argv = ("/bin/sh", "-c", _SHELL, spawn.cwd, *spawn.argv[:entry], "create", name, "--json")
 
@@ -115,7 +115,7 @@ class VaultCommand:
         return _answer(run.output)
 
 
-class _Run(ProcessProtocol):
+class _VaultProcess(ProcessProtocol):
     """One process: its output, and its exit code through `ended`, None if it had to be killed."""
 
     def __init__(self, clock: IReactorTime) -> None:

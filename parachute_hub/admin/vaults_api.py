@@ -8,7 +8,7 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.auth import ADMIN, Who
+from parachute_hub.site.auth import ADMIN, Authenticator
 from parachute_hub.site.errors import Refused
 
 # Valid in every vault release, and in the URLs, scopes and folders that contain the name.
@@ -31,7 +31,7 @@ class VaultsApi:
     def __init__(
         self,
         *,
-        who: Who,
+        who: Authenticator,
         known: Callable[[], Sequence[Mapping[str, Any]]],
         maker: VaultMaker,
         sizes: Callable[[Iterable[str]], Awaitable[Mapping[str, int]]],

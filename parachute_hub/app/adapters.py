@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
 from parachute_hub.accounts.setup.wizard import Offer
-from parachute_hub.app.installed import Roster
+from parachute_hub.app.installed import InstalledModules
 from parachute_hub.modules import assembly
 from parachute_hub.modules.definition.catalog import CatalogEntry
 from parachute_hub.modules.launch.launcher import ModuleLauncher
@@ -77,7 +77,7 @@ class FreshLauncher:
 class InstalledResources:
     """What is installed, for the issuer (implements `oauth.well_known.Resources`)."""
 
-    roster: Roster
+    roster: InstalledModules
 
     def vaults(self) -> Sequence[str]:
         """Vault names, the default one first."""
@@ -115,7 +115,7 @@ class ModuleTokens:
 
 @frozen
 class ProxyGuard:
-    """Wraps the issuer's token guard for the proxy (implements `proxy.model.TokenGuard`)."""
+    """Wraps the issuer's token guard for the proxy (implements `proxy.model.TokenChecker`)."""
 
     guard: TokenGuard
 
@@ -153,12 +153,12 @@ class ProxyVisitors:
 
 
 class WizardInstalls:
-    """The installer for the wizard (implements `accounts.setup.wizard.Installs`).
+    """The installer for the wizard (implements `accounts.setup.wizard.SetupInstalls`).
 
     API keys are kept in memory for a retry until the module has them, and never written to a job's record.
     """
 
-    def __init__(self, modules: assembly.Modules) -> None:
+    def __init__(self, modules: assembly.ModuleServices) -> None:
         self._modules = modules
         self._requests: dict[str, InstallRequest] = {}
 

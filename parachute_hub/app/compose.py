@@ -28,19 +28,19 @@ from parachute_hub.app.adapters import (
     self_check,
 )
 from parachute_hub.app.address_change import AddressChange, AllowedHosts
-from parachute_hub.app.context import Core
-from parachute_hub.app.installed import States, Tables
+from parachute_hub.app.context import ProcessContext
+from parachute_hub.app.installed import ModuleStatusViews, RouteTables
 from parachute_hub.app.request_caller import RequestCaller
-from parachute_hub.app.runtime import Engine, build_engine
+from parachute_hub.app.runtime import ModuleRuntime, build_engine
 from parachute_hub.app.site_map import admin_parts, public_parts, recorded
 from parachute_hub.modules.state.disk_space import Disk, Reserve
 from parachute_hub.oauth import assemble as oauth_of
 from parachute_hub.oauth.assemble import OAuth
-from parachute_hub.oauth.authorization.browser_session import Visits
+from parachute_hub.oauth.authorization.browser_session import PageSessions
 from parachute_hub.oauth.clients.metadata_fetch import DocumentFetcher
 from parachute_hub.proxy.front import Backend
 from parachute_hub.settings import Settings
-from parachute_hub.site.auth import Who
+from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Gate
@@ -64,7 +64,7 @@ class Composition:
 
     backend: Backend
     _settings: Settings
-    _engine: Engine
+    _engine: ModuleRuntime
     _lag: LagProbe
     _timers: Sequence[Callable[[], LoopingCall]] = ()
     _leaving: Sequence[Callable[[], object]] = ()
@@ -97,7 +97,7 @@ class Composition:
             close()
 
 
-async def compose(core: Core) -> Composition:
+async def compose(core: ProcessContext) -> Composition:
     """Create every object in order of dependency, and open the site."""
     # SQLite can only open where it can write, so release the disk reserve first.
     Reserve(Disk(core.settings.home), lambda text: _log.warn("{text}", text=text)).check()
@@ -117,9 +117,9 @@ async def compose(core: Core) -> Composition:
 
     hosts = AllowedHosts(origin, settled=lambda: core.settings.origin is not None or accounts.setup.progress.reached)
     origin.subscribe(AddressChange(engine.supervisor, oauth, hosts, origin).apply)
-    who = Who([oauth.bearers, accounts.recogniser])
+    who = Authenticator([oauth.bearers, accounts.recogniser])
     streams = Streams(core.reactor)
-    visits = Visits(
+    visits = PageSessions(
         sessions=accounts.recogniser,
         proofs=accounts.step_up,
         browsers=accounts.browser,
@@ -135,13 +135,13 @@ async def compose(core: Core) -> Composition:
     for line in await accounts.boot(core.settings.initial_admin, core.settings.reset_owner):
         _log.info("", module_line=line)
     _warn_of_any_host(hosts, oauth.issuer.issuer)
-    tables = Tables(
+    tables = RouteTables(
         engine.roster, hosts, lambda: oauth.issuer.issuer, lambda: accounts.gate.closed, core.reactor.seconds
     )
     return Composition(
         backend=Backend(
             table=tables.table,
-            modules=States(engine.supervisor),
+            modules=ModuleStatusViews(engine.supervisor),
             tokens=ProxyGuard(oauth.guard),
             has_session=accounts.recogniser.has_session,
             visitors=ProxyVisitors(accounts.recogniser, oauth.issuer),
@@ -158,7 +158,7 @@ async def compose(core: Core) -> Composition:
     )
 
 
-def _configured(core: Core) -> Configured:
+def _configured(core: ProcessContext) -> Configured:
     settings = core.settings
     return Configured(
         origin=settings.origin,
@@ -167,7 +167,7 @@ def _configured(core: Core) -> Configured:
     )
 
 
-def _oauth(core: Core, engine: Engine, database: Database, origin: HubOrigin) -> OAuth:
+def _oauth(core: ProcessContext, engine: ModuleRuntime, database: Database, origin: HubOrigin) -> OAuth:
     async def resolve(host: str) -> list[str]:
         found = await deferToThreadPool(core.reactor, core.reactor.getThreadPool(), _addresses, host)
         return list(found)
@@ -191,7 +191,12 @@ def _addresses(host: str) -> list[str]:
 
 
 def _accounts(
-    core: Core, engine: Engine, database: Database, oauth: OAuth, origin: HubOrigin, threads: HashThreads
+    core: ProcessContext,
+    engine: ModuleRuntime,
+    database: Database,
+    oauth: OAuth,
+    origin: HubOrigin,
+    threads: HashThreads,
 ) -> Accounts:
     sealer = Sealer.from_file(core.settings.home / "hub" / KEY_FILE, secrets.token_bytes)
     return accounts_of.build(
@@ -219,7 +224,7 @@ def _prune_tokens(oauth: OAuth) -> "Deferred[None]":
     return Deferred.fromCoroutine(oauth.tend())
 
 
-async def _recover(engine: Engine) -> None:
+async def _recover(engine: ModuleRuntime) -> None:
     for job in await engine.modules.recover():
         _log.warn("{kind} of {short} was interrupted. {text}", kind=job.kind, short=job.short, text=job.error or "")
 
@@ -253,12 +258,12 @@ class _NoAccounts(Gate):
         return None if path in self._OPEN else Refused(503, "db_unavailable", self._why)
 
 
-async def _without_database(core: Core, error: DatabaseUnusable) -> Composition:
+async def _without_database(core: ProcessContext, error: DatabaseUnusable) -> Composition:
     _log.critical("{why}", why=str(error))
     core.phase.database = lambda: "error: unusable"
     origins = FixedOrigins(core.settings)
     engine = build_engine(core, origins)
-    tables = Tables(
+    tables = RouteTables(
         engine.roster,
         lambda: [one.partition("://")[2] for one in origins.bound()],
         origins.issuer,
@@ -266,9 +271,9 @@ async def _without_database(core: Core, error: DatabaseUnusable) -> Composition:
         core.reactor.seconds,
     )
     await _recover(engine)
-    core.root.open(public_parts(core, engine, origins, Who([])), _NoAccounts(str(error)))
+    core.root.open(public_parts(core, engine, origins, Authenticator([])), _NoAccounts(str(error)))
     return Composition(
-        backend=Backend(table=tables.table, modules=States(engine.supervisor)),
+        backend=Backend(table=tables.table, modules=ModuleStatusViews(engine.supervisor)),
         settings=core.settings,
         engine=engine,
         lag=LagProbe(clock=core.reactor, now=time.monotonic),

@@ -12,7 +12,7 @@ from parachute_hub.system.logs import Masker
 
 
 @frozen(kw_only=True)
-class Core:
+class ProcessContext:
     """The objects that exist from the start of the process."""
 
     settings: Settings

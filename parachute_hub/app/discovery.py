@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol
 
-from parachute_hub.app.installed import Installed, Roster
+from parachute_hub.app.installed import Installed, InstalledModules
 from parachute_hub.modules.definition.links import Links, links_of, main_mount
 from parachute_hub.modules.launch.pages_seen import Where
 from parachute_hub.site.front_page import Tile
@@ -42,7 +42,7 @@ class Running(Protocol):
 class ModuleLinks:
     """The links that are offered: those that lead to a page (`PagesSeen`), the same on every page and in the API."""
 
-    def __init__(self, roster: Roster, seen: Pages) -> None:
+    def __init__(self, roster: InstalledModules, seen: Pages) -> None:
         self._roster = roster
         self._seen = seen
 
@@ -70,7 +70,7 @@ class ModuleLinks:
                     self._seen.look(short, links_at(module, path).all())
 
 
-def placed(roster: Roster, supervisor: Running) -> Callable[[str], Where | None]:
+def placed(roster: InstalledModules, supervisor: Running) -> Callable[[str], Where | None]:
     """Where each running module is asked for its pages."""
 
     def where(short: str) -> Where | None:
@@ -122,7 +122,7 @@ def _mounted(module: Installed, path: str, links: ModuleLinks) -> Mounted:
     return Mounted(path=path, info=offered.info, ui=offered.ui, management=management)
 
 
-def tiles(roster: Roster, supervisor: Running, links: ModuleLinks) -> list[Tile]:
+def tiles(roster: InstalledModules, supervisor: Running, links: ModuleLinks) -> list[Tile]:
     """The front page: one tile for each module. Where it has no page to open, the hub's own page is offered."""
     made = []
     for module in roster.modules():

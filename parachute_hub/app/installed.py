@@ -11,14 +11,14 @@ from attrs import evolve, frozen
 
 from parachute_hub.modules.definition.catalog import CatalogEntry
 from parachute_hub.modules.definition.links import INFO
-from parachute_hub.modules.definition.model import Manifest, Row, SubUnit
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.definition.model import Manifest, ServiceRow, SubUnit
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import Audience, Mount, Table
 from parachute_hub.site.well_known import vault_name
-from parachute_hub.supervise.model import State, Status
+from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.supervise.supervisor import Supervisor
-from parachute_hub.system.timers import Failures
+from parachute_hub.system.timers import FailureLog
 
 ICON = "/.parachute/icon.svg"
 # Audience of a sub-unit; a surface does its own checks.
@@ -45,7 +45,7 @@ class Installed:
     """
 
     short: str
-    row: Row
+    row: ServiceRow
     port: int
     manifest: Manifest | None
     paths: tuple[str, ...]
@@ -57,7 +57,7 @@ class Installed:
     static: bool
 
 
-class Roster:
+class InstalledModules:
     """The installed modules. `notice` reports each refused claim, once while it lasts.
 
     Changes to services.json are seen within LOOK_SECONDS by the clock `seconds`. `live_port` returns the verified port
@@ -66,7 +66,7 @@ class Roster:
 
     def __init__(
         self,
-        directory: Directory,
+        directory: ModuleDirectory,
         notice: Callable[[str], None],
         seconds: Callable[[], float],
         live_port: Callable[[str], int | None],
@@ -80,7 +80,7 @@ class Roster:
         self._modules: tuple[Installed, ...] | None = None
         self._good: dict[str, Installed] = {}
         self._stale = False
-        self._failures = Failures()
+        self._failures = FailureLog()
 
     def modules(self) -> tuple[Installed, ...]:
         """All usable rows in file order. Returns the same object while nothing changes; never raises.
@@ -157,7 +157,7 @@ class Roster:
                 self._notice(text)
         self._told = frozenset(refused)
 
-    def _installed(self, row: Row) -> tuple[Installed, tuple[str, ...]]:
+    def _installed(self, row: ServiceRow) -> tuple[Installed, tuple[str, ...]]:
         directory = self._directory
         short = directory.short_of(row.name)
         entry = directory.entry(short)
@@ -227,7 +227,7 @@ def _health(module: Installed, path: str) -> str:
     return (module.health or "").removeprefix(path) or "/health"
 
 
-class Tables:
+class RouteTables:
     """The proxy's route table, cached until one of its inputs changes.
 
     A change of `hosts` alone is seen within LOOK_SECONDS by the clock `seconds`, since reading them may take a query.
@@ -235,7 +235,7 @@ class Tables:
 
     def __init__(
         self,
-        roster: Roster,
+        roster: InstalledModules,
         hosts: Callable[[], Iterable[str]],
         issuer: Callable[[], str],
         gated: Callable[[], bool],
@@ -250,7 +250,7 @@ class Tables:
         self._made_from: tuple[tuple[Installed, ...], str, bool] = ((), "", False)
         self._made_for: tuple[str, ...] = ()
         self._table: Table | None = None
-        self._failures = Failures()
+        self._failures = FailureLog()
 
     def table(self) -> Table:
         """The current table, or the last good one if building fails. Never raises: every request depends on it."""
@@ -281,7 +281,7 @@ class Tables:
         return table
 
 
-class States:
+class ModuleStatusViews:
     """The proxy's view of each module. Returns the same object until the module's status changes."""
 
     def __init__(self, supervisor: Supervisor) -> None:
@@ -297,8 +297,8 @@ class States:
         kept = self._kept.get(short)
         if kept is None or kept[0] is not status or kept[1] != port:
             # A module that restarts counts as starting.
-            returns = status.state is State.STOPPING and status.start_follows
-            state = State.STARTING if returns else status.state
+            returns = status.state is ModuleState.STOPPING and status.start_follows
+            state = ModuleState.STARTING if returns else status.state
             view = ModuleView(state.value, status.reason, status.next_retry_at, port)
             kept = self._kept[short] = (status, port, view)
         return kept[2]

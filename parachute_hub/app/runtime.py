@@ -11,27 +11,27 @@ from twisted.logger import Logger
 from twisted.web.client import Agent
 
 from parachute_hub.app.adapters import FreshLauncher, Origins
-from parachute_hub.app.context import Core
+from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.discovery import ModuleLinks, placed
-from parachute_hub.app.installed import Roster
+from parachute_hub.app.installed import InstalledModules
 from parachute_hub.app.log_heads import LogHeads
 from parachute_hub.confinement.kernel import Confiner, Kernel
-from parachute_hub.events import Bus, Event, ModuleChanged, Notice, Numbered, RegistryChanged
+from parachute_hub.events import Bus, Event, ModuleChanged, Notice, NumberedEvent, RegistryChanged
 from parachute_hub.modules import assembly
 from parachute_hub.modules.definition.catalog import BadCatalog, Catalog, load
-from parachute_hub.modules.launch.environment import Surroundings
+from parachute_hub.modules.launch.environment import BaseEnvironment
 from parachute_hub.modules.launch.fence import Fence
 from parachute_hub.modules.launch.pages_seen import PagesSeen
 from parachute_hub.modules.packages import bun as bun_program
 from parachute_hub.supervise.context import SupervisorContext
-from parachute_hub.supervise.model import State
+from parachute_hub.supervise.model import ModuleState
 from parachute_hub.supervise.supervisor import Supervisor
 
 _log = Logger()
 
 
 @frozen(kw_only=True)
-class Engine:
+class ModuleRuntime:
     """The objects that run modules. `modules` installs and removes them, `launcher` builds their command lines,
     `confiner` starts them confined.
     """
@@ -39,13 +39,13 @@ class Engine:
     bus: Bus
     launcher: FreshLauncher
     supervisor: Supervisor
-    modules: assembly.Modules
-    roster: Roster
+    modules: assembly.ModuleServices
+    roster: InstalledModules
     confiner: Confiner
     links: ModuleLinks
 
 
-def build_engine(core: Core, origins: Origins) -> Engine:
+def build_engine(core: ProcessContext, origins: Origins) -> ModuleRuntime:
     """Create the engine without starting anything."""
     bus = Bus()
     bus.subscribe(_tell)
@@ -75,7 +75,7 @@ def build_engine(core: Core, origins: Origins) -> Engine:
             under_way=core.front.under_way,
         )
     )
-    roster = Roster(
+    roster = InstalledModules(
         on_disk.directory,
         lambda text: bus.emit(Notice("registry", text)),
         core.reactor.seconds,
@@ -89,7 +89,7 @@ def build_engine(core: Core, origins: Origins) -> Engine:
     )
     links = ModuleLinks(roster, seen)
     bus.subscribe(lambda numbered: _follow(roster, links, on_disk.fence, supervisor, numbered.event))
-    return Engine(
+    return ModuleRuntime(
         bus=bus,
         launcher=launcher,
         supervisor=supervisor,
@@ -100,13 +100,13 @@ def build_engine(core: Core, origins: Origins) -> Engine:
     )
 
 
-def _tell(numbered: Numbered) -> None:
+def _tell(numbered: NumberedEvent) -> None:
     """Log notices for the operator."""
     if isinstance(numbered.event, Notice):
         _log.warn("{text}", text=numbered.event.text)
 
 
-def _follow(roster: Roster, links: ModuleLinks, fence: Fence, supervisor: Supervisor, event: Event) -> None:
+def _follow(roster: InstalledModules, links: ModuleLinks, fence: Fence, supervisor: Supervisor, event: Event) -> None:
     match event:
         case RegistryChanged():
             roster.forget()
@@ -116,7 +116,7 @@ def _follow(roster: Roster, links: ModuleLinks, fence: Fence, supervisor: Superv
             status = supervisor.status(short)
             if status is not None:
                 fence.follow(status)
-                if status.state is State.READY:
+                if status.state is ModuleState.READY:
                     links.look(short)
 
 
@@ -125,12 +125,12 @@ def _forbidden(home: Path) -> tuple[Path, ...]:
     return (home, *(home / name for name in ("hub", "modules", "parachute.db", "operator.token", "services.json")))
 
 
-def _outside(core: Core, bus: Bus, origins: Origins, confiner: Confiner) -> assembly.Outside:
+def _outside(core: ProcessContext, bus: Bus, origins: Origins, confiner: Confiner) -> assembly.ModuleDependencies:
     settings = core.settings
     pool = core.reactor.getThreadPool()
-    return assembly.Outside(
+    return assembly.ModuleDependencies(
         reactor=core.reactor,
-        around=Surroundings(
+        around=BaseEnvironment(
             home=settings.home,
             user_home=settings.user_home,
             issuer=origins.issuer(),
@@ -155,7 +155,7 @@ def _outside(core: Core, bus: Bus, origins: Origins, confiner: Confiner) -> asse
     )
 
 
-def _catalog(core: Core) -> Catalog:
+def _catalog(core: ProcessContext) -> Catalog:
     """The configured catalog. If it is invalid, log that and fall back to the built-in one."""
     try:
         return load(core.settings.catalog, core.settings.home)

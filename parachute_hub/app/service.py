@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from parachute_hub import __version__
-from parachute_hub.app.context import Core
+from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.proxy.access_log import AccessLog
 from parachute_hub.proxy.connection_limits import descriptor_budget
@@ -30,7 +30,7 @@ from parachute_hub.proxy.routes import Table
 from parachute_hub.settings import Settings
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.health import Health, Phase
-from parachute_hub.site.root import Part, Root
+from parachute_hub.site.root import MountedArea, Root
 from parachute_hub.system.home import Home, HomeTaken
 from parachute_hub.system.logs import LineObserver, Masker
 from parachute_hub.system.timestamps import to_the_second
@@ -106,7 +106,9 @@ class Hub(Service):
         self.instance = str(uuid4())
         self._composed: Composed | None = None
         self.health = Health(self.phase, self.instance)
-        self.root = Root([Part(("/health",), self.health)], Closed("starting"), is_secure=RequestCaller().is_secure)
+        self.root = Root(
+            [MountedArea(("/health",), self.health)], Closed("starting"), is_secure=RequestCaller().is_secure
+        )
         self.front = self._make_front()
         self._port: IListeningPort | None = None
         self._leaving = False
@@ -175,7 +177,7 @@ class Hub(Service):
         compose = await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), _load)
         if self._leaving:
             return
-        core = Core(
+        core = ProcessContext(
             settings=self.settings,
             reactor=self.reactor,
             mask=self.mask,
@@ -253,7 +255,7 @@ class Hub(Service):
             if self._composed is not None:
                 await self._composed.stop()
         except Exception:
-            self.log.failure("Part of the shutdown failed")
+            self.log.failure("MountedArea of the shutdown failed")
         await self.front.drain(DRAIN_SECONDS)
         self.home.withdraw()
         self.home.release()
@@ -282,7 +284,7 @@ class Hub(Service):
         )
 
 
-def _load() -> Callable[[Core], Awaitable[Composed]]:
+def _load() -> Callable[[ProcessContext], Awaitable[Composed]]:
     """Import the composition root on first use."""
     from parachute_hub.app.compose import compose
 

@@ -21,23 +21,25 @@ from parachute_hub.admin.stream_api import EventsArea, Streams
 from parachute_hub.admin.vault_command import VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
 from parachute_hub.app.adapters import ModuleTokens, Origins
-from parachute_hub.app.context import Core
+from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.discovery import advertised, tiles
-from parachute_hub.app.runtime import Engine
+from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.modules.launch.configuration import Configuration
 from parachute_hub.modules.state.disk_space import size_of
 from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.site.about import About, AboutHub, Ready
-from parachute_hub.site.auth import Who
+from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.conventions import PREFIXES, Conventions
 from parachute_hub.site.front_page import FrontPage
-from parachute_hub.site.metrics import Numbers
-from parachute_hub.site.root import Part
+from parachute_hub.site.metrics import MetricsArea
+from parachute_hub.site.root import MountedArea
 from parachute_hub.site.well_known import INFO_PAGES, WellKnown, document
 from parachute_hub.system.timestamps import to_the_second
 
 
-def public_parts(core: Core, engine: Engine, origins: Origins, who: Who) -> list[Part]:
+def public_parts(
+    core: ProcessContext, engine: ModuleRuntime, origins: Origins, who: Authenticator
+) -> list[MountedArea]:
     """The areas that need no account."""
     began = time.monotonic()
 
@@ -47,12 +49,12 @@ def public_parts(core: Core, engine: Engine, origins: Origins, who: Who) -> list
     about = AboutHub(started_at=to_the_second(time.time()), source=_source(core.settings.home, core.settings.platform))
     front = FrontPage(lambda: tiles(engine.roster, engine.supervisor, engine.links)).app.resource()
     return [
-        Part(("/", "/hub.html"), front),
-        Part(("/health",), core.health),
-        Part(PREFIXES, Conventions(origin=origins.issuer, clock=time.time).app.resource()),
-        Part(("/api/ready",), Ready(states).app.resource()),
-        Part(("/api/hub",), About(about, who, lambda: time.monotonic() - began).app.resource()),
-        Part(
+        MountedArea(("/", "/hub.html"), front),
+        MountedArea(("/health",), core.health),
+        MountedArea(PREFIXES, Conventions(origin=origins.issuer, clock=time.time).app.resource()),
+        MountedArea(("/api/ready",), Ready(states).app.resource()),
+        MountedArea(("/api/hub",), About(about, who, lambda: time.monotonic() - began).app.resource()),
+        MountedArea(
             ("/.well-known/parachute.json", INFO_PAGES.rstrip("/"), "/.parachute"),
             WellKnown(lambda: advertised(engine.roster.modules(), engine.links), origins.issuer).app.resource(),
         ),
@@ -60,8 +62,14 @@ def public_parts(core: Core, engine: Engine, origins: Origins, who: Who) -> list
 
 
 def admin_parts(
-    core: Core, engine: Engine, accounts: Accounts, oauth: OAuth, who: Who, *, streams: Streams
-) -> list[Part]:
+    core: ProcessContext,
+    engine: ModuleRuntime,
+    accounts: Accounts,
+    oauth: OAuth,
+    who: Authenticator,
+    *,
+    streams: Streams,
+) -> list[MountedArea]:
     """The areas for administration."""
     files = engine.modules.files
     in_thread = files.outside.in_thread
@@ -118,24 +126,26 @@ def admin_parts(
         sizes=lambda names: in_thread(_vault_sizes, core.settings.home, tuple(names)),
     )
     return [
-        Part(("/api/modules",), modules.app.resource()),
-        Part(("/api/modules/disk",), DiskArea(who=who, modules=engine.modules, in_thread=in_thread).app.resource()),
-        Part(("/api/events",), events.app.resource()),
-        Part(("/api/overview",), overview.app.resource()),
-        Part(("/vaults",), vaults.app.resource()),
-        Part(
-            ("/metrics", "/api/metrics"),
-            Numbers(who, core.front.metrics.render, core.front.metrics.as_json).app.resource(),
+        MountedArea(("/api/modules",), modules.app.resource()),
+        MountedArea(
+            ("/api/modules/disk",), DiskArea(who=who, modules=engine.modules, in_thread=in_thread).app.resource()
         ),
-        Part(("/admin",), AdminApp()),
+        MountedArea(("/api/events",), events.app.resource()),
+        MountedArea(("/api/overview",), overview.app.resource()),
+        MountedArea(("/vaults",), vaults.app.resource()),
+        MountedArea(
+            ("/metrics", "/api/metrics"),
+            MetricsArea(who, core.front.metrics.render, core.front.metrics.as_json).app.resource(),
+        ),
+        MountedArea(("/admin",), AdminApp()),
         *people_parts(accounts, who, engine.roster.vaults),
     ]
 
 
-def recorded(parts: Iterable[Part], accounts: Accounts, who: Who) -> list[Part]:
+def recorded(parts: Iterable[MountedArea], accounts: Accounts, who: Authenticator) -> list[MountedArea]:
     """The same areas, with an audit record of every change made through them."""
     return [
-        Part(
+        MountedArea(
             part.prefixes,
             Recorded(part.resource, who=who, note=accounts.note, caller=accounts.caller, clock=accounts.clock),
         )
@@ -143,7 +153,7 @@ def recorded(parts: Iterable[Part], accounts: Accounts, who: Who) -> list[Part]:
     ]
 
 
-def _measured(engine: Engine) -> Memory:
+def _measured(engine: ModuleRuntime) -> Memory:
     """The supervisor's last measurement; a page triggers none."""
     container = engine.supervisor.container()
     latest = {status.short: engine.supervisor.memory(status.short) for status in engine.supervisor.all() if status.pid}

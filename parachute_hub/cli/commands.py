@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubClient, module_path
-from parachute_hub.cli.progress import ENDS, Progress, run_job
+from parachute_hub.cli.progress import ENDS, ProgressPrinter, run_job
 from parachute_hub.cli.tables import size, table
 from parachute_hub.settings import from_process
 from parachute_hub.system import strict_json
@@ -170,7 +170,7 @@ def _follow(arguments: Namespace, name: str, path: str, body: dict[str, Any], do
 
 def _followed(arguments: Namespace, name: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """Run a job and return it once it succeeded."""
-    progress = Progress(quiet=arguments.json, live=sys.stderr.isatty())
+    progress = ProgressPrinter(quiet=arguments.json, live=sys.stderr.isatty())
     if not arguments.json:
         print(f"{arguments.word} {name} ...", file=sys.stderr)
     return run_job(client_of(arguments), path, body, progress)

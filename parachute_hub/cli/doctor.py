@@ -18,7 +18,7 @@ _LEVELS = {"parked": "fail", "held": "fail", "backoff": "warn", "degraded": "war
 
 
 @frozen
-class Finding:
+class Diagnosis:
     """One check: `level` is ok, warn or fail; `text` says what was found and what to do.
 
     `repair` is what `--fix` does; it never loses data.
@@ -57,7 +57,7 @@ def doctor(arguments: Namespace) -> int:
     return 1 if any(finding.level == "fail" for finding in findings) else 0
 
 
-def examine(home: Path, client: HubClient) -> Iterator[Finding]:
+def examine(home: Path, client: HubClient) -> Iterator[Diagnosis]:
     """The checks, in the order in which to repair things."""
     yield from _home(home)
     yield from _bun()
@@ -65,59 +65,59 @@ def examine(home: Path, client: HubClient) -> Iterator[Finding]:
     yield from _hub(client)
 
 
-def _home(home: Path) -> Iterator[Finding]:
+def _home(home: Path) -> Iterator[Diagnosis]:
     if not home.is_dir():
-        yield Finding("home", "warn", f"{home} does not exist yet; `parachute serve` makes it.")
+        yield Diagnosis("home", "warn", f"{home} does not exist yet; `parachute serve` makes it.")
         return
     if home.stat().st_mode & 0o077:
         text = f"other users of this machine can read {home}. Run: chmod 700 {home}"
-        yield Finding("home", "warn", text, lambda: home.chmod(0o700))
+        yield Diagnosis("home", "warn", text, lambda: home.chmod(0o700))
     else:
-        yield Finding("home", "ok", f"{home} is private.")
+        yield Diagnosis("home", "ok", f"{home} is private.")
     free = shutil.disk_usage(home).free
     if free < LOW_DISK:
-        yield Finding("disk", "fail", f"{free // 1024**2} MB are free; make room, or remove a module.")
+        yield Diagnosis("disk", "fail", f"{free // 1024**2} MB are free; make room, or remove a module.")
     else:
-        yield Finding("disk", "ok", f"{free // 1024**2} MB are free.")
+        yield Diagnosis("disk", "ok", f"{free // 1024**2} MB are free.")
     token = home / "operator.token"
     if token.exists() and token.stat().st_mode & 0o077:
         text = f"others may read {token}: chmod 600 it, then restart the hub."
-        yield Finding("operator-token", "fail", text, lambda: token.chmod(0o600))
+        yield Diagnosis("operator-token", "fail", text, lambda: token.chmod(0o600))
     elif token.exists():
-        yield Finding("operator-token", "ok", "it is private.")
+        yield Diagnosis("operator-token", "ok", "it is private.")
 
 
-def _bun() -> Iterator[Finding]:
+def _bun() -> Iterator[Diagnosis]:
     from parachute_hub.modules.packages.bun import NoBun, find
     from parachute_hub.settings import from_process
 
     try:
-        yield Finding("bun", "ok", str(find(from_process({}).bun)))
+        yield Diagnosis("bun", "ok", str(find(from_process({}).bun)))
     except NoBun as error:
-        yield Finding("bun", "fail", str(error))
+        yield Diagnosis("bun", "fail", str(error))
 
 
-def _registry(home: Path) -> Iterator[Finding]:
+def _registry(home: Path) -> Iterator[Diagnosis]:
     from parachute_hub.modules.state.services_file import ServicesFile
 
     registry = ServicesFile(home / "services.json").read()
     for problem in registry.problems:
-        yield Finding("services.json", "warn", str(problem))
+        yield Diagnosis("services.json", "warn", str(problem))
     if not registry.problems:
-        yield Finding("services.json", "ok", f"{len(registry.rows)} modules are registered.")
+        yield Diagnosis("services.json", "ok", f"{len(registry.rows)} modules are registered.")
 
 
-def _hub(client: HubClient) -> Iterator[Finding]:
+def _hub(client: HubClient) -> Iterator[Diagnosis]:
     if not client.running:
-        yield Finding("hub", "warn", "it is not running; start it with `parachute serve`.")
+        yield Diagnosis("hub", "warn", "it is not running; start it with `parachute serve`.")
         return
     health = client.health()
     level = "ok" if health.get("db") in ("ok", "unconfigured") else "fail"
-    yield Finding("hub", level, f"version {health.get('version')}, database {health.get('db')}.")
+    yield Diagnosis("hub", level, f"version {health.get('version')}, database {health.get('db')}.")
     try:
         listing = client.call("GET", "/api/modules")
     except CommandError as error:
-        yield Finding("modules", "fail", str(error))
+        yield Diagnosis("modules", "fail", str(error))
         return
     for module in listing["modules"]:
         if module.get("installed"):
@@ -125,12 +125,14 @@ def _hub(client: HubClient) -> Iterator[Finding]:
             text = f"{module.get('state')}: {module.get('reason') or ''}".rstrip(": ")
             drifted = bool(module.get("port_drift"))
             again = partial(client.call, "POST", module_path(module["short"], "restart"))
-            yield Finding(f"module {module['short']}", level, text, again if level == "fail" and not drifted else None)
+            yield Diagnosis(
+                f"module {module['short']}", level, text, again if level == "fail" and not drifted else None
+            )
             if drifted:
                 yield _port_drift(client, module)
 
 
-def _port_drift(client: HubClient, module: dict[str, Any]) -> Finding:
+def _port_drift(client: HubClient, module: dict[str, Any]) -> Diagnosis:
     error = module.get("supervisor_start_error") or {}
     listens = ", ".join(map(str, error.get("listens") or ()))
     why = {
@@ -139,7 +141,7 @@ def _port_drift(client: HubClient, module: dict[str, Any]) -> Finding:
         "row": f"it runs on {module.get('port')}, and its settings name another port.",
     }
     text = why.get(module["port_drift"], module["port_drift"])
-    return Finding(
+    return Diagnosis(
         f"port of {module['short']}",
         "warn",
         text,

@@ -18,7 +18,7 @@ _CLEAR = "\r\x1b[K"
 
 
 @define
-class Progress:
+class ProgressPrinter:
     """Displays a job's progress. `live` is for terminals: the current step, on a line that is overwritten.
 
     In a pipe, only complete lines are printed: each step once, and the job's output. `quiet` prints nothing.
@@ -77,7 +77,7 @@ def under_way(steps: Sequence[dict[str, Any]]) -> str:
 
 
 def follow(
-    client: HubClient, operation: str, progress: Progress, sleep: Callable[[float], None] = time.sleep
+    client: HubClient, operation: str, progress: ProgressPrinter, sleep: Callable[[float], None] = time.sleep
 ) -> dict[str, Any]:
     """Wait for a job and return its final state. Raises CommandError if it failed, or on Ctrl-C."""
     try:
@@ -98,7 +98,7 @@ def follow(
     return job
 
 
-def run_job(client: HubClient, path: str, body: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def run_job(client: HubClient, path: str, body: dict[str, Any], progress: ProgressPrinter) -> dict[str, Any]:
     """Start a job at an API path and follow it."""
     begun = client.call("POST", path, body)
     operation = begun.get("operation_id")

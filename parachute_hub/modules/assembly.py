@@ -17,13 +17,13 @@ from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import Jobs
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.launch import environment
-from parachute_hub.modules.launch.environment import Surroundings
+from parachute_hub.modules.launch.environment import BaseEnvironment
 from parachute_hub.modules.launch.fence import Fence
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.launch.vault_scribe import Wiring
 from parachute_hub.modules.launch.views import Views
-from parachute_hub.modules.operations.compensation import Undoing
-from parachute_hub.modules.operations.health_gate import Prover, Supervises
+from parachute_hub.modules.operations.compensation import UndoHandlers
+from parachute_hub.modules.operations.health_gate import HealthGate, SupervisorApi
 from parachute_hub.modules.operations.install import Installer, stamped_versions
 from parachute_hub.modules.operations.uninstall import Remover
 from parachute_hub.modules.operations.upgrade import GATE_SECONDS, SETTLE_SECONDS, Upgrader
@@ -32,12 +32,12 @@ from parachute_hub.modules.packages.fetcher import Fetcher
 from parachute_hub.modules.packages.installer_fence import Confines, InstallerFence
 from parachute_hub.modules.packages.updates import Availability
 from parachute_hub.modules.reconcile.adoption import Adoption
-from parachute_hub.modules.reconcile.backup_copy import LastGood
+from parachute_hub.modules.reconcile.backup_copy import ServicesBackup
 from parachute_hub.modules.reconcile.linked_folders import LinkedFolders
 from parachute_hub.modules.reconcile.port_repair import PortHealer
 from parachute_hub.modules.reconcile.row_guard import RowKeeper
 from parachute_hub.modules.reconcile.start_errors import StartErrors
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.disk_space import Disk, Reserve
 from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.modules.state.services_file import ServicesFile
@@ -55,7 +55,7 @@ FETCHING = frozenset({"install", "upgrade"})
 
 
 @frozen(kw_only=True)
-class Outside:
+class ModuleDependencies:
     """What modules/ needs from the rest of the hub.
 
     `find_bun` raises NoBun. `now` is in epoch seconds; `new_id` creates job ids. `in_thread` runs blocking calls.
@@ -65,7 +65,7 @@ class Outside:
     """
 
     reactor: Any
-    around: Surroundings
+    around: BaseEnvironment
     catalog: Catalog
     find_bun: Callable[[], Path]
     emit: Callable[[Event], None]
@@ -86,14 +86,14 @@ class Outside:
 
 
 @frozen(kw_only=True)
-class Files:
+class ModuleFiles:
     """On-disk state and launching. `records` serves as the supervisor's Desired, `launcher` as its Launcher."""
 
-    outside: Outside
+    outside: ModuleDependencies
     services: ServicesFile
     records: RecordsFile
     store: Store
-    directory: Directory
+    directory: ModuleDirectory
     wiring: Wiring
     launcher: ModuleLauncher
     fence: Fence
@@ -108,10 +108,10 @@ class Files:
 
 
 @frozen(kw_only=True)
-class Modules:
+class ModuleServices:
     """All module services, for the rest of the hub."""
 
-    files: Files
+    files: ModuleFiles
     jobs: Jobs
     bun: Bun
     installer: Installer
@@ -123,7 +123,7 @@ class Modules:
     reserve: Reserve
     linked: LinkedFolders
     rowkeeper: RowKeeper
-    last_good: LastGood
+    last_good: ServicesBackup
     adoption: Adoption
     start_errors: StartErrors
     ports: PortHealer
@@ -211,7 +211,7 @@ class Modules:
         )
 
 
-def files(outside: Outside) -> Files:
+def files(outside: ModuleDependencies) -> ModuleFiles:
     """Create the first half. Reads `<home>/hub/modules.json`; starts nothing."""
     home = outside.around.home
     problem = partial(_notice, outside.emit)
@@ -223,7 +223,7 @@ def files(outside: Outside) -> Files:
     )
     older = outside.around.user_home / ".bun" / "install" / "global" / "node_modules"
     store = Store(outside.around.modules, (older,))
-    directory = Directory(services=services, records=records, catalog=outside.catalog, store=store)
+    directory = ModuleDirectory(services=services, records=records, catalog=outside.catalog, store=store)
     wiring = Wiring(home=home, directory=directory, know_secret=outside.know_secret)
     views = Views(home=home, directory=directory)
     fence = Fence(
@@ -243,7 +243,7 @@ def files(outside: Outside) -> Files:
         guard=wiring,
         fence=fence,
     )
-    return Files(
+    return ModuleFiles(
         outside=outside,
         services=services,
         records=records,
@@ -255,12 +255,14 @@ def files(outside: Outside) -> Files:
     )
 
 
-def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[], int | None]) -> Modules:
+def assemble(
+    on_disk: ModuleFiles, supervisor: SupervisorApi, *, free_memory: Callable[[], int | None]
+) -> ModuleServices:
     """Create the second half, which needs the supervisor. `free_memory` is in bytes, None if unlimited."""
     outside, home = on_disk.outside, on_disk.outside.around.home
     disk = Disk(home)
     snapshots = Snapshots(home=home, folder=home / "hub" / "snapshots", free_bytes=disk.free_bytes)
-    undoing = Undoing(
+    undoing = UndoHandlers(
         store=on_disk.store,
         services=on_disk.services,
         records=on_disk.records,
@@ -296,8 +298,8 @@ def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[]
         free_bytes=disk.free_bytes,
         taken_by=lambda short: on_disk.records.get(short).package,
     )
-    prover = Prover(supervisor=supervisor, clock=outside.reactor)
-    return Modules(
+    prover = HealthGate(supervisor=supervisor, clock=outside.reactor)
+    return ModuleServices(
         files=on_disk,
         jobs=jobs,
         bun=bun,
@@ -352,7 +354,7 @@ def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[]
         rowkeeper=RowKeeper(
             directory=on_disk.directory, supervisor=supervisor, jobs=jobs, notice=partial(_notice, outside.emit)
         ),
-        last_good=LastGood(
+        last_good=ServicesBackup(
             services=on_disk.services, path=home / "hub" / "services.last.json", notice=partial(_notice, outside.emit)
         ),
         adoption=Adoption(
@@ -369,7 +371,7 @@ def assemble(on_disk: Files, supervisor: Supervises, *, free_memory: Callable[[]
     )
 
 
-def _installer_fence(on_disk: Files) -> InstallerFence | None:
+def _installer_fence(on_disk: ModuleFiles) -> InstallerFence | None:
     outside = on_disk.outside
     if outside.confiner is None or not on_disk.fence.confines:
         return None

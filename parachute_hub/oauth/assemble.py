@@ -8,7 +8,7 @@ from attrs import frozen
 from twisted.logger import Logger
 
 from parachute_hub.oauth.authorization.approval_page import ApproveArea
-from parachute_hub.oauth.authorization.browser_session import Visits
+from parachute_hub.oauth.authorization.browser_session import PageSessions
 from parachute_hub.oauth.authorization.consent_ticket import Tickets
 from parachute_hub.oauth.authorization.consents import Consents
 from parachute_hub.oauth.authorization.endpoint import AuthorizeArea
@@ -16,20 +16,20 @@ from parachute_hub.oauth.clients.connected_apps import AppsArea
 from parachute_hub.oauth.clients.connected_apps_pages import AppsPages
 from parachute_hub.oauth.clients.connections import Connections
 from parachute_hub.oauth.clients.endpoint import RegisterArea
-from parachute_hub.oauth.clients.lookup import Directory, Documents
+from parachute_hub.oauth.clients.lookup import ClientDirectory, Documents
 from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
 from parachute_hub.oauth.tokens.endpoint import TokenArea
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.oauth.tokens.keys import Keyring
-from parachute_hub.oauth.tokens.minting import Minting
+from parachute_hub.oauth.tokens.minting import TokenMinter
 from parachute_hub.oauth.tokens.operator_token import OperatorToken
 from parachute_hub.oauth.tokens.settings_grants import SettingsGrants
 from parachute_hub.oauth.tokens.token_guard import TokenGuard
-from parachute_hub.oauth.tokens.token_service import Redeemer
+from parachute_hub.oauth.tokens.token_service import TokenExchange
 from parachute_hub.oauth.tokens.tokens_api import TokensArea
 from parachute_hub.oauth.well_known import PREFIXES, Resources, WellKnownArea
-from parachute_hub.site.auth import Recogniser, StepUp, Who
-from parachute_hub.site.root import Part
+from parachute_hub.site.auth import Authenticator, Recogniser, StepUp
+from parachute_hub.site.root import MountedArea
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
 from parachute_hub.store.grants import Grants
@@ -42,7 +42,7 @@ from parachute_hub.store.writer import Write
 @frozen(kw_only=True)
 class OAuth:
     """The OAuth services. `connections` implements the accounts' `AccessWatch`; `bearers` precedes the sessions in a
-    `Who`.
+    `Authenticator`.
     """
 
     issuer: Issuer
@@ -51,12 +51,12 @@ class OAuth:
     bearers: BearerRecogniser
     connections: Connections
     operator: OperatorToken
-    minting: Minting
+    minting: TokenMinter
     tokens: Tokens
     _write: Write
-    _directory: Directory
+    _directory: ClientDirectory
     _consents: Consents
-    _redeemer: Redeemer
+    _redeemer: TokenExchange
     _resources: Resources
     _grants: Grants
     _tickets: Tickets
@@ -81,11 +81,11 @@ class OAuth:
         self.issuer.move(issuer, origins)
         await self.operator.ensure()
 
-    def parts(self, *, visits: Visits, sessions: Recogniser, step_up: StepUp) -> list[Part]:
+    def parts(self, *, visits: PageSessions, sessions: Recogniser, step_up: StepUp) -> list[MountedArea]:
         """All areas with their paths. `sessions` identifies browsers, `step_up` checks recent authentication."""
         return [*self._public_parts(visits), *self._own_parts(visits, sessions, step_up)]
 
-    def _public_parts(self, visits: Visits) -> list[Part]:
+    def _public_parts(self, visits: PageSessions) -> list[MountedArea]:
         """For apps, and for users that apps send here."""
         wellknown = WellKnownArea(issuer=self.issuer, keys=self.keys, resources=self._resources, clock=self._clock)
         authorize = AuthorizeArea(
@@ -113,15 +113,15 @@ class OAuth:
         )
         return [
             # The proxy routes each vault's OAuth metadata to the hub (proxy.routes).
-            Part((*PREFIXES, "/vault"), wellknown.app.resource()),
-            Part(("/oauth/authorize",), authorize.app.resource()),
-            Part(("/oauth/token", "/oauth/revoke"), token.app.resource()),
-            Part(("/oauth/register", "/oauth/clients"), register.app.resource()),
+            MountedArea((*PREFIXES, "/vault"), wellknown.app.resource()),
+            MountedArea(("/oauth/authorize",), authorize.app.resource()),
+            MountedArea(("/oauth/token", "/oauth/revoke"), token.app.resource()),
+            MountedArea(("/oauth/register", "/oauth/clients"), register.app.resource()),
         ]
 
-    def _own_parts(self, visits: Visits, sessions: Recogniser, step_up: StepUp) -> list[Part]:
+    def _own_parts(self, visits: PageSessions, sessions: Recogniser, step_up: StepUp) -> list[MountedArea]:
         """For the hub's users, its admin app and scripts."""
-        who = Who([self.bearers, sessions])
+        who = Authenticator([self.bearers, sessions])
         approve = ApproveArea(directory=self._directory, connections=self.connections, visits=visits)
         apps = AppsArea(connections=self.connections, who=who, step_up=step_up)
         pages = AppsPages(connections=self.connections, visits=visits, resources=self._resources)
@@ -137,10 +137,10 @@ class OAuth:
         mints = ("/admin/host-admin-token", "/admin/vault-admin-token", "/admin/module-token")
         own_mints = ("/account/token", "/account/vault-token", "/account/vault-admin-token")
         return [
-            Part(("/admin/approve-client", "/oauth/authorize/approve"), approve.app.resource()),
-            Part(("/api/apps", "/api/grants", "/api/oauth/clients"), apps.app.resource()),
-            Part(("/account/apps",), pages.app.resource()),
-            Part(("/api/auth", *mints, *own_mints), tokens.app.resource()),
+            MountedArea(("/admin/approve-client", "/oauth/authorize/approve"), approve.app.resource()),
+            MountedArea(("/api/apps", "/api/grants", "/api/oauth/clients"), apps.app.resource()),
+            MountedArea(("/account/apps",), pages.app.resource()),
+            MountedArea(("/api/auth", *mints, *own_mints), tokens.app.resource()),
         ]
 
 
@@ -165,7 +165,7 @@ def build(
     write = database.write
     keys = Keyring(write=write, store=SigningKeys(database), clock=clock, off_thread=off_thread)
     signer = Issuer(issuer=issuer, origins=origins, write=write, keys=keys, tokens=tokens, clock=clock, random=random)
-    redeemer = Redeemer(
+    redeemer = TokenExchange(
         write=write, grants=grants, tokens=tokens, users=users, issuer=signer, clock=clock, random=random
     )
     return OAuth(
@@ -185,7 +185,7 @@ def build(
         operator=OperatorToken(
             path=home / "operator.token", write=write, issuer=signer, tokens=tokens, clock=clock, in_thread=off_thread
         ),
-        minting=Minting(
+        minting=TokenMinter(
             write=write,
             issuer=signer,
             tokens=tokens,
@@ -194,7 +194,7 @@ def build(
             resources=resources,
             clock=clock,
         ),
-        directory=Directory(
+        directory=ClientDirectory(
             write=write, clients=clients, documents=documents, issuer=signer, clock=clock, random=random
         ),
         consents=Consents(write=write, clients=clients, grants=grants, clock=clock, random=random),

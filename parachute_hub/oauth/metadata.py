@@ -9,13 +9,13 @@ from typing import Any
 from attrs import frozen
 
 from parachute_hub.oauth.authorization.resource import Target
-from parachute_hub.oauth.authorization.scopes import Catalog, vault_scope
+from parachute_hub.oauth.authorization.scopes import ScopeCatalog, vault_scope
 
 DOCUMENTATION = "https://parachute.computer"
 _AUTH_METHODS = ["none", "client_secret_post", "client_secret_basic"]
 
 
-def authorization_server(issuer: str, catalog: Catalog) -> dict[str, Any]:
+def authorization_server(issuer: str, catalog: ScopeCatalog) -> dict[str, Any]:
     """RFC 8414, with the additions of RFC 9207 and CIMD. Also served as openid-configuration."""
     return {
         "issuer": issuer,
@@ -37,7 +37,7 @@ def authorization_server(issuer: str, catalog: Catalog) -> dict[str, Any]:
     }
 
 
-def protected_resource(issuer: str, path: str, target: Target, catalog: Catalog) -> dict[str, Any]:
+def protected_resource(issuer: str, path: str, target: Target, catalog: ScopeCatalog) -> dict[str, Any]:
     """RFC 9728 for the resource at `issuer + path`. For a vault only read and write; admin must be requested by
     name.
     """

@@ -9,8 +9,8 @@ from attrs import frozen
 from twisted.web.iweb import IRequest
 from twisted.web.template import Tag, XMLString, flattenString, tags
 
-from parachute_hub.oauth.authorization.browser_session import Visit
-from parachute_hub.oauth.authorization.policy import Consent, Row, Stop
+from parachute_hub.oauth.authorization.browser_session import PageSession
+from parachute_hub.oauth.authorization.policy import AskConsent, ErrorPage, ScopeChoice
 from parachute_hub.oauth.authorization.redirects import cannot_be_taken, place
 from parachute_hub.oauth.clients.registration import domain_of
 from parachute_hub.site.area import refuse, wants_html
@@ -44,7 +44,7 @@ async def show(request: IRequest, title: str, content: Tag, *, status: int = 200
     return b"<!DOCTYPE html>\n" + await flattenString(request, fill("layout", {"title": title, "content": content}))
 
 
-async def show_stop(request: IRequest, stop: Stop) -> bytes:
+async def show_stop(request: IRequest, stop: ErrorPage) -> bytes:
     """An error page that explains why the flow ends here, or JSON if the client does not accept HTML.
 
     `back` leads only to this hub's own pages.
@@ -63,7 +63,7 @@ async def show_refusal(request: IRequest, refused: Refused) -> bytes:
         return refuse(request, refused)
     for name, value in refused.headers.items():
         request.setHeader(name, value)
-    return await show_stop(request, Stop(refused.status, "That did not work", refused.description))
+    return await show_stop(request, ErrorPage(refused.status, "That did not work", refused.description))
 
 
 async def show_needs_owner(request: IRequest, client: Client, approve_url: str) -> bytes:
@@ -87,7 +87,7 @@ class Shown:
 
 
 async def show_consent(
-    request: IRequest, consent: Consent, visit: Visit, shown: Shown, origins: Iterable[str]
+    request: IRequest, consent: AskConsent, visit: PageSession, shown: Shown, origins: Iterable[str]
 ) -> bytes:
     """The consent form. `origins` are the hub's own."""
     uri = shown.hidden["redirect_uri"]
@@ -109,7 +109,7 @@ async def show_consent(
 
 
 async def show_approval(
-    request: IRequest, client: Client, visit: Visit, hidden: Mapping[str, str], *, problem: str | None = None
+    request: IRequest, client: Client, visit: PageSession, hidden: Mapping[str, str], *, problem: str | None = None
 ) -> bytes:
     """The form with which an owner approves an app."""
     slots: dict[str, Content] = {
@@ -150,14 +150,14 @@ def _where(uri: str, origins: Iterable[str]) -> Content:
     return tags.transparent("An app on this computer that opens ", address, " links.")
 
 
-def _news(consent: Consent) -> Content:
+def _news(consent: AskConsent) -> Content:
     if not consent.approves:
         return ""
     text = "This app is new here. If you allow it, other people with an account on this hub can connect it too."
     return tags.p(text, class_="message busy", role="status")
 
 
-def _row(row: Row, ticked: bool) -> Tag:
+def _row(row: ScopeChoice, ticked: bool) -> Tag:
     box = tags.input(type="checkbox", name="granted_scope", value=row.scope)
     if ticked:
         box(checked="checked")
@@ -167,7 +167,7 @@ def _row(row: Row, ticked: bool) -> Tag:
     return tags.label(box, *words, class_="choice")
 
 
-def _vaults(consent: Consent) -> Content:
+def _vaults(consent: AskConsent) -> Content:
     if not consent.vaults:
         return ""
     if len(consent.vaults) == 1:

@@ -9,7 +9,7 @@ from parachute_hub.site.errors import Refused
 MOST_KEYS = 10_000
 
 
-class Limit:
+class RateLimit:
     """At most `times` per `seconds` for each key. Kept in memory; the oldest keys are dropped."""
 
     def __init__(self, *, times: int, seconds: float, clock: IReactorTime) -> None:

@@ -10,7 +10,7 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.oauth import cors, metadata
 from parachute_hub.oauth.authorization.resource import InvalidTarget, read
-from parachute_hub.oauth.authorization.scopes import Catalog
+from parachute_hub.oauth.authorization.scopes import ScopeCatalog
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.oauth.tokens.keys import Keyring
 from parachute_hub.site.area import area, as_json
@@ -41,10 +41,10 @@ class Resources(Protocol):
         """The location of each vault and module."""
 
 
-def catalog_of(resources: Resources) -> Catalog:
+def catalog_of(resources: Resources) -> ScopeCatalog:
     """The scopes that can currently be requested."""
     scopes = {short: tuple(scopes) for short, scopes in resources.module_scopes().items()}
-    return Catalog(tuple(resources.vaults()), scopes)
+    return ScopeCatalog(tuple(resources.vaults()), scopes)
 
 
 class WellKnownArea:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Literal, TypeAlias
 
-from parachute_hub.proxy.access_record import Account, Asked
+from parachute_hub.proxy.access_record import RequestRecord, RequestSummary
 
 Format: TypeAlias = Literal["combined", "json"]
 # Lines formatted per batch. This takes about a millisecond; more would be a noticeable pause.
@@ -20,9 +20,9 @@ class AccessLog:
         self._form = form
         self._mask = mask
         self._write = write
-        self._waiting: list[tuple[Account, float]] = []
+        self._waiting: list[tuple[RequestRecord, float]] = []
 
-    def add(self, account: Account, took: float) -> None:
+    def add(self, account: RequestRecord, took: float) -> None:
         """Keep a record for the next flush; a full batch is written immediately."""
         self._waiting.append((account, took))
         if len(self._waiting) >= _BATCH:
@@ -50,7 +50,7 @@ class AccessLog:
 
 
 Text: TypeAlias = Callable[[bytes], str]
-Line: TypeAlias = Callable[[Account, float], str]
+Line: TypeAlias = Callable[[RequestRecord, float], str]
 
 
 def combined(text: Text) -> Line:
@@ -58,11 +58,11 @@ def combined(text: Text) -> Line:
 
     # Clients repeat the same few request heads.
     @cache
-    def words(asked: Asked) -> tuple[str, str]:
+    def words(asked: RequestSummary) -> tuple[str, str]:
         method, target, minor, referer, agent = asked
         return f'"{text(method)} {text(target)} HTTP/1.{minor}"', f'"{text(referer)}" "{text(agent)}"\n'
 
-    def line(account: Account, took: float) -> str:
+    def line(account: RequestRecord, took: float) -> str:
         _, asked, address, began, status, sent, _ = account
         what, said = words(asked)
         return f"{address} - - [{_clock(int(began))}] {what} {status} {sent} {said}"
@@ -73,7 +73,7 @@ def combined(text: Text) -> Line:
 def as_json(text: Text) -> Line:
     """One JSON object per line; durations in milliseconds."""
 
-    def line(account: Account, took: float) -> str:
+    def line(account: RequestRecord, took: float) -> str:
         asked = account.asked
         told = {
             "time": datetime.fromtimestamp(account.began, UTC).isoformat(timespec="milliseconds"),

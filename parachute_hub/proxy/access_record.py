@@ -10,7 +10,7 @@ HUB = "hub"
 CLIENT_GONE = 499
 
 
-class Asked(NamedTuple):
+class RequestSummary(NamedTuple):
     """The fields of a request head that the access log uses. The head itself is larger and not kept."""
 
     method: bytes = b"-"
@@ -20,24 +20,24 @@ class Asked(NamedTuple):
     agent: bytes = b"-"
 
     @classmethod
-    def of(cls, request: RequestHead) -> "Asked":
+    def of(cls, request: RequestHead) -> "RequestSummary":
         """The fields of this head."""
         noted = request.noted
         referer, agent = noted.get(b"referer", b"-"), noted.get(b"user-agent", b"-")
         return cls(request.method, request.target, request.minor, referer, agent)
 
 
-NOTHING_ASKED = Asked()
+NOTHING_ASKED = RequestSummary()
 
 
-class Account(NamedTuple):
+class RequestRecord(NamedTuple):
     """One completed request.
 
     `module` is a short name, `began` a time in seconds; sizes are body bytes.
     """
 
     module: str
-    asked: Asked
+    asked: RequestSummary
     address: str
     began: float
     status: int
@@ -45,10 +45,10 @@ class Account(NamedTuple):
     received: int = 0
 
 
-class Book(Protocol):
+class Recorder(Protocol):
     """Records requests."""
 
-    def closed(self, account: Account) -> None:
+    def closed(self, account: RequestRecord) -> None:
         """A request is complete."""
 
     def seconds(self) -> float:

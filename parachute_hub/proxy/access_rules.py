@@ -3,9 +3,9 @@
 import re
 from urllib.parse import parse_qsl
 
-from parachute_hub.proxy.client_address import Caller
+from parachute_hub.proxy.client_address import ClientInfo
 from parachute_hub.proxy.head import RequestHead
-from parachute_hub.proxy.routes import Answer, Mount
+from parachute_hub.proxy.routes import ErrorResponse, Mount
 
 _KEY_IN_QUERY = re.compile(rb"(?:^|&)key=[^&]").search
 # The parameter name may be percent-encoded: `k%65y`.
@@ -14,22 +14,24 @@ _BEARER = re.compile(rb"[ \t]*bearer[ \t]+(.*)\Z", re.IGNORECASE | re.DOTALL).ma
 # Three parts. Their content is not checked here, since modules accept base64 variants that the hub would not.
 _SIGNED = re.compile(rb"eyJ[^.]*\.[^.]+\.[^.]+\Z").match
 
-SIGN_IN = Answer(
+SIGN_IN = ErrorResponse(
     401,
     "unauthenticated",
     "This module is not open to everyone. Sign in, or send an access token or an API key.",
     headers=(("WWW-Authenticate", "Bearer"),),
 )
-_NO_WORKER = Answer(403, "no_service_worker", "A service worker may only come from below the module's own path.")
-_NO_WEBSOCKET = Answer(
+_NO_WORKER = ErrorResponse(403, "no_service_worker", "A service worker may only come from below the module's own path.")
+_NO_WEBSOCKET = ErrorResponse(
     426, "websocket_not_supported", "This module does not speak WebSocket.", headers=(("Upgrade", "websocket"),)
 )
-_BAD_HANDSHAKE = Answer(
+_BAD_HANDSHAKE = ErrorResponse(
     400, "upgrade_failed", "This is not a valid WebSocket handshake (RFC 6455, section 4.1).", close=True
 )
-_FOREIGN_PAGE = Answer(403, "foreign_origin", "Pages of other sites cannot open a WebSocket with your cookies.")
-TOO_MANY_WEBSOCKETS = Answer(429, "too_many_connections", "Too many WebSockets are open. Close one and try again.")
-CLOSING = Answer(
+_FOREIGN_PAGE = ErrorResponse(403, "foreign_origin", "Pages of other sites cannot open a WebSocket with your cookies.")
+TOO_MANY_WEBSOCKETS = ErrorResponse(
+    429, "too_many_connections", "Too many WebSockets are open. Close one and try again."
+)
+CLOSING = ErrorResponse(
     503, "service_unavailable", "The hub is shutting down. Try again in a moment.", (("Retry-After", "2"),)
 )
 
@@ -41,7 +43,7 @@ def needs_session(mount: Mount, request: RequestHead, path: bytes) -> bool:
     return not is_preflight(request) and not _has_credential(request)
 
 
-def refusal(mount: Mount, request: RequestHead, path: bytes, *, own_origin: bool) -> Answer | None:
+def refusal(mount: Mount, request: RequestHead, path: bytes, *, own_origin: bool) -> ErrorResponse | None:
     """Why this request must not reach the module, whoever sends it; None if it may.
 
     `own_origin` is true if the Origin header, if any, is one of the hub's.
@@ -54,7 +56,7 @@ def refusal(mount: Mount, request: RequestHead, path: bytes, *, own_origin: bool
     return None
 
 
-def _websocket_refusal(mount: Mount, request: RequestHead, own_origin: bool) -> Answer | None:
+def _websocket_refusal(mount: Mount, request: RequestHead, own_origin: bool) -> ErrorResponse | None:
     if not mount.websocket:
         return _NO_WEBSOCKET
     if request.method != b"GET" or request.has_body or not request.noted.get(b"sec-websocket-key", b"").strip():
@@ -80,7 +82,7 @@ def signed_tokens(request: RequestHead) -> tuple[str, ...]:
     return tuple(value.decode("latin-1") for value in map(bytes.strip, shown) if _SIGNED(value)) if shown else ()
 
 
-def is_own_origin(request: RequestHead, caller: Caller, hosts: frozenset[bytes], issuer: str) -> bool:
+def is_own_origin(request: RequestHead, caller: ClientInfo, hosts: frozenset[bytes], issuer: str) -> bool:
     """True if the Origin header is absent (not a browser) or names the hub."""
     origin = request.noted.get(b"origin")
     if origin is None:

@@ -7,14 +7,14 @@ from attrs import evolve
 
 from parachute_hub.proxy.access_rules import SIGN_IN, is_preflight
 from parachute_hub.proxy.head import RequestHead
-from parachute_hub.proxy.plan import Passage
-from parachute_hub.proxy.routes import Answer, origin_form
+from parachute_hub.proxy.plan import ModuleRequest
+from parachute_hub.proxy.routes import ErrorResponse, origin_form
 
 Rank: TypeAlias = Literal["nobody", "member", "admin"]
 
-_NOT_ADMIN = Answer(403, "not_admin", "Only administrators can open this page.")
-_TOO_LITTLE = Answer(403, "insufficient_scope", "This access token does not open this page.")
-_TO_LOGIN = Answer(302, "unauthenticated", "Sign in first.")
+_NOT_ADMIN = ErrorResponse(403, "not_admin", "Only administrators can open this page.")
+_TOO_LITTLE = ErrorResponse(403, "insufficient_scope", "This access token does not open this page.")
+_TO_LOGIN = ErrorResponse(302, "unauthenticated", "Sign in first.")
 
 
 class Visitors(Protocol):
@@ -37,7 +37,7 @@ class NoVisitors:
         return None
 
 
-def refusal(passage: Passage, visitors: Visitors) -> Answer | None:
+def refusal(passage: ModuleRequest, visitors: Visitors) -> ErrorResponse | None:
     """Why the request may not access this part of a module; None if it may."""
     mount, request = passage.mount, passage.request
     if mount.audience == "public" or passage.path in mount.open_paths or is_preflight(request):
@@ -74,7 +74,7 @@ def satisfies(scope: str, pattern: str) -> bool:
     return len(given) == len(wanted) and all(want in ("*", word) for word, want in zip(given, wanted, strict=True))
 
 
-def _unauthenticated(request: RequestHead) -> Answer:
+def _unauthenticated(request: RequestHead) -> ErrorResponse:
     """A browser that asks for a page is redirected to sign in and returns afterwards."""
     if request.method != b"GET" or b"text/html" not in request.noted.get(b"accept", b"").lower():
         return SIGN_IN

@@ -21,7 +21,7 @@ _HOST = re.compile(rb"[0-9A-Za-z_.\-\[\]:]{1,255}\Z").match
 
 
 @frozen
-class Caller:
+class ClientInfo:
     """The client of a request: its address, its network layer, and the origin it asked for."""
 
     address: str
@@ -35,7 +35,7 @@ class Caller:
         return self.scheme == "https"
 
 
-def identify(peer: str, host: bytes, noted: Mapping[bytes, bytes], *, hops: int) -> Caller:
+def identify(peer: str, host: bytes, noted: Mapping[bytes, bytes], *, hops: int) -> ClientInfo:
     """The client behind the connection's `peer` address.
 
     `hops` is the number of the operator's proxies in front of the hub. With 0, no forwarding header affects address or
@@ -44,13 +44,13 @@ def identify(peer: str, host: bytes, noted: Mapping[bytes, bytes], *, hops: int)
     """
     host = without_default_port(host)
     if FORWARDING.isdisjoint(noted):
-        return Caller(peer, "loopback" if is_loopback(peer) else "public", host, "http")
+        return ClientInfo(peer, "loopback" if is_loopback(peer) else "public", host, "http")
     layer = _layer(peer, noted)
     if not hops:
-        return Caller(peer, layer, host, "http")
+        return ClientInfo(peer, layer, host, "http")
     scheme: Literal["http", "https"] = "https" if _last(noted, b"x-forwarded-proto") in _OVER_TLS else "http"
     claimed = without_default_port(_last(noted, b"x-forwarded-host"))
-    return Caller(_nth_address(noted, hops) or peer, layer, claimed if _HOST(claimed) else host, scheme)
+    return ClientInfo(_nth_address(noted, hops) or peer, layer, claimed if _HOST(claimed) else host, scheme)
 
 
 def without_default_port(host: bytes) -> bytes:

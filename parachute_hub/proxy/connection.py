@@ -17,15 +17,15 @@ from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead
 from parachute_hub.proxy.interfaces import Handler, TunnelEnd
 from parachute_hub.proxy.model import Limits
 from parachute_hub.proxy.plan import Plan
-from parachute_hub.proxy.routes import Answer
+from parachute_hub.proxy.routes import ErrorResponse
 from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ, Socket, writer
 
 _log = Logger()
-_FAULT = Answer(500, "internal_error", "Something went wrong in the hub. Its log has the details.", close=True)
+_FAULT = ErrorResponse(500, "internal_error", "Something went wrong in the hub. Its log has the details.", close=True)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class State(Enum):
+class ReadState(Enum):
     """What the client's bytes belong to."""
 
     HEAD = auto()
@@ -36,7 +36,7 @@ class State(Enum):
     DEAD = auto()
 
 
-_HEAD, _BODY, _RESPONSE, _TUNNEL, _LINGER, _DEAD = State
+_HEAD, _BODY, _RESPONSE, _TUNNEL, _LINGER, _DEAD = ReadState
 
 
 class Dispatcher(Protocol):
@@ -49,7 +49,7 @@ class Dispatcher(Protocol):
     def plan(self, peer: str, raw: bytes) -> Plan:
         """The routing decision for a request head. Raises BadMessage."""
 
-    def dispatch(self, connection: "Connection", plan: Plan) -> Handler | Answer:
+    def dispatch(self, connection: "Connection", plan: Plan) -> Handler | ErrorResponse:
         """The handler for the request, or an immediate response."""
 
     def answered(self, connection: "Connection", plan: Plan | None, status: int) -> None:
@@ -137,7 +137,7 @@ class Connection(BaseProtocol):
         if self._buffer and not self._advancing:
             self._advance()
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: ErrorResponse) -> None:
         """Answer the current request with one of the hub's own responses."""
         request = self._request
         close = self.close or answer.close or self.state is not _RESPONSE or self._dispatcher.draining
@@ -292,7 +292,7 @@ class Connection(BaseProtocol):
             # The data may be split anywhere; a CR before the LF must still be found.
             self._scanned = max(1, len(buffer) - len(HEAD_END) + 1)
 
-    def _refuse(self, answer: Answer) -> None:
+    def _refuse(self, answer: ErrorResponse) -> None:
         """Answer invalid or unacceptable bytes with an error and close."""
         if self._handler is None:
             self._dispatcher.answered(self, None, answer.status)
@@ -312,7 +312,7 @@ class Connection(BaseProtocol):
         except Exception:
             _log.failure("No way was found for {method} {target}", method=request.method, target=request.target)
             handler = _FAULT
-        if isinstance(handler, Answer):
+        if isinstance(handler, ErrorResponse):
             self._dispatcher.answered(self, plan, handler.status)
             self.answer(handler)
             return
@@ -384,5 +384,5 @@ class Connection(BaseProtocol):
         self.transport.loseWriteConnection()
 
 
-def _bad(status: int, why: str) -> Answer:
-    return Answer(status, "bad_request", why, close=True)
+def _bad(status: int, why: str) -> ErrorResponse:
+    return ErrorResponse(status, "bad_request", why, close=True)

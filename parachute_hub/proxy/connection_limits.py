@@ -30,7 +30,7 @@ class Port(Protocol):
         """Resume accepting."""
 
 
-class Crowd:
+class ConnectionLimiter:
     """All client connections. `in_use` returns the number of connections to modules.
 
     Connections over the limit of one address are closed; loopback is exempt, because it stands for everyone behind a

@@ -4,13 +4,13 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from parachute_hub.proxy import pages
-from parachute_hub.proxy.access_record import CLIENT_GONE, Account, Book
+from parachute_hub.proxy.access_record import CLIENT_GONE, Recorder, RequestRecord
 from parachute_hub.proxy.chunked import LAST_CHUNK, chunk
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.head import ResponseHead
 from parachute_hub.proxy.headers import response_lines
-from parachute_hub.proxy.plan import Passage
-from parachute_hub.proxy.routes import Answer
+from parachute_hub.proxy.plan import ModuleRequest
+from parachute_hub.proxy.routes import ErrorResponse
 from parachute_hub.proxy.scope_challenge import challenge_lines
 from parachute_hub.proxy.tunnel import Slot, Tunnel
 from parachute_hub.proxy.upstream import BodyKind, Pool, Upstream
@@ -39,7 +39,9 @@ class Exchange:
     _produced_for = False
     _over = False
 
-    def __init__(self, connection: Connection, passage: Passage, pool: Pool, slot: Slot | None, book: Book) -> None:
+    def __init__(
+        self, connection: Connection, passage: ModuleRequest, pool: Pool, slot: Slot | None, book: Recorder
+    ) -> None:
         self._request = request = passage.request
         self._began = book.seconds()
         self.unframed = not request.minor
@@ -225,7 +227,7 @@ class Exchange:
             self._rechunked = True
         return b"Transfer-Encoding: chunked\r\n"
 
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: ErrorResponse) -> None:
         self._status = answer.status
         self._end()
         self._connection.answer(answer)
@@ -244,7 +246,7 @@ class Exchange:
 
     def _close_account(self) -> None:
         passage = self._passage
-        account = Account(
+        account = RequestRecord(
             passage.mount.short,
             passage.asked,
             passage.caller.address,

@@ -14,20 +14,20 @@ from twisted.web.server import Site
 
 from parachute_hub.proxy import access_rules, audience, pages
 from parachute_hub.proxy.access_log import AccessLog
-from parachute_hub.proxy.access_record import HUB, NOTHING_ASKED, Account, Asked
+from parachute_hub.proxy.access_record import HUB, NOTHING_ASKED, RequestRecord, RequestSummary
 from parachute_hub.proxy.audience import NoVisitors, Visitors
 from parachute_hub.proxy.connection import Connection
-from parachute_hub.proxy.connection_limits import Crowd, Port
+from parachute_hub.proxy.connection_limits import ConnectionLimiter, Port
 from parachute_hub.proxy.exchange import Exchange
 from parachute_hub.proxy.interfaces import Handler
 from parachute_hub.proxy.metrics import Metrics
-from parachute_hub.proxy.model import HasSession, Limits, ModuleStates, NoGuard, TokenGuard
-from parachute_hub.proxy.plan import Passage, Plan, Planner
-from parachute_hub.proxy.routes import Answer, Table, ToSite
+from parachute_hub.proxy.model import HasSession, Limits, ModuleStates, NoTokenChecker, TokenChecker
+from parachute_hub.proxy.plan import ModuleRequest, Plan, Planner
+from parachute_hub.proxy.routes import ErrorResponse, Table, ToSite
 from parachute_hub.proxy.site_channel import SiteChannel
 from parachute_hub.proxy.tunnel import Slots
 from parachute_hub.proxy.upstream import Pool
-from parachute_hub.system.timers import Failures, every
+from parachute_hub.system.timers import FailureLog, every
 
 _TICK = 1.0
 
@@ -38,7 +38,7 @@ class Backend:
 
     table: Callable[[], Table]
     modules: ModuleStates
-    tokens: TokenGuard = NoGuard()
+    tokens: TokenChecker = NoTokenChecker()
     has_session: HasSession = field(default=lambda cookie, secure: False)
     visitors: Visitors = NoVisitors()
 
@@ -76,10 +76,10 @@ class Front(Factory):
         self._connector = connector
         self._access_log = access_log
         self._pools: dict[int, Pool] = {}
-        self._crowd = Crowd(self.limits, lambda: sum(pool.open for pool in self._pools.values()))
+        self._crowd = ConnectionLimiter(self.limits, lambda: sum(pool.open for pool in self._pools.values()))
         self._slots = Slots(each=self.limits.websockets_per_address, total=self.limits.websockets)
         self._ticking: LoopingCall | None = None
-        self._failures = Failures()
+        self._failures = FailureLog()
         self._drained: Deferred[None] | None = None
 
     @property
@@ -128,15 +128,15 @@ class Front(Factory):
         """The routing decision for a request head. Raises BadMessage."""
         return self._planner.plan(self.backend.table(), peer, raw)
 
-    def dispatch(self, connection: Connection, plan: Plan) -> Handler | Answer:
+    def dispatch(self, connection: Connection, plan: Plan) -> Handler | ErrorResponse:
         """The handler for the request, or an immediate response."""
         request, caller, decision = plan
-        if isinstance(decision, Passage):
+        if isinstance(decision, ModuleRequest):
             return access_rules.CLOSING if self.draining else self._to_module(connection, decision)
         if isinstance(decision, ToSite):
             limit = self.limits.site_body_limit(request.target)
             if (request.length or 0) > limit:
-                return Answer(413, "too_large", f"Send at most {limit // 1024} KiB here.", close=True)
+                return ErrorResponse(413, "too_large", f"Send at most {limit // 1024} KiB here.", close=True)
             return SiteChannel(connection, request, caller, self._site, self).allow(limit)
         return decision
 
@@ -144,8 +144,8 @@ class Front(Factory):
         """A request, or something unparsable, was answered without a handler."""
         asked, address = NOTHING_ASKED, connection.peer
         if plan is not None:
-            asked, address = Asked.of(plan.request), plan.caller.address
-        self.closed(Account(HUB, asked, address, self.seconds(), status))
+            asked, address = RequestSummary.of(plan.request), plan.caller.address
+        self.closed(RequestRecord(HUB, asked, address, self.seconds(), status))
 
     def gone(self, connection: Connection) -> None:
         """A client's connection is closed."""
@@ -153,7 +153,7 @@ class Front(Factory):
         if self._drained is not None and not self._crowd:
             self._finish_drain()
 
-    def _to_module(self, connection: Connection, passage: Passage) -> Handler | Answer:
+    def _to_module(self, connection: Connection, passage: ModuleRequest) -> Handler | ErrorResponse:
         backend, mount, request = self.backend, passage.mount, passage.request
         cookie = request.noted.get(b"cookie", b"")
         if passage.by_session and not backend.has_session(cookie, passage.caller.secure):
@@ -192,7 +192,7 @@ class Front(Factory):
 
     # Request recording.
 
-    def closed(self, account: Account) -> None:
+    def closed(self, account: RequestRecord) -> None:
         """A request is complete."""
         took = self.seconds() - account.began
         self.metrics.of(account.module).add(account.status, took, account.sent, account.received)

@@ -106,7 +106,7 @@ def _is_hub_cookie(pair: bytes) -> bool:
 _HUB_COOKIE_NAMES = tuple(prefix + HUB_COOKIE for prefix in _BROWSER_PREFIXES)
 
 
-class Place(NamedTuple):
+class ResponseRules(NamedTuple):
     """The source of a response: the module's mount, its trust, and the kind of request.
 
     `mcp` is true for an MCP endpoint, `vault` then names the vault, if it is one's. `token` means that the request
@@ -120,7 +120,7 @@ class Place(NamedTuple):
     token: bool = False
 
 
-def response_lines(fields: Iterable[Field], named: Set[bytes], place: Place) -> list[bytes]:
+def response_lines(fields: Iterable[Field], named: Set[bytes], place: ResponseRules) -> list[bytes]:
     """A module's header lines that a client may see, without framing."""
     lines: list[bytes] = []
     content_type = b""
@@ -177,7 +177,7 @@ def _within(scope: bytes, prefix: bytes) -> bool:
     return below and _PLAIN_PATH(scope) is not None
 
 
-def _challenge(value: bytes, line: bytes, place: Place) -> bytes:
+def _challenge(value: bytes, line: bytes, place: ResponseRules) -> bytes:
     """A vault's challenge, completed with the scopes to request if it names none."""
     lower = value.strip(b" \t").lower()
     if not place.vault or not lower.startswith(b"bearer ") or b"scope=" in lower:

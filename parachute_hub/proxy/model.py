@@ -47,14 +47,14 @@ class Refusal:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class TokenGuard(Protocol):
+class TokenChecker(Protocol):
     """Checks the hub's own tokens on their way to a module. Called on every request; implementations cache."""
 
     def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
         """Why this bearer token is rejected; None if it may pass or was not issued by this hub."""
 
 
-class NoGuard:
+class NoTokenChecker:
     """Lets every token through; the module checks it."""
 
     def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:

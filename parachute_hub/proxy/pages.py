@@ -12,7 +12,7 @@ from pathlib import Path
 from parachute_hub.proxy.access_rules import is_preflight
 from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.model import ModuleView, Refusal
-from parachute_hub.proxy.routes import Answer
+from parachute_hub.proxy.routes import ErrorResponse
 
 RETRY_SECONDS = 2
 _ATTEMPTS = 5
@@ -43,7 +43,7 @@ _POLICY = (
 )
 
 
-def unavailable(short: str, view: ModuleView | None, now: float) -> Answer:
+def unavailable(short: str, view: ModuleView | None, now: float) -> ErrorResponse:
     """The response for a module that cannot take requests."""
     if view is None:
         return down(short, "it is not supervised by this hub")
@@ -54,10 +54,10 @@ def unavailable(short: str, view: ModuleView | None, now: float) -> Answer:
     return down(short, view.reason or view.state)
 
 
-def starting(short: str, retry_at: float | None = None, now: float = 0.0) -> Answer:
+def starting(short: str, retry_at: float | None = None, now: float = 0.0) -> ErrorResponse:
     """503: the module is starting on its own."""
     wait = RETRY_SECONDS if retry_at is None else max(RETRY_SECONDS, min(600, round(retry_at - now)))
-    return Answer(
+    return ErrorResponse(
         503,
         "upstream_starting",
         f"The module {short} is starting. Try again in {wait} seconds.",
@@ -71,9 +71,9 @@ def starting(short: str, retry_at: float | None = None, now: float = 0.0) -> Ans
     )
 
 
-def down(short: str, why: str) -> Answer:
+def down(short: str, why: str) -> ErrorResponse:
     """502: the module will not recover by itself, or failed on this request."""
-    return Answer(
+    return ErrorResponse(
         502,
         "upstream_unreachable",
         f"The module {short} is not answering: {why.rstrip('.')}. Check it on the Modules page.",
@@ -81,18 +81,18 @@ def down(short: str, why: str) -> Answer:
     )
 
 
-def busy(short: str) -> Answer:
+def busy(short: str) -> ErrorResponse:
     """503: the module has reached the limit of concurrent requests."""
     text = f"The module {short} is handling too many requests. Try again in a second."
-    return Answer(503, "upstream_busy", text, headers=(("Retry-After", "1"),), detail={"service": short})
+    return ErrorResponse(503, "upstream_busy", text, headers=(("Retry-After", "1"),), detail={"service": short})
 
 
-def refused(refusal: Refusal) -> Answer:
+def refused(refusal: Refusal) -> ErrorResponse:
     """The response for the token guard's refusal."""
-    return Answer(refusal.status, refusal.error, refusal.text, refusal.headers)
+    return ErrorResponse(refusal.status, refusal.error, refusal.text, refusal.headers)
 
 
-def respond(answer: Answer, request: RequestHead | None, *, close: bool) -> bytes:
+def respond(answer: ErrorResponse, request: RequestHead | None, *, close: bool) -> bytes:
     """The response to a request for a module; `request` is None if it was unparsable."""
     if request is None:
         return render(answer, None, close=close)
@@ -103,7 +103,7 @@ def respond(answer: Answer, request: RequestHead | None, *, close: bool) -> byte
 
 
 def render(
-    answer: Answer, accept: bytes | None, *, close: bool, body: bool = True, cross_origin: bool = False
+    answer: ErrorResponse, accept: bytes | None, *, close: bool, body: bool = True, cross_origin: bool = False
 ) -> bytes:
     """The complete response; `body` false omits the body (HEAD).
 
@@ -159,14 +159,14 @@ def _phrase(status: int) -> str:
     return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Refused"
 
 
-def _content(answer: Answer, *, html: bool) -> tuple[str, bytes]:
+def _content(answer: ErrorResponse, *, html: bool) -> tuple[str, bytes]:
     if html:
         return "text/html; charset=utf-8", _html(answer).encode()
     body = {"error": answer.error, "error_description": answer.text, **answer.detail}
     return "application/json", json.dumps(body).encode()
 
 
-def _html(answer: Answer) -> str:
+def _html(answer: ErrorResponse) -> str:
     service = str(answer.detail.get("service", ""))
     if answer.error == "upstream_starting":
         return _waiting_page(service, str(dict(answer.headers)["Retry-After"]))

@@ -6,8 +6,8 @@ Sessions, tokens and module state are not considered here; the front checks thos
 from typing import NamedTuple, TypeAlias
 
 from parachute_hub.proxy import access_rules
-from parachute_hub.proxy.access_record import Asked
-from parachute_hub.proxy.client_address import Caller, identify
+from parachute_hub.proxy.access_record import RequestSummary
+from parachute_hub.proxy.client_address import ClientInfo, identify
 from parachute_hub.proxy.head import (
     BadMessage,
     RequestHead,
@@ -15,8 +15,8 @@ from parachute_hub.proxy.head import (
     parse_request_headers,
     parse_request_line,
 )
-from parachute_hub.proxy.headers import Place, request_lines
-from parachute_hub.proxy.routes import Answer, Mount, Table, ToModule, ToSite, decide, origin_form
+from parachute_hub.proxy.headers import ResponseRules, request_lines
+from parachute_hub.proxy.routes import ErrorResponse, Mount, Table, ToModule, ToSite, decide, origin_form
 
 # Cache limits: number of heads, and their maximum length.
 _MOST_PLANS = 256
@@ -29,7 +29,7 @@ _STAMPS = (
 )
 
 
-class Passage(NamedTuple):
+class ModuleRequest(NamedTuple):
     """A request on its way to a module.
 
     `path` is as the client sent it, without the query. `tokens` may be the hub's and are to be checked. `by_session`
@@ -40,24 +40,24 @@ class Passage(NamedTuple):
     mount: Mount
     request: RequestHead
     path: bytes
-    caller: Caller
+    caller: ClientInfo
     tokens: tuple[str, ...]
     by_session: bool
-    refusal: Answer | None
+    refusal: ErrorResponse | None
     head: bytes
-    place: Place
-    asked: Asked
+    place: ResponseRules
+    asked: RequestSummary
     issuer: str
 
 
-Decision: TypeAlias = Passage | ToSite | Answer
+Decision: TypeAlias = ModuleRequest | ToSite | ErrorResponse
 
 
 class Plan(NamedTuple):
     """A request, its client, and where it goes."""
 
     request: RequestHead
-    caller: Caller
+    caller: ClientInfo
     decision: Decision
 
 
@@ -68,7 +68,7 @@ class _Sender(NamedTuple):
     """
 
     headers: RequestHeaders
-    caller: Caller
+    caller: ClientInfo
     passed: bytes
     stamps: bytes
 
@@ -132,11 +132,11 @@ class Planner:
         return sender
 
 
-def _passage(table: Table, request: RequestHead, sender: _Sender, decision: ToModule) -> Passage:
+def _passage(table: Table, request: RequestHead, sender: _Sender, decision: ToModule) -> ModuleRequest:
     mount, target, path = decision
     tokens = access_rules.signed_tokens(request)
     own = not request.upgrade or access_rules.is_own_origin(request, sender.caller, table.hosts, table.issuer)
-    return Passage(
+    return ModuleRequest(
         mount,
         request,
         path,
@@ -146,7 +146,7 @@ def _passage(table: Table, request: RequestHead, sender: _Sender, decision: ToMo
         access_rules.refusal(mount, request, path, own_origin=own),
         _HEAD % (request.method, target, sender.passed, mount.host_line, sender.stamps),
         _mcp_place(mount, bool(tokens)) if path.endswith(b"/mcp") else mount.place,
-        Asked.of(request),
+        RequestSummary.of(request),
         table.issuer,
     )
 
@@ -163,7 +163,7 @@ def _passed(headers: RequestHeaders) -> bytes:
     return b"\r\n".join([*lines, b""])
 
 
-def _stamps(caller: Caller, table: Table) -> bytes:
+def _stamps(caller: ClientInfo, table: Table) -> bytes:
     """The headers that tell a module about the client. Any of the hub's own names becomes the canonical one."""
     if caller.host in table.hosts:
         host, scheme = table.issuer_host, table.issuer_scheme
@@ -173,7 +173,7 @@ def _stamps(caller: Caller, table: Table) -> bytes:
     return _STAMPS % (address, host, scheme, caller.layer.encode(), address)
 
 
-def _mcp_place(mount: Mount, token: bool) -> Place:
+def _mcp_place(mount: Mount, token: bool) -> ResponseRules:
     """How the response of an MCP endpoint is filtered."""
     vault = mount.prefix.rpartition(b"/")[2] if mount.prefix.startswith(b"/vault/") else b""
-    return Place(mount.prefix, mount.sandboxed, True, vault, token)
+    return ResponseRules(mount.prefix, mount.sandboxed, True, vault, token)

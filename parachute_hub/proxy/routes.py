@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 from attrs import evolve, field, frozen
 
 from parachute_hub.proxy.client_address import Layer, without_default_port
-from parachute_hub.proxy.headers import Place
+from parachute_hub.proxy.headers import ResponseRules
 
 Exposure: TypeAlias = Literal["allowed", "loopback", "auth-required"]
 Audience: TypeAlias = Literal["public", "hub-users", "operator"]
@@ -63,9 +63,9 @@ class Mount:
         return b"Host: 127.0.0.1:%d" % self.port
 
     @cached_property
-    def place(self) -> Place:
+    def place(self) -> ResponseRules:
         """How responses of this mount are filtered, except for MCP endpoints."""
-        return Place(self.prefix, self.sandboxed)
+        return ResponseRules(self.prefix, self.sandboxed)
 
 
 @frozen
@@ -82,7 +82,7 @@ class ToModule(NamedTuple):
 
 
 @frozen
-class Answer:
+class ErrorResponse:
     """The proxy answers. `error` is a word for programs, `text` a sentence for people; `detail` is added to the
     JSON.
     """
@@ -95,11 +95,13 @@ class Answer:
     close: bool = False
 
 
-Decision: TypeAlias = ToSite | ToModule | Answer
+Decision: TypeAlias = ToSite | ToModule | ErrorResponse
 _TO_SITE = ToSite()
-_NOT_FOUND = Answer(404, "not_found", "not found")
-_NO_VAULT = Answer(404, "vault_module_not_running", "No vault is installed here. Install one on the Modules page.")
-_AMBIGUOUS = Answer(
+_NOT_FOUND = ErrorResponse(404, "not_found", "not found")
+_NO_VAULT = ErrorResponse(
+    404, "vault_module_not_running", "No vault is installed here. Install one on the Modules page."
+)
+_AMBIGUOUS = ErrorResponse(
     400,
     "ambiguous_path",
     "This path is ambiguous: programs may read it differently. Send it without encoded or relative segments.",
@@ -181,10 +183,10 @@ class Table:
 def decide(table: Table, method: bytes, host: bytes, target: bytes, layer: Layer) -> Decision:
     """Route a request. `host` is lower-case without default port; `target` is raw and kept as it is."""
     if method in (b"CONNECT", b"TRACE"):
-        return Answer(405, "method_not_allowed", "This server does not support that method.", close=True)
+        return ErrorResponse(405, "method_not_allowed", "This server does not support that method.", close=True)
     if target[:1] != b"/":
         plain = _origin_form(table, host, target)
-        if isinstance(plain, Answer):
+        if isinstance(plain, ErrorResponse):
             return plain
         target = plain
     if b"#" in target:
@@ -217,19 +219,19 @@ def _own(segment: bytes) -> Decision:
     return _NO_VAULT if segment == b"mcp" else _TO_SITE
 
 
-def _nowhere(path: bytes) -> Answer:
+def _nowhere(path: bytes) -> ErrorResponse:
     """The same response whether nothing exists or the caller must not know about it."""
     return evolve(_NOT_FOUND, detail={"path": path.decode("latin-1")})
 
 
-def _origin_form(table: Table, host: bytes, target: bytes) -> bytes | Answer:
+def _origin_form(table: Table, host: bytes, target: bytes) -> bytes | ErrorResponse:
     """The path of an absolute-form target, which a server must accept (RFC 9112, 3.2.2); Host must match it."""
     scheme, separator, rest = target.partition(b"://")
     if not separator or scheme.lower() not in (b"http", b"https"):
         return _BAD_TARGET
     authority = without_default_port(rest.partition(b"/")[0].lower())
     if authority != host or (table.hosts and authority not in table.hosts):
-        return Answer(
+        return ErrorResponse(
             400, "foreign_target", "The request line names a different host than the Host header.", close=True
         )
     return origin_form(target)
@@ -244,7 +246,9 @@ def origin_form(target: bytes) -> bytes:
     return target if target[:1] == b"/" else b"/" + target.partition(b"://")[2].partition(b"/")[2]
 
 
-_BAD_TARGET = Answer(400, "bad_target", "The request target must be a path that begins with a slash.", close=True)
+_BAD_TARGET = ErrorResponse(
+    400, "bad_target", "The request target must be a path that begins with a slash.", close=True
+)
 
 # The hub is the issuer, so it serves each vault's OAuth metadata itself.
 _VAULT_METADATA = re.compile(
@@ -303,14 +307,16 @@ def _longest_first(mount: Mount) -> int:
     return -len(mount.top)
 
 
-def _misdirected(issuer: str) -> Answer:
-    return Answer(421, "unknown_host", f"This hub has a different address. Use {issuer}", detail={"origin": issuer})
+def _misdirected(issuer: str) -> ErrorResponse:
+    return ErrorResponse(
+        421, "unknown_host", f"This hub has a different address. Use {issuer}", detail={"origin": issuer}
+    )
 
 
-def _missing_suffix(issuer: str, path: bytes) -> Answer:
+def _missing_suffix(issuer: str, path: bytes) -> ErrorResponse:
     """For a client that uses the vault's URL instead of its MCP endpoint."""
     where = path.decode("latin-1") + "/mcp"
-    return Answer(
+    return ErrorResponse(
         308,
         "missing_mcp_suffix",
         f"MCP clients connect to {where}",

@@ -4,7 +4,7 @@ Vaults answer 403 with JSON and no challenge. With one, a client can ask the use
 """
 
 from parachute_hub.proxy.head import ResponseHead
-from parachute_hub.proxy.plan import Passage
+from parachute_hub.proxy.plan import ModuleRequest
 from parachute_hub.system import strict_json
 from parachute_hub.system.strict_json import BadJson
 
@@ -15,7 +15,7 @@ _VERBS = frozenset(("read", "write", "admin"))
 _FOR_ADMINS = (b"/tokens", b"/.parachute/config")
 
 
-def challenge_lines(passage: Passage, head: ResponseHead, body: bytes | None) -> list[bytes]:
+def challenge_lines(passage: ModuleRequest, head: ResponseHead, body: bytes | None) -> list[bytes]:
     """The header lines to add to a module's 403. `body` is the whole body, None if it has not arrived.
 
     Empty unless a vault refused a token issued by this hub without sending a challenge.
@@ -59,7 +59,7 @@ def _said(present: dict[bytes, bytes], body: bytes) -> str | None:
     return verb if verb in _VERBS else None
 
 
-def _guessed(passage: Passage) -> str:
+def _guessed(passage: ModuleRequest) -> str:
     """The scope the request probably needed, from its method and path."""
     below = passage.path[len(passage.mount.prefix) :]
     if any(below == path or below.startswith(path + b"/") for path in _FOR_ADMINS):

@@ -14,12 +14,12 @@ from twisted.web.iweb import IRequest
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
-from parachute_hub.proxy.access_record import CLIENT_GONE, HUB, Account, Asked, Book
-from parachute_hub.proxy.client_address import Caller
+from parachute_hub.proxy.access_record import CLIENT_GONE, HUB, Recorder, RequestRecord, RequestSummary
+from parachute_hub.proxy.client_address import ClientInfo
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.head import RequestHead
 from parachute_hub.proxy.headers import HOP_BY_HOP, is_claim
-from parachute_hub.proxy.routes import Answer
+from parachute_hub.proxy.routes import ErrorResponse
 
 # `Server` would disclose Twisted and its version.
 _NOT_SENT = (HOP_BY_HOP - {b"transfer-encoding"}) | {b"server"}
@@ -40,7 +40,7 @@ class SiteRequest(Request):
         self.caller = channel.caller
 
 
-def caller_of(request: IRequest) -> Caller:
+def caller_of(request: IRequest) -> ClientInfo:
     """The client of a request for the hub's own pages. Raises TypeError if the request did not pass the front.
 
     There is no default: a guess would make cookies insecure behind https, or let clients share an address.
@@ -77,7 +77,9 @@ class SiteChannel:
     _sent = 0
     _received = 0
 
-    def __init__(self, connection: Connection, request: RequestHead, caller: Caller, site: Site, book: Book) -> None:
+    def __init__(
+        self, connection: Connection, request: RequestHead, caller: ClientInfo, site: Site, book: Recorder
+    ) -> None:
         self.site = self.factory = site
         self.transport = connection.transport
         self._connection = connection
@@ -130,11 +132,11 @@ class SiteChannel:
         text = f"Send at most {max(1, self._limit // 1024)} KiB here."
         self._status = 413
         self._close_account()
-        self._connection.answer(Answer(413, "too_large", text, close=True))
+        self._connection.answer(ErrorResponse(413, "too_large", text, close=True))
 
     def _close_account(self) -> None:
-        asked, address = Asked.of(self._request), self.caller.address
-        self._book.closed(Account(HUB, asked, address, self._began, self._status, self._sent, self._received))
+        asked, address = RequestSummary.of(self._request), self.caller.address
+        self._book.closed(RequestRecord(HUB, asked, address, self._began, self._status, self._sent, self._received))
 
     def _process(self) -> None:
         head, request = self._request, self._twisted
@@ -224,4 +226,4 @@ class SiteChannel:
         self._connection.abort()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
-        self._connection.answer(Answer(400, "bad_request", "The form cannot be read.", close=True))
+        self._connection.answer(ErrorResponse(400, "bad_request", "The form cannot be read.", close=True))

@@ -9,7 +9,7 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub import __version__
 from parachute_hub.site.area import area, as_json
-from parachute_hub.site.auth import ADMIN, Who
+from parachute_hub.site.auth import ADMIN, Authenticator
 
 _TRANSIENT = frozenset({"starting", "backoff"})
 _READY = frozenset({"ready", "degraded"})
@@ -62,7 +62,7 @@ class About:
 
     app: Klein = area()
 
-    def __init__(self, about: AboutHub, who: Who, uptime: Callable[[], float]) -> None:
+    def __init__(self, about: AboutHub, who: Authenticator, uptime: Callable[[], float]) -> None:
         self._about = about
         self._who = who
         self._uptime = uptime

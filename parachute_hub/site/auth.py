@@ -51,7 +51,7 @@ class Recogniser(Protocol):
         """
 
 
-class Who:
+class Authenticator:
     """Tries each recogniser in turn; the first match wins."""
 
     def __init__(self, recognisers: Sequence[Recogniser]) -> None:

@@ -7,15 +7,15 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.site.area import area, as_json
-from parachute_hub.site.auth import ADMIN, Who
+from parachute_hub.site.auth import ADMIN, Authenticator
 
 
-class Numbers:
+class MetricsArea:
     """In the Prometheus text format, and as JSON for the admin app."""
 
     app: Klein = area()
 
-    def __init__(self, who: Who, render: Callable[[], str], as_dict: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, who: Authenticator, render: Callable[[], str], as_dict: Callable[[], dict[str, Any]]) -> None:
         self._who = who
         self._render = render
         self._as_dict = as_dict

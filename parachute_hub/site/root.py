@@ -39,7 +39,7 @@ STRICT_TRANSPORT = "max-age=15552000"
 
 
 @frozen
-class Part:
+class MountedArea:
     """An area and its path prefixes.
 
     `/api/modules` covers that path and everything below it; `/` only the root page.
@@ -70,7 +70,7 @@ class Root(Resource):
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[MountedArea],
         gate: Gate | None = None,
         *,
         is_secure: Callable[[IRequest], bool],
@@ -80,7 +80,7 @@ class Root(Resource):
         self._is_secure = is_secure
         self.open(parts, gate or Open())
 
-    def open(self, parts: Sequence[Part], gate: Gate) -> None:
+    def open(self, parts: Sequence[MountedArea], gate: Gate) -> None:
         """Replace the areas and the gate."""
         self.gate = gate
         self._parts = sorted(

@@ -195,7 +195,7 @@ class StoredKey:
 
 
 @frozen
-class Failures:
+class FailureCount:
     """A decaying count of failures, and the time of the latest (epoch seconds)."""
 
     count: float

@@ -1,7 +1,7 @@
 """Failure counts that survive a restart. Keys are hashes, so nothing a user typed is stored."""
 
 from parachute_hub.store.database import Database
-from parachute_hub.store.rows import Failures
+from parachute_hub.store.rows import FailureCount
 
 MOST_ROWS = 20_000
 
@@ -12,11 +12,11 @@ class Throttles:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def get(self, key: str) -> Failures | None:
+    def get(self, key: str) -> FailureCount | None:
         row = self._database.first("SELECT failures, last_at FROM throttles WHERE key = ?", (key,))
-        return None if row is None else Failures(row["failures"], row["last_at"])
+        return None if row is None else FailureCount(row["failures"], row["last_at"])
 
-    def put(self, key: str, failures: Failures) -> None:
+    def put(self, key: str, failures: FailureCount) -> None:
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO throttles (key, failures, last_at) VALUES (?, ?, ?)"

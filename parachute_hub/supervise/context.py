@@ -15,7 +15,7 @@ from parachute_hub.supervise.memory.cgroup import Cgroup
 from parachute_hub.supervise.model import Launch, Status
 from parachute_hub.supervise.process.child import Confines
 from parachute_hub.supervise.process.command_line import Tools, find_tools
-from parachute_hub.supervise.process.process_tags import Whose, home_hash
+from parachute_hub.supervise.process.process_tags import TagFilter, home_hash
 from parachute_hub.supervise.process.processes import Holder, Processes
 
 T = TypeVar("T")
@@ -44,16 +44,16 @@ class System(Protocol):
     def group_lives(self, group: int) -> bool:
         """True if a process group has a member that is not a zombie."""
 
-    def signal(self, whose: Whose, number: int) -> list[int]:
+    def signal(self, whose: TagFilter, number: int) -> list[int]:
         """Signal the matching processes. Returns their ids."""
 
-    def holder(self, port: int, whose: Whose) -> Holder | None:
+    def holder(self, port: int, whose: TagFilter) -> Holder | None:
         """Who listens on a port."""
 
-    def owner(self, session: int, port: int, whose: Whose) -> Holder | None:
+    def owner(self, session: int, port: int, whose: TagFilter) -> Holder | None:
         """Who listens on a port, checking one session first."""
 
-    def ports(self, whose: Whose) -> list[int]:
+    def ports(self, whose: TagFilter) -> list[int]:
         """The ports on which the matching processes listen."""
 
     def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:

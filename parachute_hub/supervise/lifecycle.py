@@ -1,7 +1,7 @@
 """The state machine of one module, in which every input is defined in every state.
 
-The machine only decides; `Hands` carries out its outputs. States carry no data; what has to be remembered is in `Core`.
-`docs/lifecycle.md` is drawn from this file.
+The machine only decides; `MachineOutputs` carries out its outputs. States carry no data; what has to be
+remembered is in `MachineContext`. `docs/lifecycle.md` is drawn from this file.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,12 +11,12 @@ from attrs import define, frozen
 from automat import TypeMachineBuilder
 
 from parachute_hub.supervise.limits import Timing
-from parachute_hub.supervise.model import State
-from parachute_hub.supervise.restart_policy import Again, History, Park, after_crash
+from parachute_hub.supervise.model import ModuleState
+from parachute_hub.supervise.restart_policy import CrashHistory, Park, RestartAfter, after_crash
 
 
 @frozen
-class Fall:
+class ProcessEnd:
     """A process exited or could not be spawned. `at` is monotonic seconds, `ready_for` seconds, None if it never was.
 
     `why` is a sentence. `error` is the JSON form of a start error, if there was one.
@@ -49,7 +49,7 @@ class Lifecycle(Protocol):
     def release(self) -> None:
         """Command: lift a hold."""
 
-    def not_spawned(self, fall: Fall) -> None:
+    def not_spawned(self, fall: ProcessEnd) -> None:
         """Event: spawning failed."""
 
     def blocked(self, why: str) -> None:
@@ -73,7 +73,7 @@ class Lifecycle(Protocol):
     def hung(self, why: str) -> None:
         """Event: unresponsive for so long that the process must be killed."""
 
-    def exited(self, fall: Fall) -> None:
+    def exited(self, fall: ProcessEnd) -> None:
         """Event: the process and its whole group are gone."""
 
     def retry(self) -> None:
@@ -86,7 +86,7 @@ class Lifecycle(Protocol):
         """Internal: park after repeated crashes."""
 
 
-class Hands(Protocol):
+class MachineOutputs(Protocol):
     """Carries out the machine's outputs. No method may raise."""
 
     def spawn(self) -> None:
@@ -106,7 +106,7 @@ class Hands(Protocol):
     def stop_waiting(self) -> None:
         """Cancel the scheduled `retry`."""
 
-    def changed(self, state: State, reason: str) -> None:
+    def changed(self, state: ModuleState, reason: str) -> None:
         """Report the state; also called when only the reason changed."""
 
     def follows(self, start: bool) -> None:
@@ -117,17 +117,17 @@ class Hands(Protocol):
 
 
 @define
-class Core:
+class MachineContext:
     """The machine's memory and collaborators."""
 
-    hands: Hands
+    hands: MachineOutputs
     timing: Timing
     random: Callable[[], float]
-    history: History = History()
+    history: CrashHistory = CrashHistory()
     held_because: str = ""
 
 
-_builder = TypeMachineBuilder(Lifecycle, Core)
+_builder = TypeMachineBuilder(Lifecycle, MachineContext)
 stopped = _builder.state("stopped")
 starting = _builder.state("starting")
 ready = _builder.state("ready")
@@ -149,111 +149,111 @@ _ENDING = (stopping, bouncing, pausing)
 EVERY_STATE = (*_AT_REST, *_ALIVE, *_ENDING, fallen)
 
 
-def _begin(machine: Lifecycle, core: Core) -> None:
+def _begin(machine: Lifecycle, core: MachineContext) -> None:
     core.hands.stop_waiting()
-    core.hands.changed(State.STARTING, "It is being started.")
+    core.hands.changed(ModuleState.STARTING, "It is being started.")
     core.hands.spawn()
 
 
-def _begin_anew(machine: Lifecycle, core: Core) -> None:
+def _begin_anew(machine: Lifecycle, core: MachineContext) -> None:
     """Requested by a user or guard: reset the crash history."""
-    core.history = History()
+    core.history = CrashHistory()
     _begin(machine, core)
 
 
-def _begin_again(machine: Lifecycle, core: Core, fall: Fall) -> None:
+def _begin_again(machine: Lifecycle, core: MachineContext, fall: ProcessEnd) -> None:
     core.hands.follows(False)
-    core.history = History()
+    core.history = CrashHistory()
     _begin(machine, core)
 
 
-def _begin_because(machine: Lifecycle, core: Core, why: str) -> None:
+def _begin_because(machine: Lifecycle, core: MachineContext, why: str) -> None:
     _begin_anew(machine, core)
 
 
-def _switched_off(machine: Lifecycle, core: Core) -> None:
+def _switched_off(machine: Lifecycle, core: MachineContext) -> None:
     core.hands.stop_waiting()
-    core.hands.changed(State.STOPPED, "It is switched off.")
+    core.hands.changed(ModuleState.STOPPED, "It is switched off.")
 
 
-def _ended(machine: Lifecycle, core: Core, fall: Fall) -> None:
-    core.hands.changed(State.STOPPED, "It is switched off.")
+def _ended(machine: Lifecycle, core: MachineContext, fall: ProcessEnd) -> None:
+    core.hands.changed(ModuleState.STOPPED, "It is switched off.")
 
 
-def _end(machine: Lifecycle, core: Core) -> None:
-    core.hands.changed(State.STOPPING, "It is being stopped.")
+def _end(machine: Lifecycle, core: MachineContext) -> None:
+    core.hands.changed(ModuleState.STOPPING, "It is being stopped.")
     core.hands.end(core.timing.stop_grace, "It was stopped.")
 
 
-def _end_to_restart(machine: Lifecycle, core: Core, why: str) -> None:
+def _end_to_restart(machine: Lifecycle, core: MachineContext, why: str) -> None:
     core.hands.follows(True)
-    core.hands.changed(State.STOPPING, why)
+    core.hands.changed(ModuleState.STOPPING, why)
     core.hands.end(core.timing.stop_grace, why)
 
 
-def _finish_to_restart(machine: Lifecycle, core: Core, why: str) -> None:
+def _finish_to_restart(machine: Lifecycle, core: MachineContext, why: str) -> None:
     core.hands.follows(True)
-    core.hands.changed(State.STOPPING, why)
+    core.hands.changed(ModuleState.STOPPING, why)
     core.hands.finish_and_end(core.timing.stop_grace, why)
 
 
-def _end_to_hold(machine: Lifecycle, core: Core, why: str) -> None:
+def _end_to_hold(machine: Lifecycle, core: MachineContext, why: str) -> None:
     core.held_because = why
-    core.hands.changed(State.STOPPING, why)
+    core.hands.changed(ModuleState.STOPPING, why)
     core.hands.end(core.timing.stop_grace, why)
 
 
-def _hold(machine: Lifecycle, core: Core, why: str) -> None:
+def _hold(machine: Lifecycle, core: MachineContext, why: str) -> None:
     core.hands.stop_waiting()
-    core.hands.changed(State.HELD, why)
+    core.hands.changed(ModuleState.HELD, why)
 
 
-def _ended_held(machine: Lifecycle, core: Core, fall: Fall) -> None:
-    core.hands.changed(State.HELD, core.held_because)
+def _ended_held(machine: Lifecycle, core: MachineContext, fall: ProcessEnd) -> None:
+    core.hands.changed(ModuleState.HELD, core.held_because)
 
 
-def _start_follows(machine: Lifecycle, core: Core) -> None:
+def _start_follows(machine: Lifecycle, core: MachineContext) -> None:
     core.hands.follows(True)
-    core.hands.changed(State.STOPPING, "It is being stopped and will be started again.")
+    core.hands.changed(ModuleState.STOPPING, "It is being stopped and will be started again.")
 
 
-def _start_follows_because(machine: Lifecycle, core: Core, why: str) -> None:
+def _start_follows_because(machine: Lifecycle, core: MachineContext, why: str) -> None:
     _start_follows(machine, core)
 
 
-def _no_start_follows(machine: Lifecycle, core: Core) -> None:
+def _no_start_follows(machine: Lifecycle, core: MachineContext) -> None:
     core.hands.follows(False)
-    core.hands.changed(State.STOPPING, "It is being stopped.")
+    core.hands.changed(ModuleState.STOPPING, "It is being stopped.")
 
 
-def _hold_follows(machine: Lifecycle, core: Core, why: str) -> None:
+def _hold_follows(machine: Lifecycle, core: MachineContext, why: str) -> None:
     core.held_because = why
     core.hands.follows(False)
-    core.hands.changed(State.STOPPING, why)
+    core.hands.changed(ModuleState.STOPPING, why)
 
 
-def _is_ready(machine: Lifecycle, core: Core) -> None:
-    core.hands.changed(State.READY, "It answers.")
+def _is_ready(machine: Lifecycle, core: MachineContext) -> None:
+    core.hands.changed(ModuleState.READY, "It answers.")
 
 
-def _is_degraded(machine: Lifecycle, core: Core, why: str) -> None:
-    core.hands.changed(State.DEGRADED, why)
+def _is_degraded(machine: Lifecycle, core: MachineContext, why: str) -> None:
+    core.hands.changed(ModuleState.DEGRADED, why)
 
 
-def _is_late(machine: Lifecycle, core: Core, why: str) -> None:
+def _is_late(machine: Lifecycle, core: MachineContext, why: str) -> None:
     core.hands.late()
-    core.hands.changed(State.STARTING, why)
+    core.hands.changed(ModuleState.STARTING, why)
 
 
-def _end_hung(machine: Lifecycle, core: Core, why: str) -> None:
-    core.hands.changed(State.DEGRADED, why)
+def _end_hung(machine: Lifecycle, core: MachineContext, why: str) -> None:
+    core.hands.changed(ModuleState.DEGRADED, why)
     core.hands.end(core.timing.hung_grace, why)
 
 
-def _fall(machine: Lifecycle, core: Core, fall: Fall) -> None:
+def _fall(machine: Lifecycle, core: MachineContext, fall: ProcessEnd) -> None:
     core.history, verdict = after_crash(core.history, fall.at, fall.ready_for, core.timing, core.random())
     match verdict:
-        case Again(delay):
+        case RestartAfter(delay):
             machine._again(delay, fall.why)
         case Park(delay, crashes):
             times = f"{crashes} times in {core.timing.window:.0f} s" if crashes > 1 else "again on a single try"
@@ -262,14 +262,14 @@ def _fall(machine: Lifecycle, core: Core, fall: Fall) -> None:
             assert_never(verdict)
 
 
-def _back_off(machine: Lifecycle, core: Core, delay: float, why: str) -> None:
+def _back_off(machine: Lifecycle, core: MachineContext, delay: float, why: str) -> None:
     core.hands.wait(delay)
-    core.hands.changed(State.BACKOFF, why)
+    core.hands.changed(ModuleState.BACKOFF, why)
 
 
-def _rest(machine: Lifecycle, core: Core, delay: float, why: str) -> None:
+def _rest(machine: Lifecycle, core: MachineContext, delay: float, why: str) -> None:
     core.hands.wait(delay)
-    core.hands.changed(State.PARKED, why)
+    core.hands.changed(ModuleState.PARKED, why)
 
 
 for _state in _AT_REST:

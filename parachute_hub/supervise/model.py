@@ -77,7 +77,7 @@ class CannotLaunch(Exception):
         }
 
 
-class State(StrEnum):
+class ModuleState(StrEnum):
     """The states of the lifecycle (docs/lifecycle.md). Only the enabled flag is persisted, never a state."""
 
     STOPPED = "stopped"
@@ -92,14 +92,14 @@ class State(StrEnum):
 
 # The five published statuses of the API.
 _PUBLISHED = {
-    State.STOPPED: "stopped",
-    State.STARTING: "starting",
-    State.READY: "running",
-    State.DEGRADED: "running",
-    State.BACKOFF: "restarting",
-    State.PARKED: "crashed",
-    State.STOPPING: "stopped",
-    State.HELD: "stopped",
+    ModuleState.STOPPED: "stopped",
+    ModuleState.STARTING: "starting",
+    ModuleState.READY: "running",
+    ModuleState.DEGRADED: "running",
+    ModuleState.BACKOFF: "restarting",
+    ModuleState.PARKED: "crashed",
+    ModuleState.STOPPING: "stopped",
+    ModuleState.HELD: "stopped",
 }
 
 
@@ -128,7 +128,7 @@ class Status:
     """
 
     short: str
-    state: State
+    state: ModuleState
     reason: str
     since: float
     restarts: int = 0
@@ -144,7 +144,7 @@ class Status:
     @property
     def supervisor_status(self) -> str:
         """The published status for the state."""
-        if self.state is State.STOPPING and self.start_follows:
+        if self.state is ModuleState.STOPPING and self.start_follows:
             return "restarting"
         return _PUBLISHED[self.state]
 

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from parachute_hub.confinement.kernel import NotConfined
 from parachute_hub.supervise.context import SupervisorContext
-from parachute_hub.supervise.lifecycle import Core, Fall, Lifecycle, new_lifecycle
+from parachute_hub.supervise.lifecycle import Lifecycle, MachineContext, ProcessEnd, new_lifecycle
 from parachute_hub.supervise.model import (
     LISTENS,
     NOT_ISOLATED,
@@ -23,7 +23,7 @@ from parachute_hub.supervise.model import (
     CannotLaunch,
     LastExit,
     Launch,
-    State,
+    ModuleState,
     Status,
 )
 from parachute_hub.supervise.output.log_files import LogFiles
@@ -32,9 +32,9 @@ from parachute_hub.supervise.output.output import Output
 from parachute_hub.supervise.process import probe
 from parachute_hub.supervise.process.child import Child, Exit, way
 from parachute_hub.supervise.process.command_line import command, environment, preflight
-from parachute_hub.supervise.process.health import Watch, Watching
+from parachute_hub.supervise.process.health import HealthCheck, RunningCheck
 from parachute_hub.supervise.process.orphans import sweep
-from parachute_hub.supervise.process.process_tags import Mark, Whose
+from parachute_hub.supervise.process.process_tags import ProcessTag, TagFilter
 from parachute_hub.supervise.process.processes import Holder
 
 _OFF = "It has not been started."
@@ -52,9 +52,9 @@ class Module:
 
     def __init__(self, short: str, context: SupervisorContext) -> None:
         self.short = short
-        self._mark = Mark(short, context.home_id, context.life)
-        self._whose = Whose(context.home_id, short)
-        self.status = Status(short=short, state=State.STOPPED, reason=_OFF, since=context.wall())
+        self._mark = ProcessTag(short, context.home_id, context.life)
+        self._whose = TagFilter(context.home_id, short)
+        self.status = Status(short=short, state=ModuleState.STOPPED, reason=_OFF, since=context.wall())
         self.ring = LogRing(context.limits.ring)
         self.launch: Launch | None = None
         self.owned_port: int | None = None
@@ -73,14 +73,14 @@ class Module:
         self._clearing: Deferred[None] = succeed(None)
         self._child: Child | None = None
         self._finishing: Deferred[None] = succeed(None)
-        self._watching: Watching | None = None
+        self._watching: RunningCheck | None = None
         self._timer: IDelayedCall | None = None
         self._ready_at: float | None = None
         self._end_why = ""
         self._oom_kills = 0
         self._late = False
         self._waiters: list[Deferred[Status]] = []
-        self._core = Core(self, context.timing, context.random)
+        self._core = MachineContext(self, context.timing, context.random)
         self.machine: Lifecycle = new_lifecycle(self._core)
 
     # --- for the supervisor
@@ -158,7 +158,7 @@ class Module:
         if self._phase == "preparing" and self._preparing is not None:
             self._phase = "none"
             self._preparing.cancel()
-            fall = Fall(why, self._context.now())
+            fall = ProcessEnd(why, self._context.now())
             self._clearing.addCallback(lambda _: self.machine.exited(fall))
         elif self._phase == "running" and self._child is not None:
             self._child.end(grace)
@@ -189,14 +189,14 @@ class Module:
             self._timer = None
         self._set(next_retry_at=None)
 
-    def changed(self, state: State, reason: str) -> None:
+    def changed(self, state: ModuleState, reason: str) -> None:
         """Publish the state."""
         since = self.status.since if state is self.status.state else self._context.wall()
-        if state is State.READY and self._ready_at is None:
+        if state is ModuleState.READY and self._ready_at is None:
             self._ready_at = self._context.now()
-        if state is not State.STOPPING:
+        if state is not ModuleState.STOPPING:
             self._set(start_follows=False)
-        if state is State.READY:
+        if state is ModuleState.READY:
             self._set(start_error=None)
         # A crash counts as a restart only if a restart follows, which back-off implies.
         self._set(state=state, reason=reason, since=since, restarts=self._core.history.total)
@@ -260,8 +260,8 @@ class Module:
         self._log.info("{short} started, pid {pid}, port {port}", short=self.short, pid=child.pid, port=self.port)
         self._set(pid=child.pid, started_at=self._context.wall())
         self._publish()
-        self._watching = Watching(
-            Watch(self, self.machine, self._context.timing, self._context.reactor, self._context.now)
+        self._watching = RunningCheck(
+            HealthCheck(self, self.machine, self._context.timing, self._context.reactor, self._context.now)
         )
 
     async def _clear_port(self, port: int) -> str | None:
@@ -289,7 +289,7 @@ class Module:
         described = self._error(error["error_type"], why) | dict(error)
         self._set(start_error=described)
         self._output.note(why)
-        self.machine.not_spawned(Fall(why, self._context.now(), error=described))
+        self.machine.not_spawned(ProcessEnd(why, self._context.now(), error=described))
 
     def _error(self, error_type: str, description: str) -> dict[str, Any]:
         error = CannotLaunch(error_type, description).to_json()
@@ -314,10 +314,10 @@ class Module:
         ready_for = None if self._ready_at is None else now - self._ready_at
         why = self._end_why if exit.asked and self._end_why and not oom else _how(exit, oom)
         self._log.info("{short} ended: {why}", short=self.short, why=why)
-        fall = Fall(why, now, ready_for)
+        fall = ProcessEnd(why, now, ready_for)
         self._child, self._phase, self.owned_port = None, "none", None
         self._clearing = Deferred.fromCoroutine(self._clear())
-        if self.status.state is State.STOPPING:
+        if self.status.state is ModuleState.STOPPING:
             # Stopped means that nothing is left; after a crash, the next start waits for that too.
             self._clearing.addCallback(lambda _: self.machine.exited(fall))
         else:
@@ -350,9 +350,9 @@ class Module:
         self.status = evolve(self.status, **changes)
 
     def _is_settled(self) -> bool:
-        if self.status.state is State.STARTING:
+        if self.status.state is ModuleState.STARTING:
             return self._late
-        return self.status.state is not State.STOPPING
+        return self.status.state is not ModuleState.STOPPING
 
     def _publish(self) -> None:
         try:

@@ -8,7 +8,7 @@ from parachute_hub.supervise.limits import Timing
 
 
 @frozen
-class History:
+class CrashHistory:
     """A module's crashes since a user last started it.
 
     `crashes` are the times within the window, `streak` counts delays since it last ran well, `total` all crashes.
@@ -22,7 +22,7 @@ class History:
 
 
 @frozen
-class Again:
+class RestartAfter:
     delay: float
 
 
@@ -34,21 +34,21 @@ class Park:
     crashes: int
 
 
-Verdict: TypeAlias = Again | Park
+Verdict: TypeAlias = RestartAfter | Park
 
 
 def after_crash(
-    history: History, now: float, ready_for: float | None, timing: Timing, chance: float
-) -> tuple[History, Verdict]:
+    history: CrashHistory, now: float, ready_for: float | None, timing: Timing, chance: float
+) -> tuple[CrashHistory, Verdict]:
     """The next step after a crash at `now` (seconds), and the updated history.
 
     `ready_for` is how long it had been answering, None if never. `chance` in 0..1 adds jitter, so that modules that
     crashed together do not restart together. The first restart, and one after a healthy run, is immediate.
 
-    >>> after_crash(History(), now=100.0, ready_for=5.0, timing=Timing(), chance=0.5)[1]
-    Again(delay=0.0)
-    >>> after_crash(History(), now=100.0, ready_for=None, timing=Timing(), chance=0.5)[1]
-    Again(delay=0.5)
+    >>> after_crash(CrashHistory(), now=100.0, ready_for=5.0, timing=Timing(), chance=0.5)[1]
+    RestartAfter(delay=0.0)
+    >>> after_crash(CrashHistory(), now=100.0, ready_for=None, timing=Timing(), chance=0.5)[1]
+    RestartAfter(delay=0.5)
     """
     if ready_for is not None and ready_for >= timing.stable:
         history = evolve(history, streak=0, on_trial=False)
@@ -59,7 +59,7 @@ def after_crash(
         return evolve(history, on_trial=True), Park(spread, len(recent))
     ran_well = ready_for is not None and (ready_for >= timing.stable or len(recent) == 1)
     if ran_well:
-        return history, Again(0.0)
+        return history, RestartAfter(0.0)
     delay = min(timing.longest_delay, timing.first_delay * 2 ** min(history.streak, 30))
     spread = delay * (1 + timing.jitter * (2 * chance - 1))
-    return evolve(history, streak=history.streak + 1), Again(spread)
+    return evolve(history, streak=history.streak + 1), RestartAfter(spread)

@@ -9,12 +9,12 @@ from twisted.logger import Logger
 
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.memory.guard import MemoryGuard, Running
-from parachute_hub.supervise.memory.policy import Container, History
-from parachute_hub.supervise.model import State, Status
+from parachute_hub.supervise.memory.policy import Container, MemoryHistory
+from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.supervise.module import Module
 from parachute_hub.supervise.output.log_ring import LogRing
 from parachute_hub.supervise.process.orphans import sweep
-from parachute_hub.supervise.process.process_tags import Whose
+from parachute_hub.supervise.process.process_tags import TagFilter
 
 
 class Supervisor(Service):
@@ -55,7 +55,7 @@ class Supervisor(Service):
         try:
             left = await sweep(
                 context.system,
-                Whose(context.home_id, other_than=context.life),
+                TagFilter(context.home_id, other_than=context.life),
                 grace=context.timing.sweep,
                 clock=context.reactor,
                 in_thread=context.in_thread,
@@ -70,7 +70,7 @@ class Supervisor(Service):
 
     def _boot_one(self, module: Module) -> None:
         try:
-            untouched = module.status.state is State.STOPPED
+            untouched = module.status.state is ModuleState.STOPPED
             if untouched and not self._leaving and self._context.desired.wanted(module.short):
                 module.machine.start()
         except Exception:
@@ -154,7 +154,7 @@ class Supervisor(Service):
             return
         if self._context.desired.wanted(short):
             module.machine.release()
-        elif module.status.state is State.HELD:
+        elif module.status.state is ModuleState.HELD:
             module.machine.stop()
 
     def restart_for(self, short: str, why: str) -> None:
@@ -170,10 +170,10 @@ class Supervisor(Service):
         return [
             Running(short, module.status.pid, module.launch.memory_limit if module.launch else None)
             for short, module in self._modules.items()
-            if module.status.pid is not None and module.status.state is not State.STOPPING
+            if module.status.pid is not None and module.status.state is not ModuleState.STOPPING
         ]
 
-    def memory(self, short: str) -> History | None:
+    def memory(self, short: str) -> MemoryHistory | None:
         """The module's memory during the last day in KiB; None if it never ran."""
         return self._guard.history(short)
 

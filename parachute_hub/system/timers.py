@@ -14,7 +14,7 @@ T = TypeVar("T")
 _Cause: TypeAlias = tuple[str, str, int]
 
 
-class Failures:
+class FailureLog:
     """Logs a persistent failure once, by task name and place of failure.
 
     A task may alternate between several failures; each is logged once until the task succeeds.
@@ -65,7 +65,7 @@ def every(clock: IReactorTime, seconds: float, function: Callable[[], object], t
 
     A failure is logged once while it persists and never ends the loop. `task` names the task in the log.
     """
-    failures, name = Failures(), task or getattr(function, "__qualname__", "A periodic task")
+    failures, name = FailureLog(), task or getattr(function, "__qualname__", "A periodic task")
 
     def tick() -> Deferred[object]:
         done = maybeDeferred(function)

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.accounts.model import Entered, Halfway, SignedIn, Visitor
+from parachute_hub.accounts.model import NewSession, PendingSecondFactor, SignedIn, Visitor
 from parachute_hub.accounts.people.users import Actor
 from parachute_hub.accounts.signin.second_factor import START_LASTS
 from parachute_hub.site.errors import Refused
@@ -93,10 +93,10 @@ class Accounts(RuleBasedStateMachine):
             assert isinstance(first, Refused), first
             return
         if model.app is None:
-            assert isinstance(first, Entered), first
+            assert isinstance(first, NewSession), first
             model.tokens.append(first.token)
             return
-        assert isinstance(first, Halfway), first
+        assert isinstance(first, PendingSecondFactor), first
         self.door.now += 90
         given = {
             "app": model.app.at(int(self.door.now)),

@@ -8,7 +8,7 @@ from twisted.web.server import Site
 
 from parachute_hub.admin.app_files import AdminApp
 from parachute_hub.app.request_caller import RequestCaller
-from parachute_hub.site.root import Part, Root
+from parachute_hub.site.root import MountedArea, Root
 from tests.support.asking import Answer, ask
 
 PAGE = b"<!doctype html><title>Parachute</title>"
@@ -27,7 +27,7 @@ class AdminAppTests(SynchronousTestCase):
         (self.folder.parent / "secret.html").write_bytes(b"secret")
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> Answer:
-        root = Root([Part(("/admin",), AdminApp(self.folder))], is_secure=RequestCaller().is_secure)
+        root = Root([MountedArea(("/admin",), AdminApp(self.folder))], is_secure=RequestCaller().is_secure)
         return ask(root, path, method=method, headers={name.replace("_", "-"): text for name, text in headers.items()})
 
     def ask_the_app_alone(self, path: str) -> bytes:

@@ -5,7 +5,7 @@ from twisted.web.resource import Resource
 
 from parachute_hub.admin.audit_trail import Recorded, deed
 from parachute_hub.app.request_caller import RequestCaller
-from parachute_hub.site.auth import Who
+from parachute_hub.site.auth import Authenticator
 from parachute_hub.store.rows import Act
 from tests.support.asking import ask
 from tests.support.operators import owner
@@ -60,7 +60,11 @@ class RecordedTests(SynchronousTestCase):
         """What one request with this answer leaves in the record."""
         acts: list[Act] = []
         area = Recorded(
-            Answers(status), who=Who([owner("sam")]), note=acts.append, caller=RequestCaller(), clock=lambda: 5.0
+            Answers(status),
+            who=Authenticator([owner("sam")]),
+            note=acts.append,
+            caller=RequestCaller(),
+            clock=lambda: 5.0,
         )
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         answer = ask(area, path, method=method, headers=headers, body=body, address="192.0.2.7")

@@ -20,16 +20,16 @@ from parachute_hub.admin.stream_api import Streams
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.jobs.runner import Work
 from parachute_hub.modules import assembly
-from parachute_hub.modules.assembly import Outside
+from parachute_hub.modules.assembly import ModuleDependencies
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.definition.links import Links
 from parachute_hub.modules.launch.configuration import Configuration
-from parachute_hub.modules.launch.environment import Surroundings
+from parachute_hub.modules.launch.environment import BaseEnvironment
 from parachute_hub.modules.packages.bun import NoBun
-from parachute_hub.site.auth import ADMIN, AUTH, Principal, Who
+from parachute_hub.site.auth import ADMIN, AUTH, Authenticator, Principal
 from parachute_hub.site.errors import Refused
-from parachute_hub.site.root import Part, Root
-from parachute_hub.supervise.model import CannotLaunch, LastExit, State, Status
+from parachute_hub.site.root import MountedArea, Root
+from parachute_hub.supervise.model import CannotLaunch, LastExit, ModuleState, Status
 from parachute_hub.system.logs import Masker
 from tests.modules.homes import TOY, at_once, package, put, write
 from tests.support.asking import Answer, ask
@@ -108,9 +108,9 @@ class ApiCase(SynchronousTestCase):
         (self.home / "hub").mkdir(parents=True)
         self.clock = MemoryReactorClock()
         self.events: list[Any] = []
-        self.outside = Outside(
+        self.outside = ModuleDependencies(
             reactor=self.clock,
-            around=Surroundings(
+            around=BaseEnvironment(
                 home=self.home,
                 user_home=self.home / "user",
                 issuer="http://hub.test",
@@ -150,7 +150,7 @@ class ApiCase(SynchronousTestCase):
         )
         http: Any = StubTreq(self.server)
         area = ModulesArea(
-            who=Who([CALLERS]),
+            who=Authenticator([CALLERS]),
             step_up=self.proofs,
             modules=self.modules,
             supervisor=self.supervisor,
@@ -164,8 +164,11 @@ class ApiCase(SynchronousTestCase):
             ),
             streams=Streams(self.clock),
         )
-        disk = DiskArea(who=Who([CALLERS]), modules=self.modules, in_thread=at_once)
-        parts = [Part(("/api/modules",), area.app.resource()), Part(("/api/modules/disk",), disk.app.resource())]
+        disk = DiskArea(who=Authenticator([CALLERS]), modules=self.modules, in_thread=at_once)
+        parts = [
+            MountedArea(("/api/modules",), area.app.resource()),
+            MountedArea(("/api/modules/disk",), disk.app.resource()),
+        ]
         self.resource = Root(parts, is_secure=RequestCaller().is_secure)
 
     def call(self, method: str, path: str, body: Any = None, who: str = "operator") -> Answer:
@@ -425,7 +428,7 @@ class Switching(ApiCase):
         ):
             error = CannotLaunch(error_type, "What to do.").to_json()
             self.supervisor.outcome["toy"] = Status(
-                short="toy", state=State.PARKED, reason="", since=0.0, start_error=error
+                short="toy", state=ModuleState.PARKED, reason="", since=0.0, start_error=error
             )
             answer = self.call("POST", "/toy/start")
             self.assertEqual((answer.status, answer.json()["error"]), expected)
@@ -434,7 +437,9 @@ class Switching(ApiCase):
     def test_a_crash_is_a_state_not_an_error(self) -> None:
         self.install()
         exit = LastExit(1, None, False, 0.0)
-        self.supervisor.outcome["toy"] = Status(short="toy", state=State.BACKOFF, reason="", since=0.0, last_exit=exit)
+        self.supervisor.outcome["toy"] = Status(
+            short="toy", state=ModuleState.BACKOFF, reason="", since=0.0, last_exit=exit
+        )
         state = self.call("POST", "/toy/start").json()["state"]
         self.assertEqual((state["status"], state["lastExitCode"]), ("restarting", 1))
 
@@ -449,7 +454,7 @@ class Switching(ApiCase):
 class Ports(ApiCase):
     def drifted(self, **status: Any) -> str | None:
         """The toy runs in this way; the drift that the list tells."""
-        told = {"state": State.DEGRADED, "port": 2711, "pid": 4711, **status}
+        told = {"state": ModuleState.DEGRADED, "port": 2711, "pid": 4711, **status}
         self.supervisor.outcome["toy"] = Status(short="toy", reason="", since=0.0, **told)
         self.call("POST", "/toy/start")
         drift: str | None = self.module("toy")["port_drift"]
@@ -462,7 +467,7 @@ class Ports(ApiCase):
 
     def test_one_that_listens_elsewhere_is_looked_for_there(self) -> None:
         self.install()
-        self.assertIsNone(self.drifted(state=State.READY))
+        self.assertIsNone(self.drifted(state=ModuleState.READY))
         error = {"error_type": "started_but_unbound", "error_description": "It listens on 2999.", "listens": [2999]}
         self.assertEqual(self.drifted(start_error=error), "elsewhere")
         self.supervisor.listening["toy"] = [2999]
@@ -485,7 +490,7 @@ class Ports(ApiCase):
     def test_where_nothing_is_wrong_nothing_is_done(self) -> None:
         self.assertEqual(self.refusal("POST", "/toy/heal-port"), (400, "not_installed"))
         self.install()
-        self.drifted(state=State.READY)
+        self.drifted(state=ModuleState.READY)
         self.assertEqual(self.refusal("POST", "/toy/heal-port"), (409, "no_drift"))
         self.assertEqual(self.supervisor.calls[-1], ("start", "toy"))
 

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.admin.overview_api import KEPT_SECONDS, Memory, OverviewApi
-from parachute_hub.site.auth import Who
+from parachute_hub.site.auth import Authenticator
 from tests.support.asking import Answer, ask
 from tests.support.operators import owner
 from tests.support.sockets import Rig, get
@@ -49,7 +49,7 @@ class OverviewTests(SynchronousTestCase):
         self.installed = ["vault"]
         self.memory = Memory(limit=512, used=300, hub=60, modules={"vault": 70, "notes": 30})
         api = OverviewApi(
-            who=Who([owner()]),
+            who=Authenticator([owner()]),
             memory=lambda: succeed(self.memory),
             disk=self.disk,
             installed=lambda: self.installed,

@@ -10,7 +10,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from parachute_hub.admin.stream_api import BACKLOG_BYTES, TICK_SECONDS, EventsArea, Streams, follow_log
 from parachute_hub.events import Bus, JobChanged, LogHead, ModuleChanged, Notice, RegistryChanged
-from parachute_hub.site.auth import Who
+from parachute_hub.site.auth import Authenticator
 from parachute_hub.supervise.output.log_ring import LogRing
 from tests.support.operators import operator
 from tests.support.sockets import Rig, get
@@ -58,7 +58,7 @@ class Events(SynchronousTestCase):
         self.bus = Bus()
         self.clock = MemoryReactorClock()
         self.streams = Streams(self.clock)
-        area = EventsArea(who=Who([operator("x")]), bus=self.bus, streams=self.streams, boot="b1")
+        area = EventsArea(who=Authenticator([operator("x")]), bus=self.bus, streams=self.streams, boot="b1")
         self.resource = area.app.resource()
 
     def read(self, *headers: str) -> Reader:

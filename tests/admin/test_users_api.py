@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from parachute_hub.app.request_caller import RequestCaller
-from parachute_hub.site.auth import Who
+from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.root import Root
 from tests.accounts.doors import DoorCase
 from tests.support.asking import ask
@@ -160,7 +160,7 @@ class PeopleTests(Case):
         """Whoever holds the operator token controls the machine."""
         from parachute_hub.admin.people_parts import people_parts
 
-        who = Who([operator("parachute-operator-x"), self.door.accounts.recogniser])
+        who = Authenticator([operator("parachute-operator-x"), self.door.accounts.recogniser])
         parts = people_parts(self.door.accounts, who, lambda: [])
         root = Root(parts, self.door.accounts.gate, is_secure=RequestCaller().is_secure)
         body = json.dumps({"username": "grace", "password": PASSWORD}).encode()

@@ -16,7 +16,7 @@ from parachute_hub.admin.vault_command import SECONDS, Reactor, VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
 from parachute_hub.confinement.kernel import NotConfined
 from parachute_hub.confinement.rules import Rules
-from parachute_hub.site.auth import Who
+from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.errors import Refused
 from tests.support.asking import Answer, ask
 from tests.support.operators import owner
@@ -42,7 +42,7 @@ class Shelf:
 class VaultsApiTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.shelf = Shelf()
-        api = VaultsApi(who=Who([owner()]), known=self.shelf.known, maker=self.shelf, sizes=self.shelf.sizes)
+        api = VaultsApi(who=Authenticator([owner()]), known=self.shelf.known, maker=self.shelf, sizes=self.shelf.sizes)
         self.resource = api.app.resource()
 
     def ask(self, method: str, body: object = None, owner: bool = True) -> Answer:

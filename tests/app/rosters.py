@@ -7,9 +7,9 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.app.installed import LOOK_SECONDS, Roster
+from parachute_hub.app.installed import LOOK_SECONDS, InstalledModules
 from parachute_hub.modules.definition.catalog import Catalog
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.modules.state.store import Store
@@ -28,7 +28,7 @@ class RosterCase(SynchronousTestCase):
         self.notices: list[str] = []
         self.records = RecordsFile(self.home / "hub" / "modules.json")
         self.store = Store(self.home / "modules")
-        directory = Directory(
+        directory = ModuleDirectory(
             services=ServicesFile(self.home / "services.json"),
             records=self.records,
             catalog=Catalog(),
@@ -36,7 +36,7 @@ class RosterCase(SynchronousTestCase):
         )
         self.clock = Clock()
         self.live: dict[str, int] = {}
-        self.roster = Roster(directory, self.notices.append, self.clock.seconds, self.live.get)
+        self.roster = InstalledModules(directory, self.notices.append, self.clock.seconds, self.live.get)
 
     def register(self, *rows: dict[str, Any], folders: dict[str, str] | None = None) -> None:
         """Modules are installed, write their rows, and the moment passes until the file is looked at again."""

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from parachute_hub.app.address_change import AddressChange
-from parachute_hub.supervise.model import State
+from parachute_hub.supervise.model import ModuleState
 from tests.supervise.fixture import SupervisorCase
 from tests.support.at_once import at_once
 
@@ -30,7 +30,7 @@ class MoveTests(SupervisorCase):
         self.move()
         self.pass_time(1)
         self.assertEqual(self.plan.launches[3:], ["vault", "notes"])
-        self.assertEqual([self.state(short) for short in ("vault", "notes")], [State.READY] * 2)
+        self.assertEqual([self.state(short) for short in ("vault", "notes")], [ModuleState.READY] * 2)
 
     def test_one_that_is_switched_off_or_removed_meanwhile_is_not_brought_back(self) -> None:
         """The first may take long to answer; the others are not what they were when it began."""
@@ -42,6 +42,6 @@ class MoveTests(SupervisorCase):
         self.begin(self.supervisor.stop("notes"))
         self.begin(self.supervisor.remove("scribe"))
         self.pass_time(60)
-        self.assertEqual(self.state("notes"), State.STOPPED)
+        self.assertEqual(self.state("notes"), ModuleState.STOPPED)
         self.assertFalse(self.plan.wanted("notes"))
         self.assertIsNone(self.supervisor.status("scribe"))

@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from parachute_hub.app.installed import LOOK_SECONDS, Tables, mounts_of
+from parachute_hub.app.installed import LOOK_SECONDS, RouteTables, mounts_of
 from parachute_hub.proxy.routes import Mount
 from tests.app.rosters import RosterCase, row
 
@@ -187,7 +187,7 @@ class RosterTests(RosterCase):
                 raise RuntimeError("the query failed")
             return ["hub.test"]
 
-        tables = Tables(self.roster, hosts, lambda: "http://hub.test", lambda: False, self.clock.seconds)
+        tables = RouteTables(self.roster, hosts, lambda: "http://hub.test", lambda: False, self.clock.seconds)
         good = tables.table()
         broken = True
         for _ in range(3):
@@ -208,7 +208,7 @@ class RosterTests(RosterCase):
         def hosts() -> list[str]:
             raise RuntimeError("the query failed")
 
-        tables = Tables(self.roster, hosts, lambda: "http://hub.test", lambda: False, self.clock.seconds)
+        tables = RouteTables(self.roster, hosts, lambda: "http://hub.test", lambda: False, self.clock.seconds)
         self.assertTrue(tables.table().gated)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
@@ -217,7 +217,9 @@ class RosterTests(RosterCase):
         self.register(row("parachute-vault", 1940, "/vault/default"))
         gated = [False]
         hosts = ["hub.test"]
-        tables = Tables(self.roster, lambda: hosts, lambda: "http://hub.test", lambda: gated[0], self.clock.seconds)
+        tables = RouteTables(
+            self.roster, lambda: hosts, lambda: "http://hub.test", lambda: gated[0], self.clock.seconds
+        )
         first = tables.table()
         self.assertIs(tables.table(), first)
         self.assertEqual(first.hosts, frozenset({b"hub.test"}))

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.app.discovery import ModuleLinks, advertised
-from parachute_hub.app.installed import LOOK_SECONDS, Roster, mounts_of
+from parachute_hub.app.installed import LOOK_SECONDS, InstalledModules, mounts_of
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.supervise.model import CannotLaunch
@@ -77,7 +77,7 @@ class Attacks(SynchronousTestCase):
         self.planted = write(self.home.path.resolve() / "vault" / "evil", package("@evil/x", startCmd=["./server.ts"]))
         self.clock = Clock()
         self.told: list[str] = []
-        self.roster = Roster(self.home.directory, self.told.append, self.clock.seconds, lambda short: None)
+        self.roster = InstalledModules(self.home.directory, self.told.append, self.clock.seconds, lambda short: None)
         self.links = ModuleLinks(self.roster, FakePages())
         self.launcher = ModuleLauncher(
             directory=self.home.directory,

@@ -17,7 +17,7 @@ from parachute_hub.cli.commands import config, install, logs, switch, upgrade
 from parachute_hub.cli.doctor import examine
 from parachute_hub.cli.main import main
 from parachute_hub.cli.parser import parser
-from parachute_hub.cli.progress import Progress, follow
+from parachute_hub.cli.progress import ProgressPrinter, follow
 from parachute_hub.system.home import Home
 
 
@@ -125,11 +125,11 @@ class ClientTests(SynchronousTestCase):
             (200, {"status": "failed", "log": [], "error": "The registry said no.", "undone": ["the row"]}),
         )
         out, slept = io.StringIO(), [0.0]
-        job = follow(client, "id", Progress(out=out), slept.append)
+        job = follow(client, "id", ProgressPrinter(out=out), slept.append)
         self.assertEqual((job["status"], len(slept)), ("succeeded", 2))
         self.assertEqual(out.getvalue(), "  fetch\n    one\n  start\n    two\n")
         with self.assertRaises(CommandError) as caught:
-            follow(client, "id", Progress(quiet=True), slept.append)
+            follow(client, "id", ProgressPrinter(quiet=True), slept.append)
         self.assertEqual(str(caught.exception), "The registry said no.\n  Undone: the row")
 
     def test_who_stops_looking_is_told_that_the_hub_goes_on(self) -> None:
@@ -142,7 +142,7 @@ class ClientTests(SynchronousTestCase):
         client = self.serve((200, {"status": "running", "steps": [fetch], "log": []}))
         out = io.StringIO()
         with self.assertRaises(CommandError) as caught:
-            follow(client, "id", Progress(out=out, live=True), interrupted)
+            follow(client, "id", ProgressPrinter(out=out, live=True), interrupted)
         self.assertEqual(caught.exception.code, 130)
         self.assertIn("continues in the background", str(caught.exception))
         self.assertTrue(out.getvalue().endswith("\r\x1b[K"))
@@ -151,7 +151,7 @@ class ClientTests(SynchronousTestCase):
         """On one line that is written over, cleared at the end; control characters of a log do nothing."""
         running = {"name": "fetch", "state": "running", "bytes": 3 << 20}
         out = io.StringIO()
-        progress = Progress(out=out, live=True)
+        progress = ProgressPrinter(out=out, live=True)
         progress.show({"status": "running", "steps": [running], "log": ["\x1b[2Jhi"]})
         self.assertEqual(out.getvalue(), "\r\x1b[K    \\x1b[2Jhi\n  fetch ... 3.0 MB")
         progress.show({"status": "succeeded", "steps": [running], "log": ["\x1b[2Jhi"]})

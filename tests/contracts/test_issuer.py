@@ -8,7 +8,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 from parachute_hub.oauth.authorization.scopes import Authority
-from parachute_hub.oauth.tokens.issuer import Order
+from parachute_hub.oauth.tokens.issuer import TokenRequest
 from tests.oauth.flows import FlowCase
 from tests.support.asking import ask
 from tests.support.examples import TokenIssuer
@@ -42,7 +42,7 @@ class IssuerContract(FlowCase):
         scopes = ("vault:default:read", "vault:default:write")
         return self.world.do(
             self.world.issuer.mint,
-            Order(
+            TokenRequest(
                 subject="user-1",
                 client_id="client-1",
                 scopes=scopes,

@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 from parachute_hub.accounts.model import SignedIn
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.app.request_caller import RequestCaller
-from parachute_hub.oauth.authorization.browser_session import Browsers, Proofs, Sessions
+from parachute_hub.oauth.authorization.browser_session import Browsers, Proofs, SessionLookup
 from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
 from parachute_hub.site.auth import Principal, StepUp
 from parachute_hub.site.cookies import Jar
@@ -145,7 +145,7 @@ def prove(proofs: StepUp, principal: Principal, request: IRequest) -> None:
     proofs.prove(request, principal, "an.operation")
 
 
-def verified(accounts: Sessions, proofs: Proofs, browsers: Browsers, password: str, request: IRequest) -> Any:
+def verified(accounts: SessionLookup, proofs: Proofs, browsers: Browsers, password: str, request: IRequest) -> Any:
     """What is said to a password that was typed again."""
     outcome: list[Any] = []
     asking: Any = proofs.verify(accounts.signed_in(request), browsers.visitor(request), password=password)

@@ -12,7 +12,7 @@ from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
 from parachute_hub.accounts.signin.step_up import ProofsOfPresence
 from parachute_hub.admin.vault_command import VaultCommand
 from parachute_hub.app.adapters import InstalledResources, ModuleTokens, ProxyGuard, ProxyVisitors, WizardInstalls
-from parachute_hub.app.installed import States
+from parachute_hub.app.installed import ModuleStatusViews
 from parachute_hub.jobs.runner import Work
 from parachute_hub.modules.packages.bun import Bun
 from parachute_hub.modules.state.disk_space import Disk
@@ -45,7 +45,7 @@ PAIRS: tuple[tuple[type, type, frozenset[str]], ...] = (
     (FakeResources, InstalledResources, frozenset()),
     (NoDocuments, DocumentFetcher, frozenset()),
     (FakeSystem, Processes, frozenset()),
-    (FakeModules, States, frozenset({"connectTCP", "accept", "newest"})),
+    (FakeModules, ModuleStatusViews, frozenset({"connectTCP", "accept", "newest"})),
     (FakePort, Port, frozenset()),
     (RecordedWatch, Connections, frozenset()),
     (RecordedWatch, AccessWatch, frozenset()),

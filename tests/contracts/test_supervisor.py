@@ -5,7 +5,7 @@ from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.supervise.model import State, Status
+from parachute_hub.supervise.model import ModuleState, Status
 from tests.supervise.fixture import OK, SupervisorCase, problem
 from tests.support.supervising import FakeSupervisor
 
@@ -42,7 +42,7 @@ class Contract:
         return told
 
     @staticmethod
-    def of(status: Status) -> tuple[str, State]:
+    def of(status: Status) -> tuple[str, ModuleState]:
         return status.short, status.state
 
 
@@ -83,7 +83,7 @@ class PretendedSupervisor(Contract):
     def _given(self, short: str) -> None:
         error = problem()
         detail = {"error_type": error.error_type, "error_description": error.description}
-        state = Status(short=short, state=State.BACKOFF, reason="x", since=0.0, start_error=detail)
+        state = Status(short=short, state=ModuleState.BACKOFF, reason="x", since=0.0, start_error=detail)
         self.supervisor.outcome[short] = evolve(state)
 
     def _drive(self, asked: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from parachute_hub.accounts.setup.wizard import Installs, Offer
+from parachute_hub.accounts.setup.wizard import Offer, SetupInstalls
 from parachute_hub.app.adapters import WizardInstalls
 from parachute_hub.modules.packages.bun import Bun
 from parachute_hub.site.errors import Refused
@@ -32,7 +32,7 @@ class InstallsContract(ApiCase):
         self.patch(Bun, "info", never)
         self.assertEqual(self.walk(WizardInstalls(self.modules)), self.walk(FakeInstalls()))
 
-    def walk(self, installs: Installs) -> list[object]:
+    def walk(self, installs: SetupInstalls) -> list[object]:
         answers: list[object] = [{type(offer) for offer in installs.offers()} == {Offer}]
         answers += [told(installs.begin, "nobody", {}), told(installs.job, "none"), told(installs.retry, "none")]
         begun = installs.begin("vault", {"first_vault": "default"})

@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli.client import HubClient
-from parachute_hub.cli.progress import Progress, follow
+from parachute_hub.cli.progress import ProgressPrinter, follow
 from parachute_hub.site import cookies
 from tools.pack_examples import pack_all
 
@@ -130,7 +130,7 @@ class HubProcess:
     def install(self, short: str, **body: Any) -> dict[str, Any]:
         """Install a module through the API and wait for the job; raises CommandError with its reason."""
         begun = self.client.call("POST", f"/api/modules/{short}/install", body)
-        return follow(self.client, begun["operation_id"], Progress(quiet=True))
+        return follow(self.client, begun["operation_id"], ProgressPrinter(quiet=True))
 
     def module(self, short: str) -> dict[str, Any]:
         """One module as the API shows it."""

@@ -21,9 +21,9 @@ from twisted.python.failure import Failure
 from parachute_hub.events import Event
 from parachute_hub.jobs.model import Job
 from parachute_hub.modules import assembly
-from parachute_hub.modules.assembly import Files, Modules, Outside
+from parachute_hub.modules.assembly import ModuleDependencies, ModuleFiles, ModuleServices
 from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
-from parachute_hub.modules.launch.environment import Surroundings
+from parachute_hub.modules.launch.environment import BaseEnvironment
 from parachute_hub.modules.packages import bun
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.limits import Timing
@@ -87,9 +87,9 @@ class Rig:
 
     home: Path
     registry: NpmRegistry
-    files: Files
+    files: ModuleFiles
     supervisor: Supervisor
-    modules: Modules
+    modules: ModuleServices
     events: list[Event]
 
     @classmethod
@@ -102,7 +102,7 @@ class Rig:
         events: list[Event] = []
         binary = bun.find(None)
         masker = Masker()
-        around = Surroundings(
+        around = BaseEnvironment(
             home=home,
             user_home=home / "user",
             issuer="http://127.0.0.1:1",
@@ -113,7 +113,7 @@ class Rig:
         )
         Home(home).prepare()
         catalog = options.pop("catalog", Catalog((entry(), entry("other"))))
-        outside = Outside(
+        outside = ModuleDependencies(
             reactor=CLOCK,
             around=around,
             catalog=catalog,

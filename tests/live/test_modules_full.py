@@ -25,7 +25,7 @@ from parachute_hub.modules.state.records import RecordsRefused
 from parachute_hub.modules.state.services_file import RegistryRefused
 from parachute_hub.modules.state.store import BadPackage
 from parachute_hub.site.errors import Refused
-from parachute_hub.supervise.model import State
+from parachute_hub.supervise.model import ModuleState
 from tests.live.fulldisk import FullDisk
 from tests.live.modules_rig import CLOCK, Rig, by_hand, module, run
 from tests.live.modules_victim import at_once, begin
@@ -139,7 +139,7 @@ class Sweep:
         if rig is not None and before.operation != ("uninstall" if succeeded else "install"):
             for _ in range(200):
                 status = rig.supervisor.status("toy")
-                if status is not None and status.state is State.READY:
+                if status is not None and status.state is ModuleState.READY:
                     return
                 await deferLater(CLOCK, 0.02)
             raise Wrong(f"{when} the module does not run: {status}")

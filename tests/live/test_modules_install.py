@@ -13,10 +13,10 @@ from twisted.trial.unittest import TestCase
 
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import Work
-from parachute_hub.modules.operations.health_gate import Prover
+from parachute_hub.modules.operations.health_gate import HealthGate
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.state.services_file import ServicesFile
-from parachute_hub.supervise.model import State, Status
+from parachute_hub.supervise.model import ModuleState, Status
 from tests.live.modules_rig import BROKEN, CLOCK, PORT, Rig, ask, free_port, module, run
 from tests.modules.homes import write
 
@@ -26,7 +26,7 @@ TOY = InstallRequest(short="toy", package="@toys/toy")
 class Rival:
     """Overwrites the new row once, just before the module is started."""
 
-    def __init__(self, prover: Prover, services: ServicesFile) -> None:
+    def __init__(self, prover: HealthGate, services: ServicesFile) -> None:
         self.prover, self.services, self.due = prover, services, True
 
     async def prove(self, work: Work, short: str, seconds: float, settle: float) -> None:
@@ -107,7 +107,7 @@ class Install(TestCase):
         write(folder, module(version="1.0.1"))
         self.rig.modules.linked.look()
         status = await self.rig.supervisor.start("toy")
-        while status.state is not State.READY:
+        while status.state is not ModuleState.READY:
             await deferLater(CLOCK, 0.02)
             status = cast(Status, self.rig.supervisor.status("toy"))
         answer = await ask(PORT, "/toy")

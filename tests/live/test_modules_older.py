@@ -11,7 +11,7 @@ from twisted.trial.unittest import TestCase
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.operations.upgrade import UpgradeRequest
 from parachute_hub.modules.packages import bun
-from parachute_hub.supervise.model import State
+from parachute_hub.supervise.model import ModuleState
 from tests.live.modules_rig import BROKEN, PORT, Rig, ask, module, run
 from tests.modules.homes import write
 
@@ -51,7 +51,7 @@ class OlderHome(TestCase):
         place = await self.older()
         self.assertEqual(self.rig.files.to_start(), ("toy",))
         status = await self.rig.supervisor.start("toy")
-        self.assertEqual(status.state, State.READY, status)
+        self.assertEqual(status.state, ModuleState.READY, status)
         self.assertEqual((await ask(PORT, "/toy"))["cwd"], str(place))
         self.rig.registry.publish(module(version="2.0.0", server=BROKEN))
         job = await self.rig.done(self.rig.modules.upgrader.upgrade(UpgradeRequest(short="toy")))

@@ -12,7 +12,7 @@ from parachute_hub.jobs.model import Job
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.operations.upgrade import UpgradeRequest
-from parachute_hub.supervise.model import State
+from parachute_hub.supervise.model import ModuleState
 from tests.live.modules_rig import BROKEN, PORT, Rig, ask, entry, module, run
 from tests.support.npm import pack
 
@@ -190,7 +190,7 @@ class Upgrades(TestCase):
         self.assertEqual(job.status, "succeeded", job)
         status = self.rig.supervisor.status("toy")
         assert status is not None
-        self.assertEqual(status.state, State.STOPPED)
+        self.assertEqual(status.state, ModuleState.STOPPED)
         self.assertFalse(self.rig.files.records.wanted("toy"))
 
     @run

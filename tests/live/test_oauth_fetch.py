@@ -18,7 +18,7 @@ from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from parachute_hub.oauth.clients.metadata_fetch import LIMIT, DocumentFetcher, Fetched, Unreadable
+from parachute_hub.oauth.clients.metadata_fetch import LIMIT, DocumentFetcher, DocumentUnreadable, FetchedDocument
 from parachute_hub.oauth.public_addresses import is_public
 
 
@@ -101,7 +101,7 @@ class WireTests(TestCase):
         self.port = port.getHost().port
         self.addCleanup(port.stopListening)
 
-    def fetch(self, path: str, host: str = "app.test") -> Deferred[Fetched]:
+    def fetch(self, path: str, host: str = "app.test") -> Deferred[FetchedDocument]:
         root = Certificate.loadPEM(self.certificate.dumpPEM())
         fetcher = DocumentFetcher(
             reactor=self.reactor,
@@ -115,20 +115,20 @@ class WireTests(TestCase):
 
     async def test_a_document(self) -> None:
         """JSON by its type or suffix; how long a copy serves; the name is in the request."""
-        self.assertEqual(await self.fetch("/good"), Fetched({"client_id": "x"}, 7200.0))
-        self.assertEqual(await self.fetch("/suffix"), Fetched({}, 300.0))
+        self.assertEqual(await self.fetch("/good"), FetchedDocument({"client_id": "x"}, 7200.0))
+        self.assertEqual(await self.fetch("/suffix"), FetchedDocument({}, 300.0))
         self.assertEqual(self.server.asked[0], (b"app.test", b"/good"))
 
     async def test_what_is_not_read(self) -> None:
         """Redirects are not followed; other types, statuses, shapes and lengths are refused, all in the same words."""
         for path in ("/redirect", "/html", "/list", "/broken", "/missing", "/endless", "/long"):
-            with self.assertRaises(Unreadable, msg=path):
+            with self.assertRaises(DocumentUnreadable, msg=path):
                 await self.fetch(path)
         self.assertNotIn((b"app.test", b"/good"), self.server.asked)
 
     async def test_the_certificate_must_be_the_names(self) -> None:
         """The pinned address does not weaken TLS."""
-        with self.assertRaises(Unreadable):
+        with self.assertRaises(DocumentUnreadable):
             await self.fetch("/good", "other.test")
         self.assertEqual(self.server.asked, [])
 
@@ -179,7 +179,7 @@ class EndlessTests(WireTests):
         port = self.reactor.listenSSL(0, Served(), self.certificate.options(), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         self.port = port.getHost().port
-        with self.assertRaises(Unreadable):
+        with self.assertRaises(DocumentUnreadable):
             await self.fetch("/x")
         await protocols[0].lost
         return protocols[0].sent

@@ -20,7 +20,7 @@ from twisted.trial.unittest import TestCase
 
 from parachute_hub.supervise.context import System
 from parachute_hub.supervise.process.probe import NoAnswer, ask
-from parachute_hub.supervise.process.process_tags import VARIABLE, Whose
+from parachute_hub.supervise.process.process_tags import VARIABLE, TagFilter
 from parachute_hub.supervise.process.processes import Holder, Processes
 from tests.live.harness import free_port
 from tests.support.processes import FakeProcess, FakeReactor, FakeSystem
@@ -186,7 +186,7 @@ class SystemTests(TestCase):
             )
 
     def test_a_process_of_ours_that_listens_and_then_nobody(self) -> None:
-        whose, port = Whose("a-home", "vault"), free_port()
+        whose, port = TagFilter("a-home", "vault"), free_port()
         script = (
             f"import socket; it = socket.create_server(('127.0.0.1', {port})); print('on', flush=True); it.accept()"
         )
@@ -217,7 +217,7 @@ class SystemTests(TestCase):
         self.assertEqual(answers(FakeSystem(hub=1), pid, port, whose), answers(Processes(), pid, port, whose))
 
 
-def answers(system: System, pid: int, port: int, whose: Whose) -> list[object]:
+def answers(system: System, pid: int, port: int, whose: TagFilter) -> list[object]:
     """What is said of one process and its port, without what differs from run to run."""
     held = system.holder(port, whose)
     told: list[object] = [system.group_lives(pid), system.signal(whose, 0), system.owner(pid, port, whose)]

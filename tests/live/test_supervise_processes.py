@@ -14,8 +14,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from parachute_hub.supervise.model import State
-from parachute_hub.supervise.process.process_tags import VARIABLE, Mark, Whose, home_hash
+from parachute_hub.supervise.model import ModuleState
+from parachute_hub.supervise.process.process_tags import VARIABLE, ProcessTag, TagFilter, home_hash
 from parachute_hub.supervise.process.processes import Processes
 from tests.live.faults.rig import Rig
 from tests.live.harness import free_port, gone
@@ -38,7 +38,7 @@ class ChildTests(RigCase):
         """Own session and group, no new privileges, first to go when memory runs out, nothing to read from us."""
         self.rig.add_bun("calm")
         status = await self.rig.supervisor.start("calm")
-        self.assertEqual(status.state, State.READY)
+        self.assertEqual(status.state, ModuleState.READY)
         pid = self.rig.pid("calm")
         self.assertEqual((os.getsid(pid), os.getpgid(pid)), (pid, pid))
         self.assertEqual(Path(f"/proc/{pid}/oom_score_adj").read_text(), "500\n")
@@ -75,12 +75,12 @@ class ChildTests(RigCase):
         kinds = {}
         for short in ("gone", "folder", "junk", "broken"):
             status = await self.rig.supervisor.start(short)
-            self.assertIn(status.state, (State.BACKOFF, State.PARKED, State.STARTING))
+            self.assertIn(status.state, (ModuleState.BACKOFF, ModuleState.PARKED, ModuleState.STARTING))
             kinds[short] = (status.start_error or {}).get("error_type")
         self.assertEqual(kinds, {
             "gone": "missing_dependency", "folder": "missing_package", "junk": "non_executable", "broken": None,
         })  # fmt: skip
-        await self.rig.until(lambda: self.rig.state("broken") is State.PARKED, "the broken one to be parked")
+        await self.rig.until(lambda: self.rig.state("broken") is ModuleState.PARKED, "the broken one to be parked")
 
 
 class EndTests(RigCase):
@@ -134,9 +134,9 @@ class PortTests(RigCase):
             stranger.listen()
             self.rig.add("calm", port=stranger.getsockname()[1])
             status = await self.rig.supervisor.start("calm")
-            self.assertEqual(status.state, State.HELD)
+            self.assertEqual(status.state, ModuleState.HELD)
             self.assertIn(f"process {os.getpid()} (", status.reason)
-        self.assertEqual((await self.rig.supervisor.start("calm")).state, State.READY)
+        self.assertEqual((await self.rig.supervisor.start("calm")).state, ModuleState.READY)
 
     def test_of_a_stranger_the_program_is_told_and_nothing_that_it_was_told(self) -> None:
         """In one line that steers no terminal: a proxy's visitor may read it, and words may be passwords."""
@@ -149,7 +149,7 @@ class PortTests(RigCase):
         with subprocess.Popen([sys.executable, str(script), "--password=hush", str(port)]) as stranger:
             try:
                 deadline = time.monotonic() + 20
-                while (holder := Processes().holder(port, Whose("nobody"))) is None and time.monotonic() < deadline:
+                while (holder := Processes().holder(port, TagFilter("nobody"))) is None and time.monotonic() < deadline:
                     time.sleep(0.05)
             finally:
                 stranger.kill()
@@ -162,14 +162,14 @@ class PortTests(RigCase):
         """Without death by the hub's own (macOS), a killed hub leaves children: they carry its mark."""
         self.rig.add("calm")
         launch = self.rig.launches["calm"]
-        env = {**launch.env, VARIABLE: str(Mark("calm", home_hash(self.rig.home), "earlier"))}
+        env = {**launch.env, VARIABLE: str(ProcessTag("calm", home_hash(self.rig.home), "earlier"))}
         orphan = subprocess.Popen(launch.argv, env=env, start_new_session=True)
         self.addCleanup(orphan.wait, 5)
         await self.rig.until(lambda: self.rig.ours(), "the orphan")
         while not await self.rig.answers("calm"):
             await self.rig.sleep(0.01)
         status = await self.rig.supervisor.start("calm")
-        self.assertEqual(status.state, State.READY)
+        self.assertEqual(status.state, ModuleState.READY)
         self.assertNotEqual(status.pid, orphan.pid)
         self.assertEqual(orphan.wait(5), 0)
 
@@ -179,7 +179,7 @@ class PortTests(RigCase):
             stranger.bind(("127.0.0.2", 0))
             stranger.listen()
             self.rig.add("calm", port=stranger.getsockname()[1])
-            self.assertEqual((await self.rig.supervisor.start("calm")).state, State.READY)
+            self.assertEqual((await self.rig.supervisor.start("calm")).state, ModuleState.READY)
 
     def test_descriptors_that_close_meanwhile_hide_no_listener(self) -> None:
         """Reading the folder of our own descriptors opens one, before the listener's, that is gone soon."""
@@ -188,21 +188,24 @@ class PortTests(RigCase):
             listener.bind(("127.0.0.1", 0))
             listener.listen()
             os.close(low)
-            holder = Processes().holder(listener.getsockname()[1], Whose("nobody"))
+            holder = Processes().holder(listener.getsockname()[1], TagFilter("nobody"))
         assert holder is not None
         self.assertEqual(holder.pid, os.getpid())
 
     async def test_another_homes_process_is_a_stranger(self) -> None:
         port = free_port()
         self.rig.add("calm", port=port)
-        env = {**self.rig.launches["calm"].env, VARIABLE: str(Mark("calm", home_hash(Path("/another/home")), "1"))}
+        env = {
+            **self.rig.launches["calm"].env,
+            VARIABLE: str(ProcessTag("calm", home_hash(Path("/another/home")), "1")),
+        }
         other = subprocess.Popen(self.rig.launches["calm"].argv, env=env, start_new_session=True)
         self.addCleanup(other.wait, 5)
         self.addCleanup(other.kill)
         while not await self.rig.answers("calm"):
             await self.rig.sleep(0.01)
         status = await self.rig.supervisor.start("calm")
-        self.assertEqual(status.state, State.HELD)
+        self.assertEqual(status.state, ModuleState.HELD)
         self.assertIsNone(other.poll())
 
 

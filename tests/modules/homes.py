@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
-from parachute_hub.modules.launch.environment import Surroundings
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.launch.environment import BaseEnvironment
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.modules.state.store import Store
@@ -66,8 +66,10 @@ class Home:
         self.records = RecordsFile(self.path / "hub" / "modules.json", on_problem=self.problems.append)
         self.store = Store(self.path / "modules")
         self.catalog = catalog or Catalog((TOY, *Catalog().entries))
-        self.directory = Directory(services=self.services, records=self.records, catalog=self.catalog, store=self.store)
-        self.around = Surroundings(
+        self.directory = ModuleDirectory(
+            services=self.services, records=self.records, catalog=self.catalog, store=self.store
+        )
+        self.around = BaseEnvironment(
             home=self.path,
             user_home=self.path / "user",
             issuer="https://hub.test",

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.jobs.journal import JobFolder
 from parachute_hub.modules.definition import manifests
-from parachute_hub.modules.definition.model import Manifest, Row
+from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.launch import configuration
 from parachute_hub.modules.packages import updates
@@ -69,7 +69,7 @@ READERS: dict[str, Callable[["AnyJsonTests", bytes], None]] = {
     "modules.json of the hub": _in_folder(
         "modules.json", lambda folder: RecordsFile(folder / "modules.json").get("toy")
     ),
-    "a row": _value(Row.parse),
+    "a row": _value(ServiceRow.parse),
     "a manifest": _value(Manifest.parse),
     "a record": _value(Record.parse),
     "a registry's dist-tags": _value(lambda value: updates.pick(value, "latest")),

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules.definition import mounts, ports
-from parachute_hub.modules.definition.model import Row
+from parachute_hub.modules.definition.model import ServiceRow
 from parachute_hub.modules.definition.mounts import RESERVED, BadMount
 from parachute_hub.modules.definition.ports import NoPort, choose
 from parachute_hub.modules.launch import environment
 from parachute_hub.modules.launch.environment import (
-    Surroundings,
+    BaseEnvironment,
     change_dotenv,
     for_installer,
     for_module,
@@ -25,7 +25,7 @@ from parachute_hub.modules.packages.bun_errors import explain
 from parachute_hub.modules.packages.updates import pick
 from parachute_hub.modules.state import disk_space, salvage
 
-AROUND = Surroundings(
+AROUND = BaseEnvironment(
     home=Path("/home"),
     user_home=Path("/root"),
     issuer="https://hub.test",
@@ -92,7 +92,7 @@ class Mounts(SynchronousTestCase):
         self.assertTrue(set(path.rstrip("/").split("/")[1:]).isdisjoint({"", ".", ".."}))
 
     def test_a_row(self) -> None:
-        row = Row(name="x", port=1, paths=("/", "/toy/", "/toy", "/admin"), health="/", version="1")
+        row = ServiceRow(name="x", port=1, paths=("/", "/toy/", "/toy", "/admin"), health="/", version="1")
         good, refused = mounts.allowed(row.paths, "toy")
         self.assertEqual(good, ("/toy",))
         self.assertEqual(refused, ('The path "/admin" belongs to the hub.',))

@@ -1,6 +1,6 @@
 from urllib.parse import parse_qs, urlsplit
 
-from parachute_hub.oauth.clients.metadata_fetch import Fetched
+from parachute_hub.oauth.clients.metadata_fetch import FetchedDocument
 from parachute_hub.oauth.clients.registration import is_document_url
 from tests.oauth.flows import CALLBACK, DEFAULT, VERIFIER, FlowCase
 from tests.support.oauth import ISSUER, LOCAL
@@ -168,7 +168,7 @@ class CodeFlowTests(FlowCase):
 class DocumentTests(FlowCase):
     def publish(self, **changes: object) -> None:
         body = {"client_id": DOCUMENT, "client_name": "Claude", "redirect_uris": [CALLBACK], **changes}
-        self.world.documents.at[DOCUMENT] = Fetched(body, 3600.0)
+        self.world.documents.at[DOCUMENT] = FetchedDocument(body, 3600.0)
 
     def test_an_app_by_its_address(self) -> None:
         """No registration: the document is read, its domain shown as proven, and later consents are silent."""

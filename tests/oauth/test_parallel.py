@@ -11,7 +11,7 @@ from twisted.trial.unittest import TestCase
 
 from parachute_hub.oauth.assemble import build
 from parachute_hub.oauth.tokens.grant_policy import Deny
-from parachute_hub.oauth.tokens.token_service import Given
+from parachute_hub.oauth.tokens.token_service import IssuedTokens
 from parachute_hub.store.database import Database
 from parachute_hub.store.writer import WriterThread
 from tests.oauth.flows import CALLBACK, VERIFIER, FlowCase
@@ -45,7 +45,7 @@ class ParallelTests(FlowCase, TestCase):
             self.redeemer.code(code, client_id=self.client_id, redirect_uri=CALLBACK, verifier=VERIFIER, target=None)
             for _ in range(AT_ONCE)
         )
-        self.assertEqual(Counter(map(type, given)), {Given: 1, Deny: AT_ONCE - 1})
+        self.assertEqual(Counter(map(type, given)), {IssuedTokens: 1, Deny: AT_ONCE - 1})
 
     async def test_fifty_refreshes_within_the_grace(self) -> None:
         """Each tab gets a token, no two the same."""
@@ -53,7 +53,7 @@ class ParallelTests(FlowCase, TestCase):
         given = await self.together(
             self.redeemer.refresh(token, client_id=self.client_id, scopes=(), target=None) for _ in range(AT_ONCE)
         )
-        self.assertEqual(Counter(map(type, given)), {Given: AT_ONCE})
+        self.assertEqual(Counter(map(type, given)), {IssuedTokens: AT_ONCE})
         self.assertEqual(len({one.refresh_token for one in given}), AT_ONCE)
 
     async def together(self, works: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:

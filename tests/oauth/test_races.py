@@ -8,7 +8,7 @@ from typing import Any
 from parachute_hub.oauth.assemble import OAuth, build
 from parachute_hub.oauth.authorization.consents import hashed
 from parachute_hub.oauth.tokens.grant_policy import Deny
-from parachute_hub.oauth.tokens.token_service import Given, Redeemer
+from parachute_hub.oauth.tokens.token_service import IssuedTokens, TokenExchange
 from parachute_hub.store.database import Database
 from tests.oauth.flows import CALLBACK, VERIFIER, FlowCase
 from tests.support.at_once import at_once
@@ -37,7 +37,7 @@ class RaceTests(FlowCase):
         )
         return database, oauth
 
-    def at_once(self, deed: Callable[[Redeemer, int], Any], times: int) -> list[Any]:
+    def at_once(self, deed: Callable[[TokenExchange, int], Any], times: int) -> list[Any]:
         """Do it `times` times in each of five threads, begun together; all answers."""
         answers: list[Any] = []
         begin = threading.Barrier(THREADS)
@@ -64,13 +64,13 @@ class RaceTests(FlowCase):
         client_id = self.approved()
         code = self.code(client_id)
 
-        def redeem(redeemer: Redeemer, turn: int) -> Any:
+        def redeem(redeemer: TokenExchange, turn: int) -> Any:
             redeeming = redeemer.code(code, client_id=client_id, redirect_uri=CALLBACK, verifier=VERIFIER, target=None)
             return at_once(redeeming)
 
         answers = self.at_once(redeem, 10)
-        self.assertEqual(Counter(type(answer) for answer in answers), {Given: 1, Deny: 49})
-        (given,) = [answer for answer in answers if isinstance(answer, Given)]
+        self.assertEqual(Counter(type(answer) for answer in answers), {IssuedTokens: 1, Deny: 49})
+        (given,) = [answer for answer in answers if isinstance(answer, IssuedTokens)]
         self.world.clock.advance(1)
         self.assertTrue(self.is_refused(given.access.token))
 
@@ -79,11 +79,11 @@ class RaceTests(FlowCase):
         client_id = self.approved()
         first = self.connect(client_id)["refresh_token"]
 
-        def refresh(redeemer: Redeemer, turn: int) -> Any:
+        def refresh(redeemer: TokenExchange, turn: int) -> Any:
             return at_once(redeemer.refresh(first, client_id=client_id, scopes=(), target=None))
 
         answers = self.at_once(refresh, 1)
-        self.assertEqual([type(answer) for answer in answers], [Given] * THREADS)
+        self.assertEqual([type(answer) for answer in answers], [IssuedTokens] * THREADS)
         self.assertEqual(len({answer.refresh_token for answer in answers}), THREADS)
         self.world.clock.advance(31)
         live = [row for row in self.world.database.read("SELECT * FROM refresh_tokens WHERE used_at IS NULL")]
@@ -95,7 +95,7 @@ class RaceTests(FlowCase):
         client_id = self.approved()
         tokens = self.connect(client_id)
 
-        def both(redeemer: Redeemer, turn: int) -> Any:
+        def both(redeemer: TokenExchange, turn: int) -> Any:
             if turn == 1:
                 return at_once(redeemer.revoke(tokens["refresh_token"], client_id))
             return at_once(redeemer.refresh(tokens["refresh_token"], client_id=client_id, scopes=(), target=None))
@@ -103,8 +103,8 @@ class RaceTests(FlowCase):
         answers = self.at_once(both, 2)
         self.world.clock.advance(1)
         for answer in answers:
-            if isinstance(answer, Given):
+            if isinstance(answer, IssuedTokens):
                 self.assertTrue(self.is_refused(answer.access.token))
                 self.assertEqual(self.refresh(client_id, answer.refresh_token).json["error"], "invalid_grant")
-        self.assertEqual({type(answer) for answer in answers} - {Given, Deny, type(None)}, set())
+        self.assertEqual({type(answer) for answer in answers} - {IssuedTokens, Deny, type(None)}, set())
         self.assertTrue(self.is_refused(tokens["access_token"]))

@@ -6,7 +6,7 @@ from treq.testing import RequestTraversalAgent
 from twisted.web.http_headers import Headers
 
 from parachute_hub.oauth.well_known import PREFIXES, WellKnownArea
-from parachute_hub.site.root import Part, Root
+from parachute_hub.site.root import MountedArea, Root
 from tests.oauth.world import WorldCase
 from tests.support.oauth import ISSUER
 
@@ -16,7 +16,7 @@ class WellKnownTests(WorldCase):
         super().setUp()
         world = self.world
         area = WellKnownArea(issuer=world.issuer, keys=world.keys, resources=world.resources, clock=world.clock)
-        parts = [Part((*PREFIXES, "/vault"), area.app.resource())]
+        parts = [MountedArea((*PREFIXES, "/vault"), area.app.resource())]
         self.client = HTTPClient(RequestTraversalAgent(Root(parts, is_secure=lambda request: request.isSecure())))
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[Any, bytes]:

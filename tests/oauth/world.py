@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.oauth.authorization.scopes import Authority
-from parachute_hub.oauth.tokens.issuer import Minted, Order
+from parachute_hub.oauth.tokens.issuer import Minted, TokenRequest
 from tests.support.oauth import World
 
 
@@ -26,7 +26,7 @@ class WorldCase(SynchronousTestCase):
         """A token with just these scopes."""
         return self.world.do(
             self.world.issuer.mint,
-            Order(
+            TokenRequest(
                 subject="someone",
                 client_id="app",
                 scopes=scopes,

@@ -2,12 +2,12 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.proxy.client_address import Caller, identify
+from parachute_hub.proxy.client_address import ClientInfo, identify
 from parachute_hub.settings import fold
 from tests.support.sockets import HOST, Rig
 
 
-def caller(peer: str, hops: int = 0, /, **headers: str) -> Caller:
+def caller(peer: str, hops: int = 0, /, **headers: str) -> ClientInfo:
     """The caller of a request with these headers (underscores for dashes)."""
     noted = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
     return identify(peer, b"hub.test", noted, hops=hops)

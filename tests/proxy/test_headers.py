@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.proxy.headers import Place, request_lines, response_lines
+from parachute_hub.proxy.headers import ResponseRules, request_lines, response_lines
 from parachute_hub.proxy.routes import Mount
 from tests.support.sockets import HOST, Rig, get
 
@@ -257,7 +257,7 @@ class ClaimTests(SynchronousTestCase):
                 self.assertEqual(request_lines([field], None, frozenset()), [])
 
     def test_no_module_may_rule_the_whole_origin(self) -> None:
-        place = Place(b"/notes", sandboxed=False)
+        place = ResponseRules(b"/notes", sandboxed=False)
         for name in ("Speculation-Rules", "Set-Login", "Clear-Site-Data", "NEL", "Report-To", "Alt-Svc"):
             with self.subTest(name):
                 field = (name.lower().encode(), b" x", f"{name}: x".encode())

@@ -9,14 +9,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.model import ModuleView, Refusal
 from parachute_hub.proxy.pages import accepts_html, down, refused, render, starting, unavailable
-from parachute_hub.proxy.routes import Answer, Mount
+from parachute_hub.proxy.routes import ErrorResponse, Mount
 from tests.proxy.test_access_rules import TOKEN, Guard
 from tests.support.sockets import Rig, get
 
 HOSTILE = '"><script>alert(1)</script>'
 
 
-def page(answer: Answer, accept: bytes = b"text/html") -> tuple[str, str]:
+def page(answer: ErrorResponse, accept: bytes = b"text/html") -> tuple[str, str]:
     """(head, body) of the answer."""
     head, _, body = render(answer, accept, close=False).decode().partition("\r\n\r\n")
     return head, body
@@ -56,7 +56,7 @@ class PagesTests(SynchronousTestCase):
             self.assertIn(f"{kind}-src 'sha256-{digest}'", head, "the policy allows exactly this text")
 
     def test_not_found(self) -> None:
-        lost = Answer(404, "not_found", "not found", detail={"path": "/a/<b>"})
+        lost = ErrorResponse(404, "not_found", "not found", detail={"path": "/a/<b>"})
         head, body = page(lost)
         self.assertIn("/a/&lt;b&gt;", body)
         self.assertIn('href="/"', body)

@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.head import BadMessage
 from parachute_hub.proxy.model import ModuleView, Refusal
-from parachute_hub.proxy.plan import Passage, Planner
+from parachute_hub.proxy.plan import ModuleRequest, Planner
 from parachute_hub.proxy.routes import Mount, Table
 from tests.support.sockets import HOST, Rig, get, ok
 
@@ -18,10 +18,10 @@ class PlannerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.planner = Planner(hops=0, target_bytes=100)
 
-    def planned(self, raw: bytes = RAW, peer: str = "192.0.2.1", table: Table = TABLE) -> Passage:
+    def planned(self, raw: bytes = RAW, peer: str = "192.0.2.1", table: Table = TABLE) -> ModuleRequest:
         """The way to a module that this head takes."""
         decision = self.planner.plan(table, peer, raw).decision
-        assert isinstance(decision, Passage)
+        assert isinstance(decision, ModuleRequest)
         return decision
 
     def test_the_same_words_are_planned_once(self) -> None:

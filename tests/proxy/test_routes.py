@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.client_address import Layer
-from parachute_hub.proxy.routes import Answer, Decision, Mount, Table, ToModule, ToSite, decide
+from parachute_hub.proxy.routes import Decision, ErrorResponse, Mount, Table, ToModule, ToSite, decide
 from tests.proxy.few import few
 
 HOST = b"hub.test"
@@ -80,7 +80,7 @@ class DecideTests(SynchronousTestCase):
         self.assertEqual(route("/mcp/x", "POST"), "vault /mcp/x")
         empty = Table.build((), ["hub.test"], "https://hub.test")
         missing = decide(empty, b"POST", HOST, b"/mcp", "loopback")
-        assert isinstance(missing, Answer)
+        assert isinstance(missing, ErrorResponse)
         self.assertEqual((missing.status, missing.error), (404, "vault_module_not_running"))
         self.assertEqual(name(decide(empty, b"GET", HOST, b"/vault/admin/", "loopback")), "404")
 
@@ -93,7 +93,7 @@ class DecideTests(SynchronousTestCase):
 
     def test_a_vaults_address_given_to_an_mcp_client(self) -> None:
         answer = decide(table(), b"POST", HOST, b"/vault/work?x", "public")
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, ErrorResponse)
         self.assertEqual((answer.status, answer.error), (308, "missing_mcp_suffix"))
         self.assertEqual(dict(answer.headers)["Location"], "/vault/work/mcp")
         self.assertEqual(answer.detail["mcp_url"], "https://hub.test/vault/work/mcp")
@@ -105,7 +105,7 @@ class DecideTests(SynchronousTestCase):
         for layer in ("public", "tailnet"):
             hidden = decide(table(), b"GET", HOST, b"/inner", layer)
             absent = decide(table(), b"GET", HOST, b"/other", layer)
-            assert isinstance(hidden, Answer) and isinstance(absent, Answer)
+            assert isinstance(hidden, ErrorResponse) and isinstance(absent, ErrorResponse)
             self.assertEqual((hidden.status, hidden.error, hidden.text), (absent.status, absent.error, absent.text))
 
     def test_before_setup_the_site_answers_for_modules(self) -> None:

@@ -2,7 +2,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.site.conventions import PREFIXES, Conventions
-from parachute_hub.site.root import Part, Root
+from parachute_hub.site.root import MountedArea, Root
 from tests.support.asking import ask
 
 NOW = 1_800_000_000.0  # 2027-01-15
@@ -11,7 +11,7 @@ NOW = 1_800_000_000.0  # 2027-01-15
 class ConventionsTests(SynchronousTestCase):
     def setUp(self) -> None:
         conventions = Conventions(origin=lambda: "https://hub.test", clock=lambda: NOW)
-        parts = [Part(PREFIXES, conventions.app.resource())]
+        parts = [MountedArea(PREFIXES, conventions.app.resource())]
         self.root = Root(parts, is_secure=RequestCaller().is_secure)
 
     def test_search_engines_stay_out(self) -> None:

@@ -2,7 +2,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub import __version__
 from parachute_hub.site.about import About, AboutHub, Ready, readiness
-from parachute_hub.site.auth import Who
+from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.health import Health, Phase
 from tests.support.asking import ask
 from tests.support.operators import operator
@@ -69,7 +69,7 @@ class ReadyTests(SynchronousTestCase):
 class AboutTests(SynchronousTestCase):
     def setUp(self) -> None:
         about = AboutHub(started_at="2026-01-01T00:00:00Z", source="container", facts={"render_commit": "abc"})
-        self.resource = About(about, Who([operator("the-token")]), lambda: 1.5).app.resource()
+        self.resource = About(about, Authenticator([operator("the-token")]), lambda: 1.5).app.resource()
 
     def test_the_owner_learns_what_this_is(self) -> None:
         """Version, uptime in milliseconds, and the platform's facts."""

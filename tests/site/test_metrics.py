@@ -1,8 +1,8 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.metrics import Metrics
-from parachute_hub.site.auth import Who
-from parachute_hub.site.metrics import Numbers
+from parachute_hub.site.auth import Authenticator
+from parachute_hub.site.metrics import MetricsArea
 from tests.support.asking import ask
 from tests.support.operators import operator
 
@@ -13,8 +13,8 @@ class NumbersTests(SynchronousTestCase):
     def setUp(self) -> None:
         metrics = Metrics()
         metrics.of("vault").add(200, 0.002, 100, 10)
-        who = Who([operator("the-token")])
-        self.resource = Numbers(who, metrics.render, metrics.as_json).app.resource()
+        who = Authenticator([operator("the-token")])
+        self.resource = MetricsArea(who, metrics.render, metrics.as_json).app.resource()
 
     def test_the_owner_reads_them_in_both_forms(self) -> None:
         """For a collector and for the web app."""

@@ -3,7 +3,7 @@ from twisted.web.resource import Resource
 
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.site.errors import Refused
-from parachute_hub.site.root import SECURITY_HEADERS, STRICT_TRANSPORT, Part, Root
+from parachute_hub.site.root import SECURITY_HEADERS, STRICT_TRANSPORT, MountedArea, Root
 from tests.support.asking import ask
 
 
@@ -29,9 +29,9 @@ class RootTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.root = Root(
             [
-                Part(("/",), Says(b"front")),
-                Part(("/api",), Says(b"api")),
-                Part(("/api/modules", "/health"), Says(b"modules")),
+                MountedArea(("/",), Says(b"front")),
+                MountedArea(("/api",), Says(b"api")),
+                MountedArea(("/api/modules", "/health"), Says(b"modules")),
             ],
             is_secure=RequestCaller().is_secure,
         )
@@ -65,7 +65,7 @@ class RootTests(SynchronousTestCase):
             def render_GET(self, request: object) -> bytes:
                 return b"read"
 
-        root = Root([Part(("/admin",), Reads())], is_secure=RequestCaller().is_secure)
+        root = Root([MountedArea(("/admin",), Reads())], is_secure=RequestCaller().is_secure)
         answer = ask(root, "/admin/x", method="POST")
         self.assertEqual((answer.status, answer.json()["error"]), (405, "method_not_allowed"))
         self.assertEqual(answer.header("Allow"), "GET, HEAD")

@@ -11,7 +11,7 @@ from parachute_hub.store.audit import Audit
 from parachute_hub.store.database import Database
 from parachute_hub.store.factors import Factors
 from parachute_hub.store.invites import Invites
-from parachute_hub.store.rows import Act, Failures, Invite, PendingLogin, Session, Totp, User
+from parachute_hub.store.rows import Act, FailureCount, Invite, PendingLogin, Session, Totp, User
 from parachute_hub.store.sessions import DEVICES_PER_USER, Sessions
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.throttles import Throttles
@@ -221,7 +221,7 @@ class BoundTests(Case):
         self.patch(throttles_module, "MOST_ROWS", 3)
         throttles = Throttles(self.database)
         for number in range(6):
-            throttles.put(f"k{number}", Failures(1.0, float(number)))
+            throttles.put(f"k{number}", FailureCount(1.0, float(number)))
         throttles.prune(0.0)
         self.assertEqual([throttles.get(f"k{number}") is not None for number in range(6)], [False] * 3 + [True] * 3)
         throttles.drop("k5")

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.limits import LogLimits, Timing
 from parachute_hub.supervise.memory.cgroup import Cgroup
-from parachute_hub.supervise.model import CannotLaunch, Launch, State, Status
+from parachute_hub.supervise.model import CannotLaunch, Launch, ModuleState, Status
 from parachute_hub.supervise.supervisor import Supervisor
 from tests.support.processes import FakeProcess, FakeReactor, FakeSystem, at_once
 
@@ -111,10 +111,10 @@ class SupervisorCase(SynchronousTestCase):
         self.reactor.listening[self.plan.ports.setdefault(short, 2000 + len(self.plan.ports))] = OK
         started = self.begin(self.supervisor.start(short))
         self.turn()
-        self.assertEqual(self.successResultOf(started).state, State.READY)
+        self.assertEqual(self.successResultOf(started).state, ModuleState.READY)
         return self.reactor.spawned[-1]
 
-    def state(self, short: str = "vault") -> State:
+    def state(self, short: str = "vault") -> ModuleState:
         return self.status(short).state
 
     def status(self, short: str = "vault") -> Status:

@@ -5,7 +5,7 @@ import signal
 from twisted.internet.defer import Deferred
 
 from parachute_hub.supervise.limits import Timing
-from parachute_hub.supervise.model import State
+from parachute_hub.supervise.model import ModuleState
 from tests.supervise.fixture import SupervisorCase, problem
 
 
@@ -34,7 +34,7 @@ class StopTests(SupervisorCase):
         self.pass_time(7.9)
         self.assertNoResult(stopped)
         self.pass_time(0.2)
-        self.assertEqual(self.successResultOf(stopped).state, State.STOPPED)
+        self.assertEqual(self.successResultOf(stopped).state, ModuleState.STOPPED)
         self.assertEqual(process.signals, [signal.SIGTERM, signal.SIGCONT, signal.SIGKILL])
         self.assertFalse(self.plan.on["vault"])
         self.pass_time(400)
@@ -49,7 +49,7 @@ class StopTests(SupervisorCase):
         self.assertEqual(len(self.reactor.spawned), 1)
         process.exit()
         self.turn()
-        self.assertEqual(self.successResultOf(restarted).state, State.READY)
+        self.assertEqual(self.successResultOf(restarted).state, ModuleState.READY)
         self.assertEqual(len(self.reactor.spawned), 2)
 
     def test_all_stop_together_within_the_budget(self) -> None:
@@ -73,7 +73,7 @@ class StopTests(SupervisorCase):
         self.supervisor.stopService()
         again = self.begin(self.supervisor.start("vault"))
         self.turn()
-        self.assertEqual(self.successResultOf(again).state, State.STOPPED)
+        self.assertEqual(self.successResultOf(again).state, ModuleState.STOPPED)
 
     def test_stopping_the_hub_does_not_switch_modules_off(self) -> None:
         self.ready()
@@ -95,18 +95,18 @@ class HoldTests(SupervisorCase):
         self.ready()
         self.supervisor.hold("vault", "The disk is full.")
         self.turn()
-        self.assertEqual((self.state(), self.status().reason), (State.HELD, "The disk is full."))
+        self.assertEqual((self.state(), self.status().reason), (ModuleState.HELD, "The disk is full."))
         self.assertTrue(self.plan.on["vault"])
         self.supervisor.release("vault")
         self.turn()
-        self.assertEqual(self.state(), State.READY)
+        self.assertEqual(self.state(), ModuleState.READY)
 
     def test_a_release_does_not_start_what_is_off(self) -> None:
         self.plan.on["vault"] = False
         self.supervisor.hold("vault", "Safe mode.")
         self.supervisor.release("vault")
         self.turn()
-        self.assertEqual(self.state(), State.STOPPED)
+        self.assertEqual(self.state(), ModuleState.STOPPED)
 
 
 class BootTests(SupervisorCase):
@@ -116,8 +116,8 @@ class BootTests(SupervisorCase):
         self.supervisor.boot(["broken", "off", "vault", "scribe"])
         self.turn()
         self.assertEqual(len(self.reactor.spawned), 2)
-        self.assertEqual(self.state("off"), State.STOPPED)
-        self.assertEqual(self.state("broken"), State.BACKOFF)
+        self.assertEqual(self.state("off"), ModuleState.STOPPED)
+        self.assertEqual(self.state("broken"), ModuleState.BACKOFF)
 
     def test_many_start_in_small_steps(self) -> None:
         """So that twenty modules on a small machine do not make each other late."""
@@ -142,7 +142,7 @@ class BootTests(SupervisorCase):
         self.supervisor.hold("vault", "Safe mode.")
         self.supervisor.boot(["vault"])
         self.turn()
-        self.assertEqual(self.state(), State.HELD)
+        self.assertEqual(self.state(), ModuleState.HELD)
 
 
 class MemoryTests(SupervisorCase):
@@ -155,7 +155,7 @@ class MemoryTests(SupervisorCase):
         self.assertTrue(any("150 MB of memory and its limit is 100 MB" in status.reason for status in self.told))
         self.assertEqual(len(self.reactor.spawned), 2)
         self.pass_time(2)
-        self.assertEqual(self.state(), State.HELD)
+        self.assertEqual(self.state(), ModuleState.HELD)
         history = self.supervisor.memory("vault")
         assert history is not None
         self.assertEqual(history.recent, [150 << 10] * 2)
@@ -225,4 +225,4 @@ class OutputTests(SupervisorCase):
         process = self.ready()
         process.say(b"one\ntwo\n")
         self.assertEqual(self.lines, ["[vault] one", "[vault] two"])
-        self.assertEqual(self.state(), State.READY)
+        self.assertEqual(self.state(), ModuleState.READY)

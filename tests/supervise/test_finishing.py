@@ -2,7 +2,7 @@
 
 import signal
 
-from parachute_hub.supervise.model import State
+from parachute_hub.supervise.model import ModuleState
 from tests.supervise.fixture import SupervisorCase
 
 WHY = "Memory use is 900 MB of 1000 MB. Restarting it."
@@ -17,14 +17,14 @@ class FinishingTests(SupervisorCase):
     def test_nothing_is_ended_while_a_request_is_under_way(self) -> None:
         """The state is told first, so that the proxy sends nothing new; TERM comes when nothing is left to do."""
         self.supervisor.restart_for("vault", WHY)
-        self.assertEqual((self.state(), self.status().reason), (State.STOPPING, WHY))
+        self.assertEqual((self.state(), self.status().reason), (ModuleState.STOPPING, WHY))
         self.assertEqual(self.status().supervisor_status, "restarting")
         self.pass_time(1)
         self.assertEqual(self.process.signals, [])
         self.under_way.clear()
         self.pass_time(0.2)
         self.assertEqual(self.process.signals[0], signal.SIGTERM)
-        self.assertEqual((self.state(), len(self.reactor.spawned)), (State.READY, 2))
+        self.assertEqual((self.state(), len(self.reactor.spawned)), (ModuleState.READY, 2))
 
     def test_a_request_without_end_is_not_waited_for(self) -> None:
         self.supervisor.restart_for("vault", WHY)
@@ -38,13 +38,13 @@ class FinishingTests(SupervisorCase):
         self.supervisor.restart_for("vault", WHY)
         self.process.exit(1)
         self.pass_time(5)
-        self.assertEqual((self.state(), len(self.reactor.spawned)), (State.READY, 2))
+        self.assertEqual((self.state(), len(self.reactor.spawned)), (ModuleState.READY, 2))
         self.assertEqual(self.reactor.spawned[1].signals, [])
 
     def test_a_stop_by_hand_does_not_wait(self) -> None:
         stopped = self.begin(self.supervisor.stop("vault"))
         self.turn()
-        self.assertEqual(self.successResultOf(stopped).state, State.STOPPED)
+        self.assertEqual(self.successResultOf(stopped).state, ModuleState.STOPPED)
 
     def test_what_was_switched_off_meanwhile_stays_off(self) -> None:
         """The guard measures in a thread: its verdict may come after a stop by hand."""
@@ -53,7 +53,7 @@ class FinishingTests(SupervisorCase):
         self.successResultOf(stopped)
         self.supervisor.restart_for("vault", WHY)
         self.turn()
-        self.assertEqual((self.state(), len(self.reactor.spawned)), (State.STOPPED, 1))
+        self.assertEqual((self.state(), len(self.reactor.spawned)), (ModuleState.STOPPED, 1))
 
 
 class UnboundTests(SupervisorCase):
@@ -69,11 +69,11 @@ class UnboundTests(SupervisorCase):
         self.assertIsNone(self.error())
         self.pass_time(2)
         self.successResultOf(started)
-        self.assertEqual((self.state(), self.error()), (State.STARTING, "started_but_unbound"))
+        self.assertEqual((self.state(), self.error()), (ModuleState.STARTING, "started_but_unbound"))
         self.assertIn("port 2000 refuses connections", (self.status().start_error or {})["error_description"])
         self.reactor.listening[2000] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
         self.pass_time(1)
-        self.assertEqual((self.state(), self.error()), (State.DEGRADED, None))
+        self.assertEqual((self.state(), self.error()), (ModuleState.DEGRADED, None))
 
     def test_where_it_listens_instead_is_told(self) -> None:
         """What heals such a drift needs to know it."""
@@ -87,7 +87,7 @@ class UnboundTests(SupervisorCase):
         self.reactor.listening[2000] = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
         self.begin(self.supervisor.start("vault"))
         self.pass_time(self.timing.late + 1)
-        self.assertEqual((self.state(), self.error()), (State.STARTING, None))
+        self.assertEqual((self.state(), self.error()), (ModuleState.STARTING, None))
 
     def test_its_end_takes_it_back(self) -> None:
         self.begin(self.supervisor.start("vault"))

@@ -4,9 +4,9 @@ from attrs import define, field
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.supervise import lifecycle
-from parachute_hub.supervise.lifecycle import EVERY_STATE, Core, Fall, Lifecycle, new_lifecycle
+from parachute_hub.supervise.lifecycle import EVERY_STATE, Lifecycle, MachineContext, ProcessEnd, new_lifecycle
 from parachute_hub.supervise.limits import Timing
-from parachute_hub.supervise.model import State
+from parachute_hub.supervise.model import ModuleState
 
 STATES = ("stopped", "backoff", "parked", "held", "starting", "ready", "degraded", "stopping", "bouncing", "pausing")
 
@@ -37,7 +37,7 @@ INPUTS = {
     "recycle": ("why",),
     "hold": ("why",),
     "release": (),
-    "not_spawned": (Fall("why", 100.0),),
+    "not_spawned": (ProcessEnd("why", 100.0),),
     "blocked": ("why",),
     "late": ("why",),
     "answered": (),
@@ -45,10 +45,10 @@ INPUTS = {
     "unanswered": ("why",),
     "missed": ("why",),
     "hung": ("why",),
-    "exited": (Fall("why", 100.0),),
+    "exited": (ProcessEnd("why", 100.0),),
     "retry": (),
 }
-PUBLIC = {"bouncing": State.STOPPING, "pausing": State.STOPPING}
+PUBLIC = {"bouncing": ModuleState.STOPPING, "pausing": ModuleState.STOPPING}
 
 
 @define
@@ -72,7 +72,7 @@ class Notes:
     def stop_waiting(self) -> None:
         self.acts.append(("stop_waiting",))
 
-    def changed(self, state: State, reason: str) -> None:
+    def changed(self, state: ModuleState, reason: str) -> None:
         self.acts.append(("changed", state, reason))
 
     def follows(self, start: bool) -> None:
@@ -88,7 +88,7 @@ class Notes:
 
 def machine_in(name: str, notes: Notes) -> Lifecycle:
     """A machine in the state of this name."""
-    core = Core(notes, Timing(), lambda: 0.5, held_because="held before")
+    core = MachineContext(notes, Timing(), lambda: 0.5, held_because="held before")
     return new_lifecycle(core, getattr(lifecycle, name))
 
 
@@ -131,7 +131,7 @@ class TableTests(SynchronousTestCase):
             getattr(machine_in(state, notes), given)(*INPUTS[given])
             told = [act for act in notes.acts if act[0] == "changed"]
             if follows not in ".!":
-                self.assertEqual(told[-1][1], PUBLIC.get(follows) or State(follows), (given, state))
+                self.assertEqual(told[-1][1], PUBLIC.get(follows) or ModuleState(follows), (given, state))
             self.assertTrue(all(act[2] for act in told), (given, state))
 
     def test_a_state_of_rest_never_leaves_a_timer(self) -> None:
@@ -146,11 +146,11 @@ class TableTests(SynchronousTestCase):
 class PathTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.notes = Notes()
-        self.core = Core(self.notes, Timing(), lambda: 0.5)
+        self.core = MachineContext(self.notes, Timing(), lambda: 0.5)
         self.machine = new_lifecycle(self.core)
 
     def crash(self, at: float, ready_for: float | None = None) -> None:
-        self.machine.exited(Fall("It fell.", at, ready_for))
+        self.machine.exited(ProcessEnd("It fell.", at, ready_for))
 
     def test_five_crashes_park_it_and_one_more_try_parks_it_again(self) -> None:
         self.machine.start()
@@ -159,8 +159,8 @@ class PathTests(SynchronousTestCase):
             self.machine.retry()
         self.assertEqual(state_of(self.machine), "starting")
         states = [act[1] for act in self.notes.take() if act[0] == "changed"]
-        self.assertEqual(states.count(State.BACKOFF), 4)
-        self.assertEqual(states.count(State.PARKED), 1)
+        self.assertEqual(states.count(ModuleState.BACKOFF), 4)
+        self.assertEqual(states.count(ModuleState.PARKED), 1)
         self.crash(400.0)
         self.assertEqual(state_of(self.machine), "parked")
         self.assertIn("single try", str(self.notes.acts[-1][2]))
@@ -209,7 +209,7 @@ class PathTests(SynchronousTestCase):
         self.machine.start()
         self.machine.hold("The disk is full.")
         self.crash(1.0)
-        self.assertEqual(self.notes.acts[-1], ("changed", State.HELD, "The disk is full."))
+        self.assertEqual(self.notes.acts[-1], ("changed", ModuleState.HELD, "The disk is full."))
         self.machine.retry()
         self.assertEqual(state_of(self.machine), "held")
         self.machine.release()

@@ -8,14 +8,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.supervise import restart_policy
 from parachute_hub.supervise.limits import Timing
-from parachute_hub.supervise.restart_policy import Again, History, Park, after_crash
+from parachute_hub.supervise.restart_policy import CrashHistory, Park, RestartAfter, after_crash
 
 TIMING = Timing()
 
 
 class AfterCrashTests(SynchronousTestCase):
-    def crash(self, *times: tuple[float, float | None]) -> list[Again | Park]:
-        history, verdicts = History(), []
+    def crash(self, *times: tuple[float, float | None]) -> list[RestartAfter | Park]:
+        history, verdicts = CrashHistory(), []
         for now, ready_for in times:
             history, verdict = after_crash(history, now, ready_for, TIMING, 0.5)
             verdicts.append(verdict)
@@ -38,13 +38,13 @@ class AfterCrashTests(SynchronousTestCase):
         verdicts = self.crash(*((number * 29.0, 20.0) for number in range(5)))
         self.assertEqual(verdicts[-1], Park(300.0, 5))
         verdicts = self.crash(*((number * 31.0, 20.0) for number in range(5)))
-        self.assertIsInstance(verdicts[-1], Again)
+        self.assertIsInstance(verdicts[-1], RestartAfter)
 
     def test_on_trial_until_it_ran_well(self) -> None:
-        history = History(on_trial=True)
+        history = CrashHistory(on_trial=True)
         self.assertIsInstance(after_crash(history, 1000, 30.0, TIMING, 0.5)[1], Park)
         later, verdict = after_crash(history, 1000, 61.0, TIMING, 0.5)
-        self.assertEqual((verdict, later.on_trial), (Again(0.0), False))
+        self.assertEqual((verdict, later.on_trial), (RestartAfter(0.0), False))
 
     @settings(max_examples=200, derandomize=True, deadline=None)
     @given(
@@ -53,14 +53,14 @@ class AfterCrashTests(SynchronousTestCase):
     )
     def test_never_a_storm(self, crashes: list[tuple[float, float | None]], chance: float) -> None:
         """Whatever happens, every delay has its bounds, and no window sees more than four of the short ones."""
-        history, now, soon = History(), 0.0, []
+        history, now, soon = CrashHistory(), 0.0, []
         for gap, ready_for in crashes:
             ready_for = None if ready_for is None else min(ready_for, gap)
             now += gap
             history, verdict = after_crash(history, now, ready_for, TIMING, chance)
             self.assertGreaterEqual(verdict.delay, 0)
             self.assertLessEqual(verdict.delay, 360)
-            if isinstance(verdict, Again):
+            if isinstance(verdict, RestartAfter):
                 self.assertLessEqual(verdict.delay, 72)
                 soon.append(now)
             now += verdict.delay

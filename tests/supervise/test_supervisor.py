@@ -2,7 +2,7 @@
 
 import signal
 
-from parachute_hub.supervise.model import LastExit, State
+from parachute_hub.supervise.model import LastExit, ModuleState
 from parachute_hub.supervise.process.processes import Holder
 from tests.supervise.fixture import OK, SupervisorCase, problem
 
@@ -13,10 +13,10 @@ class StartTests(SupervisorCase):
         started = self.begin(self.supervisor.start("vault"))
         self.pass_time(1)
         self.assertNoResult(started)
-        self.assertEqual(self.state(), State.STARTING)
+        self.assertEqual(self.state(), ModuleState.STARTING)
         self.reactor.listening[2000] = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
         self.pass_time(1)
-        self.assertEqual(self.successResultOf(started).state, State.READY)
+        self.assertEqual(self.successResultOf(started).state, ModuleState.READY)
         self.assertTrue(self.plan.on["vault"])
         self.assertIsNotNone(self.supervisor.owned_port("vault"))
 
@@ -44,12 +44,12 @@ class StartTests(SupervisorCase):
         started = self.begin(self.supervisor.start("vault"))
         self.pass_time(21)
         self.assertIn("refuses connections", self.successResultOf(started).reason)
-        self.assertEqual(self.state(), State.STARTING)
+        self.assertEqual(self.state(), ModuleState.STARTING)
         self.pass_time(101)
-        self.assertEqual(self.state(), State.DEGRADED)
+        self.assertEqual(self.state(), ModuleState.DEGRADED)
         self.reactor.listening[2000] = OK
         self.pass_time(1)
-        self.assertEqual(self.state(), State.READY)
+        self.assertEqual(self.state(), ModuleState.READY)
         self.assertEqual(self.reactor.spawned[0].signals, [])
 
     def test_bound_late_is_shown_until_the_next_good_answer(self) -> None:
@@ -57,10 +57,10 @@ class StartTests(SupervisorCase):
         self.pass_time(30)
         self.reactor.listening[2000] = OK
         self.pass_time(1)
-        self.assertEqual(self.state(), State.DEGRADED)
+        self.assertEqual(self.state(), ModuleState.DEGRADED)
         self.assertIn("only after 30 s", self.status().reason)
         self.pass_time(10)
-        self.assertEqual(self.state(), State.READY)
+        self.assertEqual(self.state(), ModuleState.READY)
 
     def test_a_module_on_another_port_is_told(self) -> None:
         """surface ignores PORT: say where it is."""
@@ -74,14 +74,14 @@ class StartTests(SupervisorCase):
         started = self.begin(self.supervisor.start("vault"))
         self.turn()
         status = self.successResultOf(started)
-        self.assertEqual(status.state, State.BACKOFF)
+        self.assertEqual(status.state, ModuleState.BACKOFF)
         assert status.start_error is not None
         self.assertEqual(status.start_error["error_type"], "missing_package")
         self.assertEqual(status.start_error["package"], "@x/y")
         del self.plan.cannot["vault"]
         self.reactor.listening[2000] = OK
         self.pass_time(1)
-        self.assertEqual(self.state(), State.READY)
+        self.assertEqual(self.state(), ModuleState.READY)
         self.assertIsNone(self.status().start_error)
 
     def test_a_broken_launcher_is_a_reason_too(self) -> None:
@@ -112,7 +112,7 @@ class StartTests(SupervisorCase):
         self.begin(self.supervisor.start("vault"))
         self.turn()
         self.assertEqual(self.status().reason, "The system cannot start a process: Too many open files.")
-        self.assertEqual(self.state(), State.BACKOFF)
+        self.assertEqual(self.state(), ModuleState.BACKOFF)
 
 
 class PortTests(SupervisorCase):
@@ -121,7 +121,7 @@ class PortTests(SupervisorCase):
         started = self.begin(self.supervisor.start("vault"))
         self.turn()
         status = self.successResultOf(started)
-        self.assertEqual(status.state, State.HELD)
+        self.assertEqual(status.state, ModuleState.HELD)
         self.assertIn("process 77 (nc -l 2000)", status.reason)
         assert status.start_error is not None
         self.assertEqual(status.start_error["error_type"], "port_squatter")
@@ -139,7 +139,7 @@ class PortTests(SupervisorCase):
         self.reactor.listening[2000] = OK
         self.begin(self.supervisor.start("vault"))
         self.turn()
-        self.assertEqual(self.state(), State.HELD)
+        self.assertEqual(self.state(), ModuleState.HELD)
         self.assertIn("process 77 (nc -l 2000)", self.status().reason)
         self.assertIsNone(self.supervisor.owned_port("vault"))
         self.assertIn(signal.SIGTERM, self.reactor.spawned[0].signals)
@@ -150,9 +150,9 @@ class PortTests(SupervisorCase):
         self.reactor.listening[2000] = OK
         self.begin(self.supervisor.start("vault"))
         self.reactor.advance(0)
-        self.assertEqual(self.state(), State.STARTING)
+        self.assertEqual(self.state(), ModuleState.STARTING)
         self.pass_time(0.5)
-        self.assertEqual(self.state(), State.READY)
+        self.assertEqual(self.state(), ModuleState.READY)
 
 
 class CrashTests(SupervisorCase):
@@ -166,19 +166,19 @@ class CrashTests(SupervisorCase):
         self.ready().exit(by_signal=9)
         self.assertEqual(self.status().last_exit, LastExit(None, "SIGKILL", False, self.reactor.seconds()))
         self.turn()
-        self.assertEqual(self.state(), State.READY)
+        self.assertEqual(self.state(), ModuleState.READY)
         self.assertEqual((len(self.reactor.spawned), self.status().restarts), (2, 1))
 
     def test_a_loop_backs_off_and_is_parked(self) -> None:
         self.begin(self.supervisor.start("vault"))
         for _ in range(100):
-            if self.state() is State.PARKED:
+            if self.state() is ModuleState.PARKED:
                 break
             if not self.reactor.spawned[-1].exited:
                 self.reactor.spawned[-1].exit(3)
             self.pass_time(0.1)
         self.assertEqual(len(self.reactor.spawned), 5)
-        self.assertEqual(self.state(), State.PARKED)
+        self.assertEqual(self.state(), ModuleState.PARKED)
         self.assertIn("exit code 3", self.status().reason)
         self.assertEqual(self.status().next_retry_at, self.reactor.seconds() + 300 - 0.1)
         self.assertEqual(self.status().supervisor_status, "crashed")
@@ -188,7 +188,7 @@ class CrashTests(SupervisorCase):
         self.reactor.spawned[-1].exit(1)
         stopped = self.begin(self.supervisor.stop("vault"))
         self.pass_time(5)
-        self.assertEqual(self.successResultOf(stopped).state, State.STOPPED)
+        self.assertEqual(self.successResultOf(stopped).state, ModuleState.STOPPED)
         self.assertEqual(len(self.reactor.spawned), 1)
 
     def test_what_escaped_is_swept_before_the_next_life(self) -> None:
@@ -207,12 +207,12 @@ class CrashTests(SupervisorCase):
         self.system.left = [4711]
         process.exit(1)
         self.turn()
-        self.assertEqual(self.state(), State.STARTING)
+        self.assertEqual(self.state(), ModuleState.STARTING)
         stopped = self.begin(self.supervisor.stop("vault"))
         self.turn()
         self.assertNoResult(stopped)
         self.pass_time(0.2)
-        self.assertEqual(self.successResultOf(stopped).state, State.STOPPED)
+        self.assertEqual(self.successResultOf(stopped).state, ModuleState.STOPPED)
         self.assertIn("[vault] (hub) ended 1 leftover processes: [4711]", self.lines)
         self.assertEqual(len(self.reactor.spawned), 1)
 
@@ -257,7 +257,7 @@ class CrashTests(SupervisorCase):
             if not vault.exited:
                 vault.exit(1)
             self.pass_time(0.2)
-        self.assertEqual((self.state("vault"), self.state("scribe")), (State.PARKED, State.READY))
+        self.assertEqual((self.state("vault"), self.state("scribe")), (ModuleState.PARKED, ModuleState.READY))
         self.assertEqual(self.status("scribe").restarts, 0)
 
 
@@ -272,7 +272,7 @@ class LivenessTests(SupervisorCase):
             self.pass_time(0.5)
         self.reactor.listening[2000] = OK
         self.pass_time(3.5)
-        self.assertEqual(self.state(), State.READY)
+        self.assertEqual(self.state(), ModuleState.READY)
         self.assertLess(self.reactor.seconds() - hung_at, 45)
         self.assertEqual(process.signals[0], signal.SIGTERM)
         self.assertEqual(process.signals[-1], signal.SIGKILL)
@@ -282,17 +282,17 @@ class LivenessTests(SupervisorCase):
         process = self.ready()
         self.reactor.listening[2000] = None
         self.pass_time(14)
-        self.assertEqual(self.state(), State.DEGRADED)
+        self.assertEqual(self.state(), ModuleState.DEGRADED)
         self.reactor.listening[2000] = OK
         self.pass_time(10)
-        self.assertEqual(self.state(), State.READY)
+        self.assertEqual(self.state(), ModuleState.READY)
         self.assertEqual(process.signals, [])
 
     def test_an_unwell_answer_never_ends_it(self) -> None:
         process = self.ready()
         self.reactor.listening[2000] = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"
         self.pass_time(120)
-        self.assertEqual(self.state(), State.DEGRADED)
+        self.assertEqual(self.state(), ModuleState.DEGRADED)
         self.assertEqual(process.signals, [])
 
     def test_flapping_health_never_ends_it(self) -> None:

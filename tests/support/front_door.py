@@ -23,7 +23,7 @@ from parachute_hub.accounts.setup.wizard import Offer
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.admin.people_parts import people_parts
 from parachute_hub.app.request_caller import RequestCaller
-from parachute_hub.site.auth import Who
+from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Root
@@ -200,7 +200,7 @@ class FrontDoor:
             clock=self.clock,
             random=random,
         )
-        self.who = Who([self.accounts.recogniser])
+        self.who = Authenticator([self.accounts.recogniser])
         parts = (*self.accounts.parts, *people_parts(self.accounts, self.who, lambda: ["default", "family"]))
         self.parts = parts
         self.root = Root(parts, self.accounts.gate, is_secure=RequestCaller().is_secure)

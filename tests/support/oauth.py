@@ -12,9 +12,9 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.model import SignedIn, Visitor
 from parachute_hub.oauth.assemble import build
-from parachute_hub.oauth.authorization.browser_session import Visits
+from parachute_hub.oauth.authorization.browser_session import PageSessions
 from parachute_hub.oauth.authorization.scopes import HOST_SCOPES
-from parachute_hub.oauth.clients.metadata_fetch import Fetched, Unreadable
+from parachute_hub.oauth.clients.metadata_fetch import DocumentUnreadable, FetchedDocument
 from parachute_hub.oauth.metadata import Service
 from parachute_hub.oauth.tokens.keys import make_private_pem
 from parachute_hub.site.auth import Principal
@@ -95,14 +95,14 @@ class NoDocuments:
     """The open internet with the documents in `at`; every other address cannot be read. `asked` are the addresses."""
 
     def __init__(self) -> None:
-        self.at: dict[str, Fetched] = {}
+        self.at: dict[str, FetchedDocument] = {}
         self.asked: list[str] = []
 
-    async def fetch(self, url: str, host: str) -> Fetched:
+    async def fetch(self, url: str, host: str) -> FetchedDocument:
         """What is at the address."""
         self.asked.append(url)
         if url not in self.at:
-            raise Unreadable()
+            raise DocumentUnreadable()
         return self.at[url]
 
 
@@ -214,7 +214,9 @@ class World:
 
     def site(self) -> Root:
         """The issuer's part of the hub's site."""
-        visits = Visits(sessions=self.accounts, proofs=self.accounts, browsers=self.accounts, csrf_token=fake_csrf)
+        visits = PageSessions(
+            sessions=self.accounts, proofs=self.accounts, browsers=self.accounts, csrf_token=fake_csrf
+        )
         parts = self.oauth.parts(visits=visits, sessions=self.accounts, step_up=self.accounts)
         return Root(parts, is_secure=lambda request: request.isSecure())
 

@@ -16,7 +16,7 @@ from twisted.internet.protocol import ClientFactory
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from parachute_hub.supervise.process.process_tags import Whose
+from parachute_hub.supervise.process.process_tags import TagFilter
 from parachute_hub.supervise.process.processes import Holder
 
 
@@ -183,29 +183,29 @@ class FakeSystem:
     listening: list[int] = field(factory=list)
     sizes: dict[str, int] = field(factory=dict)
     hub: int = 0
-    swept: list[Whose] = field(factory=list)
+    swept: list[TagFilter] = field(factory=list)
 
     def group_lives(self, group: int) -> bool:
         """Processes.group_lives."""
         return self.lives
 
-    def signal(self, whose: Whose, number: int) -> list[int]:
+    def signal(self, whose: TagFilter, number: int) -> list[int]:
         """Processes.signal."""
         self.swept.append(whose)
         left, self.left = self.left, []
         return left
 
-    def holder(self, port: int, whose: Whose) -> Holder | None:
+    def holder(self, port: int, whose: TagFilter) -> Holder | None:
         """Processes.holder."""
         return self.holders.pop(0) if self.holders else None
 
-    def owner(self, session: int, port: int, whose: Whose) -> Holder | None:
+    def owner(self, session: int, port: int, whose: TagFilter) -> Holder | None:
         """Processes.owner."""
         if self.owners:
             return self.owners.pop(0)
         return Holder(session, None, ours=True) if port in self.open_ports else None
 
-    def ports(self, whose: Whose) -> list[int]:
+    def ports(self, whose: TagFilter) -> list[int]:
         """Processes.ports."""
         return self.listening
 

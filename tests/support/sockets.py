@@ -13,7 +13,7 @@ from twisted.web.server import Site
 
 from parachute_hub.proxy.audience import NoVisitors, Visitors
 from parachute_hub.proxy.front import Backend, Front
-from parachute_hub.proxy.model import HasSession, Limits, ModuleView, NoGuard, TokenGuard
+from parachute_hub.proxy.model import HasSession, Limits, ModuleView, NoTokenChecker, TokenChecker
 from parachute_hub.proxy.routes import Mount, Table
 from tests.support.processes import FakeConnector
 
@@ -206,7 +206,7 @@ class Rig:
         limits: Limits | None = None,
         hops: int = 0,
         gated: bool = False,
-        tokens: TokenGuard | None = None,
+        tokens: TokenChecker | None = None,
         has_session: HasSession = lambda cookie, secure: False,
         visitors: Visitors | None = None,
         access_log: Any = None,
@@ -220,7 +220,7 @@ class Rig:
             backend=Backend(
                 table=lambda: self.table,
                 modules=self.modules,
-                tokens=tokens or NoGuard(),
+                tokens=tokens or NoTokenChecker(),
                 has_session=has_session,
                 visitors=visitors or NoVisitors(),
             ),

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from parachute_hub.supervise.model import State, Status
+from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.supervise.output.log_ring import LogRing
 
 
@@ -35,7 +35,7 @@ class FakeSupervisor:
         self.calls.append(("stop", short))
         self.want(short, False)
         self._rings.setdefault(short, LogRing(65536))
-        return self._put(short, State.STOPPED)
+        return self._put(short, ModuleState.STOPPED)
 
     async def remove(self, short: str) -> None:
         """Forget it."""
@@ -73,10 +73,10 @@ class FakeSupervisor:
         self._rings.setdefault(short, LogRing(65536))
         told = self.outcome.get(short)
         if told is None:
-            return self._put(short, State.READY, pid=next(self._pids))
+            return self._put(short, ModuleState.READY, pid=next(self._pids))
         self._statuses[short] = evolve(told, short=short)
         return self._statuses[short]
 
-    def _put(self, short: str, state: State, **fields: Any) -> Status:
+    def _put(self, short: str, state: ModuleState, **fields: Any) -> Status:
         self._statuses[short] = Status(short=short, state=state, reason="As the test says.", since=0.0, **fields)
         return self._statuses[short]

@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.system.timers import Failures, every
+from parachute_hub.system.timers import FailureLog, every
 
 
 class EveryTests(SynchronousTestCase):
@@ -64,7 +64,7 @@ class EveryTests(SynchronousTestCase):
 
 class FailuresTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.failures = Failures()
+        self.failures = FailureLog()
         self.broken = {"a", "b"}
         self.reached: list[str] = []
 

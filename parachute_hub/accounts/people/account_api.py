@@ -7,7 +7,7 @@ from twisted.web.iweb import IRequest
 from parachute_hub.accounts.forms import read_form
 from parachute_hub.accounts.model import Origins, SignedIn
 from parachute_hub.accounts.people.account_views import browser_name
-from parachute_hub.accounts.people.self_service import Account
+from parachute_hub.accounts.people.self_service import SelfService
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.csrf import token_for
 from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
@@ -25,7 +25,7 @@ class AccountApi:
     def __init__(
         self,
         *,
-        account: Account,
+        account: SelfService,
         presence: ProofsOfPresence,
         browser: Browser,
         sessions: SessionRecogniser,

@@ -10,7 +10,7 @@ from parachute_hub.accounts.model import Origins, SignedIn
 from parachute_hub.accounts.pages import Content, as_page, csrf_field, notice, problem, see_other, show
 from parachute_hub.accounts.people import account_views
 from parachute_hub.accounts.people.account_views import When
-from parachute_hub.accounts.people.self_service import Account
+from parachute_hub.accounts.people.self_service import SelfService
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.csrf import token_for
 from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
@@ -33,7 +33,7 @@ class AccountPages:
     def __init__(
         self,
         *,
-        account: Account,
+        account: SelfService,
         browser: Browser,
         sessions: SessionRecogniser,
         origins: Origins,

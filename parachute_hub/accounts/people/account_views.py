@@ -7,7 +7,7 @@ from twisted.web.template import Tag, tags
 
 from parachute_hub.accounts.model import SignedIn
 from parachute_hub.accounts.pages import Content, csrf_field, fill
-from parachute_hub.accounts.people.self_service import Standing
+from parachute_hub.accounts.people.self_service import AccountSecurity
 from parachute_hub.accounts.signin.second_factor import Started
 from parachute_hub.store.rows import Session
 
@@ -30,7 +30,9 @@ _SYSTEMS = (
 )
 
 
-def overview(found: SignedIn, standing: Standing, when: When, links: Sequence[tuple[str, str, str]], token: str) -> Tag:
+def overview(
+    found: SignedIn, standing: AccountSecurity, when: When, links: Sequence[tuple[str, str, str]], token: str
+) -> Tag:
     """The account overview."""
     user = found.user
     on = standing.second_factor
@@ -69,7 +71,7 @@ def change_password(found: SignedIn, next_path: str, said: Mapping[str, Content]
     return fill("change-password", heading=heading, lead=lead, next=next_path, **said)
 
 
-def second_factor(standing: Standing, started: Started | None, when: When, said: Mapping[str, Content]) -> Tag:
+def second_factor(standing: AccountSecurity, started: Started | None, when: When, said: Mapping[str, Content]) -> Tag:
     """The second factor: off, being set up, or on."""
     if standing.second_factor:
         since = when(standing.enrolled_at or 0.0)

@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from parachute_hub.accounts.model import Clock, Entered, SignedIn, Visitor
+from parachute_hub.accounts.model import Clock, NewSession, SignedIn, Visitor
 from parachute_hub.accounts.people.users import People
 from parachute_hub.accounts.sessions.tokens import hashed
 from parachute_hub.accounts.signin.second_factor import SecondFactor, Started
@@ -16,7 +16,7 @@ from parachute_hub.store.writer import Write
 
 
 @frozen(kw_only=True)
-class Standing:
+class AccountSecurity:
     """How an account is secured."""
 
     second_factor: bool
@@ -25,7 +25,7 @@ class Standing:
     sessions: int
 
 
-class Account:
+class SelfService:
     """Each change to an account's protection requires the password again and renews the session id."""
 
     def __init__(
@@ -49,17 +49,17 @@ class Account:
         self._audit = audit
         self._clock = clock
 
-    def standing(self, signed_in: SignedIn) -> Standing:
+    def standing(self, signed_in: SignedIn) -> AccountSecurity:
         """For the account page and `/api/me`."""
         user_id = signed_in.user.id
-        return Standing(
+        return AccountSecurity(
             second_factor=self._second_factor.enabled(user_id),
             enrolled_at=self._second_factor.enrolled_at(user_id),
             codes_left=self._second_factor.codes_left(user_id),
             sessions=len(self._sessions.of_user(user_id)),
         )
 
-    async def change_password(self, signed_in: SignedIn, visitor: Visitor, current: str, new: str) -> Entered:
+    async def change_password(self, signed_in: SignedIn, visitor: Visitor, current: str, new: str) -> NewSession:
         """Change the password; other sessions and issued tokens end. Raises Refused 400, 401, 413, 429."""
         if not current or not new:
             raise Refused(400, "password_required", "Type both your current password and the new one.")
@@ -82,12 +82,12 @@ class Account:
 
     async def confirm_second_factor(
         self, signed_in: SignedIn, visitor: Visitor, code: str
-    ) -> tuple[Entered, list[str]]:
+    ) -> tuple[NewSession, list[str]]:
         """Enable it and return the recovery codes, shown once. Other sessions end, since they never used a second
         factor.
         """
 
-        def confirm() -> tuple[Entered, list[str]]:
+        def confirm() -> tuple[NewSession, list[str]]:
             codes = self._second_factor.confirm(signed_in.user.id, code)
             self._sessions.end_all(signed_in.user.id, except_id=signed_in.session.id)
             return self._renew(signed_in, visitor, "second-factor-on", methods="pwd otp"), codes
@@ -104,11 +104,11 @@ class Account:
 
         return await self._write(renew)
 
-    async def second_factor_off(self, signed_in: SignedIn, visitor: Visitor, password: str) -> Entered:
+    async def second_factor_off(self, signed_in: SignedIn, visitor: Visitor, password: str) -> NewSession:
         """Disable it. Raises Refused 400, 401, 413 or 429."""
         await self._presence.verify(signed_in, visitor, password=password)
 
-        def off() -> Entered:
+        def off() -> NewSession:
             self._second_factor.off(signed_in.user.id)
             return self._renew(signed_in, visitor, "second-factor-off")
 
@@ -140,7 +140,7 @@ class Account:
 
         return await self._write(end)
 
-    def _renew(self, signed_in: SignedIn, visitor: Visitor, action: str, methods: str | None = None) -> Entered:
+    def _renew(self, signed_in: SignedIn, visitor: Visitor, action: str, methods: str | None = None) -> NewSession:
         return self._sign_in.enter_within(
             self._people.get(signed_in.user.id), visitor, methods=methods or signed_in.session.methods, action=action
         )

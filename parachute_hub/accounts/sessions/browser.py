@@ -5,7 +5,7 @@ from collections.abc import Collection
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.forms import Form, is_json, peek, read_form
-from parachute_hub.accounts.model import Caller, Entered, Halfway, Origins, Random, Visitor
+from parachute_hub.accounts.model import Caller, NewSession, Origins, PendingSecondFactor, Random, Visitor
 from parachute_hub.accounts.sessions import csrf, policy
 from parachute_hub.accounts.sessions.tokens import is_token, new_token
 from parachute_hub.site import cookies
@@ -82,7 +82,7 @@ class Browser:
             raise csrf_failed()
         return form
 
-    def enter(self, request: IRequest, entered: Entered) -> None:
+    def enter(self, request: IRequest, entered: NewSession) -> None:
         """Set the cookies of a new sign-in."""
         secure = self._caller.is_secure(request)
         self._jar.write(request, cookies.SESSION, entered.token, secure=secure, max_age=policy.ABSOLUTE)
@@ -92,7 +92,7 @@ class Browser:
         if self.cookie(request, cookies.PENDING_LOGIN):
             self._jar.forget(request, cookies.PENDING_LOGIN, secure=secure)
 
-    def halfway(self, request: IRequest, halfway: Halfway) -> None:
+    def halfway(self, request: IRequest, halfway: PendingSecondFactor) -> None:
         """Set the cookie of a sign-in waiting for its second factor."""
         secure = self._caller.is_secure(request)
         self._jar.write(request, cookies.PENDING_LOGIN, halfway.token, secure=secure, max_age=policy.PENDING_LOGIN)

@@ -9,13 +9,13 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from parachute_hub.accounts import validation
-from parachute_hub.accounts.model import Clock, Entered, SignedIn, Visitor
+from parachute_hub.accounts.model import Clock, NewSession, SignedIn, Visitor
 from parachute_hub.accounts.people.users import People, check_password, check_username
 from parachute_hub.accounts.sessions import policy
 from parachute_hub.accounts.setup import wizard
 from parachute_hub.accounts.setup.bootstrap import BootstrapToken
 from parachute_hub.accounts.setup.public_origin import HubOrigin
-from parachute_hub.accounts.setup.wizard import Installs, Offer, Progress, Screen
+from parachute_hub.accounts.setup.wizard import Offer, Screen, SetupInstalls, SetupProgress
 from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.settings import StoredSettings
@@ -61,7 +61,7 @@ class Setup:
         stored: StoredSettings,
         write: Write,
         origin: HubOrigin,
-        installs: Installs,
+        installs: SetupInstalls,
         self_check: SelfCheck,
         has_owner: Callable[[], bool],
         clock: Clock,
@@ -84,9 +84,9 @@ class Setup:
         return self._has_owner()
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> SetupProgress:
         """The answers so far."""
-        return Progress.from_text(self._stored.get(PROGRESS))
+        return SetupProgress.from_text(self._stored.get(PROGRESS))
 
     def screen(self) -> Screen:
         """The next question."""
@@ -97,7 +97,7 @@ class Setup:
         """The owner's answer to how the hub is reached."""
         return self._stored.get(EXPOSE_MODE)
 
-    async def claim(self, token: str, username: str, password: str, again: str, visitor: Visitor) -> Entered | None:
+    async def claim(self, token: str, username: str, password: str, again: str, visitor: Visitor) -> NewSession | None:
         """Become the owner; None if there already is one. Of concurrent requests exactly one succeeds.
 
         Raises Refused 400, 401, 413 or 429.
@@ -128,7 +128,7 @@ class Setup:
         if unknown:
             raise Refused(400, "unknown_module", f"There is no module named {unknown[0][:64]!r}.")
 
-        def answer(progress: Progress) -> Progress:
+        def answer(progress: SetupProgress) -> SetupProgress:
             if progress.jobs or progress.reached:
                 raise Refused(409, "already_chosen", "This was already answered. Add modules on the hub's own page.")
             return wizard.choose(progress, wanted, offered)
@@ -213,7 +213,7 @@ class Setup:
         if mode != "localhost" and origin.strip():
             await self._origin.choose(origin, self._clock())
 
-        def answer(progress: Progress) -> Progress:
+        def answer(progress: SetupProgress) -> SetupProgress:
             if progress.reached:
                 raise _reached()
             self._stored.put(EXPOSE_MODE, mode, self._clock())
@@ -235,7 +235,7 @@ class Setup:
             job_id = self._installs.begin(short, wizard.options(short, progress, environment))
             await self._change(partial(_with_job, short=short, job_id=job_id))
 
-    async def _change(self, answer: Callable[[Progress], Progress]) -> None:
+    async def _change(self, answer: Callable[[SetupProgress], SetupProgress]) -> None:
         """Decide on the progress as it is in this transaction, and keep what comes of it."""
 
         def decide() -> None:
@@ -264,7 +264,7 @@ class Setup:
         )
 
 
-def _with_job(progress: Progress, *, short: str, job_id: str) -> Progress:
+def _with_job(progress: SetupProgress, *, short: str, job_id: str) -> SetupProgress:
     return evolve(progress, jobs={**progress.jobs, short: job_id})
 
 

@@ -34,7 +34,7 @@ class Offer:
     installed: bool = False
 
 
-class Installs(Protocol):
+class SetupInstalls(Protocol):
     """The installer, as the wizard uses it. Jobs are mappings in API form."""
 
     def offers(self) -> Sequence[Offer]:
@@ -51,7 +51,7 @@ class Installs(Protocol):
 
 
 @frozen(kw_only=True)
-class Progress:
+class SetupProgress:
     """The owner's answers. `chosen` is None before the choice; `jobs` maps modules to their latest job."""
 
     chosen: tuple[str, ...] | None = None
@@ -75,7 +75,7 @@ class Progress:
         )
 
     @classmethod
-    def from_text(cls, text: str | None) -> "Progress":
+    def from_text(cls, text: str | None) -> "SetupProgress":
         """Parse the stored form; None gives the initial state."""
         stored = json.loads(text) if text else {}
         chosen = stored.pop("chosen", None)
@@ -87,7 +87,7 @@ class Progress:
         return tuple(short for short in self.chosen or () if short not in self.jobs)
 
 
-def screen(progress: Progress, *, has_owner: bool) -> Screen:
+def screen(progress: SetupProgress, *, has_owner: bool) -> Screen:
     """The first unanswered question."""
     if not has_owner:
         return "account"
@@ -103,12 +103,12 @@ def screen(progress: Progress, *, has_owner: bool) -> Screen:
     return "done" if progress.reached else "reach"
 
 
-def may_reopen(progress: Progress, wanted: str) -> bool:
+def may_reopen(progress: SetupProgress, wanted: str) -> bool:
     """True if a question may be shown again: the choice of modules, until installing begins."""
     return wanted in ("modules", "vault") and not progress.jobs and not progress.reached
 
 
-def choose(progress: Progress, wanted: Collection[str], offered: Sequence[str]) -> Progress:
+def choose(progress: SetupProgress, wanted: Collection[str], offered: Sequence[str]) -> SetupProgress:
     """The chosen modules in display order; unknown names are dropped."""
     return evolve(
         progress,
@@ -119,7 +119,7 @@ def choose(progress: Progress, wanted: Collection[str], offered: Sequence[str]) 
     )
 
 
-def options(short: str, progress: Progress, environment: Mapping[str, str]) -> dict[str, Any]:
+def options(short: str, progress: SetupProgress, environment: Mapping[str, str]) -> dict[str, Any]:
     """Install options for a chosen module."""
     if short == "vault":
         return {"first_vault": progress.vault_name}

@@ -4,7 +4,7 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.forms import Form, query
-from parachute_hub.accounts.model import Entered, Halfway
+from parachute_hub.accounts.model import NewSession, PendingSecondFactor
 from parachute_hub.accounts.pages import as_page, csrf_field, fill, problem, see_other, show
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.session_auth import CHANGE_PASSWORD, SessionRecogniser
@@ -36,7 +36,7 @@ class LoginPages:
         next_path = safe_next(query(request, "next"), "")
         found = self._sessions.signed_in(request)
         if found is not None:
-            return see_other(request, _target(Entered(user=found.user, token="", device=""), next_path))
+            return see_other(request, _target(NewSession(user=found.user, token="", device=""), next_path))
         return await self._form(request, next_path)
 
     @app.route("/login", methods=["POST"])
@@ -54,7 +54,7 @@ class LoginPages:
             if form.is_json:
                 raise
             return await self._form(request, next_path, username=username, refused=refused)
-        if isinstance(entered, Halfway):
+        if isinstance(entered, PendingSecondFactor):
             self._browser.halfway(request, entered)
             return _go_on(request, form, "/login/2fa")
         self._browser.enter(request, entered)
@@ -123,7 +123,7 @@ def _go_on(request: IRequest, form: Form, path: str) -> bytes:
     return as_json(request, {"next": path}) if form.is_json else see_other(request, path)
 
 
-def _target(entered: Entered, next_path: str) -> str:
+def _target(entered: NewSession, next_path: str) -> str:
     """The page after signing in. Members do not get the administration pages."""
     if entered.user.must_change_password:
         return CHANGE_PASSWORD

@@ -3,12 +3,12 @@
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from parachute_hub.accounts.model import Clock, Entered, Halfway, Random, SignedIn, Visitor
+from parachute_hub.accounts.model import Clock, NewSession, PendingSecondFactor, Random, SignedIn, Visitor
 from parachute_hub.accounts.sessions import policy
 from parachute_hub.accounts.sessions.tokens import hashed, is_token, new_token
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.accounts.signin.second_factor import SecondFactor
-from parachute_hub.accounts.signin.throttle import Guard
+from parachute_hub.accounts.signin.throttle import AttemptThrottle
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import Act, PendingLogin, Session, User
@@ -36,7 +36,7 @@ class SignIn:
         sessions: Sessions,
         hasher: Hasher,
         second_factor: SecondFactor,
-        guard: Guard,
+        guard: AttemptThrottle,
         audit: Audit,
         clock: Clock,
         random: Random,
@@ -52,14 +52,16 @@ class SignIn:
         self._random = random
         self._touching: set[str] = set()
 
-    async def with_password(self, username: str, password: str, visitor: Visitor, next_path: str) -> Entered | Halfway:
+    async def with_password(
+        self, username: str, password: str, visitor: Visitor, next_path: str
+    ) -> NewSession | PendingSecondFactor:
         """First step. Raises Refused 401, 413 or 429. An unknown name takes as long as a wrong password."""
         username = username.strip()
         user = self._users.by_name(username)
         attempt = await self._write(self._guard.begin, "password", username, visitor, user_id=user.id if user else None)
         verdict = await self._hasher.check(password, user.password_hash if user else None)
 
-        def decide() -> Entered | Halfway | None:
+        def decide() -> NewSession | PendingSecondFactor | None:
             # The account or its password may have changed while the hash was computed.
             current = self._users.by_id(user.id) if user else None
             if user is None or current is None or not verdict.right or current.password_hash != user.password_hash:
@@ -78,7 +80,7 @@ class SignIn:
             await self._write(self._users.rehash, user.id, user.password_hash, fresh)
         return entered
 
-    async def with_code(self, pending_token: str | None, code: str, visitor: Visitor) -> tuple[Entered, str]:
+    async def with_code(self, pending_token: str | None, code: str, visitor: Visitor) -> tuple[NewSession, str]:
         """Second step. Returns the new session and the requested page. Raises Refused 401 or 429."""
         pending = self._sessions.pending(hashed(pending_token), self._clock()) if pending_token else None
         user = self._users.by_id(pending.user_id) if pending else None
@@ -86,7 +88,7 @@ class SignIn:
             raise Refused(401, "sign_in_expired", "That took too long. Sign in again, starting with your password.")
         attempt = await self._write(self._guard.begin, "code", user.id, visitor, user_id=user.id, strict=True)
 
-        def decide() -> Entered | Refused:
+        def decide() -> NewSession | Refused:
             method = self._second_factor.use(user.id, code)
             if method is None:
                 self._note(user, "second-factor", visitor, outcome="refused")
@@ -101,11 +103,11 @@ class SignIn:
             raise entered
         return entered, pending.next
 
-    async def enter(self, user: User, visitor: Visitor, *, methods: str, action: str = "sign-in") -> Entered:
+    async def enter(self, user: User, visitor: Visitor, *, methods: str, action: str = "sign-in") -> NewSession:
         """Start a session for an authenticated user; the browser's previous one ends, against session fixation."""
         return await self._write(self.enter_within, user, visitor, methods=methods, action=action)
 
-    def enter_within(self, user: User, visitor: Visitor, *, methods: str, action: str = "sign-in") -> Entered:
+    def enter_within(self, user: User, visitor: Visitor, *, methods: str, action: str = "sign-in") -> NewSession:
         """As `enter`, as part of a transaction."""
         now = self._clock()
         token = new_token(self._random)
@@ -127,7 +129,7 @@ class SignIn:
         )
         self._sessions.know_device(hashed(device), user.id, now)
         self._note(user, action, visitor)
-        return Entered(user=user, token=token, device=device)
+        return NewSession(user=user, token=token, device=device)
 
     def find(self, token: str | None) -> SignedIn | None:
         """The session for a cookie value, if valid."""
@@ -160,7 +162,7 @@ class SignIn:
         if isinstance(result, Failure):
             _log.debug("A session's last use was not noted: {why}", why=result.getErrorMessage())
 
-    def _halfway(self, user: User, next_path: str) -> Halfway:
+    def _halfway(self, user: User, next_path: str) -> PendingSecondFactor:
         token = new_token(self._random)
         self._sessions.add_pending(
             PendingLogin(
@@ -170,7 +172,7 @@ class SignIn:
                 expires_at=self._clock() + policy.PENDING_LOGIN,
             )
         )
-        return Halfway(token=token)
+        return PendingSecondFactor(token=token)
 
     def _note(self, user: User | None, action: str, visitor: Visitor, *, outcome: str = "ok") -> None:
         # Unknown usernames are not logged, because people type their password there by mistake.

@@ -11,7 +11,7 @@ from parachute_hub.accounts.sessions import policy
 from parachute_hub.accounts.sessions.tokens import hashed, new_token
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.accounts.signin.second_factor import SecondFactor
-from parachute_hub.accounts.signin.throttle import Guard
+from parachute_hub.accounts.signin.throttle import AttemptThrottle
 from parachute_hub.site.auth import Principal
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.audit import Audit
@@ -44,7 +44,7 @@ class ProofsOfPresence:
         users: Users,
         hasher: Hasher,
         second_factor: SecondFactor,
-        guard: Guard,
+        guard: AttemptThrottle,
         audit: Audit,
         clock: Clock,
         random: Random,

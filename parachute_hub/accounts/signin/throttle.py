@@ -9,7 +9,7 @@ from parachute_hub.accounts.sessions.tokens import hashed
 from parachute_hub.accounts.signin import throttle_policy
 from parachute_hub.accounts.signin.throttle_policy import Counted
 from parachute_hub.site.errors import Refused
-from parachute_hub.store.rows import Failures
+from parachute_hub.store.rows import FailureCount
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.throttles import Throttles
 
@@ -20,7 +20,7 @@ class Attempt:
     nothing.
     """
 
-    _guard: "Guard"
+    _guard: "AttemptThrottle"
     _counts: Sequence[Counted]
 
     def succeeded(self) -> None:
@@ -28,7 +28,7 @@ class Attempt:
         self._guard.take_back(self._counts)
 
 
-class Guard:
+class AttemptThrottle:
     """Lets an attempt begin or refuses it with 429 and the time to wait. Its methods are part of a transaction."""
 
     def __init__(self, throttles: Throttles, sessions: Sessions, clock: Clock) -> None:
@@ -49,7 +49,7 @@ class Guard:
         if device is not None and (user_id is None or not self._sessions.knows_device(device, user_id)):
             device = None
         counts = throttle_policy.counted(purpose, subject, visitor.address, device)
-        before = {count.bucket: self._throttles.get(count.key) or Failures(0.0, now) for count in counts}
+        before = {count.bucket: self._throttles.get(count.key) or FailureCount(0.0, now) for count in counts}
         failed_here = (
             strict
             or "pair" in before
@@ -71,7 +71,7 @@ class Guard:
         for count in counts:
             failures = before[count.bucket]
             left = throttle_policy.faded(failures.count, failures.last_at, now)
-            self._throttles.put(count.key, Failures(left + 1, now))
+            self._throttles.put(count.key, FailureCount(left + 1, now))
         return Attempt(self, counts)
 
     def take_back(self, counts: Sequence[Counted]) -> None:
@@ -83,7 +83,7 @@ class Guard:
             if count.bucket in ("pair", "device"):
                 self._throttles.drop(count.key)
             else:
-                self._throttles.put(count.key, Failures(max(0.0, failures.count - 1), failures.last_at))
+                self._throttles.put(count.key, FailureCount(max(0.0, failures.count - 1), failures.last_at))
 
     def prune(self) -> None:
         """Delete counts that decayed long ago."""

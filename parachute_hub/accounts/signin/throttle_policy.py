@@ -20,18 +20,18 @@ FORGOTTEN_AFTER = 24 * 3600.0
 
 
 @frozen
-class Limit:
+class WaitLimit:
     """`free` failures have no wait; then it doubles from one second up to `longest` seconds."""
 
     free: int
     longest: float
 
 
-LIMITS: dict[Bucket, Limit] = {
-    "address": Limit(free=30, longest=300.0),
-    "pair": Limit(free=5, longest=300.0),
-    "account": Limit(free=100, longest=60.0),
-    "device": Limit(free=8, longest=60.0),
+LIMITS: dict[Bucket, WaitLimit] = {
+    "address": WaitLimit(free=30, longest=300.0),
+    "pair": WaitLimit(free=5, longest=300.0),
+    "account": WaitLimit(free=100, longest=60.0),
+    "device": WaitLimit(free=8, longest=60.0),
 }
 
 

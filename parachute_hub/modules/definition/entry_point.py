@@ -5,7 +5,7 @@ from pathlib import Path
 
 from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.catalog import CatalogEntry
-from parachute_hub.modules.definition.model import Manifest, Row
+from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.supervise.model import CannotLaunch
 
@@ -13,7 +13,7 @@ STATIC_SERVER = Path(__file__).with_name("static_server.ts")
 
 
 def entry_of(
-    folder: Path, manifest: Manifest | None, short: str, row: Row, known: CatalogEntry | None
+    folder: Path, manifest: Manifest | None, short: str, row: ServiceRow, known: CatalogEntry | None
 ) -> tuple[str, ...]:
     """The file that bun runs, and its arguments. `folder` is the package folder. Raises CannotLaunch."""
     command = manifest.start_cmd if manifest and manifest.start_cmd else known and known.start_cmd

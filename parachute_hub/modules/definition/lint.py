@@ -9,7 +9,7 @@ from parachute_hub.modules.definition import manifests, mounts, names
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.definition.entry_point import entry_of
 from parachute_hub.modules.definition.manifests import Package
-from parachute_hub.modules.definition.model import Manifest, Row
+from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.ports import CANONICAL, HUB_PORT
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.definition.versions import Version
@@ -17,7 +17,7 @@ from parachute_hub.supervise.model import CannotLaunch
 
 
 @frozen
-class Finding:
+class LintFinding:
     """One problem and its location."""
 
     where: str
@@ -27,22 +27,22 @@ class Finding:
         return f"{self.where}: {self.text}"
 
 
-def check(folder: Path) -> list[Finding]:
+def check(folder: Path) -> list[LintFinding]:
     """All problems; an empty list means that the hub would install the module."""
-    findings: list[Finding] = []
+    findings: list[LintFinding] = []
     package = manifest = None
     try:
         package = manifests.read_package(folder)
         if package is None:
-            findings.append(Finding("package.json", "is missing; it needs at least name, version and bin"))
+            findings.append(LintFinding("package.json", "is missing; it needs at least name, version and bin"))
     except Invalid as error:
-        findings.append(Finding("package.json", str(error)))
+        findings.append(LintFinding("package.json", str(error)))
     try:
         manifest = manifests.read_manifest(folder)
         if manifest is None:
-            findings.append(Finding(".parachute/module.json", "is missing; docs/module-author.md shows one"))
+            findings.append(LintFinding(".parachute/module.json", "is missing; docs/module-author.md shows one"))
     except Invalid as error:
-        findings.append(Finding(".parachute/module.json", str(error)))
+        findings.append(LintFinding(".parachute/module.json", str(error)))
     if package is not None:
         findings += _package(package)
     if manifest is not None:
@@ -51,40 +51,42 @@ def check(folder: Path) -> list[Finding]:
     return findings
 
 
-def _package(package: Package) -> Iterator[Finding]:
+def _package(package: Package) -> Iterator[LintFinding]:
     if not names.is_package(package.name):
-        yield Finding("package.json", f'name: "{package.name}" is not the name of an npm package')
+        yield LintFinding("package.json", f'name: "{package.name}" is not the name of an npm package')
     if Version.parse(package.version) is None:
-        yield Finding(
+        yield LintFinding(
             "package.json", "version: must be a semantic version such as 1.2.3, or upgrades are never offered"
         )
 
 
-def _manifest(manifest: Manifest) -> Iterator[Finding]:
+def _manifest(manifest: Manifest) -> Iterator[LintFinding]:
     where = ".parachute/module.json"
     if manifest.name in names.FOLDERS_OF_THE_HUB | mounts.RESERVED:
-        yield Finding(where, f'name: "{manifest.name}" is kept for the hub')
+        yield LintFinding(where, f'name: "{manifest.name}" is kept for the hub')
     known = Catalog().get(manifest.name)
     if not manifest.paths:
-        yield Finding(where, f"paths: is empty, so nothing is served; the usual mount is /{manifest.name}")
+        yield LintFinding(where, f"paths: is empty, so nothing is served; the usual mount is /{manifest.name}")
     for path in manifest.paths:
         try:
             mounts.check(path, manifest.name, known.mounts if known else ())
         except mounts.BadMount as error:
-            yield Finding(where, f"paths: {error}")
+            yield LintFinding(where, f"paths: {error}")
     if manifest.port == HUB_PORT or (manifest.port in CANONICAL and known is None):
-        yield Finding(where, f"port: {manifest.port} belongs to the hub or to another module; choose one above 1949")
+        yield LintFinding(
+            where, f"port: {manifest.port} belongs to the hub or to another module; choose one above 1949"
+        )
 
 
-def _start(folder: Path, manifest: Manifest) -> Iterator[Finding]:
+def _start(folder: Path, manifest: Manifest) -> Iterator[LintFinding]:
     """Apply the same rule that starts the module."""
-    row = Row(
+    row = ServiceRow(
         name=manifest.manifest_name, port=manifest.port, paths=manifest.paths, health=manifest.health, version="0"
     )
     known = Catalog().get(manifest.name)
     if known is not None and known.static and not (folder / "dist" / "index.html").is_file():
-        yield Finding("dist/index.html", "is missing; build the app before you pack it")
+        yield LintFinding("dist/index.html", "is missing; build the app before you pack it")
     try:
         entry_of(folder, manifest, manifest.name, row, known if known and known.static else None)
     except CannotLaunch as error:
-        yield Finding(".parachute/module.json", f"startCmd: {error.description}")
+        yield LintFinding(".parachute/module.json", f"startCmd: {error.description}")

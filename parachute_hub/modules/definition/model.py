@@ -41,7 +41,7 @@ class SubUnit:
 
 
 @frozen(kw_only=True)
-class Row:
+class ServiceRow:
     """One row of services.json. `raw` is the original JSON; unknown fields and their order are preserved.
 
     `port` is on 127.0.0.1. `paths` are mounts, the main one first. `health` is a path on the module itself.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal, TypeAlias
 
 from parachute_hub.modules.definition import mounts
-from parachute_hub.modules.definition.model import Row
+from parachute_hub.modules.definition.model import ServiceRow
 
 Decider: TypeAlias = Literal["row", "record", "package", "hub", "nobody"]
 """The row itself; the hub's record of the module; the installed package and the catalog; the hub; nobody reads it."""
@@ -30,7 +30,7 @@ DECIDED_BY: Mapping[str, Decider] = {
 }
 
 
-def settled(row: Row, port: int | None, exposure: str | None) -> Row:
+def settled(row: ServiceRow, port: int | None, exposure: str | None) -> ServiceRow:
     """The row with what the hub's record decides in the place of what it says itself; the package's part is blank.
 
     A record of an earlier version of the hub has no port until the next boot.
@@ -40,7 +40,9 @@ def settled(row: Row, port: int | None, exposure: str | None) -> Row:
     )
 
 
-def served(row: Row, short: str, said: Iterable[str], extra: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def served(
+    row: ServiceRow, short: str, said: Iterable[str], extra: Iterable[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The mounts of a module, and the reasons why it may not have others that its row claims.
 
     A row adds paths below the module's own; it takes away none that its package says (`said`). A vault's are its

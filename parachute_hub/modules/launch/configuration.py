@@ -15,10 +15,10 @@ from twisted.internet.defer import Deferred
 from twisted.web.iweb import IResponse
 
 from parachute_hub.modules.definition import manifests, validation
-from parachute_hub.modules.definition.model import Manifest, Row, fits
+from parachute_hub.modules.definition.model import Manifest, ServiceRow, fits
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.launch.environment import DOTENV_LIMIT, change_dotenv, parse_dotenv
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.site.errors import Refused
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_text
@@ -46,7 +46,7 @@ class Configuration:
     """
 
     home: Path
-    directory: Directory
+    directory: ModuleDirectory
     http: HTTPClient
     tokens: MintsTokens
     port_of: Callable[[str], int | None]
@@ -91,12 +91,12 @@ class Configuration:
             ) from None
         return {"values": _shown(_typed(parse_dotenv(text), schema), schema), "restart": True}
 
-    async def _present(self, row: Row, manifest: Manifest | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    async def _present(self, row: ServiceRow, manifest: Manifest | None) -> tuple[dict[str, Any], dict[str, Any]]:
         """The module's schema and values, from its own endpoint."""
         schema = await self._ask("GET", row, manifest, "/.parachute/config/schema")
         return schema, await self._ask("GET", row, manifest, "/.parachute/config")
 
-    def _module(self, short: str) -> tuple[Row, Manifest | None]:
+    def _module(self, short: str) -> tuple[ServiceRow, Manifest | None]:
         row, folder = self.directory.row(short), self.directory.folder(short)
         if row is None:
             raise Refused(400, "not_installed", f"{short} is not installed.")
@@ -115,7 +115,7 @@ class Configuration:
             raise Refused(409, "settings_unreadable", text) from None
 
     async def _ask(
-        self, method: str, row: Row, manifest: Manifest | None, path: str, body: Mapping[str, Any] | None = None
+        self, method: str, row: ServiceRow, manifest: Manifest | None, path: str, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         short = self.directory.short_of(row.name)
         port = self.port_of(short)

@@ -14,7 +14,7 @@ _INSTALLER_LEAVES = frozenset({"NODE_ENV"})
 
 
 @frozen(kw_only=True)
-class Surroundings:
+class BaseEnvironment:
     """The part of the environment common to all modules.
 
     `home` is PARACHUTE_HOME, `user_home` the HOME of the user running the hub. `passed_on` are the hub's variables that
@@ -42,7 +42,7 @@ class Surroundings:
 
 
 def for_module(
-    around: Surroundings, short: str, port: int, layers: Iterable[Mapping[str, str]], bun_folder: Path
+    around: BaseEnvironment, short: str, port: int, layers: Iterable[Mapping[str, str]], bun_folder: Path
 ) -> dict[str, str]:
     """The whole environment of a module. Later layers win; none can override what the hub sets.
 
@@ -77,7 +77,7 @@ def inside(environment: Mapping[str, str], view: Path) -> dict[str, str]:
     return {**environment, **{name: str(path) for name, path in own.items()}}
 
 
-def for_installer(around: Surroundings, bun_folder: Path, stall_seconds: int) -> dict[str, str]:
+def for_installer(around: BaseEnvironment, bun_folder: Path, stall_seconds: int) -> dict[str, str]:
     """The environment of `bun add` and `bun info`. It includes HOME, so that a private registry in .npmrc works."""
     kept = {name: value for name, value in around.passed_on.items() if name not in _INSTALLER_LEAVES}
     return {
@@ -150,7 +150,7 @@ def _unquoted(value: str) -> str:
     return value
 
 
-def _path(around: Surroundings, bun_folder: Path) -> str:
+def _path(around: BaseEnvironment, bun_folder: Path) -> str:
     """PATH: commands of modules, then bun (scripts refer to it), then the hub's own path."""
     inherited = around.passed_on.get("PATH", "/usr/local/bin:/usr/bin:/bin")
     return ":".join(dict.fromkeys((str(around.modules / "bin"), str(bun_folder), *inherited.split(":"))))

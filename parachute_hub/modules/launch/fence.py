@@ -10,11 +10,11 @@ from attrs import define, field, frozen
 from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Rules, missing
 from parachute_hub.modules.definition.catalog import CatalogEntry
 from parachute_hub.modules.definition.entry_point import STATIC_SERVER
-from parachute_hub.modules.definition.model import Manifest, Row
+from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.launch.views import Views
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import RecordsFile, RecordsRefused
-from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Isolation, State, Status
+from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Isolation, ModuleState, Status
 
 # Certificates that the owner's environment names; a module is told where they are.
 _CERTIFICATES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
@@ -26,7 +26,7 @@ class Subject:
     """A module about to be started. `folder` is its package's, `bun` the program that runs it."""
 
     short: str
-    row: Row
+    row: ServiceRow
     manifest: Manifest | None
     entry: CatalogEntry | None
     folder: Path
@@ -45,7 +45,7 @@ class Fence:
     mode: Literal["auto", "required", "off"]
     abi: int
     hub_port: int
-    directory: Directory
+    directory: ModuleDirectory
     records: RecordsFile
     views: Views
     notice: Callable[[str], None]
@@ -85,9 +85,9 @@ class Fence:
         short = status.short
         if self.mode != "auto" or not self.abi or self.records.get(short).isolation or status.isolation is None:
             return
-        if status.state is State.READY:
+        if status.state is ModuleState.READY:
             self._proven(short, confined=status.isolation.state != "off")
-        elif status.state in (State.BACKOFF, State.PARKED):
+        elif status.state in (ModuleState.BACKOFF, ModuleState.PARKED):
             self._failed(short, confined=status.isolation.state != "off")
 
     def _proven(self, short: str, *, confined: bool) -> None:

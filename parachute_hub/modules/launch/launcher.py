@@ -11,16 +11,16 @@ from parachute_hub.modules.definition.entry_point import entry_of
 from parachute_hub.modules.definition.model import Manifest
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.launch import environment
-from parachute_hub.modules.launch.environment import Surroundings
+from parachute_hub.modules.launch.environment import BaseEnvironment
 from parachute_hub.modules.launch.fence import Fence, Subject
 from parachute_hub.modules.packages.bun import NoBun
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Launch
 from parachute_hub.system.atomic_files import private_folder, read_text
 
 
-class Guard(Protocol):
+class LaunchGuard(Protocol):
     """Checks preconditions before a module starts."""
 
     def before_launch(self, short: str) -> None:
@@ -33,11 +33,11 @@ class ModuleLauncher:
     confines nothing.
     """
 
-    directory: Directory
+    directory: ModuleDirectory
     records: RecordsFile
-    around: Surroundings
+    around: BaseEnvironment
     find_bun: Callable[[], Path]
-    guard: Guard | None = None
+    guard: LaunchGuard | None = None
     fence: Fence | None = None
 
     def launch(self, short: str) -> Launch:

@@ -12,9 +12,9 @@ from attrs import define, field
 
 from parachute_hub.jobs.runner import Work
 from parachute_hub.modules.launch.environment import DOTENV_LIMIT, change_dotenv, parse_dotenv
-from parachute_hub.modules.operations.health_gate import Supervises
-from parachute_hub.modules.state.directory import Directory
-from parachute_hub.supervise.model import CannotLaunch, State
+from parachute_hub.modules.operations.health_gate import SupervisorApi
+from parachute_hub.modules.state.directory import ModuleDirectory
+from parachute_hub.supervise.model import CannotLaunch, ModuleState
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded, read_text
 from parachute_hub.system.strict_json import BadJson
@@ -22,7 +22,7 @@ from parachute_hub.system.strict_json import BadJson
 TOKEN = "SCRIBE_AUTH_TOKEN"
 URL = "SCRIBE_URL"
 _CONFIG_LIMIT = 1024 * 1024
-_RUNNING = frozenset({State.READY, State.DEGRADED, State.STARTING, State.BACKOFF})
+_RUNNING = frozenset({ModuleState.READY, ModuleState.DEGRADED, ModuleState.STARTING, ModuleState.BACKOFF})
 
 
 @define(kw_only=True)
@@ -30,12 +30,12 @@ class Wiring:
     """Writes `vault/.env`, `scribe/.env` and `scribe/config.json`. `know_secret` adds new tokens to the log mask."""
 
     home: Path
-    directory: Directory
+    directory: ModuleDirectory
     know_secret: Callable[[str], None]
 
     _stale: set[str] = field(factory=set, init=False)
 
-    async def connect(self, supervisor: Supervises, work: Work | None = None) -> None:
+    async def connect(self, supervisor: SupervisorApi, work: Work | None = None) -> None:
         """Connect what is installed, and restart processes that use outdated files: scribe first, then the vault."""
         try:
             self.heal()

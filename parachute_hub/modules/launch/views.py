@@ -16,9 +16,9 @@ from typing import Any
 from attrs import define, evolve, field
 
 from parachute_hub.modules.definition import mounts
-from parachute_hub.modules.definition.model import Row
+from parachute_hub.modules.definition.model import ServiceRow
 from parachute_hub.modules.state import services_file
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.services_file import RegistryRefused
 from parachute_hub.supervise.model import CannotLaunch
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded
@@ -34,7 +34,7 @@ class Views:
     """All views below one folder. A view exists from the module's first confined start on."""
 
     home: Path
-    directory: Directory
+    directory: ModuleDirectory
     _known: dict[str, _STAMP | None] = field(factory=dict, init=False)
 
     def folder(self, short: str) -> Path:
@@ -107,7 +107,7 @@ class Views:
             if self.directory.short_of(row.name) == short:
                 self._merge(short, row)
 
-    def _merge(self, short: str, told: Row) -> None:
+    def _merge(self, short: str, told: ServiceRow) -> None:
         known = self.directory.services.read().row(told.name)
         first = known or self.directory.row(short)
         if first is None or (known is None and not told.is_vault):
@@ -120,7 +120,7 @@ class Views:
                 # Another module has that port or name: the row stays as it was.
                 return
 
-    def _merged(self, short: str, known: Row, told: Row) -> Row:
+    def _merged(self, short: str, known: ServiceRow, told: ServiceRow) -> ServiceRow:
         """The hub's row with the fields that are the module's own."""
         entry = self.directory.entry(short)
         paths, _ = mounts.allowed(told.paths, short, entry.mounts if entry else ())

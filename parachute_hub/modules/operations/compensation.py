@@ -7,8 +7,8 @@ from typing import Any
 
 from attrs import frozen
 
-from parachute_hub.modules.definition.model import Row
-from parachute_hub.modules.operations.health_gate import Supervises
+from parachute_hub.modules.definition.model import ServiceRow
+from parachute_hub.modules.operations.health_gate import SupervisorApi
 from parachute_hub.modules.state.records import Record, RecordsFile
 from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.modules.state.snapshots import Snapshots
@@ -17,14 +17,14 @@ from parachute_hub.system.atomic_files import sync_folder
 
 
 @frozen(kw_only=True)
-class Undoing:
+class UndoHandlers:
     """The handlers by name, for `Jobs`."""
 
     store: Store
     services: ServicesFile
     records: RecordsFile
     snapshots: Snapshots
-    supervisor: Supervises
+    supervisor: SupervisorApi
     in_thread: Callable[..., Awaitable[Any]]
 
     def handlers(self) -> dict[str, Callable[[Mapping[str, Any]], Awaitable[None]]]:
@@ -64,7 +64,7 @@ class Undoing:
     async def _row(self, given: Mapping[str, Any]) -> None:
         """Restore or remove a row of services.json."""
         raw = given["row"]
-        row = Row.parse(raw) if raw is not None else None
+        row = ServiceRow.parse(raw) if raw is not None else None
         name = given["name"]
         self.services.update(lambda registry: registry.with_row(row) if row else registry.without(name))
 

@@ -6,14 +6,14 @@ from attrs import frozen
 from twisted.internet.task import deferLater
 
 from parachute_hub.jobs.runner import JobFailed, Work
-from parachute_hub.supervise.model import State, Status
+from parachute_hub.supervise.model import ModuleState, Status
 
 POLL_SECONDS = 0.25
 LAST_LINES = 20
-_FAILED = frozenset({State.BACKOFF, State.PARKED, State.STOPPED, State.HELD})
+_FAILED = frozenset({ModuleState.BACKOFF, ModuleState.PARKED, ModuleState.STOPPED, ModuleState.HELD})
 
 
-class Supervises(Protocol):
+class SupervisorApi(Protocol):
     """The part of the supervisor that operations use."""
 
     async def start(self, short: str) -> Status:
@@ -38,10 +38,10 @@ class Supervises(Protocol):
 
 
 @frozen(kw_only=True)
-class Prover:
+class HealthGate:
     """Starts modules and verifies that they stay healthy. `clock` is a reactor's time."""
 
-    supervisor: Supervises
+    supervisor: SupervisorApi
     clock: Any
 
     async def prove(self, work: Work, short: str, seconds: float, settle: float) -> None:
@@ -53,7 +53,7 @@ class Prover:
         seen = ring.latest if ring is not None else 0
         status = await self.supervisor.restart(short)
         while True:
-            while status.state is not State.READY:
+            while status.state is not ModuleState.READY:
                 if status.state in _FAILED:
                     raise self._failed(work, short, seen, status, status.reason)
                 if self.clock.seconds() - begun >= seconds:
@@ -63,7 +63,7 @@ class Prover:
                 break
             pid = status.pid
             status = await self._later(short, settle)
-            if status.state is State.READY and status.pid == pid:
+            if status.state is ModuleState.READY and status.pid == pid:
                 break
             # Deliberately restarted in between, such as a vault that learns of a new scribe: it has to answer again.
             crashed = status.restarts or status.state in _FAILED

@@ -13,16 +13,16 @@ from parachute_hub.jobs.model import Job, Undo
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.modules.definition import manifests, mounts, ports
 from parachute_hub.modules.definition.manifests import Package
-from parachute_hub.modules.definition.model import UNPROVEN, Manifest, Row
+from parachute_hub.modules.definition.model import UNPROVEN, Manifest, ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
-from parachute_hub.modules.operations.health_gate import Prover, Supervises
-from parachute_hub.modules.packages.fetcher import Arrival, Fetcher, Order
+from parachute_hub.modules.operations.health_gate import HealthGate, SupervisorApi
+from parachute_hub.modules.packages.fetcher import FetchedModule, Fetcher, FetchRequest
 from parachute_hub.modules.packages.updates import Availability
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import RecordsFile, RecordsRefused
 from parachute_hub.modules.state.services_file import Registry, RegistryRefused, ServicesFile
 from parachute_hub.modules.state.store import BadPackage, Store
-from parachute_hub.supervise.model import State
+from parachute_hub.supervise.model import ModuleState
 
 READY_SECONDS = 120.0
 # Modules that start at the same moment may overwrite a new row.
@@ -32,7 +32,7 @@ _TRIES = 4
 class Wires(Protocol):
     """Connects modules that use each other."""
 
-    async def connect(self, supervisor: Supervises, work: Work | None = None) -> None:
+    async def connect(self, supervisor: SupervisorApi, work: Work | None = None) -> None:
         """Update the files of installed modules and restart those that must read them again."""
 
 
@@ -75,10 +75,10 @@ class Installer:
     services: ServicesFile
     records: RecordsFile
     store: Store
-    directory: Directory
+    directory: ModuleDirectory
     fetcher: Fetcher
-    prover: Prover
-    supervisor: Supervises
+    prover: HealthGate
+    supervisor: SupervisorApi
     wiring: Wires
     availability: Availability
     port_busy: Callable[[int], bool]
@@ -105,7 +105,7 @@ class Installer:
             placed = None
         else:
             version = request.version or await self._newest(request)
-            order = Order(short=request.short, package=request.package, version=version, source=request.source)
+            order = FetchRequest(short=request.short, package=request.package, version=version, source=request.source)
             arrival = await self.fetcher.fetch(work, order)
             placed = await self.fetcher.place(work, arrival, *self._undos(arrival))
         work.step("register")
@@ -128,7 +128,7 @@ class Installer:
             for line in _offers(arrival.manifest, self.directory.shorts()):
                 work.line(line)
 
-    async def _prove(self, work: Work, short: str, row: Row) -> None:
+    async def _prove(self, work: Work, short: str, row: ServiceRow) -> None:
         """Wait until it is healthy. Rewrite a new row that another module overwrote, since the file has no lock."""
         for tries_left in reversed(range(_TRIES)):
             try:
@@ -144,7 +144,7 @@ class Installer:
 
     def _is_running(self, request: InstallRequest) -> bool:
         status = self.supervisor.status(request.short)
-        running = status is not None and status.state in (State.READY, State.DEGRADED)
+        running = status is not None and status.state in (ModuleState.READY, ModuleState.DEGRADED)
         again = request.folder or request.source or request.version
         return running and self.directory.row(request.short) is not None and not again
 
@@ -165,7 +165,7 @@ class Installer:
             return None
         return await self.availability.ask(request.package, request.channel)
 
-    def _linked(self, request: InstallRequest, folder: Path) -> Arrival:
+    def _linked(self, request: InstallRequest, folder: Path) -> FetchedModule:
         """A module run from its own folder. Raises JobFailed."""
         try:
             package, manifest = manifests.read_package(folder), manifests.read_manifest(folder)
@@ -179,11 +179,11 @@ class Installer:
                 mounts.check(path, manifest.name, entry.mounts if entry else ())
         except mounts.BadMount as error:
             raise JobFailed(str(error)) from None
-        return Arrival(
+        return FetchedModule(
             short=manifest.name, incoming=folder, folder=folder, package=package, manifest=manifest, entry=entry
         )
 
-    def _undos(self, arrival: Arrival) -> tuple[Undo, ...]:
+    def _undos(self, arrival: FetchedModule) -> tuple[Undo, ...]:
         """The undos that restore the current state."""
         short, package = arrival.short, arrival.package.name
         record = self.records.get(short) if self.records.known(short) else None
@@ -202,7 +202,7 @@ class Installer:
             Undo("activate", "", active),
         )
 
-    def _register(self, work: Work, request: InstallRequest, arrival: Arrival, placed: str | None) -> Row:
+    def _register(self, work: Work, request: InstallRequest, arrival: FetchedModule, placed: str | None) -> ServiceRow:
         """Activate the version and return its row. Raises JobFailed."""
         short, package = arrival.short, arrival.package.name
         record, new = self.records.get(short), not self.records.known(short)
@@ -228,7 +228,9 @@ class Installer:
             raise JobFailed(str(error)) from None
         return row
 
-    def _row(self, work: Work, request: InstallRequest, arrival: Arrival, before: Row | None) -> Row:
+    def _row(
+        self, work: Work, request: InstallRequest, arrival: FetchedModule, before: ServiceRow | None
+    ) -> ServiceRow:
         """The initial row. A port that the module already has is kept."""
         link = str(self.store.link(arrival.package.name))
         port = self.records.get(arrival.short).port or self._free_port(work, arrival)
@@ -237,7 +239,7 @@ class Installer:
         paths = (f"/vault/{request.vault}",) if request.vault and arrival.short == "vault" else None
         return evolve(arrival.row(port, paths), version=UNPROVEN, install_dir=link)
 
-    def _free_port(self, work: Work, arrival: Arrival) -> int:
+    def _free_port(self, work: Work, arrival: FetchedModule) -> int:
         told, known = arrival.manifest, arrival.entry
         wanted = known.port if known and known.port else told.port if told else None
         if known is not None and known.ignores_port:

@@ -11,9 +11,9 @@ from attrs import frozen
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.modules.definition import names
-from parachute_hub.modules.operations.health_gate import Supervises
+from parachute_hub.modules.operations.health_gate import SupervisorApi
 from parachute_hub.modules.operations.install import Wires
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.disk_space import size_of
 from parachute_hub.modules.state.records import RecordsFile, RecordsRefused
 from parachute_hub.modules.state.services_file import Registry, RegistryRefused, ServicesFile
@@ -30,8 +30,8 @@ class Remover:
     services: ServicesFile
     records: RecordsFile
     store: Store
-    directory: Directory
-    supervisor: Supervises
+    directory: ModuleDirectory
+    supervisor: SupervisorApi
     wiring: Wires
     in_thread: Any
 

@@ -13,14 +13,14 @@ from parachute_hub.jobs.model import Job, Undo
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.manifests import Package
-from parachute_hub.modules.definition.model import Row
+from parachute_hub.modules.definition.model import ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.definition.versions import Version, is_newer
-from parachute_hub.modules.operations.health_gate import Prover, Supervises
+from parachute_hub.modules.operations.health_gate import HealthGate, SupervisorApi
 from parachute_hub.modules.operations.install import settle_row, stamped_versions
-from parachute_hub.modules.packages.fetcher import Fetcher, Order
+from parachute_hub.modules.packages.fetcher import Fetcher, FetchRequest
 from parachute_hub.modules.packages.updates import Availability
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import Record, RecordsFile, RecordsRefused
 from parachute_hub.modules.state.services_file import RegistryRefused, ServicesFile
 from parachute_hub.modules.state.snapshots import Snapshots
@@ -52,7 +52,7 @@ class _Installed:
     """A module's state before the switch. `row` is as written in services.json."""
 
     short: str
-    row: Row
+    row: ServiceRow
     record: Record
     package: Package
     folder: str | None
@@ -66,10 +66,10 @@ class Upgrader:
     services: ServicesFile
     records: RecordsFile
     store: Store
-    directory: Directory
+    directory: ModuleDirectory
     fetcher: Fetcher
-    prover: Prover
-    supervisor: Supervises
+    prover: HealthGate
+    supervisor: SupervisorApi
     snapshots: Snapshots
     availability: Availability
     channel: Callable[[], str]
@@ -107,7 +107,7 @@ class Upgrader:
             if version is None:
                 work.line(_newest(installed))
                 return
-        order = Order(short=request.short, package=installed.package.name, version=version, source=source)
+        order = FetchRequest(short=request.short, package=installed.package.name, version=version, source=source)
         arrival = await self.fetcher.fetch(work, order)
         if not request.allow_downgrade and is_newer(installed.package.version, arrival.package.version):
             raise JobFailed(_older(request.short, arrival.package.version, installed.package.version))

@@ -150,7 +150,7 @@ class Bun:
         except NoBun as error:
             raise BunFailed(Complaint("missing_dependency", str(error))) from None
         command = wrapped([str(binary), argv[0], f"--cwd={folder}", *argv[1:]])
-        run = _Run(on_line, self.mask)
+        run = _BunProcess(on_line, self.mask)
         environment = dict(self.environment(binary.parent))
 
         def spawn() -> int:
@@ -185,7 +185,7 @@ class Bun:
         return ended
 
 
-class _Run(ProcessProtocol):
+class _BunProcess(ProcessProtocol):
     """One process: its output by line, and its exit as a cancellable Deferred."""
 
     def __init__(self, on_line: Callable[[str], None], mask: Callable[[str], str]) -> None:

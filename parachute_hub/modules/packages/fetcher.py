@@ -15,7 +15,7 @@ from parachute_hub.modules.definition import manifests, mounts, names, validatio
 from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
 from parachute_hub.modules.definition.entry_point import entry_of
 from parachute_hub.modules.definition.manifests import Package
-from parachute_hub.modules.definition.model import Manifest, Row
+from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.packages.bun import BunFailed
 from parachute_hub.modules.state.store import INCOMING, BadPackage, Store
@@ -34,7 +34,7 @@ _DISK_PERHAPS = ("extract", "failed", "disk_full")
 """Failure kinds that a full disk may cause; bun does not always report it as such."""
 
 
-class Installs(Protocol):
+class PackageInstaller(Protocol):
     """The part of bun that fetching uses."""
 
     async def add(self, folder: Path, spec: str, on_line: Callable[[str], None]) -> None:
@@ -45,7 +45,7 @@ class Installs(Protocol):
 
 
 @frozen(kw_only=True)
-class Order:
+class FetchRequest:
     """What to fetch. `short` is a guess until the package is known; `source` is a local tarball."""
 
     short: str
@@ -55,7 +55,7 @@ class Order:
 
 
 @frozen(kw_only=True)
-class Arrival:
+class FetchedModule:
     """A verified package, still in its incoming folder. `size` is in bytes, 0 for a linked folder."""
 
     short: str
@@ -73,14 +73,14 @@ class Arrival:
             return self.manifest.manifest_name
         return self.entry.manifest_name if self.entry else self.short
 
-    def row(self, port: int, paths: tuple[str, ...] | None = None) -> Row:
+    def row(self, port: int, paths: tuple[str, ...] | None = None) -> ServiceRow:
         """An initial row. The manifest takes precedence over the catalog."""
 
         def first(name: str) -> Any:
             told = (getattr(source, name) for source in (self.manifest, self.entry) if source is not None)
             return next((value for value in told if value not in (None, "", ())), None)
 
-        return Row(
+        return ServiceRow(
             name=self.row_name,
             port=port,
             paths=paths or first("paths") or (),
@@ -101,7 +101,7 @@ class Fetcher:
     `clock` is a reactor's time.
     """
 
-    bun: Installs
+    bun: PackageInstaller
     store: Store
     catalog: Catalog
     clock: Any
@@ -109,7 +109,7 @@ class Fetcher:
     free_bytes: Callable[[], int]
     taken_by: Callable[[str], str | None]
 
-    async def fetch(self, work: Work, order: Order) -> Arrival:
+    async def fetch(self, work: Work, order: FetchRequest) -> FetchedModule:
         """Fetch and verify. Raises JobFailed; the job's undo then removes what was fetched."""
         work.step("fetch")
         self._need(SPARE_BYTES)
@@ -123,14 +123,14 @@ class Fetcher:
         await self._add(work, order, incoming)
         work.step("verify")
         package = order.package or _only_dependency(incoming)
-        arrival: Arrival = await work.whole(self.in_thread(self._verify, order, incoming, package))
+        arrival: FetchedModule = await work.whole(self.in_thread(self._verify, order, incoming, package))
         if arrival.short != work.job.short:
             work.rename(arrival.short)
         work.measured(arrival.size)
         work.line(f"{package} {arrival.package.version} was fetched and checked.")
         return arrival
 
-    async def place(self, work: Work, arrival: Arrival, *undos: Undo) -> str:
+    async def place(self, work: Work, arrival: FetchedModule, *undos: Undo) -> str:
         """Move the package into the store, unused for now. Returns the name of its folder.
 
         `undos` are the caller's next undos; they are recorded together with this step's.
@@ -147,7 +147,7 @@ class Fetcher:
         """
         await self.in_thread(os.sync)
 
-    async def _add(self, work: Work, order: Order, incoming: Path) -> None:
+    async def _add(self, work: Work, order: FetchRequest, incoming: Path) -> None:
         spec = str(order.source) if order.source else f"{order.package}@{order.version or 'latest'}"
         work.line(f"bun add {spec}")
         adding = Deferred.fromCoroutine(self.bun.add(incoming, spec, work.line))
@@ -180,7 +180,7 @@ class Fetcher:
         finally:
             asking.cancel()
 
-    async def _unpacked_size(self, order: Order, folder: Path) -> int | None:
+    async def _unpacked_size(self, order: FetchRequest, folder: Path) -> int | None:
         """The unpacked size from the registry, queried during the download; None if unknown.
 
         The query is delayed, because a cached package is installed before the answer would arrive.
@@ -201,7 +201,7 @@ class Fetcher:
                 {"error_type": "disk_full", "needed_bytes": size, "free_bytes": free},
             )
 
-    def _verify(self, order: Order, incoming: Path, package: str) -> Arrival:
+    def _verify(self, order: FetchRequest, incoming: Path, package: str) -> FetchedModule:
         """Every check possible before running it. Raises JobFailed."""
         try:
             fetched = self.store.verify(incoming, package)
@@ -214,7 +214,7 @@ class Fetcher:
         if manifest is None and (entry is None or entry.port is None):
             raise JobFailed(f"{package} is not a Parachute module: it has no .parachute/module.json.")
         short = self._short(package, entry, manifest)
-        arrival = Arrival(
+        arrival = FetchedModule(
             short=short,
             incoming=incoming,
             folder=fetched.folder,

@@ -11,7 +11,7 @@ from parachute_hub.jobs.runner import JobFailed
 from parachute_hub.modules.definition import names
 from parachute_hub.modules.definition.versions import newest
 from parachute_hub.modules.packages.bun import BunFailed
-from parachute_hub.modules.packages.fetcher import INFO_SECONDS, Installs
+from parachute_hub.modules.packages.fetcher import INFO_SECONDS, PackageInstaller
 
 FRESH_SECONDS = 300.0
 PAGE_SECONDS = 3.0
@@ -36,7 +36,7 @@ def pick(tags: Any, channel: str) -> str | None:
 class Availability:
     """The newest version of each package. `now` is in seconds; `changed` is called when a version changes."""
 
-    bun: Installs
+    bun: PackageInstaller
     folder: Path
     now: Callable[[], float]
     changed: Callable[[], None] = lambda: None

@@ -13,9 +13,9 @@ from attrs import evolve, frozen
 from parachute_hub.modules.definition import manifests, mounts, names, ports
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.definition.entry_point import entry_of
-from parachute_hub.modules.definition.model import EXPOSURES, Row
+from parachute_hub.modules.definition.model import EXPOSURES, ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import Record, RecordsFile, RecordsRefused
 from parachute_hub.modules.state.store import BadPackage, Store
 from parachute_hub.site.errors import Refused
@@ -28,7 +28,7 @@ _STRICTNESS = dict(zip(EXPOSURES, (0, 2, 1), strict=True))
 class Adoption:
     """Gives modules a record. `busy` tells whether something listens on a port, `hub_ports` are never given away."""
 
-    directory: Directory
+    directory: ModuleDirectory
     records: RecordsFile
     store: Store
     catalog: Catalog
@@ -90,10 +90,10 @@ class Adoption:
         except (OSError, RecordsRefused) as error:
             raise Refused(507, "disk_full", f"That could not be stored: {error}") from None
 
-    def _stranger(self, short: str) -> Row | None:
+    def _stranger(self, short: str) -> ServiceRow | None:
         return next((row for row in self.directory.strangers() if self.directory.short_of(row.name) == short), None)
 
-    def _checked(self, short: str, row: Row, package: str, folder: Path) -> Path | None:
+    def _checked(self, short: str, row: ServiceRow, package: str, folder: Path) -> Path | None:
         """The folder to run from; None where bun's own layouts have the package. Raises what `adopt` turns away."""
         manifest = manifests.read_manifest(folder)
         if manifest is None or manifest.name != short:
@@ -104,18 +104,18 @@ class Adoption:
         located = self.store.locate(package)
         return None if located is not None and os.path.realpath(located) == os.path.realpath(folder) else folder
 
-    def _is_catalogs(self, short: str, row: Row) -> bool:
+    def _is_catalogs(self, short: str, row: ServiceRow) -> bool:
         entry = self.catalog.get(short)
         return entry is not None and (row.is_vault if short == "vault" else self.catalog.names(row.name, entry))
 
-    def _port(self, row: Row, taken: Iterable[int]) -> int:
+    def _port(self, row: ServiceRow, taken: Iterable[int]) -> int:
         """The port that it has been using, unless another module has it."""
         entry = self.catalog.get(self.directory.short_of(row.name))
         if entry is not None and entry.ignores_port and entry.port:
             return entry.port
         return row.port if row.port not in taken else ports.choose(None, taken, self.busy).port
 
-    def _exposure(self, short: str, row: Row) -> str | None:
+    def _exposure(self, short: str, row: ServiceRow) -> str | None:
         """What the owner once wrote into the row, where that is stricter than the catalog."""
         kept, entry = self.records.get(short).exposure, self.catalog.get(short)
         usual = (entry.exposure if entry else None) or "allowed"

@@ -10,7 +10,7 @@ from parachute_hub.system.atomic_files import atomic_write, private_folder, read
 
 
 @define(kw_only=True)
-class LastGood:
+class ServicesBackup:
     """Maintains the backup at `path`, and restores rows missing from a damaged file. `notice` reports it."""
 
     services: ServicesFile

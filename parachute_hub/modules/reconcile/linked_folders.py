@@ -7,11 +7,11 @@ from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from parachute_hub.modules.operations.health_gate import Supervises
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.operations.health_gate import SupervisorApi
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import RecordsFile
-from parachute_hub.supervise.model import State
-from parachute_hub.system.timers import Failures
+from parachute_hub.supervise.model import ModuleState
+from parachute_hub.system.timers import FailureLog
 
 _PASSED_OVER = frozenset({"node_modules", ".git", "dist"})
 _FILES = 2000
@@ -22,10 +22,10 @@ class LinkedFolders:
     """Compares each linked folder's newest modification time with the last one seen."""
 
     records: RecordsFile
-    directory: Directory
-    supervisor: Supervises
+    directory: ModuleDirectory
+    supervisor: SupervisorApi
     _seen: dict[str, int] = field(factory=dict, init=False)
-    _failures: Failures = field(factory=Failures, init=False)
+    _failures: FailureLog = field(factory=FailureLog, init=False)
     _log: Logger = field(factory=Logger, init=False)
 
     def look(self) -> None:
@@ -43,7 +43,7 @@ class LinkedFolders:
         status = self.supervisor.status(short)
         if latest > before:
             self._seen[short] = latest
-            if status is not None and status.state not in (State.STOPPED, State.STOPPING, State.HELD):
+            if status is not None and status.state not in (ModuleState.STOPPED, ModuleState.STOPPING, ModuleState.HELD):
                 self._log.info("Restarting {short}: a file in {folder} changed", short=short, folder=linked)
                 restarting = Deferred.fromCoroutine(self.supervisor.restart(short))
                 restarting.addErrback(lambda failure: self._log.failure("A restart failed", failure))

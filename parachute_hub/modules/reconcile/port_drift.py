@@ -13,7 +13,7 @@ Kind: TypeAlias = Literal["elsewhere", "squatted", "row"]
 
 
 @frozen(kw_only=True)
-class Standing:
+class PortState:
     """`row` is the port in the hub's record, `given` the one passed to the running process, None if none runs.
 
     `error` is the supervisor's start error, `well` is true if the module answers.
@@ -37,7 +37,7 @@ class NoRemedy(Exception):
     """Nothing to repair, or nothing the hub can decide. The text says what to do."""
 
 
-def kind(standing: Standing) -> Kind | None:
+def kind(standing: PortState) -> Kind | None:
     """The kind of drift, or None."""
     error_type = standing.error.get("error_type")
     if error_type == SQUATTED:
@@ -50,7 +50,7 @@ def kind(standing: Standing) -> Kind | None:
 
 
 def remedy(
-    short: str, standing: Standing, listens: Iterable[int], taken: Iterable[int], busy: Callable[[int], bool]
+    short: str, standing: PortState, listens: Iterable[int], taken: Iterable[int], busy: Callable[[int], bool]
 ) -> Remedy:
     """What to do. `listens` are the ports of the module's own processes, `taken` those of other modules and of the hub.
 

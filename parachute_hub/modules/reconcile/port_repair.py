@@ -6,22 +6,22 @@ from functools import partial
 from attrs import frozen
 
 from parachute_hub.modules.definition import ports
-from parachute_hub.modules.operations.health_gate import Supervises
+from parachute_hub.modules.operations.health_gate import SupervisorApi
 from parachute_hub.modules.reconcile import port_drift
-from parachute_hub.modules.reconcile.port_drift import Kind, NoRemedy, Standing
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.reconcile.port_drift import Kind, NoRemedy, PortState
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import RecordsRefused
 from parachute_hub.modules.state.services_file import RegistryRefused, with_port
 from parachute_hub.site.errors import Refused
-from parachute_hub.supervise.model import State, Status
+from parachute_hub.supervise.model import ModuleState, Status
 
 
 @frozen(kw_only=True)
 class PortHealer:
     """`hub_ports` are never assigned; `busy` tells whether a port is in use."""
 
-    directory: Directory
-    supervisor: Supervises
+    directory: ModuleDirectory
+    supervisor: SupervisorApi
     hub_ports: tuple[int, ...]
     busy: Callable[[int], bool]
 
@@ -53,13 +53,13 @@ class PortHealer:
                 raise Refused(409, "registry_refused", str(error)) from None
         return remedy.text, await self.supervisor.restart(short)
 
-    def _standing(self, short: str) -> Standing | None:
+    def _standing(self, short: str) -> PortState | None:
         row, status = self.directory.row(short), self.supervisor.status(short)
         if row is None or status is None:
             return None
-        return Standing(
+        return PortState(
             row=row.port,
             given=status.port if status.pid is not None else None,
             error=status.start_error or {},
-            well=status.state in (State.READY, State.DEGRADED),
+            well=status.state in (ModuleState.READY, ModuleState.DEGRADED),
         )

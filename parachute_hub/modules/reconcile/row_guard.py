@@ -6,26 +6,26 @@ from functools import partial
 from attrs import define, field
 
 from parachute_hub.jobs.runner import Jobs
-from parachute_hub.modules.definition.model import Row
-from parachute_hub.modules.operations.health_gate import Supervises
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.definition.model import ServiceRow
+from parachute_hub.modules.operations.health_gate import SupervisorApi
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.services_file import RegistryRefused, with_port
-from parachute_hub.supervise.model import State
-from parachute_hub.system.timers import Failures
+from parachute_hub.supervise.model import ModuleState
+from parachute_hub.system.timers import FailureLog
 
-_ALIVE = frozenset({State.READY, State.DEGRADED, State.STARTING, State.BACKOFF})
+_ALIVE = frozenset({ModuleState.READY, ModuleState.DEGRADED, ModuleState.STARTING, ModuleState.BACKOFF})
 
 
 @define(kw_only=True)
 class RowKeeper:
     """Restores rows of running modules, and ports in rows of installed ones, unless a job is working on the module."""
 
-    directory: Directory
-    supervisor: Supervises
+    directory: ModuleDirectory
+    supervisor: SupervisorApi
     jobs: Jobs
     notice: Callable[[str], None]
-    _seen: tuple[Row, ...] = field(default=(), init=False)
-    _failures: Failures = field(factory=Failures, init=False)
+    _seen: tuple[ServiceRow, ...] = field(default=(), init=False)
+    _failures: FailureLog = field(factory=FailureLog, init=False)
 
     def look(self) -> None:
         """Compare with the previous state. Costs one stat while the file is unchanged."""
@@ -40,7 +40,7 @@ class RowKeeper:
             self._failures.attempt(f"Keeping the port of {row.name}", self._keep_port, row)
         self._seen = services.read().rows
 
-    def _keep_port(self, row: Row) -> None:
+    def _keep_port(self, row: ServiceRow) -> None:
         services, short = self.directory.services, self.directory.short_of(row.name)
         written = services.read().row(row.name)
         if written is None or written.port == row.port or self.jobs.active(short) is not None:
@@ -48,7 +48,7 @@ class RowKeeper:
         services.update(partial(with_port, name=row.name, port=row.port))
         self.notice(f"The row of {row.name} named port {written.port}. It is {row.port} again, as the hub assigned it.")
 
-    def _keep(self, row: Row) -> None:
+    def _keep(self, row: ServiceRow) -> None:
         if self._is_missed(self.directory.short_of(row.name)):
             self._put_back(row)
 
@@ -56,7 +56,7 @@ class RowKeeper:
         status = self.supervisor.status(short)
         return status is not None and status.state in _ALIVE and self.jobs.active(short) is None
 
-    def _put_back(self, row: Row) -> None:
+    def _put_back(self, row: ServiceRow) -> None:
         spoilt = row.name in self.directory.services.read().unusable_names
         how = "became unusable in services.json" if spoilt else "vanished from services.json"
         try:

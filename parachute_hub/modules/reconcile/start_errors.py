@@ -6,11 +6,11 @@ from typing import Any
 from attrs import field, frozen
 
 from parachute_hub.jobs.runner import Jobs
-from parachute_hub.modules.operations.health_gate import Supervises
-from parachute_hub.modules.state.directory import Directory
+from parachute_hub.modules.operations.health_gate import SupervisorApi
+from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.services_file import Registry, RegistryRefused
-from parachute_hub.supervise.model import State, Status
-from parachute_hub.system.timers import Failures
+from parachute_hub.supervise.model import ModuleState, Status
+from parachute_hub.system.timers import FailureLog
 
 _FIELDS = ("error_type", "error_description", "binary", "why", "docs_url", "install", "sysadmin_hint", "at")
 
@@ -19,10 +19,10 @@ _FIELDS = ("error_type", "error_description", "binary", "why", "docs_url", "inst
 class StartErrors:
     """Syncs the rows with the supervisor's status, except for modules with a running job."""
 
-    directory: Directory
-    supervisor: Supervises
+    directory: ModuleDirectory
+    supervisor: SupervisorApi
     jobs: Jobs
-    _failures: Failures = field(factory=Failures, init=False)
+    _failures: FailureLog = field(factory=FailureLog, init=False)
 
     def look(self) -> None:
         """Write changes. A failed write is retried on the next call."""
@@ -50,7 +50,7 @@ class StartErrors:
 
 def after(status: Status, last: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The row's next value. A repeated failure keeps its first time."""
-    if status.state is State.READY:
+    if status.state is ModuleState.READY:
         return None
     error = status.start_error
     if error is None or (last and _essence(last) == _essence(error)):

@@ -6,7 +6,7 @@ from attrs import frozen
 
 from parachute_hub.modules.definition import manifests, row_fields
 from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
-from parachute_hub.modules.definition.model import Manifest, Row
+from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.modules.state.services_file import ServicesFile
@@ -14,7 +14,7 @@ from parachute_hub.modules.state.store import Store
 
 
 @frozen(kw_only=True)
-class Directory:
+class ModuleDirectory:
     """Looks modules up. Reads stat-cached files and changes nothing."""
 
     services: ServicesFile
@@ -22,11 +22,11 @@ class Directory:
     catalog: Catalog
     store: Store
 
-    def installed(self) -> tuple[Row, ...]:
+    def installed(self) -> tuple[ServiceRow, ...]:
         """The rows of installed modules with what the hub decides applied, in the order of services.json."""
         return tuple(self._settled(row) for row in self.services.standing() if self._is_installed(row))
 
-    def strangers(self) -> tuple[Row, ...]:
+    def strangers(self) -> tuple[ServiceRow, ...]:
         """Rows of modules without a record: shown, but neither run nor served until the owner adopts them."""
         return tuple(row for row in self.services.standing() if not self._is_installed(row))
 
@@ -34,14 +34,14 @@ class Directory:
         """Every installed module once, in the order of services.json."""
         return tuple(dict.fromkeys(self.short_of(row.name) for row in self.installed()))
 
-    def rows(self, short: str) -> tuple[Row, ...]:
+    def rows(self, short: str) -> tuple[ServiceRow, ...]:
         """The rows of an installed module; a vault may have one per instance."""
         return tuple(row for row in self.installed() if self.short_of(row.name) == short)
 
-    def row(self, short: str) -> Row | None:
+    def row(self, short: str) -> ServiceRow | None:
         return next(iter(self.rows(short)), None)
 
-    def written(self, short: str) -> tuple[Row, ...]:
+    def written(self, short: str) -> tuple[ServiceRow, ...]:
         """The module's rows as written in the file, installed or not."""
         return tuple(row for row in self.services.standing() if self.short_of(row.name) == short)
 
@@ -87,14 +87,14 @@ class Directory:
         except Invalid:
             return None
 
-    def mounts(self, row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def mounts(self, row: ServiceRow) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The row's servable mounts, and the reasons for rejecting the others."""
         short = self.short_of(row.name)
         manifest, vouched = self.manifest(short), self.vouched(short)
         said = manifest.paths if manifest else vouched.paths if vouched else ()
         return row_fields.served(row, short, said, vouched.mounts if vouched else ())
 
-    def _is_installed(self, row: Row) -> bool:
+    def _is_installed(self, row: ServiceRow) -> bool:
         """Whether the row is the one that the hub's record names, or a vault's of the older form."""
         short = self.short_of(row.name)
         if not self.records.known(short):
@@ -102,6 +102,6 @@ class Directory:
         named = self.records.get(short).row
         return named is None or row.name == named or (short == "vault" and row.is_vault)
 
-    def _settled(self, row: Row) -> Row:
+    def _settled(self, row: ServiceRow) -> ServiceRow:
         record = self.records.get(self.short_of(row.name))
         return row_fields.settled(row, record.port, record.exposure)

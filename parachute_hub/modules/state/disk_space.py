@@ -43,7 +43,7 @@ def size_of(folder: Path, seen: set[int] | None = None) -> int:
 
 
 @frozen
-class Owner:
+class DiskOwner:
     """One user of disk space. `kind` is module, data, cache, logs, snapshots or hub."""
 
     name: str
@@ -70,7 +70,7 @@ class Disk:
         found = os.statvfs(self.home)
         return found.f_blocks * found.f_frsize
 
-    def owners(self, shorts: Iterable[str]) -> list[Owner]:
+    def owners(self, shorts: Iterable[str]) -> list[DiskOwner]:
         """Usage by module code, module data, and the hub. Walks the tree; call it in a thread."""
         seen: set[int] = set()
         modules = self.home / "modules"
@@ -86,7 +86,7 @@ class Disk:
             ("hub", "hub", self.home / "hub"),
             ("older packages", "module", modules / "install" / "global"),
         ]
-        found = [Owner(name, kind, size_of(path, seen)) for name, kind, path in places if os.path.isdir(path)]
+        found = [DiskOwner(name, kind, size_of(path, seen)) for name, kind, path in places if os.path.isdir(path)]
         return [owner for owner in found if owner.bytes]
 
     def clear_cache(self) -> None:

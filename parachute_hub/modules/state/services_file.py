@@ -13,7 +13,7 @@ from typing import Any, Self, TypeAlias
 
 from attrs import evolve, field, frozen
 
-from parachute_hub.modules.definition.model import Row
+from parachute_hub.modules.definition.model import ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.state.legacy_rows import heal
 from parachute_hub.modules.state.salvage import salvage
@@ -61,7 +61,7 @@ class Registry:
     would lose content. `unreadable`: the OS refused to open it.
     """
 
-    rows: tuple[Row, ...] = ()
+    rows: tuple[ServiceRow, ...] = ()
     problems: tuple[Problem, ...] = ()
     unusable: tuple[Any, ...] = field(default=(), repr=False)
     root: Mapping[str, Any] = field(factory=dict, repr=False)
@@ -74,13 +74,13 @@ class Registry:
         """The names of the unusable rows that have one."""
         return tuple(name for name in map(_name_of, self.unusable) if name)
 
-    def row(self, name: str) -> Row | None:
+    def row(self, name: str) -> ServiceRow | None:
         return next((row for row in self.rows if row.name == name), None)
 
-    def kept_of(self, earlier: Iterable[Row]) -> tuple[Row, ...]:
+    def kept_of(self, earlier: Iterable[ServiceRow]) -> tuple[ServiceRow, ...]:
         """Rows of an earlier read that are missing only because the file or row is damaged."""
         damaged, names = self.corrupt or self.unreadable, {*self.unusable_names}
-        kept: list[Row] = []
+        kept: list[ServiceRow] = []
         for row in earlier:
             if damaged or row.name in names:
                 with contextlib.suppress(Invalid):
@@ -88,13 +88,13 @@ class Registry:
                     kept.append(row)
         return tuple(kept)
 
-    def with_row(self, row: Row) -> Self:
+    def with_row(self, row: ServiceRow) -> Self:
         """Replace the row with the same name, usable or not, or append it."""
         if self.row(row.name) is None:
             return evolve(self, rows=(*self.rows, row), unusable=self._unusable_but(row.name))
         return evolve(self, rows=tuple(row if old.name == row.name else old for old in self.rows))
 
-    def with_rows(self, rows: Iterable[Row]) -> Self:
+    def with_rows(self, rows: Iterable[ServiceRow]) -> Self:
         found = self
         for row in rows:
             found = found.with_row(row)
@@ -138,13 +138,13 @@ def usable(raw_rows: Iterable[object]) -> Registry:
     """Split raw rows into usable and unusable ones, with reasons."""
     healed, problems = heal(raw_rows)
     notes = [Problem(name, text) for name, text in problems]
-    rows: list[Row] = []
+    rows: list[ServiceRow] = []
     unusable: list[Any] = []
     for index, raw in enumerate(healed):
         try:
             if len(rows) >= MOST_ROWS:
                 raise Invalid("", f"the hub uses {MOST_ROWS} rows, and this is one more")
-            row = Row.parse(raw)
+            row = ServiceRow.parse(raw)
             check_against(row, rows)
         except Invalid as error:
             notes.append(Problem(_label(raw, index), str(error)))
@@ -167,7 +167,7 @@ def _name_of(raw: object) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def check_against(row: Row, others: Iterable[Row]) -> None:
+def check_against(row: ServiceRow, others: Iterable[ServiceRow]) -> None:
     """Reject a name that another row has. Ports may repeat: the hub's records decide them. Raises Invalid."""
     if any(other.name == row.name for other in others):
         raise Invalid("name", f'there is another row "{row.name}"')
@@ -196,7 +196,7 @@ class ServicesFile:
         self._now = now
         self._stamp: _Stamp = None
         self._registry = Registry()
-        self._standing: tuple[Row, ...] = ()
+        self._standing: tuple[ServiceRow, ...] = ()
         self._told: frozenset[str] = frozenset()
 
     def changed(self) -> bool:
@@ -221,7 +221,7 @@ class ServicesFile:
             self._on_change()
         return self._registry
 
-    def standing(self) -> tuple[Row, ...]:
+    def standing(self) -> tuple[ServiceRow, ...]:
         """The effective rows: the current content, plus the last good state of damaged parts.
 
         Returns the same object while the file is unchanged.
@@ -229,7 +229,7 @@ class ServicesFile:
         self.read()
         return self._standing
 
-    def stand_in(self, rows: Iterable[Row]) -> None:
+    def stand_in(self, rows: Iterable[ServiceRow]) -> None:
         """Also use these rows while the file is damaged."""
         self._standing = (*self._standing, *self.read().kept_of(rows))
 
@@ -249,7 +249,7 @@ class ServicesFile:
             others = [other for other in after.rows if other is not row]
             if row not in before.rows:
                 try:
-                    check_against(Row.parse(row.to_json()), others)
+                    check_against(ServiceRow.parse(row.to_json()), others)
                 except Invalid as error:
                     raise RegistryRefused(f'The row "{row.name}" was not written: {error}.') from None
         try:

@@ -29,7 +29,7 @@ class BadPackage(Exception):
 
 
 @frozen
-class Fetched:
+class FetchedPackage:
     """A verified package in an incoming folder. `size` is in bytes, including dependencies."""
 
     folder: Path
@@ -52,7 +52,7 @@ class Store:
         (folder / "package.json").write_text('{"name": "incoming", "private": true, "trustedDependencies": []}\n')
         return folder
 
-    def verify(self, incoming: Path, package: str) -> Fetched:
+    def verify(self, incoming: Path, package: str) -> FetchedPackage:
         """Verify that the package is present and nothing reaches outside the folder. Raises BadPackage."""
         folder = incoming / "node_modules" / package
         try:
@@ -63,7 +63,7 @@ class Store:
             raise BadPackage(f"What was fetched is not the package {package}.")
         if not names.is_version(found.version):
             raise BadPackage("The package's version is not one that can name a folder.")
-        return Fetched(folder, found, _inspect(incoming))
+        return FetchedPackage(folder, found, _inspect(incoming))
 
     def free_name(self, short: str, version: str) -> str:
         """The folder name for this version; a second copy gets a suffix (`1.0.0~2`)."""

@@ -6,10 +6,10 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.oauth import pages
-from parachute_hub.oauth.authorization.browser_session import Visit, Visits
-from parachute_hub.oauth.authorization.policy import Stop
+from parachute_hub.oauth.authorization.browser_session import PageSession, PageSessions
+from parachute_hub.oauth.authorization.policy import ErrorPage
 from parachute_hub.oauth.clients.connections import Connections
-from parachute_hub.oauth.clients.lookup import Directory
+from parachute_hub.oauth.clients.lookup import ClientDirectory
 from parachute_hub.oauth.params import form
 from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN
@@ -35,7 +35,7 @@ class ApproveArea:
 
     app: Klein = area()
 
-    def __init__(self, *, directory: Directory, connections: Connections, visits: Visits) -> None:
+    def __init__(self, *, directory: ClientDirectory, connections: Connections, visits: PageSessions) -> None:
         self._directory = directory
         self._connections = connections
         self._visits = visits
@@ -77,7 +77,7 @@ class ApproveArea:
         request.setHeader("Location", return_to or f"/admin/approve-client/{quote(client_id, safe='')}")
         return b""
 
-    def _owner(self, request: IRequest, here: str) -> Visit:
+    def _owner(self, request: IRequest, here: str) -> PageSession:
         visit = self._visits.visit(request)
         if visit is None:
             location = "/login?next=" + quote(here, safe="/")
@@ -95,5 +95,5 @@ class ApproveArea:
         return client
 
 
-def _done(text: str) -> Stop:
-    return Stop(200, "Done", text)
+def _done(text: str) -> ErrorPage:
+    return ErrorPage(200, "Done", text)

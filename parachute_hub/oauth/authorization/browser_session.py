@@ -10,7 +10,7 @@ from parachute_hub.site.auth import Principal
 from parachute_hub.store.rows import Session, User
 
 
-class SignedIn(Protocol):
+class SignedInSession(Protocol):
     """A valid session. `token` is the cookie's value."""
 
     @property
@@ -26,10 +26,10 @@ class SignedIn(Protocol):
         """The value that form tokens are derived from."""
 
 
-class Sessions(Protocol):
+class SessionLookup(Protocol):
     """Identifies browsers."""
 
-    def signed_in(self, request: IRequest) -> SignedIn | None:
+    def signed_in(self, request: IRequest) -> SignedInSession | None:
         """The session of a request. Says nothing about which page sent the request."""
 
     def recognise(self, request: IRequest) -> Principal | None:
@@ -53,7 +53,7 @@ class Browsers(Protocol):
 
 
 @frozen(kw_only=True)
-class Visit:
+class PageSession:
     """A signed-in user on one of the issuer's pages. `csrf` is the form token, `auth_time` the time of sign-in."""
 
     user: User
@@ -63,18 +63,18 @@ class Visit:
     address: str
 
 
-class Visits:
+class PageSessions:
     """Connects the issuer's pages to the accounts."""
 
     def __init__(
-        self, *, sessions: Sessions, proofs: Proofs, browsers: Browsers, csrf_token: Callable[[str], str]
+        self, *, sessions: SessionLookup, proofs: Proofs, browsers: Browsers, csrf_token: Callable[[str], str]
     ) -> None:
         self._sessions = sessions
         self._proofs = proofs
         self._browsers = browsers
         self._csrf_token = csrf_token
 
-    def visit(self, request: IRequest) -> Visit | None:
+    def visit(self, request: IRequest) -> PageSession | None:
         """The signed-in user, or None.
 
         Raises Refused: 403 if another site's page sent an unsafe request, 302 or 403 while the user must choose a new
@@ -84,7 +84,7 @@ class Visits:
         found = self._sessions.signed_in(request)
         if principal is None or found is None:
             return None
-        return Visit(
+        return PageSession(
             user=found.user,
             principal=principal,
             auth_time=found.session.authenticated_at,

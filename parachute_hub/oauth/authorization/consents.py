@@ -8,7 +8,7 @@ from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from parachute_hub.oauth.authorization.policy import Ask, Issue
+from parachute_hub.oauth.authorization.policy import AuthorizationRequest, IssueCode
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.rows import Code, Family, Grant, User
@@ -28,7 +28,7 @@ def hashed(secret: str) -> str:
 
 
 @frozen(kw_only=True)
-class Giver:
+class ConsentingUser:
     """Who consents: the user, the time of sign-in (epoch seconds), and the current address."""
 
     user: User
@@ -61,7 +61,7 @@ class Consents:
         grant = None if user is None else self._grants.get(user.id, client_id)
         return () if grant is None else grant.scopes
 
-    async def give(self, ask: Ask, issue: Issue, giver: Giver) -> str:
+    async def give(self, ask: AuthorizationRequest, issue: IssueCode, giver: ConsentingUser) -> str:
         """Record the consent, approve the app if the consent implies that, and return the code."""
         now = self._clock.seconds()
         code = new_secret(self._random)

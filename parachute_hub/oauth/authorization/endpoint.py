@@ -8,24 +8,24 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.oauth import pages
 from parachute_hub.oauth.authorization import policy
-from parachute_hub.oauth.authorization.browser_session import Visit, Visits
+from parachute_hub.oauth.authorization.browser_session import PageSession, PageSessions
 from parachute_hub.oauth.authorization.consent_ticket import FIELD, Tickets, only_as_a_page
-from parachute_hub.oauth.authorization.consents import Consents, Giver
+from parachute_hub.oauth.authorization.consents import ConsentingUser, Consents
 from parachute_hub.oauth.authorization.policy import (
     PARAMETERS,
-    Answer,
-    Ask,
-    Back,
-    Consent,
+    AskConsent,
+    AuthorizationRequest,
+    ErrorPage,
+    ErrorRedirect,
     Facts,
-    Issue,
+    IssueCode,
     NeedsOwner,
-    SignIn,
-    Stop,
+    NeedsSignIn,
+    SubmittedConsent,
     Verdict,
 )
-from parachute_hub.oauth.clients.lookup import Directory
-from parachute_hub.oauth.clients.metadata_fetch import Unreadable
+from parachute_hub.oauth.clients.lookup import ClientDirectory
+from parachute_hub.oauth.clients.metadata_fetch import DocumentUnreadable
 from parachute_hub.oauth.clients.registration import BadMetadata, is_document_url
 from parachute_hub.oauth.params import Params, form, query
 from parachute_hub.oauth.tokens.issuer import Issuer
@@ -34,10 +34,10 @@ from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
 
 
-def read_ask(params: Params) -> Ask:
+def read_ask(params: Params) -> AuthorizationRequest:
     """The authorization request in the parameters. Empty values count as missing."""
     values = {name: params.get(name) for name in PARAMETERS if params.get(name)}
-    return Ask(values=values, repeated=params.repeated(PARAMETERS))
+    return AuthorizationRequest(values=values, repeated=params.repeated(PARAMETERS))
 
 
 class AuthorizeArea:
@@ -49,10 +49,10 @@ class AuthorizeArea:
         self,
         *,
         issuer: Issuer,
-        directory: Directory,
+        directory: ClientDirectory,
         consents: Consents,
         resources: Resources,
-        visits: Visits,
+        visits: PageSessions,
         tickets: Tickets,
     ) -> None:
         self._issuer = issuer
@@ -86,7 +86,7 @@ class AuthorizeArea:
             # The user saw the form, so the answer counts, even if scopes were granted elsewhere in the meantime.
             asked = evolve(ask, values={**ask.values, "prompt": "consent"})
             verdict = await self._judge(asked, visit)
-            if visit is not None and isinstance(verdict, Consent):
+            if visit is not None and isinstance(verdict, AskConsent):
                 if not self._tickets.good(params.get(FIELD), visit.csrf, ask.values):
                     return await self._show_consent(request, ask, visit, verdict, "Please check this again.")
                 return await self._answered(request, ask, visit, verdict, params)
@@ -94,18 +94,20 @@ class AuthorizeArea:
             return await pages.show_refusal(request, refused)
         return await self._carry_out(request, ask, visit, verdict)
 
-    async def _judge(self, ask: Ask, visit: Visit | None) -> Verdict:
+    async def _judge(self, ask: AuthorizationRequest, visit: PageSession | None) -> Verdict:
         client_id = ask["client_id"]
         user = None if visit is None else visit.user
         client = self._directory.known(client_id)
         if user is None and client is None and is_document_url(client_id):
             # Anonymous visitors cannot make the hub fetch anything.
-            return SignIn()
+            return NeedsSignIn()
         if user is not None:
             try:
                 client = await self._directory.find(client_id)
-            except (Unreadable, BadMetadata) as error:
-                return Stop(400, "This app cannot be identified", f"{error} Try again later, or ask its developer.")
+            except (DocumentUnreadable, BadMetadata) as error:
+                return ErrorPage(
+                    400, "This app cannot be identified", f"{error} Try again later, or ask its developer."
+                )
         facts = Facts(
             client=client,
             user=user,
@@ -116,11 +118,15 @@ class AuthorizeArea:
         )
         return policy.decide(ask, facts)
 
-    async def _answered(self, request: IRequest, ask: Ask, visit: Visit, consent: Consent, params: Params) -> bytes:
+    async def _answered(
+        self, request: IRequest, ask: AuthorizationRequest, visit: PageSession, consent: AskConsent, params: Params
+    ) -> bytes:
         ticked = frozenset(params.all("granted_scope"))
-        answer = Answer(yes=params.get("approve") == "yes", ticked=ticked, vault=params.get("vault_pick") or None)
+        answer = SubmittedConsent(
+            yes=params.get("approve") == "yes", ticked=ticked, vault=params.get("vault_pick") or None
+        )
         verdict = policy.answer(consent, answer)
-        if isinstance(verdict, Issue) and verdict.needs_proof:
+        if isinstance(verdict, IssueCode) and verdict.needs_proof:
             try:
                 await self._visits.confirm(request, password=params.get("password"))
             except Refused as refused:
@@ -130,9 +136,9 @@ class AuthorizeArea:
     async def _show_consent(
         self,
         request: IRequest,
-        ask: Ask,
-        visit: Visit,
-        consent: Consent,
+        ask: AuthorizationRequest,
+        visit: PageSession,
+        consent: AskConsent,
         problem: str | None,
         ticked: frozenset[str] | None = None,
     ) -> bytes:
@@ -141,25 +147,27 @@ class AuthorizeArea:
         )
         return await pages.show_consent(request, consent, visit, shown, self._issuer.own_origins)
 
-    async def _carry_out(self, request: IRequest, ask: Ask, visit: Visit | None, verdict: Verdict) -> bytes:
+    async def _carry_out(
+        self, request: IRequest, ask: AuthorizationRequest, visit: PageSession | None, verdict: Verdict
+    ) -> bytes:
         match verdict:
-            case Stop():
+            case ErrorPage():
                 return await pages.show_stop(request, verdict)
-            case Back(error, description):
+            case ErrorRedirect(error, description):
                 return self._back(request, ask, {"error": error, "error_description": description})
             case NeedsOwner(client):
                 url = f"{self._issuer.issuer}/admin/approve-client/{quote(client.client_id, safe='')}"
                 return await pages.show_needs_owner(request, client, url)
-            case Consent() if visit is not None:
+            case AskConsent() if visit is not None:
                 return await self._show_consent(request, ask, visit, verdict, None)
-            case Issue() if visit is not None:
-                giver = Giver(user=visit.user, auth_time=visit.auth_time, address=visit.address)
+            case IssueCode() if visit is not None:
+                giver = ConsentingUser(user=visit.user, auth_time=visit.auth_time, address=visit.address)
                 return self._back(request, ask, {"code": await self._consents.give(ask, verdict, giver)})
             case _:
                 here = "/oauth/authorize?" + urlencode(ask.values)
                 return _see_other(request, "/login?next=" + quote(here, safe="/"))
 
-    def _back(self, request: IRequest, ask: Ask, values: dict[str, str]) -> bytes:
+    def _back(self, request: IRequest, ask: AuthorizationRequest, values: dict[str, str]) -> bytes:
         """Redirect to the redirect URI with `state` unchanged and `iss` (RFC 9207), on errors too."""
         if ask["state"] and "state" not in ask.repeated:
             values["state"] = ask["state"]

@@ -14,8 +14,8 @@ from parachute_hub.oauth.authorization import redirects, resource
 from parachute_hub.oauth.authorization.resource import InvalidTarget, Target, narrow
 from parachute_hub.oauth.authorization.scopes import (
     DEFAULT_WISH,
-    Catalog,
     Risk,
+    ScopeCatalog,
     attenuate,
     authority_of,
     covers,
@@ -42,7 +42,7 @@ MAX_STATE = 2048
 
 
 @frozen(kw_only=True)
-class Ask:
+class AuthorizationRequest:
     """An authorization request's parameters; `repeated` names those given more than once."""
 
     values: Mapping[str, str]
@@ -63,13 +63,13 @@ class Facts:
     client: Client | None
     user: User | None
     granted: tuple[str, ...]
-    catalog: Catalog
+    catalog: ScopeCatalog
     origins: Sequence[str]
     own_origins: Sequence[str]
 
 
 @frozen(kw_only=True)
-class Row:
+class ScopeChoice:
     """One scope with a checkbox. `scope` is its OAuth name; `ticked` is the initial state."""
 
     scope: str
@@ -79,7 +79,7 @@ class Row:
 
 
 @frozen
-class Stop:
+class ErrorPage:
     """Show an error page; nothing is sent to the redirect URI. `back` is an optional link."""
 
     status: int
@@ -89,7 +89,7 @@ class Stop:
 
 
 @frozen
-class Back:
+class ErrorRedirect:
     """Redirect to the app with an error (RFC 6749, section 4.1.2.1)."""
 
     error: str
@@ -97,7 +97,7 @@ class Back:
 
 
 @frozen
-class SignIn:
+class NeedsSignIn:
     """Ask the user to sign in."""
 
 
@@ -109,14 +109,14 @@ class NeedsOwner:
 
 
 @frozen(kw_only=True)
-class Consent:
+class AskConsent:
     """Ask the user. `vaults` are the choices for scopes that name none; `chosen` is preselected.
 
     `approves`: the app is new, and this user's consent also approves it.
     """
 
     client: Client
-    rows: tuple[Row, ...]
+    rows: tuple[ScopeChoice, ...]
     vaults: tuple[str, ...]
     chosen: str | None
     target: Target | None
@@ -124,7 +124,7 @@ class Consent:
 
 
 @frozen(kw_only=True)
-class Issue:
+class IssueCode:
     """Issue a code for these scopes. `needs_proof`: only after the user's password or second factor."""
 
     client: Client
@@ -134,11 +134,11 @@ class Issue:
     approves: bool = False
 
 
-Verdict: TypeAlias = Stop | Back | SignIn | NeedsOwner | Consent | Issue
+Verdict: TypeAlias = ErrorPage | ErrorRedirect | NeedsSignIn | NeedsOwner | AskConsent | IssueCode
 
 
 @frozen(kw_only=True)
-class Answer:
+class SubmittedConsent:
     """The submitted consent form."""
 
     yes: bool
@@ -146,15 +146,15 @@ class Answer:
     vault: str | None = None
 
 
-def decide(ask: Ask, facts: Facts) -> Verdict:
+def decide(ask: AuthorizationRequest, facts: Facts) -> Verdict:
     """The next step for this request.
 
     Anyone can register an app, so errors are not redirected to an unapproved one: a link to the hub must not
     automatically lead to a stranger's page (RFC 9700, section 4.11.2).
     """
     verdict = _judge(ask, facts)
-    if isinstance(verdict, Back) and facts.client is not None and facts.client.status == "pending":
-        return Stop(
+    if isinstance(verdict, ErrorRedirect) and facts.client is not None and facts.client.status == "pending":
+        return ErrorPage(
             400,
             "This app cannot be connected",
             f"{verdict.description} The app is not approved here, so you are not sent back to it. Go back to it"
@@ -163,7 +163,7 @@ def decide(ask: Ask, facts: Facts) -> Verdict:
     return verdict
 
 
-def _judge(ask: Ask, facts: Facts) -> Verdict:
+def _judge(ask: AuthorizationRequest, facts: Facts) -> Verdict:
     stop = _check_client(ask, facts)
     if stop is not None:
         return stop
@@ -171,24 +171,24 @@ def _judge(ask: Ask, facts: Facts) -> Verdict:
     if back is not None:
         return back
     wished = _wished(ask, facts, target)
-    if isinstance(wished, Back):
+    if isinstance(wished, ErrorRedirect):
         return wished
     client, user = facts.client, facts.user
     assert client is not None  # noqa: S101 - _check_client made sure
     quiet = ask["prompt"] == "none"
     if user is None:
-        return Back("login_required", "Nobody is signed in.") if quiet else SignIn()
+        return ErrorRedirect("login_required", "Nobody is signed in.") if quiet else NeedsSignIn()
     if client.status == "pending" and not user.is_admin:
         return NeedsOwner(client)
     offer = _offer(wished, ask, facts, user)
     if not offer.rows:
-        return Stop(
+        return ErrorPage(
             403,
             "You cannot allow this",
             "This app asks for something you do not have access to. Ask the owner of this hub to give you"
             " a vault (vault_scope_mismatch).",
         )
-    consent = Consent(
+    consent = AskConsent(
         client=client,
         rows=offer.rows,
         vaults=offer.vaults,
@@ -197,14 +197,14 @@ def _judge(ask: Ask, facts: Facts) -> Verdict:
         approves=client.status == "pending",
     )
     if _was_allowed(consent, ask, facts):
-        return Issue(client=client, scopes=tuple(row.scope for row in consent.rows), target=target)
-    return Back("consent_required", "The user must give consent.") if quiet else consent
+        return IssueCode(client=client, scopes=tuple(row.scope for row in consent.rows), target=target)
+    return ErrorRedirect("consent_required", "The user must give consent.") if quiet else consent
 
 
-def answer(consent: Consent, answer: Answer) -> Issue | Back | Stop:
+def answer(consent: AskConsent, answer: SubmittedConsent) -> IssueCode | ErrorRedirect | ErrorPage:
     """The result of a submitted consent form. Only offered scopes count."""
     if not answer.yes:
-        return Back("access_denied", "The user denied access.")
+        return ErrorRedirect("access_denied", "The user denied access.")
     scopes: dict[str, None] = {}
     for row in consent.rows:
         if row.scope not in answer.ticked:
@@ -215,12 +215,12 @@ def answer(consent: Consent, answer: Answer) -> Issue | Back | Stop:
             continue
         vault = answer.vault or (consent.vaults[0] if len(consent.vaults) == 1 else None)
         if vault not in consent.vaults:
-            return Stop(400, "Choose a vault", "Go back and choose the vault that this app may use.")
+            return ErrorPage(400, "Choose a vault", "Go back and choose the vault that this app may use.")
         scopes[f"vault:{vault}:{found.verb}"] = None
     if not scopes:
-        return Back("access_denied", "The user granted nothing.")
+        return ErrorRedirect("access_denied", "The user granted nothing.")
     risky = any(row.risk != "low" and row.scope in answer.ticked for row in consent.rows)
-    return Issue(
+    return IssueCode(
         client=consent.client,
         scopes=tuple(scopes),
         target=consent.target,
@@ -229,18 +229,18 @@ def answer(consent: Consent, answer: Answer) -> Issue | Back | Stop:
     )
 
 
-def _check_client(ask: Ask, facts: Facts) -> Stop | None:
+def _check_client(ask: AuthorizationRequest, facts: Facts) -> ErrorPage | None:
     uri = ask["redirect_uri"]
     if facts.client is None or "client_id" in ask.repeated:
         home = redirects.leads_home(uri, facts.own_origins)
-        return Stop(
+        return ErrorPage(
             400,
             "This app is not known here",
             "The hub does not know this app. Go back to the app and connect it again.",
             _without_query(uri) if home else None,
         )
     if "redirect_uri" in ask.repeated or not redirects.matches(facts.client.redirect_uris, uri):
-        return Stop(
+        return ErrorPage(
             400,
             "This link cannot be trusted",
             "The app asks to be answered at an address that it did not register (redirect_uri). Nothing was sent"
@@ -249,43 +249,45 @@ def _check_client(ask: Ask, facts: Facts) -> Stop | None:
     return None
 
 
-def _check_request(ask: Ask, facts: Facts) -> tuple[Target | None, Back | None]:
+def _check_request(ask: AuthorizationRequest, facts: Facts) -> tuple[Target | None, ErrorRedirect | None]:
     if ask.repeated:
-        return None, Back("invalid_request", f"Sent more than once: {', '.join(sorted(ask.repeated))}.")
+        return None, ErrorRedirect("invalid_request", f"Sent more than once: {', '.join(sorted(ask.repeated))}.")
     if ask["response_type"] != "code":
-        return None, Back("unsupported_response_type", "response_type must be code.")
+        return None, ErrorRedirect("unsupported_response_type", "response_type must be code.")
     if ask["code_challenge_method"] != "S256" or not CHALLENGE.fullmatch(ask["code_challenge"]):
-        return None, Back("invalid_request", "PKCE S256 is required: send code_challenge and code_challenge_method.")
+        return None, ErrorRedirect(
+            "invalid_request", "PKCE S256 is required: send code_challenge and code_challenge_method."
+        )
     if len(ask["state"]) > MAX_STATE:
-        return None, Back("invalid_request", f"state may have at most {MAX_STATE} characters.")
+        return None, ErrorRedirect("invalid_request", f"state may have at most {MAX_STATE} characters.")
     if not ask["resource"]:
         return None, None
     try:
         return resource.read(ask["resource"], origins=facts.origins, catalog=facts.catalog), None
     except InvalidTarget as error:
-        return None, Back("invalid_target", str(error))
+        return None, ErrorRedirect("invalid_target", str(error))
 
 
-def _wished(ask: Ask, facts: Facts, target: Target | None) -> tuple[str, ...] | Back:
+def _wished(ask: AuthorizationRequest, facts: Facts, target: Target | None) -> tuple[str, ...] | ErrorRedirect:
     """The requested scopes that exist here; without any, reading and writing notes."""
     asked = split_scopes(ask["scope"])
     if not all(requestable(scope) for scope in asked):
-        return Back("invalid_scope", "No app can get the scopes that administer the hub itself.")
+        return ErrorRedirect("invalid_scope", "No app can get the scopes that administer the hub itself.")
     if not ask["scope"].strip():
         of_module = [scope for scope in facts.catalog.advertised() if target and scope.startswith(f"{target.name}:")]
         asked = tuple(of_module) or DEFAULT_WISH
     known = narrow((scope for scope in asked if facts.catalog.knows(scope)), target)
-    return known or Back("invalid_scope", "None of these scopes exist here.")
+    return known or ErrorRedirect("invalid_scope", "None of these scopes exist here.")
 
 
 @frozen(kw_only=True)
 class _Offer:
-    rows: tuple[Row, ...]
+    rows: tuple[ScopeChoice, ...]
     vaults: tuple[str, ...]
     chosen: str | None
 
 
-def _offer(wished: Sequence[str], ask: Ask, facts: Facts, user: User) -> _Offer:
+def _offer(wished: Sequence[str], ask: AuthorizationRequest, facts: Facts, user: User) -> _Offer:
     """The scopes this user can grant, and the vaults to choose from if a scope names none."""
     authority = authority_of(user)
     unnamed = {scope.verb for scope in map(vault_scope, wished) if scope and scope.name is None}
@@ -302,13 +304,13 @@ def _offer(wished: Sequence[str], ask: Ask, facts: Facts, user: User) -> _Offer:
     explained = [(scope, facts.catalog.explain(scope)) for scope in wished if scope in allowed]
     hint = ask["vault"]
     return _Offer(
-        rows=tuple(Row(scope=s, text=e.text, risk=e.risk, ticked=e.risk != "high") for s, e in explained),
+        rows=tuple(ScopeChoice(scope=s, text=e.text, risk=e.risk, ticked=e.risk != "high") for s, e in explained),
         vaults=vaults,
         chosen=hint if hint in vaults else (vaults[0] if vaults else None),
     )
 
 
-def _was_allowed(consent: Consent, ask: Ask, facts: Facts) -> bool:
+def _was_allowed(consent: AskConsent, ask: AuthorizationRequest, facts: Facts) -> bool:
     """True if consent can be skipped: everything was granted before, is harmless, and only this app can receive the
     code.
 

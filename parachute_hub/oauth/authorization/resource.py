@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from parachute_hub.oauth.authorization.scopes import Catalog, vault_scope
+from parachute_hub.oauth.authorization.scopes import ScopeCatalog, vault_scope
 
 _PRM = "/.well-known/oauth-protected-resource"
 _VAULT = re.compile(r"/vault/([a-zA-Z0-9_-]{1,64})(?:/mcp)?")
@@ -44,7 +44,7 @@ def stored(text: str | None) -> Target | None:
     raise ValueError(f"no target: {text!r}")
 
 
-def read(resource: str, *, origins: Iterable[str], catalog: Catalog) -> Target:
+def read(resource: str, *, origins: Iterable[str], catalog: ScopeCatalog) -> Target:
     """The target of a `resource` URI, on any of the hub's origins and in any spelling that clients use.
 
     Raises InvalidTarget for a foreign URI, a query or fragment, an unknown vault or module.

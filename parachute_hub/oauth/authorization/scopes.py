@@ -85,7 +85,7 @@ def requestable(scope: str) -> bool:
 
 
 @frozen
-class Explained:
+class ScopeDescription:
     """A scope described for the user, and its risk."""
 
     text: str
@@ -93,7 +93,7 @@ class Explained:
 
 
 @frozen
-class Catalog:
+class ScopeCatalog:
     """The scopes of this hub: for its vaults, and those that installed modules declare (`scopes.defines`)."""
 
     vaults: tuple[str, ...]
@@ -106,17 +106,17 @@ class Catalog:
             return found.name is None or found.name in self.vaults
         return _general(scope) in self._declared() or scope.startswith("account:self:") and scope in _WORDS
 
-    def explain(self, scope: str) -> Explained:
+    def explain(self, scope: str) -> ScopeDescription:
         """The description for the consent page. An unknown scope counts as elevated."""
         found = vault_scope(scope)
         text, risk = _WORDS.get(f"vault:{found.verb}" if found else _general(scope), (None, None))
         text, risk = (text, risk) if text else _WORDS.get(scope, (None, None))
         if text is not None and risk is not None:
-            return Explained(text if found is None or found.name is None else f"{text} in “{found.name}”", risk)
+            return ScopeDescription(text if found is None or found.name is None else f"{text} in “{found.name}”", risk)
         resource, _, verb = _general(scope).rpartition(":")
         if not self.knows(scope) or verb == "admin":
-            return Explained(f"{verb} on {resource}", "elevated")
-        return Explained(f"Use {resource} ({verb})", "low")
+            return ScopeDescription(f"{verb} on {resource}", "elevated")
+        return ScopeDescription(f"Use {resource} ({verb})", "low")
 
     def advertised(self) -> list[str]:
         """`scopes_supported`: only harmless scopes, since clients request everything listed."""

@@ -11,7 +11,7 @@ from parachute_hub.oauth.clients.connections import ConnectedApp, Connections
 from parachute_hub.oauth.clients.endpoint import rendered
 from parachute_hub.oauth.params import query
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.auth import ADMIN, Principal, StepUp, Who
+from parachute_hub.site.auth import ADMIN, Authenticator, Principal, StepUp
 from parachute_hub.site.errors import Refused, not_found
 
 
@@ -22,7 +22,7 @@ class AppsArea:
     # A client_id that is a URL contains two consecutive slashes.
     app.url_map.merge_slashes = False
 
-    def __init__(self, *, connections: Connections, who: Who, step_up: StepUp) -> None:
+    def __init__(self, *, connections: Connections, who: Authenticator, step_up: StepUp) -> None:
         self._connections = connections
         self._who = who
         self._step_up = step_up

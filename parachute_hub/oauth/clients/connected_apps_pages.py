@@ -8,7 +8,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.template import Tag, tags
 
 from parachute_hub.oauth import pages
-from parachute_hub.oauth.authorization.browser_session import Visit, Visits
+from parachute_hub.oauth.authorization.browser_session import PageSession, PageSessions
 from parachute_hub.oauth.clients.connections import ConnectedApp, Connections
 from parachute_hub.oauth.params import form
 from parachute_hub.oauth.well_known import Resources, catalog_of
@@ -23,7 +23,7 @@ class AppsPages:
 
     app: Klein = area()
 
-    def __init__(self, *, connections: Connections, visits: Visits, resources: Resources) -> None:
+    def __init__(self, *, connections: Connections, visits: PageSessions, resources: Resources) -> None:
         self._connections = connections
         self._visits = visits
         self._resources = resources
@@ -51,14 +51,14 @@ class AppsPages:
         request.setHeader("Location", HERE)
         return b""
 
-    def _visit(self, request: IRequest) -> Visit:
+    def _visit(self, request: IRequest) -> PageSession:
         visit = self._visits.visit(request)
         if visit is None:
             location = "/login?next=" + quote(HERE, safe="/")
             raise Refused(303, "unauthenticated", "Sign in first.", headers={"Location": location})
         return visit
 
-    def _row(self, connected: ConnectedApp, visit: Visit) -> Tag:
+    def _row(self, connected: ConnectedApp, visit: PageSession) -> Tag:
         shown, catalog = connected.to_json(), catalog_of(self._resources)
         used = f"Used since {_day(connected.grant.first_at)}, last on {_day(connected.grant.last_at)}."
         allowed = [tags.li(catalog.explain(scope).text) for scope in connected.grant.scopes]

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from parachute_hub.oauth.authorization.redirects import place
 from parachute_hub.oauth.authorization.scopes import attenuate, authority_of, vault_scope, whole_authority_of
 from parachute_hub.oauth.clients.registration import domain_of
-from parachute_hub.oauth.tokens.token_service import Redeemer
+from parachute_hub.oauth.tokens.token_service import TokenExchange
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.rows import Client, Grant
@@ -57,7 +57,7 @@ class Connections:
         grants: Grants,
         tokens: Tokens,
         users: Users,
-        redeemer: Redeemer,
+        redeemer: TokenExchange,
         clock: IReactorTime,
     ) -> None:
         self._write = write

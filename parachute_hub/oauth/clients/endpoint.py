@@ -7,14 +7,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IRequest
 
 from parachute_hub.oauth import cors
-from parachute_hub.oauth.authorization.browser_session import Visits
+from parachute_hub.oauth.authorization.browser_session import PageSessions
 from parachute_hub.oauth.clients.connections import Connections
-from parachute_hub.oauth.clients.lookup import Directory
+from parachute_hub.oauth.clients.lookup import ClientDirectory
 from parachute_hub.oauth.clients.registration import BadMetadata
-from parachute_hub.oauth.rate_limit import Limit
+from parachute_hub.oauth.rate_limit import RateLimit
 from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.auth import ADMIN, Principal, Who
+from parachute_hub.site.auth import ADMIN, Authenticator, Principal
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.store.rows import Client
 from parachute_hub.system.networks import network_of
@@ -32,17 +32,17 @@ class RegisterArea:
     def __init__(
         self,
         *,
-        directory: Directory,
+        directory: ClientDirectory,
         connections: Connections,
         bearers: BearerRecogniser,
-        visits: Visits,
+        visits: PageSessions,
         clock: IReactorTime,
     ) -> None:
         self._directory = directory
         self._connections = connections
-        self._who = Who([bearers])
+        self._who = Authenticator([bearers])
         self._visits = visits
-        self._limit = Limit(times=PER_HOUR, seconds=3600.0, clock=clock)
+        self._limit = RateLimit(times=PER_HOUR, seconds=3600.0, clock=clock)
 
     @app.route("/oauth/register", methods=["POST", "OPTIONS"])
     async def register(self, request: IRequest) -> bytes:

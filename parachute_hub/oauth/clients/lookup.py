@@ -11,9 +11,9 @@ from twisted.internet.interfaces import IReactorTime
 
 from parachute_hub.oauth.authorization.redirects import on_every_origin
 from parachute_hub.oauth.clients import registration
-from parachute_hub.oauth.clients.metadata_fetch import Fetched, Unreadable
-from parachute_hub.oauth.clients.registration import BadMetadata, Described
-from parachute_hub.oauth.rate_limit import Limit
+from parachute_hub.oauth.clients.metadata_fetch import DocumentUnreadable, FetchedDocument
+from parachute_hub.oauth.clients.registration import BadMetadata, ClientMetadata
+from parachute_hub.oauth.rate_limit import RateLimit
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.rows import Client
@@ -28,11 +28,11 @@ NOT_AGAIN_FOR = 60.0
 class Documents(Protocol):
     """Fetches JSON documents from the internet."""
 
-    def fetch(self, url: str, host: str) -> Awaitable[Fetched]:
+    def fetch(self, url: str, host: str) -> Awaitable[FetchedDocument]:
         """The document. Raises Unreadable."""
 
 
-class Directory:
+class ClientDirectory:
     """All clients known to the hub."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Directory:
         self._clock = clock
         self._random = random
         self._failed: dict[str, float] = {}
-        self._per_host = Limit(times=10, seconds=60.0, clock=clock)
+        self._per_host = RateLimit(times=10, seconds=60.0, clock=clock)
 
     def known(self, client_id: str) -> Client | None:
         """The stored client, without any network access."""
@@ -105,15 +105,15 @@ class Directory:
 
     async def _read(self, client_id: str, before: Client | None, now: float) -> Client:
         if self._failed.get(client_id, now) > now:
-            raise Unreadable()
+            raise DocumentUnreadable()
         host = registration.domain_of(client_id)
         self._per_host.use(host)
         if before is None and self._clients.count_documents() >= MOST_DOCUMENTS:
-            raise Unreadable()
+            raise DocumentUnreadable()
         try:
             fetched = await self._documents.fetch(client_id, host)
             described = registration.read_document(client_id, fetched.body, origins=self._issuer.own_origins)
-        except (Unreadable, BadMetadata):
+        except (DocumentUnreadable, BadMetadata):
             self._failed = {url: until for url, until in self._failed.items() if until > now}
             self._failed[client_id] = now + NOT_AGAIN_FOR
             raise
@@ -127,7 +127,7 @@ class Directory:
         await self._write(self._clients.put, client)
         return client
 
-    def _new(self, described: Described, vouched_by: str | None) -> tuple[Client, str | None]:
+    def _new(self, described: ClientMetadata, vouched_by: str | None) -> tuple[Client, str | None]:
         octets = bytearray(self._random(16))
         octets[6], octets[8] = octets[6] & 0x0F | 0x40, octets[8] & 0x3F | 0x80
         text = octets.hex()
@@ -145,7 +145,7 @@ class Directory:
         )
         return client, secret
 
-    def _client(self, client_id: str, described: Described, now: float) -> Client:
+    def _client(self, client_id: str, described: ClientMetadata, now: float) -> Client:
         return Client(
             client_id=client_id,
             source="registered",

@@ -32,7 +32,7 @@ FRESH_AT_MOST = 86400.0
 PORT = 443
 
 
-class Unreadable(Exception):
+class DocumentUnreadable(Exception):
     """The document could not be fetched. The text is always the same, so that it reveals nothing about internal
     addresses.
     """
@@ -42,7 +42,7 @@ class Unreadable(Exception):
 
 
 @frozen
-class Fetched:
+class FetchedDocument:
     """A JSON object, and the seconds for which it may be cached."""
 
     body: dict[str, Any]
@@ -127,7 +127,7 @@ class DocumentFetcher:
         self._port = port
         self._tls = tls
 
-    async def fetch(self, url: str, host: str) -> Fetched:
+    async def fetch(self, url: str, host: str) -> FetchedDocument:
         """The document at an https URL on `host`. Raises Unreadable within five seconds."""
         fetching = Deferred.fromCoroutine(self._fetch(url, host))
         fetching.addTimeout(TIMEOUT, self._clock)
@@ -135,9 +135,9 @@ class DocumentFetcher:
             return await fetching
         except Exception as error:
             self._log.info("No client metadata from {host}: {error}", host=host, error=type(error).__name__)
-            raise Unreadable() from None
+            raise DocumentUnreadable() from None
 
-    async def _fetch(self, url: str, host: str) -> Fetched:
+    async def _fetch(self, url: str, host: str) -> FetchedDocument:
         addresses = await self._resolve(host)
         if not addresses or not all(self._admitted(address) for address in addresses):
             raise PermissionError("not a public address")
@@ -153,7 +153,7 @@ class DocumentFetcher:
         body = strict_json.read_strictly(await _read(response), limit=LIMIT)
         if not isinstance(body, dict):
             raise ValueError("not a JSON object")
-        return Fetched(body, fresh_for(response.headers.getRawHeaders("Cache-Control") or []))
+        return FetchedDocument(body, fresh_for(response.headers.getRawHeaders("Cache-Control") or []))
 
 
 def fresh_for(cache_control: Sequence[str]) -> float:

@@ -31,7 +31,7 @@ class BadMetadata(Exception):
 
 
 @frozen(kw_only=True)
-class Described:
+class ClientMetadata:
     """A client as it describes itself. `kinds` are the kinds of its redirect URIs, in order."""
 
     name: str
@@ -47,7 +47,7 @@ class Described:
         return all(kind == "own" for kind in self.kinds)
 
 
-def read(body: Mapping[str, Any], *, origins: Iterable[str]) -> Described:
+def read(body: Mapping[str, Any], *, origins: Iterable[str]) -> ClientMetadata:
     """Validate registration metadata. Raises BadMetadata. Unknown members are ignored."""
     uris = body.get("redirect_uris")
     if not isinstance(uris, list) or not uris or not all(isinstance(uri, str) for uri in uris):
@@ -66,7 +66,7 @@ def read(body: Mapping[str, Any], *, origins: Iterable[str]) -> Described:
         raise BadMetadata(
             "invalid_client_metadata", f"token_endpoint_auth_method must be one of {', '.join(_METHODS)}."
         )
-    return Described(
+    return ClientMetadata(
         name=display_name(_text(body, "client_name")),
         redirect_uris=tuple(dict.fromkeys(uris)),
         kinds=kinds,
@@ -101,7 +101,7 @@ def domain_of(client_id: str) -> str:
     return found[1] if found else ""
 
 
-def read_document(client_id: str, body: Mapping[str, Any], *, origins: Iterable[str]) -> Described:
+def read_document(client_id: str, body: Mapping[str, Any], *, origins: Iterable[str]) -> ClientMetadata:
     """Validate the metadata document at `client_id`. Raises BadMetadata.
 
     It must contain its own URL byte for byte. The client is public, so no secret and no method that needs one.

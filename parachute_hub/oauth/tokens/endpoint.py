@@ -14,12 +14,12 @@ from parachute_hub.oauth import cors, metadata
 from parachute_hub.oauth.authorization import resource
 from parachute_hub.oauth.authorization.resource import InvalidTarget, Target
 from parachute_hub.oauth.authorization.scopes import split
-from parachute_hub.oauth.clients.lookup import Directory, secret_matches
+from parachute_hub.oauth.clients.lookup import ClientDirectory, secret_matches
 from parachute_hub.oauth.params import Params, form
-from parachute_hub.oauth.rate_limit import Limit
+from parachute_hub.oauth.rate_limit import RateLimit
 from parachute_hub.oauth.tokens.grant_policy import Deny
 from parachute_hub.oauth.tokens.issuer import Issuer
-from parachute_hub.oauth.tokens.token_service import ACCESS_LIFETIME, Given, Redeemer
+from parachute_hub.oauth.tokens.token_service import ACCESS_LIFETIME, IssuedTokens, TokenExchange
 from parachute_hub.oauth.well_known import Resources, catalog_of
 from parachute_hub.site.area import area, as_json
 from parachute_hub.site.errors import Refused
@@ -39,8 +39,8 @@ class TokenArea:
         self,
         *,
         issuer: Issuer,
-        directory: Directory,
-        redeemer: Redeemer,
+        directory: ClientDirectory,
+        redeemer: TokenExchange,
         resources: Resources,
         address: Callable[[IRequest], str],
         clock: IReactorTime,
@@ -50,7 +50,7 @@ class TokenArea:
         self._redeemer = redeemer
         self._resources = resources
         self._address = address
-        self._limit = Limit(times=PER_MINUTE, seconds=60.0, clock=clock)
+        self._limit = RateLimit(times=PER_MINUTE, seconds=60.0, clock=clock)
 
     @app.route("/oauth/token", methods=["POST", "OPTIONS"])
     async def token(self, request: IRequest) -> bytes:
@@ -92,7 +92,7 @@ class TokenArea:
         """Count per client and address, so that a stranger who knows a client id cannot use up its limit."""
         self._limit.use(f"{client.client_id} {network_of(self._address(request))}")
 
-    async def _by_code(self, params: Params, client: Client) -> Given | Deny:
+    async def _by_code(self, params: Params, client: Client) -> IssuedTokens | Deny:
         params.need("code", "redirect_uri", "code_verifier")
         return await self._redeemer.code(
             params.get("code"),
@@ -102,7 +102,7 @@ class TokenArea:
             target=self._target(params),
         )
 
-    async def _by_refresh(self, params: Params, client: Client) -> Given | Deny:
+    async def _by_refresh(self, params: Params, client: Client) -> IssuedTokens | Deny:
         params.need("refresh_token")
         return await self._redeemer.refresh(
             params.get("refresh_token"),
@@ -121,7 +121,7 @@ class TokenArea:
         except InvalidTarget as error:
             raise Refused(400, "invalid_target", str(error)) from None
 
-    def _rendered(self, given: Given) -> dict[str, Any]:
+    def _rendered(self, given: IssuedTokens) -> dict[str, Any]:
         scopes = given.access.scopes
         answer = {
             "access_token": given.access.token,

@@ -23,7 +23,7 @@ CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @frozen
-class Exchange:
+class IssueTokens:
     """Issue `scopes` within `family`. `replaces` is the hash of the code or token used up."""
 
     family: Family
@@ -40,7 +40,7 @@ class Deny:
     ends_family: str | None = None
 
 
-Verdict: TypeAlias = Exchange | Deny
+Verdict: TypeAlias = IssueTokens | Deny
 _UNKNOWN = "This code or token is not known, or was given to another app."
 
 
@@ -114,7 +114,7 @@ def _within(family: Family, wanted: tuple[str, ...], target: Target | None, repl
         scopes = _of_these(narrow(wanted, target), scopes)
         if not scopes:
             return Deny("invalid_scope", "None of these scopes was granted.")
-    return Exchange(family, scopes, replaces)
+    return IssueTokens(family, scopes, replaces)
 
 
 def _of_these(wanted: Iterable[str], granted: tuple[str, ...]) -> tuple[str, ...]:

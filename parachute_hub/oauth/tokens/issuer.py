@@ -28,7 +28,7 @@ class NothingToGrant(Exception):
 
 
 @frozen(kw_only=True)
-class Order:
+class TokenRequest:
     """A token to sign. `lifetime` is in seconds.
 
     `audience` is only for tokens that the hub itself reads (`operator`, `account`); otherwise it follows from the
@@ -96,7 +96,7 @@ class Issuer:
         self.origins = tuple(dict.fromkeys((issuer, *origins)))
         self.own_origins = own_origins(issuer, self.origins)
 
-    def mint(self, order: Order) -> Minted:
+    def mint(self, order: TokenRequest) -> Minted:
         """Cut the scopes to the authority, sign and record the token. Part of a transaction. Raises NothingToGrant."""
         scopes = attenuate(order.scopes, order.authority)
         if not scopes:
@@ -142,7 +142,7 @@ class Issuer:
         """A short-lived token for the hub's own requests to a module."""
         minted = await self._write(
             self.mint,
-            Order(
+            TokenRequest(
                 subject="hub",
                 client_id="parachute-hub",
                 scopes=scopes,

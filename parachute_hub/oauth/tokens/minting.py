@@ -21,8 +21,8 @@ from parachute_hub.oauth.authorization.scopes import (
     whole_authority_of,
 )
 from parachute_hub.oauth.tokens.claims import Claims
-from parachute_hub.oauth.tokens.issuer import Issuer, Minted, NothingToGrant, Order
-from parachute_hub.oauth.tokens.token_service import Redeemer
+from parachute_hub.oauth.tokens.issuer import Issuer, Minted, NothingToGrant, TokenRequest
+from parachute_hub.oauth.tokens.token_service import TokenExchange
 from parachute_hub.oauth.well_known import Resources, catalog_of
 from parachute_hub.site.auth import ADMIN, AUTH, Principal
 from parachute_hub.site.errors import Refused, not_found
@@ -49,7 +49,7 @@ SPA_SCOPES = (ADMIN, AUTH)
 
 
 @frozen(kw_only=True)
-class Wish:
+class MintRequest:
     """A token request. `claims` are those of the requesting token, None for a session."""
 
     scope: str
@@ -60,7 +60,7 @@ class Wish:
     claims: Claims | None = None
 
 
-def read_wish(body: Mapping[str, Any], claims: Claims | None) -> Wish:
+def read_wish(body: Mapping[str, Any], claims: Claims | None) -> MintRequest:
     """Parse a request body. Raises Refused 400 naming the invalid member."""
     scope = _text(body, "scope") or ""
     if len(scope) > MOST_SCOPE_TEXT:
@@ -73,7 +73,7 @@ def read_wish(body: Mapping[str, Any], claims: Claims | None) -> Wish:
         raise _bad("permissions must be an object.")
     if len(json.dumps(permissions)) > MOST_PERMISSIONS:
         raise _bad(f"permissions may have at most {MOST_PERMISSIONS} characters, or the token fits into no header.")
-    return Wish(
+    return MintRequest(
         scope=scope,
         audience=_text(body, "audience"),
         expires_in=expires_in,
@@ -83,7 +83,7 @@ def read_wish(body: Mapping[str, Any], claims: Claims | None) -> Wish:
     )
 
 
-class Minting:
+class TokenMinter:
     """Mints tokens within the caller's own authority; lists and revokes them.
 
     `tags_enforced` says whether the installed vault honors `scoped_tags`; if not, such tokens are refused.
@@ -96,7 +96,7 @@ class Minting:
         issuer: Issuer,
         tokens: Tokens,
         users: Users,
-        redeemer: Redeemer,
+        redeemer: TokenExchange,
         resources: Resources,
         clock: IReactorTime,
         tags_enforced: bool = False,
@@ -110,7 +110,7 @@ class Minting:
         self._clock = clock
         self._tags_enforced = tags_enforced
 
-    async def mint(self, principal: Principal, wish: Wish) -> dict[str, Any]:
+    async def mint(self, principal: Principal, wish: MintRequest) -> dict[str, Any]:
         """A recorded token. Raises Refused 400 `invalid_scope`, or 403 if it exceeds the caller's authority."""
         scopes = self._scopes(wish)
         authority = self._authority(principal)
@@ -154,7 +154,7 @@ class Minting:
             raise _bad("verb must be read or write.")
         if vault not in self._resources.vaults():
             raise not_found("There is no such vault.")
-        return await self.mint(principal, Wish(scope=f"vault:{vault}:{verb}"))
+        return await self.mint(principal, MintRequest(scope=f"vault:{vault}:{verb}"))
 
     def module_scope(self, short: str) -> str:
         """The scope for a module's settings. Raises Refused 400 or 404."""
@@ -215,7 +215,7 @@ class Minting:
     def _could_give(self, principal: Principal, record: TokenRecord) -> bool:
         return attenuate(record.scopes, self._authority(principal)) == record.scopes
 
-    def _scopes(self, wish: Wish) -> tuple[str, ...]:
+    def _scopes(self, wish: MintRequest) -> tuple[str, ...]:
         scopes = split(wish.scope)
         words = wish.scope.split()
         if not scopes or len(scopes) != len(set(words)):
@@ -247,20 +247,20 @@ class Minting:
             raise Refused(403, "insufficient_scope", f"This needs the scope {AUTH}.")
         return user
 
-    def _check_audience(self, wish: Wish, scopes: Sequence[str]) -> None:
+    def _check_audience(self, wish: MintRequest, scopes: Sequence[str]) -> None:
         """The audience follows from the scopes; a request may only repeat it."""
         computed = audience(scopes, self._issuer.issuer)
         words = [computed] if isinstance(computed, str) else computed
         if wish.audience is not None and wish.audience not in words:
             raise _bad(f"audience follows from the scopes; for these it is {words[0]}.")
 
-    def _lifetime(self, wish: Wish) -> float:
+    def _lifetime(self, wish: MintRequest) -> float:
         """A token minted by a token expires no later than it, except for the operator's."""
         if wish.claims is None or "operator" in wish.claims.audience:
             return wish.expires_in
         return min(wish.expires_in, wish.claims.expires_at - self._clock.seconds())
 
-    def _permissions(self, wish: Wish) -> Mapping[str, Any] | None:
+    def _permissions(self, wish: MintRequest) -> Mapping[str, Any] | None:
         """The limits on the new token: at least those of the requesting token."""
         held = None if wish.claims is None else wish.claims.permissions
         if held and wish.permissions not in (None, held):
@@ -270,7 +270,7 @@ class Minting:
             raise _bad("The installed vault does not limit tokens to tags, so the hub makes no such token.")
         return permissions
 
-    def _family(self, wish: Wish) -> str | None:
+    def _family(self, wish: MintRequest) -> str | None:
         """The consent behind the requesting token, so that disconnecting the app ends what it minted too."""
         record = None if wish.claims is None else self._tokens.get(wish.claims.jti)
         return None if record is None else record.family_id
@@ -291,7 +291,7 @@ class Minting:
         try:
             return await self._write(
                 self._issuer.mint,
-                Order(
+                TokenRequest(
                     subject=subject or principal.user_id or principal.name,
                     client_id="parachute-account" if audience == "account" else "parachute-hub",
                     scopes=scopes,

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from parachute_hub.oauth.authorization.scopes import HOST_SCOPES, Authority
 from parachute_hub.oauth.tokens.claims import Claims, InvalidToken
-from parachute_hub.oauth.tokens.issuer import Issuer, Order
+from parachute_hub.oauth.tokens.issuer import Issuer, TokenRequest
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.writer import Write
 from parachute_hub.system.atomic_files import atomic_write, read_bounded
@@ -86,7 +86,7 @@ class OperatorToken:
         scopes: Sequence[str] = SCOPE_SETS[scope_set]
         minted = await self._write(
             self._issuer.mint,
-            Order(
+            TokenRequest(
                 subject="operator",
                 client_id="parachute-hub",
                 scopes=scopes,

@@ -12,8 +12,8 @@ from parachute_hub.oauth.authorization.consents import hashed, new_secret
 from parachute_hub.oauth.authorization.resource import Target
 from parachute_hub.oauth.authorization.scopes import authority_of
 from parachute_hub.oauth.tokens.claims import InvalidToken
-from parachute_hub.oauth.tokens.grant_policy import Deny, Exchange, Verdict, decide_code, decide_refresh
-from parachute_hub.oauth.tokens.issuer import Issuer, Minted, NothingToGrant, Order
+from parachute_hub.oauth.tokens.grant_policy import Deny, IssueTokens, Verdict, decide_code, decide_refresh
+from parachute_hub.oauth.tokens.issuer import Issuer, Minted, NothingToGrant, TokenRequest
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.rows import Refresh
 from parachute_hub.store.tokens import Tokens
@@ -25,14 +25,14 @@ REFRESH_LIFETIME = 30 * 86400.0
 
 
 @frozen(kw_only=True)
-class Given:
+class IssuedTokens:
     """The result of an exchange: an access token and the next refresh token."""
 
     access: Minted
     refresh_token: str
 
 
-class Redeemer:
+class TokenExchange:
     """Carries out exchanges for the token endpoint. Returns tokens or a Deny; on reuse, the family has been revoked."""
 
     _log = Logger()
@@ -58,10 +58,10 @@ class Redeemer:
 
     async def code(
         self, code: str, *, client_id: str, redirect_uri: str, verifier: str, target: Target | None
-    ) -> Given | Deny:
+    ) -> IssuedTokens | Deny:
         """Redeem an authorization code."""
 
-        def redeem() -> Given | Deny:
+        def redeem() -> IssuedTokens | Deny:
             found = self._grants.code(hashed(code))
             verdict = decide_code(
                 found,
@@ -78,10 +78,10 @@ class Redeemer:
 
     async def refresh(
         self, token: str, *, client_id: str, scopes: Iterable[str], target: Target | None
-    ) -> Given | Deny:
+    ) -> IssuedTokens | Deny:
         """Rotate a refresh token."""
 
-        def rotate() -> Given | Deny:
+        def rotate() -> IssuedTokens | Deny:
             found = self._grants.refresh(hashed(token))
             verdict = decide_refresh(
                 found,
@@ -126,7 +126,7 @@ class Redeemer:
         self._grants.end_family(family_id, now)
         self._tokens.revoke_family(family_id, now)
 
-    def _carry_out(self, verdict: Verdict, use_up: Callable[[str, Refresh, float], None]) -> Given | Deny:
+    def _carry_out(self, verdict: Verdict, use_up: Callable[[str, Refresh, float], None]) -> IssuedTokens | Deny:
         if isinstance(verdict, Deny):
             if verdict.ends_family is not None:
                 self._log.warn("A code or token was reused; consent {family} was revoked", family=verdict.ends_family)
@@ -144,9 +144,9 @@ class Redeemer:
             expires_at=now + REFRESH_LIFETIME,
         )
         use_up(verdict.replaces, refresh, now)
-        return Given(access=access, refresh_token=token)
+        return IssuedTokens(access=access, refresh_token=token)
 
-    def _access(self, verdict: Exchange) -> Minted | Deny:
+    def _access(self, verdict: IssueTokens) -> Minted | Deny:
         """The access token, reduced to what the user may grant today."""
         family = verdict.family
         user = self._users.by_id(family.user_id)
@@ -154,7 +154,7 @@ class Redeemer:
             return Deny("invalid_grant", "This account no longer exists.")
         try:
             return self._issuer.mint(
-                Order(
+                TokenRequest(
                     subject=user.id,
                     client_id=family.client_id,
                     scopes=verdict.scopes,

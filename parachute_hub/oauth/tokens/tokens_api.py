@@ -12,11 +12,11 @@ from parachute_hub.oauth.params import query
 from parachute_hub.oauth.tokens.bearer_auth import HUB_AUDIENCES, BearerRecogniser, invalid_token
 from parachute_hub.oauth.tokens.claims import Claims
 from parachute_hub.oauth.tokens.keys import Keyring
-from parachute_hub.oauth.tokens.minting import ACCOUNT_SCOPES, PAGE_LIFETIME, SPA_SCOPES, Minting, read_wish
+from parachute_hub.oauth.tokens.minting import ACCOUNT_SCOPES, PAGE_LIFETIME, SPA_SCOPES, TokenMinter, read_wish
 from parachute_hub.oauth.tokens.operator_token import SCOPE_SETS, OperatorToken
 from parachute_hub.oauth.tokens.settings_grants import SettingsGrants
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.auth import AUTH, Principal, Recogniser, StepUp, Who, bearer
+from parachute_hub.site.auth import AUTH, Authenticator, Principal, Recogniser, StepUp, bearer
 from parachute_hub.site.errors import Refused
 from parachute_hub.system.timestamps import to_the_second
 
@@ -31,7 +31,7 @@ class TokensArea:
     def __init__(
         self,
         *,
-        minting: Minting,
+        minting: TokenMinter,
         bearers: BearerRecogniser,
         sessions: Recogniser,
         step_up: StepUp,
@@ -42,7 +42,7 @@ class TokensArea:
         self._minting = minting
         self._bearers = bearers
         self._sessions = sessions
-        self._who = Who([bearers, sessions])
+        self._who = Authenticator([bearers, sessions])
         self._step_up = step_up
         self._operator = operator
         self._keys = keys

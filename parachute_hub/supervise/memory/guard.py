@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from parachute_hub.supervise.context import InThread, MemoryCounters, System
 from parachute_hub.supervise.limits import MemoryLimits
-from parachute_hub.supervise.memory.policy import Container, Fine, History, Hold, Restart, Tight, Usage, decide
+from parachute_hub.supervise.memory.policy import Container, Fine, Hold, MemoryHistory, Restart, Tight, Usage, decide
 from parachute_hub.system.timers import every
 
 _SLOPE_SAMPLES = 15
@@ -25,7 +25,7 @@ class Running:
     limit: int | None
 
 
-class Modules(Protocol):
+class GuardedModules(Protocol):
     """The part of the supervisor that the guard uses."""
 
     def alive(self) -> list[Running]:
@@ -49,7 +49,7 @@ class MemoryGuard:
     def __init__(
         self,
         *,
-        modules: Modules,
+        modules: GuardedModules,
         meter: System,
         room: MemoryCounters,
         limit: int | None,
@@ -64,7 +64,7 @@ class MemoryGuard:
         self._limits = limits
         self._in_thread = in_thread
         self._now = now
-        self._histories: dict[str, History] = {}
+        self._histories: dict[str, MemoryHistory] = {}
         self._lately: dict[str, tuple[float, int]] = {}
         self._tight = False
         self._ours: int | None = None
@@ -77,7 +77,7 @@ class MemoryGuard:
         if self._loop is not None and self._loop.running:
             self._loop.stop()
 
-    def history(self, short: str) -> History | None:
+    def history(self, short: str) -> MemoryHistory | None:
         """The module's memory during the last day; None if it never ran."""
         return self._histories.get(short)
 
@@ -119,7 +119,7 @@ class MemoryGuard:
                 assert_never(verdict)
 
     def _noted(self, module: Running, size: int) -> Usage:
-        history = self._histories.setdefault(module.short, History(max(1, round(60 / self._limits.period))))
+        history = self._histories.setdefault(module.short, MemoryHistory(max(1, round(60 / self._limits.period))))
         history.add(size)
         return Usage(module.short, size, module.limit, history.slope(_SLOPE_SAMPLES, self._limits.period))
 

@@ -130,7 +130,7 @@ _RECENT = 1800
 _MINUTES = 1440
 
 
-class History:
+class MemoryHistory:
     """One module's memory use: every sample of the last hour, and the peak of each minute of the last day.
 
     In KiB. Takes 13 KB per module, so eighty modules fit in a megabyte.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from parachute_hub.system.timers import Failures
+from parachute_hub.system.timers import FailureLog
 
 
 @frozen
@@ -26,7 +26,7 @@ class LogRing:
         self._size = 0
         self._number = 0
         self._listeners: list[Callable[[Line], None]] = []
-        self._failures = Failures()
+        self._failures = FailureLog()
 
     def append(self, at: float, text: str) -> None:
         """Append a line and notify subscribers."""

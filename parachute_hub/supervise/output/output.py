@@ -6,7 +6,7 @@ from parachute_hub.supervise.limits import LogLimits
 from parachute_hub.supervise.output.line_buffer import Budget, Splitter
 from parachute_hub.supervise.output.log_files import LogFiles
 from parachute_hub.supervise.output.log_ring import LogRing
-from parachute_hub.system.timers import Failures
+from parachute_hub.system.timers import FailureLog
 
 
 class Output:
@@ -36,7 +36,7 @@ class Output:
         self._splitter = Splitter(limits.line)
         self._budget = Budget(limits)
         self._dropped = 0
-        self._failures = Failures()
+        self._failures = FailureLog()
 
     def received(self, data: bytes) -> None:
         """Handle a chunk of output."""

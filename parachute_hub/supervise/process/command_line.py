@@ -9,7 +9,7 @@ from pathlib import Path
 from attrs import frozen
 
 from parachute_hub.supervise.model import CannotLaunch, Launch
-from parachute_hub.supervise.process.process_tags import VARIABLE, Mark
+from parachute_hub.supervise.process.process_tags import VARIABLE, ProcessTag
 
 # Raise the OOM score, which is inherited, so that the kernel kills a module rather than the hub. A confined child
 # cannot; `confinement.kernel` does it from outside. All output goes into one pipe, so that lines keep their order.
@@ -44,7 +44,7 @@ def command(launch: Launch, tools: Tools) -> tuple[str, ...]:
     return ("/bin/sh", "-c", _SHELL, launch.cwd, *session, *lessened, *launch.argv)
 
 
-def environment(launch: Launch, mark: Mark) -> Mapping[str, str]:
+def environment(launch: Launch, mark: ProcessTag) -> Mapping[str, str]:
     """The launch's environment with the process tag added."""
     return {**launch.env, VARIABLE: str(mark)}
 

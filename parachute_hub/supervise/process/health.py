@@ -12,7 +12,7 @@ from parachute_hub.supervise.lifecycle import Lifecycle
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.process.probe import NoAnswer
 from parachute_hub.supervise.process.processes import Holder
-from parachute_hub.system.timers import Failures
+from parachute_hub.system.timers import FailureLog
 
 # Below this, a status counts as healthy; 401 and 404 are normal responses.
 _UNWELL = 500
@@ -20,7 +20,7 @@ _UNWELL = 500
 _EAGER = 3.0
 
 
-class Subject(Protocol):
+class CheckedChild(Protocol):
     """The health checker's view of a child."""
 
     @property
@@ -55,10 +55,10 @@ class _Problem:
 
 
 @frozen
-class Watch:
+class HealthCheck:
     """Checks one spawn; `run` returns when the child must be ended."""
 
-    subject: Subject
+    subject: CheckedChild
     machine: Lifecycle
     timing: Timing
     clock: IReactorTime
@@ -156,18 +156,18 @@ class Watch:
         await deferLater(self.clock, seconds)
 
 
-class Watching:
+class RunningCheck:
     """A running check that can be stopped."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._failures = Failures()
+    def __init__(self, watch: HealthCheck) -> None:
+        self._failures = FailureLog()
         self._going = Deferred.fromCoroutine(self._run(watch))
         self._going.addErrback(lambda failure: failure.trap(CancelledError))
 
     def end(self) -> None:
         self._going.cancel()
 
-    async def _run(self, watch: Watch) -> None:
+    async def _run(self, watch: HealthCheck) -> None:
         """Restart a failed check: an unchecked child would never become ready or be ended."""
         while True:
             try:

@@ -6,21 +6,23 @@ from typing import Any, Protocol
 from twisted.internet.task import deferLater
 
 from parachute_hub.supervise.context import InThread
-from parachute_hub.supervise.process.process_tags import Whose
+from parachute_hub.supervise.process.process_tags import TagFilter
 
 _POLL = 0.05
 # A fork bomb may need more than one SIGKILL.
 _ROUNDS = 20
 
 
-class Marked(Protocol):
+class TaggedProcesses(Protocol):
     """Tagged processes; implemented by `processes.Processes`."""
 
-    def signal(self, whose: Whose, number: int) -> list[int]:
+    def signal(self, whose: TagFilter, number: int) -> list[int]:
         """Signal the matching processes; 0 only looks. Returns their ids."""
 
 
-async def sweep(system: Marked, whose: Whose, *, grace: float, clock: Any, in_thread: InThread) -> list[int]:
+async def sweep(
+    system: TaggedProcesses, whose: TagFilter, *, grace: float, clock: Any, in_thread: InThread
+) -> list[int]:
     """SIGTERM to all matching processes, SIGKILL after `grace` seconds. Returns the ids found.
 
     The wait blocks no thread, so modules do not wait for each other's leftovers.

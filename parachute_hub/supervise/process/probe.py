@@ -39,11 +39,11 @@ async def ask(reactor: Connector, port: int, path: str, timeout: float) -> int:
     """The status of `GET path` on 127.0.0.1, once the response is complete within `timeout` seconds. Raises
     NoAnswer.
     """
-    question = Question(reactor, port, path, timeout)
+    question = ProbeRequest(reactor, port, path, timeout)
     return await question.answer
 
 
-class Question(ClientFactory):
+class ProbeRequest(ClientFactory):
     """One connection with one request."""
 
     noisy = False
@@ -97,7 +97,7 @@ class Question(ClientFactory):
 class _Reply(TwistedProtocol):
     """Parses just enough HTTP/1.1 to tell when the response is complete."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: ProbeRequest) -> None:
         self._question = question
         self._bytes = b""
 

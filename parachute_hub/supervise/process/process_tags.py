@@ -10,7 +10,7 @@ VARIABLE = "PARACHUTE_SUPERVISED"
 
 
 @frozen
-class Mark:
+class ProcessTag:
     """The module, a hash of the hub's home, and the id of the hub process that started it."""
 
     short: str
@@ -22,7 +22,7 @@ class Mark:
 
 
 @frozen
-class Whose:
+class TagFilter:
     """Matches tags: of one home; of one of its modules; or of earlier hub processes only."""
 
     home: str
@@ -32,7 +32,7 @@ class Whose:
     def has(self, text: str) -> bool:
         """True if the tag matches.
 
-        >>> Whose("abc", "vault").has("vault:abc:1"), Whose("abc", other_than="1").has("vault:abc:1")
+        >>> TagFilter("abc", "vault").has("vault:abc:1"), TagFilter("abc", other_than="1").has("vault:abc:1")
         (True, False)
         """
         short, _, rest = text.partition(":")

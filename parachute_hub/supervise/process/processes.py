@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 from attrs import frozen
 
-from parachute_hub.supervise.process.process_tags import VARIABLE, Whose
+from parachute_hub.supervise.process.process_tags import VARIABLE, TagFilter
 
 # /proc/net tables, and how they show the remote address of a listening socket.
 _TABLES = ((Path("/proc/net/tcp"), b"0" * 8), (Path("/proc/net/tcp6"), b"0" * 32))
@@ -51,11 +51,11 @@ class Processes:
             return True
         return sys.platform != "linux" or any(_lives_in(group, pid) for pid in psutil.pids())
 
-    def marked(self, whose: Whose) -> list[psutil.Process]:
+    def marked(self, whose: TagFilter) -> list[psutil.Process]:
         """Every live process with a matching tag."""
         return [process for process, found in self._marks() if whose.has(found)]
 
-    def signal(self, whose: Whose, number: int) -> list[int]:
+    def signal(self, whose: TagFilter, number: int) -> list[int]:
         """Signal the matching processes; 0 only looks. Returns their ids."""
         found = self.marked(whose)
         for process in found:
@@ -63,7 +63,7 @@ class Processes:
                 _send(process, number)
         return [process.pid for process in found]
 
-    def holder(self, port: int, whose: Whose) -> Holder | None:
+    def holder(self, port: int, whose: TagFilter) -> Holder | None:
         """Who listens on `port`, or None."""
         sockets = _listening(port)
         if not sockets:
@@ -77,7 +77,7 @@ class Processes:
                     break
         return found
 
-    def owner(self, session: int, port: int, whose: Whose) -> Holder | None:
+    def owner(self, session: int, port: int, whose: TagFilter) -> Holder | None:
         """Who listens on `port`; `ours` if in this session or matching. None if nobody does."""
         sockets = _listening(port)
         for pid in psutil.pids() if sockets else ():
@@ -85,7 +85,7 @@ class Processes:
                 return Holder(pid, None, ours=True)
         return self.holder(port, whose) if sockets else None
 
-    def ports(self, whose: Whose) -> list[int]:
+    def ports(self, whose: TagFilter) -> list[int]:
         """The TCP ports on which the matching processes listen."""
         found = set()
         for process in self.marked(whose):

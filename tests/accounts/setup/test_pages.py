@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from parachute_hub.accounts.model import Entered, Visitor
+from parachute_hub.accounts.model import NewSession, Visitor
 from parachute_hub.accounts.setup.bootstrap import FREE_TRIES, BootstrapToken
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.store.users import Users
@@ -99,7 +99,7 @@ class ClaimTests(DoorCase):
         random.Random(4).shuffle(waiting)
         for held, work in waiting:
             held.callback(work())
-        winners = [entered for entered in map(self.successResultOf, claims) if isinstance(entered, Entered)]
+        winners = [entered for entered in map(self.successResultOf, claims) if isinstance(entered, NewSession)]
         self.assertEqual((len(waiting), len(winners), len(door.accounts.people.all())), (100, 1, 1))
 
 

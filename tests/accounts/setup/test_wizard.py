@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.accounts.setup import wizard
-from parachute_hub.accounts.setup.wizard import Progress, screen
+from parachute_hub.accounts.setup.wizard import SetupProgress, screen
 
 BOTH = ("vault", "scribe")
 
@@ -14,19 +14,19 @@ BOTH = ("vault", "scribe")
 class ScreenTests(SynchronousTestCase):
     def test_table(self) -> None:
         for has_owner, progress, expected in (
-            (False, Progress(), "account"),
-            (False, Progress(reached=True), "account"),
-            (True, Progress(), "modules"),
-            (True, Progress(chosen=()), "reach"),
-            (True, Progress(chosen=BOTH), "vault-name"),
-            (True, Progress(chosen=BOTH, vault_name="x"), "scribe-key"),
-            (True, Progress(chosen=BOTH, vault_name="x", scribe_settled=True), "installing"),
-            (True, Progress(chosen=("notes",)), "installing"),
-            (True, Progress(chosen=("scribe",)), "scribe-key"),
-            (True, Progress(chosen=BOTH, vault_name="x", jobs={"vault": "1"}), "scribe-key"),
-            (True, Progress(chosen=("notes",), jobs={"notes": "1"}, installs_seen=True), "reach"),
-            (True, Progress(chosen=("notes",), jobs={"notes": "1"}, installs_seen=True, reached=True), "done"),
-            (True, Progress(chosen=(), reached=True), "done"),
+            (False, SetupProgress(), "account"),
+            (False, SetupProgress(reached=True), "account"),
+            (True, SetupProgress(), "modules"),
+            (True, SetupProgress(chosen=()), "reach"),
+            (True, SetupProgress(chosen=BOTH), "vault-name"),
+            (True, SetupProgress(chosen=BOTH, vault_name="x"), "scribe-key"),
+            (True, SetupProgress(chosen=BOTH, vault_name="x", scribe_settled=True), "installing"),
+            (True, SetupProgress(chosen=("notes",)), "installing"),
+            (True, SetupProgress(chosen=("scribe",)), "scribe-key"),
+            (True, SetupProgress(chosen=BOTH, vault_name="x", jobs={"vault": "1"}), "scribe-key"),
+            (True, SetupProgress(chosen=("notes",), jobs={"notes": "1"}, installs_seen=True), "reach"),
+            (True, SetupProgress(chosen=("notes",), jobs={"notes": "1"}, installs_seen=True, reached=True), "done"),
+            (True, SetupProgress(chosen=(), reached=True), "done"),
         ):
             self.assertEqual(screen(progress, has_owner=has_owner), expected, progress)
 
@@ -39,7 +39,7 @@ class ScreenTests(SynchronousTestCase):
     @settings(max_examples=100, derandomize=True, deadline=None)
     @given(
         st.builds(
-            Progress,
+            SetupProgress,
             chosen=st.none() | st.lists(st.sampled_from(["vault", "notes", "scribe"]), unique=True).map(tuple),
             vault_name=st.none() | st.just("mine"),
             scribe_settled=st.booleans(),
@@ -48,13 +48,13 @@ class ScreenTests(SynchronousTestCase):
             reached=st.booleans(),
         )
     )
-    def test_stored_and_read_back(self, progress: Progress) -> None:
-        self.assertEqual(Progress.from_text(progress.to_text()), progress)
+    def test_stored_and_read_back(self, progress: SetupProgress) -> None:
+        self.assertEqual(SetupProgress.from_text(progress.to_text()), progress)
 
     def test_every_path_ends(self) -> None:
         """Answering what is asked leads to the end, whatever was chosen."""
         for chosen in ((), ("vault",), ("notes",), ("scribe",), ("vault", "notes", "scribe")):
-            progress = Progress()
+            progress = SetupProgress()
             asked = []
             while (now := screen(progress, has_owner=True)) != "done":
                 asked.append(now)
@@ -73,13 +73,13 @@ class ScreenTests(SynchronousTestCase):
             self.assertEqual(len(asked), len(set(asked)))
 
     def test_options(self) -> None:
-        progress = Progress(chosen=BOTH, vault_name="mine")
+        progress = SetupProgress(chosen=BOTH, vault_name="mine")
         self.assertEqual(wizard.options("vault", progress, {"K": "v"}), {"first_vault": "mine"})
         self.assertEqual(wizard.options("scribe", progress, {"K": "v"}), {"environment": {"K": "v"}})
         self.assertEqual(wizard.options("scribe", progress, {}), {})
         self.assertEqual(wizard.options("notes", progress, {"K": "v"}), {})
 
     def test_the_choice_opens_again_until_something_installs(self) -> None:
-        self.assertTrue(wizard.may_reopen(Progress(chosen=()), "vault"))
-        self.assertFalse(wizard.may_reopen(Progress(chosen=("notes",), jobs={"notes": "1"}), "vault"))
-        self.assertFalse(wizard.may_reopen(Progress(chosen=()), "account"))
+        self.assertTrue(wizard.may_reopen(SetupProgress(chosen=()), "vault"))
+        self.assertFalse(wizard.may_reopen(SetupProgress(chosen=("notes",), jobs={"notes": "1"}), "vault"))
+        self.assertFalse(wizard.may_reopen(SetupProgress(chosen=()), "account"))

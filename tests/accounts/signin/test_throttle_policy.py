@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.accounts.model import Visitor
 from parachute_hub.accounts.sessions.tokens import hashed
 from parachute_hub.accounts.signin import throttle_policy
-from parachute_hub.accounts.signin.throttle import Guard
+from parachute_hub.accounts.signin.throttle import AttemptThrottle
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.throttles import Throttles
@@ -73,8 +73,8 @@ class GuardTests(SynchronousTestCase):
         people.admit(user)
         self.user_id = user.id
 
-    def new_guard(self) -> Guard:
-        return Guard(Throttles(self.door.database), self.sessions, self.door.clock)
+    def new_guard(self) -> AttemptThrottle:
+        return AttemptThrottle(Throttles(self.door.database), self.sessions, self.door.clock)
 
     def fails(self, address: str, times: int, name: str = "ada") -> None:
         for _ in range(times):

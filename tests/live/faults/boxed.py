@@ -10,7 +10,7 @@ from attrs import evolve
 from twisted.internet.task import react
 
 from parachute_hub.supervise.limits import MemoryLimits
-from parachute_hub.supervise.model import State
+from parachute_hub.supervise.model import ModuleState
 from tests.live.faults.rig import QUICK, Rig
 
 
@@ -50,7 +50,7 @@ async def leak(rig: Rig) -> dict[str, Any]:
         wrong.append(f"the kernel's kill is not labelled: {last}")
     await rig.supervisor.stop("fast")
     # The box stood still for want of memory, so the sibling may have answered late.
-    await rig.until(lambda: rig.state("sibling") is State.READY, "the sibling to answer")
+    await rig.until(lambda: rig.state("sibling") is ModuleState.READY, "the sibling to answer")
     ends = [s.last_exit for s in rig.told if s.short == "sibling" and s.last_exit]
     if ends:
         wrong.append(f"the sibling did not survive: {ends[0]}")

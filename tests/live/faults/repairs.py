@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from random import Random
 
-from parachute_hub.supervise.model import State
+from parachute_hub.supervise.model import ModuleState
 from tests.live.faults.outcome import Outcome, harmed, sibling, slowed, spread
 from tests.live.faults.rig import Load, Meter, Rig
 from tests.live.harness import gone
@@ -114,13 +114,13 @@ def looping(rig: Rig, name: str, kind: str) -> str:
 
 def spawns_before_rest(rig: Rig, short: str) -> int:
     """How often it was started until it was parked; the far later tries of a parked one are meant."""
-    told = takewhile(lambda status: status.state is not State.PARKED, (s for s in rig.told if s.short == short))
-    return sum(status.state is State.STARTING and status.pid is not None for status in told)
+    told = takewhile(lambda status: status.state is not ModuleState.PARKED, (s for s in rig.told if s.short == short))
+    return sum(status.state is ModuleState.STARTING and status.pid is not None for status in told)
 
 
 async def parked(rig: Rig, shorts: Sequence[str]) -> None:
     """Until all of them have come to rest."""
-    await rig.until(lambda: all(rig.state(short) is State.PARKED for short in shorts), "all to be parked", 60)
+    await rig.until(lambda: all(rig.state(short) is ModuleState.PARKED for short in shorts), "all to be parked", 60)
 
 
 async def f08_hang(rig: Rig, n: int) -> Outcome:
@@ -181,10 +181,10 @@ async def f10_ports(rig: Rig, n: int) -> Outcome:
             await stranger.supervisor.start(short)
             pid = stranger.pid(short)
             status = await rig.supervisor.start(short)
-            named += status.state is State.HELD and f"process {pid} (" in status.reason
+            named += status.state is ModuleState.HELD and f"process {pid} (" in status.reason
             killed += gone(pid)
             await stranger.supervisor.stop(short)
-            started += (await rig.supervisor.start(short)).state is State.READY
+            started += (await rig.supervisor.start(short)).state is ModuleState.READY
     finally:
         await stranger.end()
         shutil.rmtree(stranger.home, ignore_errors=True)

@@ -9,7 +9,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from parachute_hub.supervise.model import State
+from parachute_hub.supervise.model import ModuleState
 from tests.live.faults.boxes import Box
 from tests.live.faults.outcome import Outcome, harmed, sibling, slowed
 from tests.live.faults.repairs import with_sibling
@@ -66,7 +66,7 @@ async def f22_descriptors(rig: Rig, n: int) -> Outcome:
         os.kill(old, 9)
         busy, began = time.process_time(), time.monotonic()
         try:
-            await rig.until(lambda: rig.state("victim") is State.BACKOFF, "a refused spawn")
+            await rig.until(lambda: rig.state("victim") is ModuleState.BACKOFF, "a refused spawn")
             await rig.sleep(0.3)
         finally:
             cpu.append((time.process_time() - busy) / (time.monotonic() - began) * 100)

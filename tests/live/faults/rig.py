@@ -18,11 +18,11 @@ from twisted.internet.task import deferLater
 
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.limits import MemoryLimits, Timing
-from parachute_hub.supervise.model import Launch, State, Status
+from parachute_hub.supervise.model import Launch, ModuleState, Status
 from parachute_hub.supervise.process.probe import NoAnswer, ask
-from parachute_hub.supervise.process.process_tags import Whose, home_hash
+from parachute_hub.supervise.process.process_tags import TagFilter, home_hash
 from parachute_hub.supervise.process.processes import Processes
-from parachute_hub.supervise.restart_policy import History
+from parachute_hub.supervise.restart_policy import CrashHistory
 from parachute_hub.supervise.supervisor import Supervisor
 from parachute_hub.system.logs import Masker
 from parachute_hub.system.reactor_lag import LagProbe
@@ -115,7 +115,7 @@ class Rig:
         self.launches[short] = Launch(short=short, **fields)
         return short
 
-    def state(self, short: str) -> State | None:
+    def state(self, short: str) -> ModuleState | None:
         status = self.supervisor.status(short)
         return None if status is None else status.state
 
@@ -138,7 +138,7 @@ class Rig:
 
     async def until_ready(self, *shorts: str) -> float:
         return await self.until(
-            lambda: all(self.state(short) is State.READY for short in shorts), f"{', '.join(shorts)} to be ready"
+            lambda: all(self.state(short) is ModuleState.READY for short in shorts), f"{', '.join(shorts)} to be ready"
         )
 
     async def until_next_life(self, short: str, old: int) -> float:
@@ -146,13 +146,13 @@ class Rig:
 
         def answers() -> bool:
             status = self.supervisor.status(short)
-            return status is not None and status.state is State.READY and status.pid != old
+            return status is not None and status.state is ModuleState.READY and status.pid != old
 
         return await self.until(answers, f"{short}'s next life")
 
     def forgive(self, short: str) -> None:
         """Forget its crashes, as a quiet while would."""
-        self.supervisor._modules[short]._core.history = History()
+        self.supervisor._modules[short]._core.history = CrashHistory()
 
     async def answers(self, short: str, timeout: float = 1.0) -> bool:
         try:
@@ -162,14 +162,14 @@ class Rig:
 
     def ours(self) -> list[int]:
         """Every living process that any module of this home has started."""
-        return [process.pid for process in Processes().marked(Whose(home_hash(self.home)))]
+        return [process.pid for process in Processes().marked(TagFilter(home_hash(self.home)))]
 
     async def end(self) -> list[int]:
         """Stop everything; what was left all the same."""
         await self.supervisor.stopService()
         self.lag.stopService()
         left = self.ours()
-        Processes().signal(Whose(home_hash(self.home)), signal.SIGKILL)
+        Processes().signal(TagFilter(home_hash(self.home)), signal.SIGKILL)
         return left
 
 

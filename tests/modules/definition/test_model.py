@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.modules.definition.model import MANIFEST_LIMIT, Manifest, Row
+from parachute_hub.modules.definition.model import MANIFEST_LIMIT, Manifest, ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
 
 # What the published scribe writes itself
@@ -41,15 +41,15 @@ class Rows(SynchronousTestCase):
     def refusal(self, **changes: Any) -> str:
         raw = {name: value for name, value in {**SCRIBE, **changes}.items() if value is not ...}
         with self.assertRaises(Invalid) as caught:
-            Row.parse(raw)
+            ServiceRow.parse(raw)
         return str(caught.exception)
 
     def test_a_real_row_comes_back_as_it_was(self) -> None:
-        self.assertEqual(json.dumps(Row.parse(SCRIBE).to_json()), json.dumps(SCRIBE))
+        self.assertEqual(json.dumps(ServiceRow.parse(SCRIBE).to_json()), json.dumps(SCRIBE))
 
     def test_unknown_fields_and_the_order_stay_when_something_changes(self) -> None:
         raw = {"x-first": [1, {"a": None}], **SCRIBE, "kind": "api", "lastStartError": {"broken": 1}}
-        row = Row.parse(raw).with_fields(port=5, tagline=None)
+        row = ServiceRow.parse(raw).with_fields(port=5, tagline=None)
         told = row.to_json()
         self.assertEqual(list(told), [name for name in raw if name not in ("tagline", "lastStartError")])
         self.assertEqual((told["port"], told["x-first"], told["kind"]), (5, [1, {"a": None}], "api"))
@@ -71,7 +71,7 @@ class Rows(SynchronousTestCase):
             "notes": {"displayName": "Notes", "path": "/surface/notes", "status": "pending-oauth", "public": True},
             "old": {"displayName": "Old", "path": "/surface/old", "status": "disabled", "public": False},
         }
-        notes, old = Row.parse({**SCRIBE, "uis": uis}).uis
+        notes, old = ServiceRow.parse({**SCRIBE, "uis": uis}).uis
         self.assertEqual((notes.status, notes.audience), ("pending", "public"))
         self.assertEqual((old.status, old.audience), ("inactive", None))
         bad = {"notes": {"displayName": "Notes", "path": "/n", "audience": "everybody"}}
@@ -94,10 +94,10 @@ class Rows(SynchronousTestCase):
     def test_any_json_is_a_row_or_a_refusal(self, raw: dict[str, Any]) -> None:
         for candidate in (raw, {**SCRIBE, **raw}):
             try:
-                row = Row.parse(candidate)
+                row = ServiceRow.parse(candidate)
             except Invalid:
                 continue
-            again = Row.parse(json.loads(json.dumps(row.to_json())))
+            again = ServiceRow.parse(json.loads(json.dumps(row.to_json())))
             self.assertEqual(again, row)
 
 

@@ -4,17 +4,17 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules.definition import row_fields
-from parachute_hub.modules.definition.model import Row
+from parachute_hub.modules.definition.model import ServiceRow
 
 ROW: dict[str, Any] = {"name": "toy", "port": 6666, "paths": ["/toy"], "health": "/x", "version": "1"}
 
 
 class Fields(SynchronousTestCase):
     def test_every_field_has_one_who_decides_it(self) -> None:
-        self.assertEqual(set(row_fields.DECIDED_BY), {field.name for field in attrs.fields(Row)})
+        self.assertEqual(set(row_fields.DECIDED_BY), {field.name for field in attrs.fields(ServiceRow)})
 
     def test_what_others_decide_is_taken_from_them(self) -> None:
-        claimed = Row.parse(
+        claimed = ServiceRow.parse(
             {**ROW, "publicExposure": "allowed", "installDir": "/tmp/x", "stripPrefix": True, "websocket": True}
         )
         row = row_fields.settled(claimed, 2000, "loopback")
@@ -36,5 +36,5 @@ class Fields(SynchronousTestCase):
             ("no vault yet", [], "vault", ("/vault/default",), (), ()),
         ):
             with self.subTest(case):
-                found, _ = row_fields.served(Row.parse({**ROW, "paths": paths}), short, said, extra)
+                found, _ = row_fields.served(ServiceRow.parse({**ROW, "paths": paths}), short, said, extra)
                 self.assertEqual(found, wanted)

@@ -10,7 +10,7 @@ from parachute_hub.modules.definition.model import Manifest
 from parachute_hub.modules.launch.fence import CANNOT, Fence, Subject
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.launch.views import Views
-from parachute_hub.supervise.model import CannotLaunch, Isolation, State, Status
+from parachute_hub.supervise.model import CannotLaunch, Isolation, ModuleState, Status
 from tests.modules.homes import Home, package, put, write
 
 BUN = Path("/opt/bun/bin/bun")
@@ -111,21 +111,21 @@ class FenceTests(SynchronousTestCase):
 
     # --- what was installed before
 
-    def news(self, state: State, isolation: Isolation | None = None) -> None:
+    def news(self, state: ModuleState, isolation: Isolation | None = None) -> None:
         told = isolation or self.fence.isolation("toy")
         self.fence.follow(Status(short="toy", state=state, reason="", since=0.0, isolation=told))
 
     def test_its_first_confined_start_works(self) -> None:
-        self.news(State.STARTING)
-        self.news(State.READY)
+        self.news(ModuleState.STARTING)
+        self.news(ModuleState.READY)
         self.assertEqual((self.home.records.get("toy").isolation, self.told), ("on", []))
-        self.news(State.BACKOFF)
+        self.news(ModuleState.BACKOFF)
         self.assertEqual(self.fence.isolation("toy").state, "on", "a later crash is no reason")
 
     def test_it_only_runs_as_before(self) -> None:
-        self.news(State.BACKOFF)
+        self.news(ModuleState.BACKOFF)
         self.assertEqual(self.fence.isolation("toy").state, "off")
-        self.news(State.READY)
+        self.news(ModuleState.READY)
         record = self.home.records.get("toy")
         self.assertEqual(record.isolation, "off")
         self.assertIn("was installed before", record.isolation_why or "")
@@ -133,15 +133,15 @@ class FenceTests(SynchronousTestCase):
         self.assertEqual(self.made().isolation("toy").why, record.isolation_why, "after a restart of the hub")
 
     def test_it_does_not_run_either_way(self) -> None:
-        self.news(State.BACKOFF)
-        self.news(State.BACKOFF)
+        self.news(ModuleState.BACKOFF)
+        self.news(ModuleState.BACKOFF)
         self.assertEqual(self.fence.isolation("toy").state, "on")
-        self.news(State.BACKOFF)
+        self.news(ModuleState.BACKOFF)
         self.assertEqual((self.fence.isolation("toy").state, self.told), ("on", []))
 
     def test_where_it_is_required_nothing_falls_back(self) -> None:
         self.fence = self.made(mode="required")
-        self.news(State.BACKOFF)
+        self.news(ModuleState.BACKOFF)
         self.assertEqual(self.fence.isolation("toy").state, "on")
         self.home.records.change("toy", isolation="off")
         with self.assertRaises(CannotLaunch):

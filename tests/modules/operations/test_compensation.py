@@ -5,7 +5,7 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.modules.operations.compensation import Undoing
+from parachute_hub.modules.operations.compensation import UndoHandlers
 from parachute_hub.modules.state.snapshots import Snapshots
 from tests.modules.homes import Home, at_once, write
 from tests.support.supervising import FakeSupervisor
@@ -17,7 +17,7 @@ class Deleting(SynchronousTestCase):
     def setUp(self) -> None:
         home = Home(self.mktemp())
         self.place, self.aside = home.path / "toy", home.path / "aside"
-        self.undoing = Undoing(
+        self.undoing = UndoHandlers(
             store=home.store,
             services=home.services,
             records=home.records,

@@ -8,11 +8,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.jobs.runner import JobFailed
-from parachute_hub.modules.operations.health_gate import Prover
-from parachute_hub.supervise.model import State, Status
+from parachute_hub.modules.operations.health_gate import HealthGate
+from parachute_hub.supervise.model import ModuleState, Status
 from tests.support.supervising import FakeSupervisor
 
-STARTING = Status(short="toy", state=State.STARTING, reason="It starts.", since=0.0)
+STARTING = Status(short="toy", state=ModuleState.STARTING, reason="It starts.", since=0.0)
 
 
 class Lines:
@@ -30,10 +30,10 @@ class Proofs(SynchronousTestCase):
         self.supervisor, self.clock, self.work = FakeSupervisor(), Clock(), Lines()
 
     def prove(self, seconds: float = 10.0, settle: float = 2.0) -> "Deferred[None]":
-        prover = Prover(supervisor=self.supervisor, clock=self.clock)
+        prover = HealthGate(supervisor=self.supervisor, clock=self.clock)
         return Deferred.fromCoroutine(prover.prove(self.work, "toy", seconds, settle))  # type: ignore[arg-type]
 
-    def becomes(self, state: State, **fields: Any) -> None:
+    def becomes(self, state: ModuleState, **fields: Any) -> None:
         self.supervisor.outcome["toy"] = evolve(STARTING, state=state, reason="It says why.", **fields)
         try:
             self.supervisor.restart("toy").send(None)
@@ -52,7 +52,7 @@ class Proofs(SynchronousTestCase):
         proof = self.prove(settle=0.0)
         self.clock.pump([0.25] * 8)
         self.assertNoResult(proof)
-        self.becomes(State.READY)
+        self.becomes(ModuleState.READY)
         self.clock.advance(0.25)
         self.successResultOf(proof)
 
@@ -65,7 +65,7 @@ class Proofs(SynchronousTestCase):
         self.assertEqual(self.work.said, ["The last lines of toy:", "  I am thinking"])
 
     def test_one_that_crashes_parks_or_is_held(self) -> None:
-        for state in (State.BACKOFF, State.PARKED, State.STOPPED, State.HELD):
+        for state in (ModuleState.BACKOFF, ModuleState.PARKED, ModuleState.STOPPED, ModuleState.HELD):
             error = {"error_type": "x"}
             self.supervisor.outcome["toy"] = evolve(STARTING, state=state, reason="It says why.", start_error=error)
             failure = self.failureResultOf(self.prove(), JobFailed).value
@@ -73,30 +73,30 @@ class Proofs(SynchronousTestCase):
 
     def test_one_that_answers_once(self) -> None:
         proof = self.prove()
-        self.becomes(State.BACKOFF)
+        self.becomes(ModuleState.BACKOFF)
         self.clock.advance(2.0)
         self.assertIn("then stopped answering. It says why.", str(self.failureResultOf(proof, JobFailed).value))
 
     def test_one_that_died_and_came_back_meanwhile(self) -> None:
         proof = self.prove()
-        self.becomes(State.READY, pid=9999, restarts=1)
+        self.becomes(ModuleState.READY, pid=9999, restarts=1)
         self.clock.advance(2.0)
         self.failureResultOf(proof, JobFailed)
 
     def test_one_that_was_restarted_on_purpose_meanwhile(self) -> None:
         """Such as a vault that is told of a new scribe: the new process has to answer, and to go on."""
-        for state, pid in ((State.READY, 9999), (State.STARTING, None)):
+        for state, pid in ((ModuleState.READY, 9999), (ModuleState.STARTING, None)):
             proof = self.prove()
             self.becomes(state, pid=pid)
             self.clock.advance(2.0)
             self.assertNoResult(proof)
-            self.becomes(State.READY, pid=9999)
+            self.becomes(ModuleState.READY, pid=9999)
             self.clock.pump([0.25] * 9)
             self.successResultOf(proof)
         proof = self.prove()
-        self.becomes(State.STOPPING, pid=4711, start_follows=True)
+        self.becomes(ModuleState.STOPPING, pid=4711, start_follows=True)
         self.clock.advance(2.0)
-        self.becomes(State.BACKOFF)
+        self.becomes(ModuleState.BACKOFF)
         self.clock.advance(0.25)
         self.failureResultOf(proof, JobFailed)
 

@@ -4,7 +4,7 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.modules.reconcile.backup_copy import LastGood
+from parachute_hub.modules.reconcile.backup_copy import ServicesBackup
 from tests.modules.homes import Home
 
 
@@ -18,9 +18,9 @@ class LastGoodTests(SynchronousTestCase):
         self.good = self.start()
         self.good.look()
 
-    def start(self) -> LastGood:
+    def start(self) -> ServicesBackup:
         """As a hub that starts anew."""
-        return LastGood(services=self.home.services, path=self.copy, notice=self.told.append)
+        return ServicesBackup(services=self.home.services, path=self.copy, notice=self.told.append)
 
     def tear(self, length: int) -> None:
         content = self.home.services.path.read_bytes()

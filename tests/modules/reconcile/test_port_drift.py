@@ -2,13 +2,13 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.modules.reconcile.port_drift import NoRemedy, Remedy, Standing, kind, remedy
+from parachute_hub.modules.reconcile.port_drift import NoRemedy, PortState, Remedy, kind, remedy
 from parachute_hub.supervise.model import LISTENS
 
-WELL = Standing(row=1940, given=1940, error={}, well=True)
-ELSEWHERE = Standing(row=1940, given=1940, error={"error_type": "started_but_unbound", LISTENS: [3000]}, well=False)
-SQUATTED = Standing(row=1940, given=None, error={"error_type": "port_squatter"}, well=False)
-MOVED_ROW = Standing(row=1955, given=1940, error={}, well=True)
+WELL = PortState(row=1940, given=1940, error={}, well=True)
+ELSEWHERE = PortState(row=1940, given=1940, error={"error_type": "started_but_unbound", LISTENS: [3000]}, well=False)
+SQUATTED = PortState(row=1940, given=None, error={"error_type": "port_squatter"}, well=False)
+MOVED_ROW = PortState(row=1955, given=1940, error={}, well=True)
 
 
 def nothing_is_busy(port: int) -> bool:
@@ -16,7 +16,7 @@ def nothing_is_busy(port: int) -> bool:
 
 
 class DriftTests(SynchronousTestCase):
-    def refused(self, standing: Standing, *listens: int) -> str:
+    def refused(self, standing: PortState, *listens: int) -> str:
         with self.assertRaises(NoRemedy) as caught:
             remedy("toy", standing, listens, {1939, 1942}, nothing_is_busy)
         return str(caught.exception)
@@ -26,8 +26,8 @@ class DriftTests(SynchronousTestCase):
         self.assertIn("nothing to repair", self.refused(WELL, 1940))
 
     def test_one_that_only_starts_has_not_drifted(self) -> None:
-        starting = Standing(row=1940, given=1941, error={}, well=False)
-        silent = Standing(row=1940, given=1940, error={"error_type": "started_but_unbound"}, well=False)
+        starting = PortState(row=1940, given=1941, error={}, well=False)
+        silent = PortState(row=1940, given=1940, error={"error_type": "started_but_unbound"}, well=False)
         self.assertEqual([kind(starting), kind(silent)], [None, None])
 
     def test_one_that_does_not_heed_its_port_is_looked_for_where_it_is(self) -> None:

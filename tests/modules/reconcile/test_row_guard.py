@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.jobs.runner import Jobs
 from parachute_hub.modules.reconcile.row_guard import RowKeeper
 from parachute_hub.modules.state.services_file import with_port
-from parachute_hub.supervise.model import State, Status
+from parachute_hub.supervise.model import ModuleState, Status
 from tests.modules.homes import Home
 from tests.support.supervising import FakeSupervisor
 
@@ -59,7 +59,7 @@ class Keeping(SynchronousTestCase):
 
     def test_one_that_is_about_to_run_again_keeps_its_row(self) -> None:
         """Without it the next start would find nothing installed."""
-        crashed = Status(short="toy", state=State.BACKOFF, reason="It exited with code 1.", since=0.0)
+        crashed = Status(short="toy", state=ModuleState.BACKOFF, reason="It exited with code 1.", since=0.0)
         self.supervisor.outcome["toy"] = crashed
         self.started("toy")
         self.write("parachute-vault")

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.jobs.runner import Jobs, Work
 from parachute_hub.modules.reconcile.start_errors import StartErrors
-from parachute_hub.supervise.model import State, Status
+from parachute_hub.supervise.model import ModuleState, Status
 from tests.modules.homes import Home
 from tests.support.supervising import FakeSupervisor
 
@@ -38,7 +38,7 @@ class Noting(SynchronousTestCase):
         )
         self.errors = StartErrors(directory=self.home.directory, supervisor=self.supervisor, jobs=self.jobs)
 
-    def started(self, state: State, error: dict[str, Any] | None) -> None:
+    def started(self, state: ModuleState, error: dict[str, Any] | None) -> None:
         """It was started, with this result; then somebody looked."""
         self.supervisor.outcome["toy"] = Status(short="toy", state=state, reason="", since=0.0, start_error=error)
         self.successResultOf(Deferred.fromCoroutine(self.supervisor.start("toy")))
@@ -49,19 +49,19 @@ class Noting(SynchronousTestCase):
         return found
 
     def test_a_failure_is_noted_and_success_clears_it(self) -> None:
-        self.started(State.BACKOFF, ERROR)
+        self.started(ModuleState.BACKOFF, ERROR)
         self.assertEqual((self.row()["lastStartError"], self.row()["mine"]), (NOTED, 1))
-        self.started(State.STARTING, None)
+        self.started(ModuleState.STARTING, None)
         self.assertEqual(self.row()["lastStartError"], NOTED)
-        self.started(State.READY, None)
+        self.started(ModuleState.READY, None)
         self.assertNotIn("lastStartError", self.row())
 
     def test_the_same_failure_is_written_once(self) -> None:
-        self.started(State.BACKOFF, ERROR)
+        self.started(ModuleState.BACKOFF, ERROR)
         written = self.home.services.path.stat().st_ino
-        self.started(State.BACKOFF, {**ERROR, "at": "2026-11-23T10:05:00.000Z"})
+        self.started(ModuleState.BACKOFF, {**ERROR, "at": "2026-11-23T10:05:00.000Z"})
         self.assertEqual(self.home.services.path.stat().st_ino, written)
-        self.started(State.HELD, {**ERROR, "error_type": "port_squatter"})
+        self.started(ModuleState.HELD, {**ERROR, "error_type": "port_squatter"})
         self.assertEqual(self.row()["lastStartError"]["error_type"], "port_squatter")
 
     def test_a_module_that_an_operation_is_about_is_left_alone(self) -> None:
@@ -69,10 +69,10 @@ class Noting(SynchronousTestCase):
             await Deferred()
 
         self.jobs.start("upgrade", "toy", {}, forever)
-        self.started(State.BACKOFF, ERROR)
+        self.started(ModuleState.BACKOFF, ERROR)
         self.assertNotIn("lastStartError", self.row())
 
     def test_no_row_is_made_for_it(self) -> None:
         self.home.services.path.write_text('{"services": []}')
-        self.started(State.BACKOFF, ERROR)
+        self.started(ModuleState.BACKOFF, ERROR)
         self.assertEqual(json.loads(self.home.services.path.read_bytes()), {"services": []})

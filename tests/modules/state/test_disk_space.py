@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.modules.reconcile.linked_folders import LinkedFolders, newest_change
 from parachute_hub.modules.state.disk_space import OPEN_BELOW, RESERVE_BYTES, Disk, Reserve, size_of
 from parachute_hub.modules.state.snapshots import Snapshots
-from parachute_hub.supervise.model import State, Status
+from parachute_hub.supervise.model import ModuleState, Status
 from tests.modules.homes import Home, write
 from tests.support.supervising import FakeSupervisor
 
@@ -157,7 +157,7 @@ class Linked(SynchronousTestCase):
         linked.look()
         self.assertEqual(supervisor.calls, [("start", "toy"), ("restart", "toy")])
         # One that is just being stopped stays off.
-        supervisor.outcome["toy"] = Status(short="toy", state=State.STOPPING, reason="", since=0.0)
+        supervisor.outcome["toy"] = Status(short="toy", state=ModuleState.STOPPING, reason="", since=0.0)
         self.started(supervisor)
         os.utime(folder / "server.ts", ns=(later + 10**9, later + 10**9))
         linked.look()

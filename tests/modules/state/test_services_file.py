@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.modules.definition.model import Row
+from parachute_hub.modules.definition.model import ServiceRow
 from parachute_hub.modules.state import services_file as registry
 from parachute_hub.modules.state.legacy_rows import heal
 from parachute_hub.modules.state.services_file import Registry, RegistryRefused, ServicesFile, parse
@@ -18,8 +18,8 @@ def raw(name: str, port: int, **fields: Any) -> dict[str, Any]:
     return {"name": name, "port": port, "paths": [f"/{name}"], "health": "/health", "version": "1.0.0", **fields}
 
 
-def row(name: str, port: int, **fields: Any) -> Row:
-    return Row.parse(raw(name, port, **fields))
+def row(name: str, port: int, **fields: Any) -> ServiceRow:
+    return ServiceRow.parse(raw(name, port, **fields))
 
 
 def document(*rows: Any, **root: Any) -> bytes:

@@ -4,20 +4,20 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.oauth.authorization.policy import (
-    Answer,
-    Ask,
-    Back,
-    Consent,
+    AskConsent,
+    AuthorizationRequest,
+    ErrorPage,
+    ErrorRedirect,
     Facts,
-    Issue,
+    IssueCode,
     NeedsOwner,
-    SignIn,
-    Stop,
+    NeedsSignIn,
+    SubmittedConsent,
     Verdict,
     answer,
     decide,
 )
-from parachute_hub.oauth.authorization.scopes import Catalog
+from parachute_hub.oauth.authorization.scopes import ScopeCatalog
 from parachute_hub.oauth.tokens.grant_policy import challenge_of
 from parachute_hub.store.rows import Client, User
 
@@ -48,7 +48,7 @@ OWNER = User(
 )
 MEMBER = evolve(OWNER, id="m", role="member", vaults={"home": "write", "work": "read"})
 LONER = evolve(MEMBER, vaults={})
-CATALOG = Catalog(
+CATALOG = ScopeCatalog(
     ("home", "work"),
     {
         "vault": ("vault:read", "vault:write", "vault:admin"),
@@ -69,35 +69,35 @@ GOOD = {
 }
 
 
-def ask(repeated: frozenset[str] = frozenset(), **changes: str | None) -> Ask:
+def ask(repeated: frozenset[str] = frozenset(), **changes: str | None) -> AuthorizationRequest:
     values = {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
-    return Ask(values=values, repeated=repeated)
+    return AuthorizationRequest(values=values, repeated=repeated)
 
 
 def outcome(verdict: Verdict) -> str:
     match verdict:
-        case Stop(status):
+        case ErrorPage(status):
             return f"stop {status}"
-        case Back(error):
+        case ErrorRedirect(error):
             return error
-        case SignIn():
+        case NeedsSignIn():
             return "sign in"
         case NeedsOwner():
             return "needs owner"
-        case Consent():
+        case AskConsent():
             shown = " ".join(row.scope for row in verdict.rows)
             return f"ask {shown}" + (f" of {','.join(verdict.vaults)}" if verdict.vaults else "")
-        case Issue():
+        case IssueCode():
             return "give " + " ".join(verdict.scopes)
 
 
-def offered(verdict: Verdict) -> Consent:
-    assert isinstance(verdict, Consent), verdict
+def offered(verdict: Verdict) -> AskConsent:
+    assert isinstance(verdict, AskConsent), verdict
     return verdict
 
 
 class DecideTests(SynchronousTestCase):
-    def table(self, cases: list[tuple[Ask, Facts, str]]) -> None:
+    def table(self, cases: list[tuple[AuthorizationRequest, Facts, str]]) -> None:
         self.assertEqual([outcome(decide(one, facts)) for one, facts, _ in cases], [expected for *_, expected in cases])
 
     def test_nothing_is_sent_to_an_address_that_is_not_the_clients(self) -> None:
@@ -121,7 +121,7 @@ class DecideTests(SynchronousTestCase):
         nobody = evolve(FACTS, client=None)
         own = decide(ask(redirect_uri=f"{HUB}/notes/oauth/callback?x=1#y"), nobody)
         other = decide(ask(redirect_uri="https://hub.test.evil.test/x"), nobody)
-        assert isinstance(own, Stop) and isinstance(other, Stop), (own, other)
+        assert isinstance(own, ErrorPage) and isinstance(other, ErrorPage), (own, other)
         self.assertEqual([own.back, other.back], [f"{HUB}/notes/oauth/callback", None])
 
     def test_errors_that_the_app_is_told(self) -> None:
@@ -171,7 +171,7 @@ class DecideTests(SynchronousTestCase):
     def test_no_link_leads_on_to_an_app_that_nobody_vouched_for(self) -> None:
         """Anybody can register; the hub would lend its name to their pages (RFC 9700 4.11.2)."""
         pending = evolve(FACTS, client=evolve(CLIENT, status="pending", vouched_by=None))
-        wrong: tuple[Ask, ...] = (
+        wrong: tuple[AuthorizationRequest, ...] = (
             ask(response_type="token"),
             ask(code_challenge=None),
             ask(resource="https://elsewhere.test"),
@@ -182,8 +182,8 @@ class DecideTests(SynchronousTestCase):
         )
         for user in (None, OWNER):
             for one in wrong:
-                self.assertIsInstance(decide(one, evolve(FACTS, user=user)), Back, one)
-                self.assertIsInstance(decide(one, evolve(pending, user=user)), Stop, one)
+                self.assertIsInstance(decide(one, evolve(FACTS, user=user)), ErrorRedirect, one)
+                self.assertIsInstance(decide(one, evolve(pending, user=user)), ErrorPage, one)
 
     def test_what_is_offered(self) -> None:
         """What the app asks for, that exists here, that fits the resource, and that this person may give."""
@@ -252,11 +252,13 @@ class DecideTests(SynchronousTestCase):
 
 
 class AnswerTests(SynchronousTestCase):
-    def consent(self, facts: Facts = FACTS, **changes: Any) -> Consent:
+    def consent(self, facts: Facts = FACTS, **changes: Any) -> AskConsent:
         return offered(decide(ask(**{"scope": "vault:read vault:write vault:admin hello:wave", **changes}), facts))
 
-    def say(self, *ticked: str, vault: str | None = "home", yes: bool = True, **changes: Any) -> Issue | Back | Stop:
-        return answer(self.consent(**changes), Answer(yes=yes, ticked=frozenset(ticked), vault=vault))
+    def say(
+        self, *ticked: str, vault: str | None = "home", yes: bool = True, **changes: Any
+    ) -> IssueCode | ErrorRedirect | ErrorPage:
+        return answer(self.consent(**changes), SubmittedConsent(yes=yes, ticked=frozenset(ticked), vault=vault))
 
     def test_table(self) -> None:
         """Only ticked and offered; the vault must be one of the choices."""
@@ -276,14 +278,16 @@ class AnswerTests(SynchronousTestCase):
     def test_a_single_vault_needs_no_pick(self) -> None:
         """Nothing to choose, nothing to send."""
         facts = evolve(FACTS, user=evolve(MEMBER, vaults={"work": "read"}))
-        verdict = answer(self.consent(facts, scope="vault:read"), Answer(yes=True, ticked=frozenset({"vault:read"})))
+        verdict = answer(
+            self.consent(facts, scope="vault:read"), SubmittedConsent(yes=True, ticked=frozenset({"vault:read"}))
+        )
         self.assertEqual(outcome(verdict), "give vault:work:read")
 
     def test_when_the_password_is_needed(self) -> None:
         """For more than everyday access that was ticked, and for a new app."""
 
-        def needs(verdict: Issue | Back | Stop) -> bool:
-            assert isinstance(verdict, Issue)
+        def needs(verdict: IssueCode | ErrorRedirect | ErrorPage) -> bool:
+            assert isinstance(verdict, IssueCode)
             return verdict.needs_proof
 
         self.assertFalse(needs(self.say("vault:read", "vault:write", "hello:wave")))

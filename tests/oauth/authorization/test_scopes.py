@@ -4,7 +4,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.oauth.authorization.scopes import (
     Authority,
-    Catalog,
+    ScopeCatalog,
     attenuate,
     audience,
     authority_of,
@@ -16,7 +16,7 @@ from parachute_hub.oauth.authorization.scopes import (
 )
 from parachute_hub.store.rows import User
 
-CATALOG = Catalog(
+CATALOG = ScopeCatalog(
     ("default", "work"),
     {
         "vault": ("vault:read", "vault:write", "vault:admin"),
@@ -108,7 +108,7 @@ class CatalogTests(SynchronousTestCase):
 
     def test_a_scope_of_a_module_that_is_not_installed_is_unknown(self) -> None:
         """Even a first-party one."""
-        self.assertFalse(Catalog(("default",), {}).knows("scribe:transcribe"))
+        self.assertFalse(ScopeCatalog(("default",), {}).knows("scribe:transcribe"))
 
     def test_only_harmless_scopes_are_advertised(self) -> None:
         """Clients ask for everything that is listed."""

@@ -1,7 +1,7 @@
 from urllib.parse import quote
 
 from parachute_hub.oauth.authorization.approval_page import safe_return
-from parachute_hub.oauth.clients.metadata_fetch import Fetched
+from parachute_hub.oauth.clients.metadata_fetch import FetchedDocument
 from tests.oauth.flows import CALLBACK, FlowCase
 from tests.support.at_once import at_once
 from tests.support.oauth import NOW, fake_csrf
@@ -13,7 +13,7 @@ class AppsTests(FlowCase):
     def setUp(self) -> None:
         super().setUp()
         body = {"client_id": DOCUMENT, "client_name": "Claude", "redirect_uris": [CALLBACK]}
-        self.world.documents.at[DOCUMENT] = Fetched(body, 3600.0)
+        self.world.documents.at[DOCUMENT] = FetchedDocument(body, 3600.0)
 
     def test_what_a_person_sees(self) -> None:
         """Proven domain, redirect host, vaults, scopes, first and last use; nobody else's apps."""

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.oauth.clients.metadata_fetch import DocumentFetcher, Unreadable
+from parachute_hub.oauth.clients.metadata_fetch import DocumentFetcher, DocumentUnreadable
 
 URL = "https://app.test/client.json"
 
@@ -58,7 +58,7 @@ class GuardTests(SynchronousTestCase):
         self.assertEqual([client[0] for client in reactor.tcpClients], ["93.184.216.34"])
         self.assertEqual(len(names.answers), 1)
         reactor.advance(10)
-        self.failureResultOf(result, Unreadable)
+        self.failureResultOf(result, DocumentUnreadable)
 
     def test_five_seconds(self) -> None:
         """A name server or host that says nothing is given up, in the words of every other failure."""
@@ -73,5 +73,5 @@ class GuardTests(SynchronousTestCase):
         clock.advance(4.9)
         self.assertNoResult(result)
         clock.advance(0.1)
-        failure = self.failureResultOf(result, Unreadable)
-        self.assertEqual(str(failure.value), str(Unreadable()))
+        failure = self.failureResultOf(result, DocumentUnreadable)
+        self.assertEqual(str(failure.value), str(DocumentUnreadable()))

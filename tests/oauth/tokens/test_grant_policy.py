@@ -4,7 +4,7 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.oauth.authorization.resource import Target
-from parachute_hub.oauth.tokens.grant_policy import Deny, Exchange, challenge_of, decide_code, decide_refresh
+from parachute_hub.oauth.tokens.grant_policy import Deny, IssueTokens, challenge_of, decide_code, decide_refresh
 from parachute_hub.store.rows import Code, Family, Refresh
 
 NOW = 1000.0
@@ -25,14 +25,14 @@ TOKEN = Refresh(hash="old", family_id="family", created_at=900.0, expires_at=NOW
 NEXT = Refresh(hash="next", family_id="family", created_at=990.0, expires_at=NOW + 100)
 
 
-def outcome(verdict: Exchange | Deny) -> str:
-    if isinstance(verdict, Exchange):
+def outcome(verdict: IssueTokens | Deny) -> str:
+    if isinstance(verdict, IssueTokens):
         return "uses " + verdict.replaces
     return verdict.error + (", ends it" if verdict.ends_family else "")
 
 
 class CodeTests(SynchronousTestCase):
-    def decide(self, code: Code | None = CODE, family: Family | None = FAMILY, **changes: Any) -> Exchange | Deny:
+    def decide(self, code: Code | None = CODE, family: Family | None = FAMILY, **changes: Any) -> IssueTokens | Deny:
         facts = {
             "client_id": "app",
             "redirect_uri": "https://a/cb",
@@ -83,7 +83,7 @@ class CodeTests(SynchronousTestCase):
         ]
         for resource, target, scopes in cases:
             verdict = self.decide(family=evolve(FAMILY, resource=resource), target=target)
-            got = verdict.scopes if isinstance(verdict, Exchange) else None
+            got = verdict.scopes if isinstance(verdict, IssueTokens) else None
             self.assertEqual(got, scopes, (resource, target))
             if isinstance(verdict, Deny):
                 self.assertEqual(verdict.error, "invalid_target")
@@ -96,7 +96,7 @@ class RefreshTests(SynchronousTestCase):
         tip: Refresh | None = None,
         family: Family | None = FAMILY,
         **facts: Any,
-    ) -> Exchange | Deny:
+    ) -> IssueTokens | Deny:
         given = {"client_id": "app", "scopes": (), "target": None, "now": NOW, **facts}
         return decide_refresh(presented, tip or presented, family, **given)
 
@@ -131,7 +131,7 @@ class RefreshTests(SynchronousTestCase):
         ]
         for wanted, expected in cases:
             verdict = self.decide(scopes=wanted)
-            self.assertEqual(verdict.scopes if isinstance(verdict, Exchange) else None, expected)
+            self.assertEqual(verdict.scopes if isinstance(verdict, IssueTokens) else None, expected)
             if isinstance(verdict, Deny):
                 self.assertEqual(verdict.error, "invalid_scope")
         self.assertEqual(outcome(self.decide(scopes=["vault:read"], target=Target("vault", "work"))), "uses old")

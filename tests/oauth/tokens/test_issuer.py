@@ -8,7 +8,7 @@ from joserfc.jwk import RSAKey
 
 from parachute_hub.oauth.authorization.scopes import NOBODY, Authority
 from parachute_hub.oauth.tokens.claims import ForeignToken, InvalidToken
-from parachute_hub.oauth.tokens.issuer import NothingToGrant, Order
+from parachute_hub.oauth.tokens.issuer import NothingToGrant, TokenRequest
 from parachute_hub.oauth.tokens.token_guard import TokenGuard
 from tests.oauth.world import WorldCase
 from tests.support.oauth import ISSUER, LOCAL, NOW
@@ -50,7 +50,7 @@ class MintTests(WorldCase):
 
     def test_nothing_within_the_authority_is_nothing_signed(self) -> None:
         """No empty tokens."""
-        order = Order(
+        order = TokenRequest(
             subject="s", client_id="c", scopes=["vault:a:read"], authority=NOBODY, lifetime=9, created_via="x"
         )
         self.assertRaises(NothingToGrant, self.world.issuer.mint, order)
@@ -58,7 +58,7 @@ class MintTests(WorldCase):
     def test_a_vault_scope_without_a_name_is_never_signed(self) -> None:
         """Vaults refuse tokens that carry one."""
         for scope in ("vault:read", "vault:admin"):
-            order = Order(
+            order = TokenRequest(
                 subject="s",
                 client_id="c",
                 scopes=[scope, "vault:a:read"],

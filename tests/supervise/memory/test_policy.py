@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.supervise.limits import MemoryLimits
 from parachute_hub.supervise.memory.cgroup import Cgroup
-from parachute_hub.supervise.memory.policy import Container, Fine, History, Hold, Restart, Tight, Usage, decide
+from parachute_hub.supervise.memory.policy import Container, Fine, Hold, MemoryHistory, Restart, Tight, Usage, decide
 
 MB = 1 << 20
 LIMITS = MemoryLimits()
@@ -74,7 +74,7 @@ class ContainerTests(SynchronousTestCase):
 class HistoryTests(SynchronousTestCase):
     def test_a_day_in_thirteen_kilobytes(self) -> None:
         """Every sample of an hour, the peak of every minute of a day, and no more."""
-        history = History(samples_a_minute=30)
+        history = MemoryHistory(samples_a_minute=30)
         for sample in range(50_000):
             history.add(sample << 10)
         self.assertEqual(history.recent, list(range(48_200, 50_000)))
@@ -82,7 +82,7 @@ class HistoryTests(SynchronousTestCase):
         self.assertEqual(history.minutes[-1], 30 * (50_000 // 30) - 1)
 
     def test_slope(self) -> None:
-        history = History(samples_a_minute=30)
+        history = MemoryHistory(samples_a_minute=30)
         self.assertEqual(history.slope(15, 2.0), 0.0)
         for size in range(20):
             history.add(size * 4096)

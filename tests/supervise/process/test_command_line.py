@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.supervise.model import CannotLaunch, Launch
 from parachute_hub.supervise.process import process_tags
 from parachute_hub.supervise.process.command_line import Tools, command, environment, preflight
-from parachute_hub.supervise.process.process_tags import Mark, Whose, home_hash
+from parachute_hub.supervise.process.process_tags import ProcessTag, TagFilter, home_hash
 from tools import draw_lifecycle
 
 LAUNCH = Launch(short="vault", argv=("/bin/bun", "run"), cwd="/work", env={"PORT": "1"}, port=1, health="/")
@@ -37,20 +37,20 @@ class CommandTests(SynchronousTestCase):
         """It tells the module, the hub by its home, and the hub's life."""
         self.assertEqual(doctest.testmod(process_tags).failed, 0)
         home = home_hash(Path("/parachute"))
-        env = environment(LAUNCH, Mark("vault", home, "1"))
+        env = environment(LAUNCH, ProcessTag("vault", home, "1"))
         self.assertEqual(env, {"PORT": "1", "PARACHUTE_SUPERVISED": f"vault:{home}:1"})
         found = env["PARACHUTE_SUPERVISED"]
         self.assertNotEqual(home, home_hash(Path("/elsewhere")))
         for whose, mine in (
-            (Whose(home), True),
-            (Whose(home, "vault"), True),
-            (Whose(home, "scribe"), False),
-            (Whose(home, other_than="1"), False),
-            (Whose(home, other_than="2"), True),
-            (Whose("elsewhere", "vault"), False),
+            (TagFilter(home), True),
+            (TagFilter(home, "vault"), True),
+            (TagFilter(home, "scribe"), False),
+            (TagFilter(home, other_than="1"), False),
+            (TagFilter(home, other_than="2"), True),
+            (TagFilter("elsewhere", "vault"), False),
         ):
             self.assertEqual(whose.has(found), mine, whose)
-        self.assertFalse(Whose(home).has(""))
+        self.assertFalse(TagFilter(home).has(""))
 
 
 class PreflightTests(SynchronousTestCase):
