@@ -1,5 +1,4 @@
 # The hub and what runs it: Python, bun, tini. Modules are installed at run time, onto the disk at /parachute.
-# tests/live/container/ performs these steps without Docker; it understands the instructions that are used here.
 ARG DEBIAN=debian:trixie-20260918-slim
 ARG BUN=oven/bun:1.4.4-debian
 

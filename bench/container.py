@@ -1,6 +1,6 @@
-"""The container in figures: size of the root, start to /health at half a CPU, and a memory table.
+"""The container in figures: size of the image, start to /health at half a CPU, and a memory table.
 
-Run it as root with `python -m bench container`; tests/live/container/ says how a container is made without Docker.
+Run it as root with `python -m bench container`; it needs podman (see `tests/live/engine.py`).
 """
 
 import contextlib
@@ -14,12 +14,10 @@ from threading import Event, Thread
 
 import psutil
 
-from tests.live.container.box import Answer, Box
-from tests.live.container.disk import MEBIBYTE, Disk
-from tests.live.container.image import Image, build
-from tests.live.container.journey import OWNER, Registry, command_line, install, wait_ready
-from tests.live.container.network import Network
-from tests.live.harness import PACKS, packed_examples
+from tests.live import engine
+from tests.live.container.journey import Registry, install, wait_ready
+from tests.live.engine import MEBIBYTE, Answer, Container, Machine, command_line
+from tests.live.harness import OWNER, PACKS, packed_examples
 
 RUNS = 5
 BROWSER = {"Accept": "text/html,*/*", "Accept-Encoding": "gzip"}
@@ -33,28 +31,28 @@ _ROLES = {
 }
 
 
-def memory(box: Box) -> dict[str, float]:
+def memory(hub: Container) -> dict[str, float]:
     """MB by role: the proportional share of each process, their sum, and what the kernel charges without page cache."""
     table: dict[str, float] = {}
-    for pid in box.processes():
+    for pid in hub.processes():
         words = command_line(pid)
         role = next((role for part, role in _ROLES.items() if part in words), "rest")
         with contextlib.suppress(OSError):  # it has ended since
             table[role] = table.get(role, 0.0) + _share(pid)
     table["all processes"] = sum(table.values())
-    table["charged"] = box.group.anonymous() / 1e6
+    table["charged"] = hub.group.anonymous() / 1e6
     return table
 
 
 @contextlib.contextmanager
-def watched(box: Box) -> Iterator[dict[str, float]]:
+def watched(hub: Container) -> Iterator[dict[str, float]]:
     """The highest figure of each role while the block runs, sampled fifty times a second."""
     highest: dict[str, float] = {}
     done = Event()
 
     def sample() -> None:
         while not done.wait(0.02):
-            for role, size in memory(box).items():
+            for role, size in memory(hub).items():
                 highest[role] = max(size, highest.get(role, 0.0))
 
     thread = Thread(target=sample)
@@ -66,30 +64,30 @@ def watched(box: Box) -> Iterator[dict[str, float]]:
         thread.join()
 
 
-def starts(image: Image, disk: Disk) -> None:
+def starts(image: str) -> None:
     """From the start of the container to the first 200 of /health: seconds, and seconds of CPU."""
     walls, cpus = [], []
+    machine = Machine()
+    home = machine.volume()
     for _ in range(RUNS):
-        network = Network()
-        box = Box(image, disk, network)
-        walls.append(box.wait_healthy())
-        cpus.append(sum(_cpu(pid) for pid in box.group.members()))
-        box.stop()
-        box.close()
-        network.close()
+        hub = machine.container(image, home)
+        walls.append(hub.wait_healthy())
+        cpus.append(sum(_cpu(pid) for pid in hub.group.members()))
+        hub.stop()
+    machine.close()
     wall, cpu = statistics.median(walls), statistics.median(cpus)
     print(f"start to /health at half a CPU: median {wall:.2f} s of {RUNS}, worst {max(walls):.2f} s; CPU {cpu:.2f} s")
 
 
-def first_view(box: Box) -> None:
+def first_view(hub: Container) -> None:
     """What a browser that was never here fetches to show the admin app: the page, then each file that it names."""
-    box.wait_phase("up")
+    hub.wait_phase("up")
     took, sizes = [], []
     for _ in range(RUNS):
         began = time.perf_counter()
-        page = box.request("GET", "/admin/", BROWSER)
+        page = hub.request("GET", "/admin/", BROWSER)
         files = sorted(set(re.findall(r'(?:src|href)="(/[^"]+\.(?:js|css|svg))"', _text(page))))
-        sizes = [len(page.body), *(len(box.request("GET", file, BROWSER).body) for file in files)]
+        sizes = [len(page.body), *(len(hub.request("GET", file, BROWSER).body) for file in files)]
         took.append(time.perf_counter() - began)
     text = (
         f"first view: {len(sizes)} files, {sum(sizes) / 1000:.0f} KB, median {statistics.median(took):.2f} s of {RUNS}"
@@ -97,31 +95,31 @@ def first_view(box: Box) -> None:
     print(f"{text}, worst {max(took):.2f} s")
 
 
-def journey(image: Image, disk: Disk) -> None:
+def journey(image: str) -> None:
     """Install the reference modules one after another and print what each state takes."""
-    network = Network()
-    registry = Registry(network, PACKS)
-    box = Box(image, disk, network, variables={**OWNER, **registry.variables})
+    machine = Machine()
+    registry = Registry(machine, PACKS)
     try:
-        box.wait_phase("up")
+        hub = machine.container(image, machine.volume(), variables={**OWNER, **registry.variables})
+        hub.wait_phase("up")
         time.sleep(3)
-        show("hub alone, idle", memory(box))
-        first_view(box)
+        show("hub alone, idle", memory(hub))
+        first_view(hub)
         for short in _SHORTS:
-            with watched(box) as highest:
-                install(box, short)
+            with watched(hub) as highest:
+                install(hub, short)
             show(f"install of {short}, highest", highest)
-        wait_ready(box, *_SHORTS)
+        wait_ready(hub, *_SHORTS)
         time.sleep(5)
-        show("three modules, idle", memory(box))
-        print(f"highest charge of the group with page cache: {box.group.peak() / MEBIBYTE:.0f} MiB of 512")
-        print(f"killed for memory: {box.group.oom_kills()}; disk in use: {disk.used() / MEBIBYTE:.0f} MiB")
-        code, seconds = box.stop()
+        show("three modules, idle", memory(hub))
+        print(f"highest charge of the group with page cache: {hub.group.peak() / MEBIBYTE:.0f} MiB of 512")
+        used = hub.run("du", "-sm", "/parachute").stdout.split()[0]
+        print(f"killed for memory: {hub.group.oom_kills()}; disk in use: {used} MiB")
+        code, seconds = hub.stop()
         print(f"stop with three modules: {seconds:.2f} s, exit code {code}")
     finally:
-        box.close()
         registry.close()
-        network.close()
+        machine.close()
 
 
 def show(title: str, table: dict[str, float]) -> None:
@@ -147,15 +145,11 @@ def _cpu(pid: int) -> float:
 
 def main() -> None:
     """Measure and print."""
-    image = build()
+    image = engine.image()
     packed_examples()
-    print(f"root: {image.size / 1e6:.0f} MB; layers " + ", ".join(f"{size / 1e6:.1f}" for size in image.layer_sizes()))
-    disk = Disk()
-    try:
-        starts(image, disk)
-        journey(image, disk)
-    finally:
-        disk.remove()
+    print(f"image: {engine.configuration(image)['Size'] / 1e6:.0f} MB")
+    starts(image)
+    journey(image)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from attrs import frozen
 from parachute_hub.confinement.kernel import Kernel
 
 _CGROUPS = Path("/sys/fs/cgroup")
-_PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
+_PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin:/usr/lib/podman"
 Test = TypeVar("Test", bound=Callable[..., object])
 
 
@@ -33,7 +33,7 @@ class Need:
 
 
 def find(name: str) -> str | None:
-    """Path of a program. Debian keeps some outside the PATH of ordinary users."""
+    """Path of a program. Debian keeps some outside the PATH of ordinary users, and podman's helpers outside all."""
     return shutil.which(name, path=_PATH)
 
 
@@ -83,19 +83,23 @@ def _can_trace() -> bool:
 
 # Program: the Debian package that brings it.
 PROGRAMS = {
+    "aardvark-dns": "aardvark-dns",
     "age": "age",
-    "zstd": "zstd",
     "caddy": "caddy",
     "chromium": "chromium",
+    "crun": "crun",
     "debootstrap": "debootstrap",
     "espeak-ng": "espeak-ng",
     "ip": "iproute2",
-    "losetup": "mount",
-    "mkfs.ext4": "e2fsprogs",
+    "iptables": "iptables",
+    "netavark": "netavark",
     "nginx": "nginx-light",
     "nsenter": "util-linux",
+    "podman": "podman",
+    "podman-compose": "podman-compose",
     "setpriv": "util-linux",
     "strace": "strace",
+    "zstd": "zstd",
 }
 # Right: how it is found out, and what would bring it.
 RIGHTS: dict[str, tuple[Callable[[], bool], str]] = {

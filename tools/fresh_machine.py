@@ -9,7 +9,6 @@ debootstrap. The machine's certificates and package-client settings are mounted 
 import json
 import os
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -18,14 +17,14 @@ from pathlib import Path
 
 from attrs import frozen
 
+from tools.podman import Podman, debian
+
 ROOT = Path(__file__).parent.parent
-STORAGE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "parachute-hub"
 SUITES = {"12": "bookworm", "13": "trixie"}
-PACKAGES = "ca-certificates,git,make,python3,python3-venv"
+PACKAGES = ("ca-certificates", "git", "make", "python3", "python3-venv")
 # Settings of package clients that this machine may need to reach its registries.
 _SETTINGS = ("/etc/ssl/certs", "/etc/pip.conf", "/etc/xdg/pip", "/usr/local/share/ca-certificates")
 _VARIABLE = re.compile(r"(?i)(pip_|npm_config_|bun_config_|ssl_cert|node_extra_ca|requests_ca|https?_proxy|no_proxy).*")
-_ENTER = 'if mountpoint -q /sys/fs/cgroup/unified; then umount /sys/fs/cgroup/unified; fi; exec podman "$@"'
 _PAGE = """
 import urllib.request
 assert b"<html" in urllib.request.urlopen("http://127.0.0.1:1939/", timeout=2).read()
@@ -58,42 +57,14 @@ class Case:
         return f"Debian {self.release} as {self.who}"
 
 
-def podman(*words: str, timeout: float = 3600.0) -> "subprocess.CompletedProcess[str]":
-    """Run podman with storage of its own, in a mount namespace where it finds the v1 cgroup controllers."""
-    STORAGE.mkdir(parents=True, exist_ok=True)
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    configuration = STORAGE / "containers.conf"
-    # Without CAP_SYS_RESOURCE podman cannot raise limits to its own defaults.
-    configuration.write_text(
-        f'[containers]\ndefault_ulimits = ["nofile={files}:{files}", "nproc=4096:4096"]\n'
-        '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "crun"\n'
-    )
-    storage = ("--root", str(STORAGE / "storage"), "--runroot", "/run/parachute-hub-podman")
-    return subprocess.run(
-        ["unshare", "--mount", "sh", "-c", _ENTER, "podman", *storage, *words],
-        env={**os.environ, "CONTAINERS_CONF": str(configuration)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-
-
 def image(release: str) -> str:
     """The name of a clean Debian image with a user `person` and no sudo; built once."""
     name = f"localhost/fresh-debian:{release}"
-    if podman("image", "exists", name).returncode:
-        root = STORAGE / f"debian-{release}"
-        words = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITES[release], str(root)]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+
+    def add_person(root: Path) -> None:
         subprocess.run(["chroot", str(root), "useradd", "--create-home", "person"], check=True)
-        archive = STORAGE / f"debian-{release}.tar"
-        subprocess.run(["tar", "-C", str(root), "-cf", str(archive), "."], check=True)
-        loaded = podman("import", str(archive), name)
-        archive.unlink()
-        subprocess.run(["rm", "-rf", "--one-file-system", str(root)], check=True)
-        if loaded.returncode:
-            raise SystemExit(loaded.stderr)
+
+    debian(name, SUITES[release], include=PACKAGES, prepare=add_person)
     return name
 
 
@@ -105,7 +76,7 @@ def attempt(case: Case, command: str) -> tuple[bool, str]:
     clone = "git config --global --add safe.directory '*' && git clone -q /src hub && cd hub"
     script = f"cd {home} && {clone}\n{_COMMANDS[command]}"
     began = time.monotonic()
-    done = podman(
+    done = Podman().try_run(
         "run", "--rm", "--network=host", f"--volume={ROOT / '.git'}:/src:ro", *mounts, *variables,
         f"--user={'0' if case.who == 'root' else 'person'}", f"--env=HOME={home}", image(case.release),
         "bash", "-c", script,

@@ -1,56 +1,43 @@
-"""What the container tests share: one image, and disks, networks and containers that end with the test."""
+"""What the container tests share: one image, and machines and containers that end with the test."""
 
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.container.box import Box
-from tests.live.container.disk import Disk
-from tests.live.container.image import Image, build
+from tests.live import engine
 from tests.live.container.journey import Registry
-from tests.live.container.network import Network
-from tests.requirements import program, requires, right
-
-image = cache(build)
+from tests.live.engine import ENGINE, Container, Machine
+from tests.requirements import requires
 
 
-@requires(
-    *map(program, ("debootstrap", "ip", "losetup", "mkfs.ext4", "nsenter", "setpriv")),
-    *map(right, ("to mount", "to make namespaces", "to make cgroups")),
-)
+@requires(*ENGINE)
 class ContainerTestCase(SynchronousTestCase):
-    """Skipped where containers cannot be made."""
+    """Skipped where podman cannot run."""
 
-    image: Image
+    def machine(self) -> Machine:
+        """A machine without containers."""
+        machine = Machine()
+        self.addCleanup(machine.close)
+        return machine
 
-    def setUp(self) -> None:
-        self.image = image()
+    def folder(self) -> Path:
+        """An empty folder of root."""
+        folder = TemporaryDirectory(prefix="parachute-home-")
+        self.addCleanup(folder.cleanup)
+        return Path(folder.name)
 
-    def disk(self, **options: Any) -> Disk:
-        """A fresh disk."""
-        disk = Disk(**options)
-        self.addCleanup(disk.remove)
-        return disk
+    def container(self, home: str | Path | None = None, machine: Machine | None = None, **options: Any) -> Container:
+        """A running container of the image; a new machine and a new volume unless given."""
+        machine = machine or self.machine()
+        return machine.container(engine.image(), home or machine.volume(), **options)
 
-    def network(self) -> Network:
-        """A fresh network."""
-        network = Network()
-        self.addCleanup(network.close)
-        return network
-
-    def box(self, disk: Disk, network: Network | None = None, **options: Any) -> Box:
-        """A running container."""
-        box = Box(self.image, disk, network or self.network(), **options)
-        self.addCleanup(box.close)
-        return box
-
-    def registry(self, network: Network, packs: Path) -> dict[str, str]:
-        """A package registry in `network`; the variables that tell the hub of it."""
-        registry = Registry(network, packs)
+    def registry(self, machine: Machine, packs: Path) -> dict[str, str]:
+        """A package registry in `machine`; the variables that tell the hub of it."""
+        registry = Registry(machine, packs)
         self.addCleanup(registry.close)
         return registry.variables
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.live.container.case import ContainerTestCase
-from tests.live.container.journey import OWNER, install, processes, wait_ready
-from tests.live.harness import PACKS, packed_examples
+from tests.live.container.journey import install, wait_ready
+from tests.live.harness import OWNER, PACKS, packed_examples
 from tests.support.npm import pack
 
 # Answers its health, and takes memory without end once it finds the file `eat` in the home.
@@ -50,35 +50,34 @@ class MemoryTests(ContainerTestCase):
     def test_three_modules_and_their_installs_leave_room(self) -> None:
         """Half of the memory stays free for page cache and for bigger notes."""
         packed_examples()
-        network = self.network()
-        box = self.box(self.disk(), network, variables={**OWNER, **self.registry(network, PACKS)})
-        box.wait_phase("up")
+        machine = self.machine()
+        hub = self.container(machine=machine, variables={**OWNER, **self.registry(machine, PACKS)})
+        hub.wait_phase("up")
         highest = 0
         for short in ("vault", "notes", "scribe"):
-            install(box, short)
-            highest = max(highest, box.group.anonymous())
-        wait_ready(box, "vault", "notes", "scribe")
+            install(hub, short)
+            highest = max(highest, hub.group.anonymous())
+        wait_ready(hub, "vault", "notes", "scribe")
         self.assertLess(highest, 256 << 20)
-        self.assertEqual(box.group.oom_kills(), 0)
+        self.assertEqual(hub.group.oom_kills(), 0)
 
     def test_the_eater_dies_and_nobody_else(self) -> None:
         """It comes under scribe's name, because the image's own catalog offers that."""
         packed_examples()
-        network, disk = self.network(), self.disk()
-        variables = {**OWNER, **self.registry(network, self.packs())}
-        box = self.box(disk, network, variables=variables)
-        box.wait_phase("up")
+        machine = self.machine()
+        hub = self.container(machine=machine, variables={**OWNER, **self.registry(machine, self.packs())})
+        hub.wait_phase("up")
         for short in ("vault", "scribe"):
-            install(box, short)
-        wait_ready(box, "vault", "scribe")
-        spared = [*processes(box, "twistd"), *processes(box, "@openparachute/vault/")]
-        (eater,) = processes(box, "@openparachute/scribe/")
-        (disk.path / "eat").touch()
+            install(hub, short)
+        wait_ready(hub, "vault", "scribe")
+        spared = [*hub.processes("twistd"), *hub.processes("@openparachute/vault/")]
+        (eater,) = hub.processes("@openparachute/scribe/")
+        hub.run("touch", "/parachute/eat")
         self.wait_until(lambda: not Path(f"/proc/{eater}").exists(), 60)
-        wait_ready(box, "vault", "scribe")
+        wait_ready(hub, "vault", "scribe")
         self.assertEqual(len(spared), 2)
-        self.assertEqual([*processes(box, "twistd"), *processes(box, "@openparachute/vault/")], spared, box.log())
-        self.assertEqual(len(processes(box, "@openparachute/scribe/")), 1)
+        self.assertEqual([*hub.processes("twistd"), *hub.processes("@openparachute/vault/")], spared, hub.log())
+        self.assertEqual(len(hub.processes("@openparachute/scribe/")), 1)
 
     def packs(self) -> Path:
         """A folder with the real vault's pack and the eater's."""
