@@ -79,7 +79,6 @@ class Settings:
     trusted_hops: int = 0
     memory_limit: int | None = None
     safe_mode: bool = False
-    fast_reactor: bool = False
     channel: Literal["latest", "rc"] | None = None
     isolation: Literal["auto", "required", "off"] = "auto"
     access_log: Literal["off", "combined", "json"] = "off"
@@ -153,7 +152,6 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
         trusted_hops=hops,
         memory_limit=_bytes("PARACHUTE_MEM_LIMIT", given),
         safe_mode=_flag("PARACHUTE_SAFE_MODE", given),
-        fast_reactor=_flag("PARACHUTE_FAST_REACTOR", given),
         channel=channel,
         isolation=_choice("PARACHUTE_ISOLATION", given, ("auto", "required", "off")) or "auto",  # type: ignore[arg-type]
         access_log=_choice("PARACHUTE_ACCESS_LOG", given, ("off", "combined", "json")) or "off",  # type: ignore[arg-type]

@@ -5,7 +5,6 @@ from twisted.internet import reactor
 from twisted.python import usage
 
 from parachute_hub.app.service import CannotListen, Hub
-from parachute_hub.proxy import fastloop
 from parachute_hub.settings import BadSetting, Settings, from_process
 from parachute_hub.system.hardening import harden
 from parachute_hub.system.home import HomeError
@@ -46,8 +45,6 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     """The hub, with its home locked and its port bound. Exits with one line if either fails."""
     harden()
-    if options.settings.fast_reactor:
-        fastloop.install(reactor)
     hub = Hub(options.settings, reactor)
     try:
         hub.occupy()

@@ -14,7 +14,7 @@ from bench.proxy import loads
 from bench.proxy.targets import Target, running
 
 CASES = (("/echo/1k", 1), ("/echo/1k", 16), ("/echo/1k", 64), ("/echo/64k", 16))
-PROXIES = ("direct", "nginx", "bun", "stock", "ours", "ours-fast")
+PROXIES = ("direct", "nginx", "bun", "stock", "ours")
 STREAM = 512
 
 
@@ -23,13 +23,13 @@ def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.proxy")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("names", nargs="*", help="only these targets: nginx bun stock ours ours-fast bare-site")
+    parser.add_argument("names", nargs="*", help="only these targets: nginx bun stock ours bare-site")
     options = parser.parse_args(arguments)
     with running(options.names) as targets, TemporaryDirectory() as folder:
         proxies = [targets[name] for name in PROXIES if name in targets]
         for path, connections in CASES:
             table(f"{path}, {connections} connections", proxies, path, connections, options)
-        own = [targets[name] for name in ("bare-site", "ours", "ours-fast") if name in targets]
+        own = [targets[name] for name in ("bare-site", "ours") if name in targets]
         table("a page of the hub's own through Klein, 16 connections", own, "/api/hello", 16, options)
         file = Path(folder) / "upload"
         with file.open("wb") as upload:

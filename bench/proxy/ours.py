@@ -1,7 +1,7 @@
 """Our front as the finished hub runs it: table, states, token guard, counters and access log on.
 
 `python -m bench.proxy.ours PORT MODULE_PORT`; `--bare-site` listens with the stock twisted.web channel instead, to
-compare the hub's own paths; `--fast-loop` uses parachute_hub.proxy.fastloop.
+compare the hub's own paths.
 """
 
 import os
@@ -13,7 +13,6 @@ from twisted.internet import reactor
 from twisted.web.iweb import IRequest
 from twisted.web.server import Site
 
-from parachute_hub.proxy import fastloop
 from parachute_hub.proxy.access_log import AccessLog
 from parachute_hub.proxy.connection_limits import descriptor_budget
 from parachute_hub.proxy.front import Backend, Front
@@ -68,8 +67,6 @@ def front(port: int, module_port: int) -> Front:
 def main() -> None:
     """Serve until killed."""
     port, module_port = int(sys.argv[1]), int(sys.argv[2])
-    if "--fast-loop" in sys.argv and not fastloop.install(reactor):
-        sys.exit("There is no fast loop for this reactor.")
     bare = "--bare-site" in sys.argv
     factory: Any = site() if bare else front(port, module_port)
     listening: Any = reactor.listenTCP(port, factory, backlog=1024, interface="127.0.0.1")

@@ -95,9 +95,6 @@ def running(only: list[str]) -> Iterator[dict[str, Target]]:
             "bun": lambda port: [program, "run", str(HERE / "peer.ts")],
             "stock": lambda port: [sys.executable, "-m", "bench.proxy.stock", str(port), str(module.port)],
             "ours": lambda port: [sys.executable, "-m", "bench.proxy.ours", str(port), str(module.port)],
-            "ours-fast": lambda port: [
-                *(sys.executable, "-m", "bench.proxy.ours", str(port), str(module.port), "--fast-loop"),
-            ],
             "bare-site": lambda port: [
                 *(sys.executable, "-m", "bench.proxy.ours", str(port), str(module.port), "--bare-site"),
             ],
