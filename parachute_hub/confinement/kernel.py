@@ -115,7 +115,7 @@ class Confiner:
         if not self.kernel.confines:
             raise NotConfined("this machine cannot separate programs")
         opened = rights.exposed(
-            [os.path.realpath(path) for path in (*rules.reads, *rules.writes)],
+            [os.path.realpath(path) for path in (*rules.reads, *rules.lists, *rules.writes)],
             [os.path.realpath(path) for path in self.forbidden],
         )
         if opened is not None:
@@ -141,19 +141,22 @@ class Confiner:
         # An older kernel knows a shorter structure, and refuses a longer one unless the rest is zero.
         ruleset = self.calls(_CREATE_RULESET, attribute, len(attribute) if abi >= 6 else 16 if abi >= 4 else 8, 0)
         try:
-            for path in rules.reads:
-                self._allow_path(ruleset, path, write=False)
-            for path in (*rules.writes, *DEVICES):
-                self._allow_path(ruleset, path, write=True)
-            for right, allowed in ports:
-                for port in sorted(set(allowed or ())):
+            for paths, allowed in (
+                (rules.reads, rights.READ),
+                (rules.lists, rights.LIST),
+                ((*rules.writes, *DEVICES), rights.all_rights(abi)),
+            ):
+                for path in paths:
+                    self._allow_path(ruleset, path, allowed)
+            for right, given in ports:
+                for port in sorted(set(given or ())):
                     self.calls(_ADD_RULE, ruleset, _NET_PORT, struct.pack("=QQ", right, port), 0)
         except OSError:
             os.close(ruleset)
             raise
         return ruleset
 
-    def _allow_path(self, ruleset: int, path: str, *, write: bool) -> None:
+    def _allow_path(self, ruleset: int, path: str, wanted: int) -> None:
         """What is not there needs no rule: it stays out of reach even when it is made later."""
         try:
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -163,8 +166,9 @@ class Confiner:
             raise
         try:
             folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
-            allowed = rights.rights_on(self.kernel.abi, write=write, folder=folder)
-            self.calls(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", allowed, descriptor), 0)
+            allowed = rights.rights_on(wanted, folder=folder)
+            if allowed:
+                self.calls(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", allowed, descriptor), 0)
         finally:
             os.close(descriptor)
 

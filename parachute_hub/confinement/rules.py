@@ -9,6 +9,7 @@ EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _MAKE_DEVICES = 1 << 6 | 1 << 11
 _REFER, _TRUNCATE, _IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 _FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | _TRUNCATE | _IOCTL_DEV
+LIST = READ_DIR
 READ = EXECUTE | READ_FILE | READ_DIR
 BIND_TCP, CONNECT_TCP = 1 << 0, 1 << 1
 SCOPE_ABSTRACT_SOCKETS, SCOPE_SIGNALS = 1 << 0, 1 << 1
@@ -38,13 +39,15 @@ class Rules:
     """What a process and all that it starts may do.
 
     `reads` may be read and executed, `writes` changed as well: absolute paths of folders or files, with all below
-    them. `bind` and `connect` are TCP ports; None is any port, and for `connect` UDP as well. `change_modes` lets
-    chmod and its like have an effect. `open_files` and `file_bytes` are limits of each process. `oom_score` says how
-    soon the kernel ends it when memory runs out (proc(5), oom_score_adj).
+    them. In `lists` and below them only the names of files may be read. `bind` and `connect` are TCP ports; None is
+    any port, and for `connect` UDP as well. `change_modes` lets chmod and its like have an effect. `open_files` and
+    `file_bytes` are limits of each process. `oom_score` says how soon the kernel ends it when memory runs out
+    (proc(5), oom_score_adj).
     """
 
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    lists: tuple[str, ...] = ()
     bind: tuple[int, ...] | None = ()
     connect: tuple[int, ...] | None = ()
     change_modes: bool = False
@@ -66,9 +69,13 @@ def handled_files(abi: int) -> int:
     return rights
 
 
-def rights_on(abi: int, *, write: bool, folder: bool) -> int:
-    """The rights to give on one path. A file has fewer than a folder, and nobody may make device nodes."""
-    rights = handled_files(abi) & ~_MAKE_DEVICES if write else READ
+def all_rights(abi: int) -> int:
+    """Every right on files that this version knows, but for making device nodes."""
+    return handled_files(abi) & ~_MAKE_DEVICES
+
+
+def rights_on(rights: int, *, folder: bool) -> int:
+    """Those of the rights that can be given on a path: a file has fewer than a folder."""
     return rights if folder else rights & _FILE_RIGHTS
 
 

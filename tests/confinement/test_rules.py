@@ -5,7 +5,7 @@ import doctest
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.confinement import rules
-from parachute_hub.confinement.rules import exposed, missing, rights_on
+from parachute_hub.confinement.rules import LIST, READ, all_rights, exposed, missing, rights_on
 
 
 class RightsTests(SynchronousTestCase):
@@ -13,14 +13,16 @@ class RightsTests(SynchronousTestCase):
         self.assertEqual(doctest.testmod(rules).failed, 0)
 
     def test_rights(self) -> None:
-        for what, abi, write, folder, wanted in (
-            ("read a folder", 7, False, True, 0b1101),
-            ("read a file", 7, False, False, 0b0101),
-            ("change a folder, all versions' rights", 7, True, True, 0xFFFF & ~(1 << 6 | 1 << 11)),
-            ("change a folder, the first version", 1, True, True, 0x1FFF & ~(1 << 6 | 1 << 11)),
-            ("change a file", 7, True, False, 0b111 | 1 << 14 | 1 << 15),
+        for what, rights, folder, wanted in (
+            ("read a folder", READ, True, 0b1101),
+            ("read a file", READ, False, 0b0101),
+            ("list a folder", LIST, True, 0b1000),
+            ("list a file", LIST, False, 0),
+            ("change a folder, all versions' rights", all_rights(7), True, 0xFFFF & ~(1 << 6 | 1 << 11)),
+            ("change a folder, the first version", all_rights(1), True, 0x1FFF & ~(1 << 6 | 1 << 11)),
+            ("change a file", all_rights(7), False, 0b111 | 1 << 14 | 1 << 15),
         ):
-            self.assertEqual(rights_on(abi, write=write, folder=folder), wanted, what)
+            self.assertEqual(rights_on(rights, folder=folder), wanted, what)
 
     def test_what_is_missing(self) -> None:
         self.assertEqual(missing(7), ())

@@ -1,7 +1,7 @@
 """Whether a module is confined, and by which rules: its own data, its own program, its own port."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Isolation,
 
 # Certificates that the owner's environment names; a module is told where they are.
 _CERTIFICATES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
+_PROJECT_FILES = ("package.json", "tsconfig.json", "bunfig.toml", "bun.lock", "bun.lockb")
 CANNOT = "This machine cannot separate modules: its kernel does not have Landlock, or does not let the hub use it."
 
 
@@ -115,25 +116,37 @@ class Fence:
         """What the module may do. Raises CannotLaunch when its data folder cannot be used."""
         short = subject.short
         reads = [*SYSTEM_FOLDERS, os.path.realpath(subject.bun.parent), str(STATIC_SERVER.parent)]
-        reads += self._program(subject.folder)
+        own, lists = self._program(subject.folder)
+        reads += own
         reads += [subject.env[name] for name in _CERTIFICATES if name in subject.env]
         return Rules(
             reads=tuple(reads),
+            lists=tuple(lists),
             writes=(str(self.views.data(short)), str(self.views.folder(short))),
             bind=tuple(self._ports(subject)),
             connect=None,
         )
 
-    def _program(self, folder: Path) -> Iterator[str]:
-        """The package, and every `node_modules` that its imports are looked up in."""
+    def _program(self, folder: Path) -> tuple[list[str], list[str]]:
+        """What may be read and what may be listed: the package, and each folder above it that has `node_modules`.
+
+        bun looks imports up there, and needs the names in such a folder and its package.json. In the store it is the
+        version's own folder; above a folder that is linked it may hold more.
+        """
         real = Path(os.path.realpath(folder))
         store = Path(os.path.realpath(self.directory.store.root))
-        yield str(real)
+        home = Path(os.path.realpath(self.views.home))
+        reads, lists = [str(real)], []
         for above in real.parents:
-            if above == store or store.is_relative_to(above):
-                return
+            if home.is_relative_to(above) or above == store:
+                break
             if (above / "node_modules").is_dir():
-                yield str(above / "node_modules")
+                if above.is_relative_to(store):
+                    reads.append(str(above))
+                else:
+                    reads += [str(above / name) for name in ("node_modules", *_PROJECT_FILES)]
+                    lists.append(str(above))
+        return reads, lists
 
     def _ports(self, subject: Subject) -> Iterable[int]:
         """Its own, and those that it says are its own unless they are another's: some modules heed no other."""

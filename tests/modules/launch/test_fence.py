@@ -70,7 +70,8 @@ class FenceTests(SynchronousTestCase):
         self.assertEqual(launch.rules.bind, (2711,))
         store = self.home.path / "modules" / "store" / "toy" / "1.0.0"
         inside = [path for path in launch.rules.reads if path.startswith(str(self.home.path))]
-        self.assertEqual(inside, [str(store / "node_modules" / "@toys" / "toy"), str(store / "node_modules")])
+        self.assertEqual(inside, [str(store / "node_modules" / "@toys" / "toy"), str(store)])
+        self.assertEqual(launch.rules.lists, ())
 
     def test_a_launch_that_is_not_confined_is_as_ever(self) -> None:
         launch = self.launcher(self.made(abi=0)).launch("toy")
@@ -92,10 +93,11 @@ class FenceTests(SynchronousTestCase):
         row = self.home.directory.row("toy")
         assert row is not None
         subject = Subject(short="toy", row=row, manifest=None, entry=None, folder=folder, bun=BUN, env={})
-        reads = self.fence.rules(subject).reads
-        self.assertIn(str(folder), reads)
-        self.assertIn(str(work / "node_modules"), reads)
-        self.assertNotIn(str(work), reads)
+        rules = self.fence.rules(subject)
+        self.assertIn(str(folder), rules.reads)
+        self.assertIn(str(work / "node_modules"), rules.reads)
+        self.assertNotIn(str(work), rules.reads)
+        self.assertEqual(rules.lists, (str(work),))
 
     def test_ports(self) -> None:
         """A port that the package names is its own as long as no other row has it."""
