@@ -3,7 +3,7 @@
 import secrets
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from attrs import field, frozen
@@ -28,6 +28,7 @@ from parachute_hub.app.adapters import (
     self_check,
 )
 from parachute_hub.app.address_change import AddressChange, AllowedHosts
+from parachute_hub.app.backup import build_backups
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.installed import ModuleStatusViews, RouteTables
 from parachute_hub.app.request_caller import RequestCaller
@@ -109,9 +110,12 @@ async def compose(core: ProcessContext) -> Composition:
 
     origin = HubOrigin(StoredSettings(database), database.write, _configured(core))
     engine = build_engine(core, origin)
-    oauth = _oauth(core, engine, database, origin)
+    resolve = partial(_resolve, core)
+    oauth = _oauth(core, engine, database, origin, resolve)
     hash_threads = HashThreads(core.reactor)
-    accounts = _accounts(core, engine, database, oauth, origin, hash_threads)
+    sealer = Sealer.from_file(core.settings.home / "hub" / KEY_FILE, secrets.token_bytes)
+    accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads)
+    backups = build_backups(core, engine, sealer, origin.issuer, resolve)
     await oauth.boot()
     await _recover(engine)
 
@@ -128,6 +132,7 @@ async def compose(core: ProcessContext) -> Composition:
     parts = [
         *public_parts(core, engine, origin, who),
         *admin_parts(core, engine, accounts, oauth, who, streams=streams),
+        backups.part(who, accounts.step_up),
         *accounts.parts,
         *oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up),
     ]
@@ -150,6 +155,7 @@ async def compose(core: ProcessContext) -> Composition:
         engine=engine,
         lag=LagProbe(clock=core.reactor, now=time.monotonic),
         timers=(
+            backups.timer,
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_accounts, accounts), "Pruning accounts"),
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_tokens, oauth), "Pruning tokens and keys"),
         ),
@@ -167,11 +173,19 @@ def _configured(core: ProcessContext) -> Configured:
     )
 
 
-def _oauth(core: ProcessContext, engine: ModuleRuntime, database: Database, origin: HubOrigin) -> OAuth:
-    async def resolve(host: str) -> list[str]:
-        found = await deferToThreadPool(core.reactor, core.reactor.getThreadPool(), _addresses, host)
-        return list(found)
+async def _resolve(core: ProcessContext, host: str) -> list[str]:
+    """All addresses of a host name. Raises OSError."""
+    found = await deferToThreadPool(core.reactor, core.reactor.getThreadPool(), _addresses, host)
+    return list(found)
 
+
+def _oauth(
+    core: ProcessContext,
+    engine: ModuleRuntime,
+    database: Database,
+    origin: HubOrigin,
+    resolve: Callable[[str], Awaitable[list[str]]],
+) -> OAuth:
     return oauth_of.build(
         database,
         home=core.settings.home,
@@ -196,9 +210,9 @@ def _accounts(
     database: Database,
     oauth: OAuth,
     origin: HubOrigin,
+    sealer: Sealer,
     threads: HashThreads,
 ) -> Accounts:
-    sealer = Sealer.from_file(core.settings.home / "hub" / KEY_FILE, secrets.token_bytes)
     return accounts_of.build(
         database,
         sealer=sealer,

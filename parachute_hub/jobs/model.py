@@ -19,12 +19,16 @@ _WORDS = deep_iterable(_WORD, instance_of(tuple))
 
 @frozen
 class Step:
-    """A named step of a job. Times are in epoch seconds; `size` is in bytes, for steps that have one."""
+    """A named step of a job. Times are in epoch seconds; `size` is in bytes, for steps that have one.
+
+    With `total`, `size` bytes of `total` are done so far.
+    """
 
     name: str = field(validator=_WORD)
     started_at: float = field(validator=_TIME)
     finished_at: float | None = field(default=None, validator=optional(_TIME))
     size: int | None = field(default=None, validator=optional(instance_of(int)))
+    total: int | None = field(default=None, validator=optional(instance_of(int)))
     status: str = field(default="running", validator=_WORD)
 
 
@@ -123,4 +127,5 @@ def _step_json(step: Step) -> dict[str, Any]:
         "startedAt": to_the_millisecond(step.started_at),
         "seconds": seconds,
         "bytes": step.size,
+        "total": step.total,
     }

@@ -330,10 +330,10 @@ class Work:
             raise JobFailed(f"An earlier operation on {short} could not be undone yet. {MAKE_ROOM}")
         self._jobs.change(self._running, short=short)
 
-    def measured(self, size: int) -> None:
-        """Record the size in bytes of what the current step handles."""
+    def measured(self, size: int, total: int | None = None) -> None:
+        """Record the size in bytes of what the current step handles, or, with `total`, how much of it is done."""
         *before, last = self._running.job.steps
-        self._jobs.change(self._running, steps=(*before, evolve(last, size=size)))
+        self._jobs.change(self._running, steps=(*before, evolve(last, size=size, total=total)))
 
     def line(self, text: str) -> None:
         """Append a line of output, with secrets masked."""

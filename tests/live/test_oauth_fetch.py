@@ -19,7 +19,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from parachute_hub.oauth.clients.metadata_fetch import LIMIT, DocumentFetcher, DocumentUnreadable, FetchedDocument
-from parachute_hub.oauth.public_addresses import is_public
+from parachute_hub.system.public_addresses import is_public
 
 
 async def here(host: str) -> Sequence[str]:

@@ -79,26 +79,17 @@ class Destination:
         )
         return cls(store, f"{prefix}/" if prefix else "")
 
-    def put(self, name: str, chunks: Iterator[bytes]) -> int:
-        """Store an archive; the answer is its size. It is there whole or not at all."""
-        size = 0
-
-        def counted() -> Iterator[bytes]:
-            nonlocal size
-            for chunk in chunks:
-                size += len(chunk)
-                yield chunk
-
+    def put(self, name: str, chunks: Iterator[bytes]) -> None:
+        """Store an archive. It is there whole or not at all."""
         with _explained():
             obstore.put(
                 self._store,
                 self._prefix + name,
-                counted(),
+                chunks,
                 use_multipart=True,
                 chunk_size=PART_BYTES,
                 max_concurrency=_AT_ONCE,
             )
-        return size
 
     def get(self, name: str) -> Iterator[bytes]:
         """The bytes of an archive."""

@@ -58,6 +58,12 @@ class Encryption:
             pyrage.encrypt_io(_Until(plain, stages), encrypted, [self._recipient])
 
 
+def new_key() -> tuple[str, str]:
+    """A key pair of age: the identity (`AGE-SECRET-KEY-1...`) and the recipient (`age1...`)."""
+    identity = pyrage.x25519.Identity.generate()
+    return str(identity), str(identity.to_public())
+
+
 class Decryption:
     """A context whose `reader` gives the tar stream inside `chunks`, an encrypted archive.
 

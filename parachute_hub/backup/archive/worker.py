@@ -7,6 +7,7 @@ downloaded goes to stdout; one that is uploaded follows the first line on stdin.
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from typing import Any
 
 from parachute_hub.backup.archive.destinations import Destination, DestinationFailed
 from parachute_hub.backup.archive.layout import BadArchive, Header
-from parachute_hub.backup.archive.pipes import BadKey, DamagedStream
+from parachute_hub.backup.archive.pipes import BadKey, DamagedStream, new_key
 from parachute_hub.backup.archive.reading import ArchiveReader, Checked, Contents, Keeps, Unpacked
 from parachute_hub.backup.archive.sources import LEFT_OUT, PROGRAMS, list_home
 from parachute_hub.backup.archive.writing import ArchiveWriter
@@ -72,18 +73,18 @@ def _backup(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
             recipient=job["recipient"],
             told=lambda path, size: reports.progress(listing.size, path, size),
         )
+        stream = _Hashed(writer.chunks())
         if job["to"] == "stdout":
-            stored = 0
-            for chunk in writer.chunks():
+            for chunk in stream:
                 sys.stdout.buffer.write(chunk)
-                stored += len(chunk)
             sys.stdout.buffer.flush()
         else:
-            stored = Destination.open(job["to"]).put(job["name"], writer.chunks())
+            Destination.open(job["to"]).put(job["name"], iter(stream))
     return {
         "files": writer.files,
         "size": writer.size,
-        "stored": stored,
+        "stored": stream.size,
+        "sha256": stream.hexdigest(),
         "skipped": listing.skipped[:50],
         "changed": writer.changed[:50],
         "damaged": writer.damaged[:50],
@@ -112,6 +113,14 @@ def _read(job: dict[str, Any], reports: Reports, keeps: Keeps, scratch: Path) ->
 
 
 def _verify(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
+    """With the key, every file is checked. Without it, only that the archive is the one that was stored."""
+    if job.get("identity") is None:
+        stream = _Hashed(Destination.open(job["from"]).get(job["name"]))
+        for _ in stream:
+            reports.progress(int(job["stored"]), "", stream.size)
+        if stream.hexdigest() != job["sha256"]:
+            raise BadArchive("What is stored there is not what was sent. The backup is of no use.")
+        return {"decrypted": False}
     with _scratch(Path(job["home"])) as scratch:
         return _told(_read(job, reports, Checked(scratch), scratch))
 
@@ -129,7 +138,7 @@ def _unpack(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
 
 
 def _told(contents: Contents) -> dict[str, Any]:
-    return {"files": contents.files, "size": contents.size, "databases": contents.databases}
+    return {"decrypted": True, "files": contents.files, "size": contents.size, "databases": contents.databases}
 
 
 def _list(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
@@ -151,6 +160,11 @@ def _probe(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
     return {}
 
 
+def _keygen(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
+    identity, recipient = new_key()
+    return {"identity": identity, "recipient": recipient}
+
+
 _JOBS: dict[str, Callable[[dict[str, Any], Reports], dict[str, Any]]] = {
     "backup": _backup,
     "verify": _verify,
@@ -158,6 +172,7 @@ _JOBS: dict[str, Callable[[dict[str, Any], Reports], dict[str, Any]]] = {
     "list": _list,
     "delete": _delete,
     "probe": _probe,
+    "keygen": _keygen,
 }
 
 
@@ -174,6 +189,24 @@ def _need_room(folder: Path, size: int) -> None:
     free = found.f_bavail * found.f_frsize
     if size + _SPARE > free:
         raise OSError(errno.ENOSPC, f"{(size + _SPARE) >> 20} MiB are needed and {free >> 20} MiB are free")
+
+
+class _Hashed:
+    """Chunks that pass, with their size and SHA-256."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self._hash.update(chunk)
+            self.size += len(chunk)
+            yield chunk
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
 
 
 def _stdin() -> Iterator[bytes]:

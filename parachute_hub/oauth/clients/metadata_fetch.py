@@ -20,8 +20,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
-from parachute_hub.oauth.public_addresses import is_public
 from parachute_hub.system import strict_json
+from parachute_hub.system.public_addresses import is_public
 
 TIMEOUT = 5.0
 LIMIT = 64 * 1024

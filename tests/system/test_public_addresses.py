@@ -1,6 +1,6 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.oauth.public_addresses import is_public
+from parachute_hub.system.public_addresses import is_public
 
 PUBLIC = """
 1.1.1.1 8.8.8.8 9.9.9.9 93.184.216.34 11.0.0.1 100.63.255.255 100.128.0.1 126.255.255.255 128.0.0.1 169.253.255.255

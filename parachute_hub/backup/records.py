@@ -1,0 +1,213 @@
+"""What the hub knows of its backups: `<home>/hub/backups.json`. Secrets in it are sealed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self
+
+from attrs import asdict, evolve, field, frozen
+from attrs.validators import deep_iterable, ge, in_, instance_of, le, optional
+
+from parachute_hub.backup.schedule import History
+from parachute_hub.system import strict_json
+from parachute_hub.system.atomic_files import atomic_write, read_bounded
+
+FILE_LIMIT = 4 * 1024 * 1024
+MOST_COPIES = 500
+DEFAULT_HOUR = 3
+
+_TEXT = instance_of(str)
+_NUMBER: Any = instance_of((int, float))
+_TIME = optional(_NUMBER)
+_TEXTS = deep_iterable(_TEXT, instance_of(tuple))
+
+
+class Seals(Protocol):
+    """Makes secrets unreadable on the disk; `about` binds one to its place."""
+
+    def seal(self, secret: str, about: str) -> bytes:
+        """The sealed secret."""
+
+    def open(self, sealed: bytes, about: str) -> str:
+        """The secret. Raises an error when it was sealed with another key."""
+
+
+@frozen(kw_only=True)
+class Place:
+    """A destination. `kind` is `folder` (with `path`) or `s3`; `secret` is sealed, in hexadecimal.
+
+    `private` says that the owner confirmed an address in a private network.
+    """
+
+    id: str = field(validator=_TEXT)
+    kind: Literal["folder", "s3"] = field(validator=in_(("folder", "s3")))
+    label: str = field(validator=_TEXT)
+    added_at: float = field(validator=_NUMBER)
+    path: str = field(default="", validator=_TEXT)
+    endpoint: str = field(default="", validator=_TEXT)
+    region: str = field(default="", validator=_TEXT)
+    bucket: str = field(default="", validator=_TEXT)
+    prefix: str = field(default="", validator=_TEXT)
+    key_id: str = field(default="", validator=_TEXT)
+    secret: str = field(default="", validator=_TEXT)
+    private: bool = field(default=False, validator=instance_of(bool))
+    tried_at: float | None = field(default=None, validator=_TIME)
+    failures: int = field(default=0, validator=[instance_of(int), ge(0)])
+    error: str | None = field(default=None, validator=optional(_TEXT))
+    error_kind: str | None = field(default=None, validator=optional(_TEXT))
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of the API: no secret."""
+        hidden = {"secret", "tried_at", "added_at", "error_kind"}
+        return {
+            **{key: value for key, value in asdict(self).items() if key not in hidden},
+            "addedAt": self.added_at,
+            "triedAt": self.tried_at,
+            "errorKind": self.error_kind,
+        }
+
+
+@frozen(kw_only=True)
+class Copy:
+    """One backup at one destination. `size` is what it holds, `stored` what it takes there, both in bytes.
+
+    `sha256` is that of the encrypted archive. `verified_at` is None until it was read back and checked.
+    """
+
+    place: str = field(validator=_TEXT)
+    name: str = field(validator=_TEXT)
+    made_at: float = field(validator=_NUMBER)
+    seconds: float = field(validator=_NUMBER)
+    size: int = field(validator=instance_of(int))
+    stored: int = field(validator=instance_of(int))
+    files: int = field(validator=instance_of(int))
+    sha256: str = field(validator=_TEXT)
+    recipient: str = field(validator=_TEXT)
+    verified_at: float | None = field(default=None, validator=_TIME)
+    decrypted_at: float | None = field(default=None, validator=_TIME)
+    warnings: tuple[str, ...] = field(default=(), validator=_TEXTS)
+
+    def to_json(self) -> dict[str, Any]:
+        """The form of the API."""
+        return {
+            "place": self.place,
+            "name": self.name,
+            "madeAt": self.made_at,
+            "seconds": self.seconds,
+            "size": self.size,
+            "stored": self.stored,
+            "files": self.files,
+            "verifiedAt": self.verified_at,
+            "decryptedAt": self.decrypted_at,
+            "warnings": list(self.warnings),
+        }
+
+
+@frozen(kw_only=True)
+class RecoveryKey:
+    """The key pair of age. `identity` is sealed, in hexadecimal; None when the owner keeps it on the sheet only."""
+
+    recipient: str = field(validator=_TEXT)
+    made_at: float = field(validator=_NUMBER)
+    identity: str | None = field(default=None, validator=optional(_TEXT))
+    confirmed_at: float | None = field(default=None, validator=_TIME)
+
+
+@frozen(kw_only=True)
+class BackupState:
+    """The whole file. `hour` (0 to 23, UTC) is when the daily backup is made."""
+
+    places: tuple[Place, ...] = field(default=(), validator=deep_iterable(instance_of(Place)))
+    copies: tuple[Copy, ...] = field(default=(), validator=deep_iterable(instance_of(Copy)))
+    key: RecoveryKey | None = field(default=None, validator=optional(instance_of(RecoveryKey)))
+    older_keys: tuple[RecoveryKey, ...] = field(default=(), validator=deep_iterable(instance_of(RecoveryKey)))
+    hour: int = field(default=DEFAULT_HOUR, validator=[instance_of(int), ge(0), le(23)])
+    daily: bool = field(default=True, validator=instance_of(bool))
+    programs: bool = field(default=False, validator=instance_of(bool))
+
+    def place(self, place_id: str) -> Place | None:
+        """The destination of this id."""
+        return next((one for one in self.places if one.id == place_id), None)
+
+    def copies_at(self, place_id: str) -> list[Copy]:
+        """Its backups, the newest first."""
+        found = [one for one in self.copies if one.place == place_id]
+        return sorted(found, key=lambda one: one.made_at, reverse=True)
+
+    def history(self, place: Place) -> History:
+        """What the schedule asks about."""
+        copies = self.copies_at(place.id)
+        checked = [one.verified_at for one in copies if one.verified_at is not None]
+        return History(
+            made_at=next((one.made_at for one in copies if one.verified_at is not None), None),
+            verified_at=max(checked, default=None),
+            tried_at=place.tried_at,
+            failures=place.failures,
+        )
+
+    def with_place(self, place: Place) -> Self:
+        """Add it, or put it in the place of the one with its id."""
+        others = tuple(one for one in self.places if one.id != place.id)
+        return evolve(self, places=(*others, place))
+
+    def without_place(self, place_id: str) -> Self:
+        """Forget a destination and the records of the backups there."""
+        return evolve(
+            self,
+            places=tuple(one for one in self.places if one.id != place_id),
+            copies=tuple(one for one in self.copies if one.place != place_id),
+        )
+
+    def with_copy(self, copy: Copy) -> Self:
+        """Add it, or replace the record of the same backup. The oldest records are dropped beyond a limit."""
+        others = [one for one in self.copies if (one.place, one.name) != (copy.place, copy.name)]
+        newest = sorted((*others, copy), key=lambda one: one.made_at)[-MOST_COPIES:]
+        return evolve(self, copies=tuple(newest))
+
+    def without_copies(self, place: str, names: frozenset[str]) -> Self:
+        """Drop the records of backups that are gone."""
+        return evolve(self, copies=tuple(one for one in self.copies if one.place != place or one.name not in names))
+
+    def to_bytes(self) -> bytes:
+        """The form on disk."""
+        return strict_json.write(asdict(self), indent=1)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Raises ValueError, TypeError, KeyError or AttributeError for what is none."""
+        raw: Mapping[str, Any] = strict_json.read(content, limit=FILE_LIMIT).value
+        key = raw.get("key")
+        return cls(
+            places=tuple(Place(**one) for one in raw["places"]),
+            copies=tuple(Copy(**{**one, "warnings": tuple(one["warnings"])}) for one in raw["copies"]),
+            key=RecoveryKey(**key) if key else None,
+            older_keys=tuple(RecoveryKey(**one) for one in raw["older_keys"]),
+            hour=raw["hour"],
+            daily=raw["daily"],
+            programs=raw["programs"],
+        )
+
+
+class BackupsFile:
+    """Reads the file once, and writes it whole at each change. A damaged file is set aside, not overwritten."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.damaged = False
+        self.state = self._read()
+
+    def _read(self) -> BackupState:
+        try:
+            return BackupState.from_bytes(read_bounded(self._path, FILE_LIMIT))
+        except FileNotFoundError:
+            return BackupState()
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            self.damaged = True
+            return BackupState()
+
+    def change(self, state: BackupState) -> None:
+        """Keep this state. Blocks. Raises OSError, and nothing has changed then."""
+        if self.damaged:
+            self._path.rename(self._path.with_suffix(".damaged.json"))
+            self.damaged = False
+        atomic_write(self._path, state.to_bytes())
+        self.state = state

@@ -1,0 +1,68 @@
+"""When the next backup is due. All times are in seconds since the epoch, in UTC."""
+
+from attrs import frozen
+
+DAY = 86400.0
+HOUR = 3600.0
+VERIFY_EVERY = 7 * DAY
+OVERDUE_AFTER = 3 * DAY
+_PAUSES = (15 * 60.0, HOUR, 4 * HOUR)
+"""How long to wait after the first, second and each later failure in a row."""
+
+
+@frozen(kw_only=True)
+class History:
+    """What is known of one destination. `failures` counts those in a row since the last success."""
+
+    made_at: float | None = None
+    verified_at: float | None = None
+    tried_at: float | None = None
+    failures: int = 0
+
+
+def backup_due(history: History, hour: int, now: float) -> bool:
+    """Whether to back up now: once a day from `hour` (0 to 23) on, also when that moment was missed.
+
+    >>> noon = 12 * HOUR
+    >>> backup_due(History(), 3, noon), backup_due(History(made_at=4 * HOUR), 3, noon)
+    (True, False)
+    >>> backup_due(History(made_at=4 * HOUR), 3, noon + DAY), backup_due(History(made_at=4 * HOUR), 3, DAY + HOUR)
+    (True, False)
+    """
+    if history.made_at is not None and history.made_at >= _last_moment(hour, now):
+        return False
+    return _may_try(history, now)
+
+
+def verification_due(history: History, now: float) -> bool:
+    """Whether to read the newest backup again and check it.
+
+    >>> verification_due(History(verified_at=0.0), VERIFY_EVERY), verification_due(History(verified_at=1.0), DAY)
+    (True, False)
+    >>> verification_due(History(), DAY)
+    False
+    """
+    checked = history.verified_at
+    return checked is not None and now - checked >= VERIFY_EVERY and _may_try(history, now)
+
+
+def overdue(history: History, since: float, now: float) -> bool:
+    """Whether the newest verified backup is too old to rely on; `since` is when the destination was added.
+
+    >>> overdue(History(), 0.0, DAY), overdue(History(), 0.0, 4 * DAY)
+    (False, True)
+    """
+    return now - max(since, history.verified_at or 0.0) > OVERDUE_AFTER
+
+
+def _last_moment(hour: int, now: float) -> float:
+    moment = now // DAY * DAY + hour * HOUR
+    return moment if moment <= now else moment - DAY
+
+
+def _may_try(history: History, now: float) -> bool:
+    if history.tried_at is None or not history.failures:
+        return True
+    # A clock that was set back must not stop backups for long.
+    waited = abs(now - history.tried_at)
+    return waited >= _PAUSES[min(history.failures, len(_PAUSES)) - 1]

@@ -1,0 +1,384 @@
+"""Makes, verifies and prunes backups, by hand and on a schedule."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlsplit
+
+from attrs import define, evolve, field, frozen
+from twisted.internet.defer import DeferredLock
+
+from parachute_hub.backup.archive.layout import Header, ModuleInfo, archive_name
+from parachute_hub.backup.records import BackupsFile, BackupState, Copy, Place, RecoveryKey, Seals
+from parachute_hub.backup.retention import Kept, to_prune
+from parachute_hub.backup.schedule import backup_due, overdue, verification_due
+from parachute_hub.backup.worker_process import Sink, Workers, WorkFailed
+from parachute_hub.jobs.model import Job
+from parachute_hub.jobs.runner import JobFailed, Jobs, Work
+from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.system.public_addresses import is_public
+
+SHORT = "backup"
+"""The name under which the jobs of backups run: one at a time."""
+
+_MOST_BYTES = 1 << 44
+_MOST_PLACES = 8
+
+
+@frozen(kw_only=True)
+class HubFacts:
+    """What a header tells of the hub: asked anew for each backup."""
+
+    hub_version: str
+    schema: int
+    origin: str
+    modules: tuple[ModuleInfo, ...]
+
+
+@define(kw_only=True)
+class Backups:
+    """All that pages and commands ask of backups.
+
+    `resolve` gives every address of a host. `seal_about` binds secrets to this hub. `in_thread` runs what blocks.
+    """
+
+    home: str
+    file: BackupsFile
+    workers: Workers
+    jobs: Jobs
+    seals: Seals
+    facts: Callable[[], HubFacts]
+    resolve: Callable[[str], Awaitable[Sequence[str]]]
+    in_thread: Callable[..., Awaitable[Any]]
+    now: Callable[[], float]
+    new_id: Callable[[], str]
+    _one: DeferredLock = field(factory=DeferredLock, init=False)
+
+    # --- what there is
+
+    @property
+    def state(self) -> BackupState:
+        """The records as they are now."""
+        return self.file.state
+
+    @property
+    def hub_id(self) -> str:
+        """Eight hexadecimal digits in the names of this hub's archives, from the key that they are encrypted for."""
+        key = self.state.key
+        if key is None:
+            raise Refused(409, "no_recovery_key", "Set up backups first: make a recovery sheet.")
+        return hub_id_of(key.recipient)
+
+    def problems(self) -> list[tuple[str, str]]:
+        """What needs the owner: stable keys and sentences."""
+        found = []
+        if self.file.damaged:
+            found.append(("backup-records", "The list of backups is damaged. Set backups up again."))
+        key, now = self.state.key, self.now()
+        for place in self.state.places:
+            if key is None or key.confirmed_at is None:
+                continue
+            since = max(place.added_at, key.confirmed_at)
+            if overdue(self.state.history(place), since, now):
+                found.append((f"backup-overdue-{place.id}", f"There is no recent backup at {place.label}."))
+            elif place.error is not None:
+                found.append((f"backup-failed-{place.id}", f"The last backup to {place.label} failed. {place.error}"))
+        return found
+
+    # --- the recovery key
+
+    async def make_key(self) -> str:
+        """A new key pair; the answer is the identity for the sheet. Older backups stay readable with older sheets."""
+        made = await self._worker({"do": "keygen"})
+        identity, recipient = str(made["identity"]), str(made["recipient"])
+        sealed = self.seals.seal(identity, f"backup:{recipient}").hex()
+        key = RecoveryKey(recipient=recipient, made_at=self.now(), identity=sealed)
+
+        def with_key(state: BackupState) -> BackupState:
+            older = state.older_keys if state.key is None else (*state.older_keys, state.key)
+            return evolve(state, key=key, older_keys=older)
+
+        await self._change(with_key)
+        return identity
+
+    async def confirm_sheet(self, typed: str) -> None:
+        """The owner has the sheet: the last four characters of its key. Raises Refused."""
+        key = self._key()
+        identity = self.identity(key.recipient)
+        if identity is None or typed.strip().upper() != identity[-4:].upper():
+            raise Refused(400, "wrong_characters", "These are not the last four characters of the key on the sheet.")
+        await self._change(lambda state: evolve(state, key=evolve(key, confirmed_at=self.now())))
+
+    async def forget_identity(self) -> None:
+        """From now on the identity is on the sheet only, and verification cannot decrypt."""
+        key = self._key()
+        if key.confirmed_at is None:
+            raise Refused(409, "not_confirmed", "Confirm first that you have the sheet.")
+        older = tuple(evolve(one, identity=None) for one in self.state.older_keys)
+        await self._change(lambda state: evolve(state, key=evolve(key, identity=None), older_keys=older))
+
+    def identity(self, recipient: str) -> str | None:
+        """The identity that opens backups for this recipient; None when it is on the sheet only."""
+        keys = (*self.state.older_keys, *((self.state.key,) if self.state.key else ()))
+        sealed = next((one.identity for one in keys if one.recipient == recipient), None)
+        return None if sealed is None else self.seals.open(bytes.fromhex(sealed), f"backup:{recipient}")
+
+    def _key(self) -> RecoveryKey:
+        if self.state.key is None:
+            raise Refused(409, "no_recovery_key", "Make a recovery sheet first.")
+        return self.state.key
+
+    # --- destinations
+
+    async def add_place(self, place: Place, secret: str) -> Place:
+        """Try it, then keep it. Raises Refused; `private_address` asks the owner to confirm."""
+        if len(self.state.places) >= _MOST_PLACES:
+            raise Refused(409, "too_many", f"There can be {_MOST_PLACES} destinations. Remove one first.")
+        sealed = self.seals.seal(secret, f"backup-place:{place.id}").hex() if secret else ""
+        place = evolve(place, secret=sealed, added_at=self.now())
+        await self.probe(place)
+        await self._change(lambda state: state.with_place(place))
+        return place
+
+    async def remove_place(self, place_id: str) -> None:
+        """Forget a destination. The backups there stay."""
+        place = self._place(place_id)
+        await self._change(lambda state: state.without_place(place.id))
+
+    async def probe(self, place: Place) -> None:
+        """Write, read and delete a small object there. Raises Refused 400 with what is wrong."""
+        try:
+            await self._guard(place)
+            await self.workers.do({"do": "probe", "at": self.address(place)})
+        except WorkFailed as error:
+            raise Refused(400, error.kind, str(error)) from None
+
+    async def listing(self, place_id: str) -> list[Mapping[str, Any]]:
+        """The archives at a destination, of this hub and of others, the newest first. Raises Refused."""
+        place = self._place(place_id)
+        await self._guard(place)
+        found = await self._worker({"do": "list", "at": self.address(place)})
+        return list(reversed(found["archives"]))
+
+    def address(self, place: Place) -> dict[str, Any]:
+        """The destination in the worker's words, with its secret."""
+        if place.kind == "folder":
+            return {"kind": "folder", "path": place.path}
+        secret = self.seals.open(bytes.fromhex(place.secret), f"backup-place:{place.id}")
+        return {
+            "kind": "s3",
+            "endpoint": place.endpoint,
+            "region": place.region,
+            "bucket": place.bucket,
+            "prefix": place.prefix,
+            "key_id": place.key_id,
+            "secret": secret,
+        }
+
+    def _place(self, place_id: str) -> Place:
+        place = self.state.place(place_id)
+        if place is None:
+            raise not_found("There is no such destination.")
+        return place
+
+    async def _guard(self, place: Place) -> None:
+        """A private address is used only when the owner confirmed it. Raises Refused."""
+        host = urlsplit(place.endpoint).hostname
+        if place.kind != "s3" or place.private or host is None:
+            return
+        try:
+            addresses = await self.resolve(host)
+        except OSError:
+            raise Refused(400, "unreachable", f"The name {host} is not known. Check the address.") from None
+        if not all(is_public(address) for address in addresses):
+            text = f"{host} is an address in a private network. Confirm that backups may go there."
+            raise Refused(409, "private_address", text)
+
+    # --- settings
+
+    async def choose(self, *, hour: int, daily: bool, programs: bool) -> None:
+        """When backups are made, and whether the modules' programs go along."""
+        await self._change(lambda state: evolve(state, hour=hour, daily=daily, programs=programs))
+
+    # --- work
+
+    def back_up(self, place_id: str) -> Job:
+        """Back up to one destination, verify, prune. Raises Refused."""
+        place = self._place(place_id)
+        key = self._key()
+        if key.confirmed_at is None:
+            raise Refused(409, "not_confirmed", "Confirm first that you have the recovery sheet.")
+        return self.jobs.start("backup", SHORT, {"place": place.id}, lambda work: self._back_up(work, place.id))
+
+    def verify(self, place_id: str, name: str) -> Job:
+        """Read one backup again, and check it. Raises Refused."""
+        copy = self._copy(place_id, name)
+        params = {"place": place_id, "name": name}
+        return self.jobs.start("verify", SHORT, params, lambda work: self._checked(work, copy))
+
+    def download(self, sink: Sink, on_report: Callable[[Mapping[str, Any]], None]) -> tuple[str, Any]:
+        """Write an archive to `sink`: its name, and the running worker. Raises Refused or WorkFailed."""
+        job = self._backup_job("stdout")
+        return job["name"], self.workers.start(job, on_report, sink=sink)
+
+    async def tick(self) -> None:
+        """Start what is due: one thing at a time. Called every minute, and at once after sleep."""
+        key = self.state.key
+        if key is None or key.confirmed_at is None or self.jobs.active(SHORT) is not None:
+            return
+        now = self.now()
+        for place in self.state.places:
+            history = self.state.history(place)
+            if self.state.daily and backup_due(history, self.state.hour, now):
+                self.back_up(place.id)
+                return
+            if verification_due(history, now):
+                self.verify(place.id, self.state.copies_at(place.id)[0].name)
+                return
+
+    def _copy(self, place_id: str, name: str) -> Copy:
+        found = next((one for one in self.state.copies_at(place_id) if one.name == name), None)
+        if found is None:
+            raise not_found("There is no such backup.")
+        return found
+
+    def _backup_job(self, to: object) -> dict[str, Any]:
+        facts, key, now = self.facts(), self._key(), self.now()
+        hub_id = hub_id_of(key.recipient)
+        header = Header(
+            id=self.new_id(),
+            created_at=now,
+            hub_id=hub_id,
+            hub_version=facts.hub_version,
+            schema=facts.schema,
+            origin=facts.origin,
+            modules=facts.modules,
+            programs=self.state.programs,
+        )
+        return {
+            "do": "backup",
+            "home": self.home,
+            "recipient": key.recipient,
+            "header": header.to_json(),
+            "name": archive_name(hub_id, now),
+            "to": to,
+        }
+
+    async def _back_up(self, work: Work, place_id: str) -> None:
+        place = self._place(place_id)
+        tried = evolve(place, tried_at=self.now(), failures=place.failures + 1)
+        await self._change(lambda state: state.with_place(tried))
+        try:
+            copy = await self._stored(work, place)
+            await self._checked(work, copy)
+            await self._settle(place_id, None)
+        except (WorkFailed, Refused) as error:
+            kind = error.kind if isinstance(error, WorkFailed) else error.error
+            await self._settle(place_id, (kind, str(error)))
+            raise JobFailed(str(error), {"error_type": kind}) from None
+        await self._prune(work, place_id)
+
+    async def _settle(self, place_id: str, error: tuple[str, str] | None) -> None:
+        """Note how the last try ended."""
+        place = self.state.place(place_id)
+        if place is None:
+            return
+        kind, text = error or (None, None)
+        ended = evolve(place, failures=place.failures if error else 0, error=text, error_kind=kind)
+        await self._change(lambda state: state.with_place(ended))
+
+    async def _stored(self, work: Work, place: Place) -> Copy:
+        work.step("store")
+        await self._guard(place)
+        job = self._backup_job(self.address(place))
+        began = self.now()
+        done = await self.workers.do(job, lambda report: _follow(work, report))
+        warnings = [f"{path} is damaged and was stored as it is." for path in done["damaged"]]
+        warnings += [f"{path} changed while it was read." for path in done["changed"]]
+        warnings += [f"{path} is not a file and is not in the backup." for path in done["skipped"]]
+        copy = Copy(
+            place=place.id,
+            name=job["name"],
+            made_at=began,
+            seconds=round(self.now() - began, 1),
+            size=done["size"],
+            stored=done["stored"],
+            files=done["files"],
+            sha256=done["sha256"],
+            recipient=job["recipient"],
+            warnings=tuple(warnings),
+        )
+        await self._change(lambda state: state.with_copy(copy))
+        work.measured(copy.stored)
+        return copy
+
+    async def _checked(self, work: Work, copy: Copy) -> None:
+        """Read it back. One that is damaged is removed, so that no list offers it. Raises WorkFailed or Refused."""
+        work.step("verify")
+        place = self._place(copy.place)
+        await self._guard(place)
+        job = {
+            "do": "verify",
+            "home": self.home,
+            "from": self.address(place),
+            "name": copy.name,
+            "identity": self.identity(copy.recipient),
+            "most": _MOST_BYTES,
+            "stored": copy.stored,
+            "sha256": copy.sha256,
+        }
+        try:
+            done = await self.workers.do(job, lambda report: _follow(work, report))
+        except WorkFailed as error:
+            if error.kind in ("damaged", "missing"):
+                await self._remove(place, [copy.name])
+            raise
+        now = self.now()
+        checked = evolve(copy, verified_at=now, decrypted_at=now if done["decrypted"] else copy.decrypted_at)
+        await self._change(lambda state: state.with_copy(checked))
+
+    async def _prune(self, work: Work, place_id: str) -> None:
+        work.step("prune")
+        place = self._place(place_id)
+        copies = self.state.copies_at(place_id)
+        gone = to_prune(Kept(one.name, one.made_at, one.verified_at is not None) for one in copies)
+        if gone:
+            try:
+                await self._remove(place, gone)
+            except WorkFailed as error:
+                # A bucket may keep backups out of a thief's reach; then its own rules remove old ones.
+                work.line(f"Old backups were not removed: {error}")
+
+    async def _remove(self, place: Place, names: Sequence[str]) -> None:
+        await self.workers.do({"do": "delete", "at": self.address(place), "names": list(names)})
+        await self._change(lambda state: state.without_copies(place.id, frozenset(names)))
+
+    async def _worker(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return await self.workers.do(job)
+        except WorkFailed as error:
+            raise Refused(502, error.kind, str(error)) from None
+
+    async def _change(self, alter: Callable[[BackupState], BackupState]) -> None:
+        """One change after the other. Raises Refused 507 when it cannot be written down."""
+        await self._one.acquire()
+        try:
+            await self.in_thread(self.file.change, alter(self.file.state))
+        except OSError as error:
+            raise Refused(507, "disk_full", f"This could not be written down: {error.strerror}.") from None
+        finally:
+            self._one.release()
+
+
+def _follow(work: Work, report: Mapping[str, Any]) -> None:
+    if report["event"] == "progress":
+        work.measured(report["bytes"], report["of"])
+
+
+def hub_id_of(recipient: str) -> str:
+    """Eight hexadecimal digits from a recipient (`age1...`): the same for all backups that one sheet opens.
+
+    >>> len(hub_id_of("age1sjulytf7uv078xzywh98rrdrxx8llmhe3uehydkgcs67uytt8djqcplvmg"))
+    8
+    """
+    return sha256(recipient.encode()).hexdigest()[:8]

@@ -1,0 +1,47 @@
+"""The file of backups."""
+
+from pathlib import Path
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.backup.records import BackupsFile, BackupState, Copy, Place, RecoveryKey
+
+PLACE = Place(id="p", kind="s3", label="bucket", added_at=1.0, endpoint="https://s3.example", secret="73656372")
+COPY = Copy(
+    place="p", name="n", made_at=2.0, seconds=1.0, size=10, stored=5, files=1, sha256="00", recipient="age1",
+    warnings=("one",),
+)  # fmt: skip
+STATE = BackupState(places=(PLACE,), copies=(COPY,), key=RecoveryKey(recipient="age1", made_at=1.0, identity="6b"))
+
+
+class RecordsTests(SynchronousTestCase):
+    def test_what_is_written_is_read(self) -> None:
+        path = Path(self.mktemp())
+        BackupsFile(path).change(STATE)
+        self.assertEqual(BackupsFile(path).state, STATE)
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+
+    def test_a_damaged_file_is_kept_aside_and_said(self) -> None:
+        for content in (b"", b"[]", b"{", b'{"places": [{}]}', b'{"places": null, "copies": []}'):
+            path = Path(self.mktemp()).with_suffix(".json")
+            path.write_bytes(content)
+            file = BackupsFile(path)
+            self.assertEqual((file.damaged, file.state), (True, BackupState()), content)
+            file.change(STATE)
+            self.assertEqual(path.with_suffix(".damaged.json").read_bytes(), content)
+            self.assertEqual(BackupsFile(path).state, STATE)
+
+    def test_the_api_shows_no_secret(self) -> None:
+        self.assertNotIn("secret", str(PLACE.to_json()))
+        self.assertNotIn("73656372", str(PLACE.to_json()))
+
+    def test_history_counts_only_verified_backups(self) -> None:
+        self.assertIsNone(STATE.history(PLACE).made_at)
+        checked = STATE.with_copy(evolve(COPY, verified_at=3.0))
+        self.assertEqual((checked.history(PLACE).made_at, checked.history(PLACE).verified_at), (2.0, 3.0))
+        self.assertEqual(len(checked.copies), 1)
+
+    def test_forgetting_a_destination_forgets_its_backups(self) -> None:
+        state = STATE.without_place("p")
+        self.assertEqual((state.places, state.copies), ((), ()))

@@ -1,0 +1,94 @@
+"""Backups of a whole hub: made by its worker process, verified, downloaded, and opened without a hub."""
+
+import io
+import json
+import os
+import sqlite3
+import tarfile
+from contextlib import closing
+from typing import Any
+
+import pyrage
+import zstandard
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.cli.progress import ProgressPrinter, follow
+from tests.live.harness import OWNER, HubProcess, fetch, hub, packed_examples
+
+
+def opened(archive: bytes, identity: str) -> dict[str, bytes]:
+    """The members of an archive, opened with other programs than the hub's own."""
+    plain = pyrage.decrypt(archive, [pyrage.x25519.Identity.from_str(identity)])
+    with tarfile.open(fileobj=io.BytesIO(zstandard.ZstdDecompressor().stream_reader(plain).read()), mode="r:") as tar:
+        return {member.name: _content(tar, member) for member in tar}
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    found = tar.extractfile(member)
+    assert found is not None, member.name
+    return found.read()
+
+
+class BackupTests(SynchronousTestCase):
+    hub: HubProcess
+
+    def setUp(self) -> None:
+        self.hub = hub(self, catalog=packed_examples(), environment=OWNER).start()
+        self.disk = self.hub.home.with_name("disk")
+        self.disk.mkdir()
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        return self.hub.client.call(method, path, body)
+
+    def set_up(self) -> str:
+        identity: str = self.call("POST", "/api/backups/key")["identity"]
+        self.call("POST", "/api/backups/key/confirm", {"characters": identity[-4:]})
+        return identity
+
+    def run_at(self, place: str) -> dict[str, Any]:
+        begun = self.call("POST", f"/api/backups/places/{place}/run")
+        return follow(self.hub.client, begun["operation_id"], ProgressPrinter(quiet=True))
+
+    def test_to_a_folder_verified_and_opened_without_a_hub(self) -> None:
+        self.hub.install("hello")
+        (self.hub.home / "hello").mkdir(exist_ok=True)
+        (self.hub.home / "hello" / "note.md").write_text("words")
+        identity = self.set_up()
+        place = self.call("POST", "/api/backups/places", {"kind": "folder", "path": str(self.disk)})["id"]
+        job = self.run_at(place)
+        self.assertEqual(job["outcome"], "succeeded", job)
+        [backup] = self.call("GET", "/api/backups")["places"][0]["backups"]
+        self.assertIsNotNone(backup["verifiedAt"])
+        members = opened((self.disk / backup["name"]).read_bytes(), identity)
+        self.assertEqual(members["home/hello/note.md"], b"words")
+        header = json.loads(members["parachute-backup.json"])
+        self.assertEqual([module["short"] for module in header["modules"]], ["hello"])
+        for absent in ("home/parachute.db-wal", "home/hub/lock"):
+            self.assertNotIn(absent, members)
+        copy = self.hub.home.with_name("copy.db")
+        copy.write_bytes(members["home/parachute.db"])
+        with closing(sqlite3.connect(copy)) as database:
+            self.assertEqual(database.execute("SELECT username FROM users").fetchall(), [("owner",)])
+        self.assertNotIn(identity, self.hub.log())
+        self.assertEqual(os.listdir(self.hub.home / "tmp"), [])
+
+    def test_downloaded_by_the_link_once(self) -> None:
+        identity = self.set_up()
+        url = self.hub.url + self.call("POST", "/api/backups/download")["url"]
+        headers = {"Authorization": f"Bearer {(self.hub.home / 'operator.token').read_text().strip()}"}
+        answer = fetch(url, headers=headers)
+        self.assertEqual(answer.status, 200, answer.body[:500])
+        self.assertIn("attachment", answer.headers["content-disposition"])
+        self.assertIn("home/parachute.db", opened(answer.body, identity))
+        self.assertEqual(fetch(url, headers=headers).status, 404)
+        self.assertEqual(fetch(url).status, 401)
+
+    def test_a_folder_that_is_gone_is_a_problem_in_plain_words(self) -> None:
+        self.set_up()
+        place = self.call("POST", "/api/backups/places", {"kind": "folder", "path": str(self.disk)})["id"]
+        self.disk.rmdir()
+        begun = self.call("POST", f"/api/backups/places/{place}/run")
+        self.hub.wait_for(lambda: self.call("GET", "/api/backups")["problems"], "the problem")
+        self.assertIn("Is the disk mounted?", self.call("GET", "/api/backups")["problems"][0]["text"])
+        job = self.call("GET", f"/api/modules/operations/{begun['operation_id']}")
+        self.assertEqual(job["outcome"], "failed", job)
