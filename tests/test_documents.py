@@ -16,7 +16,7 @@ from parachute_hub.accounts.sessions import csrf
 from parachute_hub.accounts.sessions import policy as sessions
 from parachute_hub.accounts.signin import step_up
 from parachute_hub.app import installed
-from parachute_hub.modules.definition import links
+from parachute_hub.modules.definition import links, row_fields
 from parachute_hub.modules.definition.model import Manifest, ServiceRow, SubUnit
 from parachute_hub.modules.definition.mounts import RESERVED
 from parachute_hub.modules.launch import configuration, environment
@@ -55,7 +55,10 @@ class ProtocolTests(SynchronousTestCase):
 
     def test_fields_of_a_row(self) -> None:
         known = {camel(name) for name in ServiceRow.__annotations__} - {"raw"}
-        self.assertEqual(set(named(PROTOCOL, "| field | required | value |")), known)
+        table = named(PROTOCOL, "| field | required | value | decided by |")
+        self.assertEqual(set(table), known)
+        decided = {camel(name): by for name, by in row_fields.DECIDED_BY.items() if name != "raw"}
+        self.assertEqual({name: row[3] for name, row in table.items()}, decided)
 
     def test_fields_of_a_part(self) -> None:
         page = (ROOT / "docs" / PROTOCOL).read_text().partition("An entry of `uis`")[2].partition("###")[0]
@@ -94,6 +97,10 @@ class ProtocolTests(SynchronousTestCase):
             changed = environment.for_module(around, "clock", 4321, ({name: "changed"},), Path("/bun"))
             fixed = table[name.upper()][2] == "fixed"
             self.assertEqual(changed[name] == found[name], fixed, f"{name} is {table[name.upper()][2]}")
+
+    def test_environment_of_a_confined_module(self) -> None:
+        changed = environment.inside({}, Path("/view"))
+        self.assertEqual(set(named(PROTOCOL, "| variable of a confined module | value |")), set(changed))
 
     def test_lifecycle_numbers(self) -> None:
         timing = Timing()
