@@ -189,7 +189,7 @@ class IdentityTests(WorldCase):
             permissions={"scoped_tags": ["work"]},
             claims={"auth_time": 1},
         )
-        found = self.world.issuer.verify(self.world.issuer.mint(order).token)
+        found = self.world.issuer.verify(self.world.do(self.world.issuer.mint, order).token)
         self.assertEqual(set(named(IDENTITY, "| claim | value |")), set(found.extra))
 
     def test_lifetimes(self) -> None:
