@@ -1,14 +1,22 @@
 """The JSON API of modules, used by the admin app and the command."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol, cast
 
+from attrs import evolve
 from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
-from parachute_hub.admin.modules_bodies import asked_for, lenient, settings_changes, text_of, vault_of, version_of
+from parachute_hub.admin.modules_bodies import (
+    asked_for,
+    lenient,
+    local_request,
+    settings_changes,
+    text_of,
+    vault_of,
+    version_of,
+)
 from parachute_hub.admin.modules_view import ModulesView, settings_json, state_json
 from parachute_hub.admin.stream_api import Log, Streams, follow_log
 from parachute_hub.jobs.model import Job
@@ -110,7 +118,8 @@ class ModulesArea:
         if entry is None:
             self._step_up.prove(request, principal, f"install:{spec.name}")
         short = entry.short if entry else guess_short(spec.name)
-        wanted = InstallRequest(short=short, package=spec.name, version=spec.version, channel=self._channel_of(body))
+        asked = InstallRequest(short=short, package=spec.name, version=spec.version, channel=self._channel_of(body))
+        wanted = evolve(asked, allow_new=body.get("allow_new") is True)
         return self._begun(request, self._modules.installer.install(wanted))
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
@@ -195,8 +204,8 @@ class ModulesArea:
         body = lenient(request)
         if not self._directory.is_first_party(short):
             self._step_up.prove(request, principal, f"install:{self._directory.package_of(short)}")
-        allow = body.get("allow_downgrade") is True
-        wanted = UpgradeRequest(short=short, version=version_of(body), allow_downgrade=allow)
+        older, newest = (body.get(name) is True for name in ("allow_downgrade", "allow_new"))
+        wanted = UpgradeRequest(short=short, version=version_of(body), allow_downgrade=older, allow_new=newest)
         return self._begun(request, self._modules.upgrader.upgrade(wanted))
 
     @app.route("/api/modules/<short>/rollback", methods=["POST"])
@@ -333,18 +342,7 @@ class ModulesArea:
             raise Refused(
                 403, "operator_only", "Only the operator of this machine can install from a file or a folder."
             )
-        if not isinstance(source, str) or not source.startswith("/"):
-            raise Refused(400, "invalid_source", "Give the full path of a tarball (.tgz) or of a module's folder.")
-        path = Path(source)
-        if path.is_dir():
-            wanted = InstallRequest(short=guess_short(path.name), folder=path)
-        elif path.is_file():
-            entry = next((entry for entry in self._directory.catalog.entries if entry.source == path), None)
-            short = entry.short if entry else guess_short(path.name.removesuffix(".tgz"))
-            wanted = InstallRequest(short=short, source=path, package=entry.package if entry else None)
-        else:
-            raise Refused(400, "invalid_source", f"There is no file and no folder {source} on this machine.")
-        return self._begun(request, self._modules.installer.install(wanted))
+        return self._begun(request, self._modules.installer.install(local_request(source, self._directory.catalog)))
 
     def _known(self, request: IRequest, short: str) -> Principal:
         """The caller, for a module that is installed or on offer; 404 for any other."""

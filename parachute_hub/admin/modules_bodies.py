@@ -1,13 +1,17 @@
 """Validation of module requests."""
 
+from pathlib import Path
 from typing import Any
 
 from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.validation import vault_name_problem
 from parachute_hub.modules.definition import names, validation
+from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.definition.model import EXPOSURES
 from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.operations.install import InstallRequest
+from parachute_hub.modules.packages.fetcher import guess_short
 from parachute_hub.modules.state.records import Record, variables
 from parachute_hub.site.area import read_json
 from parachute_hub.site.errors import Refused
@@ -83,3 +87,17 @@ def settings_changes(body: dict[str, Any], record: Record, taken: frozenset[int]
         except Invalid as error:
             raise Refused(400, "invalid_request", str(error)) from None
     return changes
+
+
+def local_request(source: object, catalog: Catalog) -> InstallRequest:
+    """The install of a tarball or a folder on this machine. Raises Refused 400."""
+    if not isinstance(source, str) or not source.startswith("/"):
+        raise Refused(400, "invalid_source", "Give the full path of a tarball (.tgz) or of a module's folder.")
+    path = Path(source)
+    if path.is_dir():
+        return InstallRequest(short=guess_short(path.name), folder=path)
+    if not path.is_file():
+        raise Refused(400, "invalid_source", f"There is no file and no folder {source} on this machine.")
+    entry = next((entry for entry in catalog.entries if entry.source == path), None)
+    short = entry.short if entry else guess_short(path.name.removesuffix(".tgz"))
+    return InstallRequest(short=short, source=path, package=entry.package if entry else None)

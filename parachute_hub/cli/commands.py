@@ -103,7 +103,7 @@ def install(arguments: Namespace) -> int:
             return _job(arguments, short, "install", {**body, **({"version": version} if version else {})}, done)
         if "@" not in name:
             raise CommandError(f"{name} is not in the catalog. For the npm package of that name, use {name}@latest.")
-        body["package"] = name
+        body |= {"package": name, **({"allow_new": True} if arguments.allow_new else {})}
     return _follow(arguments, name, "/api/modules/install", body, done)
 
 
@@ -118,6 +118,8 @@ def upgrade(arguments: Namespace) -> int:
     if arguments.all == bool(arguments.module):
         raise CommandError("Name a module, or use --all.", code=2)
     body: dict[str, Any] = {"allow_downgrade": True} if arguments.allow_downgrade else {}
+    if arguments.allow_new:
+        body["allow_new"] = True
     if arguments.version:
         body["version"] = arguments.version
     if arguments.module:

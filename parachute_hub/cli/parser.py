@@ -1,12 +1,14 @@
 """The command-line grammar of `parachute`."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable
 
 from parachute_hub import __version__
 from parachute_hub.cli import commands, doctor, recovery
 
 Action = Callable[[Namespace], int]
+
+_NEW = "accept a release from outside the catalog that is less than three days old"
 
 
 def parser() -> ArgumentParser:
@@ -37,6 +39,8 @@ def parser() -> ArgumentParser:
     )
     install.add_argument("--channel", choices=("latest", "rc"), help="which releases to take")
     upgrade = word("upgrade", commands.upgrade, "Upgrade a module; the old version stays until the new one answers.")
+    for sub in (install, upgrade):
+        sub.add_argument("--allow-new", action="store_true", help=_NEW)
     upgrade.add_argument("module", nargs="?", help="the module's short name")
     upgrade.add_argument("--all", action="store_true", help="every module that has a newer version")
     upgrade.add_argument("--version", help="this version rather than the newest")
@@ -59,7 +63,12 @@ def parser() -> ArgumentParser:
     config.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="what to change")
     check_up = word("doctor", doctor.doctor, "Check this hub and suggest repairs.")
     check_up.add_argument("--fix", action="store_true", help="repair what is safe to repair, without the hub as well")
+    _nested(words)
+    return top
 
+
+def _nested(words: "_SubParsersAction[ArgumentParser]") -> None:
+    """The words that have words of their own, and the shell's completion."""
     module = words.add_parser("module", help="For module authors.").add_subparsers(metavar="WORD", required=True)
     check = module.add_parser("check", help="Check a module folder before publishing it.")
     check.add_argument("folder")
@@ -76,7 +85,6 @@ def parser() -> ArgumentParser:
     completion = words.add_parser("completion", help="Print a completion script for bash or zsh.")
     completion.add_argument("shell", choices=("bash", "zsh"))
     completion.set_defaults(action=_completion, word="completion", json=False)
-    return top
 
 
 def _completion(arguments: Namespace) -> int:

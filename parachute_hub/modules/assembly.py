@@ -30,6 +30,7 @@ from parachute_hub.modules.operations.upgrade import GATE_SECONDS, SETTLE_SECOND
 from parachute_hub.modules.packages.bun import LIMIT_SECONDS, STALL_SECONDS, Bun
 from parachute_hub.modules.packages.fetcher import Fetcher
 from parachute_hub.modules.packages.installer_fence import Confines, InstallerFence
+from parachute_hub.modules.packages.registry import Registry
 from parachute_hub.modules.packages.updates import Availability
 from parachute_hub.modules.reconcile.adoption import Adoption
 from parachute_hub.modules.reconcile.backup_copy import ServicesBackup
@@ -286,8 +287,9 @@ def assemble(
         outside.limit_seconds,
         _installer_fence(on_disk),
     )
+    installer = outside.around.installer
     availability = Availability(
-        bun=bun, folder=outside.around.scratch, now=outside.now, changed=lambda: outside.emit(RegistryChanged())
+        bun=bun, folder=installer, now=outside.now, changed=lambda: outside.emit(RegistryChanged())
     )
     fetcher = Fetcher(
         bun=bun,
@@ -297,6 +299,7 @@ def assemble(
         in_thread=outside.in_thread,
         free_bytes=disk.free_bytes,
         taken_by=lambda short: on_disk.records.get(short).package,
+        registry=Registry(bun=bun, variables=outside.around.registry, folder=installer, now=outside.now),
     )
     prover = HealthGate(supervisor=supervisor, clock=outside.reactor)
     return ModuleServices(
@@ -379,7 +382,7 @@ def _installer_fence(on_disk: ModuleFiles) -> InstallerFence | None:
         confiner=outside.confiner,
         modules=outside.around.modules,
         scratch=outside.around.scratch,
-        user_home=outside.around.user_home,
+        settings=outside.around.installer,
     )
 
 

@@ -42,7 +42,13 @@ class Home:
     def prepare(self) -> None:
         """Create the hub's folders with mode 0700. Raises HomeError."""
         try:
-            for folder in (self.path, self.hub_folder, self.path / "tmp", self.path / "modules"):
+            for folder in (
+                self.path,
+                self.hub_folder,
+                self.hub_folder / "installer",
+                self.path / "tmp",
+                self.path / "modules",
+            ):
                 private_folder(folder)
             if self.path.stat().st_uid == os.geteuid():
                 self.path.chmod(FOLDER_MODE)

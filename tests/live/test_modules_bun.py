@@ -17,7 +17,7 @@ from parachute_hub.modules.definition.names import BadName, parse_spec
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.packages import bun
 from parachute_hub.modules.packages.bun import ADD, Bun, BunFailed, NoBun
-from parachute_hub.modules.packages.fetcher import guess_short
+from parachute_hub.modules.packages.fetcher import MIN_AGE_SECONDS, guess_short
 from parachute_hub.site.errors import Refused
 from tests.live.modules_rig import CLOCK, Rig, free_port, run
 from tests.modules.definition.test_names import HOSTILE
@@ -72,7 +72,8 @@ class Arguments(TestCase):
         added = [call for call in calls if call["argv"][0] == "add"]
         for call in calls:
             call["folder"] = call["argv"].pop(1)
-        self.assertEqual([call["argv"] for call in added], [[*ADD, "@good/one@1.2.3"], [*ADD, "good@next"]])
+        given = [*ADD, f"--minimum-release-age={MIN_AGE_SECONDS}", "--"]
+        self.assertEqual([call["argv"] for call in added], [[*given, "@good/one@1.2.3"], [*given, "good@next"]])
         for call, short in zip(added, ("one", "good"), strict=True):
             self.assertRegex(call["folder"], f"^--cwd={rig.home}/modules/store/{short}/.incoming-[0-9a-f]+$")
         self.assertEqual(calls[-1]["argv"], ["info", "--json", "--", "@good/one@1.2.3", "dist"])

@@ -14,10 +14,13 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote
 
 from attrs import Factory, define, field, frozen
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+LONG_AGO = "2026-01-01T00:00:00.000Z"
 Fault: TypeAlias = Literal["none", "refused", "404", "500", "stall", "integrity", "truncated", "slow"]
 
 
@@ -41,25 +44,54 @@ def files_of(folder: Path) -> dict[str, bytes]:
     }
 
 
+class Signer:
+    """A registry's signing key. `forged` makes every signature one of something else."""
+
+    def __init__(self, *, forged: bool = False, expires: str | None = None) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._forged = forged
+        self._expires = expires
+        self._public = self._key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        self._id = "SHA256:" + base64.b64encode(hashlib.sha256(self._public).digest()).decode()
+
+    def keys(self) -> list[dict[str, Any]]:
+        """What `/-/npm/v1/keys` holds."""
+        kind = {"keytype": "ecdsa-sha2-nistp256", "scheme": "ecdsa-sha2-nistp256"}
+        return [{"expires": self._expires, "keyid": self._id, **kind, "key": base64.b64encode(self._public).decode()}]
+
+    def sign(self, text: str) -> dict[str, str]:
+        """One entry of `dist.signatures`."""
+        content = (text + ("x" if self._forged else "")).encode()
+        return {
+            "keyid": self._id,
+            "sig": base64.b64encode(self._key.sign(content, ec.ECDSA(hashes.SHA256()))).decode(),
+        }
+
+
 @frozen
 class Release:
     """One published version."""
 
     manifest: Mapping[str, Any]
     tarball: bytes
-    unpacked: int
+    unpacked: int | None
+    published: str
+    integrity: bool
 
 
 @define
 class NpmRegistry:
     """The registry. `fault` says how it fails from now on; `asked` lists the paths that were requested.
 
-    `distance` is how many seconds an answer is on its way.
+    `distance` is how many seconds an answer is on its way. With a `signer` it publishes keys and signs what it offers.
     """
 
     reactor: Any
     fault: Fault = "none"
     distance: float = 0.0
+    signer: "Signer | None" = None
     asked: list[str] = Factory(list)
     _packages: dict[str, dict[str, Release]] = field(factory=dict, init=False)
     _tags: dict[str, dict[str, str]] = field(factory=dict, init=False)
@@ -67,10 +99,25 @@ class NpmRegistry:
     _waiting: list[IDelayedCall] = field(factory=list, init=False)
     _gone: set[Request] = field(factory=set, init=False)
 
-    def publish(self, files: Mapping[str, bytes | str], tag: str = "latest", **options: Any) -> Release:
-        """Offer a package; its files hold a `package.json` with name and version."""
+    def publish(
+        self,
+        files: Mapping[str, bytes | str],
+        tag: str = "latest",
+        *,
+        version: str | None = None,
+        published: str = LONG_AGO,
+        sized: bool = True,
+        integrity: bool = True,
+        **options: Any,
+    ) -> Release:
+        """Offer a package; its files hold a `package.json` with name and version.
+
+        `version` is what the registry says of it, whatever the package says itself.
+        """
         manifest = json.loads(files["package.json"])
-        release = Release(manifest, pack(files, **options), sum(len(content) for content in files.values()))
+        manifest["version"] = version or manifest["version"]
+        size = sum(len(content) for content in files.values()) if sized else None
+        release = Release(manifest, pack(files, **options), size, published, integrity)
         name, version = manifest["name"], manifest["version"]
         self._packages.setdefault(name, {})[version] = release
         self._tags.setdefault(name, {})[tag] = version
@@ -123,6 +170,11 @@ class NpmRegistry:
             connection: Any = request.transport
             connection.abortConnection()
             return NOT_DONE_YET
+        if path == "-/npm/v1/keys":
+            if self.signer is None:
+                request.setResponseCode(404)
+                return b"{}"
+            return json.dumps({"keys": self.signer.keys()}).encode()
         if path.startswith("-/"):
             return self._tarball(request, path)
         releases = self._packages.get(path)
@@ -136,19 +188,24 @@ class NpmRegistry:
         return {
             "name": name,
             "dist-tags": self._tags[name],
+            "time": {version: release.published for version, release in releases.items()},
             "versions": {
-                version: {
-                    **release.manifest,
-                    "dist": {
-                        "tarball": f"{self.url}-/{name.replace('/', '+')}/{version}.tgz",
-                        "integrity": self._integrity(release),
-                        "unpackedSize": release.unpacked,
-                        "fileCount": 1,
-                    },
-                }
+                version: {**release.manifest, "dist": self._dist(name, version, release)}
                 for version, release in releases.items()
             },
         }
+
+    def _dist(self, name: str, version: str, release: Release) -> dict[str, Any]:
+        integrity = self._integrity(release)
+        signed = f"{name}@{version}:{integrity}"
+        dist = {
+            "tarball": f"{self.url}-/{name.replace('/', '+')}/{version}.tgz",
+            "integrity": integrity if release.integrity else None,
+            "unpackedSize": release.unpacked,
+            "fileCount": 1,
+            "signatures": [self.signer.sign(signed)] if self.signer else None,
+        }
+        return {name: value for name, value in dist.items() if value is not None}
 
     def _integrity(self, release: Release) -> str:
         content = b"other bytes" if self.fault == "integrity" else release.tarball

@@ -10,6 +10,7 @@ from parachute_hub.settings import MODULE_PREFIX
 DOTENV_LIMIT = 1024 * 1024
 """Size limit of a module's `.env` in bytes."""
 
+_USUAL_PATH = "/usr/local/bin:/usr/bin:/bin"
 _INSTALLER_LEAVES = frozenset({"NODE_ENV"})
 
 
@@ -34,6 +35,11 @@ class BaseEnvironment:
     def modules(self) -> Path:
         """BUN_INSTALL of everything the hub starts."""
         return self.home / "modules"
+
+    @property
+    def installer(self) -> Path:
+        """HOME of the installer. An .npmrc or .bunfig.toml there is the hub's own, whatever the person's says."""
+        return self.home / "hub" / "installer"
 
     @property
     def scratch(self) -> Path:
@@ -78,15 +84,17 @@ def inside(environment: Mapping[str, str], view: Path) -> dict[str, str]:
 
 
 def for_installer(around: BaseEnvironment, bun_folder: Path, stall_seconds: int) -> dict[str, str]:
-    """The environment of `bun add` and `bun info`. It includes HOME, so that a private registry in .npmrc works."""
+    """The environment of `bun add` and `bun info`. HOME is the hub's own; no module's command is on PATH; no git."""
     kept = {name: value for name, value in around.passed_on.items() if name not in _INSTALLER_LEAVES}
     return {
         "LANG": "C.UTF-8",
         "BUN_CONFIG_HTTP_RETRY_COUNT": "1",
         **kept,
         **around.registry,
-        "PATH": _path(around, bun_folder),
-        "HOME": str(around.user_home),
+        "PATH": ":".join(dict.fromkeys((str(bun_folder), *around.passed_on.get("PATH", _USUAL_PATH).split(":")))),
+        "HOME": str(around.installer),
+        "XDG_CONFIG_HOME": str(around.installer),
+        "GIT_ALLOW_PROTOCOL": "none",
         "BUN_INSTALL": str(around.modules),
         "BUN_INSTALL_BIN": str(around.modules / "bin"),
         "TMPDIR": str(around.scratch),
@@ -152,5 +160,5 @@ def _unquoted(value: str) -> str:
 
 def _path(around: BaseEnvironment, bun_folder: Path) -> str:
     """PATH: commands of modules, then bun (scripts refer to it), then the hub's own path."""
-    inherited = around.passed_on.get("PATH", "/usr/local/bin:/usr/bin:/bin")
+    inherited = around.passed_on.get("PATH", _USUAL_PATH)
     return ":".join(dict.fromkeys((str(around.modules / "bin"), str(bun_folder), *inherited.split(":"))))

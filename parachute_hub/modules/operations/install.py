@@ -52,6 +52,7 @@ class InstallRequest:
     folder: Path | None = None
     env: Mapping[str, str] = field(factory=dict)
     vault: str | None = None
+    allow_new: bool = False
 
     def params(self) -> dict[str, Any]:
         """What identifies the request. Environment values are left out because they may be secret."""
@@ -105,7 +106,13 @@ class Installer:
             placed = None
         else:
             version = request.version or await self._newest(request)
-            order = FetchRequest(short=request.short, package=request.package, version=version, source=request.source)
+            order = FetchRequest(
+                short=request.short,
+                package=request.package,
+                version=version,
+                source=request.source,
+                allow_new=request.allow_new,
+            )
             arrival = await self.fetcher.fetch(work, order)
             placed = await self.fetcher.place(work, arrival, *self._undos(arrival))
         work.step("register")

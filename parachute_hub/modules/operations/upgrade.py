@@ -32,12 +32,16 @@ SETTLE_SECONDS = 2.0
 
 @frozen(kw_only=True)
 class UpgradeRequest:
-    """What to upgrade. `version` is a version or tag; None means the channel's newest."""
+    """What to upgrade. `version` is a version or tag; None means the channel's newest.
+
+    `allow_new` takes a release that is only hours old.
+    """
 
     short: str
     version: str | None = None
     source: Path | None = None
     allow_downgrade: bool = False
+    allow_new: bool = False
 
     def params(self) -> dict[str, Any]:
         return {
@@ -107,7 +111,13 @@ class Upgrader:
             if version is None:
                 work.line(_newest(installed))
                 return
-        order = FetchRequest(short=request.short, package=installed.package.name, version=version, source=source)
+        order = FetchRequest(
+            short=request.short,
+            package=installed.package.name,
+            version=version,
+            source=source,
+            allow_new=request.allow_new,
+        )
         arrival = await self.fetcher.fetch(work, order)
         if not request.allow_downgrade and is_newer(installed.package.version, arrival.package.version):
             raise JobFailed(_older(request.short, arrival.package.version, installed.package.version))

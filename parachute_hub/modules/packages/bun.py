@@ -2,6 +2,7 @@
 
 import codecs
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -22,8 +23,11 @@ from parachute_hub.modules.packages.installer_fence import InstallerFence
 from parachute_hub.system import strict_json
 from parachute_hub.system.strict_json import BadJson
 
-ADD = ("add", "--ignore-scripts", "--exact", "--no-progress", "--no-env-file", "--linker=hoisted", "--")
-"""Arguments of an install. Only the package specification follows."""
+ADD = ("add", "--ignore-scripts", "--exact", "--no-progress", "--no-env-file", "--linker=hoisted")
+"""Arguments of an install. Only the release age, `--` and the package specification follow."""
+
+FILE_BYTES = 512 * 1024 * 1024
+"""The largest file that bun may write. The kernel enforces it while the file is written."""
 
 STALL_SECONDS = 20
 LIMIT_SECONDS = 300
@@ -31,6 +35,7 @@ OUTPUT_LINES = 400
 ANSWER_BYTES = 4 * 1024 * 1024
 _ADJUSTMENT = "800"  # under memory pressure the kernel kills the installer first
 _NICENESS = 10
+_KEYS = Path(__file__).with_name("registry_keys.ts")
 _SHIM = "import os,sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
 
 
@@ -75,8 +80,11 @@ def wrapped(argv: Sequence[str]) -> list[str]:
     return [setsid, setpriv, "--no-new-privs", "--pdeathsig", "KILL", *argv]
 
 
-def _put_last(pid: int) -> None:
-    """Lower the CPU priority and OOM rank of this process and its children below everything else."""
+def _restrain(pid: int, file_bytes: int) -> None:
+    """Lower CPU priority and OOM rank of this process and its children below everything else, and bound its files."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
     with suppress(OSError):
@@ -106,19 +114,21 @@ class Bun:
     mask: Callable[[str], str]
     limit_seconds: float = LIMIT_SECONDS
     fence: InstallerFence | None = None
+    file_bytes: int = FILE_BYTES
     _one: DeferredLock = field(factory=DeferredLock, init=False)
 
-    async def add(self, folder: Path, spec: str, on_line: Callable[[str], None]) -> None:
+    async def add(self, folder: Path, spec: str, on_line: Callable[[str], None], min_age: int = 0) -> None:
         """Install into the folder, which contains a package.json. Installs run one at a time; cancelling kills the
         process.
 
-        Raises BunFailed.
+        Releases younger than `min_age` seconds are passed over, in dependencies too. Raises BunFailed.
         """
+        age = (f"--minimum-release-age={min_age}",) if min_age else ()
         if self._one.locked:
             on_line("Waiting for another download to finish.")
         await self._one.acquire()
         try:
-            ended = await self.run([*ADD, spec], folder, on_line, self.limit_seconds)
+            ended = await self.run([*ADD, *age, "--", spec], folder, on_line, self.limit_seconds)
         finally:
             self._one.release()
         if ended.code != 0:
@@ -138,6 +148,15 @@ class Bun:
             raise BunFailed(
                 Complaint("not_found", "The registry did not answer for this package. Try again later.")
             ) from None
+
+    async def fetch_json(self, url: str, folder: Path, seconds: float) -> tuple[int, Any]:
+        """Status and JSON body of a GET with bun's proxy and certificate settings. Raises BunFailed."""
+        ended = await self.run(["run", "--no-env-file", str(_KEYS), url], folder, lambda line: None, seconds)
+        try:
+            told = strict_json.read(ended.output, limit=ANSWER_BYTES).value
+            return int(told["status"]), told["body"]
+        except (BadJson, KeyError, TypeError, ValueError):
+            raise BunFailed(explain(ended.lines, ended.code, ended.signal)) from None
 
     async def run(self, argv: Sequence[str], folder: Path, on_line: Callable[[str], None], seconds: float) -> Ended:
         """Run bun with these arguments for at most `seconds`. Cancelling kills it. Raises BunFailed.
@@ -169,7 +188,7 @@ class Bun:
         except NotConfined as error:
             raise BunFailed(Complaint("failed", f"The installer could not be kept to its folder: {error}.")) from error
         if not run.gone.called:
-            _put_last(run.pid)
+            _restrain(run.pid, self.file_bytes)
         timer = self.reactor.callLater(seconds, run.kill)
         try:
             ended: Ended = await run.ended

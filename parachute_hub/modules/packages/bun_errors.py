@@ -19,6 +19,17 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (r"ENOSPC|No space left", "disk_full", "The disk is full. Free some space, then try again."),
     (r"EDQUOT", "disk_full", "The disk quota is used up. Free some space, then try again."),
     (r"EROFS", "read_only", "The disk is read-only. Make the hub's home writable, then try again."),
+    (
+        r"minimum-release-age",
+        "too_new",
+        "This version, or one it depends on, was published less than three days ago. A stolen package is usually "
+        "noticed within that time. Try again later, or install it anyway (--allow-new).",
+    ),
+    (
+        r"EFBIG|File too (big|large)|FileTooBig|file size limit",
+        "too_large",
+        "The package holds a file of more than 512 MiB. Nothing was installed.",
+    ),
     (r"No version matching|failed to resolve.*but package exists", "no_such_version", "There is no such version."),
     (
         r"IntegrityCheckFailed|Integrity check failed",
@@ -29,7 +40,8 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"- 40[13]|40[13] (Unauthorized|Forbidden)",
         "not_allowed",
-        "The registry refused access. A private package needs a token in the .npmrc of the user who runs the hub.",
+        "The registry refused access. A private package needs a token: set BUN_CONFIG_TOKEN, or write an .npmrc into "
+        "hub/installer in the hub's home.",
     ),
     (
         r"- 5\d\d|5\d\d (Internal|Bad|Service|Gateway)",
@@ -56,12 +68,12 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         r"Fail extracting|failed to extract|InvalidTar|Failed to install",
         "extract",
-        "The package could not be unpacked: it is damaged, or the disk is full.",
+        "The package could not be unpacked: it is damaged, holds a file of more than 512 MiB, or the disk is full.",
     ),
     (
         r"InvalidURL|Registry URL must",
         "registry_address",
-        "The registry's address is not a URL. Correct it in the environment or in .npmrc.",
+        "The registry's address is not a URL. Correct it in the environment or in hub/installer/.npmrc.",
     ),
     (r"(?i)out of memory|Cannot allocate", "memory", "There was not enough memory. Stop a module, then try again."),
 )
@@ -73,6 +85,8 @@ def explain(lines: Sequence[str], exit_code: int | None, signal: str | None) -> 
     for pattern, kind, text in _KNOWN:
         if re.search(pattern, output):
             return Complaint(kind, text)
+    if signal == "SIGXFSZ":
+        return Complaint("too_large", "The package holds a file of more than 512 MiB. Nothing was installed.")
     if signal == "SIGKILL":
         return Complaint(
             "memory", "The installer was killed, most likely for lack of memory. Stop a module, then try again."

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,14 +18,24 @@ from parachute_hub.modules.definition.entry_point import entry_of
 from parachute_hub.modules.definition.manifests import Package
 from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.packages import lockfile
 from parachute_hub.modules.packages.bun import BunFailed
+from parachute_hub.modules.packages.lockfile import BadLock, Locked
 from parachute_hub.modules.state.store import INCOMING, BadPackage, Store
 from parachute_hub.supervise.model import CannotLaunch
 from parachute_hub.system.atomic_files import read_bounded
+from parachute_hub.system.timers import every
 
 SPARE_BYTES = 64 * 1024 * 1024
 """Bytes an install must leave free, since the database, logs and modules keep writing."""
 
+MOST_BYTES = 1024 * 1024 * 1024
+"""Bytes that one install may write, with its dependencies."""
+
+MIN_AGE_SECONDS = 3 * 86400
+"""Age of a release from outside the catalog, with all it depends on, before it is installed."""
+
+WATCH_SECONDS = 0.1
 INFO_SECONDS = 20.0
 ASK_AFTER_SECONDS = 0.3
 """Seconds until the registry is asked for a package's size. Anything fetched sooner is small compared to the margin."""
@@ -34,24 +45,38 @@ _DISK_PERHAPS = ("extract", "failed", "disk_full")
 """Failure kinds that a full disk may cause; bun does not always report it as such."""
 
 
+class RegistryTrust(Protocol):
+    """What is known of the registry."""
+
+    def origins(self) -> frozenset[str]:
+        """Origins of the configured registries."""
+
+    async def check(self, package: str, locked: Locked) -> str | None:
+        """Verify the registry's signature; a line to log. Raises JobFailed."""
+
+
 class PackageInstaller(Protocol):
     """The part of bun that fetching uses."""
 
-    async def add(self, folder: Path, spec: str, on_line: Callable[[str], None]) -> None:
-        """Install `spec` into the folder. Raises BunFailed."""
+    async def add(self, folder: Path, spec: str, on_line: Callable[[str], None], min_age: int = 0) -> None:
+        """Install `spec` into the folder, no release younger than `min_age` seconds. Raises BunFailed."""
 
     async def info(self, package: str, about: str, folder: Path, seconds: float) -> Any:
         """Query the registry. Raises BunFailed."""
 
 
 @frozen(kw_only=True)
-class FetchRequest:
-    """What to fetch. `short` is a guess until the package is known; `source` is a local tarball."""
+class Order:
+    """What to fetch. `short` is a guess until the package is known; `source` is a local tarball.
+
+    `allow_new` takes releases of packages outside the catalog that are younger than MIN_AGE_SECONDS.
+    """
 
     short: str
     package: str | None
     version: str | None = None
     source: Path | None = None
+    allow_new: bool = False
 
 
 @frozen(kw_only=True)
@@ -108,6 +133,8 @@ class Fetcher:
     in_thread: Callable[..., Awaitable[Any]]
     free_bytes: Callable[[], int]
     taken_by: Callable[[str], str | None]
+    registry: RegistryTrust
+    most_bytes: int = MOST_BYTES
 
     async def fetch(self, work: Work, order: FetchRequest) -> FetchedModule:
         """Fetch and verify. Raises JobFailed; the job's undo then removes what was fetched."""
@@ -120,10 +147,24 @@ class Fetcher:
         work.undo("settle", kept=False)
         work.undo("discard", kept=False, short=order.short, folder=f"{INCOMING}{work.id}")
         incoming = self.store.incoming(order.short, work.id)
+        _refuse_workspace(incoming, self.store.root.parent)
         await self._add(work, order, incoming)
         work.step("verify")
         package = order.package or _only_dependency(incoming)
-        arrival: FetchedModule = await work.whole(self.in_thread(self._verify, order, incoming, package))
+        locked = await self.in_thread(self._locked, order, incoming, package)
+        checking = Deferred.fromCoroutine(self._signed(work, package, locked))
+        try:
+            arrival: Arrival = await work.whole(self.in_thread(self._verify, order, incoming, package))
+        except BaseException:
+            checking.addErrback(lambda _: None)
+            checking.cancel()
+            raise
+        await checking
+        if locked is not None and arrival.package.version != locked.version:
+            raise JobFailed(
+                f"{package} calls itself version {arrival.package.version}, but the registry says {locked.version}. "
+                "Nothing was installed."
+            )
         if arrival.short != work.job.short:
             work.rename(arrival.short)
         work.measured(arrival.size)
@@ -150,8 +191,22 @@ class Fetcher:
     async def _add(self, work: Work, order: FetchRequest, incoming: Path) -> None:
         spec = str(order.source) if order.source else f"{order.package}@{order.version or 'latest'}"
         work.line(f"bun add {spec}")
-        adding = Deferred.fromCoroutine(self.bun.add(incoming, spec, work.line))
+        strange = order.source is None and order.package is not None and self._entry(order.package) is None
+        min_age = MIN_AGE_SECONDS if strange and not order.allow_new else 0
+        adding = Deferred.fromCoroutine(self.bun.add(incoming, spec, work.line, min_age))
         refusals: list[str] = []
+        before = self.free_bytes()
+
+        def watch() -> None:
+            free = self.free_bytes()
+            if adding.called or (free >= SPARE_BYTES // 2 and before - free <= self.most_bytes):
+                return
+            refusals.append(
+                f"{spec} was stopped: it filled the disk. {MAKE_ROOM}"
+                if free < SPARE_BYTES // 2
+                else f"{spec} was stopped: more than {_megabytes(self.most_bytes)} were written while it was unpacked."
+            )
+            adding.cancel()
 
         def measured(size: int | None) -> None:
             if size is None or adding.called:
@@ -166,6 +221,7 @@ class Fetcher:
         asking = Deferred.fromCoroutine(self._unpacked_size(order, incoming))
         asking.addCallback(measured)
         asking.addErrback(lambda _: None)
+        watching = every(self.clock, WATCH_SECONDS, watch, "Watching the disk during an install")
         try:
             await adding
         except CancelledError:
@@ -178,6 +234,7 @@ class Fetcher:
                 told, kind = f"The disk is full. {MAKE_ROOM}", "disk_full"
             raise JobFailed(f"{spec} could not be fetched. {told}", {"error_type": kind}) from error
         finally:
+            watching.stop()
             asking.cancel()
 
     async def _unpacked_size(self, order: FetchRequest, folder: Path) -> int | None:
@@ -201,7 +258,22 @@ class Fetcher:
                 {"error_type": "disk_full", "needed_bytes": size, "free_bytes": free},
             )
 
-    def _verify(self, order: FetchRequest, incoming: Path, package: str) -> FetchedModule:
+    def _locked(self, order: FetchRequest, incoming: Path, package: str) -> Locked | None:
+        """The package as the registry has it, None for a local tarball. Raises JobFailed."""
+        try:
+            content = read_bounded(incoming / "bun.lock", lockfile.LIMIT)
+            return lockfile.check(content, package, self.registry.origins(), local=order.source is not None)
+        except OSError as error:
+            raise JobFailed(f"The installer wrote no bun.lock: {error.strerror}.") from None
+        except BadLock as error:
+            raise JobFailed(f"{error} Nothing was installed.", {"error_type": "refused_source"}) from None
+
+    async def _signed(self, work: Work, package: str, locked: Locked | None) -> None:
+        line = await self.registry.check(package, locked) if locked is not None else None
+        if line is not None:
+            work.line(line)
+
+    def _verify(self, order: FetchRequest, incoming: Path, package: str) -> Arrival:
         """Every check possible before running it. Raises JobFailed."""
         try:
             fetched = self.store.verify(incoming, package)
@@ -251,6 +323,16 @@ class Fetcher:
         if other is not None and other != package:
             raise JobFailed(f'The name "{name}" belongs to {other}. Uninstall that first, or choose another package.')
         return name
+
+
+def _refuse_workspace(incoming: Path, home: Path) -> None:
+    """bun installs for the nearest package.json above that has workspaces, with its settings. Raises JobFailed."""
+    for folder in takewhile(lambda folder: folder.is_relative_to(home), incoming.parents):
+        if (folder / "package.json").exists():
+            raise JobFailed(
+                f"There is a package.json in {folder}, where none belongs: it would take over the installation. "
+                "Move it away, then try again."
+            )
 
 
 def guess_short(package: str) -> str:

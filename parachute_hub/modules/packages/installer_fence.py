@@ -22,12 +22,12 @@ class Confines(Protocol):
 
 @frozen(kw_only=True)
 class InstallerFence:
-    """`modules` is BUN_INSTALL and `scratch` TMPDIR. `user_home` may hold a registry's address and key (.npmrc)."""
+    """`modules` is BUN_INSTALL and `scratch` TMPDIR. `settings` is HOME, which may hold a registry's key (.npmrc)."""
 
     confiner: Confines
     modules: Path
     scratch: Path
-    user_home: Path
+    settings: Path
 
     def start(
         self, folder: Path, bun: Path, argv: Sequence[str], environment: Mapping[str, str], spawn: Callable[[], int]
@@ -37,10 +37,8 @@ class InstallerFence:
 
     def rules(self, folder: Path, bun: Path, argv: Sequence[str], environment: Mapping[str, str]) -> Rules:
         """What one run may do. A package on this machine is named by the path that is the last argument."""
-        own = [self.user_home / name for name in (".npmrc", ".bunfig.toml", ".config/.bunfig.toml")]
-        named = [
-            value for value in (*argv[-1:], *environment.values()) if os.path.isabs(value) and Path(value).is_file()
-        ]
+        own = [self.settings / name for name in (".npmrc", ".bunfig.toml")]
+        named = [value for value in (*argv, *environment.values()) if os.path.isabs(value) and Path(value).is_file()]
         cache = self.modules / "install" / "cache"
         for needed in (cache, self.scratch):
             needed.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -29,9 +29,7 @@ class InstallerFenceTests(SynchronousTestCase):
         for name in ("toy.tgz", "ca.pem"):
             (top / name).write_text("x")
         home, confiner = top / "home", Recorder()
-        fence = InstallerFence(
-            confiner=confiner, modules=home / "modules", scratch=home / "tmp", user_home=top / "user"
-        )
+        fence = InstallerFence(confiner=confiner, modules=home / "modules", scratch=home / "tmp", settings=top / "user")
         incoming = home / "modules" / "store" / "toy" / ".incoming-1"
         spawned: list[int] = []
 

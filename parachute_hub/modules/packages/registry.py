@@ -1,0 +1,109 @@
+"""The registry that packages come from: its address, its signing keys, and whether it signed a package."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import define, field
+
+from parachute_hub.jobs.runner import JobFailed
+from parachute_hub.modules.packages import lockfile, signatures
+from parachute_hub.modules.packages.bun import BunFailed
+from parachute_hub.modules.packages.bun_errors import Complaint
+from parachute_hub.modules.packages.lockfile import Locked
+from parachute_hub.modules.packages.signatures import BadSignature, Key
+from parachute_hub.system.atomic_files import read_text
+
+KEYS_PATH = "/-/npm/v1/keys"
+FRESH_SECONDS = 3600.0
+_SECONDS = 20.0
+_NPMRC_LIMIT = 64 * 1024
+
+
+class Asks(Protocol):
+    """The part of bun that asks the registry."""
+
+    async def info(self, package: str, about: str, folder: Path, seconds: float) -> Any:
+        """Query the registry. Raises BunFailed."""
+
+    async def fetch_json(self, url: str, folder: Path, seconds: float) -> tuple[int, Any]:
+        """Status and JSON body of a GET with bun's proxy and certificate settings. Raises BunFailed."""
+
+
+@define(kw_only=True)
+class Registry:
+    """`variables` are the registry settings of the environment, `folder` holds the hub's own .npmrc.
+
+    `now` is in seconds.
+    """
+
+    bun: Asks
+    variables: Mapping[str, str]
+    folder: Path
+    now: Callable[[], float]
+    _keys: dict[str, tuple[float, tuple[Key, ...] | None]] = field(factory=dict, init=False)
+
+    def origins(self) -> frozenset[str]:
+        """Origins of the configured registries. They may be private, or without TLS: the operator chose them."""
+        lines = (line.partition("=") for line in self._npmrc().splitlines())
+        said = [value.strip() for name, _, value in lines if name.strip().endswith("registry")]
+        said += [value for name, value in self.variables.items() if name.lower().endswith("registry")]
+        return frozenset(lockfile.origin(url) for url in said if "://" in url)
+
+    async def check(self, package: str, locked: Locked) -> str | None:
+        """Verify the registry's signature. A line for the job's log, if there is something to say. Raises JobFailed."""
+        try:
+            dist = await self.bun.info(f"{package}@{locked.version}", "dist", self.folder, _SECONDS)
+            keys = await self._published(self._base(package, dist))
+        except BunFailed as error:
+            return f"The registry's signature was not checked: {error}"
+        if not keys:
+            return None
+        told = dist if isinstance(dist, dict) else {}
+        if told.get("integrity") != locked.integrity:
+            raise _refused(package, "has another integrity hash than the registry says", "integrity")
+        published = None
+        if any(key.expires is not None for key in keys):
+            published = await self._published_at(package, locked.version)
+        text = f"{package}@{locked.version}:{locked.integrity}"
+        try:
+            signatures.verify(text, told.get("signatures"), keys, published)
+        except BadSignature as error:
+            raise _refused(package, str(error), "signature") from None
+        return f"{package} {locked.version} is signed by the registry."
+
+    def _base(self, package: str, dist: Any) -> str:
+        """The registry's address: what the tarball's has before the package, else what is configured."""
+        tarball = str(dist.get("tarball")) if isinstance(dist, dict) else ""
+        base, separator, _ = tarball.partition(f"/{package}/-/")
+        configured = (value for name, value in self.variables.items() if name.lower().endswith("config_registry"))
+        return (base if separator else next(configured, lockfile.origin(tarball))).rstrip("/")
+
+    async def _published(self, base: str) -> tuple[Key, ...] | None:
+        """The keys; None if this registry publishes none. Raises BunFailed."""
+        at, keys = self._keys.get(base, (None, None))
+        if at is None or self.now() - at >= FRESH_SECONDS:
+            status, document = await self.bun.fetch_json(base + KEYS_PATH, self.folder, _SECONDS)
+            if status >= 500:
+                raise BunFailed(Complaint("registry_failed", f"The registry answered {status} for its keys."))
+            keys = signatures.keys_of(document) if status == 200 else None
+            self._keys[base] = (self.now(), keys)
+        return keys
+
+    async def _published_at(self, package: str, version: str) -> Any:
+        try:
+            times = await self.bun.info(package, "time", self.folder, _SECONDS)
+        except BunFailed:
+            return None
+        return signatures.moment(times.get(version)) if isinstance(times, dict) else None
+
+    def _npmrc(self) -> str:
+        try:
+            return read_text(self.folder / ".npmrc", _NPMRC_LIMIT)
+        except OSError:
+            return ""
+
+
+def _refused(package: str, why: str, kind: str) -> JobFailed:
+    text = f"{package} {why}. Nothing was installed. Try again later, or tell its maker."
+    return JobFailed(text, {"error_type": kind})

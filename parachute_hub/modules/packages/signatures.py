@@ -1,0 +1,78 @@
+"""Registry signatures of packages: ECDSA over `name@version:integrity`, with keys that the registry publishes."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import frozen
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+_KIND = "ecdsa-sha2-nistp256"
+
+
+class BadSignature(Exception):
+    """The registry's signature is missing or wrong. The text says which."""
+
+
+@frozen
+class Key:
+    """One signing key. `expires` is when it stopped signing, None while it is in use."""
+
+    id: str
+    public: ec.EllipticCurvePublicKey
+    expires: datetime | None
+
+
+def keys_of(document: Any) -> tuple[Key, ...]:
+    """The usable keys of `/-/npm/v1/keys`. The document may be anything."""
+    entries = document.get("keys") if isinstance(document, dict) else None
+    found = (_key(entry) for entry in entries) if isinstance(entries, list) else ()
+    return tuple(key for key in found if key is not None)
+
+
+def verify(text: str, signatures: Any, keys: Sequence[Key], published: datetime | None) -> None:
+    """Accept `text` if one of the registry's keys signed it. Raises BadSignature.
+
+    A key that has expired counts for packages published before. `published` None counts as now.
+    """
+    by_id = {key.id: key for key in keys}
+    entries = [entry for entry in signatures if isinstance(entry, dict)] if isinstance(signatures, list) else []
+    if not entries:
+        raise BadSignature("has no signature of the registry, although the registry publishes keys")
+    for entry in entries:
+        key = by_id.get(str(entry.get("keyid")))
+        if key is None or (key.expires is not None and (published is None or published >= key.expires)):
+            continue
+        try:
+            key.public.verify(base64.b64decode(str(entry.get("sig"))), text.encode(), ec.ECDSA(hashes.SHA256()))
+        except (InvalidSignature, binascii.Error, ValueError):
+            raise BadSignature("has a wrong signature") from None
+        return
+    raise BadSignature("is not signed with a key that the registry publishes")
+
+
+def moment(value: Any) -> datetime | None:
+    """An ISO 8601 time of a registry; None if it is something else."""
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _key(entry: Any) -> Key | None:
+    if not isinstance(entry, dict) or entry.get("scheme") != _KIND:
+        return None
+    try:
+        public = load_der_public_key(base64.b64decode(str(entry.get("key"))))
+    except (UnsupportedAlgorithm, binascii.Error, ValueError):
+        return None
+    if not isinstance(public, ec.EllipticCurvePublicKey):
+        return None
+    expires = entry.get("expires")
+    return Key(str(entry.get("keyid")), public, None if expires is None else moment(expires))

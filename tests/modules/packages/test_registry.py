@@ -1,0 +1,106 @@
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.jobs.runner import JobFailed
+from parachute_hub.modules.packages.bun import BunFailed
+from parachute_hub.modules.packages.bun_errors import Complaint
+from parachute_hub.modules.packages.lockfile import Locked
+from parachute_hub.modules.packages.registry import Registry
+from tests.support.npm import Signer
+
+HASH = "sha512-abc"
+
+
+class Asked:
+    """bun, with answers of a registry."""
+
+    def __init__(self) -> None:
+        self.signer = Signer()
+        self.keys: tuple[int, Any] = (200, {"keys": self.signer.keys()})
+        signed = self.signer.sign(f"@toys/toy@1.0.0:{HASH}")
+        tarball = "https://packs.test/@toys/toy/-/toy-1.0.0.tgz"
+        self.dist: Any = {"tarball": tarball, "integrity": HASH, "signatures": [signed]}
+        self.times: Any = {}
+        self.fetched: list[str] = []
+
+    async def info(self, package: str, about: str, folder: Path, seconds: float) -> Any:
+        if self.dist is None:
+            raise BunFailed(Complaint("refused", "The registry refused the connection."))
+        return {"dist": self.dist, "time": self.times}[about]
+
+    async def fetch_json(self, url: str, folder: Path, seconds: float) -> tuple[int, Any]:
+        self.fetched.append(url)
+        return self.keys
+
+
+class Registries(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.bun = Asked()
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.now = 0.0
+        self.registry = Registry(bun=self.bun, variables={}, folder=self.folder, now=lambda: self.now)
+
+    def check(self) -> str | None:
+        checking = self.registry.check("@toys/toy", Locked("1.0.0", HASH, ""))
+        line: str | None = self.successResultOf(Deferred.fromCoroutine(checking))
+        return line
+
+    def refusal(self) -> str:
+        checking = self.registry.check("@toys/toy", Locked("1.0.0", HASH, ""))
+        failure = self.failureResultOf(Deferred.fromCoroutine(checking), JobFailed)
+        return str(failure.value)
+
+    def test_a_signed_package(self) -> None:
+        self.assertEqual(self.check(), "@toys/toy 1.0.0 is signed by the registry.")
+        self.assertEqual(self.bun.fetched, ["https://packs.test/-/npm/v1/keys"])
+
+    def test_keys_are_asked_for_once_an_hour(self) -> None:
+        self.check()
+        self.check()
+        self.assertEqual(len(self.bun.fetched), 1)
+        self.now = 3600.0
+        self.check()
+        self.assertEqual(len(self.bun.fetched), 2)
+
+    def test_refusals(self) -> None:
+        good = self.bun.dist
+        for case, dist, words in (
+            ("no signature", {**good, "signatures": None}, "has no signature"),
+            ("another package's", {**good, "signatures": [self.bun.signer.sign("x@1.0.0:" + HASH)]}, "wrong signature"),
+            ("another hash", {**good, "integrity": "sha512-other"}, "another integrity hash"),
+        ):
+            with self.subTest(case):
+                self.bun.dist = dist
+                self.assertIn(words, self.refusal())
+
+    def test_a_registry_without_keys(self) -> None:
+        self.bun.keys = (404, None)
+        self.bun.dist["signatures"] = None
+        self.assertIsNone(self.check())
+
+    def test_what_could_not_be_asked_is_told(self) -> None:
+        self.bun.keys = (503, None)
+        self.assertIn("was not checked", self.check() or "")
+        self.bun.dist = None
+        self.assertIn("was not checked", self.check() or "")
+        self.bun = self.registry.bun = Asked()
+        self.assertIn("is signed", self.check() or "", "a failure is not remembered")
+
+    def test_a_key_that_expired_after_the_release(self) -> None:
+        signer = self.bun.signer = Signer(expires="2025-01-29T00:00:00.000Z")
+        self.bun.keys = (200, {"keys": signer.keys()})
+        self.bun.dist["signatures"] = [signer.sign(f"@toys/toy@1.0.0:{HASH}")]
+        self.bun.times = {"1.0.0": "2024-05-01T00:00:00.000Z"}
+        self.assertIn("is signed", self.check() or "")
+        self.bun.times = {"1.0.0": "2025-05-01T00:00:00.000Z"}
+        self.assertIn("not signed with a key", self.refusal())
+
+    def test_the_operators_registries(self) -> None:
+        """By environment, and in the hub's own .npmrc."""
+        self.registry.variables = {"BUN_CONFIG_REGISTRY": "http://127.0.0.1:4873/", "BUN_CONFIG_TOKEN": "http://x"}
+        (self.folder / ".npmrc").write_text("@own:registry = https://packs.lan:8443/npm/\nlogin=https://other.test\n")
+        self.assertEqual(self.registry.origins(), {"http://127.0.0.1:4873", "https://packs.lan:8443"})
