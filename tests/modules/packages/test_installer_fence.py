@@ -45,7 +45,7 @@ class InstallerFenceTests(SynchronousTestCase):
             set(rules.writes), {str(incoming), str(home / "modules" / "install" / "cache"), str(home / "tmp")}
         )
         own = {path for path in rules.reads if path.startswith(str(top))}
-        files = {"toy.tgz", "ca.pem", "user/.npmrc", "user/.bunfig.toml", "user/.config/.bunfig.toml"}
+        files = {"toy.tgz", "ca.pem", "user/.npmrc", "user/.bunfig.toml"}
         self.assertEqual(own, {str(top / name) for name in files})
         self.assertTrue(rules.change_modes)
         self.assertEqual((rules.bind, rules.connect), ((), None))
