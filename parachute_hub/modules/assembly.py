@@ -30,7 +30,7 @@ from parachute_hub.modules.operations.upgrade import GATE_SECONDS, SETTLE_SECOND
 from parachute_hub.modules.packages.bun import LIMIT_SECONDS, STALL_SECONDS, Bun
 from parachute_hub.modules.packages.fetcher import Fetcher
 from parachute_hub.modules.packages.installer_fence import Confines, InstallerFence
-from parachute_hub.modules.packages.registry import Registry
+from parachute_hub.modules.packages.registry import PackageRegistry
 from parachute_hub.modules.packages.updates import Availability
 from parachute_hub.modules.reconcile.adoption import Adoption
 from parachute_hub.modules.reconcile.backup_copy import ServicesBackup
@@ -299,7 +299,7 @@ def assemble(
         in_thread=outside.in_thread,
         free_bytes=disk.free_bytes,
         taken_by=lambda short: on_disk.records.get(short).package,
-        registry=Registry(bun=bun, variables=outside.around.registry, folder=installer, now=outside.now),
+        registry=PackageRegistry(bun=bun, variables=outside.around.registry, folder=installer, now=outside.now),
     )
     prover = HealthGate(supervisor=supervisor, clock=outside.reactor)
     return ModuleServices(

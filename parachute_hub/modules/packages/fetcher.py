@@ -20,7 +20,7 @@ from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.packages import lockfile
 from parachute_hub.modules.packages.bun import BunFailed
-from parachute_hub.modules.packages.lockfile import BadLock, Locked
+from parachute_hub.modules.packages.lockfile import BadLock, LockedPackage
 from parachute_hub.modules.state.store import INCOMING, BadPackage, Store
 from parachute_hub.supervise.model import CannotLaunch
 from parachute_hub.system.atomic_files import read_bounded
@@ -51,7 +51,7 @@ class RegistryTrust(Protocol):
     def origins(self) -> frozenset[str]:
         """Origins of the configured registries."""
 
-    async def check(self, package: str, locked: Locked) -> str | None:
+    async def check(self, package: str, locked: LockedPackage) -> str | None:
         """Verify the registry's signature; a line to log. Raises JobFailed."""
 
 
@@ -66,7 +66,7 @@ class PackageInstaller(Protocol):
 
 
 @frozen(kw_only=True)
-class Order:
+class FetchRequest:
     """What to fetch. `short` is a guess until the package is known; `source` is a local tarball.
 
     `allow_new` takes releases of packages outside the catalog that are younger than MIN_AGE_SECONDS.
@@ -154,7 +154,7 @@ class Fetcher:
         locked = await self.in_thread(self._locked, order, incoming, package)
         checking = Deferred.fromCoroutine(self._signed(work, package, locked))
         try:
-            arrival: Arrival = await work.whole(self.in_thread(self._verify, order, incoming, package))
+            arrival: FetchedModule = await work.whole(self.in_thread(self._verify, order, incoming, package))
         except BaseException:
             checking.addErrback(lambda _: None)
             checking.cancel()
@@ -258,7 +258,7 @@ class Fetcher:
                 {"error_type": "disk_full", "needed_bytes": size, "free_bytes": free},
             )
 
-    def _locked(self, order: FetchRequest, incoming: Path, package: str) -> Locked | None:
+    def _locked(self, order: FetchRequest, incoming: Path, package: str) -> LockedPackage | None:
         """The package as the registry has it, None for a local tarball. Raises JobFailed."""
         try:
             content = read_bounded(incoming / "bun.lock", lockfile.LIMIT)
@@ -268,12 +268,12 @@ class Fetcher:
         except BadLock as error:
             raise JobFailed(f"{error} Nothing was installed.", {"error_type": "refused_source"}) from None
 
-    async def _signed(self, work: Work, package: str, locked: Locked | None) -> None:
+    async def _signed(self, work: Work, package: str, locked: LockedPackage | None) -> None:
         line = await self.registry.check(package, locked) if locked is not None else None
         if line is not None:
             work.line(line)
 
-    def _verify(self, order: FetchRequest, incoming: Path, package: str) -> Arrival:
+    def _verify(self, order: FetchRequest, incoming: Path, package: str) -> FetchedModule:
         """Every check possible before running it. Raises JobFailed."""
         try:
             fetched = self.store.verify(incoming, package)

@@ -24,7 +24,7 @@ class BadLock(Exception):
 
 
 @frozen
-class Locked:
+class LockedPackage:
     """A package of the registry. `url` is its tarball, empty for bun's default registry."""
 
     version: str
@@ -32,7 +32,7 @@ class Locked:
     url: str
 
 
-def check(content: bytes, package: str, origins: Iterable[str], *, local: bool = False) -> Locked | None:
+def check(content: bytes, package: str, origins: Iterable[str], *, local: bool = False) -> LockedPackage | None:
     """Refuse what must not be installed; the answer is `package` itself. Raises BadLock.
 
     Every package needs an integrity hash. It comes from the registry, or by https from a public host. `origins` are
@@ -40,7 +40,7 @@ def check(content: bytes, package: str, origins: Iterable[str], *, local: bool =
     the answer is None then.
     """
     allowed = frozenset(origins)
-    found: Locked | None = None
+    found: LockedPackage | None = None
     for place, raw in _packages(content).items():
         spec, integrity = _texts(raw, place)
         name, _, source = spec[1:].partition("@")
@@ -85,10 +85,10 @@ def _texts(entry: list[object], place: str) -> tuple[str, str]:
     return spec, integrity if isinstance(integrity, str) else ""
 
 
-def _of_registry(source: str, entry: list[object], integrity: str) -> Locked | None:
+def _of_registry(source: str, entry: list[object], integrity: str) -> LockedPackage | None:
     if not names.is_version(source) or len(entry) != 4 or not isinstance(entry[1], str):
         return None
-    return Locked(source, integrity, entry[1])
+    return LockedPackage(source, integrity, entry[1])
 
 
 def _acceptable(url: str, allowed: frozenset[str]) -> bool:

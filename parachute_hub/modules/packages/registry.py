@@ -10,8 +10,8 @@ from parachute_hub.jobs.runner import JobFailed
 from parachute_hub.modules.packages import lockfile, signatures
 from parachute_hub.modules.packages.bun import BunFailed
 from parachute_hub.modules.packages.bun_errors import Complaint
-from parachute_hub.modules.packages.lockfile import Locked
-from parachute_hub.modules.packages.signatures import BadSignature, Key
+from parachute_hub.modules.packages.lockfile import LockedPackage
+from parachute_hub.modules.packages.signatures import BadSignature, RegistryKey
 from parachute_hub.system.atomic_files import read_text
 
 KEYS_PATH = "/-/npm/v1/keys"
@@ -20,7 +20,7 @@ _SECONDS = 20.0
 _NPMRC_LIMIT = 64 * 1024
 
 
-class Asks(Protocol):
+class RegistryClient(Protocol):
     """The part of bun that asks the registry."""
 
     async def info(self, package: str, about: str, folder: Path, seconds: float) -> Any:
@@ -31,17 +31,17 @@ class Asks(Protocol):
 
 
 @define(kw_only=True)
-class Registry:
+class PackageRegistry:
     """`variables` are the registry settings of the environment, `folder` holds the hub's own .npmrc.
 
     `now` is in seconds.
     """
 
-    bun: Asks
+    bun: RegistryClient
     variables: Mapping[str, str]
     folder: Path
     now: Callable[[], float]
-    _keys: dict[str, tuple[float, tuple[Key, ...] | None]] = field(factory=dict, init=False)
+    _keys: dict[str, tuple[float, tuple[RegistryKey, ...] | None]] = field(factory=dict, init=False)
 
     def origins(self) -> frozenset[str]:
         """Origins of the configured registries. They may be private, or without TLS: the operator chose them."""
@@ -50,7 +50,7 @@ class Registry:
         said += [value for name, value in self.variables.items() if name.lower().endswith("registry")]
         return frozenset(lockfile.origin(url) for url in said if "://" in url)
 
-    async def check(self, package: str, locked: Locked) -> str | None:
+    async def check(self, package: str, locked: LockedPackage) -> str | None:
         """Verify the registry's signature. A line for the job's log, if there is something to say. Raises JobFailed."""
         try:
             dist = await self.bun.info(f"{package}@{locked.version}", "dist", self.folder, _SECONDS)
@@ -79,7 +79,7 @@ class Registry:
         configured = (value for name, value in self.variables.items() if name.lower().endswith("config_registry"))
         return (base if separator else next(configured, lockfile.origin(tarball))).rstrip("/")
 
-    async def _published(self, base: str) -> tuple[Key, ...] | None:
+    async def _published(self, base: str) -> tuple[RegistryKey, ...] | None:
         """The keys; None if this registry publishes none. Raises BunFailed."""
         at, keys = self._keys.get(base, (None, None))
         if at is None or self.now() - at >= FRESH_SECONDS:

@@ -20,7 +20,7 @@ class BadSignature(Exception):
 
 
 @frozen
-class Key:
+class RegistryKey:
     """One signing key. `expires` is when it stopped signing, None while it is in use."""
 
     id: str
@@ -28,14 +28,14 @@ class Key:
     expires: datetime | None
 
 
-def keys_of(document: Any) -> tuple[Key, ...]:
+def keys_of(document: Any) -> tuple[RegistryKey, ...]:
     """The usable keys of `/-/npm/v1/keys`. The document may be anything."""
     entries = document.get("keys") if isinstance(document, dict) else None
     found = (_key(entry) for entry in entries) if isinstance(entries, list) else ()
     return tuple(key for key in found if key is not None)
 
 
-def verify(text: str, signatures: Any, keys: Sequence[Key], published: datetime | None) -> None:
+def verify(text: str, signatures: Any, keys: Sequence[RegistryKey], published: datetime | None) -> None:
     """Accept `text` if one of the registry's keys signed it. Raises BadSignature.
 
     A key that has expired counts for packages published before. `published` None counts as now.
@@ -65,7 +65,7 @@ def moment(value: Any) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _key(entry: Any) -> Key | None:
+def _key(entry: Any) -> RegistryKey | None:
     if not isinstance(entry, dict) or entry.get("scheme") != _KIND:
         return None
     try:
@@ -75,4 +75,4 @@ def _key(entry: Any) -> Key | None:
     if not isinstance(public, ec.EllipticCurvePublicKey):
         return None
     expires = entry.get("expires")
-    return Key(str(entry.get("keyid")), public, None if expires is None else moment(expires))
+    return RegistryKey(str(entry.get("keyid")), public, None if expires is None else moment(expires))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.modules.packages.lockfile import BadLock, Locked, check
+from parachute_hub.modules.packages.lockfile import BadLock, LockedPackage, check
 
 HASH = "sha512-4QKeQC+v8yMuvmrk6BijAVIVPvFT4qLxthhfUhzQAlaSeIK6Q1XCM9NmWmlylg11ExkVVSgpqrUdUayiEe40hw=="
 TOY: list[Any] = ["@toys/toy@1.0.0", "", {}, HASH]
@@ -25,7 +25,7 @@ class Lockfiles(SynchronousTestCase):
 
     def test_what_the_registry_says_of_it(self) -> None:
         content = lock(left=["left@1.2.3", "", {"dependencies": {"right": "1, ]"}}, HASH])
-        self.assertEqual(check(content, "@toys/toy", ()), Locked("1.0.0", HASH, ""))
+        self.assertEqual(check(content, "@toys/toy", ()), LockedPackage("1.0.0", HASH, ""))
 
     def test_what_comes_from_where_it_may_not(self) -> None:
         for case, entry, words in (

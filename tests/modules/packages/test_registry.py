@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.jobs.runner import JobFailed
 from parachute_hub.modules.packages.bun import BunFailed
 from parachute_hub.modules.packages.bun_errors import Complaint
-from parachute_hub.modules.packages.lockfile import Locked
-from parachute_hub.modules.packages.registry import Registry
+from parachute_hub.modules.packages.lockfile import LockedPackage
+from parachute_hub.modules.packages.registry import PackageRegistry
 from tests.support.npm import Signer
 
 HASH = "sha512-abc"
@@ -42,15 +42,15 @@ class Registries(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.folder.mkdir()
         self.now = 0.0
-        self.registry = Registry(bun=self.bun, variables={}, folder=self.folder, now=lambda: self.now)
+        self.registry = PackageRegistry(bun=self.bun, variables={}, folder=self.folder, now=lambda: self.now)
 
     def check(self) -> str | None:
-        checking = self.registry.check("@toys/toy", Locked("1.0.0", HASH, ""))
+        checking = self.registry.check("@toys/toy", LockedPackage("1.0.0", HASH, ""))
         line: str | None = self.successResultOf(Deferred.fromCoroutine(checking))
         return line
 
     def refusal(self) -> str:
-        checking = self.registry.check("@toys/toy", Locked("1.0.0", HASH, ""))
+        checking = self.registry.check("@toys/toy", LockedPackage("1.0.0", HASH, ""))
         failure = self.failureResultOf(Deferred.fromCoroutine(checking), JobFailed)
         return str(failure.value)
 
