@@ -288,9 +288,8 @@ def assemble(
         _installer_fence(on_disk),
     )
     installer = outside.around.installer
-    availability = Availability(
-        bun=bun, folder=installer, now=outside.now, changed=lambda: outside.emit(RegistryChanged())
-    )
+    changed = partial(outside.emit, RegistryChanged())
+    availability = Availability(bun=bun, folder=installer, now=outside.now, changed=changed)
     fetcher = Fetcher(
         bun=bun,
         store=on_disk.store,
