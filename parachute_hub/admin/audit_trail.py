@@ -13,35 +13,24 @@ from twisted.web.resource import IResource, Resource
 from parachute_hub.admin.modules_bodies import lenient, text_of
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.route_table import noted
 from parachute_hub.store.rows import Act
 
-# Their body names the subject.
-_BY_NAME = (("module-install", ""), ("open-settings", ""))
 _NAME = 200
-# Method and path; the groups are the verb and its object.
-_DEEDS: tuple[tuple[re.Pattern[bytes], str], ...] = (
-    (
-        re.compile(
-            rb"POST /api/modules/(?P<subject>(?!operations/|disk/)[^/]+)"
-            rb"/(?P<verb>install|upgrade|rollback|restore-data|uninstall|delete-data|start|stop|restart|heal-port|adopt)"
-        ),
-        "module-",
-    ),
-    (re.compile(rb"PUT /api/modules/(?P<subject>[^/]+)/(?P<verb>config|settings)"), "module-"),
-    (re.compile(rb"POST /api/modules/(?P<verb>install|upgrade-all)"), "module-"),
-    (re.compile(rb"POST /vaults"), "vault-made"),
-    (re.compile(rb"POST /api/auth/(?P<verb>mint-token|revoke-token|rotate-operator|rotate-key)"), ""),
-    (re.compile(rb"POST /api/auth/(?P<verb>open-settings)"), ""),
-    (
-        re.compile(
-            rb"(?:GET|POST) /(?:admin|account)/(?P<verb>module-token|vault-admin-token|vault-token)/(?P<subject>[^/]+)"
-        ),
-        "",
-    ),
-    (re.compile(rb"POST /admin/(?P<verb>host-admin-token)"), ""),
-    (re.compile(rb"POST /account/(?P<verb>token)"), "account-"),
-    (re.compile(rb"POST /api/apps/disconnect|DELETE /api/grants/.+"), "app-disconnected"),
-)
+# Fields that say what it is done to, where the path does not.
+_SUBJECTS = ("package", "source", "module", "name", "client_id", "channel")
+
+
+def _pattern(rule: str) -> re.Pattern[str]:
+    """A rule of the table; its first variable is what the act is done to."""
+    begin, *rest = re.split(r"<(path:)?\w+>", rule)
+    variables = zip(rest[::2], rest[1::2], strict=True)
+    return re.compile(
+        re.escape(begin) + "".join(("(.+)" if path else "([^/]+)") + re.escape(after) for path, after in variables)
+    )
+
+
+_DEEDS = [(row.method, _pattern(row.rule), row.records) for row in noted()]
 
 
 class Caller(Protocol):
@@ -56,11 +45,11 @@ def deed(method: bytes, path: bytes) -> tuple[str, str] | None:
     >>> deed(b"POST", b"/api/modules/vault/upgrade"), deed(b"POST", b"/vaults"), deed(b"GET", b"/vaults")
     (('module-upgrade', 'vault'), ('vault-made', ''), None)
     """
-    for pattern, action in _DEEDS:
-        found = pattern.fullmatch(method + b" " + path.rstrip(b"/"))
+    text = path.decode("latin-1").rstrip("/")
+    for its_method, pattern, action in _DEEDS:
+        found = pattern.fullmatch(text) if method == its_method.encode() else None
         if found is not None:
-            parts = found.groupdict()
-            return action + parts.get("verb", b"").decode("latin-1"), parts.get("subject", b"").decode("latin-1")
+            return action, found[1] if pattern.groups else ""
     return None
 
 
@@ -68,7 +57,7 @@ def _named(request: Any) -> str:
     """The package, file, folder or module named in the body, which can be read again afterwards."""
     body = lenient(request)
     request.content.seek(0)
-    text = text_of(body, "package") or text_of(body, "source") or text_of(body, "module")
+    text = next((text_of(body, name) for name in _SUBJECTS if text_of(body, name)), "")
     return "".join(letter for letter in text if letter.isprintable())[:_NAME]
 
 
@@ -99,11 +88,12 @@ class Recorded(Resource):
         if found is not None:
             actor, address = self._actor(request), self._caller.client_address(request)
             action, subject = found
-            if (action, subject) in _BY_NAME:
+            if not subject:
                 subject = _named(request)
 
             def answered(_: object) -> None:
-                if request.code < 400:
+                # Somebody whom nobody knows was sent to sign in.
+                if actor and request.code < 400:
                     self._note(Act(at=self._clock(), actor=actor, action=action, subject=subject, address=address))
 
             request.notifyFinish().addCallbacks(answered, lambda gone: None)

@@ -29,7 +29,7 @@ from parachute_hub.modules.operations.upgrade import UpgradeRequest
 from parachute_hub.modules.packages.fetcher import guess_short
 from parachute_hub.modules.state.records import CHANNELS, RecordsRefused
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.auth import ADMIN, AUTH, Authenticator, Principal, StepUp
+from parachute_hub.site.auth import ADMIN, AUTH, Authenticator, Principal, StepUp, prove_person
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.supervise.model import ModuleState, Status
 
@@ -177,6 +177,9 @@ class ModulesArea:
         if entry is None:
             raise not_found()
         version = version_of(body)
+        if version is not None:
+            # It may be one with known flaws.
+            prove_person(self._step_up, request, principal, f"install:{entry.package}@{version}")
         wanted = InstallRequest(
             short=short,
             package=entry.package,
@@ -205,6 +208,8 @@ class ModulesArea:
         if not self._directory.is_first_party(short):
             self._step_up.prove(request, principal, f"install:{self._directory.package_of(short)}")
         older, newest = (body.get(name) is True for name in ("allow_downgrade", "allow_new"))
+        if older:
+            prove_person(self._step_up, request, principal, f"downgrade:{short}")
         wanted = UpgradeRequest(short=short, version=version_of(body), allow_downgrade=older, allow_new=newest)
         return self._begun(request, self._modules.upgrader.upgrade(wanted))
 
@@ -215,6 +220,8 @@ class ModulesArea:
         restore = read_json(request).get("restore_data") is True
         if restore:
             self._step_up.prove(request, principal, f"restore-data:{short}")
+        else:
+            prove_person(self._step_up, request, principal, f"downgrade:{short}")
         return self._begun(request, self._modules.upgrader.rollback(short, restore_data=restore))
 
     @app.route("/api/modules/<short>/restore-data", methods=["POST"])
@@ -227,7 +234,8 @@ class ModulesArea:
     @app.route("/api/modules/<short>/uninstall", methods=["POST"])
     async def uninstall(self, request: IRequest, short: str) -> bytes:
         """Uninstall the module and wait for the result."""
-        self._known(request, short)
+        principal = self._known(request, short)
+        prove_person(self._step_up, request, principal, f"uninstall:{short}")
         job = self._modules.remover.uninstall(short)
         job = await self._modules.jobs.finished(job.id)
         if job.status == "failed":

@@ -8,7 +8,7 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.auth import ADMIN, Authenticator
+from parachute_hub.site.auth import ADMIN, Authenticator, StepUp, prove_person
 from parachute_hub.site.errors import Refused
 
 # Valid in every vault release, and in the URLs, scopes and folders that contain the name.
@@ -32,6 +32,7 @@ class VaultsApi:
         self,
         *,
         who: Authenticator,
+        step_up: StepUp,
         known: Callable[[], Sequence[Mapping[str, Any]]],
         maker: VaultMaker,
         sizes: Callable[[Iterable[str]], Awaitable[Mapping[str, int]]],
@@ -40,6 +41,7 @@ class VaultsApi:
         bytes.
         """
         self._who = who
+        self._step_up = step_up
         self._known = known
         self._maker = maker
         self._sizes = sizes
@@ -65,7 +67,7 @@ class VaultsApi:
     @app.route("/vaults", methods=["POST"])
     async def create(self, request: IRequest) -> bytes:
         """Create the vault `name`. 201 with its first key, shown only here; 400, 409 or 502 with a sentence."""
-        self._who.need(request, ADMIN)
+        principal = self._who.need(request, ADMIN)
         name = read_json(request).get("name")
         if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
             raise Refused(
@@ -76,6 +78,8 @@ class VaultsApi:
             )
         if any(vault["name"] == name for vault in self._known()):
             raise Refused(409, "vault_exists", f"There is already a vault {name}. Choose another name.")
+        # The answer carries a key that opens the vault for good.
+        prove_person(self._step_up, request, principal, f"vault.create:{name}")
         made = await self._maker.create(name)
         vault = next((vault for vault in self._known() if vault["name"] == name), {})
         body = {

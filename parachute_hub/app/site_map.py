@@ -116,6 +116,7 @@ def admin_parts(
     )
     vaults = VaultsApi(
         who=who,
+        step_up=accounts.step_up,
         known=lambda: document(advertised(engine.roster.modules(), engine.links), accounts.origin.issuer())["vaults"],
         maker=VaultCommand(
             engine.launcher,

@@ -90,3 +90,12 @@ class StepUp(Protocol):
 
     def prove(self, request: IRequest, principal: Principal, operation: str) -> None:
         """Consume the request's step-up proof. Raises Refused 403 `step_up_required` if there is none."""
+
+
+def prove_person(step_up: StepUp, request: IRequest, principal: Principal, operation: str) -> None:
+    """Require a step-up of a session for what its cookie alone must not do. Raises Refused 403.
+
+    Access tokens are exempt: they were made with a step-up, and browsers do not send them by themselves.
+    """
+    if principal.kind == "session":
+        step_up.prove(request, principal, operation)

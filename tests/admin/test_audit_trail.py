@@ -31,7 +31,7 @@ class DeedTests(SynchronousTestCase):
             ("POST", "/api/modules/install", ("module-install", "")),
             ("PUT", "/api/modules/scribe/config", ("module-config", "scribe")),
             ("POST", "/api/auth/mint-token", ("mint-token", "")),
-            ("DELETE", "/api/grants/abc", ("app-disconnected", "")),
+            ("DELETE", "/api/grants/https://app.test/a", ("app-disconnected", "https://app.test/a")),
             ("GET", "/admin/module-token/scribe", ("module-token", "scribe")),
             ("POST", "/account/vault-token/home", ("vault-token", "home")),
             ("POST", "/admin/host-admin-token", ("host-admin-token", "")),
@@ -40,7 +40,9 @@ class DeedTests(SynchronousTestCase):
             ("GET", "/account/token", None),
             ("GET", "/api/modules/vault/install", None),
             ("POST", "/api/modules/operations/cancel", None),
-            ("POST", "/api/modules/disk/clear", None),
+            ("POST", "/api/modules/disk/clear", ("disk-cleared", "")),
+            ("PUT", "/api/modules/channel", ("channel-changed", "")),
+            ("POST", "/api/oauth/clients/https://app.test/a/approve", ("app-approved", "https://app.test/a")),
             ("POST", "/api/modules/vault/other", None),
             ("POST", "/login", None),
         ):
@@ -97,4 +99,5 @@ class RecordedTests(SynchronousTestCase):
         self.assertEqual(self.noted(403), [])
         self.assertEqual(self.noted(401, bearer="forged"), [])
         self.assertEqual(self.noted(401, bearer=None), [])
+        self.assertEqual(self.noted(303, bearer=None), [], "sent to sign in")
         self.assertEqual(self.noted(200, method="GET"), [])

@@ -534,14 +534,24 @@ class Leaving(ApiCase):
         self.assertFalse(copy.exists())
         self.assertEqual(os.listdir(self.home / "tmp"), [])
 
-    def test_a_rollback_that_restores_data_needs_a_proof(self) -> None:
+    def test_a_session_alone_takes_nothing_away_and_goes_back_to_nothing(self) -> None:
+        """A page of a module has the session's cookie, too. The proof names what it is for."""
         self.install()
-        self.assertEqual(
-            self.refusal("POST", "/toy/rollback", {"restore_data": True}, who="owner"), (403, "step_up_required")
-        )
-        job_id = self.call("POST", "/toy/rollback", who="owner").json()["operation_id"]
+        for path, body, operation in (
+            ("/toy/uninstall", {}, "uninstall:toy"),
+            ("/toy/rollback", {}, "downgrade:toy"),
+            ("/toy/rollback", {"restore_data": True}, "restore-data:toy"),
+            ("/toy/upgrade", {"version": "0.1.0", "allow_downgrade": True}, "downgrade:toy"),
+            ("/toy/restore-data", {}, "restore-data:toy"),
+            ("/vault/install", {"version": "0.0.1"}, "install:@openparachute/vault@0.0.1"),
+        ):
+            self.proofs.asked.clear()
+            self.assertEqual(self.refusal("POST", path, body, who="owner"), (403, "step_up_required"), path)
+            self.assertEqual(self.proofs.asked, [operation], path)
+        self.assertEqual(self.modules.jobs.all(), [])
+        self.assertTrue(self.module("toy")["installed"])
+        job_id = self.call("POST", "/toy/rollback").json()["operation_id"]
         self.assertIn("No earlier version", self.call("GET", f"/operations/{job_id}").json()["error"])
-        self.assertEqual(self.refusal("POST", "/toy/restore-data", who="owner"), (403, "step_up_required"))
 
 
 class Settings(ApiCase):

@@ -10,13 +10,14 @@ from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.web.iweb import IRequest
 
 from parachute_hub.admin import vault_command
 from parachute_hub.admin.vault_command import SECONDS, Reactor, VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
 from parachute_hub.confinement.kernel import NotConfined
 from parachute_hub.confinement.rules import Rules
-from parachute_hub.site.auth import Authenticator
+from parachute_hub.site.auth import Authenticator, Principal
 from parachute_hub.site.errors import Refused
 from tests.support.asking import Answer, ask
 from tests.support.operators import owner
@@ -39,10 +40,29 @@ class Shelf:
         return succeed({"default": 4096})
 
 
+class Proofs:
+    """The password was just typed for this operation."""
+
+    def __init__(self, good_for: str = "vault.create:garden") -> None:
+        self.good_for = good_for
+
+    def prove(self, request: IRequest, principal: Principal, operation: str) -> None:
+        """Raises Refused for any other operation."""
+        if operation != self.good_for:
+            raise Refused(403, "step_up_required", "Repeat your password to do this.")
+
+
 class VaultsApiTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.shelf = Shelf()
-        api = VaultsApi(who=Authenticator([owner()]), known=self.shelf.known, maker=self.shelf, sizes=self.shelf.sizes)
+        self.proofs = Proofs()
+        api = VaultsApi(
+            who=Authenticator([owner()]),
+            step_up=self.proofs,
+            known=self.shelf.known,
+            maker=self.shelf,
+            sizes=self.shelf.sizes,
+        )
         self.resource = api.app.resource()
 
     def ask(self, method: str, body: object = None, owner: bool = True) -> Answer:
@@ -79,6 +99,12 @@ class VaultsApiTests(SynchronousTestCase):
             },
         )
         self.assertEqual(answer.header("Cache-Control"), "no-store")
+
+    def test_a_session_alone_makes_no_vault_and_sees_no_key(self) -> None:
+        answer = self.ask("POST", {"name": "orchard"})
+        self.assertEqual((answer.status, answer.json()["error"]), (403, "step_up_required"))
+        self.assertNotIn(b"pvt_", answer.body)
+        self.assertEqual(self.shelf.names, ["default", "work"])
 
     def test_refuses_names_that_cannot_be_in_a_url_or_belong_to_the_hub(self) -> None:
         """Before anything is run."""

@@ -79,6 +79,7 @@ class AdminOnHubTests(SynchronousTestCase):
         self.go("Vaults")
         self.page.get_by_label("Name").fill("work")
         self.page.get_by_role("button", name="Create vault").click()
+        self.confirm()
         key = self.copied("Key of the vault work")
         self.assertTrue(key.startswith("pvt_"), key[:4])
         self.card("work").get_by_text("Connect Claude or another app").click()
@@ -131,6 +132,7 @@ class AdminOnHubTests(SynchronousTestCase):
 
         self.page.get_by_role("button", name="Remove Scribe").click()
         self.page.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
+        self.confirm()
         expect(self.page.get_by_role("button", name="Install Scribe")).to_be_visible(timeout=20_000)
 
     def test_people_and_the_record_of_it(self) -> None:

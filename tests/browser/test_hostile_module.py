@@ -22,7 +22,7 @@ HOSTILE = Path(__file__).with_name("hostile")
 PASSWORD = "three small paper boats"
 OWNER = {"PARACHUTE_INITIAL_ADMIN_USERNAME": "ada", "PARACHUTE_INITIAL_ADMIN_PASSWORD": PASSWORD}
 VOUCHED, STRANGER = "vouched", "stranger"
-ATTEMPTS = 35
+ATTEMPTS = 40
 
 
 @requires(program("chromium"))

@@ -192,13 +192,17 @@ def hub(test: SynchronousTestCase, **options: Any) -> HubProcess:
     return process
 
 
-def session_of_owner(running: HubProcess) -> str:
-    """Sign the owner in; the cookie of the session."""
+def session_of_owner(
+    running: HubProcess,
+    username: str = OWNER["PARACHUTE_INITIAL_ADMIN_USERNAME"],
+    password: str = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"],
+) -> str:
+    """Sign the owner in, or somebody else; the cookie of the session."""
     stranger = fetch(f"{running.url}/account/session")
     said = {
         "__csrf": stranger.json()["csrf"],
-        "username": OWNER["PARACHUTE_INITIAL_ADMIN_USERNAME"],
-        "password": OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"],
+        "username": username,
+        "password": password,
     }
     headers = {"Content-Type": "application/json", "Cookie": stranger.headers["set-cookie"].partition(";")[0]}
     # `fetch` keeps one Set-Cookie of many, so this asks by itself.

@@ -51,7 +51,22 @@ const WORDS: Record<string, string> = {
   "vault-token": "created a token for the vault",
   "host-admin-token": "created a token to manage the hub",
   "account-token": "created a token for their account",
-  "app-disconnected": "disconnected an app",
+  "app-disconnected": "disconnected the app",
+  "app-approved": "let in the app",
+  "app-removed": "removed the app",
+  "channel-changed": "changed which releases are installed to",
+  "operation-cancelled": "cancelled an operation",
+  "disk-cleared": "freed disk space",
+  "backup-key-made": "created the recovery key of backups",
+  "backup-key-confirmed": "confirmed the recovery sheet",
+  "backup-key-removed": "removed the recovery key from this hub",
+  "backup-place-added": "added a place for backups",
+  "backup-place-removed": "removed a place for backups",
+  "backup-place-tested": "tested a place for backups",
+  "backup-begun": "started a backup",
+  "backup-verified": "checked a backup",
+  "backup-schedule-changed": "changed when backups run",
+  "backup-downloaded": "downloaded a backup",
 }
 
 const REFUSED: Record<string, string> = {

@@ -61,6 +61,11 @@ test("only the widest verb for a vault is described", () => {
 
 test("step-up operations are described in words", () => {
   expect(weighty("install:@some/one")).toBe("install @some/one, which is not in the catalog")
+  expect(weighty("install:@some/one@1.0.0")).toBe("install a certain version of @some/one")
+  expect(weighty("uninstall:vault")).toBe("remove vault")
+  expect(weighty("downgrade:vault")).toBe("go back to an earlier version of vault")
+  expect(weighty("vault.create:work")).toBe("create the vault work")
+  expect(weighty("token.revoke:abc")).toBe("revoke somebody else's token")
   expect(weighty("hub.origin")).toBe("change the public address")
   expect(weighty("user.vaults:7")).not.toContain("7")
   expect(weighty("unheard.of")).toBe("do this")

@@ -124,8 +124,13 @@ export function jobTitle(job: Job, name: string): string {
 }
 
 const WEIGHTY: [RegExp, string][] = [
+  [/^install:(.+)@[^/@]+$/, "install a certain version of $1"],
   [/^install:(.+)$/, "install $1, which is not in the catalog"],
   [/^adopt:(.+)$/, "run $1, which this hub did not install"],
+  [/^uninstall:(.+)$/, "remove $1"],
+  [/^downgrade:(.+)$/, "go back to an earlier version of $1"],
+  [/^vault\.create:(.+)$/, "create the vault $1"],
+  [/^token\.revoke/, "revoke somebody else's token"],
   [/^token\.mint/, "create a token"],
   [/^settings\.open:([^,]+)$/, "let the settings page of $1 make changes for ten minutes"],
   [/^settings\.open:([^,]+),(.+)$/, "let the settings page of $1 make changes for ten minutes, including in vaults"],

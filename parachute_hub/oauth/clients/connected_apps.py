@@ -14,6 +14,10 @@ from parachute_hub.site.area import area, as_json, read_json
 from parachute_hub.site.auth import ADMIN, Authenticator, Principal, StepUp
 from parachute_hub.site.errors import Refused, not_found
 
+READ, WRITE = "account:self:read", "account:self:write"
+# Each includes those before it.
+_ACCOUNT = (READ, WRITE, "account:self:admin")
+
 
 class AppsArea:
     """`/api/apps` and `/api/grants` are for every user; `/api/oauth/clients` is for owners."""
@@ -30,13 +34,13 @@ class AppsArea:
     @app.route("/api/apps", methods=["GET"])
     def apps(self, request: IRequest) -> bytes:
         """The user's connected apps."""
-        apps = self._connections.of_user(self._person(request))
+        apps = self._connections.of_user(self._person(request, READ))
         return as_json(request, {"apps": [app.to_json() for app in apps]})
 
     @app.route("/api/apps/disconnect", methods=["POST"])
     async def disconnect(self, request: IRequest) -> bytes:
         """End an app's access. Its id is in the body, because it may be a URL."""
-        user_id = self._person(request)
+        user_id = self._person(request, WRITE)
         client_id = read_json(request).get("client_id")
         if not isinstance(client_id, str) or not await self._connections.disconnect(user_id, client_id):
             raise not_found("You have no such app connected.")
@@ -46,14 +50,14 @@ class AppsArea:
     def grants(self, request: IRequest) -> bytes:
         """The same as `/api/apps` in the older hub's format; `vault` filters by vault."""
         vault = query(request).get("vault")
-        apps = self._connections.of_user(self._person(request))
+        apps = self._connections.of_user(self._person(request, READ))
         shown = [_as_grant(app) for app in apps if not vault or vault in app.to_json()["vaults"]]
         return as_json(request, {"grants": shown})
 
     @app.route("/api/grants/<path:client_id>", methods=["DELETE"])
     async def delete_grant(self, request: IRequest, client_id: str) -> bytes:
         """Like `disconnect`. 204."""
-        if not await self._connections.disconnect(self._person(request), client_id):
+        if not await self._connections.disconnect(self._person(request, WRITE), client_id):
             raise not_found("You have no such app connected.")
         request.setResponseCode(204)
         return b""
@@ -92,10 +96,17 @@ class AppsArea:
             raise not_found("There is no such client.")
         return rendered(client, None)
 
-    def _person(self, request: IRequest) -> str:
+    def _person(self, request: IRequest, scope: str) -> str:
+        """Whose apps these are. A bearer needs `scope`, or a wider one; a session is the person."""
         principal = self._who.identify(request)
         if principal is None or principal.user_id is None:
             raise Refused(401, "unauthenticated", "Sign in first: connected apps belong to a person.")
+        wide_enough = _ACCOUNT[_ACCOUNT.index(scope) :]
+        if principal.kind != "session" and not principal.scopes.intersection((*wide_enough, ADMIN)):
+            challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+            raise Refused(
+                403, "insufficient_scope", f"This needs the scope {scope}.", headers={"WWW-Authenticate": challenge}
+            )
         return principal.user_id
 
 

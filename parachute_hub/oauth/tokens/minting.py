@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -196,14 +196,19 @@ class TokenMinter:
             "next_cursor": _cursor(records[-1]) if more else None,
         }
 
-    async def revoke(self, principal: Principal, jti: str) -> dict[str, Any]:
-        """Revoke a token; one that an app got by consent ends the whole connection. Raises Refused 403 or 404."""
+    async def revoke(self, principal: Principal, jti: str, confirm: Callable[[], None]) -> dict[str, Any]:
+        """Revoke a token; one that an app got by consent ends the whole connection. Raises Refused 403 or 404.
+
+        `confirm` is called before somebody else's token ends, and may raise.
+        """
         record = self._tokens.get(jti) if 0 < len(jti) <= MOST_TEXT else None
         if record is None:
             raise not_found("There is no such token.")
         own = principal.kind == "session" and principal.user_id == record.user_id
         if not (own or principal.may(AUTH) or self._could_give(principal, record)):
             raise Refused(403, "insufficient_scope", f"This needs the scope {AUTH}.")
+        if not own:
+            confirm()
         revoked_at = await self._write(self._revoke, record)
         return {"jti": jti, "revoked_at": to_the_second(revoked_at or 0)}
 

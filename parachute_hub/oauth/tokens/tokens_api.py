@@ -2,8 +2,10 @@
 tokens.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from klein import Klein
 from twisted.web.iweb import IRequest
@@ -16,7 +18,7 @@ from parachute_hub.oauth.tokens.minting import ACCOUNT_SCOPES, PAGE_LIFETIME, SP
 from parachute_hub.oauth.tokens.operator_token import SCOPE_SETS, OperatorToken
 from parachute_hub.oauth.tokens.settings_grants import SettingsGrants
 from parachute_hub.site.area import area, as_json, read_json
-from parachute_hub.site.auth import AUTH, Authenticator, Principal, Recogniser, StepUp, bearer
+from parachute_hub.site.auth import AUTH, Authenticator, Principal, Recogniser, StepUp, bearer, prove_person
 from parachute_hub.site.errors import Refused
 from parachute_hub.system.timestamps import to_the_second
 
@@ -63,7 +65,9 @@ class TokensArea:
         jti = read_json(request).get("jti")
         if not isinstance(jti, str) or not jti:
             raise Refused(400, "invalid_request", "Send the token's id as jti.")
-        return as_json(request, await self._minting.revoke(principal, jti))
+        operation = "token.revoke:" + quote(jti[:200], safe="")
+        confirm = partial(prove_person, self._step_up, request, principal, operation)
+        return as_json(request, await self._minting.revoke(principal, jti, confirm))
 
     @app.route("/api/auth/tokens", methods=["GET"])
     def tokens(self, request: IRequest) -> bytes:
@@ -92,18 +96,18 @@ class TokensArea:
     @app.route("/admin/host-admin-token", methods=["POST"])
     async def host_admin(self, request: IRequest) -> bytes:
         """For existing clients: a ten-minute token that administers the hub."""
-        return await self._short(request, SPA_SCOPES)
+        return await self._short(request, lambda: SPA_SCOPES)
 
     @app.route("/admin/vault-admin-token/<vault>", methods=["POST"])
     @app.route("/account/vault-admin-token/<vault>", methods=["POST"])
     async def vault_admin(self, request: IRequest, vault: str) -> bytes:
         """A ten-minute admin token for one vault."""
-        return await self._short(request, [self._minting.vault_admin_scope(vault)])
+        return await self._short(request, lambda: [self._minting.vault_admin_scope(vault)])
 
     @app.route("/admin/module-token/<short>", methods=["POST"])
     async def module(self, request: IRequest, short: str) -> bytes:
         """A ten-minute token for a module's settings."""
-        return await self._short(request, [self._minting.module_scope(short)])
+        return await self._short(request, lambda: [self._minting.module_scope(short)])
 
     @app.route("/api/auth/open-settings", methods=["POST"])
     def open_settings(self, request: IRequest) -> bytes:
@@ -121,17 +125,17 @@ class TokensArea:
     @app.route("/admin/module-token/<short>", methods=["GET"])
     async def module_page(self, request: IRequest, short: str) -> bytes:
         """What a module's own settings page asks for, with the session's cookie alone."""
-        return await self._for_page(request, self._minting.module_scope(short), f"/admin/modules/{short}")
+        return await self._for_page(request, lambda: self._minting.module_scope(short), f"/admin/modules/{short}")
 
     @app.route("/admin/vault-admin-token/<vault>", methods=["GET"])
     async def vault_page(self, request: IRequest, vault: str) -> bytes:
         """The same for a vault that was named when the settings were opened."""
-        return await self._for_page(request, self._minting.vault_admin_scope(vault), "/admin/modules/vault")
+        return await self._for_page(request, lambda: self._minting.vault_admin_scope(vault), "/admin/modules/vault")
 
     @app.route("/account/token", methods=["POST"])
     async def account(self, request: IRequest) -> bytes:
         """A ten-minute token for the account API."""
-        return await self._short(request, ACCOUNT_SCOPES, "account")
+        return await self._short(request, lambda: ACCOUNT_SCOPES, "account")
 
     @app.route("/account/vault-token/<vault>", methods=["POST"])
     async def own_vault(self, request: IRequest, vault: str) -> bytes:
@@ -153,17 +157,22 @@ class TokensArea:
             raise invalid_token("This token is meant for a module, not for the hub.")
         return self._bearers.principal(claims), claims
 
-    async def _short(self, request: IRequest, scopes: Any, audience: str | None = None) -> bytes:
+    async def _short(
+        self, request: IRequest, scopes_of: Callable[[], Sequence[str]], audience: str | None = None
+    ) -> bytes:
+        """`scopes_of` is called once it is known who asks: a stranger does not learn which modules there are."""
         principal = self._session(request)
+        scopes = scopes_of()
         self._prove(request, principal, scopes)
         return as_json(request, await self._minting.short(principal, scopes, audience))
 
-    async def _for_page(self, request: IRequest, scope: str, settings_url: str) -> bytes:
+    async def _for_page(self, request: IRequest, scope_of: Callable[[], str], settings_url: str) -> bytes:
         """A token of a few minutes for a script of this origin whose settings the person has just opened."""
         principal = self._session(request)
         told = (request.getHeader("Sec-Fetch-Site"), request.getHeader("Sec-Fetch-Dest"))
         if told != ("same-origin", "empty"):
             raise Refused(403, "not_a_page", "Only a script of a page at this hub's own address can have this token.")
+        scope = scope_of()
         if not self._grants.covers(principal.session_id, scope):
             raise Refused(
                 403,
@@ -175,8 +184,7 @@ class TokensArea:
 
     def _prove(self, request: IRequest, principal: Principal, scopes: Any) -> None:
         """A user needs a step-up proof; a script's token cannot give one, and what it mints expires with it."""
-        if principal.kind == "session":
-            self._step_up.prove(request, principal, "token.mint:" + ",".join(scopes))
+        prove_person(self._step_up, request, principal, "token.mint:" + ",".join(scopes))
 
     def _session(self, request: IRequest) -> Principal:
         principal = self._sessions.recognise(request)

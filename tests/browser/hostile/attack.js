@@ -3,6 +3,7 @@
 const json = { "Content-Type": "application/json" }
 let csrf = ""
 let people = []
+const mine = location.pathname.split("/")[1]
 
 async function read(path, wanted) {
   const answer = await fetch(path, { credentials: "include", headers: { Accept: "application/json, text/html" } })
@@ -90,6 +91,11 @@ const attempts = {
   "step-up: move the hub by the wizard": () =>
     act("POST", "/admin/setup/expose", { expose_mode: "public", hub_origin: "https://evil.example" }),
   "step-up: install a stranger": () => act("POST", "/api/modules/stranger/install", { package: "@evil/stranger" }),
+  "step-up: remove a module": () => act("POST", `/api/modules/${mine}/uninstall`),
+  "step-up: go back to an earlier version": () => act("POST", `/api/modules/${mine}/rollback`),
+  "step-up: downgrade": () => act("POST", `/api/modules/${mine}/upgrade`, { version: "0.0.1", allow_downgrade: true }),
+  "step-up: install a certain version": () => act("POST", `/api/modules/${mine}/install`, { version: "0.0.1" }),
+  "step-up: make a vault and get its key": () => act("POST", "/vaults", { name: "mallory" }),
   "step-up: mint a token": () => act("POST", "/api/auth/mint-token", { scope: "parachute:host:auth" }),
   "step-up: rotate the operator token": () => act("POST", "/api/auth/rotate-operator"),
   "step-up: mint an admin token": () => act("POST", "/admin/host-admin-token"),

@@ -1,7 +1,9 @@
 from urllib.parse import quote
 
 from parachute_hub.oauth.authorization.approval_page import safe_return
+from parachute_hub.oauth.authorization.scopes import Authority
 from parachute_hub.oauth.clients.metadata_fetch import FetchedDocument
+from parachute_hub.oauth.tokens.issuer import TokenRequest
 from tests.oauth.flows import CALLBACK, FlowCase
 from tests.support.at_once import at_once
 from tests.support.oauth import NOW, fake_csrf
@@ -49,6 +51,36 @@ class AppsTests(FlowCase):
         self.assertTrue(self.is_refused(tokens["access_token"]))
         again = self.send("DELETE", path, who="owner", X_Parachute_CSRF=fake_csrf("owner"))
         self.assertEqual(again.status, 404)
+
+    def test_a_bearer_reads_and_ends_only_what_its_scope_says(self) -> None:
+        """A token that reads the account must not disconnect an app."""
+        self.connect(DOCUMENT)
+        for scope, reads, ends in (
+            ("account:self:read", 200, 403),
+            ("parachute:host:auth", 403, 403),
+            ("account:self:write", 200, 404),
+            ("account:self:admin", 200, 404),
+            ("parachute:host:admin", 200, 404),
+        ):
+            token = self.world.do(
+                self.world.issuer.mint,
+                TokenRequest(
+                    subject="owner",
+                    user_id="id-owner",
+                    client_id="test",
+                    scopes=[scope],
+                    authority=Authority(exact=frozenset({scope})),
+                    lifetime=60.0,
+                    created_via="session_mint",
+                    audience="account",
+                ),
+            ).token
+            bearer = {"Authorization": f"Bearer {token}"}
+            for path in ("/api/apps", "/api/grants"):
+                self.assertEqual(self.send("GET", path, **bearer).status, reads, (scope, path))
+            for method, path in (("POST", "/api/apps/disconnect"), ("DELETE", "/api/grants/nobody")):
+                reply = self.send(method, path, data={"client_id": "nobody"}, **bearer)
+                self.assertEqual(reply.status, ends, (scope, path))
 
     def test_grants_in_the_older_words(self) -> None:
         """`vault` picks."""

@@ -328,8 +328,13 @@ class ListTests(TokensCase):
         read = self.minted("vault:default:read").json["jti"]
         self.assertEqual(self.by(of_work, "POST", path, {"jti": read}).status, 403)
         self.assertEqual(self.by(of_default, "POST", path, {"jti": read}).status, 200)
-        self.assertEqual(self.send("POST", path, data={"jti": owners}, who="member").status, 200)
-        self.assertEqual(self.send("POST", path, data={"jti": members}, who="owner").status, 200)
+        for jti, who in ((owners, "member"), (members, "owner")):
+            refused = self.send("POST", path, data={"jti": jti}, who=who)
+            self.assertEqual((refused.status, refused.json["error"]), (403, "step_up_required"), "somebody else's")
+            proof = {"X_Parachute_Proof": f"token.revoke:{jti}"}
+            self.assertEqual(self.send("POST", path, data={"jti": jti}, who=who, **proof).status, 200)
+        own = self.minted("vault:default:read").json["jti"]
+        self.assertEqual(self.send("POST", path, data={"jti": own}, who="owner").status, 200)
         self.assertEqual(self.send("POST", path, data={"jti": "unknown"}, who="owner").status, 404)
         self.assertEqual(self.send("POST", path, data={"jti": "x" * 257}, who="owner").status, 404)
         self.assertEqual(self.send("POST", path, data={}, who="owner").status, 400)

@@ -1,0 +1,161 @@
+"""Every route that changes something or gives out a secret: who may use it, what they prove, and what is recorded.
+
+`tests/site/test_route_table.py` fails for a route without a row, and `tests/live/test_route_table.py` tries each row on
+a running hub with credentials that are too weak for it.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from attrs import frozen
+
+HOST_ADMIN = "parachute:host:admin"
+HOST_AUTH = "parachute:host:auth"
+HUB_ADMIN = "hub:admin"
+
+Who = Literal["anyone", "app", "person", "owner"]
+"""`app`: a registered OAuth client; `person`: somebody with an account; `owner`: somebody who runs the hub."""
+
+Proof = Literal["nothing", "secret", "client", "page", "password", "step-up", "opened", "bearer"]
+"""What must come with the request.
+
+- `nothing`: strangers use it; it is limited by network.
+- `secret`: a form of ours (its CSRF token) with a secret in it: a password, the setup token, an invitation.
+- `client`: the client's id, its secret if it has one, and a code or token that it holds.
+- `page`: a session, and the form token that only our pages know.
+- `password`: as `page`, and the password or a code in the same request.
+- `step-up`: as `page`, and a fresh proof of presence for this very operation (`accounts/signin/step_up`).
+- `opened`: a session in which the person opened these settings by a step-up, and a script of this origin.
+- `bearer`: an access token; no session will do.
+"""
+
+
+@frozen
+class Row:
+    """One route. `bearers` are scopes of access tokens that do in place of a session.
+
+    `records` is the act in the record: noted by this table once the request succeeded (`by_request`), or by the service
+    that does it, which knows more. Empty: it is not recorded, because it changes nothing that lasts or is the app's own
+    business. `sometimes` says when a step-up is asked for, if not always.
+    """
+
+    method: str
+    rule: str
+    who: Who
+    proof: Proof
+    records: str = ""
+    bearers: tuple[str, ...] = ()
+    by_request: bool = True
+    sometimes: str = ""
+
+
+def _module(verb: str, proof: Proof, *, method: str = "POST", sometimes: str = "") -> Row:
+    return Row(method, f"/api/modules/<short>/{verb}", "owner", proof, f"module-{verb}", (HOST_ADMIN,), True, sometimes)
+
+
+def _by_service(method: str, rule: str, who: Who, proof: Proof, records: str, bearers: tuple[str, ...] = ()) -> Row:
+    return Row(method, rule, who, proof, records, bearers, by_request=False)
+
+
+ROWS: tuple[Row, ...] = (
+    # Modules. The operator's token, which lies on the machine, does without proofs.
+    Row("PUT", "/api/modules/channel", "owner", "page", "channel-changed", (HOST_ADMIN,)),
+    Row(
+        "POST", "/api/modules/install", "owner", "step-up", "module-install", (HOST_ADMIN,), True, "not in the catalog"
+    ),
+    Row("POST", "/api/modules/upgrade-all", "owner", "page", "module-upgrade-all", (HOST_ADMIN,)),
+    Row("POST", "/api/modules/operations/<job_id>/cancel", "owner", "page", "operation-cancelled", (HOST_ADMIN,)),
+    Row("POST", "/api/modules/disk/clear", "owner", "page", "disk-cleared", (HOST_ADMIN,)),
+    _module("install", "step-up", sometimes="a version is named"),
+    _module("upgrade", "step-up", sometimes="not in the catalog, or to an earlier version"),
+    _module("rollback", "step-up"),
+    _module("restore-data", "step-up"),
+    _module("uninstall", "step-up"),
+    _module("delete-data", "step-up"),
+    _module("adopt", "step-up"),
+    _module("start", "page"),
+    _module("stop", "page"),
+    _module("restart", "page"),
+    _module("heal-port", "page"),
+    _module("config", "step-up", method="PUT"),
+    _module("settings", "step-up", method="PUT", sometimes="variables or trust"),
+    Row("POST", "/vaults", "owner", "step-up", "vault-made", (HOST_ADMIN,)),
+    # Backups.
+    Row("POST", "/api/backups/key", "owner", "step-up", "backup-key-made"),
+    Row("POST", "/api/backups/key/confirm", "owner", "page", "backup-key-confirmed", (HOST_ADMIN,)),
+    Row("DELETE", "/api/backups/key", "owner", "step-up", "backup-key-removed"),
+    Row("POST", "/api/backups/places", "owner", "step-up", "backup-place-added"),
+    Row("DELETE", "/api/backups/places/<place_id>", "owner", "step-up", "backup-place-removed"),
+    Row("POST", "/api/backups/places/<place_id>/test", "owner", "page", "backup-place-tested", (HOST_ADMIN,)),
+    Row("POST", "/api/backups/places/<place_id>/run", "owner", "page", "backup-begun", (HOST_ADMIN,)),
+    Row("POST", "/api/backups/places/<place_id>/verify", "owner", "page", "backup-verified", (HOST_ADMIN,)),
+    Row("PUT", "/api/backups/schedule", "owner", "page", "backup-schedule-changed", (HOST_ADMIN,)),
+    Row("POST", "/api/backups/download", "owner", "step-up", "backup-downloaded"),
+    # People.
+    _by_service("POST", "/api/users", "owner", "step-up", "user-created"),
+    _by_service("DELETE", "/api/users/<user_id>", "owner", "step-up", "user-deleted"),
+    _by_service("PATCH", "/api/users/<user_id>/vaults", "owner", "step-up", "vaults-changed"),
+    _by_service("PATCH", "/api/users/<user_id>/role", "owner", "step-up", "role-admin role-member"),
+    _by_service("POST", "/api/users/<user_id>/reset-password", "owner", "step-up", "password-reset"),
+    _by_service("DELETE", "/api/users/<user_id>/second-factor", "owner", "step-up", "second-factor-removed"),
+    _by_service("POST", "/api/invites", "owner", "step-up", "invited"),
+    _by_service("DELETE", "/api/invites/<invite_id>", "owner", "page", "invite-revoked", (HOST_ADMIN,)),
+    Row("PUT", "/api/settings/hub-origin", "owner", "step-up", "origin-changed", by_request=False),
+    Row("POST", "/api/settings/hub-origin", "owner", "step-up", "origin-changed", by_request=False),
+    # Tokens. A bearer mints no more than it may itself, and nothing that outlives it.
+    Row("POST", "/api/auth/mint-token", "person", "step-up", "mint-token", (HOST_AUTH,)),
+    Row("POST", "/api/auth/revoke-token", "person", "step-up", "revoke-token", (HOST_AUTH,), True, "somebody else's"),
+    Row("POST", "/api/auth/rotate-operator", "owner", "step-up", "rotate-operator"),
+    Row("POST", "/api/auth/rotate-key", "owner", "step-up", "rotate-key"),
+    Row("POST", "/api/auth/open-settings", "owner", "step-up", "open-settings"),
+    Row("POST", "/admin/host-admin-token", "owner", "step-up", "host-admin-token"),
+    Row("POST", "/admin/vault-admin-token/<vault>", "person", "step-up", "vault-admin-token"),
+    Row("POST", "/account/vault-admin-token/<vault>", "person", "step-up", "vault-admin-token"),
+    Row("POST", "/admin/module-token/<short>", "owner", "step-up", "module-token"),
+    Row("GET", "/admin/module-token/<short>", "owner", "opened", "module-token"),
+    Row("GET", "/admin/vault-admin-token/<vault>", "person", "opened", "vault-admin-token"),
+    Row("POST", "/account/token", "person", "step-up", "account-token"),
+    Row("POST", "/account/vault-token/<vault>", "person", "step-up", "vault-token"),
+    # Apps.
+    Row("POST", "/oauth/register", "anyone", "nothing"),
+    Row("POST", "/oauth/token", "app", "client"),
+    Row("POST", "/oauth/revoke", "app", "client"),
+    Row("DELETE", "/oauth/clients/<client_id>", "owner", "bearer", "app-removed", (HOST_ADMIN,)),
+    Row("POST", "/oauth/authorize", "person", "password", "", (), True, "a new app, or more than everyday access"),
+    Row("POST", "/oauth/authorize/approve", "owner", "password"),
+    Row("POST", "/api/oauth/clients/<path:client_id>/approve", "owner", "step-up", "app-approved"),
+    Row("POST", "/api/apps/disconnect", "person", "page", "app-disconnected"),
+    Row("DELETE", "/api/grants/<path:client_id>", "person", "page", "app-disconnected"),
+    Row("POST", "/account/apps", "person", "page", "app-disconnected"),
+    # One's own account.
+    _by_service("POST", "/login", "anyone", "secret", "sign-in"),
+    _by_service("POST", "/login/2fa", "anyone", "secret", "second-factor"),
+    _by_service("POST", "/logout", "anyone", "page", "sign-out"),
+    _by_service("POST", "/account/setup/<token>", "anyone", "secret", "invite-redeemed"),
+    _by_service("POST", "/account/change-password", "person", "password", "password-changed"),
+    _by_service("POST", "/account/2fa", "person", "password", "second-factor-on second-factor-off"),
+    _by_service("POST", "/account/sessions", "person", "page", "session-ended other-sessions-ended"),
+    _by_service("POST", "/api/account/step-up", "person", "password", "confirm"),
+    _by_service("POST", "/api/account/password", "person", "password", "password-changed"),
+    Row("POST", "/api/account/2fa/start", "person", "password"),
+    _by_service("POST", "/api/account/2fa/confirm", "person", "password", "second-factor-on"),
+    _by_service("POST", "/api/account/2fa/codes", "person", "password", "recovery-codes-renewed"),
+    _by_service("POST", "/api/account/2fa/disable", "person", "password", "second-factor-off"),
+    _by_service("DELETE", "/api/account/sessions", "person", "page", "other-sessions-ended"),
+    _by_service("DELETE", "/api/account/sessions/<session_id>", "person", "page", "session-ended"),
+    # The wizard: open for an hour to the session that claimed the hub, later with a password.
+    _by_service("POST", "/admin/setup/account", "anyone", "secret", "owner-created"),
+    Row("POST", "/admin/setup/modules", "owner", "page"),
+    Row("POST", "/admin/setup/vault", "owner", "page"),
+    Row("POST", "/admin/setup/scribe", "owner", "page"),
+    Row("POST", "/admin/setup/install/<short>", "owner", "page", "module-install"),
+    Row("POST", "/admin/setup/continue", "owner", "page"),
+    Row(
+        "POST", "/admin/setup/expose", "owner", "password", "", (), True, "a new public address, an hour after claiming"
+    ),
+)
+
+
+def noted() -> Iterator[Row]:
+    """The rows whose act is noted when the request has succeeded."""
+    return (row for row in ROWS if row.records and row.by_request)

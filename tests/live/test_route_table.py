@@ -1,0 +1,167 @@
+"""Each row of the table of routes on a running hub, with every credential that is too weak for it.
+
+What is asked for is refused before anything is done, so the rows need no modules.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from attrs import frozen
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.site.route_table import ROWS, Row
+from tests.live.harness import OWNER, HubProcess, Reply, fetch, hub, session_of_owner
+
+PASSWORD = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"]
+MEMBERS_PASSWORD = "three small paper boats"
+APP = {"redirect_uris": ["https://app.test/callback"], "client_name": "App"}
+# What a step-up is asked for, where it is not for everything.
+BODIES: Mapping[tuple[str, str], Any] = {
+    ("POST", "/api/modules/install"): {"package": "@stranger/thing"},
+    ("POST", "/api/modules/<short>/install"): {"version": "0.0.1"},
+    ("POST", "/api/modules/<short>/upgrade"): {"version": "0.0.1", "allow_downgrade": True},
+    ("PUT", "/api/modules/<short>/settings"): {"trusted": True},
+    ("POST", "/vaults"): {"name": "garden"},
+    ("POST", "/api/auth/mint-token"): {"scope": "account:self:read"},
+    ("POST", "/api/auth/open-settings"): {"module": "scribe"},
+    ("POST", "/api/auth/rotate-operator"): {},
+    ("POST", "/api/settings/hub-origin"): {"hub_origin": "https://hub.example.com"},
+    ("PUT", "/api/settings/hub-origin"): {"hub_origin": "https://hub.example.com"},
+    ("POST", "/api/account/step-up"): {"operation": "user.create"},
+    ("POST", "/api/account/password"): {"new_password": "four small paper boats"},
+    ("POST", "/admin/setup/expose"): {"expose_mode": "public", "hub_origin": "https://hub.example.com"},
+}
+# These need a request that an app began, or an enrolment that was begun with the password.
+SHAPED = {("POST", "/oauth/authorize"), ("POST", "/account/2fa"), ("POST", "/api/account/2fa/confirm")}
+# There is no such module or vault here, which is told to whoever may know it, before the proof.
+ABSENT = {"/api/auth/open-settings", "/admin/module-token/<short>"} | {
+    f"/{place}/vault-admin-token/<vault>" for place in ("admin", "account")
+}
+# Forms; the rest is JSON.
+FORMS = {
+    "/oauth/token": "grant_type=refresh_token&refresh_token=x",
+    "/oauth/revoke": "token=x",
+    "/oauth/authorize": "__action=consent&approve=yes&client_id={client}",
+    "/oauth/authorize/approve": "decision=approve&client_id={client}",
+    "/account/apps": "client_id={client}",
+}
+# Signing out what nobody is signed in to is no harm.
+HARMLESS = {("POST", "/logout")}
+
+
+@frozen
+class Session:
+    """A signed-in browser."""
+
+    cookie: str
+    csrf: str
+
+
+class RouteTableTests(SynchronousTestCase):
+    hub: HubProcess
+
+    def setUp(self) -> None:
+        self.hub = hub(self).start()
+        cookie = session_of_owner(self.hub)
+        self.owner = Session(cookie, self.ask("GET", "/api/me", cookie=cookie).json()["csrf"])
+        self.member = self.make_member()
+        self.reads = self.token("account:self:read")
+        self.client = self.ask("POST", "/oauth/register", APP).json()["client_id"]
+        made = self.hub.client.call("POST", "/api/auth/mint-token", {"scope": "account:self:read"})
+        self.others = {"jti": made["jti"]}
+
+    def ask(self, method: str, path: str, body: Any = None, *, cookie: str = "", csrf: str = "", **more: str) -> Reply:
+        headers = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "empty"}
+        headers |= {"Content-Type": "application/x-www-form-urlencoded"} if isinstance(body, bytes) else {}
+        headers |= {"Cookie": cookie} if cookie else {}
+        headers |= {"X-Parachute-CSRF": csrf} if csrf else {}
+        headers |= {name.replace("_", "-"): value for name, value in more.items()}
+        return fetch(f"{self.hub.url}{path}", method=method, body=body, headers=headers)
+
+    def proof(self, operation: str) -> str:
+        said = {"operation": operation, "password": PASSWORD}
+        answer = self.ask("POST", "/api/account/step-up", said, cookie=self.owner.cookie, csrf=self.owner.csrf)
+        return str(answer.json()["proof"])
+
+    def make_member(self) -> Session:
+        """Somebody with an account and no power over the hub, who chose a password of their own."""
+        said = {"username": "grace", "password": "for one sign-in only"}
+        self.hub.client.call("POST", "/api/users", said)
+        cookie = self.sign_in("grace", "for one sign-in only")
+        csrf = self.ask("GET", "/api/me", cookie=cookie).json()["csrf"]
+        changed = {"current_password": "for one sign-in only", "new_password": MEMBERS_PASSWORD}
+        self.assertEqual(self.ask("POST", "/api/account/password", changed, cookie=cookie, csrf=csrf).status, 200)
+        cookie = self.sign_in("grace", MEMBERS_PASSWORD)
+        return Session(cookie, self.ask("GET", "/api/me", cookie=cookie).json()["csrf"])
+
+    def sign_in(self, username: str, password: str) -> str:
+        return session_of_owner(self.hub, username, password)
+
+    def token(self, scope: str) -> str:
+        proof = self.proof(f"token.mint:{scope}")
+        given = {"cookie": self.owner.cookie, "csrf": self.owner.csrf, "X_Parachute_Proof": proof}
+        return str(self.ask("POST", "/api/auth/mint-token", {"scope": scope}, **given).json()["token"])
+
+    def path(self, row: Row) -> str:
+        filled = {"<short>": "vault", "<vault>": "default", "<path:client_id>": self.client, "<client_id>": self.client}
+        return re.sub(r"<[^>]+>", lambda found: filled.get(found[0], "x"), row.rule)
+
+    def body(self, row: Row) -> Any:
+        if row.method == "GET":
+            return None
+        if row.rule in FORMS:
+            return FORMS[row.rule].format(client=self.client).encode()
+        return self.others if row.rule == "/api/auth/revoke-token" else BODIES.get((row.method, row.rule), {})
+
+    def weak(self, row: Row) -> Iterator[tuple[str, dict[str, str]]]:
+        """The credentials that are too weak for a row, by name."""
+        owner, member = self.owner, self.member
+        yield "none", {}
+        if row.who == "app":
+            return
+        yield "a session's cookie alone", {"cookie": owner.cookie} if row.method != "GET" else {}
+        yield (
+            "another session's form token",
+            {"cookie": owner.cookie, "csrf": member.csrf} if row.method != "GET" else {},
+        )
+        yield "a page of another site", {"cookie": owner.cookie, "csrf": owner.csrf, "Sec_Fetch_Site": "same-site"}
+        yield "a token that reads the account", {"Authorization": f"Bearer {self.reads}"}
+        yield "a forged token", {"Authorization": "Bearer eyJhbGciOiJub25lIn0.e30."}
+        if row.who == "owner":
+            yield "a member", {"cookie": member.cookie, "csrf": member.csrf}
+        if row.proof in ("step-up", "password", "opened", "bearer") and (row.method, row.rule) not in SHAPED:
+            yield "no proof of presence", {"cookie": owner.cookie, "csrf": owner.csrf}
+        if row.proof == "step-up":
+            proof = self.proof("something.else")
+            yield "a proof for another act", {"cookie": owner.cookie, "csrf": owner.csrf, "X_Parachute_Proof": proof}
+            if not row.bearers:
+                yield "no person", {"Authorization": f"Bearer {self.reads}"}
+
+    def test_what_is_too_weak_is_refused(self) -> None:
+        tried, wrong = 0, []
+        before = self.state()
+        for row in ROWS:
+            if row.proof == "nothing" or (row.method, row.rule) in HARMLESS:
+                continue
+            for name, credential in self.weak(row):
+                answer = self.ask(row.method, self.path(row), self.body(row), **credential)
+                tried += 1
+                refused = answer.status in (400, 401, 403) or answer.headers.get("location", "").startswith("/login?")
+                if row.rule in ABSENT and "cookie" in credential:
+                    refused = refused or answer.status == 404
+                if name == "no proof of presence" and row.proof == "step-up" and row.rule not in ABSENT:
+                    refused = refused and answer.json()["error"] == "step_up_required"
+                if not refused or b"pvt_" in answer.body or b'"token"' in answer.body:
+                    wrong.append(f"{row.method} {row.rule} with {name}: {answer.status} {answer.body[:200]!r}")
+        self.assertFalse(wrong, "\n".join(wrong))
+        self.assertGreater(tried, 350)
+        self.assertEqual(self.state(), before)
+
+    def state(self) -> str:
+        """What could have changed: people, invitations, apps, modules, vaults, tokens, the address, the sessions."""
+        paths = ("users", "invites", "oauth/clients", "modules", "auth/tokens", "settings/hub-origin")
+        read = {path: self.hub.client.call("GET", f"/api/{path}") for path in paths}
+        sessions = self.ask("GET", "/api/account/sessions", cookie=self.owner.cookie).json()["sessions"]
+        return json.dumps([read, sorted(session["id"] for session in sessions)], sort_keys=True)
