@@ -119,6 +119,7 @@ class ModulesView:
             **(status.to_json() if status else {**_NO_STATUS, "port": row.port if row else None}),
             "port_drift": self.drift(short),
             "install_dir": str(folder) if folder else None,
+            "vaults": len(self.directory.mounts(row)[0]) if row is not None and row.is_vault else None,
             "uis": [_sub_unit(unit) for unit in row.uis] if row else [],
             "management_url": links.management or links.ui,
             "config_ui_url": links.config_ui,

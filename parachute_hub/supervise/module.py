@@ -16,6 +16,7 @@ from parachute_hub.confinement.kernel import NotConfined
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.lifecycle import Lifecycle, MachineContext, ProcessEnd, new_lifecycle
 from parachute_hub.supervise.model import (
+    LASTING,
     LISTENS,
     NOT_ISOLATED,
     SQUATTED,
@@ -289,6 +290,9 @@ class Module:
         described = self._error(error["error_type"], why) | dict(error)
         self._set(start_error=described)
         self._output.note(why)
+        if described["error_type"] in LASTING:
+            self.machine.blocked(why)
+            return
         self.machine.not_spawned(ProcessEnd(why, self._context.now(), error=described))
 
     def _error(self, error_type: str, description: str) -> dict[str, Any]:

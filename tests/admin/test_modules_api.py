@@ -75,11 +75,15 @@ class ToyServer(Resource):
         super().__init__()
         self.values: dict[str, Any] = {"volume": 3, "provider_api_key": "hush", "hidden": "hush"}
         self.forms: list[dict[str, Any]] = []
+        self.place = "/toy/"
         self.asked: list[tuple[str, str, str | None]] = []
 
     def render(self, request: Request) -> bytes:
         path = request.path.decode()
         self.asked.append((request.method.decode(), path, request.getHeader("authorization")))
+        if not path.startswith(self.place):
+            request.setResponseCode(404)
+            return b"{}"
         if path.endswith("/schema"):
             return json.dumps({"type": "object", "properties": self.schema}).encode()
         if request.method == b"PUT":
@@ -642,6 +646,14 @@ class Configurations(ApiCase):
         self.assertEqual(self.call("PUT", "/toy/config", {"volume": 5}).json()["values"]["volume"], 5)
         answer_bad = self.call("PUT", "/toy/config", {"volume": 11})
         self.assertEqual((answer_bad.status, answer_bad.json()["errors"][0]["path"]), (400, "volume"))
+
+    def test_a_module_that_offers_it_at_its_root_alone(self) -> None:
+        self.install()
+        self.server.place = "/.parachute/"
+        self.assertEqual(self.call("GET", "/toy/config").json()["values"], {"volume": 3})
+        self.assertEqual(self.call("PUT", "/toy/config", {"volume": 5}).json()["values"]["volume"], 5)
+        self.server.place = "/nowhere"
+        self.assertEqual(self.refusal("GET", "/toy/config"), (404, "no_configuration"))
 
     def test_what_is_not_changed_stays_in_a_module_that_takes_whole_forms(self) -> None:
         """Its values are sent back to it, but no secret, nothing that is only shown, nothing that it does not know."""

@@ -118,7 +118,7 @@ class Faults(TestCase):
             (module(paths=["/vault"]), "is not below /toy"),
             (module(name="other"), 'calls itself "other"'),
             (module(port=0), "port: must be a whole number"),
-            (module(startCmd=["../../evil"]), "neither a command nor a file of its package"),
+            (module(startCmd=["../../evil"]), "neither a command or file of its package nor a program"),
         ):
             self.rig.registry.publish(files)
             self.rig.modules.disk.clear_cache()

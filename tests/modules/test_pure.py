@@ -74,6 +74,11 @@ class Mounts(SynchronousTestCase):
             with self.assertRaises(BadMount, msg=path):
                 mounts.check(path, "toy")
 
+    def test_what_published_modules_list_besides_is_passed_over(self) -> None:
+        """The root's `/.parachute` is the hub's; claiming it neither gives it nor keeps a module out."""
+        self.assertEqual(mounts.allowed(("/runner", "/.parachute", "/"), "runner"), (("/runner",), ()))
+        self.assertEqual(mounts.claims(("/.parachute/", "/runner/x")), ("/runner/x",))
+
     def test_no_module_gets_a_path_of_the_hub_by_its_name(self) -> None:
         for segment in RESERVED - {""}:
             with self.assertRaises(BadMount, msg=segment):

@@ -2,7 +2,7 @@
 
 import signal
 
-from parachute_hub.supervise.model import LastExit, ModuleState
+from parachute_hub.supervise.model import LASTING, LastExit, ModuleState
 from parachute_hub.supervise.process.processes import Holder
 from tests.supervise.fixture import OK, SupervisorCase, problem
 
@@ -83,6 +83,25 @@ class StartTests(SupervisorCase):
         self.pass_time(1)
         self.assertEqual(self.state(), ModuleState.READY)
         self.assertIsNone(self.status().start_error)
+
+    def test_what_no_other_try_cures_is_held_with_the_reason(self) -> None:
+        """Somebody has to do what the text says, and starts it then."""
+        for number, kind in enumerate(sorted(LASTING)):
+            short = f"module-{number}"
+            self.plan.cannot[short] = problem(kind)
+            started = self.begin(self.supervisor.start(short))
+            self.turn()
+            status = self.successResultOf(started)
+            self.assertEqual((status.state, status.reason), (ModuleState.HELD, "Install it again."), kind)
+            assert status.start_error is not None
+            self.assertEqual(status.start_error["error_type"], kind)
+            tries = self.plan.launches.count(short)
+            self.pass_time(600)
+            self.assertEqual(self.plan.launches.count(short), tries, kind)
+            del self.plan.cannot[short]
+            self.begin(self.supervisor.start(short))
+            self.turn()
+            self.assertEqual(self.plan.launches.count(short), tries + 1, kind)
 
     def test_a_broken_launcher_is_a_reason_too(self) -> None:
         """Nothing that a launcher does can leave the machine without an answer."""

@@ -38,6 +38,7 @@ function module([short, name, tagline, memory]: [string, string, string, number]
     management_url: installed && short !== "vault" ? `/${short}` : null,
     config_ui_url: null,
     settings_token: false,
+    vaults: null,
     memory_mb: memory,
     first_party: true,
     port_drift: null,

@@ -1,7 +1,11 @@
 """The command that runs a package: its manifest's startCmd, or the static file server for packages of plain files."""
 
 import os
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
+
+from attrs import frozen
 
 from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.catalog import CatalogEntry
@@ -9,23 +13,58 @@ from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.supervise.model import CannotLaunch
 
+# Never looked for among a package's own commands: every other program relies on what these names mean.
+PROGRAMS = frozenset({"bash", "bun", "bunx", "env", "node", "npm", "npx", "python3", "sh"})
 STATIC_SERVER = Path(__file__).with_name("static_server.ts")
 
 
+@frozen
+class Command:
+    """A command line. `program` is an absolute path; None stands for the hub's bun."""
+
+    program: str | None
+    arguments: tuple[str, ...]
+
+
 def entry_of(
-    folder: Path, manifest: Manifest | None, short: str, row: ServiceRow, known: CatalogEntry | None
-) -> tuple[str, ...]:
-    """The file that bun runs, and its arguments. `folder` is the package folder. Raises CannotLaunch."""
-    command = manifest.start_cmd if manifest and manifest.start_cmd else known and known.start_cmd
-    if command:
-        return (_resolve(short, folder, command[0]), *command[1:])
+    folder: Path,
+    manifest: Manifest | None,
+    short: str,
+    row: ServiceRow,
+    known: CatalogEntry | None,
+    path: str | None = None,
+) -> Command:
+    """The command that runs the package in `folder`; `path` is the hub's own PATH. Raises CannotLaunch."""
+    words = manifest.start_cmd if manifest and manifest.start_cmd else known and known.start_cmd
+    if words:
+        return _command(short, folder, words, path)
     if (known and known.static) or os.path.isfile(folder / "dist" / "index.html"):
         mount = row.paths[0].rstrip("/") if row.paths else f"/{short}"
-        return (str(STATIC_SERVER), "--port", str(row.port), "--mount", mount, "--folder", str(folder / "dist"))
+        options = ("--port", str(row.port), "--mount", mount, "--folder", str(folder / "dist"))
+        return Command(None, ("run", str(STATIC_SERVER), *options))
     raise CannotLaunch("no_start_cmd", f"{short} cannot be started: its module.json has no startCmd.")
 
 
-def _resolve(short: str, folder: Path, command: str) -> str:
+def _command(short: str, folder: Path, words: Sequence[str], path: str | None) -> Command:
+    """A command of the package, else a file in it, else a program of this machine. Raises CannotLaunch."""
+    name, rest = words[0], tuple(words[1:])
+    if name == "bun":
+        return Command(None, rest)
+    file = None if name in PROGRAMS else _own(short, folder, name)
+    if file is not None:
+        return Command(None, ("run", file, *rest))
+    program = shutil.which(name, path=path) if "/" not in name else None
+    if program is None:
+        raise CannotLaunch(
+            "missing_dependency",
+            f'{short} is started by "{name}", which is neither a command or file of its package nor a program of this '
+            "machine. Install that program, then start the module again.",
+            {"binary": name, "why": None},
+        )
+    return Command(os.path.abspath(program), rest)
+
+
+def _own(short: str, folder: Path, command: str) -> str | None:
     """The command's file: one of the package's bins, else a path in the package. Raises CannotLaunch."""
     try:
         package = manifests.read_package(folder)
@@ -33,11 +72,5 @@ def _resolve(short: str, folder: Path, command: str) -> str:
         raise CannotLaunch("missing_package", f"The package.json of {short} cannot be used: {error}.") from None
     bins = package.bins if package else {}
     file = manifests.inside(folder, bins.get(command, command))
-    if file is None:
-        raise CannotLaunch(
-            "missing_dependency",
-            f'{short} is started by "{command}", which is neither a command nor a file of its package.',
-            {"binary": command, "why": None},
-        )
     # The path through the active link rather than the version's folder, as docs/deploy.md documents it.
-    return str(folder / file.relative_to(folder.resolve()))
+    return None if file is None else str(folder / file.relative_to(folder.resolve()))

@@ -67,7 +67,7 @@ def _manifest(manifest: Manifest) -> Iterator[LintFinding]:
     known = Catalog().get(manifest.name)
     if not manifest.paths:
         yield LintFinding(where, f"paths: is empty, so nothing is served; the usual mount is /{manifest.name}")
-    for path in manifest.paths:
+    for path in mounts.claims(manifest.paths):
         try:
             mounts.check(path, manifest.name, known.mounts if known else ())
         except mounts.BadMount as error:

@@ -26,6 +26,10 @@ RESERVED = frozenset(
 """First path segments that belong to the hub."""
 
 
+CARD = "/.parachute"
+"""Published modules claim it besides their own place. At the root it is the hub's, and is passed over in silence."""
+
+
 class BadMount(ValueError):
     """A path cannot be claimed. The text says which and why."""
 
@@ -59,16 +63,20 @@ def check(path: str, short: str, extra: Iterable[str] = ()) -> None:
         raise BadMount(f'The path "{shown}" is not below /{short}, which is this module\'s place.')
 
 
-def allowed(paths: Iterable[str], short: str, extra: Iterable[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The servable mounts, normalized, and the reasons for rejecting the others.
+def claims(paths: Iterable[str]) -> tuple[str, ...]:
+    """The paths without the root and `/.parachute`, which published modules list although nothing of theirs is there.
 
-    The root path is skipped silently: old vaults list it although nothing is served there.
+    >>> claims(["/runner", "/.parachute", "/"])
+    ('/runner',)
     """
+    return tuple(path for path in paths if normal(path) not in ("", CARD))
+
+
+def allowed(paths: Iterable[str], short: str, extra: Iterable[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The servable mounts, normalized, and the reasons for rejecting the others."""
     good: list[str] = []
     refused: list[str] = []
-    for path in paths:
-        if path == "/":
-            continue
+    for path in claims(paths):
         try:
             check(path, short, extra)
         except BadMount as error:

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.web.iweb import IResponse
 
 from parachute_hub.modules.definition import manifests, validation
+from parachute_hub.modules.definition.links import main_mount
 from parachute_hub.modules.definition.model import Manifest, ServiceRow, fits
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.launch.environment import DOTENV_LIMIT, change_dotenv, parse_dotenv
@@ -122,24 +123,32 @@ class Configuration:
         if port is None:
             raise Refused(409, "not_running", f"{short} serves its own settings and is not running. Start it first.")
         # The path becomes part of a URL and of a token's scope, so it must be one that may be served.
-        paths, _ = self.directory.mounts(row)
-        mount = next((mount for mount in paths if not mount.startswith("/.parachute")), "")
+        mount = main_mount(self.directory.mounts(row)[0])
         strip = manifest.strip_prefix if manifest else None
         entry = self.directory.entry(short)
         strip = entry.strip_prefix if strip is None and entry else strip
         instance = mount.removeprefix("/vault/").partition("/")[0] if row.is_vault else None
         token = await self.tokens.for_administration(short, instance)
-        url = f"http://127.0.0.1:{port}{'' if strip else mount.rstrip('/')}{path}"
+        # Some modules offer it at their root alone, where the hub's path of that name is not theirs.
+        places = ("",) if strip else (mount, "")
+        for place in places:
+            answer, content = await self._once(method, short, f"http://127.0.0.1:{port}{place}{path}", token, body)
+            if answer != 404:
+                break
+        return _understood(short, answer, content)
+
+    async def _once(
+        self, method: str, short: str, url: str, token: str | None, body: Mapping[str, Any] | None
+    ) -> tuple[int, bytes]:
         options: dict[str, Any] = {"timeout": SECONDS, "allow_redirects": False}
         options["headers"] = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         if body is not None:
             options["json"] = dict(body)
         try:
             answer = await self.http.request(method, url, **options)
-            content = await _content(answer)
+            return answer.code, await _content(answer)
         except Exception as error:
             raise Refused(502, "module_unreachable", f"{short} did not answer. Is it running?") from error
-        return _understood(short, answer.code, content)
 
 
 def _understood(short: str, status: int, content: bytes) -> dict[str, Any]:

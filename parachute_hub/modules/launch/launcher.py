@@ -8,6 +8,7 @@ from attrs import evolve, frozen
 
 from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.entry_point import entry_of
+from parachute_hub.modules.definition.links import main_mount
 from parachute_hub.modules.definition.model import Manifest
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.launch import environment
@@ -58,11 +59,12 @@ class ModuleLauncher:
         bun = self._bun()
         private_folder(self.around.scratch)
         manifest, known = self.manifest(short, folder), self.directory.entry(short)
-        entry = entry_of(folder, manifest, short, row, known)
-        layers = (self._dotenv(short), record.env or {})
+        command = entry_of(folder, manifest, short, row, known, self.around.passed_on.get("PATH"))
+        own = ("--smol",) if record.smol and command.program is None else ()
+        layers = (self._companions(manifest), self._dotenv(short), record.env or {})
         launch = Launch(
             short=short,
-            argv=(str(bun), *(("--smol",) if record.smol else ()), "run", *entry),
+            argv=(command.program or str(bun), *own, *command.arguments),
             cwd=str(folder),
             env=environment.for_module(self.around, short, row.port, layers, bun.parent),
             port=row.port,
@@ -90,6 +92,16 @@ class ModuleLauncher:
             return manifests.read_manifest(folder)
         except Invalid as error:
             raise CannotLaunch("bad_manifest", f"The module.json of {short} cannot be used: {error}.") from None
+
+    def _companions(self, manifest: Manifest | None) -> Mapping[str, str]:
+        """Where the modules are that this one declares as its dependencies: `PARACHUTE_<SHORT>_URL` for each."""
+        found: dict[str, str] = {}
+        for wanted in manifest.dependencies if manifest else ():
+            row = self.directory.row(wanted.short)
+            if row is not None:
+                name = f"PARACHUTE_{wanted.short.upper().replace('-', '_')}_URL"
+                found[name] = f"{self.around.issuer}{main_mount(self.directory.mounts(row)[0])}"
+        return found
 
     def _bun(self) -> Path:
         try:

@@ -182,7 +182,7 @@ class Installer:
             raise JobFailed(f"{folder} is not a module: it needs a package.json and a .parachute/module.json.")
         entry = self.directory.entry(manifest.name)
         try:
-            for path in manifest.paths:
+            for path in mounts.claims(manifest.paths):
                 mounts.check(path, manifest.name, entry.mounts if entry else ())
         except mounts.BadMount as error:
             raise JobFailed(str(error)) from None

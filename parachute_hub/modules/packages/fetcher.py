@@ -297,7 +297,7 @@ class Fetcher:
         )
         row = arrival.row(port=(manifest.port if manifest else entry and entry.port) or 1)
         try:
-            for path in row.paths:
+            for path in mounts.claims(row.paths):
                 mounts.check(path, short, entry.mounts if entry else ())
             entry_of(fetched.folder, manifest, short, row, entry)
         except (mounts.BadMount, CannotLaunch) as error:

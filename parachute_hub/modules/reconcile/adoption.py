@@ -98,7 +98,7 @@ class Adoption:
         manifest = manifests.read_manifest(folder)
         if manifest is None or manifest.name != short:
             raise Invalid("", f"{folder} is not the module {short}")
-        for path in manifest.paths:
+        for path in mounts.claims(manifest.paths):
             mounts.check(path, short)
         entry_of(folder, manifest, short, row, None)
         located = self.store.locate(package)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules.definition.entry_point import STATIC_SERVER
@@ -46,6 +47,50 @@ class Launches(SynchronousTestCase):
         self.assertEqual((launch.cwd, launch.port, launch.health), (str(link), 2711, "/toy/health"))
         self.assertEqual((launch.env["API_KEY"], launch.env["A"], launch.env["PORT"]), ("from the hub", "1", "2711"))
         self.assertTrue((self.home.path / "tmp").is_dir())
+
+    def test_words_of_a_start_command(self) -> None:
+        """A command of the package, a file in it, bun, or a program of this machine; never a package's own `sh`."""
+        tools = self.home.path / "tools"
+        write(tools, {"node": "#!/bin/sh\n", "sh": "#!/bin/sh\n", "toy": "#!/bin/sh\n"})
+        for tool in tools.iterdir():
+            tool.chmod(0o755)
+        around = evolve(self.home.around, passed_on={"PATH": str(tools)})
+        launcher = evolve(self.launcher, around=around)
+        own = str(self.home.path / "modules" / "node_modules" / "@toys" / "toy" / "server.ts")
+        self.home.register()
+        for number, (words, argv) in enumerate(
+            (
+                (["toy", "serve"], (str(BUN), "--smol", "run", own, "serve")),
+                (["server.ts"], (str(BUN), "--smol", "run", own)),
+                (["bun", "server.ts"], (str(BUN), "--smol", "server.ts")),
+                (["node", "server.js"], (str(tools.absolute() / "node"), "server.js")),
+                (["sh", "-c", "true"], (str(tools.absolute() / "sh"), "-c", "true")),
+            )
+        ):
+            version = f"1.0.{number}"
+            files = package(version=version, startCmd=words)
+            bins = dict.fromkeys(("toy", "sh", "bun", "node"), "server.ts")
+            files["package.json"] = json.dumps({**json.loads(files["package.json"]), "bin": bins})
+            put(self.home.store, "toy", files, version)
+            self.home.store.activate("toy", "@toys/toy", version)
+            self.assertEqual(launcher.launch("toy").argv, argv, words)
+
+    def test_a_program_that_is_not_here(self) -> None:
+        self.installed(startCmd=["no-such-program", "run"])
+        self.home.register()
+        refusal = self.refusal()
+        self.assertEqual(refusal.error_type, "missing_dependency")
+        self.assertIn("Install that program", refusal.description)
+
+    def test_where_the_modules_are_that_it_depends_on(self) -> None:
+        """Those that are installed, at the hub's address."""
+        self.installed(dependencies={"vault": {"optional": True}, "scribe": {}})
+        self.home.register()
+        self.assertEqual({name for name in self.launcher.launch("toy").env if name.endswith("_URL")}, set())
+        self.home.register("parachute-vault", 1940, paths=["/vault/default"])
+        env = self.launcher.launch("toy").env
+        told = {name: value for name, value in env.items() if name.endswith("_URL")}
+        self.assertEqual(told, {"PARACHUTE_VAULT_URL": "https://hub.test/vault/default"})
 
     def test_the_owners_settings(self) -> None:
         self.installed()

@@ -45,6 +45,8 @@ export interface Module extends Status {
   install_dir: string | null
   management_url: string | null
   config_ui_url: string | null
+  /** How many vaults it holds; null for every other module. */
+  vaults: number | null
   /** Its settings page needs a token, which opening it from here allows. */
   settings_token: boolean
   memory_mb: number | null

@@ -50,6 +50,12 @@ test("the most serious problem comes first, updates last", () => {
   ])
 })
 
+test("a vault module without a vault says so", () => {
+  expect(keys([module({ vaults: 0 })])).toEqual(["empty-vault"])
+  expect(keys([module({ vaults: 1 }), module({ short: "notes", vaults: null })])).toEqual([])
+  expect(keys([module({ vaults: 0, state: "starting" })])).toEqual([])
+})
+
 test("a failure is settled by a later success, by cancelling and by time", () => {
   expect(keys([module({})], [failed({ id: "2", status: "succeeded" }), failed()])).toEqual([])
   expect(keys([module({})], [failed({ outcome: "cancelled" })])).toEqual([])

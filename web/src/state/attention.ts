@@ -25,6 +25,7 @@ export function attention(
   const installed = modules.filter((module) => module.installed)
   return [
     ...installed.filter((module) => wording(module).tone === "bad").map(troubled),
+    ...installed.filter((module) => module.vaults === 0 && module.state === "ready").map(empty),
     ...(overview ? short(overview) : []),
     ...failed(jobs, modules, now),
     ...installed.filter((module) => module.upgrade_available).map(outdated),
@@ -42,6 +43,17 @@ function troubled(module: Module): Concern {
     action: "Start again",
     short: module.short,
     act: "start",
+  }
+}
+
+function empty(module: Module): Concern {
+  return {
+    key: `empty-${module.short}`,
+    tone: "busy",
+    title: `${module.display_name} has no vault yet`,
+    text: "It is running, but there is nowhere to keep notes. Create your first vault.",
+    href: "/admin/vaults",
+    action: "Create a vault",
   }
 }
 
