@@ -50,6 +50,15 @@ def camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
+class SettingsTests(SynchronousTestCase):
+    def test_every_variable_is_documented_and_every_documented_variable_exists(self) -> None:
+        read = set(re.findall(r'"((?:PARACHUTE|BUN|NPM)_[A-Z_]*[A-Z]|PORT)"', Path(settings.__file__).read_text()))
+        stated = set(named("operations.md", "| variable | meaning | default |"))
+        patterns = {"PARACHUTE_ENV_<SHORT>_<NAME>", "BUN_CONFIG_*", "NPM_CONFIG_*"}
+        # PARACHUTE_MODULE_CHANNEL is the older name of PARACHUTE_INSTALL_CHANNEL.
+        self.assertEqual(stated - patterns, read - {"PARACHUTE_MODULE_CHANNEL"})
+
+
 class ProtocolTests(SynchronousTestCase):
     """The tables of docs/protocol.md."""
 
