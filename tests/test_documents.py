@@ -35,6 +35,7 @@ from parachute_hub.proxy import headers
 from parachute_hub.proxy.plan import ModuleRequest, Planner
 from parachute_hub.proxy.routes import Mount, Table
 from parachute_hub.site import cookies
+from parachute_hub.site.pages import CSRF_FIELD
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.process import process_tags
 from tests.oauth.world import WorldCase
@@ -248,7 +249,7 @@ class IdentityTests(WorldCase):
 
     def test_headers_and_fields_of_forms(self) -> None:
         page = (ROOT / "docs" / IDENTITY).read_text()
-        for name in (csrf.HEADER, csrf.FIELD, step_up.HEADER):
+        for name in (csrf.HEADER, CSRF_FIELD, step_up.HEADER):
             self.assertIn(f"`{name}`", page)
 
 

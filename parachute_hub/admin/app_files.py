@@ -8,8 +8,8 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from parachute_hub.site.area import refuse
 from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.site.pages import refuse
 
 BUILT: Final = Path(__file__).parent.parent / "static" / "admin"
 PREFIX: Final = b"/admin"

@@ -54,9 +54,8 @@ def deed(method: bytes, path: bytes) -> tuple[str, str] | None:
 
 
 def _named(request: Any) -> str:
-    """The package, file, folder or module named in the body, which can be read again afterwards."""
+    """The package, file, folder or module named in the body."""
     body = lenient(request)
-    request.content.seek(0)
     text = next((text_of(body, name) for name in _SUBJECTS if text_of(body, name)), "")
     return "".join(letter for letter in text if letter.isprintable())[:_NAME]
 

@@ -13,8 +13,10 @@ from parachute_hub.accounts.sessions.tokens import hashed, new_token
 from parachute_hub.backup.records import Place
 from parachute_hub.backup.service import Backups
 from parachute_hub.backup.worker_process import WorkFailed
-from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, Principal, StepUp
+from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found
 
 LINK_SECONDS = 60.0

@@ -7,7 +7,8 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 
 from parachute_hub.modules.assembly import ModuleServices
-from parachute_hub.site.area import area, as_json
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator
 from parachute_hub.site.errors import Refused
 

@@ -10,8 +10,10 @@ from parachute_hub.accounts.model import Clock, Origins
 from parachute_hub.accounts.people.invitations import LASTS, Invitations
 from parachute_hub.accounts.validation import vault_roles
 from parachute_hub.admin.users_api import actor_of
-from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, StepUp
+from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.rows import Invite
 from parachute_hub.system.timestamps import to_the_second

@@ -28,7 +28,9 @@ from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.operations.upgrade import UpgradeRequest
 from parachute_hub.modules.packages.fetcher import guess_short
 from parachute_hub.modules.state.records import CHANNELS, RecordsRefused
-from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
+from parachute_hub.site.bodies import read_json
 from parachute_hub.site.auth import ADMIN, AUTH, Authenticator, Principal, StepUp, prove_person
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.supervise.model import ModuleState, Status

@@ -13,7 +13,7 @@ from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.packages.fetcher import guess_short
 from parachute_hub.modules.state.records import Record, variables
-from parachute_hub.site.area import read_json
+from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
 
 _FLAGS = ("pin", "autostart", "smol", "trusted")

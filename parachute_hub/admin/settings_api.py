@@ -7,8 +7,10 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.model import Clock
 from parachute_hub.accounts.setup.public_origin import HubOrigin
-from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, StepUp
+from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import Act

@@ -8,8 +8,10 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.people.users import Actor, People
 from parachute_hub.accounts.validation import vault_roles
-from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, Principal, StepUp
+from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import User, VaultRole

@@ -7,7 +7,9 @@ from typing import Any, Final, Protocol
 from klein import Klein
 from twisted.web.iweb import IRequest
 
-from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
+from parachute_hub.site.bodies import read_json
 from parachute_hub.site.auth import ADMIN, Authenticator, StepUp, prove_person
 from parachute_hub.site.errors import Refused
 

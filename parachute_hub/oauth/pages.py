@@ -1,80 +1,44 @@
 """The issuer's pages: consent, approval, messages. They work without JavaScript, and templating escapes all values."""
 
 from collections.abc import Iterable, Mapping
-from functools import cache
-from importlib.resources import files
 from urllib.parse import urlsplit
 
 from attrs import frozen
 from twisted.web.iweb import IRequest
-from twisted.web.template import Tag, XMLString, flattenString, tags
+from twisted.web.template import Tag, tags
 
 from parachute_hub.oauth.authorization.browser_session import PageSession
 from parachute_hub.oauth.authorization.policy import AskConsent, ErrorPage, ScopeChoice
 from parachute_hub.oauth.authorization.redirects import cannot_be_taken, place
 from parachute_hub.oauth.clients.registration import domain_of
-from parachute_hub.site.area import refuse, wants_html
+from parachute_hub.site.answers import wants_html
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.pages import CSRF_FIELD, Content, problem, show, show_message, templates
 from parachute_hub.site.root import lead_to_apps
 from parachute_hub.store.rows import Client
 
-Content = Tag | str | list[Tag]
-CSRF_FIELD = "__csrf"
+fill = templates("parachute_hub.oauth")
 
 
-@cache
-def _template(name: str) -> Tag:
-    text = files("parachute_hub.oauth").joinpath("templates", f"{name}.xml").read_text("utf-8")
-    root: Tag = XMLString(text).load()[0]  # type: ignore[assignment]
-    return root
-
-
-def fill(name: str, slots: Mapping[str, Content]) -> Tag:
-    """Fill a template's slots."""
-    tag: Tag = _template(name).clone()
-    tag.fillSlots(**slots)
-    return tag
-
-
-async def show(request: IRequest, title: str, content: Tag, *, status: int = 200) -> bytes:
-    """Send a page; never cached, because it contains a token or shows who is signed in."""
-    request.setResponseCode(status)
-    request.setHeader("Content-Type", "text/html; charset=utf-8")
-    request.setHeader("Cache-Control", "no-store")
-    return b"<!DOCTYPE html>\n" + await flattenString(request, fill("layout", {"title": title, "content": content}))
-
-
-async def show_stop(request: IRequest, stop: ErrorPage) -> bytes:
-    """An error page that explains why the flow ends here, or JSON if the client does not accept HTML.
+def show_stop(request: IRequest, stop: ErrorPage) -> bytes:
+    """A page that explains why the flow ends here. Raises Refused if it is an error and the client wants no page.
 
     `back` leads only to this hub's own pages.
     """
     if stop.status >= 400 and not wants_html(request):
-        return refuse(request, Refused(stop.status, "invalid_request", stop.text))
-    link = tags.a("Back", class_="button", href=stop.back) if stop.back else tags.a("Go to the hub", href="/")
-    more = tags.div(link, class_="actions")
-    slots: dict[str, Content] = {"title": stop.title, "text": stop.text, "more": more}
-    return await show(request, stop.title, fill("message", slots), status=stop.status)
+        raise Refused(stop.status, "invalid_request", stop.text)
+    back = tags.div(tags.a("Back", class_="button", href=stop.back), class_="actions") if stop.back else ""
+    return show_message(request, stop.title, stop.text, back, status=stop.status)
 
 
-async def show_refusal(request: IRequest, refused: Refused) -> bytes:
-    """A Refused error as a page, or as JSON if the client does not accept HTML. A redirect stays a redirect."""
-    if not wants_html(request):
-        return refuse(request, refused)
-    for name, value in refused.headers.items():
-        request.setHeader(name, value)
-    return await show_stop(request, ErrorPage(refused.status, "That did not work", refused.description))
-
-
-async def show_needs_owner(request: IRequest, client: Client, approve_url: str) -> bytes:
+def show_needs_owner(request: IRequest, client: Client, approve_url: str) -> bytes:
     """For a user who cannot approve the app: whom to ask, with the URL to send."""
-    title = "This app is not approved yet"
     text = (
         f"“{client.name}” is new here. Ask the owner of this hub to open the address below, then come back and connect"
         " the app again."
     )
-    more = tags.p(tags.code(approve_url), class_="copy")
-    return await show(request, title, fill("message", {"title": title, "text": text, "more": more}), status=403)
+    address = tags.p(tags.code(approve_url), class_="copy")
+    return show_message(request, "This app is not approved yet", text, address, status=403)
 
 
 @frozen(kw_only=True)
@@ -83,10 +47,10 @@ class Shown:
 
     hidden: Mapping[str, str]
     ticked: frozenset[str] | None = None
-    problem: str | None = None
+    error: str | None = None
 
 
-async def show_consent(
+def show_consent(
     request: IRequest, consent: AskConsent, visit: PageSession, shown: Shown, origins: Iterable[str]
 ) -> bytes:
     """The consent form. `origins` are the hub's own."""
@@ -95,7 +59,7 @@ async def show_consent(
     slots: dict[str, Content] = {
         "name": consent.client.name,
         "username": visit.user.username,
-        "problem": _problem(shown.problem),
+        "problem": problem(shown.error),
         "hidden": _hidden({**shown.hidden, CSRF_FIELD: visit.csrf, "__action": "consent"}),
         "identity": _identity(consent.client),
         "place": _where(uri, origins),
@@ -105,26 +69,22 @@ async def show_consent(
         "proof": _proof("Needed for a new app, and for more than everyday access.") if needs_proof else "",
     }
     lead_to_apps(request)
-    return await show(request, "Allow an app", fill("consent", slots), status=401 if shown.problem else 200)
+    return show(request, "Allow an app", fill("consent", **slots), status=401 if shown.error else 200)
 
 
-async def show_approval(
-    request: IRequest, client: Client, visit: PageSession, hidden: Mapping[str, str], *, problem: str | None = None
+def show_approval(
+    request: IRequest, client: Client, visit: PageSession, hidden: Mapping[str, str], *, error: str | None = None
 ) -> bytes:
     """The form with which an owner approves an app."""
     slots: dict[str, Content] = {
         "name": client.name,
-        "problem": _problem(problem),
+        "problem": problem(error),
         "hidden": _hidden({**hidden, CSRF_FIELD: visit.csrf, "client_id": client.client_id}),
         "identity": _identity(client),
         "places": ", ".join(dict.fromkeys(place(uri) for uri in client.redirect_uris)),
         "proof": _proof("To confirm that it is you."),
     }
-    return await show(request, "Approve an app", fill("approve", slots), status=401 if problem else 200)
-
-
-def _problem(text: str | None) -> Content:
-    return tags.p(text, class_="message bad", role="alert") if text else ""
+    return show(request, "Approve an app", fill("approve", **slots), status=401 if error else 200)
 
 
 def _hidden(values: Mapping[str, str]) -> list[Tag]:

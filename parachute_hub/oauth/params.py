@@ -1,16 +1,14 @@
 """OAuth request parameters, from the query or the body but never both, and each only once (RFC 6749, 3.1 and 3.2)."""
 
 from collections.abc import Sequence
-from urllib.parse import parse_qsl
 
 from attrs import frozen
 from twisted.web.iweb import IRequest
 
+from parachute_hub.site.bodies import FORM, media_type, parameters, read_body
 from parachute_hub.site.errors import Refused
 
 BODY_LIMIT = 64 * 1024
-MOST_FIELDS = 200
-FORM = "application/x-www-form-urlencoded"
 
 
 @frozen
@@ -39,25 +37,12 @@ class Params:
 
 def query(request: IRequest) -> Params:
     """The query parameters. Raises Refused 400."""
-    return _parse(request.uri.partition(b"?")[2])
+    return Params(parameters(request.uri.partition(b"?")[2]))
 
 
 def form(request: IRequest) -> Params:
     """The parameters of a form body. Raises Refused 400, 413 or 415."""
-    kind = (request.getHeader("Content-Type") or "").partition(";")[0].strip().lower()
-    request.content.seek(0)
-    raw = request.content.read(BODY_LIMIT + 1)
-    request.content.seek(0)
-    if len(raw) > BODY_LIMIT:
-        raise Refused(413, "invalid_request", f"Send at most {BODY_LIMIT // 1024} KiB here.")
-    if kind != FORM:
+    raw = read_body(request, BODY_LIMIT)
+    if media_type(request) != FORM:
         raise Refused(415 if raw else 400, "invalid_request", f"Send the parameters as {FORM}.")
-    return _parse(raw)
-
-
-def _parse(raw: bytes) -> Params:
-    try:
-        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
-    except ValueError:
-        raise Refused(400, "invalid_request", "The parameters cannot be read.") from None
-    return Params(pairs)
+    return Params(parameters(raw))

@@ -13,7 +13,8 @@ from parachute_hub.oauth.authorization.resource import InvalidTarget, read
 from parachute_hub.oauth.authorization.scopes import ScopeCatalog
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.oauth.tokens.keys import Keyring
-from parachute_hub.site.area import area, as_json
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system.timestamps import to_the_millisecond
 

@@ -9,11 +9,9 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from parachute_hub.site.answers import accepts_html, as_json, read_json, refuse, wants_html
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.pages import refuse
 from parachute_hub.system.storage_trouble import storage_trouble
-
-__all__ = ["accepts_html", "area", "as_json", "fault", "read_json", "refuse", "wants_html"]
 
 SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 _log = Logger()

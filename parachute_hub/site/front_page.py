@@ -7,7 +7,6 @@ from klein import Klein
 from twisted.web.iweb import IRequest
 from twisted.web.template import Tag, flattenString, tags
 
-from parachute_hub.site.answers import STYLESHEET
 from parachute_hub.site.area import area
 
 _WORDS = {
@@ -39,7 +38,7 @@ def page(title: str, *content: Tag | str) -> Tag:
             tags.meta(charset="utf-8"),
             tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
             tags.title(title),
-            tags.link(rel="stylesheet", href=STYLESHEET),
+            tags.link(rel="stylesheet", href="/static/hub/hub.css"),
         ),
         tags.body(Tag("main")(*content, class_="page")),
         lang="en",

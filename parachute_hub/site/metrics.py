@@ -6,7 +6,8 @@ from typing import Any
 from klein import Klein
 from twisted.web.iweb import IRequest
 
-from parachute_hub.site.area import area, as_json
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator
 
 

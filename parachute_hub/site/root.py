@@ -9,8 +9,9 @@ from twisted.web.error import UnsupportedMethod
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
-from parachute_hub.site.answers import refuse, wants_html
+from parachute_hub.site.answers import wants_html
 from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.site.pages import refuse
 
 # No page of the hub may be framed, sniffed, or run foreign code. Areas may narrow this, never widen it.
 SECURITY_HEADERS: Mapping[str, str] = {

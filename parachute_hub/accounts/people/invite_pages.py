@@ -5,12 +5,14 @@ from twisted.web.iweb import IRequest
 from twisted.web.template import tags
 
 from parachute_hub.accounts.forms import answers_json
-from parachute_hub.accounts.pages import Content, as_page, csrf_field, fill, problem, see_other, show
+from parachute_hub.accounts.pages import fill
 from parachute_hub.accounts.people.invitations import Invitations
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.signin.signin import SignIn
-from parachute_hub.site.area import area, as_json
+from parachute_hub.site.answers import as_json, see_other
+from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.pages import Content, csrf_field, problem, show
 from parachute_hub.store.rows import Invite
 
 _WORDS = {"read": "read", "write": "read and write"}
@@ -27,12 +29,10 @@ class InvitePages:
         self._browser = browser
 
     @app.route("/account/setup/<token>", methods=["GET", "HEAD"])
-    @as_page
     async def look(self, request: IRequest, token: str) -> bytes:
         return await self._form(request, token, self._invitations.open(token))
 
     @app.route("/account/setup/<token>", methods=["POST"])
-    @as_page
     async def join(self, request: IRequest, token: str) -> bytes:
         """Create the account and sign in."""
         form = self._browser.check_page(request)
@@ -62,7 +62,7 @@ class InvitePages:
             csrf=csrf_field(self._browser.page_token(request)),
             username=_username(invite, username),
         )
-        return await show(request, "You are invited", content, refused=refused)
+        return show(request, "You are invited", content, refused=refused)
 
 
 def _username(invite: Invite, typed: str) -> Content:

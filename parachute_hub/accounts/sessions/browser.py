@@ -11,6 +11,7 @@ from parachute_hub.accounts.sessions.tokens import is_token, new_token
 from parachute_hub.site import cookies
 from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.pages import CSRF_FIELD
 
 
 def csrf_failed() -> Refused:
@@ -108,6 +109,6 @@ class Browser:
         return csrf.source(request.getHeader("sec-fetch-site"), request.getHeader("origin"), ours)
 
     def _check_token(self, request: IRequest, secrets: list[str]) -> None:
-        presented = request.getHeader(csrf.HEADER) or peek(request, csrf.FIELD)
+        presented = request.getHeader(csrf.HEADER) or peek(request, CSRF_FIELD)
         if not any(csrf.token_matches(secret, presented) for secret in secrets):
             raise csrf_failed()

@@ -8,7 +8,6 @@ from typing import Literal
 
 SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 HEADER = "X-Parachute-CSRF"
-FIELD = "__csrf"
 
 Source = Literal["ours", "foreign", "unsaid"]
 

@@ -5,10 +5,9 @@ from twisted.web.iweb import IRequest
 from parachute_hub.accounts.model import SignedIn
 from parachute_hub.accounts.sessions import csrf
 from parachute_hub.accounts.sessions.browser import Browser
-from parachute_hub.accounts.signin.safe_redirect import login_url
 from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.site import cookies
-from parachute_hub.site.area import wants_html
+from parachute_hub.site.answers import sign_in_first, wants_html
 from parachute_hub.site.auth import Principal
 from parachute_hub.site.errors import Refused
 
@@ -55,7 +54,7 @@ class SessionRecogniser:
         if found is None:
             here = request.uri.decode("latin-1") if request.method in csrf.SAFE_METHODS else "/account"
             if wants_html(request):
-                raise Refused(303, "unauthenticated", "Sign in first.", headers={"Location": login_url(here)})
+                raise sign_in_first(here)
             raise Refused(401, "unauthenticated", "Sign in first.")
         self.check_page(request, found)
         return found

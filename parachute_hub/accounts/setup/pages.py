@@ -9,7 +9,6 @@ from twisted.web.iweb import IRequest
 from parachute_hub.accounts import validation
 from parachute_hub.accounts.forms import Form, answers_json, peek, query
 from parachute_hub.accounts.model import SignedIn
-from parachute_hub.accounts.pages import see_other, show, show_refusal
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.csrf import token_for
 from parachute_hub.accounts.sessions.session_auth import CHANGE_PASSWORD, SessionRecogniser
@@ -18,10 +17,12 @@ from parachute_hub.accounts.setup.public_origin import HubOrigin
 from parachute_hub.accounts.setup.setup import Setup
 from parachute_hub.accounts.setup.views import View
 from parachute_hub.accounts.setup.wizard import Screen
-from parachute_hub.accounts.signin.safe_redirect import login_url
 from parachute_hub.accounts.signin.step_up import ProofsOfPresence
-from parachute_hub.site.area import area, as_json
+from parachute_hub.site.answers import as_json, see_other
+from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.pages import refuse, show
+from parachute_hub.site.safe_redirect import login_url
 
 HOME = "/admin/setup"
 LOG_LINES = 200
@@ -207,7 +208,7 @@ class SetupPages:
         if refused.error == "unauthenticated":
             return see_other(request, login_url(HOME))
         if refused.error in ("csrf_failed", "not_admin", "force_change_password"):
-            return await show_refusal(request, refused)
+            return refuse(request, refused, html=True)
         return await self._show(request, screen, refused)
 
     async def _show(self, request: IRequest, screen: Screen, refused: Refused | None = None) -> bytes:
@@ -215,7 +216,7 @@ class SetupPages:
         token = self._browser.page_token(request) if found is None else token_for(found.token)
         view: View = views.draw(screen, self._setup, self._origin, token, refused, _kept(request))
         above = views.steps(screen)
-        return await show(request, view.title, view.content, refused=refused, head=view.head, above=above)
+        return show(request, view.title, view.content, refused=refused, head=view.head, above=above)
 
     def _state(self, request: IRequest, found: SignedIn | None) -> dict[str, Any]:
         screen = self._setup.screen()

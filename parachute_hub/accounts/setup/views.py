@@ -7,12 +7,13 @@ from attrs import frozen
 from twisted.web.template import Tag, tags
 
 from parachute_hub.accounts import validation
-from parachute_hub.accounts.pages import Content, csrf_field, fill, notice, problem
+from parachute_hub.accounts.pages import fill, notice
 from parachute_hub.accounts.setup import wizard
 from parachute_hub.accounts.setup.public_origin import HubOrigin
 from parachute_hub.accounts.setup.setup import Install, Setup
 from parachute_hub.accounts.setup.wizard import Offer, Screen
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.pages import Content, csrf_field, problem
 
 _STEPS = (("welcome", "You"), ("vault", "Modules"), ("expose", "Address"), ("done", "Ready"))
 _STATES = {"pending": "waiting", "running": "installing", "succeeded": "installed", "failed": "did not work"}

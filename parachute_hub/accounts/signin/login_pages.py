@@ -5,15 +5,17 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.forms import Form, query
 from parachute_hub.accounts.model import NewSession, PendingSecondFactor
-from parachute_hub.accounts.pages import as_page, csrf_field, fill, problem, see_other, show
+from parachute_hub.accounts.pages import fill
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.session_auth import CHANGE_PASSWORD, SessionRecogniser
-from parachute_hub.accounts.signin.safe_redirect import safe_next
 from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.site import cookies
-from parachute_hub.site.area import area, as_json
+from parachute_hub.site.answers import as_json, see_other
+from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.pages import csrf_field, problem, show
 from parachute_hub.site.root import lead_to_apps
+from parachute_hub.site.safe_redirect import safe_next
 
 ADMIN_HOME = "/admin/"
 MEMBER_HOME = "/account"
@@ -30,7 +32,6 @@ class LoginPages:
         self._sessions = sessions
 
     @app.route("/login", methods=["GET", "HEAD"])
-    @as_page
     async def ask(self, request: IRequest) -> bytes:
         """The form; a signed-in user is redirected."""
         next_path = safe_next(query(request, "next"), "")
@@ -40,7 +41,6 @@ class LoginPages:
         return await self._form(request, next_path)
 
     @app.route("/login", methods=["POST"])
-    @as_page
     async def sign_in(self, request: IRequest) -> bytes:
         """Username and password."""
         form = self._browser.check_page(request)
@@ -61,7 +61,6 @@ class LoginPages:
         return _go_on(request, form, _target(entered, next_path))
 
     @app.route("/login/2fa", methods=["GET", "HEAD"])
-    @as_page
     async def ask_code(self, request: IRequest) -> bytes:
         """The form for the second factor."""
         if self._browser.cookie(request, cookies.PENDING_LOGIN) is None:
@@ -69,7 +68,6 @@ class LoginPages:
         return await self._code_form(request)
 
     @app.route("/login/2fa", methods=["POST"])
-    @as_page
     async def second_factor(self, request: IRequest) -> bytes:
         """A code from the authenticator app, or a recovery code."""
         form = self._browser.check_page(request)
@@ -88,7 +86,6 @@ class LoginPages:
         return _go_on(request, form, _target(entered, next_path))
 
     @app.route("/logout", methods=["POST"])
-    @as_page
     async def sign_out(self, request: IRequest) -> bytes:
         """End this browser's session."""
         self._browser.check_page(request)
@@ -110,12 +107,12 @@ class LoginPages:
         )
         if next_path.startswith("/oauth/"):
             lead_to_apps(request)
-        return await show(request, "Sign in", content, refused=refused)
+        return show(request, "Sign in", content, refused=refused)
 
     async def _code_form(self, request: IRequest, refused: Refused | None = None) -> bytes:
         content = fill("code", problem=problem(refused), csrf=csrf_field(self._browser.page_token(request)))
         lead_to_apps(request)
-        return await show(request, "Second factor", content, refused=refused)
+        return show(request, "Second factor", content, refused=refused)
 
 
 def _go_on(request: IRequest, form: Form, path: str) -> bytes:

@@ -7,13 +7,14 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.oauth import pages
 from parachute_hub.oauth.authorization.browser_session import PageSession, PageSessions
-from parachute_hub.oauth.authorization.policy import ErrorPage
 from parachute_hub.oauth.clients.connections import Connections
 from parachute_hub.oauth.clients.lookup import ClientDirectory
 from parachute_hub.oauth.params import form
+from parachute_hub.site.answers import see_other, sign_in_first
 from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN
 from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.site.pages import show_message
 from parachute_hub.store.rows import Client
 
 _RETURN = "/oauth/authorize?"
@@ -43,45 +44,36 @@ class ApproveArea:
     @app.route("/admin/approve-client/<client_id>", methods=["GET", "HEAD"])
     async def show(self, request: IRequest, client_id: str) -> bytes:
         """The app as it describes itself."""
-        try:
-            visit = self._owner(request, f"/admin/approve-client/{quote(client_id, safe='')}")
-            client = self._client(client_id)
-        except Refused as refused:
-            return await pages.show_refusal(request, refused)
+        visit = self._owner(request, _page_of(client_id))
+        client = self._client(client_id)
         if client.status == "approved":
-            return await pages.show_stop(request, _done(f"“{client.name}” may connect now. Go back to the app."))
-        return await pages.show_approval(request, client, visit, {})
+            return show_message(request, "Done", f"“{client.name}” may connect now. Go back to the app.")
+        return pages.show_approval(request, client, visit, {})
 
     @app.route("/oauth/authorize/approve", methods=["POST"])
     async def decide(self, request: IRequest) -> bytes:
         """Handle the owner's decision. `return_to` is the app's pending authorization request."""
-        try:
-            params = form(request)
-            client_id = params.get("client_id")
-            visit = self._owner(request, f"/admin/approve-client/{quote(client_id, safe='')}")
-            client = self._client(client_id)
-        except Refused as refused:
-            return await pages.show_refusal(request, refused)
+        params = form(request)
+        client_id = params.get("client_id")
+        visit = self._owner(request, _page_of(client_id))
+        client = self._client(client_id)
         if params.get("decision") != "approve":
             if client.status == "pending":
                 await self._connections.remove_client(client_id)
-            return await pages.show_stop(request, _done(f"“{client.name}” was refused and removed."))
+            return show_message(request, "Done", f"“{client.name}” was refused and removed.")
         return_to = safe_return(params.get("return_to"))
         hidden = {"return_to": return_to} if return_to else {}
         try:
             await self._visits.confirm(request, password=params.get("password"))
         except Refused as refused:
-            return await pages.show_approval(request, client, visit, hidden, problem=refused.description)
+            return pages.show_approval(request, client, visit, hidden, error=refused.description)
         await self._connections.approve_client(client_id, visit.user.username)
-        request.setResponseCode(303)
-        request.setHeader("Location", return_to or f"/admin/approve-client/{quote(client_id, safe='')}")
-        return b""
+        return see_other(request, return_to or _page_of(client_id))
 
     def _owner(self, request: IRequest, here: str) -> PageSession:
         visit = self._visits.visit(request)
         if visit is None:
-            location = "/login?next=" + quote(here, safe="/")
-            raise Refused(303, "unauthenticated", "Sign in first.", headers={"Location": location})
+            raise sign_in_first(here)
         if not visit.principal.may(ADMIN):
             raise Refused(403, "not_admin", "Only an owner of this hub can approve apps.")
         return visit
@@ -95,5 +87,5 @@ class ApproveArea:
         return client
 
 
-def _done(text: str) -> ErrorPage:
-    return ErrorPage(200, "Done", text)
+def _page_of(client_id: str) -> str:
+    return f"/admin/approve-client/{quote(client_id, safe='')}"

@@ -30,8 +30,10 @@ from parachute_hub.oauth.clients.registration import BadMetadata, is_document_ur
 from parachute_hub.oauth.params import Params, form, query
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.oauth.well_known import Resources, catalog_of
+from parachute_hub.site.answers import see_other
 from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.safe_redirect import login_url
 
 
 def read_ask(params: Params) -> AuthorizationRequest:
@@ -65,33 +67,26 @@ class AuthorizeArea:
     @app.route("/oauth/authorize", methods=["GET", "HEAD"])
     async def ask(self, request: IRequest) -> bytes:
         """An app sends the user here."""
-        try:
-            only_as_a_page(request)
-            ask, visit = read_ask(query(request)), self._visits.visit(request)
-            verdict = await self._judge(ask, visit)
-        except Refused as refused:
-            return await pages.show_refusal(request, refused)
-        return await self._carry_out(request, ask, visit, verdict)
+        only_as_a_page(request)
+        ask, visit = read_ask(query(request)), self._visits.visit(request)
+        return await self._carry_out(request, ask, visit, await self._judge(ask, visit))
 
     @app.route("/oauth/authorize", methods=["POST"])
     async def consent(self, request: IRequest) -> bytes:
         """Handle the submitted form. A request that an app posts is redirected to GET, which changes nothing."""
-        try:
-            params = form(request)
-            ask = read_ask(params)
-            if params.get("__action") != "consent":
-                return _see_other(request, "/oauth/authorize?" + urlencode(ask.values))
-            only_as_a_page(request)
-            visit = self._visits.visit(request)
-            # The user saw the form, so the answer counts, even if scopes were granted elsewhere in the meantime.
-            asked = evolve(ask, values={**ask.values, "prompt": "consent"})
-            verdict = await self._judge(asked, visit)
-            if visit is not None and isinstance(verdict, AskConsent):
-                if not self._tickets.good(params.get(FIELD), visit.csrf, ask.values):
-                    return await self._show_consent(request, ask, visit, verdict, "Please check this again.")
-                return await self._answered(request, ask, visit, verdict, params)
-        except Refused as refused:
-            return await pages.show_refusal(request, refused)
+        params = form(request)
+        ask = read_ask(params)
+        if params.get("__action") != "consent":
+            return see_other(request, "/oauth/authorize?" + urlencode(ask.values))
+        only_as_a_page(request)
+        visit = self._visits.visit(request)
+        # The user saw the form, so the answer counts, even if scopes were granted elsewhere in the meantime.
+        asked = evolve(ask, values={**ask.values, "prompt": "consent"})
+        verdict = await self._judge(asked, visit)
+        if visit is not None and isinstance(verdict, AskConsent):
+            if not self._tickets.good(params.get(FIELD), visit.csrf, ask.values):
+                return self._show_consent(request, ask, visit, verdict, "Please check this again.")
+            return await self._answered(request, ask, visit, verdict, params)
         return await self._carry_out(request, ask, visit, verdict)
 
     async def _judge(self, ask: AuthorizationRequest, visit: PageSession | None) -> Verdict:
@@ -130,42 +125,42 @@ class AuthorizeArea:
             try:
                 await self._visits.confirm(request, password=params.get("password"))
             except Refused as refused:
-                return await self._show_consent(request, ask, visit, consent, refused.description, ticked)
+                return self._show_consent(request, ask, visit, consent, refused.description, ticked)
         return await self._carry_out(request, ask, visit, verdict)
 
-    async def _show_consent(
+    def _show_consent(
         self,
         request: IRequest,
         ask: AuthorizationRequest,
         visit: PageSession,
         consent: AskConsent,
-        problem: str | None,
+        error: str | None,
         ticked: frozenset[str] | None = None,
     ) -> bytes:
         shown = pages.Shown(
-            hidden={**ask.values, FIELD: self._tickets.make(visit.csrf, ask.values)}, ticked=ticked, problem=problem
+            hidden={**ask.values, FIELD: self._tickets.make(visit.csrf, ask.values)}, ticked=ticked, error=error
         )
-        return await pages.show_consent(request, consent, visit, shown, self._issuer.own_origins)
+        return pages.show_consent(request, consent, visit, shown, self._issuer.own_origins)
 
     async def _carry_out(
         self, request: IRequest, ask: AuthorizationRequest, visit: PageSession | None, verdict: Verdict
     ) -> bytes:
         match verdict:
             case ErrorPage():
-                return await pages.show_stop(request, verdict)
+                return pages.show_stop(request, verdict)
             case ErrorRedirect(error, description):
                 return self._back(request, ask, {"error": error, "error_description": description})
             case NeedsOwner(client):
                 url = f"{self._issuer.issuer}/admin/approve-client/{quote(client.client_id, safe='')}"
-                return await pages.show_needs_owner(request, client, url)
+                return pages.show_needs_owner(request, client, url)
             case AskConsent() if visit is not None:
-                return await self._show_consent(request, ask, visit, verdict, None)
+                return self._show_consent(request, ask, visit, verdict, None)
             case IssueCode() if visit is not None:
                 giver = ConsentingUser(user=visit.user, auth_time=visit.auth_time, address=visit.address)
                 return self._back(request, ask, {"code": await self._consents.give(ask, verdict, giver)})
             case _:
                 here = "/oauth/authorize?" + urlencode(ask.values)
-                return _see_other(request, "/login?next=" + quote(here, safe="/"))
+                return see_other(request, login_url(here))
 
     def _back(self, request: IRequest, ask: AuthorizationRequest, values: dict[str, str]) -> bytes:
         """Redirect to the redirect URI with `state` unchanged and `iss` (RFC 9207), on errors too."""
@@ -173,11 +168,4 @@ class AuthorizeArea:
             values["state"] = ask["state"]
         uri = ask["redirect_uri"]
         joint = "&" if "?" in uri else "?"
-        return _see_other(request, uri + joint + urlencode({**values, "iss": self._issuer.issuer}))
-
-
-def _see_other(request: IRequest, place: str) -> bytes:
-    request.setResponseCode(303)
-    request.setHeader("Location", place)
-    request.setHeader("Cache-Control", "no-store")
-    return b""
+        return see_other(request, uri + joint + urlencode({**values, "iss": self._issuer.issuer}))

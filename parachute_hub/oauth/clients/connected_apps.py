@@ -10,8 +10,10 @@ from parachute_hub.oauth.authorization.approval_page import safe_return
 from parachute_hub.oauth.clients.connections import ConnectedApp, Connections
 from parachute_hub.oauth.clients.endpoint import rendered
 from parachute_hub.oauth.params import query
-from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, Principal, StepUp
+from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found
 
 READ, WRITE = "account:self:read", "account:self:write"

@@ -1,7 +1,6 @@
 """`/account/apps`: the user's connected apps, each with a disconnect button."""
 
 from datetime import UTC, datetime
-from urllib.parse import quote
 
 from klein import Klein
 from twisted.web.iweb import IRequest
@@ -12,8 +11,9 @@ from parachute_hub.oauth.authorization.browser_session import PageSession, PageS
 from parachute_hub.oauth.clients.connections import ConnectedApp, Connections
 from parachute_hub.oauth.params import form
 from parachute_hub.oauth.well_known import Resources, catalog_of
+from parachute_hub.site.answers import see_other, sign_in_first
 from parachute_hub.site.area import area
-from parachute_hub.site.errors import Refused
+from parachute_hub.site.pages import csrf_field, show
 
 HERE = "/account/apps"
 
@@ -30,32 +30,23 @@ class AppsPages:
 
     @app.route(HERE, methods=["GET", "HEAD"])
     async def show(self, request: IRequest) -> bytes:
-        try:
-            visit = self._visit(request)
-        except Refused as refused:
-            return await pages.show_refusal(request, refused)
+        visit = self._visit(request)
         rows = [self._row(connected, visit) for connected in self._connections.of_user(visit.user.id)]
         empty = tags.p("No app is connected.", class_="quiet")
-        content = pages.fill("apps", {"rows": tags.ul(*rows, class_="rows") if rows else empty})
-        return await pages.show(request, "Connected apps", content)
+        content = pages.fill("apps", rows=tags.ul(*rows, class_="rows") if rows else empty)
+        return show(request, "Connected apps", content)
 
     @app.route(HERE, methods=["POST"])
     async def disconnect(self, request: IRequest) -> bytes:
         """Disconnect an app, then show the list again."""
-        try:
-            visit = self._visit(request)
-            await self._connections.disconnect(visit.user.id, form(request).get("client_id"))
-        except Refused as refused:
-            return await pages.show_refusal(request, refused)
-        request.setResponseCode(303)
-        request.setHeader("Location", HERE)
-        return b""
+        visit = self._visit(request)
+        await self._connections.disconnect(visit.user.id, form(request).get("client_id"))
+        return see_other(request, HERE)
 
     def _visit(self, request: IRequest) -> PageSession:
         visit = self._visits.visit(request)
         if visit is None:
-            location = "/login?next=" + quote(HERE, safe="/")
-            raise Refused(303, "unauthenticated", "Sign in first.", headers={"Location": location})
+            raise sign_in_first(HERE)
         return visit
 
     def _row(self, connected: ConnectedApp, visit: PageSession) -> Tag:
@@ -70,7 +61,7 @@ class AppsPages:
                 tags.ul(*allowed, class_="quiet"),
             ),
             tags.form(
-                tags.input(type="hidden", name=pages.CSRF_FIELD, value=visit.csrf),
+                csrf_field(visit.csrf),
                 tags.input(type="hidden", name="client_id", value=connected.client.client_id),
                 tags.button("Disconnect", type="submit", class_="danger small"),
                 method="post",

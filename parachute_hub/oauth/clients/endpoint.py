@@ -13,8 +13,10 @@ from parachute_hub.oauth.clients.lookup import ClientDirectory
 from parachute_hub.oauth.clients.registration import BadMetadata
 from parachute_hub.oauth.rate_limit import RateLimit
 from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
-from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, Principal
+from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.store.rows import Client
 from parachute_hub.system.networks import network_of

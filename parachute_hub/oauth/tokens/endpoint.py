@@ -21,7 +21,8 @@ from parachute_hub.oauth.tokens.grant_policy import Deny
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.oauth.tokens.token_service import ACCESS_LIFETIME, IssuedTokens, TokenExchange
 from parachute_hub.oauth.well_known import Resources, catalog_of
-from parachute_hub.site.area import area, as_json
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.rows import Client
 from parachute_hub.system.networks import network_of

@@ -17,7 +17,9 @@ from parachute_hub.oauth.tokens.keys import Keyring
 from parachute_hub.oauth.tokens.minting import ACCOUNT_SCOPES, PAGE_LIFETIME, SPA_SCOPES, TokenMinter, read_wish
 from parachute_hub.oauth.tokens.operator_token import SCOPE_SETS, OperatorToken
 from parachute_hub.oauth.tokens.settings_grants import SettingsGrants
-from parachute_hub.site.area import area, as_json, read_json
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
+from parachute_hub.site.bodies import read_json
 from parachute_hub.site.auth import AUTH, Authenticator, Principal, Recogniser, StepUp, bearer, prove_person
 from parachute_hub.site.errors import Refused
 from parachute_hub.system.timestamps import to_the_second

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.accounts.signin.safe_redirect import login_url, safe_next
+from parachute_hub.site.safe_redirect import login_url, safe_next
 
 REFUSED = (
     None,

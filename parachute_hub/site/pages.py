@@ -1,0 +1,101 @@
+"""The layout of the hub's own pages, and errors as pages. Templates escape all values and work without JavaScript."""
+
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from typing import cast
+
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from twisted.web.template import Tag, XMLString, flatten, tags
+
+from parachute_hub.site.answers import as_json, wants_html
+from parachute_hub.site.errors import Refused
+
+Content = Tag | str | list[Tag]
+CSRF_FIELD = "__csrf"
+_HEADINGS = {
+    401: "Please sign in",
+    403: "That is not possible",
+    404: "There is nothing here",
+    410: "This has ended",
+    429: "A moment, please",
+    503: "One moment, please",
+}
+
+
+def templates(package: str) -> Callable[..., Tag]:
+    """A function that fills the slots of a package's templates; the slot `go_on` is written `go-on` in the file."""
+    folder = files(package).joinpath("templates")
+
+    @cache
+    def load(name: str) -> Tag:
+        return cast(Tag, XMLString(folder.joinpath(f"{name}.xml").read_text("utf-8")).load()[0])
+
+    def fill(name: str, /, **slots: Content) -> Tag:
+        tag = load(name).clone()
+        tag.fillSlots(**{slot.replace("_", "-"): value for slot, value in slots.items()})
+        return tag
+
+    return fill
+
+
+_fill = templates("parachute_hub.site")
+
+
+def show(
+    request: IRequest,
+    title: str,
+    content: Content,
+    *,
+    status: int = 200,
+    refused: Refused | None = None,
+    head: Content = "",
+    above: Content = "",
+) -> bytes:
+    """Send a page, with status and headers of `refused` if it explains an error.
+
+    Never cached, because it may contain a token or show who is signed in.
+    """
+    request.setResponseCode(status if refused is None else refused.status)
+    for name, value in (refused.headers if refused else {}).items():
+        request.setHeader(name, value)
+    request.setHeader("Content-Type", "text/html; charset=utf-8")
+    request.setHeader("Cache-Control", "no-store")
+    page = _fill("layout", title=title, content=content, head=head, above=above)
+    written: list[bytes] = [b"<!DOCTYPE html>\n"]
+    failures: list[Failure] = []
+    # Without Deferreds in the tree this completes at once.
+    flatten(request, page, written.append).addErrback(failures.append)
+    for failure in failures:
+        failure.raiseException()
+    body = b"".join(written)
+    request.setHeader("Content-Length", str(len(body)))
+    return body
+
+
+def show_message(request: IRequest, title: str, text: str, more: Content = "", *, status: int = 200) -> bytes:
+    """A page with a heading, a sentence and, by default, a link to the hub."""
+    more = more or tags.div(tags.a("Go to the hub", class_="button", href="/"), class_="actions")
+    return show(request, title, _fill("message", title=title, text=text, more=more), status=status)
+
+
+def refuse(request: IRequest, refused: Refused, *, html: bool | None = None) -> bytes:
+    """Send a Refused error, as a page or JSON. The default for `html` is what the Accept header asks for."""
+    for name, value in refused.headers.items():
+        request.setHeader(name, value)
+    request.responseHeaders.addRawHeader(b"Vary", b"Accept")
+    if wants_html(request) if html is None else html:
+        heading = _HEADINGS.get(refused.status, "That did not work")
+        return show_message(request, heading, refused.description, status=refused.status)
+    return as_json(request, refused.body(), status=refused.status)
+
+
+def problem(error: Refused | str | None) -> Content:
+    """The error of the last attempt, announced by screen readers."""
+    return tags.p(str(error), class_="message bad", role="alert") if error else ""
+
+
+def csrf_field(token: str) -> Tag:
+    """The hidden CSRF field of a form."""
+    return tags.input(type="hidden", name=CSRF_FIELD, value=token)
