@@ -9,7 +9,6 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
-from parachute_hub.accounts.sessions.tokens import hashed, new_token
 from parachute_hub.backup.records import Place
 from parachute_hub.backup.service import Backups
 from parachute_hub.backup.worker_process import WorkFailed
@@ -18,6 +17,7 @@ from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, Principal, StepUp
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.system.random_tokens import hashed, new_token
 
 LINK_SECONDS = 60.0
 _MOST_LINKS = 20

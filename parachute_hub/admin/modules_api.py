@@ -30,8 +30,8 @@ from parachute_hub.modules.packages.fetcher import guess_short
 from parachute_hub.modules.state.records import CHANNELS, RecordsRefused
 from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
-from parachute_hub.site.bodies import read_json
 from parachute_hub.site.auth import ADMIN, AUTH, Authenticator, Principal, StepUp, prove_person
+from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.supervise.model import ModuleState, Status
 
@@ -126,10 +126,7 @@ class ModulesArea:
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
     async def upgrade_all(self, request: IRequest) -> bytes:
-        """Upgrade every module with a newer version. Modules outside the catalog need individual confirmation.
-
-        Busy modules are skipped too.
-        """
+        """Upgrade every catalog module with a newer version, unless it is busy. Others need individual confirmation."""
         self._who.need(request, ADMIN)
         await self._modules.availability.renew(self._view.packages())
         begun, passed_over = [], []

@@ -9,8 +9,8 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
-from parachute_hub.site.bodies import read_json
 from parachute_hub.site.auth import ADMIN, Authenticator, StepUp, prove_person
+from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
 
 # Valid in every vault release, and in the URLs, scopes and folders that contain the name.

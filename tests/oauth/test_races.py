@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from parachute_hub.oauth.assemble import OAuth, build
-from parachute_hub.oauth.authorization.consents import hashed
 from parachute_hub.oauth.tokens.grant_policy import Deny
 from parachute_hub.oauth.tokens.token_service import IssuedTokens, TokenExchange
 from parachute_hub.store.database import Database
+from parachute_hub.system.random_tokens import hashed
 from tests.oauth.flows import CALLBACK, VERIFIER, FlowCase
 from tests.support.at_once import at_once
 from tests.support.oauth import ISSUER, NoDocuments, PemSupply, counted_random

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 from parachute_hub.accounts.model import Clock, Random
 from parachute_hub.accounts.people.users import Actor, People, check_password, check_username
-from parachute_hub.accounts.sessions.tokens import hashed, new_token
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.store.audit import Audit
 from parachute_hub.store.invites import Invites
 from parachute_hub.store.rows import Act, Invite, User, VaultRole
 from parachute_hub.store.writer import Write
+from parachute_hub.system.random_tokens import hashed, new_token
 
 LASTS = 7 * 24 * 3600
 LASTS_AT_MOST = 90 * 24 * 3600

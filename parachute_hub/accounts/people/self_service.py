@@ -4,7 +4,6 @@ from attrs import frozen
 
 from parachute_hub.accounts.model import Clock, NewSession, SignedIn, Visitor
 from parachute_hub.accounts.people.users import People
-from parachute_hub.accounts.sessions.tokens import hashed
 from parachute_hub.accounts.signin.second_factor import SecondFactor, Started
 from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.accounts.signin.step_up import ProofsOfPresence
@@ -13,6 +12,7 @@ from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import Act, Session
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.writer import Write
+from parachute_hub.system.random_tokens import hashed
 
 
 @frozen(kw_only=True)

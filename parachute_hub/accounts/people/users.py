@@ -7,7 +7,6 @@ from attrs import frozen
 
 from parachute_hub.accounts import validation
 from parachute_hub.accounts.model import AccessWatch, Clock, Random
-from parachute_hub.accounts.sessions.tokens import new_id
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.accounts.signin.second_factor import SecondFactor
 from parachute_hub.site.errors import Refused, not_found
@@ -16,6 +15,7 @@ from parachute_hub.store.rows import Act, Role, User, VaultRole
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.users import LastAdmin, UsernameTaken, Users
 from parachute_hub.store.writer import Write
+from parachute_hub.system.random_tokens import new_id
 
 T = TypeVar("T")
 

@@ -7,11 +7,11 @@ from twisted.web.iweb import IRequest
 from parachute_hub.accounts.forms import Form, is_json, peek, read_form
 from parachute_hub.accounts.model import Caller, NewSession, Origins, PendingSecondFactor, Random, Visitor
 from parachute_hub.accounts.sessions import csrf, policy
-from parachute_hub.accounts.sessions.tokens import is_token, new_token
 from parachute_hub.site import cookies
 from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.pages import CSRF_FIELD
+from parachute_hub.system.random_tokens import is_token, new_token
 
 
 def csrf_failed() -> Refused:

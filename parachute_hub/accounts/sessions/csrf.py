@@ -1,10 +1,11 @@
 """CSRF protection: a token that only the hub's pages know, and the origin headers of the browser."""
 
-import base64
 import hashlib
 import hmac
 from collections.abc import Collection
 from typing import Literal
+
+from parachute_hub.system.random_tokens import base64url
 
 SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 HEADER = "X-Parachute-CSRF"
@@ -18,7 +19,7 @@ def token_for(secret: str) -> str:
     Being derived from the session, it cannot be forged by planting a cookie.
     """
     digest = hmac.digest(secret.encode(), b"parachute csrf", hashlib.sha256)
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    return base64url(digest)
 
 
 def token_matches(secret: str, presented: str | None) -> bool:

@@ -1,6 +1,5 @@
 """The first owner: a one-time token in the hub's log proves control of the machine."""
 
-import base64
 import hmac
 from collections.abc import Callable
 
@@ -13,6 +12,7 @@ from parachute_hub.settings import InitialAdmin
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.writer import Write
+from parachute_hub.system.random_tokens import new_token
 
 TOKEN_PREFIX = "parachute-bootstrap-"
 VALID_SECONDS = 24 * 3600
@@ -30,7 +30,7 @@ class BootstrapToken:
     def __init__(self, random: Callable[[int], bytes], clock: Callable[[], float]) -> None:
         self._clock = clock
         self._made_at = clock()
-        self.value = TOKEN_PREFIX + base64.urlsafe_b64encode(random(TOKEN_BYTES)).decode().rstrip("=")
+        self.value = TOKEN_PREFIX + new_token(random)
         self._spent = False
         self._tries: list[float] = []
 

@@ -4,11 +4,11 @@ from attrs import field, frozen
 
 from parachute_hub.accounts.encryption import Sealer, Unsealable
 from parachute_hub.accounts.model import Clock, Random
-from parachute_hub.accounts.sessions.tokens import new_id
 from parachute_hub.accounts.signin import totp
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.factors import Factors
 from parachute_hub.store.rows import Totp
+from parachute_hub.system.random_tokens import new_id
 
 START_LASTS = 15 * 60
 

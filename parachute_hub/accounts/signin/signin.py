@@ -5,7 +5,6 @@ from twisted.python.failure import Failure
 
 from parachute_hub.accounts.model import Clock, NewSession, PendingSecondFactor, Random, SignedIn, Visitor
 from parachute_hub.accounts.sessions import policy
-from parachute_hub.accounts.sessions.tokens import hashed, is_token, new_token
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.accounts.signin.second_factor import SecondFactor
 from parachute_hub.accounts.signin.throttle import AttemptThrottle
@@ -15,6 +14,7 @@ from parachute_hub.store.rows import Act, PendingLogin, Session, User
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
+from parachute_hub.system.random_tokens import hashed, is_token, new_token
 
 USER_AGENT_KEPT = 200
 _log = Logger()

@@ -8,7 +8,6 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.model import Clock, Random, SignedIn, Visitor
 from parachute_hub.accounts.sessions import policy
-from parachute_hub.accounts.sessions.tokens import hashed, new_token
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.accounts.signin.second_factor import SecondFactor
 from parachute_hub.accounts.signin.throttle import AttemptThrottle
@@ -18,6 +17,7 @@ from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import Act
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
+from parachute_hub.system.random_tokens import hashed, new_token
 
 HEADER = "X-Parachute-Proof"
 MOST_PROOFS = 1000

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from parachute_hub.accounts.model import Clock, Visitor
-from parachute_hub.accounts.sessions.tokens import hashed
 from parachute_hub.accounts.signin import throttle_policy
 from parachute_hub.accounts.signin.throttle_policy import Counted
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.rows import FailureCount
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.throttles import Throttles
+from parachute_hub.system.random_tokens import hashed
 
 
 @frozen

@@ -1,7 +1,5 @@
 """Records a consent: the grant and the app's authorization code, in one transaction."""
 
-import base64
-import hashlib
 from collections.abc import Callable
 
 from attrs import frozen
@@ -13,18 +11,9 @@ from parachute_hub.store.clients import Clients
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.rows import Code, Family, Grant, User
 from parachute_hub.store.writer import Write
+from parachute_hub.system.random_tokens import hashed, new_token
 
 CODE_LIFETIME = 60.0
-
-
-def new_secret(random: Callable[[int], bytes]) -> str:
-    """A code or refresh token: 256 random bits as base64url."""
-    return base64.urlsafe_b64encode(random(32)).rstrip(b"=").decode()
-
-
-def hashed(secret: str) -> str:
-    """The hash under which a secret is stored."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 @frozen(kw_only=True)
@@ -64,7 +53,7 @@ class Consents:
     async def give(self, ask: AuthorizationRequest, issue: IssueCode, giver: ConsentingUser) -> str:
         """Record the consent, approve the app if the consent implies that, and return the code."""
         now = self._clock.seconds()
-        code = new_secret(self._random)
+        code = new_token(self._random)
         family_id = self._random(16).hex()
         client_id, user = issue.client.client_id, giver.user
 

@@ -1,7 +1,5 @@
 """Looks up the client for a client_id, registers new ones, and reads metadata documents."""
 
-import base64
-import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
@@ -18,6 +16,7 @@ from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.rows import Client
 from parachute_hub.store.writer import Write
+from parachute_hub.system.random_tokens import hashed, new_token
 
 MOST_UNVOUCHED = 1000
 MOST_DOCUMENTS = 1000
@@ -134,13 +133,13 @@ class ClientDirectory:
         client_id = "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
         secret = None
         if described.auth_method != "none":
-            secret = base64.urlsafe_b64encode(self._random(32)).rstrip(b"=").decode()
+            secret = new_token(self._random)
         client = evolve(
             self._client(client_id, described, self._clock.seconds()),
             status="approved" if vouched_by or described.stays_home else "pending",
             same_hub=bool(vouched_by) or described.stays_home,
             redirect_uris=on_every_origin(described.redirect_uris, self._issuer.own_origins),
-            secret_hash=None if secret is None else secret_hash(secret),
+            secret_hash=None if secret is None else hashed(secret),
             vouched_by=vouched_by,
         )
         return client, secret
@@ -162,11 +161,6 @@ class ClientDirectory:
         )
 
 
-def secret_hash(secret: str) -> str:
-    """The stored hash of a client secret. It has 256 random bits, so a fast hash suffices."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
 def secret_matches(client: Client, secret: str) -> bool:
     """Compare a client secret in constant time."""
-    return client.secret_hash is not None and hmac.compare_digest(client.secret_hash, secret_hash(secret))
+    return client.secret_hash is not None and hmac.compare_digest(client.secret_hash, hashed(secret))

@@ -4,7 +4,6 @@ Reuse means that either a thief or the owner comes second, so everything issued 
 tokens have a grace period of thirty seconds, for apps with several tabs.
 """
 
-import base64
 import hashlib
 import hmac
 import re
@@ -16,6 +15,7 @@ from attrs import frozen
 from parachute_hub.oauth.authorization.resource import Target, narrow, stored
 from parachute_hub.oauth.authorization.scopes import covers, vault_scope
 from parachute_hub.store.rows import Code, Family, Refresh
+from parachute_hub.system.random_tokens import base64url
 
 GRACE = 30.0
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
@@ -50,7 +50,7 @@ def challenge_of(verifier: str) -> str:
     >>> challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
     'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
     """
-    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    return base64url(hashlib.sha256(verifier.encode()).digest())
 
 
 def decide_code(

@@ -1,6 +1,5 @@
 """The only place where tokens are signed, and where the hub verifies its own."""
 
-import base64
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
@@ -17,6 +16,7 @@ from parachute_hub.oauth.tokens.keys import Keyring
 from parachute_hub.store.rows import TokenRecord
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.writer import Write
+from parachute_hub.system.random_tokens import new_token
 
 REMEMBERED = 4096
 # Seconds until a revocation written by another process is noticed.
@@ -103,7 +103,7 @@ class Issuer:
             raise NothingToGrant()
         now = self._clock.seconds()
         key = self._keys.signer()
-        jti = base64.urlsafe_b64encode(self._random(16)).rstrip(b"=").decode()
+        jti = new_token(self._random, 16)
         expires_at = int(now + order.lifetime)
         payload = {
             **order.claims,

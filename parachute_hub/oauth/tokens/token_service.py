@@ -8,7 +8,6 @@ from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from parachute_hub.oauth.authorization.consents import hashed, new_secret
 from parachute_hub.oauth.authorization.resource import Target
 from parachute_hub.oauth.authorization.scopes import authority_of
 from parachute_hub.oauth.tokens.claims import InvalidToken
@@ -19,6 +18,7 @@ from parachute_hub.store.rows import Refresh
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
+from parachute_hub.system.random_tokens import hashed, new_token
 
 ACCESS_LIFETIME = 900.0
 REFRESH_LIFETIME = 30 * 86400.0
@@ -136,7 +136,7 @@ class TokenExchange:
         if isinstance(access, Deny):
             return access
         now = self._clock.seconds()
-        token = new_secret(self._random)
+        token = new_token(self._random)
         refresh = Refresh(
             hash=hashed(token),
             family_id=verdict.family.id,

@@ -19,8 +19,8 @@ from parachute_hub.oauth.tokens.operator_token import SCOPE_SETS, OperatorToken
 from parachute_hub.oauth.tokens.settings_grants import SettingsGrants
 from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
-from parachute_hub.site.bodies import read_json
 from parachute_hub.site.auth import AUTH, Authenticator, Principal, Recogniser, StepUp, bearer, prove_person
+from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
 from parachute_hub.system.timestamps import to_the_second
 

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.accounts.model import Visitor
-from parachute_hub.accounts.sessions.tokens import hashed
 from parachute_hub.accounts.signin import throttle_policy
 from parachute_hub.accounts.signin.throttle import AttemptThrottle
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.throttles import Throttles
+from parachute_hub.system.random_tokens import hashed
 from tests.support.at_once import at_once
 from tests.support.front_door import FrontDoor
 

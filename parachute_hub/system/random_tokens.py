@@ -1,4 +1,4 @@
-"""Random tokens held by browsers and stored only as hashes."""
+"""Random tokens that clients hold, and the hashes under which the hub stores them."""
 
 import base64
 import hashlib
@@ -9,9 +9,14 @@ TOKEN_BYTES = 32
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
-def new_token(random: Callable[[int], bytes]) -> str:
-    """256 random bits, suitable for a cookie or link."""
-    return base64.urlsafe_b64encode(random(TOKEN_BYTES)).decode().rstrip("=")
+def base64url(octets: bytes) -> str:
+    """URL-safe base64 without padding (RFC 7515, section 2)."""
+    return base64.urlsafe_b64encode(octets).decode().rstrip("=")
+
+
+def new_token(random: Callable[[int], bytes], size: int = TOKEN_BYTES) -> str:
+    """`size` random bytes as text, 256 bits by default: fit for a cookie, a header or a link."""
+    return base64url(random(size))
 
 
 def is_token(text: str | None) -> bool:
