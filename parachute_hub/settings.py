@@ -14,6 +14,8 @@ from attrs import field, frozen
 
 DEFAULT_PORT = 1939
 MODULE_PREFIX = "PARACHUTE_ENV_"
+MODULE_PORTS = range(1940, 2950)
+"""Ports that the hub gives to modules."""
 
 # Passed on to modules unchanged; nothing else of the hub's environment is.
 _PASSED_ON = (
@@ -63,7 +65,8 @@ class Settings:
     `home` holds all state. `listen` is a Twisted endpoint description, `port` its TCP port. `origin` is the configured
     public origin (`scheme://host[:port]`, no trailing slash), `origin_source` where it was configured. `lock_wait` is
     how many seconds to wait for another hub to release the home. `trusted_hops` counts the proxies in front of us whose
-    forwarding headers are trusted. `memory_limit` is in bytes. `module_variables` are the raw `PARACHUTE_ENV_*`.
+    forwarding headers are trusted. `memory_limit` is in bytes. `module_ports` are those that modules may have; all if
+    None. `module_variables` are the raw `PARACHUTE_ENV_*`.
     `warnings` are logged at startup.
     """
 
@@ -78,6 +81,7 @@ class Settings:
     lock_wait: float = 0.0
     trusted_hops: int = 0
     memory_limit: int | None = None
+    module_ports: range | None = None
     safe_mode: bool = False
     channel: Literal["latest", "rc"] | None = None
     isolation: Literal["auto", "required", "off"] = "auto"
@@ -151,6 +155,7 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
         lock_wait=_number("PARACHUTE_LOCK_WAIT", given, 0.0),
         trusted_hops=hops,
         memory_limit=_bytes("PARACHUTE_MEM_LIMIT", given),
+        module_ports=_ports("PARACHUTE_MODULE_PORTS", given),
         safe_mode=_flag("PARACHUTE_SAFE_MODE", given),
         channel=channel,
         isolation=_choice("PARACHUTE_ISOLATION", given, ("auto", "required", "off")) or "auto",  # type: ignore[arg-type]
@@ -240,6 +245,17 @@ def _bytes(name: str, given: Mapping[str, str]) -> int | None:
     if not found:
         raise BadSetting(f"{name} must be a size such as 512M.")
     return int(found[1]) * {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}[found[2].lower()]
+
+
+def _ports(name: str, given: Mapping[str, str]) -> range | None:
+    text = given.get(name)
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(\d{4})-(\d{4})\s*", text)
+    ports = range(int(found[1]), int(found[2]) + 1) if found else range(0)
+    if not ports or ports[0] not in MODULE_PORTS or ports[-1] not in MODULE_PORTS:
+        raise BadSetting(f"{name} must be two ports from {MODULE_PORTS[0]} to {MODULE_PORTS[-1]}, such as 2000-2019.")
+    return ports
 
 
 def _choice(name: str, given: Mapping[str, str], choices: tuple[str, ...]) -> str | None:

@@ -2,7 +2,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.settings import BadSetting, Settings, fold
+from parachute_hub.modules.definition.ports import ASSIGNABLE
+from parachute_hub.settings import MODULE_PORTS, BadSetting, Settings, fold
 
 
 def folded(options: dict[str, str | None] | None = None, /, **environ: str) -> Settings:
@@ -66,11 +67,19 @@ class SettingsTests(SynchronousTestCase):
 
     def test_wrong_numbers_and_sizes_are_refused_by_name(self) -> None:
         """Each refusal names its variable."""
-        for name, wrong in (("PORT", "70000"), ("PARACHUTE_LOCK_WAIT", "soon"), ("PARACHUTE_MEM_LIMIT", "much")):
+        for name, wrong in (
+            ("PORT", "70000"),
+            ("PARACHUTE_LOCK_WAIT", "soon"),
+            ("PARACHUTE_MEM_LIMIT", "much"),
+            ("PARACHUTE_MODULE_PORTS", "2019-2000"),
+            ("PARACHUTE_MODULE_PORTS", "3000-3010"),
+        ):
             with self.assertRaises(BadSetting) as caught:
                 folded(**{name: wrong})
             self.assertIn(name, str(caught.exception))
         self.assertEqual(folded(PARACHUTE_MEM_LIMIT="512M").memory_limit, 512 << 20)
+        self.assertEqual(folded(PARACHUTE_MODULE_PORTS="2000-2019").module_ports, range(2000, 2020))
+        self.assertEqual(MODULE_PORTS, ASSIGNABLE)
 
     def test_a_wrong_channel_does_not_keep_the_hub_from_starting(self) -> None:
         """It is passed over with a warning."""

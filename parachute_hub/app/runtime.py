@@ -148,6 +148,7 @@ def _outside(core: ProcessContext, bus: Bus, origins: Origins, confiner: Confine
         new_id=lambda: str(uuid4()),
         in_thread=lambda function, *args: deferToThreadPool(core.reactor, pool, function, *args),
         hub_port=settings.port,
+        module_ports=settings.module_ports,
         isolation=settings.isolation,
         landlock=confiner.kernel.abi if confiner.kernel.confines else 0,
         confiner=confiner,

@@ -1,7 +1,6 @@
 """Creates the module services: first what the supervisor needs, then what needs the supervisor."""
 
 import os
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -40,6 +39,7 @@ from parachute_hub.modules.reconcile.row_guard import RowKeeper
 from parachute_hub.modules.reconcile.start_errors import StartErrors
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.disk_space import Disk, Reserve
+from parachute_hub.modules.state.local_ports import LocalPorts
 from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.modules.state.snapshots import Snapshots
@@ -60,9 +60,10 @@ class ModuleDependencies:
     """What modules/ needs from the rest of the hub.
 
     `find_bun` raises NoBun. `now` is in epoch seconds; `new_id` creates job ids. `in_thread` runs blocking calls.
-    `know_secret` adds a value to the log mask. `hub_port` is never assigned to a module. `env_channel` is the release
-    channel fixed by the environment, if any. `isolation` says whether modules are confined; `landlock` is the ABI
-    version of Landlock, 0 if it is not available; `confiner` uses it. The other fields are limits in seconds.
+    `know_secret` adds a value to the log mask. `hub_port` is never assigned to a module; only `module_ports`
+    are, unless it is None. `env_channel` is the release channel fixed by the environment, if any. `isolation` says
+    whether modules are confined; `landlock` is the ABI version of Landlock, 0 if it is not available; `confiner` uses
+    it. The other fields are limits in seconds.
     """
 
     reactor: Any
@@ -76,6 +77,7 @@ class ModuleDependencies:
     new_id: Callable[[], str]
     in_thread: Callable[..., Awaitable[Any]]
     hub_port: int
+    module_ports: range | None = None
     env_channel: str | None = None
     isolation: Literal["auto", "required", "off"] = "off"
     landlock: int = 0
@@ -300,6 +302,7 @@ def assemble(
         taken_by=lambda short: on_disk.records.get(short).package,
         registry=PackageRegistry(bun=bun, variables=outside.around.registry, folder=installer, now=outside.now),
     )
+    local_ports = LocalPorts(outside.module_ports)
     prover = HealthGate(supervisor=supervisor, clock=outside.reactor)
     return ModuleServices(
         files=on_disk,
@@ -316,7 +319,7 @@ def assemble(
             prover=prover,
             availability=availability,
             wiring=on_disk.wiring,
-            port_busy=port_busy,
+            port_busy=local_ports.busy,
             hub_ports=(outside.hub_port,),
             free_memory=free_memory,
             separates=lambda: on_disk.fence.confines,
@@ -365,10 +368,10 @@ def assemble(
             store=on_disk.store,
             catalog=outside.catalog,
             hub_ports=(outside.hub_port,),
-            busy=port_busy,
+            busy=local_ports.busy,
         ),
         ports=PortHealer(
-            directory=on_disk.directory, supervisor=supervisor, hub_ports=(outside.hub_port,), busy=port_busy
+            directory=on_disk.directory, supervisor=supervisor, hub_ports=(outside.hub_port,), busy=local_ports.busy
         ),
     )
 
@@ -383,17 +386,6 @@ def _installer_fence(on_disk: ModuleFiles) -> InstallerFence | None:
         scratch=outside.around.scratch,
         settings=outside.around.installer,
     )
-
-
-def port_busy(port: int) -> bool:
-    """True if this loopback port cannot be bound."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
 
 
 def _notice(emit: Callable[[Event], None], text: str) -> None:

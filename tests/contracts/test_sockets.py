@@ -14,7 +14,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from parachute_hub.proxy.transport import writer
-from tests.live.harness import free_port
+from tests.live.ports import free_port
 from tests.support.processes import FakeReactor
 from tests.support.sockets import FakeModules, FakeSocket
 

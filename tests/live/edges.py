@@ -16,7 +16,8 @@ from attrs import define, field, frozen
 from OpenSSL.crypto import FILETYPE_PEM
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.harness import PATIENCE, free_port
+from tests.live.harness import PATIENCE
+from tests.live.ports import free_port
 from tests.live.test_oauth_fetch import certificate
 from tests.requirements import find
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,19 +19,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.cli.client import HubClient
 from parachute_hub.cli.progress import ProgressPrinter, follow
 from parachute_hub.site import cookies
+from tests.live.ports import free_port, module_ports
 from tools.pack_examples import pack_all
 
 ROOT = Path(__file__).parent.parent.parent
 PACKS = ROOT / ".cache" / "packs"
 PATIENCE = 60.0
 OWNER = {"PARACHUTE_INITIAL_ADMIN_USERNAME": "owner", "PARACHUTE_INITIAL_ADMIN_PASSWORD": "correct-horse-battery"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @frozen
@@ -78,6 +71,7 @@ class HubProcess:
     catalog: Path | None = None
     environment: Mapping[str, str] = field(factory=dict)
     port: int = field(factory=free_port)
+    module_ports: range = field(factory=module_ports)
     program: tuple[str, ...] = (str(Path(sys.executable).parent / "twistd"),)
     process: "subprocess.Popen[bytes] | None" = None
 
@@ -105,6 +99,7 @@ class HubProcess:
         # A person's Python keeps what it has compiled; only a build machine is told not to.
         dropped = ("PARACHUTE_", "PYTHONDONTWRITEBYTECODE")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+        kept["PARACHUTE_MODULE_PORTS"] = f"{self.module_ports[0]}-{self.module_ports[-1]}"
         with self.log_path.open("ab") as out:
             self.process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**kept, **self.environment}, cwd=ROOT

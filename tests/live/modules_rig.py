@@ -1,7 +1,6 @@
 """The whole life of modules on real files, a real bun and real processes, without the rest of the hub."""
 
 import json
-import socket
 import sys
 import tempfile
 from collections.abc import Callable
@@ -25,22 +24,17 @@ from parachute_hub.modules.assembly import ModuleDependencies, ModuleFiles, Modu
 from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
 from parachute_hub.modules.launch.environment import BaseEnvironment
 from parachute_hub.modules.packages import bun
+from parachute_hub.settings import MODULE_PORTS
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.supervisor import Supervisor
 from parachute_hub.system.home import Home
 from parachute_hub.system.logs import Masker
+from tests.live.ports import free_port, module_ports
 from tests.support.npm import NpmRegistry
 
 CLOCK: Any = reactor
 T = TypeVar("T")
-
-
-def free_port() -> int:
-    """A port of loopback on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 PORT = free_port()
@@ -144,8 +138,8 @@ class Rig:
         )
         supervisor.startService()
         modules = assembly.assemble(files, supervisor, free_memory=lambda: None)
-        # Tests stay away from the ports of a hub that somebody uses.
-        object.__setattr__(modules.installer, "hub_ports", range(1939, 1950))
+        # A module that has no port of its own gets one that no other test run takes.
+        object.__setattr__(modules.installer, "hub_ports", {1939, *MODULE_PORTS} - {*module_ports()})
         return cls(home, registry, files, supervisor, modules, events)
 
     async def stop(self, *, registry: bool = True) -> None:

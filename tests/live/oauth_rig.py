@@ -18,7 +18,8 @@ from attrs import define, field
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules.packages import bun
-from tests.live.harness import OWNER, ROOT, HubProcess, NoRedirects, fetch, free_port, hub, packed_examples, registry
+from tests.live.harness import OWNER, ROOT, HubProcess, NoRedirects, fetch, hub, packed_examples, registry
+from tests.live.ports import free_port
 
 CLIENTS = Path(__file__).parent / "clients"
 NODE_CACHE = ROOT / ".cache" / "oauth-clients"

@@ -12,7 +12,8 @@ from typing import Any, Final
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.confinement.kernel import Kernel
-from tests.live.harness import HubProcess, fetch, free_port, hub, packed_examples
+from tests.live.harness import HubProcess, fetch, hub, packed_examples
+from tests.live.ports import free_port
 from tests.requirements import requires, right
 
 HOSTILE = Path(__file__).with_name("hostile")

@@ -9,7 +9,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli.client import CommandError, HubRefused
-from tests.live.harness import HubProcess, fetch, free_port, gone, hub, packed_examples, registry
+from tests.live.harness import HubProcess, fetch, gone, hub, packed_examples, registry
+from tests.live.ports import free_port
 
 CATALOG_OF_NAMES = """{"modules": [
   {"short": "vault", "package": "@openparachute/vault", "displayName": "Vault", "tagline": "Notes", "focus": "core"},

@@ -19,7 +19,8 @@ from parachute_hub.modules.packages import bun
 from parachute_hub.modules.packages.bun import ADD, Bun, BunFailed, NoBun
 from parachute_hub.modules.packages.fetcher import MIN_AGE_SECONDS, guess_short
 from parachute_hub.site.errors import Refused
-from tests.live.modules_rig import CLOCK, Rig, free_port, run
+from tests.live.modules_rig import CLOCK, Rig, run
+from tests.live.ports import free_port
 from tests.modules.definition.test_names import HOSTILE
 from tests.modules.homes import write
 

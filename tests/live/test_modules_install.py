@@ -17,7 +17,8 @@ from parachute_hub.modules.operations.health_gate import HealthGate
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.supervise.model import ModuleState, Status
-from tests.live.modules_rig import BROKEN, CLOCK, PORT, Rig, ask, free_port, module, run
+from tests.live.modules_rig import BROKEN, CLOCK, PORT, Rig, ask, module, run
+from tests.live.ports import free_port
 from tests.modules.homes import write
 
 TOY = InstallRequest(short="toy", package="@toys/toy")

@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from tests.live.harness import free_port
+from tests.live.ports import free_port
 from tests.proxy.corpus import by_hand, generated
 from tests.proxy.seeing import Seen, by_us, is_part, owner
 from tests.requirements import find, program, requires

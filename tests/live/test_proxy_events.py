@@ -10,7 +10,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live.edges import wait_for
-from tests.live.harness import PATIENCE, ROOT, free_port
+from tests.live.harness import PATIENCE, ROOT
+from tests.live.ports import free_port
 from tests.requirements import find, program, requires
 
 _NGINX = """

@@ -13,7 +13,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules.packages import bun
-from tests.live.harness import ROOT, free_port
+from tests.live.harness import ROOT
+from tests.live.ports import free_port
 
 MB = 1024 * 1024
 PATIENCE = 30.0

@@ -22,7 +22,7 @@ from parachute_hub.supervise.context import System
 from parachute_hub.supervise.process.probe import NoAnswer, ask
 from parachute_hub.supervise.process.process_tags import VARIABLE, TagFilter
 from parachute_hub.supervise.process.processes import Holder, Processes
-from tests.live.harness import free_port
+from tests.live.ports import free_port
 from tests.support.processes import FakeProcess, FakeReactor, FakeSystem
 
 REAL: Any = reactor

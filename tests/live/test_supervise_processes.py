@@ -18,7 +18,8 @@ from parachute_hub.supervise.model import ModuleState
 from parachute_hub.supervise.process.process_tags import VARIABLE, ProcessTag, TagFilter, home_hash
 from parachute_hub.supervise.process.processes import Processes
 from tests.live.faults.rig import Rig
-from tests.live.harness import free_port, gone
+from tests.live.harness import gone
+from tests.live.ports import free_port
 
 
 class RigCase(TestCase):

@@ -50,7 +50,7 @@ class Ports(SynchronousTestCase):
     def test_never_the_hubs_nor_a_port_of_the_table_for_another(self) -> None:
         choice = choose(1939, (), lambda port: False)
         self.assertEqual(choice.port, 1941)
-        self.assertIn("1939 is in use", str(choice.note))
+        self.assertIn("1939 is not free", str(choice.note))
 
     def test_the_next_ones_when_it_is_busy(self) -> None:
         self.assertEqual(choose(1940, {1941}, lambda port: port in (1940, 1944)).port, 1945)

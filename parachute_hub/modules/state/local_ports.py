@@ -1,0 +1,24 @@
+"""Which ports of this machine modules can have."""
+
+import socket
+
+from attrs import frozen
+
+
+@frozen
+class LocalPorts:
+    """`allowed` are those that the owner gives to modules; all if None."""
+
+    allowed: range | None
+
+    def busy(self, port: int) -> bool:
+        """True if a module cannot have this port: it is not allowed, or cannot be bound on loopback."""
+        if self.allowed is not None and port not in self.allowed:
+            return True
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return True
+        return False
