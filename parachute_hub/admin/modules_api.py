@@ -35,7 +35,7 @@ from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.supervise.model import ModuleState, Status
 
-_WEIGHTY = frozenset({"env", "trusted", "exposure"})
+_WEIGHTY = frozenset({"env", "trusted", "exposure", "registry_keys"})
 
 
 class Runs(Protocol):
@@ -328,7 +328,7 @@ class ModulesArea:
             self._step_up.prove(request, principal, f"configure:{short}")
         self._recorded(lambda: self._records.change(short, **changes))
         self._modules.rowkeeper.look()
-        if {"env", "smol", "memory_limit", "port"} & changes.keys() and self._runs(short):
+        if {"env", "smol", "memory_limit", "port", "registry_keys"} & changes.keys() and self._runs(short):
             await self._supervisor.restart(short)
         return as_json(request, settings_json(self._records.get(short)))
 

@@ -16,7 +16,7 @@ from parachute_hub.modules.state.records import Record, variables
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
 
-_FLAGS = ("pin", "autostart", "smol", "trusted")
+_FLAGS = ("pin", "autostart", "smol", "trusted", "registry_keys")
 _LEAST_MEMORY = 128 * 1024 * 1024  # bun needs at least this much
 
 

@@ -119,6 +119,7 @@ class ModulesView:
             **(status.to_json() if status else {**_NO_STATUS, "port": row.port if row else None}),
             "port_drift": self.drift(short),
             "install_dir": str(folder) if folder else None,
+            "fetches_packages": bool((vouched := self.directory.vouched(short)) and vouched.fetches_packages),
             "vaults": len(self.directory.mounts(row)[0]) if row is not None and row.is_vault else None,
             "uis": [_sub_unit(unit) for unit in row.uis] if row else [],
             "management_url": links.management or links.ui,
@@ -165,6 +166,7 @@ def settings_json(record: Record) -> dict[str, Any]:
         "linked": record.linked,
         "previous": record.previous and record.previous.partition("~")[0],
         "trusted": record.trusted,
+        "registry_keys": record.registry_keys,
         "port": record.port,
         "exposure": record.exposure,
     }

@@ -130,6 +130,10 @@ def _hub(client: HubClient) -> Iterator[Diagnosis]:
             )
             if drifted:
                 yield _port_drift(client, module)
+            for unit in module.get("uis") or ():
+                if unit.get("status") == "failing":
+                    text = f"{module['short']} reports that it fails; see `parachute logs {module['short']}`."
+                    yield Diagnosis(f"app {unit.get('display_name')}", "fail", text)
 
 
 def _port_drift(client: HubClient, module: dict[str, Any]) -> Diagnosis:

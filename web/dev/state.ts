@@ -39,6 +39,8 @@ function module([short, name, tagline, memory]: [string, string, string, number]
     config_ui_url: null,
     settings_token: false,
     vaults: null,
+    fetches_packages: false,
+    uis: [],
     memory_mb: memory,
     first_party: true,
     port_drift: null,
@@ -51,7 +53,13 @@ function module([short, name, tagline, memory]: [string, string, string, number]
             { short: "hello", optional: true, known: true },
           ]
         : [],
-    settings: { pin: false, autostart: true, memory_limit: null, previous: short === "notes" ? "0.3.7" : null },
+    settings: {
+      pin: false,
+      autostart: true,
+      registry_keys: false,
+      memory_limit: null,
+      previous: short === "notes" ? "0.3.7" : null,
+    },
     pid: installed && !parked ? 4000 + short.length : null,
     port: installed ? 1940 : null,
     state: installed ? state : null,

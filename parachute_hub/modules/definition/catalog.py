@@ -23,9 +23,10 @@ class BadCatalog(Exception):
 class CatalogEntry:
     """One available module. `source` is a tarball to install instead of asking the registry.
 
-    `port`, `paths`, `health`, `strip_prefix` and `start_cmd` are defaults for old packages without a manifest. `mounts`
-    are prefixes the module may claim besides `/<short>`. `ignores_port` means that it always binds `port`. `memory_mb`
-    is an estimate. `hosts_apps` lets its row name apps (`uis`) with an audience of their own.
+    `port`, `paths`, `health`, `strip_prefix` and `start_cmd` are defaults for old packages without a manifest.
+    `mounts` are prefixes the module may claim besides `/<short>`. `ignores_port` means that it always binds `port`.
+    `memory_mb` is an estimate. `fetches_packages` means that it runs `bun add` itself. `hosts_apps` lets its row name
+    apps (`uis`) with an audience of their own.
     """
 
     short: str
@@ -45,6 +46,7 @@ class CatalogEntry:
     start_cmd: tuple[str, ...] | None = None
     mounts: tuple[str, ...] = ()
     ignores_port: bool = False
+    fetches_packages: bool = False
     hosts_apps: bool = True
 
 
@@ -107,6 +109,7 @@ BUILT_IN: tuple[CatalogEntry, ...] = (
         start_cmd=("parachute-surface", "serve"),
         mounts=("/.parachute",),
         ignores_port=True,
+        fetches_packages=True,
         memory_mb=96,
     ),
 )

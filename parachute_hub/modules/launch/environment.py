@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from attrs import frozen
 
@@ -102,6 +103,25 @@ def for_installer(around: BaseEnvironment, bun_folder: Path, stall_seconds: int)
         "DO_NOT_TRACK": "1",
         "NO_COLOR": "1",
     }
+
+
+def of_registry(variables: Mapping[str, str], *, keys: bool) -> dict[str, str]:
+    """What a module that fetches packages by itself learns of the registry: its address, and with `keys` everything.
+
+    >>> of_registry({"BUN_CONFIG_REGISTRY": "https://ann:pw@r.test:8/n/?a=1", "BUN_CONFIG_TOKEN": "x"}, keys=False)
+    {'BUN_CONFIG_REGISTRY': 'https://r.test:8/n/'}
+    """
+    if keys:
+        return dict(variables)
+    found = {name: _bare(value) for name, value in variables.items() if name.lower().endswith("registry")}
+    return {name: value for name, value in found.items() if value}
+
+
+def _bare(url: str) -> str:
+    """The address without user information, query and fragment; nothing of what is no http(s) address."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}" if parts.scheme in ("http", "https") and host else ""
 
 
 def from_hub(variables: Mapping[str, str], short: str) -> dict[str, str]:

@@ -61,12 +61,15 @@ class ModuleLauncher:
         manifest, known = self.manifest(short, folder), self.directory.entry(short)
         command = entry_of(folder, manifest, short, row, known, self.around.passed_on.get("PATH"))
         own = ("--smol",) if record.smol and command.program is None else ()
-        layers = (self._companions(manifest), self._dotenv(short), record.env or {})
+        layers = (self._companions(manifest), self._registry(short), self._dotenv(short), record.env or {})
         launch = Launch(
             short=short,
             argv=(command.program or str(bun), *own, *command.arguments),
             cwd=str(folder),
-            env=environment.for_module(self.around, short, row.port, layers, bun.parent),
+            env={
+                **environment.for_module(self.around, short, row.port, layers, bun.parent),
+                **self._own_packages(short),
+            },
             port=row.port,
             health=row.health,
             memory_limit=record.memory_limit,
@@ -92,6 +95,21 @@ class ModuleLauncher:
             return manifests.read_manifest(folder)
         except Invalid as error:
             raise CannotLaunch("bad_manifest", f"The module.json of {short} cannot be used: {error}.") from None
+
+    def _fetches(self, short: str) -> bool:
+        """Whether it is a module of the catalog that fetches packages by itself."""
+        vouched = self.directory.vouched(short)
+        return vouched is not None and vouched.fetches_packages
+
+    def _own_packages(self, short: str) -> Mapping[str, str]:
+        """What it fetches lies in its own data, not among the hub's packages."""
+        place = self.around.home / short / ".bun"
+        return {"BUN_INSTALL": str(place), "BUN_INSTALL_BIN": str(place / "bin")} if self._fetches(short) else {}
+
+    def _registry(self, short: str) -> Mapping[str, str]:
+        if not self._fetches(short):
+            return {}
+        return environment.of_registry(self.around.registry, keys=self.records.get(short).registry_keys)
 
     def _companions(self, manifest: Manifest | None) -> Mapping[str, str]:
         """Where the modules are that this one declares as its dependencies: `PARACHUTE_<SHORT>_URL` for each."""

@@ -92,6 +92,31 @@ class Launches(SynchronousTestCase):
         told = {name: value for name, value in env.items() if name.endswith("_URL")}
         self.assertEqual(told, {"PARACHUTE_VAULT_URL": "https://hub.test/vault/default"})
 
+    def test_a_module_that_fetches_packages_itself(self) -> None:
+        """It learns the registry's address without the keys, unless the owner says so, and keeps what it fetches."""
+        secret = "https://ann:pw@npm.test/all/?key=x"
+        registry = {"BUN_CONFIG_REGISTRY": secret, "npm_config_registry": "not an address", "BUN_CONFIG_TOKEN": "hush"}
+        launcher = evolve(self.launcher, around=evolve(self.home.around, registry=registry))
+        for short, package_name in (("toy", "@toys/toy"), ("surface", "@openparachute/surface")):
+            files = package(name=package_name)
+            put(self.home.store, short, files, "1.0.0")
+            self.home.store.activate(short, package_name, "1.0.0")
+        self.home.register()
+        self.home.register("parachute-surface", 1946, paths=["/surface"])
+        env = launcher.launch("surface").env
+        told = {name: value for name, value in env.items() if "CONFIG" in name.upper()}
+        self.assertEqual(told, {"BUN_CONFIG_REGISTRY": "https://npm.test/all/"})
+        self.assertEqual(env["BUN_INSTALL"], str(self.home.path / "surface" / ".bun"))
+        self.home.records.change("surface", registry_keys=True)
+        env = launcher.launch("surface").env
+        self.assertEqual({name: env.get(name) for name in registry}, registry)
+        stranger = launcher.launch("toy").env
+        self.assertEqual([name for name in stranger if "CONFIG" in name.upper()], [])
+        self.assertEqual(stranger["BUN_INSTALL"], str(self.home.path / "modules"))
+        # Another package under the name is not vouched for.
+        self.home.records.change("surface", package="@toys/toy")
+        self.assertNotIn("BUN_CONFIG_REGISTRY", launcher.launch("surface").env)
+
     def test_the_owners_settings(self) -> None:
         self.installed()
         self.home.register()

@@ -45,6 +45,10 @@ export interface Module extends Status {
   install_dir: string | null
   management_url: string | null
   config_ui_url: string | null
+  /** It fetches packages itself. */
+  fetches_packages: boolean
+  /** Apps that it serves. */
+  uis: { name: string; display_name: string; status: string | null }[]
   /** How many vaults it holds; null for every other module. */
   vaults: number | null
   /** Its settings page needs a token, which opening it from here allows. */
@@ -70,6 +74,8 @@ export interface ModuleSettings {
   pin: boolean
   /** Start with the hub. */
   autostart: boolean
+  /** It has the hub's keys to the package registry. */
+  registry_keys: boolean
   memory_limit: number | null
   /** The version to go back to. */
   previous: string | null

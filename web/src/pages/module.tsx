@@ -223,7 +223,7 @@ function Memory({ module }: { module: Module }) {
 
 /** Start with the hub, updates, earlier versions and data. */
 function Keeping({ module }: { module: Module }) {
-  const { pin, autostart, previous } = module.settings
+  const { pin, autostart, previous, registry_keys } = module.settings
   const set = (change: Partial<ModuleSettings>) => async () => {
     await hub.call("PUT", `/api/modules/${module.short}/settings`, change)
     await modules.refresh()
@@ -253,6 +253,18 @@ function Keeping({ module }: { module: Module }) {
           </p>
           <Button act={set({ pin: !pin })}>{pin ? "Offer updates again" : "Keep this version"}</Button>
         </li>
+        {module.fetches_packages && (
+          <li class="list-row">
+            <p class="grow">
+              {registry_keys
+                ? "Installs packages itself and may use your keys to the package registry."
+                : "Installs packages itself, without your keys to the package registry."}
+            </p>
+            <Button act={set({ registry_keys: !registry_keys })}>
+              {registry_keys ? "Take the keys back" : "Let it use the keys"}
+            </Button>
+          </li>
+        )}
         {previous && (
           <li class="list-row">
             <p class="grow">Version {previous} is still here in case the current one causes trouble.</p>

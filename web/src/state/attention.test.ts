@@ -56,6 +56,14 @@ test("a vault module without a vault says so", () => {
   expect(keys([module({ vaults: 0, state: "starting" })])).toEqual([])
 })
 
+test("a failing part of a module is shown", () => {
+  const uis = [
+    { name: "notes", display_name: "Notes", status: "failing" },
+    { name: "docs", display_name: "Docs", status: "active" },
+  ]
+  expect(keys([module({ uis })])).toEqual(["part-vault-notes"])
+})
+
 test("a failure is settled by a later success, by cancelling and by time", () => {
   expect(keys([module({})], [failed({ id: "2", status: "succeeded" }), failed()])).toEqual([])
   expect(keys([module({})], [failed({ outcome: "cancelled" })])).toEqual([])

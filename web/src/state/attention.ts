@@ -26,6 +26,7 @@ export function attention(
   return [
     ...installed.filter((module) => wording(module).tone === "bad").map(troubled),
     ...installed.filter((module) => module.vaults === 0 && module.state === "ready").map(empty),
+    ...installed.flatMap((module) => (module.uis ?? []).filter(({ status }) => status === "failing").map(part(module))),
     ...(overview ? short(overview) : []),
     ...failed(jobs, modules, now),
     ...installed.filter((module) => module.upgrade_available).map(outdated),
@@ -44,6 +45,18 @@ function troubled(module: Module): Concern {
     short: module.short,
     act: "start",
   }
+}
+
+/** An app that the module itself reports as failing. */
+function part(module: Module) {
+  return ({ name, display_name }: { name: string; display_name: string }): Concern => ({
+    key: `part-${module.short}-${name}`,
+    tone: "bad",
+    title: `${display_name} does not work`,
+    text: `${module.display_name}, which serves it, reports that it fails. Its log may say why.`,
+    href: `/admin/modules/${module.short}`,
+    action: "Details",
+  })
 }
 
 function empty(module: Module): Concern {
