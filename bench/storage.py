@@ -1,0 +1,150 @@
+"""What others notice of a slow disk or a held database: /health and a module, while strangers try to sign in.
+
+Each situation lasts SECONDS; the first one is the yardstick. `python -m bench storage`
+"""
+
+import contextlib
+import http.client
+import itertools
+import json
+import sqlite3
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.live.harness import OWNER, HubProcess, fetch, packed_examples
+
+SECONDS = 8.0
+STRANGERS = 4
+SHIM = Path(__file__).parent.parent / "tests" / "live" / "slow_fsync.c"
+_numbers = itertools.count()
+
+
+class Asker(threading.Thread):
+    """Asks for one path again and again over one connection, and keeps the milliseconds."""
+
+    def __init__(self, hub: HubProcess, path: str) -> None:
+        super().__init__()
+        self._connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=30)
+        self._path = path
+        self.times: list[float] = []
+        self.over = False
+
+    def run(self) -> None:
+        """Until `over`."""
+        while not self.over:
+            began = time.perf_counter()
+            self._connection.request("GET", self._path)
+            answer = self._connection.getresponse()
+            answer.read()
+            if answer.status != 200:
+                raise SystemExit(f"{self._path} answered {answer.status}")
+            self.times.append((time.perf_counter() - began) * 1000)
+            time.sleep(0.002)
+        self._connection.close()
+
+
+class Stranger(threading.Thread):
+    """Tries wrong passwords, each from an address of its own, so that each is counted and recorded."""
+
+    def __init__(self, hub: HubProcess) -> None:
+        super().__init__()
+        page = fetch(f"{hub.url}/account/session")
+        self._token = page.json()["csrf"]
+        self._cookie = page.headers["set-cookie"].partition(";")[0]
+        self._connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=60)
+        self.answers: Counter[int] = Counter()
+        self.times: list[float] = []
+        self.over = False
+
+    def run(self) -> None:
+        """Until `over`."""
+        while not self.over:
+            number = next(_numbers)
+            headers = {
+                "Content-Type": "application/json",
+                "Cookie": self._cookie,
+                "X-Forwarded-For": f"198.18.{number >> 8 & 255}.{number & 255}",
+            }
+            body = json.dumps({"__csrf": self._token, "username": "nobody", "password": "not the right words"})
+            began = time.perf_counter()
+            self._connection.request("POST", "/login", body, headers)
+            answer = self._connection.getresponse()
+            answer.read()
+            self.times.append((time.perf_counter() - began) * 1000)
+            self.answers[answer.status] += 1
+        self._connection.close()
+
+
+def situation(name: str, hub: HubProcess) -> None:
+    """Measure once and print a line."""
+    askers = [Asker(hub, "/health"), Asker(hub, "/hello/health")]
+    strangers = [Stranger(hub) for _ in range(STRANGERS)]
+    for thread in (*askers, *strangers):
+        thread.start()
+    time.sleep(SECONDS)
+    for asker in askers:
+        asker.over = True
+    for stranger in strangers:
+        stranger.over = True
+    for thread in (*askers, *strangers):
+        thread.join()
+    told = "".join(
+        f"{statistics.quantiles(asker.times, n=100)[98]:9.1f}{max(asker.times):9.1f}" for asker in askers
+    )
+    answers = sum((stranger.answers for stranger in strangers), Counter[int]())
+    slowest = max(itertools.chain.from_iterable(stranger.times for stranger in strangers))
+    print(f"{name:22}{told}   sign-ins {dict(answers)}, slowest {slowest:.0f} ms", flush=True)
+
+
+@contextlib.contextmanager
+def slow_disk(switch: Path) -> Iterator[None]:
+    """Each fsync of the hub takes 200 ms longer."""
+    switch.touch()
+    yield
+    switch.unlink()
+
+
+@contextlib.contextmanager
+def held_database(path: Path) -> Iterator[None]:
+    """Another program holds the write lock."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    yield
+    connection.execute("ROLLBACK")
+    connection.close()
+
+
+def main() -> None:
+    """Start a hub with one module, measure, end it."""
+    with tempfile.TemporaryDirectory() as folder:
+        home, switch, shim = Path(folder) / "home", Path(folder) / "slow", Path(folder) / "slow_fsync.so"
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", str(shim), str(SHIM), "-ldl"], check=True)
+        environment = {
+            **OWNER,
+            "PARACHUTE_TRUSTED_HOPS": "1",
+            "LD_PRELOAD": str(shim),
+            "SLOW_FSYNC": str(switch),
+        }
+        hub = HubProcess(home=home, catalog=packed_examples(), environment=environment)
+        try:
+            hub.start()
+            hub.install("hello")
+            print(f"{'ms':22}{'health p99':>9}{'max':>8}{'module p99':>11}{'max':>7}")
+            situation("as usual", hub)
+            with slow_disk(switch):
+                situation("fsync takes 200 ms", hub)
+            with held_database(home / "parachute.db"):
+                situation("database held", hub)
+            situation("as usual again", hub)
+        finally:
+            hub.end()
+
+
+if __name__ == "__main__":
+    main()
