@@ -94,9 +94,7 @@ def situation(name: str, hub: HubProcess) -> None:
         stranger.over = True
     for thread in (*askers, *strangers):
         thread.join()
-    told = "".join(
-        f"{statistics.quantiles(asker.times, n=100)[98]:9.1f}{max(asker.times):9.1f}" for asker in askers
-    )
+    told = "".join(f"{statistics.quantiles(asker.times, n=100)[98]:9.1f}{max(asker.times):9.1f}" for asker in askers)
     answers = sum((stranger.answers for stranger in strangers), Counter[int]())
     slowest = max(itertools.chain.from_iterable(stranger.times for stranger in strangers))
     print(f"{name:22}{told}   sign-ins {dict(answers)}, slowest {slowest:.0f} ms", flush=True)

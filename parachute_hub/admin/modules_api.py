@@ -32,7 +32,7 @@ from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, AUTH, Authenticator, Principal, StepUp, prove_person
 from parachute_hub.site.bodies import read_json
-from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.site.errors import Refused, not_found, not_stored
 from parachute_hub.supervise.model import ModuleState, Status
 
 _WEIGHTY = frozenset({"env", "trusted", "exposure", "registry_keys"})
@@ -396,4 +396,4 @@ class ModulesArea:
         try:
             change()
         except RecordsRefused as error:
-            raise Refused(507, "disk_full", str(error)) from None
+            raise not_stored(error, str(error)) from None

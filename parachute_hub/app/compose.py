@@ -48,6 +48,7 @@ from parachute_hub.site.root import Gate
 from parachute_hub.store.database import Database, DatabaseUnusable
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.writer import WriterThread
+from parachute_hub.system.disk_probe import PROBE_SECONDS, DiskProbe
 from parachute_hub.system.reactor_lag import LagProbe
 from parachute_hub.system.timers import every
 
@@ -101,15 +102,22 @@ class Composition:
 async def compose(core: ProcessContext) -> Composition:
     """Create every object in order of dependency, and open the site."""
     # SQLite can only open where it can write, so release the disk reserve first.
-    Reserve(Disk(core.settings.home), lambda text: _log.warn("{text}", text=text)).check()
+    reserve = Reserve(Disk(core.settings.home), lambda text: _log.warn("{text}", text=text))
+    reserve.check()
     try:
-        database = Database.open(core.settings.home / DATABASE, executor=WriterThread(core.reactor))
+        database = Database.open(
+            core.settings.home / DATABASE, executor=WriterThread(core.reactor), on_full=reserve.make_room
+        )
     except DatabaseUnusable as error:
         return await _without_database(core, error)
     core.phase.database = lambda: _describe(database)
 
     origin = HubOrigin(StoredSettings(database), database.write, _configured(core))
     engine = build_engine(core, origin)
+    probe = DiskProbe(
+        core.settings.home / "hub" / "probe", in_thread=engine.modules.files.outside.in_thread, clock=core.reactor
+    )
+    core.phase.disk = probe.state
     resolve = partial(_resolve, core)
     oauth = _oauth(core, engine, database, origin, resolve)
     hash_threads = HashThreads(core.reactor)
@@ -155,6 +163,7 @@ async def compose(core: ProcessContext) -> Composition:
         engine=engine,
         lag=LagProbe(clock=core.reactor, now=time.monotonic),
         timers=(
+            partial(every, core.reactor, PROBE_SECONDS, partial(_look, probe), "Writing to the disk"),
             backups.timer,
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_accounts, accounts), "Pruning accounts"),
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_tokens, oauth), "Pruning tokens and keys"),
@@ -228,6 +237,10 @@ def _accounts(
         clock=time.time,
         random=secrets.token_bytes,
     )
+
+
+def _look(probe: DiskProbe) -> "Deferred[None]":
+    return Deferred.fromCoroutine(probe.look())
 
 
 def _prune_accounts(accounts: Accounts) -> "Deferred[None]":

@@ -6,7 +6,7 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from parachute_hub.jobs.model import FILE_LIMIT, Job
-from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded
+from parachute_hub.system.atomic_files import WriteFile, atomic_write, private_folder, read_bounded
 
 
 class JobFolder:
@@ -14,8 +14,9 @@ class JobFolder:
 
     _log = Logger()
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, write: WriteFile = atomic_write) -> None:
         self._folder = folder
+        self._replace = write
         self._unwritten: set[str] = set()
 
     def read(self) -> list[Job]:
@@ -38,7 +39,7 @@ class JobFolder:
 
     def write(self, job: Job) -> None:
         """Rewrite the record. Raises OSError."""
-        atomic_write(self._path(job.id), job.to_bytes())
+        self._replace(self._path(job.id), job.to_bytes())
 
     def write_end(self, job: Job) -> None:
         """Record the end of a job. Never raises; until the write succeeds, the next boot would undo the job again."""

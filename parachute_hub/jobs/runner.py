@@ -17,13 +17,13 @@ from twisted.python.failure import Failure
 from parachute_hub.events import Event, JobChanged
 from parachute_hub.jobs.journal import JobFolder
 from parachute_hub.jobs.model import Job, Step, Undo
-from parachute_hub.site.errors import Refused, not_found
-from parachute_hub.system.atomic_files import Unsynced, disk_is_full
+from parachute_hub.site.errors import Refused, not_found, not_stored
+from parachute_hub.system.atomic_files import Unsynced, WriteFile, atomic_write
+from parachute_hub.system.storage_trouble import MAKE_ROOM, is_full
 
 KEPT = 50
 LOG_LINES = 200
 LINE_LENGTH = 500
-MAKE_ROOM = "Free some space (Settings, Disk space: clear caches and old versions), then try again."
 NOT_UNDONE = "Some changes could not be undone yet. The hub keeps trying, also after a restart."
 _STOPPED = "The hub was stopped while this was running."
 _DONE = "done"
@@ -50,13 +50,14 @@ class Jobs:
         self,
         *,
         folder: Path,
+        write: WriteFile = atomic_write,
         handlers: Mapping[str, UndoHandler],
         emit: Callable[[Event], None],
         mask: Callable[[str], str],
         now: Callable[[], float],
         new_id: Callable[[], str],
     ) -> None:
-        self._records = JobFolder(folder)
+        self._records = JobFolder(folder, write)
         self._handlers = handlers
         self._emit = emit
         self._mask = mask
@@ -80,9 +81,7 @@ class Jobs:
             self._records.write_first(job)
         except OSError as error:
             self._records.forget(job)
-            raise Refused(
-                507, "disk_full", f"The operation could not be recorded: {error.strerror}. {MAKE_ROOM}"
-            ) from None
+            raise not_stored(error, f"The operation could not be recorded: {error.strerror}.") from None
         running = _Running(job)
         self._running[job.id] = running
         self._note(job)
@@ -189,12 +188,12 @@ class Jobs:
             error = "It was cancelled." if outcome == "cancelled" else _STOPPED
         except (JobFailed, Refused) as failure:
             outcome, error, detail = "failed", str(failure), failure.detail
-            if disk_is_full(failure):
+            if is_full(failure):
                 error, detail = f"{error} {MAKE_ROOM}", {"error_type": "disk_full", **(detail or {})}
         except Exception as failure:
             self._log.failure("{kind} of {short} failed", kind=running.job.kind, short=running.job.short)
             outcome, error = "failed", "Something went wrong in the hub. Its log has the details."
-            if disk_is_full(failure):
+            if is_full(failure):
                 error, detail = f"The disk is full. {MAKE_ROOM}", {"error_type": "disk_full"}
             elif isinstance(failure, OSError) and failure.strerror:
                 error = f"The disk refused: {failure.strerror}."

@@ -93,6 +93,7 @@ class ModuleFiles:
     """On-disk state and launching. `records` serves as the supervisor's Desired, `launcher` as its Launcher."""
 
     outside: ModuleDependencies
+    reserve: Reserve
     services: ServicesFile
     records: RecordsFile
     store: Store
@@ -197,9 +198,7 @@ class ModuleServices:
         return max(0, self.disk.free_bytes() - before)
 
     def watch(self) -> tuple[LoopingCall, ...]:
-        """Start the periodic checks of services.json, linked folders and the disk reserve. Stop each returned call to
-        end it.
-        """
+        """Start the periodic checks of services.json, linked folders and the disk reserve, to be stopped each."""
         clock = self.files.outside.reactor
         return (
             every(clock, WATCH_SECONDS, self.files.fence.views.collect_all, "Reading what modules say of themselves"),
@@ -218,12 +217,10 @@ def files(outside: ModuleDependencies) -> ModuleFiles:
     """Create the first half. Reads `<home>/hub/modules.json`; starts nothing."""
     home = outside.around.home
     problem = partial(_notice, outside.emit)
-    services = ServicesFile(
-        home / "services.json", on_problem=problem, on_change=lambda: outside.emit(RegistryChanged())
-    )
-    records = RecordsFile(
-        home / "hub" / "modules.json", on_problem=problem, on_change=lambda: outside.emit(RegistryChanged())
-    )
+    reserve = Reserve(Disk(home), problem)
+    changed = partial(outside.emit, RegistryChanged())
+    services = ServicesFile(home / "services.json", write=reserve.write, on_problem=problem, on_change=changed)
+    records = RecordsFile(home / "hub" / "modules.json", write=reserve.write, on_problem=problem, on_change=changed)
     older = outside.around.user_home / ".bun" / "install" / "global" / "node_modules"
     store = Store(outside.around.modules, (older,))
     directory = ModuleDirectory(services=services, records=records, catalog=outside.catalog, store=store)
@@ -248,6 +245,7 @@ def files(outside: ModuleDependencies) -> ModuleFiles:
     )
     return ModuleFiles(
         outside=outside,
+        reserve=reserve,
         services=services,
         records=records,
         store=store,
@@ -275,6 +273,7 @@ def assemble(
     )
     jobs = Jobs(
         folder=home / "hub" / "jobs",
+        write=on_disk.reserve.write,
         handlers=undoing.handlers(),
         emit=outside.emit,
         mask=outside.mask,
@@ -353,7 +352,7 @@ def assemble(
         availability=availability,
         snapshots=snapshots,
         disk=disk,
-        reserve=Reserve(disk, partial(_notice, outside.emit)),
+        reserve=on_disk.reserve,
         linked=LinkedFolders(records=on_disk.records, directory=on_disk.directory, supervisor=supervisor),
         start_errors=StartErrors(directory=on_disk.directory, supervisor=supervisor, jobs=jobs),
         rowkeeper=RowKeeper(

@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from parachute_hub.site.errors import Refused
+from parachute_hub.site.errors import Refused, not_stored
 from parachute_hub.site.pages import refuse
 from parachute_hub.system.storage_trouble import storage_trouble
 
@@ -19,10 +19,8 @@ _log = Logger()
 
 def fault(error: BaseException | None) -> Refused:
     """The response to an internal error; the details are in the log. Storage trouble gets an answer of its own."""
-    trouble = storage_trouble(error)
-    if trouble is not None:
-        headers = {} if trouble.retry_after is None else {"Retry-After": str(trouble.retry_after)}
-        return Refused(trouble.status, trouble.error, trouble.text, headers=headers)
+    if error is not None and storage_trouble(error) is not None:
+        return not_stored(error)
     return Refused(500, "internal_error", "Something went wrong in the hub. Its log has the details.")
 
 

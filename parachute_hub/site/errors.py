@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from parachute_hub.system.storage_trouble import storage_trouble
+
 
 class Refused(Exception):
     """A refused request and its response.
@@ -36,3 +38,15 @@ class Refused(Exception):
 def not_found(what: str = "not found") -> Refused:
     """404 for something that does not exist, or that the caller must not know about."""
     return Refused(404, "not_found", what)
+
+
+def not_stored(error: BaseException, text: str = "") -> Refused:
+    """The response to a change that could not be saved because of `error`, by the kind of trouble with the storage.
+
+    `text` says what could not be saved.
+    """
+    trouble = storage_trouble(error)
+    if trouble is None:
+        return Refused(503, "not_saved", text or "That could not be saved. The hub's log has the details.")
+    headers = {} if trouble.retry_after is None else {"Retry-After": str(trouble.retry_after)}
+    return Refused(trouble.status, trouble.error, f"{text} {trouble.text}".strip(), headers=headers)

@@ -14,11 +14,12 @@ from parachute_hub.site.answers import as_json
 class Phase:
     """The progress of the startup, as `/health` reports it.
 
-    `database` is evaluated for each response: `ok`, `unconfigured`, or `error: ...`.
+    `database` and `disk` are evaluated for each response: `ok`, `unconfigured`, or `error: ...`.
     """
 
     name: str = "starting"
     database: Callable[[], str] = lambda: "unconfigured"
+    disk: Callable[[], str] = lambda: "unconfigured"
 
 
 class Health(Resource):
@@ -32,7 +33,7 @@ class Health(Resource):
         self.instance = instance
 
     def render_GET(self, request: IRequest) -> bytes:
-        """Status, version, and state of the database."""
+        """Status, version, and the state of the database and the disk."""
         return as_json(
             request,
             {
@@ -41,6 +42,7 @@ class Health(Resource):
                 "version": __version__,
                 "phase": self._phase.name,
                 "db": self._phase.database(),
+                "disk": self._phase.disk(),
                 "instance": self.instance,
             },
         )

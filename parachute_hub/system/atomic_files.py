@@ -7,6 +7,7 @@ import re
 import secrets
 import stat
 from pathlib import Path
+from typing import Protocol
 
 _TEMPORARY = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.tmp")
 
@@ -21,6 +22,13 @@ class NotRegular(OSError):
 
 class TooLarge(OSError):
     """The file exceeds the size limit."""
+
+
+class WriteFile(Protocol):
+    """Replaces a file's content as a whole: `atomic_write`, or with the disk reserve `Reserve.write`."""
+
+    def __call__(self, path: Path, data: bytes, mode: int = 0o600) -> None:
+        """Raises OSError."""
 
 
 def read_bounded(path: Path, limit: int, *, links: bool = True) -> bytes:
@@ -75,15 +83,6 @@ def atomic_write(path: Path, data: bytes, mode: int = 0o600, *, durable: bool = 
             sync_folder(path.parent)
     except OSError as error:
         raise Unsynced(error.errno, error.strerror) from error
-
-
-def disk_is_full(failure: BaseException | None) -> bool:
-    """True if this exception, or one in its cause chain, is a full disk or an exhausted quota."""
-    while failure is not None:
-        if isinstance(failure, OSError) and failure.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        failure = failure.__cause__ or failure.__context__
-    return False
 
 
 def sweep_temporaries(folder: Path) -> None:

@@ -26,8 +26,9 @@ class Trouble:
     retry_after: int | None = None
 
 
+MAKE_ROOM = "Free some space (Settings, Disk space: clear caches and old versions), then try again."
 _TROUBLES: dict[Kind, Trouble] = {
-    "full": Trouble("full", 507, "disk_full", "The disk is full. Delete something you no longer need, then try again."),
+    "full": Trouble("full", 507, "disk_full", f"The disk is full. {MAKE_ROOM}"),
     "read_only": Trouble(
         "read_only",
         503,
@@ -65,7 +66,7 @@ _BY_SQLITE: dict[int, Kind] = {
 
 
 def storage_trouble(error: BaseException | None) -> Trouble | None:
-    """What the storage has to do with this error; None when it is about something else.
+    """What the storage has to do with this error or its causes; None when it is about something else.
 
     >>> storage_trouble(OSError(errno.EDQUOT, "quota")).status, storage_trouble(KeyError("x"))
     (507, None)
@@ -73,13 +74,15 @@ def storage_trouble(error: BaseException | None) -> Trouble | None:
     if isinstance(error, StorageBusy):
         return _TROUBLES["busy"]
     kind: Kind | None = None
+    if error is None:
+        return None
     if isinstance(error, OSError):
         kind = _BY_ERRNO.get(error.errno)
     else:
         # Only SQLite's own errors carry a code.
         code = getattr(error, "sqlite_errorcode", None)
         kind = None if code is None else _BY_SQLITE.get(code & 0xFF)
-    return None if kind is None else _TROUBLES[kind]
+    return storage_trouble(error.__cause__ or error.__context__) if kind is None else _TROUBLES[kind]
 
 
 def is_full(error: BaseException | None) -> bool:

@@ -696,7 +696,7 @@ class Configurations(ApiCase):
         self.install(configSchema={"type": "object", "properties": {"LEVEL": {"type": "integer"}}})
         os.symlink("nowhere", self.home / "toy")
         self.supervisor.calls.clear()
-        self.assertEqual(self.refusal("PUT", "/toy/config", {"LEVEL": 7}), (507, "disk_full"))
+        self.assertEqual(self.refusal("PUT", "/toy/config", {"LEVEL": 7}), (503, "not_saved"))
         self.assertEqual(self.supervisor.calls, [])
 
     def test_not_installed(self) -> None:

@@ -212,7 +212,7 @@ class Together(TestCase):
         self.bench.folder.write_text("in the way")
         with self.assertRaises(Refused) as caught:
             self.start(self.waiting)
-        self.assertEqual(caught.exception.status, 507)
+        self.assertEqual((caught.exception.status, caught.exception.error), (503, "not_saved"))
         self.assertEqual(self.bench.world, [])
 
     def test_no_change_without_its_undo_on_disk(self) -> None:

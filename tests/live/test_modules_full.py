@@ -20,12 +20,12 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from parachute_hub.jobs.model import Job
-from parachute_hub.jobs.runner import MAKE_ROOM
 from parachute_hub.modules.state.records import RecordsRefused
 from parachute_hub.modules.state.services_file import RegistryRefused
 from parachute_hub.modules.state.store import BadPackage
 from parachute_hub.site.errors import Refused
 from parachute_hub.supervise.model import ModuleState
+from parachute_hub.system.storage_trouble import MAKE_ROOM
 from tests.live.fulldisk import FullDisk
 from tests.live.modules_rig import CLOCK, Rig, by_hand, module, run
 from tests.live.modules_victim import at_once, begin

@@ -23,6 +23,7 @@ class HealthTests(SynchronousTestCase):
                 "version": __version__,
                 "phase": "starting",
                 "db": "unconfigured",
+                "disk": "unconfigured",
                 "instance": "nonce",
             },
         )

@@ -9,7 +9,8 @@ from tempfile import mkdtemp
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.system import atomic_files
-from parachute_hub.system.atomic_files import Unsynced, atomic_write, disk_is_full, private_folder, sweep_temporaries
+from parachute_hub.system.atomic_files import Unsynced, atomic_write, private_folder, sweep_temporaries
+from parachute_hub.system.storage_trouble import is_full
 
 
 class AtomicWrite(SynchronousTestCase):
@@ -43,8 +44,8 @@ class AtomicWrite(SynchronousTestCase):
         with self.assertRaises(Unsynced) as caught:
             atomic_write(self.path, b"new")
         self.assertEqual((self.path.read_bytes(), caught.exception.errno), (b"new", errno.ENOSPC))
-        self.assertTrue(disk_is_full(caught.exception))
-        self.assertFalse(disk_is_full(ValueError()))
+        self.assertTrue(is_full(caught.exception))
+        self.assertFalse(is_full(ValueError()))
 
     def test_what_a_kill_left_is_swept_and_nothing_else(self) -> None:
         atomic_write(self.path, b"new")

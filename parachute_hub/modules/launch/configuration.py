@@ -20,7 +20,7 @@ from parachute_hub.modules.definition.model import Manifest, ServiceRow, fits
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.launch.environment import DOTENV_LIMIT, change_dotenv, parse_dotenv
 from parachute_hub.modules.state.directory import ModuleDirectory
-from parachute_hub.site.errors import Refused
+from parachute_hub.site.errors import Refused, not_stored
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_text
 from parachute_hub.system.strict_json import BadJson
@@ -87,9 +87,7 @@ class Configuration:
             private_folder(self.home / short)
             atomic_write(self.home / short / ".env", text.encode())
         except OSError as error:
-            raise Refused(
-                507, "disk_full", f"The settings of {short} could not be stored: {error.strerror}. Free some space."
-            ) from None
+            raise not_stored(error, f"The settings of {short} could not be saved: {error.strerror}.") from None
         return {"values": _shown(_typed(parse_dotenv(text), schema), schema), "restart": True}
 
     async def _present(self, row: ServiceRow, manifest: Manifest | None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from parachute_hub.jobs.model import Undo
-from parachute_hub.jobs.runner import MAKE_ROOM, JobFailed, Work
+from parachute_hub.jobs.runner import JobFailed, Work
 from parachute_hub.modules.definition import manifests, mounts, names, validation
 from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
 from parachute_hub.modules.definition.entry_point import entry_of
@@ -24,6 +24,7 @@ from parachute_hub.modules.packages.lockfile import BadLock, LockedPackage
 from parachute_hub.modules.state.store import INCOMING, BadPackage, Store
 from parachute_hub.supervise.model import CannotLaunch
 from parachute_hub.system.atomic_files import read_bounded
+from parachute_hub.system.storage_trouble import MAKE_ROOM
 from parachute_hub.system.timers import every
 
 SPARE_BYTES = 64 * 1024 * 1024

@@ -18,7 +18,7 @@ from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import Record, RecordsFile, RecordsRefused
 from parachute_hub.modules.state.store import BadPackage, Store
-from parachute_hub.site.errors import Refused
+from parachute_hub.site.errors import Refused, not_stored
 from parachute_hub.supervise.model import CannotLaunch
 
 _STRICTNESS = dict(zip(EXPOSURES, (0, 2, 1), strict=True))
@@ -88,7 +88,7 @@ class Adoption:
         except (BadPackage, CannotLaunch, Invalid, mounts.BadMount, ports.NoPort) as error:
             raise Refused(409, "not_adoptable", f"{row.name} cannot be used. {error}") from None
         except (OSError, RecordsRefused) as error:
-            raise Refused(507, "disk_full", f"That could not be stored: {error}") from None
+            raise not_stored(error, f"That could not be saved: {error}") from None
 
     def _stranger(self, short: str) -> ServiceRow | None:
         return next((row for row in self.directory.strangers() if self.directory.short_of(row.name) == short), None)

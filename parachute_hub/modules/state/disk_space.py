@@ -9,9 +9,12 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-from parachute_hub.system.atomic_files import sync_folder
+from parachute_hub.system.atomic_files import atomic_write, sync_folder
+from parachute_hub.system.storage_trouble import is_full
 
 RESERVE_BYTES = 32 * 1024 * 1024
+LAST_BYTES = 8 * 1024 * 1024
+SLICE_BYTES = 512 * 1024
 OPEN_BELOW = 8 * 1024 * 1024
 MAKE_ABOVE = 256 * 1024 * 1024
 _FULL_SIZE = 512 * 1024 * 1024
@@ -138,34 +141,78 @@ def in_proportion(size: int, total: int) -> int:
 
 @frozen
 class Reserve:
-    """A file that is deleted when the disk is full, so that signing in and deleting still work."""
+    """Two files that are only there to be given up when the disk is full.
+
+    The first goes as a whole: signing in and deleting must still work. A busy module may fill that room at once, so the
+    second (`last`) is for the hub alone: it gives a slice right before a write of the hub is tried again. Methods may
+    be called in any thread.
+    """
 
     disk: Disk
     on_open: Callable[[str], None]
 
     @property
     def path(self) -> Path:
+        """The first reserve."""
         return self.disk.home / "hub" / "reserve"
 
+    @property
+    def last(self) -> Path:
+        """The reserve for signing in, refreshing tokens, deleting and uninstalling."""
+        return self.disk.home / "hub" / "reserve.signin"
+
     def check(self) -> None:
-        """Release or recreate the reserve as needed. Called periodically; never fails."""
+        """Release or recreate the reserves according to the free space. Called periodically; never raises."""
         try:
             total = self.disk.total_bytes()
             match decide(self.disk.free_bytes(), total, self.path.exists()):
                 case "open":
-                    self.path.unlink()
-                    sync_folder(self.path.parent)
-                    self.on_open(
-                        "The disk is full. The hub released its reserve so that you can still sign in and delete "
-                        "things. Free some space now."
-                    )
+                    self._open()
                 case "make":
-                    self._make(in_proportion(RESERVE_BYTES, total))
+                    self._make(self.path, in_proportion(RESERVE_BYTES, total))
+            if self.path.exists() and self._size_of_last() < in_proportion(LAST_BYTES, total):
+                self._make(self.last, in_proportion(LAST_BYTES, total))
         except OSError:
             return
 
-    def _make(self, size: int) -> None:
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def make_room(self) -> bool:
+        """A write found the disk full: give up the first reserve, or a slice of the last. False when both are gone."""
+        try:
+            if self.path.exists():
+                self._open()
+                return True
+            size = self._size_of_last()
+            if size:
+                os.truncate(self.last, max(0, size - SLICE_BYTES))
+            return size > 0
+        except OSError:
+            return False
+
+    def write(self, path: Path, data: bytes, mode: int = 0o600) -> None:
+        """`atomic_write` of a file of the hub; on a full disk it uses up the reserves. Raises OSError."""
+        try:
+            atomic_write(path, data, mode)
+        except OSError as error:
+            if not is_full(error) or not self.make_room():
+                raise
+            atomic_write(path, data, mode)
+
+    def _open(self) -> None:
+        self.path.unlink()
+        sync_folder(self.path.parent)
+        self.on_open(
+            "The disk is full. The hub released its own reserve so that you can still sign in and delete "
+            "things. Free some space now."
+        )
+
+    def _size_of_last(self) -> int:
+        try:
+            return self.last.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _make(self, path: Path, size: int) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(descriptor, 0, size)

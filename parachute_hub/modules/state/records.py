@@ -13,7 +13,7 @@ from parachute_hub.modules.definition import names, validation
 from parachute_hub.modules.definition.model import EXPOSURES
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.system import strict_json
-from parachute_hub.system.atomic_files import Unsynced, atomic_write, private_folder, read_bounded
+from parachute_hub.system.atomic_files import Unsynced, WriteFile, atomic_write, private_folder, read_bounded
 
 FILE_LIMIT = 1024 * 1024
 CHANNELS = ("latest", "rc")
@@ -121,10 +121,12 @@ class RecordsFile:
         self,
         path: Path,
         *,
+        write: WriteFile = atomic_write,
         on_problem: Callable[[str], None] = lambda text: None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._path = path
+        self._replace = write
         self._on_problem = on_problem
         self._on_change = on_change
         self._records = self._stored = Records({})
@@ -225,7 +227,7 @@ class RecordsFile:
             document["counted"] = True
         try:
             private_folder(self._path.parent)
-            atomic_write(self._path, strict_json.write(document, indent=2) + b"\n")
+            self._replace(self._path, strict_json.write(document, indent=2) + b"\n")
         except OSError as error:
             if isinstance(error, Unsynced):
                 self._stored = records

@@ -21,6 +21,7 @@ from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import (
     NotRegular,
     TooLarge,
+    WriteFile,
     atomic_write,
     make_sure,
     private_folder,
@@ -186,11 +187,13 @@ class ServicesFile:
         self,
         path: Path,
         *,
+        write: WriteFile = atomic_write,
         on_problem: Callable[[str], None] = lambda text: None,
         on_change: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.path = path
+        self._replace = write
         self._on_problem = on_problem
         self._on_change = on_change
         self._now = now
@@ -261,7 +264,7 @@ class ServicesFile:
             if spoilt:
                 self._set_aside()
             private_folder(self.path.parent)
-            atomic_write(self.path, after.to_bytes(), mode=0o600)
+            self._replace(self.path, after.to_bytes(), mode=0o600)
         except OSError as error:
             raise RegistryRefused(f"services.json could not be written: {error.strerror}.") from error
         return self.read()

@@ -1,5 +1,7 @@
 """Disk space, copies of data, linked folders."""
 
+import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,9 +11,18 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules.reconcile.linked_folders import LinkedFolders, newest_change
-from parachute_hub.modules.state.disk_space import OPEN_BELOW, RESERVE_BYTES, Disk, Reserve, size_of
+from parachute_hub.modules.state.disk_space import (
+    LAST_BYTES,
+    OPEN_BELOW,
+    RESERVE_BYTES,
+    SLICE_BYTES,
+    Disk,
+    Reserve,
+    size_of,
+)
 from parachute_hub.modules.state.snapshots import Snapshots
 from parachute_hub.supervise.model import ModuleState, Status
+from tests.live.fulldisk import FullDisk
 from tests.modules.homes import Home, write
 from tests.support.supervising import FakeSupervisor
 
@@ -58,6 +69,39 @@ class Reserves(SynchronousTestCase):
         NarrowDisk.free = 1 << 40
         self.reserve.check()
         self.assertTrue(self.reserve.path.exists())
+
+    def test_the_first_goes_as_a_whole_and_the_last_in_slices(self) -> None:
+        """Each time a write found the disk full, until nothing is left; with room both are made again."""
+        self.reserve.check()
+        self.assertEqual(self.reserve.last.stat().st_size, LAST_BYTES)
+        NarrowDisk.free = 0
+        self.assertTrue(self.reserve.make_room())
+        self.assertEqual((self.reserve.path.exists(), self.reserve.last.stat().st_size), (False, LAST_BYTES))
+        self.assertEqual(len(self.told), 1)
+        given = 0
+        while self.reserve.make_room():
+            given += 1
+        self.assertEqual((given, self.reserve.last.stat().st_size), (LAST_BYTES // SLICE_BYTES, 0))
+        self.reserve.check()
+        self.assertEqual(self.reserve.last.stat().st_size, 0)
+        NarrowDisk.free = 1 << 40
+        self.reserve.check()
+        self.reserve.check()
+        self.assertEqual(
+            [path.stat().st_size for path in (self.reserve.path, self.reserve.last)], [RESERVE_BYTES, LAST_BYTES]
+        )
+
+    def test_a_write_of_the_hub_uses_it(self) -> None:
+        """The write that finds the disk full is tried again; one that is refused for another reason is not."""
+        self.reserve.check()
+        target = self.home / "hub" / "state"
+        for error, written, opened in ((errno.ENOSPC, True, True), (errno.EIO, False, False)):
+            with self.subTest(errno.errorcode[error]):
+                self.reserve.check()
+                target.unlink(missing_ok=True)
+                with FullDisk(target.parent.absolute(), at=1, error=error).at_work(), contextlib.suppress(OSError):
+                    self.reserve.write(target, b"new")
+                self.assertEqual((target.exists(), self.reserve.path.exists()), (written, not opened))
 
     def test_it_never_fails(self) -> None:
         (self.home / "hub").rmdir()

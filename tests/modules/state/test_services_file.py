@@ -9,7 +9,6 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules.definition.model import ServiceRow
-from parachute_hub.modules.state import services_file as registry
 from parachute_hub.modules.state.legacy_rows import heal
 from parachute_hub.modules.state.services_file import Registry, RegistryRefused, ServicesFile, parse
 
@@ -172,14 +171,14 @@ class OnDisk(SynchronousTestCase):
         self.assertIn("It was kept as services.json.corrupt-", self.problems[-1])
 
     def test_a_full_disk_does_not_take_a_corrupt_file_away(self) -> None:
-        def refuse(path: Path, data: bytes, mode: int) -> None:
+        def refuse(path: Path, data: bytes, mode: int = 0o600) -> None:
             raise OSError(28, "No space left on device")
 
         content = document(raw("a", 1940))[:-8]
         self.path.write_bytes(content)
-        self.patch(registry, "atomic_write", refuse)
+        full = ServicesFile(self.path, write=refuse, on_problem=self.problems.append)
         with self.assertRaises(RegistryRefused):
-            self.file.update(lambda found: found.with_row(row("b", 1941)))
+            full.update(lambda found: found.with_row(row("b", 1941)))
         self.assertEqual(self.path.read_bytes(), content)
 
     def test_a_folder_or_a_link_in_its_place(self) -> None:
