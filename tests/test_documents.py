@@ -157,7 +157,9 @@ class ProtocolTests(SynchronousTestCase):
 
     def test_headers_removed_from_a_response(self) -> None:
         stated = {name.lower().encode() for name in named(PROTOCOL, "| header of the module | what happens |")}
-        self.assertEqual({*headers._OVER_THE_ORIGIN, b"set-cookie", b"service-worker-allowed"}, stated)
+        self.assertEqual(
+            {*headers._OVER_THE_ORIGIN, *headers._REDIRECTS, b"set-cookie", b"service-worker-allowed"}, stated
+        )
         place = headers.ResponseRules(b"/notes", sandboxed=False)
         for name in headers._OVER_THE_ORIGIN:
             self.assertEqual(headers.response_lines([(name, b"x", name + b": x")], frozenset(), place), [])

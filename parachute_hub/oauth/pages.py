@@ -8,6 +8,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.template import Tag, tags
 
 from parachute_hub.oauth.authorization.browser_session import PageSession
+from parachute_hub.oauth.authorization.consent_ticket import is_marked
 from parachute_hub.oauth.authorization.policy import AskConsent, ErrorPage, ScopeChoice
 from parachute_hub.oauth.authorization.redirects import cannot_be_taken, place
 from parachute_hub.oauth.clients.registration import domain_of
@@ -55,7 +56,8 @@ def show_consent(
 ) -> bytes:
     """The consent form. `origins` are the hub's own."""
     uri = shown.hidden["redirect_uri"]
-    needs_proof = consent.approves or any(row.risk != "low" for row in consent.rows)
+    # Without the browser's mark a script of another page on this address could be the one that answers.
+    needs_proof = consent.approves or any(row.risk != "low" for row in consent.rows) or not is_marked(request)
     slots: dict[str, Content] = {
         "name": consent.client.name,
         "username": visit.user.username,

@@ -9,6 +9,7 @@ from parachute_hub.proxy.chunked import LAST_CHUNK, chunk
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.head import ResponseHead
 from parachute_hub.proxy.headers import response_lines
+from parachute_hub.proxy.module_cookies import CookieLedger
 from parachute_hub.proxy.plan import ModuleRequest
 from parachute_hub.proxy.routes import ErrorResponse
 from parachute_hub.proxy.scope_challenge import challenge_lines
@@ -40,7 +41,13 @@ class Exchange:
     _over = False
 
     def __init__(
-        self, connection: Connection, passage: ModuleRequest, pool: Pool, slot: Slot | None, book: Recorder
+        self,
+        connection: Connection,
+        passage: ModuleRequest,
+        pool: Pool,
+        slot: Slot | None,
+        book: Recorder,
+        cookies: CookieLedger,
     ) -> None:
         self._request = request = passage.request
         self._began = book.seconds()
@@ -51,6 +58,7 @@ class Exchange:
         self._pool = pool
         self._slot = slot
         self._book = book
+        self._cookies = cookies
         self._queue: list[bytes] = []
 
     # Handler: called by the client's connection.
@@ -122,7 +130,7 @@ class Exchange:
     def got_interim(self, head: ResponseHead) -> None:
         """Forward early hints. 100 was sent by the hub, and HTTP/1.0 has no interim responses."""
         if head.status == 103 and self._request.minor:
-            lines = response_lines(head.fields, head.named, self._passage.place)
+            lines = self._lines(head)
             self._connection.put(b"\r\n".join([b"HTTP/1.1 103 Early Hints", *lines, b"", b""]))
 
     def got_head(self, head: ResponseHead, kind: BodyKind, first: bytes, last: bool) -> None:
@@ -131,7 +139,7 @@ class Exchange:
         if self.sending:
             # The response came before the request was complete; the rest of the body is not awaited.
             connection.close = True
-        lines = [head.line, *response_lines(head.fields, head.named, self._passage.place)]
+        lines = [head.line, *self._lines(head)]
         if head.status == 403:
             lines += challenge_lines(self._passage, head, first if last and kind is _LENGTH else None)
         framing = self._framing(head, kind)
@@ -188,7 +196,7 @@ class Exchange:
             upstream.drop()
             self._answer(pages.down(self._passage.mount.short, "it changed the protocol without being asked"))
             return
-        lines = response_lines(head.fields, head.named, self._passage.place)
+        lines = self._lines(head)
         lines = [b"HTTP/1.1 101 Switching Protocols", *lines, b"Connection: Upgrade\r\nUpgrade: websocket", b"", b""]
         self._status = head.status
         self._over = True
@@ -212,6 +220,11 @@ class Exchange:
 
     def stopProducing(self) -> None:
         """The client's transport is gone; client_lost is called as well."""
+
+    def _lines(self, head: ResponseHead) -> list[bytes]:
+        """The module's header lines that the client may see."""
+        passage = self._passage
+        return response_lines(head.fields, head.named, passage.place, self._cookies, passage.own_hosts)
 
     def _framing(self, head: ResponseHead, kind: BodyKind) -> bytes:
         """The framing header line for the client, or empty. Sets how the body is re-framed."""

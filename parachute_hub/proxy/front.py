@@ -22,6 +22,7 @@ from parachute_hub.proxy.exchange import Exchange
 from parachute_hub.proxy.interfaces import Handler
 from parachute_hub.proxy.metrics import Metrics
 from parachute_hub.proxy.model import HasSession, Limits, ModuleStates, NoTokenChecker, TokenChecker
+from parachute_hub.proxy.module_cookies import CookieLedger
 from parachute_hub.proxy.plan import ModuleRequest, Plan, Planner
 from parachute_hub.proxy.routes import ErrorResponse, Table, ToSite
 from parachute_hub.proxy.site_channel import SiteChannel
@@ -77,6 +78,7 @@ class Front(Factory):
         self._access_log = access_log
         self._pools: dict[int, Pool] = {}
         self._crowd = ConnectionLimiter(self.limits, lambda: sum(pool.open for pool in self._pools.values()))
+        self._cookies = CookieLedger()
         self._slots = Slots(each=self.limits.websockets_per_address, total=self.limits.websockets)
         self._ticking: LoopingCall | None = None
         self._failures = FailureLog()
@@ -174,7 +176,7 @@ class Front(Factory):
         slot = self._slots.take(passage.caller.address) if request.upgrade else None
         if request.upgrade and slot is None:
             return access_rules.TOO_MANY_WEBSOCKETS
-        return Exchange(connection, passage, self._pool(mount.port), slot, self)
+        return Exchange(connection, passage, self._pool(mount.port), slot, self, self._cookies)
 
     def _pool(self, port: int) -> Pool:
         pool = self._pools.get(port)

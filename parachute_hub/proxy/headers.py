@@ -4,10 +4,12 @@ A module shares the hub's origin. These rules hide the hub's cookies from it and
 """
 
 import re
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Iterable, Set
 from typing import NamedTuple
 
+from parachute_hub.proxy import module_cookies, module_redirects
 from parachute_hub.proxy.head import Field
+from parachute_hub.proxy.module_cookies import CookieLedger
 
 # Cookies with this prefix, with or without a browser's prefix, belong to this or another hub on this machine. Modules
 # can neither read nor set them.
@@ -43,9 +45,10 @@ _MCP_EXPOSED = (b"Mcp-Session-Id", b"WWW-Authenticate")
 _DROPPED = HOP_BY_HOP | _OVER_THE_ORIGIN | {b"content-length"}
 # Response headers that are inspected; all others pass unchanged.
 _LOOKED_AT = frozenset(
-    b"""access-control-allow-origin access-control-expose-headers content-type service-worker-allowed set-cookie
-    www-authenticate x-accel-buffering x-content-type-options""".split()
+    b"""access-control-allow-origin access-control-expose-headers content-type location refresh service-worker-allowed
+    set-cookie www-authenticate x-accel-buffering x-content-type-options""".split()
 )
+_REDIRECTS = frozenset((b"location", b"refresh"))
 
 
 def is_claim(name: bytes) -> bool:
@@ -107,7 +110,7 @@ _HUB_COOKIE_NAMES = tuple(prefix + HUB_COOKIE for prefix in _BROWSER_PREFIXES)
 
 
 class ResponseRules(NamedTuple):
-    """The source of a response: the module's mount, its trust, and the kind of request.
+    """The source of a response: the module, its mount, port and trust, and the kind of request.
 
     `mcp` is true for an MCP endpoint, `vault` then names the vault, if it is one's. `token` means that the request
     carried a token issued by this hub.
@@ -118,11 +121,24 @@ class ResponseRules(NamedTuple):
     mcp: bool = False
     vault: bytes = b""
     token: bool = False
+    short: str = ""
+    port: int = 0
+    strip: bool = False
 
 
-def response_lines(fields: Iterable[Field], named: Set[bytes], place: ResponseRules) -> list[bytes]:
-    """A module's header lines that a client may see, without framing."""
+def response_lines(
+    fields: Iterable[Field],
+    named: Set[bytes],
+    place: ResponseRules,
+    cookies: CookieLedger | None = None,
+    own_hosts: Collection[bytes] = (),
+) -> list[bytes]:
+    """A module's header lines that a client may see, without framing.
+
+    `cookies` counts those of all modules, `own_hosts` are the Host headers that mean the hub.
+    """
     lines: list[bytes] = []
+    left = module_cookies.MOST_PER_RESPONSE
     content_type = b""
     sniffable = buffered = True
     exposed: bytes | None = None
@@ -143,7 +159,18 @@ def response_lines(fields: Iterable[Field], named: Set[bytes], place: ResponseRu
                 exposed = value if exposed is None else exposed + b"," + value
             elif name == b"www-authenticate":
                 line = _challenge(value, line, place)
-            elif not _allowed(name, value, place.prefix):
+            elif name == b"set-cookie":
+                cookie = _cookie(value, place, cookies) if left else None
+                if cookie is None:
+                    continue
+                left -= 1
+                line = cookie
+            elif name in _REDIRECTS:
+                redirect = _redirect(name, value, place, own_hosts)
+                if redirect is None:
+                    continue
+                line = line if redirect == value else b"%b: %b" % (name.title(), redirect)
+            elif not _within(value.strip(b" \t"), place.prefix):
                 continue
         lines.append(line)
     if buffered and content_type.startswith(b"text/event-stream"):
@@ -162,10 +189,20 @@ def response_lines(fields: Iterable[Field], named: Set[bytes], place: ResponseRu
     return lines
 
 
-def _allowed(name: bytes, value: bytes, prefix: bytes) -> bool:
-    if name == b"set-cookie":
-        return not _is_hub_cookie(value.partition(b";")[0])
-    return _within(value.strip(b" \t"), prefix)
+def _cookie(value: bytes, place: ResponseRules, ledger: CookieLedger | None) -> bytes | None:
+    """The Set-Cookie line to send on; None for the hub's names and beyond the module's number."""
+    if _is_hub_cookie(value.partition(b";")[0]):
+        return None
+    name, path, scoped = module_cookies.scoped(value, place.prefix, strip=place.strip)
+    if ledger is not None and not ledger.admits(place.short, name, path):
+        return None
+    return b"Set-Cookie: " + scoped
+
+
+def _redirect(name: bytes, value: bytes, place: ResponseRules, own_hosts: Collection[bytes]) -> bytes | None:
+    if name == b"refresh":
+        return module_redirects.refresh(value, place.port, own_hosts)
+    return module_redirects.target(value, place.port, place.prefix, place.strip, own_hosts)
 
 
 _PLAIN_PATH = re.compile(rb"[0-9A-Za-z/_~.\-]*\Z").match

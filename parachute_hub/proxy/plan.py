@@ -34,7 +34,8 @@ class ModuleRequest(NamedTuple):
 
     `path` is as the client sent it, without the query. `tokens` may be the hub's and are to be checked. `by_session`
     means that only a hub session grants access; `refusal` is any other reason to reject. `head` is what the module
-    receives, `place` controls how its response is filtered. `issuer` is the hub.
+    receives, `place` controls how its response is filtered. `issuer` is the hub, `own_hosts`
+    are the Host headers that mean it.
     """
 
     mount: Mount
@@ -48,6 +49,7 @@ class ModuleRequest(NamedTuple):
     place: ResponseRules
     asked: RequestSummary
     issuer: str
+    own_hosts: tuple[bytes, ...] = ()
 
 
 Decision: TypeAlias = ModuleRequest | ToSite | ErrorResponse
@@ -148,6 +150,7 @@ def _passage(table: Table, request: RequestHead, sender: _Sender, decision: ToMo
         _mcp_place(mount, bool(tokens)) if path.endswith(b"/mcp") else mount.place,
         RequestSummary.of(request),
         table.issuer,
+        (sender.caller.host, table.issuer_host),
     )
 
 
@@ -176,4 +179,4 @@ def _stamps(caller: ClientInfo, table: Table) -> bytes:
 def _mcp_place(mount: Mount, token: bool) -> ResponseRules:
     """How the response of an MCP endpoint is filtered."""
     vault = mount.prefix.rpartition(b"/")[2] if mount.prefix.startswith(b"/vault/") else b""
-    return ResponseRules(mount.prefix, mount.sandboxed, True, vault, token)
+    return mount.place._replace(mcp=True, vault=vault, token=token)

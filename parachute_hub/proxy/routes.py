@@ -65,7 +65,7 @@ class Mount:
     @cached_property
     def place(self) -> ResponseRules:
         """How responses of this mount are filtered, except for MCP endpoints."""
-        return ResponseRules(self.prefix, self.sandboxed)
+        return ResponseRules(self.prefix, self.sandboxed, short=self.short, port=self.port, strip=self.strip)
 
 
 @frozen

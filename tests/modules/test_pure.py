@@ -31,7 +31,7 @@ AROUND = BaseEnvironment(
     issuer="https://hub.test",
     origins=("https://hub.test", "http://127.0.0.1:1939"),
     passed_on={"PATH": "/usr/bin", "HTTPS_PROXY": "http://proxy.test", "NODE_ENV": "development"},
-    registry={"NPM_CONFIG_REGISTRY": "http://registry.test", "npm_config__authToken": "secret"},
+    registry={"NPM_CONFIG_REGISTRY": "http://packs.test", "npm_config__authToken": "secret"},
     module_variables={"PARACHUTE_ENV_MY_MOD_KEY": "k", "PARACHUTE_ENV_MY_KEY": "other"},
 )
 
@@ -112,7 +112,7 @@ class Environments(SynchronousTestCase):
             {
                 "LANG": "C.UTF-8",
                 "NODE_ENV": "development",
-                "PATH": "/home/modules/bin:/opt/bun:/usr/bin",
+                "PATH": "/opt/bun:/usr/bin:/home/modules/bin",
                 "HTTPS_PROXY": "http://proxy.test",
                 "A": "owner",
                 "B": "1",
@@ -130,8 +130,8 @@ class Environments(SynchronousTestCase):
 
     def test_the_installer_alone_hears_of_the_registry(self) -> None:
         found = for_installer(AROUND, Path("/opt/bun"), 20)
-        self.assertEqual(found["NPM_CONFIG_REGISTRY"], "http://registry.test")
-        self.assertEqual(found["HOME"], "/root")
+        self.assertEqual(found["NPM_CONFIG_REGISTRY"], "http://packs.test")
+        self.assertEqual((found["HOME"], found["XDG_CONFIG_HOME"]), ("/home/hub/installer",) * 2)
         self.assertEqual(found["BUN_INSTALL"], "/home/modules")
         self.assertNotIn("NODE_ENV", found)
         self.assertNotIn("PARACHUTE_HUB_ORIGIN", found)

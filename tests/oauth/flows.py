@@ -93,9 +93,19 @@ class FlowCase(WorldCase):
         self.owner = self.world.add_user("owner", admin=True)
 
     def send(
-        self, method: str, path: str, *, form: Any = None, data: Any = None, who: str | None = None, **headers: str
+        self,
+        method: str,
+        path: str,
+        *,
+        form: Any = None,
+        data: Any = None,
+        who: str | None = None,
+        **headers: str,
     ) -> Reply:
-        """One request. `who` is signed in; a form or JSON body; `A_B` in `headers` is the header `A-B`."""
+        """One request. `who` is signed in; a form or JSON body; `A_B` in `headers` is the header `A-B`.
+
+        An empty header is left out: `Sec_Fetch_Dest=""` is a browser that does not say what it shows.
+        """
         named = Headers({name.replace("_", "-"): [value] for name, value in headers.items()})
         body = None
         if form is not None:
@@ -110,6 +120,10 @@ class FlowCase(WorldCase):
             named.setRawHeaders("Cookie", [f"who={who}"])
             if not named.hasHeader("Sec-Fetch-Site"):
                 named.setRawHeaders("Sec-Fetch-Site", ["same-origin"])
+            if data is None and not named.hasHeader("Sec-Fetch-Dest"):
+                named.setRawHeaders("Sec-Fetch-Dest", ["document"])
+        for empty in [name for name, values in named.getAllRawHeaders() if values == [b""]]:
+            named.removeHeader(empty)
         producer = None if body is None else Body(body)
         uri = (ISSUER + path).encode()
         response = self.successResultOf(self.agent.request(method.encode(), uri, named, producer))

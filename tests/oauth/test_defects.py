@@ -46,6 +46,21 @@ class DefectTests(FlowCase):
         moved = [("approve", "yes"), *{**fields, "__csrf": fake_csrf("other")}.items()]
         self.assertEqual(self.send("POST", "/oauth/authorize", form=moved, who="other").status, 401)
 
+    def test_a01_without_the_browsers_mark_the_password_is_asked(self) -> None:
+        """Over plain http on a name no mark is sent, so a module's script could be the one that answers."""
+        client_id = self.approved()
+        page = self.send("GET", self.ask_path(client_id, scope="vault:read"), who="owner", Sec_Fetch_Dest="")
+        self.assertIn('type="password"', page.text)
+        fields = [(name, value) for name, value in page.fields() if name != "password"] + [("approve", "yes")]
+        silent = self.send("POST", "/oauth/authorize", form=fields, who="owner", Sec_Fetch_Dest="")
+        self.assertEqual((silent.status, "code" in silent.sent_back), (401, False))
+        proven = self.send(
+            "POST", "/oauth/authorize", form=[*fields, ("password", "right")], who="owner", Sec_Fetch_Dest=""
+        )
+        self.assertIn("code", proven.sent_back)
+        marked = self.authorize(self.approved("http://127.0.0.1:5000/cb"), redirect_uri="http://127.0.0.1:5000/cb")
+        self.assertEqual(marked.status, 200)
+
     def test_a01_get_changes_nothing(self) -> None:
         """Looking at a consent page approves no client and records no grant."""
         client_id = self.register()["client_id"]

@@ -161,7 +161,7 @@ class DownwardTests(Case):
             self.assertEqual(self.answered(line), ["Content-Length: 0"], line)
 
     def test_a_modules_own_cookies_pass_in_order(self) -> None:
-        own = ["Set-Cookie: a=1; Path=/notes", "Set-Cookie: b=parachute_hub_session; HttpOnly"]
+        own = ["Set-Cookie: a=1; Path=/notes", "Set-Cookie: b=parachute_hub_session; HttpOnly; Path=/notes"]
         self.assertEqual(self.answered(*own)[:2], own)
 
     def test_events_are_not_held_back_by_a_server_before_the_hub(self) -> None:

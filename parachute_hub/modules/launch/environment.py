@@ -179,6 +179,6 @@ def _unquoted(value: str) -> str:
 
 
 def _path(around: BaseEnvironment, bun_folder: Path) -> str:
-    """PATH: commands of modules, then bun (scripts refer to it), then the hub's own path."""
+    """PATH: bun (scripts refer to it), the hub's own path, then commands of modules, which shadow nothing."""
     inherited = around.passed_on.get("PATH", _USUAL_PATH)
-    return ":".join(dict.fromkeys((str(around.modules / "bin"), str(bun_folder), *inherited.split(":"))))
+    return ":".join(dict.fromkeys((str(bun_folder), *inherited.split(":"), str(around.modules / "bin"))))

@@ -22,6 +22,11 @@ from parachute_hub.system.atomic_files import private_folder, sync_folder
 
 INCOMING = ".incoming-"
 REMOVED = ".removed-"
+# Interpreters and tools that scripts of others name in their first line.
+_NEVER_COMMANDS = frozenset(
+    """bash bun bunx busybox cat chmod cp curl dash deno env git id ls mkdir mv node npm npx parachute perl pnpm ps
+    python python3 rm sed setpriv setsid sh sleep sudo tar test tsx twistd uname which yarn zsh""".split()
+)
 
 
 class BadPackage(Exception):
@@ -220,7 +225,7 @@ class Store:
         wanted = {
             commands / command: os.path.relpath(self.link(package) / file, commands)
             for command, file in (found.bins if found else {}).items()
-            if inside(self.link(package), file) and "/" not in command
+            if inside(self.link(package), file) and "/" not in command and command not in _NEVER_COMMANDS
         }
         for place in ours.keys() - wanted.keys():
             place.unlink()

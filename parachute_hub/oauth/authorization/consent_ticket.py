@@ -30,6 +30,11 @@ class Tickets:
         return hmac.compare_digest(self.make(csrf, values).encode(), ticket.encode())
 
 
+def is_marked(request: IRequest) -> bool:
+    """True if the browser says that it shows this as a page. Over plain http it does so for localhost alone."""
+    return bool(request.getHeader("Sec-Fetch-Dest") == "document")
+
+
 def only_as_a_page(request: IRequest) -> None:
     """Reject scripts and frames. Raises Refused 403. Browsers from before 2023 send no Sec-Fetch headers and pass."""
     shown_as, how = request.getHeader("Sec-Fetch-Dest"), request.getHeader("Sec-Fetch-Mode")

@@ -9,7 +9,7 @@ from twisted.web.iweb import IRequest
 from parachute_hub.oauth import pages
 from parachute_hub.oauth.authorization import policy
 from parachute_hub.oauth.authorization.browser_session import PageSession, PageSessions
-from parachute_hub.oauth.authorization.consent_ticket import FIELD, Tickets, only_as_a_page
+from parachute_hub.oauth.authorization.consent_ticket import FIELD, Tickets, is_marked, only_as_a_page
 from parachute_hub.oauth.authorization.consents import ConsentingUser, Consents
 from parachute_hub.oauth.authorization.policy import (
     PARAMETERS,
@@ -121,7 +121,7 @@ class AuthorizeArea:
             yes=params.get("approve") == "yes", ticked=ticked, vault=params.get("vault_pick") or None
         )
         verdict = policy.answer(consent, answer)
-        if isinstance(verdict, IssueCode) and verdict.needs_proof:
+        if isinstance(verdict, IssueCode) and (verdict.needs_proof or not is_marked(request)):
             try:
                 await self._visits.confirm(request, password=params.get("password"))
             except Refused as refused:

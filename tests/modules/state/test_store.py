@@ -1,5 +1,6 @@
 """The versioned store: switched by rename, nothing that reaches out of it."""
 
+import json
 import os
 from pathlib import Path
 
@@ -33,6 +34,14 @@ class Versions(SynchronousTestCase):
         self.store.deactivate("@toys/toy")
         self.assertIsNone(self.store.locate("@toys/toy"))
         self.assertEqual(os.listdir(other.parent), ["other"])
+
+    def test_no_command_takes_the_name_of_an_interpreter(self) -> None:
+        files = package(version="3.0.0")
+        commands = {"sh": "server.ts", "bun": "server.ts", "node": "server.ts", "toy-toy": "server.ts"}
+        files["package.json"] = json.dumps({**json.loads(files["package.json"]), "bin": commands})
+        put(self.store, "toy", files, "3.0.0")
+        self.store.activate("toy", "@toys/toy", "3.0.0")
+        self.assertEqual(os.listdir(self.home.path / "modules" / "bin"), ["toy-toy"])
 
     def test_a_version_that_is_there_gets_a_second_folder(self) -> None:
         self.assertEqual(self.store.free_name("toy", "1.0.0"), "1.0.0~2")
