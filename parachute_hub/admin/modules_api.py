@@ -1,7 +1,7 @@
 """The JSON API of modules, used by the admin app and the command."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from attrs import evolve
 from klein import Klein
@@ -24,6 +24,8 @@ from parachute_hub.modules.assembly import ModuleServices
 from parachute_hub.modules.definition import names
 from parachute_hub.modules.definition.names import BadName
 from parachute_hub.modules.launch.configuration import Configuration
+from parachute_hub.modules.operations.agreement import granted_of
+from parachute_hub.modules.operations.health_gate import SupervisorApi
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.operations.upgrade import UpgradeRequest
 from parachute_hub.modules.packages.fetcher import guess_short
@@ -35,22 +37,8 @@ from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found, not_stored
 from parachute_hub.supervise.model import ModuleState, Status
 
-_WEIGHTY = frozenset({"env", "trusted", "exposure", "registry_keys"})
-
-
-class Runs(Protocol):
-    """The part of the supervisor that the API uses."""
-
-    async def start(self, short: str) -> Status: ...
-
-    async def stop(self, short: str) -> Status: ...
-
-    async def restart(self, short: str) -> Status: ...
-
-    def status(self, short: str) -> Status | None: ...
-
-    def log(self, short: str) -> Any:
-        """The latest output, or None."""
+_WEIGHTY = frozenset({"env", "trusted", "exposure", "registry_keys", "isolation"})
+_RESTARTS = frozenset({"env", "smol", "memory_limit", "port", "registry_keys", "isolation"})
 
 
 class ModulesArea:
@@ -64,7 +52,7 @@ class ModulesArea:
         who: Authenticator,
         step_up: StepUp,
         modules: ModuleServices,
-        supervisor: Runs,
+        supervisor: SupervisorApi,
         view: ModulesView,
         configuration: Configuration,
         streams: Streams,
@@ -117,11 +105,11 @@ class ModulesArea:
         except BadName as error:
             raise Refused(400, "invalid_package", str(error)) from None
         entry = self._directory.catalog.offers(spec.name)
-        if entry is None:
+        if entry is None or "permissions" in body:
             self._step_up.prove(request, principal, f"install:{spec.name}")
         short = entry.short if entry else guess_short(spec.name)
         asked = InstallRequest(short=short, package=spec.name, version=spec.version, channel=self._channel_of(body))
-        wanted = evolve(asked, allow_new=body.get("allow_new") is True)
+        wanted = evolve(asked, allow_new=body.get("allow_new") is True, granted=granted_of(body))
         return self._begun(request, self._modules.installer.install(wanted))
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
@@ -175,8 +163,10 @@ class ModulesArea:
         entry = next((entry for entry in self._directory.catalog.entries if entry.short == short), None)
         if entry is None:
             raise not_found()
-        version = version_of(body)
-        if version is not None:
+        version, granted = version_of(body), granted_of(body)
+        if granted is not None:
+            self._step_up.prove(request, principal, f"install:{entry.package}")
+        elif version is not None:
             # It may be one with known flaws.
             prove_person(self._step_up, request, principal, f"install:{entry.package}@{version}")
         wanted = InstallRequest(
@@ -187,6 +177,7 @@ class ModulesArea:
             # A catalog entry with a source has exactly one version.
             source=entry.source if version is None else None,
             vault=vault_of(body),
+            granted=granted,
         )
         return self._begun(request, self._modules.installer.install(wanted))
 
@@ -204,12 +195,13 @@ class ModulesArea:
         """Upgrade to the channel's newest version, or to `version`."""
         principal = self._known(request, short)
         body = lenient(request)
-        if not self._directory.is_first_party(short):
+        if not self._directory.is_first_party(short) or "permissions" in body:
             self._step_up.prove(request, principal, f"install:{self._directory.package_of(short)}")
         older, newest = (body.get(name) is True for name in ("allow_downgrade", "allow_new"))
         if older:
             prove_person(self._step_up, request, principal, f"downgrade:{short}")
-        wanted = UpgradeRequest(short=short, version=version_of(body), allow_downgrade=older, allow_new=newest)
+        asked = UpgradeRequest(short=short, version=version_of(body), granted=granted_of(body))
+        wanted = evolve(asked, allow_downgrade=older, allow_new=newest)
         return self._begun(request, self._modules.upgrader.upgrade(wanted))
 
     @app.route("/api/modules/<short>/rollback", methods=["POST"])
@@ -328,7 +320,7 @@ class ModulesArea:
             self._step_up.prove(request, principal, f"configure:{short}")
         self._recorded(lambda: self._records.change(short, **changes))
         self._modules.rowkeeper.look()
-        if {"env", "smol", "memory_limit", "port", "registry_keys"} & changes.keys() and self._runs(short):
+        if _RESTARTS & changes.keys() and self._runs(short):
             await self._supervisor.restart(short)
         return as_json(request, settings_json(self._records.get(short)))
 

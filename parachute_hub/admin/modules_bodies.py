@@ -64,6 +64,10 @@ def settings_changes(body: dict[str, Any], record: Record, taken: frozenset[int]
     for name, value in changes.items():
         if not isinstance(value, bool):
             raise Refused(400, "invalid_request", f"{name} must be true or false.")
+    if "isolation" in body:
+        if body["isolation"] not in ("on", "off"):
+            raise Refused(400, "invalid_request", "isolation must be on or off.")
+        changes |= {"isolation": body["isolation"], "isolation_why": None}
     if "memory_limit" in body:
         limit = body["memory_limit"]
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < _LEAST_MEMORY):

@@ -128,6 +128,7 @@ class ModulesView:
             "memory_mb": entry.memory_mb if entry else None,
             "first_party": self.directory.is_first_party(short),
             "missing": row is not None and folder is None,
+            "permissions": self.directory.permissions(short).to_json(),
             "dependencies": _dependencies(manifest, self._shorts()) if manifest else [],
             "settings": settings_json(record),
             "data_copy_at": None if copied is None else to_the_second(copied),
@@ -167,6 +168,7 @@ def settings_json(record: Record) -> dict[str, Any]:
         "previous": record.previous and record.previous.partition("~")[0],
         "trusted": record.trusted,
         "registry_keys": record.registry_keys,
+        "isolation": record.isolation,
         "port": record.port,
         "exposure": record.exposure,
     }

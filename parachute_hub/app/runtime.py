@@ -1,8 +1,11 @@
 """The module runtime: modules on disk, the supervisor, and the roster of installed modules."""
 
 import random
+import socket
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from attrs import frozen
@@ -15,9 +18,11 @@ from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.discovery import ModuleLinks, placed
 from parachute_hub.app.installed import InstalledModules
 from parachute_hub.app.log_heads import LogHeads
+from parachute_hub.confinement.gateway import Gateway
 from parachute_hub.confinement.kernel import Confiner, Kernel
 from parachute_hub.events import Bus, Event, ModuleChanged, Notice, NumberedEvent, RegistryChanged
 from parachute_hub.modules import assembly
+from parachute_hub.modules.definition import permissions
 from parachute_hub.modules.definition.catalog import BadCatalog, Catalog, load
 from parachute_hub.modules.launch.environment import BaseEnvironment
 from parachute_hub.modules.launch.fence import Fence
@@ -26,6 +31,7 @@ from parachute_hub.modules.packages import bun as bun_program
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.model import ModuleState
 from parachute_hub.supervise.supervisor import Supervisor
+from parachute_hub.system.public_addresses import is_public
 
 _log = Logger()
 
@@ -152,8 +158,22 @@ def _outside(core: ProcessContext, bus: Bus, origins: Origins, confiner: Confine
         isolation=settings.isolation,
         landlock=confiner.kernel.abi if confiner.kernel.confines else 0,
         confiner=confiner,
+        gateway=Gateway(
+            reactor=core.reactor,
+            allows=permissions.allows,
+            is_public=is_public,
+            resolve=partial(_resolve, core.reactor),
+        ),
         env_channel=settings.channel,
     )
+
+
+async def _resolve(reactor: Any, host: str) -> list[str]:
+    """The addresses of a name, in the system's order. Raises OSError."""
+    found = await deferToThreadPool(
+        reactor, reactor.getThreadPool(), partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
+    )
+    return [str(address[0]) for *_, address in found]
 
 
 def _catalog(core: ProcessContext) -> Catalog:

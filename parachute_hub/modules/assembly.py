@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from parachute_hub.confinement.gateway import Gateway
 from parachute_hub.events import Event, Notice, RegistryChanged
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import Jobs
@@ -63,7 +64,7 @@ class ModuleDependencies:
     `know_secret` adds a value to the log mask. `hub_port` is never assigned to a module; only `module_ports`
     are, unless it is None. `env_channel` is the release channel fixed by the environment, if any. `isolation` says
     whether modules are confined; `landlock` is the ABI version of Landlock, 0 if it is not available; `confiner` uses
-    it. The other fields are limits in seconds.
+    it. `gateway` lets modules reach named hosts. The other fields are limits in seconds.
     """
 
     reactor: Any
@@ -82,6 +83,7 @@ class ModuleDependencies:
     isolation: Literal["auto", "required", "off"] = "off"
     landlock: int = 0
     confiner: Confines | None = None
+    gateway: Gateway | None = None
     stall_seconds: int = STALL_SECONDS
     limit_seconds: float = LIMIT_SECONDS
     gate_seconds: float = GATE_SECONDS
@@ -234,6 +236,8 @@ def files(outside: ModuleDependencies) -> ModuleFiles:
         records=records,
         views=views,
         notice=problem,
+        user_home=outside.around.user_home,
+        gateway=outside.gateway,
     )
     launcher = ModuleLauncher(
         directory=directory,
@@ -286,7 +290,7 @@ def assemble(
         lambda folder: environment.for_installer(outside.around, folder, outside.stall_seconds),
         outside.mask,
         outside.limit_seconds,
-        _installer_fence(on_disk),
+        InstallerFence.of(outside.confiner, outside.around) if on_disk.fence.confines else None,
     )
     installer = outside.around.installer
     changed = partial(outside.emit, RegistryChanged())
@@ -372,18 +376,6 @@ def assemble(
         ports=PortHealer(
             directory=on_disk.directory, supervisor=supervisor, hub_ports=(outside.hub_port,), busy=local_ports.busy
         ),
-    )
-
-
-def _installer_fence(on_disk: ModuleFiles) -> InstallerFence | None:
-    outside = on_disk.outside
-    if outside.confiner is None or not on_disk.fence.confines:
-        return None
-    return InstallerFence(
-        confiner=outside.confiner,
-        modules=outside.around.modules,
-        scratch=outside.around.scratch,
-        settings=outside.around.installer,
     )
 
 

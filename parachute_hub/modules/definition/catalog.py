@@ -9,6 +9,7 @@ from attrs import evolve, field, frozen
 
 from parachute_hub.modules.definition import names, validation
 from parachute_hub.modules.definition.model import EXPOSURES
+from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.definition.validation import Invalid
 
 FILE_LIMIT = 256 * 1024
@@ -26,7 +27,7 @@ class CatalogEntry:
     `port`, `paths`, `health`, `strip_prefix` and `start_cmd` are defaults for old packages without a manifest.
     `mounts` are prefixes the module may claim besides `/<short>`. `ignores_port` means that it always binds `port`.
     `memory_mb` is an estimate. `fetches_packages` means that it runs `bun add` itself. `hosts_apps` lets its row name
-    apps (`uis`) with an audience of their own.
+    apps (`uis`) with an audience of their own. `permissions` are those of a package that declares none.
     """
 
     short: str
@@ -48,6 +49,7 @@ class CatalogEntry:
     ignores_port: bool = False
     fetches_packages: bool = False
     hosts_apps: bool = True
+    permissions: Permissions | None = None
 
 
 BUILT_IN: tuple[CatalogEntry, ...] = (
@@ -77,6 +79,7 @@ BUILT_IN: tuple[CatalogEntry, ...] = (
         paths=("/notes",),
         health="/notes/health",
         memory_mb=32,
+        permissions=Permissions(network="none"),
         hosts_apps=False,
     ),
     CatalogEntry(
@@ -93,6 +96,7 @@ BUILT_IN: tuple[CatalogEntry, ...] = (
         strip_prefix=True,
         start_cmd=("parachute-scribe", "serve"),
         memory_mb=96,
+        permissions=Permissions(programs=("ffmpeg", "onnx-asr", "parakeet-mlx", "whisper-ctranslate2", "claude")),
         hosts_apps=False,
     ),
     CatalogEntry(
@@ -111,6 +115,7 @@ BUILT_IN: tuple[CatalogEntry, ...] = (
         ignores_port=True,
         fetches_packages=True,
         memory_mb=96,
+        permissions=Permissions(programs=("git",)),
     ),
 )
 _TABLE: Mapping[str, CatalogEntry] = {entry.short: entry for entry in BUILT_IN}
@@ -198,6 +203,7 @@ def _entry(value: object, at: str, folder: Path) -> CatalogEntry:
         short=short, package=package, manifest_name=f"parachute-{short}", display_name=short
     )
     exposure, memory, source = raw.get("exposure"), raw.get("memoryMB"), raw.get("source")
+    asked = raw.get("permissions")
     return evolve(
         base,
         package=package,
@@ -207,6 +213,7 @@ def _entry(value: object, at: str, folder: Path) -> CatalogEntry:
         exposure=base.exposure if exposure is None else validation.one_of(exposure, f"{at}.exposure", EXPOSURES),
         static=validation.flag(raw.get("static", base.static), f"{at}.static"),
         memory_mb=base.memory_mb if memory is None else _megabytes(memory, at),
+        permissions=base.permissions if asked is None else Permissions.parse(asked, f"{at}.permissions"),
         source=None if source is None else folder / validation.text(source, f"{at}.source"),
     )
 

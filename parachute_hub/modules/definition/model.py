@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from attrs import evolve, field, frozen
 
 from parachute_hub.modules.definition import names, validation
+from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.definition.validation import Invalid
 
 UNPROVEN = "0.0.0-linked"
@@ -145,6 +146,7 @@ class Manifest:
     ui_url: str | None = None
     config_ui_url: str | None = None
     focus: str | None = None
+    permissions: Permissions | None = None
     raw: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
 
     @classmethod
@@ -172,6 +174,7 @@ class Manifest:
             ui_url=_optional(raw, "uiUrl", _url),
             config_ui_url=_optional(raw, "configUiUrl", _url),
             focus=_optional(raw, "focus", lambda value, at: validation.one_of(value, at, _FOCUS)),
+            permissions=_optional(raw, "permissions", Permissions.parse),
             raw=raw,
         )
 

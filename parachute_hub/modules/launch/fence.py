@@ -1,16 +1,20 @@
 """Whether a module is confined, and by which rules: its own data, its own program, its own port."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
 
-from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Rules, missing
+from parachute_hub.confinement.gateway import Gateway
+from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Rules, covers, missing
 from parachute_hub.modules.definition.catalog import CatalogEntry
 from parachute_hub.modules.definition.entry_point import STATIC_SERVER
 from parachute_hub.modules.definition.model import Manifest, ServiceRow
+from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.launch.views import Views
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import RecordsFile, RecordsRefused
@@ -24,7 +28,7 @@ CANNOT = "This machine cannot separate modules: its kernel does not have Landloc
 
 @frozen(kw_only=True)
 class Subject:
-    """A module about to be started. `folder` is its package's, `bun` the program that runs it."""
+    """A module about to be started. `folder` is its package's; `bun` runs it, or else `program`."""
 
     short: str
     row: ServiceRow
@@ -33,6 +37,8 @@ class Subject:
     folder: Path
     bun: Path
     env: Mapping[str, str] = field(repr=False)
+    permissions: Permissions = Permissions()
+    program: str | None = None
 
 
 @define(kw_only=True)
@@ -50,6 +56,8 @@ class Fence:
     records: RecordsFile
     views: Views
     notice: Callable[[str], None]
+    user_home: Path = Path("/")
+    gateway: Gateway | None = None
     _tries: dict[str, Literal["without", "both failed"]] = field(factory=dict, init=False)
 
     @property
@@ -119,13 +127,63 @@ class Fence:
         own, lists = self._program(subject.folder)
         reads += own
         reads += [subject.env[name] for name in _CERTIFICATES if name in subject.env]
+        reads += self._programs(subject)
+        ports = tuple(self._ports(subject))
         return Rules(
             reads=tuple(reads),
             lists=tuple(lists),
-            writes=(str(self.views.data(short)), str(self.views.folder(short))),
-            bind=tuple(self._ports(subject)),
-            connect=None,
+            writes=(str(self.views.data(short)), str(self.views.folder(short)), *self._folders(subject)),
+            bind=ports,
+            connect=None if subject.permissions.network == "any" else (*ports, *self._reachable(subject)),
         )
+
+    def way_out(self, subject: Subject, issuer: str) -> dict[str, str]:
+        """Variables for a module that may reach named hosts only, and the hub at its public address, `issuer`."""
+        network = subject.permissions.network
+        if network == "any" or self.gateway is None:
+            return {}
+        hosts = () if network == "none" else network
+        hub = urlsplit(issuer)
+        own = frozenset({(hub.hostname, hub.port or 443)} if hub.hostname and hub.scheme == "https" else ())
+        address = self.gateway.admit(subject.short, hosts, own)
+        nearby = "127.0.0.1,localhost,::1"
+        return {"HTTPS_PROXY": address, "https_proxy": address, "NO_PROXY": nearby, "no_proxy": nearby}
+
+    def _reachable(self, subject: Subject) -> Iterable[int]:
+        """The hub, the way out, and the modules that it says it uses; the vault sends recordings to scribe."""
+        told = {each.short for each in subject.manifest.dependencies} if subject.manifest else set()
+        others = told | ({"scribe"} if subject.short == "vault" else set())
+        rows = (self.directory.row(short) for short in others)
+        gateway = {self.gateway.port} if self.gateway else set()
+        return {self.hub_port} | gateway | {row.port for row in rows if row is not None}
+
+    def _folders(self, subject: Subject) -> Iterator[str]:
+        """Folders of the owner's that it declares. Raises CannotLaunch for one that holds what is the hub's."""
+        home = Path(os.path.realpath(self.views.home))
+        for declared in subject.permissions.folders:
+            folder = Path(os.path.realpath(self.user_home / declared.removeprefix("~/")))
+            if home.is_relative_to(folder) or folder.is_relative_to(home):
+                raise CannotLaunch(
+                    "bad_manifest",
+                    f"{subject.short} asks for the folder {declared}, which holds what belongs to the hub. It cannot "
+                    "have that folder.",
+                )
+            if folder.is_dir():
+                yield str(folder)
+
+    def _programs(self, subject: Subject) -> Iterator[str]:
+        """Where the programs lie that run it and that it declares; those of the system may be run anyway."""
+        path = subject.env.get("PATH")
+        named = (shutil.which(name, path=path) for name in subject.permissions.programs)
+        for found in (subject.program, *named):
+            if found is None or any(covers(system, found) for system in SYSTEM_FOLDERS):
+                continue
+            for program in {Path(found), Path(os.path.realpath(found))}:
+                yield str(program)
+                # An interpreter or a script needs what is installed beside it.
+                prefix = program.parent.parent
+                if program.parent.name == "bin" and (prefix / "lib").is_dir():
+                    yield from (str(prefix / name) for name in ("bin", "lib", "pyvenv.cfg"))
 
     def _program(self, folder: Path) -> tuple[list[str], list[str]]:
         """What may be read and what may be listed: the package, and each folder above it that has `node_modules`.

@@ -62,6 +62,7 @@ class ModuleLauncher:
         command = entry_of(folder, manifest, short, row, known, self.around.passed_on.get("PATH"))
         own = ("--smol",) if record.smol and command.program is None else ()
         layers = (self._companions(manifest), self._registry(short), self._dotenv(short), record.env or {})
+        permissions = self.directory.permissions(short)
         launch = Launch(
             short=short,
             argv=(command.program or str(bun), *own, *command.arguments),
@@ -72,7 +73,7 @@ class ModuleLauncher:
             },
             port=row.port,
             health=row.health,
-            memory_limit=record.memory_limit,
+            memory_limit=record.memory_limit or (permissions.memory << 20 if permissions.memory else None),
         )
         if self.fence is None:
             return launch
@@ -85,9 +86,23 @@ class ModuleLauncher:
             raise CannotLaunch(
                 NOT_ISOLATED, f"The folder that {short} sees as its home could not be made: {error.strerror}."
             ) from None
-        subject = Subject(short=short, row=row, manifest=manifest, entry=known, folder=folder, bun=bun, env=launch.env)
-        rules = self.fence.rules(subject)
-        return evolve(launch, env=environment.inside(launch.env, view), rules=rules, isolation=isolation)
+        subject = Subject(
+            short=short,
+            row=row,
+            manifest=manifest,
+            entry=known,
+            folder=folder,
+            bun=bun,
+            env=launch.env,
+            permissions=permissions,
+            program=command.program,
+        )
+        inside = {
+            **environment.inside(launch.env, view),
+            **self._own_packages(short),
+            **self.fence.way_out(subject, self.around.issuer),
+        }
+        return evolve(launch, env=inside, rules=self.fence.rules(subject), isolation=isolation)
 
     def manifest(self, short: str, folder: Path) -> Manifest | None:
         """The manifest of the installed package. Raises CannotLaunch if it is invalid."""

@@ -14,11 +14,13 @@ from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.modules.definition import manifests, mounts, ports
 from parachute_hub.modules.definition.manifests import Package
 from parachute_hub.modules.definition.model import UNPROVEN, Manifest, ServiceRow
+from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.operations.agreement import agree
 from parachute_hub.modules.operations.health_gate import HealthGate, SupervisorApi
 from parachute_hub.modules.packages.fetcher import FetchedModule, Fetcher, FetchRequest
 from parachute_hub.modules.packages.updates import Availability
-from parachute_hub.modules.state.directory import ModuleDirectory
+from parachute_hub.modules.state.directory import ModuleDirectory, effective
 from parachute_hub.modules.state.records import RecordsFile, RecordsRefused
 from parachute_hub.modules.state.services_file import Registry, RegistryRefused, ServicesFile
 from parachute_hub.modules.state.store import BadPackage, Store
@@ -41,7 +43,8 @@ class InstallRequest:
     """What to install.
 
     `version` is a version or tag; without one, the newest of `channel` is installed. `source` is a local tarball,
-    `folder` a local module folder. `env` is stored for the module; `vault` names the first vault.
+    `folder` a local module folder. `env` is stored for the module; `vault` names the first vault. `granted` are the
+    permissions that the owner has agreed to, if they were asked for more than usual.
     """
 
     short: str
@@ -53,6 +56,7 @@ class InstallRequest:
     env: Mapping[str, str] = field(factory=dict)
     vault: str | None = None
     allow_new: bool = False
+    granted: Permissions | None = None
 
     def params(self) -> dict[str, Any]:
         """What identifies the request. Environment values are left out because they may be secret."""
@@ -62,6 +66,7 @@ class InstallRequest:
             "source": str(self.source) if self.source else None,
             "folder": str(self.folder) if self.folder else None,
             "vault": self.vault,
+            "granted": self.granted.to_json() if self.granted else None,
         }
 
 
@@ -114,6 +119,7 @@ class Installer:
                 allow_new=request.allow_new,
             )
             arrival = await self.fetcher.fetch(work, order)
+            self._agree(request, arrival)
             placed = await self.fetcher.place(work, arrival, *self._undos(arrival))
         work.step("register")
         known = self.directory.row(arrival.short) is not None
@@ -134,6 +140,14 @@ class Installer:
         if arrival.manifest is not None:
             for line in _offers(arrival.manifest, self.directory.shorts()):
                 work.line(line)
+
+    def _agree(self, request: InstallRequest, arrival: FetchedModule) -> None:
+        """Stop for the owner's word when it asks for more than was shown. Raises JobFailed."""
+        vouched = arrival.entry if arrival.entry and arrival.entry.package == arrival.package.name else None
+        asked = effective(arrival.manifest, vouched)
+        known = self.directory.row(arrival.short) is not None
+        usual = self.directory.permissions(arrival.short) if known else effective(None, vouched)
+        agree(arrival.short, asked, request.granted or usual)
 
     async def _prove(self, work: Work, short: str, row: ServiceRow) -> None:
         """Wait until it is healthy. Rewrite a new row that another module overwrote, since the file has no lock."""

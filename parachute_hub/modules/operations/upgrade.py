@@ -14,13 +14,15 @@ from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.manifests import Package
 from parachute_hub.modules.definition.model import ServiceRow
+from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.definition.versions import Version, is_newer
+from parachute_hub.modules.operations.agreement import agree
 from parachute_hub.modules.operations.health_gate import HealthGate, SupervisorApi
 from parachute_hub.modules.operations.install import settle_row, stamped_versions
 from parachute_hub.modules.packages.fetcher import Fetcher, FetchRequest
 from parachute_hub.modules.packages.updates import Availability
-from parachute_hub.modules.state.directory import ModuleDirectory
+from parachute_hub.modules.state.directory import ModuleDirectory, effective
 from parachute_hub.modules.state.records import Record, RecordsFile, RecordsRefused
 from parachute_hub.modules.state.services_file import RegistryRefused, ServicesFile
 from parachute_hub.modules.state.snapshots import Snapshots
@@ -35,6 +37,7 @@ class UpgradeRequest:
     """What to upgrade. `version` is a version or tag; None means the channel's newest.
 
     `allow_new` takes a release that is only hours old.
+    `granted` are the permissions that the owner has agreed to, if the new version asks for more.
     """
 
     short: str
@@ -42,12 +45,14 @@ class UpgradeRequest:
     source: Path | None = None
     allow_downgrade: bool = False
     allow_new: bool = False
+    granted: Permissions | None = None
 
     def params(self) -> dict[str, Any]:
         return {
             "version": self.version,
             "source": str(self.source) if self.source else None,
             "allow_downgrade": self.allow_downgrade,
+            "granted": self.granted.to_json() if self.granted else None,
         }
 
 
@@ -128,6 +133,8 @@ class Upgrader:
             return
         if arrival.row_name != installed.row.name:
             raise JobFailed(f'The new version calls itself "{arrival.row_name}", not "{installed.row.name}".')
+        asked = effective(arrival.manifest, self.directory.vouched(request.short))
+        agree(request.short, asked, request.granted or self.directory.permissions(request.short))
         placed = await self.fetcher.place(work, arrival)
         await work.whole(self.fetcher.settle())
         wanted = await self._stop(work, installed)

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from attrs import frozen
 
 from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Rules
+from parachute_hub.modules.launch.environment import BaseEnvironment
 
 _FILE_BYTES = 2 << 30
 _OOM_SCORE = 800
@@ -28,6 +29,13 @@ class InstallerFence:
     modules: Path
     scratch: Path
     settings: Path
+
+    @classmethod
+    def of(cls, confiner: Confines | None, around: BaseEnvironment) -> Self | None:
+        """That of this hub; None where nothing can confine."""
+        if confiner is None:
+            return None
+        return cls(confiner=confiner, modules=around.modules, scratch=around.scratch, settings=around.installer)
 
     def start(
         self, folder: Path, bun: Path, argv: Sequence[str], environment: Mapping[str, str], spawn: Callable[[], int]

@@ -7,6 +7,7 @@ from attrs import frozen
 from parachute_hub.modules.definition import manifests, row_fields
 from parachute_hub.modules.definition.catalog import Catalog, CatalogEntry
 from parachute_hub.modules.definition.model import Manifest, ServiceRow
+from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.modules.state.services_file import ServicesFile
@@ -87,6 +88,10 @@ class ModuleDirectory:
         except Invalid:
             return None
 
+    def permissions(self, short: str) -> Permissions:
+        """What the installed module may reach beyond its own; of one that is only on offer, what the catalog says."""
+        return effective(self.manifest(short), self.vouched(short))
+
     def mounts(self, row: ServiceRow) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The row's servable mounts, and the reasons for rejecting the others."""
         short = self.short_of(row.name)
@@ -105,3 +110,9 @@ class ModuleDirectory:
     def _settled(self, row: ServiceRow) -> ServiceRow:
         record = self.records.get(self.short_of(row.name))
         return row_fields.settled(row, record.port, record.exposure)
+
+
+def effective(manifest: Manifest | None, vouched: CatalogEntry | None) -> Permissions:
+    """The package's own word, else the catalog's, else the network and nothing more."""
+    told = manifest.permissions if manifest else None
+    return told or (vouched.permissions if vouched else None) or Permissions()

@@ -6,7 +6,9 @@ from typing import Any
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.modules.definition.model import Manifest
+from parachute_hub.confinement.rules import Rules
+from parachute_hub.modules.definition.model import Dependency, Manifest
+from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.launch.fence import CANNOT, Fence, Subject
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.launch.views import Views
@@ -16,7 +18,7 @@ from tests.modules.homes import Home, package, put, write
 BUN = Path("/opt/bun/bin/bun")
 
 
-class FenceTests(SynchronousTestCase):
+class FenceCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.home = Home(str(Path(self.mktemp()).absolute()))
         self.home.register()
@@ -45,6 +47,8 @@ class FenceTests(SynchronousTestCase):
             fence=fence,
         )
 
+
+class FenceTests(FenceCase):
     def test_modes(self) -> None:
         for mode, abi, wanted in (
             ("auto", 7, "on"),
@@ -148,3 +152,64 @@ class FenceTests(SynchronousTestCase):
         self.home.records.change("toy", isolation="off")
         with self.assertRaises(CannotLaunch):
             self.fence.isolation("toy")
+
+
+class DeclaredTests(FenceCase):
+    """What a module's permissions open and close."""
+
+    def rules(self, permissions: Permissions, **options: Any) -> Rules:
+        row = self.home.directory.row("toy")
+        assert row is not None
+        manifest = options.pop("manifest", None)
+        subject = Subject(
+            short="toy",
+            row=row,
+            manifest=manifest,
+            entry=None,
+            folder=Path("/x"),
+            bun=BUN,
+            env={"PATH": options.pop("path", "/usr/bin")},
+            permissions=permissions,
+        )
+        return self.made(**options).rules(subject)
+
+    def test_network(self) -> None:
+        """Without it: itself, the hub, and the modules it says it uses."""
+        self.assertIsNone(self.rules(Permissions()).connect)
+        self.home.register("parachute-vault", 1940)
+        self.home.register("parachute-scribe", 1943)
+        manifest = Manifest(
+            name="toy",
+            manifest_name="toys-toy",
+            port=2711,
+            paths=("/toy",),
+            health="/",
+            dependencies=(Dependency(short="vault"), Dependency(short="not-there")),
+        )
+        rules = self.rules(Permissions(network="none"), manifest=manifest)
+        self.assertEqual(set(rules.connect or ()), {2711, 1939, 1940})
+
+    def test_folders(self) -> None:
+        user = self.home.path.parent / "user"
+        (user / "Notes").mkdir(parents=True)
+        asked = Permissions(folders=("~/Notes", "~/not-there"))
+        self.assertIn(str(user / "Notes"), self.rules(asked, user_home=user).writes)
+        self.assertNotIn(str(user / "not-there"), self.rules(asked, user_home=user).writes)
+        (user / "link").symlink_to(self.home.path / "hub")
+        for folder in (str(self.home.path), str(self.home.path.parent), str(self.home.path / "vault"), "~/link"):
+            with self.assertRaises(CannotLaunch, msg=folder):
+                self.rules(Permissions(folders=(folder,)), user_home=user)
+
+    def test_programs(self) -> None:
+        """One of the system needs nothing; one of a Python environment needs that."""
+        files = {"bin/whisper": "x", "lib/python3/x.py": "", "pyvenv.cfg": "", "share/secret": "", "own/in/speak": "x"}
+        tools = write(self.home.path.parent / "tools", files)
+        for program in ("bin/whisper", "own/in/speak"):
+            (tools / program).chmod(0o755)
+        path = f"/usr/bin:{tools}/bin:{tools}/own/in"
+        reads = self.rules(Permissions(programs=("whisper", "sh", "none-of-these")), path=path).reads
+        self.assertLessEqual({str(tools / name) for name in ("bin", "lib", "pyvenv.cfg")}, set(reads))
+        self.assertNotIn(str(tools), reads)
+        reads = self.rules(Permissions(programs=("speak",)), path=path).reads
+        self.assertIn(str(tools / "own" / "in" / "speak"), reads)
+        self.assertNotIn(str(tools), reads)

@@ -1,0 +1,218 @@
+"""The way out of a module that may reach named hosts only: a CONNECT proxy (RFC 9110, section 9.3.6) on loopback.
+
+A confined module may connect to this port, to the hub and to what it depends on. It is told HTTPS_PROXY with a key of
+its own; the key says which hosts it may reach. Only public addresses are connected to, whatever a name resolves to.
+"""
+
+import base64
+import binascii
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from attrs import define, field, frozen
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.interfaces import IConsumer, IListeningPort, IPushProducer
+from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+HEAD_BYTES = 8192
+HEAD_SECONDS = 10.0
+CONNECT_SECONDS = 15.0
+MOST_CONNECTIONS = 64
+"""Open at once, of one module."""
+PORTS = frozenset({443})
+_log = Logger()
+
+
+@define
+class Pass:
+    """A module's way out: the hosts that it may reach, and how many connections it has open."""
+
+    short: str
+    hosts: tuple[str, ...]
+    trusted: frozenset[tuple[str, int]] = frozenset()
+    open: int = 0
+
+
+@define(kw_only=True)
+class Gateway:
+    """Listens on a free port of loopback, `port`, from the first pass on.
+
+    `allows` says whether a host is one of those named, `is_public` whether an address is on the internet. `resolve`
+    gives a name's addresses; raises OSError.
+    """
+
+    reactor: Any
+    allows: Callable[[tuple[str, ...], str], bool]
+    is_public: Callable[[str], bool]
+    resolve: Callable[[str], Awaitable[list[str]]]
+    _passes: dict[str, Pass] = field(factory=dict, init=False)
+    _listening: IListeningPort | None = field(default=None, init=False)
+
+    @property
+    def port(self) -> int:
+        """Its TCP port; listens if it does not yet."""
+        if self._listening is None:
+            factory = Factory.forProtocol(lambda: _Visit(self))
+            self._listening = cast(IListeningPort, self.reactor.listenTCP(0, factory, interface="127.0.0.1"))
+        return int(cast(IPv4Address, self._listening.getHost()).port)
+
+    def admit(self, short: str, hosts: tuple[str, ...], trusted: frozenset[tuple[str, int]] = frozenset()) -> str:
+        """The proxy's address for a module, with its key. `trusted` is the hub's own address, which may be private.
+
+        A module keeps its key while the hub runs: a command of its package must not take it from the running module.
+        """
+        key = next((key for key, found in self._passes.items() if found.short == short), None)
+        if key is None:
+            key = secrets.token_urlsafe(24)
+            self._passes[key] = Pass(short, hosts, trusted)
+        self._passes[key].hosts, self._passes[key].trusted = hosts, trusted
+        return f"http://{short}:{key}@127.0.0.1:{self.port}"
+
+    def stop(self) -> "Deferred[None] | None":
+        """Listen no more."""
+        listening, self._listening = self._listening, None
+        return None if listening is None else listening.stopListening()
+
+    def pass_of(self, credentials: str) -> Pass | None:
+        """The pass of a Proxy-Authorization header."""
+        scheme, _, encoded = credentials.partition(" ")
+        try:
+            name, _, key = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+        except (binascii.Error, ValueError):
+            return None
+        if scheme.lower() != "basic":
+            return None
+        return next(
+            (
+                found
+                for known, found in self._passes.items()
+                if hmac.compare_digest(known.encode(), key.encode()) and found.short == name
+            ),
+            None,
+        )
+
+    async def connect(self, found: Pass, host: str, port: int, protocol: TwistedProtocol) -> None:
+        """Connect to one of the host's addresses. Raises _Refused, or what connecting raises."""
+        trusted = (host, port) in found.trusted
+        if not trusted and (port not in PORTS or not self.allows(found.hosts, host)):
+            raise _Refused(403, f"{found.short} may not reach {host}:{port}")
+        addresses = await self.resolve(host)
+        good = addresses if trusted else [address for address in addresses if self.is_public(address)]
+        if not good:
+            raise _Refused(403, f"{host} has no public address")
+        endpoint = HostnameEndpoint(self.reactor, good[0], port, timeout=CONNECT_SECONDS)
+        await connectProtocol(endpoint, protocol)
+
+
+@frozen
+class _Refused(Exception):
+    status: int
+    text: str
+
+
+class _Far(TwistedProtocol):
+    """The connection to the host."""
+
+    def __init__(self, near: "_Visit") -> None:
+        self.near = near
+
+    def dataReceived(self, data: bytes) -> None:
+        self.near.write(data)
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        self.near.end()
+
+
+class _Visit(TwistedProtocol):
+    """A module's connection: one CONNECT, then bytes in both directions."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._head = b""
+        self._far: _Far | None = None
+        self._pass: Pass | None = None
+        self._asked: Deferred[None] | None = None
+        self._limit: Any = None
+
+    def connectionMade(self) -> None:
+        self._limit = self._gateway.reactor.callLater(HEAD_SECONDS, self.end)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._far is not None and self._asked is None:
+            cast(Any, self._far.transport).write(data)
+            return
+        self._head += data
+        if len(self._head) > HEAD_BYTES:
+            self._answer(431, "Too large")
+        elif self._asked is None and b"\r\n\r\n" in self._head:
+            self._limit.cancel()
+            self._asked = Deferred.fromCoroutine(self._ask())
+            self._asked.addErrback(self._failed)
+
+    async def _ask(self) -> None:
+        head, _, rest = self._head.partition(b"\r\n\r\n")
+        line, *fields = head.decode("latin-1").split("\r\n")
+        words = line.split(" ")
+        named = {name.strip().lower(): value.strip() for name, _, value in (each.partition(":") for each in fields)}
+        if len(words) != 3 or words[0] != "CONNECT":
+            raise _Refused(405, "Only https goes this way")
+        found = self._gateway.pass_of(named.get("proxy-authorization", ""))
+        if found is None:
+            raise _Refused(407, "Who asks?")
+        host, colon, port = words[1].rpartition(":")
+        if not colon or not port.isdigit() or not 0 < int(port) < 65536:
+            raise _Refused(400, "No host and port")
+        if found.open >= MOST_CONNECTIONS:
+            raise _Refused(429, "Too many connections")
+        found.open += 1
+        self._pass = found
+        far = _Far(self)
+        await self._gateway.connect(found, host.lower().strip("[]"), int(port), far)
+        self._far, self._asked = far, None
+        self.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+        near, there = cast(Any, self.transport), cast(Any, far.transport)
+        near.registerProducer(cast(IPushProducer, there), True)
+        cast(IConsumer, there).registerProducer(near, True)
+        if rest:
+            there.write(rest)
+
+    def _failed(self, failure: Failure) -> None:
+        if isinstance(failure.value, _Refused):
+            self._answer(failure.value.status, failure.value.text)
+        else:
+            self._answer(502, "The host could not be reached")
+
+    def _answer(self, status: int, text: str) -> None:
+        if self._pass is not None and status == 403:
+            _log.info("{text}", text=text)
+        self.write(
+            f"HTTP/1.1 {status} {text}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode("latin-1", "replace")
+        )
+        self.end()
+
+    def write(self, data: bytes) -> None:
+        """To the module."""
+        cast(Any, self.transport).write(data)
+
+    def end(self) -> None:
+        """Close both sides."""
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        if self._limit.active():
+            self._limit.cancel()
+        if self._pass is not None:
+            self._pass.open -= 1
+            self._pass = None
+        if self._asked is not None:
+            self._asked.cancel()
+        if self._far is not None and self._far.transport is not None:
+            self._far.transport.loseConnection()

@@ -1,0 +1,38 @@
+"""A version that asks for more than the owner knows of is not installed before the owner has agreed."""
+
+from typing import Any
+
+from parachute_hub.jobs.runner import JobFailed
+from parachute_hub.modules.definition.permissions import Permissions
+from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.site.errors import Refused
+
+MORE = "more_permissions"
+
+
+def agree(short: str, asked: Permissions, granted: Permissions) -> None:
+    """Raises JobFailed, which says what more is asked for and how to agree, unless `granted` covers it."""
+    more = asked.beyond(granted)
+    if more:
+        raise JobFailed(
+            f"{short} wants to {_listed(more)}. Nothing was changed. Agree to it on its page, or run the command again "
+            "with --agree.",
+            {"error_type": MORE, "more": list(more), "permissions": asked.to_json()},
+        )
+
+
+def granted_of(body: dict[str, Any]) -> Permissions | None:
+    """The permissions that the owner agrees to. Raises Refused 400."""
+    given = body.get("permissions")
+    try:
+        return None if given is None else Permissions.parse(given)
+    except Invalid as error:
+        raise Refused(400, "invalid_request", str(error)) from None
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    """
+    >>> _listed(("a", "b", "c"))
+    'a, b and c'
+    """
+    return " and ".join((", ".join(words[:-1]), words[-1])) if words[1:] else words[0]

@@ -1,0 +1,138 @@
+"""The way out for modules that may reach named hosts: who is let through, and to where."""
+
+import base64
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+
+from parachute_hub.confinement import gateway
+from parachute_hub.confinement.gateway import Gateway
+
+ADDRESSES = {"api.test": ["127.0.0.1"], "rebound.test": ["127.0.0.1"], "hub.test": ["127.0.0.1"]}
+
+
+class Echo(Protocol):
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(b"echo " + data)
+
+
+class Collector(Protocol):
+    def __init__(self, first: bytes) -> None:
+        self.first = first
+        self.data = b""
+        self.closed: Deferred[None] = Deferred()
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.write(self.first)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.data += data
+
+    def connectionLost(self, reason: Any = None) -> None:
+        self.closed.callback(None)
+
+
+class GatewayTests(TestCase):
+    timeout = 30
+
+    def setUp(self) -> None:
+        from twisted.internet import reactor
+
+        self.reactor = cast(Any, reactor)
+        self.echo = self.reactor.listenTCP(0, Factory.forProtocol(Echo), interface="127.0.0.1")
+        self.addCleanup(self.echo.stopListening)
+        self.far = self.echo.getHost().port
+        self.patch(gateway, "PORTS", frozenset({self.far}))
+        self.public = {"api.test"}
+        self.asked: list[str] = []
+
+        async def resolve(host: str) -> list[str]:
+            self.asked.append(host)
+            if host not in ADDRESSES:
+                raise OSError("no such name")
+            return ADDRESSES[host]
+
+        self.gateway = Gateway(
+            reactor=self.reactor,
+            allows=lambda hosts, host: host in hosts,
+            is_public=lambda address: self.asked[-1] in self.public,
+            resolve=resolve,
+        )
+        self.addCleanup(self.gateway.stop)
+        self.address = self.gateway.admit(
+            "toy", ("api.test", "rebound.test", "gone.test"), frozenset({("hub.test", self.far)})
+        )
+
+    def key(self, address: str | None = None) -> str:
+        parts = urlsplit(address or self.address)
+        return base64.b64encode(f"{parts.username}:{parts.password}".encode()).decode()
+
+    async def send(self, head: str, more: bytes = b"") -> bytes:
+        """All that comes back until the connection is closed, or an echo has come."""
+        endpoint = HostnameEndpoint(self.reactor, b"127.0.0.1", self.gateway.port)
+        collector = Collector(head.encode() + more)
+        await endpoint.connect(Factory.forProtocol(lambda: collector))
+        while not collector.closed.called and b"echo" not in collector.data:
+            await deferLater(self.reactor, 0.01)
+        if not collector.closed.called:
+            assert collector.transport is not None
+            collector.transport.loseConnection()
+            await collector.closed
+        return collector.data
+
+    def connect(self, host: str, port: int | None = None, key: str | None = None) -> str:
+        where = f"{host}:{port or self.far}"
+        return f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\nProxy-Authorization: Basic {key or self.key()}\r\n\r\n"
+
+    async def test_a_named_host_is_reached(self) -> None:
+        """Bytes that came with the request go with it."""
+        answer = await self.send(self.connect("api.test"), b"hello")
+        self.assertEqual(answer, b"HTTP/1.1 200 Connected\r\n\r\necho hello")
+
+    async def test_what_is_refused(self) -> None:
+        other = self.gateway.admit("other", ())
+        for what, request, status in (
+            ("a host that is not named", self.connect("evil.test"), b"403"),
+            ("another port of it", self.connect("api.test", 22), b"403"),
+            ("a name that leads to this machine", self.connect("rebound.test"), b"403"),
+            ("an address", self.connect("127.0.0.1"), b"403"),
+            ("a name that is not there", self.connect("gone.test"), b"502"),
+            ("no key", f"CONNECT api.test:{self.far} HTTP/1.1\r\n\r\n", b"407"),
+            ("a wrong key", self.connect("api.test", key="dG95Ong="), b"407"),
+            ("no base64", self.connect("api.test", key="\x7f"), b"407"),
+            ("another module's key, which opens nothing", self.connect("api.test", key=self.key(other)), b"403"),
+            ("plain http", "GET http://api.test/ HTTP/1.1\r\n\r\n", b"405"),
+            ("no port", self.connect("api.test").replace(f":{self.far}", "", 1), b"400"),
+            ("nonsense", "\r\n\r\n", b"405"),
+            ("a head without end", "CONNECT " + "a" * 9000, b"431"),
+        ):
+            self.assertEqual((await self.send(request))[9:12], status, what)
+
+    async def test_the_hub_is_reached_wherever_it_is(self) -> None:
+        self.assertIn(b"200", await self.send(self.connect("hub.test"), b"x"))
+
+    async def test_a_module_keeps_its_key(self) -> None:
+        """A command of the package is admitted beside the running module, with the hosts of now."""
+        self.assertEqual(self.gateway.admit("toy", ()), self.address)
+        self.assertEqual((await self.send(self.connect("api.test")))[9:12], b"403")
+
+    async def test_connections_are_counted(self) -> None:
+        self.patch(gateway, "MOST_CONNECTIONS", 1)
+        endpoint = HostnameEndpoint(self.reactor, b"127.0.0.1", self.gateway.port)
+        first = Collector(self.connect("api.test").encode() + b"x")
+        await endpoint.connect(Factory.forProtocol(lambda: first))
+        while b"echo" not in first.data:
+            await deferLater(self.reactor, 0.01)
+        self.assertEqual((await self.send(self.connect("api.test")))[9:12], b"429")
+        assert first.transport is not None
+        first.transport.loseConnection()
+        await first.closed
+        while b"200" not in (await self.send(self.connect("api.test"), b"x"))[:12]:
+            await deferLater(self.reactor, 0.01)

@@ -1,0 +1,30 @@
+"""When the owner is asked."""
+
+import doctest
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.jobs.runner import JobFailed
+from parachute_hub.modules.definition.permissions import Permissions
+from parachute_hub.modules.operations import agreement
+from parachute_hub.modules.operations.agreement import agree
+
+
+class AgreementTests(SynchronousTestCase):
+    def test_examples(self) -> None:
+        self.assertEqual(doctest.testmod(agreement).failed, 0)
+
+    def test_more_is_asked_for(self) -> None:
+        """The answer holds what to send back in order to agree."""
+        asked = Permissions(programs=("ffmpeg",), folders=("~/Music",))
+        with self.assertRaises(JobFailed) as caught:
+            agree("scribe", asked, Permissions())
+        self.assertIn("scribe wants to read and change ~/Music and run ffmpeg.", str(caught.exception))
+        detail = caught.exception.detail
+        assert detail is not None
+        self.assertEqual(detail["error_type"], "more_permissions")
+        agree("scribe", asked, Permissions.parse(detail["permissions"]))
+
+    def test_as_much_or_less_is_not_asked_for(self) -> None:
+        agree("scribe", Permissions(network="none"), Permissions())
+        agree("scribe", Permissions(memory=4096), Permissions())
