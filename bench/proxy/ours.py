@@ -16,7 +16,8 @@ from twisted.web.server import Site
 from parachute_hub.proxy.access_log import AccessLog
 from parachute_hub.proxy.connection_limits import descriptor_budget
 from parachute_hub.proxy.front import Backend, Front
-from parachute_hub.proxy.model import Limits, ModuleView
+from parachute_hub.proxy.limits import Limits
+from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import Mount, Table
 from parachute_hub.system.logs import Masker
 

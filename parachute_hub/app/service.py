@@ -25,7 +25,8 @@ from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.proxy.access_log import AccessLog
 from parachute_hub.proxy.connection_limits import descriptor_budget
 from parachute_hub.proxy.front import Backend, Front
-from parachute_hub.proxy.model import Limits, ModuleView
+from parachute_hub.proxy.limits import Limits
+from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import Table
 from parachute_hub.settings import Settings
 from parachute_hub.site.errors import Refused

@@ -15,7 +15,7 @@ from parachute_hub.proxy import pages
 from parachute_hub.proxy.chunked import Chunked
 from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead
 from parachute_hub.proxy.interfaces import Handler, TunnelEnd
-from parachute_hub.proxy.model import Limits
+from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import ErrorResponse
 from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ, Socket, writer

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from parachute_hub.proxy.client_address import is_loopback
 from parachute_hub.proxy.connection import Connection
-from parachute_hub.proxy.model import Limits
+from parachute_hub.proxy.limits import Limits
 
 # File descriptors reserved for everything else: the database, children's pipes, files, probes.
 _RESERVED = 128

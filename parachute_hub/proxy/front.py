@@ -20,8 +20,9 @@ from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.connection_limits import ConnectionLimiter, Port
 from parachute_hub.proxy.exchange import Exchange
 from parachute_hub.proxy.interfaces import Handler
+from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.metrics import Metrics
-from parachute_hub.proxy.model import HasSession, Limits, ModuleStates, NoTokenChecker, TokenChecker
+from parachute_hub.proxy.model import HasSession, ModuleStates, NoTokenChecker, TokenChecker
 from parachute_hub.proxy.module_cookies import CookieLedger
 from parachute_hub.proxy.plan import ModuleRequest, Plan, Planner
 from parachute_hub.proxy.routes import ErrorResponse, Table, ToSite

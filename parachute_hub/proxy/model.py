@@ -1,4 +1,4 @@
-"""The front's limits, and the data and protocols it shares with the rest of the hub."""
+"""Data and protocols that the front shares with the rest of the hub."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -63,38 +63,3 @@ class NoTokenChecker:
 
 # True if a Cookie header carries a session. On https (the second argument) only a `__Host-` cookie counts.
 HasSession: TypeAlias = Callable[[bytes, bool], bool]
-
-
-@frozen(kw_only=True)
-class Limits:
-    """All limits of the front: times in seconds, sizes in bytes, rates in bytes per second."""
-
-    head_bytes: int = 32 * 1024
-    target_bytes: int = 8 * 1024
-    head_seconds: float = 10.0
-    idle_seconds: float = 255.0
-    # A body slower than this over a whole window is a slow-loris attack rather than a slow network.
-    body_rate: int = 128
-    body_window: float = 20.0
-    # A client that reads nothing for this long is disconnected.
-    stall_seconds: float = 300.0
-    pipelined_bytes: int = 64 * 1024
-    linger_seconds: float = 2.0
-    connections: int = 12_000
-    connections_per_address: int = 11_000
-    # File descriptors for all connections; connection_limits.descriptor_budget() finds the actual number.
-    descriptors: int = 60_000
-    websockets: int = 512
-    websockets_per_address: int = 32
-    upstream_connections: int = 1024
-    connect_seconds: float = 5.0
-    # Below bun's idle timeout of 10 s, so that modules rarely close a connection that is about to be used.
-    reuse_seconds: float = 4.0
-    response_head_bytes: int = 64 * 1024
-    # Maximum body sizes for the hub's own paths; the longest matching prefix applies.
-    site_body: tuple[tuple[bytes, int], ...] = ((b"/", 256 * 1024), (b"/login", 16 * 1024), (b"/oauth", 64 * 1024))
-
-    def site_body_limit(self, path: bytes) -> int:
-        """The maximum body size for this path of the hub."""
-        fitting = [(len(prefix), limit) for prefix, limit in self.site_body if path.startswith(prefix)]
-        return max(fitting)[1] if fitting else 0

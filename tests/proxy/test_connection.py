@@ -10,7 +10,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 
 from parachute_hub.proxy.connection_limits import descriptor_budget
-from parachute_hub.proxy.model import Limits
+from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.routes import Table
 from tests.support.sockets import HOST, FakeSocket, Rig, get, ok
 

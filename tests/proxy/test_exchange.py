@@ -4,7 +4,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.proxy.model import Limits, ModuleView
+from parachute_hub.proxy.limits import Limits
+from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ
 from tests.support.sockets import HOST, FakeSocket, Rig, get, ok
 

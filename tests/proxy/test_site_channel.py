@@ -9,7 +9,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from parachute_hub.proxy.headers import request_lines
-from parachute_hub.proxy.model import Limits
+from parachute_hub.proxy.limits import Limits
 from tests.support.sockets import HOST, FakeSocket, Rig, get
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.proxy.model import Limits
+from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.routes import Mount
 from parachute_hub.proxy.tunnel import Frames, Slots, close_frame
 from tests.proxy.few import few

@@ -13,7 +13,8 @@ from twisted.web.server import Site
 
 from parachute_hub.proxy.audience import NoVisitors, Visitors
 from parachute_hub.proxy.front import Backend, Front
-from parachute_hub.proxy.model import HasSession, Limits, ModuleView, NoTokenChecker, TokenChecker
+from parachute_hub.proxy.limits import Limits
+from parachute_hub.proxy.model import HasSession, ModuleView, NoTokenChecker, TokenChecker
 from parachute_hub.proxy.routes import Mount, Table
 from tests.support.processes import FakeConnector
 
