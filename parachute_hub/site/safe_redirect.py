@@ -32,3 +32,8 @@ def login_url(next_path: str) -> str:
     '/login?next=/account%3Fx%3D1%26y%3D2'
     """
     return "/login?next=" + quote(safe_next(next_path, "/"), safe="/")
+
+
+def sign_in_again_url(next_path: str) -> str:
+    """The same for a user who is signed in, and who shall sign in anew or as somebody else."""
+    return login_url(next_path).replace("?", "?again=1&", 1)

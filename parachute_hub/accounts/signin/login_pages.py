@@ -33,10 +33,10 @@ class LoginPages:
 
     @app.route("/login", methods=["GET", "HEAD"])
     async def ask(self, request: IRequest) -> bytes:
-        """The form; a signed-in user is redirected."""
+        """The form; a signed-in user is redirected, unless an app wants them to sign in anew (`again`)."""
         next_path = safe_next(query(request, "next"), "")
         found = self._sessions.signed_in(request)
-        if found is not None:
+        if found is not None and query(request, "again") != "1":
             return see_other(request, _target(NewSession(user=found.user, token="", device=""), next_path))
         return await self._form(request, next_path)
 

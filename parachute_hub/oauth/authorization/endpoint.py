@@ -13,6 +13,7 @@ from parachute_hub.oauth.authorization.consent_ticket import FIELD, Tickets, is_
 from parachute_hub.oauth.authorization.consents import ConsentingUser, Consents
 from parachute_hub.oauth.authorization.policy import (
     PARAMETERS,
+    SIGN_IN_AGAIN,
     AskConsent,
     AuthorizationRequest,
     ErrorPage,
@@ -33,13 +34,15 @@ from parachute_hub.oauth.well_known import Resources, catalog_of
 from parachute_hub.site.answers import see_other
 from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
-from parachute_hub.site.safe_redirect import login_url
+from parachute_hub.site.safe_redirect import login_url, sign_in_again_url
 
 
 def read_ask(params: Params) -> AuthorizationRequest:
     """The authorization request in the parameters. Empty values count as missing."""
     values = {name: params.get(name) for name in PARAMETERS if params.get(name)}
-    return AuthorizationRequest(values=values, repeated=params.repeated(PARAMETERS))
+    if values.get("resource"):
+        values["resource"] = " ".join(dict.fromkeys(uri for uri in params.all("resource") if uri))
+    return AuthorizationRequest(values=values, repeated=params.repeated(PARAMETERS) - {"resource"})
 
 
 class AuthorizeArea:
@@ -68,8 +71,9 @@ class AuthorizeArea:
     async def ask(self, request: IRequest) -> bytes:
         """An app sends the user here."""
         only_as_a_page(request)
-        ask, visit = read_ask(query(request)), self._visits.visit(request)
-        return await self._carry_out(request, ask, visit, await self._judge(ask, visit))
+        asked, visit = read_ask(query(request)), self._visits.visit(request)
+        ask, verdict = await self._judge(asked, visit)
+        return await self._carry_out(request, ask, visit, verdict)
 
     @app.route("/oauth/authorize", methods=["POST"])
     async def consent(self, request: IRequest) -> bytes:
@@ -82,27 +86,29 @@ class AuthorizeArea:
         visit = self._visits.visit(request)
         # The user saw the form, so the answer counts, even if scopes were granted elsewhere in the meantime.
         asked = evolve(ask, values={**ask.values, "prompt": "consent"})
-        verdict = await self._judge(asked, visit)
+        _, verdict = await self._judge(asked, visit)
         if visit is not None and isinstance(verdict, AskConsent):
             if not self._tickets.good(params.get(FIELD), visit.csrf, ask.values):
                 return self._show_consent(request, ask, visit, verdict, "Please check this again.")
             return await self._answered(request, ask, visit, verdict, params)
         return await self._carry_out(request, ask, visit, verdict)
 
-    async def _judge(self, ask: AuthorizationRequest, visit: PageSession | None) -> Verdict:
+    async def _judge(
+        self, ask: AuthorizationRequest, visit: PageSession | None
+    ) -> tuple[AuthorizationRequest, Verdict]:
+        """The request with what its client registered, and what to do with it."""
         client_id = ask["client_id"]
         user = None if visit is None else visit.user
         client = self._directory.known(client_id)
         if user is None and client is None and is_document_url(client_id):
             # Anonymous visitors cannot make the hub fetch anything.
-            return NeedsSignIn()
+            return ask, NeedsSignIn()
         if user is not None:
             try:
                 client = await self._directory.find(client_id)
             except (DocumentUnreadable, BadMetadata) as error:
-                return ErrorPage(
-                    400, "This app cannot be identified", f"{error} Try again later, or ask its developer."
-                )
+                text = f"{error} Try again later, or ask its developer."
+                return ask, ErrorPage(400, "This app cannot be identified", text)
         facts = Facts(
             client=client,
             user=user,
@@ -111,7 +117,8 @@ class AuthorizeArea:
             origins=self._issuer.origins,
             own_origins=self._issuer.own_origins,
         )
-        return policy.decide(ask, facts)
+        ask = policy.completed(ask, client)
+        return ask, policy.decide(ask, facts)
 
     async def _answered(
         self, request: IRequest, ask: AuthorizationRequest, visit: PageSession, consent: AskConsent, params: Params
@@ -159,6 +166,8 @@ class AuthorizeArea:
                 giver = ConsentingUser(user=visit.user, auth_time=visit.auth_time, address=visit.address)
                 return self._back(request, ask, {"code": await self._consents.give(ask, verdict, giver)})
             case _:
+                if isinstance(verdict, NeedsSignIn) and verdict.again:
+                    return see_other(request, sign_in_again_url("/oauth/authorize?" + urlencode(_signed_in_again(ask))))
                 here = "/oauth/authorize?" + urlencode(ask.values)
                 return see_other(request, login_url(here))
 
@@ -169,3 +178,9 @@ class AuthorizeArea:
         uri = ask["redirect_uri"]
         joint = "&" if "?" in uri else "?"
         return see_other(request, uri + joint + urlencode({**values, "iss": self._issuer.issuer}))
+
+
+def _signed_in_again(ask: AuthorizationRequest) -> dict[str, str]:
+    """The request to come back with: it does not ask for the sign-in once more."""
+    prompt = " ".join(word for word in ask["prompt"].split() if word not in SIGN_IN_AGAIN)
+    return {**ask.values, "prompt": prompt} if prompt else {k: v for k, v in ask.values.items() if k != "prompt"}

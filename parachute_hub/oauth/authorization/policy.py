@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from parachute_hub.oauth.authorization import redirects, resource
 from parachute_hub.oauth.authorization.resource import InvalidTarget, Target, narrow
@@ -39,11 +39,17 @@ PARAMETERS = (
     "prompt",
 )
 MAX_STATE = 2048
+# `prompt` values of OpenID Connect, which other clients send as well.
+SIGN_IN_AGAIN = frozenset({"login", "select_account"})
+_OWN_RESOURCES = frozenset({"vault", "scribe", "surface", "account", "hub", "parachute"})
 
 
 @frozen(kw_only=True)
 class AuthorizationRequest:
-    """An authorization request's parameters; `repeated` names those given more than once."""
+    """An authorization request's parameters; `repeated` names those given more than once.
+
+    `resource` may be: then its values are separated by spaces, which no URI contains.
+    """
 
     values: Mapping[str, str]
     repeated: frozenset[str] = frozenset()
@@ -98,7 +104,9 @@ class ErrorRedirect:
 
 @frozen
 class NeedsSignIn:
-    """Ask the user to sign in."""
+    """Ask the user to sign in. `again`: also who is signed in already, because the app wants it (`prompt`)."""
+
+    again: bool = False
 
 
 @frozen
@@ -146,6 +154,13 @@ class SubmittedConsent:
     vault: str | None = None
 
 
+def completed(ask: AuthorizationRequest, client: Client | None) -> AuthorizationRequest:
+    """The request with the redirect URI that it left out, if the client registered just one (RFC 6749, 3.1.2.3)."""
+    if client is None or "redirect_uri" in ask.values or len(client.redirect_uris) != 1:
+        return ask
+    return evolve(ask, values={**ask.values, "redirect_uri": client.redirect_uris[0]})
+
+
 def decide(ask: AuthorizationRequest, facts: Facts) -> Verdict:
     """The next step for this request.
 
@@ -175,9 +190,12 @@ def _judge(ask: AuthorizationRequest, facts: Facts) -> Verdict:
         return wished
     client, user = facts.client, facts.user
     assert client is not None  # noqa: S101 - _check_client made sure
-    quiet = ask["prompt"] == "none"
+    prompt = set(ask["prompt"].split())
+    quiet = prompt == {"none"}
     if user is None:
         return ErrorRedirect("login_required", "Nobody is signed in.") if quiet else NeedsSignIn()
+    if prompt & SIGN_IN_AGAIN:
+        return NeedsSignIn(again=True)
     if client.status == "pending" and not user.is_admin:
         return NeedsOwner(client)
     offer = _offer(wished, ask, facts, user)
@@ -260,22 +278,26 @@ def _check_request(ask: AuthorizationRequest, facts: Facts) -> tuple[Target | No
         )
     if len(ask["state"]) > MAX_STATE:
         return None, ErrorRedirect("invalid_request", f"state may have at most {MAX_STATE} characters.")
-    if not ask["resource"]:
-        return None, None
     try:
-        return resource.read(ask["resource"], origins=facts.origins, catalog=facts.catalog), None
+        return resource.read_all(ask["resource"].split(), origins=facts.origins, catalog=facts.catalog), None
     except InvalidTarget as error:
         return None, ErrorRedirect("invalid_target", str(error))
 
 
 def _wished(ask: AuthorizationRequest, facts: Facts, target: Target | None) -> tuple[str, ...] | ErrorRedirect:
-    """The requested scopes that exist here; without any, reading and writing notes."""
+    """The requested scopes that exist here; without any, reading and writing notes.
+
+    Clients also ask for the scopes of other servers (`openid profile`, `claudeai`, `read write`). Where nothing else
+    is asked for, that is no wish: the user decides what they get. What names something of this hub is meant.
+    """
     asked = split_scopes(ask["scope"])
     if not all(requestable(scope) for scope in asked):
         return ErrorRedirect("invalid_scope", "No app can get the scopes that administer the hub itself.")
-    if not ask["scope"].strip():
+    if not any(scope.partition(":")[0] in {*_OWN_RESOURCES, *facts.catalog.modules} for scope in asked):
         of_module = [scope for scope in facts.catalog.advertised() if target and scope.startswith(f"{target.name}:")]
-        asked = tuple(of_module) or DEFAULT_WISH
+        words = set(ask["scope"].split())
+        reads_only = "read" in words and not words & {"write", "admin", "full"}
+        asked = tuple(of_module) or (DEFAULT_WISH[:1] if reads_only else DEFAULT_WISH)
     known = narrow((scope for scope in asked if facts.catalog.knows(scope)), target)
     return known or ErrorRedirect("invalid_scope", "None of these scopes exist here.")
 
@@ -317,7 +339,7 @@ def _was_allowed(consent: AskConsent, ask: AuthorizationRequest, facts: Facts) -
     Any program can listen on a loopback port or claim a URI scheme, so those always need consent (RFC 8252, section
     8.6).
     """
-    if consent.approves or ask["prompt"] == "consent" or consent.vaults:
+    if consent.approves or "consent" in ask["prompt"].split() or consent.vaults:
         return False
     safe = redirects.cannot_be_taken(ask["redirect_uri"], facts.own_origins)
     return safe and all(row.risk == "low" and covers(facts.granted, row.scope) for row in consent.rows)

@@ -16,7 +16,8 @@ Kind = Literal["own", "https", "loopback", "app"]
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 # Known desktop apps with a plain scheme; others need a reversed domain name (RFC 8252, section 7.1).
 _APP_SCHEMES = frozenset(
-    {"cursor", "vscode", "vscode-insiders", "vscodium", "windsurf", "windsurf-next", "zed", "raycast", "obsidian"}
+    """antigravity claude code-oss cursor cursor-dev cursor-nightly goose kiro lmstudio obsidian positron raycast trae
+    void vscode vscode-insiders vscodium warp windsurf windsurf-next zed""".split()
 )
 _REVERSED_DOMAIN = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)+")
 _URI_CHARACTERS = re.compile(r"(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
@@ -98,27 +99,34 @@ def _is_host(parts: SplitResult) -> bool:
 
 
 def matches(registered: Iterable[str], presented: str) -> bool:
-    """True if `presented` equals a registered URI, except for the port on loopback (RFC 8252, section 7.3).
+    """True if `presented` equals a registered URI, except for host and port on loopback (RFC 8252, section 7.3).
 
-    >>> matches(["http://127.0.0.1/cb"], "http://127.0.0.1:49152/cb"), matches(["https://a.test/cb"], "https://a.test/cb/")
+    The user's own computer has three names, and clients register one and use another.
+
+    >>> matches(["http://localhost/cb"], "http://127.0.0.1:49152/cb"), matches(["https://a.test/cb"], "https://a.test/cb/")
     (True, False)
     """
     candidates = tuple(registered)
     if presented in candidates:
         return True
-    portless = _without_port(presented)
-    return portless is not None and any(_without_port(uri) == portless for uri in candidates)
+    path = _loopback_path(presented)
+    return path is not None and any(_loopback_path(uri) == path for uri in candidates)
 
 
-_LOOPBACK_URI = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::([0-9]{1,5}))?((?:[/?].*)?)", re.DOTALL)
+def is_same(asked: str, presented: str) -> bool:
+    """True if the token request names the redirect URI of the authorization request, in any spelling of loopback."""
+    return asked == presented or matches((asked,), presented)
 
 
-def _without_port(uri: str) -> str | None:
-    """The URI without its port; None unless it is a plain http loopback URI with a valid port."""
+_LOOPBACK_URI = re.compile(r"http://(?:127\.0\.0\.1|\[::1\]|localhost)(?::([0-9]{1,5}))?((?:[/?].*)?)", re.DOTALL)
+
+
+def _loopback_path(uri: str) -> str | None:
+    """Path and query of a plain http loopback URI with a valid port; None for any other."""
     found = _LOOPBACK_URI.fullmatch(uri)
-    if found is None or not _URI_CHARACTERS.fullmatch(uri) or (found[2] and not 0 < int(found[2]) < 65536):
+    if found is None or not _URI_CHARACTERS.fullmatch(uri) or (found[1] and not 0 < int(found[1]) < 65536):
         return None
-    return found[1] + found[3]
+    return found[2]
 
 
 def place(uri: str) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from attrs import frozen
 
@@ -44,6 +44,21 @@ def stored(text: str | None) -> Target | None:
     raise ValueError(f"no target: {text!r}")
 
 
+def read_all(resources: Iterable[str], *, origins: Iterable[str], catalog: ScopeCatalog) -> Target | None:
+    """The one target that several `resource` parameters name: the narrowest, if it lies within all others.
+
+    None without any. Raises InvalidTarget, also for two that have nothing in common.
+    """
+    narrowest: Target | None = None
+    for uri in dict.fromkeys(resources):
+        target = read(uri, origins=origins, catalog=catalog)
+        if narrowest is None or narrowest.admits(target):
+            narrowest = target
+        elif not target.admits(narrowest):
+            raise InvalidTarget("Ask for one resource at a time.")
+    return narrowest
+
+
 def read(resource: str, *, origins: Iterable[str], catalog: ScopeCatalog) -> Target:
     """The target of a `resource` URI, on any of the hub's origins and in any spelling that clients use.
 
@@ -51,9 +66,10 @@ def read(resource: str, *, origins: Iterable[str], catalog: ScopeCatalog) -> Tar
     """
     try:
         parts = urlsplit(resource)
+        origin = _origin(parts)
     except ValueError:
         raise InvalidTarget("This resource cannot be read.") from None
-    if f"{parts.scheme}://{parts.netloc}" not in set(origins) or "?" in resource or "#" in resource:
+    if origin not in set(origins) or "#" in resource:
         raise InvalidTarget("This resource does not belong to this hub.")
     path = parts.path.rstrip("/")
     if path.startswith(_PRM):
@@ -70,6 +86,15 @@ def read(resource: str, *, origins: Iterable[str], catalog: ScopeCatalog) -> Tar
     if short in catalog.modules and short != "vault":
         return Target("module", short)
     raise InvalidTarget("There is no such resource on this hub.")
+
+
+def _origin(parts: SplitResult) -> str:
+    """Scheme, host and port in their normal spelling (RFC 3986, section 6.2). Raises ValueError for a bad port."""
+    if "@" in parts.netloc:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    port = "" if parts.port in (None, {"http": 80, "https": 443}.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 def narrow(scopes: Iterable[str], target: Target | None) -> tuple[str, ...]:

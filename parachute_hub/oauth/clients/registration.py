@@ -54,25 +54,18 @@ def read(body: Mapping[str, Any], *, origins: Iterable[str]) -> ClientMetadata:
         raise BadMetadata("invalid_redirect_uri", "redirect_uris must be a list of at least one URI.")
     if len(uris) > MAX_URIS:
         raise BadMetadata("invalid_redirect_uri", f"Register at most {MAX_URIS} redirect URIs.")
-    bound = tuple(origins)
-    try:
-        kinds = tuple(kind_of(uri, bound) for uri in uris)
-    except BadRedirect as error:
-        raise BadMetadata("invalid_redirect_uri", str(error)) from None
+    kinds = _kinds(uris, tuple(origins))
     _only(body, "grant_types", {"authorization_code", "refresh_token"}, "authorization_code")
     _only(body, "response_types", {"code"}, "code")
-    method = _text(body, "token_endpoint_auth_method") or "none"
-    if method not in _METHODS:
-        raise BadMetadata(
-            "invalid_client_metadata", f"token_endpoint_auth_method must be one of {', '.join(_METHODS)}."
-        )
+    method = _text(body, "token_endpoint_auth_method")
     return ClientMetadata(
         name=display_name(_text(body, "client_name")),
-        redirect_uris=tuple(dict.fromkeys(uris)),
-        kinds=kinds,
-        scope=" ".join(split(_text(body, "scope"))),
-        auth_method=method,
-        software={name: _text(body, name)[:_MAX_SOFTWARE] for name in _SOFTWARE if body.get(name)},
+        redirect_uris=tuple(kinds),
+        kinds=tuple(kinds.values()),
+        scope=" ".join(split(_scope(body))),
+        # One that the hub does not know is replaced, and the answer says so (RFC 7591, section 2).
+        auth_method=method if method in _METHODS else "none",
+        software={name: str(body[name])[:_MAX_SOFTWARE] for name in _SOFTWARE if isinstance(body.get(name), str)},
     )
 
 
@@ -124,6 +117,32 @@ def display_name(text: str) -> str:
     normal = unicodedata.normalize("NFKC", text)
     visible = "".join(" " if c.isspace() else c for c in normal if c.isspace() or unicodedata.category(c)[0] != "C")
     return " ".join(visible.split())[:MAX_NAME].strip() or "An app without a name"
+
+
+def _kinds(uris: list[str], origins: tuple[str, ...]) -> dict[str, Kind]:
+    """The redirect URIs that can be used, with where they lead. Raises BadMetadata when there is none.
+
+    Clients register several, some of which suit other servers. What is left out is not in the answer, and nothing is
+    ever sent there.
+    """
+    kinds: dict[str, Kind] = {}
+    problem = ""
+    for uri in uris:
+        try:
+            kinds[uri] = kind_of(uri, origins)
+        except BadRedirect as error:
+            problem = problem or str(error)
+    if not kinds:
+        raise BadMetadata("invalid_redirect_uri", problem)
+    return kinds
+
+
+def _scope(body: Mapping[str, Any]) -> str:
+    """`scope` as a text; some clients send a list."""
+    value = body.get("scope")
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return " ".join(value)
+    return _text(body, "scope")
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:

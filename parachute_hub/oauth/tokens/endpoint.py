@@ -59,7 +59,7 @@ class TokenArea:
         if _begin(request):
             return cors.preflight(request)
         params = form(request)
-        _once(params, (*_ONCE, "resource"))
+        _once(params, _ONCE)
         client = self._client(request, params)
         self._count(request, client)
         match params.get("grant_type"):
@@ -94,7 +94,7 @@ class TokenArea:
         self._limit.use(f"{client.client_id} {network_of(self._address(request))}")
 
     async def _by_code(self, params: Params, client: Client) -> IssuedTokens | Deny:
-        params.need("code", "redirect_uri", "code_verifier")
+        params.need("code", "code_verifier")
         return await self._redeemer.code(
             params.get("code"),
             client_id=client.client_id,
@@ -113,12 +113,9 @@ class TokenArea:
         )
 
     def _target(self, params: Params) -> Target | None:
-        if not params.get("resource"):
-            return None
         try:
-            return resource.read(
-                params.get("resource"), origins=self._issuer.origins, catalog=catalog_of(self._resources)
-            )
+            uris = [uri for uri in params.all("resource") if uri]
+            return resource.read_all(uris, origins=self._issuer.origins, catalog=catalog_of(self._resources))
         except InvalidTarget as error:
             raise Refused(400, "invalid_target", str(error)) from None
 

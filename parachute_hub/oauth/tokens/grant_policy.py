@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from parachute_hub.oauth.authorization.redirects import is_same
 from parachute_hub.oauth.authorization.resource import Target, narrow, stored
 from parachute_hub.oauth.authorization.scopes import covers, vault_scope
 from parachute_hub.store.rows import Code, Family, Refresh
@@ -70,7 +71,8 @@ def decide_code(
         return Deny("invalid_grant", "This code was already used, so its tokens were revoked.", family.id)
     if family.ended_at is not None or code.expires_at <= now:
         return Deny("invalid_grant", "This code has expired. Start again.")
-    if code.redirect_uri != redirect_uri:
+    # OAuth 2.1 drops the parameter from this request; PKCE binds the code to the client that asked.
+    if redirect_uri and not is_same(code.redirect_uri, redirect_uri):
         return Deny("invalid_grant", "The redirect_uri is not the one of the authorization request.")
     if not _VERIFIER.fullmatch(verifier) or not hmac.compare_digest(challenge_of(verifier), code.challenge):
         return Deny("invalid_grant", "The code_verifier does not match the code_challenge.")

@@ -138,6 +138,13 @@ class SignInTests(DoorCase):
             self.assertEqual(self.answer.status, 303)
             self.assertNotEqual(tab.cookies[cookies.DEVICE], value)
 
+    def test_who_is_signed_in_is_asked_again_only_when_an_app_wants_it(self) -> None:
+        """`prompt=login` of an authorization request."""
+        self.assertEqual(self.first.get("/login?next=/account").status, 303)
+        self.assertEqual(self.first.get("/login?again=1&next=/account").status, 200)
+        answer = self.first.post("/login", {"username": "ada", "password": PASSWORD, "next": "/account"})
+        self.assertEqual((answer.status, answer.header("location")), (303, "/account"))
+
     def test_sign_out(self) -> None:
         self.assertEqual(self.first.get("/logout").status, 405)
         self.first.get("/account")

@@ -53,9 +53,10 @@ class CorpusTests(SynchronousTestCase):
 
 class MatchTests(SynchronousTestCase):
     def test_loopback_ports(self) -> None:
-        """RFC 8252 7.3: any port on the same loopback host and path; http only, and a real port."""
+        """RFC 8252 7.3: any port on the same path of this computer, by any of its names; http only, a real port."""
         registered = ["http://127.0.0.1:3000/callback"]
         right = ["http://127.0.0.1/callback", "http://127.0.0.1:1/callback", "http://127.0.0.1:65535/callback"]
+        right += ["http://localhost:3000/callback", "http://localhost/callback", "http://[::1]:3000/callback"]
         wrong = [
             "http://127.0.0.1:65536/callback",
             "http://127.0.0.1:0/callback",
@@ -64,8 +65,9 @@ class MatchTests(SynchronousTestCase):
             "http://127.0.0.1:3000/callback?x=1",
             "http://127.0.0.1:3000/callback#x",
             "http://127.0.0.1:3000/Callback",
-            "http://localhost:3000/callback",
-            "http://[::1]:3000/callback",
+            "http://localhost.evil.test:3000/callback",
+            "http://127.0.0.2:3000/callback",
+            "http://[::2]:3000/callback",
             "https://127.0.0.1:3000/callback",
             "http://127.0.0.1:3000@evil.test/callback",
             "http://127.0.0.1:3000.evil.test/callback",

@@ -55,19 +55,37 @@ class RegistrationTests(SynchronousTestCase):
             ({"redirect_uris": []}, uri),
             ({"redirect_uris": CALLBACK}, uri),
             ({"redirect_uris": [CALLBACK, 7]}, uri),
-            ({"redirect_uris": [CALLBACK, "http://app.test/cb"]}, uri),
+            ({"redirect_uris": ["http://app.test/cb", "javascript:alert(1)"]}, uri),
             ({"redirect_uris": [f"{CALLBACK}{n}" for n in range(33)]}, uri),
             ({"redirect_uris": [CALLBACK], "client_name": 5}, data),
-            ({"redirect_uris": [CALLBACK], "scope": ["vault:read"]}, data),
+            ({"redirect_uris": [CALLBACK], "scope": {"vault:read": True}}, data),
             ({"redirect_uris": [CALLBACK], "grant_types": ["client_credentials"]}, data),
             ({"redirect_uris": [CALLBACK], "grant_types": "authorization_code"}, data),
             ({"redirect_uris": [CALLBACK], "response_types": ["token"]}, data),
-            ({"redirect_uris": [CALLBACK], "token_endpoint_auth_method": "private_key_jwt"}, data),
             ({"redirect_uris": [CALLBACK], "logo_uri": {}}, "fine"),
-            ({"redirect_uris": [CALLBACK], "logo_uri": 5}, data),
+            ({"redirect_uris": [CALLBACK], "logo_uri": 5}, "fine"),
             ({"redirect_uris": [CALLBACK], "grant_types": None, "client_name": None}, "fine"),
         ]
         self.assertEqual([error_of(**body) for body, _ in cases], [expected for _, expected in cases])
+
+    def test_what_suits_other_servers_is_left_out(self) -> None:
+        """The answer says what is kept (RFC 7591, section 2); a client that registers one bad URI can still connect."""
+        described = read(
+            {
+                "redirect_uris": [
+                    "foo://x/cb",
+                    CALLBACK,
+                    "http://app.test/cb",
+                    "cursor://anysphere.cursor-mcp/oauth/cb",
+                ],
+                "scope": ["vault:read", "openid"],
+                "token_endpoint_auth_method": "private_key_jwt",
+            },
+            origins=["https://hub.test"],
+        )
+        self.assertEqual(described.redirect_uris, (CALLBACK, "cursor://anysphere.cursor-mcp/oauth/cb"))
+        self.assertEqual((described.kinds, described.stays_home), (("https", "app"), False))
+        self.assertEqual((described.scope, described.auth_method), ("vault:read", "none"))
 
     def test_names_are_made_fit_to_show(self) -> None:
         """One line, no control, invisible or turning characters, full-width letters as plain ones, not endless."""

@@ -51,7 +51,7 @@ class CodeTests(SynchronousTestCase):
             (self.decide(None, None), "invalid_grant"),
             (self.decide(client_id="other"), "invalid_grant"),
             (self.decide(redirect_uri="https://a/cb/"), "invalid_grant"),
-            (self.decide(redirect_uri=""), "invalid_grant"),
+            (self.decide(redirect_uri=""), "uses code"),
             (self.decide(verifier="b" * 43), "invalid_grant"),
             (self.decide(verifier=""), "invalid_grant"),
             (self.decide(verifier=CODE.challenge), "invalid_grant"),
