@@ -123,7 +123,9 @@ def upgrade(arguments: Namespace) -> int:
     if arguments.version:
         body["version"] = arguments.version
     if arguments.module:
-        return _job(arguments, arguments.module, "upgrade", body, "{short} is up to date.")
+        job = _followed(arguments, arguments.module, module_path(arguments.module, "upgrade"), body)
+        show(arguments, job, _done(job))
+        return 0
     return _upgrade_all(arguments, body)
 
 
@@ -139,9 +141,14 @@ def _upgrade_all(arguments: Namespace, body: dict[str, Any]) -> int:
         except CommandError as error:
             print(f"{short}: {error}", file=sys.stderr)
             failed.append(short)
-    text = "\n".join(f"{job['short']} is up to date." for job in jobs)
+    text = "\n".join(_done(job) for job in jobs)
     show(arguments, {"operations": jobs, "failed": failed}, text or ("" if failed else "Everything is up to date."))
     return 1 if failed else 0
+
+
+def _done(job: dict[str, Any]) -> str:
+    """What an upgrade did: the last line of its log."""
+    return visible(str((job.get("log") or [f"{job.get('short')} is up to date."])[-1]))
 
 
 def rollback(arguments: Namespace) -> int:

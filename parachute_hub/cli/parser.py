@@ -1,6 +1,6 @@
 """The command-line grammar of `parachute`."""
 
-from argparse import ArgumentParser, Namespace, _SubParsersAction
+from argparse import SUPPRESS, ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable
 
 from parachute_hub import __version__
@@ -15,12 +15,12 @@ def parser() -> ArgumentParser:
     """The parser; each subcommand carries its function."""
     top = ArgumentParser(prog="parachute", description="Run and manage a Parachute hub on this machine.")
     top.add_argument("--version", action="version", version=f"parachute {__version__}")
+    _everywhere(top, home=None, json=False)
     words = top.add_subparsers(metavar="WORD", required=True)
 
     def word(name: str, action: Action, text: str) -> ArgumentParser:
         sub = words.add_parser(name, help=text, description=text)
-        sub.add_argument("--home", help="the hub's folder [PARACHUTE_HOME; ~/.parachute]")
-        sub.add_argument("--json", action="store_true", help="print JSON for programs")
+        _everywhere(sub)
         sub.set_defaults(action=action, word=name)
         return sub
 
@@ -67,24 +67,29 @@ def parser() -> ArgumentParser:
     return top
 
 
+def _everywhere(sub: ArgumentParser, home: str | None = SUPPRESS, json: bool | str = SUPPRESS) -> None:
+    """Options that may stand before or behind the word. Behind it, one that is missing changes nothing."""
+    sub.add_argument("--home", default=home, help="the hub's folder [PARACHUTE_HOME; ~/.parachute]")
+    sub.add_argument("--json", action="store_true", default=json, help="print JSON for programs")
+
+
 def _nested(words: "_SubParsersAction[ArgumentParser]") -> None:
     """The words that have words of their own, and the shell's completion."""
     module = words.add_parser("module", help="For module authors.").add_subparsers(metavar="WORD", required=True)
     check = module.add_parser("check", help="Check a module folder before publishing it.")
     check.add_argument("folder")
-    check.add_argument("--json", action="store_true")
+    _everywhere(check)
     check.set_defaults(action=commands.check, word="check")
 
     auth = words.add_parser("auth", help="Recover accounts from this machine.")
     auth_words = auth.add_subparsers(metavar="WORD", required=True)
     reset = auth_words.add_parser("reset-owner", help="Give the owner a new password (a way back in).")
-    reset.add_argument("--home", help="the hub's folder [PARACHUTE_HOME; ~/.parachute]")
-    reset.add_argument("--json", action="store_true")
+    _everywhere(reset)
     reset.set_defaults(action=recovery.reset_owner, word="reset-owner")
 
     completion = words.add_parser("completion", help="Print a completion script for bash or zsh.")
     completion.add_argument("shell", choices=("bash", "zsh"))
-    completion.set_defaults(action=_completion, word="completion", json=False)
+    completion.set_defaults(action=_completion, word="completion")
 
 
 def _completion(arguments: Namespace) -> int:

@@ -33,7 +33,7 @@ from parachute_hub.supervise.output.output import Output
 from parachute_hub.supervise.process import probe
 from parachute_hub.supervise.process.child import Child, Exit, way
 from parachute_hub.supervise.process.command_line import command, environment, preflight
-from parachute_hub.supervise.process.health import HealthCheck, RunningCheck
+from parachute_hub.supervise.process.health import HealthCheck, HealthPath, RunningCheck
 from parachute_hub.supervise.process.orphans import sweep
 from parachute_hub.supervise.process.process_tags import ProcessTag, TagFilter
 from parachute_hub.supervise.process.processes import Holder
@@ -80,6 +80,7 @@ class Module:
         self._end_why = ""
         self._oom_kills = 0
         self._late = False
+        self._health = HealthPath("/")
         self._waiters: list[Deferred[Status]] = []
         self._core = MachineContext(self, context.timing, context.random)
         self.machine: Lifecycle = new_lifecycle(self._core)
@@ -110,9 +111,8 @@ class Module:
         return self.launch.port if self.launch else 0
 
     async def ask(self, timeout: float) -> int:
-        """The HTTP status of the health path."""
-        path = self.launch.health if self.launch else "/"
-        return await probe.ask(self._context.reactor, self.port, path, timeout)
+        """The HTTP status of the health path, or of an open one when that needs a token."""
+        return await self._health.ask(lambda path: probe.ask(self._context.reactor, self.port, path, timeout))
 
     async def owner(self) -> Holder | None:
         """Who listens on the port; looked up once per spawn and cached in `owned_port`."""
@@ -217,6 +217,7 @@ class Module:
         try:
             self.launch = launch = self._context.launcher.launch(self.short)
             preflight(launch)
+            self._health = HealthPath(launch.health)
         except CannotLaunch as problem:
             self._cannot(problem.description, problem.to_json())
             return

@@ -195,6 +195,28 @@ class ClientTests(SynchronousTestCase):
         self.serve((200, {"modules": newer[2:]}))
         self.assertEqual(up(), (0, "Everything is up to date.\n"))
 
+    def test_an_upgrade_says_what_it_did(self) -> None:
+        for words in (["toy"], ["--all"]):
+            newer = [] if words == ["toy"] else [(200, {"modules": [{"short": "toy", "upgrade_available": True}]})]
+            log = ["toy answers.", "toy went from 1.0.0 to 1.1.0."]
+            done = {"status": "succeeded", "short": "toy", "log": log}
+            self.serve(*newer, (202, {"operation_id": "1"}), (200, done))
+            said = io.StringIO()
+            with redirect_stdout(said), redirect_stderr(io.StringIO()):
+                code = upgrade(parser().parse_args(["upgrade", "--home", str(self.home), *words]))
+            self.assertEqual((code, said.getvalue()), (0, "toy went from 1.0.0 to 1.1.0.\n"), words)
+
+    def test_options_for_every_word_may_stand_before_or_behind_it(self) -> None:
+        for words, told in (
+            (["--home", "/x", "--json", "status"], ("/x", True)),
+            (["status", "--home", "/x", "--json"], ("/x", True)),
+            (["--home", "/x", "status", "--home", "/y"], ("/y", False)),
+            (["--home", "/x", "auth", "reset-owner"], ("/x", False)),
+            (["status"], (None, False)),
+        ):
+            found = parser().parse_args(words)
+            self.assertEqual((found.home, found.json), told, words)
+
     def test_a_log_does_not_steer_the_terminal(self) -> None:
         """Neither all at once nor line by line: a module writes what it likes."""
         for follow_up in ([], ["-f"]):

@@ -84,6 +84,21 @@ class StartTests(SupervisorCase):
         self.assertEqual(self.state(), ModuleState.READY)
         self.assertIsNone(self.status().start_error)
 
+    def test_a_health_path_that_wants_a_token_is_asked_once(self) -> None:
+        """Published vaults log each question that they refuse; another path is open."""
+        unauthorized = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno"
+        missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno"
+        for short, opens, usual in (("vault", {"/.parachute/info": OK}, "/.parachute/info"), ("closed", {}, "/health")):
+            self.reactor.asked.clear()
+            self.reactor.listening[self.plan.ports.setdefault(short, 2000 + len(self.plan.ports))] = missing
+            self.reactor.paths = {"/health": unauthorized, **opens}
+            self.begin(self.supervisor.start(short))
+            self.pass_time(60)
+            self.assertEqual(self.supervisor.status(short).state, ModuleState.READY, short)  # type: ignore[union-attr]
+            self.assertEqual(self.reactor.asked[:2], ["/health", "/.parachute/info"], short)
+            self.assertEqual(set(self.reactor.asked[2:]), {usual}, short)
+            self.begin(self.supervisor.stop(short))
+
     def test_what_no_other_try_cures_is_held_with_the_reason(self) -> None:
         """Somebody has to do what the text says, and starts it then."""
         for number, kind in enumerate(sorted(LASTING)):

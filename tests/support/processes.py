@@ -98,6 +98,8 @@ class FakeProcess:
 class FakeReactor(MemoryReactorClock):
     """Spawns FakeProcesses. `listening` says what a port on 127.0.0.1 answers: bytes, or None for silence.
 
+    `paths` has other answers for some paths, `asked` the paths that were asked for.
+
     After its answer a port closes the connection, unless `closes` is taken away.
     """
 
@@ -105,6 +107,8 @@ class FakeReactor(MemoryReactorClock):
         super().__init__()
         self.spawned: list[FakeProcess] = []
         self.listening: dict[int, bytes | None] = {}
+        self.paths: dict[str, bytes] = {}
+        self.asked: list[str] = []
         self.closes = True
         self.cannot_spawn: OSError | None = None
 
@@ -142,8 +146,11 @@ class FakeReactor(MemoryReactorClock):
             return
         protocol = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", port))
         assert protocol is not None
-        protocol.makeConnection(StringTransport())
-        answer = self.listening[port]
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        path = transport.value().split(b" ")[1].decode() if transport.value() else ""
+        self.asked.append(path)
+        answer = self.paths.get(path, self.listening[port])
         if answer is not None:
             protocol.dataReceived(answer)
         if answer is not None and self.closes:

@@ -1,6 +1,7 @@
 """Health checks for one child: until the first answer, then every few seconds. Reports to the state machine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from attrs import frozen
@@ -16,8 +17,32 @@ from parachute_hub.system.timers import FailureLog
 
 # Below this, a status counts as healthy; 401 and 404 are normal responses.
 _UNWELL = 500
+_NEEDS_TOKEN = frozenset({401, 403})
 # How long a new child is checked frequently.
 _EAGER = 3.0
+
+
+class HealthPath:
+    """What one process is asked for. A path that needs a token is asked once: a refusal is a line in its log.
+
+    Then it is a path that modules usually leave open, if one answers.
+    """
+
+    def __init__(self, health: str) -> None:
+        self._path = health
+        self._sought = False
+
+    async def ask(self, status_of: Callable[[str], Awaitable[int]]) -> int:
+        """The status. Raises NoAnswer as `status_of` does."""
+        status = await status_of(self._path)
+        if status in _NEEDS_TOKEN and not self._sought:
+            self._sought = True
+            for path in dict.fromkeys(("/health", self._path.removesuffix("/health") + "/.parachute/info")):
+                with suppress(NoAnswer):
+                    if path != self._path and await status_of(path) == 200:
+                        self._path = path
+                        break
+        return status
 
 
 class CheckedChild(Protocol):
