@@ -5,10 +5,6 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import parachute_hub
-from parachute_hub.modules.definition.mounts import RESERVED
-from parachute_hub.proxy import headers
-from parachute_hub.proxy.routes import OWN_SEGMENTS
-from parachute_hub.site import cookies
 from tests import architecture
 from tests.architecture import Tables
 from tests.support import documents
@@ -168,19 +164,3 @@ class ReferenceTests(SynchronousTestCase):
                 bare = name.rstrip("/")
                 places = [package / bare, package / f"{bare}.py", ROOT / bare, package / Path(bare).with_suffix(".py")]
                 self.assertTrue(any(place.exists() for place in places), f"ARCHITECTURE.md names {name}")
-
-
-class SharedValuesTests(SynchronousTestCase):
-    """Values that two rooms keep, because neither may import the other."""
-
-    def test_the_proxy_withholds_every_cookie_of_the_site(self) -> None:
-        """A cookie that the site sets and the proxy does not know would reach the modules."""
-        self.assertEqual(cookies.PREFIX.encode(), headers.HUB_COOKIE)
-
-    def test_paths_refused_to_modules_are_the_hubs_own_in_the_proxy(self) -> None:
-        """Except `mcp`, which the proxy sends to the vault or answers itself."""
-        self.assertEqual({name.encode() for name in RESERVED} - OWN_SEGMENTS, {b"mcp"})
-
-    def test_only_files_and_dots_are_own_segments_without_being_reserved(self) -> None:
-        left = OWN_SEGMENTS - {name.encode() for name in RESERVED}
-        self.assertEqual(left, {b".", b"..", b"favicon.ico", b"robots.txt"})

@@ -16,6 +16,7 @@ _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,63}")
 # Names that would look like the hub itself. The owner may still be called admin or root.
 _RESERVED = frozenset({"system", "setup", "parachute", "hub", "operator", "nobody", "everyone"})
 _OWNERS_ONLY = frozenset({"admin", "root", "owner"})
+# Valid in every vault release, and in the URLs, scopes and folders that contain the name.
 _VAULT = re.compile(r"[a-z0-9][a-z0-9_-]{1,31}")
 _ANY_VAULT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _RESERVED_VAULTS = frozenset({"list", "new", "assets", "admin"})
@@ -58,8 +59,8 @@ def vault_name_problem(name: str) -> str | None:
     """What is wrong with the name of a new vault, as a sentence."""
     if not _VAULT.fullmatch(name) or name in _RESERVED_VAULTS:
         return (
-            "A vault's name has 2 to 32 small letters, digits, dashes or underscores, a letter or digit first. "
-            f"The hub keeps {', '.join(sorted(_RESERVED_VAULTS))}."
+            "A vault's name has 2 to 32 lower case letters, digits, dashes or underscores, and begins with a letter or "
+            f"digit. {', '.join(sorted(_RESERVED_VAULTS))} are reserved."
         )
     return None
 

@@ -5,11 +5,12 @@ Accounts audit their own actions, with more detail than a request shows.
 
 import re
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
+from parachute_hub.accounts.model import Caller
 from parachute_hub.admin.modules_bodies import lenient, text_of
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.errors import Refused
@@ -31,12 +32,6 @@ def _pattern(rule: str) -> re.Pattern[str]:
 
 
 _DEEDS = [(row.method, _pattern(row.rule), row.records) for row in noted()]
-
-
-class Caller(Protocol):
-    """The client of a request."""
-
-    def client_address(self, request: IRequest) -> str: ...
 
 
 def deed(method: bytes, path: bytes) -> tuple[str, str] | None:

@@ -1,21 +1,18 @@
 """`GET` and `POST /vaults`: list and create vaults."""
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from klein import Klein
 from twisted.web.iweb import IRequest
 
+from parachute_hub.accounts.validation import vault_name_problem
+from parachute_hub.admin.modules_bodies import text_of
 from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, StepUp, prove_person
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
-
-# Valid in every vault release, and in the URLs, scopes and folders that contain the name.
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{1,31}")
-_RESERVED: Final = frozenset({"admin", "assets", "list", "new"})
 
 
 class VaultMaker(Protocol):
@@ -70,14 +67,10 @@ class VaultsApi:
     async def create(self, request: IRequest) -> bytes:
         """Create the vault `name`. 201 with its first key, shown only here; 400, 409 or 502 with a sentence."""
         principal = self._who.need(request, ADMIN)
-        name = read_json(request).get("name")
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
-            raise Refused(
-                400,
-                "invalid_name",
-                "Name the vault with 2 to 32 small letters, digits, dashes or underscores, beginning with a letter or "
-                f"digit. {', '.join(sorted(_RESERVED))} are taken by the hub.",
-            )
+        name = text_of(read_json(request), "name")
+        problem = vault_name_problem(name)
+        if problem is not None:
+            raise Refused(400, "invalid_name", problem)
         if any(vault["name"] == name for vault in self._known()):
             raise Refused(409, "vault_exists", f"There is already a vault {name}. Choose another name.")
         # The answer carries a key that opens the vault for good.

@@ -1,11 +1,12 @@
 """Adapters between rooms: each implements one room's protocol with another room's object."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
 
+from parachute_hub.accounts.model import Origins
 from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
 from parachute_hub.accounts.setup.wizard import Offer
 from parachute_hub.app.installed import InstalledModules
@@ -18,8 +19,7 @@ from parachute_hub.oauth.tokens.claims import InvalidToken
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.oauth.tokens.token_guard import TokenGuard
 from parachute_hub.proxy.audience import Rank
-from parachute_hub.proxy.model import Refusal
-from parachute_hub.proxy.routes import Mount
+from parachute_hub.proxy.routes import ErrorResponse, Mount
 from parachute_hub.settings import Settings
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.well_known import vault_name
@@ -33,16 +33,6 @@ _PURPOSES = {
     "surface": "Small web apps on top of your vault.",
 }
 SELF_CHECK_SECONDS = 5
-
-
-class Origins(Protocol):
-    """The origins under which this hub is reached."""
-
-    def issuer(self) -> str:
-        """The canonical origin."""
-
-    def bound(self) -> Sequence[str]:
-        """All origins."""
 
 
 @frozen
@@ -119,7 +109,7 @@ class ProxyGuard:
 
     guard: TokenGuard
 
-    def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
+    def refusal(self, mount: Mount, path: bytes, token: str) -> ErrorResponse | None:
         """Why this bearer token must not reach the module, or None."""
         vault = None
         if mount.prefix.startswith(b"/vault/") and not mount.prefix.startswith(b"/vault/admin"):
@@ -127,7 +117,7 @@ class ProxyGuard:
         refused = self.guard.refusal(mount.short, vault, token)
         if refused is None:
             return None
-        return Refusal(refused.status, refused.error, refused.description, (("WWW-Authenticate", refused.challenge),))
+        return ErrorResponse(refused.status, refused.error, refused.description, tuple(refused.headers.items()))
 
 
 @frozen

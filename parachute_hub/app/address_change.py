@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
-from parachute_hub.app.adapters import Origins
+from parachute_hub.accounts.model import Origins
 from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.supervise.supervisor import Supervisor
 

@@ -13,7 +13,8 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.web.client import Agent
 
-from parachute_hub.app.adapters import FreshLauncher, Origins
+from parachute_hub.accounts.model import Origins
+from parachute_hub.app.adapters import FreshLauncher
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.discovery import ModuleLinks, placed
 from parachute_hub.app.installed import InstalledModules

@@ -10,6 +10,7 @@ from twisted.internet.defer import succeed
 from twisted.web.client import Agent
 
 from parachute_hub.accounts.assemble import Accounts
+from parachute_hub.accounts.model import Origins
 from parachute_hub.admin.app_files import AdminApp
 from parachute_hub.admin.audit_trail import Recorded
 from parachute_hub.admin.disk_api import DiskArea
@@ -20,7 +21,7 @@ from parachute_hub.admin.people_parts import people_parts
 from parachute_hub.admin.stream_api import EventsArea, Streams
 from parachute_hub.admin.vault_command import VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
-from parachute_hub.app.adapters import ModuleTokens, Origins
+from parachute_hub.app.adapters import ModuleTokens
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.discovery import advertised, tiles
 from parachute_hub.app.runtime import ModuleRuntime

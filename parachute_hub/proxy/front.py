@@ -170,7 +170,7 @@ class Front(Factory):
         for token in passage.tokens:
             refusal = backend.tokens.refusal(mount, passage.path, token)
             if refusal is not None:
-                return pages.refused(refusal)
+                return refusal
         view = backend.modules.view(mount.short)
         if view is None or view.open_port != mount.port:
             return pages.unavailable(mount.short, view, self.seconds())

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from parachute_hub.proxy import module_cookies, module_redirects
 from parachute_hub.proxy.head import Field
 from parachute_hub.proxy.module_cookies import CookieLedger
+from parachute_hub.system.own_names import COOKIE_PREFIX
 
 # Cookies with this prefix, with or without a browser's prefix, belong to this or another hub on this machine. Modules
 # can neither read nor set them.
-HUB_COOKIE = b"parachute_hub_"
+HUB_COOKIE = COOKIE_PREFIX.encode()
 _BROWSER_PREFIXES = (b"", b"__host-", b"__secure-")
 
 HOP_BY_HOP = frozenset(

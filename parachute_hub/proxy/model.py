@@ -6,7 +6,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from attrs import frozen
 
-from parachute_hub.proxy.routes import Mount
+from parachute_hub.proxy.routes import ErrorResponse, Mount
 
 State: TypeAlias = Literal["stopped", "starting", "ready", "degraded", "backoff", "parked", "stopping", "held"]
 
@@ -37,27 +37,17 @@ class ModuleStates(Protocol):
         """The module's state; None for a module that is not supervised here."""
 
 
-@frozen
-class Refusal:
-    """Rejects a token. The fields match those of a response; `headers` hold the challenge."""
-
-    status: int
-    error: str
-    text: str
-    headers: tuple[tuple[str, str], ...] = ()
-
-
 class TokenChecker(Protocol):
     """Checks the hub's own tokens on their way to a module. Called on every request; implementations cache."""
 
-    def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
+    def refusal(self, mount: Mount, path: bytes, token: str) -> ErrorResponse | None:
         """Why this bearer token is rejected; None if it may pass or was not issued by this hub."""
 
 
 class NoTokenChecker:
     """Lets every token through; the module checks it."""
 
-    def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
+    def refusal(self, mount: Mount, path: bytes, token: str) -> ErrorResponse | None:
         return None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from parachute_hub.proxy.access_rules import is_preflight
 from parachute_hub.proxy.head import RequestHead
-from parachute_hub.proxy.model import ModuleView, Refusal
+from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.routes import ErrorResponse
 
 RETRY_SECONDS = 2
@@ -85,11 +85,6 @@ def busy(short: str) -> ErrorResponse:
     """503: the module has reached the limit of concurrent requests."""
     text = f"The module {short} is handling too many requests. Try again in a second."
     return ErrorResponse(503, "upstream_busy", text, headers=(("Retry-After", "1"),), detail={"service": short})
-
-
-def refused(refusal: Refusal) -> ErrorResponse:
-    """The response for the token guard's refusal."""
-    return ErrorResponse(refusal.status, refusal.error, refusal.text, refusal.headers)
 
 
 def respond(answer: ErrorResponse, request: RequestHead | None, *, close: bool) -> bytes:

@@ -10,15 +10,13 @@ from attrs import evolve, field, frozen
 
 from parachute_hub.proxy.client_address import Layer, without_default_port
 from parachute_hub.proxy.headers import ResponseRules
+from parachute_hub.system import own_names
 
 Exposure: TypeAlias = Literal["allowed", "loopback", "auth-required"]
 Audience: TypeAlias = Literal["public", "hub-users", "operator"]
 
 # First path segments that belong to the hub; no mount can have them. `vault` and `mcp` have special rules below.
-OWN_SEGMENTS = frozenset(
-    b""". .. .parachute .well-known account admin api favicon.ico git health hub hub.html login logout metrics oauth
-    robots.txt static vaults""".split()
-) | {b""}
+OWN_SEGMENTS = frozenset(name.encode() for name in (*own_names.SEGMENTS, ".", "..", "favicon.ico", "robots.txt"))
 VAULT = "vault"
 _NEVER_MOUNTED = OWN_SEGMENTS | {b"mcp"}
 _VAULT_ADMIN = b"/vault/admin"

@@ -1,5 +1,7 @@
 """The hub's cookies: names, reading and writing.
 
+from werkzeug.http import dump_cookie
+from parachute_hub.system.own_names import COOKIE_PREFIX
 On https each name has the `__Host-` prefix, so that no other host, path or plain-http page can set it. On plain http
 the prefix and Secure are omitted, because browsers would reject such cookies.
 """
@@ -8,13 +10,14 @@ from typing import Literal
 
 from attrs import frozen
 from twisted.web.iweb import IRequest
+from werkzeug.http import dump_cookie
 
-# The prefix of all cookie names. Modules can neither read nor set cookies with it, whichever hub they belong to.
-PREFIX = "parachute_hub_"
-SESSION = PREFIX + "session"
-CSRF = PREFIX + "csrf"
-PENDING_LOGIN = PREFIX + "pending_login"
-DEVICE = PREFIX + "device"
+from parachute_hub.system.own_names import COOKIE_PREFIX
+
+SESSION = COOKIE_PREFIX + "session"
+CSRF = COOKIE_PREFIX + "csrf"
+PENDING_LOGIN = COOKIE_PREFIX + "pending_login"
+DEVICE = COOKIE_PREFIX + "device"
 HOST_PREFIX = "__Host-"
 MOST_BYTES = 16 * 1024
 
@@ -68,11 +71,9 @@ class Jar:
         same_site: Literal["Lax", "Strict"] = "Lax",
     ) -> None:
         """Set one of the hub's cookies. `max_age` is in seconds; 0 deletes it."""
-        parts = [f"{self.on_the_wire(name, secure=secure)}={value}", "Path=/", f"Max-Age={max_age}", "HttpOnly"]
-        if secure:
-            parts.append("Secure")
-        parts.append(f"SameSite={same_site}")
-        request.responseHeaders.addRawHeader(b"Set-Cookie", "; ".join(parts).encode("ascii"))
+        name = self.on_the_wire(name, secure=secure)
+        cookie = dump_cookie(name, value, max_age=max_age, secure=secure, httponly=True, samesite=same_site)
+        request.responseHeaders.addRawHeader(b"Set-Cookie", cookie.encode("ascii"))
 
     def forget(self, request: IRequest, name: str, *, secure: bool) -> None:
         """Delete one of the hub's cookies."""

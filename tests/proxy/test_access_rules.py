@@ -2,8 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.proxy.model import Refusal
-from parachute_hub.proxy.routes import Mount
+from parachute_hub.proxy.routes import ErrorResponse, Mount
 from tests.support.sockets import Rig, get
 
 SCRIBE = Mount(
@@ -18,11 +17,13 @@ class Guard:
     def __init__(self) -> None:
         self.asked: list[tuple[str, bytes, str]] = []
 
-    def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
+    def refusal(self, mount: Mount, path: bytes, token: str) -> ErrorResponse | None:
         self.asked.append((mount.short, path, token))
         if token != TOKEN:
             return None
-        return Refusal(401, "invalid_token", "It was revoked.", (("WWW-Authenticate", 'Bearer error="invalid_token"'),))
+        return ErrorResponse(
+            401, "invalid_token", "It was revoked.", (("WWW-Authenticate", 'Bearer error="invalid_token"'),)
+        )
 
 
 class ExposureTests(SynchronousTestCase):

@@ -7,8 +7,8 @@ from hashlib import sha256
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.proxy.model import ModuleView, Refusal
-from parachute_hub.proxy.pages import accepts_html, down, refused, render, starting, unavailable
+from parachute_hub.proxy.model import ModuleView
+from parachute_hub.proxy.pages import accepts_html, down, render, starting, unavailable
 from parachute_hub.proxy.routes import ErrorResponse, Mount
 from tests.proxy.test_access_rules import TOKEN, Guard
 from tests.support.sockets import Rig, get
@@ -64,7 +64,7 @@ class PagesTests(SynchronousTestCase):
             self.assertEqual(json.loads(page(lost, accept)[1])["error"], "not_found")
 
     def test_text_of_modules_is_escaped(self) -> None:
-        for answer in (starting(HOSTILE), down(HOSTILE, HOSTILE), refused(Refusal(403, "x", HOSTILE))):
+        for answer in (starting(HOSTILE), down(HOSTILE, HOSTILE), ErrorResponse(403, "x", HOSTILE)):
             self.assertNotIn("<script>alert", page(answer)[1])
 
     def test_lengths_and_closing(self) -> None:

@@ -3,9 +3,9 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.head import BadMessage
-from parachute_hub.proxy.model import ModuleView, Refusal
+from parachute_hub.proxy.model import ModuleView
 from parachute_hub.proxy.plan import ModuleRequest, Planner
-from parachute_hub.proxy.routes import Mount, Table
+from parachute_hub.proxy.routes import ErrorResponse, Mount, Table
 from tests.support.sockets import HOST, Rig, get, ok
 
 NOTES = Mount("notes", b"/notes", 2001)
@@ -79,9 +79,9 @@ class Guard:
 
     refuses = False
 
-    def refusal(self, mount: Mount, path: bytes, token: str) -> Refusal | None:
+    def refusal(self, mount: Mount, path: bytes, token: str) -> ErrorResponse | None:
         """As told."""
-        return Refusal(401, "invalid_token", "It was revoked.") if self.refuses else None
+        return ErrorResponse(401, "invalid_token", "It was revoked.") if self.refuses else None
 
 
 class ChangeTests(SynchronousTestCase):

@@ -4,14 +4,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.site import cookies
 from parachute_hub.site.cookies import Jar
+from parachute_hub.system.own_names import COOKIE_PREFIX
 
 
 class NameTests(SynchronousTestCase):
     def test_every_name_begins_in_the_way_that_the_proxy_withholds(self) -> None:
         for name in (cookies.SESSION, cookies.CSRF, cookies.PENDING_LOGIN, cookies.DEVICE):
             for tag in ("", "1a2b3c4d"):
-                self.assertTrue(Jar(tag).on_the_wire(name, secure=False).startswith(cookies.PREFIX), name)
-                self.assertTrue(Jar(tag).on_the_wire(name, secure=True).startswith("__Host-" + cookies.PREFIX), name)
+                self.assertTrue(Jar(tag).on_the_wire(name, secure=False).startswith(COOKIE_PREFIX), name)
+                self.assertTrue(Jar(tag).on_the_wire(name, secure=True).startswith("__Host-" + COOKIE_PREFIX), name)
 
     def test_two_hubs_on_one_host_have_names_of_their_own(self) -> None:
         for secure in (True, False):

@@ -10,6 +10,7 @@ from parachute_hub.accounts.people.users import People
 from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.settings import InitialAdmin
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.rate_limit import RateLimit
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.writer import Write
 from parachute_hub.system.random_tokens import new_token
@@ -32,7 +33,7 @@ class BootstrapToken:
         self._made_at = clock()
         self.value = TOKEN_PREFIX + new_token(random)
         self._spent = False
-        self._tries: list[float] = []
+        self._wrong = RateLimit(times=FREE_TRIES + 1, seconds=TRIES_WINDOW, clock=clock)
 
     @property
     def expired(self) -> bool:
@@ -47,14 +48,12 @@ class BootstrapToken:
         right = hmac.compare_digest(self.value.encode(), presented.strip().encode())
         if right and not self._spent and not self.expired:
             return True
-        self._tries.append(self._clock())
+        self._wrong.count()
         return False
 
     def wait(self) -> float:
         """Seconds until the next attempt after a wrong one; 0 at first. Shared by all clients."""
-        now = self._clock()
-        self._tries = [at for at in self._tries[-FREE_TRIES - 1 :] if now < at + TRIES_WINDOW]
-        return 0.0 if len(self._tries) <= FREE_TRIES else self._tries[0] + TRIES_WINDOW - now
+        return self._wrong.wait()
 
     def spend(self) -> None:
         """Invalidate the token once the owner exists."""

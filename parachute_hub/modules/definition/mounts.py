@@ -2,28 +2,10 @@
 
 from collections.abc import Iterable
 
-RESERVED = frozenset(
-    {
-        "",
-        ".parachute",
-        ".well-known",
-        "account",
-        "admin",
-        "api",
-        "git",
-        "health",
-        "hub",
-        "hub.html",
-        "login",
-        "logout",
-        "mcp",
-        "metrics",
-        "oauth",
-        "static",
-        "vaults",
-    }
-)
-"""First path segments that belong to the hub."""
+from parachute_hub.system import own_names
+
+RESERVED = own_names.SEGMENTS | {"mcp"}
+"""First path segments that no module can claim. `/mcp` leads to the vault."""
 
 
 CARD = "/.parachute"

@@ -11,13 +11,13 @@ from parachute_hub.oauth.authorization.browser_session import PageSessions
 from parachute_hub.oauth.clients.connections import Connections
 from parachute_hub.oauth.clients.lookup import ClientDirectory
 from parachute_hub.oauth.clients.registration import BadMetadata
-from parachute_hub.oauth.rate_limit import RateLimit
 from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
 from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, Principal
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found
+from parachute_hub.site.rate_limit import RateLimit
 from parachute_hub.store.rows import Client
 from parachute_hub.system.networks import network_of
 
@@ -44,7 +44,7 @@ class RegisterArea:
         self._connections = connections
         self._who = Authenticator([bearers])
         self._visits = visits
-        self._limit = RateLimit(times=PER_HOUR, seconds=3600.0, clock=clock)
+        self._limit = RateLimit(times=PER_HOUR, seconds=3600.0, clock=clock.seconds)
 
     @app.route("/oauth/register", methods=["POST", "OPTIONS"])
     async def register(self, request: IRequest) -> bytes:

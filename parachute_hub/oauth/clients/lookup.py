@@ -11,8 +11,8 @@ from parachute_hub.oauth.authorization.redirects import on_every_origin
 from parachute_hub.oauth.clients import registration
 from parachute_hub.oauth.clients.metadata_fetch import DocumentUnreadable, FetchedDocument
 from parachute_hub.oauth.clients.registration import BadMetadata, ClientMetadata
-from parachute_hub.oauth.rate_limit import RateLimit
 from parachute_hub.oauth.tokens.issuer import Issuer
+from parachute_hub.site.rate_limit import RateLimit
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.rows import Client
 from parachute_hub.store.writer import Write
@@ -51,7 +51,7 @@ class ClientDirectory:
         self._clock = clock
         self._random = random
         self._failed: dict[str, float] = {}
-        self._per_host = RateLimit(times=10, seconds=60.0, clock=clock)
+        self._per_host = RateLimit(times=10, seconds=60.0, clock=clock.seconds)
 
     def known(self, client_id: str) -> Client | None:
         """The stored client, without any network access."""

@@ -16,7 +16,6 @@ from parachute_hub.oauth.authorization.resource import InvalidTarget, Target
 from parachute_hub.oauth.authorization.scopes import split
 from parachute_hub.oauth.clients.lookup import ClientDirectory, secret_matches
 from parachute_hub.oauth.params import Params, form
-from parachute_hub.oauth.rate_limit import RateLimit
 from parachute_hub.oauth.tokens.grant_policy import Deny
 from parachute_hub.oauth.tokens.issuer import Issuer
 from parachute_hub.oauth.tokens.token_service import ACCESS_LIFETIME, IssuedTokens, TokenExchange
@@ -24,6 +23,7 @@ from parachute_hub.oauth.well_known import Resources, catalog_of
 from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
+from parachute_hub.site.rate_limit import RateLimit
 from parachute_hub.store.rows import Client
 from parachute_hub.system.networks import network_of
 
@@ -51,7 +51,7 @@ class TokenArea:
         self._redeemer = redeemer
         self._resources = resources
         self._address = address
-        self._limit = RateLimit(times=PER_MINUTE, seconds=60.0, clock=clock)
+        self._limit = RateLimit(times=PER_MINUTE, seconds=60.0, clock=clock.seconds)
 
     @app.route("/oauth/token", methods=["POST", "OPTIONS"])
     async def token(self, request: IRequest) -> bytes:

@@ -1,19 +1,8 @@
 """Tells the proxy whether a token may go to a module, so that a revoked token is rejected within a second."""
 
-from attrs import frozen
-
 from parachute_hub.oauth.tokens.claims import Claims, ForeignToken, InvalidToken
 from parachute_hub.oauth.tokens.issuer import Issuer
-
-
-@frozen(kw_only=True)
-class Refusal:
-    """The response instead of the module's. `challenge` is `WWW-Authenticate` (RFC 6750, section 3; RFC 9728, 5.1)."""
-
-    status: int
-    error: str
-    description: str
-    challenge: str
+from parachute_hub.site.errors import Refused
 
 
 class TokenGuard:
@@ -22,11 +11,11 @@ class TokenGuard:
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
 
-    def refusal(self, mount_short: str, vault_name: str | None, token: str) -> Refusal | None:
-        """None to forward the request: the token is valid, or was not issued by this hub and is for the module to
-        check.
+    def refusal(self, mount_short: str, vault_name: str | None, token: str) -> Refused | None:
+        """None to forward the request: the token is valid, or was not issued by this hub.
 
         `vault_name` is None for a path that names no vault, such as `/mcp`, where a token for any vault is accepted.
+        The challenge follows RFC 6750, section 3, and RFC 9728, section 5.1.
         """
         try:
             claims = self._issuer.verify(token)
@@ -38,19 +27,14 @@ class TokenGuard:
             return None
         return self._refuse(mount_short, vault_name, "This token is meant for another part of the hub.")
 
-    def _refuse(self, short: str, vault: str | None, description: str) -> Refusal:
+    def _refuse(self, short: str, vault: str | None, description: str) -> Refused:
         parts = [f'error="invalid_token", error_description="{description}"']
         if short == "vault":
             path = f"/vault/{vault}/mcp" if vault else "/mcp"
             parts.append(f'resource_metadata="{self._issuer.issuer}/.well-known/oauth-protected-resource{path}"')
             if vault:
                 parts.append(f'scope="vault:{vault}:read vault:{vault}:write"')
-        return Refusal(
-            status=401,
-            error="invalid_token",
-            description=description,
-            challenge="Bearer " + ", ".join(parts),
-        )
+        return Refused(401, "invalid_token", description, headers={"WWW-Authenticate": "Bearer " + ", ".join(parts)})
 
 
 def _is_for(claims: Claims, short: str, vault: str | None) -> bool:

@@ -187,7 +187,7 @@ class JourneyTests(DoorCase):
         for path, fields, words in (
             ("modules", {}, "Choose at least one"),
             ("modules", {"modules": "evil"}, "no module named"),
-            ("vault", {"vault_name": "No Spaces"}, "small letters"),
+            ("vault", {"vault_name": "No Spaces"}, "lower case letters"),
             ("vault", {"mode": "import"}, "create"),
             ("scribe", {"key": ""}, "Paste a key"),
             ("scribe", {"key": "with spaces"}, "does not look like a key"),

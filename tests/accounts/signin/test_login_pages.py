@@ -184,13 +184,18 @@ class CookieTests(DoorCase):
     def test_plain_http(self) -> None:
         """No Secure over plain http: the browser would drop the cookie."""
         session, device = self.lines()
-        self.assertRegex(session, r"^parachute_hub_session=[\w-]{43}; Path=/; Max-Age=7776000; HttpOnly; SameSite=Lax$")
-        self.assertRegex(device, r"^parachute_hub_device=[\w-]{43}; .*HttpOnly; SameSite=Strict$")
+        self.assertRegex(
+            session,
+            r"^parachute_hub_session=[\w-]{43}; Expires=[^;]+; Max-Age=7776000; HttpOnly; Path=/; SameSite=Lax$",
+        )
+        self.assertRegex(device, r"^parachute_hub_device=[\w-]{43}; .*HttpOnly; Path=/; SameSite=Strict$")
 
     def test_https(self) -> None:
         self.door.https = True
         session, device = self.lines()
-        self.assertRegex(session, r"^__Host-parachute_hub_session=[\w-]{43}; Path=/; .*HttpOnly; Secure; SameSite=Lax$")
+        self.assertRegex(
+            session, r"^__Host-parachute_hub_session=[\w-]{43}; .*; Secure; HttpOnly; Path=/; SameSite=Lax$"
+        )
         self.assertTrue(device.startswith("__Host-parachute_hub_device="))
 
     def test_a_plain_cookie_counts_for_nothing_on_https(self) -> None:

@@ -265,7 +265,7 @@ class TokenGuardTests(WorldCase):
         assert refusal is not None
         self.assertEqual((refusal.status, refusal.error), (401, "invalid_token"))
         self.assertEqual(
-            refusal.challenge,
+            refusal.headers["WWW-Authenticate"],
             'Bearer error="invalid_token", error_description="This token has been revoked.", '
             f'resource_metadata="{ISSUER}/.well-known/oauth-protected-resource/vault/work/mcp", '
             'scope="vault:work:read vault:work:write"',
