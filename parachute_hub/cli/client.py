@@ -3,7 +3,7 @@
 import http.client
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,11 +16,15 @@ TIMEOUT = 150.0
 
 
 class CommandError(Exception):
-    """The command failed. The text says why and what to do; `code` is the exit code."""
+    """The command failed. The text says why and what to do; `code` is the exit code.
 
-    def __init__(self, text: str, code: int = 1) -> None:
+    `detail` is the API's `error_detail` of a failed operation.
+    """
+
+    def __init__(self, text: str, code: int = 1, detail: Mapping[str, Any] | None = None) -> None:
         super().__init__(text)
         self.code = code
+        self.detail = detail or {}
 
 
 class HubDown(CommandError):

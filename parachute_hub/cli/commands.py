@@ -58,6 +58,7 @@ def status(arguments: Namespace) -> int:
         return _status_offline(arguments)
     listing = client.call("GET", "/api/modules")
     memory = {one["short"]: one["bytes"] for one in client.call("GET", "/api/overview")["memory"]["modules"]}
+    shown = [module for module in listing["modules"] if module.get("installed")]
     rows = [
         (
             str(module["short"]),
@@ -67,10 +68,12 @@ def status(arguments: Namespace) -> int:
             size(memory.get(module["short"])),
             str(module.get("reason") or ""),
         )
-        for module in listing["modules"]
-        if module.get("installed")
+        for module in shown
     ]
+    loose = [one["short"] for one in shown if (one.get("isolation") or {}).get("state") == "off"]
     text = table(("MODULE", "STATE", "VERSION", "PID", "MEMORY", ""), rows) if rows else "Nothing is installed yet."
+    if loose:
+        text += f"\n\nNot separated from the hub: {', '.join(loose)}. `parachute doctor` says why."
     show(arguments, listing, text)
     return 0
 
@@ -182,7 +185,16 @@ def _followed(arguments: Namespace, name: str, path: str, body: dict[str, Any]) 
     progress = ProgressPrinter(quiet=arguments.json, live=sys.stderr.isatty())
     if not arguments.json:
         print(f"{arguments.word} {name} ...", file=sys.stderr)
-    return run_job(client_of(arguments), path, body, progress)
+    client = client_of(arguments)
+    try:
+        return run_job(client, path, body, progress)
+    except CommandError as error:
+        more = error.detail.get("error_type") == "more_permissions"
+        if not more or not arguments.agree:
+            raise
+        if not arguments.json:
+            print(f"{name} may now {', '.join(error.detail['more'])}.", file=sys.stderr)
+        return run_job(client, path, {**body, "permissions": error.detail["permissions"]}, progress)
 
 
 def cancel(arguments: Namespace) -> int:

@@ -134,6 +134,22 @@ def _hub(client: HubClient) -> Iterator[Diagnosis]:
                 if unit.get("status") == "failing":
                     text = f"{module['short']} reports that it fails; see `parachute logs {module['short']}`."
                     yield Diagnosis(f"app {unit.get('display_name')}", "fail", text)
+    yield from _isolation(listing["modules"])
+
+
+def _isolation(modules: list[dict[str, Any]]) -> Iterator[Diagnosis]:
+    """Whether the running modules are separated from each other and from the hub."""
+    told = {module["short"]: module["isolation"] for module in modules if module.get("isolation") and module.get("pid")}
+    loose = {short: state["why"] for short, state in told.items() if state["state"] == "off"}
+    for why in dict.fromkeys(loose.values()):
+        names = ", ".join(short for short in loose if loose[short] == why)
+        yield Diagnosis("isolation", "warn", f"{names} can read everything that the hub can read. {why}")
+    missing = next((state["missing"] for state in told.values() if state["state"] == "partly"), None)
+    if missing:
+        text = f"modules are separated, but this kernel cannot restrict {' and '.join(missing)}."
+        yield Diagnosis("isolation", "warn", text)
+    elif told and not loose:
+        yield Diagnosis("isolation", "ok", "modules are separated from each other and from the hub.")
 
 
 def _port_drift(client: HubClient, module: dict[str, Any]) -> Diagnosis:

@@ -41,6 +41,7 @@ def parser() -> ArgumentParser:
     upgrade = word("upgrade", commands.upgrade, "Upgrade a module; the old version stays until the new one answers.")
     for sub in (install, upgrade):
         sub.add_argument("--allow-new", action="store_true", help=_NEW)
+        sub.add_argument("--agree", action="store_true", help="let it do what it asks for, if that is more than usual")
     upgrade.add_argument("module", nargs="?", help="the module's short name")
     upgrade.add_argument("--all", action="store_true", help="every module that has a newer version")
     upgrade.add_argument("--version", help="this version rather than the newest")

@@ -94,7 +94,8 @@ def follow(
         ) from None
     if job["status"] == "failed":
         undone = "".join(f"\n  Undone: {text}" for text in job.get("undone") or ())
-        raise CommandError(str(job.get("error") or "The operation failed. The hub's log says why.") + undone)
+        text = str(job.get("error") or "The operation failed. The hub's log says why.") + undone
+        raise CommandError(text, detail=job.get("error_detail"))
     return job
 
 

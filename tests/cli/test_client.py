@@ -236,6 +236,46 @@ class ClientTests(SynchronousTestCase):
         levels = {finding.check: finding.level for finding in examine(self.home, client)}
         self.assertEqual([levels[f"module {state}"] for state in states], ["ok", "warn", "warn", "ok", "fail"])
 
+    def test_the_doctor_says_who_is_not_separated(self) -> None:
+        """Once for each reason; and what the kernel cannot do for those who are."""
+
+        note = {"instance": "nonce", "db": "ok", "version": "1"}
+
+        def told(*isolations: dict[str, Any]) -> list[tuple[str, str]]:
+            modules = [
+                {"short": f"m{number}", "state": "ready", "installed": True, "pid": 1, "isolation": isolation}
+                for number, isolation in enumerate(isolations)
+            ]
+            client = self.serve((200, note), (200, note), (200, {"modules": modules}))
+            return [(one.level, one.text) for one in examine(self.home, client) if one.check == "isolation"]
+
+        on: dict[str, Any] = {"state": "on", "missing": [], "why": None}
+        partly = {"state": "partly", "missing": ["the network", "signals"], "why": None}
+        off = {"state": "off", "missing": [], "why": "Because."}
+        self.assertEqual([level for level, _ in told(on, on)], ["ok"])
+        self.assertEqual(told(), [])
+        self.assertEqual(told(off, off), [("warn", "m0, m1 can read everything that the hub can read. Because.")])
+        [(level, text)] = told(partly)
+        self.assertEqual(level, "warn")
+        self.assertIn("cannot restrict the network and signals", text)
+
+    def test_more_permissions_are_agreed_to_on_request(self) -> None:
+        """With --agree it goes on with exactly what was asked for; without, it ends with the reason."""
+        more = {"error_type": "more_permissions", "more": ["run git"], "permissions": {"programs": ["git"]}}
+        refused = (200, {"status": "failed", "error": "toy wants to run git.", "error_detail": more, "log": []})
+        begun, done = (202, {"operation_id": "1"}), (200, {"status": "succeeded", "log": [], "short": "toy"})
+
+        def run(*words: str) -> int:
+            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+                return upgrade(parser().parse_args(["upgrade", "--home", str(self.home), "toy", *words]))
+
+        self.serve(begun, refused, begun, done)
+        self.assertEqual(run("--agree"), 0)
+        self.assertEqual(json.loads(self.handler.sent[-2]), {"permissions": {"programs": ["git"]}})
+        self.serve(begun, refused)
+        with self.assertRaisesRegex(CommandError, "run git"):
+            run()
+
     def test_a_name_of_the_catalog_is_not_taken_for_somebody_elses_package(self) -> None:
         """Whatever version is asked for; what is not in the catalog is fetched only when it is said like a package."""
         listing = (

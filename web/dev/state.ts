@@ -46,6 +46,8 @@ function module([short, name, tagline, memory]: [string, string, string, number]
     port_drift: null,
     data_copy_at: short === "notes" ? iso(Date.now() - 30 * HOUR) : null,
     missing: false,
+    isolation: installed ? { state: "on", missing: [], why: null } : null,
+    permissions: { network: short === "notes" ? "none" : "any", folders: [], programs: [], memory: null },
     dependencies:
       short === "notes"
         ? [

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import type { Job, Module, State } from "./api/shapes"
 import { allowed, scopeWords } from "./scopes"
-import { jobTitle, portRemedy, summary, weighty, wording } from "./words"
+import { jobTitle, looseness, portRemedy, reach, summary, weighty, wording } from "./words"
 
 const module = (name: string, state: State | null, more: Partial<Module> = {}): Module =>
   ({ short: name.toLowerCase(), display_name: name, installed: true, state, ...more }) as Module
@@ -74,4 +74,25 @@ test("step-up operations are described in words", () => {
 test("a port problem has a button", () => {
   expect(portRemedy({ port_drift: null })).toBeNull()
   expect(portRemedy({ port_drift: "squatted" })).toBe("Assign a new port")
+})
+
+test("what a module can do is a line each", () => {
+  const none = { network: "none" as const, folders: [], programs: [], memory: null }
+  expect(reach(none)).toEqual(["Keeps data of its own, and sees no other data on this hub.", "Cannot use the internet."])
+  const more = { network: ["a.com", "b.com"], folders: ["~/Notes"], programs: ["git"], memory: 256 }
+  expect(reach(more).slice(1)).toEqual([
+    "Can reach a.com and b.com on the internet, and nothing else there.",
+    "Can read and change files in ~/Notes.",
+    "Uses git if installed on this machine.",
+    "Uses up to 256 MB of memory.",
+  ])
+})
+
+test("a module that is not kept to that is warned of", () => {
+  expect(looseness({ state: "on", missing: [], why: null })).toBeNull()
+  expect(looseness(undefined)).toBeNull()
+  expect(looseness({ state: "partly", missing: ["the network"], why: null })).toContain("cannot restrict the network")
+  expect(looseness({ state: "off", missing: [], why: "This machine cannot." })).toBe(
+    "This machine cannot. It can read and change everything on this hub.",
+  )
 })

@@ -1,5 +1,5 @@
 /** Plain words for states, operations and problems. */
-import type { Job, Module, State } from "./api/shapes"
+import type { Isolation, Job, Module, Permissions, State } from "./api/shapes"
 import { list } from "./format"
 
 /** `good`: fine. `busy`: resolves itself. `bad`: needs a person. `off`: switched off on purpose. */
@@ -160,4 +160,27 @@ export function fullness(used: number | null, of: number | null): Tone {
   if (!used || !of) return "off"
   const share = used / of
   return share > 0.92 ? "bad" : share > 0.8 ? "busy" : "good"
+}
+
+/** What a module can do, a line each. */
+export function reach({ network, folders, programs, memory }: Permissions): string[] {
+  return [
+    "Keeps data of its own, and sees no other data on this hub.",
+    network === "any"
+      ? "Can use the internet."
+      : network === "none"
+        ? "Cannot use the internet."
+        : `Can reach ${list(network)} on the internet, and nothing else there.`,
+    ...folders.map((folder) => `Can read and change files in ${folder}.`),
+    ...(programs.length > 0 ? [`Uses ${list(programs)} if installed on this machine.`] : []),
+    ...(memory === null ? [] : [`Uses up to ${memory} MB of memory.`]),
+  ]
+}
+
+/** A warning when a running module is not, or not fully, kept to what it may do; null when it is. */
+export function looseness(isolation: Isolation | null | undefined): string | null {
+  if (!isolation || isolation.state === "on") return null
+  if (isolation.state === "partly")
+    return `This machine cannot restrict ${list(isolation.missing)}. Everything else is restricted.`
+  return `${isolation.why ?? ""} It can read and change everything on this hub.`.trim()
 }

@@ -15,6 +15,10 @@ from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.definition.versions import Version
 from parachute_hub.supervise.model import CannotLaunch
 
+_SOURCES = (".ts", ".tsx", ".js", ".mjs", ".cjs", ".py", ".json", ".html")
+_MOST_SOURCE = 16 * 1024 * 1024
+_NETWORK_WORDS = ("fetch(", "http", "connect(", "WebSocket")
+
 
 @frozen
 class LintFinding:
@@ -48,6 +52,7 @@ def check(folder: Path) -> list[LintFinding]:
     if manifest is not None:
         findings += _manifest(manifest)
         findings += _start(folder, manifest)
+        findings += _unused(folder, manifest)
     return findings
 
 
@@ -76,6 +81,34 @@ def _manifest(manifest: Manifest) -> Iterator[LintFinding]:
         yield LintFinding(
             where, f"port: {manifest.port} belongs to the hub or to another module; choose one above 1949"
         )
+
+
+def _unused(folder: Path, manifest: Manifest) -> Iterator[LintFinding]:
+    """Permissions that nothing in the package's own files makes use of."""
+    asked = manifest.permissions
+    if asked is None:
+        return
+    text = "\n".join(_sources(folder))
+    where = ".parachute/module.json"
+    hosts = asked.network if isinstance(asked.network, tuple) else ()
+    for name in (*(host.removeprefix("*.") for host in hosts), *asked.programs):
+        if name not in text:
+            yield LintFinding(where, f"permissions: asks for {name}, which no file of the package names")
+    if asked.network == "any" and not any(word in text for word in _NETWORK_WORDS):
+        yield LintFinding(where, 'permissions: asks for the network, and nothing uses it; say "network": "none"')
+
+
+def _sources(folder: Path) -> Iterator[str]:
+    """The package's own source files, without its dependencies."""
+    left = _MOST_SOURCE
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder).parts
+        manifest = inside[-2:] == (".parachute", "module.json")
+        if manifest or path.suffix not in _SOURCES or "node_modules" in inside or left <= 0 or not path.is_file():
+            continue
+        content = path.read_bytes()[:left]
+        left -= len(content)
+        yield content.decode("utf-8", "replace")
 
 
 def _start(folder: Path, manifest: Manifest) -> Iterator[LintFinding]:

@@ -10,14 +10,14 @@ from parachute_hub.site.errors import Refused
 MORE = "more_permissions"
 
 
-def agree(short: str, asked: Permissions, granted: Permissions) -> None:
+def agree(short: str, package: str, asked: Permissions, granted: Permissions) -> None:
     """Raises JobFailed, which says what more is asked for and how to agree, unless `granted` covers it."""
     more = asked.beyond(granted)
     if more:
         raise JobFailed(
             f"{short} wants to {_listed(more)}. Nothing was changed. Agree to it on its page, or run the command again "
             "with --agree.",
-            {"error_type": MORE, "more": list(more), "permissions": asked.to_json()},
+            {"error_type": MORE, "more": list(more), "package": package, "permissions": asked.to_json()},
         )
 
 

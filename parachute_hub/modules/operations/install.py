@@ -147,7 +147,7 @@ class Installer:
         asked = effective(arrival.manifest, vouched)
         known = self.directory.row(arrival.short) is not None
         usual = self.directory.permissions(arrival.short) if known else effective(None, vouched)
-        agree(arrival.short, asked, request.granted or usual)
+        agree(arrival.short, arrival.package.name, asked, request.granted or usual)
 
     async def _prove(self, work: Work, short: str, row: ServiceRow) -> None:
         """Wait until it is healthy. Rewrite a new row that another module overwrote, since the file has no lock."""

@@ -134,7 +134,7 @@ class Upgrader:
         if arrival.row_name != installed.row.name:
             raise JobFailed(f'The new version calls itself "{arrival.row_name}", not "{installed.row.name}".')
         asked = effective(arrival.manifest, self.directory.vouched(request.short))
-        agree(request.short, asked, request.granted or self.directory.permissions(request.short))
+        agree(request.short, arrival.package.name, asked, request.granted or self.directory.permissions(request.short))
         placed = await self.fetcher.place(work, arrival)
         await work.whole(self.fetcher.settle())
         wanted = await self._stop(work, installed)

@@ -18,13 +18,13 @@ class AgreementTests(SynchronousTestCase):
         """The answer holds what to send back in order to agree."""
         asked = Permissions(programs=("ffmpeg",), folders=("~/Music",))
         with self.assertRaises(JobFailed) as caught:
-            agree("scribe", asked, Permissions())
+            agree("scribe", "@x/scribe", asked, Permissions())
         self.assertIn("scribe wants to read and change ~/Music and run ffmpeg.", str(caught.exception))
         detail = caught.exception.detail
         assert detail is not None
         self.assertEqual(detail["error_type"], "more_permissions")
-        agree("scribe", asked, Permissions.parse(detail["permissions"]))
+        agree("scribe", "@x/scribe", asked, Permissions.parse(detail["permissions"]))
 
     def test_as_much_or_less_is_not_asked_for(self) -> None:
-        agree("scribe", Permissions(network="none"), Permissions())
-        agree("scribe", Permissions(memory=4096), Permissions())
+        agree("scribe", "@x/scribe", Permissions(network="none"), Permissions())
+        agree("scribe", "@x/scribe", Permissions(memory=4096), Permissions())

@@ -29,6 +29,23 @@ export interface Status {
   last_exit?: LastExit | null
   supervisor_status?: string | null
   supervisor_start_error?: StartError | null
+  isolation?: Isolation | null
+}
+
+/** Whether its process is kept from what is not its own; `missing` is what the kernel leaves open. */
+export interface Isolation {
+  state: "on" | "partly" | "off"
+  missing: string[]
+  why: string | null
+}
+
+/** What a module may reach beyond its own data and program. */
+export interface Permissions {
+  network: "any" | "none" | string[]
+  folders: string[]
+  programs: string[]
+  /** In MiB. */
+  memory: number | null
 }
 
 export interface Module extends Status {
@@ -65,11 +82,14 @@ export interface Module extends Status {
   /** When its data was last copied before an update. The copy can be restored. */
   data_copy_at: string | null
   dependencies: { short: string; optional: boolean; known: boolean }[]
+  permissions: Permissions
   settings: ModuleSettings
 }
 
 /** Settings that the hub keeps for a module. */
 export interface ModuleSettings {
+  /** "off" when its owner, or its first start, has said that it runs unseparated. */
+  isolation?: "on" | "off" | null
   /** Keep this version. */
   pin: boolean
   /** Start with the hub. */

@@ -15,7 +15,7 @@ import { Opener, openSettings } from "../ui/opener"
 import { Badge, Button, Card, Empty, Facts, Head, More, Ready, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"
 import { SchemaForm } from "../ui/schemaform"
-import { portRemedy, wording } from "../words"
+import { looseness, portRemedy, reach, wording } from "../words"
 
 const MEMORY_EVERY = 5_000
 
@@ -61,6 +61,7 @@ export function ModulePage({ short }: { short: string }) {
           </Card>
           {module.pid && <Memory module={module} />}
           <Configuration module={module} />
+          <Reach module={module} />
           {!modules.jobOf(short) && <Keeping module={module} />}
           <Detail module={module} />
           {!modules.jobOf(short) && <Leaving module={module} />}
@@ -217,6 +218,43 @@ function Memory({ module }: { module: Module }) {
   return (
     <Card title="Memory">
       <Past past={past.data} name={module.display_name} />
+    </Card>
+  )
+}
+
+/** What it can do, and whether this machine makes sure of it. */
+function Reach({ module }: { module: Module }) {
+  const loose = looseness(module.isolation)
+  const separate = (isolation: "on" | "off") => async () => {
+    await hub.call("PUT", `/api/modules/${module.short}/settings`, { isolation })
+    await modules.refresh()
+  }
+  return (
+    <Card title="What it can do">
+      {loose && <p class="reason">{loose}</p>}
+      {module.isolation?.state !== "off" && (
+        <ul class="plain-list">
+          {reach(module.permissions).map((line) => (
+            <li key={line}>{line}</li>
+          ))}
+        </ul>
+      )}
+      {module.settings.isolation === "off" && (
+        <div class="row">
+          <Button act={separate("on")}>Separate it from the rest of the hub</Button>
+        </div>
+      )}
+      {module.settings.isolation !== "off" && module.isolation && module.isolation.state !== "off" && (
+        <More label="It does not work like this?">
+          <p>
+            Without separation {module.display_name} can read and change everything on this hub. Only do this if you
+            trust it with all of it.
+          </p>
+          <Button kind="danger" act={separate("off")}>
+            Run it without separation
+          </Button>
+        </More>
+      )}
     </Card>
   )
 }

@@ -6,7 +6,7 @@ import { sentence } from "../format"
 import { Opener } from "../ui/opener"
 import { Badge, Button, Card, Empty, Field, Head, More, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"
-import { portRemedy, wording } from "../words"
+import { portRemedy, reach, wording } from "../words"
 import { Face } from "./home"
 
 export function ModulesPage() {
@@ -154,6 +154,11 @@ function Offered({ module }: { module: Module }) {
           <p class="quiet">
             {sentence(module.tagline)} {size}
           </p>
+          <ul class="plain-list quiet">
+            {reach(module.permissions).map((line) => (
+              <li key={line}>{line}</li>
+            ))}
+          </ul>
         </div>
         {!job && (
           <Button kind="primary" act={() => modules.begin(module.short, "install")}>

@@ -133,8 +133,8 @@ export class Modules {
   }
 
   /** Installs an npm package by name, after step-up. */
-  async install(name: string): Promise<void> {
-    await this.hub.call("POST", "/api/modules/install", { package: name })
+  async install(name: string, more?: object): Promise<void> {
+    await this.hub.call("POST", "/api/modules/install", { package: name, ...more })
     await this.refresh()
   }
 }

@@ -29,6 +29,7 @@ export function Progress({ job }: { job: Job }) {
       {!over && <Steps steps={job.steps} />}
       {job.error && <p class="job-error">{job.error}</p>}
       {job.error_detail?.install && <Install install={job.error_detail.install} />}
+      {job.error_detail?.error_type === "more_permissions" && <Agree job={job} />}
       {!over && last && <p class="job-line">{last}</p>}
       {job.log.length > 0 && (
         <More label="Show log">
@@ -37,6 +38,20 @@ export function Progress({ job }: { job: Job }) {
           </pre>
         </More>
       )}
+    </div>
+  )
+}
+
+/** It asks for more than was shown: the person may agree, and it goes on from the start. */
+function Agree({ job }: { job: Job }) {
+  const { permissions, package: named } = job.error_detail ?? {}
+  const agree = () =>
+    job.kind === "upgrade" || modules.find(job.short)
+      ? modules.begin(job.short, job.kind, { permissions })
+      : modules.install(String(named), { permissions })
+  return (
+    <div class="row">
+      <Button act={agree}>Allow it and try again</Button>
     </div>
   )
 }
