@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _CODE = re.compile(r"`([^`]+)`")
+_BLOCK = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _REFERENCE = re.compile(r"\bdocs/[\w./-]*\w")
 _OUTSIDE = ("http://", "https://", "mailto:", "/")
@@ -30,9 +31,9 @@ def rows(page: str, header: str) -> list[list[str]]:
     return found
 
 
-def names(cell: str) -> list[str]:
-    """What a cell sets in code type."""
-    return _CODE.findall(cell)
+def names(text: str) -> list[str]:
+    """What a text sets in code type, without code blocks."""
+    return _CODE.findall(_BLOCK.sub("", text))
 
 
 def named(page: str, header: str) -> dict[str, list[str]]:
@@ -84,3 +85,28 @@ def broken_references(sources: Mapping[str, str]) -> list[str]:
         for mention in _REFERENCE.findall(text)
         if not (ROOT / mention).exists() and not list(ROOT.glob(f"{mention}-*.md"))
     ]
+
+
+def unknown_files(text: str) -> list[str]:
+    """Names in code type that look like a file or folder of the repository (`proxy/plan`, `plan`) and are none."""
+    package = ROOT / "parachute_hub"
+    folders = {path.name for top in (package, ROOT / "tests") for path in top.rglob("*") if path.is_dir()}
+    known = (
+        {path.stem for path in package.rglob("*.py")}
+        | folders
+        | {path.name for path in ROOT.iterdir()}
+        | {"parachute", "twistd"}
+    )
+    unknown = []
+    for name in names(text):
+        bare = name.rstrip("/")
+        if re.fullmatch(r"[a-z_]+", bare):
+            found = bare in known
+        elif re.fullmatch(r"[a-z_]+(/[a-z_]+)+(\.[A-Za-z]+)?", bare):
+            places = (package / bare, package / f"{bare}.py", ROOT / bare, package / Path(bare).with_suffix(".py"))
+            found = any(place.exists() for place in places)
+        else:
+            continue
+        if not found:
+            unknown.append(name)
+    return unknown
