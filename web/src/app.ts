@@ -1,9 +1,9 @@
 /** Creates the app's objects and connects them to the hub. */
 import { effect, signal } from "@preact/signals"
+import type { EventSourceMessage } from "eventsource-parser"
 import { Hub } from "./api/hub"
 import type { Job, Me, Overview, Status } from "./api/shapes"
 import { type Contact, Feed } from "./live/feed"
-import type { Message } from "./live/sse"
 import { isOver, Modules } from "./state/modules"
 import { prove } from "./ui/dialog"
 import { say, tell } from "./ui/notices"
@@ -48,9 +48,9 @@ export async function measure(): Promise<void> {
   measured.value = true
 }
 
-function heard(message: Message): void {
+function heard(message: EventSourceMessage): void {
   const told = JSON.parse(message.data) as Record<string, unknown>
-  switch (message.name) {
+  switch (message.event) {
     case "module":
       modules.changed(String(told["short"]), told["status"] as Status)
       break
@@ -67,7 +67,7 @@ function heard(message: Message): void {
       void modules.refresh().catch(() => undefined)
       break
   }
-  if (message.name !== "tick" && message.name !== "log") newsSoon()
+  if (message.event !== "tick" && message.event !== "log") newsSoon()
 }
 
 /** Announces an operation that has just ended, on whatever page the person is. */

@@ -2,7 +2,7 @@
  * Keeps the page up to date with one event stream, which resumes after an interruption (Last-Event-ID). Until it does,
  * the page polls, so that it survives a restart of the hub and works behind proxies that buffer streams.
  */
-import { type Message, Reader } from "./sse"
+import { createParser, type EventSourceMessage } from "eventsource-parser"
 
 /** `live`: the stream works. `polling`: only requests work. `away`: the hub does not answer. */
 export type Contact = "live" | "polling" | "away"
@@ -11,7 +11,7 @@ export interface FeedParts {
   open: (headers: Record<string, string>, signal: AbortSignal) => Promise<ReadableStream<Uint8Array>>
   /** Reloads everything; throws when the hub is away. */
   refresh: () => Promise<void>
-  onMessage: (message: Message) => void
+  onMessage: (message: EventSourceMessage) => void
   onContact: (contact: Contact) => void
   sleep: (ms: number) => Promise<void>
 }
@@ -82,7 +82,12 @@ export class Feed {
       const stream = await this.parts.open(headers, line.signal)
       const bytes = stream.getReader()
       const text = new TextDecoder()
-      const reader = new Reader(this.#lastId)
+      const parser = createParser({
+        onId: (id) => {
+          this.#lastId = id
+        },
+        onEvent: this.parts.onMessage,
+      })
       for (;;) {
         const { done, value } = await bytes.read()
         if (done) return heard
@@ -94,10 +99,7 @@ export class Feed {
           await this.parts.refresh()
           this.parts.onContact("live")
         }
-        for (const message of reader.push(text.decode(value, { stream: true }))) {
-          this.#lastId = message.id
-          this.parts.onMessage(message)
-        }
+        parser.feed(text.decode(value, { stream: true }))
       }
     } catch {
       return heard
