@@ -120,8 +120,6 @@ class SetupPages:
             if mode == "skip":
                 await self._setup.choose([])
             else:
-                if self._setup.progress.chosen is None:
-                    await self._setup.choose(["vault"])
                 await self._setup.name_vault(form.text("vault_name"))
             return {"mode": mode}
 
@@ -209,7 +207,8 @@ class SetupPages:
             return see_other(request, login_url(HOME))
         if refused.error in ("csrf_failed", "not_admin", "force_change_password"):
             return refuse(request, refused, html=True)
-        return await self._show(request, screen, refused)
+        # An answer from another tab came first: show what is asked now.
+        return await self._show(request, self._setup.screen() if refused.status == 409 else screen, refused)
 
     async def _show(self, request: IRequest, screen: Screen, refused: Refused | None = None) -> bytes:
         found = self._sessions.signed_in(request)

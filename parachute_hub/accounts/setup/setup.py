@@ -15,7 +15,7 @@ from parachute_hub.accounts.sessions import policy
 from parachute_hub.accounts.setup import wizard
 from parachute_hub.accounts.setup.bootstrap import BootstrapToken
 from parachute_hub.accounts.setup.public_origin import HubOrigin
-from parachute_hub.accounts.setup.wizard import Offer, Screen, SetupInstalls, SetupProgress
+from parachute_hub.accounts.setup.wizard import Input, Offer, Screen, SetupInstalls, SetupProgress
 from parachute_hub.accounts.signin.signin import SignIn
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.settings import StoredSettings
@@ -35,16 +35,20 @@ async def unchecked(origin: str) -> str | None:
 
 @frozen
 class Install:
-    """A row of the progress screen: the module, and its job in API form (None if unknown)."""
+    """A row of the progress screen: the module, and its job in API form (None if unknown).
+
+    `begun` is False while a question about it is open.
+    """
 
     offer: Offer
     job: Mapping[str, Any] | None
+    begun: bool = True
 
     @property
     def status(self) -> str:
         """`running`, `succeeded`, `failed`, or `pending`."""
         if self.job is None:
-            return "succeeded" if self.offer.installed else "failed"
+            return "succeeded" if self.offer.installed else "failed" if self.begun else "pending"
         return str(self.job.get("status", "pending"))
 
 
@@ -129,8 +133,7 @@ class Setup:
             raise Refused(400, "unknown_module", f"There is no module named {unknown[0][:64]!r}.")
 
         def answer(progress: SetupProgress) -> SetupProgress:
-            if progress.jobs or progress.reached:
-                raise Refused(409, "already_chosen", "This was already answered. Add modules on the hub's own page.")
+            self._check(progress, "choose")
             return wizard.choose(progress, wanted, offered)
 
         await self._change(answer)
@@ -142,7 +145,13 @@ class Setup:
         problem = validation.vault_name_problem(name)
         if problem is not None:
             raise Refused(400, "invalid_vault_name", problem)
-        await self._change(lambda progress: evolve(progress, vault_name=name))
+
+        def answer(progress: SetupProgress) -> SetupProgress:
+            self._check(progress, "vault")
+            chosen = progress if progress.chosen is not None else wizard.choose(progress, ["vault"], ["vault"])
+            return evolve(chosen, vault_name=name)
+
+        await self._change(answer)
         await self._begin_when_ready({})
 
     async def settle_scribe(self, key: str) -> None:
@@ -150,7 +159,12 @@ class Setup:
         key = key.strip()
         if len(key) > 500 or not key.isprintable() or " " in key:
             raise Refused(400, "invalid_key", "That does not look like a key. Copy it again, or choose Later.")
-        await self._change(lambda progress: evolve(progress, scribe_settled=True))
+
+        def answer(progress: SetupProgress) -> SetupProgress:
+            self._check(progress, "scribe")
+            return evolve(progress, scribe_settled=True)
+
+        await self._change(answer)
         await self._begin_when_ready({"TRANSCRIBE_PROVIDER": "openai", "OPENAI_API_KEY": key} if key else {})
 
     async def install(self, short: str) -> str:
@@ -159,6 +173,7 @@ class Setup:
 
     async def _install(self, short: str) -> str:
         progress = self.progress
+        self._check(progress, "install")
         job_id = progress.jobs.get(short)
         job = self._installs.job(job_id) if job_id else None
         if job_id and job is not None:
@@ -166,17 +181,12 @@ class Setup:
                 return job_id
             new = self._installs.retry(job_id)
         elif short in [offer.short for offer in self.offers()]:
-            new = self._installs.begin(short, wizard.options(short, progress, {}))
+            named = evolve(progress, vault_name=progress.vault_name or validation.DEFAULT_VAULT)
+            new = self._installs.begin(short, wizard.options(short, named, {}))
         else:
             raise Refused(404, "not_found", "There is no such module.")
-        await self._change(
-            lambda progress: evolve(
-                progress,
-                chosen=tuple(dict.fromkeys((*(progress.chosen or ()), short))),
-                jobs={**progress.jobs, short: new},
-                vault_name=progress.vault_name or validation.DEFAULT_VAULT,
-            )
-        )
+        await self._change(partial(wizard.begun, short=short, job_id=new))
+        await self._begin({})
         return new
 
     def installs(self) -> list[Install]:
@@ -187,12 +197,18 @@ class Setup:
         for short in progress.chosen or ():
             job_id = progress.jobs.get(short)
             offer = offers.get(short, Offer(short=short, name=short, tagline=""))
-            installs.append(Install(offer, self._installs.job(job_id) if job_id else None))
+            job = self._installs.job(job_id) if job_id else None
+            installs.append(Install(offer, job, begun=job_id is not None))
         return installs
 
     async def go_on(self) -> None:
         """Leave the progress screen; running installs continue."""
-        await self._change(lambda progress: evolve(progress, installs_seen=True))
+
+        def answer(progress: SetupProgress) -> SetupProgress:
+            self._check(progress, "continue")
+            return wizard.seen(progress)
+
+        await self._change(answer)
 
     def needs_proof(self, signed_in: SignedIn, mode: str, origin: str) -> bool:
         """True if `reach` with this answer needs the password: it changes the hub's address, and this browser session
@@ -206,18 +222,16 @@ class Setup:
 
         Raises Refused 400 for an invalid mode or address, 409 if already answered: later changes need a step-up proof.
         """
-        if self.progress.reached:
-            raise _reached()
+        self._check(self.progress, "reach")
         if mode not in EXPOSE_MODES:
             raise Refused(400, "invalid_request", "Choose how this hub is reached.")
         if mode != "localhost" and origin.strip():
             await self._origin.choose(origin, self._clock())
 
         def answer(progress: SetupProgress) -> SetupProgress:
-            if progress.reached:
-                raise _reached()
+            self._check(progress, "reach")
             self._stored.put(EXPOSE_MODE, mode, self._clock())
-            return evolve(progress, chosen=progress.chosen or (), installs_seen=True, reached=True)
+            return wizard.reach(progress)
 
         await self._change(answer)
         self.warning = await self._self_check(self._origin.issuer()) if mode != "localhost" else None
@@ -230,10 +244,16 @@ class Setup:
     async def _begin(self, environment: Mapping[str, str]) -> None:
         progress = self.progress
         if wizard.screen(progress, has_owner=True) != "installing":
-            return
+            return  # A question is open, or there is nothing left to begin.
         for short in progress.missing_jobs:
             job_id = self._installs.begin(short, wizard.options(short, progress, environment))
-            await self._change(partial(_with_job, short=short, job_id=job_id))
+            await self._change(partial(wizard.begun, short=short, job_id=job_id))
+
+    def _check(self, progress: SetupProgress, given: Input) -> None:
+        """Raises Refused 409 for an answer that the wizard does not take now."""
+        why = wizard.refusal(progress, given, has_owner=self.has_owner)
+        if why is not None:
+            raise Refused(409, "already_chosen" if given in ("choose", "reach") else "not_now", why)
 
     async def _change(self, answer: Callable[[SetupProgress], SetupProgress]) -> None:
         """Decide on the progress as it is in this transaction, and keep what comes of it."""
@@ -262,11 +282,3 @@ class Setup:
             "bootstrap_token_rejected",
             "That is not the setup token. Find it in the hub's log, in the lines that begin with [wizard].",
         )
-
-
-def _with_job(progress: SetupProgress, *, short: str, job_id: str) -> SetupProgress:
-    return evolve(progress, jobs={**progress.jobs, short: job_id})
-
-
-def _reached() -> Refused:
-    return Refused(409, "already_chosen", "This was already answered. Change the address in the hub's settings.")

@@ -165,6 +165,8 @@ def _install(install: Install, token: str) -> Tag:
 def _sentence(install: Install) -> str:
     job = install.job
     if job is None:
+        if not install.begun:
+            return "It begins once the open questions are answered."
         return install.offer.tagline if install.offer.installed else "The installation was interrupted."
     if install.status == "failed":
         return str(job.get("error") or "It did not work.")

@@ -1,4 +1,8 @@
-"""Determines the wizard's next screen from the answers so far."""
+"""The wizard as a state machine: a screen is a state, an answer an input, and TABLE says which is taken where.
+
+Answers may come in any order that the table allows, from several tabs. Whatever the order, the wizard is done only when
+every chosen module's install has begun.
+"""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -8,6 +12,27 @@ from attrs import evolve, field, frozen
 
 Screen = Literal["account", "modules", "vault-name", "scribe-key", "installing", "reach", "done"]
 Step = Literal["welcome", "vault", "expose", "done"]
+
+Input = Literal["choose", "vault", "scribe", "install", "continue", "reach"]
+
+TABLE: Mapping[Screen, frozenset[Input]] = {
+    "account": frozenset(),
+    "modules": frozenset({"choose", "vault", "install", "reach"}),
+    "vault-name": frozenset({"choose", "vault", "install", "reach"}),
+    "scribe-key": frozenset({"choose", "vault", "scribe", "install", "reach"}),
+    "installing": frozenset({"install", "continue", "reach"}),
+    "reach": frozenset({"choose", "install", "continue", "reach"}),
+    "done": frozenset({"install", "continue"}),
+}
+"""The inputs that each state takes. `refusal` adds what depends on the answers themselves."""
+
+_OPEN: Mapping[Screen, str] = {
+    "account": "Create the owner's account first.",
+    "modules": "Choose the modules first.",
+    "vault-name": "Name the first vault first.",
+    "scribe-key": "Answer the question about speech to text first.",
+}
+_ANSWERED = "This was already answered. Change it on the hub's own pages."
 
 # Step names of the older hub, which scripts use.
 STEPS: Mapping[Screen, Step] = {
@@ -98,14 +123,46 @@ def screen(progress: SetupProgress, *, has_owner: bool) -> Screen:
             return "vault-name"
         if "scribe" in progress.missing_jobs and not progress.scribe_settled:
             return "scribe-key"
+        return "installing"
     if progress.chosen and not progress.installs_seen:
         return "installing"
     return "done" if progress.reached else "reach"
 
 
+def refusal(progress: SetupProgress, given: Input, *, has_owner: bool) -> str | None:
+    """Why an input is not taken now; None if it is."""
+    now = screen(progress, has_owner=has_owner)
+    if given not in TABLE[now]:
+        return _OPEN.get(now, _ANSWERED)
+    if given == "choose" and progress.jobs:
+        return "This was already answered. Add modules on the hub's own page."
+    if given == "vault" and progress.chosen is not None and "vault" not in progress.missing_jobs:
+        return "The vault is not among the modules that wait for an answer."
+    if given == "reach" and progress.reached:
+        return "This was already answered. Change the address in the hub's settings."
+    return None
+
+
+def seen(progress: SetupProgress) -> SetupProgress:
+    """The owner leaves the progress screen; it opens again for an install that has not begun."""
+    return progress if progress.missing_jobs else evolve(progress, installs_seen=True)
+
+
+def reach(progress: SetupProgress) -> SetupProgress:
+    """The address is settled. Open questions stay open; running installs go on by themselves."""
+    watching = screen(progress, has_owner=True) == "installing"
+    return evolve(seen(progress) if watching else progress, reached=True)
+
+
+def begun(progress: SetupProgress, short: str, job_id: str) -> SetupProgress:
+    """A module's install has begun, chosen before or not."""
+    chosen = tuple(dict.fromkeys((*(progress.chosen or ()), short)))
+    return evolve(progress, chosen=chosen, jobs={**progress.jobs, short: job_id})
+
+
 def may_reopen(progress: SetupProgress, wanted: str) -> bool:
     """True if a question may be shown again: the choice of modules, until installing begins."""
-    return wanted in ("modules", "vault") and not progress.jobs and not progress.reached
+    return wanted in ("modules", "vault") and refusal(progress, "choose", has_owner=True) is None
 
 
 def choose(progress: SetupProgress, wanted: Collection[str], offered: Sequence[str]) -> SetupProgress:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.accounts.setup import wizard
-from parachute_hub.accounts.setup.wizard import SetupProgress, screen
+from parachute_hub.accounts.setup.wizard import Input, SetupProgress, screen
 
 BOTH = ("vault", "scribe")
 
@@ -67,10 +67,47 @@ class ScreenTests(SynchronousTestCase):
                     case "scribe-key":
                         progress = evolve(progress, scribe_settled=True)
                     case "installing":
-                        progress = evolve(progress, installs_seen=True)
+                        for short in progress.missing_jobs:
+                            progress = wizard.begun(progress, short, "job")
+                        progress = wizard.seen(progress)
                     case "reach":
-                        progress = evolve(progress, reached=True)
+                        progress = wizard.reach(progress)
             self.assertEqual(len(asked), len(set(asked)))
+
+    def test_which_answers_are_taken_where(self) -> None:
+        """Each state with each input: `+` is taken, `-` refused with a sentence."""
+        inputs: tuple[Input, ...] = ("choose", "vault", "scribe", "install", "continue", "reach")
+        jobs = {"vault": "1", "scribe": "2"}
+        named = SetupProgress(chosen=BOTH, vault_name="x")
+        for state, progress, taken in (
+            ("modules", SetupProgress(), "++-+-+"),
+            ("modules", SetupProgress(reached=True), "++-+--"),
+            ("vault-name", SetupProgress(chosen=BOTH), "++-+-+"),
+            ("vault-name", SetupProgress(chosen=BOTH, jobs={"scribe": "2"}), "-+-+-+"),
+            ("scribe-key", named, "++++-+"),
+            ("scribe-key", SetupProgress(chosen=("scribe",)), "+-++-+"),
+            ("installing", evolve(named, scribe_settled=True), "---+++"),
+            ("installing", evolve(named, jobs=jobs), "---+++"),
+            ("reach", SetupProgress(chosen=()), "+--+++"),
+            ("reach", evolve(named, jobs=jobs, installs_seen=True), "---+++"),
+            ("done", evolve(named, jobs=jobs, installs_seen=True, reached=True), "---++-"),
+        ):
+            self.assertEqual(screen(progress, has_owner=True), state, progress)
+            found = "".join("-" if wizard.refusal(progress, one, has_owner=True) else "+" for one in inputs)
+            self.assertEqual(found, taken, progress)
+        self.assertEqual({wizard.refusal(SetupProgress(), one, has_owner=False) is None for one in inputs}, {False})
+
+    def test_the_address_may_be_answered_first(self) -> None:
+        """What is open stays open, and what runs goes on by itself."""
+        for before, after in (
+            (SetupProgress(), "modules"),
+            (SetupProgress(chosen=BOTH), "vault-name"),
+            (SetupProgress(chosen=BOTH, vault_name="x"), "scribe-key"),
+            (SetupProgress(chosen=("notes",)), "installing"),
+            (SetupProgress(chosen=("notes",), jobs={"notes": "1"}), "done"),
+            (SetupProgress(chosen=()), "done"),
+        ):
+            self.assertEqual(screen(wizard.reach(before), has_owner=True), after, before)
 
     def test_options(self) -> None:
         progress = SetupProgress(chosen=BOTH, vault_name="mine")
