@@ -50,7 +50,7 @@ def read_sources(package: Path) -> dict[str, str]:
 
 
 def room_of(path: str) -> str:
-    """The top folder, or the file itself when it lies loose: `oauth`, `settings.py`."""
+    """The top folder, or the file itself at the top level: `oauth`, `settings.py`."""
     return path.split("/", 1)[0]
 
 
@@ -151,7 +151,7 @@ def _impure_call(node: ast.Call) -> list[str]:
 
 
 def cycles(sources: Sources) -> list[str]:
-    """Groups of files that import each other (Tarjan's strongly connected components)."""
+    """Groups of files that import each other (strongly connected components by Tarjan)."""
     graph = {path: imported_files(path, sources) for path in sources}
     index: dict[str, int] = {}
     low: dict[str, int] = {}
@@ -180,7 +180,7 @@ def cycles(sources: Sources) -> list[str]:
 
 
 def imports_outside(sources: Sources, module: str, allowed: tuple[str, ...]) -> list[str]:
-    """Files that import `module` although they match none of the `allowed` patterns."""
+    """Files that import `module` and match none of the `allowed` patterns."""
     return [
         f"{path} imports {module}"
         for path, text in sources.items()

@@ -1,4 +1,4 @@
-"""A front door for each test, and the steps that most tests begin with."""
+"""A front door for each test, and the steps that most tests start with."""
 
 import sqlite3
 from typing import Any
@@ -19,18 +19,18 @@ class DoorCase(SynchronousTestCase):
         self.addCleanup(self.door.close)
 
     def now(self, coroutine: Any) -> Any:
-        """The result of something that waits for nothing."""
+        """The result of a coroutine that does not wait for anything."""
         return at_once(coroutine)
 
     def boot(self) -> str:
-        """The setup token of a fresh boot."""
+        """The setup token of a new hub."""
         self.now(self.door.accounts.boot(None, None))
         token = self.door.accounts.setup.token
         assert token is not None
         return token.value
 
     def claim(self, tab: BrowserTab, token: str, **fields: str) -> Answer:
-        """Send the first screen of the wizard."""
+        """Submit the first page of the wizard."""
         tab.get("/admin/setup")
         said = {"username": "ada", "password": PASSWORD, "password_confirm": PASSWORD, **fields}
         return tab.post("/admin/setup/account", {"bootstrap_token": token, **said})
@@ -43,21 +43,21 @@ class DoorCase(SynchronousTestCase):
         return tab
 
     def sign_in(self, username: str = "ada", password: str = PASSWORD, tab: BrowserTab | None = None) -> BrowserTab:
-        """A browser after the password was sent."""
+        """A browser that has submitted the password."""
         tab = tab or BrowserTab(self.door)
         tab.get("/login")
         self.answer = tab.post("/login", {"username": username, "password": password})
         return tab
 
     def member(self, username: str = "grace", **vaults: str) -> BrowserTab:
-        """A browser in which somebody without any power over the hub is signed in."""
+        """A browser signed in as a member."""
         people = self.door.accounts.people
         user = self.now(people.person(username, PASSWORD, vaults=vaults))  # type: ignore[arg-type]
         at_once(self.door.database.write(people.admit, user))
         return self.sign_in(username)
 
     def dump(self) -> str:
-        """Everything that the database holds, as text."""
+        """The whole database as text."""
         connection = sqlite3.connect(self.door.path)
         try:
             return "\n".join(connection.iterdump())
@@ -76,7 +76,7 @@ class DoorCase(SynchronousTestCase):
         return {**self.csrf(tab), "X_Parachute_Proof": answer.json()["proof"]}
 
     def enrol(self, tab: BrowserTab) -> tuple[pyotp.TOTP, list[str]]:
-        """Switch the second factor on: the app and the recovery codes."""
+        """Turn on the second factor; returns the app's secret and the recovery codes."""
         body = f'{{"password": "{PASSWORD}"}}'.encode()
         started = tab.send_json("POST", "/api/account/2fa/start", body, **self.csrf(tab)).json()
         app = pyotp.TOTP(started["secret"])

@@ -1,7 +1,4 @@
-"""Defects of the older hub that accounts could have: each stays out.
-
-A1 and A19 are held for every route in test_routes.py, A7 in tests/store/test_database.py, A9 in test_rules.py.
-"""
+"""Known defects of similar hubs stay out. test_routes.py covers those that concern every route."""
 
 import json
 
@@ -16,7 +13,7 @@ class DefectTests(DoorCase):
         self.tab = self.owner()
 
     def test_a5_open_redirect(self) -> None:
-        """Neither at sign-in nor after a change of password."""
+        """Neither at sign-in nor after a password change."""
         for target in ("/\\evil.example", "//evil.example", "https://evil.example", "/\t/evil.example"):
             tab = BrowserTab(self.door)
             tab.get("/login")
@@ -43,7 +40,7 @@ class DefectTests(DoorCase):
             self.assertIn("frame-ancestors 'none'", policy, path)
 
     def test_a15_forwarding_headers_do_not_reset_the_throttle(self) -> None:
-        """Only what the trusted hop says counts, and that is not read here."""
+        """Only the trusted proxy's headers count, and they are not read here."""
         self.door.address = "203.0.113.5"
         statuses = []
         for attempt in range(8):
@@ -61,7 +58,7 @@ class DefectTests(DoorCase):
         self.assertEqual(len(self.door.watch.ended), 1)
 
     def test_a20_nothing_usable_lies_in_the_database(self) -> None:
-        """Session, device and pending cookies, the app's secret, recovery codes, the token of an invitation."""
+        """Session, device and pending cookies, the app's secret, recovery codes, invitation tokens."""
         app, codes = self.enrol(self.tab)
         made = self.tab.send_json("POST", "/api/invites", b"{}", **self.proof(self.tab, "user.invite")).json()
         half = self.sign_in()
@@ -88,7 +85,7 @@ class DefectTests(DoorCase):
         self.assertEqual(self.answer.status, 303)
 
     def test_a_planted_csrf_cookie_does_not_help(self) -> None:
-        """A page that can set our CSRF cookie still does not know the session's token."""
+        """A page that can set the CSRF cookie still does not know the session's token."""
         self.tab.cookies[cookies.CSRF] = "x" * 43
         from parachute_hub.accounts.sessions.csrf import token_for
 
@@ -96,7 +93,7 @@ class DefectTests(DoorCase):
         self.assertEqual(answer.status, 403)
 
     def test_two_hubs_on_one_machine_do_not_sign_each_other_out(self) -> None:
-        """Cookies ignore ports: a browser sends those of every hub on the host to each of them."""
+        """Browsers send cookies to every port of a host."""
         shared: dict[str, str] = {}
         tabs = []
         for tag in ("aaaaaaaa", "bbbbbbbb"):
@@ -111,7 +108,7 @@ class DefectTests(DoorCase):
         self.assertEqual(len([name for name in shared if name.startswith(cookies.SESSION)]), 2)
 
     def test_two_session_cookies_are_none(self) -> None:
-        """One of them was set by somebody else; which one cannot be told."""
+        """Someone else set one of them; which one is unknown."""
         real = self.tab.cookies[cookies.SESSION]
         self.tab.cookies = {cookies.SESSION: f"{real}; {cookies.SESSION}={'x' * 43}"}
         self.assertFalse(self.tab.get_json("/api/me")["hasSession"])

@@ -1,4 +1,4 @@
-"""Secrets in the database are sealed with a key that is not in it."""
+"""Secrets in the database are encrypted with a key that is not in it."""
 
 import os
 import stat
@@ -25,7 +25,7 @@ class SealerTests(SynchronousTestCase):
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
 
     def test_what_does_not_open(self) -> None:
-        """Another row, another key, a changed or a cut secret."""
+        """Another row, another key, a modified or truncated secret."""
         sealer = Sealer.from_file(self.path, os.urandom)
         sealed = sealer.seal("secret words", "row 1")
         other = Sealer(os.urandom(32), os.urandom)

@@ -1,4 +1,4 @@
-"""Accounts and second factors as a state machine: hypothesis walks, a model says what must be true."""
+"""Accounts and second factors as a Hypothesis state machine with a model."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ names = st.sampled_from(NAMES)
 
 
 class Modelled:
-    """What must be true of one person."""
+    """Expected state of one person."""
 
     def __init__(self, password: str) -> None:
         self.password = password
@@ -60,12 +60,12 @@ class Accounts(RuleBasedStateMachine):
         return found
 
     def visitor(self) -> Visitor:
-        """Always another address: the throttle has tests of its own."""
+        """Always another address: the throttle has its own tests."""
         self.visits += 1
         return Visitor(address=f"2001:db8:{self.visits:x}::1")
 
     def signed_in(self, name: str) -> SignedIn | None:
-        """Some live session of the person."""
+        """A live session of the person."""
         sign_in = self.accounts.sign_in
         for token in self.people[name].tokens:
             found = sign_in.find(token)
@@ -85,7 +85,7 @@ class Accounts(RuleBasedStateMachine):
 
     @rule(name=names, password=passwords, code=st.sampled_from(["app", "recovery", "spent", "wrong"]))
     def sign_in(self, name: str, password: str, code: str) -> None:
-        """The right password, and with a second factor a fresh code, let somebody in; nothing else does."""
+        """Only the right password, with a fresh code if there is a second factor, signs in."""
         model = self.people[name]
         service = self.accounts.sign_in
         first = self.run(service.with_password(name, password, self.visitor(), "/"))
@@ -128,7 +128,7 @@ class Accounts(RuleBasedStateMachine):
 
     @rule(name=names, right=st.booleans())
     def confirm_second_factor(self, name: str, right: bool) -> None:
-        """Only a code that the new app makes switches it on; the codes come with it."""
+        """Only a code from the new app turns it on; recovery codes are returned."""
         found, model = self.signed_in(name), self.people[name]
         if found is None:
             return
@@ -183,7 +183,7 @@ class Accounts(RuleBasedStateMachine):
 
     @rule(name=names, role=st.sampled_from(["admin", "member"]))
     def change_role(self, name: str, role: Any) -> None:
-        """The last admin stays one."""
+        """The last admin stays an admin."""
         admins = [one for one in NAMES if self.people[one].admin]
         try:
             at_once(self.accounts.people.set_role(Actor(name="ada"), self.user(name).id, role))
@@ -207,7 +207,7 @@ class Accounts(RuleBasedStateMachine):
 
     @invariant()
     def nobody_is_enabled_and_locked_out(self) -> None:
-        """Whoever has a second factor has an app that was shown to work; the stored codes are those they hold."""
+        """Everyone with a second factor has a tested app; stored codes are the ones handed out."""
         for name, model in self.people.items():
             standing = self.accounts.people.has_second_factor(self.user(name).id)
             assert standing == (model.app is not None), name

@@ -1,4 +1,4 @@
-"""What holds for every route: enumerated from the routers, so that a new one cannot be forgotten."""
+"""Properties of every route, enumerated from the routers."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ SECRET_FREE = {"/static/hub/<name>"}
 
 
 def routes(door: Any) -> Iterator[tuple[str, str]]:
-    """Every (method, rule) of every mounted area."""
+    """Every (method, rule) of all mounted areas."""
     for part in door.parts:
         app = part.resource._app
         assert isinstance(app, Klein)
@@ -42,7 +42,7 @@ class EveryRouteTests(DoorCase):
         self.assertLessEqual(BEFORE_SIGN_IN, {rule for _, rule in found})
 
     def send(self, method: str, rule: str, **headers: str) -> int:
-        """A JSON request with the owner's cookies, as far as `headers` do not say otherwise."""
+        """A JSON request with the owner's cookies; `headers` override the defaults."""
         sent = {
             "Content-Type": "application/json",
             **{name.replace("_", "-"): value for name, value in headers.items()},
@@ -52,7 +52,7 @@ class EveryRouteTests(DoorCase):
         return answer.status
 
     def test_no_token_no_deed(self) -> None:
-        """The session's cookie alone does nothing, whoever sends it (S35)."""
+        """A session cookie alone does nothing."""
         for method, rule in routes(self.door):
             if method in UNSAFE:
                 self.assertEqual(self.send(method, rule, Sec_Fetch_Site="same-origin"), 403, rule)
@@ -79,7 +79,9 @@ class EveryRouteTests(DoorCase):
                 self.assertEqual(self.send(method, rule, **token, **said), 403, (rule, said))
 
     def test_a_silent_browser_is_refused(self) -> None:
-        """Neither Sec-Fetch-Site nor Origin: refused wherever a session is needed. The wizard takes JSON of scripts."""
+        """Without Sec-Fetch-Site and Origin, refused wherever a session is needed; the wizard accepts JSON from
+        scripts.
+        """
         token = self.csrf(self.tab)
         for method, rule in routes(self.door):
             if method in UNSAFE and rule not in BEFORE_SIGN_IN and not rule.startswith("/admin/setup"):
@@ -99,7 +101,7 @@ class EveryRouteTests(DoorCase):
         self.assertEqual(self.dump(), before)
 
     def test_every_answer_is_protected(self) -> None:
-        """CSP without inline, no frames, no sniffing, no cache where secrets are."""
+        """CSP without inline code, no frames, no sniffing, no caching of secrets."""
         for tab in (self.tab, BrowserTab(self.door)):
             for method, rule in routes(self.door):
                 if method != "GET":
@@ -124,7 +126,7 @@ class EveryRouteTests(DoorCase):
                     self.assertNotRegex(body, r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|javascript:", rule)
 
     def test_junk_is_answered_with_4xx(self) -> None:
-        """Odd bodies and types never end in 500."""
+        """Malformed bodies and types never cause 500."""
         token = self.csrf(self.tab)
         for method, rule in routes(self.door):
             if method not in UNSAFE or rule == "/logout":
@@ -153,7 +155,7 @@ class EveryRouteTests(DoorCase):
 
 class SecretsTests(DoorCase):
     def test_nothing_secret_is_told(self) -> None:
-        """Passwords, tokens and hashes appear in no answer and, in the clear, nowhere in the database (S20)."""
+        """Passwords, tokens and hashes are in no response and, in clear text, nowhere in the database."""
         token = self.boot()
         tab = BrowserTab(self.door)
         self.claim(tab, token)

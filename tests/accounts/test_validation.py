@@ -1,4 +1,4 @@
-"""What names and passwords may be: one table each."""
+"""Allowed names and passwords, as tables."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -8,7 +8,7 @@ from parachute_hub.site.errors import Refused
 
 class UsernameTests(SynchronousTestCase):
     def test_table(self) -> None:
-        """Name, whether anybody may have it, whether the owner may."""
+        """Name, whether anyone may have it, whether the owner may."""
         for name, anybody, owner in (
             ("ada", True, True),
             ("Ada.L-1_x", True, True),
@@ -53,7 +53,7 @@ class PasswordTests(SynchronousTestCase):
 
 class VaultTests(SynchronousTestCase):
     def test_names(self) -> None:
-        """As the vault module has it: it would come up without a vault, and the hub would call that installed."""
+        """As the vault module: otherwise it starts without a vault and the hub reports it as installed."""
         for name, good in (
             *(("default", True), ("my-notes_2", True), ("2nd", True)),
             *(("x", False), ("Admin", False), ("new", False), ("-x", False), ("_x", False)),
@@ -61,7 +61,7 @@ class VaultTests(SynchronousTestCase):
             self.assertEqual(validation.vault_name_problem(name) is None, good, name)
 
     def test_a_list_keeps_roles(self) -> None:
-        """Listing somebody's vaults anew does not turn read into write."""
+        """Listing a person's vaults again does not turn read into write."""
         self.assertEqual(validation.vault_roles(["a", "b"], {"a": "read"}), {"a": "read", "b": "write"})
 
     def test_a_mapping_says_it_all(self) -> None:

@@ -31,7 +31,7 @@ class AdminAppTests(SynchronousTestCase):
         return ask(root, path, method=method, headers={name.replace("_", "-"): text for name, text in headers.items()})
 
     def ask_the_app_alone(self, path: str) -> bytes:
-        """The raw answer without the front before it."""
+        """The response of the app alone, without the front."""
         channel: Any = Site(AdminApp(self.folder)).buildProtocol(None)
         transport = StringTransport()
         channel.makeConnection(transport)
@@ -40,7 +40,7 @@ class AdminAppTests(SynchronousTestCase):
         return answer
 
     def test_every_address_without_a_file_is_the_page(self) -> None:
-        """A reload on any page of the app works; the page is never kept, so that a new build is seen at once."""
+        """Reloading any page of the app works; the page is never cached, so a new build shows immediately."""
         for path in ("/admin", "/admin/", "/admin/modules/vault", "/admin/what.ever", "/admin/assets/old-9f.js"):
             answer = self.ask(path)
             self.assertEqual((answer.status, answer.body), (200, PAGE), path)
@@ -56,7 +56,7 @@ class AdminAppTests(SynchronousTestCase):
         self.assertEqual(self.ask("/admin/icon-192.png").header("Cache-Control"), "public, max-age=86400")
 
     def test_compressed_only_for_those_who_can_read_it(self) -> None:
-        """And a cache between is told that the answer depends on it."""
+        """Caches are told with Vary."""
         small = self.ask("/admin/assets/main-1a2b.js", Accept_Encoding="br, gzip")
         self.assertEqual(small.header("Content-Encoding"), "gzip")
         self.assertEqual(gzip.decompress(small.body), SCRIPT)
@@ -67,7 +67,7 @@ class AdminAppTests(SynchronousTestCase):
         self.assertIsNone(self.ask("/admin/icon-192.png", Accept_Encoding="gzip").header("Content-Encoding"))
 
     def test_nothing_outside_the_folder_is_read(self) -> None:
-        """In every spelling of two dots; a compressed file is no page of its own."""
+        """Any spelling of `..`; compressed files are not served directly."""
         for path in (
             "/admin/../secret.html",
             "/admin/%2e%2e/secret.html",
@@ -83,20 +83,20 @@ class AdminAppTests(SynchronousTestCase):
         self.assertEqual(self.ask("/admin/index.html.gz").body, PAGE)
 
     def test_head_has_the_headers_and_no_body(self) -> None:
-        """As RFC 9110 has it; another method is refused."""
+        """RFC 9110; other methods are refused."""
         answer = self.ask("/admin/modules", method="HEAD")
         self.assertEqual((answer.status, answer.body), (200, b""))
         self.assertEqual(answer.header("Content-Type"), "text/html; charset=utf-8")
         self.assertEqual(self.ask("/admin/modules", method="POST").status, 405)
 
     def test_the_page_keeps_the_sites_security_headers(self) -> None:
-        """No script but ours, no frame around it."""
+        """Only our scripts, no frames."""
         policy = self.ask("/admin").header("Content-Security-Policy") or ""
         self.assertIn("default-src 'self'", policy)
         self.assertIn("frame-ancestors 'none'", policy)
 
     def test_without_a_build_it_says_what_to_do(self) -> None:
-        """503, because a build makes it work."""
+        """503, because a build fixes it."""
         (self.folder / "index.html").unlink()
         answer = self.ask("/admin")
         self.assertEqual((answer.status, answer.json()["error"]), (503, "not_built"))

@@ -59,7 +59,7 @@ class RecordedTests(SynchronousTestCase):
         path: str = "/api/modules/vault/stop",
         body: bytes = b"",
     ) -> list[Act]:
-        """What one request with this answer leaves in the record."""
+        """The audit entry of one request with this response."""
         acts: list[Act] = []
         area = Recorded(
             Answers(status),
@@ -79,7 +79,7 @@ class RecordedTests(SynchronousTestCase):
         self.assertEqual(self.noted(200), [act])
 
     def test_what_was_installed_by_its_name(self) -> None:
-        """The path does not tell; a body that cannot be read tells nothing, and what is shown is one short line."""
+        """The path does not say what was installed; unreadable bodies add nothing, and the text is one short line."""
         opened = self.noted(200, path="/api/auth/open-settings", body=b'{"module": "scribe"}')
         self.assertEqual(opened[0].subject, "scribe")
         for body, subject in (
@@ -95,7 +95,7 @@ class RecordedTests(SynchronousTestCase):
             self.assertEqual([(act.action, act.subject) for act in acts], [("module-install", subject)])
 
     def test_what_did_not_happen_is_not_noted(self) -> None:
-        """Refusals, and looking."""
+        """Refusals and reads."""
         self.assertEqual(self.noted(403), [])
         self.assertEqual(self.noted(401, bearer="forged"), [])
         self.assertEqual(self.noted(401, bearer=None), [])

@@ -1,4 +1,4 @@
-"""Invitations: made by an owner, used as often as said, worth nothing after."""
+"""Invitations: created by an owner, used as often as allowed, then invalid."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The JSON API of modules, over a real site in memory; modules run in a pretended supervisor."""
+"""The modules API on an in-memory site with a fake supervisor."""
 
 import json
 import os
@@ -46,7 +46,7 @@ CALLERS = KnownBearers(
 
 
 class Proofs:
-    """Notes what proof was asked for; refuses people who are not the operator."""
+    """Records requested proofs; refuses everyone but the operator."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -58,8 +58,9 @@ class Proofs:
 
 
 class ToyServer(Resource):
-    """The module's own configuration. As scribe does, it takes a whole form: what is left out returns to its default,
-    but for secrets, which are kept."""
+    """The module's own configuration. Like scribe, it takes a whole form: missing values return to their default,
+    except secrets.
+    """
 
     isLeaf = True
     schema = {
@@ -185,7 +186,7 @@ class ApiCase(SynchronousTestCase):
         return answer.status, answer.json()["error"]
 
     def install(self, **manifest: Any) -> None:
-        """The toy as an install leaves it, running."""
+        """The toy as an installation leaves it, running."""
         put(self.files.store, "toy", package(**manifest), "1.0.0")
         self.files.store.activate("toy", "@toys/toy", "1.0.0")
         row = {"name": "toys-toy", "port": 2711, "paths": ["/toy"], "health": "/toy/health", "version": "1.0.0"}
@@ -260,20 +261,20 @@ class Listing(ApiCase):
         self.assertTrue(vault["available_to_install"])
 
     def test_a_channel_that_the_environment_fixes_is_told_as_that(self) -> None:
-        """Choosing another one changes nothing then, and the page must not say that it did."""
+        """Choosing another one has no effect, and the page must say so."""
         object.__setattr__(self.outside, "env_channel", "latest")
         self.assertEqual(self.call("PUT", "/channel", {"channel": "rc"}).json(), {"channel": "latest"})
         answer = self.call("GET", "").json()
         self.assertEqual((answer["module_install_channel"], answer["module_install_channel_fixed"]), ("latest", True))
 
     def test_the_version_to_go_back_to_is_a_version(self) -> None:
-        """Not the name of its folder, which is another one when the same version was fetched twice."""
+        """Not its folder name, which differs when a version was fetched twice."""
         self.install()
         self.files.records.change("toy", previous="0.9.0~2")
         self.assertEqual(self.module("toy")["settings"]["previous"], "0.9.0")
 
     def test_newer_versions_are_asked_for_on_demand(self) -> None:
-        """Of a program that must know, not of a page that is shown; what is installed from a folder is nowhere else."""
+        """For programs that need the answer, not for page views; a module from a folder is not in a registry."""
         self.install()
         asked: list[list[str]] = []
 
@@ -387,7 +388,7 @@ class Installs(ApiCase):
         self.assertIn("already installed", " ".join(job.log))
 
     def test_nothing_is_done_to_a_busy_one(self) -> None:
-        """A restart in the middle of an upgrade would look like a new version that fails."""
+        """A restart during an upgrade would look like a failing version."""
         self.install()
         self.busy("toy")
         for method, path, body in (
@@ -420,7 +421,7 @@ class Switching(ApiCase):
         self.assertEqual(self.supervisor.calls, [("restart", "toy"), ("stop", "toy")])
 
     def test_stopping_what_was_never_started(self) -> None:
-        """And what is not there is not remembered for that: it would count as installed."""
+        """It is not recorded, or it would count as installed."""
         self.assertEqual(self.call("POST", "/vault/stop").json(), {"short": "vault", "stopped": False})
         self.assertFalse(self.files.records.known("vault"))
 
@@ -457,7 +458,7 @@ class Switching(ApiCase):
 
 class Ports(ApiCase):
     def drifted(self, **status: Any) -> str | None:
-        """The toy runs in this way; the drift that the list tells."""
+        """The toy with this port drift, as listed."""
         told = {"state": ModuleState.DEGRADED, "port": 2711, "pid": 4711, **status}
         self.supervisor.outcome["toy"] = Status(short="toy", reason="", since=0.0, **told)
         self.call("POST", "/toy/start")
@@ -482,7 +483,7 @@ class Ports(ApiCase):
         self.assertEqual((self.row_port(), self.supervisor.calls[-1]), (2999, ("restart", "toy")))
 
     def test_a_port_that_is_somebody_elses_changes_nothing(self) -> None:
-        """The hub's own, which every request would then go to in a circle."""
+        """Such as the hub's own, which would loop every request."""
         self.install()
         hub_port = self.outside.hub_port
         error = {"error_type": "started_but_unbound", "error_description": "", "listens": [hub_port]}
@@ -499,7 +500,7 @@ class Ports(ApiCase):
         self.assertEqual(self.supervisor.calls[-1], ("start", "toy"))
 
     def test_settings_are_asked_only_where_the_module_itself_listens(self) -> None:
-        """A token goes with the question."""
+        """A token is sent with the request."""
         self.install()
         del self.listening["toy"]
         self.assertEqual(self.refusal("GET", "/toy/config"), (409, "not_running"))
@@ -539,7 +540,7 @@ class Leaving(ApiCase):
         self.assertEqual(os.listdir(self.home / "tmp"), [])
 
     def test_a_session_alone_takes_nothing_away_and_goes_back_to_nothing(self) -> None:
-        """A page of a module has the session's cookie, too. The proof names what it is for."""
+        """A module's page has the session cookie too. The proof names the operation."""
         self.install()
         for path, body, operation in (
             ("/toy/uninstall", {}, "uninstall:toy"),
@@ -656,7 +657,7 @@ class Configurations(ApiCase):
         self.assertEqual(self.refusal("GET", "/toy/config"), (404, "no_configuration"))
 
     def test_what_is_not_changed_stays_in_a_module_that_takes_whole_forms(self) -> None:
-        """Its values are sent back to it, but no secret, nothing that is only shown, nothing that it does not know."""
+        """Its values are sent back, except secrets, read-only values and unknown ones."""
         self.install()
         self.server.values |= {"balance": 2, "max_tokens": 9, "api_token": "***", "hidden_set": True}
         answer = self.call("PUT", "/toy/config", {"volume": 5, "hidden": "new"})
@@ -720,14 +721,14 @@ class DiskSpace(ApiCase):
 
 class Everything(ApiCase):
     def test_the_first_vault_is_named_as_in_the_wizard(self) -> None:
-        """One rule for both."""
+        """The same rule applies to both."""
         for name in ("-x", "x", "new", "Mine", 7):
             answer = self.refusal("POST", "/vault/install", {"first_vault": name})
             self.assertEqual(answer, (400, "invalid_vault"), name)
         self.assertEqual(self.call("POST", "/vault/install", {"first_vault": "my_2nd"}).status, 202)
 
     def test_an_installation_by_package_may_name_its_channel(self) -> None:
-        """As one by short name may: `parachute install @toys/toy --channel rc`."""
+        """Like an installation by short name: `parachute install @toys/toy --channel rc`."""
         answer = self.call("POST", "/install", {"package": "@toys/toy", "channel": "rc"})
         self.assertEqual(self.modules.jobs.get(answer.json()["operation_id"]).params["version"], "rc")
         wrong = {"package": "@toys/toy", "channel": "nightly"}

@@ -66,7 +66,7 @@ class OverviewTests(SynchronousTestCase):
         return ask(self.resource, path, headers={"Authorization": "Bearer owner"})
 
     def test_tells_memory_and_disk_by_owner(self) -> None:
-        """Modules in a steady order, so that nothing jumps on the page."""
+        """In a stable order, so that nothing moves on the page."""
         self.assertEqual(
             self.ask().json(),
             {
@@ -81,13 +81,13 @@ class OverviewTests(SynchronousTestCase):
         )
 
     def test_what_cannot_be_told_is_null(self) -> None:
-        """Not zero: the page must not say that a machine uses nothing."""
+        """Rather than zero: the page must not claim that nothing is used."""
         self.memory = Memory()
         told = self.ask().json()["memory"]
         self.assertEqual(told, {"limit": None, "used": None, "hub": None, "modules": []})
 
     def test_the_disk_is_walked_once_a_minute_at_most(self) -> None:
-        """However many pages look."""
+        """No matter how many pages ask."""
         for _ in range(3):
             self.ask()
         self.assertEqual(self.disk.walks, 1)
@@ -96,26 +96,26 @@ class OverviewTests(SynchronousTestCase):
         self.assertEqual(self.disk.walks, 2)
 
     def test_the_disk_is_walked_again_when_a_module_came(self) -> None:
-        """Whoever just installed something sees it."""
+        """So that a new module shows immediately."""
         self.ask()
         self.installed = ["vault", "notes"]
         self.assertEqual(len(self.ask().json()["disk"]["owners"]), 2)
         self.assertEqual(self.disk.walks, 2)
 
     def test_who_goes_away_spoils_it_for_nobody(self) -> None:
-        """A page that was closed while the disk was walked: the next one has it walked again."""
+        """The next request after an aborted one measures again."""
         self.patch(self, "in_thread", lambda call: Deferred())
         Rig((), resource=self.resource).ask(get("/api/overview", "Authorization: Bearer owner")).hang_up()
         self.patch(self, "in_thread", lambda call: succeed(call()))
         self.assertEqual([owner["name"] for owner in self.ask().json()["disk"]["owners"]], ["vault"])
 
     def test_it_is_the_owners(self) -> None:
-        """A stranger learns nothing of the machine."""
+        """Strangers learn nothing about the machine."""
         self.assertEqual(ask(self.resource, "/api/overview").status, 401)
         self.assertEqual(self.disk.walks, 0)
 
     def test_a_modules_past_is_told(self) -> None:
-        """The hour sample by sample, the day by its peaks; nothing for one that never ran, and nothing to strangers."""
+        """The hour as samples, the day as peaks; nothing for a module that never ran, nothing for strangers."""
         told = self.ask("/api/overview/memory/vault").json()
         self.assertEqual(told, {"short": "vault", "recent_kib": [70, 71], "minutes_kib": [90]})
         self.assertEqual(self.ask("/api/overview/memory/other").status, 404)

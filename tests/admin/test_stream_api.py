@@ -1,4 +1,4 @@
-"""The event stream and the log that is followed, over a real site in memory."""
+"""The event stream and followed logs on an in-memory site."""
 
 import json
 from typing import Any
@@ -17,14 +17,14 @@ from tests.support.sockets import Rig, get
 
 
 class Reader:
-    """A browser that reads the stream, as fast as the test lets it."""
+    """A browser that reads the stream as fast as the test allows."""
 
     def __init__(self, resource: Any, path: str, *headers: str) -> None:
         self.client = Rig((), resource=resource).ask(get(path, "Authorization: Bearer x", *headers))
 
     @property
     def text(self) -> str:
-        """The body so far, chunks put together."""
+        """The body so far, chunks joined."""
         _, _, rest = self.client.written.partition(b"\r\n\r\n")
         body = b""
         while rest:
@@ -47,7 +47,7 @@ class Reader:
         return found
 
     def leave(self) -> None:
-        """As a socket does it: the producer hears of it first."""
+        """As a socket does: the producer is told first."""
         if self.client.producer is not None:
             self.client.producer.stopProducing()
         self.client.reset()
@@ -126,7 +126,7 @@ class Events(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_when_the_hub_stops(self) -> None:
-        """Readers hear no more, and are not left hanging."""
+        """Readers get no more events, and their requests end."""
         reader = self.read()
         self.streams.end()
         self.bus.emit(ModuleChanged("toy", {"state": "stopped"}))

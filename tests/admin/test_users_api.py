@@ -1,4 +1,4 @@
-"""People in JSON: who may change whom, what ends with it, and that an admin always remains."""
+"""The people API: who may change whom, what ends with it, and that an admin always remains."""
 
 import json
 from typing import Any
@@ -60,7 +60,7 @@ class PeopleTests(Case):
             self.assertEqual(self.answer.status, status)
 
     def test_roles_on_vaults(self) -> None:
-        """Editing the list of vaults leaves a reader a reader."""
+        """Editing the list of vaults does not change roles."""
         user_id = self.create(assigned_vaults={"family": "read"})["user"]["id"]
         path, operation = f"/api/users/{user_id}/vaults", f"user.vaults:{user_id}"
         said = self.send("PATCH", path, operation, assigned_vaults=["family", "default"])

@@ -24,7 +24,7 @@ from tests.support.operators import owner
 
 
 class Shelf:
-    """Two vaults, and a maker that puts more beside them."""
+    """Two vaults, and a fake command that adds more."""
 
     def __init__(self) -> None:
         self.names = ["default", "work"]
@@ -41,7 +41,7 @@ class Shelf:
 
 
 class Proofs:
-    """The password was just typed for this operation."""
+    """A proof was just given for this operation."""
 
     def __init__(self, good_for: str = "vault.create:garden") -> None:
         self.good_for = good_for
@@ -70,7 +70,7 @@ class VaultsApiTests(SynchronousTestCase):
         return ask(self.resource, "/vaults", method=method, headers=headers, body=json.dumps(body or {}).encode())
 
     def test_lists_each_vault_with_its_address_and_size(self) -> None:
-        """A size that is not known is null, not zero."""
+        """An unknown size is null."""
         first, second = self.ask("GET").json()["vaults"]
         self.assertEqual(
             first,
@@ -85,7 +85,7 @@ class VaultsApiTests(SynchronousTestCase):
         self.assertIsNone(second["bytes"])
 
     def test_makes_a_vault_and_gives_its_first_key(self) -> None:
-        """In the published shape, and nothing else of what the command printed; never kept by a cache."""
+        """In the published shape, without other output of the command, never cached."""
         answer = self.ask("POST", {"name": "garden"})
         self.assertEqual(answer.status, 201)
         self.assertEqual(
@@ -107,14 +107,14 @@ class VaultsApiTests(SynchronousTestCase):
         self.assertEqual(self.shelf.names, ["default", "work"])
 
     def test_refuses_names_that_cannot_be_in_a_url_or_belong_to_the_hub(self) -> None:
-        """Before anything is run."""
+        """Before anything runs."""
         for name in ("", "a", "A1", "../x", "admin", "list", "new", "-x", "x" * 33, "ä1", "--json", None, 7, ["ab"]):
             answer = self.ask("POST", {"name": name})
             self.assertEqual((answer.status, answer.json()["error"]), (400, "invalid_name"), name)
         self.assertEqual(self.shelf.names, ["default", "work"])
 
     def test_refuses_a_name_that_is_taken(self) -> None:
-        """409, with what to do."""
+        """409, saying what to do."""
         answer = self.ask("POST", {"name": "work"})
         self.assertEqual((answer.status, answer.json()["error"]), (409, "vault_exists"))
 
@@ -127,7 +127,7 @@ class VaultsApiTests(SynchronousTestCase):
 
 @frozen
 class Spawn:
-    """How the pretended vault is run."""
+    """How the fake vault is run."""
 
     argv: tuple[str, ...] = ("/bun", "--smol", "run", "/pkg/cli.ts", "serve", "--quiet")
     cwd: str = "/pkg"
@@ -137,7 +137,7 @@ class Spawn:
 
 @define
 class Recorder:
-    """Starts what it is given, or refuses, and remembers by which rules."""
+    """Starts or refuses, and records the rules."""
 
     refusal: NotConfined | None = None
     started: list[tuple[Rules, int]] = field(factory=list)
@@ -163,7 +163,7 @@ class Launches:
 
 
 class ProcessReactor(MemoryReactorClock):
-    """Remembers processes instead of starting them."""
+    """Records processes instead of starting them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,11 +176,9 @@ class ProcessReactor(MemoryReactorClock):
         protocol.makeConnection(self)
         return self
 
-    def closeStdin(self) -> None:
-        """The child gets no input."""
+    def closeStdin(self) -> None: ...
 
-    def loseConnection(self) -> None:
-        """Its output is read no more."""
+    def loseConnection(self) -> None: ...
 
     def signalProcess(self, name: str) -> None:
         self.killed += 1
@@ -204,7 +202,7 @@ class VaultCommandTests(SynchronousTestCase):
         protocol.processEnded(Failure(ProcessTerminated(exitCode=code) if code else ProcessDone(0)))
 
     def test_runs_the_daemons_own_entry_with_another_verb(self) -> None:
-        """The same bun, options, folder and environment; notes before the JSON are passed over."""
+        """The same bun, options, folder and environment; notes before the JSON are skipped."""
         made = self.begin()
         _, argv, env = self.reactor.spawned[0]
         self.assertEqual(argv[0], "/bin/sh")
@@ -215,7 +213,7 @@ class VaultCommandTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_is_confined_as_the_daemon_is(self) -> None:
-        """What it wrote of itself is read when it has ended."""
+        """Its changes to its row are read when it has ended."""
         rules = Rules(reads=("/pkg",), writes=("/h/vault",))
         wrote: list[int] = []
         confiner = Recorder()
@@ -242,7 +240,7 @@ class VaultCommandTests(SynchronousTestCase):
         return cast(Refused, self.failureResultOf(made, Refused).value)
 
     def test_the_modules_own_complaint_reaches_the_person(self) -> None:
-        """Exit code 2 is a wrong name; every other failure is the module's."""
+        """Exit code 2 is a bad name; other failures are the module's."""
         made = self.begin()
         self.end(errors=b"trace\nparachute-vault: that name is taken.\n", code=2)
         refused = self.refusal(made)
@@ -262,7 +260,7 @@ class VaultCommandTests(SynchronousTestCase):
         self.assertEqual(self.reactor.spawned, [])
 
     def test_a_command_that_hangs_is_ended(self) -> None:
-        """And the next one may run."""
+        """And the next one can run."""
         made = self.begin()
         self.reactor.advance(SECONDS)
         self.assertEqual(self.reactor.killed, 1)
@@ -281,7 +279,7 @@ class VaultCommandTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(second), {"name": "two"})
 
     def test_who_hangs_up_does_not_let_the_next_one_in(self) -> None:
-        """The command goes on without its reader, and is waited for."""
+        """The command continues without its client, and is waited for."""
         command = VaultCommand(launcher=Launches(), reactor=cast(Reactor, self.reactor), confiner=Recorder())
         first = Deferred.fromCoroutine(command.create("one"))
         Deferred.fromCoroutine(command.create("two"))
@@ -294,7 +292,7 @@ class VaultCommandTests(SynchronousTestCase):
 
 class RealProcessTests(TestCase):
     async def test_what_a_command_leaves_behind_is_not_waited_for(self) -> None:
-        """A program of its own that holds its output open: the next vault can be made."""
+        """A child process that holds its output open does not block the next vault."""
         from twisted.internet import reactor
 
         self.patch(vault_command, "DRAIN", 0.1)
@@ -306,7 +304,7 @@ class RealProcessTests(TestCase):
             self.assertEqual(await making, {})
 
     async def test_a_real_process_answers(self) -> None:
-        """The exit code and both outputs of a process as the operating system gives them."""
+        """Exit code and both outputs of an operating system process."""
         from twisted.internet import reactor
 
         folder = Path(self.mktemp())

@@ -1,4 +1,4 @@
-"""Rosters of installed modules, for tests: rows and packages in a folder, and a still clock."""
+"""Installed modules for tests: rows and packages in a folder, and a frozen clock."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def row(name: str, port: int, *paths: str, **more: Any) -> dict[str, Any]:
 
 
 class RosterCase(SynchronousTestCase):
-    """A roster over a home folder. `live` maps modules to the ports on which they listen."""
+    """Installed modules of a home folder. `live` maps modules to the ports they listen on."""
 
     def setUp(self) -> None:
         self.home = Path(self.mktemp())
@@ -39,7 +39,7 @@ class RosterCase(SynchronousTestCase):
         self.roster = InstalledModules(directory, self.notices.append, self.clock.seconds, self.live.get)
 
     def register(self, *rows: dict[str, Any], folders: dict[str, str] | None = None) -> None:
-        """Modules are installed, write their rows, and the moment passes until the file is looked at again."""
+        """Install modules, write their rows, and let the cache expire."""
         for found in rows:
             short = Catalog().short_of(found["name"])
             if not self.records.known(short):
@@ -51,7 +51,7 @@ class RosterCase(SynchronousTestCase):
         self.written(*rows)
 
     def written(self, *rows: dict[str, Any]) -> None:
-        """Anybody writes rows, and the moment passes until the file is looked at again."""
+        """Write rows as any program could, and let the cache expire."""
         (self.home / "services.json").write_text(json.dumps({"services": rows}))
         self.clock.advance(LOOK_SECONDS)
 

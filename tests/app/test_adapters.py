@@ -1,4 +1,4 @@
-"""The pieces between the parts: what the wizard remembers of an install that it asked for."""
+"""Adapters between packages: what the wizard remembers of its installs."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from parachute_hub.site.errors import not_found
 
 @define
 class FakeInstalls:
-    """As much of `assembly.Modules` as the wizard needs. `end` ends the newest job."""
+    """The part of `assembly.Modules` that the wizard needs. `end` ends the newest job."""
 
     asked: list[InstallRequest] = field(factory=list)
     jobs_by_id: dict[str, Job] = field(factory=dict)
@@ -72,7 +72,7 @@ class WizardInstallsTests(SynchronousTestCase):
         self.assertEqual(self.modules.asked[1].env, {"GROQ_API_KEY": "gsk-1"})
 
     def test_a_key_is_forgotten_when_the_module_has_it(self) -> None:
-        """Nothing would ask for it any more."""
+        """It is not needed any longer."""
         job = self.wizard.begin("scribe", {"environment": {"GROQ_API_KEY": "gsk-1"}})
         self.modules.end("succeeded")
         self.wizard.retry(job)

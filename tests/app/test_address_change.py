@@ -22,7 +22,7 @@ class MoveTests(SupervisorCase):
         at_once(AddressChange(self.supervisor, oauth, hosts, origins).apply("https://hub.example.com"))
 
     def test_every_module_that_runs_is_started_anew(self) -> None:
-        """All at once; one that is off stays off."""
+        """All at once; a module that is off stays off."""
         for short in ("vault", "notes", "scribe"):
             self.ready(short)
         self.begin(self.supervisor.stop("scribe"))
@@ -33,7 +33,7 @@ class MoveTests(SupervisorCase):
         self.assertEqual([self.state(short) for short in ("vault", "notes")], [ModuleState.READY] * 2)
 
     def test_one_that_is_switched_off_or_removed_meanwhile_is_not_brought_back(self) -> None:
-        """The first may take long to answer; the others are not what they were when it began."""
+        """The first may take long to answer; the others may have changed by then."""
         for short in ("vault", "notes", "scribe"):
             self.ready(short)
         self.reactor.listening.clear()

@@ -7,7 +7,7 @@ from tests.support.supervising import FakeSupervisor
 
 
 class FakePages:
-    """The links in `pages` lead to a page; `looked` are those that were asked for."""
+    """Links in `pages` lead to a page; `looked` are those that were requested."""
 
     def __init__(self) -> None:
         self.pages: set[str] = set()
@@ -34,7 +34,7 @@ class DiscoveryTests(RosterCase):
         )
 
     def test_links_that_lead_to_no_page_are_not_offered(self) -> None:
-        """The hub's own pages are, and its own description of the module."""
+        """The hub's own pages and its own description of a module are."""
         vault, own = advertised(self.roster.modules(), self.links)
         self.assertEqual([mounted.management for mounted in vault.mounts], ["/admin/vaults"] * 2)
         (mounted,) = own.mounts

@@ -12,7 +12,7 @@ class RosterTests(RosterCase):
         self.assertEqual((self.roster.modules(), self.notices), ((), []))
 
     def test_requests_go_where_the_process_listens_whatever_the_row_says_meanwhile(self) -> None:
-        """Anything on this machine may write a row; only the supervisor knows whose the port is."""
+        """Any program on this machine can write a row; only the supervisor knows who holds a port."""
         self.register(row("parachute-vault", 1940, "/vault/default"))
         self.live["vault"] = 1940
         self.assertEqual([mount.port for mount in mounts_of(self.roster.modules())], [1940])
@@ -32,7 +32,7 @@ class RosterTests(RosterCase):
         self.assertIs(self.roster.modules(), before)
 
     def test_the_package_and_the_catalog_say_how_paths_are_sent_on(self) -> None:
-        """scribe strips by the catalog, a package by its manifest; what a row says of it counts for nothing."""
+        """scribe strips by the catalog, a package by its manifest; the row's value is ignored."""
         folder = self.package("own", stripPrefix=True, websocket=True)
         self.register(
             row("parachute-scribe", 1943, "/scribe", stripPrefix=False, websocket=True),
@@ -44,7 +44,7 @@ class RosterTests(RosterCase):
         self.assertEqual(seen, {"scribe": (True, False), "vault": (False, False), "own": (True, True)})
 
     def test_claims_of_others_places_are_left_out_and_told_once(self) -> None:
-        """A row cannot take the admin pages or a sibling's place."""
+        """A row cannot claim admin pages or another module's mount."""
         self.register(row("own", 1951, "/own", "/admin", "/vault/default"))
         (module,) = self.roster.modules()
         self.assertEqual(module.paths, ("/own",))
@@ -54,7 +54,7 @@ class RosterTests(RosterCase):
         self.assertEqual(len(self.notices), 2)
 
     def test_modules_outside_the_catalog_are_sandboxed_until_trusted(self) -> None:
-        """Design 6; the owner's word lifts it."""
+        """The owner can lift the sandbox."""
         self.register(row("own", 1951, "/own"), row("parachute-vault", 1940, "/vault/default"))
         self.assertEqual([module.sandboxed for module in self.roster.modules()], [True, False])
         self.records.change("own", trusted=True)
@@ -62,7 +62,7 @@ class RosterTests(RosterCase):
         self.assertEqual([module.sandboxed for module in self.roster.modules()], [False, False])
 
     def test_exposure_comes_from_the_owner_then_the_catalog(self) -> None:
-        """scribe has no sign-in of its own, so the hub asks for a credential."""
+        """scribe has no sign-in, so the hub requires a credential."""
         rows = (
             row("parachute-scribe", 1943, "/scribe", publicExposure="allowed"),
             row("parachute-vault", 1940, "/vault/default", publicExposure="loopback"),
@@ -83,7 +83,7 @@ class RosterTests(RosterCase):
         self.assertEqual(self.roster.shorts(), ("vault",))
 
     def test_every_path_becomes_a_mount_with_its_open_doors(self) -> None:
-        """Info, icon and health answer without a credential."""
+        """Info, icon and health need no credentials."""
         self.register(row("parachute-vault", 1940, "/vault/default/", "/vault/work", health="/vault/default/health"))
         first, second = mounts_of(self.roster.modules())
         self.assertEqual((first.prefix, second.prefix), (b"/vault/default", b"/vault/work"))
@@ -91,7 +91,7 @@ class RosterTests(RosterCase):
         self.assertIn(b"/vault/default/health", first.open_paths)
 
     def test_sub_units_become_parts_with_an_audience(self) -> None:
-        """For people of the hub unless the row says otherwise; what lies outside the module's mounts is nobody's."""
+        """hub-users by default; parts outside the module's mounts are ignored."""
         units: dict[str, dict[str, Any]] = {
             "app": {"path": "/own/app/", "scopes_required": ["vault:read"]},
             "desk": {"path": "/own/desk", "audience": "operator"},
@@ -116,7 +116,7 @@ class RosterTests(RosterCase):
         )
 
     def test_an_odd_path_closes_more_and_opens_nothing(self) -> None:
-        """What two readers could take differently is closed from the last plain place on."""
+        """A path that readers could interpret differently is closed from its last plain segment on."""
         uis = {
             "all": {"displayName": "All", "path": "/own", "audience": "operator"},
             "odd": {"displayName": "Odd", "path": "/own/a/%20b", "audience": "public"},
@@ -133,7 +133,7 @@ class RosterTests(RosterCase):
         self.assertEqual((whole.part, whole.audience), (b"", "operator"))
 
     def test_the_hubs_own_changes_are_seen_at_once(self) -> None:
-        """The installer says so; only what others write has to be looked for."""
+        """The installer reports them; only changes by others need polling."""
         self.register(row("own", 1951, "/own"))
         self.assertEqual(self.roster.shorts(), ("own",))
         (self.home / "services.json").write_text(json.dumps({"services": []}))
@@ -142,7 +142,7 @@ class RosterTests(RosterCase):
         self.assertEqual(self.roster.shorts(), ())
 
     def test_what_cannot_be_read_stays_as_it_was(self) -> None:
-        """Whatever fails while the modules are read, and until it can be read again."""
+        """Whatever fails while modules are read, until reading works again."""
         self.register(row("parachute-vault", 1940, "/vault/default"))
         good = self.roster.modules()
         broken = True
@@ -178,7 +178,7 @@ class RosterTests(RosterCase):
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
     def test_a_table_that_cannot_be_made_leaves_the_last_one_in_use(self) -> None:
-        """All requests depend on it, those of /health and of healthy modules among them."""
+        """Every request depends on it, including /health."""
         self.register(row("parachute-vault", 1940, "/vault/default"))
         broken = False
 
@@ -203,7 +203,7 @@ class RosterTests(RosterCase):
         self.assertEqual(mount.port, 1941)
 
     def test_without_any_table_so_far_nothing_is_public(self) -> None:
-        """The hub's own site answers all the same."""
+        """The hub's own site still answers."""
 
         def hosts() -> list[str]:
             raise RuntimeError("the query failed")
@@ -213,7 +213,7 @@ class RosterTests(RosterCase):
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
     def test_the_table_is_kept_until_something_changes(self) -> None:
-        """Building it for each request would cost more than the request."""
+        """Building it per request would cost more than the request."""
         self.register(row("parachute-vault", 1940, "/vault/default"))
         gated = [False]
         hosts = ["hub.test"]

@@ -1,4 +1,4 @@
-"""What modules say, as news."""
+"""Log lines of modules as events."""
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,7 +14,7 @@ class LogHeadsTests(SynchronousTestCase):
         self.heads = LogHeads(self.clock, self.told.append)
 
     def test_the_newest_line_of_each_module_once_a_second(self) -> None:
-        """A flood is one line."""
+        """A flood becomes one line."""
         for number in range(1000):
             self.heads.heard("vault", f"line {number}")
         self.heads.heard("scribe", "listening")
@@ -23,7 +23,7 @@ class LogHeadsTests(SynchronousTestCase):
         self.assertEqual(self.told, [LogHead("vault", "line 999"), LogHead("scribe", "listening")])
 
     def test_who_says_nothing_is_not_told_of_again(self) -> None:
-        """No timer runs while nobody speaks."""
+        """No timer runs while there is no output."""
         self.heads.heard("vault", "one")
         self.clock.advance(EVERY_SECONDS)
         self.assertEqual((len(self.told), self.clock.getDelayedCalls()), (1, []))

@@ -12,7 +12,7 @@ from tests.support.sockets import Rig, get
 
 
 class Held(Resource):
-    """Keeps its requests and answers none."""
+    """Keeps requests open."""
 
     isLeaf = True
 
@@ -26,7 +26,7 @@ class Held(Resource):
 
 
 class Told(Resource):
-    """Answers with what is known of the client."""
+    """Answers with what is known about the client."""
 
     isLeaf = True
 
@@ -42,7 +42,7 @@ class RequestCallerTests(SynchronousTestCase):
             self.assertEqual(answer.body, f"198.51.100.7 {https}".encode())
 
     def test_they_outlive_the_connection(self) -> None:
-        """A password is being checked, and the browser goes: its failure counts for its address all the same."""
+        """If the browser disconnects while a password is checked, the failure still counts for its address."""
         page = Held()
         client = Rig(resource=page, hops=1).ask(
             get("/api/x", "X-Forwarded-For: 198.51.100.7", "X-Forwarded-Proto: https"), "10.0.0.1"
@@ -53,7 +53,7 @@ class RequestCallerTests(SynchronousTestCase):
         self.assertEqual((caller.client_address(request), caller.is_secure(request)), ("198.51.100.7", True))
 
     def test_a_request_that_did_not_pass_the_front_is_an_error(self) -> None:
-        """Never a guess: that is how https was once not recognised at all."""
+        """Guessing once made https go unnoticed."""
         page = Held()
         channel: Any = Site(page).buildProtocol(None)
         channel.makeConnection(StringTransport())

@@ -1,4 +1,4 @@
-"""Rows of services.json that somebody planted: what they change of what the hub runs, serves and opens."""
+"""Planted rows of services.json: what they change in what the hub runs, serves and opens."""
 
 import json
 from pathlib import Path
@@ -87,7 +87,7 @@ class Attacks(SynchronousTestCase):
         )
 
     def effect(self, *rows: dict[str, Any]) -> dict[str, Any]:
-        """What is run, and what is served to whom, with these rows in the file."""
+        """What is run and served with these rows in the file."""
         text = json.dumps({"services": rows}).replace("PLANTED", str(self.planted))
         (self.home.path / "services.json").write_text(text)
         self.clock.advance(LOOK_SECONDS)
@@ -123,7 +123,7 @@ class Attacks(SynchronousTestCase):
         self.assertIn("keep it on the Modules page", self.told[0])
 
     def test_what_a_row_does_give(self) -> None:
-        """Vaults appear that way, and texts."""
+        """Vaults and texts."""
         row = {**VAULT, "paths": ["/vault/default", "/vault/work"], "version": "9", "tagline": "T", "displayName": "V"}
         self.effect(row, SCRIBE)
         vault = self.roster.modules()[0]

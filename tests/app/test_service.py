@@ -1,4 +1,4 @@
-"""The hub as a service: what it listens with, and what it says while it cannot answer."""
+"""The hub as a service: how it listens, and what it answers while it is starting or stopping."""
 
 import resource
 import tempfile
@@ -14,7 +14,7 @@ from parachute_hub.settings import fold
 
 class ListenTests(SynchronousTestCase):
     def test_connections_are_bounded_by_the_descriptors_there_are(self) -> None:
-        """Accepting has to pause before descriptors run out: the database and modules need some, too."""
+        """Accepting pauses before descriptors run out, because the database and modules need some too."""
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, limits[1]), limits[1]))
@@ -34,7 +34,7 @@ class ListenTests(SynchronousTestCase):
 
 class ClosedTests(SynchronousTestCase):
     def test_what_passes(self) -> None:
-        """Only the question whether the hub lives."""
+        """Only /health."""
         for phase in ("starting", "stopping", "failed"):
             self.assertIsNone(Closed(phase).check(b"GET", b"/health", False))
             refused = Closed(phase).check(b"GET", b"/", True)

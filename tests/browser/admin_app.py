@@ -1,4 +1,4 @@
-"""The admin app for browser tests: built when its sources are newer, and served by the pretended hub of `web/dev`."""
+"""The admin app for browser tests: built when its sources are newer, and served by the fake hub in `web/dev`."""
 
 import os
 import subprocess
@@ -51,7 +51,7 @@ class PretendedHub:
     _process: "subprocess.Popen[str] | None" = None
 
     def start(self) -> None:
-        """Serve; after a stop, on the same port again."""
+        """Serve; after a stop, on the same port."""
         port = self.url.rpartition(":")[2] or "0"
         self._process = subprocess.Popen(
             [bun(), "run", "dev/server.ts"],
@@ -64,7 +64,7 @@ class PretendedHub:
         self.url = self._process.stdout.readline().split()[-1].rstrip("/")
 
     def stop(self) -> None:
-        """End it, as a restart of the hub does."""
+        """End it, like a restart of the hub."""
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
@@ -73,7 +73,7 @@ class PretendedHub:
 
 @contextmanager
 def pretended_hub(scenario: str) -> Iterator[PretendedHub]:
-    """A pretended hub that ends with the block: `fresh`, `well` or `trouble`."""
+    """A fake hub for the block: `fresh`, `well` or `trouble`."""
     built()
     hub = PretendedHub(scenario)
     hub.start()

@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright, for tests that run in trial. They require `program("chromium")`."""
+"""Debian's Chromium, driven by Playwright in trial tests. They require `program("chromium")`."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def window(browser: Browser, *, complaints: bool = True, **options: Any) -> Iterator[tuple[BrowserContext, Page]]:
-    """A fresh profile with one page; with `complaints` errors of the page's scripts fail the test."""
+    """A fresh profile with one page; with `complaints`, script errors fail the test."""
     context = browser.new_context(**{"viewport": DESK, "bypass_csp": False, **options})
     context.set_default_timeout(10_000)
     page = context.new_page()
@@ -61,13 +61,13 @@ def window(browser: Browser, *, complaints: bool = True, **options: Any) -> Iter
 
 
 def picture(page: Page, name: str) -> None:
-    """Keep what the page looks like, when somebody wants to see it."""
+    """Save a screenshot when `PARACHUTE_TEST_PICTURES` is set."""
     if PICTURES:
         page.screenshot(path=str(Path(PICTURES) / f"{name}.png"), full_page=True)
 
 
 def findings(page: Page) -> list[str]:
-    """What axe-core holds against the page, serious and critical, in one line each."""
+    """axe-core's serious and critical findings, one line each."""
     page.evaluate(_axe())
     result = page.evaluate("async () => await axe.run(document, {resultTypes: ['violations']})")
     return [
@@ -79,12 +79,12 @@ def findings(page: Page) -> list[str]:
 
 
 def wider_than_the_window(page: Page) -> bool:
-    """Whether one would have to scroll sideways."""
+    """Whether the page scrolls sideways."""
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
 
 def focused(page: Page) -> str:
-    """The name of the element that has the focus, as a keyboard user knows it."""
+    """The accessible name of the focused element."""
     return str(
         page.evaluate(
             "(() => { const e = document.activeElement;"
@@ -95,7 +95,7 @@ def focused(page: Page) -> str:
 
 @cache
 def _axe() -> str:
-    """axe-core's source, fetched once by bun from the registry that bun is set up for."""
+    """axe-core's source, fetched once by bun from the configured registry."""
     script = CACHE / "node_modules" / "axe-core" / "axe.min.js"
     if not script.exists():
         CACHE.mkdir(parents=True, exist_ok=True)

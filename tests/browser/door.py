@@ -1,6 +1,5 @@
-"""A hub's front door as a process of its own: the accounts on a socket, with installations that are only played.
-
-`python -m tests.browser.door` prints one line of JSON: the port, and the setup token while there is no owner.
+"""A hub's front door as a separate process: real accounts, simulated installations. `python -m tests.browser.door`
+prints one line of JSON: the port, and the setup token while there is no owner.
 """
 
 import json
@@ -26,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class PlayedInstalls(FakeInstalls):
-    """Each installation takes a second; that of scribe fails the first time."""
+    """Each installation takes a second; the first one of scribe fails."""
 
     def begin(self, short: str, options: Any) -> str:
         """A job that ends by itself."""
@@ -38,7 +37,7 @@ class PlayedInstalls(FakeInstalls):
 
 
 def front_of(door: FrontDoor) -> Front:
-    """The real front, with no module behind it."""
+    """The real front, without modules."""
     table = Table.build((), (), "http://hub.test", gated=False)
     return Front(
         site=Site(door.root),
@@ -77,7 +76,7 @@ def serve() -> None:
 
 @contextmanager
 def open_door() -> Iterator[tuple[str, str]]:
-    """A fresh hub's address and its setup token. The process ends with the block, or with us."""
+    """The address and setup token of a fresh hub. The process ends with the block or the test."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.browser.door"],
         cwd=ROOT,

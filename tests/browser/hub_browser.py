@@ -1,4 +1,4 @@
-"""A new owner in front of a whole hub: each method walks through one part of the pages, in the ordinary way."""
+"""A new owner using a whole hub: each method goes through one part of the pages."""
 
 import json
 import subprocess
@@ -25,27 +25,27 @@ RETURN_PATIENCE = 20_000
 
 
 def setup_token(hub: HubProcess) -> str:
-    """The one-time token, as an owner reads it in the log."""
+    """The setup token, read from the log like an owner would."""
     hub.wait_for(lambda: "parachute-bootstrap-" in hub.log(), "the setup token in the log")
     return "parachute-bootstrap-" + hub.log().partition("parachute-bootstrap-")[2].split()[0]
 
 
 def spoken(path: Path, words: str) -> Path:
-    """A recording of the words."""
+    """A recording of these words."""
     # At another pace the recogniser's small model hears other words.
     subprocess.run(["espeak-ng", "-v", "en-us", "-s", "160", "-w", str(path), words], check=True, timeout=20)
     return path
 
 
 def speech_program() -> str:
-    """The program that scribe is told to use, as its form wants it. The test fails when there is no PocketSphinx."""
+    """The command for scribe's form. Fails without PocketSphinx."""
     if find_spec("pocketsphinx") is None:
         raise AssertionError("pocketsphinx is missing: install this project's dev extra.")
     return json.dumps([sys.executable, str(RECOGNISER), "{file}"])
 
 
 def walk_to(page: Page, name: str, most: int = 40) -> None:
-    """Press Tab until the element of this name has the focus (`browser.focused`)."""
+    """Press Tab until the element with this name has the focus (`browser.focused`)."""
     for _ in range(most):
         if focused(page) == name:
             return
@@ -55,7 +55,7 @@ def walk_to(page: Page, name: str, most: int = 40) -> None:
 
 @define
 class Newcomer:
-    """Somebody who opens a fresh hub. `look` is called with each page once it is there, and a name for it."""
+    """A person who opens a fresh hub. `look` is called with each page once it is loaded, and a name for it."""
 
     hub: HubProcess
     page: Page
@@ -71,7 +71,7 @@ class Newcomer:
         return self.page.get_by_role("heading", name=text, level=1, exact=True)
 
     def claim(self) -> None:
-        """From the bare address to an account, by keyboard alone, with a token that was copied badly at first."""
+        """From the bare address to an account, with the keyboard alone and a mistyped token first."""
         self.page.goto(self.hub.url)
         self.see("Welcome to your hub", "setup-account")
         token = setup_token(self.hub)
@@ -85,7 +85,7 @@ class Newcomer:
         self.see("What shall it do?", "setup-modules")
 
     def install_all(self) -> None:
-        """Vault, Notes and Scribe, by keyboard; waits until all three are there."""
+        """Vault, Notes and Scribe, by keyboard; waits until all are installed."""
         page = self.page
         page.get_by_role("checkbox", name="Scribe").press("Space")
         page.keyboard.press("Enter")
@@ -102,14 +102,14 @@ class Newcomer:
         page.get_by_role("button", name="Continue").press("Enter")
 
     def finish(self) -> None:
-        """The last question of the wizard, and on to Home."""
+        """The last question of the wizard, then Home."""
         self.see("How do you reach this hub?", "setup-reach")
         self.page.get_by_role("button", name="Finish").press("Enter")
         self.see("Your hub is ready", "setup-done")
         self.page.get_by_role("link", name="Manage the hub").press("Enter")
 
     def connect_notes(self) -> None:
-        """Open Notes and allow it what it asks for."""
+        """Open Notes and allow what it asks for."""
         page = self.page
         page.goto(f"{self.hub.url}/notes")
         expect(page.get_by_role("button", name="Connect")).to_be_visible()
@@ -139,7 +139,7 @@ class Newcomer:
         self.page.get_by_label("Or choose a recording").set_input_files(str(recording))
 
     def configure_scribe(self, program: str) -> None:
-        """Tell scribe, on its page, to use a program of this machine; asks for the password once more."""
+        """Set scribe to a local program on its page, confirming with the password."""
         page = self.page
         page.goto(f"{self.hub.url}/admin/modules/scribe")
         page.get_by_text("Show settings of Scribe").click()

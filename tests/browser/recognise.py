@@ -1,6 +1,5 @@
-"""A speech program for scribe's `command` provider: prints the English words of a 16 kHz mono WAV file.
-
-PocketSphinx's small model knows "hello world" and little more, which is all that the tests say.
+"""A speech program for scribe's `command` provider: prints the English words in a 16 kHz mono WAV file. PocketSphinx's
+small model knows "hello world" and little more, which is enough here.
 """
 
 import sys
@@ -10,7 +9,7 @@ from pocketsphinx import Decoder
 
 
 def words(path: str) -> str:
-    """What is said in the file; empty when nothing was understood."""
+    """The recognised words; empty if there are none."""
     with wave.open(path, "rb") as sound:
         decoder = Decoder(samprate=sound.getframerate(), loglevel="FATAL")
         decoder.start_utt()

@@ -1,4 +1,4 @@
-"""The admin app on a whole hub with the reference modules: what an owner does in it, once each."""
+"""The admin app on a real hub with the reference modules: each task of an owner once."""
 
 import re
 from contextlib import ExitStack
@@ -43,7 +43,7 @@ class AdminOnHubTests(SynchronousTestCase):
         expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
 
     def confirm(self) -> None:
-        """Answer the question who it is."""
+        """Confirm with the password."""
         dialog = self.page.get_by_role("dialog", name="Confirm it's you")
         dialog.get_by_label("Password").fill(PASSWORD)
         self.page.keyboard.press("Enter")
@@ -68,7 +68,7 @@ class AdminOnHubTests(SynchronousTestCase):
         return self.page.get_by_label(label, exact=True).inner_text()
 
     def test_from_nothing_to_a_vault_that_a_program_can_write_to(self) -> None:
-        """Installed, a second vault made, a token minted for it; a second device saw it all happen."""
+        """Vault installed, second vault and token created; a second device sees it all."""
         phone = self.sign_in(viewport=PHONE)
         expect(phone.get_by_role("heading", name="Nothing is installed yet")).to_be_visible()
         self.go("Modules")
@@ -105,7 +105,7 @@ class AdminOnHubTests(SynchronousTestCase):
         return fetch(address, method="POST", body={"content": "hello"}, headers=headers).status
 
     def test_the_life_of_a_module(self) -> None:
-        """Installed, stopped, started, configured, its log read, the hub restarted under it, removed."""
+        """Installed, stopped, started, configured, log read, hub restarted, removed."""
         self.go("Modules")
         self.install("Scribe")
         self.row("Scribe").get_by_role("link", name="Details of Scribe").click()
@@ -136,7 +136,7 @@ class AdminOnHubTests(SynchronousTestCase):
         expect(self.page.get_by_role("button", name="Install Scribe")).to_be_visible(timeout=20_000)
 
     def test_people_and_the_record_of_it(self) -> None:
-        """An invitation, its acceptance by somebody else, their access changed, and who did what."""
+        """Invitation, acceptance, changed access, audit log."""
         self.go("Modules")
         self.install("Vault")
         self.go("People")
@@ -166,7 +166,7 @@ class AdminOnHubTests(SynchronousTestCase):
         expect(self.page.get_by_text("owner invited")).to_be_visible()
 
     def test_the_own_account(self) -> None:
-        """A second factor by a code that was scanned, another browser signed out, the password changed."""
+        """Second factor, another browser signed out, password changed."""
         other = self.sign_in(viewport=PHONE)
         self.go("Account")
         row = self.card("Where you are signed in").locator("li").filter(has_not_text="This browser")
@@ -201,6 +201,6 @@ class AdminOnHubTests(SynchronousTestCase):
 
 
 def code_of(secret: str) -> str:
-    """What an authenticator app would show now."""
+    """The current code of an authenticator app."""
     shown: str = pyotp.TOTP(secret).now()
     return shown

@@ -1,4 +1,4 @@
-"""The admin app on a pretended hub: how each page looks and behaves, whatever the hub does."""
+"""The admin app on a fake hub: appearance and behaviour of each page."""
 
 import gzip
 import re
@@ -25,7 +25,7 @@ new PerformanceObserver((list) => {
 
 @requires(program("chromium"))
 class AdminCase(SynchronousTestCase):
-    """A browser, and a pretended hub for each scenario that a test asks for."""
+    """A browser, and a fake hub for each scenario."""
 
     def setUp(self) -> None:
         self.stack = ExitStack()
@@ -58,7 +58,7 @@ class LooksTests(AdminCase):
             picture(page, f"admin-{path.replace('/', '-') or 'home'}-{scenario}-{kind}")
 
     def test_nothing_jumps(self) -> None:
-        """What is on the page stays where it is while the rest comes."""
+        """Content keeps its place while the rest loads."""
         page = self.page(self.hub("trouble"), viewport=PHONE)
         page.add_init_script(SHIFTS)
         for path in PAGES:
@@ -68,7 +68,7 @@ class LooksTests(AdminCase):
             self.assertLess(page.evaluate("shifted"), 0.01, path)
 
     def test_on_a_phone_in_the_light(self) -> None:
-        """Every page fits 320 pixels and has no fault that axe calls serious, with everything opened."""
+        """Every page fits 320 pixels and has no serious axe finding, with all details open."""
         self.look_at("trouble", viewport=PHONE)
 
     def test_on_a_desk_in_the_dark(self) -> None:
@@ -80,7 +80,7 @@ class LooksTests(AdminCase):
         self.look_at("fresh", ("", "modules", "modules/vault", "vaults"), viewport=PHONE, color_scheme="dark")
 
     def test_it_is_small(self) -> None:
-        """All that a first visit fetches, compressed, icons and the shared stylesheet included."""
+        """Everything a first visit downloads, compressed, including icons and the shared stylesheet."""
         files = [path for path in built().rglob("*") if path.suffix == ".gz" or path.suffix == ".png"]
         shared = built().parents[1] / "accounts" / "static" / "hub.css"
         total = sum(path.stat().st_size for path in files) + len(gzip.compress(shared.read_bytes()))
@@ -91,7 +91,7 @@ class LooksTests(AdminCase):
 @requires(program("chromium"))
 class AtAGlanceTests(AdminCase):
     def test_a_healthy_hub_says_so(self) -> None:
-        """The first sentence answers the first question; what can be opened can be opened."""
+        """The headline says so; modules can be opened."""
         page = self.page(self.hub("well"))
         expect(page.get_by_role("heading", name="All is well")).to_be_visible()
         expect(page.get_by_text("Vault, Notes and Scribe are running.")).to_be_visible()
@@ -99,7 +99,7 @@ class AtAGlanceTests(AdminCase):
         expect(page.get_by_text("236 MB of 512 MB")).to_be_visible()
 
     def test_trouble_is_named_with_its_reason_and_a_button(self) -> None:
-        """Starting it again changes the sentence without a reload."""
+        """Starting it changes the headline without a reload."""
         page = self.page(self.hub("trouble"))
         expect(page.get_by_role("heading", name="Scribe needs you")).to_be_visible()
         expect(page.get_by_text("ffmpeg is not installed").first).to_be_visible()
@@ -108,7 +108,7 @@ class AtAGlanceTests(AdminCase):
         expect(page.get_by_text("The disk is almost full")).to_be_visible()
 
     def test_what_a_module_works_with_is_shown_and_offered(self) -> None:
-        """What is there is a link, what is missing a button."""
+        """Installed modules are links, missing ones have a button."""
         page = self.page(self.hub("well"), "modules/notes")
         expect(page.get_by_role("heading", name="Works with")).to_be_visible()
         expect(page.get_by_role("link", name="Vault (installed)")).to_be_visible()
@@ -116,7 +116,7 @@ class AtAGlanceTests(AdminCase):
         expect(page.get_by_role("link", name="Hello (installed)")).to_be_visible()
 
     def test_a_fresh_hub_leads_to_the_modules(self) -> None:
-        """Nothing installed is no fault, and says what to do."""
+        """An empty hub is not an error, and says what to do."""
         page = self.page(self.hub("fresh"))
         expect(page.get_by_role("heading", name="Nothing is installed yet")).to_be_visible()
         page.get_by_role("link", name="Choose modules").click()
@@ -126,7 +126,7 @@ class AtAGlanceTests(AdminCase):
 @requires(program("chromium"))
 class LiveTests(AdminCase):
     def test_an_installation_is_seen_on_two_devices_and_after_a_reload(self) -> None:
-        """The same steps everywhere, to the same end."""
+        """The same steps and the same result everywhere."""
         hub = self.hub("fresh")
         first, second = self.page(hub, "modules"), self.page(hub, "modules", viewport=PHONE)
         first.get_by_role("button", name="Install Vault").click()
@@ -139,7 +139,7 @@ class LiveTests(AdminCase):
             expect(page.get_by_text("Running")).to_be_visible()
 
     def test_a_restart_of_the_hub_is_survived(self) -> None:
-        """The page says that it may be old, keeps what it shows, and comes back by itself."""
+        """The page says it may be out of date, keeps its content, and recovers."""
         hub = self.hub("well")
         page = self.page(hub)
         expect(page.get_by_role("heading", name="All is well")).to_be_visible()
@@ -152,7 +152,7 @@ class LiveTests(AdminCase):
         expect(page.get_by_text("The hub is not answering")).to_have_count(0)
 
     def test_a_log_is_followed_filtered_and_held(self) -> None:
-        """New lines come by themselves until the view is paused."""
+        """New lines appear until the view is paused."""
         hub = self.hub("well")
         page, other = self.page(hub, "modules/notes"), self.page(hub, "modules/notes")
         log, running = page.get_by_label("Log of Notes"), other.get_by_label("Log of Notes")
@@ -173,7 +173,7 @@ class LiveTests(AdminCase):
 @requires(program("chromium"))
 class ChangesTests(AdminCase):
     def test_a_weighty_change_asks_who_it_is(self) -> None:
-        """A wrong password is said in the dialog, turning back changes nothing, the right one goes on."""
+        """A wrong password is reported in the dialog, cancelling changes nothing, the right one continues."""
         page = self.page(self.hub("well"), "tokens")
         page.get_by_role("button", name="Create token").click()
         dialog = page.get_by_role("dialog", name="Confirm it's you")
@@ -191,7 +191,7 @@ class ChangesTests(AdminCase):
         expect(page.get_by_text("eyJ.made.up")).to_be_visible()
 
     def test_only_what_changed_is_saved(self) -> None:
-        """A secret that nobody typed stays as it is."""
+        """An untouched secret stays as it is."""
         page = self.page(self.hub("well"), "modules/scribe")
         page.get_by_text("Show settings of Scribe").click()
         with page.expect_request(lambda request: request.method == "PUT") as asked:
@@ -202,7 +202,7 @@ class ChangesTests(AdminCase):
         expect(page.get_by_role("status").get_by_text("Saved")).to_be_visible()
 
     def test_removing_asks_first(self) -> None:
-        """Turning back keeps the module."""
+        """Cancelling keeps the module."""
         page = self.page(self.hub("well"), "modules/scribe")
         page.get_by_role("button", name="Remove Scribe").click()
         dialog = page.get_by_role("dialog", name="Remove Scribe?")
@@ -216,7 +216,7 @@ class ChangesTests(AdminCase):
 @requires(program("chromium"))
 class KeyboardTests(AdminCase):
     def test_every_page_is_reached_by_keyboard_alone(self) -> None:
-        """Tab and Enter; the focus arrives at the new page's heading, which a screen reader then reads."""
+        """Tab and Enter; the new page's heading gets the focus, so that screen readers start there."""
         page = self.page(self.hub("well"))
         for name in ("Modules", "Vaults", "Connected apps", "Tokens", "People", "Account", "Settings", "Activity"):
             page.get_by_role("link", name="Skip to content").focus()

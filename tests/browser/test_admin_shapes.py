@@ -1,4 +1,4 @@
-"""What the hub answers has the shapes that the admin app was written for: a running hub is asked, TypeScript judges."""
+"""API responses match the admin app's types: a running hub answers, TypeScript checks."""
 
 import json
 import re
@@ -34,7 +34,7 @@ class ShapesTests(SynchronousTestCase):
         self.cookie = session_of_owner(self.hub)
 
     def get(self, path: str) -> Any:
-        """As the page asks."""
+        """As the page requests it."""
         reply = fetch(self.hub.url + path, headers={"Cookie": self.cookie})
         self.assertEqual(reply.status, 200, f"{path}: {reply.body!r}")
         return reply.json()
@@ -50,7 +50,7 @@ class ShapesTests(SynchronousTestCase):
         return re.findall(r"event: (\w+)\ndata: (.*)\n", text)
 
     def live(self) -> None:
-        """Something of everything that the pages show."""
+        """Create something for every page to show."""
         call = self.hub.client.call
         for short in ("vault", "scribe", "notes"):
             self.hub.install(short)
@@ -86,7 +86,7 @@ class ShapesTests(SynchronousTestCase):
         self.assertEqual(answer.status, 200, answer.body)
 
     def test_answers_and_events_fit_the_types_of_the_app(self) -> None:
-        """Each path that the app reads, on a hub where much has happened."""
+        """Every path that the app reads, on a hub with some history."""
         self.live()
         paths = re.findall(r'^  (?:"|\[\w+: `)(/[^"`]+)["`]', SHAPES.read_text(), re.MULTILINE)
         self.assertGreater(len(paths), 15)
@@ -102,7 +102,7 @@ class ShapesTests(SynchronousTestCase):
         self.judge(lines)
 
     def judge(self, lines: list[str]) -> None:
-        """Fail with what TypeScript holds against these calls."""
+        """Fail with TypeScript's errors in these calls."""
         folder = WEB / "node_modules" / ".shapes"
         folder.mkdir(exist_ok=True)
         source = folder / "found.ts"

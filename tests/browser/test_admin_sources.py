@@ -1,4 +1,4 @@
-"""The admin app's own tests and types, so that they count among the project's."""
+"""The admin app's own tests and types, as part of the test suite."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ from tests.browser.browser import _bun as bun
 
 class SourcesTests(SynchronousTestCase):
     def run_bun(self, *words: str) -> str:
-        """What bun says; fails with it when bun fails."""
+        """Bun's output; fails when bun fails."""
         built()
         if not (WEB / "node_modules").exists():
             subprocess.run(
@@ -23,17 +23,17 @@ class SourcesTests(SynchronousTestCase):
         return said
 
     def test_its_tests_pass(self) -> None:
-        """Stores, wording, the event stream and the calls, without a browser."""
+        """Stores, wording, the event stream and the API client, without a browser."""
         said = self.run_bun("test")
         found = re.search(r"Ran (\d+) tests", said)
         self.assertGreater(int(found[1]) if found else 0, 40, said)
 
     def test_its_types_hold(self) -> None:
-        """By the strictest settings of TypeScript that we know of."""
+        """With TypeScript's strictest settings."""
         self.run_bun("x", "--no-install", "tsc", "--noEmit")
 
     def test_the_lock_names_no_registry(self) -> None:
-        """Packages come from wherever this machine is told to get them; their hashes are what is fixed."""
+        """Packages come from whatever registry is configured; the lock file fixes their hashes."""
         lock = (WEB / "bun.lock").read_text()
         self.assertNotIn("://", lock)
         self.assertIn("sha512-", lock)

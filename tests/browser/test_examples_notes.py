@@ -1,4 +1,4 @@
-"""The reference notes app in Chromium, against the reference vault and scribe behind a stand-in for the hub."""
+"""The reference notes app in Chromium, with the reference vault and scribe behind a stand-in for the hub."""
 
 import io
 import json
@@ -36,7 +36,7 @@ def hello_wav() -> bytes:
 
 
 class Shell(Resource):
-    """dist/ as the hub serves it: what is no file is the app itself."""
+    """dist/ as the hub serves it: unknown paths get the app."""
 
     isLeaf = True
 
@@ -47,7 +47,7 @@ class Shell(Resource):
 
 
 class Forward(Resource):
-    """Hands a request to a module as it came, without `strip` at its beginning."""
+    """Passes requests to a module unchanged, except for `strip` at the start of the path."""
 
     isLeaf = True
 
@@ -79,7 +79,7 @@ class Forward(Resource):
 
 
 class OAuth(Resource):
-    """An authorization server that consents to everything, and counts."""
+    """An authorization server that always consents, and counts."""
 
     isLeaf = True
 
@@ -168,7 +168,7 @@ class NotesTests(ExampleTestCase):
         }
 
     async def browse(self, work: Callable[[Page], None], **context: Any) -> None:
-        """Runs `work` with a fresh browser in a thread. The page may not report an error of its own."""
+        """Runs `work` with a fresh browser in a thread. Script errors fail the test."""
         faults: list[str] = []
 
         def run() -> None:

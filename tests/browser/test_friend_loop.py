@@ -1,5 +1,6 @@
-"""What a friend does on the first evening, in a real browser on a real hub: from the address in the log to a note
-that was written, one that was spoken, and both still there after a restart."""
+"""The first evening in a real browser on a real hub: from the address in the log to a written note and a dictated one,
+both still there after a restart.
+"""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,14 +32,14 @@ class FriendLoopTests(SynchronousTestCase):
         self.friend = Newcomer(self.hub, self.page, self.look)
 
     def fresh_hub(self) -> HubProcess:
-        """As a platform starts it: nobody owns it, the built-in catalog, packages from a registry."""
+        """As a platform starts it: no owner, built-in catalog, packages from a registry."""
         packed_examples()
         fresh = hub(self)
         fresh.environment = {"BUN_CONFIG_REGISTRY": registry(self)}
         return fresh.start()
 
     def look(self, page: Page, name: str) -> None:
-        """Nothing that axe calls serious, and at both widths nothing to scroll sideways for."""
+        """No serious axe finding, no sideways scrolling at either width."""
         for kind, size in (("320", PHONE), ("1280", DESK)):
             page.set_viewport_size(size)  # type: ignore[arg-type]
             self.assertFalse(wider_than_the_window(page), f"{name} {kind}")
@@ -84,7 +85,7 @@ class FriendLoopTests(SynchronousTestCase):
             self.assertNotIn(word, log)
 
     def look_around(self) -> None:
-        """Every other page of a hub that is in use."""
+        """Every other page of a hub in use."""
         for path in ADMIN:
             self.page.goto(f"{self.hub.url}/admin/{path}")
             expect(self.page.get_by_role("heading", level=1)).to_be_visible()

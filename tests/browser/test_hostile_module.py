@@ -1,8 +1,6 @@
-"""A module that means harm, in a real browser in which the owner is signed in.
-
-The same module is installed twice: once from the catalog, once as a package that nobody vouches for. The second one's
-pages run in a sandbox, and nothing that they try succeeds. The first one's share our origin; it may look around, but
-nothing that needs a proof of presence happens, and no page of ours is framed, read or taken over.
+"""A hostile module in a browser in which the owner is signed in, installed twice: from the catalog, and as an
+untrusted package. The untrusted one is sandboxed, and nothing it tries succeeds. The catalog one shares our origin;
+it can read, but cannot do anything that needs a proof, nor frame, read or take over our pages.
 """
 
 import io
@@ -42,7 +40,7 @@ class HostileModuleTests(SynchronousTestCase):
         self.before = self.state()
 
     def state(self) -> Any:
-        """What no module may change."""
+        """Everything that no module may change."""
         people = self.hub.client.call("GET", "/api/users")
         origin = self.hub.client.call("GET", "/api/settings/hub-origin")
         invites = self.hub.client.call("GET", "/api/invites")
@@ -67,7 +65,7 @@ class HostileModuleTests(SynchronousTestCase):
         self.hub.wait_for(lambda: self.hub.module(short)["state"] == "ready", f"{short} to be ready")
 
     def still_ours(self, page: Page, short: str) -> None:
-        """The hub's pages are its own, the owner is signed in or must sign in anew, and nothing has changed."""
+        """Pages are the hub's, the owner is signed in or must sign in again, and nothing has changed."""
         self.assertEqual(self.state(), self.before)
         page.goto(f"{self.hub.url}/login")
         self.assertNotIn("taken over", page.content())
@@ -76,7 +74,7 @@ class HostileModuleTests(SynchronousTestCase):
         self.assertNotIn("parachute_hub", seen)
 
     def test_from_a_module_that_nobody_vouches_for(self) -> None:
-        """Not one of the attempts succeeds."""
+        """Not one attempt succeeds."""
         with chromium() as browser, window(browser, complaints=False) as (_, page):
             results = self.attack(page, STRANGER)
             self.assertEqual([name for name, won in results.items() if won], [])
@@ -85,7 +83,7 @@ class HostileModuleTests(SynchronousTestCase):
             expect(page.get_by_role("heading", level=1)).to_have_text("Your account")
 
     def test_from_a_module_of_the_catalog(self) -> None:
-        """It reads what a signed-in page reads; no deed that needs a proof succeeds, and no page is taken over."""
+        """It reads what a signed-in page reads; nothing that needs a proof succeeds, and no page is taken over."""
         with chromium() as browser, window(browser, complaints=False) as (context, page):
             results = self.attack(page, VOUCHED)
             won = [name for name, success in results.items() if success]
@@ -120,7 +118,7 @@ def catalog(folder: Path, *shorts: str) -> Path:
 
 
 def packed(short: str) -> bytes:
-    """The hostile module under a name, as a registry would hold it."""
+    """The hostile module under a name, packed for a registry."""
     manifest = {
         "name": short,
         "manifestName": f"toys-{short}",

@@ -41,7 +41,7 @@ class LoginTests(SynchronousTestCase):
         page.get_by_role("button", name="Sign in").click()
 
     def walk(self, page: Page, url: str, token: str) -> None:
-        """Second factor on, sign out, a mistake, sign in with both, change the password."""
+        """Turn on the second factor, sign out, make a mistake, sign in with both, change the password."""
         self.own(page, url, token)
         page.goto(url + "/account")
         self.look(page, "account")
@@ -133,7 +133,7 @@ class LoginTests(SynchronousTestCase):
 
 
 def attack(url: str, csrf: str) -> str:
-    """A page of a stranger that knows even the CSRF token."""
+    """A foreign page that even knows the CSRF token."""
     return f"""<!doctype html><title>attack</title><iframe src="{url}/login"></iframe>
 <form method="post" action="{url}/login">
 <input name="__csrf" value="{csrf}"><input name="username" value="owner"><input name="password" value="{PASSWORD}">

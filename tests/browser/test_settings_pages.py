@@ -1,6 +1,5 @@
-"""Modules' own settings pages, in a real browser in which the owner is signed in.
-
-Two modules of the catalog have pages that fetch tokens as published ones do: with the session's cookie alone.
+"""Modules' own settings pages in a browser in which the owner is signed in. Two catalog modules have pages that fetch
+tokens like published ones: with the session cookie alone.
 """
 
 import json
@@ -29,7 +28,7 @@ document.querySelector("output").textContent = `${answer.status} ${body.error ??
 
 
 def packed(short: str, port: int) -> bytes:
-    """A package of mere pages that defines a scope, as a registry would hold it."""
+    """A package of static pages that defines a scope, packed for a registry."""
     manifest = {
         "name": short,
         "manifestName": f"toys-{short}",
@@ -74,7 +73,7 @@ class SettingsPageTests(SynchronousTestCase):
             self.hub.wait_for(lambda short=short: self.hub.module(short)["state"] == "ready", short)
 
     def told(self, page: Page, short: str, ask: str = "") -> str:
-        """What the module's page got when it asked."""
+        """What the module's page received."""
         page.goto(f"{self.hub.url}/{short}/" + (f"?ask={ask}" if ask else ""))
         return self.output(page)
 

@@ -1,4 +1,4 @@
-"""The first run in Chromium: phone and desk, with and without JavaScript, by keyboard alone, seen by axe-core."""
+"""First run in Chromium: phone and desktop, with and without JavaScript, keyboard only, checked with axe-core."""
 
 from playwright.sync_api import Page, expect
 from twisted.trial.unittest import SynchronousTestCase
@@ -20,13 +20,13 @@ HEADINGS = {
 
 @requires(program("chromium"))
 class WizardTests(SynchronousTestCase):
-    """Each walk begins on a fresh hub."""
+    """Each walk starts on a fresh hub."""
 
     # axe-core is a script: where scripts are off it cannot look. The pages are the same.
     scripts = True
 
     def look(self, page: Page, name: str) -> None:
-        """Whatever page this is: nothing sticks out, nothing keeps anybody out. Waits for the page with its heading."""
+        """Nothing overflows and nothing is inaccessible. Waits for the page with its heading."""
         if name in HEADINGS:
             expect(page.get_by_role("heading", level=1)).to_have_text(HEADINGS[name])
         self.assertFalse(wider_than_the_window(page), f"{name} scrolls sideways")
@@ -52,7 +52,7 @@ class WizardTests(SynchronousTestCase):
         expect(page.get_by_role("heading", level=1)).to_have_text("What shall it do?")
 
     def walk(self, page: Page, url: str, token: str) -> None:
-        """From a fresh hub to the last screen; scribe fails at first and is tried again."""
+        """From a fresh hub to the last page; scribe fails first and is retried."""
         self.claim(page, url, token)
         page.get_by_text("Speech to text").click()
         self.look(page, "modules")
@@ -120,7 +120,7 @@ class WizardTests(SynchronousTestCase):
                 expect(page.get_by_label("Name of the vault")).to_be_visible()
 
     def test_by_keyboard_alone(self) -> None:
-        """Tab, Space, Enter and typing; the focus is always visible and goes from top to bottom."""
+        """Tab, Space, Enter and typing; the focus is always visible and moves down the page."""
         with open_door() as (url, token), chromium() as browser, window(browser) as (_, page):
             page.goto(url)
             for name, text in (
@@ -149,5 +149,5 @@ class WizardTests(SynchronousTestCase):
 
 
 def outline(page: Page) -> str:
-    """How the focused element is drawn around."""
+    """The outline of the focused element."""
     return str(page.evaluate("getComputedStyle(document.activeElement).outlineStyle"))

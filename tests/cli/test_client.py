@@ -22,7 +22,7 @@ from parachute_hub.system.home import Home
 
 
 class Hub(BaseHTTPRequestHandler):
-    """Answers from a script and remembers what it was asked."""
+    """Scripted responses; records requests."""
 
     script: list[tuple[int, Any]] = []
     asked: list[tuple[str, str, str | None]] = []
@@ -67,14 +67,14 @@ class ClientTests(SynchronousTestCase):
         return HubClient(self.home)
 
     def test_without_a_hub_the_person_is_told_how_to_start_one(self) -> None:
-        """Exit code 3 is its own."""
+        """With exit code 3."""
         with self.assertRaises(HubDown) as caught:
             HubClient(self.home).call("GET", "/health")
         self.assertIn("parachute serve", str(caught.exception))
         self.assertEqual(caught.exception.code, 3)
 
     def test_who_may_not_look_into_the_home_is_told_so(self) -> None:
-        """Not that no hub is running, and never by a traceback."""
+        """Not "no hub is running", and never a traceback."""
 
         def refuse(self: Path) -> bool:
             raise PermissionError(13, "Permission denied", str(self))
@@ -89,13 +89,13 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(said.getvalue().splitlines(), [theirs, "parachute: toy: Permission denied."])
 
     def test_the_operator_token_goes_along(self) -> None:
-        """And the answer is the JSON object."""
+        """The response is the JSON object."""
         client = self.serve((200, {"a": 1}))
         self.assertEqual(client.call("GET", "/api/x"), {"a": 1})
         self.assertEqual(self.handler.asked, [("GET", "/api/x", "Bearer the-token")])
 
     def test_a_refusal_is_the_hubs_own_sentence(self) -> None:
-        """Also when its body is no JSON."""
+        """Even when the body is not JSON."""
         client = self.serve((404, {"error": "x", "error_description": "There is none."}), (502, b"<html>"))
         with self.assertRaises(HubRefused) as caught:
             client.call("POST", "/api/y", {})
@@ -105,19 +105,19 @@ class ClientTests(SynchronousTestCase):
         self.assertIn("502", str(caught.exception))
 
     def test_a_token_that_counts_no_more_is_explained(self) -> None:
-        """It may have been ended on the page of tokens; the hub makes another at its next start."""
+        """It may have been revoked on the Tokens page; the hub creates another at its next start."""
         refused = (401, {"error": "invalid_token", "error_description": "This token has been revoked."})
         with self.assertRaises(HubRefused) as caught:
             self.serve(refused).call("GET", "/api/modules")
         self.assertIn("This token has been revoked. Restart the hub", str(caught.exception))
 
     def test_another_program_on_the_port_is_not_taken_for_the_hub(self) -> None:
-        """The nonce of the note must come back."""
+        """The nonce in the note must match."""
         self.assertTrue(self.serve((200, {"instance": "nonce"})).running)
         self.assertFalse(self.serve((200, {"instance": "another"})).running)
 
     def test_a_job_is_followed_to_its_end(self) -> None:
-        """Each step and line is shown once; a failure is an error with the job's own words and what was undone."""
+        """Each step and line is shown once; a failure exits with the job's error and what was undone."""
         fetch = {"name": "fetch", "state": "done"}
         client = self.serve(
             (200, {"status": "running", "steps": [fetch], "log": ["one"]}),
@@ -133,7 +133,7 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(str(caught.exception), "The registry said no.\n  Undone: the row")
 
     def test_who_stops_looking_is_told_that_the_hub_goes_on(self) -> None:
-        """Ctrl-C ends the command, not the operation; the line that is written over is cleared."""
+        """Ctrl-C ends the command, not the operation, and clears the progress line."""
 
         def interrupted(seconds: float) -> None:
             raise KeyboardInterrupt
@@ -148,7 +148,7 @@ class ClientTests(SynchronousTestCase):
         self.assertTrue(out.getvalue().endswith("\r\x1b[K"))
 
     def test_a_terminal_shows_the_step_under_way(self) -> None:
-        """On one line that is written over, cleared at the end; control characters of a log do nothing."""
+        """On one line that is overwritten and cleared at the end; control characters have no effect."""
         running = {"name": "fetch", "state": "running", "bytes": 3 << 20}
         out = io.StringIO()
         progress = ProgressPrinter(out=out, live=True)
@@ -158,7 +158,7 @@ class ClientTests(SynchronousTestCase):
         self.assertTrue(out.getvalue().endswith("\r\x1b[K"))
 
     def test_a_module_that_says_nothing_for_long_is_still_followed(self) -> None:
-        """A stream has no deadline: only its end is the end."""
+        """The stream has no timeout."""
 
         class Quiet(Hub):
             def do_GET(self) -> None:
@@ -172,11 +172,11 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(list(self.serve(handling=Quiet).lines("/api/modules/toy/logs?follow=1")), ["one", "two"])
 
     def test_names_from_people_are_quoted(self) -> None:
-        """Nobody walks out of the path."""
+        """Names cannot escape from the path."""
         self.assertEqual(module_path("../x/y", "install"), "/api/modules/..%2Fx%2Fy/install")
 
     def test_all_modules_are_upgraded_to_what_the_registry_has_now(self) -> None:
-        """One that fails does not keep the others from it; that nothing was to do is said; JSON is one document."""
+        """One failure does not stop the others; having nothing to do is reported; JSON is one document."""
 
         def up(*words: str) -> tuple[int, str]:
             said = io.StringIO()
@@ -218,7 +218,7 @@ class ClientTests(SynchronousTestCase):
             self.assertEqual((found.home, found.json), told, words)
 
     def test_a_log_does_not_steer_the_terminal(self) -> None:
-        """Neither all at once nor line by line: a module writes what it likes."""
+        """Neither in whole logs nor while following: modules write anything."""
         for follow_up in ([], ["-f"]):
             body = b"\x1b]0;mine\x07red\n" if follow_up else {"lines": [], "text": "\x1b]0;mine\x07red\n"}
             self.serve((200, body))
@@ -228,7 +228,7 @@ class ClientTests(SynchronousTestCase):
             self.assertEqual(said.getvalue(), "\\x1b]0;mine\\x07red\n")
 
     def test_the_doctor_does_not_call_a_crashing_module_well(self) -> None:
-        """Between two tries it is not held, and not well either; one that is switched off is meant so."""
+        """Between two restarts it is neither held nor well; a module that is off is fine."""
         states = ("ready", "backoff", "degraded", "stopped", "parked")
         modules = [{"short": state, "state": state, "installed": True, "reason": "Why."} for state in states]
         note = {"instance": "nonce", "db": "ok", "version": "1"}
@@ -237,7 +237,7 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual([levels[f"module {state}"] for state in states], ["ok", "warn", "warn", "ok", "fail"])
 
     def test_the_doctor_says_who_is_not_separated(self) -> None:
-        """Once for each reason; and what the kernel cannot do for those who are."""
+        """Once per reason, including what the kernel cannot confine."""
 
         note = {"instance": "nonce", "db": "ok", "version": "1"}
 
@@ -260,7 +260,7 @@ class ClientTests(SynchronousTestCase):
         self.assertIn("cannot restrict the network and signals", text)
 
     def test_more_permissions_are_agreed_to_on_request(self) -> None:
-        """With --agree it goes on with exactly what was asked for; without, it ends with the reason."""
+        """With --agree it continues with exactly what was asked; without, it ends with the reason."""
         more = {"error_type": "more_permissions", "more": ["run git"], "permissions": {"programs": ["git"]}}
         refused = (200, {"status": "failed", "error": "toy wants to run git.", "error_detail": more, "log": []})
         begun, done = (202, {"operation_id": "1"}), (200, {"status": "succeeded", "log": [], "short": "toy"})
@@ -277,7 +277,7 @@ class ClientTests(SynchronousTestCase):
             run()
 
     def test_a_name_of_the_catalog_is_not_taken_for_somebody_elses_package(self) -> None:
-        """Whatever version is asked for; what is not in the catalog is fetched only when it is said like a package."""
+        """Whatever version is requested; other names are fetched only when written like a package."""
         listing = (
             200,
             {"modules": [{"short": "vault", "first_party": True}, {"short": "clock", "first_party": False}]},
@@ -299,7 +299,7 @@ class ClientTests(SynchronousTestCase):
         self.assertIn("valt@latest", str(caught.exception))
 
     def test_a_setting_is_sent_as_what_the_module_calls_it(self) -> None:
-        """A key that is all digits is text."""
+        """A key of digits is text."""
         schema = {"properties": {"key": {"type": "string"}, "port": {"type": "integer"}}}
         told = (200, {"schema": schema, "values": {}, "writable": True})
         self.serve(told, (200, {"values": {}}))
@@ -309,7 +309,7 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(json.loads(self.handler.sent[-1]), {"key": "123456", "port": 80})
 
     def test_a_start_that_came_to_nothing_is_a_failure(self) -> None:
-        """Scripts look at the exit code; to stop is to be down, also when it never ran."""
+        """Scripts rely on the exit code; stopping a module that never ran succeeds."""
         down = (200, {"state": {"state": "backoff", "reason": "It exited with code 1."}})
         self.serve((200, {"state": {"state": "ready"}}), down, down, (200, {"short": "toy", "stopped": False}))
         said = io.StringIO()

@@ -1,4 +1,4 @@
-"""The way out for modules that may reach named hosts: who is let through, and to where."""
+"""The gateway for modules limited to named hosts: which requests pass, and to where."""
 
 import base64
 from typing import Any, cast
@@ -75,7 +75,7 @@ class GatewayTests(TestCase):
         return base64.b64encode(f"{parts.username}:{parts.password}".encode()).decode()
 
     async def send(self, head: str, more: bytes = b"") -> bytes:
-        """All that comes back until the connection is closed, or an echo has come."""
+        """Everything received until the connection closes or an echo arrives."""
         endpoint = HostnameEndpoint(self.reactor, b"127.0.0.1", self.gateway.port)
         collector = Collector(head.encode() + more)
         await endpoint.connect(Factory.forProtocol(lambda: collector))
@@ -92,7 +92,7 @@ class GatewayTests(TestCase):
         return f"CONNECT {where} HTTP/1.1\r\nHost: {where}\r\nProxy-Authorization: Basic {key or self.key()}\r\n\r\n"
 
     async def test_a_named_host_is_reached(self) -> None:
-        """Bytes that came with the request go with it."""
+        """Bytes sent with the request are forwarded."""
         answer = await self.send(self.connect("api.test"), b"hello")
         self.assertEqual(answer, b"HTTP/1.1 200 Connected\r\n\r\necho hello")
 
@@ -119,7 +119,7 @@ class GatewayTests(TestCase):
         self.assertIn(b"200", await self.send(self.connect("hub.test"), b"x"))
 
     async def test_a_module_keeps_its_key(self) -> None:
-        """A command of the package is admitted beside the running module, with the hosts of now."""
+        """A command of the package runs next to the module, with the current hosts."""
         self.assertEqual(self.gateway.admit("toy", ()), self.address)
         self.assertEqual((await self.send(self.connect("api.test")))[9:12], b"403")
 

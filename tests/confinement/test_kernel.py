@@ -1,4 +1,4 @@
-"""Confinement by the real kernel, of real processes."""
+"""Confinement of real processes by the real kernel."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ KERNEL = Kernel.find()
 
 
 class CallsWithout(Calls):
-    """A kernel that answers one call as done and does nothing."""
+    """A kernel that reports one call as done without doing it."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class ConfinerTests(SynchronousTestCase):
         self.assertEqual((rig.other / "file").read_text(), "content")
 
     def test_modes_stay(self) -> None:
-        """chmod looks done and is not; Landlock would let it through."""
+        """chmod succeeds without effect; Landlock does not cover it."""
         (self.rig.other / "file").chmod(0o640)
         self.assertEqual(self.rig.says(f"chmod 777 {self.rig.other}/file && echo done"), "done\n")
         self.assertEqual((self.rig.other / "file").stat().st_mode & 0o777, 0o640)
@@ -114,7 +114,7 @@ class ConfinerTests(SynchronousTestCase):
         self.assertEqual((self.rig.other / "file").read_text(), "content")
 
     def test_the_thread_stays_as_long_as_the_process(self) -> None:
-        """A process that asked to die with its parent dies with this thread."""
+        """A process with PDEATHSIG dies with this thread."""
 
         def spawn() -> int:
             return os.posix_spawn("/bin/sleep", ["sleep", "60"], {})
@@ -134,7 +134,7 @@ class ConfinerTests(SynchronousTestCase):
                 self.rig.says("true", evolve(self.rig.rules, writes=(str(self.rig.own), path)))
 
     def test_a_confinement_that_does_not_hold_starts_nothing(self) -> None:
-        """It is tried out, not believed."""
+        """It is tested before each start."""
         for call, why in ((446, "could still read"), (317, "could still use UNIX sockets")):
             rig = Rig(Path(self.mktemp()).absolute())
             rig.confiner = evolve(rig.confiner, calls=CallsWithout(call))

@@ -1,4 +1,4 @@
-"""Which rights a rule gives, and what rules may not open."""
+"""Which rights a rule gives, and what rules cannot open."""
 
 import doctest
 

@@ -1,4 +1,4 @@
-"""Each call that the filter looks at, on both architectures."""
+"""Each call that the filter examines, on both architectures."""
 
 import errno
 import struct
@@ -83,7 +83,7 @@ class FilterTests(SynchronousTestCase):
                 self.assertEqual(found, wanted, f"{what} on {machine}")
 
     def test_another_architecture_has_no_calls(self) -> None:
-        """Its numbers mean other calls: 41 is `dup` in 32-bit programs."""
+        """The numbers mean other calls there: 41 is `dup` in 32-bit programs."""
         for machine in MACHINES:
             code = program(machine, udp=False, change_modes=False, truncate=True)
             self.assertEqual(verdict(code, 3, arch=0x40000003), errno.ENOSYS, machine)
@@ -91,7 +91,7 @@ class FilterTests(SynchronousTestCase):
         self.assertEqual(verdict(code, 0x40000000 | 41, UNIX, arch=ARCH["x86_64"]), errno.ENOSYS, "x32")
 
     def test_the_kernel_takes_it(self) -> None:
-        """No jump leads out of the program, and it is not longer than BPF_MAXINSNS."""
+        """No jump leaves the program, and it is not longer than BPF_MAXINSNS."""
         for machine in MACHINES:
             code = program(machine, udp=True, change_modes=False, truncate=False)
             length = len(code) // 8

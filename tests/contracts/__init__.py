@@ -1,1 +1,1 @@
-"""Fakes held against what they stand for: each question is asked of both, and both must answer alike."""
+"""Contract tests: a fake and the real implementation must give the same results."""

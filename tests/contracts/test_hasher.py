@@ -17,7 +17,7 @@ async def here(work: Callable[[], T]) -> T:
 
 
 class HasherContract(SynchronousTestCase):
-    """argon2 and the quick stand-in answer alike."""
+    """argon2 and the fast fake give the same results."""
 
     def test_both_answer_alike(self) -> None:
         self.assertEqual(self.walk(QuickHasher()), self.walk(Hasher(here)))

@@ -1,4 +1,4 @@
-"""The pretended issuer of the modules' tests publishes and signs as the hub's own does."""
+"""The modules' fake issuer publishes and signs like the hub's own."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ DOCUMENTS = ("jwks.json", "parachute-revocation.json")
 
 
 def shape(value: Any) -> Any:
-    """A JSON value with its types in place of its texts and numbers; of a list, the shapes in it."""
+    """A JSON value with types instead of strings and numbers; for a list, the shapes in it."""
     if isinstance(value, dict):
         return {name: shape(inner) for name, inner in value.items()}
     if isinstance(value, list):

@@ -6,7 +6,7 @@ from tests.support.front_door import FakeInstalls
 
 class JobRecordContract(SynchronousTestCase):
     def test_the_wizards_fake_jobs_have_no_field_that_a_job_lacks(self) -> None:
-        """The wizard's pages are drawn from these fields."""
+        """The wizard's pages use these fields."""
         fake = FakeInstalls()
         shown = fake.job(fake.begin("vault", {}))
         assert shown is not None

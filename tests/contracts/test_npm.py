@@ -1,4 +1,4 @@
-"""The small registry of the tests answers bun as the public one does."""
+"""The tests' small registry answers bun like the public one."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Who a request is from: the pretended accounts and bearers beside the real ones."""
+"""Who a request is from: fake and real accounts and bearers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -28,7 +28,7 @@ Question = Callable[[IRequest], Any]
 
 
 class Asked(Resource):
-    """Puts one question about each request and answers nothing of it."""
+    """Runs one check per request and answers nothing."""
 
     isLeaf = True
 
@@ -46,7 +46,7 @@ class Asked(Resource):
 
 
 def found(question: Question, method: str = "GET", **headers: str) -> Any:
-    """What is answered to a request with these headers."""
+    """The result for a request with these headers."""
     page = Asked(question)
     ask(page, "/api/x", method=method, headers={name.replace("_", "-"): text for name, text in headers.items()})
     return page.found
@@ -74,7 +74,7 @@ class BearerContract(WorldCase):
 
 
 class AccountsContract(DoorCase, WorldCase):
-    """An admin and a member, and one who must choose a password, on a real front door and in the pretended one."""
+    """An admin, a member, and a person with a temporary password, on a real front door and the fake one."""
 
     def setUp(self) -> None:
         DoorCase.setUp(self)
@@ -141,12 +141,12 @@ class AccountsContract(DoorCase, WorldCase):
 
 
 def prove(proofs: StepUp, principal: Principal, request: IRequest) -> None:
-    """One question."""
+    """One check."""
     proofs.prove(request, principal, "an.operation")
 
 
 def verified(accounts: SessionLookup, proofs: Proofs, browsers: Browsers, password: str, request: IRequest) -> Any:
-    """What is said to a password that was typed again."""
+    """The result for a retyped password."""
     outcome: list[Any] = []
     asking: Any = proofs.verify(accounts.signed_in(request), browsers.visitor(request), password=password)
     Deferred.fromCoroutine(asking).addBoth(outcome.append)
@@ -154,19 +154,19 @@ def verified(accounts: SessionLookup, proofs: Proofs, browsers: Browsers, passwo
 
 
 def plain(answer: Any) -> Any:
-    """A principal without the ids, which differ."""
+    """A principal without ids, which differ."""
     if not isinstance(answer, Principal):
         return answer
     return answer.kind, answer.name, answer.scopes, answer.user_id is None, answer.session_id is None
 
 
 def told(outcome: Any) -> Any:
-    """A refusal in plain values."""
+    """A refusal as plain values."""
     return None if outcome is None else (outcome.value.status, outcome.value.error)
 
 
 class TemporaryPasswordContract(AccountsContract):
-    """The same while the member has a password that somebody else chose."""
+    """The same while the member has a temporary password."""
 
     def setUp(self) -> None:
         super().setUp()

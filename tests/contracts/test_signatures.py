@@ -1,4 +1,4 @@
-"""Each fake offers nothing that the real thing lacks, and takes the same arguments."""
+"""Fakes have no methods that the real classes lack, and take the same arguments."""
 
 import inspect
 from collections.abc import Callable
@@ -68,7 +68,7 @@ PAIRS: tuple[tuple[type, type, frozenset[str]], ...] = (
 
 
 def methods(kind: type) -> dict[str, Callable[..., object]]:
-    """The public functions of a class by name."""
+    """A class's public functions by name."""
     return {
         name: value
         for name, value in inspect.getmembers(kind, inspect.isfunction)
@@ -89,5 +89,5 @@ class SignatureTests(SynchronousTestCase):
 
 
 def parameters(method: Callable[..., object], named: bool) -> list[tuple[str, object]]:
-    """Kinds of the parameters, and names where `named`: Twisted is called by position. A default may differ."""
+    """Kinds of parameters, and names where `named`: Twisted calls by position. Defaults may differ."""
     return [(one.name if named else "", one.kind) for one in inspect.signature(method).parameters.values()]

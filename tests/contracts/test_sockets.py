@@ -1,4 +1,4 @@
-"""The sockets in memory behave as those of a kernel: the same steps, the same events on both."""
+"""In-memory sockets behave like the kernel's: same steps, same events."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ REAL: Any = reactor
 
 
 class Recorder(Protocol):
-    """Our end of a connection: what its transport tells."""
+    """Our end of a connection: records events of its transport."""
 
     transport: Any
 
@@ -38,7 +38,7 @@ class Recorder(Protocol):
 
 
 class Producer:
-    """Notes what a transport asks of it."""
+    """Records what a transport asks of it."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -55,7 +55,7 @@ class Producer:
 
 @implementer(IHalfCloseableProtocol)
 class Far(Protocol):
-    """The other side of a real connection. It goes on when we have closed our half."""
+    """The far end of a real connection. It continues when we have closed our half."""
 
     transport: Any
 
@@ -70,10 +70,10 @@ class Far(Protocol):
         self.written += data
 
     def readConnectionLost(self) -> None:
-        """We are done; it is not."""
+        """We are done; the other side is not."""
 
     def writeConnectionLost(self) -> None:
-        """It never closes its half alone."""
+        """It never half-closes on its own."""
 
 
 class Kernel:
@@ -98,7 +98,7 @@ class Kernel:
         await self.settle()
 
     async def settle(self) -> None:
-        """Until everything that was done has arrived."""
+        """Until everything has arrived."""
         await deferLater(REAL, 0.05)
 
     def deliver(self, data: bytes) -> None:
@@ -150,7 +150,7 @@ def twice(side: Side) -> None:
 
 
 def late_producer(side: Side) -> None:
-    """Register a producer when the connection is gone."""
+    """Register a producer after the connection has closed."""
     producer = Producer()
     side.near.transport.registerProducer(producer, True)
     side.near.events += producer.told
@@ -219,7 +219,7 @@ class SocketTests(TestCase):
             await side.close()
 
     async def test_a_real_transport_is_written_to_without_a_turn_of_the_loop(self) -> None:
-        """The quick way rests on names private to Twisted. Should they go, this fails, and not only a benchmark."""
+        """The fast path uses names private to Twisted. If they disappear, this fails."""
         side = Kernel()
         await side.open()
         put = writer(side.near.transport)
@@ -231,7 +231,7 @@ class SocketTests(TestCase):
 
 
 class Dialler(ClientFactory):
-    """What a reactor tells of one attempt to connect."""
+    """Records the outcome of one connection attempt."""
 
     def __init__(self) -> None:
         self.told: list[object] = []
@@ -245,7 +245,7 @@ class Dialler(ClientFactory):
 
 
 class ConnectTests(TestCase):
-    """`connectTCP` of the pretended reactors, beside the real one."""
+    """`connectTCP` of the fake reactors and the real one."""
 
     timeout = 30
 

@@ -11,7 +11,7 @@ from tests.support.supervising import FakeSupervisor
 
 
 class Contract:
-    """What everybody may expect of a supervisor. `given` makes the next start of a module fail, `says` is output."""
+    """What callers may expect of a supervisor. `given` makes the next start fail, `says` is output."""
 
     supervisor: Any
     wishes: dict[str, bool]
@@ -21,7 +21,7 @@ class Contract:
     test: SynchronousTestCase
 
     def walk(self) -> list[object]:
-        """The answers, in words that do not depend on process ids and times."""
+        """The results, without process ids and times."""
         ask, told = self.supervisor, list[object]()
         told += [ask.status("vault"), ask.log("vault"), ask.all(), self.run(ask.listens("vault"))]
         told += [self.run(ask.remove("vault")), ask.all()]
@@ -47,10 +47,9 @@ class Contract:
 
 
 class RealSupervisor(SupervisorCase, Contract):
-    """The real one, whose processes are pretended (they are held against real ones in tests/live)."""
+    """The real supervisor with fake processes (compared with real ones in tests/live)."""
 
-    def runTest(self) -> None:
-        """Only a stage."""
+    def runTest(self) -> None: ...
 
     def stage(self) -> "RealSupervisor":
         self.setUp()

@@ -1,4 +1,4 @@
-"""What the wizard may expect of whoever installs: the pretended one beside the real one."""
+"""What the wizard expects of an installer: the fake and the real one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from tests.support.front_door import FakeInstalls
 
 
 def told(ask: Callable[..., Any], *words: Any) -> Any:
-    """The answer, or the refusal in plain values."""
+    """The result, or the refusal as plain values."""
     try:
         return ask(*words)
     except Refused as refused:

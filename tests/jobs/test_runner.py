@@ -1,4 +1,4 @@
-"""Jobs: one at a time for each module, undone when they fail, remembered over a restart."""
+"""Jobs: one per module, undone on failure, remembered across restarts."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,7 +19,7 @@ from parachute_hub.system.logs import Masker
 
 
 class Bench:
-    """Jobs over a folder, with a list for the world that they change."""
+    """Jobs in a folder, with a list as the world they change."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -30,7 +30,7 @@ class Bench:
         self.jobs = self.restarted()
 
     def restarted(self) -> Jobs:
-        """The hub starts anew over the same folder."""
+        """The hub restarts on the same folder."""
         self.jobs = Jobs(
             folder=self.folder,
             handlers={"take": self.take, "fail": self.fail},
@@ -54,7 +54,7 @@ class Bench:
             self.world.remove(given["what"])
 
     async def fail(self, given: Mapping[str, Any]) -> None:
-        """Refused until there is room: until nothing is in the world but what is needed."""
+        """Refuses until there is space, that is, until only the needed entries are left."""
         if self.world != given.get("until"):
             raise OSError(28, "No space left on device")
 
@@ -266,7 +266,7 @@ class Cancelling(TestCase):
         self.assertEqual(caught.exception.status, 404)
 
     def test_the_same_again_while_it_is_being_undone_is_not_the_same(self) -> None:
-        """Whoever cancels and asks once more wants it: the one that ends is not theirs."""
+        """Someone who cancels and asks again wants a new job, not the one that is ending."""
         undoing: Deferred[None] = Deferred()
 
         async def slowly(given: Mapping[str, Any]) -> None:
@@ -396,7 +396,7 @@ class Restarting(TestCase):
         self.assertEqual(self.recover(), [])
 
     def test_an_end_that_could_not_be_written_is_written_before_anything_else(self) -> None:
-        """Else the next boot would undo it once more, and with it what was done since."""
+        """Otherwise the next boot would undo it again, together with later changes."""
         away = self.bench.folder.with_name("away")
 
         async def work(work: Work) -> None:
@@ -454,7 +454,9 @@ class Restarting(TestCase):
 
 
 class Machine(RuleBasedStateMachine):
-    """Any order of starting, going on, failing, cancelling and killing: a module's world is whole or untouched."""
+    """Any order of starting, continuing, failing, cancelling and killing leaves a module's world complete or
+    untouched.
+    """
 
     folder: Path
     count = 0

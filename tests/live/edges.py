@@ -1,4 +1,4 @@
-"""TLS edges in front of a hub: nginx and Caddy as Debian ships them, and a browser that keeps the rules of https."""
+"""TLS proxies in front of a hub (nginx and Caddy from Debian), and a browser with https rules."""
 
 import json
 import re
@@ -63,7 +63,7 @@ http://{name}:{plain} {{
 
 @frozen
 class Edge:
-    """A proxy that ends TLS at the port `tls`, and takes plain http at the port `plain`."""
+    """A proxy that terminates TLS on the port `tls` and accepts http on the port `plain`."""
 
     name: str
     tls: int
@@ -72,12 +72,12 @@ class Edge:
 
 
 def nginx(test: SynchronousTestCase, hub: int) -> Edge:
-    """nginx before the hub's port, with the three header lines that its documentation recommends."""
+    """nginx in front of the hub, with the three header lines from its documentation."""
     return _edge(test, "nginx", hub, _NGINX, lambda path: ["-c", str(path), "-e", str(path.with_name("error.log"))])
 
 
 def caddy(test: SynchronousTestCase, hub: int) -> Edge:
-    """Caddy before the hub's port, with its defaults."""
+    """Caddy in front of the hub, with its defaults."""
     return _edge(test, "caddy", hub, _CADDY, lambda path: ["run", "--adapter", "caddyfile", "--config", str(path)])
 
 
@@ -108,7 +108,7 @@ def _edge(test: SynchronousTestCase, program: str, hub: int, config: str, words:
 
 
 def wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Until a program that was just started listens; its log goes into the error."""
+    """Until a new program listens; errors include its log."""
     end = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < end:
         with socket.socket() as probe:
@@ -119,7 +119,7 @@ def wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 def _certificate(folder: Path) -> ssl.SSLContext:
-    """A certificate for the hub's name that signs itself, as files, and what trusts it."""
+    """A self-signed certificate for the hub's name, as files, and a context that trusts it."""
     made = certificate(NAME)
     (folder / "chain.pem").write_bytes(made.dumpPEM())
     (folder / "key.pem").write_bytes(made.privateKey.dump(FILETYPE_PEM))
@@ -128,7 +128,7 @@ def _certificate(folder: Path) -> ssl.SSLContext:
 
 @frozen
 class Page:
-    """An answer with every line of its head."""
+    """A response with every header line."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -198,17 +198,17 @@ class Browser:
         return self.ask("GET", path, headers={"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"})
 
     def get_json(self, path: str) -> Any:
-        """Read data."""
+        """Read JSON."""
         return self.ask("GET", path, headers={"Accept": "application/json"}).json()
 
     def post(self, path: str, form: Any) -> Page:
-        """Send a form of a page of ours."""
+        """Submit a form of a hub page."""
         sent = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Mode": "navigate"}
         own = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "document", "Origin": self.origin}
         return self.ask("POST", path, urllib.parse.urlencode(form, doseq=True).encode(), {**sent, **own})
 
     def call(self, method: str, path: str, body: Any, **headers: str) -> Page:
-        """Call an API as a page of ours does."""
+        """Call an API as a hub page does."""
         own = {"Content-Type": "application/json", "Accept": "application/json", "Sec-Fetch-Site": "same-origin"}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.ask(method, path, json.dumps(body).encode(), {**own, "Origin": self.origin, **named})

@@ -35,7 +35,7 @@ class FullDisk:
     calls: list[str] = field(factory=list)
 
     def refuse(self, name: str, path: object) -> None:
-        """One call on a path or a descriptor. Raises OSError when the disk has no room for it."""
+        """One call on a path or descriptor. Raises OSError when the disk is full."""
         place = self._place(path)
         if place is None or not place.is_relative_to(self.home):
             return

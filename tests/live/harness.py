@@ -1,4 +1,4 @@
-"""Whole hubs as processes, for live and browser tests. Everything started here ends with the test that started it."""
+"""Whole hubs as processes, for live and browser tests. Everything ends with the test that started it."""
 
 import json
 import os
@@ -49,7 +49,7 @@ _OPENER = urllib.request.build_opener(NoRedirects, urllib.request.ProxyHandler({
 
 
 def fetch(url: str, *, method: str = "GET", body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
-    """One request; errors of HTTP are answers, not exceptions."""
+    """One request; HTTP errors are returned, not raised."""
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     sent = {"Accept": "application/json", **(headers or {})}
     if data is not None:
@@ -65,7 +65,7 @@ def fetch(url: str, *, method: str = "GET", body: Any = None, headers: Mapping[s
 
 @define
 class HubProcess:
-    """One hub. `start` waits until it is up, `stop` ends it the way a platform does."""
+    """One hub. `start` waits until it is up, `stop` ends it like a platform does."""
 
     home: Path
     catalog: Path | None = None
@@ -112,7 +112,7 @@ class HubProcess:
         return self
 
     def wait_for(self, condition: Any, what: str, patience: float = PATIENCE) -> None:
-        """Poll until the condition holds; its errors of transport count as not yet."""
+        """Poll until the condition holds; transport errors count as not yet."""
         end = time.monotonic() + patience
         while time.monotonic() < end:
             if self.process is not None and self.process.poll() is not None:
@@ -128,7 +128,7 @@ class HubProcess:
         return follow(self.client, begun["operation_id"], ProgressPrinter(quiet=True))
 
     def module(self, short: str) -> dict[str, Any]:
-        """One module as the API shows it."""
+        """A module in the API's form."""
         listing = self.client.call("GET", "/api/modules")["modules"]
         found: dict[str, Any] = next(module for module in listing if module["short"] == short)
         return found
@@ -141,14 +141,14 @@ class HubProcess:
         return process.wait(patience)
 
     def kill(self) -> None:
-        """SIGKILL: nothing can be tidied up."""
+        """SIGKILL: no cleanup."""
         assert self.process is not None
         process, self.process = self.process, None
         process.kill()
         process.wait(10)
 
     def end(self) -> None:
-        """Whatever state the test left: nothing of it runs on."""
+        """Clean up whatever state the test left."""
         if self.process is not None and self.process.poll() is None:
             try:
                 self.stop()
@@ -158,7 +158,7 @@ class HubProcess:
 
 
 def registry(test: SynchronousTestCase, packs: Path = PACKS) -> str:
-    """A package registry that serves `packs` until the test ends; its address."""
+    """A package registry that serves `packs` until the test ends; returns its address."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.live.registry", str(packs)],
         stdin=subprocess.PIPE,
@@ -178,7 +178,7 @@ def registry(test: SynchronousTestCase, packs: Path = PACKS) -> str:
 
 
 def hub(test: SynchronousTestCase, **options: Any) -> HubProcess:
-    """A hub with a fresh home and an owner, not started yet; it ends with the test."""
+    """A hub with an empty home and an owner, not started yet; it ends with the test."""
     home = Path(test.mktemp()).absolute()
     home.parent.mkdir(parents=True, exist_ok=True)
     environment = {**OWNER, **options.pop("environment", {})}
@@ -192,7 +192,7 @@ def session_of_owner(
     username: str = OWNER["PARACHUTE_INITIAL_ADMIN_USERNAME"],
     password: str = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"],
 ) -> str:
-    """Sign the owner in, or somebody else; the cookie of the session."""
+    """Sign in the owner, or someone else; the session cookie."""
     stranger = fetch(f"{running.url}/account/session")
     said = {
         "__csrf": stranger.json()["csrf"],
@@ -217,7 +217,7 @@ def packed_examples() -> Path:
 
 
 def gone(pid: int) -> bool:
-    """Whether no process has this number any more (a zombie counts as gone)."""
+    """Whether no process has this number any longer (zombies count as gone)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""The whole life of modules on real files, a real bun and real processes, without the rest of the hub."""
+"""The life of modules with real files, bun and processes, without the rest of the hub."""
 
 import json
 import sys
@@ -77,7 +77,7 @@ def entry(short: str = "toy", **fields: Any) -> CatalogEntry:
 
 @define
 class Rig:
-    """One hub's worth of modules in a temporary home."""
+    """The modules part of a hub in a temporary home."""
 
     home: Path
     registry: NpmRegistry
@@ -88,7 +88,7 @@ class Rig:
 
     @classmethod
     def start(cls, home: Path | None = None, registry: NpmRegistry | None = None, **options: Any) -> "Rig":
-        """Begin; `home` and `registry` may be those of an earlier one."""
+        """Start; `home` and `registry` may be those of an earlier one."""
         home = home or Path(tempfile.mkdtemp(prefix="parachute-modules-"))
         if registry is None:
             registry = NpmRegistry(CLOCK)
@@ -150,18 +150,18 @@ class Rig:
             await self.registry.close()
 
     async def done(self, job: Job) -> Job:
-        """The job at its end."""
+        """The finished job."""
         return await self.modules.jobs.finished(job.id)
 
 
 async def ask(port: int, path: str) -> Any:
-    """What a module answers."""
+    """A module's response."""
     answer = await treq.get(f"http://127.0.0.1:{port}{path}", persistent=False)
     return await answer.json()
 
 
 def run(coroutine: Callable[[Any], Any]) -> Callable[[Any], "Deferred[Any]"]:
-    """Let a trial test be an `async def`."""
+    """Lets a trial test be an `async def`."""
 
     def test(self: Any) -> "Deferred[Any]":
         return Deferred.fromCoroutine(coroutine(self))
@@ -171,7 +171,7 @@ def run(coroutine: Callable[[Any], Any]) -> Callable[[Any], "Deferred[Any]"]:
 
 
 def by_hand(begin: Callable[[], "Deferred[T]"]) -> T:
-    """Run the reactor until that is done, and give back its result; ends the program with the failure when it fails."""
+    """Run the reactor until it is done and return its result; exits with the failure if it fails."""
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
     outcome: list[T | Failure] = []
     working = begin()

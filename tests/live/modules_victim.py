@@ -23,7 +23,7 @@ from tests.live.modules_rig import CLOCK, Rig
 
 @frozen
 class Elsewhere:
-    """A registry that runs in another process."""
+    """A registry in another process."""
 
     url: str
 
@@ -40,12 +40,12 @@ class Death(FullDisk):
 
 
 async def at_once(function: Any, *args: Any) -> Any:
-    """No threads: every system call is made by the thread that is traced."""
+    """No threads: every system call is made by the traced thread."""
     return function(*args)
 
 
 def begin(rig: Rig, what: str) -> Job:
-    """Start the job that was asked for."""
+    """Start the requested job."""
     match what:
         case "install":
             return rig.modules.installer.install(InstallRequest(short="toy", package="@toys/toy", version="1.0.0"))
@@ -58,7 +58,7 @@ def begin(rig: Rig, what: str) -> Job:
 
 
 async def main(home: Path, registry: str, what: str, death: int | None = None) -> None:
-    """Boot as a hub does, do it, leave."""
+    """Boot like a hub, run the job, exit."""
     rig = Rig.start(home=home, registry=Elsewhere(registry), in_thread=at_once)  # type: ignore[arg-type]
     await rig.modules.recover()
     if what != "look":

@@ -1,4 +1,4 @@
-"""Run by `test_oauth_documents` in a network of its own, where a public address and name can be pretended."""
+"""Run by `test_oauth_documents` in a network namespace where a public address and name can be simulated."""
 
 import http.server
 import json
@@ -74,7 +74,7 @@ class OpenInternet(SynchronousTestCase):
         self.addCleanup(server.shutdown)
 
     def test_an_app_that_never_registered(self) -> None:
-        """The MCP Python SDK takes its document's address as its id: code, tools, refresh."""
+        """The MCP Python SDK uses its document's address as its id: code, tools, refresh."""
         hub = vault_hub(self, SSL_CERT_FILE=str(self.trusted))
         person = Person(hub.url).sign_in()
         resource = f"{hub.url}/vault/default/mcp"

@@ -1,4 +1,4 @@
-"""A hub with a vault, a person with a browser, and clients that nobody here wrote, for the issuer's live tests."""
+"""A hub with a vault, a person with a browser, and third-party clients, for live tests of the issuer."""
 
 import html
 import http.cookiejar
@@ -39,7 +39,7 @@ def bun_program() -> str:
 
 
 def node_clients() -> Path:
-    """The folder of the JavaScript clients, fetched once."""
+    """A folder with the JavaScript clients, downloaded once."""
     if not _is_current(NODE_CACHE, NODE_PACKAGES):
         NODE_CACHE.mkdir(parents=True, exist_ok=True)
         (NODE_CACHE / "package.json").write_text('{"name":"oauth-clients","private":true,"type":"module"}')
@@ -49,12 +49,12 @@ def node_clients() -> Path:
 
 
 def python_clients() -> str:
-    """The Python that has the Python clients."""
+    """A Python with the Python clients."""
     return str(python_environment("oauth-python", PYTHON_PACKAGES))
 
 
 def python_environment(name: str, packages: tuple[str, ...]) -> Path:
-    """The Python of an environment with just these packages, made once."""
+    """A Python environment with exactly these packages, created once."""
     folder = ROOT / ".cache" / name
     python = folder / "bin" / "python"
     if not _is_current(folder, packages):
@@ -85,7 +85,7 @@ def vault_hub(test: SynchronousTestCase, **environment: str) -> HubProcess:
 
 @define
 class Person:
-    """Somebody with a browser that runs no JavaScript. `hub` is the origin."""
+    """A person with a browser without JavaScript. `hub` is the origin."""
 
     hub: str
     jar: http.cookiejar.CookieJar = field(factory=http.cookiejar.CookieJar)
@@ -118,7 +118,7 @@ class Person:
         return self
 
     def allow(self, url: str, password: str = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"]) -> str:
-        """Say yes to everything that an authorization request offers; the address that the browser is sent to."""
+        """Allow everything that an authorization request offers; returns the redirect address."""
         status, location, page = self.open(url)
         if status == 200:
             answered = [*fields(page), ("password", password), ("approve", "yes")]
@@ -128,7 +128,7 @@ class Person:
 
 
 def fields(page: str) -> list[tuple[str, str]]:
-    """What the form on a page sends as it stands, without its buttons and empty text fields."""
+    """What the page's form would submit, without buttons and empty text fields."""
     found = []
     for tag in re.findall(r"<input\b[^>]*>", page):
         attributes = {name: html.unescape(value) for name, value in re.findall(r'([\w-]+)="([^"]*)"', tag)}
@@ -179,7 +179,7 @@ def wait_until(condition: Any, what: str) -> None:
 
 
 def conformance(process: HubProcess, person: Person, resource: str) -> dict[str, str]:
-    """Run the official scenarios for authorization servers; the status of each check by its id."""
+    """Run the official conformance scenarios for authorization servers; the status of each check by id."""
     packages, port = node_clients(), free_port()
     callback = f"http://127.0.0.1:{port}/callback"
     client = fetch(f"{process.url}/oauth/register", method="POST", body={"redirect_uris": [callback]}).json()

@@ -1,4 +1,4 @@
-"""Ports for live tests. Test runs on one machine, and processes of one run, do not take each other's."""
+"""Ports for live tests. Test runs on one machine, and processes of one run, do not collide."""
 
 import fcntl
 import os
@@ -20,14 +20,14 @@ _locks: list[IO[str]] = []
 
 
 def free_port() -> int:
-    """A port of loopback on which nothing listens."""
+    """A loopback port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def module_ports() -> range:
-    """Ports for the modules of one hub. They belong to this process until it ends; two hubs at once have their own."""
+    """Ports for one hub's modules, reserved for this process until it ends."""
     claimed = _claim()
     size = _SIZE // _HUBS
     first = claimed[0] + next(_hubs) % _HUBS * size

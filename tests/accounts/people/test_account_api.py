@@ -1,4 +1,4 @@
-"""The account in JSON: names and shapes that modules and clients know."""
+"""The account API: names and shapes that modules and clients rely on."""
 
 from tests.accounts.doors import DoorCase
 from tests.support.front_door import PASSWORD, BrowserTab

@@ -1,4 +1,4 @@
-"""The account's own pages: password, second factor, browsers; each works as a plain form."""
+"""Account pages: password, second factor, browsers; all work as plain forms."""
 
 import pyotp
 
@@ -27,7 +27,7 @@ class OverviewTests(DoorCase):
         self.assertNotIn("/admin/", page)
 
     def test_escaped(self) -> None:
-        """What a browser calls itself is shown as text."""
+        """The user agent string is escaped."""
         self.owner()
         tab = BrowserTab(self.door)
         tab.get("/login")
@@ -43,7 +43,7 @@ class PasswordTests(DoorCase):
         return self.answer.status
 
     def test_changing_ends_everything_else(self) -> None:
-        """Other browsers, known devices, and what was issued to the person."""
+        """Other browsers, known devices, and everything issued to the person."""
         here, other = self.owner(), self.sign_in()
         before = here.cookies[cookies.SESSION]
         self.assertEqual(self.change(here), 303)

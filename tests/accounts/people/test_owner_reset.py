@@ -1,4 +1,4 @@
-"""`parachute auth reset-owner`: the way back on the machine itself, also beside a running hub."""
+"""`parachute auth reset-owner`, also while a hub is running."""
 
 import os
 
@@ -23,7 +23,7 @@ class ResetOwnerTests(DoorCase):
         )
 
     def test_the_way_back(self) -> None:
-        """Password and second factor are lost: the command gives a password for one sign-in."""
+        """With password and second factor lost, the command gives a temporary password."""
         old = self.owner()
         self.enrol(old)
         username, password = self.reset()

@@ -1,4 +1,4 @@
-"""Tokens bound to a cookie, and what a browser says of where a request comes from."""
+"""CSRF tokens bound to a cookie, and where a browser says a request comes from."""
 
 from twisted.trial.unittest import SynchronousTestCase
 

@@ -1,4 +1,4 @@
-"""The setup token, and owners that come from the environment."""
+"""The setup token, and owners from the environment."""
 
 import os
 
@@ -17,7 +17,7 @@ class TokenTests(SynchronousTestCase):
         self.token = BootstrapToken(os.urandom, lambda: self.now)
 
     def test_shape(self) -> None:
-        """256 bits, in the older hub's spelling."""
+        """256 bits, in the older hub's format."""
         self.assertRegex(self.token.value, r"^parachute-bootstrap-[A-Za-z0-9_-]{43}$")
         self.assertNotEqual(self.token.value, BootstrapToken(os.urandom, lambda: 0.0).value)
 
@@ -39,7 +39,7 @@ class TokenTests(SynchronousTestCase):
         self.assertFalse(self.token.accepts(self.token.value))
 
     def test_many_wrong_ones(self) -> None:
-        """A guesser is told to wait; the owner with the right token never is."""
+        """Guessing is throttled; the right token always works."""
         for _ in range(bootstrap.FREE_TRIES):
             self.token.accepts("guess")
         self.assertEqual(self.token.wait(), 0.0)
@@ -98,7 +98,7 @@ class SeedTests(DoorCase):
 
 class ResetTests(DoorCase):
     def test_reset_by_variable_works_once(self) -> None:
-        """The variable stays in the dashboard: the same value does nothing at the next boot."""
+        """The variable stays set on the platform: the same value does nothing at the next boot."""
         old = self.owner()
         self.enrol(old)
         self.now(self.door.accounts.boot(None, "a new way into this hub"))

@@ -1,4 +1,4 @@
-"""The wizard as pages and as JSON: one owner, every answer kept, every mistake told."""
+"""The wizard as pages and as JSON: one owner, answers kept, mistakes reported."""
 
 import json
 import random
@@ -23,7 +23,7 @@ class ClaimTests(DoorCase):
         self.assertEqual(tab.get_json("/api/me")["user"]["role"], "admin")
 
     def test_mistakes(self) -> None:
-        """What was typed, the status, and nothing was made."""
+        """Input, status, and nothing created."""
         token = self.boot()
         tab = BrowserTab(self.door)
         for fields, status, words in (
@@ -41,7 +41,7 @@ class ClaimTests(DoorCase):
         self.assertTrue(self.door.accounts.gate.closed)
 
     def test_the_token_is_never_given(self) -> None:
-        """Not to anybody, not even to a browser on this machine."""
+        """Not even to a browser on this machine."""
         token = self.boot()
         self.door.address = "127.0.0.1"
         tab = BrowserTab(self.door)
@@ -74,7 +74,7 @@ class ClaimTests(DoorCase):
         self.assertNotIn("parachute_hub_session", tab.cookies)
 
     def test_a_hundred_at_once(self) -> None:
-        """All pass every check while the hash of the first is still computed: exactly one becomes the owner."""
+        """All pass the checks while the first hash is computed: exactly one becomes the owner."""
         waiting: list[tuple[Deferred[Any], Callable[[], Any]]] = []
 
         async def later(work: Callable[[], Any]) -> Any:
@@ -176,7 +176,7 @@ class JourneyTests(DoorCase):
         self.assertIn("All installed", self.tab.get("/admin/setup").body.decode())
 
     def test_an_interrupted_start_can_be_tried_again(self) -> None:
-        """The hub died between beginning one installation and the next."""
+        """The hub died between two installations."""
         self.reply("modules", {"modules": ["notes"]})
         self.door.installs.jobs.clear()
         self.assertIn("interrupted", self.tab.get("/admin/setup").body.decode())
@@ -211,7 +211,7 @@ class JourneyTests(DoorCase):
         self.assertNotIn("operations", member.get_json("/admin/setup"))
 
     def test_the_address_is_answered_once(self) -> None:
-        """Afterwards only the settings change it, with a proof: scripts of modules can send this form, too."""
+        """Afterwards it is changed only in settings, with a proof: scripts of modules can send this form too."""
         self.reply("modules", {"skip": "true"})
         self.reply("expose", {"expose_mode": "public", "hub_origin": "https://notes.example"})
         self.tab.get("/account")
@@ -220,7 +220,7 @@ class JourneyTests(DoorCase):
         self.assertEqual(self.door.origin.issuer(), "https://notes.example")
 
     def test_whoever_did_not_just_claim_the_hub_confirms_a_new_address(self) -> None:
-        """A wizard that was left open is no way around the proof that the settings ask for."""
+        """An open wizard does not bypass the proof that settings require."""
         moved = {"expose_mode": "public", "hub_origin": "https://notes.example"}
         self.reply("modules", {"skip": "true"})
         self.door.now += 3600
@@ -242,7 +242,7 @@ class JourneyTests(DoorCase):
         self.assertEqual(tab.post("/admin/setup/expose", fields).status, 303)
 
     def test_a_password_that_somebody_else_chose_comes_first(self) -> None:
-        """As for an owner from the environment whose password is weak."""
+        """Like an owner from the environment with a weak password."""
         door = self.door
         owner = door.accounts.people.owner()
         set_password = Users(door.database).set_password
@@ -265,7 +265,7 @@ class JourneyTests(DoorCase):
 
 
 class ScriptTests(DoorCase):
-    """Paths and field names are part of the API; a script says nothing of where it comes from."""
+    """Paths and field names are part of the API; scripts send no origin."""
 
     def send(self, tab: BrowserTab, path: str, **fields: Any) -> Any:
         token = tab.get_json("/admin/setup")["csrfToken"]

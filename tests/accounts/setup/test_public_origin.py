@@ -1,4 +1,4 @@
-"""The issuer and the origins that are ours."""
+"""The issuer and the hub's own origins."""
 
 from parachute_hub.accounts.setup.public_origin import Configured, HubOrigin
 from parachute_hub.site.errors import Refused
@@ -25,7 +25,7 @@ class HubOriginTests(DoorCase):
         return origin
 
     def test_who_goes_first(self) -> None:
-        """Stored, then configured, then this machine."""
+        """Stored, then configured, then local."""
         self.assertEqual(self.origin(None, "none").issuer(), "http://127.0.0.1:1939")
         origin = self.origin("https://mine.onrender.com")
         self.assertEqual((origin.issuer(), origin.source()), ("https://mine.onrender.com", "render"))

@@ -52,7 +52,7 @@ class ScreenTests(SynchronousTestCase):
         self.assertEqual(SetupProgress.from_text(progress.to_text()), progress)
 
     def test_every_path_ends(self) -> None:
-        """Answering what is asked leads to the end, whatever was chosen."""
+        """Answering every question leads to the end, whatever was chosen."""
         for chosen in ((), ("vault",), ("notes",), ("scribe",), ("vault", "notes", "scribe")):
             progress = SetupProgress()
             asked = []

@@ -32,7 +32,7 @@ class SignInTests(DoorCase):
         self.assertEqual(self.answer.status, 303)
 
     def test_wrong_and_unknown_look_the_same(self) -> None:
-        """One text, one status, one hash computed."""
+        """Same text, same status, one hash computed."""
         pages = []
         hasher = self.door.hasher
         assert isinstance(hasher, QuickHasher)
@@ -51,7 +51,7 @@ class SignInTests(DoorCase):
             self.assertNotIn(b"x" * 300, self.answer.body)
 
     def test_a_fault_of_ours_is_a_page_too(self) -> None:
-        """Such as a disk that is full; a program is told in JSON."""
+        """Such as a full disk; a program gets JSON."""
 
         async def fail(password: str, stored: str | None) -> None:
             raise sqlite3.OperationalError("database or disk is full")
@@ -103,7 +103,7 @@ class SignInTests(DoorCase):
         self.assertEqual(answer.header("location"), "/account")
 
     def test_a_new_session_id_each_time_and_the_old_one_ends(self) -> None:
-        """No fixation: what was in the browser before is worth nothing after."""
+        """Prevents session fixation."""
         old = self.first.cookies[cookies.SESSION]
         self.first.get("/account")
         self.first.cookies.pop(cookies.CSRF, None)
@@ -120,7 +120,7 @@ class SignInTests(DoorCase):
             self.assertNotIn(value, dump)
 
     def test_a_script_signs_in(self) -> None:
-        """JSON in, JSON out, with the token that `/account/session` gives."""
+        """JSON in and out, with the token from `/account/session`."""
         tab = BrowserTab(self.door)
         said = {"__csrf": tab.get_json("/account/session")["csrf"], "username": "ada", "password": "wrong"}
         wrong = tab.send_json("POST", "/login", json.dumps(said).encode())
@@ -130,7 +130,7 @@ class SignInTests(DoorCase):
         self.assertTrue(tab.get_json("/api/me")["hasSession"])
 
     def test_odd_cookies(self) -> None:
-        """What a browser never got from us is neither kept nor echoed."""
+        """Cookies that the hub never set are neither kept nor echoed."""
         for value in ("\u00e9" * 43, "x" * 500, "a b", "x"):
             tab = BrowserTab(self.door)
             tab.cookies = {cookies.DEVICE: value, cookies.SESSION: value, cookies.CSRF: value}
@@ -157,7 +157,7 @@ class SignInTests(DoorCase):
 
 class RenewalTests(DoorCase):
     def test_old_hashes_are_renewed_at_sign_in(self) -> None:
-        """A hash that another hub made with other parameters verifies, and is replaced by one with ours."""
+        """A hash with other parameters is accepted and replaced."""
         self.door.close()
         self.door = FrontDoor(hasher=Hasher(here))
         self.addCleanup(self.door.close)
@@ -199,13 +199,13 @@ class CookieTests(DoorCase):
         self.assertTrue(device.startswith("__Host-parachute_hub_device="))
 
     def test_a_plain_cookie_counts_for_nothing_on_https(self) -> None:
-        """A page on a neighbouring host can set a cookie without the prefix, and gains nothing."""
+        """A page on a neighbouring host can set a cookie without the prefix, to no effect."""
         tab = self.owner()
         self.door.https = True
         self.assertFalse(tab.get_json("/api/me")["hasSession"])
 
     def test_the_proxy_reads_the_same_cookie_as_the_pages(self) -> None:
-        """Who signed out on https must not go on into modules with an older cookie, without the prefix."""
+        """After signing out on https, an older cookie without the prefix must not reach modules."""
         (value,) = [line for name, line in self.owner().cookies.items() if name == SESSION]
         for name, secure, counts in (
             (SESSION, False, True),
@@ -283,7 +283,7 @@ class SecondFactorTests(DoorCase):
         self.assertEqual(self.answer.header("location"), "/oauth/authorize?x=1")
 
     def test_a_code_works_once(self) -> None:
-        """Replay is refused, also after a restart: the step is in the database (S37)."""
+        """Replay is refused, also after a restart: the time step is stored."""
         code = self.code()
         self.assertEqual(self.send_code(self.sign_in(), code), 303)
         self.assertEqual(self.send_code(self.sign_in(), code), 401)
@@ -299,7 +299,7 @@ class SecondFactorTests(DoorCase):
         self.assertEqual(self.send_code(self.sign_in(), self.codes[1]), 303)
 
     def test_recovery_codes_outlive_the_key(self) -> None:
-        """With the sealing key lost the app's codes fail, and the recovery codes still let their owner in."""
+        """Without the encryption key the app's codes fail, but recovery codes work."""
         with self.door.database.unit(), self.door.database.transaction() as connection:
             connection.execute("UPDATE second_factors SET secret = x'00'")
         self.assertEqual(self.send_code(self.sign_in(), self.code()), 401)

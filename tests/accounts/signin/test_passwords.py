@@ -1,4 +1,4 @@
-"""Hashing: the design's parameters, hashes from elsewhere, the same work for nobody, and a bound on what waits."""
+"""Password hashing: parameters, foreign hashes, equal work for unknown names, a bounded queue."""
 
 import threading
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class HasherTests(SynchronousTestCase):
         return self.successResultOf(Deferred.fromCoroutine(coroutine))
 
     def test_parameters(self) -> None:
-        """Design 7: 19456 KiB, two passes, one lane; a salt of its own each time."""
+        """19456 KiB, two passes, one lane, a salt for each hash."""
         stored = [self.now(self.hasher.hash("three small paper boats")) for _ in range(2)]
         self.assertRegex(stored[0], r"^\$argon2id\$v=19\$m=19456,t=2,p=1\$")
         self.assertNotEqual(*stored)
@@ -50,7 +50,7 @@ class HasherTests(SynchronousTestCase):
         self.assertEqual(self.now(self.hasher.check("three small paper boat", stored)), Verdict(right=False))
 
     def test_hashes_made_elsewhere(self) -> None:
-        """Other parameters verify, and are told to be made anew."""
+        """Other parameters are accepted and reported as stale."""
         elsewhere = PasswordHasher(time_cost=3, memory_cost=8192, parallelism=4).hash("three small paper boats")
         found = self.now(self.hasher.check("three small paper boats", elsewhere))
         self.assertEqual(found, Verdict(right=True, stale=True))
@@ -68,7 +68,7 @@ class HasherTests(SynchronousTestCase):
             self.assertEqual(refused.status, 413)
 
     def test_the_queue_is_bounded(self) -> None:
-        """The seventeenth is told to come back, and there is room again afterwards."""
+        """The seventeenth is rejected; later there is room again."""
         held = Held()
         hasher = Hasher(held.run)
         under_way = [Deferred.fromCoroutine(hasher.check("x", None)) for _ in range(QUEUE)]
@@ -81,7 +81,7 @@ class HasherTests(SynchronousTestCase):
         self.assertFalse(self.successResultOf(again).right)
 
     def test_who_hangs_up_does_not_make_room(self) -> None:
-        """The work goes on in its thread; otherwise a flood of requests that hang up would queue without end."""
+        """The work continues in its thread; otherwise aborted requests would queue without limit."""
         held = Held()
         hasher = Hasher(held.run)
         for _ in range(QUEUE):

@@ -1,4 +1,4 @@
-"""A proof for one named operation: once, for five minutes, for this session only."""
+"""A proof for one named operation: works once, for five minutes, in this session only."""
 
 from typing import Any
 

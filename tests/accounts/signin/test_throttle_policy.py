@@ -1,4 +1,4 @@
-"""How long a guesser waits, and that an owner never waits because of one."""
+"""How long an attacker waits, and that owners do not wait because of one."""
 
 from typing import cast
 
@@ -19,7 +19,7 @@ from tests.support.front_door import FrontDoor
 
 class WaitTests(SynchronousTestCase):
     def test_table(self) -> None:
-        """Bucket, failures just now, seconds to wait."""
+        """Bucket, recent failures, seconds to wait."""
         for bucket, failures, seconds in (
             ("pair", 0, 0),
             ("pair", 4, 0),
@@ -44,7 +44,7 @@ class WaitTests(SynchronousTestCase):
     @settings(max_examples=200, derandomize=True, deadline=None)
     @given(st.sampled_from(list(throttle_policy.LIMITS)), st.floats(0, 1e9), st.floats(0, 1e9), st.floats(0, 1e9))
     def test_bounded_and_finite(self, bucket: throttle_policy.Bucket, count: float, last_at: float, now: float) -> None:
-        """No count and no clock, not even one set back, makes anybody wait longer than the limit says."""
+        """No count and no clock, not even one set back, exceeds the limit."""
         self.assertTrue(
             0.0 <= throttle_policy.wait(bucket, count, last_at, now) <= throttle_policy.LIMITS[bucket].longest
         )
@@ -97,7 +97,7 @@ class GuardTests(SynchronousTestCase):
         self.assertTrue(self.refused(Visitor(address="203.0.113.9")))
 
     def test_parallel_guesses_count_before_they_are_checked(self) -> None:
-        """A hundred requests at once get five tries, not a hundred."""
+        """A hundred parallel requests get five attempts."""
         allowed = sum(not self.refused(Visitor(address="203.0.113.9")) for _ in range(100))
         self.assertEqual(allowed, 5)
 
@@ -107,14 +107,14 @@ class GuardTests(SynchronousTestCase):
         self.assertTrue(self.refused(Visitor(address="203.0.113.9")))
 
     def test_a_known_browser_is_left_alone(self) -> None:
-        """Somebody behind the same address guesses all day; the owner's browser signs in (A15)."""
+        """Someone behind the same address keeps guessing; the owner's known browser still signs in."""
         self.sessions.know_device(hashed("d" * 40), self.user_id, self.door.now)
         self.fails("192.0.2.1", 400)
         self.assertTrue(self.refused(Visitor(address="192.0.2.1")))
         self.assertFalse(self.refused(self.home))
 
     def test_an_owner_elsewhere_gets_a_first_try(self) -> None:
-        """A botnet guesses at the account; from an address that never failed the first try goes through."""
+        """During a botnet attack, the first attempt from a new address passes."""
         for host in range(300):
             self.fails(f"203.0.113.{host % 250}", 1)
         self.assertFalse(self.refused(Visitor(address="198.51.100.7")))

@@ -32,7 +32,7 @@ class CodeTests(SynchronousTestCase):
     @settings(max_examples=200, derandomize=True, deadline=None)
     @given(st.text(max_size=12))
     def test_nothing_else_fits(self, text: str) -> None:
-        """No text raises, and no digits of another script count as digits."""
+        """No input raises, and digits of other scripts do not count."""
         found = totp.matching_step(RFC_SECRET, text, 59)
         if found is not None:
             self.assertTrue("".join(text.split()).isascii())

@@ -76,7 +76,7 @@ def _deaf(path: str, size: int) -> None:
 
 
 class RoundTripTests(ArchiveCase):
-    """What is written comes back."""
+    """What is written is read back."""
 
     def test_files_come_back_byte_for_byte(self) -> None:
         files = {"services.json": b"{}", "vault/a/b.md": b"note", "vault/empty": b"", "scribe/.env": b"KEY=1\n"}
@@ -163,7 +163,7 @@ class RoundTripTests(ArchiveCase):
 
 
 class DamageTests(ArchiveCase):
-    """No damaged, cut or foreign archive is taken for a whole one."""
+    """Damaged, truncated or foreign archives are never accepted as complete."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -267,7 +267,7 @@ class ForeignTests(ArchiveCase):
 
 
 class AnyHomeTests(TestCase):
-    """Any tree of files comes back."""
+    """Any file tree is restored."""
 
     @settings(max_examples=15, deadline=None)
     @given(st.dictionaries(PATHS, st.binary(max_size=5000), max_size=6))

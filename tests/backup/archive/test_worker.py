@@ -19,7 +19,7 @@ NAME = archive_name("0123abcd", 5.0)
 
 
 def work(job: dict[str, Any], archive: bytes = b"") -> tuple[list[dict[str, Any]], bytes]:
-    """The reports of one run, and its stdout."""
+    """Reports and stdout of one run."""
     out, into = os.pipe()
     command = [sys.executable, "-c", f"import os; os.dup2({into}, 3); " + _RUN]
     try:
@@ -118,7 +118,7 @@ class WorkerTests(TestCase):
 
 
 class ExplainTests(TestCase):
-    """Errors of storage services in plain words, by the codes that S3 documents."""
+    """Storage errors in plain words, by S3's error codes."""
 
     def test_each_code(self) -> None:
         for text, kind in {

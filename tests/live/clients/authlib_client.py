@@ -1,4 +1,4 @@
-"""authlib: a second opinion in Python, for code with PKCE, refresh and revocation."""
+"""authlib, an independent client in Python: code with PKCE, refresh, revocation."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The MCP Python SDK: from the vault's 401 to its tools, with nothing configured but the address."""
+"""The MCP Python SDK: from the vault's 401 to its tools, with only the address configured."""
 
 import asyncio
 import sys
@@ -15,7 +15,7 @@ DOCUMENT = sys.argv[3] if len(sys.argv) > 3 else None
 
 
 class Kept:
-    """What a client keeps between runs."""
+    """A client's persistent state."""
 
     def __init__(self) -> None:
         self.tokens = None

@@ -1,1 +1,1 @@
-"""The image in containers, by podman (`tests/live/engine.py`)."""
+"""Container tests with podman (`tests/live/engine.py`)."""

@@ -1,4 +1,4 @@
-"""What the container tests share: one image, and machines and containers that end with the test."""
+"""Shared by container tests: one image; machines and containers that end with the test."""
 
 import time
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class ContainerTestCase(SynchronousTestCase):
         return machine
 
     def folder(self) -> Path:
-        """An empty folder of root."""
+        """An empty folder owned by root."""
         folder = TemporaryDirectory(prefix="parachute-home-")
         self.addCleanup(folder.cleanup)
         return Path(folder.name)
@@ -42,7 +42,7 @@ class ContainerTestCase(SynchronousTestCase):
         return registry.variables
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
-        """Look again and again until `condition` holds."""
+        """Poll until `condition` holds."""
         deadline = time.monotonic() + seconds
         while not condition():
             self.assertLess(time.monotonic(), deadline, "it never came to that")

@@ -29,12 +29,12 @@ class Registry:
         self.variables = {"BUN_CONFIG_REGISTRY": self._process.stdout.readline().decode().strip()}
 
     def close(self) -> None:
-        """It ends when its input does."""
+        """It ends when its input closes."""
         self._process.communicate()
 
 
 def install(hub: Container, short: str) -> None:
-    """By the command, as an owner does from a shell in the container."""
+    """With the command, in a shell of the container."""
     done = hub.run("parachute", "install", short, user=1000)
     if done.returncode:
         raise AssertionError(f"{short} was not installed:\n{done.stdout}{done.stderr}\n{hub.log()[-4000:]}")
@@ -66,5 +66,5 @@ def read_note(hub: Container, note: str) -> str:
 
 
 def _key(hub: Container) -> dict[str, str]:
-    """The key that the vault makes for its first owner."""
+    """The key of the vault's first owner."""
     return {"Authorization": f"Bearer {hub.run('cat', _KEY).stdout.strip()}"}

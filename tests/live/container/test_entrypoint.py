@@ -1,4 +1,4 @@
-"""What happens before the hub runs: whose the disk becomes, who the hub runs as, what it can write."""
+"""Before the hub runs: ownership of the disk, the hub's user, what it can write."""
 
 import os
 from pathlib import Path
@@ -10,10 +10,10 @@ _GIVEN = "parachute: giving /parachute to uid 1000"
 
 
 class EntrypointTests(ContainerTestCase):
-    """A small command stands where the hub's would."""
+    """A small command replaces the hub's."""
 
     def said(self, home: Path, script: str, user: int = 0) -> list[str]:
-        """The lines that a container running `script` printed; it must end well."""
+        """The lines printed by a container running `script`, which must succeed."""
         hub = self.container(home, command=("sh", "-ec", script), user=user)
         self.assertEqual(hub.ended(), 0, hub.log())
         return hub.log().splitlines()
@@ -26,7 +26,7 @@ class EntrypointTests(ContainerTestCase):
         self.assertEqual(owners(disk), {(1000, 1000)})
 
     def test_a_restored_disk_becomes_ours(self) -> None:
-        """Also below private folders; a link is changed itself, not what it points to."""
+        """Also inside private folders; links themselves are changed, not their targets."""
         disk = self.folder()
         data = disk / "vault" / "data"
         data.mkdir(parents=True)
@@ -48,7 +48,7 @@ class EntrypointTests(ContainerTestCase):
         self.assertEqual({path: path.lstat().st_ctime_ns for path in before}, before)
 
     def test_a_private_folder_of_another_user_becomes_ours(self) -> None:
-        """The capabilities of compose.yaml are enough for it, and to end what runs as ours."""
+        """compose.yaml's capabilities suffice for it, and for stopping our processes."""
         disk = self.folder()
         private = disk / "vault"
         private.mkdir(mode=0o700)
@@ -93,5 +93,5 @@ class EntrypointTests(ContainerTestCase):
 
 
 def owners(folder: Path) -> set[tuple[int, int]]:
-    """Every pair of user and group id that owns anything in it."""
+    """Every pair of user and group id that owns something in it."""
     return {(found.lstat().st_uid, found.lstat().st_gid) for found in (folder, *folder.rglob("*"))}

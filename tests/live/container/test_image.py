@@ -1,4 +1,4 @@
-"""What the Dockerfile promises, as the engine that built it says."""
+"""The Dockerfile's properties, as reported by the engine that built it."""
 
 import tomllib
 from pathlib import Path
@@ -15,7 +15,7 @@ from tools.podman import Podman
 
 
 class ImageTests(ContainerTestCase):
-    """It agrees with render.yaml, fly.toml and compose.yaml. tests/test_deploy_files.py compares those."""
+    """It matches render.yaml, fly.toml and compose.yaml, which tests/test_deploy_files.py compares."""
 
     def setUp(self) -> None:
         self.image: dict[str, Any] = engine.configuration(engine.image())
@@ -60,7 +60,7 @@ class ImageTests(ContainerTestCase):
         self.assertFalse(self.image["WorkingDir"].startswith(self.env["PARACHUTE_HOME"]))
 
     def test_nothing_of_this_machine_stays_in_it(self) -> None:
-        """Build steps were given certificates and settings of package clients."""
+        """Build steps got certificates and settings of package clients."""
         script = "id -u; find /run/authorities.crt /etc/pip.conf ~root/.bunfig.toml -size +0 2>/dev/null || true"
         root = self.container(options=("--entrypoint=sh",), command=("-c", script))
         self.assertEqual((root.ended(), root.log()), (0, "0\n"))
@@ -83,7 +83,7 @@ class ImageTests(ContainerTestCase):
 
 @requires(*ENGINE, program("podman-compose"))
 class ComposeTests(ContainerTestCase):
-    """compose.yaml as it is, with the image that was built."""
+    """compose.yaml unchanged, with the built image."""
 
     def test_up_and_down(self) -> None:
         machine, project = self.machine(), engine.new_name()

@@ -1,4 +1,4 @@
-"""512 MB for all: a module that takes more ends, and the hub does not."""
+"""512 MB in total: a module that uses more is killed, the hub is not."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,7 @@ class MemoryTests(ContainerTestCase):
     """At the limit and well below it."""
 
     def test_three_modules_and_their_installs_leave_room(self) -> None:
-        """Half of the memory stays free for page cache and for bigger notes."""
+        """Half of the memory stays free for page cache and larger notes."""
         packed_examples()
         machine = self.machine()
         hub = self.container(machine=machine, variables={**OWNER, **self.registry(machine, PACKS)})
@@ -62,7 +62,7 @@ class MemoryTests(ContainerTestCase):
         self.assertEqual(hub.group.oom_kills(), 0)
 
     def test_the_eater_dies_and_nobody_else(self) -> None:
-        """It comes under scribe's name, because the image's own catalog offers that."""
+        """It is named scribe, because the image's catalog offers that."""
         packed_examples()
         machine = self.machine()
         hub = self.container(machine=machine, variables={**OWNER, **self.registry(machine, self.packs())})

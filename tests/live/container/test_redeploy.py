@@ -1,4 +1,4 @@
-"""One volume, one container after another: what is installed and written comes back."""
+"""One volume, successive containers: installed modules and notes come back."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The image as a platform starts it: a fresh volume, half a CPU, 512 MB."""
+"""The image as a platform starts it: empty volume, half a CPU, 512 MB."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ class SmokeTests(ContainerTestCase):
         return hub
 
     def test_healthy_on_a_fresh_disk(self) -> None:
-        """The engine finds so by the image's own check."""
+        """By the image's own health check."""
         hub = self.up()
         health = hub.request("GET", "/health").json()
         self.assertEqual((health["status"], health["service"], health["db"]), ("ok", "parachute-hub", "ok"))

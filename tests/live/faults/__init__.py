@@ -1,1 +1,1 @@
-"""Faults of modules on real processes: `python -m tests.live.faults` (smoke size), `--full` (by hand)."""
+"""Faults of modules with real processes: `python -m tests.live.faults` (short) or `--full`."""

@@ -1,6 +1,5 @@
-"""Runs the faults and prints a table: smoke size, or full size with the controls.
-
-`python -m tests.live.faults [--full[=PART]] [F01 F08 ...]`; `--full=10` is a tenth of the full size.
+"""Runs faults and prints a table: short, or at full size with the controls. `python -m tests.live.faults
+[--full[=PART]] [F01 F08 ...]`; `--full=10` is a tenth of the full size.
 """
 
 import shutil
@@ -51,7 +50,7 @@ FAULTS = (
 
 
 async def main(reactor: Any, *words: str) -> None:
-    """The table; ends with 1 when a bar was missed."""
+    """The table; exits with 1 when a limit was missed."""
     parts = [int(word.partition("=")[2] or 1) for word in words if word.startswith("--full")]
     names = [word for word in words if not word.startswith("--")]
     missed = 0
@@ -63,7 +62,7 @@ async def main(reactor: Any, *words: str) -> None:
 
 
 async def row(reactor: Any, fault: Fault, part: int | None) -> bool:
-    """Run one fault and print what it did, at full size divided by `part`, or at smoke size. Whether all bars held."""
+    """Run one fault and print the result, at full size divided by `part`, or short. True if all limits held."""
     rig, began = Rig(reactor, timing=QUICK if part is None else fault.full_timing), time.monotonic()
     try:
         outcome = await fault.run(rig, fault.smoke if part is None else max(fault.smoke, fault.full // part))

@@ -1,4 +1,4 @@
-"""A hub inside a cgroup: `python -m tests.live.faults.boxed bomb|leak` prints what it found as JSON."""
+"""A hub inside a cgroup: `python -m tests.live.faults.boxed bomb|leak` prints its results as JSON."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from tests.live.faults.rig import QUICK, Rig
 
 
 async def bomb(rig: Rig) -> dict[str, Any]:
-    """Ended by hand, as its owner would: what counts is that we can."""
+    """Stopped by hand, as the owner would."""
     rig.add("bomb", "bomb")
     rig.add_bun("sibling")
     await rig.supervisor.start("sibling")
@@ -31,7 +31,7 @@ async def bomb(rig: Rig) -> dict[str, Any]:
 
 
 async def leak(rig: Rig) -> dict[str, Any]:
-    """The slow one is restarted by us before the kernel acts; the fast one is the kernel's, and labelled so."""
+    """The hub restarts the slow one before the kernel acts; the fast one is OOM-killed and reported as such."""
     wrong = []
     rig.add_bun("sibling")
     await rig.supervisor.start("sibling")

@@ -11,7 +11,7 @@ from tests.requirements import cgroup_folder
 
 
 class Box:
-    """A cgroup of this test, with a limit; gone afterwards. Needs `right("to make cgroups")`."""
+    """A cgroup of this test with a limit; removed afterwards. Needs `right("to make cgroups")`."""
 
     def __init__(self, controller: str, name: str, limit: tuple[str, str, int]) -> None:
         one, two, value = limit
@@ -21,17 +21,17 @@ class Box:
         (self.folder / (one if root.name == controller else two)).write_text(str(value))
 
     def run(self, *words: str) -> "subprocess.Popen[str]":
-        """A process of ours inside it, which dies with us."""
+        """A process inside it that dies with us."""
         join = f'echo $$ > {self.folder}/cgroup.procs; exec setpriv --pdeathsig KILL "$0" "$@"'
         argv = ["/bin/sh", "-c", join, sys.executable, "-m", "tests.live.faults.boxed", *words]
         return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
 
     def take(self, pid: int) -> None:
-        """Move a process in; what it starts from now on is inside as well."""
+        """Move a process in; its future children are inside too."""
         (self.folder / "cgroup.procs").write_text(str(pid))
 
     def kill(self) -> None:
-        """Whatever is left in it."""
+        """Kill whatever is left in it."""
         for pid in (self.folder / "cgroup.procs").read_text().split():
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)

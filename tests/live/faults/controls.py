@@ -1,6 +1,5 @@
-"""The same faults against supervisord (PyPI `supervisor`), with its own defaults: what the figures compare with.
-
-Not a dependency: it is installed into a virtual environment of its own under `.cache` when it is first asked for.
+"""The same faults with supervisord (PyPI `supervisor`, default settings), for comparison. It is not a dependency: it
+is installed into a virtual environment below `.cache` on first use.
 """
 
 import os
@@ -107,7 +106,7 @@ class Supervisord:
         return found
 
     def leftovers(self) -> list[psutil.Process]:
-        """Whatever still runs our script for one of our ports."""
+        """Processes that still run our script for one of our ports."""
         ports = {str(port) for port in self.ports.values()}
         return [each for each in psutil.process_iter() if _port_of(each) in ports]
 
@@ -121,7 +120,7 @@ def _port_of(process: psutil.Process) -> str | None:
 
 
 def program() -> str:
-    """supervisord's path. Installs it when it is not here."""
+    """supervisord's path; installs it if missing."""
     if not _PROGRAM_PATH.exists():
         subprocess.run([sys.executable, "-m", "venv", _VENV], check=True)
         pip = [
@@ -136,7 +135,7 @@ def program() -> str:
 
 
 def told(fault: str) -> str:
-    """What the control does at this fault, in a line; that there is none where supervisord has nothing to compare."""
+    """supervisord's result for this fault in one line, or that there is nothing to compare."""
     run = _FAULTS.get(fault)
     return f"supervisord {VERSION}: {run()}" if run else "none"
 

@@ -8,7 +8,7 @@ from tests.live.harness import HubProcess
 
 
 async def f33_two_hubs(rig: Rig, n: int) -> Outcome:
-    """Two hubs on one home: the second names the first and leaves; a lock that was left behind holds nobody up."""
+    """Two hubs on one home: the second names the first and exits; a stale lock blocks nobody."""
     named, started = 0, 0
     first = HubProcess(home=rig.home / "hub")
     try:

@@ -1,4 +1,4 @@
-"""What a fault run found."""
+"""The result of a fault run."""
 
 from attrs import frozen
 
@@ -10,9 +10,8 @@ NOISE = 5.0
 
 @frozen
 class Outcome:
-    """One row of the table: `n` times the fault, `figures` for people.
-
-    `wrong` says what must never be, `slow` which bars of time and CPU were missed: on a busy machine they mean little.
+    """One row of the table: `n` times the fault, `figures` for people. `wrong` says what must never be, `slow` which
+    time and CPU limits were missed (little use on a busy machine).
     """
 
     fault: str
@@ -24,13 +23,13 @@ class Outcome:
 
 
 def spread(seconds: list[float]) -> str:
-    """p50, p95 and the worst, in milliseconds."""
+    """p50, p95 and maximum, in milliseconds."""
     p50, p95, worst = quantile(seconds, 0.5), quantile(seconds, 0.95), max(seconds, default=0.0)
     return f"p50 {p50 * 1000:.0f}, p95 {p95 * 1000:.0f}, max {worst * 1000:.0f} ms"
 
 
 def sibling(load: Load, quiet: Load) -> str:
-    """What the rest noticed."""
+    """The effect on other modules."""
     return (
         f"sibling p99 {load.p99:.1f} ms (quiet {quiet.p99:.1f}), {load.errors} errors; "
         f"hub {load.cpu:.0f} % CPU, {load.grown:+.1f} MB, {load.waited:.0f} % without a processor"

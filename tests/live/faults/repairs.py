@@ -1,4 +1,4 @@
-"""Faults that the supervisor repairs: kills, crash loops, hangs; and the ones it must leave alone."""
+"""Faults that the supervisor repairs (kills, crash loops, hangs), and those it must leave alone."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ SEED = 20261123
 
 
 async def with_sibling(rig: Rig) -> Load:
-    """A bun module that minds its own business, and how it answers in peace."""
+    """An ordinary bun module, and how it answers when idle."""
     rig.add_bun("sibling")
     await rig.supervisor.start("sibling")
     _, quiet = await Meter(rig, "sibling").during(rig.sleep(QUIET))
@@ -26,7 +26,7 @@ async def with_sibling(rig: Rig) -> Load:
 
 
 async def f01_kill_one(rig: Rig, n: int) -> Outcome:
-    """kill -9 of one child, again and again."""
+    """kill -9 of one child, repeatedly."""
     quiet, chance = await with_sibling(rig), Random(SEED)
     rig.add_bun("victim")
     began = time.monotonic()
@@ -74,10 +74,9 @@ LOOPS = ("exit=0:1", "exit=0.01:3", "exit=0.2:0", "missing")
 
 
 async def f03_crash_loops(rig: Rig, n: int) -> Outcome:
-    """Programs that cannot stay: they end at once, later, with 0, or are not there. One by one, then all at once.
-
-    What a sibling may notice is judged while there is one. So many together are more programs to start than a small
-    machine has processors for, whoever starts them: there only that everything is answered, and that all come to rest.
+    """Programs that cannot stay up: they exit at once, later, with 0, or do not exist. One at a time, then all at
+    once. The effect on a sibling is judged with one at a time: many at once are more program starts than a small
+    machine has cores for, so there only that every request is answered and all are parked in the end.
     """
     quiet = await with_sibling(rig)
     single = [looping(rig, f"one{number}", kind) for number in range(n) for kind in LOOPS]
@@ -106,25 +105,25 @@ async def f03_crash_loops(rig: Rig, n: int) -> Outcome:
 
 
 def looping(rig: Rig, name: str, kind: str) -> str:
-    """A module that falls in this way whenever it is started."""
+    """A module that fails in this way at every start."""
     if kind == "missing":
         return rig.add(f"{name}gone", argv=("/nowhere/bun",))
     return rig.add(f"{name}x{LOOPS.index(kind)}", kind, "late=9")
 
 
 def spawns_before_rest(rig: Rig, short: str) -> int:
-    """How often it was started until it was parked; the far later tries of a parked one are meant."""
+    """How often it was started until it was parked, without later retries."""
     told = takewhile(lambda status: status.state is not ModuleState.PARKED, (s for s in rig.told if s.short == short))
     return sum(status.state is ModuleState.STARTING and status.pid is not None for status in told)
 
 
 async def parked(rig: Rig, shorts: Sequence[str]) -> None:
-    """Until all of them have come to rest."""
+    """Until all are parked."""
     await rig.until(lambda: all(rig.state(short) is ModuleState.PARKED for short in shorts), "all to be parked", 60)
 
 
 async def f08_hang(rig: Rig, n: int) -> Outcome:
-    """Stopped, silent, half an answer, busy loop."""
+    """Stopped, silent, partial response, busy loop."""
     quiet = await with_sibling(rig)
     kinds = ("stop", "silent", "head", "busy")
     for kind in kinds:
@@ -153,7 +152,7 @@ async def f08_hang(rig: Rig, n: int) -> Outcome:
 
 
 async def f09_unwell(rig: Rig, n: int) -> Outcome:
-    """An unhappy health answer, a slow start, one missed probe: none is a reason to end a module."""
+    """An unhealthy answer, a slow start, one missed probe: none is a reason to end a module."""
     unwell = [rig.add(f"u{number}", *words) for number, words in enumerate([("status=401",), ("late=3",)] * n)]
     rig.supervisor.boot(unwell)
     await rig.until_ready(*(short for short in unwell if not int(short[1:]) % 2))
@@ -170,7 +169,7 @@ async def f09_unwell(rig: Rig, n: int) -> Outcome:
 
 
 async def f10_ports(rig: Rig, n: int) -> Outcome:
-    """A stranger on the port is named and lives; when he leaves, a start works."""
+    """A foreign process on the port is reported and not killed; when it leaves, a start works."""
     stranger = Rig(rig.reactor)
     named, killed, started = 0, 0, 0
     try:

@@ -1,4 +1,4 @@
-"""Faults that use up what all share: processes, descriptors, output, memory."""
+"""Faults that exhaust shared resources: processes, descriptors, output, memory."""
 
 import json
 import os
@@ -20,7 +20,7 @@ FLOOD_MB = 5.0
 
 
 def zombies() -> int:
-    """Dead children that nobody has reaped, of this process."""
+    """Unreaped dead children of this process."""
     count = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -32,7 +32,7 @@ def zombies() -> int:
 
 
 async def f04_grandchildren(rig: Rig, n: int) -> Outcome:
-    """Children of children, half of them escaped into sessions of their own; and a stranger beside them."""
+    """Grandchildren, half of them escaped into other sessions, next to a foreign process."""
     stranger = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"], cwd=rig.home)
     survivors = found = 0
     try:
@@ -54,7 +54,7 @@ async def f04_grandchildren(rig: Rig, n: int) -> Outcome:
 
 
 async def f22_descriptors(rig: Rig, n: int) -> Outcome:
-    """No descriptor left: a spawn fails with its reason, nothing spins, and it recovers."""
+    """Out of descriptors: a spawn fails with its reason, nothing spins, and it recovers."""
     rig.add("victim")
     await rig.supervisor.start("victim")
     took, cpu = [], []
@@ -92,7 +92,7 @@ def _use_up_descriptors() -> list[int]:
 
 
 async def f27_flood(rig: Rig, n: int) -> Outcome:
-    """100 MB/s of lines, one endless line, binary rubbish, and bun as fast as it can; `n` seconds each."""
+    """100 MB/s of lines, one endless line, binary data, and bun at full speed; `n` seconds each."""
     quiet = await with_sibling(rig)
     kinds = {
         "lines": rig.add("lines", "flood=lines", "rate=100"),
@@ -127,12 +127,12 @@ async def f27_flood(rig: Rig, n: int) -> Outcome:
 
 
 async def f05_fork_bomb(rig: Rig, n: int) -> Outcome:
-    """A module that forks without end, in a box of 80 processes; the hub outside ends it."""
+    """A fork bomb limited to 80 processes; the hub outside ends it."""
     return await _boxed(rig, Box("pids", "bomb", ("pids.max", "pids.max", 80)), ("F05", "fork bomb", n), "bomb")
 
 
 async def f06_memory(rig: Rig, n: int) -> Outcome:
-    """A slow and a fast leak in a box of 400 MB, with the hub inside."""
+    """A slow and a fast leak with a limit of 400 MB, the hub inside."""
     limit = ("memory.limit_in_bytes", "memory.max", 400 << 20)
     return await _boxed(rig, Box("memory", "leak", limit), ("F06", "memory leaks, slow and fast", n), "leak")
 

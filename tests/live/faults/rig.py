@@ -1,4 +1,4 @@
-"""A supervisor on the real reactor with modules that misbehave, and the means to measure what that does to the rest."""
+"""A supervisor on the real reactor with faulty modules, and measurements of the effect on others."""
 
 import os
 import signal
@@ -49,7 +49,7 @@ PATIENCE = 20.0
 
 @define
 class Rig:
-    """One supervisor; `launches` says how each module is run, `told` is every status so far."""
+    """One supervisor; `launches` says how each module is run, `told` has every status so far."""
 
     reactor: Any
     timing: Timing = QUICK
@@ -69,7 +69,7 @@ class Rig:
         self.lag.startService()
 
     def make(self) -> Supervisor:
-        """A supervisor of this home; a second one is the hub after its death."""
+        """A supervisor of this home; a second one stands for the hub after its death."""
         return Supervisor(
             SupervisorContext(
                 reactor=self.reactor,
@@ -96,11 +96,10 @@ class Rig:
     def wanted(self, short: str) -> bool:
         return True
 
-    def want(self, short: str, on: bool) -> None:
-        """Nothing is stored."""
+    def want(self, short: str, on: bool) -> None: ...
 
     def add(self, short: str, *words: str, **changes: Any) -> str:
-        """A Python module with these words of `modules/wild.py`."""
+        """A Python module with these arguments of `modules/wild.py`."""
         argv = (sys.executable, "-S", "-E", str(MODULES / "wild.py"), *words)
         return self._add(short, argv, changes)
 
@@ -128,7 +127,7 @@ class Rig:
         await deferLater(self.reactor, seconds)
 
     async def until(self, condition: Callable[[], object], what: str, patience: float = PATIENCE) -> float:
-        """Wait for it; the seconds that took."""
+        """Wait for it; the seconds it took."""
         began = time.monotonic()
         while not condition():
             if time.monotonic() - began > patience:
@@ -151,7 +150,7 @@ class Rig:
         return await self.until(answers, f"{short}'s next life")
 
     def forgive(self, short: str) -> None:
-        """Forget its crashes, as a quiet while would."""
+        """Forget its crashes, as after a quiet period."""
         self.supervisor._modules[short]._core.history = CrashHistory()
 
     async def answers(self, short: str, timeout: float = 1.0) -> bool:
@@ -161,11 +160,11 @@ class Rig:
             return False
 
     def ours(self) -> list[int]:
-        """Every living process that any module of this home has started."""
+        """Every living process that a module of this home has started."""
         return [process.pid for process in Processes().marked(TagFilter(home_hash(self.home)))]
 
     async def end(self) -> list[int]:
-        """Stop everything; what was left all the same."""
+        """Stop everything; returns what was left."""
         await self.supervisor.stopService()
         self.lag.stopService()
         left = self.ours()
@@ -175,11 +174,9 @@ class Rig:
 
 @frozen
 class Load:
-    """What a fault did to the rest: milliseconds of a sibling's answers and how often it did not answer, our own CPU in
-    percent of a core, how much our memory grew in MB, the worst delay of the reactor in milliseconds.
-
-    `waited` is for how much of the time, in percent, our reactor could have run and got no processor: that part of a
-    delay is the machine's.
+    """The effect of a fault on others: a sibling's response times in milliseconds and its failures, our own CPU in
+    percent of a core, our memory growth in MB, the reactor's worst delay in milliseconds. `waited` is the share of
+    time, in percent, in which our reactor was ready but no core was free: that part of a delay is the machine's.
     """
 
     p50: float
@@ -192,7 +189,7 @@ class Load:
 
 
 def without_processor(process: int) -> float:
-    """Seconds for which the first thread of a process could have run and got no processor; 0 where nobody counts."""
+    """Seconds in which a process's first thread was ready but had no core; 0 if not counted."""
     try:
         return int(Path(f"/proc/{process}/task/{process}/schedstat").read_text().split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
@@ -201,7 +198,7 @@ def without_processor(process: int) -> float:
 
 @define
 class Meter:
-    """Asks a sibling every few milliseconds while something else goes wrong."""
+    """Requests a sibling every few milliseconds during a fault."""
 
     rig: Rig
     sibling: str
@@ -210,7 +207,7 @@ class Meter:
     _going: bool = True
 
     async def during(self, fault: Awaitable[Any]) -> tuple[Any, Load]:
-        """The fault's result, and what it did."""
+        """The fault's result, and its effect."""
         us = psutil.Process()
         memory, cpu, began = us.memory_info().rss, time.process_time(), time.monotonic()
         waited = without_processor(us.pid)
@@ -243,6 +240,6 @@ class Meter:
 
 
 def quantile(values: list[float], share: float) -> float:
-    """The value below which this share lies; 0 of nothing."""
+    """The value below which this share lies; 0 for nothing."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0

@@ -1,4 +1,6 @@
-"""Each fault at smoke size. Bars of time and CPU are for `make faults`: here only what must never be."""
+"""Each fault at short size. Time and CPU limits are checked by `make proof NAME=faults`; here only what must never
+happen.
+"""
 
 import shutil
 
@@ -71,5 +73,5 @@ class FaultTests(TestCase):
         await self.run_fault("API")
 
     def test_none_is_forgotten(self) -> None:
-        """A fault in the table that has no test here would not be run by anybody's machine but ours."""
+        """A fault in the table without a test here would run on nobody else's machine."""
         self.assertEqual(len(FAULTS), len([name for name in dir(self) if name.startswith("test_")]) - 1)

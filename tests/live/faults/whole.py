@@ -1,4 +1,4 @@
-"""Faults in a whole hub: what its API and its proxy answer while a module misbehaves; an install that eats memory."""
+"""Faults in a whole hub: its API and proxy while a module misbehaves; an installation that eats memory."""
 
 import http.client
 import os
@@ -38,7 +38,7 @@ esac
 
 @define
 class Asker:
-    """Asks one address every few milliseconds over a connection that is kept; `took` in seconds."""
+    """Requests one address every few milliseconds over a persistent connection; `took` in seconds."""
 
     url: str
     token: str = ""
@@ -81,8 +81,9 @@ class Asker:
 
 @frozen
 class Found:
-    """How the API, the sibling through the proxy, and the server beside the hub answered; and, in percent of the time,
-    how long the hub could have run and got no processor."""
+    """Response times of the API, the sibling through the proxy, and the unrelated server; and the share of time, in
+    percent, in which the hub waited for a core.
+    """
 
     api: Asker
     sibling: Asker
@@ -98,13 +99,13 @@ class Found:
 
 @define
 class Whole:
-    """A hub with two modules, `faulty` and `sibling`, and beside it a server that it knows nothing of."""
+    """A hub with two modules, `faulty` and `sibling`, and an unrelated server."""
 
     hub: HubProcess
     aside: str
 
     def measured(self, fault: Callable[[], None]) -> "Found":
-        """How everybody answers during the fault."""
+        """All response times during the fault."""
         api = Asker(f"{self.hub.url}/api/modules", (self.hub.home / "operator.token").read_text().strip())
         with api, Asker(f"{self.hub.url}/sibling/x") as sibling, Asker(self.aside) as aside:
             waited, began = without_processor(self.pid), time.monotonic()
@@ -127,19 +128,19 @@ class Whole:
         connection.close()
 
     def kill(self) -> None:
-        """kill -9, if it has a process now."""
+        """kill -9, if it has a process."""
         pid = self.hub.module("faulty")["pid"]
         if pid:
             os.kill(pid, signal.SIGKILL)
 
     def start(self) -> None:
-        """By hand, as a person does; its crashes are forgiven."""
+        """Start by hand; its crashes are forgotten."""
         self.hub.client.call("POST", "/api/modules/faulty/restart")
 
 
 @contextmanager
 def whole(home: Path, environment: dict[str, str] | None = None, box: Box | None = None) -> Iterator[Whole]:
-    """A hub that is up, with its modules; all of it ends."""
+    """A running hub with its modules; everything ends with the block."""
     hub = HubProcess(home=home / "hub", catalog=packed_examples(), environment={**OWNER, **(environment or {})})
     port = free_port()
     aside = subprocess.Popen([BUN, "run", MODULES / "calm.ts"], env={"PORT": str(port)}, stdout=subprocess.DEVNULL)
@@ -214,7 +215,7 @@ def _api(home: Path, n: int) -> Outcome:
 
 
 async def f07_install(rig: Rig, n: int) -> Outcome:
-    """An install that takes 600 MB in a box of 400, with the hub and its modules inside."""
+    """An installation that takes 600 MB with a limit of 400, the hub and its modules inside."""
     outcome: Outcome = await deferToThread(_install, rig.home, n)
     return outcome
 

@@ -33,7 +33,7 @@ def hang(*_: object) -> None:
 
 
 def rest() -> None:
-    """What a child of ours does; it holds none of our pipes."""
+    """A child process; it holds none of our pipes."""
     null = os.open("/dev/null", os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)
