@@ -210,7 +210,7 @@ class IdentityTests(WorldCase):
             "authorization code": [consents.CODE_LIFETIME],
             "access token": [token_service.ACCESS_LIFETIME],
             "refresh token": [token_service.REFRESH_LIFETIME],
-            "a used refresh token still works for": [grant_policy.GRACE],
+            "a used refresh token begins another branch for": [grant_policy.SHARED_FOR],
             "minted token": [minting.DEFAULT_LIFETIME, minting.LONGEST_LIFETIME],
             "short token for a signed-in person": [minting.SHORT_LIFETIME],
             "token for a module's own settings page": [minting.PAGE_LIFETIME, settings_grants.LIFETIME],

@@ -30,6 +30,7 @@ from parachute_hub.oauth.tokens.tokens_api import TokensArea
 from parachute_hub.oauth.well_known import PREFIXES, Resources, WellKnownArea
 from parachute_hub.site.auth import Authenticator, Recogniser, StepUp
 from parachute_hub.site.root import MountedArea
+from parachute_hub.store.audit import Audit
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
 from parachute_hub.store.grants import Grants
@@ -166,7 +167,14 @@ def build(
     keys = Keyring(write=write, store=SigningKeys(database), clock=clock, off_thread=off_thread)
     signer = Issuer(issuer=issuer, origins=origins, write=write, keys=keys, tokens=tokens, clock=clock, random=random)
     redeemer = TokenExchange(
-        write=write, grants=grants, tokens=tokens, users=users, issuer=signer, clock=clock, random=random
+        write=write,
+        grants=grants,
+        tokens=tokens,
+        users=users,
+        issuer=signer,
+        note=Audit(database).note,
+        clock=clock,
+        random=random,
     )
     return OAuth(
         issuer=signer,

@@ -5,11 +5,11 @@ from sqlite3 import Row
 from attrs import asdict, evolve
 
 from parachute_hub.store.database import Database
-from parachute_hub.store.rows import Code, Family, Grant, Refresh
+from parachute_hub.store.rows import Branch, Code, Family, Grant, Refresh
 
 
 class Grants:
-    """The tables `grants`, `families`, `codes` and `refresh_tokens`."""
+    """The tables `grants`, `families`, `codes`, `refresh_tokens` and `branches`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -77,10 +77,13 @@ class Grants:
         )
         return [_family(row) for row in rows]
 
-    def end_family(self, family_id: str, now: float) -> None:
-        """Invalidate all codes and refresh tokens of the family."""
+    def end_family(self, family_id: str, now: float, why: str | None = None) -> None:
+        """Invalidate all codes and refresh tokens of the family. `why` is told to its user."""
         with self._database.transaction() as connection:
-            connection.execute("UPDATE families SET ended_at = ? WHERE id = ? AND ended_at IS NULL", (now, family_id))
+            connection.execute(
+                "UPDATE families SET ended_at = ?, ended_why = ? WHERE id = ? AND ended_at IS NULL",
+                (now, why, family_id),
+            )
 
     def code(self, code_hash: str) -> Code | None:
         """The code with this hash, used or not."""
@@ -92,28 +95,48 @@ class Grants:
         row = self._database.first("SELECT * FROM refresh_tokens WHERE hash = ?", (token_hash,))
         return None if row is None else Refresh(**dict(row))
 
-    def tip(self, refresh: Refresh) -> Refresh:
-        """The newest token in this token's chain of successors."""
-        while refresh.successor is not None:
-            following = self.refresh(refresh.successor)
-            if following is None:
-                break
-            refresh = following
-        return refresh
+    def children_used(self, token_hash: str) -> bool:
+        """True if a token that was given for this one has been used."""
+        sql = "SELECT 1 FROM refresh_tokens WHERE parent = ? AND used_at IS NOT NULL LIMIT 1"
+        return self._database.first(sql, (token_hash,)) is not None
 
-    def use_code(self, code_hash: str, first: Refresh, now: float) -> None:
+    def newest_generation(self, branch: str) -> int:
+        """How far a branch has come."""
+        row = self._database.first("SELECT max(generation) AS newest FROM refresh_tokens WHERE branch = ?", (branch,))
+        return 0 if row is None or row["newest"] is None else int(row["newest"])
+
+    def branches(self, family_id: str, now: float) -> list[Branch]:
+        """The branches of a family that hold a token that can be used, the last used first."""
+        rows = self._database.read(
+            "SELECT * FROM branches WHERE family_id = ?1 AND EXISTS (SELECT 1 FROM refresh_tokens AS tokens"
+            " WHERE tokens.branch = branches.id AND tokens.used_at IS NULL AND tokens.expires_at > ?2)"
+            " ORDER BY last_at DESC",
+            (family_id, now),
+        )
+        return [Branch(**dict(row)) for row in rows]
+
+    def last_trouble(self, user_id: str, client_id: str) -> tuple[float, str] | None:
+        """When and why the hub ended a connection by itself, if that was the last thing that happened to it."""
+        row = self._database.first(
+            "SELECT ended_at, ended_why, max(created_at) FROM families WHERE user_id = ? AND client_id = ?",
+            (user_id, client_id),
+        )
+        return None if row is None or row["ended_why"] is None else (row["ended_at"], row["ended_why"])
+
+    def use_code(self, code_hash: str, first: Refresh, now: float, address: str) -> None:
         """Mark a code as used and store the first refresh token issued for it."""
         with self._database.transaction() as connection:
             connection.execute("UPDATE codes SET used_at = ? WHERE hash = ?", (now, code_hash))
-            self._add(first)
+            self._add(first, now, address)
 
-    def rotate(self, used: str, successor: Refresh, now: float) -> None:
-        """Replace the refresh token with hash `used` by its successor, and update the consent's last use."""
+    def rotate(self, used: str, successor: Refresh, now: float, address: str) -> None:
+        """Store a token that was given for the one with hash `used`, and note the use.
+
+        `used_at` stays the first use: from then on the token counts as superseded.
+        """
         with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE refresh_tokens SET used_at = ?, successor = ? WHERE hash = ?", (now, successor.hash, used)
-            )
-            self._add(successor)
+            connection.execute("UPDATE refresh_tokens SET used_at = coalesce(used_at, ?) WHERE hash = ?", (now, used))
+            self._add(successor, now, address)
             connection.execute(
                 "UPDATE grants SET last_at = ?1 WHERE (user_id, client_id) ="
                 " (SELECT user_id, client_id FROM families WHERE id = ?2)",
@@ -135,11 +158,17 @@ class Grants:
                 (now - 3600,),
             ).rowcount
 
-    def _add(self, refresh: Refresh) -> None:
+    def _add(self, refresh: Refresh, now: float, address: str) -> None:
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO refresh_tokens (hash, family_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
-                (refresh.hash, refresh.family_id, refresh.created_at, refresh.expires_at),
+                "INSERT INTO refresh_tokens (hash, family_id, branch, generation, parent, created_at, expires_at)"
+                " VALUES (:hash, :family_id, :branch, :generation, :parent, :created_at, :expires_at)",
+                asdict(refresh),
+            )
+            connection.execute(
+                "INSERT INTO branches (id, family_id, began_at, last_at, address) VALUES (?1, ?2, ?3, ?3, ?4)"
+                " ON CONFLICT (id) DO UPDATE SET last_at = ?3, address = ?4",
+                (refresh.branch, refresh.family_id, now, address),
             )
 
 

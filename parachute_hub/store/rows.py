@@ -80,6 +80,7 @@ class Family:
     auth_time: float
     created_at: float
     ended_at: float | None = None
+    ended_why: str | None = None
 
 
 @frozen(kw_only=True)
@@ -96,14 +97,30 @@ class Code:
 
 @frozen(kw_only=True)
 class Refresh:
-    """A refresh token, by its hash. `successor` is the hash of the token that replaced it at `used_at`."""
+    """A refresh token, by its hash. `parent` is the hash of the token that it was given for.
+
+    `generation` counts within its `branch`; the token that came for the code has 0 and is shared by all branches.
+    """
 
     hash: str
     family_id: str
+    branch: str
+    generation: int
+    parent: str | None
     created_at: float
     expires_at: float
     used_at: float | None = None
-    successor: str | None = None
+
+
+@frozen(kw_only=True)
+class Branch:
+    """One line of refresh tokens: an app's process on some device. `address` is where it refreshed last."""
+
+    id: str
+    family_id: str
+    began_at: float
+    last_at: float
+    address: str
 
 
 @frozen(kw_only=True)

@@ -89,8 +89,11 @@ class OAuthRows(SynchronousTestCase):
         )
         return family_id
 
-    def refresh(self, name: str, family_id: str = "family-1", expires_at: float = 1000.0) -> Refresh:
-        return Refresh(hash=name, family_id=family_id, created_at=1.0, expires_at=expires_at)
+    def refresh(
+        self, name: str, family_id: str = "family-1", expires_at: float = 1000.0, *, branch: str = "b", **more: Any
+    ) -> Refresh:
+        values = {"generation": 0, "parent": None, "created_at": 1.0, **more}
+        return Refresh(hash=name, family_id=family_id, branch=branch, expires_at=expires_at, **values)
 
     def token(self, jti: str, **changes: Any) -> TokenRecord:
         values: dict[str, Any] = {

@@ -56,7 +56,7 @@ class ClientsTests(OAuthRows):
     def test_deleting_takes_everything_along_and_revokes(self) -> None:
         """Consents, codes and refresh tokens go; access tokens that apps got stay on the list as revoked."""
         family = self.allow()
-        self.grants.use_code("code-1", self.refresh("r"), 2.0)
+        self.grants.use_code("code-1", self.refresh("r"), 2.0, "192.0.2.1")
         self.tokens.add(self.token("of-app", family_id=family))
         self.tokens.add(self.token("minted"))
         self.assertTrue(self.clients.delete("app"))

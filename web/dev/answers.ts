@@ -123,6 +123,8 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
         first_used: now / 1000 - 90_000,
         last_used: now / 1000 - 300,
         active: true,
+        branches: [],
+        ended: null,
       },
     ],
   },

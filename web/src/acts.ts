@@ -73,6 +73,7 @@ const REFUSED: Record<string, string> = {
   "sign-in": "tried to sign in and was refused",
   confirm: "entered a wrong password",
   "second-factor": "entered a wrong code",
+  "app-key-reused": "was disconnected because an old key of it was used again, for",
 }
 
 /** `sign-in` -> `signed in`. Unknown actions keep their name, with spaces. */

@@ -59,6 +59,7 @@ class AppsPages:
                 tags.h2(connected.client.name),
                 tags.p(f"{origin}. {used}"),
                 tags.ul(*allowed, class_="quiet"),
+                *self._branches(connected),
             ),
             tags.form(
                 csrf_field(visit.csrf),
@@ -68,6 +69,21 @@ class AppsPages:
                 action=HERE,
             ),
         )
+
+    def _branches(self, connected: ConnectedApp) -> list[Tag]:
+        """What an app's several processes are, and what went wrong with it."""
+        shown = []
+        if connected.trouble is not None:
+            at, why = connected.trouble
+            text = f"Disconnected on {_day(at)}. {why} Connect it again if you use it, and check your devices."
+            shown.append(tags.p(text, class_="message bad", role="status"))
+        if len(connected.branches) > 1:
+            uses = [
+                tags.li(f"Since {_day(branch.began_at)}, last on {_day(branch.last_at)}, from {branch.address}")
+                for branch in connected.branches
+            ]
+            shown += [tags.p(f"It is used in {len(uses)} places:", class_="quiet"), tags.ul(*uses, class_="quiet")]
+        return shown
 
 
 def _day(seconds: float) -> str:

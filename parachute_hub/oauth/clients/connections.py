@@ -12,7 +12,7 @@ from parachute_hub.oauth.clients.registration import domain_of
 from parachute_hub.oauth.tokens.token_service import TokenExchange
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.grants import Grants
-from parachute_hub.store.rows import Client, Grant
+from parachute_hub.store.rows import Branch, Client, Grant
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
@@ -20,11 +20,17 @@ from parachute_hub.store.writer import Write
 
 @frozen(kw_only=True)
 class ConnectedApp:
-    """One app with a user's consent. `active`: whether it holds any valid token."""
+    """One app with a user's consent. `active`: whether it holds any valid token.
+
+    `branches` are its processes that can go on, the last used first. `trouble` says when and why the hub ended its
+    latest connection by itself.
+    """
 
     client: Client
     grant: Grant
     active: bool
+    branches: tuple[Branch, ...] = ()
+    trouble: tuple[float, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The API representation. `domain` is verified, `name` is self-asserted. Times are in epoch seconds."""
@@ -41,6 +47,11 @@ class ConnectedApp:
             "last_used": self.grant.last_at,
             "address": self.grant.address,
             "active": self.active,
+            "branches": [
+                {"first_used": branch.began_at, "last_used": branch.last_at, "address": branch.address}
+                for branch in self.branches
+            ],
+            "ended": None if self.trouble is None else {"at": self.trouble[0], "why": self.trouble[1]},
         }
 
 
@@ -74,9 +85,20 @@ class Connections:
         for grant in self._grants.of_user(user_id):
             client = self._clients.get(grant.client_id)
             if client is not None:
-                active = bool(self._grants.live_families(user_id, grant.client_id))
-                apps.append(ConnectedApp(client=client, grant=grant, active=active))
+                apps.append(self._connected(client, grant))
         return apps
+
+    def _connected(self, client: Client, grant: Grant) -> ConnectedApp:
+        families = self._grants.live_families(grant.user_id, grant.client_id)
+        now = self._clock.seconds()
+        branches = [branch for family in families for branch in self._grants.branches(family.id, now)]
+        return ConnectedApp(
+            client=client,
+            grant=grant,
+            active=bool(families),
+            branches=tuple(sorted(branches, key=lambda branch: branch.last_at, reverse=True)),
+            trouble=self._grants.last_trouble(grant.user_id, grant.client_id),
+        )
 
     async def disconnect(self, user_id: str, client_id: str) -> bool:
         """Withdraw a consent and everything issued from it; False if there is none."""

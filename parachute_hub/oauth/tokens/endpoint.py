@@ -64,9 +64,9 @@ class TokenArea:
         self._count(request, client)
         match params.get("grant_type"):
             case "authorization_code":
-                given = await self._by_code(params, client)
+                given = await self._by_code(request, params, client)
             case "refresh_token":
-                given = await self._by_refresh(params, client)
+                given = await self._by_refresh(request, params, client)
             case "":
                 raise Refused(400, "invalid_request", "Missing: grant_type.")
             case _:
@@ -93,7 +93,7 @@ class TokenArea:
         """Count per client and address, so that a stranger who knows a client id cannot use up its limit."""
         self._limit.use(f"{client.client_id} {network_of(self._address(request))}")
 
-    async def _by_code(self, params: Params, client: Client) -> IssuedTokens | Deny:
+    async def _by_code(self, request: IRequest, params: Params, client: Client) -> IssuedTokens | Deny:
         params.need("code", "code_verifier")
         return await self._redeemer.code(
             params.get("code"),
@@ -101,15 +101,17 @@ class TokenArea:
             redirect_uri=params.get("redirect_uri"),
             verifier=params.get("code_verifier"),
             target=self._target(params),
+            address=self._address(request),
         )
 
-    async def _by_refresh(self, params: Params, client: Client) -> IssuedTokens | Deny:
+    async def _by_refresh(self, request: IRequest, params: Params, client: Client) -> IssuedTokens | Deny:
         params.need("refresh_token")
         return await self._redeemer.refresh(
             params.get("refresh_token"),
             client_id=client.client_id,
             scopes=split(params.get("scope")),
             target=self._target(params),
+            address=self._address(request),
         )
 
     def _target(self, params: Params) -> Target | None:

@@ -1,7 +1,8 @@
 """Decides what a code or refresh token is exchanged for, without side effects (RFC 6749, 5.2; OAuth 2.1, section 4).
 
-Reuse means that either a thief or the owner comes second, so everything issued from that consent is revoked. Refresh
-tokens have a grace period of thirty seconds, for apps with several tabs.
+A code that comes twice ends everything issued from that consent. A refresh token that comes twice may be a second
+process of the same app, or a lost answer: within limits it begins a branch of its own, beyond them it ends the
+connection (docs/decisions/083-refresh-tokens-in-branches.md).
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from parachute_hub.oauth.authorization.redirects import is_same
 from parachute_hub.oauth.authorization.resource import Target, narrow, stored
@@ -18,18 +19,26 @@ from parachute_hub.oauth.authorization.scopes import covers, vault_scope
 from parachute_hub.store.rows import Code, Family, Refresh
 from parachute_hub.system.random_tokens import base64url
 
-GRACE = 30.0
+# For so long after a refresh token was superseded, it begins another branch.
+SHARED_FOR = 1800.0
+MOST_BRANCHES = 8
+REUSED = "A key of this app was used again after it had been replaced, perhaps by somebody who copied it."
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @frozen
 class IssueTokens:
-    """Issue `scopes` within `family`. `replaces` is the hash of the code or token used up."""
+    """Issue `scopes` within `family`. `replaces` is the hash of the code or token used up.
+
+    The refresh token goes on in `branch` as its `generation`; None begins a branch.
+    """
 
     family: Family
     scopes: tuple[str, ...]
     replaces: str
+    branch: str | None = None
+    generation: int = 0
 
 
 @frozen
@@ -76,12 +85,23 @@ def decide_code(
         return Deny("invalid_grant", "The redirect_uri is not the one of the authorization request.")
     if not _VERIFIER.fullmatch(verifier) or not hmac.compare_digest(challenge_of(verifier), code.challenge):
         return Deny("invalid_grant", "The code_verifier does not match the code_challenge.")
-    return _within(family, (), target, code.hash)
+    return _within(family, (), target, IssueTokens(family, (), code.hash))
+
+
+@frozen(kw_only=True)
+class Lineage:
+    """What became of a refresh token. `children_used`: a token given for it was used. `newest`: how many generations
+    its branch has come. `branches`: those of its family that can still be used.
+    """
+
+    children_used: bool = False
+    newest: int = 0
+    branches: int = 1
 
 
 def decide_refresh(
     presented: Refresh | None,
-    tip: Refresh | None,
+    lineage: Lineage,
     family: Family | None,
     *,
     client_id: str,
@@ -89,23 +109,28 @@ def decide_refresh(
     target: Target | None,
     now: float,
 ) -> Verdict:
-    """Decide on a refresh token. `tip` is its newest successor, or the token itself.
-
-    `scopes` narrows this one access token. Within the grace period, all tabs with the old token get the tip's
-    successor.
-    """
-    if presented is None or tip is None or family is None or family.client_id != client_id:
+    """Decide on a refresh token. `scopes` narrows this one access token."""
+    if presented is None or family is None or family.client_id != client_id:
         return Deny("invalid_grant", _UNKNOWN)
     if family.ended_at is not None:
         return Deny("invalid_grant", "This connection was ended. Connect again.")
-    if presented.used_at is not None and (tip.used_at is not None or not 0 <= now - presented.used_at <= GRACE):
-        return Deny("invalid_grant", "This token was already used, so the connection was revoked.", family.id)
-    if tip.expires_at <= now:
+    if presented.expires_at <= now:
         return Deny("invalid_grant", "This token has expired. Connect again.")
-    return _within(family, tuple(scopes), target, tip.hash)
+    first = presented.generation == 0
+    if presented.used_at is None:
+        # The token that came for the code is shared by all processes: whoever uses it goes on in a branch.
+        branch = None if first else presented.branch
+        goes_on = IssueTokens(family, (), presented.hash, branch, 1 if first else presented.generation + 1)
+        return _within(family, tuple(scopes), target, goes_on)
+    lately = now - presented.used_at <= SHARED_FOR and (first or presented.generation >= lineage.newest - 1)
+    if lineage.children_used and not lately:
+        return Deny("invalid_grant", "This token was already used, so the connection was revoked.", family.id)
+    if lineage.branches >= MOST_BRANCHES:
+        return Deny("invalid_grant", f"{MOST_BRANCHES} processes use this connection already. Connect again.")
+    return _within(family, tuple(scopes), target, IssueTokens(family, (), presented.hash, None, 1))
 
 
-def _within(family: Family, wanted: tuple[str, ...], target: Target | None, replaces: str) -> Verdict:
+def _within(family: Family, wanted: tuple[str, ...], target: Target | None, issue: IssueTokens) -> Verdict:
     limit = stored(family.resource)
     if target is not None and limit is not None and not limit.admits(target):
         return Deny("invalid_target", "This grant is not for that resource.")
@@ -116,7 +141,7 @@ def _within(family: Family, wanted: tuple[str, ...], target: Target | None, repl
         scopes = _of_these(narrow(wanted, target), scopes)
         if not scopes:
             return Deny("invalid_scope", "None of these scopes was granted.")
-    return IssueTokens(family, scopes, replaces)
+    return evolve(issue, scopes=scopes)
 
 
 def _of_these(wanted: Iterable[str], granted: tuple[str, ...]) -> tuple[str, ...]:

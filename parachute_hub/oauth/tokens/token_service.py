@@ -11,10 +11,18 @@ from twisted.logger import Logger
 from parachute_hub.oauth.authorization.resource import Target
 from parachute_hub.oauth.authorization.scopes import authority_of
 from parachute_hub.oauth.tokens.claims import InvalidToken
-from parachute_hub.oauth.tokens.grant_policy import Deny, IssueTokens, Verdict, decide_code, decide_refresh
+from parachute_hub.oauth.tokens.grant_policy import (
+    REUSED,
+    Deny,
+    IssueTokens,
+    Lineage,
+    Verdict,
+    decide_code,
+    decide_refresh,
+)
 from parachute_hub.oauth.tokens.issuer import Issuer, Minted, NothingToGrant, TokenRequest
 from parachute_hub.store.grants import Grants
-from parachute_hub.store.rows import Refresh
+from parachute_hub.store.rows import Act, Refresh
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
@@ -45,6 +53,7 @@ class TokenExchange:
         tokens: Tokens,
         users: Users,
         issuer: Issuer,
+        note: Callable[[Act], None],
         clock: IReactorTime,
         random: Callable[[int], bytes],
     ) -> None:
@@ -53,13 +62,14 @@ class TokenExchange:
         self._tokens = tokens
         self._users = users
         self._issuer = issuer
+        self._note = note
         self._clock = clock
         self._random = random
 
     async def code(
-        self, code: str, *, client_id: str, redirect_uri: str, verifier: str, target: Target | None
+        self, code: str, *, client_id: str, redirect_uri: str, verifier: str, target: Target | None, address: str
     ) -> IssuedTokens | Deny:
-        """Redeem an authorization code."""
+        """Redeem an authorization code. `address` is where the client is."""
 
         def redeem() -> IssuedTokens | Deny:
             found = self._grants.code(hashed(code))
@@ -72,27 +82,27 @@ class TokenExchange:
                 target=target,
                 now=self._clock.seconds(),
             )
-            return self._carry_out(verdict, self._grants.use_code)
+            return self._carry_out(verdict, self._grants.use_code, address)
 
         return await self._write(redeem)
 
     async def refresh(
-        self, token: str, *, client_id: str, scopes: Iterable[str], target: Target | None
+        self, token: str, *, client_id: str, scopes: Iterable[str], target: Target | None, address: str
     ) -> IssuedTokens | Deny:
-        """Rotate a refresh token."""
+        """Rotate a refresh token. `address` is where the client is."""
 
         def rotate() -> IssuedTokens | Deny:
             found = self._grants.refresh(hashed(token))
             verdict = decide_refresh(
                 found,
-                self._grants.tip(found) if found else None,
+                self._lineage(found) if found else Lineage(),
                 self._grants.family(found.family_id) if found else None,
                 client_id=client_id,
                 scopes=scopes,
                 target=target,
                 now=self._clock.seconds(),
             )
-            return self._carry_out(verdict, self._grants.rotate)
+            return self._carry_out(verdict, self._grants.rotate, address)
 
         return await self._write(rotate)
 
@@ -120,31 +130,67 @@ class TokenExchange:
         else:
             self.end_family(record.family_id)
 
-    def end_family(self, family_id: str) -> None:
-        """End everything that came out of one consent, access tokens at once. Part of a transaction."""
+    def end_family(self, family_id: str, why: str | None = None) -> None:
+        """End everything that came out of one consent, access tokens at once. Part of a transaction.
+
+        `why` is told to the user, when it was not their wish.
+        """
         now = self._clock.seconds()
-        self._grants.end_family(family_id, now)
+        self._grants.end_family(family_id, now, why)
         self._tokens.revoke_family(family_id, now)
 
-    def _carry_out(self, verdict: Verdict, use_up: Callable[[str, Refresh, float], None]) -> IssuedTokens | Deny:
+    def _lineage(self, refresh: Refresh) -> Lineage:
+        return Lineage(
+            children_used=self._grants.children_used(refresh.hash),
+            newest=self._grants.newest_generation(refresh.branch),
+            branches=len(self._grants.branches(refresh.family_id, self._clock.seconds())),
+        )
+
+    def _carry_out(
+        self, verdict: Verdict, use_up: Callable[[str, Refresh, float, str], None], address: str
+    ) -> IssuedTokens | Deny:
+        now = self._clock.seconds()
         if isinstance(verdict, Deny):
             if verdict.ends_family is not None:
-                self._log.warn("A code or token was reused; consent {family} was revoked", family=verdict.ends_family)
-                self.end_family(verdict.ends_family)
+                self._end_reused(verdict.ends_family, now, address)
             return verdict
         access = self._access(verdict)
         if isinstance(access, Deny):
             return access
-        now = self._clock.seconds()
         token = new_token(self._random)
         refresh = Refresh(
             hash=hashed(token),
             family_id=verdict.family.id,
+            branch=verdict.branch or self._random(16).hex(),
+            generation=verdict.generation,
+            # The first one came for a code.
+            parent=verdict.replaces if verdict.generation else None,
             created_at=now,
             expires_at=now + REFRESH_LIFETIME,
         )
-        use_up(verdict.replaces, refresh, now)
+        use_up(verdict.replaces, refresh, now, address)
         return IssuedTokens(access=access, refresh_token=token)
+
+    def _end_reused(self, family_id: str, now: float, address: str) -> None:
+        """End a connection whose code or token came once too often, and tell its user."""
+        family = self._grants.family(family_id)
+        if family is None or family.ended_at is not None:
+            return
+        self._log.warn("A code or token was reused; consent {family} was revoked", family=family_id)
+        self.end_family(family_id, REUSED)
+        act = Act(
+            at=now,
+            actor=family.client_id,
+            action="app-key-reused",
+            subject=self._username(family.user_id),
+            outcome="refused",
+            address=address,
+        )
+        self._note(act)
+
+    def _username(self, user_id: str) -> str:
+        user = self._users.by_id(user_id)
+        return "" if user is None else user.username
 
     def _access(self, verdict: IssueTokens) -> Minted | Deny:
         """The access token, reduced to what the user may grant today."""

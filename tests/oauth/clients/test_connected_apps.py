@@ -35,6 +35,8 @@ class AppsTests(FlowCase):
             "last_used": NOW + 60,
             "address": "192.0.2.1",
             "active": True,
+            "branches": [{"first_used": NOW + 60, "last_used": NOW + 60, "address": "192.0.2.1"}],
+            "ended": None,
         }
         self.assertEqual(app, expected)
         self.world.add_user("other")

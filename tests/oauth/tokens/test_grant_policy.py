@@ -4,7 +4,14 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.oauth.authorization.resource import Target
-from parachute_hub.oauth.tokens.grant_policy import Deny, IssueTokens, challenge_of, decide_code, decide_refresh
+from parachute_hub.oauth.tokens.grant_policy import (
+    Deny,
+    IssueTokens,
+    Lineage,
+    challenge_of,
+    decide_code,
+    decide_refresh,
+)
 from parachute_hub.store.rows import Code, Family, Refresh
 
 NOW = 1000.0
@@ -21,8 +28,11 @@ FAMILY = Family(
 CODE = Code(
     hash="code", family_id="family", redirect_uri="https://a/cb", challenge=challenge_of(VERIFIER), expires_at=NOW + 1
 )
-TOKEN = Refresh(hash="old", family_id="family", created_at=900.0, expires_at=NOW + 100)
-NEXT = Refresh(hash="next", family_id="family", created_at=990.0, expires_at=NOW + 100)
+TOKEN = Refresh(
+    hash="old", family_id="family", branch="branch", generation=1, parent=None, created_at=900.0, expires_at=NOW + 100
+)
+USED_AT = NOW - 30
+USED = evolve(TOKEN, used_at=USED_AT)
 
 
 def outcome(verdict: IssueTokens | Deny) -> str:
@@ -93,30 +103,60 @@ class RefreshTests(SynchronousTestCase):
     def decide(
         self,
         presented: Refresh | None = TOKEN,
-        tip: Refresh | None = None,
         family: Family | None = FAMILY,
+        lineage: Lineage = Lineage(),  # noqa: B008 - frozen
         **facts: Any,
     ) -> IssueTokens | Deny:
         given = {"client_id": "app", "scopes": (), "target": None, "now": NOW, **facts}
-        return decide_refresh(presented, tip or presented, family, **given)
+        return decide_refresh(presented, lineage, family, **given)
 
-    def test_table(self) -> None:
-        """Rotation, thirty seconds of grace for the one tip, and the end of the family for anything later."""
-        used = evolve(TOKEN, used_at=NOW - 30, successor="next")
+    def test_one_at_a_time(self) -> None:
+        """Rotation, and what is refused without harm to anybody."""
         cases = [
             (self.decide(), "uses old"),
             (self.decide(None), "invalid_grant"),
             (self.decide(client_id="other"), "invalid_grant"),
             (self.decide(now=NOW + 100), "invalid_grant"),
             (self.decide(family=evolve(FAMILY, ended_at=1.0)), "invalid_grant"),
-            (self.decide(used, NEXT), "uses next"),
-            (self.decide(used, NEXT, now=NOW + 0.1), "invalid_grant, ends it"),
-            (self.decide(used, NEXT, now=NOW - 31), "invalid_grant, ends it"),
-            (self.decide(used, used), "invalid_grant, ends it"),
-            (self.decide(used, NEXT, client_id="other"), "invalid_grant"),
-            (self.decide(used, evolve(NEXT, expires_at=NOW)), "invalid_grant"),
+            (self.decide(USED, client_id="other"), "invalid_grant"),
+            (self.decide(evolve(USED, expires_at=NOW)), "invalid_grant"),
         ]
         self.assertEqual([outcome(verdict) for verdict, _ in cases], [expected for _, expected in cases])
+
+    def test_a_used_token(self) -> None:
+        """By its age since it was superseded, its generation, whether a successor was used, and the branches."""
+        root, inner = evolve(USED, generation=0), USED
+        went_on = Lineage(children_used=True, newest=3, branches=2)
+        near = evolve(went_on, newest=2)
+        cases: list[tuple[str, Refresh, Lineage, float, str]] = [
+            ("the shared first token, minute 29", root, went_on, 29 * 60, "uses old"),
+            ("the shared first token, minute 30", root, went_on, 30 * 60, "uses old"),
+            ("the shared first token, minute 31", root, went_on, 31 * 60, "invalid_grant, ends it"),
+            ("a lost answer, weeks later", root, evolve(went_on, children_used=False), 20 * 86400, "uses old"),
+            ("a lost answer inside a branch, later", inner, evolve(near, children_used=False), 86400, "uses old"),
+            ("the predecessor inside a branch", inner, near, 60, "uses old"),
+            ("the predecessor inside a branch, minute 31", inner, near, 31 * 60, "invalid_grant, ends it"),
+            ("older than the predecessor inside a branch", inner, went_on, 60, "invalid_grant, ends it"),
+            ("a ninth branch", root, evolve(went_on, branches=8), 60, "invalid_grant"),
+            ("an eighth branch", root, evolve(went_on, branches=7), 60, "uses old"),
+            ("the clock was set back", root, went_on, -60, "uses old"),
+        ]
+        for name, presented, lineage, age, expected in cases:
+            with self.subTest(name):
+                token = evolve(presented, expires_at=USED_AT + 30 * 86400)
+                self.assertEqual(outcome(self.decide(token, lineage=lineage, now=USED_AT + age)), expected, name)
+
+    def test_where_the_new_token_stands(self) -> None:
+        """A token of a branch goes on in it; the shared first one and a used one begin another."""
+        for presented, expected in (
+            (evolve(TOKEN, generation=0), (None, 1)),
+            (TOKEN, ("branch", 2)),
+            (evolve(USED, generation=0), (None, 1)),
+            (USED, (None, 1)),
+        ):
+            verdict = self.decide(presented)
+            assert isinstance(verdict, IssueTokens)
+            self.assertEqual((verdict.branch, verdict.generation), expected)
 
     def test_scopes_only_narrow(self) -> None:
         """RFC 6749 6: never more than was granted; a client may repeat its first wish, whatever became of it."""

@@ -232,6 +232,10 @@ export interface App {
   first_used: number | string | null
   last_used: number | string | null
   active: boolean
+  /** Its processes, each with keys of its own; the last used first. */
+  branches: { first_used: number; last_used: number; address: string }[]
+  /** When and why the hub ended its latest connection by itself. */
+  ended: { at: number; why: string } | null
 }
 
 export interface Client {

@@ -91,6 +91,22 @@ function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
               : "Unverified app"}
           , last used {ago(app.last_used)}.
         </p>
+        {app.ended && (
+          <p class="message bad">
+            Disconnected {ago(app.ended.at)}. {app.ended.why} Connect it again if you use it, and check your devices.
+          </p>
+        )}
+        {app.branches.length > 1 && (
+          <More label={`Used in ${String(app.branches.length)} places`}>
+            <ul class="list">
+              {app.branches.map((branch) => (
+                <li key={branch.first_used}>
+                  Since {ago(branch.first_used)}, last {ago(branch.last_used)}, from {branch.address}
+                </li>
+              ))}
+            </ul>
+          </More>
+        )}
         <More label="Technical details">
           <Facts
             rows={[
