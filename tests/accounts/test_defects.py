@@ -12,7 +12,7 @@ class DefectTests(DoorCase):
         super().setUp()
         self.tab = self.owner()
 
-    def test_a5_open_redirect(self) -> None:
+    def test_open_redirect(self) -> None:
         """Neither at sign-in nor after a password change."""
         for target in ("/\\evil.example", "//evil.example", "https://evil.example", "/\t/evil.example"):
             tab = BrowserTab(self.door)
@@ -24,7 +24,7 @@ class DefectTests(DoorCase):
         answer = tab.post("/account/change-password", {**fields, "new_password_confirm": "four rather new words"})
         self.assertEqual((answer.status, answer.header("location")), (303, "/account?done=password"))
 
-    def test_a6_unknown_users_cost_the_same(self) -> None:
+    def test_unknown_users_cost_the_same(self) -> None:
         hasher = self.door.hasher
         assert isinstance(hasher, QuickHasher)
         counts = []
@@ -34,12 +34,12 @@ class DefectTests(DoorCase):
             counts.append(hasher.checks - before)
         self.assertEqual(counts, [1, 1, 1, 1])
 
-    def test_a10_pages_cannot_be_framed(self) -> None:
+    def test_pages_cannot_be_framed(self) -> None:
         for path in ("/login", "/account", "/account/setup/x", "/admin/setup"):
             policy = self.tab.get(path).header("content-security-policy") or ""
             self.assertIn("frame-ancestors 'none'", policy, path)
 
-    def test_a15_forwarding_headers_do_not_reset_the_throttle(self) -> None:
+    def test_forwarding_headers_do_not_reset_the_throttle(self) -> None:
         """Only the trusted proxy's headers count, and they are not read here."""
         self.door.address = "203.0.113.5"
         statuses = []
@@ -50,14 +50,14 @@ class DefectTests(DoorCase):
             statuses.append(tab.post("/login", {"username": "ada", "password": "wrong"}, **forged).status)
         self.assertEqual(statuses[-1], 429)
 
-    def test_a18_a_password_change_ends_everything(self) -> None:
+    def test_a_password_change_ends_everything(self) -> None:
         other = self.sign_in()
         body = json.dumps({"current_password": PASSWORD, "new_password": "four rather new words"}).encode()
         self.assertEqual(self.tab.send_json("POST", "/api/account/password", body, **self.csrf(self.tab)).status, 200)
         self.assertFalse(other.get_json("/api/me")["hasSession"])
         self.assertEqual(len(self.door.watch.ended), 1)
 
-    def test_a20_nothing_usable_lies_in_the_database(self) -> None:
+    def test_nothing_usable_lies_in_the_database(self) -> None:
         """Session, device and pending cookies, the app's secret, recovery codes, invitation tokens."""
         app, codes = self.enrol(self.tab)
         made = self.tab.send_json("POST", "/api/invites", b"{}", **self.proof(self.tab, "user.invite")).json()
@@ -69,7 +69,7 @@ class DefectTests(DoorCase):
             self.assertNotIn(secret, dump)
             self.assertNotIn(secret.encode().hex(), dump.lower())
 
-    def test_a20_what_has_ended_is_dropped(self) -> None:
+    def test_what_has_ended_is_dropped(self) -> None:
         self.tab.send_json("POST", "/api/invites", b"{}", **self.proof(self.tab, "user.invite"))
         self.enrol(self.tab)
         self.sign_in()

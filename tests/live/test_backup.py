@@ -1,4 +1,4 @@
-"""Backups of a whole hub: made by its worker process, verified, downloaded, and opened without a hub."""
+"""Backups of a whole hub: created by the worker process, verified, downloaded, and opened without a hub."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from tests.live.harness import OWNER, HubProcess, fetch, hub, packed_examples
 
 
 def opened(archive: bytes, identity: str) -> dict[str, bytes]:
-    """The members of an archive, opened with other programs than the hub's own."""
+    """An archive's members, read with other programs."""
     plain = pyrage.decrypt(archive, [pyrage.x25519.Identity.from_str(identity)])
     with tarfile.open(fileobj=io.BytesIO(zstandard.ZstdDecompressor().stream_reader(plain).read()), mode="r:") as tar:
         return {member.name: _content(tar, member) for member in tar}

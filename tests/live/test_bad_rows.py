@@ -1,4 +1,4 @@
-"""A whole hub whose services.json and module files hold what no reader expects: while it runs, and across a restart."""
+"""A whole hub with unexpected content in services.json and module files: while it runs, and across a restart."""
 
 import json
 import os
@@ -39,7 +39,7 @@ DEEP = '{"name":"deep","x":' + "[" * 5000 + "]" * 5000 + ',"port":5607,"paths":[
 
 
 def append(services: Path, row: str) -> None:
-    """As a careless module does: the text, not the value."""
+    """As a careless module does: text, not JSON values."""
     before = services.read_text()
     body = before.rstrip().removesuffix("}").rstrip().removesuffix("]").rstrip()
     comma = "" if body.endswith("[") else ","
@@ -58,7 +58,7 @@ class BadRows(SynchronousTestCase):
         return found
 
     def check(self, what: str) -> None:
-        """Everything that does not concern the bad row answers."""
+        """Everything unrelated to the bad row answers."""
         for path in (
             "/health",
             "/hello",
@@ -75,7 +75,7 @@ class BadRows(SynchronousTestCase):
         self.hub.client.call("GET", "/vaults")
 
     def replace_services(self, content: bytes | None, *, folder: bool = False) -> None:
-        """What a module that crashes while it writes may leave; None for a pipe, on which a reader would wait."""
+        """What a module may leave when it crashes while writing; None for a pipe, which would block a reader."""
         services = self.hub.home / "services.json"
         if services.is_dir():
             services.rmdir()
@@ -94,7 +94,7 @@ class BadRows(SynchronousTestCase):
         self.check(f"{what}, after a restart")
 
     def test_rows(self) -> None:
-        """Every bad row while the hub runs, all of them across a restart, and those with a name can be removed."""
+        """Every bad row while the hub runs, all of them across a restart; those with a name can be removed."""
         services = self.hub.home / "services.json"
         for what, row in BAD_ROWS.items():
             append(services, row)
@@ -116,7 +116,7 @@ class BadRows(SynchronousTestCase):
         self.assertNotIn("Traceback", self.hub.log())
 
     def test_files(self) -> None:
-        """services.json as a whole, and files of modules that the hub reads when it starts."""
+        """services.json as a whole, and module files that the hub reads at the start."""
         whole = (self.hub.home / "services.json").read_bytes()
         for what, content in {
             "empty": b"",

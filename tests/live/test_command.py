@@ -1,4 +1,4 @@
-"""The `parachute` command against a running hub, and without one."""
+"""The `parachute` command with and without a running hub."""
 
 import json
 import os
@@ -25,7 +25,7 @@ class Running(SynchronousTestCase):
         self.hub: HubProcess = hub(self, catalog=packed_examples()).start()
 
     def test_the_life_of_a_module_from_a_shell(self) -> None:
-        """install, status, logs, stop, start, restart, uninstall; each says what happened and exits 0."""
+        """install, status, logs, stop, start, restart, uninstall; each reports what happened and exits 0."""
         home = self.hub.home
         installed = run(home, "install", "hello")
         self.assertEqual(installed.returncode, 0, installed.stderr)
@@ -44,7 +44,7 @@ class Running(SynchronousTestCase):
         self.assertEqual(run(home, "status").stdout.strip(), "Nothing is installed yet.")
 
     def test_an_author_installs_a_folder_or_a_pack(self) -> None:
-        """By its path; the package says what it is called."""
+        """By path; the package names the module."""
         home = self.hub.home
         for place in (ROOT / "examples" / "hello", next((ROOT / ".cache" / "packs").glob("hello-*.tgz"))):
             installed = run(home, "install", str(place))
@@ -55,7 +55,7 @@ class Running(SynchronousTestCase):
         self.assertNotIn("Traceback", unknown.stderr)
 
     def test_mistakes_are_one_line_without_a_traceback(self) -> None:
-        """An unknown module, a wrong option, nobody of that name."""
+        """An unknown module, a wrong option, an unknown user."""
         for words in (("install", "nothing-of-that-name"), ("logs", "nothing"), ("upgrade",), ("rollback", "hello")):
             failed = run(self.hub.home, *words)
             self.assertIn(failed.returncode, (1, 2), words)
@@ -63,7 +63,7 @@ class Running(SynchronousTestCase):
             self.assertTrue(failed.stderr.strip().splitlines()[-1].startswith("parachute: "), failed.stderr)
 
     def test_a_module_whose_port_was_taken_gets_another_when_asked(self) -> None:
-        """The stranger is named and lives; `doctor --fix` moves the module, and it is reached through the hub again."""
+        """The other program is named and keeps running; `doctor --fix` moves the module, which is then reachable."""
         home = self.hub.home
         self.assertEqual(run(home, "install", "hello").returncode, 0)
         port = self.hub.module("hello")["port"]
@@ -88,7 +88,7 @@ class Running(SynchronousTestCase):
         self.assertNotEqual(moved["port"], port)
 
     def test_what_anybody_writes_into_a_row_leads_no_request_astray(self) -> None:
-        """Requests go where the module's own process listens, and the row gets the port back that the hub assigned."""
+        """Requests go where the module's own process listens, and the row gets its assigned port back."""
         home = self.hub.home
         self.assertEqual(run(home, "install", "hello").returncode, 0)
         services = home / "services.json"
@@ -108,7 +108,7 @@ class Running(SynchronousTestCase):
             self.assertRaises(TimeoutError, thief.accept)
 
     def test_an_operation_is_cancelled_from_another_shell(self) -> None:
-        """A registry that never answers: who waits is told, and what was begun is gone. Also in JSON."""
+        """A registry that never answers: the waiting command is told, and the operation is undone. Also in JSON."""
         with socket.socket() as silent:
             silent.bind(("127.0.0.1", 0))
             silent.listen()
@@ -137,13 +137,13 @@ class Running(SynchronousTestCase):
         self.assertEqual((again.returncode, again.stderr), (1, "parachute: No operation is running for clock.\n"))
 
     def test_a_healthy_hub_passes_the_doctor(self) -> None:
-        """All green, and the same in JSON."""
+        """All green, also in JSON."""
         done = run(self.hub.home, "doctor", "--json")
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertEqual({finding["level"] for finding in json.loads(done.stdout)["findings"]}, {"ok"})
 
     def test_the_owner_gets_back_in(self) -> None:
-        """A new password is printed once, the old one is worth nothing."""
+        """A new password is printed once, and the old one stops working."""
         done = run(self.hub.home, "auth", "reset-owner", "--json")
         self.assertEqual(done.returncode, 0, done.stderr)
         answer = json.loads(done.stdout)
@@ -157,7 +157,7 @@ class WithoutHub(SynchronousTestCase):
         self.home = Path(self.mktemp()).absolute()
 
     def test_status_works_from_the_disk(self) -> None:
-        """What is registered, and that nothing runs: exit code 3."""
+        """Shows what is registered and that nothing runs: exit code 3."""
         self.home.mkdir(mode=0o700, parents=True)
         row = {"name": "parachute-vault", "port": 1940, "paths": [], "health": "/health", "version": "1.2.3"}
         (self.home / "services.json").write_text(json.dumps({"services": [row]}))
@@ -167,7 +167,7 @@ class WithoutHub(SynchronousTestCase):
         self.assertIn("1.2.3", done.stdout)
 
     def test_the_doctor_repairs_what_is_safe(self) -> None:
-        """Modes, without a hub; what it cannot repair stays told."""
+        """File modes, without a hub; what it cannot repair is still reported."""
         self.home.mkdir(mode=0o755, parents=True)
         (self.home / "operator.token").write_text("x\n")
         (self.home / "operator.token").chmod(0o644)
@@ -187,7 +187,7 @@ class WithoutHub(SynchronousTestCase):
             self.assertIn("parachute serve", done.stderr)
 
     def test_a_module_folder_is_checked(self) -> None:
-        """The reference module is whole; an empty folder is not."""
+        """The reference module passes; an empty folder does not."""
         good = run(self.home, "module", "check", str(ROOT / "examples" / "hello"))
         self.assertEqual(good.returncode, 0, good.stdout)
         empty = Path(self.mktemp()).absolute()
@@ -197,7 +197,7 @@ class WithoutHub(SynchronousTestCase):
         self.assertIn("package.json", bad.stdout)
 
     def test_serve_is_the_same_process_as_twistd(self) -> None:
-        """It listens, answers, and leaves at SIGTERM."""
+        """It listens, answers, and exits on SIGTERM."""
         one = hub(self)
         words = ["serve", "--home", str(one.home), "--listen", f"tcp:{one.port}:interface=127.0.0.1"]
         with one.log_path.open("wb") as out:
@@ -208,7 +208,7 @@ class WithoutHub(SynchronousTestCase):
         self.assertEqual(one.stop(), -signal.SIGTERM)
 
     def test_every_word_explains_itself(self) -> None:
-        """--help names the variables; completion knows the words."""
+        """--help names the variables; completion knows the commands."""
         self.assertIn("upgrade", run(self.home, "--help").stdout)
         self.assertIn("reset-owner", subprocess.run(
             [str(Path(sys.executable).parent / "parachute"), "auth", "--help"],

@@ -1,10 +1,10 @@
-"""The smallest reference module, as a process."""
+"""The smallest reference module as a process."""
 
 from tests.support.examples import ExampleTestCase
 
 
 class HelloTests(ExampleTestCase):
-    """`examples/hello` keeps the module protocol."""
+    """`examples/hello` follows the module protocol."""
 
     async def test_answers_below_its_mount_and_ends_on_term(self) -> None:
         hello = await self.serve("hello/server.ts")

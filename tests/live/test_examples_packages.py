@@ -1,4 +1,4 @@
-"""What is published: each reference module's pack is complete and valid, and runs without writing into itself."""
+"""Published packages: each reference module's pack is complete and valid, and runs without writing into itself."""
 
 import json
 import os
@@ -14,10 +14,10 @@ NAMES = ("hello", "notes", "scribe", "vault")
 
 
 class PackageTests(ExampleTestCase):
-    """Packs of `examples/`, made as a registry would get them."""
+    """Packs of `examples/`, as a registry would get them."""
 
     async def unpack(self, name: str) -> Path:
-        """The content of the module's pack, in a folder of its own."""
+        """Unpack the module into its own folder."""
         packs = Path(self.mktemp()).resolve()
         packs.mkdir()
         tarball = packs / "module.tgz"

@@ -1,4 +1,4 @@
-"""The reference scribe as a process: who may use it, how it is configured, and both providers."""
+"""The reference scribe as a process: access, configuration and both providers."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ def form(*parts: tuple[str, bytes], boundary: str = "edge", end: bool = True) ->
 
 
 class Service(Resource):
-    """Stands for OpenAI: records what it is sent."""
+    """Stands for OpenAI; records requests."""
 
     isLeaf = True
 
@@ -277,7 +277,7 @@ class ProviderTests(ScribeTestCase):
 
 
 class KitTests(ExampleTestCase):
-    """`src/kit` is meant to be copied, so the copies in this repository agree."""
+    """`src/kit` is meant to be copied; the copies in this repository are equal."""
 
     def test_the_copies_are_the_same(self) -> None:
         names = sorted(path.name for path in (EXAMPLES / "vault/src/kit").iterdir())

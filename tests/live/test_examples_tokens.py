@@ -1,4 +1,4 @@
-"""How the reference vault judges tokens of a hub: which it takes, and every forged one that it refuses."""
+"""Which hub tokens the reference vault accepts, and which forged ones it refuses."""
 
 import base64
 import hashlib
@@ -15,12 +15,12 @@ NOTES = "/vault/default/api/notes"
 
 
 def part(value: Any) -> str:
-    """One part of a token that no library would write."""
+    """A token part that no library would write."""
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
 class TokenTests(ExampleTestCase):
-    """Tokens of the hub, by its keys and its revocation list."""
+    """Hub tokens, checked with its keys and revocation list."""
 
     async def vault_of(self, issuer: TokenIssuer, **env: str) -> Module:
         return await self.serve("vault/src/cli.ts", "serve", PARACHUTE_HUB_ORIGIN=f"{issuer.origin}/", **env)

@@ -134,7 +134,7 @@ class NotesTests(VaultTestCase):
 
 
 class KeysTests(VaultTestCase):
-    """The vault's own keys, and what is open without one."""
+    """The vault's own keys, and what needs none."""
 
     async def test_every_way_to_send_a_key(self) -> None:
         vault = await self.vault()
@@ -242,7 +242,7 @@ class RegistrationTests(VaultTestCase):
 
 
 class HealthTests(VaultTestCase):
-    """/health looks at the database, not only at the process."""
+    """/health checks the database, not only the process."""
 
     async def test_a_removed_database_is_noticed(self) -> None:
         vault = await self.vault()

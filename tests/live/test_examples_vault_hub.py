@@ -18,7 +18,7 @@ class BehindTheHub(SynchronousTestCase):
     timeout = 120
 
     def setUp(self) -> None:
-        """Installs the vault on a hub."""
+        """Install the vault on a hub."""
         packed_examples()
         self.hub = hub(self, environment={"BUN_CONFIG_REGISTRY": registry(self)})
         self.hub.catalog = self.hub.home.with_name("catalog.json")
@@ -28,7 +28,7 @@ class BehindTheHub(SynchronousTestCase):
         self.key = (self.hub.home / "vault/data/default/initial-key").read_text().strip()
 
     def open(self, method: str, path: str, data: bytes | None = None, **headers: str) -> http.client.HTTPResponse:
-        """An answer whose body is not read yet."""
+        """A response whose body is not read yet."""
         connection = http.client.HTTPConnection(urlsplit(self.hub.url).netloc, timeout=30)
         self.addCleanup(connection.close)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -36,7 +36,7 @@ class BehindTheHub(SynchronousTestCase):
         return connection.getresponse()
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON of an answer."""
+        """JSON of a response."""
         return json.loads(self.open(method, path, None if body is None else json.dumps(body).encode()).read())
 
     def test_events_files_and_mcp_pass_through(self) -> None:

@@ -1,4 +1,4 @@
-"""Revision 2026-07-28 of MCP on the reference vault, and who may ask at all."""
+"""MCP revision 2026-07-28 on the reference vault, and access control."""
 
 import base64
 import http.client
@@ -26,7 +26,7 @@ class McpTestCase(SynchronousTestCase):
         self.addCleanup(context.__exit__, None, None, None)
 
     def send(self, method: str, headers: dict[str, str] | None = None, meta: Any = None, **params: Any) -> Reply:
-        """One request of the new revision. None as a header leaves it out."""
+        """A request of the new revision. None leaves a header out."""
         declared = {f"{PREFIX}/protocolVersion": REVISION, f"{PREFIX}/clientCapabilities": {}}
         given = {"_meta": declared if meta is None else meta, **params}
         body = {"jsonrpc": "2.0", "id": "a", "method": method, "params": given}

@@ -1,4 +1,4 @@
-"""What always holds on a running vault: no acknowledged word is lost, and every device ends with the same notes."""
+"""Invariants of a running vault: no acknowledged text is lost, and all devices end with the same notes."""
 
 import io
 import json
@@ -37,7 +37,7 @@ paths = st.none() | st.sampled_from(["p", "P", "dir/p", "dir/q", "q: [x]"])
 
 
 class Device:
-    """What one device has: its copy of the notes by id, and how far it has read the feed."""
+    """A device: its copy of the notes by id, and its position in the feed."""
 
     def __init__(self) -> None:
         self.notes: dict[str, Any] = {}
@@ -45,7 +45,7 @@ class Device:
 
 
 class Sync(RuleBasedStateMachine):
-    """Two devices that write when and what they like, also from old copies, and repeat requests."""
+    """Two devices that write at any time, also from old copies, and repeat requests."""
 
     vault: RunningVault
     ids: Bundle[str] = Bundle("ids")
@@ -95,7 +95,7 @@ class Sync(RuleBasedStateMachine):
         fresh=st.booleans(),
     )
     def edit(self, who: int, id: str, content: str, editor: str | None, fresh: bool) -> None:
-        """From the copy that this device has, however old. An editor's own steps in between need not be kept."""
+        """From this device's copy, however old. An editor's intermediate steps need not be kept."""
         if fresh:
             self.catch_up(who)
         known = self.devices[who].notes.get(id)
@@ -124,7 +124,7 @@ class Sync(RuleBasedStateMachine):
 
     @rule(id=ids, first=texts, second=texts)
     def collide(self, id: str, first: str, second: str) -> None:
-        """Both have the same copy, and both write."""
+        """Both write from the same copy."""
         self.catch_up(0)
         self.catch_up(1)
         self.edit(0, id, first, None, False)

@@ -1,4 +1,4 @@
-"""Several devices on one reference vault: live events, catching up, repeated requests, and who wins."""
+"""Several devices on one vault: live events, catching up, repeated requests, conflicts."""
 
 import json
 from collections import deque
@@ -53,18 +53,18 @@ class Listener(Protocol):
         return self.events.popleft()
 
     def close(self) -> "Deferred[None]":
-        """Leaves, as a browser does."""
+        """Disconnect, as a browser does."""
         if not self.ended.called:
             assert self.transport is not None
             self.transport.loseConnection()
         return self.ended
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The stream is over, for whatever reason."""
+        """The stream ended."""
         self.ended.callback(None)
 
     def dataReceived(self, data: bytes) -> None:
-        """Collects whole events; comments are left out."""
+        """Collect complete events, without comments."""
         *whole, self._rest = (self._rest + data.decode()).split("\n\n")
         for text in whole:
             if text.startswith(":"):
@@ -95,7 +95,7 @@ class DevicesTestCase(VaultTestCase):
 
 
 class EventsTests(DevicesTestCase):
-    """Devices that see each other's changes."""
+    """Devices see each other's changes."""
 
     async def test_a_change_arrives_on_another_device(self) -> None:
         vault = await self.vault()
@@ -174,7 +174,7 @@ class EventsTests(DevicesTestCase):
 
 
 class OutboxTests(DevicesTestCase):
-    """What a device sends again after an answer was lost."""
+    """What a device sends again after a lost response."""
 
     async def test_a_repeated_create_writes_once(self) -> None:
         vault = await self.vault()

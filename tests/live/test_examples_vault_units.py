@@ -1,4 +1,4 @@
-"""The vault's own tests, which bun runs."""
+"""The vault's own tests, run by bun."""
 
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import TestCase

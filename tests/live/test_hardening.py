@@ -1,4 +1,4 @@
-"""The hub process against other processes of its own user."""
+"""The hub process against other processes of the same user."""
 
 import ctypes
 import os
@@ -11,14 +11,14 @@ from tests.live.harness import hub
 
 class HardeningTests(SynchronousTestCase):
     def test_the_hub_is_not_dumpable(self) -> None:
-        """A process of the same user, without privileges, cannot read its environment or memory."""
+        """An unprivileged process of the same user cannot read its environment or memory."""
         one = hub(self).start()
         assert one.process is not None
         self.assertTrue(dumpable_is_off(one.process.pid))
 
 
 def dumpable_is_off(pid: int) -> bool:
-    """Whether an unprivileged child of the same user may not attach: tried in a process that drops privileges."""
+    """Whether an unprivileged child of the same user can attach, tried in a process that drops privileges."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

@@ -1,4 +1,4 @@
-"""https as the hub knows it: behind real TLS edges and each platform's headers, and claimed by strangers."""
+"""https behind real TLS proxies and each platform's headers, and claimed by strangers."""
 
 import re
 import socket
@@ -110,7 +110,7 @@ PLATFORMS: Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]] = {
 
 @define
 class Journey:
-    """Everything that sets a cookie, from an empty hub on, in one browser and that of a guest."""
+    """Everything that sets a cookie, starting with an empty hub, in the owner's browser and a guest's."""
 
     hub: HubProcess
     owner: Browser
@@ -236,7 +236,7 @@ def _hidden(page: Page) -> list[tuple[str, str]]:
 
 class HttpsCase(SynchronousTestCase):
     def fresh(self, environment: Mapping[str, str]) -> HubProcess:
-        """A hub that nobody has set up."""
+        """A hub without an owner."""
         home = Path(self.mktemp()).absolute()
         home.parent.mkdir(parents=True, exist_ok=True)
         process = HubProcess(home=home, environment=environment)
@@ -244,7 +244,7 @@ class HttpsCase(SynchronousTestCase):
         return process.start()
 
     def all_is_secure(self, pages: list[tuple[str, Page]]) -> None:
-        """Every cookie has the prefix and what it demands; HSTS is everywhere; no link leads back to plain http."""
+        """Every cookie has the prefix and its attributes; HSTS is everywhere; no link leads to plain http."""
         names = set()
         for what, page in pages:
             for line in page.all("set-cookie"):
@@ -268,7 +268,7 @@ class HttpsCase(SynchronousTestCase):
 
 
 class EdgeTests(HttpsCase):
-    """A browser that speaks TLS to a real edge."""
+    """A TLS browser and a real proxy."""
 
     def walk(self, make: Callable[[SynchronousTestCase, int], Edge]) -> None:
         running = self.fresh(BEHIND_A_PROXY)
@@ -297,7 +297,7 @@ class EdgeTests(HttpsCase):
 
 
 class PlatformTests(HttpsCase):
-    """The header lines of each platform, sent to a hub with the environment of that platform."""
+    """Each platform's header lines, sent to a hub with that platform's environment."""
 
     def walk(self, platform: str) -> None:
         environment, headers = PLATFORMS[platform]
@@ -361,10 +361,10 @@ CLAIMS: tuple[tuple[tuple[str, ...], bool], ...] = (
 
 
 class ClaimTests(HttpsCase):
-    """Only the last trusted hop says how the browser came."""
+    """Only the last trusted proxy decides whether the browser used https."""
 
     def is_secure(self, port: int, lines: tuple[str, ...], target: str = "/admin/setup") -> bool:
-        """Whether the first page took the request for one by https; cookie and HSTS always agree."""
+        """Whether the first page considered the request https; cookie and HSTS always agree."""
         head = [f"GET {target} HTTP/1.1", f"Host: {NAME}", "Accept: text/html", "X-Forwarded-For: 1.2.3.4", *lines]
         with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
             connection.sendall("\r\n".join([*head, "Connection: close", "", ""]).encode())

@@ -1,4 +1,4 @@
-"""The hub as a process in the situations that an owner meets: fresh, damaged, waiting for its disk, in safe mode."""
+"""The hub process in situations an owner meets: new, damaged, waiting for its disk, in safe mode."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ class FreshHub(SynchronousTestCase):
             self.assertNotIn(token, fetch(fresh.url + path).body.decode())
 
     def test_a_hub_is_owned_through_the_wizard_in_json(self) -> None:
-        """The log's token and a name are enough; the token works once."""
+        """The log's token and a name suffice; the token works once."""
         fresh = hub(self)
         fresh.environment = {}
         fresh.spawn()
@@ -57,7 +57,7 @@ class FreshHub(SynchronousTestCase):
 
 class DamagedHub(SynchronousTestCase):
     def test_a_damaged_database_is_told_and_modules_still_run(self) -> None:
-        """/health says it, the log says the way out, notes stay within reach."""
+        """/health and the log report it, the log says what to do, notes stay reachable."""
         packs = packed_examples()
         one = hub(self, catalog=packs).start()
         one.install("hello")
@@ -78,7 +78,7 @@ class DamagedHub(SynchronousTestCase):
         self.assertEqual(database.read_bytes(), bytes(content), "the damaged file was touched")
 
     def test_a_database_that_is_taken_away_is_told(self) -> None:
-        """A removed file keeps answering on Linux; /health must not say ok."""
+        """A removed file stays readable on Linux; /health must not say ok."""
         one = hub(self).start()
         self.assertEqual(fetch(f"{one.url}/health").json()["db"], "ok")
         (one.home / "parachute.db").rename(one.home / "elsewhere.db")
@@ -87,7 +87,7 @@ class DamagedHub(SynchronousTestCase):
 
 @requires(right("to mount"))
 class FullDisk(SynchronousTestCase):
-    """A hub that is started where nothing can be written any more."""
+    """A hub started on a disk where nothing can be written."""
 
     def setUp(self) -> None:
         self.hub = hub(self, catalog=packed_examples())
@@ -105,7 +105,7 @@ class FullDisk(SynchronousTestCase):
                         pass
 
     def test_its_reserve_lets_the_owner_in(self) -> None:
-        """Opened before the database, which needs room; so the owner can sign in and free some more."""
+        """Released before the database opens, so the owner can sign in and free space."""
         self.hub.start().stop()
         self.assertGreater((self.hub.home / "hub" / "reserve").stat().st_blocks * 512, 4 << 20)
         self.fill()
@@ -116,7 +116,7 @@ class FullDisk(SynchronousTestCase):
         self.assertTrue(me.json()["hasSession"])
 
     def test_modules_run_without_one(self) -> None:
-        """There is no room for the database, but what needs none goes on; the log says why."""
+        """The database has no space, but modules run; the log says why."""
         self.hub.start()
         self.hub.install("hello")
         self.hub.stop()
@@ -133,7 +133,7 @@ class FullDisk(SynchronousTestCase):
 
 class Overlap(SynchronousTestCase):
     def test_the_next_container_takes_over_when_the_first_leaves(self) -> None:
-        """It answers /health while it waits, and becomes the hub then."""
+        """It answers /health while it waits, then becomes the hub."""
         first = hub(self).start()
         second = HubProcess(home=first.home, environment={**first.environment, "PARACHUTE_LOCK_WAIT": "30"})
         self.addCleanup(second.end)
@@ -145,7 +145,7 @@ class Overlap(SynchronousTestCase):
         second.wait_for(lambda: fetch(f"{second.url}/health").json()["phase"] == "up", "the second to take over")
 
     def test_it_leaves_with_one_line_when_the_first_stays(self) -> None:
-        """After the time that it was given."""
+        """After its configured wait."""
         first = hub(self).start()
         second = HubProcess(home=first.home, environment={**first.environment, "PARACHUTE_LOCK_WAIT": "1"})
         self.addCleanup(second.end)
@@ -157,7 +157,7 @@ class Overlap(SynchronousTestCase):
 
 class Settled(SynchronousTestCase):
     def test_safe_mode_starts_no_module(self) -> None:
-        """Everything installed is held, with the reason."""
+        """Every module is held, with the reason."""
         one = hub(self, catalog=packed_examples()).start()
         one.install("hello")
         one.stop()
@@ -167,7 +167,7 @@ class Settled(SynchronousTestCase):
         self.assertIn("PARACHUTE_SAFE_MODE", one.module("hello")["reason"])
 
     def test_an_unknown_name_is_told_the_right_one(self) -> None:
-        """421, except for /health, which platforms ask by address."""
+        """421, except for /health, which platforms request by address."""
         one = hub(self, environment={"PARACHUTE_HUB_ORIGIN": "https://hub.example.com"}).start()
         wrong = fetch(f"{one.url}/", headers={"Host": "evil.example"})
         self.assertEqual(wrong.status, 421)
@@ -177,7 +177,7 @@ class Settled(SynchronousTestCase):
         self.assertEqual(right.json()["issuer"], "https://hub.example.com")
 
     def test_a_second_signal_does_no_harm(self) -> None:
-        """Impatient platforms send SIGTERM twice."""
+        """Platforms may send SIGTERM twice."""
         one = hub(self, catalog=packed_examples()).start()
         one.install("hello")
         process = one.process

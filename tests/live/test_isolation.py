@@ -1,5 +1,6 @@
-"""A module program that means harm, behind a real hub, beside the reference vault: what it reaches, with and without
-confinement."""
+"""A hostile module program behind a real hub, next to the reference vault: what it reaches with and without
+confinement.
+"""
 
 import io
 import json
@@ -92,7 +93,7 @@ _SINCE: Final = {4: ("listen on another port", "listen on any port"), 6: ("signa
 
 
 def packed(folder: Path) -> bytes:
-    """A package as a registry holds it."""
+    """A package as a registry serves it."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -124,7 +125,7 @@ def catalog(folder: Path) -> Path:
 
 
 class Harm:
-    """The hub with both modules, and what the hostile one is pointed at."""
+    """The hub with both modules, and the hostile one's targets."""
 
     def __init__(self, test: SynchronousTestCase, isolation: str) -> None:
         self.folder = Path(test.mktemp()).absolute()
@@ -164,7 +165,7 @@ class Harm:
         }
 
     def says(self, path: str) -> Any:
-        """What the hostile module answers, asked on its own port."""
+        """The hostile module's answer, asked on its own port."""
         port = self.hub.module("hostile")["port"]
         reply = fetch(f"http://127.0.0.1:{port}/hostile/{path}", method="POST", body=self.targets())
         assert reply.status == 200, (reply, self.hub.log()[-1500:])
@@ -176,7 +177,7 @@ class HostileModuleTests(SynchronousTestCase):
     timeout = 240
 
     def test_confined(self) -> None:
-        """It gets nothing of others', and all that is its own works; the owner is told that it is separated."""
+        """It gets nothing of others, its own things work, and the owner is told that it is confined."""
         harm = Harm(self, "required")
         abi = Kernel.find().abi
         open_here = {name for since, names in _SINCE.items() if abi < since for name in names}
@@ -198,7 +199,7 @@ class HostileModuleTests(SynchronousTestCase):
         self.hub_is_not_its_deputy(harm)
 
     def hub_is_not_its_deputy(self, harm: Harm) -> None:
-        """What it puts where the hub reads does not make the hub read or write for it."""
+        """What it places where the hub reads does not make the hub read or write for it."""
         before = {row["name"]: row for row in json.loads((harm.home / "services.json").read_bytes())["services"]}
         harm.says("steal")
         pid = harm.hub.module("hostile")["pid"]
@@ -213,7 +214,7 @@ class HostileModuleTests(SynchronousTestCase):
         self.assertNotIn("STOLEN", harm.says("environment"))
 
     def test_not_confined(self) -> None:
-        """The attempts are real: as a program of the hub's user it gets all of it."""
+        """The attempts are real: as the hub's user it gets everything."""
         harm = Harm(self, "off")
         found = harm.says("try")
         for name in (*CLOSED, *OPEN, *OWN):

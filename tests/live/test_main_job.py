@@ -1,4 +1,4 @@
-"""The main job on real processes: install from a registry, write a note, survive kills and restarts, read it again."""
+"""The main use on real processes: install from a registry, write a note, survive kills and restarts, read it again."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ CATALOG_OF_NAMES = """{"modules": [
 
 
 class MainJob(SynchronousTestCase):
-    """One hub each, with the packs of `examples/` under their official names in a registry of our own."""
+    """One hub per test, with the packs of `examples/` under their official names in our own registry."""
 
     def setUp(self) -> None:
         packed_examples()
@@ -48,7 +48,7 @@ class MainJob(SynchronousTestCase):
         self.hub.wait_for(lambda: isinstance(self.read(note), str), "the vault to answer")
 
     def test_a_note_outlives_every_kind_of_death(self) -> None:
-        """kill -9 of the module, SIGTERM and SIGKILL of the hub: the note is read each time, with no install."""
+        """kill -9 of the module, SIGTERM and SIGKILL of the hub: the note is read each time, without an install."""
         self.hub.start()
         job = self.hub.install("vault")
         self.assertEqual((job["status"], job["short"]), ("succeeded", "vault"))
@@ -83,7 +83,7 @@ class MainJob(SynchronousTestCase):
         self.assertEqual(len(jobs), 1, "something was installed again")
 
     def test_what_cannot_be_installed_is_refused_and_leaves_nothing(self) -> None:
-        """Unknown shorts, options in the place of names, a package that is no module."""
+        """Unknown names, options in place of names, a package that is no module."""
         self.hub.start()
         for name in ("nothing-of-that-name", "--trust", "--cwd=%2F", "..%2F..", "x%40file%3A..", "%40a%2Fb%2Fc"):
             with self.assertRaises(HubRefused) as caught:
@@ -96,7 +96,7 @@ class MainJob(SynchronousTestCase):
         self.assertEqual(list((self.hub.home / "modules" / "store").glob("*/*")), [])
 
     def test_a_registry_that_is_down_is_named_and_leaves_nothing(self) -> None:
-        """The job fails in words; nothing half-installed; the next try can work."""
+        """The job fails with a message, nothing is half-installed, and a retry can work."""
         self.hub.environment = {**self.hub.environment, "BUN_CONFIG_REGISTRY": f"http://127.0.0.1:{free_port()}/"}
         self.hub.start()
         with self.assertRaises(CommandError) as caught:
@@ -106,7 +106,7 @@ class MainJob(SynchronousTestCase):
         self.assertEqual(list((self.hub.home / "modules" / "store").glob("*/*")), [])
 
     def test_a_strangers_port_is_named_and_he_lives(self) -> None:
-        """The row's port is taken while the hub is down: held, named by pid and program, never killed."""
+        """The row's port is taken while the hub is down: held, reported by pid and program, not killed."""
         self.hub.start()
         self.hub.install("hello")
         port = int(self.row("hello")["port"])
@@ -129,7 +129,7 @@ class MainJob(SynchronousTestCase):
         return found
 
     def test_services_json_cut_in_half_does_not_stop_the_hub(self) -> None:
-        """It boots, keeps what can be read, keeps the original, and says so."""
+        """It boots, keeps what is readable, keeps the original, and reports it."""
         self.hub.start()
         self.hub.install("hello")
         self.hub.install("vault")
@@ -144,7 +144,7 @@ class MainJob(SynchronousTestCase):
 
 class SecondHub(SynchronousTestCase):
     def test_a_taken_home_is_one_clear_line(self) -> None:
-        """The second hub names the first and leaves with an error; the first is not touched."""
+        """The second hub names the first and exits with an error; the first is unaffected."""
         first = hub(self).start()
         second = HubProcess(home=first.home, environment=first.environment)
         before = len(first.log())
@@ -156,7 +156,7 @@ class SecondHub(SynchronousTestCase):
         self.assertTrue(first.client.running)
 
     def test_a_taken_port_is_one_clear_line(self) -> None:
-        """The port is named, the exit code is not zero, no module is started."""
+        """The port is named, the exit code is not zero, no module starts."""
         first = hub(self).start()
         second = hub(self, port=first.port)
         process = second.spawn()

@@ -1,4 +1,4 @@
-"""What bun is really called with, and our own static server running on it."""
+"""How bun is really called, and our static server running on it."""
 
 import json
 import os
@@ -37,7 +37,7 @@ sys.exit(1)
 
 
 class Late:
-    """A reactor that comes back from starting a process only when that process is over."""
+    """A reactor that returns from starting a process only when the process has ended."""
 
     def spawnProcess(self, *words: Any, **options: Any) -> Any:
         process = CLOCK.spawnProcess(*words, **options)
@@ -119,7 +119,7 @@ class Arguments(TestCase):
 
     @run
     async def test_a_bun_that_was_done_before_we_looked(self) -> None:
-        """On a busy machine it can end while it is being started: twisted then reaps it within spawnProcess."""
+        """On a busy machine it can end while it is being started: Twisted then reaps it within spawnProcess."""
         folder = write(Path(self.mktemp()).absolute(), {"bun": "#!/bin/sh\necho '{}'\n"})
         (folder / "bun").chmod(0o755)
         program = Bun(Late(), lambda: folder / "bun", lambda _: {"PATH": os.environ["PATH"]}, str)

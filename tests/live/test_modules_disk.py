@@ -1,4 +1,4 @@
-"""Disks that fail: cut off from power in the middle of a write, and full at every size."""
+"""Failing disks: power cuts in the middle of a write, and full disks of every size."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ print("written", flush=True)
 @requires(program("strace"), right("to trace processes"))
 class PowerCut(SynchronousTestCase):
     def outcomes(self, how: str) -> tuple[set[object], set[object]]:
-        """What `state` may hold after a cut anywhere, and after one when the write was acknowledged."""
+        """The possible content of `state` after a cut anywhere, and after an acknowledged write."""
         folder = Path(tempfile.mkdtemp(prefix="parachute-cut-"))
         try:
             (folder / "state").write_bytes(b"old")
@@ -71,7 +71,7 @@ class PowerCut(SynchronousTestCase):
 
 @requires(right("to mount"))
 class FullDisk(TestCase):
-    """Small disks of every size, for bun as well as for the hub: it works, or it leaves what was there."""
+    """Small disks of every size, for bun and the hub: the operation works, or leaves the old state."""
 
     timeout = 200
 
@@ -88,7 +88,7 @@ class FullDisk(TestCase):
 
     @asynccontextmanager
     async def disk(self, kilobytes: int) -> AsyncIterator[Rig]:
-        """A hub's modules on a disk of this size, which do not look how much room there is before they begin."""
+        """Modules on a disk of this size, without the check for free space."""
         home = Path(tempfile.mkdtemp(prefix="parachute-small-"))
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(home)], check=True)
         rig = Rig.start(home=home)
@@ -122,7 +122,7 @@ class FullDisk(TestCase):
             return job.outcome or ""
 
     async def change_with(self, what: str, kilobytes: int) -> str:
-        """An operation on an installed module while there is only so much room, and then there is room again."""
+        """An operation on an installed module with little space, then with enough."""
         async with self.disk(8000) as rig:
             for version in ("1.0.0", "2.0.0"):
                 rig.registry.publish({**module(version=version), "ballast": os.urandom(100_000).hex()})

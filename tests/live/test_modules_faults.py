@@ -1,4 +1,4 @@
-"""A registry that fails, in each way: a message of its own within a minute, nothing half-installed, a retry works."""
+"""A registry that fails in each way: its own message within a minute, nothing half-installed, a retry works."""
 
 import os
 from pathlib import Path
@@ -139,12 +139,12 @@ class Faults(TestCase):
 
 
 class Unreachable(TestCase):
-    """Registries with which no conversation begins."""
+    """Registries that cannot be reached."""
 
     timeout = 90
 
     async def refusal(self, url: str) -> tuple[str, str]:
-        """The word and the sentence with which an install from there ends; nothing of it is left."""
+        """The error and message of a failed install from there; nothing of it is left."""
         rig: Rig = Rig.start(registry=Elsewhere(url), stall_seconds=1)  # type: ignore[arg-type]
         try:
             job = await rig.done(rig.modules.installer.install(TOY))
@@ -174,7 +174,7 @@ class Unreachable(TestCase):
 
 
 def children() -> list[str]:
-    """Commands of bun installers that descend from us."""
+    """Command lines of bun installers that descend from us."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:

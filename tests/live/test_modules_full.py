@@ -41,12 +41,12 @@ HELPS = {errno.ENOSPC: MAKE_ROOM, errno.EIO: "Input/output error"}
 
 
 class Wrong(Exception):
-    """A state, or an answer, that must not be; the text says which."""
+    """A state or response that must not be; the text says which."""
 
 
 @frozen
 class Before:
-    """A home before an operation, what a person sees then and afterwards, and every write between."""
+    """A home before an operation, what a person sees then and afterwards, and every write in between."""
 
     operation: str
     home: Tree
@@ -57,7 +57,7 @@ class Before:
 
 @define
 class Sweep:
-    """The operations of one module in one home, on a disk that is full at each write in turn."""
+    """One module's operations in one home, with the disk full at each write in turn."""
 
     home: Path
     registry: NpmRegistry
@@ -68,7 +68,7 @@ class Sweep:
     wrong: list[str] = field(factory=list)
 
     async def in_peace(self, operation: str) -> Before:
-        """The operation as it should go."""
+        """The operation on a working disk."""
         tree, before = seen(self.home), state(self.home)
         disk = FullDisk(self.home)
         rig = await self._begin(operation)
@@ -120,7 +120,7 @@ class Sweep:
                 await rig.stop(registry=False)
 
     async def _again(self, before: Before, rig: Rig) -> bool:
-        """The same with room on the disk, which works."""
+        """The same with enough space, which works."""
         job = await self._run(rig, before.operation, FullDisk(self.home))
         if not _succeeded(job):
             raise Wrong(f"with room again it failed: {_words(job)}")
@@ -128,7 +128,7 @@ class Sweep:
         return True
 
     async def _look(self, before: Before, succeeded: bool, when: str, rig: Rig | None = None) -> None:
-        """Old or new, nothing left over; where a hub runs, so does the module that it should have."""
+        """Old or new, nothing left over; where a hub runs, so does its module."""
         found, expected = state(self.home), before.after if succeeded else before.state
         if found != expected:
             raise Wrong(f"{when} there is {found}, not {expected}")
@@ -145,7 +145,7 @@ class Sweep:
             raise Wrong(f"{when} the module does not run: {status}")
 
     async def _run(self, rig: Rig, operation: str, disk: FullDisk) -> Job | Refused:
-        """Do it on this disk."""
+        """Run it on this disk."""
         with disk.at_work():
             try:
                 job = await rig.done(begin(rig, operation))
@@ -157,7 +157,7 @@ class Sweep:
         return job
 
     async def _begin(self, operation: str) -> Rig:
-        """A hub with the module running, if there is one."""
+        """A hub with the module running, if installed."""
         rig = await self._boot()
         if operation != "install":
             await rig.supervisor.start("toy")
@@ -178,13 +178,13 @@ def _words(job: Job | Refused) -> str:
 
 
 def spread(count: int, most: int) -> Iterator[int]:
-    """At most so many numbers from 1 to `count`, evenly."""
+    """At most this many numbers from 1 to `count`, evenly spaced."""
     most = min(most, count)
     return (1 + (2 * number + 1) * count // (2 * most) for number in range(most))
 
 
 async def sweep(most: int) -> Sweep:
-    """At most so many writes of each operation, each failing in both ways."""
+    """At most this many writes of each operation, each failing in both ways."""
     packages = {version: module(version=version) for version in VERSIONS}
     registry = NpmRegistry(CLOCK)
     for files in packages.values():
@@ -218,7 +218,7 @@ class FullAtAnyWrite(TestCase):
 
 
 def main(most: int) -> None:
-    """The sweep by hand; ends with 1 when something was found that must not be."""
+    """The manual sweep; exits with 1 when it found something wrong."""
     began = time.monotonic()
     done = by_hand(lambda: Deferred.fromCoroutine(sweep(most)))
     print(f"full at {done.points} points: {done.failed} failed, {done.succeeded} succeeded, {len(done.wrong)} wrong")

@@ -1,4 +1,4 @@
-"""Installing from a registry with the real bun: a module that runs, or nothing at all."""
+"""Installing from a registry with the real bun: a running module, or nothing."""
 
 import json
 import os
@@ -25,7 +25,7 @@ TOY = InstallRequest(short="toy", package="@toys/toy")
 
 
 class Rival:
-    """Overwrites the new row once, just before the module is started."""
+    """Overwrites the new row once, just before the module starts."""
 
     def __init__(self, prover: HealthGate, services: ServicesFile) -> None:
         self.prover, self.services, self.due = prover, services, True
@@ -38,7 +38,7 @@ class Rival:
 
 
 class SlowDisk(TestCase):
-    """What was fetched reaches the disk only when the test lets it."""
+    """Data reaches the disk only when the test allows it."""
 
     timeout = 60
 
@@ -99,7 +99,7 @@ class Install(TestCase):
 
     @run
     async def test_a_folder_runs_where_it_is_and_again_when_it_changes(self) -> None:
-        """The module author's loop."""
+        """The module author's workflow."""
         folder = write(Path(self.mktemp()).absolute(), module())
         job = await self.install(InstallRequest(short="toy", folder=folder))
         self.assertEqual(job.status, "succeeded", job)
@@ -132,7 +132,7 @@ class Install(TestCase):
 
     @run
     async def test_a_row_that_another_module_overwrote_is_written_again(self) -> None:
-        """services.json has no lock: a module that starts meanwhile may write the file as it saw it before."""
+        """services.json has no lock: a module that starts meanwhile may write an older version of the file."""
         self.rig.registry.publish(module())
         installer = self.rig.modules.installer
         rival = Rival(installer.prover, self.rig.files.services)

@@ -1,4 +1,4 @@
-"""The hub is killed in the middle of an operation: afterwards there is the state before or the state after (R5, F14).
+"""The hub is killed in the middle of an operation: afterwards there is the state before or the state after (F14).
 
 CI kills some thirty times. `python -m tests.live.test_modules_kill --full` is the whole storm: five hundred kills at
 random moments, and one at every system call that has to do with files. It takes about half an hour.
@@ -36,7 +36,7 @@ FULL = (500, 1)
 
 
 def victim(home: Path, registry: str, what: str, *before: str) -> "subprocess.Popen[str]":
-    """Start the operation in a process of its own."""
+    """Run the operation in its own process."""
     command = [*before, sys.executable, "-m", "tests.live.modules_victim", str(home), registry, what]
     return subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
@@ -51,7 +51,7 @@ def look(home: Path, registry: str) -> None:
 
 
 def state(home: Path) -> tuple[Any, ...]:
-    """All that a person could notice: row, record, active version, versions, leftovers."""
+    """Everything a person could notice: row, record, active version, versions, leftovers."""
     rows = ServicesFile(home / "services.json").read()
     assert not rows.problems, rows.problems
     record = RecordsFile(home / "hub" / "modules.json").get("toy")
@@ -74,14 +74,14 @@ def state(home: Path) -> tuple[Any, ...]:
 
 
 class Point(NamedTuple):
-    """The so-manieth call of this name, counted from the start of the process."""
+    """The nth call of this name since the process started."""
 
     name: str
     number: int
 
 
 class Scene:
-    """A home before each operation, and what it looks like when the operation has gone well."""
+    """A home before each operation, and its state after success."""
 
     def __init__(self, registry: str) -> None:
         self.registry = registry
@@ -132,7 +132,7 @@ class Scene:
 
 
 def end_orphans(home: Path) -> None:
-    """A hub that dies between fork and exec leaves a module behind; a real boot sweeps it, `look` starts nothing."""
+    """A hub that dies between fork and exec leaves a module behind; a real boot cleans it up, `look` starts nothing."""
     mark = f"PARACHUTE_HOME={home}".encode()
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
@@ -145,7 +145,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def calls(scene: Scene, what: str) -> list[Point]:
-    """Every traced call of the operation itself, in its order. strace counts each name for itself, and so does this."""
+    """Every traced call of the operation, in order. strace counts each name separately, and so does this."""
     trace = scene.folder / "trace"
     home = scene.folder / "counted"
     shutil.rmtree(home, ignore_errors=True)
@@ -165,7 +165,7 @@ def calls(scene: Scene, what: str) -> list[Point]:
 
 
 def at_random(scene: Scene, count: int) -> int:
-    """Kill the three operations at random moments until `count` kills came before the end."""
+    """Kill the operations at random moments until `count` kills came before their end."""
     random, killed = Random(20261123), 0
     for number in range(3 * count + 1):
         if killed == count:
@@ -175,12 +175,12 @@ def at_random(scene: Scene, count: int) -> int:
 
 
 def at_calls(scene: Scene, step: int) -> int:
-    """Kill the three operations at every `step`th system call of each. How often that worked."""
+    """Kill the operations at every `step`th system call. How often that worked."""
     return sum(scene.killed(what, None, point) for what in OPERATIONS for point in calls(scene, what)[::step])
 
 
 async def storm(kill: Callable[[Scene, int], int], size: int) -> int:
-    """Run `kill` against a registry with two versions of the module."""
+    """Run `kill` with a registry that has two versions of the module."""
     registry = NpmRegistry(CLOCK)
     registry.publish(module())
     registry.publish(module(version="2.0.0"))
@@ -213,7 +213,7 @@ class Kills(TestCase):
 
 
 def main(sizes: tuple[int, int]) -> None:
-    """The storm by hand; ends with 1 when a state was found that is neither before nor after."""
+    """The full run; exits with 1 when a state was found that is neither old nor new."""
 
     async def both() -> tuple[int, int]:
         return await storm(at_random, sizes[0]), await storm(at_calls, sizes[1])

@@ -1,4 +1,4 @@
-"""A hub without bun: it runs, and every place where bun would be needed says what to do."""
+"""A hub without bun runs, and every place that needs bun says what to do."""
 
 import json
 import os
@@ -17,7 +17,7 @@ WORDS = "PARACHUTE_BUN names /nonexistent/bun, which is not a program. Correct i
 
 class WithoutBun(SynchronousTestCase):
     def test_the_job_and_the_doctor_say_so(self) -> None:
-        """Nothing is left of the install."""
+        """Nothing of the install is left."""
         one = hub(self, catalog=packed_examples(), environment=NOWHERE).start()
         with self.assertRaises(CommandError) as caught:
             one.install("hello")
@@ -37,7 +37,7 @@ class WithoutBun(SynchronousTestCase):
         self.assertIn(WORDS, json.dumps(findings["bun"]))
 
     def test_an_installed_module_waits_for_it(self) -> None:
-        """Its row says why it did not start; with bun back it runs, and the row says nothing any more."""
+        """Its row says why it did not start; with bun back it runs, and the row is cleared."""
         one = hub(self, catalog=packed_examples()).start()
         one.install("hello")
         one.stop()

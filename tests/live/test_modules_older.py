@@ -1,4 +1,4 @@
-"""A home that the older hub made: its packages run from where they are, and move into our store when upgraded."""
+"""A home of the older hub: packages run where they are, and move into our store when upgraded."""
 
 import json
 import subprocess
@@ -83,7 +83,7 @@ class OlderHome(TestCase):
 
     @run
     async def test_a_real_global_install_is_found(self) -> None:
-        """bun's own global layout, made by bun itself."""
+        """bun's own global layout, created by bun."""
         modules = self.rig.home / "modules"
         environment = {
             "PATH": "/usr/bin:/bin",
@@ -99,7 +99,7 @@ class OlderHome(TestCase):
 
 
 class Neighbours(TestCase):
-    """Two modules of different age, and a row that a module writes itself."""
+    """Two modules of different age, and a row written by a module."""
 
     timeout = 60
 

@@ -1,4 +1,4 @@
-"""The power goes in the middle of an operation: afterwards there is the state before or the state after (R4, F19).
+"""The power goes in the middle of an operation: afterwards there is the state before or the state after (F19).
 
 Each operation is recorded once, with all that bun does in it, and then cut at many points, on a disk that keeps no
 more than it must (`powercut`). The modules' engine boots on what is left. The boot after a cut is recorded and cut as
@@ -60,7 +60,7 @@ class Torn(Exception):
 
 @frozen
 class Recorded:
-    """Every step of an operation, or of the boot after it. What a person sees must be `before` or `after`."""
+    """Every step of an operation, or of the boot after it. A person must see `before` or `after`."""
 
     name: str
     operation: str
@@ -69,13 +69,13 @@ class Recorded:
     after: tuple[Any, ...]
 
     def careless(self) -> "Recorded":
-        """The same by somebody who makes nothing sure."""
+        """The same without any fsync."""
         return evolve(self, disk=self.disk.careless())
 
 
 @define
 class Counts:
-    """What was done, and what was found."""
+    """Counts of runs and findings."""
 
     cuts: int = 0
     again: int = 0
@@ -93,12 +93,12 @@ def stamping(version: str) -> dict[str, str]:
 
 
 def victim(home: Path, registry: str, *what: str) -> list[str]:
-    """The command that does it."""
+    """The command that runs it."""
     return [sys.executable, "-m", "tests.live.modules_victim", str(home), registry, *what]
 
 
 def recorded(home: Path, registry: str) -> list[Recorded]:
-    """The life of a module, one operation after the other, in one home: paths are written into its files."""
+    """The operations of a module, one after the other in one home, because files contain paths."""
     found = []
     for what in OPERATIONS:
         before = state(home)
@@ -110,7 +110,7 @@ def recorded(home: Path, registry: str) -> list[Recorded]:
 
 
 def recovery(home: Path, registry: str, operation: Recorded, random: Random) -> Recorded:
-    """The boot after the power went in this operation, so that it can go once more while things are put in order."""
+    """The boot after a cut in this operation, recorded so that it can be cut again during recovery."""
     disk = operation.disk
     at = random.randrange(len(disk.steps) // 3, len(disk.steps) * 9 // 10)
     put(disk.after_a_cut(at, Loss.SOME, random), home)
@@ -120,7 +120,7 @@ def recovery(home: Path, registry: str, operation: Recorded, random: Random) -> 
 
 
 def killed(home: Path, registry: str, operation: Recorded, random: Random) -> Recorded:
-    """The operation, killed half-way, and the next boot: what that saw is not all safe from a power cut."""
+    """The operation, killed half-way, and the next boot, whose input is not all durable."""
     put(operation.disk.after_a_cut(0, Loss.NOTHING, random), home)
     at = random.randrange(*DEATHS)
     both = [shlex.join(victim(home, registry, *what)) for what in ((operation.operation, str(at)), ("look",))]
@@ -138,7 +138,7 @@ def _old_or_new(home: Path, operation: Recorded, how: str) -> tuple[Any, ...]:
 
 
 def whole(home: Path, packages: Mapping[str, Mapping[str, str]]) -> None:
-    """Every version in the store is byte for byte what was published. Raises Torn."""
+    """Every version in the store equals what was published. Raises Torn."""
     for folder in (home / "modules" / "store").glob("*/[0-9]*"):
         version = folder.name.partition("~")[0]
         for name, content in packages[version].items():
@@ -149,7 +149,7 @@ def whole(home: Path, packages: Mapping[str, Mapping[str, str]]) -> None:
 
 @define
 class Cutter:
-    """Cuts, boots, looks."""
+    """Cuts, boots, checks."""
 
     home: Path
     registry: NpmRegistry
@@ -158,7 +158,7 @@ class Cutter:
     counts: Counts = field(factory=Counts)
 
     async def cut(self, operation: Recorded, at: int, loss: Loss, seed: str) -> None:
-        """One cut and what it left."""
+        """One cut and its result."""
         disk = operation.disk
         put(disk.after_a_cut(at, loss, Random(seed)), self.home)
         self.counts.cuts += 1
@@ -187,7 +187,7 @@ class Cutter:
             await self._again(operation)
 
     async def _again(self, operation: Recorded) -> None:
-        """The operation works now, and what it makes is whole."""
+        """The operation now works, and its result is complete."""
         rig = await self._boot()
         try:
             job = await rig.done(begin(rig, operation.operation))
@@ -206,7 +206,7 @@ class Cutter:
 
 
 async def storm(count: int, recoveries: int) -> tuple[Counts, Counts]:
-    """`count` cuts of the operations as they are, and as many of the same steps with nothing made sure."""
+    """`count` cuts of the real operations, and as many of the same steps without any fsync."""
     packages = {version: stamping(version) for version in VERSIONS}
     registry = NpmRegistry(CLOCK)
     for files in packages.values():
@@ -270,7 +270,7 @@ class PowerCuts(TestCase):
 
 
 def main(sizes: tuple[int, int]) -> None:
-    """The storm by hand; ends with 1 when a state was found that is neither before nor after."""
+    """The full run; exits with 1 when a state was found that is neither old nor new."""
     began = time.monotonic()
     careful, careless = by_hand(lambda: Deferred.fromCoroutine(storm(*sizes)))
     print(told(careful, "as it is"), told(careless, "nothing made sure"), sep="\n")

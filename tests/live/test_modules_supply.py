@@ -1,4 +1,4 @@
-"""What a registry, a package or the person's own settings may do to an install, with the real bun."""
+"""What a registry, a package or the user's own settings may do to an install, with the real bun."""
 
 import json
 from typing import Any
@@ -76,7 +76,7 @@ class Supply(TestCase):
 
     @run
     async def test_the_persons_own_settings_decide_nothing(self) -> None:
-        """A scanner configured there would break every install, and a registry there would be somebody else's."""
+        """A scanner configured there would break every install, and a registry there would be someone else's."""
         nowhere = "http://127.0.0.1:9/"
         for folder in (self.rig.home / "user", self.rig.home, self.rig.home / "modules"):
             write(folder, {".bunfig.toml": f'[install]\nregistry = "{nowhere}"\n[install.security]\nscanner = "x"\n'})
@@ -141,7 +141,7 @@ class Strangers(TestCase):
 
 
 class Bombs(TestCase):
-    """Packages that unpack to more than they say."""
+    """Packages that unpack to more than they declare."""
 
     timeout = 60
 
@@ -165,7 +165,7 @@ class Bombs(TestCase):
 
     @run
     async def test_one_large_file(self) -> None:
-        """The kernel ends the write."""
+        """The kernel stops the write."""
         self.rig.modules.bun.file_bytes = 8 << 20
         size = await self.refused({**module(), "zeros": bytes(64 << 20)}, "holds a file of more than 512 MiB")
         self.assertLess(size, 24 << 20)

@@ -1,4 +1,4 @@
-"""Upgrade, rollback, uninstall on real processes: the new version works, or the old one is back with its data."""
+"""Upgrade, rollback and uninstall on real processes: the new version works, or the old one is back with its data."""
 
 import json
 import os
@@ -222,7 +222,7 @@ class Upgrades(TestCase):
 
 
 class Channels(TestCase):
-    """A hub whose owner wants candidates."""
+    """A hub whose owner uses release candidates."""
 
     timeout = 60
 

@@ -1,4 +1,4 @@
-"""The reference vault and scribe, installed in either order: they know of each other, and scribe is closed."""
+"""The reference vault and scribe, installed in either order, find each other, and scribe requires a token."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Consent in a real browser: it works without JavaScript, leads back to the app, and no script can press its button."""
+"""Consent in a real browser: works without JavaScript, leads back to the app, and no script can press its button."""
 
 import http.server
 import socket
@@ -18,7 +18,7 @@ PASSWORD = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"]
 
 
 class App(http.server.BaseHTTPRequestHandler):
-    """An app on this computer that waits for its code."""
+    """A local app waiting for its code."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -73,7 +73,7 @@ class ConsentTests(SynchronousTestCase):
         page.click("button[type=submit]")
 
     def test_without_scripts_on_a_phone(self) -> None:
-        """Sign in, read, untick, type the password, and arrive at the app with a code for what was ticked."""
+        """Sign in, read, untick, type the password, and return to the app with a code for the ticked scopes."""
         with chromium() as browser, window(browser, viewport=PHONE, java_script_enabled=False) as (_, page):
             page.goto(self.ask())
             self.sign_in(page)
@@ -97,7 +97,7 @@ class ConsentTests(SynchronousTestCase):
             page.wait_for_selector("text=No app is connected")
 
     def test_an_app_on_ipv6(self) -> None:
-        """The page's policy lets the form lead to an address that it cannot name."""
+        """The page's policy allows the form to lead to an address it cannot name."""
         self.wait_at(OnIPv6(("::1", 0), App), "[::1]")
         with chromium() as browser, window(browser) as (_, page):
             page.goto(self.ask(scope="vault:read"))
@@ -110,7 +110,7 @@ class ConsentTests(SynchronousTestCase):
             self.assertEqual(page.title(), "the app")
 
     def test_everybody_can_use_the_page(self) -> None:
-        """axe finds nothing serious; the keyboard reaches everything; a wrong password is told and ticks are kept."""
+        """No serious axe finding; everything works by keyboard; a wrong password is reported and ticks are kept."""
         with chromium() as browser, window(browser, bypass_csp=True) as (_, page):
             page.goto(self.ask())
             self.sign_in(page)
@@ -129,7 +129,7 @@ class ConsentTests(SynchronousTestCase):
             page.wait_for_url(f"{self.callback}?code=*")
 
     def test_a_script_on_our_origin_cannot_consent(self) -> None:
-        """A module's page shares our origin: with the session's cookie, `fetch`, frames and windows it gets no code."""
+        """A module's page shares our origin: with the session cookie, `fetch`, frames and windows it gets no code."""
         with chromium() as browser, window(browser) as (context, page):
             page.goto(f"{self.hub.url}/login")
             self.sign_in(page)

@@ -1,4 +1,4 @@
-"""Clients that nobody here wrote, against a whole hub with the reference vault behind its proxy."""
+"""Third-party clients with a whole hub and the reference vault behind its proxy."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -41,7 +41,7 @@ class ClientTests(SynchronousTestCase):
         self.assertIn("ok", self.by_python("mcp_python.py"))
 
     def test_conformance(self) -> None:
-        """The official scenarios for authorization servers all pass, and the metadata-document check with them."""
+        """All official scenarios for authorization servers pass, including the metadata document check."""
         self.assertEqual(
             conformance(self.hub, self.person, self.resource),
             {

@@ -1,4 +1,4 @@
-"""Client ID Metadata Documents with a whole hub: its guard lets it fetch only from the internet, so one is made."""
+"""Client ID Metadata Documents with a whole hub. It fetches only from public addresses, so one is simulated."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from tests.requirements import program, requires, right
 @requires(program("ip"), right("to make namespaces"))
 class DocumentTests(SynchronousTestCase):
     def test_an_app_by_its_address(self) -> None:
-        """In a network namespace with a public address on its loopback, and names and certificates to match."""
+        """In a network namespace with a public address on its loopback, and matching names and certificates."""
         # What needs a registry is fetched out here.
         packed_examples()
         python_clients()

@@ -23,12 +23,12 @@ from parachute_hub.system.public_addresses import is_public
 
 
 async def here(host: str) -> Sequence[str]:
-    """A name server for which every name is this machine."""
+    """A name server that resolves every name to this machine."""
     return ["127.0.0.1"]
 
 
 def certificate(name: str) -> PrivateCertificate:
-    """A certificate that signs itself."""
+    """A self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -51,7 +51,7 @@ def certificate(name: str) -> PrivateCertificate:
 
 
 class Server(Resource):
-    """A web server of a stranger."""
+    """A third party's web server."""
 
     isLeaf = True
 
@@ -114,27 +114,27 @@ class WireTests(TestCase):
         return Deferred.fromCoroutine(fetcher.fetch(f"https://{host}{path}", host))
 
     async def test_a_document(self) -> None:
-        """JSON by its type or suffix; how long a copy serves; the name is in the request."""
+        """JSON by type or suffix; cache lifetime; the name is in the request."""
         self.assertEqual(await self.fetch("/good"), FetchedDocument({"client_id": "x"}, 7200.0))
         self.assertEqual(await self.fetch("/suffix"), FetchedDocument({}, 300.0))
         self.assertEqual(self.server.asked[0], (b"app.test", b"/good"))
 
     async def test_what_is_not_read(self) -> None:
-        """Redirects are not followed; other types, statuses, shapes and lengths are refused, all in the same words."""
+        """Redirects are not followed; other types, statuses, shapes and lengths are refused with the same message."""
         for path in ("/redirect", "/html", "/list", "/broken", "/missing", "/endless", "/long"):
             with self.assertRaises(DocumentUnreadable, msg=path):
                 await self.fetch(path)
         self.assertNotIn((b"app.test", b"/good"), self.server.asked)
 
     async def test_the_certificate_must_be_the_names(self) -> None:
-        """The pinned address does not weaken TLS."""
+        """Pinning the address does not weaken TLS."""
         with self.assertRaises(DocumentUnreadable):
             await self.fetch("/good", "other.test")
         self.assertEqual(self.server.asked, [])
 
 
 class Torrent(Protocol):
-    """Sends the same bytes over and over once it was asked, as fast as they are taken."""
+    """Sends the same bytes forever once asked, as fast as possible."""
 
     begin: bytes
     again: bytes
@@ -154,17 +154,17 @@ class Torrent(Protocol):
         self.transport.write(self.again)
 
     def stopProducing(self) -> None:
-        """The connection is gone."""
+        """The connection closed."""
 
     def connectionLost(self, reason: Any = None) -> None:
         self.lost.callback(None)
 
 
 class EndlessTests(WireTests):
-    """A server that never stops costs the hub a bounded number of bytes, in whatever part of the answer."""
+    """A server that never stops costs the hub a bounded number of bytes, in any part of the response."""
 
     async def endless(self, begin: bytes, again: bytes) -> int:
-        """Bytes that the server could send until the hub broke the connection off."""
+        """Bytes that the server could send until the hub disconnected."""
         protocols: list[Torrent] = []
 
         class Served(Factory):

@@ -1,4 +1,4 @@
-"""schemathesis holds a running hub against the issuer's OpenAPI document: no fault, no undocumented answer."""
+"""schemathesis checks a running hub against the issuer's OpenAPI document: no 500, no undocumented response."""
 
 import subprocess
 from pathlib import Path
@@ -29,7 +29,7 @@ class SchemaTests(SynchronousTestCase):
         self.fuzz("--url", process.url, "--exclude-path-regex", "^/api/|clients")
 
     def test_what_the_operator_reaches(self) -> None:
-        """Tokens and clients, with the operator token; schemathesis also leaves it out and makes it wrong."""
+        """Tokens and clients, with the operator token; schemathesis also omits and corrupts it."""
         process = hub(self).start()
         token = (process.home / "operator.token").read_text().strip()
         self.fuzz(

@@ -1,4 +1,4 @@
-"""Our front beside Debian's nginx: it may refuse more, but never sees other requests, and never takes another route."""
+"""Our front compared with Debian's nginx: it may refuse more, but never sees other requests or routes differently."""
 
 import os
 import shutil
@@ -49,7 +49,7 @@ http {{
 
 
 class Module(Protocol):
-    """Takes what nginx sends on and notes it under the client's port."""
+    """Records what nginx forwards under the client's port."""
 
     def __init__(self, seen: dict[int, list[tuple[str, Seen]]]) -> None:
         self._seen = seen
@@ -107,7 +107,7 @@ class Client(Protocol):
 
 
 class Ended(ProcessProtocol):
-    """Tells when nginx is gone."""
+    """Fires when nginx has exited."""
 
     def __init__(self) -> None:
         self.gone: Deferred[None] = Deferred()
@@ -121,7 +121,7 @@ class NginxTests(TestCase):
     timeout = 600
 
     async def start(self) -> int:
-        """nginx in front of our noting module; its port."""
+        """nginx in front of the recording module; its port."""
         self.seen: dict[int, list[tuple[str, Seen]]] = {}
         factory = Factory.forProtocol(lambda: Module(self.seen))
         listening = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)
@@ -143,7 +143,7 @@ class NginxTests(TestCase):
         return port
 
     async def until_it_listens(self, port: int) -> None:
-        """nginx is up in some ten milliseconds."""
+        """nginx starts within milliseconds."""
         for _ in range(100):
             try:
                 probe = await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port), Client(b""))
@@ -156,7 +156,7 @@ class NginxTests(TestCase):
         self.fail("nginx does not listen")
 
     async def ask(self, port: int, raw: bytes) -> list[tuple[str, Seen]]:
-        """What nginx sends on for these bytes, each with its route."""
+        """What nginx forwards for these bytes, with each route."""
         client = await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", port), Client(raw))
         await client.closed
         return self.seen.pop(client.port, [])
@@ -172,7 +172,7 @@ class NginxTests(TestCase):
         self.assertGreater(passed, len(corpus) // 20, "most of the corpus says nothing")
 
     def compare(self, raw: bytes, theirs: list[tuple[str, Seen]]) -> int:
-        """Holds one connection's bytes against nginx; how many requests we pass on."""
+        """Compare one connection's bytes with nginx; how many requests we forward."""
         ours = by_us(raw)
         self.assertTrue(is_part(ours, [seen for _, seen in theirs]), (raw, ours, theirs))
         routes = {seen: route for route, seen in theirs}

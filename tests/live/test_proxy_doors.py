@@ -1,4 +1,4 @@
-"""A whole hub with a vault: a refusal that tells the way on, and a part of a module that is not for everyone."""
+"""A whole hub with a vault: refusals with a challenge, and a part of a module with an audience."""
 
 import json
 import os
@@ -25,7 +25,7 @@ class DoorTests(SynchronousTestCase):
         return fetch(f"{self.hub.url}{path}", headers=headers, **options)
 
     def close(self, path: str, **unit: Any) -> None:
-        """Make this path of the vault's a sub-unit, as a module would in its row."""
+        """Make this path of the vault a sub-unit, as a module would in its row."""
         services = self.hub.home / "services.json"
         document = json.loads(services.read_text())
         document["services"][0]["uis"] = {"app": {"displayName": "App", "path": path, **unit}}
@@ -45,7 +45,7 @@ class DoorTests(SynchronousTestCase):
         self.assertEqual(self.ask(NOTES, self.token("write"), method="POST", body={"content": "x"}).status, 201)
 
     def test_a_part_for_people_of_the_hub(self) -> None:
-        """A stranger's browser is sent to sign in; a token must meet the row's scopes; else the vault is the judge."""
+        """A stranger's browser goes to sign-in; a token must meet the row's scopes; otherwise the vault decides."""
         person = Person(self.hub.url)
         self.assertEqual(person.open(NOTES)[0], 401)
         self.close("/vault/default/api", scopes_required=["vault:*:write"])

@@ -1,4 +1,4 @@
-"""Server-sent events of a module through the front and a real nginx with its default settings: each arrives at once."""
+"""A module's server-sent events through the front and a real nginx with default settings arrive immediately."""
 
 import socket
 import subprocess
@@ -49,8 +49,7 @@ class Events(BaseHTTPRequestHandler):
         self.server.go_on.wait(PATIENCE)
         self.wfile.write(b"e\r\ndata: second\n\n\r\n0\r\n\r\n")
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+    def log_message(self, format: str, *args: object) -> None: ...
 
 
 class EventTests(SynchronousTestCase):
@@ -76,7 +75,7 @@ class EventTests(SynchronousTestCase):
         wait_for(port, process, log)
 
     def first_of_two(self, more: str) -> None:
-        """The first event comes while the module holds the second back."""
+        """The first event arrives while the module holds back the second."""
         port, config = free_port(), self.folder / "nginx.conf"
         config.write_text(_NGINX.format(folder=self.folder, port=port, front=self.front, more=more))
         nginx = find("nginx")

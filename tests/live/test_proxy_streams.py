@@ -1,4 +1,4 @@
-"""The front on real sockets, before a module on bun: streams, aborts, crowds, WebSockets, and the memory they take."""
+"""The front on real sockets with a bun module: streams, aborts, many clients, WebSockets, memory."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ HANDSHAKE = (
 
 
 class Processes:
-    """A module on bun and our front before it, each a process of its own."""
+    """A bun module and our front, each in its own process."""
 
     def __init__(self, descriptors: int = 20_000) -> None:
         self.module_port, self.port = free_port(), free_port()
@@ -54,20 +54,20 @@ class Processes:
                 time.sleep(0.05)
 
     def end(self) -> None:
-        """Nothing is left."""
+        """Stop everything."""
         for process in (self.front, self.module):
             process.kill()
             process.wait()
 
     @property
     def cpu_seconds(self) -> float:
-        """What the front has used of the processor."""
+        """CPU time used by the front."""
         fields = Path(f"/proc/{self.front.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     @property
     def peak(self) -> int:
-        """The most it ever had."""
+        """Its peak memory."""
         for line in Path(f"/proc/{self.front.pid}/status").read_text().splitlines():
             if line.startswith("VmHWM"):
                 return int(line.split()[1]) * 1024
@@ -80,24 +80,24 @@ class Processes:
         return client
 
     def request(self, path: str, *lines: str, method: str = "GET") -> bytes:
-        """A request's head."""
+        """A request head."""
         return "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", *lines, "", ""]).encode()
 
     def connections_to_module(self) -> int:
-        """How many the front has open."""
+        """Connections that the front has open to the module."""
         wanted = f":{self.module_port:04X}"
         rows = Path("/proc/net/tcp").read_text().splitlines()[1:]
         return sum(row.split()[2].endswith(wanted) and row.split()[3] == "01" for row in rows)
 
 
 def drain(client: socket.socket) -> Iterator[bytes]:
-    """All that comes until the end."""
+    """Everything received until the end."""
     while data := client.recv(256 * 1024):
         yield data
 
 
 class LiveTests(SynchronousTestCase):
-    """What only real sockets show. Counts are for every day; the environment asks for the whole measure."""
+    """Properties that need real sockets. Counts are small by default; the environment selects the full size."""
 
     def setUp(self) -> None:
         self.hub = Processes()
@@ -113,7 +113,7 @@ class LiveTests(SynchronousTestCase):
             return b"".join(drain(client))
 
     def grown(self) -> int:
-        """Bytes of memory more than before, at the worst moment."""
+        """Maximum growth of memory in bytes."""
         return self.hub.peak - self.memory
 
     def until(self, holds: Callable[[], bool], seconds: float) -> None:

@@ -1,6 +1,5 @@
-"""Each row of the table of routes on a running hub, with every credential that is too weak for it.
-
-What is asked for is refused before anything is done, so the rows need no modules.
+"""Each row of the route table on a running hub, with every credential that is too weak for it. Requests are refused
+before anything happens, so the rows need no modules.
 """
 
 import json
@@ -86,7 +85,7 @@ class RouteTableTests(SynchronousTestCase):
         return str(answer.json()["proof"])
 
     def make_member(self) -> Session:
-        """Somebody with an account and no power over the hub, who chose a password of their own."""
+        """A member with a password of their own."""
         said = {"username": "grace", "password": "for one sign-in only"}
         self.hub.client.call("POST", "/api/users", said)
         cookie = self.sign_in("grace", "for one sign-in only")
@@ -160,7 +159,7 @@ class RouteTableTests(SynchronousTestCase):
         self.assertEqual(self.state(), before)
 
     def state(self) -> str:
-        """What could have changed: people, invitations, apps, modules, vaults, tokens, the address, the sessions."""
+        """Everything that could have changed: people, invitations, apps, modules, vaults, tokens, address, sessions."""
         paths = ("users", "invites", "oauth/clients", "modules", "auth/tokens", "settings/hub-origin")
         read = {path: self.hub.client.call("GET", f"/api/{path}") for path in paths}
         sessions = self.ask("GET", "/api/account/sessions", cookie=self.owner.cookie).json()["sessions"]

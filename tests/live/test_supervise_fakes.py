@@ -1,4 +1,4 @@
-"""The pretended processes and ports behave as the real ones: each question is asked of both."""
+"""Fake processes and ports behave like real ones."""
 
 import inspect
 import os
@@ -30,7 +30,7 @@ EVENT = tuple[str, object]
 
 
 class Recorder(Base):
-    """Writes down what a reactor tells of a process."""
+    """Records what a reactor reports about a process."""
 
     transport: Any
 
@@ -55,13 +55,13 @@ class Recorder(Base):
 
 
 def how(reason: Failure) -> tuple[object, ...]:
-    """What matters of a process's end."""
+    """The relevant part of a process's end."""
     error = cast(Any, reason.value)
     return type(error).__name__, error.exitCode, error.signal
 
 
 async def real(script: str, act: Callable[[int], None]) -> list[EVENT]:
-    """What is told of a shell in a group of its own that says `on`, and of which `act` is then asked."""
+    """Events of a shell in its own group that says `on`, after which `act` is called."""
     recorder = Recorder()
     argv = ("setsid", "/bin/sh", "-c", script)
     process = REAL.spawnProcess(recorder, argv[0], argv, env=os.environ, childFDs={1: "r"})
@@ -74,7 +74,7 @@ async def real(script: str, act: Callable[[int], None]) -> list[EVENT]:
 
 
 def fake(act: Callable[[FakeProcess], None]) -> list[EVENT]:
-    """The same of a pretended one."""
+    """The same for a fake one."""
     pretended, recorder = FakeReactor(), Recorder()
     process = pretended.spawnProcess(recorder, "sh", ("sh",), env={})
     group = process.pid
@@ -86,7 +86,7 @@ def fake(act: Callable[[FakeProcess], None]) -> list[EVENT]:
 
 
 def with_nobody(kill: Callable[[int, int], None], group: int) -> None:
-    """A group without members says so."""
+    """A group without members."""
     try:
         kill(group, 0)
     except ProcessLookupError:
@@ -95,7 +95,7 @@ def with_nobody(kill: Callable[[int, int], None], group: int) -> None:
 
 
 def signal_group(number: int, group: int) -> None:
-    """A signal to all of a group."""
+    """A signal to a whole group."""
     os.killpg(group, number)
 
 
@@ -128,7 +128,7 @@ class ProcessTests(TestCase):
 
 
 class Answerer(Protocol):
-    """Answers the first bytes with what it was told, and closes; or says nothing."""
+    """Answers the first bytes with a fixed response and closes, or stays silent."""
 
     def __init__(self, answer: bytes | None) -> None:
         self._answer = answer
@@ -177,7 +177,7 @@ async def outcome(where: Any, port: int) -> object:
 
 class SystemTests(TestCase):
     def test_the_same_questions_can_be_asked(self) -> None:
-        """Name for name and argument for argument."""
+        """The same names and arguments."""
         for name in [
             name for name in vars(FakeSystem) if not name.startswith("_") and callable(vars(FakeSystem)[name])
         ]:
@@ -218,7 +218,7 @@ class SystemTests(TestCase):
 
 
 def answers(system: System, pid: int, port: int, whose: TagFilter) -> list[object]:
-    """What is said of one process and its port, without what differs from run to run."""
+    """Results for one process and its port, without what differs between runs."""
     held = system.holder(port, whose)
     told: list[object] = [system.group_lives(pid), system.signal(whose, 0), system.owner(pid, port, whose)]
     told += [system.ports(whose), (held.pid, held.ours) if held is not None else None]

@@ -1,4 +1,4 @@
-"""What keeps the reactor from its work is named, with a real thread looking on."""
+"""Blocked reactors are reported with the code that blocks, using a real thread."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A module that takes too much memory is restarted, and nobody's request is lost by that."""
+"""A module that takes too much memory is restarted without losing requests."""
 
 import tempfile
 import time
@@ -16,7 +16,7 @@ LIMIT = 128 << 20
 
 class MemoryRestartTests(SynchronousTestCase):
     def test_requests_under_way_finish_and_new_ones_hear_that_it_starts(self) -> None:
-        """Every answer is the module's own, whole, or 503 `upstream_starting`: none is cut off."""
+        """Every response is complete, from the module or 503 `upstream_starting`; none is cut off."""
         with tempfile.TemporaryDirectory() as home, whole(Path(home)) as world:
             hub = world.hub
             hub.client.call("PUT", "/api/modules/faulty/settings", {"memory_limit": LIMIT})

@@ -1,4 +1,4 @@
-"""The supervisor on real processes: what a test reactor cannot show."""
+"""The supervisor on real processes."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ class RigCase(TestCase):
 
 class ChildTests(RigCase):
     async def test_a_bun_child(self) -> None:
-        """Own session and group, no new privileges, first to go when memory runs out, nothing to read from us."""
+        """Own session and group, no new privileges, first to be OOM-killed, no inherited descriptors."""
         self.rig.add_bun("calm")
         status = await self.rig.supervisor.start("calm")
         self.assertEqual(status.state, ModuleState.READY)
@@ -49,7 +49,7 @@ class ChildTests(RigCase):
         self.assertEqual(self.rig.supervisor.owned_port("calm"), self.rig.launches["calm"].port)
 
     async def test_a_killed_one_answers_again_soon(self) -> None:
-        """Its own boot and 120 ms."""
+        """Its own boot time plus at most 120 ms."""
         self.rig.add_bun("calm")
         began = time.monotonic()
         await self.rig.supervisor.start("calm")
@@ -97,7 +97,7 @@ class EndTests(RigCase):
         self.assertEqual(self.rig.ours(), [])
 
     async def test_a_stopped_process_can_be_ended(self) -> None:
-        """systemd#1970: a process under SIGSTOP hears no TERM."""
+        """A process under SIGSTOP does not receive SIGTERM."""
         self.rig.add("calm")
         await self.rig.supervisor.start("calm")
         os.kill(self.rig.pid("calm"), signal.SIGSTOP)
@@ -140,7 +140,7 @@ class PortTests(RigCase):
         self.assertEqual((await self.rig.supervisor.start("calm")).state, ModuleState.READY)
 
     def test_of_a_stranger_the_program_is_told_and_nothing_that_it_was_told(self) -> None:
-        """In one line that steers no terminal: a proxy's visitor may read it, and words may be passwords."""
+        """In one line without control characters: visitors may read it, and arguments may be passwords."""
         program = "import socket, sys, time\ns = socket.create_server(('127.0.0.1', int(sys.argv[2])))\ntime.sleep(60)"
         folder = Path(self.mktemp())
         folder.mkdir(parents=True)
@@ -160,7 +160,7 @@ class PortTests(RigCase):
         self.assertTrue(str(holder).isprintable(), str(holder))
 
     async def test_an_orphan_of_an_earlier_hub_is_ended(self) -> None:
-        """Without death by the hub's own (macOS), a killed hub leaves children: they carry its mark."""
+        """Where children do not die with the hub (macOS), a killed hub leaves them; they carry its mark."""
         self.rig.add("calm")
         launch = self.rig.launches["calm"]
         env = {**launch.env, VARIABLE: str(ProcessTag("calm", home_hash(self.rig.home), "earlier"))}
@@ -183,7 +183,7 @@ class PortTests(RigCase):
             self.assertEqual((await self.rig.supervisor.start("calm")).state, ModuleState.READY)
 
     def test_descriptors_that_close_meanwhile_hide_no_listener(self) -> None:
-        """Reading the folder of our own descriptors opens one, before the listener's, that is gone soon."""
+        """Listing our own descriptors opens one before the listener's, which is soon closed."""
         low = os.open(os.devnull, os.O_RDONLY)
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
@@ -212,7 +212,7 @@ class PortTests(RigCase):
 
 class HangTests(RigCase):
     async def test_each_way_of_hanging_is_repaired(self) -> None:
-        """Stopped, silent, half an answer, a busy loop: all end with a new life, and the reason says why."""
+        """Stopped, silent, partial response, busy loop: all lead to a restart with the reason."""
         for kind in ("stop", "silent", "head", "busy"):
             short = self.rig.add(kind, f"hang={kind}")
             await self.rig.supervisor.start(short)
@@ -233,7 +233,7 @@ class HangTests(RigCase):
 
 class BootTests(RigCase):
     async def test_a_boot_leaves_alone_what_already_runs(self) -> None:
-        """A start that comes before the boot's look round is not an earlier hub's."""
+        """A module started before the boot's scan is not an earlier hub's."""
         self.rig.add("calm")
         self.rig.add("other")
         await self.rig.supervisor.start("calm")
@@ -246,7 +246,7 @@ class BootTests(RigCase):
 
 class HubDeathTests(RigCase):
     async def test_children_die_with_the_hub(self) -> None:
-        """No child of its own survives a SIGKILL of the hub, and what escaped does not hinder the next one."""
+        """None of its children survives a SIGKILL of the hub, and escaped ones do not hinder the next hub."""
         home, port = self.rig.home, free_port()
         hub = subprocess.Popen(
             [sys.executable, "-m", "tests.live.faults.hub", str(home), str(port), "orphans=2"],

@@ -1,4 +1,4 @@
-"""A reference vault in a process, asked over plain HTTP: for tests that run without a reactor."""
+"""A reference vault in a process, used over plain HTTP by tests without a reactor."""
 
 import http.client
 import json
@@ -18,7 +18,7 @@ COMMAND = [bun(), "--smol", "run", str(EXAMPLES / "vault/src/cli.ts")]
 
 
 def environment(home: Path) -> dict[str, str]:
-    """What the vault's command sees, as small as the hub's own."""
+    """The environment of the vault's command, as small as the hub's."""
     path = os.pathsep.join([str(Path(bun()).parent), "/usr/bin:/bin"])
     return {
         "PATH": path,
@@ -60,7 +60,7 @@ class RunningVault:
             connection.close()
 
     def command(self, *argv: str) -> str:
-        """Output of another `parachute-vault` command for the same home."""
+        """Output of another `parachute-vault` command in the same home."""
         words = [*COMMAND, *argv]
         done = subprocess.run(words, env=environment(self.home), capture_output=True, text=True, check=True)
         return done.stdout

@@ -1,4 +1,4 @@
-"""Homes, stores and packages for the tests of this folder."""
+"""Homes, stores and packages for these tests."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ def put(store: Store, short: str, files: dict[str, str], folder: str) -> None:
 
 
 async def at_once(function: Any, *args: Any) -> Any:
-    """In the place of a thread."""
+    """Replaces a thread."""
     return function(*args)
 
 

@@ -1,4 +1,4 @@
-"""Every reader of what a module, its package or a registry writes, with any JSON: no exception, and nothing lost."""
+"""Every reader of module, package or registry data, with arbitrary JSON: no exception, nothing lost."""
 
 import json
 from collections.abc import Callable
@@ -89,19 +89,19 @@ class AnyJsonTests(SynchronousTestCase):
         self.folder.mkdir(parents=True)
 
     def written_again(self, found: services_file.Registry) -> None:
-        """Rows and problems out, and the file can be written with every row that was read."""
+        """Rows and problems are returned, and the file can be written with every row that was read."""
         again = services_file.parse(found.to_bytes())
         self.assertEqual([row.name for row in again.rows], [row.name for row in found.rows])
         self.assertEqual(len(again.unusable), len(found.unusable))
 
     def logged(self, content: bytes) -> None:
-        """Every line that is kept can be encoded, for the log and for the API."""
+        """Every line kept can be encoded for the log and the API."""
         lines = Splitter(1000)
         for line in (*lines.feed(content), *lines.flush()):
             strict_json.write(line)
 
     def understood(self, content: bytes) -> None:
-        """The hub answers with a refusal or an object, and can render either."""
+        """The hub answers with a refusal or an object, and can render both."""
         for status in (200, 400, 401, 404, 500):
             try:
                 strict_json.write(configuration._understood("toy", status, content))
@@ -115,7 +115,7 @@ class AnyJsonTests(SynchronousTestCase):
                     check(self, content)
 
     def test_a_folder_in_the_place_of_a_file(self) -> None:
-        """It is refused like any content that cannot be used."""
+        """It is refused like any unusable content."""
         readers: dict[str, Callable[[Path], object]] = {
             "services.json": lambda folder: services_file.ServicesFile(folder / "services.json").standing(),
             ".parachute/module.json": manifests.read_manifest,

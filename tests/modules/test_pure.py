@@ -1,4 +1,4 @@
-"""Ports, mounts, environments, complaints: decisions without a disk."""
+"""Ports, mounts, environments, messages: decisions without a disk."""
 
 import doctest
 from pathlib import Path
@@ -75,7 +75,7 @@ class Mounts(SynchronousTestCase):
                 mounts.check(path, "toy")
 
     def test_what_published_modules_list_besides_is_passed_over(self) -> None:
-        """The root's `/.parachute` is the hub's; claiming it neither gives it nor keeps a module out."""
+        """`/.parachute` at the root is the hub's; claiming it neither grants it nor excludes the module."""
         self.assertEqual(mounts.allowed(("/runner", "/.parachute", "/"), "runner"), (("/runner",), ()))
         self.assertEqual(mounts.claims(("/.parachute/", "/runner/x")), ("/runner/x",))
 

@@ -85,7 +85,7 @@ class Reply:
 
 
 class FlowCase(WorldCase):
-    """A test that walks through the endpoints as apps and browsers do. `owner` is an admin."""
+    """Tests of the endpoints as apps and browsers use them. `owner` is an admin."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -139,7 +139,7 @@ class FlowCase(WorldCase):
         return answer
 
     def approved(self, *uris: str, **metadata: Any) -> str:
-        """The id of an app for which somebody vouched."""
+        """The id of an approved app."""
         registered = self.register(*uris, **metadata)
         self.world.do(self.world.clients.approve, registered["client_id"], "owner")
         return str(registered["client_id"])
@@ -172,7 +172,7 @@ class FlowCase(WorldCase):
         return self.send("POST", "/oauth/authorize", form=fields, who=who)
 
     def code(self, client_id: str, who: str = "owner", **changes: str | None) -> str:
-        """A code for a consent to everything that is offered."""
+        """A code for consenting to everything offered."""
         reply = self.authorize(client_id, who, **changes)
         if reply.status == 200:
             reply = self.say(reply, who, password="right")
@@ -197,16 +197,16 @@ class FlowCase(WorldCase):
         return self.send("POST", "/oauth/token", form=values)
 
     def connect(self, client_id: str, who: str = "owner", **changes: str | None) -> dict[str, Any]:
-        """The whole way: the answer of the token endpoint."""
+        """The whole flow; the token endpoint's response."""
         reply = self.redeem(client_id, self.code(client_id, who, **changes))
         self.assertEqual(reply.status, 200, reply.body)
         answer: dict[str, Any] = reply.json
         return answer
 
     def tend(self) -> Deferred[None]:
-        """What the hub does every hour."""
+        """The hourly tasks."""
         return Deferred.fromCoroutine(self.world.oauth.tend())
 
     def is_refused(self, token: str, vault: str = "default") -> bool:
-        """Whether the proxy lets the token to that vault no more."""
+        """Whether the proxy refuses the token for that vault."""
         return self.world.oauth.guard.refusal("vault", vault, token) is not None

@@ -1,4 +1,4 @@
-"""Defects that OAuth servers of this kind were found to have."""
+"""Defects found in similar OAuth servers."""
 
 import re
 
@@ -7,8 +7,8 @@ from tests.support.oauth import ISSUER, LOCAL, fake_csrf
 
 
 class DefectTests(FlowCase):
-    def test_a01_no_page_of_another_site_can_consent(self) -> None:
-        """No CORS on authorize; a consent needs our own page, shown as a document, for this very request."""
+    def test_no_page_of_another_site_can_consent(self) -> None:
+        """No CORS on authorize; consent needs our page, shown as a document, for this request."""
         client_id = self.approved()
         path = self.ask_path(client_id)
         for method in ("GET", "OPTIONS"):
@@ -21,8 +21,8 @@ class DefectTests(FlowCase):
         without_csrf = [(name, value) for name, value in fields if name != "__csrf"]
         self.assertEqual(self.send("POST", "/oauth/authorize", form=without_csrf, who="owner").status, 403)
 
-    def test_a01_a_modules_script_on_our_own_origin_cannot_consent(self) -> None:
-        """It can have the form token, but a script sees no consent page, and without its ticket there is no consent."""
+    def test_a_modules_script_on_our_own_origin_cannot_consent(self) -> None:
+        """It can have the CSRF token, but a script sees no consent page, and without its ticket there is no consent."""
         client_id = self.approved()
         seen = self.send(
             "GET", self.ask_path(client_id), who="owner", Sec_Fetch_Dest="empty", Sec_Fetch_Mode="same-origin"
@@ -36,8 +36,8 @@ class DefectTests(FlowCase):
             reply = self.send("POST", "/oauth/authorize", form=forged, who="owner")
             self.assertEqual((reply.status, "code" in reply.sent_back), (401, False))
 
-    def test_a01_a_ticket_is_for_what_was_shown(self) -> None:
-        """A page for reading cannot be answered as one for admin, nor by somebody else."""
+    def test_a_ticket_is_for_what_was_shown(self) -> None:
+        """A page for reading cannot be answered as one for admin, nor by someone else."""
         client_id = self.approved()
         fields = dict(self.authorize(client_id, scope="vault:read").fields())
         grown = [("approve", "yes"), *{**fields, "scope": "vault:read vault:write"}.items()]
@@ -46,8 +46,8 @@ class DefectTests(FlowCase):
         moved = [("approve", "yes"), *{**fields, "__csrf": fake_csrf("other")}.items()]
         self.assertEqual(self.send("POST", "/oauth/authorize", form=moved, who="other").status, 401)
 
-    def test_a01_without_the_browsers_mark_the_password_is_asked(self) -> None:
-        """Over plain http on a name no mark is sent, so a module's script could be the one that answers."""
+    def test_without_the_browsers_mark_the_password_is_asked(self) -> None:
+        """Over plain http, browsers send no mark, so a module's script could be answering."""
         client_id = self.approved()
         page = self.send("GET", self.ask_path(client_id, scope="vault:read"), who="owner", Sec_Fetch_Dest="")
         self.assertIn('type="password"', page.text)
@@ -61,8 +61,8 @@ class DefectTests(FlowCase):
         marked = self.authorize(self.approved("http://127.0.0.1:5000/cb"), redirect_uri="http://127.0.0.1:5000/cb")
         self.assertEqual(marked.status, 200)
 
-    def test_a01_get_changes_nothing(self) -> None:
-        """Looking at a consent page approves no client and records no grant."""
+    def test_get_changes_nothing(self) -> None:
+        """Viewing a consent page approves no client and records no grant."""
         client_id = self.register()["client_id"]
         self.assertEqual(self.authorize(client_id).status, 200)
         client = self.world.clients.get(client_id)
@@ -70,8 +70,8 @@ class DefectTests(FlowCase):
         self.assertEqual(client.status, "pending")
         self.assertIsNone(self.world.grants.get("id-owner", client_id))
 
-    def test_a02_an_unticked_scope_is_not_granted(self) -> None:
-        """The boxes are inside the form; only what was ticked is given, and nothing ticked is a no."""
+    def test_an_unticked_scope_is_not_granted(self) -> None:
+        """Only ticked scopes are granted, and none ticked is a refusal."""
         client_id = self.approved()
         page = self.authorize(client_id)
         form = re.search(r"<form\b.*</form>", page.text, re.DOTALL)
@@ -81,8 +81,8 @@ class DefectTests(FlowCase):
         self.assertEqual(self.redeem(client_id, reply.sent_back["code"]).json["scope"], "vault:default:read")
         self.assertEqual(self.say(page, granted_scope=[]).sent_back["error"], "access_denied")
 
-    def test_a02_only_what_was_offered_can_be_ticked(self) -> None:
-        """A forged box adds nothing."""
+    def test_only_what_was_offered_can_be_ticked(self) -> None:
+        """A forged checkbox adds nothing."""
         client_id = self.approved()
         reply = self.say(
             self.authorize(client_id, scope="vault:read"),
@@ -90,7 +90,7 @@ class DefectTests(FlowCase):
         )
         self.assertEqual(self.redeem(client_id, reply.sent_back["code"]).json["scope"], "vault:default:read")
 
-    def test_a03_disconnecting_ends_refresh_and_access_at_once(self) -> None:
+    def test_disconnecting_ends_refresh_and_access_at_once(self) -> None:
         """By the person, for every connection of that app, and for nobody else's."""
         client_id = self.approved()
         self.world.add_user("other", vaults={"default": "write"})
@@ -104,8 +104,8 @@ class DefectTests(FlowCase):
         self.assertEqual(len(self.world.issuer.revoked_jtis()), 2)
         self.assertEqual(self.authorize(client_id).status, 200)
 
-    def test_a03_unassigning_a_vault_ends_access_to_it(self) -> None:
-        """Authority is looked at anew: by the watch at once, and at each refresh in any case."""
+    def test_unassigning_a_vault_ends_access_to_it(self) -> None:
+        """Access ends at once, and is checked again at each refresh."""
         client_id = self.approved()
         self.world.add_user("other", vaults={"default": "write", "work": "read"})
         tokens = self.connect(client_id, "other", resource=None, scope="vault:default:write vault:work:read")
@@ -118,7 +118,7 @@ class DefectTests(FlowCase):
         self.world.do(self.world.users.set_vaults, "id-other", {})
         self.assertEqual(self.refresh(client_id, less["refresh_token"]).json["error"], "invalid_grant")
 
-    def test_a04_replaying_a_code_ends_what_came_of_it(self) -> None:
+    def test_replaying_a_code_ends_what_came_of_it(self) -> None:
         """RFC 6749 4.1.2: the tokens of the first redemption are revoked."""
         client_id = self.approved()
         code = self.code(client_id)
@@ -127,7 +127,7 @@ class DefectTests(FlowCase):
         self.assertTrue(self.is_refused(tokens["access_token"]))
         self.assertEqual(self.refresh(client_id, tokens["refresh_token"]).json["error"], "invalid_grant")
 
-    def test_a08_nothing_secret_is_stored_by_caches(self) -> None:
+    def test_nothing_secret_is_stored_by_caches(self) -> None:
         """`no-store` on every answer of token, register and revoke, errors too, and on the pages."""
         client_id = self.approved()
         replies = [
@@ -152,11 +152,11 @@ class DefectTests(FlowCase):
                 self.assertNotIn("<script", page.text)
 
     def test_no_page_that_opened_the_consent_page_can_script_it(self) -> None:
-        """A module's page shares the hub's origin; this header alone keeps it from pressing the button in a popup."""
+        """A module's page shares the hub's origin; only this header keeps it from pressing the button in a popup."""
         page = self.authorize(self.approved())
         self.assertEqual(page.header("Cross-Origin-Opener-Policy"), "same-origin")
 
-    def test_a11_consent_shows_where_one_is_sent(self) -> None:
+    def test_consent_shows_where_one_is_sent(self) -> None:
         """Host and path; that a name proves nothing; and bad URIs never get that far."""
         page = self.authorize(self.approved())
         self.assertIn("<strong>app.test/callback</strong>", page.text)
@@ -165,22 +165,22 @@ class DefectTests(FlowCase):
             reply = self.send("POST", "/oauth/register", data={"redirect_uris": [uri]})
             self.assertEqual((reply.status, reply.json["error"]), (400, "invalid_redirect_uri"))
 
-    def test_a11_what_an_app_says_is_text(self) -> None:
+    def test_what_an_app_says_is_text(self) -> None:
         """Names are escaped and stripped of tricks."""
         page = self.authorize(self.approved(client_name='<b>"Claude"</b>\u202e\n\x00' + "x" * 200))
         self.assertIn("&lt;b&gt;", page.text)
         self.assertNotIn("<b>", page.text)
         self.assertNotIn("\u202e", page.text)
 
-    def test_a13_no_silence_where_another_program_could_listen(self) -> None:
+    def test_no_silence_where_another_program_could_listen(self) -> None:
         """https: silent once it was allowed. Loopback and an app's scheme: asked each time."""
         for uri, silent in ((CALLBACK, True), ("http://127.0.0.1/cb", False), ("cursor://x/cb", False)):
             client_id = self.approved(uri)
             self.say(self.authorize(client_id, redirect_uri=uri))
             self.assertEqual(self.authorize(client_id, redirect_uri=uri).status == 303, silent, uri)
 
-    def test_a13_more_than_before_is_asked(self) -> None:
-        """A grown request, an elevated scope, or `prompt=consent` is never silent."""
+    def test_more_than_before_is_asked(self) -> None:
+        """A larger request, an elevated scope, or `prompt=consent` always asks."""
         client_id = self.approved()
         self.connect(client_id, scope="vault:read")
         self.assertEqual(self.authorize(client_id, scope="vault:read").status, 303)
@@ -189,8 +189,8 @@ class DefectTests(FlowCase):
         self.connect(client_id, scope="vault:admin")
         self.assertEqual(self.authorize(client_id, scope="vault:admin").status, 200)
 
-    def test_a16_strangers_cannot_fill_the_disk(self) -> None:
-        """Twenty an hour from one network, a thousand in all, a day each; the oldest unused makes room."""
+    def test_strangers_cannot_fill_the_disk(self) -> None:
+        """Twenty an hour per network, a thousand in total, one day each; the oldest unused makes room."""
         kept = self.approved("https://kept.test/cb")
         for number in range(19):
             self.register(f"https://a{number}.test/cb")
@@ -218,7 +218,7 @@ class DefectTests(FlowCase):
         self.assertEqual([client.client_id for client in self.world.clients.all()], [kept])
 
     def test_one_ipv6_network_registers_like_one_address(self) -> None:
-        """Whoever has a /64 has 2^64 addresses."""
+        """A /64 has 2^64 addresses."""
         statuses = [
             self.send(
                 "POST",
@@ -234,13 +234,13 @@ class DefectTests(FlowCase):
         for _ in range(30):
             self.assertEqual(self.send("POST", "/oauth/register", data={"redirect_uris": [CALLBACK]}).status, 201)
 
-    def test_a16_bodies_are_small(self) -> None:
+    def test_bodies_are_small(self) -> None:
         """4 KiB for metadata, 64 KiB for forms."""
         reply = self.send("POST", "/oauth/register", data={"redirect_uris": [CALLBACK], "x": "y" * 4100})
         self.assertEqual((reply.status, reply.json["error"]), (413, "invalid_client_metadata"))
         self.assertEqual(self.send("POST", "/oauth/token", form={"x": "y" * 70000}).status, 413)
 
-    def test_a18_a_new_password_ends_everything(self) -> None:
+    def test_a_new_password_ends_everything(self) -> None:
         """Apps, and tokens that the person minted for any subject."""
         client_id = self.approved()
         app = self.connect(client_id)
@@ -255,8 +255,8 @@ class DefectTests(FlowCase):
         self.assertTrue(self.is_refused(app["access_token"]) and self.is_refused(minted["token"]))
         self.assertEqual(self.refresh(client_id, app["refresh_token"]).json["error"], "invalid_grant")
 
-    def test_a18_a_deleted_person_leaves_no_access_behind(self) -> None:
-        """Even when nobody told the issuer, within a second; and the tokens stay on the list."""
+    def test_a_deleted_person_leaves_no_access_behind(self) -> None:
+        """Within a second even without notice; the tokens stay on the list."""
         client_id = self.approved()
         self.world.add_user("other", vaults={"default": "write"})
         tokens = self.connect(client_id, "other")
@@ -267,8 +267,8 @@ class DefectTests(FlowCase):
         self.assertEqual(len(self.world.issuer.revoked_jtis()), 1)
         self.assertEqual(self.refresh(client_id, tokens["refresh_token"]).json["error"], "invalid_grant")
 
-    def test_a19_malformed_requests_get_plain_errors(self) -> None:
-        """JSON, nothing, doubles, bad encoding, unknown types: 4xx in JSON, never a fault."""
+    def test_malformed_requests_get_plain_errors(self) -> None:
+        """JSON, nothing, duplicates, bad encoding, unknown types: 4xx in JSON, never 500."""
         client_id = self.approved()
         good = {"grant_type": "refresh_token", "client_id": client_id, "refresh_token": "x"}
         cases = [
@@ -288,14 +288,14 @@ class DefectTests(FlowCase):
             self.assertEqual((reply.status, reply.json["error"]), (status, error))
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_a19_parameters_in_the_address_are_not_read(self) -> None:
-        """A secret in a URL ends in logs."""
+    def test_parameters_in_the_address_are_not_read(self) -> None:
+        """Secrets in URLs end up in logs."""
         client_id = self.approved()
         reply = self.send("POST", f"/oauth/token?client_id={client_id}&grant_type=refresh_token", form={"x": "y"})
         self.assertEqual((reply.status, reply.json["error"]), (400, "invalid_request"))
 
-    def test_a19_an_authorization_request_never_faults(self) -> None:
-        """Whatever is behind the question mark."""
+    def test_an_authorization_request_never_faults(self) -> None:
+        """Whatever the query."""
         for query in (
             "",
             "?",
@@ -309,7 +309,7 @@ class DefectTests(FlowCase):
             self.assertEqual(self.send("GET", f"/oauth/authorize{query}", who="owner").status, 400, query)
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_a20_nothing_usable_is_on_disk(self) -> None:
+    def test_nothing_usable_is_on_disk(self) -> None:
         """Codes, refresh tokens, access tokens and client secrets are hashes or absent."""
         registered = self.register(token_endpoint_auth_method="client_secret_post")
         self.world.do(self.world.clients.approve, registered["client_id"], "owner")
@@ -319,8 +319,8 @@ class DefectTests(FlowCase):
         stored = b"".join(path.read_bytes() for path in self.folder.iterdir())
         self.assertEqual([secret for secret in secrets if secret.encode() in stored], [])
 
-    def test_a20_what_ended_is_forgotten(self) -> None:
-        """After a month without use no code, token or family is left; the grant and the app stay."""
+    def test_what_ended_is_forgotten(self) -> None:
+        """After a month without use, codes, tokens and families are deleted; grant and app stay."""
         client_id = self.approved()
         self.connect(client_id)
         self.world.clock.advance(31 * 86400)
@@ -331,7 +331,7 @@ class DefectTests(FlowCase):
         }
         self.assertEqual(left, {"codes": 0, "refresh_tokens": 0, "families": 0, "grants": 1, "clients": 1})
 
-    def test_a22_only_an_owner_lets_an_app_in(self) -> None:
+    def test_only_an_owner_lets_an_app_in(self) -> None:
         """A member is told whom to ask; the app stays pending, also at the token endpoint."""
         client_id = self.register()["client_id"]
         self.world.add_user("other", vaults={"default": "write"})
@@ -343,8 +343,8 @@ class DefectTests(FlowCase):
         self.assertEqual(reply.json["approve_url"], f"{ISSUER}/admin/approve-client/{client_id}")
         self.assertEqual(self.send("GET", f"/admin/approve-client/{client_id}", who="other").status, 403)
 
-    def test_a22_an_owners_consent_approves_with_the_password(self) -> None:
-        """One page for both; the first yes without a password is refused and nothing changes."""
+    def test_an_owners_consent_approves_with_the_password(self) -> None:
+        """One page for both; a consent without the password is refused and changes nothing."""
         client_id = self.register()["client_id"]
         page = self.authorize(client_id)
         self.assertIn("This app is new here", page.text)
@@ -363,6 +363,6 @@ class DefectTests(FlowCase):
         self.assertEqual((mixed["status"], mixed["same_hub"]), ("pending", False))
 
     def test_a_loopback_address_is_no_app_of_a_public_hub(self) -> None:
-        """Any program on a visitor's machine may listen there, so a code goes there only after an approval."""
+        """Any program on a visitor's machine may listen there, so a code goes there only after approval."""
         local = self.register(f"{LOCAL}/notes/oauth/callback")
         self.assertEqual((local["status"], local["same_hub"]), ("pending", False))

@@ -10,7 +10,7 @@ DOCUMENT = "https://claude.test/client.json"
 
 class CodeFlowTests(FlowCase):
     def test_the_whole_way(self) -> None:
-        """The whole flow, with what this hub adds: iss, no-store, aud with the URI, the vault's name."""
+        """The whole flow, with this hub's additions: iss, no-store, aud with the URI, the vault's name."""
         client_id = self.approved()
         page = self.authorize(client_id)
         self.assertEqual(page.status, 200)
@@ -44,7 +44,7 @@ class CodeFlowTests(FlowCase):
         self.assertTrue(self.is_refused(tokens["access_token"], "work"))
 
     def test_a_refresh_rotates_and_leaves_the_access_token_alone(self) -> None:
-        """A14: the previous access token stays good, and the revocation list stays empty."""
+        """The previous access token stays valid, and the revocation list stays empty."""
         client_id = self.approved()
         first = self.connect(client_id)
         second = self.refresh(client_id, first["refresh_token"]).json
@@ -62,7 +62,7 @@ class CodeFlowTests(FlowCase):
         self.assertEqual(self.send("GET", back, who="owner").status, 200)
 
     def test_a_vault_is_picked_when_none_is_named(self) -> None:
-        """Notes asks so: the hint is preselected, another can be picked, nothing else."""
+        """As Notes does: the hint is preselected, another vault can be picked, nothing else."""
         client_id = self.approved()
         page = self.authorize(client_id, resource=None, vault="work")
         self.assertIn(("vault_pick", "work"), page.fields())
@@ -71,14 +71,14 @@ class CodeFlowTests(FlowCase):
         self.assertEqual(self.say(page, vault_pick="gone").status, 400)
 
     def test_no_is_no(self) -> None:
-        """`access_denied` goes back with state and iss; nothing is on file."""
+        """`access_denied` goes back with state and iss; nothing is recorded."""
         client_id = self.approved()
         sent = self.say(self.authorize(client_id), yes=False).sent_back
         self.assertEqual((sent["error"], sent["state"], sent["iss"]), ("access_denied", "st&te", ISSUER))
         self.assertIsNone(self.world.grants.get("id-owner", client_id))
 
     def test_no_is_no_also_when_it_was_allowed_before(self) -> None:
-        """A page that waited while another one was answered: its own answer counts, ticks too."""
+        """A page that waited while another was answered: its own answer and ticks count."""
         client_id = self.approved()
         pages = [self.authorize(client_id) for _ in range(3)]
         self.say(pages[0])
@@ -94,7 +94,7 @@ class CodeFlowTests(FlowCase):
         self.assertTrue(reply.location.startswith(f"{uri}&code="))
 
     def test_legacy_words_do_not_break_the_flow(self) -> None:
-        """Vault's own metadata offers `full` and `read`, which are no scopes here."""
+        """The vault's own metadata offers `full` and `read`, which are no scopes here."""
         client_id = self.approved()
         answer = self.connect(client_id, scope="vault:read full read offline_access")
         self.assertEqual(answer["scope"], "vault:default:read")
@@ -105,7 +105,7 @@ class CodeFlowTests(FlowCase):
         self.assertEqual(answer["scope"], "vault:default:read vault:default:write")
 
     def test_step_up_to_admin_takes_the_password(self) -> None:
-        """The union of scopes is asked anew; admin is not given on a click alone."""
+        """The combined scopes are asked again; admin needs more than a click."""
         client_id = self.approved()
         self.connect(client_id)
         page = self.authorize(client_id, scope="vault:read vault:write vault:admin")
@@ -155,7 +155,7 @@ class CodeFlowTests(FlowCase):
         self.assertEqual(self.world.issuer.verify(answer["access_token"]).audience, ("vault.default", DEFAULT))
 
     def test_loopback_ports_are_free(self) -> None:
-        """A12: registered with one port, used with another; asked each time."""
+        """Registered with one port, used with another; always asked."""
         client_id = self.approved("http://127.0.0.1:3000/callback")
         elsewhere = "http://127.0.0.1:49999/callback"
         for _ in range(2):
@@ -171,7 +171,7 @@ class DocumentTests(FlowCase):
         self.world.documents.at[DOCUMENT] = FetchedDocument(body, 3600.0)
 
     def test_an_app_by_its_address(self) -> None:
-        """No registration: the document is read, its domain shown as proven, and later consents are silent."""
+        """No registration: the document is read, its domain shown as proven, and later consents are skipped."""
         self.publish()
         page = self.authorize(DOCUMENT)
         self.assertIn("<strong>claude.test</strong>", page.text)
@@ -196,7 +196,7 @@ class DocumentTests(FlowCase):
         self.assertEqual(self.authorize(DOCUMENT).status, 400)
 
     def test_documents_that_are_not_believed(self) -> None:
-        """Another's id, a secret, a symmetric method, no redirect URIs; and the failure is remembered for a minute."""
+        """Another client's id, a secret, a symmetric method, no redirect URIs; a failure is cached for a minute."""
         wrong: list[dict[str, object]] = [
             {"client_id": "https://other.test/client.json"},
             {"client_secret": "s"},
@@ -267,5 +267,5 @@ class RevokeTests(FlowCase):
         self.assertEqual(self.send("POST", "/oauth/revoke", form={"token": "x", "client_id": "no"}).status, 401)
 
     def test_the_verifier_is_not_in_the_way(self) -> None:
-        """The helper's verifier is one that PKCE allows: else every test above would prove nothing."""
+        """The helper's verifier is valid PKCE: otherwise the tests above would prove nothing."""
         self.assertEqual(len(VERIFIER), 43)

@@ -58,5 +58,5 @@ class ParallelTests(FlowCase, TestCase):
         self.assertEqual(Counter(map(type, again)), {IssuedTokens: MOST_BRANCHES})
 
     async def together(self, works: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
-        """Begin them all, then wait for them all."""
+        """Start them all, then wait for all."""
         return list(await gatherResults([Deferred.fromCoroutine(work) for work in works]))

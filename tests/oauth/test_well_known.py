@@ -77,7 +77,7 @@ class WellKnownTests(WorldCase):
             )
 
     def test_an_unknown_vault(self) -> None:
-        """404 in the words that clients know."""
+        """404 with the error that clients know."""
         response, body = self.ask("/.well-known/oauth-protected-resource/vault/gone/mcp")
         self.assertEqual(response.code, 404)
         self.assertEqual((json.loads(body)["error"], json.loads(body)["vault"]), ("Vault not found", "gone"))
@@ -100,7 +100,7 @@ class WellKnownTests(WorldCase):
         self.assertEqual(self.document("/.well-known/jwks.json"), self.world.keys.jwks())
 
     def test_revocations(self) -> None:
-        """Only revoked tokens that have not ended, with a tag so that polling costs little."""
+        """Only revoked tokens that have not expired, with an ETag to make polling cheap."""
         minted = self.mint("vault:work:read", lifetime=900)
         path = "/.well-known/parachute-revocation.json"
         self.assertEqual(self.document(path), {"generated_at": "2030-03-17T17:46:40.000Z", "jtis": []})

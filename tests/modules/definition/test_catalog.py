@@ -1,4 +1,4 @@
-"""The catalog: built in, or from a file that no module can write."""
+"""The catalog: built in, or from a file that modules cannot write."""
 
 import json
 import os

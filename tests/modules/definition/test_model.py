@@ -1,4 +1,4 @@
-"""Rows and manifests: what is accepted, and what a refusal says."""
+"""Rows and manifests: what is accepted, and the messages for what is not."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Names that may reach bun."""
+"""Names that are passed to bun."""
 
 import doctest
 import re

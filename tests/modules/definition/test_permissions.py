@@ -1,4 +1,4 @@
-"""What a module may say in `permissions`."""
+"""`permissions` in module.json."""
 
 import doctest
 from typing import Any

@@ -1,4 +1,4 @@
-"""The order of versions."""
+"""Version ordering."""
 
 import doctest
 

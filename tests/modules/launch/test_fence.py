@@ -1,4 +1,4 @@
-"""Who is confined, by which rules, and how a module that was installed before is tried."""
+"""Which modules are confined, by which rules, and how an existing module is tried first."""
 
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ class FenceTests(FenceCase):
         self.assertEqual(launch.isolation.why, CANNOT)
 
     def test_an_env_file_that_is_a_link_is_not_read(self) -> None:
-        """Through it a module would be given another's secrets by the hub."""
+        """Through a link, the hub would give a module another one's secrets."""
         write(self.home.path / "vault", {".env": "SECRET=1\n"})
         (self.home.path / "toy").mkdir()
         (self.home.path / "toy" / ".env").symlink_to(self.home.path / "vault" / ".env")
@@ -104,7 +104,7 @@ class FenceTests(FenceCase):
         self.assertEqual(rules.lists, (str(work),))
 
     def test_ports(self) -> None:
-        """A port that the package names is its own as long as no other row has it."""
+        """A port named by the package is its own unless another row has it."""
         row = self.home.directory.row("toy")
         assert row is not None
         manifest = Manifest(name="toy", manifest_name="toys-toy", port=3000, paths=("/toy",), health="/")
@@ -174,7 +174,7 @@ class DeclaredTests(FenceCase):
         return self.made(**options).rules(subject)
 
     def test_network(self) -> None:
-        """Without it: itself, the hub, and the modules it says it uses."""
+        """By default: itself, the hub, and the modules it depends on."""
         self.assertIsNone(self.rules(Permissions()).connect)
         self.home.register("parachute-vault", 1940)
         self.home.register("parachute-scribe", 1943)
@@ -201,7 +201,7 @@ class DeclaredTests(FenceCase):
                 self.rules(Permissions(folders=(folder,)), user_home=user)
 
     def test_programs(self) -> None:
-        """One of the system needs nothing; one of a Python environment needs that."""
+        """A system program needs nothing more; one of a Python environment needs that environment."""
         files = {"bin/whisper": "x", "lib/python3/x.py": "", "pyvenv.cfg": "", "share/secret": "", "own/in/speak": "x"}
         tools = write(self.home.path.parent / "tools", files)
         for program in ("bin/whisper", "own/in/speak"):

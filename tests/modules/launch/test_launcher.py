@@ -49,7 +49,7 @@ class Launches(SynchronousTestCase):
         self.assertTrue((self.home.path / "tmp").is_dir())
 
     def test_words_of_a_start_command(self) -> None:
-        """A command of the package, a file in it, bun, or a program of this machine; never a package's own `sh`."""
+        """A command or file of the package, bun, or a program on this machine; never a package's own `sh`."""
         tools = self.home.path / "tools"
         write(tools, {"node": "#!/bin/sh\n", "sh": "#!/bin/sh\n", "toy": "#!/bin/sh\n"})
         for tool in tools.iterdir():
@@ -83,7 +83,7 @@ class Launches(SynchronousTestCase):
         self.assertIn("Install that program", refusal.description)
 
     def test_where_the_modules_are_that_it_depends_on(self) -> None:
-        """Those that are installed, at the hub's address."""
+        """Installed ones, at the hub's address."""
         self.installed(dependencies={"vault": {"optional": True}, "scribe": {}})
         self.home.register()
         self.assertEqual({name for name in self.launcher.launch("toy").env if name.endswith("_URL")}, set())
@@ -93,7 +93,7 @@ class Launches(SynchronousTestCase):
         self.assertEqual(told, {"PARACHUTE_VAULT_URL": "https://hub.test/vault/default"})
 
     def test_a_module_that_fetches_packages_itself(self) -> None:
-        """It learns the registry's address without the keys, unless the owner says so, and keeps what it fetches."""
+        """It gets the registry's address without credentials, unless the owner allows them, and keeps its downloads."""
         secret = "https://ann:pw@npm.test/all/?key=x"
         registry = {"BUN_CONFIG_REGISTRY": secret, "npm_config_registry": "not an address", "BUN_CONFIG_TOKEN": "hush"}
         launcher = evolve(self.launcher, around=evolve(self.home.around, registry=registry))

@@ -1,4 +1,4 @@
-"""Vault and scribe find each other, and scribe is never open."""
+"""Vault and scribe find each other, and scribe always requires a token."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a module sees of the home, and what the hub takes over from what it writes there."""
+"""What a module sees of the home, and which of its changes the hub accepts."""
 
 import json
 import os
@@ -20,7 +20,7 @@ class ViewTests(SynchronousTestCase):
         self.views = Views(home=self.home.path, directory=self.home.directory)
 
     def says(self, short: str, *rows: dict[str, Any]) -> None:
-        """The module writes its copy, as modules do: a new file, renamed."""
+        """The module writes its copy as modules do: a new file, renamed."""
         copy = self.views.folder(short) / "services.json"
         fresh = copy.with_name("services.json.tmp-1")
         fresh.write_text(json.dumps({"services": rows}))
@@ -49,7 +49,7 @@ class ViewTests(SynchronousTestCase):
         self.assertEqual(self.row(), {**mine, "paths": ["/toy", "/toy/two"]})
 
     def test_what_is_not_its_own_stays(self) -> None:
-        """Another's row, port, path, exposure or program, a new row, a missing row."""
+        """Other rows, port, path, exposure, program, new rows, missing rows."""
         self.views.prepare("toy")
         before, vault = self.row(), self.row("parachute-vault")
         for what, rows in (
@@ -84,7 +84,7 @@ class ViewTests(SynchronousTestCase):
         self.assertFalse((view / "services.json").is_symlink())
 
     def test_data_elsewhere(self) -> None:
-        """On another disk it is the owner's wish; in the home it is somebody else's."""
+        """On another disk it is the owner's choice; in the home it is another module's data."""
         disk = self.home.path.parent / "disk"
         disk.mkdir()
         place = self.home.path / "toy"

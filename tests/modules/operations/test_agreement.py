@@ -15,7 +15,7 @@ class AgreementTests(SynchronousTestCase):
         self.assertEqual(doctest.testmod(agreement).failed, 0)
 
     def test_more_is_asked_for(self) -> None:
-        """The answer holds what to send back in order to agree."""
+        """The response contains what to send back to agree."""
         asked = Permissions(programs=("ffmpeg",), folders=("~/Music",))
         with self.assertRaises(JobFailed) as caught:
             agree("scribe", "@x/scribe", asked, Permissions())

@@ -1,4 +1,4 @@
-"""Taking back what a job did, also twice, also after a kill in the middle."""
+"""Undoing a job, also twice, also after a kill in the middle."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.support.supervising import FakeSupervisor
 
 
 class Deleting(SynchronousTestCase):
-    """Data is set aside before it is deleted; until that is settled it comes back."""
+    """Data is set aside before it is deleted, and comes back until the job has finished."""
 
     def setUp(self) -> None:
         home = Home(self.mktemp())

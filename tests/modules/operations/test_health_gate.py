@@ -1,4 +1,4 @@
-"""A module is proven when it answers, goes on answering, and is still the same process."""
+"""A module is healthy when it answers, keeps answering, and is still the same process."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ STARTING = Status(short="toy", state=ModuleState.STARTING, reason="It starts.", 
 
 
 class Lines:
-    """A job that only keeps what is said."""
+    """A job that only records lines."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
@@ -84,7 +84,7 @@ class Proofs(SynchronousTestCase):
         self.failureResultOf(proof, JobFailed)
 
     def test_one_that_was_restarted_on_purpose_meanwhile(self) -> None:
-        """Such as a vault that is told of a new scribe: the new process has to answer, and to go on."""
+        """For example a vault that learns of a new scribe: the new process must answer, and keep answering."""
         for state, pid in ((ModuleState.READY, 9999), (ModuleState.STARTING, None)):
             proof = self.prove()
             self.becomes(state, pid=pid)

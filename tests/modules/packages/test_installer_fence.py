@@ -1,4 +1,4 @@
-"""What bun may reach when it installs."""
+"""What bun may reach during an installation."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from parachute_hub.modules.packages.installer_fence import InstallerFence
 
 @define
 class Recorder:
-    """Starts what it is given and remembers by which rules."""
+    """Starts what it is given and records the rules."""
 
     rules: list[Rules] = field(factory=list)
 
@@ -23,7 +23,7 @@ class Recorder:
 
 class InstallerFenceTests(SynchronousTestCase):
     def test_the_rules(self) -> None:
-        """The incoming folder, cache, scratch; a tarball and certificates where they are; nothing else of the home."""
+        """The incoming folder, cache, scratch, tarball and certificates; nothing else of the home."""
         top = Path(self.mktemp()).absolute()
         (top / "user").mkdir(parents=True)
         for name in ("toy.tgz", "ca.pem"):

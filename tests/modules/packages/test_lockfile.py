@@ -12,7 +12,7 @@ TOY: list[Any] = ["@toys/toy@1.0.0", "", {}, HASH]
 
 
 def lock(**packages: Any) -> bytes:
-    """As bun writes it: with commas at the end."""
+    """As bun writes it, with trailing commas."""
     text = json.dumps({"lockfileVersion": 2, "packages": {"@toys/toy": TOY, **packages}}, indent=2)
     return text.replace("]\n", "],\n").encode()
 

@@ -15,7 +15,7 @@ HASH = "sha512-abc"
 
 
 class Asked:
-    """bun, with answers of a registry."""
+    """bun, with scripted registry answers."""
 
     def __init__(self) -> None:
         self.signer = Signer()
@@ -100,7 +100,7 @@ class Registries(SynchronousTestCase):
         self.assertIn("not signed with a key", self.refusal())
 
     def test_the_operators_registries(self) -> None:
-        """By environment, and in the hub's own .npmrc."""
+        """From the environment, and the hub's own .npmrc."""
         self.registry.variables = {"BUN_CONFIG_REGISTRY": "http://127.0.0.1:4873/", "BUN_CONFIG_TOKEN": "http://x"}
         (self.folder / ".npmrc").write_text("@own:registry = https://packs.lan:8443/npm/\nlogin=https://other.test\n")
         self.assertEqual(self.registry.origins(), {"http://127.0.0.1:4873", "https://packs.lan:8443"})

@@ -30,7 +30,7 @@ class AvailabilityTests(SynchronousTestCase):
         self.availability = Availability(bun=self.registry, folder=Path(), now=lambda: 0.0)
 
     def test_who_must_know_waits_for_the_registry(self) -> None:
-        """For all packages at once; one that it does not tell leaves what was known."""
+        """For all packages at once; one without an answer keeps its last known version."""
         renewing = Deferred.fromCoroutine(self.availability.renew(["a", "b"]))
         self.registry.asked["a"].callback({"latest": "1.1.0"})
         self.assertNoResult(renewing)
@@ -39,7 +39,7 @@ class AvailabilityTests(SynchronousTestCase):
         self.assertEqual([self.availability.latest(name, "latest") for name in ("a", "b")], ["1.1.0", None])
 
     def test_a_page_does_not_wait(self) -> None:
-        """It gets what is known, and the registry is asked once."""
+        """It gets the last known version, and the registry is asked once."""
         self.assertEqual([self.availability.latest("a", "latest") for _ in range(2)], [None, None])
         self.registry.asked["a"].callback({"latest": "1.1.0"})
         self.assertEqual(self.availability.latest("a", "latest"), "1.1.0")

@@ -1,4 +1,4 @@
-"""services.json, torn by somebody else while nobody looked."""
+"""services.json damaged by another program while the hub was not running."""
 
 import json
 
@@ -19,7 +19,7 @@ class LastGoodTests(SynchronousTestCase):
         self.good.look()
 
     def start(self) -> ServicesBackup:
-        """As a hub that starts anew."""
+        """As a restarted hub."""
         return ServicesBackup(services=self.home.services, path=self.copy, notice=self.told.append)
 
     def tear(self, length: int) -> None:
@@ -30,7 +30,7 @@ class LastGoodTests(SynchronousTestCase):
         return {row.name for row in self.home.services.read().rows}
 
     def test_rows_that_a_power_cut_took_come_back(self) -> None:
-        """From an empty file, and from half a one, with everything that modules wrote into them."""
+        """From an empty file and from half of one, with everything that modules wrote."""
         for length in (0, len(self.home.services.path.read_bytes()) // 2):
             self.tear(length)
             self.start().mend()
@@ -41,7 +41,7 @@ class LastGoodTests(SynchronousTestCase):
         self.assertIn("restored from the hub's backup", self.told[0])
 
     def test_a_file_that_is_whole_is_left_alone(self) -> None:
-        """Whoever takes a row out, or the file away, means it."""
+        """Removing a row or the file is intentional."""
         document = json.loads(self.home.services.path.read_bytes())
         document["services"] = document["services"][:1]
         self.home.services.path.write_text(json.dumps(document))
@@ -72,7 +72,7 @@ class LastGoodTests(SynchronousTestCase):
             self.assertEqual((self.names(), self.told), (set(), []))
 
     def test_a_disk_that_takes_nothing_is_no_trouble(self) -> None:
-        """The copy is written as soon as there is room."""
+        """The copy is written as soon as there is space."""
         self.copy.unlink()
         self.copy.mkdir()
         self.home.services.update(lambda registry: registry.without("toys-toy"))

@@ -1,4 +1,4 @@
-"""Ports that are not where the hub looks: every way, and what heals it."""
+"""Ports that differ from the registered one: every kind, and its fix."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -37,7 +37,7 @@ class DriftTests(SynchronousTestCase):
         self.assertIn("3000", found.text)
 
     def test_a_port_that_belongs_to_somebody_else_is_not_taken(self) -> None:
-        """Neither another module's nor the hub's own: only what is left is its own."""
+        """Neither another module's nor the hub's own; only the remaining ones."""
         self.assertEqual(remedy("toy", ELSEWHERE, [1942, 3000, 1939], {1939, 1942}, nothing_is_busy).port, 3000)
         self.assertIn("no port", self.refused(ELSEWHERE, 1942, 1939))
         self.assertIn("no port", self.refused(ELSEWHERE))
@@ -46,12 +46,12 @@ class DriftTests(SynchronousTestCase):
         self.assertIn("3000, 3001", self.refused(ELSEWHERE, 3001, 3000))
 
     def test_a_stranger_keeps_the_port_and_the_module_gets_another(self) -> None:
-        """One that is free, is nobody's, and is not the stranger's."""
+        """A free one that nobody else owns."""
         found = remedy("toy", SQUATTED, [], {1939, 1941}, lambda port: port == 1944)
         self.assertEqual(found, Remedy(1945, "Another program has port 1940, so toy gets 1945."))
 
     def test_a_row_that_was_changed_is_followed(self) -> None:
-        """The row is the owner's word; the module starts anew with it."""
+        """The owner edited the row; the module restarts on that port."""
         self.assertEqual(kind(MOVED_ROW), "row")
         found = remedy("toy", MOVED_ROW, [1940], {1939}, nothing_is_busy)
         self.assertIsNone(found.port)

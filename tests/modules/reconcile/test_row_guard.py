@@ -1,4 +1,4 @@
-"""A row that two modules lost between them."""
+"""A row lost when two modules write at the same time."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ class Keeping(SynchronousTestCase):
             return
 
     def write(self, *names: str) -> None:
-        """A module writes the file as it saw it before."""
+        """A module writes the file as it read it before."""
         document = json.loads(self.home.services.path.read_bytes())
         document["services"] = [row for row in document["services"] if row["name"] in names]
         self.home.services.path.write_text(json.dumps(document))
@@ -58,7 +58,7 @@ class Keeping(SynchronousTestCase):
         self.assertEqual(len(self.told), 1)
 
     def test_one_that_is_about_to_run_again_keeps_its_row(self) -> None:
-        """Without it the next start would find nothing installed."""
+        """Otherwise the next start would find nothing installed."""
         crashed = Status(short="toy", state=ModuleState.BACKOFF, reason="It exited with code 1.", since=0.0)
         self.supervisor.outcome["toy"] = crashed
         self.started("toy")
@@ -79,7 +79,7 @@ class Keeping(SynchronousTestCase):
         self.assertEqual(self.names(), ["parachute-vault", "parachute-thief", "toys-toy"])
 
     def test_a_row_that_names_another_port_gets_its_own_back(self) -> None:
-        """Published modules read theirs there."""
+        """Published modules read their port there."""
         self.home.services.update(lambda registry: with_port(registry, "toys-toy", 6666))
         self.keeper.look()
         self.assertEqual({row.name: row.port for row in self.home.services.read().rows}["toys-toy"], 2711)

@@ -1,4 +1,4 @@
-"""Why a module could not be started stands in its row, until it has been started."""
+"""The reason for a failed start is in the row until the module has started."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ class Noting(SynchronousTestCase):
         self.errors = StartErrors(directory=self.home.directory, supervisor=self.supervisor, jobs=self.jobs)
 
     def started(self, state: ModuleState, error: dict[str, Any] | None) -> None:
-        """It was started, with this result; then somebody looked."""
+        """It was started with this result, and then polled."""
         self.supervisor.outcome["toy"] = Status(short="toy", state=state, reason="", since=0.0, start_error=error)
         self.successResultOf(Deferred.fromCoroutine(self.supervisor.start("toy")))
         self.errors.look()

@@ -28,7 +28,7 @@ from tests.support.supervising import FakeSupervisor
 
 
 class NarrowDisk(Disk):
-    """A disk whose free room the test says."""
+    """A disk with the free space that the test sets."""
 
     free = 1 << 40
 
@@ -71,7 +71,7 @@ class Reserves(SynchronousTestCase):
         self.assertTrue(self.reserve.path.exists())
 
     def test_the_first_goes_as_a_whole_and_the_last_in_slices(self) -> None:
-        """Each time a write found the disk full, until nothing is left; with room both are made again."""
+        """Each time a write finds the disk full, until nothing is left; with space both are created again."""
         self.reserve.check()
         self.assertEqual(self.reserve.last.stat().st_size, LAST_BYTES)
         NarrowDisk.free = 0
@@ -92,7 +92,7 @@ class Reserves(SynchronousTestCase):
         )
 
     def test_a_write_of_the_hub_uses_it(self) -> None:
-        """The write that finds the disk full is tried again; one that is refused for another reason is not."""
+        """A write that finds the disk full is retried; one that fails for another reason is not."""
         self.reserve.check()
         target = self.home / "hub" / "state"
         for error, written, opened in ((errno.ENOSPC, True, True), (errno.EIO, False, False)):
@@ -146,7 +146,7 @@ class Copies(SynchronousTestCase):
         self.assertEqual((self.copies.latest("toy"), self.copies.latest("toy", "on")), ("three", "one"))
 
     def test_a_copy_that_is_being_removed_is_no_copy_any_more(self) -> None:
-        """Else a kill half-way would leave a torn copy, and the newest of all."""
+        """Otherwise a kill half-way would leave a torn copy, and the newest one at that."""
         self.copies.take("toy", "one")
         self.copies.take("toy", "two")
         with self.patched_rmtree():
@@ -208,7 +208,7 @@ class Linked(SynchronousTestCase):
         self.assertEqual(len(supervisor.calls), 3)
 
     def started(self, supervisor: FakeSupervisor) -> None:
-        """Start it: a fake answers at once."""
+        """Start it: a fake answers immediately."""
         try:
             supervisor.start("toy").send(None)
         except StopIteration:

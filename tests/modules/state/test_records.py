@@ -1,4 +1,4 @@
-"""What the hub itself remembers of modules."""
+"""The hub's own records of modules."""
 
 import json
 import stat

@@ -1,4 +1,4 @@
-"""The versioned store: switched by rename, nothing that reaches out of it."""
+"""The versioned store: switched by rename, with no links that lead outside."""
 
 import json
 import os

@@ -101,7 +101,7 @@ class DecideTests(SynchronousTestCase):
         self.assertEqual([outcome(decide(one, facts)) for one, facts, _ in cases], [expected for *_, expected in cases])
 
     def test_nothing_is_sent_to_an_address_that_is_not_the_clients(self) -> None:
-        """Unknown client, wrong, missing or doubled redirect: a page, whatever else is wrong with the request."""
+        """Unknown client, wrong, missing or repeated redirect URI: a page, whatever else is wrong."""
         nobody = evolve(FACTS, client=None)
         self.table(
             [
@@ -117,7 +117,7 @@ class DecideTests(SynchronousTestCase):
         )
 
     def test_only_the_hubs_own_pages_are_linked_when_the_client_is_unknown(self) -> None:
-        """A forgotten app of ours gets a way back; a stranger's address never becomes a link."""
+        """One of our own apps gets a way back; a foreign address never becomes a link."""
         nobody = evolve(FACTS, client=None)
         own = decide(ask(redirect_uri=f"{HUB}/notes/oauth/callback?x=1#y"), nobody)
         other = decide(ask(redirect_uri="https://hub.test.evil.test/x"), nobody)
@@ -125,7 +125,7 @@ class DecideTests(SynchronousTestCase):
         self.assertEqual([own.back, other.back], [f"{HUB}/notes/oauth/callback", None])
 
     def test_errors_that_the_app_is_told(self) -> None:
-        """RFC 6749 4.1.2.1, RFC 7636 4.4.1, RFC 8707 2; PKCE cannot be left out or weakened."""
+        """RFC 6749 4.1.2.1, RFC 7636 4.4.1, RFC 8707 2; PKCE cannot be omitted or weakened."""
         self.table(
             [
                 (ask(response_type="token"), FACTS, "unsupported_response_type"),
@@ -155,7 +155,7 @@ class DecideTests(SynchronousTestCase):
         )
 
     def test_who_looks(self) -> None:
-        """Strangers sign in; a pending app needs an owner; `prompt=none` asks nobody anything."""
+        """Strangers sign in; a pending app needs an owner; `prompt=none` asks nobody."""
         pending = evolve(FACTS, client=evolve(CLIENT, status="pending"))
         stranger = evolve(FACTS, user=None)
         self.table(
@@ -172,7 +172,7 @@ class DecideTests(SynchronousTestCase):
         self.assertTrue(offered(decide(ask(), pending)).approves)
 
     def test_no_link_leads_on_to_an_app_that_nobody_vouched_for(self) -> None:
-        """Anybody can register; the hub would lend its name to their pages (RFC 9700 4.11.2)."""
+        """Anyone can register; the hub would lend its name to their pages (RFC 9700 4.11.2)."""
         pending = evolve(FACTS, client=evolve(CLIENT, status="pending", vouched_by=None))
         wrong: tuple[AuthorizationRequest, ...] = (
             ask(response_type="token"),
@@ -189,7 +189,7 @@ class DecideTests(SynchronousTestCase):
                 self.assertIsInstance(decide(one, evolve(pending, user=user)), ErrorPage, one)
 
     def test_what_is_offered(self) -> None:
-        """What the app asks for, that exists here, that fits the resource, and that this person may give."""
+        """What the app asks for, exists here, fits the resource, and this person may give."""
         member, loner = evolve(FACTS, user=MEMBER), evolve(FACTS, user=LONER)
         reader = evolve(MEMBER, vaults={"work": "read"})
         home, root = f"{HUB}/vault/home/mcp", f"{HUB}/mcp"
@@ -225,17 +225,17 @@ class DecideTests(SynchronousTestCase):
         )
 
     def test_the_hint_is_preselected_only_when_it_can_be_chosen(self) -> None:
-        """`vault=` of Notes; another name changes nothing."""
+        """`vault=` of Notes; an unknown name changes nothing."""
         chosen = [offered(decide(ask(scope="vault:read", vault=v), FACTS)).chosen for v in ("work", "gone", None)]
         self.assertEqual(chosen, ["work", "home", "home"])
 
     def test_dangerous_scopes_start_unticked(self) -> None:
-        """Everything of the account must be ticked by hand."""
+        """Everything in the account must be ticked by hand."""
         rows = offered(decide(ask(scope="vault:home:admin account:self:admin"), FACTS)).rows
         self.assertEqual([(row.risk, row.ticked) for row in rows], [("elevated", True), ("high", False)])
 
     def test_silence(self) -> None:
-        """Only what was allowed before, harmless, to an address that nobody else can have (A13)."""
+        """Only what was allowed before, is harmless, and leads to an address that nobody else can have."""
         had = evolve(FACTS, granted=("vault:home:write", "vault:work:admin", "scribe:transcribe"))
         loopback = "http://127.0.0.1:4000/cb"
         self.table(
@@ -264,7 +264,7 @@ class AnswerTests(SynchronousTestCase):
         return answer(self.consent(**changes), SubmittedConsent(yes=yes, ticked=frozenset(ticked), vault=vault))
 
     def test_table(self) -> None:
-        """Only ticked and offered; the vault must be one of the choices."""
+        """Only ticked and offered scopes; the vault must be one of the choices."""
         cases = [
             (self.say("vault:read", "hello:wave"), "give vault:home:read hello:wave"),
             (self.say("hello:wave", vault=None), "give hello:wave"),
@@ -279,7 +279,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual([outcome(verdict) for verdict, _ in cases], [expected for _, expected in cases])
 
     def test_a_single_vault_needs_no_pick(self) -> None:
-        """Nothing to choose, nothing to send."""
+        """There is nothing to choose or send."""
         facts = evolve(FACTS, user=evolve(MEMBER, vaults={"work": "read"}))
         verdict = answer(
             self.consent(facts, scope="vault:read"), SubmittedConsent(yes=True, ticked=frozenset({"vault:read"}))
@@ -287,7 +287,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(outcome(verdict), "give vault:work:read")
 
     def test_when_the_password_is_needed(self) -> None:
-        """For more than everyday access that was ticked, and for a new app."""
+        """When more than everyday access was ticked, and for a new app."""
 
         def needs(verdict: IssueCode | ErrorRedirect | ErrorPage) -> bool:
             assert isinstance(verdict, IssueCode)

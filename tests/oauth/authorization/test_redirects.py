@@ -29,13 +29,13 @@ def judged(uri: str) -> str:
 
 class CorpusTests(SynchronousTestCase):
     def test_more_than_two_hundred_uris(self) -> None:
-        """Real clients' addresses, and every trick that we know: each has its verdict beside it (S40)."""
+        """Addresses of real clients and known tricks, each with its verdict."""
         self.assertGreater(len(CORPUS), 200)
         wrong = [(uri, expected, judged(uri)) for expected, uri in CORPUS if judged(uri) != expected]
         self.assertEqual(wrong, [])
 
     def test_nothing_matches_but_itself(self) -> None:
-        """Registered one by one, no other URI of the corpus matches, but for ports on loopback."""
+        """Registered one by one, no other URI of the corpus matches, except other loopback ports."""
         allowed = [uri for verdict, uri in CORPUS if verdict != "refuse"]
         for registered in allowed:
             others = [uri for _, uri in CORPUS if uri != registered and matches([registered], uri)]
@@ -45,7 +45,7 @@ class CorpusTests(SynchronousTestCase):
     @given(st.text(max_size=40))
     @settings(max_examples=200, deadline=None, derandomize=True)
     def test_any_text_is_judged(self, text: str) -> None:
-        """Never another error, and what is no URI is never allowed."""
+        """Never another error, and text that is no URI is never allowed."""
         for prefix in ("", "https://", "http://127.0.0.1", "https://app.test/", "com.example:/"):
             if judged(prefix + text) != "refuse":
                 self.assertTrue((prefix + text).isascii() and (prefix + text).isprintable())
@@ -53,7 +53,7 @@ class CorpusTests(SynchronousTestCase):
 
 class MatchTests(SynchronousTestCase):
     def test_loopback_ports(self) -> None:
-        """RFC 8252 7.3: any port on the same path of this computer, by any of its names; http only, a real port."""
+        """RFC 8252 7.3: any port on the same path of this computer, by any of its names; http only, a valid port."""
         registered = ["http://127.0.0.1:3000/callback"]
         right = ["http://127.0.0.1/callback", "http://127.0.0.1:1/callback", "http://127.0.0.1:65535/callback"]
         right += ["http://localhost:3000/callback", "http://localhost/callback", "http://[::1]:3000/callback"]
@@ -83,7 +83,7 @@ class MatchTests(SynchronousTestCase):
         self.assertEqual([uri for uri in wrong if matches(registered, uri)], [])
 
     def test_elsewhere_to_the_letter(self) -> None:
-        """No port, slash, case or encoding is forgiven."""
+        """Port, slash, case and encoding must match exactly."""
         registered = ["https://app.test/cb?x=1"]
         for uri in (
             "https://app.test:443/cb?x=1",
@@ -102,7 +102,7 @@ class PlaceTests(SynchronousTestCase):
         self.assertEqual(place("com.example.app:/cb"), "com.example.app:")
 
     def test_home(self) -> None:
-        """The hub's own origins and nothing that only looks like them."""
+        """The hub's own origins, and nothing that only looks like them."""
         home = ["https://hub.test/x", "https://hub.test", "http://127.0.0.1:1939/x"]
         away = [
             "https://hub.test.evil.test/",
@@ -127,7 +127,7 @@ class PlaceTests(SynchronousTestCase):
         self.assertEqual([uri for uri in safe + unsafe if cannot_be_taken(uri, ORIGINS)], safe)
 
     def test_own_addresses_are_meant_for_every_origin(self) -> None:
-        """A surface registers one origin and is reached by another; foreign URIs stay alone."""
+        """A surface registers one origin and is reached by another; foreign URIs stay unchanged."""
         self.assertEqual(
             on_every_origin(["https://hub.test/a?b", "https://app.test/cb"], ORIGINS),
             ("https://hub.test/a?b", "http://127.0.0.1:1939/a?b", "https://app.test/cb"),

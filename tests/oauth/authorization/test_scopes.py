@@ -68,7 +68,7 @@ LATTICE = settings(max_examples=150, deadline=None, derandomize=True)
 
 class GrammarTests(SynchronousTestCase):
     def test_what_is_a_scope(self) -> None:
-        """Words that follow no grammar are dropped, doubles and the star's spelling are folded."""
+        """Words outside the grammar are dropped; duplicates and the star's spelling are folded."""
         cases = {
             "": (),
             "vault:read vault:read": ("vault:read",),
@@ -82,7 +82,7 @@ class GrammarTests(SynchronousTestCase):
         self.assertEqual({text: split(text) for text in cases}, cases)
 
     def test_a_flood_of_scopes_is_cut(self) -> None:
-        """No more than fifty are read."""
+        """At most fifty are read."""
         self.assertEqual(len(split(" ".join(f"vault:v{n}:read" for n in range(500)))), 50)
 
     def test_what_apps_may_not_ask_for(self) -> None:
@@ -94,7 +94,7 @@ class GrammarTests(SynchronousTestCase):
     @given(st.text(max_size=60))
     @LATTICE
     def test_reading_never_fails(self, text: str) -> None:
-        """Any text is a list of scopes, and reading it again changes nothing."""
+        """Any text is a list of scopes, and parsing it again changes nothing."""
         once = split(text)
         self.assertEqual(split(" ".join(once)), once)
 
@@ -117,7 +117,7 @@ class CatalogTests(SynchronousTestCase):
         )
 
     def test_words_and_risk(self) -> None:
-        """Deleting an account is worse than managing a vault; an admin scope of any module is no small thing."""
+        """Deleting an account is worse than managing a vault; a module's admin scope is elevated."""
         scopes = ["vault:work:read", "vault:work:admin", "account:self:admin", "hello:wave", "hello:admin", "x:y"]
         self.assertEqual(
             [(CATALOG.explain(s).text, CATALOG.explain(s).risk) for s in scopes],
@@ -134,7 +134,9 @@ class CatalogTests(SynchronousTestCase):
 
 class AttenuationTests(SynchronousTestCase):
     def test_a_person(self) -> None:
-        """A member gives their own vaults by role, and no module's admin scope; an admin all that may be asked for."""
+        """A member gives their own vaults by role, and no module's admin scope; an admin everything that may be asked
+        for.
+        """
         asked = [
             "vault:default:admin",
             "vault:work:read",
@@ -166,7 +168,7 @@ class AttenuationTests(SynchronousTestCase):
     @given(st.lists(SCOPES, max_size=6), AUTHORITIES)
     @LATTICE
     def test_never_more_than_asked_nor_than_held(self, asked: list[str], authority: Authority) -> None:
-        """Attenuation is a projection: a subset, stable, one scope at a time, and nothing that opens the hub."""
+        """Attenuation is a projection: a subset, stable, per scope, and nothing that opens the hub."""
         kept = attenuate(asked, authority)
         self.assertLessEqual(set(kept), set(asked))
         self.assertEqual(attenuate(kept, authority), kept)
@@ -178,7 +180,7 @@ class AttenuationTests(SynchronousTestCase):
     @given(st.frozensets(VAULT_SCOPES, max_size=4), SCOPES)
     @LATTICE
     def test_a_chain_of_mints_never_grows(self, held: frozenset[str], asked: str) -> None:
-        """What a minted token could mint in turn, its maker could mint as well."""
+        """Whatever a minted token could mint, its minter could mint too."""
         first = authority_of_scopes(held)
         if first.allows(asked):
             second = authority_of_scopes(frozenset({asked}))
@@ -186,14 +188,14 @@ class AttenuationTests(SynchronousTestCase):
                 self.assertLessEqual(second.allows(scope), first.allows(scope))
 
     def test_cover(self) -> None:
-        """A higher verb on the same vault covers a lower; other resources are compared word by word."""
+        """A higher verb on the same vault covers a lower one; other resources are compared exactly."""
         self.assertTrue(covers(["vault:a:admin"], "vault:a:read"))
         self.assertTrue(covers(["scribe:transcribe"], "scribe:transcribe"))
         self.assertFalse(covers(["scribe:admin"], "scribe:transcribe"))
         self.assertFalse(covers(["vault:a:read"], "vault:a:write"))
 
     def test_vault_claim(self) -> None:
-        """No limit is an empty list, which readers take so; a member's vaults are named."""
+        """No limit is an empty list, as readers expect; a member's vaults are named."""
         self.assertEqual(authority_of(member(work="read", default="write")).vault_claim(), ["default", "work"])
         self.assertEqual(Authority(every_vault="admin").vault_claim(), [])
 

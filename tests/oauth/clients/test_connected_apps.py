@@ -44,7 +44,7 @@ class AppsTests(FlowCase):
         self.assertEqual(self.send("GET", "/api/apps").status, 401)
 
     def test_disconnect_by_an_address_that_is_a_url(self) -> None:
-        """The web app asks so."""
+        """As the web app requests it."""
         tokens = self.connect(DOCUMENT)
         path = f"/api/grants/{quote(DOCUMENT, safe='')}"
         self.assertEqual(self.send("DELETE", path, who="owner").status, 403)
@@ -85,7 +85,7 @@ class AppsTests(FlowCase):
                 self.assertEqual(reply.status, ends, (scope, path))
 
     def test_grants_in_the_older_words(self) -> None:
-        """`vault` picks."""
+        """`vault` selects."""
         self.connect(DOCUMENT)
         grants = self.send("GET", "/api/grants?vault=default", who="owner").json["grants"]
         self.assertEqual([grant["client_id"] for grant in grants], [DOCUMENT])
@@ -158,7 +158,7 @@ class ClientsTests(FlowCase):
         self.assertEqual(self.send("DELETE", path, Authorization=f"Bearer {operator}").status, 404)
 
     def test_removing_an_app_ends_its_access(self) -> None:
-        """For everybody, at once."""
+        """For everyone, at once."""
         client_id = self.approved()
         tokens = self.connect(client_id)
         self.assertTrue(at_once(self.world.oauth.connections.remove_client(client_id)))
@@ -179,7 +179,7 @@ class ClientsTests(FlowCase):
         self.assertEqual((posted.status, posted.json["status"]), (201, "pending"))
 
     def test_cors_elsewhere(self) -> None:
-        """Anybody's page without credentials at token and revoke; nothing on pages and the hub's own APIs."""
+        """Any page without credentials at token and revoke; nothing on pages and the hub's own APIs."""
         for path in ("/oauth/token", "/oauth/revoke"):
             reply = self.send("OPTIONS", path, Origin="https://app.test")
             self.assertEqual((reply.status, reply.header("Access-Control-Allow-Origin")), (204, "*"))
@@ -192,7 +192,7 @@ class ClientsTests(FlowCase):
 
 class ApproveTests(FlowCase):
     def test_by_the_address_that_was_sent(self) -> None:
-        """Look, type the password, and the app's request goes on."""
+        """Review, enter the password, and the app's request continues."""
         client_id = self.register()["client_id"]
         path = f"/admin/approve-client/{client_id}"
         self.assertEqual(self.send("GET", path).location, f"/login?next={path}")
@@ -208,7 +208,7 @@ class ApproveTests(FlowCase):
         self.assertIn("may connect now", self.send("GET", path, who="owner").text)
 
     def test_refusing_forgets_the_app(self) -> None:
-        """No password for a no; an approved app is not forgotten by it."""
+        """Refusing needs no password; an approved app is not forgotten by it."""
         pending, kept = self.register()["client_id"], self.approved("https://kept.test/cb")
         for client_id in (pending, kept):
             form = {"client_id": client_id, "decision": "deny", "__csrf": fake_csrf("owner")}

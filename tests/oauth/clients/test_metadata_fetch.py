@@ -1,4 +1,4 @@
-"""The guarded fetch, over an in-memory reactor and over real TLS on loopback."""
+"""The guarded fetch, with an in-memory reactor and with TLS on loopback."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ URL = "https://app.test/client.json"
 
 
 class Names:
-    """A name server that gives these answers, one after the other."""
+    """A name server with these answers, in order."""
 
     def __init__(self, *answers: Sequence[str]) -> None:
         self.answers = list(answers)
@@ -24,7 +24,7 @@ class Names:
 
 class GuardTests(SynchronousTestCase):
     def connects(self, *addresses: str) -> list[str]:
-        """Where the fetcher connects to when the name has these addresses."""
+        """Where the fetcher connects when the name has these addresses."""
         reactor = MemoryReactorClock()
         fetcher = DocumentFetcher(reactor=reactor, clock=reactor, resolve=Names(addresses))
         result = Deferred.fromCoroutine(fetcher.fetch(URL, "app.test"))
@@ -50,7 +50,7 @@ class GuardTests(SynchronousTestCase):
             self.assertEqual(self.connects(*addresses), [], addresses)
 
     def test_the_name_is_asked_once(self) -> None:
-        """DNS rebinding: the address that was checked is the one that is connected to."""
+        """DNS rebinding: the address that was checked is the one connected to."""
         names = Names(["93.184.216.34"], ["127.0.0.1"])
         reactor = MemoryReactorClock()
         fetcher = DocumentFetcher(reactor=reactor, clock=reactor, resolve=names)
@@ -61,7 +61,7 @@ class GuardTests(SynchronousTestCase):
         self.failureResultOf(result, DocumentUnreadable)
 
     def test_five_seconds(self) -> None:
-        """A name server or host that says nothing is given up, in the words of every other failure."""
+        """A silent name server or host is given up with the same error as other failures."""
         clock = Clock()
 
         async def never(host: str) -> Sequence[str]:

@@ -27,7 +27,7 @@ def error_of(**body: Any) -> str:
 
 class RegistrationTests(SynchronousTestCase):
     def test_what_is_kept(self) -> None:
-        """RFC 7591 2: what it says of itself, unknown members left out, the scope in our spelling."""
+        """RFC 7591 2: its own description without unknown members, the scope normalised."""
         described = read(
             {
                 "redirect_uris": [CALLBACK, CALLBACK, "http://127.0.0.1/cb"],
@@ -48,7 +48,7 @@ class RegistrationTests(SynchronousTestCase):
         self.assertEqual((described.auth_method, described.stays_home), ("none", False))
 
     def test_what_is_refused(self) -> None:
-        """Each in RFC 7591's words."""
+        """Each with RFC 7591's error."""
         uri, data = "invalid_redirect_uri", "invalid_client_metadata"
         cases: list[tuple[dict[str, Any], str]] = [
             ({}, uri),
@@ -105,5 +105,5 @@ class RegistrationTests(SynchronousTestCase):
     @given(st.dictionaries(NAMES, JSON))
     @settings(max_examples=150, deadline=None, derandomize=True)
     def test_any_metadata_is_judged(self, body: dict[str, Any]) -> None:
-        """A description or a refusal in RFC 7591's words, never a fault."""
+        """A description or a refusal with RFC 7591's error, never an exception."""
         self.assertIn(error_of(**body), ("fine", "invalid_redirect_uri", "invalid_client_metadata"))

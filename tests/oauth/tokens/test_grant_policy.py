@@ -159,7 +159,7 @@ class RefreshTests(SynchronousTestCase):
             self.assertEqual((verdict.branch, verdict.generation), expected)
 
     def test_scopes_only_narrow(self) -> None:
-        """RFC 6749 6: never more than was granted; a client may repeat its first wish, whatever became of it."""
+        """RFC 6749 6: never more than granted; a client may repeat its first request."""
         cases: list[tuple[tuple[str, ...], tuple[str, ...] | None]] = [
             (("vault:work:read",), ("vault:work:read",)),
             (("vault:home:read", "scribe:transcribe"), ("vault:home:read", "scribe:transcribe")),

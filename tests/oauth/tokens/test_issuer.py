@@ -27,7 +27,7 @@ def encoded(value: object) -> str:
 
 class MintTests(WorldCase):
     def test_the_token_is_what_modules_accept(self) -> None:
-        """Header and claims, in full; never `nbf`, always `exp`."""
+        """Complete header and claims; never `nbf`, always `exp`."""
         minted = self.mint("vault:default:read")
         self.assertEqual(
             decoded(minted.token, 0), {"alg": "RS256", "kid": self.world.keys.signer().kid, "typ": "at+jwt"}
@@ -78,7 +78,7 @@ class MintTests(WorldCase):
 
 class VerifyTests(WorldCase):
     def forge(self, *, header: object = None, key: Any = None, **changes: Any) -> str:
-        """A token like a good one, but for `changes` (a value of None takes a claim away), signed by our own key."""
+        """A valid token with `changes` (None removes a claim), signed with our own key."""
         good = decoded(self.mint("hub:admin").token, 1)
         payload = {name: value for name, value in {**good, **changes}.items() if value is not None}
         signer = self.world.keys.signer()
@@ -91,11 +91,11 @@ class VerifyTests(WorldCase):
         )
 
     def test_a_good_one(self) -> None:
-        """Unchanged, our own forgery helper makes tokens that pass: so each case below fails for its own reason."""
+        """Without changes, forged tokens pass: so each case below fails for its own reason."""
         self.assertEqual(self.world.issuer.verify(self.forge()).scopes, {"hub:admin"})
 
     def test_forged_headers(self) -> None:
-        """No algorithm, a weaker or another one, our public key as a secret, a key brought along, unknown names."""
+        """No algorithm, a weaker or another one, our public key as a secret, an embedded key, unknown names."""
         signer = self.world.keys.signer()
         other = RSAKey.generate_key(2048, private=True)
         signed = f"{encoded({'alg': 'HS256', 'kid': signer.kid})}.{self.forge().split('.')[1]}"
@@ -128,7 +128,7 @@ class VerifyTests(WorldCase):
             self.assertRaises(InvalidToken, self.world.issuer.verify, header + good[good.index(".") :])
 
     def test_forged_claims(self) -> None:
-        """Missing or misshapen parts, times that are over, not come or no numbers."""
+        """Missing or malformed parts; times in the past, in the future, or no numbers."""
         cases: dict[str, dict[str, Any]] = {
             "exp": {"exp": NOW},
             "no exp": {"exp": None},
@@ -158,7 +158,7 @@ class VerifyTests(WorldCase):
         self.assertEqual(accepted, [])
 
     def test_broken_text(self) -> None:
-        """Whatever comes is refused as no token of ours, and nothing else happens."""
+        """Any text is refused as no token of ours."""
         good = self.mint("hub:admin").token
         head, body, signature = good.split(".")
         for token in (
@@ -190,21 +190,21 @@ class VerifyTests(WorldCase):
         self.assertRaises(ForeignToken, self.world.issuer.verify, token)
 
     def test_an_expired_token_is_refused_from_memory_too(self) -> None:
-        """It was verified while it was good."""
+        """It was verified while it was valid."""
         minted = self.mint("hub:admin", lifetime=10)
         self.world.issuer.verify(minted.token)
         self.world.clock.advance(10)
         self.assertRaises(InvalidToken, self.world.issuer.verify, minted.token)
 
     def test_revocation_counts_at_once(self) -> None:
-        """Also for a token that was verified a moment ago."""
+        """Also for a token that was just verified."""
         minted = self.mint("hub:admin")
         self.world.issuer.verify(minted.token)
         self.world.do(self.world.tokens.revoke, minted.jti, NOW)
         self.assertRaises(InvalidToken, self.world.issuer.verify, minted.token)
 
     def test_a_revocation_that_went_past_us_counts_within_a_second(self) -> None:
-        """Another process, or a trigger of the database."""
+        """By another process, or a trigger of the database."""
         minted = self.mint("hub:admin")
         self.world.issuer.verify(minted.token)
         with self.world.database.unit(), self.world.database.transaction() as connection:
@@ -213,7 +213,7 @@ class VerifyTests(WorldCase):
         self.assertRaises(InvalidToken, self.world.issuer.verify, minted.token)
 
     def test_the_signature_is_checked_once(self) -> None:
-        """Later checks need no key: it could be gone from memory."""
+        """Later checks need no key."""
         minted = self.mint("hub:admin")
         self.world.issuer.verify(minted.token)
         self.world.keys._keys.clear()
@@ -222,7 +222,7 @@ class VerifyTests(WorldCase):
 
 class TokenGuardTests(WorldCase):
     def test_a_token_reaches_only_its_own_module(self) -> None:
-        """Wrong audience is refused by the hub; the right one, and foreign tokens, go through."""
+        """The hub refuses a wrong audience; the right one and foreign tokens pass."""
         guard = TokenGuard(self.world.issuer)
         key = RSAKey.generate_key(2048, private=True)
         tokens = {
@@ -247,7 +247,7 @@ class TokenGuardTests(WorldCase):
             self.assertEqual(passed, welcome | everywhere, place)
 
     def test_a_token_taken_back_is_refused_however_it_is_written(self) -> None:
-        """Modules read base64 with padding, strange signs or spaces in it; the signature stays right for them."""
+        """Modules accept base64 with padding, odd characters or spaces; the signature stays valid for them."""
         guard = TokenGuard(self.world.issuer)
         minted = self.mint("vault:work:read")
         self.world.do(self.world.tokens.revoke, minted.jti, NOW)
@@ -258,7 +258,7 @@ class TokenGuardTests(WorldCase):
         self.assertIsNotNone(guard.refusal("vault", "work", long))
 
     def test_the_refusal_tells_a_client_where_to_go(self) -> None:
-        """RFC 9728 5.1 and the scopes to ask for, so that an MCP client can help itself."""
+        """RFC 9728 5.1 and the scopes to ask for, so that an MCP client can proceed."""
         minted = self.mint("vault:work:read")
         self.world.do(self.world.tokens.revoke, minted.jti, NOW)
         refusal = TokenGuard(self.world.issuer).refusal("vault", "work", minted.token)

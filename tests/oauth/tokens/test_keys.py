@@ -46,7 +46,7 @@ class KeyringTests(WorldCase):
         self.assertEqual(self.rotate(), self.rotate())
 
     def test_a_key_stays_until_its_last_token_ends(self) -> None:
-        """A17: a token of 90 days survives the rotation of its key."""
+        """A token of 90 days survives the rotation of its key."""
         old = self.kids()[0]
         minted = self.mint("scribe:transcribe", lifetime=90 * 86400)
         new = self.rotate()
@@ -76,12 +76,12 @@ class KeyringTests(WorldCase):
         self.assertEqual(len(self.kids()), 2)
 
     def test_a_clock_set_back_still_signs(self) -> None:
-        """Before the first key's time the oldest key signs, rather than none."""
+        """Before the first key's time, the oldest key signs."""
         self.world.clock.rightNow -= 3600
         self.assertEqual(self.world.keys.signer().kid, self.kids()[0])
 
     def test_the_private_key_is_in_a_private_file(self) -> None:
-        """A7: 0600, the journal too, in a 0700 folder."""
+        """0600, the journal too, in a 0700 folder."""
         modes = {path.name: path.stat().st_mode & 0o777 for path in self.folder.iterdir()}
         self.assertEqual(set(modes.values()), {0o600})
         self.assertEqual(self.folder.stat().st_mode & 0o777, 0o700)

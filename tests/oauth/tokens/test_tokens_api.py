@@ -93,11 +93,11 @@ class MintTests(TokensCase):
         self.assertEqual((claims.audience, claims.subject), (("surface",), "surface-host"))
         self.assertEqual(claims.expires_at - claims.extra["iat"], 300)
 
-    def test_a21_only_the_operator_names_another_subject(self) -> None:
+    def test_only_the_operator_names_another_subject(self) -> None:
         """A person's token is theirs."""
         self.assertEqual(self.minted("vault:default:read", subject="somebody").status, 403)
 
-    def test_a21_a_vaults_admin_mints_below_and_no_longer_than_itself(self) -> None:
+    def test_a_vaults_admin_mints_below_and_no_longer_than_itself(self) -> None:
         """Only on that vault, and what it mints ends with it."""
         admin = self.minted("vault:default:admin", expires_in=600).json["token"]
         read = self.minted("vault:default:read").json["token"]
@@ -108,7 +108,7 @@ class MintTests(TokensCase):
             self.assertEqual(self.by(admin, "POST", "/api/auth/mint-token", {"scope": scope}).status, 403, scope)
         self.assertEqual(self.by(read, "POST", "/api/auth/mint-token", {"scope": "vault:default:read"}).status, 401)
 
-    def test_a21_limits_are_passed_on(self) -> None:
+    def test_limits_are_passed_on(self) -> None:
         """A tag-limited token mints no unlimited one; and none is made where the vault would not look at the tags."""
         limits = {"scoped_tags": ["health"]}
         body = {"scope": "vault:default:admin", "permissions": limits}
@@ -122,7 +122,7 @@ class MintTests(TokensCase):
         wider = {"scope": "vault:default:read", "permissions": {"scoped_tags": ["health", "work"]}}
         self.assertEqual(self.by(limited, "POST", path, wider).status, 403)
 
-    def test_a21_the_hub_reads_only_tokens_for_the_hub(self) -> None:
+    def test_the_hub_reads_only_tokens_for_the_hub(self) -> None:
         """Also one with a scope that would do elsewhere."""
         reply = self.by(self.minted("vault:default:read scribe:transcribe").json["token"], "GET", "/api/apps")
         self.assertEqual((reply.status, reply.json["error"]), (401, "invalid_token"))
