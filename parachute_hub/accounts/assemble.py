@@ -78,7 +78,7 @@ class Accounts:
         await self.write(self._prune)
 
     def note(self, act: Act) -> None:
-        """Record an act that was answered already. A disk that takes nothing is logged."""
+        """Record an action whose response was already sent. Failures are logged."""
         noted = self.write(self.audit.note, act)
         noted.addErrback(
             lambda failure: self._log.error("{act} was not recorded: {why}", act=act.action, why=failure.value)

@@ -46,7 +46,7 @@ class Sealer:
         return cls(key, random)
 
     def tag(self, about: str) -> str:
-        """A short public name that differs from one hub to the next (eight hexadecimal digits)."""
+        """A short public name that differs between hubs (eight hexadecimal digits)."""
         return hmac.digest(self._key, f"tag {about}".encode(), hashlib.sha256)[:4].hex()
 
     def seal(self, secret: str, about: str) -> bytes:

@@ -18,12 +18,12 @@ from parachute_hub.site.route_table import noted
 from parachute_hub.store.rows import Act
 
 _NAME = 200
-# Fields that say what it is done to, where the path does not.
+# Body fields that name the object of the action, for paths that do not.
 _SUBJECTS = ("package", "source", "module", "name", "client_id", "channel")
 
 
 def _pattern(rule: str) -> re.Pattern[str]:
-    """A rule of the table; its first variable is what the act is done to."""
+    """A rule of the route table as a pattern; its first variable is the object of the action."""
     begin, *rest = re.split(r"<(path:)?\w+>", rule)
     variables = zip(rest[::2], rest[1::2], strict=True)
     return re.compile(
@@ -86,7 +86,7 @@ class Recorded(Resource):
                 subject = _named(request)
 
             def answered(_: object) -> None:
-                # Somebody whom nobody knows was sent to sign in.
+                # An anonymous user was redirected to sign in.
                 if actor and request.code < 400:
                     self._note(Act(at=self._clock(), actor=actor, action=action, subject=subject, address=address))
 

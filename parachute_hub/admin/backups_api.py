@@ -1,4 +1,4 @@
-"""`/api/backups`: destinations, schedule, recovery sheet, backups by hand, and the download of one."""
+"""`/api/backups`: destinations, schedule, recovery sheet, manual backups, downloads."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -31,7 +31,7 @@ class _Link:
 
 
 class BackupsApi:
-    """Only owners may use it. What a thief of a session could misuse needs a fresh proof."""
+    """For administrators. Anything useful to someone with a stolen session needs a step-up proof."""
 
     app: Klein = area()
 
@@ -55,15 +55,15 @@ class BackupsApi:
 
     @app.route("/api/backups", methods=["GET"])
     def look(self, request: IRequest) -> bytes:
-        """Destinations with their backups, the schedule, the state of the recovery sheet, and problems."""
+        """Destinations with their backups, the schedule, the recovery sheet, and problems."""
         self._who.need(request, ADMIN)
         return as_json(request, self._state())
 
-    # --- the recovery sheet
+    # --- recovery sheet
 
     @app.route("/api/backups/key", methods=["POST"])
     async def make_key(self, request: IRequest) -> bytes:
-        """A new key. The answer is the only one that ever holds it, for the sheet."""
+        """Create a key. Only this response contains it, for the recovery sheet."""
         self._prove(request, "backup.key")
         identity = await self._backups.make_key()
         code = segno.make(identity, error="m", micro=False).svg_data_uri(scale=4, border=2)
@@ -71,14 +71,14 @@ class BackupsApi:
 
     @app.route("/api/backups/key/confirm", methods=["POST"])
     async def confirm(self, request: IRequest) -> bytes:
-        """`{characters}`: the last four characters of the key on the sheet."""
+        """`{characters}`: the last four characters of the key on the recovery sheet."""
         self._who.need(request, ADMIN)
         await self._backups.confirm_sheet(str(read_json(request).get("characters", "")))
         return as_json(request, self._state())
 
     @app.route("/api/backups/key", methods=["DELETE"])
     async def forget(self, request: IRequest) -> bytes:
-        """Keep the key on the sheet only."""
+        """Delete the stored key, so that only the recovery sheet has it."""
         self._prove(request, "backup.key")
         await self._backups.forget_identity()
         return as_json(request, self._state())
@@ -95,14 +95,14 @@ class BackupsApi:
 
     @app.route("/api/backups/places/<place_id>", methods=["DELETE"])
     async def remove(self, request: IRequest, place_id: str) -> bytes:
-        """Forget a destination; the backups there stay."""
+        """Remove a destination. Its backups are kept."""
         self._prove(request, "backup.place")
         await self._backups.remove_place(place_id)
         return as_json(request, self._state())
 
     @app.route("/api/backups/places/<place_id>/test", methods=["POST"])
     async def test(self, request: IRequest, place_id: str) -> bytes:
-        """Write, read and delete a small object there."""
+        """Write, read and delete a small test object."""
         self._who.need(request, ADMIN)
         place = self._backups.state.place(place_id)
         if place is None:
@@ -112,29 +112,29 @@ class BackupsApi:
 
     @app.route("/api/backups/places/<place_id>/archives", methods=["GET"])
     async def archives(self, request: IRequest, place_id: str) -> bytes:
-        """The archives there, also those of other hubs, the newest first."""
+        """The archives at the destination, including other hubs', newest first."""
         self._who.need(request, ADMIN)
         return as_json(request, {"archives": await self._backups.listing(place_id)})
 
-    # --- work
+    # --- operations
 
     @app.route("/api/backups/places/<place_id>/run", methods=["POST"])
     def run(self, request: IRequest, place_id: str) -> bytes:
-        """Back up there now. `DELETE /api/modules/operations/<id>` cancels it."""
+        """Start a backup to this destination. `DELETE /api/modules/operations/<id>` cancels it."""
         self._who.need(request, ADMIN)
         job = self._backups.back_up(place_id)
         return as_json(request, {"operation_id": job.id, "operation": job.to_json()}, status=202)
 
     @app.route("/api/backups/places/<place_id>/verify", methods=["POST"])
     def verify(self, request: IRequest, place_id: str) -> bytes:
-        """`{name}`: read this backup again, and check it."""
+        """`{name}`: read and verify this backup."""
         self._who.need(request, ADMIN)
         job = self._backups.verify(place_id, str(read_json(request).get("name", "")))
         return as_json(request, {"operation_id": job.id, "operation": job.to_json()}, status=202)
 
     @app.route("/api/backups/schedule", methods=["PUT"])
     async def schedule(self, request: IRequest) -> bytes:
-        """`{hour, daily, programs}`; the hour is from 0 to 23 in UTC."""
+        """`{hour, daily, programs}`; the hour is 0 to 23, UTC."""
         self._who.need(request, ADMIN)
         body, state = read_json(request), self._backups.state
         hour, daily = body.get("hour", state.hour), body.get("daily", state.daily)
@@ -144,11 +144,11 @@ class BackupsApi:
         await self._backups.choose(hour=hour, daily=daily, programs=programs)
         return as_json(request, self._state())
 
-    # --- the download
+    # --- download
 
     @app.route("/api/backups/download", methods=["POST"])
     def link(self, request: IRequest) -> bytes:
-        """A link that downloads a fresh backup: once, within a minute, in this session."""
+        """A link that downloads a new backup: once, within a minute, in this session."""
         principal = self._prove(request, "backup.download")
         if self._backups.state.key is None:
             raise Refused(409, "no_recovery_key", "Make a recovery sheet first.")
@@ -162,7 +162,7 @@ class BackupsApi:
 
     @app.route("/api/backups/download/<token>", methods=["GET"])
     def download(self, request: IRequest, token: str) -> "Deferred[None]":
-        """The archive, as it is made."""
+        """Stream the archive while it is created."""
         principal = self._who.need(request, ADMIN)
         link = self._links.pop(hashed(token), None)
         if link is None or link.session_id != principal.session_id or link.expires_at < self._clock():
@@ -225,7 +225,7 @@ def _text(body: Mapping[str, Any], name: str) -> str:
 
 
 class _Download:
-    """Streams an archive to a browser, as fast as it reads. One that leaves ends the worker."""
+    """Streams an archive to a browser. If the client disconnects, the worker is stopped."""
 
     def __init__(self, request: IRequest) -> None:
         self._request: Any = request
@@ -273,7 +273,7 @@ class _Download:
             self._request.unregisterProducer()
 
     def _broken(self) -> None:
-        """Half an archive must not look like a whole one: the connection is cut."""
+        """Reset the connection, so that a partial archive does not look complete."""
         if not self._gone:
             self._request.unregisterProducer()
             self._request.transport.abortConnection()

@@ -167,7 +167,7 @@ class ModulesArea:
         if granted is not None:
             self._step_up.prove(request, principal, f"install:{entry.package}")
         elif version is not None:
-            # It may be one with known flaws.
+            # It may be a version with known vulnerabilities.
             prove_person(self._step_up, request, principal, f"install:{entry.package}@{version}")
         wanted = InstallRequest(
             short=short,
@@ -183,7 +183,7 @@ class ModulesArea:
 
     @app.route("/api/modules/<short>/adopt", methods=["POST"])
     async def adopt(self, request: IRequest, short: str) -> bytes:
-        """Keep and start a module that is in services.json and that this hub did not install."""
+        """Adopt and start a module that is in services.json but was not installed by this hub."""
         principal = self._known(request, short)
         self._refuse_busy(short)
         self._step_up.prove(request, principal, f"adopt:{short}")

@@ -48,8 +48,8 @@ class Watches(Protocol):
 class ModulesView:
     """Builds the listing. `latest` returns the newest known version of a package without waiting for the registry.
 
-    `drift` returns the kind of port drift, `copied_at` the time of the last data snapshot (epoch seconds), `links`
-    the links that lead to a page, `adoptable` package and folder of a module that this hub did not install.
+    `drift` returns the kind of port drift, `copied_at` the time of the last data snapshot (epoch seconds), `links` the
+    links that lead to a page, `adoptable` package and folder of a module that this hub did not install.
     """
 
     directory: ModuleDirectory

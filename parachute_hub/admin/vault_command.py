@@ -39,7 +39,7 @@ class Spawn(Protocol):
 
     @property
     def rules(self) -> Rules | None:
-        """What confines it; None for nothing."""
+        """The confinement rules, or None."""
 
 
 class VaultLauncher(Protocol):
@@ -50,10 +50,10 @@ class VaultLauncher(Protocol):
 
 
 class Confines(Protocol):
-    """Starts confined processes; `confinement.kernel.Confiner`."""
+    """Starts confined processes; implemented by `confinement.kernel.Confiner`."""
 
     def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
-        """Call `spawn` where what it starts is confined. Raises NotConfined."""
+        """Call `spawn` so that the process it starts is confined. Raises NotConfined."""
 
 
 class Reactor(IReactorProcess, IReactorTime):
@@ -88,7 +88,7 @@ class VaultCommand:
             raise Refused(409, "no_vault_module", f"No vault can be made without the vault module. {error}") from None
         entry = spawn.argv.index("run") + 2
         run = _VaultProcess(self.reactor)
-        # A shell goes to the folder: to start in another one the hub would have to fork.
+        # The shell changes the folder, since another working directory would make the hub fork.
         argv = ("/bin/sh", "-c", _SHELL, spawn.cwd, *spawn.argv[:entry], "create", name, "--json")
 
         def spawned() -> int:

@@ -73,7 +73,7 @@ class VaultsApi:
             raise Refused(400, "invalid_name", problem)
         if any(vault["name"] == name for vault in self._known()):
             raise Refused(409, "vault_exists", f"There is already a vault {name}. Choose another name.")
-        # The answer carries a key that opens the vault for good.
+        # The response contains a key with permanent access to the vault.
         prove_person(self._step_up, request, principal, f"vault.create:{name}")
         made = await self._maker.create(name)
         vault = next((vault for vault in self._known() if vault["name"] == name), {})

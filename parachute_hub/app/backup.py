@@ -30,14 +30,14 @@ TICK_SECONDS = 60.0
 
 @frozen
 class BackupRoom:
-    """What the rest of the hub uses of the backups. `timer` starts the schedule."""
+    """The backup services that the rest of the hub uses. `timer` starts the schedule."""
 
     backups: Backups
     workers: Workers
     _clock: Any
 
     def timer(self) -> LoopingCall:
-        """Look every minute what is due."""
+        """Check every minute what is due."""
         return every(self._clock, TICK_SECONDS, self._tick, "Starting backups that are due")
 
     def _tick(self) -> "Deferred[None]":
@@ -63,7 +63,7 @@ def build_backups(
     issuer: Callable[[], str],
     resolve: Callable[[str], Awaitable[Sequence[str]]],
 ) -> BackupRoom:
-    """Create the backups. `issuer` is the hub's address, `resolve` gives the addresses of a host."""
+    """Create the backup services. `issuer` returns the hub's address, `resolve` the addresses of a host."""
     files = engine.modules.files
     workers = Workers(core.reactor, passed_on(core.settings.passed_on), lambda command: wrapped(command))
     schema = len(shipped_migrations())

@@ -225,7 +225,8 @@ def _accounts(
     return accounts_of.build(
         database,
         sealer=sealer,
-        # Two containers may listen on the same port inside, and a copied home has the same key.
+        # The key alone does not distinguish hubs: containers may share a port number, and a copied home has the same
+        # key.
         jar=Jar(sealer.tag(f"cookies of port {core.settings.port}")),
         hasher=Hasher(threads.run),
         caller=RequestCaller(),

@@ -1,4 +1,4 @@
-"""What is told of the installed modules: the links to their pages, entries for discovery, tiles for `/`."""
+"""Presents installed modules to others: links to their pages, discovery entries, front-page tiles."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -15,18 +15,18 @@ VAULT_PAGE = "/admin/vaults"
 
 
 def links_at(module: Installed, path: str) -> Links:
-    """What the module's manifest links to, at one of its mounts."""
+    """The links of the module's manifest, at one of its mounts."""
     return links_of(module.manifest, path, vault=module.row.is_vault, static=module.static)
 
 
 class Pages(Protocol):
-    """What is needed of `PagesSeen`."""
+    """The part of `PagesSeen` used here."""
 
     def offered(self, short: str, link: str | None) -> str | None:
-        """The link when it leads to a page."""
+        """The link, if it leads to a page."""
 
     def look(self, short: str, links: Iterable[str]) -> None:
-        """Ask for these links now."""
+        """Check these links now."""
 
 
 class Running(Protocol):
@@ -36,18 +36,18 @@ class Running(Protocol):
         """What is known of a module."""
 
     def owned_port(self, short: str) -> int | None:
-        """Where the module's own process listens."""
+        """The port of the module's own process."""
 
 
 class ModuleLinks:
-    """The links that are offered: those that lead to a page (`PagesSeen`), the same on every page and in the API."""
+    """The links to offer: those that lead to a page (`PagesSeen`), consistent across pages and the API."""
 
     def __init__(self, roster: InstalledModules, seen: Pages) -> None:
         self._roster = roster
         self._seen = seen
 
     def of(self, module: Installed, path: str | None = None) -> Links:
-        """At its main mount, or at this one. A module without a card at its mount is described by the hub."""
+        """At the main mount, or at this one. A module without a card at its mount is described by the hub."""
         links = links_at(module, main_mount(module.paths) if path is None else path)
         offered = partial(self._seen.offered, module.short)
         return Links(
@@ -58,12 +58,12 @@ class ModuleLinks:
         )
 
     def by_short(self, short: str) -> Links:
-        """The same by name; none for what is not installed."""
+        """The same by name; empty for a module that is not installed."""
         found = next((module for module in self._roster.modules() if module.short == short), None)
         return Links() if found is None else self.of(found)
 
     def look(self, short: str) -> None:
-        """A module answers anew: see what its links lead to."""
+        """A module became ready: check its links."""
         for module in self._roster.modules():
             if module.short == short:
                 for path in module.paths:
@@ -71,7 +71,7 @@ class ModuleLinks:
 
 
 def placed(roster: InstalledModules, supervisor: Running) -> Callable[[str], Where | None]:
-    """Where each running module is asked for its pages."""
+    """Where to reach each running module for page checks."""
 
     def where(short: str) -> Where | None:
         port = supervisor.owned_port(short)
@@ -110,7 +110,7 @@ def advertised(modules: Iterable[Installed], links: ModuleLinks) -> list[Adverti
 
 
 def _advertised_paths(module: Installed) -> tuple[str, ...]:
-    """A vault's row names its vaults; of others the first mount counts."""
+    """A vault's row lists its vaults; for other modules the first mount counts."""
     if module.row.is_vault:
         return module.row.paths
     return (module.paths or module.row.paths)[:1]
@@ -123,12 +123,12 @@ def _mounted(module: Installed, path: str, links: ModuleLinks) -> Mounted:
 
 
 def tiles(roster: InstalledModules, supervisor: Running, links: ModuleLinks) -> list[Tile]:
-    """The front page: one tile for each module. Where it has no page to open, the hub's own page is offered."""
+    """The front page's tiles, one per module. A module without a page links to the hub's page about it."""
     made = []
     for module in roster.modules():
         status = supervisor.status(module.short)
         offered = links.of(module)
-        # A settings page is opened from the hub's page, which gives it a token.
+        # A settings page is opened from the hub's page, which issues its token.
         page = offered.ui if offered.ui != offered.config_ui else None
         url = page or (VAULT_PAGE if module.row.is_vault else f"/admin/modules/{module.short}")
         made.append(

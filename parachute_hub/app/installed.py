@@ -223,7 +223,7 @@ def _openness(unit: SubUnit) -> int:
 
 
 def _health(module: Installed, path: str) -> str:
-    """The health path below a mount. It needs no credentials, so the package decides it, not the row."""
+    """The health path below a mount. It needs no credentials, so it is taken from the package, never from the row."""
     return (module.health or "").removeprefix(path) or "/health"
 
 

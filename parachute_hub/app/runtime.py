@@ -128,7 +128,7 @@ def _follow(roster: InstalledModules, links: ModuleLinks, fence: Fence, supervis
 
 
 def _forbidden(home: Path) -> tuple[Path, ...]:
-    """What no module may reach, whatever its rules: the home as a whole, and what is the hub's."""
+    """Paths that no module may access, whatever its rules: the home itself, and the hub's files."""
     return (home, *(home / name for name in ("hub", "modules", "parachute.db", "operator.token", "services.json")))
 
 
@@ -170,7 +170,7 @@ def _outside(core: ProcessContext, bus: Bus, origins: Origins, confiner: Confine
 
 
 async def _resolve(reactor: Any, host: str) -> list[str]:
-    """The addresses of a name, in the system's order. Raises OSError."""
+    """The addresses of a host, in the system's order. Raises OSError."""
     found = await deferToThreadPool(
         reactor, reactor.getThreadPool(), partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
     )

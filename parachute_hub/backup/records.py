@@ -1,4 +1,4 @@
-"""What the hub knows of its backups: `<home>/hub/backups.json`. Secrets in it are sealed."""
+"""The hub's backup records, `<home>/hub/backups.json`. Secrets are encrypted."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,20 +22,20 @@ _TEXTS = deep_iterable(_TEXT, instance_of(tuple))
 
 
 class Seals(Protocol):
-    """Makes secrets unreadable on the disk; `about` binds one to its place."""
+    """Encrypts secrets for storage; `about` binds a ciphertext to its place."""
 
     def seal(self, secret: str, about: str) -> bytes:
-        """The sealed secret."""
+        """Encrypt."""
 
     def open(self, sealed: bytes, about: str) -> str:
-        """The secret. Raises an error when it was sealed with another key."""
+        """Decrypt. Raises an error if it was encrypted with a different key."""
 
 
 @frozen(kw_only=True)
 class Place:
-    """A destination. `kind` is `folder` (with `path`) or `s3`; `secret` is sealed, in hexadecimal.
+    """A destination. `kind` is `folder` (with `path`) or `s3`; `secret` is encrypted, in hexadecimal.
 
-    `private` says that the owner confirmed an address in a private network.
+    `private`: the owner confirmed an address in a private network.
     """
 
     id: str = field(validator=_TEXT)
@@ -56,7 +56,7 @@ class Place:
     error_kind: str | None = field(default=None, validator=optional(_TEXT))
 
     def to_json(self) -> dict[str, Any]:
-        """The form of the API: no secret."""
+        """The API representation, without the secret."""
         hidden = {"secret", "tried_at", "added_at", "error_kind"}
         return {
             **{key: value for key, value in asdict(self).items() if key not in hidden},
@@ -68,9 +68,9 @@ class Place:
 
 @frozen(kw_only=True)
 class Copy:
-    """One backup at one destination. `size` is what it holds, `stored` what it takes there, both in bytes.
+    """One backup at one destination. `size` is its content, `stored` its size there, both in bytes.
 
-    `sha256` is that of the encrypted archive. `verified_at` is None until it was read back and checked.
+    `sha256` is of the encrypted archive. `verified_at` is None until it was read back and checked.
     """
 
     place: str = field(validator=_TEXT)
@@ -104,7 +104,7 @@ class Copy:
 
 @frozen(kw_only=True)
 class RecoveryKey:
-    """The key pair of age. `identity` is sealed, in hexadecimal; None when the owner keeps it on the sheet only."""
+    """The age key pair. `identity` is encrypted, in hexadecimal; None if only the recovery sheet has it."""
 
     recipient: str = field(validator=_TEXT)
     made_at: float = field(validator=_NUMBER)
@@ -114,7 +114,7 @@ class RecoveryKey:
 
 @frozen(kw_only=True)
 class BackupState:
-    """The whole file. `hour` (0 to 23, UTC) is when the daily backup is made."""
+    """The whole file. `hour` (0 to 23, UTC) is the time of the daily backup."""
 
     places: tuple[Place, ...] = field(default=(), validator=deep_iterable(instance_of(Place)))
     copies: tuple[Copy, ...] = field(default=(), validator=deep_iterable(instance_of(Copy)))
@@ -125,16 +125,15 @@ class BackupState:
     programs: bool = field(default=False, validator=instance_of(bool))
 
     def place(self, place_id: str) -> Place | None:
-        """The destination of this id."""
         return next((one for one in self.places if one.id == place_id), None)
 
     def copies_at(self, place_id: str) -> list[Copy]:
-        """Its backups, the newest first."""
+        """Backups at this destination, newest first."""
         found = [one for one in self.copies if one.place == place_id]
         return sorted(found, key=lambda one: one.made_at, reverse=True)
 
     def history(self, place: Place) -> History:
-        """What the schedule asks about."""
+        """The input of the schedule."""
         copies = self.copies_at(place.id)
         checked = [one.verified_at for one in copies if one.verified_at is not None]
         return History(
@@ -145,12 +144,12 @@ class BackupState:
         )
 
     def with_place(self, place: Place) -> Self:
-        """Add it, or put it in the place of the one with its id."""
+        """Add or replace a destination."""
         others = tuple(one for one in self.places if one.id != place.id)
         return evolve(self, places=(*others, place))
 
     def without_place(self, place_id: str) -> Self:
-        """Forget a destination and the records of the backups there."""
+        """Remove a destination and its backup records."""
         return evolve(
             self,
             places=tuple(one for one in self.places if one.id != place_id),
@@ -158,13 +157,13 @@ class BackupState:
         )
 
     def with_copy(self, copy: Copy) -> Self:
-        """Add it, or replace the record of the same backup. The oldest records are dropped beyond a limit."""
+        """Add or replace a backup record; the oldest over the limit are dropped."""
         others = [one for one in self.copies if (one.place, one.name) != (copy.place, copy.name)]
         newest = sorted((*others, copy), key=lambda one: one.made_at)[-MOST_COPIES:]
         return evolve(self, copies=tuple(newest))
 
     def without_copies(self, place: str, names: frozenset[str]) -> Self:
-        """Drop the records of backups that are gone."""
+        """Remove the records of deleted backups."""
         return evolve(self, copies=tuple(one for one in self.copies if one.place != place or one.name not in names))
 
     def to_bytes(self) -> bytes:
@@ -173,7 +172,7 @@ class BackupState:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Raises ValueError, TypeError, KeyError or AttributeError for what is none."""
+        """Raises ValueError, TypeError, KeyError or AttributeError if malformed."""
         raw: Mapping[str, Any] = strict_json.read(content, limit=FILE_LIMIT).value
         key = raw.get("key")
         return cls(
@@ -188,7 +187,7 @@ class BackupState:
 
 
 class BackupsFile:
-    """Reads the file once, and writes it whole at each change. A damaged file is set aside, not overwritten."""
+    """Reads the file once and rewrites it on each change. A damaged file is renamed, not overwritten."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -205,7 +204,7 @@ class BackupsFile:
             return BackupState()
 
     def change(self, state: BackupState) -> None:
-        """Keep this state. Blocks. Raises OSError, and nothing has changed then."""
+        """Store this state. Blocks. Raises OSError, leaving the state unchanged."""
         if self.damaged:
             self._path.rename(self._path.with_suffix(".damaged.json"))
             self.damaged = False

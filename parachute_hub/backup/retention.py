@@ -1,4 +1,4 @@
-"""Which backups are kept: the newest always, then 7 daily, 4 weekly and 6 monthly ones."""
+"""The retention policy: the newest backup, then 7 daily, 4 weekly and 6 monthly ones."""
 
 from collections.abc import Callable, Iterable
 
@@ -14,7 +14,7 @@ _FIRST_MONDAY = 4 * _DAY
 
 @frozen
 class Kept:
-    """A backup at a destination. `at` is in seconds since the epoch; only a verified one may replace another."""
+    """A backup at a destination. `at` is in epoch seconds; only a verified one may replace another."""
 
     name: str
     at: float
@@ -22,10 +22,10 @@ class Kept:
 
 
 def to_prune(backups: Iterable[Kept]) -> list[str]:
-    """Names of backups that can be removed, the oldest first.
+    """Names of backups to delete, oldest first.
 
-    The newest of each period is kept. Nothing is removed that is newer than the newest verified backup, and without
-    a verified one nothing is removed at all.
+    The newest of each period is kept. Backups newer than the newest verified one are never deleted, and without a
+    verified one nothing is.
     """
     newest_first = sorted(backups, key=lambda one: one.at, reverse=True)
     verified = [one for one in newest_first if one.verified]

@@ -1,4 +1,4 @@
-"""When the next backup is due. All times are in seconds since the epoch, in UTC."""
+"""When the next backup is due. Times are in epoch seconds and UTC."""
 
 from attrs import frozen
 
@@ -12,7 +12,7 @@ _PAUSES = (15 * 60.0, HOUR, 4 * HOUR)
 
 @frozen(kw_only=True)
 class History:
-    """What is known of one destination. `failures` counts those in a row since the last success."""
+    """The history of one destination. `failures` counts consecutive failures."""
 
     made_at: float | None = None
     verified_at: float | None = None
@@ -21,7 +21,7 @@ class History:
 
 
 def backup_due(history: History, hour: int, now: float) -> bool:
-    """Whether to back up now: once a day from `hour` (0 to 23) on, also when that moment was missed.
+    """True if a backup is due: once a day after `hour` (0 to 23), also if that time was missed.
 
     >>> noon = 12 * HOUR
     >>> backup_due(History(), 3, noon), backup_due(History(made_at=4 * HOUR), 3, noon)
@@ -35,7 +35,7 @@ def backup_due(history: History, hour: int, now: float) -> bool:
 
 
 def verification_due(history: History, now: float) -> bool:
-    """Whether to read the newest backup again and check it.
+    """True if the newest backup should be verified again.
 
     >>> verification_due(History(verified_at=0.0), VERIFY_EVERY), verification_due(History(verified_at=1.0), DAY)
     (True, False)
@@ -47,7 +47,7 @@ def verification_due(history: History, now: float) -> bool:
 
 
 def overdue(history: History, since: float, now: float) -> bool:
-    """Whether the newest verified backup is too old to rely on; `since` is when the destination was added.
+    """True if the newest verified backup is too old; `since` is when the destination was added.
 
     >>> overdue(History(), 0.0, DAY), overdue(History(), 0.0, 4 * DAY)
     (False, True)
@@ -63,6 +63,6 @@ def _last_moment(hour: int, now: float) -> float:
 def _may_try(history: History, now: float) -> bool:
     if history.tried_at is None or not history.failures:
         return True
-    # A clock that was set back must not stop backups for long.
+    # A clock set back must not stop backups for long.
     waited = abs(now - history.tried_at)
     return waited >= _PAUSES[min(history.failures, len(_PAUSES)) - 1]

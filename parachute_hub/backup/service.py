@@ -1,4 +1,4 @@
-"""Makes, verifies and prunes backups, by hand and on a schedule."""
+"""Creates, verifies and prunes backups, manually and on a schedule."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
@@ -27,7 +27,7 @@ _MOST_PLACES = 8
 
 @frozen(kw_only=True)
 class HubFacts:
-    """What a header tells of the hub: asked anew for each backup."""
+    """Facts about the hub for the header, read for each backup."""
 
     hub_version: str
     schema: int
@@ -37,9 +37,9 @@ class HubFacts:
 
 @define(kw_only=True)
 class Backups:
-    """All that pages and commands ask of backups.
+    """The backup service for pages and commands.
 
-    `resolve` gives every address of a host. `seal_about` binds secrets to this hub. `in_thread` runs what blocks.
+    `resolve` returns all addresses of a host. `seal_about` binds secrets to this hub. `in_thread` runs blocking calls.
     """
 
     home: str
@@ -54,23 +54,23 @@ class Backups:
     new_id: Callable[[], str]
     _one: DeferredLock = field(factory=DeferredLock, init=False)
 
-    # --- what there is
+    # --- state
 
     @property
     def state(self) -> BackupState:
-        """The records as they are now."""
+        """The current records."""
         return self.file.state
 
     @property
     def hub_id(self) -> str:
-        """Eight hexadecimal digits in the names of this hub's archives, from the key that they are encrypted for."""
+        """Eight hexadecimal digits in the names of this hub's archives, derived from the encryption key."""
         key = self.state.key
         if key is None:
             raise Refused(409, "no_recovery_key", "Set up backups first: make a recovery sheet.")
         return hub_id_of(key.recipient)
 
     def problems(self) -> list[tuple[str, str]]:
-        """What needs the owner: stable keys and sentences."""
+        """Problems for the owner, as stable keys and sentences."""
         found = []
         if self.file.damaged:
             found.append(("backup-records", "The list of backups is damaged. Set backups up again."))
@@ -85,10 +85,12 @@ class Backups:
                 found.append((f"backup-failed-{place.id}", f"The last backup to {place.label} failed. {place.error}"))
         return found
 
-    # --- the recovery key
+    # --- recovery key
 
     async def make_key(self) -> str:
-        """A new key pair; the answer is the identity for the sheet. Older backups stay readable with older sheets."""
+        """Create a key pair. Returns the identity for the recovery sheet. Older backups stay readable with older
+        sheets.
+        """
         made = await self._worker({"do": "keygen"})
         identity, recipient = str(made["identity"]), str(made["recipient"])
         sealed = self.seals.seal(identity, f"backup:{recipient}").hex()
@@ -102,7 +104,7 @@ class Backups:
         return identity
 
     async def confirm_sheet(self, typed: str) -> None:
-        """The owner has the sheet: the last four characters of its key. Raises Refused."""
+        """Confirm that the owner has the sheet, by the last four characters of its key. Raises Refused."""
         key = self._key()
         identity = self.identity(key.recipient)
         if identity is None or typed.strip().upper() != identity[-4:].upper():
@@ -110,7 +112,7 @@ class Backups:
         await self._change(lambda state: evolve(state, key=evolve(key, confirmed_at=self.now())))
 
     async def forget_identity(self) -> None:
-        """From now on the identity is on the sheet only, and verification cannot decrypt."""
+        """Delete the stored identity: only the sheet has it, and verification cannot decrypt."""
         key = self._key()
         if key.confirmed_at is None:
             raise Refused(409, "not_confirmed", "Confirm first that you have the sheet.")
@@ -118,7 +120,7 @@ class Backups:
         await self._change(lambda state: evolve(state, key=evolve(key, identity=None), older_keys=older))
 
     def identity(self, recipient: str) -> str | None:
-        """The identity that opens backups for this recipient; None when it is on the sheet only."""
+        """The identity for this recipient; None if only the recovery sheet has it."""
         keys = (*self.state.older_keys, *((self.state.key,) if self.state.key else ()))
         sealed = next((one.identity for one in keys if one.recipient == recipient), None)
         return None if sealed is None else self.seals.open(bytes.fromhex(sealed), f"backup:{recipient}")
@@ -131,7 +133,7 @@ class Backups:
     # --- destinations
 
     async def add_place(self, place: Place, secret: str) -> Place:
-        """Try it, then keep it. Raises Refused; `private_address` asks the owner to confirm."""
+        """Test a destination, then store it. Raises Refused; `private_address` asks the owner to confirm."""
         if len(self.state.places) >= _MOST_PLACES:
             raise Refused(409, "too_many", f"There can be {_MOST_PLACES} destinations. Remove one first.")
         sealed = self.seals.seal(secret, f"backup-place:{place.id}").hex() if secret else ""
@@ -141,12 +143,12 @@ class Backups:
         return place
 
     async def remove_place(self, place_id: str) -> None:
-        """Forget a destination. The backups there stay."""
+        """Remove a destination. Its backups are kept."""
         place = self._place(place_id)
         await self._change(lambda state: state.without_place(place.id))
 
     async def probe(self, place: Place) -> None:
-        """Write, read and delete a small object there. Raises Refused 400 with what is wrong."""
+        """Write, read and delete a small test object. Raises Refused 400 with the problem."""
         try:
             await self._guard(place)
             await self.workers.do({"do": "probe", "at": self.address(place)})
@@ -154,14 +156,14 @@ class Backups:
             raise Refused(400, error.kind, str(error)) from None
 
     async def listing(self, place_id: str) -> list[Mapping[str, Any]]:
-        """The archives at a destination, of this hub and of others, the newest first. Raises Refused."""
+        """The archives at a destination, this hub's and others', newest first. Raises Refused."""
         place = self._place(place_id)
         await self._guard(place)
         found = await self._worker({"do": "list", "at": self.address(place)})
         return list(reversed(found["archives"]))
 
     def address(self, place: Place) -> dict[str, Any]:
-        """The destination in the worker's words, with its secret."""
+        """The destination in the worker's format, with its secret."""
         if place.kind == "folder":
             return {"kind": "folder", "path": place.path}
         secret = self.seals.open(bytes.fromhex(place.secret), f"backup-place:{place.id}")
@@ -182,7 +184,7 @@ class Backups:
         return place
 
     async def _guard(self, place: Place) -> None:
-        """A private address is used only when the owner confirmed it. Raises Refused."""
+        """Require the owner's confirmation for a private address. Raises Refused."""
         host = urlsplit(place.endpoint).hostname
         if place.kind != "s3" or place.private or host is None:
             return
@@ -197,10 +199,10 @@ class Backups:
     # --- settings
 
     async def choose(self, *, hour: int, daily: bool, programs: bool) -> None:
-        """When backups are made, and whether the modules' programs go along."""
+        """Set when backups are made, and whether they include the modules' programs."""
         await self._change(lambda state: evolve(state, hour=hour, daily=daily, programs=programs))
 
-    # --- work
+    # --- operations
 
     def back_up(self, place_id: str) -> Job:
         """Back up to one destination, verify, prune. Raises Refused."""
@@ -211,18 +213,18 @@ class Backups:
         return self.jobs.start("backup", SHORT, {"place": place.id}, lambda work: self._back_up(work, place.id))
 
     def verify(self, place_id: str, name: str) -> Job:
-        """Read one backup again, and check it. Raises Refused."""
+        """Read and verify one backup. Raises Refused."""
         copy = self._copy(place_id, name)
         params = {"place": place_id, "name": name}
         return self.jobs.start("verify", SHORT, params, lambda work: self._checked(work, copy))
 
     def download(self, sink: Sink, on_report: Callable[[Mapping[str, Any]], None]) -> tuple[str, Any]:
-        """Write an archive to `sink`: its name, and the running worker. Raises Refused or WorkFailed."""
+        """Write an archive to `sink`. Returns its name and the running worker. Raises Refused or WorkFailed."""
         job = self._backup_job("stdout")
         return job["name"], self.workers.start(job, on_report, sink=sink)
 
     async def tick(self) -> None:
-        """Start what is due: one thing at a time. Called every minute, and at once after sleep."""
+        """Start what is due, one task at a time. Called every minute and right after a suspend."""
         key = self.state.key
         if key is None or key.confirmed_at is None or self.jobs.active(SHORT) is not None:
             return
@@ -279,7 +281,7 @@ class Backups:
         await self._prune(work, place_id)
 
     async def _settle(self, place_id: str, error: tuple[str, str] | None) -> None:
-        """Note how the last try ended."""
+        """Record how the last attempt ended."""
         place = self.state.place(place_id)
         if place is None:
             return
@@ -313,7 +315,7 @@ class Backups:
         return copy
 
     async def _checked(self, work: Work, copy: Copy) -> None:
-        """Read it back. One that is damaged is removed, so that no list offers it. Raises WorkFailed or Refused."""
+        """Verify a backup. A damaged one is deleted, so that it is not offered. Raises WorkFailed or Refused."""
         work.step("verify")
         place = self._place(copy.place)
         await self._guard(place)
@@ -346,7 +348,7 @@ class Backups:
             try:
                 await self._remove(place, gone)
             except WorkFailed as error:
-                # A bucket may keep backups out of a thief's reach; then its own rules remove old ones.
+                # A bucket may be write-once against thieves; its own rules then delete old backups.
                 work.line(f"Old backups were not removed: {error}")
 
     async def _remove(self, place: Place, names: Sequence[str]) -> None:
@@ -360,7 +362,7 @@ class Backups:
             raise Refused(502, error.kind, str(error)) from None
 
     async def _change(self, alter: Callable[[BackupState], BackupState]) -> None:
-        """One change after the other. Raises Refused 507 when it cannot be written down."""
+        """Changes are serialized. Raises Refused 507 if they cannot be stored."""
         await self._one.acquire()
         try:
             await self.in_thread(self.file.change, alter(self.file.state))
@@ -376,7 +378,7 @@ def _follow(work: Work, report: Mapping[str, Any]) -> None:
 
 
 def hub_id_of(recipient: str) -> str:
-    """Eight hexadecimal digits from a recipient (`age1...`): the same for all backups that one sheet opens.
+    """Eight hexadecimal digits from a recipient (`age1...`), the same for all backups that one sheet opens.
 
     >>> len(hub_id_of("age1sjulytf7uv078xzywh98rrdrxx8llmhe3uehydkgcs67uytt8djqcplvmg"))
     8

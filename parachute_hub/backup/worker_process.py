@@ -23,7 +23,7 @@ _log = Logger()
 
 
 class WorkFailed(Exception):
-    """The worker reported why it failed; the text is for people, `kind` a stable word."""
+    """The worker reported a failure. The text is for the user, `kind` is a stable word."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
@@ -31,16 +31,16 @@ class WorkFailed(Exception):
 
 
 class Sink(Protocol):
-    """Takes an archive that is downloaded."""
+    """Receives a downloaded archive."""
 
     def write(self, data: bytes) -> None:
         """The next bytes."""
 
 
 class Run:
-    """One running worker.
+    """A running worker.
 
-    `ended` fires with its last report, or fails with WorkFailed. Cancelling it kills the process and waits for its end.
+    `ended` fires with its last report, or fails with WorkFailed. Cancelling kills the process and waits for its exit.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Run:
             self._process.closeStdin()
 
     def feed(self, data: bytes) -> "Deferred[None]":
-        """The next bytes of an archive that is uploaded; fires when the worker took them."""
+        """Pass the next bytes of an uploaded archive; fires once the worker took them."""
         if self._protocol.over:
             return _failed("The restore has ended.")
         taken: Deferred[None] = Deferred()
@@ -85,24 +85,23 @@ class Run:
             self._process.closeStdin()
 
     def pause(self) -> None:
-        """Take no more of its archive for now."""
+        """Pause reading its archive."""
         if 1 in self._process.pipes:
             self._process.pipes[1].pauseProducing()
 
     def resume(self) -> None:
-        """Go on."""
+        """Resume reading."""
         if 1 in self._process.pipes:
             self._process.pipes[1].resumeProducing()
 
     def kill(self) -> None:
-        """End it at once."""
         with suppress(Exception):
             self._process.signalProcess(signal.SIGKILL.name[3:])
 
 
 @define(eq=False)
 class _Taken:
-    """Asks to be told when a pipe has written everything."""
+    """Notifies when a pipe has written everything."""
 
     _pipe: Any
     _taken: "Deferred[None]"
@@ -116,7 +115,7 @@ class _Taken:
             self._taken.callback(None)
 
     def stopProducing(self) -> None:
-        """The pipe is closed; the process's end tells."""
+        """The pipe closed; the process exit reports the outcome."""
 
 
 class _Protocol(ProcessProtocol):
@@ -133,7 +132,7 @@ class _Protocol(ProcessProtocol):
         self.over = False
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
-        """Reports, the archive, or what Python says of an error."""
+        """Reports, the archive, or stderr."""
         if childFD == 1 and self._sink is not None:
             self._sink.write(data)
         elif childFD == 2:
@@ -151,7 +150,7 @@ class _Protocol(ProcessProtocol):
             self._on_report(report)
 
     def processEnded(self, reason: Failure) -> None:
-        """Every pipe is closed, and the process is gone."""
+        """All pipes are closed and the process has exited."""
         self.over = True
         if self.waiting is not None and not self.waiting.called:
             self.waiting.errback(WorkFailed("failed", "The restore has ended."))
@@ -166,7 +165,7 @@ class _Protocol(ProcessProtocol):
             self._run.ended.errback(self._died(reason))
 
     def _died(self, reason: Failure) -> WorkFailed:
-        # Its first line may hold secrets of the job, so only the lines of Python's own traceback are logged.
+        # The first line may contain secrets of the job, so only Python's traceback lines are logged.
         text = self._errors.decode("utf-8", "replace")
         place = [line.strip() for line in text.splitlines() if line.startswith('  File "')][-1:]
         how = "without a report" if reason.check(ProcessDone) else f"({reason.getErrorMessage()})"
@@ -178,7 +177,7 @@ class _Protocol(ProcessProtocol):
 
 @define
 class Workers:
-    """Starts workers. `environment` is what they may see; `wrapped` puts a command into a session of its own."""
+    """Starts workers. `environment` is theirs; `wrapped` puts a command into its own session."""
 
     reactor: Any
     environment: Mapping[str, str]
@@ -192,7 +191,7 @@ class Workers:
         sink: Sink | None = None,
         keep_stdin: bool = False,
     ) -> Run:
-        """Start one. Raises WorkFailed when it cannot be started."""
+        """Start a worker. Raises WorkFailed if that fails."""
         command = self.wrapped([sys.executable, "-m", MODULE])
         try:
             return Run(
@@ -210,7 +209,7 @@ class Workers:
     async def do(
         self, job: Mapping[str, Any], on_report: Callable[[Mapping[str, Any]], None] = lambda report: None
     ) -> Mapping[str, Any]:
-        """Run one to its end: its last report. Raises WorkFailed. Cancelling ends the process first."""
+        """Run a worker and return its last report. Raises WorkFailed. Cancelling kills the process first."""
         run = self.start(job, on_report)
         try:
             return await run.ended
@@ -220,7 +219,7 @@ class Workers:
 
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a worker needs of the hub's environment: no secret of it."""
+    """The part of the hub's environment that a worker needs, without secrets."""
     names = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH", "VIRTUAL_ENV")
     return {name: environment[name] for name in names if name in environment}
 

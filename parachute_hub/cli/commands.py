@@ -150,7 +150,7 @@ def _upgrade_all(arguments: Namespace, body: dict[str, Any]) -> int:
 
 
 def _done(job: dict[str, Any]) -> str:
-    """What an upgrade did: the last line of its log."""
+    """The result of an upgrade: the last line of its log."""
     return visible(str((job.get("log") or [f"{job.get('short')} is up to date."])[-1]))
 
 

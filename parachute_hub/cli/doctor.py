@@ -138,7 +138,7 @@ def _hub(client: HubClient) -> Iterator[Diagnosis]:
 
 
 def _isolation(modules: list[dict[str, Any]]) -> Iterator[Diagnosis]:
-    """Whether the running modules are separated from each other and from the hub."""
+    """Check that running modules are isolated from each other and from the hub."""
     told = {module["short"]: module["isolation"] for module in modules if module.get("isolation") and module.get("pid")}
     loose = {short: state["why"] for short, state in told.items() if state["state"] == "off"}
     for why in dict.fromkeys(loose.values()):

@@ -69,13 +69,13 @@ def parser() -> ArgumentParser:
 
 
 def _everywhere(sub: ArgumentParser, home: str | None = SUPPRESS, json: bool | str = SUPPRESS) -> None:
-    """Options that may stand before or behind the word. Behind it, one that is missing changes nothing."""
+    """Options accepted before or after the subcommand. After it, a missing option keeps the earlier value."""
     sub.add_argument("--home", default=home, help="the hub's folder [PARACHUTE_HOME; ~/.parachute]")
     sub.add_argument("--json", action="store_true", default=json, help="print JSON for programs")
 
 
 def _nested(words: "_SubParsersAction[ArgumentParser]") -> None:
-    """The words that have words of their own, and the shell's completion."""
+    """Subcommands with subcommands, and shell completion."""
     module = words.add_parser("module", help="For module authors.").add_subparsers(metavar="WORD", required=True)
     check = module.add_parser("check", help="Check a module folder before publishing it.")
     check.add_argument("folder")

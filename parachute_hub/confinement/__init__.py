@@ -1,1 +1,1 @@
-"""What a child process may reach: rules for files, ports and system calls, and the kernel's enforcement of them."""
+"""Confinement of child processes: rules for files, ports and system calls, enforced by the kernel."""

@@ -1,7 +1,7 @@
-"""The way out of a module that may reach named hosts only: a CONNECT proxy (RFC 9110, section 9.3.6) on loopback.
+"""A CONNECT proxy (RFC 9110, section 9.3.6) on loopback for modules that may only reach named hosts.
 
-A confined module may connect to this port, to the hub and to what it depends on. It is told HTTPS_PROXY with a key of
-its own; the key says which hosts it may reach. Only public addresses are connected to, whatever a name resolves to.
+A confined module may connect to this port, to the hub and to its dependencies. Its HTTPS_PROXY contains a key that
+determines the hosts it may reach. Only public addresses are connected to, whatever a name resolves to.
 """
 
 import base64
@@ -32,7 +32,7 @@ _log = Logger()
 
 @define
 class Pass:
-    """A module's way out: the hosts that it may reach, and how many connections it has open."""
+    """A module's access: the hosts it may reach, and its number of open connections."""
 
     short: str
     hosts: tuple[str, ...]
@@ -42,10 +42,10 @@ class Pass:
 
 @define(kw_only=True)
 class Gateway:
-    """Listens on a free port of loopback, `port`, from the first pass on.
+    """Listens on a free loopback port, `port`, from the first pass on.
 
-    `allows` says whether a host is one of those named, `is_public` whether an address is on the internet. `resolve`
-    gives a name's addresses; raises OSError.
+    `allows` tells whether a host is among those named, `is_public` whether an address is public. `resolve` returns a
+    name's addresses and raises OSError.
     """
 
     reactor: Any
@@ -57,16 +57,16 @@ class Gateway:
 
     @property
     def port(self) -> int:
-        """Its TCP port; listens if it does not yet."""
+        """The TCP port; starts listening if necessary."""
         if self._listening is None:
             factory = Factory.forProtocol(lambda: _Visit(self))
             self._listening = cast(IListeningPort, self.reactor.listenTCP(0, factory, interface="127.0.0.1"))
         return int(cast(IPv4Address, self._listening.getHost()).port)
 
     def admit(self, short: str, hosts: tuple[str, ...], trusted: frozenset[tuple[str, int]] = frozenset()) -> str:
-        """The proxy's address for a module, with its key. `trusted` is the hub's own address, which may be private.
+        """The proxy URL for a module, with its key. `trusted` is the hub's own address, which may be private.
 
-        A module keeps its key while the hub runs: a command of its package must not take it from the running module.
+        A module keeps its key while the hub runs, so that commands of its package do not invalidate it.
         """
         key = next((key for key, found in self._passes.items() if found.short == short), None)
         if key is None:
@@ -76,12 +76,12 @@ class Gateway:
         return f"http://{short}:{key}@127.0.0.1:{self.port}"
 
     def stop(self) -> "Deferred[None] | None":
-        """Listen no more."""
+        """Stop listening."""
         listening, self._listening = self._listening, None
         return None if listening is None else listening.stopListening()
 
     def pass_of(self, credentials: str) -> Pass | None:
-        """The pass of a Proxy-Authorization header."""
+        """The pass for a Proxy-Authorization header."""
         scheme, _, encoded = credentials.partition(" ")
         try:
             name, _, key = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
@@ -99,7 +99,7 @@ class Gateway:
         )
 
     async def connect(self, found: Pass, host: str, port: int, protocol: TwistedProtocol) -> None:
-        """Connect to one of the host's addresses. Raises _Refused, or what connecting raises."""
+        """Connect to one of the host's addresses. Raises _Refused, or the connection error."""
         trusted = (host, port) in found.trusted
         if not trusted and (port not in PORTS or not self.allows(found.hosts, host)):
             raise _Refused(403, f"{found.short} may not reach {host}:{port}")
@@ -131,7 +131,7 @@ class _Far(TwistedProtocol):
 
 
 class _Visit(TwistedProtocol):
-    """A module's connection: one CONNECT, then bytes in both directions."""
+    """A module's connection: one CONNECT, then a bidirectional tunnel."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -198,7 +198,7 @@ class _Visit(TwistedProtocol):
         self.end()
 
     def write(self, data: bytes) -> None:
-        """To the module."""
+        """Send to the module."""
         cast(Any, self.transport).write(data)
 
     def end(self) -> None:

@@ -1,7 +1,7 @@
-"""Enforces rules on child processes: Landlock, seccomp and no_new_privs, set on the thread that starts the child.
+"""Confines child processes with Landlock, seccomp and no_new_privs, set on the thread that starts the child.
 
-All three belong to a thread and pass on to what it starts. So a thread of its own confines itself, proves that it is
-confined, and starts the child; the hub's other threads stay as they were (docs/decisions/100).
+All three are per-thread and inherited. So a dedicated thread confines itself, verifies that, and starts the child,
+while the hub's other threads are unaffected (docs/decisions/100).
 """
 
 import ctypes
@@ -30,12 +30,12 @@ _PATH_BENEATH, _NET_PORT = 1, 2
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _SET_MODE_FILTER = 1
 _PR_SET_NO_NEW_PRIVS, _PR_CAPBSET_DROP = 38, 24
-# Of root's powers a child keeps this one: its files may belong to another user.
+# The one root capability that a child keeps, since its files may belong to another user.
 _DAC_OVERRIDE, _CAPABILITIES = 1, 64
 
 
 class NotConfined(Exception):
-    """A process could not be confined, or what should have been refused was not. Nothing was started."""
+    """A process could not be confined, or the verification failed. Nothing was started."""
 
 
 class _Program(ctypes.Structure):
@@ -45,7 +45,7 @@ class _Program(ctypes.Structure):
 
 
 class Calls:
-    """System calls that Python has no names for. Raises OSError."""
+    """System calls without Python bindings. Raises OSError."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(None, use_errno=True)
@@ -57,14 +57,14 @@ class Calls:
         return self._checked(int(self._library.syscall(ctypes.c_long(number), *words)))
 
     def no_new_privileges(self) -> None:
-        """No program that is executed from here on gains rights by its file."""
+        """Keep executed programs from gaining privileges (setuid)."""
         self._checked(int(self._library.prctl(_PR_SET_NO_NEW_PRIVS, *(ctypes.c_ulong(n) for n in (1, 0, 0, 0)))))
 
     def no_capabilities(self) -> None:
-        """A hub of root starts children that have none of root's powers over other processes and the machine."""
+        """Drop root's capabilities before starting a child."""
         for capability in range(_CAPABILITIES):
             if capability != _DAC_OVERRIDE:
-                # Refused to all but root, who alone has any.
+                # Fails for all users but root, who alone has any.
                 self._library.prctl(_PR_CAPBSET_DROP, *(ctypes.c_ulong(n) for n in (capability, 0, 0, 0)))
 
     def _checked(self, result: int) -> int:
@@ -76,14 +76,14 @@ class Calls:
 
 @frozen
 class Kernel:
-    """What this kernel can do. `abi` is Landlock's version, 0 for none; `machine` is empty where there is no filter."""
+    """Features of this kernel. `abi` is Landlock's version, 0 for none; `machine` is empty without a filter."""
 
     abi: int
     machine: str
 
     @classmethod
     def find(cls) -> "Kernel":
-        """Ask it. A kernel or a container's profile may lack or refuse any of this."""
+        """Detect them. A kernel or container profile may lack or deny any of them."""
         machine = platform.machine()
         if sys.platform != "linux" or machine not in seccomp.MACHINES:
             return cls(0, "")
@@ -94,23 +94,23 @@ class Kernel:
 
     @property
     def confines(self) -> bool:
-        """Whether it can keep processes from each other's files."""
+        """True if processes can be kept from each other's files."""
         return self.abi > 0 and bool(self.machine)
 
 
 @frozen(kw_only=True)
 class Confiner:
-    """Starts confined processes. `forbidden` are files and folders that none of them may ever read."""
+    """Starts confined processes. `forbidden` are paths that none of them may ever read."""
 
     kernel: Kernel
     forbidden: tuple[Path, ...]
     calls: Calls = field(factory=Calls)
 
     def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
-        """Call `spawn` in a confined thread. It starts a process and gives its id, or 0 when that is over already.
+        """Call `spawn` in a confined thread. It starts a process and returns its id, or 0 if it already ended.
 
-        The thread stays until that process ends: a process that asked to die with its parent would die with it
-        (prctl(2), PR_SET_PDEATHSIG). Raises NotConfined, and whatever `spawn` raises.
+        The thread lives until the process ends, because PR_SET_PDEATHSIG applies to the parent thread (prctl(2)).
+        Raises NotConfined, and whatever `spawn` raises.
         """
         if not self.kernel.confines:
             raise NotConfined("this machine cannot separate programs")
@@ -138,7 +138,7 @@ class Confiner:
         network = sum(right for right, allowed in ports if allowed is not None)
         scopes = rights.SCOPE_ABSTRACT_SOCKETS | rights.SCOPE_SIGNALS if abi >= 6 else 0
         attribute = struct.pack("=QQQ", rights.handled_files(abi), network, scopes)
-        # An older kernel knows a shorter structure, and refuses a longer one unless the rest is zero.
+        # Older kernels have a shorter structure and reject a longer one with non-zero content.
         ruleset = self.calls(_CREATE_RULESET, attribute, len(attribute) if abi >= 6 else 16 if abi >= 4 else 8, 0)
         try:
             for paths, allowed in (
@@ -157,7 +157,7 @@ class Confiner:
         return ruleset
 
     def _allow_path(self, ruleset: int, path: str, wanted: int) -> None:
-        """What is not there needs no rule: it stays out of reach even when it is made later."""
+        """A missing path gets no rule, so it stays inaccessible even if it is created later."""
         try:
             descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError as error:
@@ -173,7 +173,7 @@ class Confiner:
             os.close(descriptor)
 
     def _confine(self, ruleset: int, rules: Rules) -> None:
-        """Confine the calling thread, for good, and try what must fail from now on."""
+        """Confine the calling thread permanently, and verify it by attempting what must fail."""
         machine = self.kernel.machine
         code = seccomp.program(
             machine,
@@ -196,7 +196,7 @@ class Confiner:
 
 
 class _Starter:
-    """One thread that confines itself, starts one process, and waits for its end."""
+    """A thread that confines itself, starts one process, and waits for its end."""
 
     def __init__(self, confine: Callable[[], None], spawn: Callable[[], int]) -> None:
         self._confine = confine
@@ -206,7 +206,7 @@ class _Starter:
         self._problem: BaseException | None = None
 
     def run(self) -> int:
-        """Returns as soon as the process is started; until then nothing else runs in the calling thread."""
+        """Block the calling thread until the process is started."""
         thread = threading.Thread(target=self._work, name="confined", daemon=True)
         thread.start()
         self._started.wait()
@@ -228,13 +228,13 @@ class _Starter:
                 self._problem = error
         self._started.set()
         if self._pid:
-            # Not reaped here: that is the reactor's.
+            # The reactor reaps the process.
             with suppress(OSError):
                 os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
 
 
 def _limit(pid: int, rules: Rules) -> None:
-    """Before the child's shell has executed anything else; what it starts inherits them."""
+    """Set limits before the child's shell executes anything, so that they are inherited."""
     with suppress(OSError):
         Path(f"/proc/{pid}/oom_score_adj").write_text(str(rules.oom_score))
     for which, most in (
@@ -244,7 +244,7 @@ def _limit(pid: int, rules: Rules) -> None:
     ):
         hard = resource.getrlimit(which)[1]
         least = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        # It may be over already.
+        # The process may have ended already.
         with suppress(OSError):
             resource.prlimit(pid, which, (least, least))
 

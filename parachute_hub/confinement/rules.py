@@ -1,10 +1,10 @@
-"""What one process may do. Values only; `kernel` enforces them."""
+"""What one process may do. Pure values; `kernel` enforces them."""
 
 from collections.abc import Iterable
 
 from attrs import frozen
 
-# Landlock's rights on files, by bit (linux/landlock.h).
+# Landlock's file access rights, by bit (linux/landlock.h).
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _MAKE_DEVICES = 1 << 6 | 1 << 11
 _REFER, _TRUNCATE, _IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
@@ -14,7 +14,7 @@ READ = EXECUTE | READ_FILE | READ_DIR
 BIND_TCP, CONNECT_TCP = 1 << 0, 1 << 1
 SCOPE_ABSTRACT_SOCKETS, SCOPE_SIGNALS = 1 << 0, 1 << 1
 
-# Read by programs everywhere, and not a secret: shared libraries, time zones, certificates, the resolver's settings.
+# Readable for all programs and not secret: shared libraries, time zones, certificates, resolver settings.
 SYSTEM_FOLDERS = (
     "/usr",
     "/bin",
@@ -36,13 +36,12 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 @frozen(kw_only=True)
 class Rules:
-    """What a process and all that it starts may do.
+    """What a process and its descendants may do.
 
-    `reads` may be read and executed, `writes` changed as well: absolute paths of folders or files, with all below
-    them. In `lists` and below them only the names of files may be read. `bind` and `connect` are TCP ports; None is
-    any port, and for `connect` UDP as well. `change_modes` lets chmod and its like have an effect. `open_files` and
-    `file_bytes` are limits of each process. `oom_score` says how soon the kernel ends it when memory runs out
-    (proc(5), oom_score_adj).
+    `reads` may be read and executed, `writes` modified as well: absolute paths of files, or folders with everything
+    below. In `lists` and below, only file names may be read. `bind` and `connect` are TCP ports; None is any port, and
+    for `connect` UDP as well. `change_modes` makes chmod effective. `open_files` and `file_bytes` are per-process
+    limits. `oom_score` is oom_score_adj (proc(5)).
     """
 
     reads: tuple[str, ...]
@@ -57,7 +56,7 @@ class Rules:
 
 
 def handled_files(abi: int) -> int:
-    """The rights on files that this version of Landlock restricts.
+    """The file access rights that this Landlock version restricts.
 
     >>> hex(handled_files(1)), hex(handled_files(7))
     ('0x1fff', '0xffff')
@@ -70,17 +69,17 @@ def handled_files(abi: int) -> int:
 
 
 def all_rights(abi: int) -> int:
-    """Every right on files that this version knows, but for making device nodes."""
+    """Every file access right of this version except creating device nodes."""
     return handled_files(abi) & ~_MAKE_DEVICES
 
 
 def rights_on(rights: int, *, folder: bool) -> int:
-    """Those of the rights that can be given on a path: a file has fewer than a folder."""
+    """The subset of rights that applies to the path: files have fewer than folders."""
     return rights if folder else rights & _FILE_RIGHTS
 
 
 def missing(abi: int) -> tuple[str, ...]:
-    """What this version of Landlock (0: none) leaves open, as nouns for a sentence.
+    """What this Landlock version (0: none) cannot restrict, as nouns for a sentence.
 
     >>> missing(3)
     ('the network', 'signals to other programs')
@@ -92,7 +91,7 @@ def missing(abi: int) -> tuple[str, ...]:
 
 
 def covers(folder: str, path: str) -> bool:
-    """Whether a path is this folder or lies in it.
+    """True if a path is this folder or inside it.
 
     >>> covers("/a/b", "/a/b/c"), covers("/a/b", "/a/bc"), covers("/", "/a")
     (True, False, True)
@@ -101,6 +100,6 @@ def covers(folder: str, path: str) -> bool:
 
 
 def exposed(opened: Iterable[str], protected: Iterable[str]) -> str | None:
-    """The first protected path that lies in an opened one, or None. All are real paths, without links."""
+    """The first protected path inside an opened one, or None. All are real paths, without links."""
     folders = tuple(opened)
     return next((path for path in protected if any(covers(folder, path) for folder in folders)), None)

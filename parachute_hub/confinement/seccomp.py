@@ -1,6 +1,7 @@
-"""The seccomp filter of a confined process: closes what Landlock leaves open. Assembles classic BPF (linux/seccomp.h).
+"""The seccomp filter of a confined process, which covers what Landlock does not. Assembles classic BPF
+(linux/seccomp.h).
 
-Nothing is killed: a refused call fails as it would on a system without it, so that programs go another way.
+Denied calls fail as on a system without them, so that programs can fall back; nothing is killed.
 """
 
 import struct
@@ -9,7 +10,7 @@ from typing import Final, TypeAlias
 
 Instruction: TypeAlias = tuple[int, int, int, int]
 
-# One column for each architecture; None where it does not have the call.
+# One column per architecture; None where the call does not exist.
 _COLUMNS: Final = {"x86_64": 0, "aarch64": 1}
 _AUDIT_ARCH: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32 = 0x40000000
@@ -28,7 +29,8 @@ _MSG_FASTOPEN = 0x20000000
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET
 _CLONE_NAMESPACES = 0x20000 | 0x2000000 | 0x4000000 | 0x8000000 | 0x10000000 | 0x20000000 | 0x40000000
 
-# Changes of modes, owners and times reach every file of the user, whatever Landlock says. They are answered as done.
+# Changing modes, owners or times would affect all files of the user regardless of Landlock. The calls succeed without
+# effect.
 _WITHOUT_EFFECT: Final = {
     "chmod": (90, None),
     "fchmod": (91, 52),
@@ -53,8 +55,8 @@ _NOT_SUPPORTED: Final = {
     "removexattrat": (466, 466),
     "file_setattr": (469, 469),
 }
-# What no module needs: other processes' memory, mounts and namespaces, keys, the kernel's own programs, watching
-# folders that may not be read, System V IPC (shared by all processes of a user), the machine's administration.
+# Not needed by modules: other processes' memory, mounts, namespaces, keys, BPF, watching unreadable folders, System V
+# IPC (shared by all processes of a user), system administration.
 _REFUSED: Final = {
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
@@ -122,14 +124,14 @@ _REFUSED: Final = {
     "mq_open": (240, 180),
     "mq_unlink": (241, 181),
 }
-# Programs take another way when the system does not know these. The arguments of clone3 cannot be looked at.
+# Programs fall back if these are unsupported. The arguments of clone3 cannot be inspected.
 _UNKNOWN: Final = {
     "clone3": (435, 435),
     "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
 }
-# These take a process in the argument with this index; 0 is the caller. They work across all processes of a user.
+# The argument with this index is a process; 0 is the caller. They work across all processes of a user.
 _OWN_PROCESS_ONLY: Final = {
     "prlimit64": ((302, 261), 0),
     "sched_setaffinity": ((203, 122), 0),
@@ -152,8 +154,8 @@ MACHINES: Final = tuple(_COLUMNS)
 def program(machine: str, *, udp: bool, change_modes: bool, truncate: bool) -> bytes:
     """The filter as an array of `struct sock_filter`.
 
-    `udp` allows datagram sockets (a resolver needs them), `change_modes` chmod and its like, `truncate` the call that
-    takes a path, which Landlock restricts only from its third version on.
+    `udp` allows datagram sockets (for a resolver), `change_modes` chmod and similar, `truncate` the call with a path,
+    which Landlock restricts from version 3 on.
     """
     column = _COLUMNS[machine]
     code: list[Instruction] = [
@@ -191,7 +193,7 @@ def program(machine: str, *, udp: bool, change_modes: bool, truncate: bool) -> b
 
 
 def _sockets(udp: bool) -> list[Instruction]:
-    """TCP over IPv4 and IPv6: nothing else is restricted by port. MPTCP is another protocol to the same places."""
+    """TCP over IPv4 and IPv6 only, since nothing else is restricted by port. MPTCP could bypass the port rules."""
     code = [
         _argument(0),
         (_JEQ, 2, 0, _AF_INET),
@@ -214,7 +216,7 @@ def _sockets(udp: bool) -> list[Instruction]:
 
 
 def _by_path_without_effect() -> list[Instruction]:
-    """Without a path the call is about an open file, and times of those may be set."""
+    """Calls without a path act on an open file, whose times may be set."""
     return [
         (_LOAD, 0, 0, _ARGS + 8),
         (_JEQ, 0, 2, 0),
@@ -226,12 +228,12 @@ def _by_path_without_effect() -> list[Instruction]:
 
 
 def _when(number: int, block: list[Instruction]) -> list[Instruction]:
-    """The block, which ends in a verdict on every way, for this call only."""
+    """The block, which ends in a verdict on every path, for this call only."""
     return [(_JEQ, 0, len(block), number), *block]
 
 
 def _argument(index: int) -> Instruction:
-    """Load the lower half of an argument; the calls that are looked at take 32 bits. Little endian."""
+    """Load the lower half of an argument; inspected arguments are 32 bits. Little endian."""
     return (_LOAD, 0, 0, _ARGS + 8 * index)
 
 

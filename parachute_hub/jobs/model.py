@@ -21,7 +21,7 @@ _WORDS = deep_iterable(_WORD, instance_of(tuple))
 class Step:
     """A named step of a job. Times are in epoch seconds; `size` is in bytes, for steps that have one.
 
-    With `total`, `size` bytes of `total` are done so far.
+    With `total`, `size` of `total` bytes are done.
     """
 
     name: str = field(validator=_WORD)

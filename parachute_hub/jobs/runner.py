@@ -330,7 +330,7 @@ class Work:
         self._jobs.change(self._running, short=short)
 
     def measured(self, size: int, total: int | None = None) -> None:
-        """Record the size in bytes of what the current step handles, or, with `total`, how much of it is done."""
+        """Record the size in bytes of what the current step handles, or, with `total`, its progress."""
         *before, last = self._running.job.steps
         self._jobs.change(self._running, steps=(*before, evolve(last, size=size, total=total)))
 

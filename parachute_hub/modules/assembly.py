@@ -200,7 +200,9 @@ class ModuleServices:
         return max(0, self.disk.free_bytes() - before)
 
     def watch(self) -> tuple[LoopingCall, ...]:
-        """Start the periodic checks of services.json, linked folders and the disk reserve, to be stopped each."""
+        """Start the periodic checks of services.json, linked folders and the disk reserve. Stop each returned call to
+        end it.
+        """
         clock = self.files.outside.reactor
         return (
             every(clock, WATCH_SECONDS, self.files.fence.views.collect_all, "Reading what modules say of themselves"),

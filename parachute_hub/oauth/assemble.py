@@ -42,7 +42,7 @@ from parachute_hub.store.writer import Write
 
 @frozen(kw_only=True)
 class OAuth:
-    """The OAuth services. `connections` implements the accounts' `AccessWatch`; `bearers` precedes the sessions in a
+    """The OAuth services. `connections` implements the accounts' `AccessWatch`; `bearers` precedes the sessions in an
     `Authenticator`.
     """
 

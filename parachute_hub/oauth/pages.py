@@ -56,7 +56,7 @@ def show_consent(
 ) -> bytes:
     """The consent form. `origins` are the hub's own."""
     uri = shown.hidden["redirect_uri"]
-    # Without the browser's mark a script of another page on this address could be the one that answers.
+    # Without Sec-Fetch headers, the submission could come from a script of another page on this origin.
     needs_proof = consent.approves or any(row.risk != "low" for row in consent.rows) or not is_marked(request)
     slots: dict[str, Content] = {
         "name": consent.client.name,

@@ -136,7 +136,7 @@ def response_lines(
 ) -> list[bytes]:
     """A module's header lines that a client may see, without framing.
 
-    `cookies` counts those of all modules, `own_hosts` are the Host headers that mean the hub.
+    `cookies` counts the cookies of all modules, `own_hosts` are the hub's own Host values.
     """
     lines: list[bytes] = []
     left = module_cookies.MOST_PER_RESPONSE
@@ -191,7 +191,7 @@ def response_lines(
 
 
 def _cookie(value: bytes, place: ResponseRules, ledger: CookieLedger | None) -> bytes | None:
-    """The Set-Cookie line to send on; None for the hub's names and beyond the module's number."""
+    """The Set-Cookie line to forward; None for the hub's names and over the module's limit."""
     if _is_hub_cookie(value.partition(b";")[0]):
         return None
     name, path, scoped = module_cookies.scoped(value, place.prefix, strip=place.strip)

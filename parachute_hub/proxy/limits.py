@@ -1,4 +1,4 @@
-"""Every limit of the front: sizes, rates, times and counts."""
+"""All limits of the front: sizes, rates, times and counts."""
 
 from attrs import frozen
 

@@ -1,7 +1,7 @@
-"""Cookies that a module sets: for its own mount, for no other host, and only so many.
+"""Restricts the cookies a module sets: to its own mount and host, and in number.
 
-A browser keeps a limited number of cookies for a host and drops the oldest beyond that, so a module that sets hundreds
-would sign the owner out.
+A browser keeps a limited number of cookies per host and drops the oldest, so a module that sets hundreds would sign the
+owner out.
 """
 
 import re
@@ -19,7 +19,7 @@ class CookieLedger:
         self._known: dict[str, set[tuple[bytes, bytes]]] = {}
 
     def admits(self, short: str, name: bytes, path: bytes) -> bool:
-        """True for a cookie that was set before, or while there are few enough."""
+        """True for a known cookie, or while the module is below its limit."""
         known = self._known.setdefault(short, set())
         if (name, path) not in known and len(known) >= MOST_PER_MODULE:
             return False
@@ -28,9 +28,9 @@ class CookieLedger:
 
 
 def scoped(value: bytes, prefix: bytes, *, strip: bool) -> tuple[bytes, bytes, bytes]:
-    """Name, path and the whole value of a Set-Cookie header, kept to the mount `prefix`. Domain is left out.
+    """Name, path and value of a Set-Cookie header, restricted to the mount `prefix`, without Domain.
 
-    With `strip` the module does not know of its mount, so its paths are meant below it.
+    With `strip` the module does not know its mount, so its paths are relative to it.
 
     >>> scoped(b"a=1; Path=/; Domain=hub.test; HttpOnly", b"/notes", strip=False)
     (b'a', b'/notes', b'a=1; HttpOnly; Path=/notes')

@@ -1,7 +1,7 @@
-"""Where a module may redirect a browser to.
+"""Restricts where a module may redirect a browser.
 
-Browsers send a host's cookies to all of its ports (RFC 6265, 8.5), so a redirect to another port of this host would
-hand the session of whoever follows it to the program that listens there.
+Browsers send a host's cookies to all its ports (RFC 6265, section 8.5), so a redirect to another port would give the
+user's session to whatever program listens there.
 """
 
 import re
@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Collection
 from urllib.parse import unquote
 
-# What a browser takes for an absolute address: it drops tabs and newlines, and reads `\` as `/`.
+# What browsers treat as an absolute URL: they drop tabs and newlines, and read `\\` as `/`.
 _ABSOLUTE = re.compile(
     r"(?i)(?:(?P<scheme>https?|wss?|ftp):[/\\]*|[/\\]{2,})(?P<authority>[^/\\?#]*)(?P<rest>.*)", re.S
 )
@@ -20,10 +20,10 @@ _REFRESH = re.compile(r"(?is)[^;,]*[;,]\s*(?:url\s*=\s*)?['\"]?(?P<url>.*)")
 
 
 def target(value: bytes, port: int, prefix: bytes, strip: bool, own_hosts: Collection[bytes]) -> bytes | None:
-    """The Location to send on; None if it must not be followed.
+    """The Location to forward; None if it must not be followed.
 
-    `port` is the module's own: an address with it is meant for the module, and becomes a path on the hub (below
-    `prefix` with `strip`). `own_hosts` are the hub's own, as in Host headers.
+    `port` is the module's own: a URL with it becomes a path on the hub (below `prefix` with `strip`). `own_hosts` are
+    the hub's own Host values.
     """
     text = value.decode("utf-8", "surrogateescape").strip("".join(map(chr, range(33)))).translate(_IGNORED)
     found = _ABSOLUTE.match(text)
@@ -41,7 +41,7 @@ def target(value: bytes, port: int, prefix: bytes, strip: bool, own_hosts: Colle
 
 
 def refresh(value: bytes, port: int, own_hosts: Collection[bytes]) -> bytes | None:
-    """A Refresh header to send on; None if it leads where a redirect must not."""
+    """A Refresh header to forward; None if it leads where a redirect must not."""
     found = _REFRESH.match(value.decode("utf-8", "surrogateescape"))
     if found is None:
         return value
@@ -50,7 +50,7 @@ def refresh(value: bytes, port: int, own_hosts: Collection[bytes]) -> bytes | No
 
 
 def _host_and_port(authority: str, scheme: str) -> tuple[str, int | None]:
-    """As a browser reads them; None for the default port."""
+    """Host and port as a browser reads them; None for the default port."""
     place = authority.rpartition("@")[2]
     host, _, digits = place.rpartition(":") if re.search(r":\d*\Z", place) else (place, "", "")
     host = unicodedata.normalize("NFKC", unquote(host)).lower().replace("\u3002", ".").rstrip(".")
@@ -59,7 +59,7 @@ def _host_and_port(authority: str, scheme: str) -> tuple[str, int | None]:
 
 
 def _is_loopback(host: str) -> bool:
-    """True for every spelling of this machine's own addresses."""
+    """True for every spelling of a loopback address."""
     if host in _LOOPBACK_NAMES or host.endswith(".localhost"):
         return True
     if host.startswith("["):
@@ -76,7 +76,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _ipv4(host: str) -> int | None:
-    """The address of one to four decimal, octal or hexadecimal numbers (URL standard, IPv4 parser)."""
+    """The IPv4 address from one to four decimal, octal or hexadecimal numbers (URL standard, IPv4 parser)."""
     parts = host.split(".")
     try:
         numbers = [_number(part) for part in parts]

@@ -18,14 +18,14 @@ _log = Logger()
 
 
 def fault(error: BaseException | None) -> Refused:
-    """The response to an internal error; the details are in the log. Storage trouble gets an answer of its own."""
+    """The response to an internal error, whose details are in the log. Storage trouble has its own response."""
     if error is not None and storage_trouble(error) is not None:
         return not_stored(error)
     return Refused(500, "internal_error", "Something went wrong in the hub. Its log has the details.")
 
 
 class _Area(Klein):
-    """Klein cancels a handler when its client hangs up. What changes something goes on to its end all the same."""
+    """Klein cancels a handler when its client disconnects. Handlers of unsafe methods run to completion instead."""
 
     def execute_endpoint(self, endpoint: str, request: IRequest, *args: Any, **kwargs: Any) -> Any:
         """Call the handler."""

@@ -93,9 +93,9 @@ class StepUp(Protocol):
 
 
 def prove_person(step_up: StepUp, request: IRequest, principal: Principal, operation: str) -> None:
-    """Require a step-up of a session for what its cookie alone must not do. Raises Refused 403.
+    """Require a step-up proof from a session, for what the cookie alone must not do. Raises Refused 403.
 
-    Access tokens are exempt: they were made with a step-up, and browsers do not send them by themselves.
+    Access tokens are exempt: they were issued with a step-up, and browsers do not send them automatically.
     """
     if principal.kind == "session":
         step_up.prove(request, principal, operation)

@@ -1,4 +1,4 @@
-"""Addresses that programs try on every site: crawlers, password managers, and people who found a flaw."""
+"""Conventional URLs for crawlers, password managers and security researchers."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,12 +12,14 @@ PREFIXES = ("/robots.txt", "/.well-known/change-password", "/.well-known/securit
 CHANGE_PASSWORD = "/account/change-password"
 CONTACT = "https://parachute.computer"
 _GET = ["GET", "HEAD"]
-# RFC 9116 2.5.5 recommends less than a year.
+# RFC 9116, section 2.5.5, recommends less than a year.
 _GOOD_FOR = timedelta(days=180)
 
 
 def security_txt(origin: str, now: float) -> str:
-    """The document of RFC 9116; `now` is in seconds since the epoch. Flaws of the hub itself go to its makers."""
+    """The security.txt document (RFC 9116); `now` is in epoch seconds. Vulnerabilities of the hub itself go to its
+    makers.
+    """
     midnight = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     lines = (
         "# This is somebody's own Parachute Hub. Please report a flaw in the software to the people who make it.",
@@ -35,7 +37,7 @@ class Conventions:
     app: Klein = area()
 
     def __init__(self, *, origin: Callable[[], str], clock: Callable[[], float]) -> None:
-        """`clock` is in seconds since the epoch."""
+        """`clock` is in epoch seconds."""
         self._origin = origin
         self._clock = clock
 
@@ -46,7 +48,7 @@ class Conventions:
 
     @app.route("/.well-known/change-password", methods=_GET)
     def change_password(self, request: IRequest) -> bytes:
-        """Where a password manager sends a person."""
+        """The password page, for password managers."""
         request.setResponseCode(302)
         request.setHeader("Location", CHANGE_PASSWORD)
         request.setHeader("Cache-Control", "no-store")
@@ -54,7 +56,7 @@ class Conventions:
 
     @app.route("/.well-known/security.txt", methods=_GET)
     def security(self, request: IRequest) -> bytes:
-        """Whom to tell about a flaw."""
+        """The security contact."""
         return _text(request, security_txt(self._origin(), self._clock()))
 
 

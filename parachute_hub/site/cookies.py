@@ -1,7 +1,5 @@
 """The hub's cookies: names, reading and writing.
 
-from werkzeug.http import dump_cookie
-from parachute_hub.system.own_names import COOKIE_PREFIX
 On https each name has the `__Host-` prefix, so that no other host, path or plain-http page can set it. On plain http
 the prefix and Secure are omitted, because browsers would reject such cookies.
 """

@@ -41,7 +41,7 @@ def not_found(what: str = "not found") -> Refused:
 
 
 def not_stored(error: BaseException, text: str = "") -> Refused:
-    """The response to a change that could not be saved because of `error`, by the kind of trouble with the storage.
+    """The response to a change that could not be saved because of `error`, depending on the storage trouble.
 
     `text` says what could not be saved.
     """

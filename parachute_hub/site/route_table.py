@@ -1,7 +1,7 @@
-"""Every route that changes something or gives out a secret: who may use it, what they prove, and what is recorded.
+"""Every route that changes something or returns a secret: who may use it, the proof it needs, and what is audited.
 
 `tests/site/test_route_table.py` fails for a route without a row, and `tests/live/test_route_table.py` tries each row on
-a running hub with credentials that are too weak for it.
+a running hub with insufficient credentials.
 """
 
 from collections.abc import Iterator
@@ -32,11 +32,11 @@ Proof = Literal["nothing", "secret", "client", "page", "password", "step-up", "o
 
 @frozen
 class Row:
-    """One route. `bearers` are scopes of access tokens that do in place of a session.
+    """One route. `bearers` are scopes of access tokens accepted in place of a session.
 
-    `records` is the act in the record: noted by this table once the request succeeded (`by_request`), or by the service
-    that does it, which knows more. Empty: it is not recorded, because it changes nothing that lasts or is the app's own
-    business. `sometimes` says when a step-up is asked for, if not always.
+    `records` is the audited action: noted by this table once the request succeeded (`by_request`), or by the service
+    that does it. Empty: not audited, because nothing lasting changes or it is the app's own business. `sometimes` says
+    when a step-up is required, if not always.
     """
 
     method: str
@@ -58,7 +58,7 @@ def _by_service(method: str, rule: str, who: Who, proof: Proof, records: str, be
 
 
 ROWS: tuple[Row, ...] = (
-    # Modules. The operator's token, which lies on the machine, does without proofs.
+    # Modules. The operator token needs no proofs, since it is on the machine.
     Row("PUT", "/api/modules/channel", "owner", "page", "channel-changed", (HOST_ADMIN,)),
     Row(
         "POST", "/api/modules/install", "owner", "step-up", "module-install", (HOST_ADMIN,), True, "not in the catalog"
@@ -102,7 +102,7 @@ ROWS: tuple[Row, ...] = (
     _by_service("DELETE", "/api/invites/<invite_id>", "owner", "page", "invite-revoked", (HOST_ADMIN,)),
     Row("PUT", "/api/settings/hub-origin", "owner", "step-up", "origin-changed", by_request=False),
     Row("POST", "/api/settings/hub-origin", "owner", "step-up", "origin-changed", by_request=False),
-    # Tokens. A bearer mints no more than it may itself, and nothing that outlives it.
+    # Tokens. A bearer token can mint no more than it has, and nothing that outlives it.
     Row("POST", "/api/auth/mint-token", "person", "step-up", "mint-token", (HOST_AUTH,)),
     Row("POST", "/api/auth/revoke-token", "person", "step-up", "revoke-token", (HOST_AUTH,), True, "somebody else's"),
     Row("POST", "/api/auth/rotate-operator", "owner", "step-up", "rotate-operator"),
@@ -127,7 +127,7 @@ ROWS: tuple[Row, ...] = (
     Row("POST", "/api/apps/disconnect", "person", "page", "app-disconnected"),
     Row("DELETE", "/api/grants/<path:client_id>", "person", "page", "app-disconnected"),
     Row("POST", "/account/apps", "person", "page", "app-disconnected"),
-    # One's own account.
+    # The user's own account.
     _by_service("POST", "/login", "anyone", "secret", "sign-in"),
     _by_service("POST", "/login/2fa", "anyone", "secret", "second-factor"),
     _by_service("POST", "/logout", "anyone", "page", "sign-out"),
@@ -157,5 +157,5 @@ ROWS: tuple[Row, ...] = (
 
 
 def noted() -> Iterator[Row]:
-    """The rows whose act is noted when the request has succeeded."""
+    """The rows audited by request."""
     return (row for row in ROWS if row.records and row.by_request)

@@ -35,5 +35,5 @@ def login_url(next_path: str) -> str:
 
 
 def sign_in_again_url(next_path: str) -> str:
-    """The same for a user who is signed in, and who shall sign in anew or as somebody else."""
+    """The same for a signed-in user who is to sign in again, or as someone else."""
     return login_url(next_path).replace("?", "?again=1&", 1)

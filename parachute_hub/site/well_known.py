@@ -30,7 +30,7 @@ _CORS: Mapping[str, str] = {
 
 @frozen(kw_only=True)
 class Mounted:
-    """One mount of a module, and the links there: paths on this hub, or http(s) addresses elsewhere."""
+    """One mount of a module and its links: paths on this hub, or http(s) URLs elsewhere."""
 
     path: str
     info: str

@@ -27,7 +27,7 @@ from parachute_hub.system.storage_trouble import StorageBusy, is_full
 
 P = ParamSpec("P")
 T = TypeVar("T")
-# Another program that holds the write lock costs a request this much, then 503.
+# How long another program's write lock delays a request before it gets 503.
 BUSY_MILLISECONDS = 1000
 MOST_WAITING = 1000
 MOST_IN_ONE_COMMIT = 200
@@ -49,33 +49,33 @@ class Migration:
 
 
 class _Here(local):
-    """The open transaction of the running thread, if any."""
+    """The current thread's open transaction, if any."""
 
     connection: sqlite3.Connection | None = None
 
 
 @frozen(eq=False)
 class _Unit:
-    """A piece of work that waits for the writer, and who waits for it. `dropped` when nobody does any more."""
+    """Work queued for the writer. `dropped` once nobody waits for it."""
 
     work: Callable[[], Any]
     done: Deferred[Any]
 
     @property
     def dropped(self) -> bool:
-        """Whether the wait is over, so that it must not begin any more."""
+        """True if the wait is over, so that the work must not start."""
         return bool(self.done.called)
 
 
 class Database:
     """An open database. Rows are `sqlite3.Row`.
 
-    Reads answer at once, on the connection of the thread that opened it. Writes go through `write`: it runs a plain
-    function as one transaction where the Executor says, and answers when the disk has it. Inside that function the
-    stores' methods are called as usual, and what it reads is what it writes to: decisions belong there. Outside it
-    a store's writing method raises RuntimeError.
+    Reads run inline on the connection of the thread that opened it. Writes go through `write`, which runs a plain
+    function as one transaction on the Executor and fires once it is durable. Inside that function, stores are called as
+    usual and read their own writes, so decisions belong there. Outside it, a store's writing methods raise
+    RuntimeError.
 
-    `on_full` is called when the disk is full; True when it made room, so that it is worth another try.
+    `on_full` is called when the disk is full, and returns True if it freed space for another try.
     """
 
     def __init__(
@@ -136,11 +136,12 @@ class Database:
         return cls(path, writing, reading, executor=executor, on_full=on_full)
 
     def write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> "Deferred[T]":
-        """Run `work` as one transaction; its result once the disk has it. What it raises undoes it alone.
+        """Run `work` as one transaction; fires with its result once it is durable. If it raises, only this work is
+        rolled back.
 
-        Several that wait are committed together (group commit). Fails with sqlite3.OperationalError when the database
-        is locked or the disk takes nothing, and with StorageBusy when too many wait: `site.area` answers these.
-        The work runs to its end even when the Deferred is cancelled, unless it has not begun.
+        Queued writes are committed together (group commit). Fails with sqlite3.OperationalError if the database is
+        locked or the disk does not accept writes, and with StorageBusy if too many are queued; `site.area` handles
+        both. The work completes even if the Deferred is cancelled, unless it has not started.
         """
         done: Deferred[T] = Deferred()
         if len(self._waiting) >= MOST_WAITING:
@@ -153,7 +154,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing within the work that `write` runs: undone alone when it fails, kept only when all is."""
+        """A nested transaction within `write`: rolled back alone if it fails, kept only if the outer one commits."""
         connection = self._here.connection
         if connection is None:
             raise RuntimeError("a write outside Database.write")
@@ -186,7 +187,7 @@ class Database:
             self._here.connection = None
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Have `call` called on the thread of those who wait, once the running transaction is on the disk."""
+        """Call `call` on the waiters' thread after the current transaction is committed."""
         self._after_commit.append(call)
 
     def read(self, sql: str, args: Sequence[Any] = ()) -> list[sqlite3.Row]:
@@ -195,7 +196,7 @@ class Database:
 
     def first(self, sql: str, args: Sequence[Any] = ()) -> sqlite3.Row | None:
         """The first row of a query, None when there is none."""
-        # fetchall ends the statement: an open one would hold its snapshot.
+        # fetchall ends the statement; an open one would hold its snapshot.
         rows = self._connection().execute(sql, args).fetchmany(1)
         return rows[0] if rows else None
 
@@ -219,7 +220,7 @@ class Database:
         return None
 
     def close(self) -> None:
-        """Finish the writes under way and let go of the file; the journal is folded in first."""
+        """Finish pending writes, checkpoint the journal and close the file."""
         self._executor.stop()
         self._reading.close()
         self._writing.close()
@@ -227,7 +228,7 @@ class Database:
     def _connection(self) -> sqlite3.Connection:
         return self._here.connection or self._reading
 
-    # --- where writes happen
+    # --- writing
 
     def _run_batch(self) -> None:
         units = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_ONE_COMMIT))]
@@ -236,7 +237,9 @@ class Database:
         self._executor.answer(partial(self._answer, units, outcomes, calls))
 
     def _commit(self, units: Sequence[_Unit]) -> tuple[list[Any], list[Callable[[], None]]]:
-        """Carry them out in one transaction: a result or Failure for each, and what to call now that it is done."""
+        """Run the units in one transaction. Returns a result or Failure for each, and the callbacks for after the
+        commit.
+        """
         if not units:
             return [], []
         tries = 2
@@ -252,7 +255,7 @@ class Database:
                 return [Failure()] * len(units), []
 
     def _outcome(self, unit: _Unit) -> Any:
-        """What one piece of work gave. Trouble with the file is everybody's: it goes on to `_commit`."""
+        """The result of one unit. Trouble with the file affects all of them and is passed on to `_commit`."""
         calls = len(self._after_commit)
         try:
             with self.transaction():

@@ -1,4 +1,4 @@
-"""Copies and checks of any SQLite file, also of a module's, while others use it. Everything blocks."""
+"""Copies and checks SQLite files, including modules', while they are in use. Everything blocks."""
 
 import contextlib
 import os
@@ -11,14 +11,14 @@ _RESTARTS = 200
 
 
 class Unreadable(Exception):
-    """SQLite cannot read the file; the text is SQLite's."""
+    """SQLite cannot read the file. The text is SQLite's."""
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """A consistent copy of a database that others may be writing. Raises Unreadable or OSError.
+    """A consistent copy of a database that may be in use. Raises Unreadable or OSError.
 
-    A reader does not hold up the writers of a database in WAL mode, so it is copied in one step. Otherwise the copy
-    goes in small steps that writers can get between; each of their writes starts it again, so the number is limited.
+    In WAL mode a reader does not block writers, so the copy is made in one step. Otherwise it is made in small steps
+    between which writers can proceed; each write restarts the copy, so attempts are limited.
     """
     try:
         _copy(source, target)
@@ -56,7 +56,7 @@ class _TooBusy(Exception):
 
 
 def check_database(path: Path) -> str | None:
-    """What SQLite finds wrong with a file; None when nothing is."""
+    """What SQLite finds wrong with a file; None if nothing."""
     try:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as opened:
             opened.execute("PRAGMA cache_size = -2048")

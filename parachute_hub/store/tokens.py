@@ -110,7 +110,7 @@ class Tokens:
         return [_record(row) for row in rows]
 
     def changed(self) -> None:
-        """Have caches ask again, once this transaction is on the disk."""
+        """Invalidate caches once this transaction is committed."""
         self._database.after_commit(self._count)
 
     def _count(self) -> None:

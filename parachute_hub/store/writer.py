@@ -1,4 +1,4 @@
-"""Where writes happen: in one thread beside the reactor, or at once in programs that serve nobody meanwhile."""
+"""Where database writes run: in a thread beside the reactor, or inline in programs without a reactor."""
 
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar
@@ -10,71 +10,67 @@ from parachute_hub.system.storage_trouble import StorageBusy
 
 P = ParamSpec("P")
 T = TypeVar("T")
-# A disk that does not answer must not hold requests for ever.
+# A hanging disk must not hold requests forever.
 LONGEST_SECONDS = 15.0
 
 
 class Write(Protocol):
-    """`Database.write`: runs a function as one transaction, and gives its result once the disk has it."""
+    """`Database.write`: runs a function as one transaction, and returns its result once it is durable."""
 
     def __call__(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> "Deferred[T]":
-        """Like `deferToThread`; the work calls the stores as it likes."""
+        """Like `deferToThread`; the function may call the stores freely."""
 
 
 class Executor(Protocol):
-    """Runs the database's writes, one after the other."""
+    """Runs the database's writes one after the other."""
 
     def run(self, work: Callable[[], None]) -> None:
-        """Call `work` where writes happen, after everything that was given before."""
+        """Run `work` after everything submitted before."""
 
     def answer(self, work: Callable[[], None]) -> None:
-        """Call `work` on the thread of those who wait. Called where writes happen."""
+        """Run `work` on the callers' thread. Called on the writing thread."""
 
     def bound(self, waiting: Deferred[T]) -> Deferred[T]:
-        """The same Deferred, with a limit on how long it waits: it fails with StorageBusy then."""
+        """The same Deferred with a timeout, after which it fails with StorageBusy."""
 
     def stop(self) -> None:
-        """Finish what was given, then run nothing more. Blocks."""
+        """Finish submitted work, then run nothing more. Blocks."""
 
 
 class Immediate:
-    """Does everything at once in the calling thread: for commands and tests."""
+    """Runs everything inline: for commands and tests."""
 
     def run(self, work: Callable[[], None]) -> None:
-        """Call it."""
         work()
 
     def answer(self, work: Callable[[], None]) -> None:
-        """Call it."""
         work()
 
     def bound(self, waiting: Deferred[T]) -> Deferred[T]:
         """Nothing waits here."""
         return waiting
 
-    def stop(self) -> None:
-        """Nothing runs."""
+    def stop(self) -> None: ...
 
 
 class WriterThread:
-    """One thread for all writes. It starts with the first of them."""
+    """One thread for all writes, started with the first."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._pool = ThreadPool(0, 1, "database")
 
     def run(self, work: Callable[[], None]) -> None:
-        """Queue it for the thread."""
         if not self._pool.started:
             self._pool.start()
         self._pool.callInThread(work)
 
     def answer(self, work: Callable[[], None]) -> None:
-        """Call it on the reactor's thread."""
+        """Run it on the reactor's thread."""
         self._reactor.callFromThread(work)
 
     def bound(self, waiting: Deferred[T]) -> Deferred[T]:
-        """Wait for LONGEST_SECONDS at most."""
+        """Wait for at most LONGEST_SECONDS."""
 
         def late(_result: object, seconds: float) -> Any:
             raise StorageBusy(f"the disk did not confirm a write within {seconds:.0f} s")
@@ -82,6 +78,6 @@ class WriterThread:
         return waiting.addTimeout(LONGEST_SECONDS, self._reactor, onTimeoutCancel=late)
 
     def stop(self) -> None:
-        """Wait for the thread."""
+        """Wait for the thread to end."""
         if self._pool.started:
             self._pool.stop()

@@ -12,9 +12,9 @@ from parachute_hub.system.timestamps import to_the_millisecond
 
 @frozen(kw_only=True)
 class Isolation:
-    """Whether a module is kept from everything that is not its own: `on`, `partly`, or `off`.
+    """Whether a module is isolated from everything that is not its own: `on`, `partly`, or `off`.
 
-    `missing` are nouns for what this machine's kernel leaves open. `why` is a sentence when it is off.
+    `missing` are nouns for what the kernel cannot restrict. `why` is a sentence if it is off.
     """
 
     state: Literal["on", "partly", "off"]
@@ -31,8 +31,8 @@ class Launch:
     """One complete spawn.
 
     `argv[0]` is an absolute path. `env` is the child's whole environment. `port` is the TCP port on 127.0.0.1 it must
-    listen on, and `health` the path to check there. `memory_limit` is in bytes, or None. `rules` confine it; None lets
-    it do whatever the hub's user may. `isolation` says so to the user.
+    listen on, and `health` the path to check there. `memory_limit` is in bytes, or None. `rules` confine it; None
+    leaves it unconfined. `isolation` describes that to the user.
     """
 
     short: str

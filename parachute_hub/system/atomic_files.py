@@ -25,7 +25,7 @@ class TooLarge(OSError):
 
 
 class WriteFile(Protocol):
-    """Replaces a file's content as a whole: `atomic_write`, or with the disk reserve `Reserve.write`."""
+    """Replaces a file atomically: `atomic_write`, or `Reserve.write` with the disk reserve."""
 
     def __call__(self, path: Path, data: bytes, mode: int = 0o600) -> None:
         """Raises OSError."""
@@ -34,8 +34,8 @@ class WriteFile(Protocol):
 def read_bounded(path: Path, limit: int, *, links: bool = True) -> bytes:
     """Read a file that others may have written, up to `limit` bytes.
 
-    Never blocks, even on a pipe or device. `links` False refuses a symbolic link: in a folder of a module it could
-    lead to a file that the module may not read. Raises NotRegular, TooLarge or another OSError.
+    Never blocks, even on a pipe or device. `links` False rejects symbolic links, which in a module's folder could lead
+    to a file that the module may not read. Raises NotRegular, TooLarge or another OSError.
     """
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW)
     try:
@@ -62,7 +62,7 @@ def read_text(path: Path, limit: int, *, links: bool = True) -> str:
 def atomic_write(path: Path, data: bytes, mode: int = 0o600, *, durable: bool = True) -> None:
     """Replace the file's content: temporary file, fsync, rename, fsync of the folder.
 
-    All state files are written this way; `durable` False leaves out both fsyncs, for what can be made anew. Raises
+    All state files are written this way; `durable` False omits both fsyncs, for content that can be recreated. Raises
     Unsynced if only the last step failed, and another OSError if the old file is unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")

@@ -1,4 +1,4 @@
-"""Whether the disk still takes what is written: a small file each minute, because reading proves nothing."""
+"""Tests every minute whether the disk accepts writes, since reads prove nothing."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -10,13 +10,13 @@ from twisted.internet.interfaces import IReactorTime
 from parachute_hub.system.storage_trouble import storage_trouble
 
 PROBE_SECONDS = 60.0
-# A write that takes longer than this is reported; it goes on in its thread.
+# Seconds after which a write is reported as hanging; it continues in its thread.
 PATIENCE = 20.0
 _SIZE = 4096
 
 
 class DiskProbe:
-    """Writes, flushes and removes `path`. `in_thread` runs what blocks."""
+    """Writes, syncs and removes `path`. `in_thread` runs blocking calls."""
 
     def __init__(self, path: Path, *, in_thread: Callable[..., Awaitable[Any]], clock: IReactorTime) -> None:
         self._path = path
@@ -32,7 +32,7 @@ class DiskProbe:
         return self._found
 
     async def look(self) -> None:
-        """Write once. One write at a time: a disk that hangs must not use up the threads."""
+        """Write once. Only one write at a time, so that a hanging disk cannot use up the threads."""
         if self._since is not None:
             return
         self._since = self._clock.seconds()

@@ -1,4 +1,4 @@
-"""What a full, read-only, failing or busy disk means for whoever asked: the one place where its errors become words."""
+"""Maps storage errors (full, read-only, failing or busy disk) to responses."""
 
 import errno
 from typing import Literal
@@ -9,14 +9,14 @@ Kind = Literal["full", "read_only", "failing", "busy"]
 
 
 class StorageBusy(Exception):
-    """A write was not begun, or not confirmed in time: too many wait, or the disk hangs. Trying again may help."""
+    """A write was not started, or not confirmed in time: too many are queued, or the disk hangs. A retry may help."""
 
 
 @frozen
 class Trouble:
-    """One kind of trouble: the HTTP status for it, a stable word, and what a person can do.
+    """One kind of trouble: its HTTP status, a stable word, and what the user can do.
 
-    `retry_after` is in seconds; None when waiting alone does not help.
+    `retry_after` is in seconds; None if waiting alone does not help.
     """
 
     kind: Kind
@@ -51,7 +51,7 @@ _BY_ERRNO: dict[int | None, Kind] = {
     errno.EROFS: "read_only",
     errno.EIO: "failing",
 }
-# Primary result codes of SQLite (sqlite.org/rescode.html); an extended one has its primary code in the low byte.
+# Primary result codes of SQLite (sqlite.org/rescode.html), the low byte of extended codes.
 _BY_SQLITE: dict[int, Kind] = {
     5: "busy",  # SQLITE_BUSY
     6: "busy",  # SQLITE_LOCKED
@@ -66,7 +66,7 @@ _BY_SQLITE: dict[int, Kind] = {
 
 
 def storage_trouble(error: BaseException | None) -> Trouble | None:
-    """What the storage has to do with this error or its causes; None when it is about something else.
+    """The storage trouble behind this error or its causes; None if there is none.
 
     >>> storage_trouble(OSError(errno.EDQUOT, "quota")).status, storage_trouble(KeyError("x"))
     (507, None)
@@ -79,13 +79,13 @@ def storage_trouble(error: BaseException | None) -> Trouble | None:
     if isinstance(error, OSError):
         kind = _BY_ERRNO.get(error.errno)
     else:
-        # Only SQLite's own errors carry a code.
+        # Only SQLite's own errors have a code.
         code = getattr(error, "sqlite_errorcode", None)
         kind = None if code is None else _BY_SQLITE.get(code & 0xFF)
     return storage_trouble(error.__cause__ or error.__context__) if kind is None else _TROUBLES[kind]
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Whether it means that nothing fits on the disk any more."""
+    """True if the disk is full."""
     found = storage_trouble(error)
     return found is not None and found.kind == "full"

@@ -114,7 +114,7 @@ class Invitations:
         return user
 
     def prune(self) -> None:
-        """Drop invitations that ended long ago. Part of a transaction."""
+        """Delete invitations that ended long ago. Call within a transaction."""
         self._invites.prune(self._clock() - LASTS_AT_MOST)
 
     def _note(self, actor: Actor, action: str, subject: str) -> None:

@@ -30,9 +30,9 @@ class Actor:
 
 
 class People:
-    """Creates, changes and removes people. Each act is recorded; those that take access away end it everywhere.
+    """Creates, changes and deletes users. Every action is audited; reducing access takes effect everywhere.
 
-    What several stores and the watch do is one transaction.
+    Each operation is one transaction across the stores and the watch.
     """
 
     def __init__(
@@ -187,7 +187,7 @@ class People:
         await self._change(delete)
 
     def admit(self, user: User) -> None:
-        """Store somebody who was invited: part of a transaction. Raises Refused 409."""
+        """Store an invited user. Call within a transaction. Raises Refused 409."""
         try:
             self._users.add(user)
         except UsernameTaken:

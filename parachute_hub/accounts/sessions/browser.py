@@ -41,7 +41,7 @@ class Browser:
         return self._jar.read(request, name, secure=self._caller.is_secure(request))
 
     def session_in(self, header: bytes | None, *, secure: bool) -> str | None:
-        """The session's value in a bare Cookie header."""
+        """The session's value in a Cookie header."""
         return cookies.find(header, self._jar.on_the_wire(cookies.SESSION, secure=secure))
 
     def page_token(self, request: IRequest) -> str:

@@ -238,7 +238,7 @@ class Setup:
         return self.warning
 
     async def _begin_when_ready(self, environment: Mapping[str, str]) -> None:
-        """Start everything that was chosen as soon as no question about it is open; once, whoever answers."""
+        """Start the chosen installs once all their questions are answered; idempotent across concurrent answers."""
         await self._one_by_one.run(lambda: Deferred.fromCoroutine(self._begin(environment)))
 
     async def _begin(self, environment: Mapping[str, str]) -> None:
@@ -256,7 +256,7 @@ class Setup:
             raise Refused(409, "already_chosen" if given in ("choose", "reach") else "not_now", why)
 
     async def _change(self, answer: Callable[[SetupProgress], SetupProgress]) -> None:
-        """Decide on the progress as it is in this transaction, and keep what comes of it."""
+        """Compute and store new progress within one transaction."""
 
         def decide() -> None:
             self._stored.put(PROGRESS, answer(self.progress).to_text(), self._clock())

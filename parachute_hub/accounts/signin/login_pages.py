@@ -33,7 +33,7 @@ class LoginPages:
 
     @app.route("/login", methods=["GET", "HEAD"])
     async def ask(self, request: IRequest) -> bytes:
-        """The form; a signed-in user is redirected, unless an app wants them to sign in anew (`again`)."""
+        """The form; a signed-in user is redirected, unless an app requires a new sign-in (`again`)."""
         next_path = safe_next(query(request, "next"), "")
         found = self._sessions.signed_in(request)
         if found is not None and query(request, "again") != "1":

@@ -22,7 +22,7 @@ class Started:
 
 
 class SecondFactor:
-    """Authenticator app and recovery codes of everybody. What changes something is part of a transaction."""
+    """Authenticator apps and recovery codes of all users. Call changes within a transaction."""
 
     def __init__(self, *, factors: Factors, sealer: Sealer, clock: Clock, random: Random) -> None:
         self._factors = factors

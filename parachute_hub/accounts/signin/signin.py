@@ -108,7 +108,7 @@ class SignIn:
         return await self._write(self.enter_within, user, visitor, methods=methods, action=action)
 
     def enter_within(self, user: User, visitor: Visitor, *, methods: str, action: str = "sign-in") -> NewSession:
-        """As `enter`, as part of a transaction."""
+        """Like `enter`, within a transaction."""
         now = self._clock()
         token = new_token(self._random)
         device = visitor.device if visitor.device and is_token(visitor.device) else new_token(self._random)
@@ -143,7 +143,7 @@ class SignIn:
         if user is None:
             return None
         if policy.should_touch(session, now) and session.id not in self._touching:
-            # Nobody waits for it, and a disk that is slow gets it once.
+            # Not awaited. On a slow disk at most one update is pending.
             self._touching.add(session.id)
             self._write(self._sessions.touch, session.id, now).addBoth(self._touched, session.id)
         return SignedIn(user=user, session=session, token=token)

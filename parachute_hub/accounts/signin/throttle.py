@@ -24,12 +24,12 @@ class Attempt:
     _counts: Sequence[Counted]
 
     def succeeded(self) -> None:
-        """The guess was right: take the count back, and forget the person's earlier slips. Part of a transaction."""
+        """The guess was correct: undo the count and clear the user's earlier failures. Call within a transaction."""
         self._guard.take_back(self._counts)
 
 
 class AttemptThrottle:
-    """Lets an attempt begin or refuses it with 429 and the time to wait. Its methods are part of a transaction."""
+    """Admits an attempt, or rejects it with 429 and the time to wait. Call all methods within a transaction."""
 
     def __init__(self, throttles: Throttles, sessions: Sessions, clock: Clock) -> None:
         self._throttles = throttles

@@ -1,1 +1,1 @@
-"""The archive itself, and the process that writes and reads it; see docs/decisions/110-backups-are-tar-zstd-age.md."""
+"""The archive format, and the process that writes and reads it; see docs/decisions/110-backups-are-tar-zstd-age.md."""

@@ -1,4 +1,4 @@
-"""Where archives lie: a folder, or a bucket of an S3-compatible service."""
+"""Destinations of archives: a folder, or a bucket of an S3-compatible service."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _PROBE = "parachute-test-"
 
 @frozen
 class Stored:
-    """An archive at a destination. `made_at` is in seconds since the epoch, `size` in bytes."""
+    """An archive at a destination. `made_at` is in epoch seconds, `size` in bytes."""
 
     name: str
     hub_id: str
@@ -31,7 +31,7 @@ class Stored:
 
 
 class DestinationFailed(Exception):
-    """It did not work; the text says what is wrong and what to do. `kind` is a stable word."""
+    """The operation failed. The text says why and what to do; `kind` is a stable word."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
@@ -40,7 +40,7 @@ class DestinationFailed(Exception):
 
 @frozen
 class Destination:
-    """One destination, opened. Everything blocks and raises DestinationFailed."""
+    """An open destination. All methods block and raise DestinationFailed."""
 
     _store: Any
     _prefix: str
@@ -80,7 +80,7 @@ class Destination:
         return cls(store, f"{prefix}/" if prefix else "")
 
     def put(self, name: str, chunks: Iterator[bytes]) -> None:
-        """Store an archive. It is there whole or not at all."""
+        """Store an archive atomically."""
         with _explained():
             obstore.put(
                 self._store,
@@ -92,13 +92,13 @@ class Destination:
             )
 
     def get(self, name: str) -> Iterator[bytes]:
-        """The bytes of an archive."""
+        """Read an archive."""
         with _explained():
             for chunk in obstore.get(self._store, self._prefix + name).stream(min_chunk_size=256 * 1024):
                 yield bytes(chunk)
 
     def all(self) -> list[Stored]:
-        """All archives, the oldest first."""
+        """All archives, oldest first."""
         found = []
         with _explained():
             for page in obstore.list(self._store, prefix=self._prefix or None):
@@ -110,7 +110,7 @@ class Destination:
         return sorted(found, key=lambda one: (one.made_at, one.name))
 
     def delete(self, name: str) -> None:
-        """Remove an archive; one that is gone already is fine."""
+        """Delete an archive; a missing one is not an error."""
         with _explained():
             try:
                 obstore.delete(self._store, self._prefix + name)
@@ -118,7 +118,7 @@ class Destination:
                 return
 
     def probe(self) -> None:
-        """Write, read and delete a small object."""
+        """Write, read and delete a small test object."""
         name, content = f"{self._prefix}{_PROBE}{time.time_ns()}", b"Parachute can write here.\n"
         with _explained():
             obstore.put(self._store, name, content)
@@ -141,7 +141,7 @@ class Destination:
 
 
 class _explained:
-    """Turns errors of the library into DestinationFailed."""
+    """Converts errors of the library into DestinationFailed."""
 
     def __enter__(self) -> None:
         return None
@@ -152,7 +152,7 @@ class _explained:
 
 
 def explain(text: str) -> DestinationFailed:
-    """What an error of the storage library means for a person. Its own text may hold addresses, so it is not shown."""
+    """Explain a library error to the user. Its own text may contain URLs, so it is not shown."""
     said = text.partition("\n\nDebug source")[0]
     for kind, marks, told in _MEANINGS:
         if any(mark in said for mark in marks):

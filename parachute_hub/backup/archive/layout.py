@@ -32,12 +32,12 @@ _NAME = re.compile(r"parachute-([0-9a-f]{8})-(\d{8}T\d{6}Z)\.tar\.zst\.age")
 
 
 class BadArchive(Exception):
-    """The archive cannot be used; the text says why."""
+    """The archive cannot be used. The text says why."""
 
 
 @frozen(kw_only=True)
 class ModuleInfo:
-    """A module of the hub, as the header names it. `folder` is where a linked module's code lies, outside the home."""
+    """A module in the header. `folder` is the code of a linked module, outside the home."""
 
     short: str = field(validator=matches_re(r"[a-z][a-z0-9-]{0,63}"))
     package: str | None = field(default=None, validator=optional(_TEXT))
@@ -46,7 +46,7 @@ class ModuleInfo:
 
 @frozen(kw_only=True)
 class Header:
-    """The first member of an archive. `created_at` is in seconds since the epoch, `size` in bytes."""
+    """The first member of an archive. `created_at` is in epoch seconds, `size` in bytes."""
 
     id: str = field(validator=_TEXT)
     created_at: float = field(validator=_TIME)
@@ -60,7 +60,7 @@ class Header:
     modules: tuple[ModuleInfo, ...] = field(default=(), validator=deep_iterable(instance_of(ModuleInfo)))
 
     def to_json(self) -> dict[str, Any]:
-        """The form in the archive and in the API."""
+        """The form used in the archive and the API."""
         return {"format": FORMAT, **asdict(self)}
 
     @classmethod
@@ -95,7 +95,7 @@ class Entry:
     database: bool = field(default=False, validator=instance_of(bool))
 
     def line(self) -> bytes:
-        """Its line in the manifest."""
+        """The manifest line."""
         return strict_json.write(asdict(self)) + b"\n"
 
     @classmethod
@@ -108,7 +108,7 @@ class Entry:
 
 
 def is_safe(path: str) -> bool:
-    """Whether a member's path stays below the folder that it is unpacked to.
+    """True if a member's path stays inside the target folder.
 
     >>> [is_safe(path) for path in ("vault/a.db", "/etc/passwd", "a/../../b", "", "a//b", "a/./b", "a\\0b")]
     [True, False, False, False, False, False, False]
@@ -118,7 +118,7 @@ def is_safe(path: str) -> bool:
 
 
 def archive_name(hub_id: str, at: float) -> str:
-    """The name of an archive that this hub makes at a time in seconds since the epoch.
+    """The name of an archive created by this hub at a time in epoch seconds.
 
     >>> archive_name("0123abcd", 0)
     'parachute-0123abcd-19700101T000000Z.tar.zst.age'
@@ -127,7 +127,7 @@ def archive_name(hub_id: str, at: float) -> str:
 
 
 def parse_name(name: str) -> tuple[str, float] | None:
-    """The hub's id and the time in an archive's name; None for the name of something else.
+    """The hub id and time in an archive's name; None if it is not one.
 
     >>> parse_name("parachute-0123abcd-19700101T000000Z.tar.zst.age"), parse_name("photo.jpg")
     (('0123abcd', 0.0), None)

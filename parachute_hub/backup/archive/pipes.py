@@ -15,14 +15,14 @@ import zstandard
 
 _LEVEL = 3
 _CHUNK = 256 * 1024
-# Larger windows need more memory on the reading side, too.
+# Larger windows need more memory for reading, too.
 _WINDOW_LOG = 22
 
 
 class Encryption:
     """Compresses and encrypts for `recipient` (`age1...`).
 
-    An error while writing ends the stream so that no reader takes it for a whole one.
+    After a write error the stream ends in a way that readers detect as truncated.
     """
 
     def __init__(self, recipient: str) -> None:
@@ -31,7 +31,7 @@ class Encryption:
     def run(self, write: Callable[[BinaryIO], None]) -> Iterator[bytes]:
         """The chunks of the encrypted stream, while `write` fills it in another thread. Raises what `write` raised.
 
-        The consumer may stop early: both threads then end, too.
+        If the consumer stops early, both threads end.
         """
         compressed_out, compressed_in = os.pipe()
         encrypted_out, encrypted_in = os.pipe()
@@ -59,15 +59,15 @@ class Encryption:
 
 
 def new_key() -> tuple[str, str]:
-    """A key pair of age: the identity (`AGE-SECRET-KEY-1...`) and the recipient (`age1...`)."""
+    """An age key pair: the identity (`AGE-SECRET-KEY-1...`) and the recipient (`age1...`)."""
     identity = pyrage.x25519.Identity.generate()
     return str(identity), str(identity.to_public())
 
 
 class Decryption:
-    """A context whose `reader` gives the tar stream inside `chunks`, an encrypted archive.
+    """A context whose `reader` is the tar stream inside `chunks`, an encrypted archive.
 
-    Raises BadKey or DamagedStream when it is left or read, whichever sees it first.
+    Raises BadKey or DamagedStream on leaving or reading, whichever detects it first.
     """
 
     def __init__(self, chunks: Iterator[bytes], identity: str) -> None:
@@ -93,10 +93,10 @@ class Decryption:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            # tar stops at its end mark; the last bytes are what proves that nothing was cut off.
+            # tar stops at its end mark; only the last bytes prove that the stream is complete.
             while self._plain.read(_CHUNK):
                 pass
-        # A stage that failed closed its pipe after that: what the caller met then is only the consequence.
+        # A failed stage closes its pipe, so the caller's error is only a consequence.
         cause = self._stages.first
         self._plain.close()
         self._stages.join()
@@ -113,29 +113,31 @@ class Decryption:
             try:
                 pyrage.decrypt_io(encrypted, plain, [self._identity])
             except (pyrage.DecryptError, OSError) as error:
-                # The library reports a damaged stream as an OSError; reading and writing pipes gives no other one.
+                # The library reports a damaged stream as an OSError; pipes raise no other one.
                 if isinstance(error, BrokenPipeError):
                     raise
                 raise explain_decryption(str(error)) from error
 
 
 class BadKey(Exception):
-    """The key does not open this archive; the text says so."""
+    """The key does not open this archive."""
 
 
 class DamagedStream(Exception):
-    """The encrypted stream was changed or cut; the text says so."""
+    """The encrypted stream was modified or truncated."""
 
 
 def explain_decryption(text: str) -> Exception:
-    """The error of age in our words."""
+    """Convert an error of age."""
     if "No matching keys" in text:
         return BadKey("This recovery key does not open this backup. Use the sheet that was printed when it was made.")
     return DamagedStream(f"The backup is damaged or incomplete ({text}). Choose another one.")
 
 
 class _Until:
-    """A reader that fails instead of ending when an earlier stage failed: a cut stream must not look whole."""
+    """A reader that raises instead of ending when an earlier stage failed, so that a truncated stream does not look
+    complete.
+    """
 
     def __init__(self, source: BinaryIO, stages: "_Stages") -> None:
         self._source = source
@@ -149,7 +151,7 @@ class _Until:
 
 
 class _Stages:
-    """Threads of a pipeline and the first error that one of them met."""
+    """The threads of a pipeline and their first error."""
 
     def __init__(self) -> None:
         self.first: BaseException | None = None
@@ -166,7 +168,7 @@ class _Stages:
 
     @contextmanager
     def noting(self) -> Iterator[None]:
-        """Note the error of a stage before its pipes are closed. A closed pipe is never the cause."""
+        """Record a stage's error before its pipes are closed, since a closed pipe is never the cause."""
         try:
             yield
         except BaseException as error:

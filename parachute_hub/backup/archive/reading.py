@@ -1,6 +1,6 @@
-"""Reads an archive: to verify it, or to unpack it into a staging folder. Both use the same code.
+"""Reads an archive, to verify it or to unpack it into a staging folder, with the same code.
 
-Its content is untrusted until the last byte was decrypted and each hash agrees with the manifest.
+Its content is untrusted until everything is decrypted and every hash matches the manifest.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ _MAGIC = b"SQLite format 3\0"
 
 @frozen
 class Contents:
-    """What a whole archive held. `size` is in bytes."""
+    """The content of a complete archive. `size` is in bytes."""
 
     header: Header
     files: int
@@ -44,26 +44,26 @@ class Contents:
 
 
 class Keeps(Protocol):
-    """Where the files of an archive go."""
+    """Receives the files of an archive."""
 
     def open(self, path: str, mode: int) -> BinaryIO:
-        """A file to write the member's content to."""
+        """A file for the member's content."""
 
     def close(self, path: str, file: BinaryIO, *, database: bool) -> str | None:
-        """It is complete. For a database, what SQLite finds wrong with it; None when nothing is."""
+        """The file is complete. For a database, returns what SQLite finds wrong with it, or None."""
 
     def finish(self) -> None:
-        """All are complete: make them safe from a power cut."""
+        """All files are complete: sync them."""
 
 
 @define
 class Unpacked:
-    """Unpacks below `folder`, which is empty. Modes are restricted, and nothing becomes a link."""
+    """Unpacks into `folder`, which is empty. Modes are restricted, and links are never created."""
 
     folder: Path
 
     def open(self, path: str, mode: int) -> BinaryIO:
-        """`mode` is reduced to what its owner may do."""
+        """`mode` is reduced to the owner's permissions."""
         target = self.folder / path
         try:
             private_folder(target.parent)
@@ -74,41 +74,41 @@ class Unpacked:
         return os.fdopen(descriptor, "w+b")
 
     def close(self, path: str, file: BinaryIO, *, database: bool) -> str | None:
-        """Checks a database where it lies."""
+        """Check a database in place."""
         file.close()
         return check_database(self.folder / path) if database else None
 
     def finish(self) -> None:
-        """Flush the disk."""
+        """Sync the disk."""
         os.sync()
 
 
 @define
 class Checked:
-    """Keeps nothing; databases are written to `scratch`, one at a time, and checked."""
+    """Keeps nothing; each database is written to `scratch` and checked."""
 
     scratch: Path
 
     def open(self, path: str, mode: int) -> BinaryIO:
-        """A file that is gone when it is closed."""
+        """A file that is deleted on closing."""
         return tempfile.NamedTemporaryFile(dir=self.scratch, buffering=_CHUNK)  # type: ignore[return-value]
 
     def close(self, path: str, file: BinaryIO, *, database: bool) -> str | None:
-        """Checks a database before it is gone."""
+        """Check a database before it is deleted."""
         file.flush()
         trouble = check_database(Path(file.name)) if database else None
         file.close()
         return trouble
 
     def finish(self) -> None:
-        """Nothing is kept."""
+        """Nothing to do."""
 
 
 @define
 class ArchiveReader:
-    """Reads one archive. `most` is the limit of unpacked bytes. `told` is called with the path and the bytes so far.
+    """Reads one archive. `most` limits the unpacked bytes. `told` receives the path and the bytes so far.
 
-    `began` is called with the header before anything is written.
+    `began` receives the header before anything is written.
     """
 
     keeps: Keeps
@@ -150,7 +150,7 @@ class ArchiveReader:
                     files += 1
                     if files > MOST_FILES:
                         raise BadArchive(f"The backup holds more than {MOST_FILES:,} files.")
-                # tarfile remembers every member, which would take memory without a bound.
+                # tarfile keeps every member, which would use unbounded memory.
                 tar.members = []  # type: ignore[attr-defined]
         raise BadArchive("The backup is incomplete: its end is missing. Choose another one.")
 
@@ -186,7 +186,7 @@ class ArchiveReader:
         return Entry(path, size, digest.hexdigest())
 
     def _compare(self, manifest: IO[bytes], found: IO[bytes]) -> int:
-        """Line by line: the manifest lists the files in the order of the archive. Gives the number of databases."""
+        """Compare line by line: the manifest is in archive order. Returns the number of databases."""
         found.seek(0)
         databases = 0
         while True:
@@ -196,7 +196,7 @@ class ArchiveReader:
             promised = Entry.from_line(line)
             if evolve(promised, database=False).line() != unpacked:
                 raise BadArchive("The files in this backup do not agree with its list of them. Choose another one.")
-            # What SQLite could not read on the old disk was stored as it was.
+            # A database that SQLite could not read on the old disk was stored as it was.
             if promised.database and promised.path in self._unsound:
                 trouble = self._unsound[promised.path]
                 raise BadArchive(f"The database {promised.path} in this backup is damaged: {trouble}.")

@@ -1,4 +1,4 @@
-"""Which files of the home a backup holds."""
+"""Selects the files of the home for a backup."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _JOURNALS = ("-wal", "-shm", "-journal")
 
 LEFT_OUT = frozenset(
     {
-        "modules",  # programs: installed again from the registry
+        "modules",  # programs: reinstalled from the registry
         "tmp",
         "hub/lock",
         "hub/reserve",
@@ -28,7 +28,7 @@ PROGRAMS = ("modules/store", "modules/node_modules", "modules/bin")
 
 @frozen
 class Source:
-    """A file to back up: its path relative to the home, and its size in bytes when it was listed."""
+    """A file to back up: path relative to the home, and size in bytes when listed."""
 
     path: str
     size: int
@@ -37,24 +37,24 @@ class Source:
 
 @frozen
 class Listing:
-    """What was found. `skipped` are paths of links, devices and unreadable files, which no backup holds."""
+    """The files found. `skipped` are links, devices and unreadable files, which are not backed up."""
 
     sources: tuple[Source, ...]
     skipped: tuple[str, ...]
 
     @property
     def size(self) -> int:
-        """Bytes of all files together."""
+        """Total bytes."""
         return sum(source.size for source in self.sources)
 
     @property
     def largest_database(self) -> int:
-        """Bytes of the largest database: the room that its copy needs."""
+        """Bytes of the largest database, which is the space needed to copy it."""
         return max((source.size for source in self.sources if source.database), default=0)
 
 
 def list_home(home: Path, *, left_out: frozenset[str] = LEFT_OUT) -> Listing:
-    """The files below the home: databases first, so that no row names a file that is missing. Blocks."""
+    """The files of the home, databases first, so that no row refers to a missing file. Blocks."""
     databases: list[Source] = []
     files: list[Source] = []
     skipped: list[str] = []
@@ -92,7 +92,7 @@ def _walk(
 
 
 def _is_text(path: str) -> bool:
-    """Names that are not UTF-8 cannot stand in the manifest."""
+    """False for names that are not UTF-8, which the manifest cannot contain."""
     try:
         path.encode()
     except UnicodeEncodeError:

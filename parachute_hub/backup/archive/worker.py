@@ -1,8 +1,8 @@
-"""Backs up, verifies and restores in a process of its own: `python -m parachute_hub.backup.archive.worker`.
+"""Runs backups, verification and restores in a separate process: `python -m parachute_hub.backup.archive.worker`.
 
-The hub writes one line of JSON to its stdin: `{"do": "backup", ...}`. Secrets go there, never into the command line.
-Reports are JSON lines on descriptor 3: `progress`, `header`, and at the end `done` or `failed`. An archive that is
-downloaded goes to stdout; one that is uploaded follows the first line on stdin.
+The hub writes one line of JSON to stdin: `{"do": "backup", ...}`. Secrets are passed there, never on the command line.
+Reports are JSON lines on descriptor 3: `progress`, `header`, and finally `done` or `failed`. A downloaded archive is
+written to stdout; an uploaded one follows the first line on stdin.
 """
 
 import contextlib
@@ -42,11 +42,11 @@ class Reports:
         self._last = 0.0
 
     def say(self, event: str, **values: Any) -> None:
-        """One report."""
+        """Write one report."""
         self._write(json.dumps({"event": event, **values}).encode() + b"\n")
 
     def progress(self, of: int, path: str, size: int) -> None:
-        """At most four a second."""
+        """Report progress, at most four times a second."""
         now = self._clock()
         if now - self._last >= _EVERY_SECONDS:
             self._last = now
@@ -113,7 +113,7 @@ def _read(job: dict[str, Any], reports: Reports, keeps: Keeps, scratch: Path) ->
 
 
 def _verify(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
-    """With the key, every file is checked. Without it, only that the archive is the one that was stored."""
+    """With the key, check every file. Without it, only check that the archive equals the stored one."""
     if job.get("identity") is None:
         stream = _Hashed(Destination.open(job["from"]).get(job["name"]))
         for _ in stream:
@@ -178,7 +178,7 @@ _JOBS: dict[str, Callable[[dict[str, Any], Reports], dict[str, Any]]] = {
 
 @contextlib.contextmanager
 def _scratch(home: Path) -> Iterator[Path]:
-    """A folder for temporary files; the hub empties its parent at every start."""
+    """A folder for temporary files, whose parent the hub empties at every start."""
     (home / "tmp").mkdir(mode=0o700, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="backup-", dir=home / "tmp") as folder:
         yield Path(folder)
@@ -192,7 +192,7 @@ def _need_room(folder: Path, size: int) -> None:
 
 
 class _Hashed:
-    """Chunks that pass, with their size and SHA-256."""
+    """Passes chunks through, computing size and SHA-256."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -215,7 +215,7 @@ def _stdin() -> Iterator[bytes]:
 
 
 def run(job: dict[str, Any], reports: Reports) -> int:
-    """Do one job and report how it ended; the exit status."""
+    """Do one job and report how it ended. Returns the exit code."""
     try:
         reports.say("done", **_JOBS[job["do"]](job, reports))
         return 0
@@ -228,7 +228,7 @@ def run(job: dict[str, Any], reports: Reports) -> int:
     except OSError as error:
         kind, text = _of_the_disk(error)
     except Exception as error:
-        # Its text may hold a secret; its kind is enough to find the place.
+        # The error's text may contain a secret; its type is enough to locate it.
         kind, text = "failed", f"Something went wrong ({type(error).__name__}). The hub's log has the details."
     reports.say("failed", kind=kind, error=text)
     return 1

@@ -1,4 +1,4 @@
-"""Writes the home into an archive, while the hub and its modules run."""
+"""Writes the home into an archive while the hub and its modules run."""
 
 import hashlib
 import io
@@ -26,8 +26,8 @@ _CHUNK = 256 * 1024
 class ArchiveWriter:
     """Writes one archive. `scratch` is an existing folder for copies of databases, one at a time.
 
-    `told` is called with the path and the bytes read so far. `changed` lists files that shrank while they were read,
-    `damaged` databases that SQLite cannot read, which are stored as they are.
+    `told` receives the path and the bytes read so far. `changed` lists files that shrank while being read, `damaged`
+    databases that SQLite cannot read, which are stored as they are.
     """
 
     home: Path
@@ -42,7 +42,7 @@ class ArchiveWriter:
     damaged: list[str] = field(factory=list, init=False)
 
     def chunks(self) -> Iterator[bytes]:
-        """The encrypted archive. Raises BadArchive or OSError when something cannot be read."""
+        """The encrypted archive. Raises BadArchive or OSError if something cannot be read."""
         if len(self.listing.sources) > MOST_FILES:
             raise BadArchive(f"The home holds more than {MOST_FILES:,} files.")
         return Encryption(self.recipient).run(self._write)
@@ -64,7 +64,7 @@ class ArchiveWriter:
             self._add(tar, MANIFEST, manifest, length)
 
     def _source(self, tar: tarfile.TarFile, source: Source) -> Entry | None:
-        """The entry of what was written; None when the file is gone by now."""
+        """The entry written; None if the file no longer exists."""
         self.told(source.path, self.size)
         path = self.home / source.path
         if not source.database:
@@ -74,7 +74,7 @@ class ArchiveWriter:
             copy_database(path, copy)
             return self._file(tar, source.path, copy, database=True)
         except Unreadable as error:
-            # A damaged database of one module must not end the backups of all the rest.
+            # One module's damaged database must not prevent all backups.
             self.damaged.append(f"{source.path}: {error}")
             return self._file(tar, source.path, path)
         finally:
@@ -119,7 +119,7 @@ class ArchiveWriter:
 
 
 class _Hashing:
-    """Reads exactly `size` bytes, and hashes them. A file that became shorter meanwhile is filled up with zeros."""
+    """Reads and hashes exactly `size` bytes. A file that shrank in the meantime is padded with zeros."""
 
     def __init__(self, source: BinaryIO, size: int, told: Callable[[int], None]) -> None:
         self._source = source

@@ -141,7 +141,7 @@ class Catalog:
         return next((entry for entry in self.entries if entry.package == package), None)
 
     def names(self, row_name: str, entry: CatalogEntry) -> bool:
-        """Whether a row of this name is the entry's, under its present name or an earlier one."""
+        """True if a row with this name belongs to the entry, by its current or a former name."""
         return row_name == entry.manifest_name or _ALIASES.get(row_name) == entry.short
 
     def short_of(self, row_name: str) -> str:

@@ -13,14 +13,14 @@ from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.supervise.model import CannotLaunch
 
-# Never looked for among a package's own commands: every other program relies on what these names mean.
+# Never looked up among a package's own commands, since other programs rely on these names.
 PROGRAMS = frozenset({"bash", "bun", "bunx", "env", "node", "npm", "npx", "python3", "sh"})
 STATIC_SERVER = Path(__file__).with_name("static_server.ts")
 
 
 @frozen
 class Command:
-    """A command line. `program` is an absolute path; None stands for the hub's bun."""
+    """A command line. `program` is an absolute path; None means the hub's bun."""
 
     program: str | None
     arguments: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The addresses of a module's pages: what its manifest says, resolved once for the pages, the API and discovery."""
+"""The URLs of a module's pages, resolved from its manifest for pages, API and discovery."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,10 +11,10 @@ INFO = "/.parachute/info"
 
 @frozen(kw_only=True)
 class Links:
-    """Each is a path on the hub, or an http(s) address elsewhere.
+    """Each is a path on the hub, or an http(s) URL elsewhere.
 
-    `ui` is where the module is used, `management` where it is looked after, `config_ui` its own settings page, `info`
-    its description as JSON.
+    `ui` is the module's app, `management` its administration, `config_ui` its settings page, `info` its description as
+    JSON.
     """
 
     ui: str | None = None
@@ -23,13 +23,13 @@ class Links:
     info: str = INFO
 
     def all(self) -> Iterator[str]:
-        """Those that lead to the hub, each once."""
+        """The links that lead to the hub, each once."""
         found = (self.ui, self.management, self.config_ui, self.info)
         return iter(dict.fromkeys(link for link in found if link is not None and link.startswith("/")))
 
 
 def links_of(manifest: Manifest | None, mount: str, *, vault: bool = False, static: bool = False) -> Links:
-    """The links of a module at this mount. A package of mere pages (`static`) need not say where they are."""
+    """The links of a module at this mount. A package of plain pages (`static`) need not declare them."""
     mount = mount.rstrip("/")
     front = f"{mount}/" if static else None
     if manifest is None:
@@ -65,5 +65,5 @@ def resolve(value: str, mount: str, *, vault: bool = False) -> str:
 
 
 def main_mount(paths: Iterable[str]) -> str:
-    """The mount that a module's pages lie below: its first one, `/.parachute` apart."""
+    """The mount with the module's pages: the first one, except `/.parachute`."""
     return next((path for path in paths if not path.startswith("/.parachute")), "")

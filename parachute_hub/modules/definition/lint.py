@@ -84,7 +84,7 @@ def _manifest(manifest: Manifest) -> Iterator[LintFinding]:
 
 
 def _unused(folder: Path, manifest: Manifest) -> Iterator[LintFinding]:
-    """Permissions that nothing in the package's own files makes use of."""
+    """Permissions that the package's own files do not use."""
     asked = manifest.permissions
     if asked is None:
         return
@@ -99,7 +99,7 @@ def _unused(folder: Path, manifest: Manifest) -> Iterator[LintFinding]:
 
 
 def _sources(folder: Path) -> Iterator[str]:
-    """The package's own source files, without its dependencies."""
+    """The package's own source files, without dependencies."""
     left = _MOST_SOURCE
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).parts

@@ -1,4 +1,4 @@
-"""What a module may reach beyond its own data and program: `permissions` in module.json."""
+"""What a module may access beyond its own data and program: `permissions` in module.json."""
 
 import re
 from typing import Any, Literal, Self, TypeAlias
@@ -17,10 +17,10 @@ _LEAST_MEMORY, _MOST_MEMORY = 64, 1 << 20
 
 @frozen(kw_only=True)
 class Permissions:
-    """`network` is `any`, `none`, or the names of the hosts that it may reach by https (`*.` matches what is below).
+    """`network` is `any`, `none`, or the host names it may reach by https (`*.` matches subdomains).
 
-    `folders` are outside the home, absolute or with `~/`; it may change them. `programs` are names on the PATH.
-    `memory` is in MiB. A module that says nothing has the network and nothing else.
+    `folders` are outside the home, absolute or with `~/`, and writable. `programs` are names on the PATH. `memory` is
+    in MiB. The default is the network and nothing else.
     """
 
     network: Network = "any"
@@ -43,7 +43,7 @@ class Permissions:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The API representation, which `parse` understands."""
+        """The API representation, which `parse` accepts."""
         return {
             "network": self.network if isinstance(self.network, str) else list(self.network),
             "folders": list(self.folders),
@@ -52,7 +52,7 @@ class Permissions:
         }
 
     def beyond(self, granted: "Permissions") -> tuple[str, ...]:
-        """What this asks for and `granted` does not give, each a few words for people.
+        """What this requests beyond `granted`, as short phrases for the user.
 
         >>> Permissions(programs=("ffmpeg",)).beyond(Permissions(network="none"))
         ('use the whole network', 'run ffmpeg')
@@ -71,7 +71,7 @@ class Permissions:
 
 
 def allows(hosts: tuple[str, ...], host: str) -> bool:
-    """Whether a host is one of those named.
+    """True if a host is among those named.
 
     >>> allows(("*.example.com", "api.test"), "a.b.example.com"), allows(("*.example.com",), "example.com")
     (True, False)

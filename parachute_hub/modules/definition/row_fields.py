@@ -1,4 +1,4 @@
-"""What a row of services.json decides, and what it does not: every module can write every row.
+"""Which fields of a services.json row count, given that every module can write every row.
 
 `docs/security.md` has the same table for readers.
 """
@@ -31,9 +31,9 @@ DECIDED_BY: Mapping[str, Decider] = {
 
 
 def settled(row: ServiceRow, port: int | None, exposure: str | None) -> ServiceRow:
-    """The row with what the hub's record decides in the place of what it says itself; the package's part is blank.
+    """The row with the fields that the hub's record decides; those that the package decides are blank.
 
-    A record of an earlier version of the hub has no port until the next boot.
+    Records from earlier versions of the hub have no port until the next boot.
     """
     return row.with_fields(
         port=port or row.port, public_exposure=exposure, install_dir=None, strip_prefix=None, websocket=None
@@ -43,10 +43,10 @@ def settled(row: ServiceRow, port: int | None, exposure: str | None) -> ServiceR
 def served(
     row: ServiceRow, short: str, said: Iterable[str], extra: Iterable[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The mounts of a module, and the reasons why it may not have others that its row claims.
+    """The mounts of a module, and the reasons for rejecting others that its row claims.
 
-    A row adds paths below the module's own; it takes away none that its package says (`said`). A vault's are its
-    vaults, which only its row knows. `extra` is what the catalog grants its own package beyond its own path.
+    A row can add paths below the module's own, but not remove the package's (`said`). A vault's mounts are its vaults,
+    which only the row lists. `extra` are paths that the catalog grants its own package.
     """
     good, refused = mounts.allowed(row.paths, short, extra)
     if short == "vault":

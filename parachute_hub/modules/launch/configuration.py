@@ -127,7 +127,7 @@ class Configuration:
         strip = entry.strip_prefix if strip is None and entry else strip
         instance = mount.removeprefix("/vault/").partition("/")[0] if row.is_vault else None
         token = await self.tokens.for_administration(short, instance)
-        # Some modules offer it at their root alone, where the hub's path of that name is not theirs.
+        # Some modules only serve it at their root, where the hub's path of that name is not theirs.
         places = ("",) if strip else (mount, "")
         for place in places:
             answer, content = await self._once(method, short, f"http://127.0.0.1:{port}{place}{path}", token, body)

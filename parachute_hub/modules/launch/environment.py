@@ -39,7 +39,7 @@ class BaseEnvironment:
 
     @property
     def installer(self) -> Path:
-        """HOME of the installer. An .npmrc or .bunfig.toml there is the hub's own, whatever the person's says."""
+        """HOME of the installer. An .npmrc or .bunfig.toml there belongs to the hub, not to the user."""
         return self.home / "hub" / "installer"
 
     @property
@@ -73,7 +73,7 @@ def for_module(
 
 
 def inside(environment: Mapping[str, str], view: Path) -> dict[str, str]:
-    """The environment of a module that sees a view of the home instead of the home."""
+    """The environment of a module that sees a view instead of the home."""
     own = {
         "HOME": view,
         "PARACHUTE_HOME": view,
@@ -85,7 +85,7 @@ def inside(environment: Mapping[str, str], view: Path) -> dict[str, str]:
 
 
 def for_installer(around: BaseEnvironment, bun_folder: Path, stall_seconds: int) -> dict[str, str]:
-    """The environment of `bun add` and `bun info`. HOME is the hub's own; no module's command is on PATH; no git."""
+    """The environment of `bun add` and `bun info`: the hub's own HOME, no module commands on PATH, no git."""
     kept = {name: value for name, value in around.passed_on.items() if name not in _INSTALLER_LEAVES}
     return {
         "LANG": "C.UTF-8",
@@ -106,7 +106,7 @@ def for_installer(around: BaseEnvironment, bun_folder: Path, stall_seconds: int)
 
 
 def of_registry(variables: Mapping[str, str], *, keys: bool) -> dict[str, str]:
-    """What a module that fetches packages by itself learns of the registry: its address, and with `keys` everything.
+    """The registry settings for a module that fetches packages itself: the URL, and with `keys` everything.
 
     >>> of_registry({"BUN_CONFIG_REGISTRY": "https://ann:pw@r.test:8/n/?a=1", "BUN_CONFIG_TOKEN": "x"}, keys=False)
     {'BUN_CONFIG_REGISTRY': 'https://r.test:8/n/'}
@@ -118,7 +118,7 @@ def of_registry(variables: Mapping[str, str], *, keys: bool) -> dict[str, str]:
 
 
 def _bare(url: str) -> str:
-    """The address without user information, query and fragment; nothing of what is no http(s) address."""
+    """The URL without user info, query and fragment; empty unless http(s)."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}" if parts.scheme in ("http", "https") and host else ""
@@ -179,6 +179,6 @@ def _unquoted(value: str) -> str:
 
 
 def _path(around: BaseEnvironment, bun_folder: Path) -> str:
-    """PATH: bun (scripts refer to it), the hub's own path, then commands of modules, which shadow nothing."""
+    """PATH: bun (scripts refer to it), the hub's own path, then module commands, which cannot shadow anything."""
     inherited = around.passed_on.get("PATH", _USUAL_PATH)
     return ":".join(dict.fromkeys((str(bun_folder), *inherited.split(":"), str(around.modules / "bin"))))

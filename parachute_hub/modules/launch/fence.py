@@ -1,4 +1,4 @@
-"""Whether a module is confined, and by which rules: its own data, its own program, its own port."""
+"""Decides whether a module is confined, and by which rules: its own data, program and port."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import RecordsFile, RecordsRefused
 from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Isolation, ModuleState, Status
 
-# Certificates that the owner's environment names; a module is told where they are.
+# Certificate paths in the owner's environment, passed on to modules.
 _CERTIFICATES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 _PROJECT_FILES = ("package.json", "tsconfig.json", "bunfig.toml", "bun.lock", "bun.lockb")
 CANNOT = "This machine cannot separate modules: its kernel does not have Landlock, or does not let the hub use it."
@@ -28,7 +28,7 @@ CANNOT = "This machine cannot separate modules: its kernel does not have Landloc
 
 @frozen(kw_only=True)
 class Subject:
-    """A module about to be started. `folder` is its package's; `bun` runs it, or else `program`."""
+    """A module about to start. `folder` is its package; `bun` runs it, or else `program`."""
 
     short: str
     row: ServiceRow
@@ -43,10 +43,10 @@ class Subject:
 
 @define(kw_only=True)
 class Fence:
-    """Decides for each start. `abi` is the version of Landlock, 0 where modules cannot be confined.
+    """Decides on each start. `abi` is the Landlock version, 0 if modules cannot be confined.
 
-    A module that was installed before modules were confined may need what it no longer gets. Its first confined start
-    is watched; when it fails, the module is started as it used to be, and the owner is told.
+    A module installed before confinement existed may rely on what it no longer gets. Its first confined start is
+    watched; if it fails, the module is started unconfined and the owner is told.
     """
 
     mode: Literal["auto", "required", "off"]
@@ -62,11 +62,11 @@ class Fence:
 
     @property
     def confines(self) -> bool:
-        """Whether modules are confined on this machine."""
+        """True if modules are confined on this machine."""
         return self.mode != "off" and self.abi > 0
 
     def isolation(self, short: str) -> Isolation:
-        """How a module is started now. Raises CannotLaunch when it has to be confined and cannot be."""
+        """How a module is started now. Raises CannotLaunch if it must be confined and cannot be."""
         why = self._why_not(short)
         if why is None:
             left = missing(self.abi)
@@ -90,7 +90,7 @@ class Fence:
         return None
 
     def follow(self, status: Status) -> None:
-        """A module's news: watch the first confined start of one that was installed before."""
+        """Watch the first confined start of a module that was installed before."""
         short = status.short
         if self.mode != "auto" or not self.abi or self.records.get(short).isolation or status.isolation is None:
             return
@@ -104,7 +104,7 @@ class Fence:
         try:
             self.records.change(short, isolation="on" if confined else "off", isolation_why=why)
         except RecordsRefused:
-            return  # It is tried again with the next start.
+            return  # retried at the next start
         self._tries.pop(short, None)
         if why is not None:
             self.notice(
@@ -113,7 +113,7 @@ class Fence:
             )
 
     def _failed(self, short: str, *, confined: bool) -> None:
-        """Without a fence as well: then the fence is not the reason."""
+        """If it fails unconfined too, confinement is not the cause."""
         tried = self._tries.get(short)
         if confined and tried is None:
             self._tries[short] = "without"
@@ -121,7 +121,7 @@ class Fence:
             self._tries[short] = "both failed"
 
     def rules(self, subject: Subject) -> Rules:
-        """What the module may do. Raises CannotLaunch when its data folder cannot be used."""
+        """The module's rules. Raises CannotLaunch if its data folder is unusable."""
         short = subject.short
         reads = [*SYSTEM_FOLDERS, os.path.realpath(subject.bun.parent), str(STATIC_SERVER.parent)]
         own, lists = self._program(subject.folder)
@@ -138,7 +138,7 @@ class Fence:
         )
 
     def way_out(self, subject: Subject, issuer: str) -> dict[str, str]:
-        """Variables for a module that may reach named hosts only, and the hub at its public address, `issuer`."""
+        """The proxy variables for a module that may only reach named hosts and the hub at `issuer`."""
         network = subject.permissions.network
         if network == "any" or self.gateway is None:
             return {}
@@ -150,7 +150,7 @@ class Fence:
         return {"HTTPS_PROXY": address, "https_proxy": address, "NO_PROXY": nearby, "no_proxy": nearby}
 
     def _reachable(self, subject: Subject) -> Iterable[int]:
-        """The hub, the way out, and the modules that it says it uses; the vault sends recordings to scribe."""
+        """The hub, the proxy, and declared dependencies; the vault also sends recordings to scribe."""
         told = {each.short for each in subject.manifest.dependencies} if subject.manifest else set()
         others = told | ({"scribe"} if subject.short == "vault" else set())
         rows = (self.directory.row(short) for short in others)
@@ -158,7 +158,7 @@ class Fence:
         return {self.hub_port} | gateway | {row.port for row in rows if row is not None}
 
     def _folders(self, subject: Subject) -> Iterator[str]:
-        """Folders of the owner's that it declares. Raises CannotLaunch for one that holds what is the hub's."""
+        """The owner's folders it declares. Raises CannotLaunch for one that contains files of the hub."""
         home = Path(os.path.realpath(self.views.home))
         for declared in subject.permissions.folders:
             folder = Path(os.path.realpath(self.user_home / declared.removeprefix("~/")))
@@ -172,7 +172,7 @@ class Fence:
                 yield str(folder)
 
     def _programs(self, subject: Subject) -> Iterator[str]:
-        """Where the programs lie that run it and that it declares; those of the system may be run anyway."""
+        """The folders of its interpreter and declared programs; system programs may always run."""
         path = subject.env.get("PATH")
         named = (shutil.which(name, path=path) for name in subject.permissions.programs)
         for found in (subject.program, *named):
@@ -180,16 +180,16 @@ class Fence:
                 continue
             for program in {Path(found), Path(os.path.realpath(found))}:
                 yield str(program)
-                # An interpreter or a script needs what is installed beside it.
+                # An interpreter or script needs the files installed with it.
                 prefix = program.parent.parent
                 if program.parent.name == "bin" and (prefix / "lib").is_dir():
                     yield from (str(prefix / name) for name in ("bin", "lib", "pyvenv.cfg"))
 
     def _program(self, folder: Path) -> tuple[list[str], list[str]]:
-        """What may be read and what may be listed: the package, and each folder above it that has `node_modules`.
+        """What may be read and what may be listed: the package, and each parent folder with `node_modules`.
 
-        bun looks imports up there, and needs the names in such a folder and its package.json. In the store it is the
-        version's own folder; above a folder that is linked it may hold more.
+        bun resolves imports there and needs file names and package.json. In the store this is the version's own folder;
+        for a linked folder the parents may contain more.
         """
         real = Path(os.path.realpath(folder))
         store = Path(os.path.realpath(self.directory.store.root))
@@ -207,7 +207,7 @@ class Fence:
         return reads, lists
 
     def _ports(self, subject: Subject) -> Iterable[int]:
-        """Its own, and those that it says are its own unless they are another's: some modules heed no other."""
+        """Its own port, and ports it declares unless another module has them: some modules ignore the assigned port."""
         others = self.directory.ports() - {subject.row.port}
         told = (subject.manifest and subject.manifest.port, subject.entry and subject.entry.port)
         return {subject.row.port} | ({port for port in told if port} - others - {self.hub_port})

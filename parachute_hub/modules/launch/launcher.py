@@ -112,12 +112,12 @@ class ModuleLauncher:
             raise CannotLaunch("bad_manifest", f"The module.json of {short} cannot be used: {error}.") from None
 
     def _fetches(self, short: str) -> bool:
-        """Whether it is a module of the catalog that fetches packages by itself."""
+        """True for a catalog module that fetches packages itself."""
         vouched = self.directory.vouched(short)
         return vouched is not None and vouched.fetches_packages
 
     def _own_packages(self, short: str) -> Mapping[str, str]:
-        """What it fetches lies in its own data, not among the hub's packages."""
+        """Its packages are stored in its own data, not among the hub's."""
         place = self.around.home / short / ".bun"
         return {"BUN_INSTALL": str(place), "BUN_INSTALL_BIN": str(place / "bin")} if self._fetches(short) else {}
 
@@ -127,7 +127,7 @@ class ModuleLauncher:
         return environment.of_registry(self.around.registry, keys=self.records.get(short).registry_keys)
 
     def _companions(self, manifest: Manifest | None) -> Mapping[str, str]:
-        """Where the modules are that this one declares as its dependencies: `PARACHUTE_<SHORT>_URL` for each."""
+        """The URLs of declared dependencies: `PARACHUTE_<SHORT>_URL` for each."""
         found: dict[str, str] = {}
         for wanted in manifest.dependencies if manifest else ():
             row = self.directory.row(wanted.short)

@@ -1,4 +1,4 @@
-"""Which of a module's links lead to a page: asked of the module itself, as a browser without credentials would."""
+"""Finds out which of a module's links lead to a page, by requesting them like a browser without credentials."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -27,14 +27,14 @@ _DOCUMENT = Headers({"Accept": ["application/json"]})
 
 @frozen(kw_only=True)
 class Where:
-    """Where a running module is: its port on loopback, its mounts, and whether they are left out of what it gets."""
+    """Where to reach a running module: loopback port, mounts, and whether the mount is stripped."""
 
     port: int
     mounts: tuple[str, ...]
     strip: bool
 
     def target(self, path: str) -> str | None:
-        """What the module would be asked for this path of the hub; None for a path that is not the module's.
+        """The request target on the module for a path of the hub; None for a path of another module.
 
         >>> Where(port=1943, mounts=("/scribe",), strip=True).target("/scribe/admin")
         '/admin'
@@ -46,9 +46,9 @@ class Where:
 
 
 class PagesSeen:
-    """Remembers what each link answered last; `changed` is called when one answers otherwise than before.
+    """Caches what each link returned last; `changed` is called when that changes.
 
-    `where` knows the modules that run now. Nobody waits for a module: what is not known yet is not offered.
+    `where` returns running modules. Requests never wait for a module: unknown links are not offered.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class PagesSeen:
         self._asked_at: dict[tuple[str, str], float] = {}
 
     def offered(self, short: str, link: str | None) -> str | None:
-        """The link when it leads to a page, as far as is known; what is elsewhere is the module's own word."""
+        """The link, if it is known to lead to a page. Links elsewhere are not checked."""
         if link is None or not link.startswith("/"):
             return link
         asked_at = self._asked_at.get((short, link))
@@ -76,7 +76,7 @@ class PagesSeen:
         return link if self._seen.get((short, link)) else None
 
     def look(self, short: str, links: Iterable[str]) -> None:
-        """Ask for these links now."""
+        """Check these links now."""
         where = self._where(short)
         if where is None:
             return
@@ -89,7 +89,7 @@ class PagesSeen:
 
     async def _find_out(self, short: str, where: Where, link: str) -> None:
         answers = False
-        # A module that does not answer has no page, whatever the reason.
+        # A module that does not answer has no page, for whatever reason.
         with suppress(Exception):
             answers = await self._answers(where, link)
         if self._seen.get((short, link)) != answers:
@@ -114,9 +114,9 @@ class PagesSeen:
 
 
 class _NotRead(Protocol):
-    """Ends a connection whose answer's head was all that is wanted."""
+    """Closes a connection after the response head."""
 
     def connectionMade(self) -> None:
-        """Twisted's: the body would begin now."""
+        """Twisted callback: the body begins."""
         if self.transport is not None:
             self.transport.loseConnection()

@@ -31,20 +31,20 @@ COPY_LIMIT = 256 * 1024
 
 @define(kw_only=True)
 class Views:
-    """All views below one folder. A view exists from the module's first confined start on."""
+    """All views in one folder. A view is created at the module's first confined start."""
 
     home: Path
     directory: ModuleDirectory
     _known: dict[str, _STAMP | None] = field(factory=dict, init=False)
 
     def folder(self, short: str) -> Path:
-        """Where a module's view is."""
+        """The module's view."""
         return self.home / "hub" / "views" / short
 
     def data(self, short: str) -> Path:
-        """The module's real data folder, made when it is not there. Raises CannotLaunch.
+        """The module's real data folder, created if missing. Raises CannotLaunch.
 
-        The owner may have put a link in its place, to another disk; one into the home would open what is not its own.
+        The owner may have replaced it with a link to another disk; a link into the home would expose other data.
         """
         place = self.home / short
         real, home = Path(os.path.realpath(place)), Path(os.path.realpath(self.home))
@@ -58,7 +58,7 @@ class Views:
         return real
 
     def prepare(self, short: str) -> Path:
-        """Make the view ready for a start. Raises OSError and CannotLaunch."""
+        """Prepare the view for a start. Raises OSError and CannotLaunch."""
         view, data = self.folder(short), self.data(short)
         for folder in (self.home / "hub", view.parent, view, view / "tmp", view / ".bun"):
             private_folder(folder)
@@ -73,7 +73,9 @@ class Views:
         return view
 
     def _publish(self, short: str) -> None:
-        """Give the module its copy of services.json. It is made anew for every start, so no power cut can hurt it."""
+        """Write the module's copy of services.json. It is rewritten at every start, so it need not survive a power
+        loss.
+        """
         copy = self._copy(short)
         told = {row.name: row.port for row in self.directory.installed()}
         registry = self.directory.services.read()
@@ -87,16 +89,16 @@ class Views:
         except OSError:
             if before is None:
                 raise
-            return  # The disk is full: an older copy is better than a module that does not start.
+            return  # on a full disk an older copy is better than not starting
         self._known[short] = _stamp(copy)
 
     def collect_all(self) -> None:
-        """Merge what running modules have written since the last look: one stat for each."""
+        """Merge what running modules wrote since the last call. Costs one stat each."""
         for short in tuple(self._known):
             self.collect(short)
 
     def collect(self, short: str) -> None:
-        """Merge what the module has written, if it has. What cannot be used is left out."""
+        """Merge what the module wrote, if anything. Unusable content is ignored."""
         copy = self._copy(short)
         stamp = _stamp(copy)
         if stamp is None or stamp == self._known.get(short):
@@ -117,11 +119,11 @@ class Views:
             try:
                 self.directory.services.update(lambda registry: registry.with_row(merged))
             except RegistryRefused:
-                # Another module has that port or name: the row stays as it was.
+                # Another module has that port or name, so the row stays unchanged.
                 return
 
     def _merged(self, short: str, known: ServiceRow, told: ServiceRow) -> ServiceRow:
-        """The hub's row with the fields that are the module's own."""
+        """The hub's row with the fields that the module decides."""
         entry = self.directory.entry(short)
         paths, _ = mounts.allowed(told.paths, short, entry.mounts if entry else ())
         own: Mapping[str, Any] = {name: told.raw[name] for name in _OWN_FIELDS if name in told.raw}

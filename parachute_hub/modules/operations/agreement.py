@@ -1,4 +1,4 @@
-"""A version that asks for more than the owner knows of is not installed before the owner has agreed."""
+"""Asks the owner before installing a version that requests more permissions."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ MORE = "more_permissions"
 
 
 def agree(short: str, package: str, asked: Permissions, granted: Permissions) -> None:
-    """Raises JobFailed, which says what more is asked for and how to agree, unless `granted` covers it."""
+    """Raise JobFailed, naming the additional permissions and how to agree, unless `granted` covers them."""
     more = asked.beyond(granted)
     if more:
         raise JobFailed(
@@ -22,7 +22,7 @@ def agree(short: str, package: str, asked: Permissions, granted: Permissions) ->
 
 
 def granted_of(body: dict[str, Any]) -> Permissions | None:
-    """The permissions that the owner agrees to. Raises Refused 400."""
+    """The permissions the owner agrees to. Raises Refused 400."""
     given = body.get("permissions")
     try:
         return None if given is None else Permissions.parse(given)

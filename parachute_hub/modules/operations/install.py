@@ -142,7 +142,7 @@ class Installer:
                 work.line(line)
 
     def _agree(self, request: InstallRequest, arrival: FetchedModule) -> None:
-        """Stop for the owner's word when it asks for more than was shown. Raises JobFailed."""
+        """Stop for the owner's consent if it requests more than was shown. Raises JobFailed."""
         vouched = arrival.entry if arrival.entry and arrival.entry.package == arrival.package.name else None
         asked = effective(arrival.manifest, vouched)
         known = self.directory.row(arrival.short) is not None

@@ -36,8 +36,8 @@ SETTLE_SECONDS = 2.0
 class UpgradeRequest:
     """What to upgrade. `version` is a version or tag; None means the channel's newest.
 
-    `allow_new` takes a release that is only hours old.
-    `granted` are the permissions that the owner has agreed to, if the new version asks for more.
+    `allow_new` accepts a release that is only hours old. `granted` are the permissions that the owner agreed to, if the
+    new version requests more.
     """
 
     short: str

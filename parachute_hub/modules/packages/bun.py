@@ -81,7 +81,7 @@ def wrapped(argv: Sequence[str]) -> list[str]:
 
 
 def _restrain(pid: int, file_bytes: int) -> None:
-    """Lower CPU priority and OOM rank of this process and its children below everything else, and bound its files."""
+    """Lower CPU priority and OOM rank of this process and its children below everything else, and limit file sizes."""
     if sys.platform == "linux":
         with suppress(OSError):
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
@@ -105,7 +105,7 @@ class Ended:
 class Bun:
     """Runs bun. `find` raises NoBun; `environment` returns the complete environment for the bun in that folder.
 
-    `mask` removes secrets from each line. `fence` says how a run in a folder is confined; without it none is.
+    `mask` removes secrets from each line. `fence` returns the confinement of a run; without it, runs are unconfined.
     """
 
     reactor: Any
@@ -121,7 +121,7 @@ class Bun:
         """Install into the folder, which contains a package.json. Installs run one at a time; cancelling kills the
         process.
 
-        Releases younger than `min_age` seconds are passed over, in dependencies too. Raises BunFailed.
+        Releases younger than `min_age` seconds are skipped, including dependencies. Raises BunFailed.
         """
         age = (f"--minimum-release-age={min_age}",) if min_age else ()
         if self._one.locked:

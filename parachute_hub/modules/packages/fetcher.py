@@ -47,7 +47,7 @@ _DISK_PERHAPS = ("extract", "failed", "disk_full")
 
 
 class RegistryTrust(Protocol):
-    """What is known of the registry."""
+    """The part of the registry client that fetching uses."""
 
     def origins(self) -> frozenset[str]:
         """Origins of the configured registries."""
@@ -260,7 +260,7 @@ class Fetcher:
             )
 
     def _locked(self, order: FetchRequest, incoming: Path, package: str) -> LockedPackage | None:
-        """The package as the registry has it, None for a local tarball. Raises JobFailed."""
+        """The package as resolved from the registry, None for a local tarball. Raises JobFailed."""
         try:
             content = read_bounded(incoming / "bun.lock", lockfile.LIMIT)
             return lockfile.check(content, package, self.registry.origins(), local=order.source is not None)
@@ -327,7 +327,7 @@ class Fetcher:
 
 
 def _refuse_workspace(incoming: Path, home: Path) -> None:
-    """bun installs for the nearest package.json above that has workspaces, with its settings. Raises JobFailed."""
+    """bun would install for the nearest parent package.json with workspaces, using its settings. Raises JobFailed."""
     for folder in takewhile(lambda folder: folder.is_relative_to(home), incoming.parents):
         if (folder / "package.json").exists():
             raise JobFailed(

@@ -1,4 +1,4 @@
-"""Confines bun as the installer: it gets the incoming folder, its own cache and the network, but not the home."""
+"""Confines bun as the installer: it may access the incoming folder, its cache and the network, but not the home."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +15,10 @@ _OOM_SCORE = 800
 
 
 class Confines(Protocol):
-    """Starts confined processes; `confinement.kernel.Confiner`."""
+    """Starts confined processes; implemented by `confinement.kernel.Confiner`."""
 
     def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
-        """Call `spawn` where what it starts is confined. Raises NotConfined."""
+        """Call `spawn` so that the process it starts is confined. Raises NotConfined."""
 
 
 @frozen(kw_only=True)
@@ -32,7 +32,7 @@ class InstallerFence:
 
     @classmethod
     def of(cls, confiner: Confines | None, around: BaseEnvironment) -> Self | None:
-        """That of this hub; None where nothing can confine."""
+        """The fence of this hub; None if nothing can be confined."""
         if confiner is None:
             return None
         return cls(confiner=confiner, modules=around.modules, scratch=around.scratch, settings=around.installer)
@@ -44,7 +44,7 @@ class InstallerFence:
         self.confiner.start(self.rules(folder, bun, argv, environment), spawn)
 
     def rules(self, folder: Path, bun: Path, argv: Sequence[str], environment: Mapping[str, str]) -> Rules:
-        """What one run may do. A package on this machine is named by the path that is the last argument."""
+        """The rules of one run. A local package is the path in the last argument."""
         own = [self.settings / name for name in (".npmrc", ".bunfig.toml")]
         named = [value for value in (*argv, *environment.values()) if os.path.isabs(value) and Path(value).is_file()]
         cache = self.modules / "install" / "cache"

@@ -1,4 +1,4 @@
-"""What bun resolved for an install, read from its lockfile: where each package came from and how it was verified."""
+"""Verifies bun's lockfile: where each package came from and how its integrity was checked."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ _LOCAL_SUFFIXES = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".
 
 
 class BadLock(Exception):
-    """What was resolved is refused. The text says which package and why."""
+    """The resolution is rejected. The text says which package and why."""
 
 
 @frozen
@@ -33,11 +33,11 @@ class LockedPackage:
 
 
 def check(content: bytes, package: str, origins: Iterable[str], *, local: bool = False) -> LockedPackage | None:
-    """Refuse what must not be installed; the answer is `package` itself. Raises BadLock.
+    """Reject what must not be installed. Returns `package` itself. Raises BadLock.
 
-    Every package needs an integrity hash. It comes from the registry, or by https from a public host. `origins` are
-    those of the configured registries, which may be anywhere. `local` says that `package` is a tarball on this machine;
-    the answer is None then.
+    Every package needs an integrity hash, and comes from the registry or by https from a public host. `origins` are
+    those of the configured registries, which may be private. With `local`, `package` is a local tarball and the result
+    is None.
     """
     allowed = frozenset(origins)
     found: LockedPackage | None = None
@@ -78,7 +78,7 @@ def _packages(content: bytes) -> Mapping[str, list[object]]:
 
 
 def _texts(entry: list[object], place: str) -> tuple[str, str]:
-    """What it is (`name@version` or `name@address`), and the hash."""
+    """The identifier (`name@version` or `name@url`) and the hash."""
     spec, integrity = (entry[0], entry[-1]) if entry else (None, None)
     if not isinstance(spec, str) or "@" not in spec[1:]:
         raise BadLock(f"The installer's bun.lock does not say what {_shown(place)} is.")
@@ -107,7 +107,7 @@ def _acceptable(url: str, allowed: frozenset[str]) -> bool:
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port.
+    """Scheme, host and port of a URL.
 
     >>> origin("http://localhost:4873/x/")
     'http://localhost:4873'

@@ -1,4 +1,4 @@
-"""The registry that packages come from: its address, its signing keys, and whether it signed a package."""
+"""The package registry: its URL, its signing keys, and verification of its signatures."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ _NPMRC_LIMIT = 64 * 1024
 
 
 class RegistryClient(Protocol):
-    """The part of bun that asks the registry."""
+    """The part of bun that queries the registry."""
 
     async def info(self, package: str, about: str, folder: Path, seconds: float) -> Any:
         """Query the registry. Raises BunFailed."""
@@ -44,7 +44,7 @@ class PackageRegistry:
     _keys: dict[str, tuple[float, tuple[RegistryKey, ...] | None]] = field(factory=dict, init=False)
 
     def origins(self) -> frozenset[str]:
-        """Origins of the configured registries. They may be private, or without TLS: the operator chose them."""
+        """Origins of the configured registries. They may be private or without TLS, as the operator chose them."""
         lines = (line.partition("=") for line in self._npmrc().splitlines())
         said = [value.strip() for name, _, value in lines if name.strip().endswith("registry")]
         said += [value for name, value in self.variables.items() if name.lower().endswith("registry")]
@@ -73,14 +73,14 @@ class PackageRegistry:
         return f"{package} {locked.version} is signed by the registry."
 
     def _base(self, package: str, dist: Any) -> str:
-        """The registry's address: what the tarball's has before the package, else what is configured."""
+        """The registry's URL: the prefix of the tarball URL, else the configured one."""
         tarball = str(dist.get("tarball")) if isinstance(dist, dict) else ""
         base, separator, _ = tarball.partition(f"/{package}/-/")
         configured = (value for name, value in self.variables.items() if name.lower().endswith("config_registry"))
         return (base if separator else next(configured, lockfile.origin(tarball))).rstrip("/")
 
     async def _published(self, base: str) -> tuple[RegistryKey, ...] | None:
-        """The keys; None if this registry publishes none. Raises BunFailed."""
+        """The registry's keys; None if it publishes none. Raises BunFailed."""
         at, keys = self._keys.get(base, (None, None))
         if at is None or self.now() - at >= FRESH_SECONDS:
             status, document = await self.bun.fetch_json(base + KEYS_PATH, self.folder, _SECONDS)

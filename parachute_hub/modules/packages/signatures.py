@@ -1,4 +1,4 @@
-"""Registry signatures of packages: ECDSA over `name@version:integrity`, with keys that the registry publishes."""
+"""Verifies registry signatures: ECDSA over `name@version:integrity`, with keys that the registry publishes."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ class BadSignature(Exception):
 
 @frozen
 class RegistryKey:
-    """One signing key. `expires` is when it stopped signing, None while it is in use."""
+    """One signing key. `expires` is when it stopped signing, None while in use."""
 
     id: str
     public: ec.EllipticCurvePublicKey
@@ -29,16 +29,16 @@ class RegistryKey:
 
 
 def keys_of(document: Any) -> tuple[RegistryKey, ...]:
-    """The usable keys of `/-/npm/v1/keys`. The document may be anything."""
+    """The usable keys of `/-/npm/v1/keys`, an unvalidated document."""
     entries = document.get("keys") if isinstance(document, dict) else None
     found = (_key(entry) for entry in entries) if isinstance(entries, list) else ()
     return tuple(key for key in found if key is not None)
 
 
 def verify(text: str, signatures: Any, keys: Sequence[RegistryKey], published: datetime | None) -> None:
-    """Accept `text` if one of the registry's keys signed it. Raises BadSignature.
+    """Verify that one of the registry's keys signed `text`. Raises BadSignature.
 
-    A key that has expired counts for packages published before. `published` None counts as now.
+    An expired key is valid for packages published before. `published` None counts as now.
     """
     by_id = {key.id: key for key in keys}
     entries = [entry for entry in signatures if isinstance(entry, dict)] if isinstance(signatures, list) else []
@@ -57,7 +57,7 @@ def verify(text: str, signatures: Any, keys: Sequence[RegistryKey], published: d
 
 
 def moment(value: Any) -> datetime | None:
-    """An ISO 8601 time of a registry; None if it is something else."""
+    """Parse an ISO 8601 time; None if malformed."""
     try:
         found = datetime.fromisoformat(str(value))
     except ValueError:

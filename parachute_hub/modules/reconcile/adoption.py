@@ -1,7 +1,7 @@
-"""Modules that are in services.json without a record of this hub: an older hub's, or a row that anybody wrote.
+"""Adopts modules in services.json that have no record: an older hub's, or rows of unknown origin.
 
-The catalog's modules that are in a home before this hub keeps records get one at its first boot: their program is the
-catalog's package wherever bun has put it, whatever the row says. All others wait for the owner's word.
+At the first boot, catalog modules already in the home get a record; they run the catalog's package from wherever bun
+installed it, whatever the row says. All others need the owner's consent.
 """
 
 import os
@@ -26,7 +26,7 @@ _STRICTNESS = dict(zip(EXPOSURES, (0, 2, 1), strict=True))
 
 @frozen(kw_only=True)
 class Adoption:
-    """Gives modules a record. `busy` tells whether something listens on a port, `hub_ports` are never given away."""
+    """Creates records for modules. `busy` tells whether a port is in use; `hub_ports` are never assigned."""
 
     directory: ModuleDirectory
     records: RecordsFile
@@ -36,7 +36,7 @@ class Adoption:
     busy: Callable[[int], bool]
 
     def count(self) -> None:
-        """Once in a home: records for the catalog's modules, and ports for records of before ports were recorded."""
+        """Once per home: create records for catalog modules, and ports for records without one."""
         if self.records.counted:
             return
         found: dict[str, Record] = {}
@@ -52,7 +52,7 @@ class Adoption:
         self.records.count(found)
 
     def source(self, short: str) -> tuple[str, Path | None] | None:
-        """What adopting a module would run: its package and the folder, None when that is not on the disk."""
+        """What adopting a module would run: the package and its folder, None if missing."""
         row = self._stranger(short)
         if row is None:
             return None
@@ -67,7 +67,7 @@ class Adoption:
         return (package.name, folder) if package is not None and names.is_package(package.name) else None
 
     def adopt(self, short: str) -> None:
-        """The owner's word that a module is theirs. Raises Refused."""
+        """Adopt a module on the owner's behalf. Raises Refused."""
         row, source = self._stranger(short), self.source(short)
         if row is None:
             raise Refused(409, "not_adoptable", f"There is no module {short} here that the hub did not install.")
@@ -94,7 +94,7 @@ class Adoption:
         return next((row for row in self.directory.strangers() if self.directory.short_of(row.name) == short), None)
 
     def _checked(self, short: str, row: ServiceRow, package: str, folder: Path) -> Path | None:
-        """The folder to run from; None where bun's own layouts have the package. Raises what `adopt` turns away."""
+        """The folder to run from; None for a package in bun's own layouts. Raises what `adopt` converts."""
         manifest = manifests.read_manifest(folder)
         if manifest is None or manifest.name != short:
             raise Invalid("", f"{folder} is not the module {short}")
@@ -109,14 +109,14 @@ class Adoption:
         return entry is not None and (row.is_vault if short == "vault" else self.catalog.names(row.name, entry))
 
     def _port(self, row: ServiceRow, taken: Iterable[int]) -> int:
-        """The port that it has been using, unless another module has it."""
+        """The port it has been using, unless another module has it."""
         entry = self.catalog.get(self.directory.short_of(row.name))
         if entry is not None and entry.ignores_port and entry.port:
             return entry.port
         return row.port if row.port not in taken else ports.choose(None, taken, self.busy).port
 
     def _exposure(self, short: str, row: ServiceRow) -> str | None:
-        """What the owner once wrote into the row, where that is stricter than the catalog."""
+        """The row's exposure, if it is stricter than the catalog's."""
         kept, entry = self.records.get(short).exposure, self.catalog.get(short)
         usual = (entry.exposure if entry else None) or "allowed"
         told = row.public_exposure

@@ -18,7 +18,7 @@ _ALIVE = frozenset({ModuleState.READY, ModuleState.DEGRADED, ModuleState.STARTIN
 
 @define(kw_only=True)
 class RowKeeper:
-    """Restores rows of running modules, and ports in rows of installed ones, unless a job is working on the module."""
+    """Restores rows of running modules and ports in rows of installed ones, unless a job is working on the module."""
 
     directory: ModuleDirectory
     supervisor: SupervisorApi

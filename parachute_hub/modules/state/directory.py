@@ -24,11 +24,11 @@ class ModuleDirectory:
     store: Store
 
     def installed(self) -> tuple[ServiceRow, ...]:
-        """The rows of installed modules with what the hub decides applied, in the order of services.json."""
+        """The rows of installed modules, with the hub's decisions applied, in file order."""
         return tuple(self._settled(row) for row in self.services.standing() if self._is_installed(row))
 
     def strangers(self) -> tuple[ServiceRow, ...]:
-        """Rows of modules without a record: shown, but neither run nor served until the owner adopts them."""
+        """Rows of modules without a record: shown, but not run or served until the owner adopts them."""
         return tuple(row for row in self.services.standing() if not self._is_installed(row))
 
     def shorts(self) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ class ModuleDirectory:
         return entry is not None and self.package_of(short) == entry.package
 
     def vouched(self, short: str) -> CatalogEntry | None:
-        """The catalog's entry, when what is installed is the catalog's own package."""
+        """The catalog's entry, if the catalog's own package is installed."""
         return self.entry(short) if self.is_first_party(short) else None
 
     def folder(self, short: str) -> Path | None:
@@ -89,7 +89,7 @@ class ModuleDirectory:
             return None
 
     def permissions(self, short: str) -> Permissions:
-        """What the installed module may reach beyond its own; of one that is only on offer, what the catalog says."""
+        """What the installed module may access beyond its own; for one on offer, the catalog's permissions."""
         return effective(self.manifest(short), self.vouched(short))
 
     def mounts(self, row: ServiceRow) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -100,7 +100,7 @@ class ModuleDirectory:
         return row_fields.served(row, short, said, vouched.mounts if vouched else ())
 
     def _is_installed(self, row: ServiceRow) -> bool:
-        """Whether the row is the one that the hub's record names, or a vault's of the older form."""
+        """True for the row named by the hub's record, or a vault's row in the older format."""
         short = self.short_of(row.name)
         if not self.records.known(short):
             return False
@@ -113,6 +113,6 @@ class ModuleDirectory:
 
 
 def effective(manifest: Manifest | None, vouched: CatalogEntry | None) -> Permissions:
-    """The package's own word, else the catalog's, else the network and nothing more."""
+    """The package's permissions, else the catalog's, else network access only."""
     told = manifest.permissions if manifest else None
     return told or (vouched.permissions if vouched else None) or Permissions()

@@ -141,11 +141,11 @@ def in_proportion(size: int, total: int) -> int:
 
 @frozen
 class Reserve:
-    """Two files that are only there to be given up when the disk is full.
+    """Two files that are given up when the disk is full.
 
-    The first goes as a whole: signing in and deleting must still work. A busy module may fill that room at once, so the
-    second (`last`) is for the hub alone: it gives a slice right before a write of the hub is tried again. Methods may
-    be called in any thread.
+    The first is released at once, so that signing in and deleting still work. A busy module may fill that space, so the
+    second (`last`) is for the hub alone: it releases a slice right before one of the hub's writes is retried. Methods
+    may be called in any thread.
     """
 
     disk: Disk
@@ -176,7 +176,9 @@ class Reserve:
             return
 
     def make_room(self) -> bool:
-        """A write found the disk full: give up the first reserve, or a slice of the last. False when both are gone."""
+        """Release the first reserve, or a slice of the last, after a write found the disk full. False if both are used
+        up.
+        """
         try:
             if self.path.exists():
                 self._open()
@@ -189,7 +191,7 @@ class Reserve:
             return False
 
     def write(self, path: Path, data: bytes, mode: int = 0o600) -> None:
-        """`atomic_write` of a file of the hub; on a full disk it uses up the reserves. Raises OSError."""
+        """`atomic_write` for a file of the hub, which uses the reserves on a full disk. Raises OSError."""
         try:
             atomic_write(path, data, mode)
         except OSError as error:

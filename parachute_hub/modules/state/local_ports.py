@@ -1,4 +1,4 @@
-"""Which ports of this machine modules can have."""
+"""The ports that modules may use on this machine."""
 
 import socket
 
@@ -7,12 +7,12 @@ from attrs import frozen
 
 @frozen
 class LocalPorts:
-    """`allowed` are those that the owner gives to modules; all if None."""
+    """`allowed` are the ports the owner reserved for modules; None means all."""
 
     allowed: range | None
 
     def busy(self, port: int) -> bool:
-        """True if a module cannot have this port: it is not allowed, or cannot be bound on loopback."""
+        """True if a module cannot use this port: it is not allowed, or cannot be bound on loopback."""
         if self.allowed is not None and port not in self.allowed:
             return True
         with socket.socket() as probe:

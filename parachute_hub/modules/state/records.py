@@ -147,11 +147,11 @@ class RecordsFile:
 
     @property
     def counted(self) -> bool:
-        """Whether the modules that were here before this file have got a record."""
+        """True once modules that predate this file have records."""
         return self._records.counted
 
     def count(self, found: Mapping[str, Record]) -> None:
-        """Store the records of modules that were here before this file. Raises RecordsRefused."""
+        """Store the records of modules that predate this file. Raises RecordsRefused."""
         self._write(evolve(self._records, modules={**self._records.modules, **found}, counted=True))
 
     def by_row(self, row_name: str) -> str | None:

@@ -169,13 +169,13 @@ def _name_of(raw: object) -> str | None:
 
 
 def check_against(row: ServiceRow, others: Iterable[ServiceRow]) -> None:
-    """Reject a name that another row has. Ports may repeat: the hub's records decide them. Raises Invalid."""
+    """Reject a duplicate name. Ports may repeat, since the hub's records decide them. Raises Invalid."""
     if any(other.name == row.name for other in others):
         raise Invalid("name", f'there is another row "{row.name}"')
 
 
 def with_port(registry: Registry, name: str, port: int) -> Registry:
-    """The registry with this port in the row of this name, if there is one."""
+    """The registry with this port in the named row, if there is one."""
     row = registry.row(name)
     return registry if row is None or row.port == port else registry.with_row(row.with_fields(port=port))
 

@@ -22,7 +22,7 @@ from parachute_hub.system.atomic_files import private_folder, sync_folder
 
 INCOMING = ".incoming-"
 REMOVED = ".removed-"
-# Interpreters and tools that scripts of others name in their first line.
+# Interpreters and tools that scripts name in their first line.
 _NEVER_COMMANDS = frozenset(
     """bash bun bunx busybox cat chmod cp curl dash deno env git id ls mkdir mv node npm npx parachute perl pnpm ps
     python python3 rm sed setpriv setsid sh sleep sudo tar test tsx twistd uname which yarn zsh""".split()

@@ -31,7 +31,7 @@ class Tickets:
 
 
 def is_marked(request: IRequest) -> bool:
-    """True if the browser says that it shows this as a page. Over plain http it does so for localhost alone."""
+    """True if the browser says that it loads this as a page. Over plain http it only does so for localhost."""
     return bool(request.getHeader("Sec-Fetch-Dest") == "document")
 
 

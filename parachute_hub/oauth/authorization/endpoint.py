@@ -96,7 +96,7 @@ class AuthorizeArea:
     async def _judge(
         self, ask: AuthorizationRequest, visit: PageSession | None
     ) -> tuple[AuthorizationRequest, Verdict]:
-        """The request with what its client registered, and what to do with it."""
+        """The request, completed with what its client registered, and the verdict."""
         client_id = ask["client_id"]
         user = None if visit is None else visit.user
         client = self._directory.known(client_id)
@@ -181,6 +181,6 @@ class AuthorizeArea:
 
 
 def _signed_in_again(ask: AuthorizationRequest) -> dict[str, str]:
-    """The request to come back with: it does not ask for the sign-in once more."""
+    """The request to return with after signing in again, without the prompt for it."""
     prompt = " ".join(word for word in ask["prompt"].split() if word not in SIGN_IN_AGAIN)
     return {**ask.values, "prompt": prompt} if prompt else {k: v for k, v in ask.values.items() if k != "prompt"}

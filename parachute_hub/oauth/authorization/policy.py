@@ -48,7 +48,7 @@ _OWN_RESOURCES = frozenset({"vault", "scribe", "surface", "account", "hub", "par
 class AuthorizationRequest:
     """An authorization request's parameters; `repeated` names those given more than once.
 
-    `resource` may be: then its values are separated by spaces, which no URI contains.
+    `resource` may be repeated: its values are then separated by spaces, which no URI contains.
     """
 
     values: Mapping[str, str]
@@ -104,7 +104,7 @@ class ErrorRedirect:
 
 @frozen
 class NeedsSignIn:
-    """Ask the user to sign in. `again`: also who is signed in already, because the app wants it (`prompt`)."""
+    """Ask the user to sign in. `again`: even if already signed in, because the app requires it (`prompt`)."""
 
     again: bool = False
 
@@ -155,7 +155,7 @@ class SubmittedConsent:
 
 
 def completed(ask: AuthorizationRequest, client: Client | None) -> AuthorizationRequest:
-    """The request with the redirect URI that it left out, if the client registered just one (RFC 6749, 3.1.2.3)."""
+    """Fill in an omitted redirect URI, if the client registered exactly one (RFC 6749, section 3.1.2.3)."""
     if client is None or "redirect_uri" in ask.values or len(client.redirect_uris) != 1:
         return ask
     return evolve(ask, values={**ask.values, "redirect_uri": client.redirect_uris[0]})
@@ -287,8 +287,9 @@ def _check_request(ask: AuthorizationRequest, facts: Facts) -> tuple[Target | No
 def _wished(ask: AuthorizationRequest, facts: Facts, target: Target | None) -> tuple[str, ...] | ErrorRedirect:
     """The requested scopes that exist here; without any, reading and writing notes.
 
-    Clients also ask for the scopes of other servers (`openid profile`, `claudeai`, `read write`). Where nothing else
-    is asked for, that is no wish: the user decides what they get. What names something of this hub is meant.
+    Clients also send scopes of other servers (`openid profile`, `claudeai`, `read write`). If there is nothing else,
+    the request counts as having no scope, and the user decides. Scopes that name a part of this hub are taken
+    literally.
     """
     asked = split_scopes(ask["scope"])
     if not all(requestable(scope) for scope in asked):

@@ -101,7 +101,7 @@ def _is_host(parts: SplitResult) -> bool:
 def matches(registered: Iterable[str], presented: str) -> bool:
     """True if `presented` equals a registered URI, except for host and port on loopback (RFC 8252, section 7.3).
 
-    The user's own computer has three names, and clients register one and use another.
+    Loopback has three names, and clients register one and use another.
 
     >>> matches(["http://localhost/cb"], "http://127.0.0.1:49152/cb"), matches(["https://a.test/cb"], "https://a.test/cb/")
     (True, False)
@@ -114,7 +114,7 @@ def matches(registered: Iterable[str], presented: str) -> bool:
 
 
 def is_same(asked: str, presented: str) -> bool:
-    """True if the token request names the redirect URI of the authorization request, in any spelling of loopback."""
+    """True if the token request repeats the redirect URI of the authorization request, in any loopback spelling."""
     return asked == presented or matches((asked,), presented)
 
 

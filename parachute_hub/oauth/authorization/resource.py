@@ -45,9 +45,9 @@ def stored(text: str | None) -> Target | None:
 
 
 def read_all(resources: Iterable[str], *, origins: Iterable[str], catalog: ScopeCatalog) -> Target | None:
-    """The one target that several `resource` parameters name: the narrowest, if it lies within all others.
+    """The one target that several `resource` parameters name: the narrowest, if it is inside all others.
 
-    None without any. Raises InvalidTarget, also for two that have nothing in common.
+    None without any. Raises InvalidTarget, also for targets that have nothing in common.
     """
     narrowest: Target | None = None
     for uri in dict.fromkeys(resources):
@@ -89,7 +89,7 @@ def read(resource: str, *, origins: Iterable[str], catalog: ScopeCatalog) -> Tar
 
 
 def _origin(parts: SplitResult) -> str:
-    """Scheme, host and port in their normal spelling (RFC 3986, section 6.2). Raises ValueError for a bad port."""
+    """Scheme, host and port, normalized (RFC 3986, section 6.2). Raises ValueError for an invalid port."""
     if "@" in parts.netloc:
         return ""
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""

@@ -99,7 +99,7 @@ class AppsArea:
         return rendered(client, None)
 
     def _person(self, request: IRequest, scope: str) -> str:
-        """Whose apps these are. A bearer needs `scope`, or a wider one; a session is the person."""
+        """The user whose apps these are. A bearer token needs `scope` or a wider one; a session needs none."""
         principal = self._who.identify(request)
         if principal is None or principal.user_id is None:
             raise Refused(401, "unauthenticated", "Sign in first: connected apps belong to a person.")

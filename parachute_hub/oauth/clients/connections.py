@@ -56,7 +56,7 @@ class ConnectedApp:
 
 
 class Connections:
-    """What people allowed. Also the accounts' `AccessWatch`: told, within the transaction, when access shrinks."""
+    """All consents. Implements the accounts' `AccessWatch`, which reports reduced access within the transaction."""
 
     _log = Logger()
 

@@ -88,11 +88,11 @@ class ClientDirectory:
         return await self._write(self._keep, client, secret)
 
     def prune(self) -> int:
-        """Forget apps for which nobody vouched and that nobody used within a day. Part of a transaction."""
+        """Delete unapproved clients that were not used within a day. Call within a transaction."""
         return self._clients.prune(self._clock.seconds() - UNVOUCHED_FOR)
 
     def _keep(self, client: Client, secret: str | None) -> tuple[Client, str | None]:
-        """Store a new app, unless the same one did so meanwhile."""
+        """Store a new client, unless an identical one was stored concurrently."""
         if client.vouched_by is None:
             same = self._clients.like(client) if secret is None else None
             if same is not None:

@@ -63,7 +63,7 @@ def read(body: Mapping[str, Any], *, origins: Iterable[str]) -> ClientMetadata:
         redirect_uris=tuple(kinds),
         kinds=tuple(kinds.values()),
         scope=" ".join(split(_scope(body))),
-        # One that the hub does not know is replaced, and the answer says so (RFC 7591, section 2).
+        # An unknown value is replaced, and the response says so (RFC 7591, section 2).
         auth_method=method if method in _METHODS else "none",
         software={name: str(body[name])[:_MAX_SOFTWARE] for name in _SOFTWARE if isinstance(body.get(name), str)},
     )
@@ -120,10 +120,9 @@ def display_name(text: str) -> str:
 
 
 def _kinds(uris: list[str], origins: tuple[str, ...]) -> dict[str, Kind]:
-    """The redirect URIs that can be used, with where they lead. Raises BadMetadata when there is none.
+    """The usable redirect URIs and their kinds. Raises BadMetadata if there is none.
 
-    Clients register several, some of which suit other servers. What is left out is not in the answer, and nothing is
-    ever sent there.
+    Clients register several, some of which are for other servers. Rejected ones are not in the response and never used.
     """
     kinds: dict[str, Kind] = {}
     problem = ""
@@ -138,7 +137,7 @@ def _kinds(uris: list[str], origins: tuple[str, ...]) -> dict[str, Kind]:
 
 
 def _scope(body: Mapping[str, Any]) -> str:
-    """`scope` as a text; some clients send a list."""
+    """`scope` as a string; some clients send a list."""
     value = body.get("scope")
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return " ".join(value)

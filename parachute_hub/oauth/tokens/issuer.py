@@ -97,7 +97,9 @@ class Issuer:
         self.own_origins = own_origins(issuer, self.origins)
 
     def mint(self, order: TokenRequest) -> Minted:
-        """Cut the scopes to the authority, sign and record the token. Part of a transaction. Raises NothingToGrant."""
+        """Reduce the scopes to the authority, sign and record the token. Call within a transaction. Raises
+        NothingToGrant.
+        """
         scopes = attenuate(order.scopes, order.authority)
         if not scopes:
             raise NothingToGrant()

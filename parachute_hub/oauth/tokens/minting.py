@@ -199,7 +199,7 @@ class TokenMinter:
     async def revoke(self, principal: Principal, jti: str, confirm: Callable[[], None]) -> dict[str, Any]:
         """Revoke a token; one that an app got by consent ends the whole connection. Raises Refused 403 or 404.
 
-        `confirm` is called before somebody else's token ends, and may raise.
+        `confirm` is called before another user's token is revoked, and may raise.
         """
         record = self._tokens.get(jti) if 0 < len(jti) <= MOST_TEXT else None
         if record is None:
@@ -240,7 +240,7 @@ class TokenMinter:
         return authority_of_scopes(principal.scopes)
 
     def _whole_authority(self, principal: Principal, scopes: Sequence[str]) -> Authority:
-        """Everything that the person may do. Raises Refused 403 `not_admin` when these scopes are more."""
+        """The user's full authority. Raises Refused 403 `not_admin` if these scopes exceed it."""
         authority = whole_authority_of(self._person(principal))
         if attenuate(scopes, authority) != tuple(scopes):
             raise Refused(403, "not_admin", "Only an owner of this hub can have this token.")

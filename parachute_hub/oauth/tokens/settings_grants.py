@@ -1,7 +1,7 @@
-"""For which modules' own settings pages a session may fetch short tokens, and until when.
+"""Which modules' settings pages may fetch short-lived tokens in a session, and until when.
 
-Such a page shares the hub's origin, so a request of its own looks like one of any other module's page. What tells them
-apart is the person, who opened these settings on the hub's page a moment ago and proved to be there.
+Such a page shares the hub's origin, so its requests look like those of any other module's page. The difference is that
+the user just opened these settings on the hub's page, with a step-up proof.
 """
 
 from collections import OrderedDict
@@ -16,14 +16,14 @@ MOST = 1000
 
 
 class SettingsGrants:
-    """Kept in memory: after a restart the settings are opened once more."""
+    """Kept in memory; after a restart the settings have to be opened again."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._ends: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def open(self, session_id: str, scopes: Sequence[str]) -> float:
-        """Let this session have tokens of these scopes from now on; the end, in seconds since the epoch."""
+        """Allow tokens with these scopes in this session. Returns the end, in epoch seconds."""
         ends = self._clock.seconds() + LIFETIME
         for scope in scopes:
             self._ends[session_id, scope] = ends
@@ -33,5 +33,5 @@ class SettingsGrants:
         return ends
 
     def covers(self, session_id: str | None, scope: str) -> bool:
-        """Whether this session may have a token of this scope now."""
+        """True if this session may have a token with this scope now."""
         return session_id is not None and self._clock.seconds() < self._ends.get((session_id, scope), 0.0)

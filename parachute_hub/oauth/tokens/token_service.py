@@ -131,9 +131,9 @@ class TokenExchange:
             self.end_family(record.family_id)
 
     def end_family(self, family_id: str, why: str | None = None) -> None:
-        """End everything that came out of one consent, access tokens at once. Part of a transaction.
+        """End everything issued from one consent, including access tokens. Call within a transaction.
 
-        `why` is told to the user, when it was not their wish.
+        `why` is shown to the user if they did not ask for it.
         """
         now = self._clock.seconds()
         self._grants.end_family(family_id, now, why)

@@ -113,9 +113,9 @@ class TokensArea:
 
     @app.route("/api/auth/open-settings", methods=["POST"])
     def open_settings(self, request: IRequest) -> bytes:
-        """Let a module's own settings page have tokens in this session, for ten minutes.
+        """Allow a module's settings page to fetch tokens in this session for ten minutes.
 
-        The body names the `module`, and the `vaults` that this page may change as well.
+        The body names the `module`, and the `vaults` that the page may change as well.
         """
         principal = self._session(request)
         short, vaults = _page_and_vaults(read_json(request))
@@ -126,12 +126,12 @@ class TokensArea:
 
     @app.route("/admin/module-token/<short>", methods=["GET"])
     async def module_page(self, request: IRequest, short: str) -> bytes:
-        """What a module's own settings page asks for, with the session's cookie alone."""
+        """A token for a module's settings page, which only sends the session cookie."""
         return await self._for_page(request, lambda: self._minting.module_scope(short), f"/admin/modules/{short}")
 
     @app.route("/admin/vault-admin-token/<vault>", methods=["GET"])
     async def vault_page(self, request: IRequest, vault: str) -> bytes:
-        """The same for a vault that was named when the settings were opened."""
+        """The same for a vault named when the settings were opened."""
         return await self._for_page(request, lambda: self._minting.vault_admin_scope(vault), "/admin/modules/vault")
 
     @app.route("/account/token", methods=["POST"])
@@ -162,14 +162,14 @@ class TokensArea:
     async def _short(
         self, request: IRequest, scopes_of: Callable[[], Sequence[str]], audience: str | None = None
     ) -> bytes:
-        """`scopes_of` is called once it is known who asks: a stranger does not learn which modules there are."""
+        """`scopes_of` is called once the caller is known, so that anonymous clients cannot enumerate modules."""
         principal = self._session(request)
         scopes = scopes_of()
         self._prove(request, principal, scopes)
         return as_json(request, await self._minting.short(principal, scopes, audience))
 
     async def _for_page(self, request: IRequest, scope_of: Callable[[], str], settings_url: str) -> bytes:
-        """A token of a few minutes for a script of this origin whose settings the person has just opened."""
+        """A token of a few minutes for a script of this origin whose settings were just opened by the user."""
         principal = self._session(request)
         told = (request.getHeader("Sec-Fetch-Site"), request.getHeader("Sec-Fetch-Dest"))
         if told != ("same-origin", "empty"):

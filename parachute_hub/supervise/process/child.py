@@ -44,19 +44,19 @@ Start: TypeAlias = Callable[[Callable[[], int]], int]
 
 
 class Confines(Protocol):
-    """Starts confined processes; `confinement.kernel.Confiner`."""
+    """Starts confined processes; implemented by `confinement.kernel.Confiner`."""
 
     def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
-        """Call `spawn` where what it starts is confined. Raises NotConfined."""
+        """Call `spawn` so that the process it starts is confined. Raises NotConfined."""
 
 
 def plainly(spawn: Callable[[], int]) -> int:
-    """Start it here and now, unconfined."""
+    """Start unconfined."""
     return spawn()
 
 
 def way(rules: Rules | None, confiner: Confines | None) -> Start:
-    """How a launch with these rules is started. Raises NotConfined."""
+    """How to start a launch with these rules. Raises NotConfined."""
     if rules is None:
         return plainly
     if confiner is None:

@@ -23,9 +23,10 @@ _EAGER = 3.0
 
 
 class HealthPath:
-    """What one process is asked for. A path that needs a token is asked once: a refusal is a line in its log.
+    """The path to check. One that requires a token is only tried once, since each refusal is a line in the module's
+    log.
 
-    Then it is a path that modules usually leave open, if one answers.
+    After that, a path that modules usually leave open is checked, if one answers.
     """
 
     def __init__(self, health: str) -> None:
