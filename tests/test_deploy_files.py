@@ -30,7 +30,7 @@ class DeployFilesTests(SynchronousTestCase):
         self.fly: Any = tomllib.loads(_text("fly.toml"))
         self.compose: Any = yaml.safe_load(_text("compose.yaml"))
 
-    def test_one_service_each(self) -> None:
+    def test_each_file_has_one_service(self) -> None:
         self.assertEqual([service["type"] for service in self.render], ["web"])
         self.assertEqual((self.render[0]["runtime"], self.render[0]["plan"]), ("docker", "starter"))
         self.assertEqual(list(self.compose["services"]), ["hub"])
@@ -50,7 +50,7 @@ class DeployFilesTests(SynchronousTestCase):
         self.assertEqual(self.render[0]["disk"]["sizeGB"], 1)
         self.assertEqual(self.fly["mounts"]["initial_size"], "1gb")
 
-    def test_health_path(self) -> None:
+    def test_each_file_checks_health(self) -> None:
         self.assertEqual(self.render[0]["healthCheckPath"], "/health")
         self.assertEqual([check["path"] for check in self.fly["http_service"]["checks"]], ["/health"])
         self.assertIn("/health", _text("docker-entrypoint.sh"))
@@ -64,7 +64,7 @@ class DeployFilesTests(SynchronousTestCase):
         self.assertEqual(waits, ["30s"] * 3)
         self.assertGreater(30, Timing().shutdown + DRAIN_SECONDS)
 
-    def test_512_megabytes(self) -> None:
+    def test_each_file_fits_512_megabytes(self) -> None:
         self.assertEqual(self.fly["vm"], [{"cpu_kind": "shared", "cpus": 1, "memory": "512mb"}])
         self.assertEqual(self.compose["services"]["hub"]["mem_limit"], "512m")
 

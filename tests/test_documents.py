@@ -204,7 +204,7 @@ class IdentityTests(WorldCase):
         found = self.world.issuer.verify(self.world.do(self.world.issuer.mint, order).token)
         self.assertEqual(set(named(IDENTITY, "| claim | value |")), set(found.extra))
 
-    def test_lifetimes(self) -> None:
+    def test_documented_lifetimes_are_the_codes(self) -> None:
         stated = {row[0]: row[1] for row in rows(IDENTITY, "| what | lasts |")}
         expected: dict[str, list[float]] = {
             "authorization code": [consents.CODE_LIFETIME],
@@ -227,7 +227,7 @@ class IdentityTests(WorldCase):
             for one in seconds:
                 self.assertIn(spoken(one), stated[what], what)
 
-    def test_scopes(self) -> None:
+    def test_documented_scopes_are_the_codes(self) -> None:
         stated = set(named(IDENTITY, "| scope | opens | who can have it |"))
         special = {f"vault:<name>:{verb}" for verb in ("read", "write", "admin")} | {
             "<module>:<verb>",
@@ -239,7 +239,7 @@ class IdentityTests(WorldCase):
                 if "<" not in name:
                     self.assertEqual(scopes.requestable(name), not row[2].endswith("never apps"), name)
 
-    def test_cookies(self) -> None:
+    def test_documented_cookies_are_the_codes(self) -> None:
         stated = named(IDENTITY, "| cookie | holds | lasts |")
         lasts = {
             cookies.SESSION: sessions.ABSOLUTE,

@@ -222,7 +222,7 @@ class Accounts(RuleBasedStateMachine):
 
 
 class MachineTests(SynchronousTestCase):
-    def test_walks(self) -> None:
+    def test_any_sequence_of_actions_keeps_the_invariants(self) -> None:
         run_state_machine_as_test(
             Accounts,
             settings=settings(max_examples=30, stateful_step_count=25, derandomize=True, deadline=None, database=None),

@@ -7,7 +7,7 @@ from parachute_hub.site.errors import Refused
 
 
 class UsernameTests(SynchronousTestCase):
-    def test_table(self) -> None:
+    def test_names_and_passwords_follow_the_rules(self) -> None:
         """Name, whether anyone may have it, whether the owner may."""
         for name, anybody, owner in (
             ("ada", True, True),
@@ -31,7 +31,7 @@ class UsernameTests(SynchronousTestCase):
 
 
 class PasswordTests(SynchronousTestCase):
-    def test_table(self) -> None:
+    def test_names_and_passwords_follow_the_rules(self) -> None:
         for password, good in (
             ("three small paper boats", True),
             ("Tr0ub4dor&3xyz", True),
@@ -52,7 +52,7 @@ class PasswordTests(SynchronousTestCase):
 
 
 class VaultTests(SynchronousTestCase):
-    def test_names(self) -> None:
+    def test_vault_names_follow_the_module(self) -> None:
         """As the vault module: otherwise it starts without a vault and the hub reports it as installed."""
         for name, good in (
             *(("default", True), ("my-notes_2", True), ("2nd", True)),
@@ -67,6 +67,6 @@ class VaultTests(SynchronousTestCase):
     def test_a_mapping_says_it_all(self) -> None:
         self.assertEqual(validation.vault_roles({"a": "read"}, {"a": "write"}), {"a": "read"})
 
-    def test_refusals(self) -> None:
+    def test_malformed_roles_are_refused(self) -> None:
         for wrong in (None, "a", 3, [1], {"a": "admin"}, {"a/b": "read"}, {"a": None}):
             self.assertEqual(self.assertRaises(Refused, validation.vault_roles, wrong, {}).status, 400)

@@ -20,7 +20,7 @@ class InviteTests(Case):
         self.answer = page
         return tab
 
-    def test_the_whole_way(self) -> None:
+    def test_an_invited_user_signs_in(self) -> None:
         made = self.make(vaults={"family": "read"})
         self.assertEqual(self.answer.status, 201)
         self.assertEqual(made["url"], f"http://hub.test/account/setup/{made['token']}")
@@ -38,12 +38,12 @@ class InviteTests(Case):
         made = self.make(vault_name="family", role="read", provision_vault=False)
         self.assertEqual(made["invite"]["vaults"], {"family": "read"})
 
-    def test_a_fixed_name(self) -> None:
+    def test_an_invitation_can_fix_the_username(self) -> None:
         made = self.make(username="grace")
         tab = self.join(made["token"], "eve")
         self.assertEqual(tab.get_json("/api/me")["user"]["displayName"], "grace")
 
-    def test_how_it_ends(self) -> None:
+    def test_used_revoked_and_expired_links_let_nobody_in(self) -> None:
         expired = self.make(expires_in=60)["token"]
         revoked = self.make()
         self.door.now += 61
@@ -55,7 +55,7 @@ class InviteTests(Case):
         self.assertEqual(self.answer.status, 404)
         self.assertEqual([user.username for user in self.door.accounts.people.all()], ["ada"])
 
-    def test_several_uses(self) -> None:
+    def test_a_link_can_be_used_several_times(self) -> None:
         token = self.make(max_uses=2)["token"]
         for username, status in (("one1", 303), ("two2", 303), ("three3", 410)):
             self.join(token, username)
@@ -74,7 +74,7 @@ class InviteTests(Case):
         self.join(token)
         self.assertEqual(self.answer.status, 303)
 
-    def test_refusals(self) -> None:
+    def test_invalid_invitations_are_refused(self) -> None:
         for body, error in (
             ({"max_uses": 0}, "invalid_request"),
             ({"max_uses": 1001}, "invalid_request"),

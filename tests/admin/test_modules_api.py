@@ -240,7 +240,7 @@ class Doors(ApiCase):
             self.assertEqual(self.refusal(method, path, who="reader"), (403, "insufficient_scope"), path)
         self.assertEqual(self.refusal("DELETE", "/vault/install"), (405, "method_not_allowed"))
 
-    def test_unknown_shorts(self) -> None:
+    def test_unknown_modules_are_404(self) -> None:
         for path in ("/nobody/install", "/nobody/start", "/nobody/logs", "/..%2f/start", "/--trust/install"):
             method = "GET" if path.endswith("logs") else "POST"
             self.assertEqual(self.call(method, path).status, 404, path)
@@ -448,7 +448,7 @@ class Switching(ApiCase):
         state = self.call("POST", "/toy/start").json()["state"]
         self.assertEqual((state["status"], state["lastExitCode"]), ("restarting", 1))
 
-    def test_logs(self) -> None:
+    def test_logs_are_shown_and_followed(self) -> None:
         self.assertEqual(self.refusal("GET", "/toy/logs"), (404, "not_supervised"))
         self.install()
         self.supervisor.say("toy", "hello")
@@ -560,7 +560,7 @@ class Leaving(ApiCase):
 
 
 class Settings(ApiCase):
-    def test_the_hubs_own(self) -> None:
+    def test_the_hubs_settings_of_a_module_change(self) -> None:
         self.install()
         self.assertEqual(
             self.call("PUT", "/toy/settings", {"pin": True, "autostart": False}, who="owner").json()["pin"], True
@@ -700,7 +700,7 @@ class Configurations(ApiCase):
         self.assertEqual(self.refusal("PUT", "/toy/config", {"LEVEL": 7}), (503, "not_saved"))
         self.assertEqual(self.supervisor.calls, [])
 
-    def test_not_installed(self) -> None:
+    def test_a_module_that_is_not_installed_has_no_configuration(self) -> None:
         self.assertEqual(self.refusal("GET", "/toy/config"), (400, "not_installed"))
 
 

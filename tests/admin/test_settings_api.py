@@ -25,7 +25,7 @@ class OriginTests(Case):
         self.assertEqual(self.put(None), before)
         self.assertEqual(self.door.origin_changes, ["https://notes.example", "http://hub.test"])
 
-    def test_refusals(self) -> None:
+    def test_invalid_addresses_are_refused(self) -> None:
         for wrong in ("nonsense", "https://a/b", 3):
             self.put(wrong)  # type: ignore[arg-type]
             self.assertEqual(self.answer.status, 400)

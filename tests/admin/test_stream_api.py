@@ -135,7 +135,7 @@ class Events(SynchronousTestCase):
         reader.leave()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_strangers(self) -> None:
+    def test_anonymous_callers_get_no_events(self) -> None:
         client = Rig((), resource=self.resource).ask(get("/api/events"))
         self.assertTrue(client.written.startswith(b"HTTP/1.1 401"))
         client.reset()

@@ -35,7 +35,7 @@ class Case(DoorCase):
 
 
 class PeopleTests(Case):
-    def test_create_and_list(self) -> None:
+    def test_a_created_user_is_listed(self) -> None:
         made = self.create(assigned_vaults={"family": "read"})
         self.assertEqual(self.answer.status, 201)
         self.assertEqual(made["user"]["vaults"], {"family": "read"})
@@ -44,7 +44,7 @@ class PeopleTests(Case):
         self.assertEqual([user["username"] for user in listed], ["ada", "grace"])
         self.assertNotIn("$quick$", json.dumps(listed))
 
-    def test_refusals(self) -> None:
+    def test_invalid_users_are_refused(self) -> None:
         self.create()
         for body, status, error in (
             ({"username": "Grace"}, 409, "username_taken"),
@@ -69,7 +69,7 @@ class PeopleTests(Case):
         self.assertEqual(said["user"]["vaults"], {"default": "read"})
         self.assertEqual(self.door.watch.changed, [user_id, user_id])
 
-    def test_reset(self) -> None:
+    def test_a_reset_password_must_be_changed(self) -> None:
         tab = self.member()
         user_id = self.id_of("grace")
         operation = f"user.reset-password:{user_id}"
@@ -120,7 +120,7 @@ class PeopleTests(Case):
         self.sign_in("grace")
         self.assertEqual(self.answer.header("location"), "/account")
 
-    def test_nobody_there(self) -> None:
+    def test_unknown_users_are_404(self) -> None:
         for method, path, operation in (
             ("DELETE", "/api/users/x", "user.delete:x"),
             ("PATCH", "/api/users/x/vaults", "user.vaults:x"),
@@ -173,7 +173,7 @@ class AuditTests(Case):
     def acts(self) -> list[tuple[str, str, str]]:
         return [(act["actor"], act["action"], act["outcome"]) for act in self.tab.get_json("/api/audit")["acts"]]
 
-    def test_what_is_written(self) -> None:
+    def test_sign_ins_and_actions_are_audited(self) -> None:
         self.create()
         self.sign_in("nobody", "my secret password in the wrong field")
         self.sign_in(password="wrong")
@@ -183,11 +183,11 @@ class AuditTests(Case):
         )
         self.assertEqual(self.acts()[-2:], [("ada", "first-sign-in", "ok"), ("ada", "owner-created", "ok")])
 
-    def test_no_secret(self) -> None:
+    def test_no_secret_is_audited(self) -> None:
         self.sign_in("my secret password in the wrong field", "x")
         self.assertNotIn("secret", json.dumps(self.tab.get_json("/api/audit")))
 
-    def test_pages(self) -> None:
+    def test_older_entries_are_on_further_pages(self) -> None:
         for _ in range(120):
             self.door.accounts.note(_act("noise"))
         first = self.tab.get_json("/api/audit")

@@ -33,7 +33,7 @@ class ListenTests(SynchronousTestCase):
 
 
 class ClosedTests(SynchronousTestCase):
-    def test_what_passes(self) -> None:
+    def test_only_health_passes(self) -> None:
         """Only /health."""
         for phase in ("starting", "stopping", "failed"):
             self.assertIsNone(Closed(phase).check(b"GET", b"/health", False))

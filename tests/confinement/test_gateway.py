@@ -96,7 +96,7 @@ class GatewayTests(TestCase):
         answer = await self.send(self.connect("api.test"), b"hello")
         self.assertEqual(answer, b"HTTP/1.1 200 Connected\r\n\r\necho hello")
 
-    async def test_what_is_refused(self) -> None:
+    async def test_other_hosts_ports_and_keys_are_refused(self) -> None:
         other = self.gateway.admit("other", ())
         for what, request, status in (
             ("a host that is not named", self.connect("evil.test"), b"403"),

@@ -56,7 +56,7 @@ class ConfinerTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.rig = Rig(Path(self.mktemp()).absolute())
 
-    def test_files(self) -> None:
+    def test_only_granted_files_are_accessible(self) -> None:
         rig = self.rig
         for what, script, wanted in (
             ("own", "cat file", "content"),
@@ -74,7 +74,7 @@ class ConfinerTests(SynchronousTestCase):
             self.assertIn(wanted, rig.says(script), what)
         self.assertEqual((rig.other / "file").read_text(), "content")
 
-    def test_modes_stay(self) -> None:
+    def test_changing_modes_has_no_effect(self) -> None:
         """chmod succeeds without effect; Landlock does not cover it."""
         (self.rig.other / "file").chmod(0o640)
         self.assertEqual(self.rig.says(f"chmod 777 {self.rig.other}/file && echo done"), "done\n")
@@ -82,17 +82,17 @@ class ConfinerTests(SynchronousTestCase):
         says = self.rig.says("chmod 700 file", evolve(self.rig.rules, change_modes=True))
         self.assertEqual(((self.rig.own / "file").stat().st_mode & 0o777, says), (0o700, ""))
 
-    def test_signals(self) -> None:
+    def test_other_processes_cannot_be_signalled(self) -> None:
         if KERNEL.abi >= 6:
             self.assertIn("not permitted", self.rig.says(f"kill -0 {os.getpid()}"))
         self.assertEqual(self.rig.says("sleep 9 & kill $! && echo own"), "own\n")
 
-    def test_limits(self) -> None:
+    def test_limits_are_set_before_the_program_runs(self) -> None:
         rules = evolve(self.rig.rules, open_files=99, file_bytes=1 << 20)
         script = "until [ $(ulimit -n) = 99 ]; do sleep 0.01; done; ulimit -f; ulimit -c"
         self.assertEqual(self.rig.says(script, rules), "2048\n0\n")
 
-    def test_sockets(self) -> None:
+    def test_only_granted_ports_are_reachable(self) -> None:
         script = (
             "import socket as s\n"
             "def t(*a, port=None):\n"

@@ -9,10 +9,10 @@ from parachute_hub.confinement.rules import LIST, READ, all_rights, exposed, mis
 
 
 class RightsTests(SynchronousTestCase):
-    def test_examples(self) -> None:
+    def test_docstring_examples_hold(self) -> None:
         self.assertEqual(doctest.testmod(rules).failed, 0)
 
-    def test_rights(self) -> None:
+    def test_each_version_restricts_its_rights(self) -> None:
         for what, rights, folder, wanted in (
             ("read a folder", READ, True, 0b1101),
             ("read a file", READ, False, 0b0101),
@@ -24,7 +24,7 @@ class RightsTests(SynchronousTestCase):
         ):
             self.assertEqual(rights_on(rights, folder=folder), wanted, what)
 
-    def test_what_is_missing(self) -> None:
+    def test_unrestricted_parts_are_named(self) -> None:
         self.assertEqual(missing(7), ())
         self.assertEqual(missing(5), ("signals to other programs",))
         self.assertIn("files", missing(0))

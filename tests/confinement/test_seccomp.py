@@ -59,7 +59,7 @@ CASES = (
 
 
 class FilterTests(SynchronousTestCase):
-    def test_each_call(self) -> None:
+    def test_each_call_has_its_verdict(self) -> None:
         for column, machine in enumerate(("x86_64", "aarch64")):
             code = program(machine, udp=False, change_modes=False, truncate=True)
             for what, numbers, arguments, wanted in CASES:

@@ -260,7 +260,7 @@ class Cancelling(TestCase):
         self.gate.callback(None)
         self.assertEqual((self.bench.world, self.jobs.get(job.id).outcome), ([], "cancelled"))
 
-    def test_unknown(self) -> None:
+    def test_an_unknown_job_cannot_be_cancelled(self) -> None:
         with self.assertRaises(Refused) as caught:
             self.jobs.cancel("nothing")
         self.assertEqual(caught.exception.status, 404)
@@ -285,7 +285,7 @@ class Cancelling(TestCase):
         self.gate = Deferred()
         self.assertNotEqual(self.start(self.waiting).id, first.id)
 
-    def test_the_hub_stops(self) -> None:
+    def test_running_jobs_are_undone_on_shutdown(self) -> None:
         job = self.start(self.waiting)
         ended = Deferred.fromCoroutine(self.jobs.stop())
         self.successResultOf(ended)
@@ -512,7 +512,7 @@ class Machine(RuleBasedStateMachine):
 
 
 class Stateful(SynchronousTestCase):
-    def test_any_order(self) -> None:
+    def test_any_order_of_events_leaves_nothing_half_done(self) -> None:
         Machine.folder = Path(self.mktemp())
         Machine.folder.mkdir()
         run_state_machine_as_test(

@@ -1,4 +1,4 @@
-"""A session's cookie alone does nothing, on any route of any area of the whole hub (S35).
+"""A session's cookie alone does nothing, on any route of any area of the whole hub.
 
 The routes are read from the routers of every area in the package: one that is added tomorrow is tried tomorrow.
 """

@@ -108,7 +108,7 @@ class AnyJsonTests(SynchronousTestCase):
             except Refused as refused:
                 strict_json.write([refused.description, refused.detail])
 
-    def test_cases(self) -> None:
+    def test_known_bad_values_are_handled(self) -> None:
         for reader, check in READERS.items():
             for case, content in CASES.items():
                 with self.subTest(f"{reader}: {case}"):
@@ -133,14 +133,14 @@ class AnyJsonTests(SynchronousTestCase):
 
     @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60, deadline=None)
     @given(ANY_VALUE)
-    def test_any_value(self, value: Any) -> None:
+    def test_any_value_is_parsed_or_refused(self, value: Any) -> None:
         content = as_python_writes(value)
         for check in READERS.values():
             check(self, content)
 
     @settings(deadline=None)
     @given(st.lists(ANY_ROW | ANY_VALUE, max_size=4))
-    def test_any_rows(self, rows: list[Any]) -> None:
+    def test_any_rows_are_read(self, rows: list[Any]) -> None:
         content = as_python_writes({"services": rows, "other": 1})
         found = services_file.parse(content)
         self.assertLessEqual(len(found.rows) + len(found.unusable), len(rows) + 1)

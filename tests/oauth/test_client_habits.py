@@ -50,7 +50,7 @@ class HabitTests(FlowCase):
                 answer = self.redeem(client_id, code, resource=uri)
                 self.assertEqual((answer.status, answer.json.get("scope")), (200, BOTH), (uri, answer.body))
 
-    def test_the_resource_twice(self) -> None:
+    def test_of_two_resources_the_narrower_counts(self) -> None:
         """The narrower one counts where one lies within the other (RFC 8707, section 2); two vaults are refused."""
         for others, ends in (
             ([DEFAULT], 200),
@@ -115,7 +115,7 @@ class HabitTests(FlowCase):
                 code = self.code(client_id, redirect_uri=uri)
                 self.assertEqual(self.redeem(client_id, code, redirect_uri=uri).status, 200)
 
-    def test_what_stays_refused(self) -> None:
+    def test_dangerous_requests_stay_refused(self) -> None:
         """Each of these would send a code to somebody else, or weaken the proof of who asked for it."""
         client_id = self.approved()
         for changes, error in (

@@ -9,7 +9,7 @@ DOCUMENT = "https://claude.test/client.json"
 
 
 class CodeFlowTests(FlowCase):
-    def test_the_whole_way(self) -> None:
+    def test_a_code_is_exchanged_refreshed_and_revoked(self) -> None:
         """The whole flow, with this hub's additions: iss, no-store, aud with the URI, the vault's name."""
         client_id = self.approved()
         page = self.authorize(client_id)
@@ -70,7 +70,7 @@ class CodeFlowTests(FlowCase):
         self.assertEqual(self.redeem(client_id, picked).json["scope"], "vault:default:read vault:default:write")
         self.assertEqual(self.say(page, vault_pick="gone").status, 400)
 
-    def test_no_is_no(self) -> None:
+    def test_a_denied_consent_leaves_nothing_behind(self) -> None:
         """`access_denied` goes back with state and iss; nothing is recorded."""
         client_id = self.approved()
         sent = self.say(self.authorize(client_id), yes=False).sent_back
@@ -260,7 +260,7 @@ class RevokeTests(FlowCase):
         self.assertFalse(self.is_refused(tokens["access_token"]))
         self.assertEqual(self.refresh(mine, tokens["refresh_token"]).status, 200)
 
-    def test_what_is_missing(self) -> None:
+    def test_missing_parameters_are_refused(self) -> None:
         """400 without a token, 401 for an unknown client."""
         client_id = self.approved()
         self.assertEqual(self.send("POST", "/oauth/revoke", form={"client_id": client_id}).status, 400)

@@ -74,7 +74,7 @@ class RaceTests(FlowCase):
         self.world.clock.advance(1)
         self.assertTrue(self.is_refused(given.access.token))
 
-    def test_concurrent_refresh(self) -> None:
+    def test_concurrent_refreshes_all_get_a_token(self) -> None:
         """Five tabs at once: each gets a token, no two the same, and each goes on with its own."""
         client_id = self.approved()
         first = self.connect(client_id)["refresh_token"]
@@ -89,7 +89,7 @@ class RaceTests(FlowCase):
         statuses = [self.refresh(client_id, answer.refresh_token).status for answer in answers]
         self.assertEqual(statuses, [200] * THREADS)
 
-    def test_revoking_while_refreshing(self) -> None:
+    def test_a_revocation_wins_over_a_refresh(self) -> None:
         """Whatever the order, afterwards nothing of the family works."""
         client_id = self.approved()
         tokens = self.connect(client_id)

@@ -76,7 +76,7 @@ class WellKnownTests(WorldCase):
                 (ISSUER + resource, scopes, [ISSUER]),
             )
 
-    def test_an_unknown_vault(self) -> None:
+    def test_an_unknown_vault_is_404(self) -> None:
         """404 with the error that clients know."""
         response, body = self.ask("/.well-known/oauth-protected-resource/vault/gone/mcp")
         self.assertEqual(response.code, 404)
@@ -89,17 +89,17 @@ class WellKnownTests(WorldCase):
             self.assertEqual((response.code, body), (204, b""))
             self.assertIn("MCP-Protocol-Version", response.headers.getRawHeaders("Access-Control-Allow-Headers")[0])
 
-    def test_other_methods(self) -> None:
+    def test_other_methods_are_405(self) -> None:
         """405, and HEAD answers as GET without a body."""
         self.assertEqual(self.ask("/.well-known/jwks.json", "POST")[0].code, 405)
         response, body = self.ask("/.well-known/jwks.json", "HEAD")
         self.assertEqual((response.code, body), (200, b""))
 
-    def test_keys(self) -> None:
+    def test_the_public_keys_are_served(self) -> None:
         """What the keyring says."""
         self.assertEqual(self.document("/.well-known/jwks.json"), self.world.keys.jwks())
 
-    def test_revocations(self) -> None:
+    def test_revoked_unexpired_tokens_are_listed(self) -> None:
         """Only revoked tokens that have not expired, with an ETag to make polling cheap."""
         minted = self.mint("vault:work:read", lifetime=900)
         path = "/.well-known/parachute-revocation.json"
@@ -113,7 +113,7 @@ class WellKnownTests(WorldCase):
         self.world.clock.advance(900)
         self.assertEqual(self.document(path)["jtis"], [])
 
-    def test_account(self) -> None:
+    def test_the_account_document_names_the_endpoints(self) -> None:
         """Where accounts are found."""
         document = self.document("/.well-known/parachute-account")
         self.assertEqual((document["issuer"], document["door"]), (ISSUER, "hub"))

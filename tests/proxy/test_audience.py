@@ -117,5 +117,5 @@ class AudienceTests(SynchronousTestCase):
         self.assertEqual(table.shadowed, (stray,))
         self.assertIs(table.place(b"/surface/mine"), table.place(b"/surface"))
 
-    def test_the_examples(self) -> None:
+    def test_docstring_examples_hold(self) -> None:
         self.assertEqual(doctest.testmod(audience)[0], 0)

@@ -14,7 +14,7 @@ def caller(peer: str, hops: int = 0, /, **headers: str) -> ClientInfo:
 
 
 class PeersTests(SynchronousTestCase):
-    def test_layers(self) -> None:
+    def test_the_layer_follows_from_peer_and_headers(self) -> None:
         cases: tuple[tuple[str, str, dict[str, str]], ...] = (
             ("loopback", "127.0.0.1", {}),
             ("loopback", "127.8.0.1", {}),

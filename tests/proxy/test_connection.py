@@ -83,7 +83,7 @@ class ConnectionTests(SynchronousTestCase):
         self.refused(get("/notes/", method="TRACE"), 405)
         self.refused(get("hub.test:443", method="CONNECT"), 405)
 
-    def test_sizes(self) -> None:
+    def test_oversized_heads_are_refused(self) -> None:
         self.refused(get("/notes/", "X: " + "x" * 40_000), 431)
         self.refused(get("/notes/", *[f"X-{n}: y" for n in range(5000)]), 431)
         self.refused(get("/notes/" + "x" * 9_000), 414)
@@ -95,7 +95,7 @@ class ConnectionTests(SynchronousTestCase):
     def test_a_bare_line_feed_is_refused_before_the_deadline(self) -> None:
         self.refused(b"GET /notes/ HTTP/1.1\nHost: hub.test\n", 400)
 
-    def test_byte_by_byte(self) -> None:
+    def test_requests_may_arrive_byte_by_byte(self) -> None:
         client = self.rig.client()
         for byte in get("/notes/", "X: " + "y" * 3000):
             client.deliver(bytes([byte]))

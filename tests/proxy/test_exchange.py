@@ -175,7 +175,7 @@ class ExchangeTests(SynchronousTestCase):
             client.deliver(get("/notes/"))
             self.assertIs(self.modules.newest, module)
 
-    def test_interim_answers_6(self) -> None:
+    def test_interim_responses_are_forwarded(self) -> None:
         client, module = self.asked()
         module.deliver(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok())
         taken = client.take()
@@ -342,7 +342,7 @@ class ExchangeTests(SynchronousTestCase):
         self.rig.pass_time(302)
         self.assertTrue(client.aborted and module.aborted)
 
-    def test_nothing_listens(self) -> None:
+    def test_a_refused_connection_is_503(self) -> None:
         self.modules.refuse = True
         client = self.rig.ask(get("/notes/", "Accept: application/json"))
         taken = client.take()

@@ -35,7 +35,7 @@ class RequestTests(SynchronousTestCase):
         self.assertEqual(head.fields[-1], (b"x-other", b" kept", b"X-Other: kept"))
         self.assertEqual(head.noted[b"cookie"], b" a=1")
 
-    def test_connection_options(self) -> None:
+    def test_connection_options_are_parsed(self) -> None:
         self.assertFalse(request().close)
         self.assertTrue(request("Connection: foo, Close").close)
         self.assertEqual(request("Connection: foo, Close").named, {b"foo"})
@@ -43,7 +43,7 @@ class RequestTests(SynchronousTestCase):
         self.assertFalse(request("Connection: keep-alive", first="GET / HTTP/1.0").close)
         self.assertTrue(request("Connection: keep-alive", "Connection: close").close)
 
-    def test_websocket_handshakes(self) -> None:
+    def test_websocket_handshakes_are_recognised(self) -> None:
         self.assertTrue(request("Connection: keep-alive, Upgrade", "Upgrade: WebSocket").upgrade)
         self.assertFalse(request("Upgrade: websocket").upgrade)
         self.assertFalse(request("Connection: Upgrade", "Upgrade: h2c").upgrade)
@@ -52,7 +52,7 @@ class RequestTests(SynchronousTestCase):
     def test_cookies_in_several_lines_are_one(self) -> None:
         self.assertEqual(request("Cookie: a=1", "Cookie: b=2").noted[b"cookie"], b" a=1; b=2")
 
-    def test_expectation(self) -> None:
+    def test_expect_continue_is_recognised(self) -> None:
         self.assertTrue(request("Expect: 100-Continue").expects_continue)
         self.assertFalse(request("Expect: 100-continue", first="GET / HTTP/1.0").expects_continue)
 

@@ -50,7 +50,7 @@ class MetricsTests(SynchronousTestCase):
             self.assertGreaterEqual(micros, round(upper_bound(index - 1) * 1e6))
             self.assertLessEqual(upper_bound(index), max(seconds, 1e-6) * 1.34)
 
-    def test_quantiles(self) -> None:
+    def test_quantiles_are_bounded_by_their_bucket(self) -> None:
         counters = Counters()
         self.assertEqual(counters.quantile(0.5), 0.0)
         for _ in range(99):
@@ -72,7 +72,7 @@ class AccessLogTests(SynchronousTestCase):
         rig.pass_time(1)
         return "".join(written).splitlines()
 
-    def test_combined(self) -> None:
+    def test_combined_lines_follow_the_apache_format(self) -> None:
         request = get("/notes/a?x=1", "Referer: http://hub.test/", 'User-Agent: an "agent"')
         (line,) = self.logged("combined", request)
         self.assertEqual(
@@ -81,7 +81,7 @@ class AccessLogTests(SynchronousTestCase):
             r'"http://hub.test/" "an \"agent\""',
         )
 
-    def test_json(self) -> None:
+    def test_json_lines_hold_every_field(self) -> None:
         (line,) = self.logged("json", get("/notes/a"))
         told = json.loads(line)
         self.assertEqual((told["module"], told["status"], told["bytes"], told["target"]), ("notes", 200, 5, "/notes/a"))

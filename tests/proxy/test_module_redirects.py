@@ -62,7 +62,7 @@ class Targets(SynchronousTestCase):
             with self.subTest(value):
                 self.assertEqual(self.to(value, strip=strip), wanted)
 
-    def test_refresh(self) -> None:
+    def test_refresh_headers_follow_the_same_rules(self) -> None:
         for value, kept in (
             (b"0;url=http://localhost:1951/", False),
             (b"0; URL='http://127.0.0.1:1951/'", False),
@@ -75,7 +75,7 @@ class Targets(SynchronousTestCase):
                 self.assertEqual(refresh(value, 2001, OWN), value if kept else None)
 
     @given(st.binary(max_size=40))
-    def test_anything(self, value: bytes) -> None:
+    def test_any_value_is_forwarded_or_dropped(self, value: bytes) -> None:
         target(value, 2001, b"/notes", True, OWN)
         refresh(value, 2001, OWN)
 

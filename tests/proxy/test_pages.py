@@ -55,7 +55,7 @@ class PagesTests(SynchronousTestCase):
             digest = b64encode(sha256(text[1].encode()).digest()).decode()
             self.assertIn(f"{kind}-src 'sha256-{digest}'", head, "the policy allows exactly this text")
 
-    def test_not_found(self) -> None:
+    def test_unknown_paths_are_404(self) -> None:
         lost = ErrorResponse(404, "not_found", "not found", detail={"path": "/a/<b>"})
         head, body = page(lost)
         self.assertIn("/a/&lt;b&gt;", body)
@@ -74,7 +74,7 @@ class PagesTests(SynchronousTestCase):
         self.assertIn(b"Connection: close", head)
         self.assertEqual(render(starting("n\u00e4"), None, close=True, body=False), head + b"\r\n\r\n")
 
-    def test_what_states_mean(self) -> None:
+    def test_each_state_has_its_response(self) -> None:
         for view, status in (
             (None, 502),
             (ModuleView("starting"), 503),

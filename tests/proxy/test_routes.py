@@ -113,14 +113,14 @@ class DecideTests(SynchronousTestCase):
         self.assertEqual(name(decide(fresh, b"GET", HOST, b"/notes/", "public")), "site")
         self.assertEqual(name(decide(fresh, b"GET", HOST, b"/nothing", "public")), "404")
 
-    def test_hosts(self) -> None:
+    def test_foreign_hosts_are_refused(self) -> None:
         for host in (b"other.test", b"", b"hub.test:81", b"hub.test.evil"):
             self.assertEqual(route("/notes/", host=host), "421", host)
             self.assertEqual(route("/health", host=host), "site", host)
         anyone = Table.build(MOUNTS, [], "http://127.0.0.1:1939")
         self.assertEqual(name(decide(anyone, b"GET", b"whatever", b"/notes/", "public")), "notes /")
 
-    def test_targets(self) -> None:
+    def test_targets_are_routed_by_their_path(self) -> None:
         self.assertEqual(route("http://hub.test/notes/a?b"), "notes /a?b")
         self.assertEqual(route("HTTP://HUB.test"), "site")
         for target in ("http://evil/notes", "http://hub.test@evil/", "*", "notes", "ftp://hub.test/", "/notes#x", ""):
@@ -182,7 +182,7 @@ class SafetyTests(SynchronousTestCase):
                 self.assertEqual(short, owner, (path, reading))
         return chosen
 
-    def test_five_hundred_paths(self) -> None:
+    def test_known_traversals_reach_no_other_owner(self) -> None:
         starts = ("/notes", "/vault/default", "/surface/board", "/scribe/a", "/login", "/nothing")
         climbs = r"""
             .. . %2e%2e %2E. .%2e %252e%252e ..; %2e%2e%2f.. ..\.. %5c.. ..%5c x/../.. %00 // /./ %2f %2F%2F
@@ -239,5 +239,5 @@ class SafetyTests(SynchronousTestCase):
             max_size=9,
         )
     )
-    def test_generated_paths(self, parts: list[str]) -> None:
+    def test_generated_paths_reach_no_other_owner(self, parts: list[str]) -> None:
         self.check("/" + "".join(parts))

@@ -133,7 +133,7 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual(self.told(chunked)["body"], "hello")
         self.assertTrue(plain.connected and chunked.connected)
 
-    def test_caps_by_path(self) -> None:
+    def test_body_limits_depend_on_the_path(self) -> None:
         for path, size, lines in (
             ("/login", 11, ("Content-Length: 11",)),
             ("/api/x", 1001, ("Content-Length: 1001",)),
@@ -161,7 +161,7 @@ class SiteTests(SynchronousTestCase):
         client.deliver(get("/api/x"))
         self.assertEqual(self.told(client)["method"], "GET")
 
-    def test_old_clients(self) -> None:
+    def test_http_1_0_clients_are_served(self) -> None:
         client = self.rig.ask(f"GET /api/x HTTP/1.0\r\nHost: {HOST}\r\n\r\n".encode())
         self.assertEqual(self.told(client)["version"], "HTTP/1.0")
         self.assertFalse(client.connected)

@@ -21,7 +21,7 @@ class NameTests(SynchronousTestCase):
 
 
 class FindTests(SynchronousTestCase):
-    def test_table(self) -> None:
+    def test_a_cookie_is_found_unless_ambiguous(self) -> None:
         for header, expected in (
             (None, None),
             (b"", None),

@@ -32,11 +32,11 @@ KEPT = ("/", "/account", "/oauth/authorize?a=b&c=https%3A%2F%2Fx", "/a//b", "/ad
 
 
 class NextTests(SynchronousTestCase):
-    def test_refused(self) -> None:
+    def test_urls_of_other_sites_are_refused(self) -> None:
         for text in REFUSED:
             self.assertEqual(safe_next(text, "/home"), "/home", repr(text))
 
-    def test_kept(self) -> None:
+    def test_paths_of_the_hub_are_kept(self) -> None:
         for text in KEPT:
             self.assertEqual(safe_next(text, "/home"), text)
 

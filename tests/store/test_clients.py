@@ -22,7 +22,7 @@ class ClientsTests(OAuthRows):
         expected = self.client(name="New", redirect_uris=("https://b.test/",), fresh_until=9.0)
         self.assertEqual(self.clients.get("app"), expected)
 
-    def test_alike(self) -> None:
+    def test_only_an_identical_client_is_reused(self) -> None:
         """Only the very same, public, registered and of the same standing."""
         client = self.client()
         self.clients.put(client)
@@ -41,7 +41,7 @@ class ClientsTests(OAuthRows):
         assert client is not None
         self.assertEqual((client.status, client.vouched_by, self.clients.count_unvouched()), ("approved", "owner", 0))
 
-    def test_pruning(self) -> None:
+    def test_only_old_unused_unapproved_clients_are_pruned(self) -> None:
         """Old, without anybody's word, and without a consent: all three."""
         self.clients.put(self.client("old", created_at=1.0))
         self.clients.put(self.client("young", created_at=50.0))

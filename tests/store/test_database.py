@@ -39,7 +39,7 @@ class Case(SynchronousTestCase):
 
 
 class FileTests(Case):
-    def test_modes(self) -> None:
+    def test_the_files_are_private(self) -> None:
         """The file, its journal and its folder are the owner's alone, whatever the umask."""
         self.addCleanup(os.umask, os.umask(0))
         database = self.open()
@@ -70,7 +70,7 @@ class FileTests(Case):
         self.assertIn("is damaged", text)
         self.assertIn("move it away", text)
 
-    def test_torn_pages(self) -> None:
+    def test_damaged_pages_are_found_at_the_start(self) -> None:
         database = Database.open(self.path, (FIRST,))
         with database.unit(), database.transaction() as connection:
             connection.executemany("INSERT INTO things VALUES (?)", [(f"{n:0500}",) for n in range(200)])
@@ -80,7 +80,7 @@ class FileTests(Case):
             file.write(os.urandom(4096 * 8))
         self.assertIn("is damaged", str(self.assertRaises(DatabaseUnusable, self.open)))
 
-    def test_trouble(self) -> None:
+    def test_a_removed_or_replaced_file_is_noticed(self) -> None:
         """A removed or replaced file is told apart from a healthy one."""
         database = self.open()
         self.assertIsNone(database.trouble())

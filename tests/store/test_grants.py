@@ -43,7 +43,7 @@ class GrantsTests(OAuthRows):
         assert grant is not None
         self.assertEqual(grant.last_at, 7.0)
 
-    def test_ending(self) -> None:
+    def test_ending_one_family_keeps_its_siblings(self) -> None:
         """One family; its siblings live."""
         self.allow(1)
         self.allow(2)
@@ -60,7 +60,7 @@ class GrantsTests(OAuthRows):
         self.allow(3)
         self.assertIsNone(self.grants.last_trouble("u", "app"), "connected again")
 
-    def test_taking_back(self) -> None:
+    def test_a_consent_is_withdrawn_once(self) -> None:
         """Once; then there is nothing."""
         self.allow()
         self.assertEqual((self.grants.forget("u", "app"), self.grants.forget("u", "app")), (True, False))

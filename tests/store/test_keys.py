@@ -2,7 +2,7 @@ from tests.store.oauth_rows import OAuthRows
 
 
 class SigningKeysTests(OAuthRows):
-    def test_the_newest_first(self) -> None:
+    def test_keys_are_listed_newest_first(self) -> None:
         """As they are published; the private part does not show in a log."""
         self.keys.add(self.key("old", 1.0))
         self.keys.add(self.key("new", 2.0))

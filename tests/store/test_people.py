@@ -56,7 +56,7 @@ class Case(SynchronousTestCase):
 
 
 class UserTests(Case):
-    def test_kept_as_given(self) -> None:
+    def test_rows_are_stored_as_given(self) -> None:
         self.assertEqual(self.users.all(), [ADA, GRACE])
         self.assertEqual(self.users.by_name("ADA"), ADA)
         self.assertEqual((self.users.by_id("3"), self.users.by_name("nobody")), (None, None))
@@ -68,7 +68,7 @@ class UserTests(Case):
     def test_only_the_first_is_first(self) -> None:
         self.assertFalse(self.users.add_first(evolve(ADA, id="3", username="eve")))
 
-    def test_an_admin_remains(self) -> None:
+    def test_the_last_admin_cannot_leave(self) -> None:
         self.assertRaises(LastAdmin, self.users.delete, "1")
         self.assertRaises(LastAdmin, self.users.set_role, "1", "member")
         self.users.set_role("2", "admin")
@@ -95,7 +95,7 @@ class SessionTests(Case):
         self.sessions = Sessions(self.database)
         self.sessions.add(SESSION)
 
-    def test_kept_as_given(self) -> None:
+    def test_rows_are_stored_as_given(self) -> None:
         self.assertEqual(self.sessions.get("s1"), SESSION)
         self.sessions.touch("s1", 7.0)
         self.assertEqual(self.sessions.of_user("1"), [evolve(SESSION, last_seen_at=7.0)])
@@ -122,7 +122,7 @@ class SessionTests(Case):
         self.assertTrue(self.sessions.knows_device("d24", "1"))
         self.assertFalse(self.sessions.knows_device("d24", "2"))
 
-    def test_prune(self) -> None:
+    def test_expired_rows_are_deleted(self) -> None:
         self.sessions.add(evolve(SESSION, id="s2", last_seen_at=50.0, expires_at=60.0))
         self.sessions.add(evolve(SESSION, id="s3", last_seen_at=50.0))
         self.assertEqual(self.sessions.prune(now=60.0, idle_since=1.0, devices_since=0.0), 2)
@@ -159,7 +159,7 @@ class FactorTests(Case):
         self.factors.begin(evolve(self.TOTP, id="g"))
         self.assertEqual(self.factors.unconfirmed("1"), evolve(self.TOTP, id="g"))
 
-    def test_off(self) -> None:
+    def test_switching_off_removes_factors_and_codes(self) -> None:
         self.factors.confirm(self.TOTP, step=9, now=5.0, codes=["a"])
         self.factors.off("1")
         self.assertEqual((self.factors.totp("1"), self.factors.codes_left("1")), (None, 0))
@@ -183,23 +183,23 @@ class InviteTests(Case):
         self.invites = Invites(self.database)
         self.invites.add(self.INVITE)
 
-    def test_kept_as_given(self) -> None:
+    def test_rows_are_stored_as_given(self) -> None:
         self.assertEqual((self.invites.get("i"), self.invites.all()), (self.INVITE, [self.INVITE]))
 
-    def test_uses(self) -> None:
+    def test_each_use_is_counted(self) -> None:
         self.assertEqual([self.invites.use("i", 5.0) for _ in range(3)], [True, True, False])
         found = self.invites.get("i")
         assert found is not None
         self.assertEqual(found.status(5.0), "redeemed")
 
-    def test_ends(self) -> None:
+    def test_an_ended_invitation_is_unusable(self) -> None:
         self.assertFalse(self.invites.use("i", 10.0))
         self.assertEqual(self.INVITE.status(10.0), "expired")
         self.assertTrue(self.invites.revoke("i", 3.0))
         self.assertFalse(self.invites.use("i", 5.0))
         self.assertFalse(self.invites.revoke("nothing", 3.0))
 
-    def test_prune(self) -> None:
+    def test_expired_rows_are_deleted(self) -> None:
         self.invites.prune(10.0)
         self.assertEqual(self.invites.all(), [])
 
@@ -217,7 +217,7 @@ class BoundTests(Case):
         self.assertEqual(lines, ["deed 19", "deed 18", "deed 17", "deed 16", "deed 15"])
         self.assertEqual(len(audit.latest()), 8)
 
-    def test_throttles(self) -> None:
+    def test_throttle_rows_are_bounded(self) -> None:
         self.patch(throttles_module, "MOST_ROWS", 3)
         throttles = Throttles(self.database)
         for number in range(6):
@@ -227,7 +227,7 @@ class BoundTests(Case):
         throttles.drop("k5")
         self.assertIsNone(throttles.get("k5"))
 
-    def test_settings(self) -> None:
+    def test_settings_are_stored_and_removed(self) -> None:
         stored = StoredSettings(self.database)
         self.assertIsNone(stored.get("a"))
         stored.put("a", "1", 1.0)
@@ -238,7 +238,7 @@ class BoundTests(Case):
 
 
 class DeletionTests(Case):
-    def test_takes_everything_along(self) -> None:
+    def test_deleting_a_user_deletes_dependent_rows(self) -> None:
         Sessions(self.database).add(evolve(SESSION, user_id="2"))
         Sessions(self.database).know_device("d", "2", 1.0)
         Factors(self.database).begin(evolve(FactorTests.TOTP, user_id="2"))

@@ -45,7 +45,7 @@ class TokensTests(OAuthRows):
             connection.execute("DELETE FROM users WHERE id = 'v'")
         self.assertEqual(self.tokens.revoked(1.0), ["a"])
 
-    def test_pages(self) -> None:
+    def test_tokens_are_paged_and_filtered(self) -> None:
         """The newest first, filtered, from where the last page ended; what is over is not shown."""
         for number in range(PAGE + 5):
             self.tokens.add(self.token(f"t{number:03}", created_at=float(number // 2), created_via="oauth"))
@@ -63,7 +63,7 @@ class TokensTests(OAuthRows):
         self.assertEqual([record.jti for record in self.tokens.page(5.0, revoked=True)], ["other"])
         self.assertNotIn("other", {record.jti for record in self.tokens.page(5.0, revoked=False)})
 
-    def test_pruning(self) -> None:
+    def test_expired_tokens_are_pruned(self) -> None:
         """What is over goes, revoked or not."""
         self.tokens.add(self.token("a", expires_at=5.0))
         self.tokens.add(self.token("b"))

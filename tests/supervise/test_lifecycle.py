@@ -114,7 +114,7 @@ class TableTests(SynchronousTestCase):
         """The table below has a cell for every command and news in every state that can be seen."""
         self.assertEqual({(given, state) for given, state, _ in cells()}, {(i, s) for i in INPUTS for s in STATES})
 
-    def test_cells(self) -> None:
+    def test_each_input_leads_where_the_table_says(self) -> None:
         """Each cell says where an input leads, and a dot that nothing at all is done."""
         for given, state, follows in cells():
             notes = Notes()

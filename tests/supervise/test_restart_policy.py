@@ -21,7 +21,7 @@ class AfterCrashTests(SynchronousTestCase):
             verdicts.append(verdict)
         return verdicts
 
-    def test_examples(self) -> None:
+    def test_docstring_examples_hold(self) -> None:
         self.assertEqual(doctest.testmod(restart_policy).failed, 0)
 
     def test_delays_double(self) -> None:
@@ -51,7 +51,9 @@ class AfterCrashTests(SynchronousTestCase):
         st.lists(st.tuples(st.floats(0, 500), st.none() | st.floats(0, 500)), max_size=60),
         st.floats(0, 1),
     )
-    def test_never_a_storm(self, crashes: list[tuple[float, float | None]], chance: float) -> None:
+    def test_delays_and_restarts_are_always_bounded(
+        self, crashes: list[tuple[float, float | None]], chance: float
+    ) -> None:
         """Whatever happens, every delay has its bounds, and no window sees more than four of the short ones."""
         history, now, soon = CrashHistory(), 0.0, []
         for gap, ready_for in crashes:

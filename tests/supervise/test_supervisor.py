@@ -190,7 +190,7 @@ class PortTests(SupervisorCase):
 
 
 class CrashTests(SupervisorCase):
-    def test_a_nameless_signal(self) -> None:
+    def test_a_signal_without_a_name_is_reported(self) -> None:
         self.ready().exit(by_signal=50)
         last = self.status().last_exit
         assert last is not None

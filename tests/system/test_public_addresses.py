@@ -25,15 +25,15 @@ localhost example.com [::1] [2606:4700::1] ::ffff:1.2.3 1.1.1.1:80 ①.①.①.�
 
 
 class AddressTests(SynchronousTestCase):
-    def test_the_open_internet(self) -> None:
+    def test_public_addresses_are_public(self) -> None:
         """Ordinary addresses, and the neighbours of every refused block."""
         self.assertEqual([address for address in PUBLIC.split() if not is_public(address)], [])
 
-    def test_everything_kept_apart(self) -> None:
-        """S47: loopback, private, link-local, metadata, CGNAT, ULA, multicast, documentation, and IPv4 inside IPv6."""
+    def test_special_purpose_addresses_are_not_public(self) -> None:
+        """Loopback, private, link-local, metadata, CGNAT, ULA, multicast, documentation, and IPv4 inside IPv6."""
         self.assertEqual([address for address in REFUSED.split() if is_public(address)], [])
 
-    def test_other_spellings(self) -> None:
+    def test_other_spellings_are_not_public(self) -> None:
         """Decimal, octal, hexadecimal, short or decorated: no resolver answers so, and nothing of it is an address."""
         words = [*NO_ADDRESSES.split(), "", " 1.1.1.1", "1.1.1.1 ", "1.1.1.1\n", "1.1.1.1\x00"]
         self.assertEqual([address for address in words if is_public(address)], [])

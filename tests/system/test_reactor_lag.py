@@ -21,7 +21,7 @@ class LagTests(TestCase):
         self.assertEqual([event["late"] for event in events if "late" in event], [120])
         self.assertAlmostEqual(probe.worst, 0.12)
 
-    def test_it_ends(self) -> None:
+    def test_the_probe_stops(self) -> None:
         clock = Clock()
         probe = LagProbe(clock=clock, now=clock.seconds)
         probe.startService()

@@ -14,7 +14,7 @@ def raised_by_sqlite(name: str) -> sqlite3.Error:
 
 
 class TroubleTests(SynchronousTestCase):
-    def test_table(self) -> None:
+    def test_each_cause_has_its_response(self) -> None:
         """Every cause and what is answered to it, whether a file or the database met it."""
         for error, status, word in (
             (OSError(errno.ENOSPC, ""), 507, "disk_full"),

@@ -26,7 +26,7 @@ class OverviewTests(DoorCase):
         self.assertIn("You may read its notes.", page)
         self.assertNotIn("/admin/", page)
 
-    def test_escaped(self) -> None:
+    def test_user_agents_are_escaped(self) -> None:
         """The user agent string is escaped."""
         self.owner()
         tab = BrowserTab(self.door)
@@ -58,7 +58,7 @@ class PasswordTests(DoorCase):
         self.sign_in(password=NEW)
         self.assertEqual(self.answer.status, 303)
 
-    def test_mistakes(self) -> None:
+    def test_mistakes_are_explained_on_the_form(self) -> None:
         tab = self.owner()
         for current, new, again, status, words in (
             ("wrong", NEW, NEW, 401, "not right"),
@@ -79,7 +79,7 @@ class PasswordTests(DoorCase):
         statuses = [self.change(tab, current="wrong") for _ in range(12)]
         self.assertIn(429, statuses)
 
-    def test_forced_until_changed(self) -> None:
+    def test_a_temporary_password_must_be_changed_first(self) -> None:
         """Checked at every request, not only at sign-in."""
         owner = self.owner()
         self.member()
@@ -102,7 +102,7 @@ class PasswordTests(DoorCase):
 
 
 class SecondFactorTests(DoorCase):
-    def test_the_whole_way(self) -> None:
+    def test_a_second_factor_is_enabled_used_and_disabled(self) -> None:
         tab, other = self.owner(), self.sign_in()
         tab.get("/account/2fa")
         page = tab.post("/account/2fa", {"action": "start", "password": PASSWORD}).body.decode()
@@ -147,7 +147,7 @@ class SecondFactorTests(DoorCase):
         self.sign_in()
         self.assertEqual(self.answer.header("location"), "/admin/")
 
-    def test_nothing_else(self) -> None:
+    def test_unknown_actions_are_refused(self) -> None:
         tab = self.owner()
         tab.get("/account/2fa")
         self.assertEqual(tab.post("/account/2fa", {"action": "explode"}).status, 400)
@@ -166,7 +166,7 @@ class BrowsersTests(DoorCase):
         here.post("/account/sessions", {"action": "others"})
         self.assertEqual([tab.get_json("/api/me")["hasSession"] for tab in (here, one, two)], [True, False, False])
 
-    def test_not_somebody_elses(self) -> None:
+    def test_another_users_session_cannot_be_ended(self) -> None:
         owner = self.owner()
         (theirs,) = owner.get_json("/api/account/sessions")["sessions"]
         tab = self.member()
@@ -174,7 +174,7 @@ class BrowsersTests(DoorCase):
         self.assertEqual(tab.post("/account/sessions", {"session": theirs["id"]}).status, 404)
         self.assertTrue(owner.get_json("/api/me")["hasSession"])
 
-    def test_names(self) -> None:
+    def test_browsers_are_named(self) -> None:
         for agent, name in (
             ("", "A browser"),
             ("curl/8.0", "curl"),

@@ -22,7 +22,7 @@ class ResetOwnerTests(DoorCase):
             self.door.path, watch=lambda database: RecordedWatch(), clock=self.door.clock, random=os.urandom
         )
 
-    def test_the_way_back(self) -> None:
+    def test_the_owner_signs_in_once_with_the_new_password(self) -> None:
         """With password and second factor lost, the command gives a temporary password."""
         old = self.owner()
         self.enrol(old)
@@ -32,5 +32,5 @@ class ResetOwnerTests(DoorCase):
         self.sign_in(password=password)
         self.assertEqual(self.answer.header("location"), "/account/change-password")
 
-    def test_no_owner(self) -> None:
+    def test_without_an_owner_there_is_nothing_to_reset(self) -> None:
         self.assertEqual(self.assertRaises(Refused, self.reset).status, 404)

@@ -8,7 +8,7 @@ OURS = ("http://hub.test", "https://hub.example")
 
 
 class SourceTests(SynchronousTestCase):
-    def test_table(self) -> None:
+    def test_the_source_follows_from_the_headers(self) -> None:
         for fetch_site, origin, expected in (
             ("same-origin", None, "ours"),
             ("same-origin", "https://evil.example", "ours"),  # a browser never says both

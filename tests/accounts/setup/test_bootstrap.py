@@ -16,29 +16,29 @@ class TokenTests(SynchronousTestCase):
         self.now = 1000.0
         self.token = BootstrapToken(os.urandom, lambda: self.now)
 
-    def test_shape(self) -> None:
+    def test_the_token_has_256_bits_and_a_prefix(self) -> None:
         """256 bits, in the older hub's format."""
         self.assertRegex(self.token.value, r"^parachute-bootstrap-[A-Za-z0-9_-]{43}$")
         self.assertNotEqual(self.token.value, BootstrapToken(os.urandom, lambda: 0.0).value)
 
-    def test_only_the_token(self) -> None:
+    def test_only_the_exact_token_is_accepted(self) -> None:
         self.assertTrue(self.token.accepts(self.token.value))
         self.assertTrue(self.token.accepts(f" {self.token.value}\n"))
         for wrong in ("", "parachute-bootstrap-", self.token.value[:-1], self.token.value.upper(), "é"):
             self.assertFalse(self.token.accepts(wrong))
 
-    def test_a_day(self) -> None:
+    def test_the_token_expires_after_a_day(self) -> None:
         self.now += 24 * 3600 - 1
         self.assertTrue(self.token.accepts(self.token.value))
         self.now += 1
         self.assertTrue(self.token.expired)
         self.assertFalse(self.token.accepts(self.token.value))
 
-    def test_once(self) -> None:
+    def test_the_token_works_once(self) -> None:
         self.token.spend()
         self.assertFalse(self.token.accepts(self.token.value))
 
-    def test_many_wrong_ones(self) -> None:
+    def test_wrong_tokens_delay_the_guesser_not_the_owner(self) -> None:
         """Guessing is throttled; the right token always works."""
         for _ in range(bootstrap.FREE_TRIES):
             self.token.accepts("guess")
@@ -57,7 +57,7 @@ class TokenTests(SynchronousTestCase):
 
 
 class BannerTests(SynchronousTestCase):
-    def test_lines(self) -> None:
+    def test_the_banner_names_address_and_token(self) -> None:
         lines = bootstrap.banner("http://127.0.0.1:1939", "parachute-bootstrap-x")
         self.assertTrue(all(line.startswith("[wizard]") for line in lines))
         self.assertIn("[wizard]   http://127.0.0.1:1939/admin/setup", lines)

@@ -33,14 +33,14 @@ CLOSED = (
 
 
 class GateTests(DoorCase):
-    def test_open(self) -> None:
+    def test_an_owned_hub_lets_everything_through(self) -> None:
         gate = self.door.accounts.gate
         self.assertTrue(gate.closed)
         for path in OPEN:
             for method in (b"GET", b"POST"):
                 self.assertIsNone(gate.check(method, path.encode(), True), path)
 
-    def test_closed(self) -> None:
+    def test_a_fresh_hub_sends_browsers_to_the_wizard(self) -> None:
         for path in CLOSED:
             for method, html, status in ((b"GET", True, 302), (b"GET", False, 503), (b"POST", True, 503)):
                 refused = self.door.accounts.gate.check(method, path.encode(), html)
@@ -57,7 +57,7 @@ class GateTests(DoorCase):
         self.assertFalse(self.door.accounts.gate.closed)
         self.assertEqual(tab.get("/login").status, 200)
 
-    def test_in_json(self) -> None:
+    def test_a_fresh_hub_answers_programs_with_503(self) -> None:
         answer = BrowserTab(self.door).get("/api/users", Accept="application/json")
         self.assertEqual(answer.status, 503)
         self.assertEqual(answer.json()["error"], "setup_required")

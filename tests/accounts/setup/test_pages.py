@@ -17,7 +17,7 @@ from tests.support.front_door import PASSWORD, BrowserTab, CountedRandom, FrontD
 
 
 class ClaimTests(DoorCase):
-    def test_the_owner(self) -> None:
+    def test_the_first_claim_makes_the_owner(self) -> None:
         tab = self.owner()
         self.assertIn("parachute_hub_session", tab.cookies)
         self.assertEqual(tab.get_json("/api/me")["user"]["role"], "admin")
@@ -57,7 +57,7 @@ class ClaimTests(DoorCase):
         self.assertEqual((answer.status, answer.header("retry-after")), (429, "901"))
         self.assertEqual(self.claim(tab, token).status, 303)
 
-    def test_an_old_token(self) -> None:
+    def test_an_expired_token_is_refused(self) -> None:
         token = self.boot()
         self.door.now += 24 * 3600
         answer = self.claim(BrowserTab(self.door), token)

@@ -24,7 +24,7 @@ class HubOriginTests(DoorCase):
         origin.subscribe(changed)
         return origin
 
-    def test_who_goes_first(self) -> None:
+    def test_the_stored_origin_precedes_the_configured_one(self) -> None:
         """Stored, then configured, then local."""
         self.assertEqual(self.origin(None, "none").issuer(), "http://127.0.0.1:1939")
         origin = self.origin("https://mine.onrender.com")

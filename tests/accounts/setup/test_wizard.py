@@ -12,7 +12,7 @@ BOTH = ("vault", "scribe")
 
 
 class ScreenTests(SynchronousTestCase):
-    def test_table(self) -> None:
+    def test_the_first_open_question_is_shown(self) -> None:
         for has_owner, progress, expected in (
             (False, SetupProgress(), "account"),
             (False, SetupProgress(reached=True), "account"),
@@ -30,7 +30,7 @@ class ScreenTests(SynchronousTestCase):
         ):
             self.assertEqual(screen(progress, has_owner=has_owner), expected, progress)
 
-    def test_steps_for_scripts(self) -> None:
+    def test_scripts_get_the_older_step_names(self) -> None:
         self.assertEqual(
             [wizard.STEPS[one] for one in ("account", "modules", "installing", "reach", "done")],
             ["welcome", "vault", "vault", "expose", "done"],
@@ -109,7 +109,7 @@ class ScreenTests(SynchronousTestCase):
         ):
             self.assertEqual(screen(wizard.reach(before), has_owner=True), after, before)
 
-    def test_options(self) -> None:
+    def test_install_options_follow_from_the_answers(self) -> None:
         progress = SetupProgress(chosen=BOTH, vault_name="mine")
         self.assertEqual(wizard.options("vault", progress, {"K": "v"}), {"first_vault": "mine"})
         self.assertEqual(wizard.options("scribe", progress, {"K": "v"}), {"environment": {"K": "v"}})

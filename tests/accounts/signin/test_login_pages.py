@@ -21,7 +21,7 @@ class SignInTests(DoorCase):
         super().setUp()
         self.first = self.owner()
 
-    def test_right(self) -> None:
+    def test_correct_credentials_start_a_session(self) -> None:
         tab = self.sign_in()
         self.assertEqual((self.answer.status, self.answer.header("location")), (303, "/admin/"))
         self.assertTrue(tab.get_json("/api/me")["hasSession"])
@@ -44,7 +44,7 @@ class SignInTests(DoorCase):
         self.assertEqual(*pages)
         self.assertEqual(pages[0][0], 401)
 
-    def test_mistakes(self) -> None:
+    def test_mistakes_are_explained_on_the_form(self) -> None:
         for username, password, status in (("", PASSWORD, 400), ("ada", "", 400), ("ada", "x" * 300, 413)):
             self.sign_in(username, password)
             self.assertEqual(self.answer.status, status)
@@ -62,7 +62,7 @@ class SignInTests(DoorCase):
         self.assertIn(b"Something went wrong in the hub", self.answer.body)
         self.assertEqual(len(self.flushLoggedErrors(sqlite3.OperationalError)), 1)
 
-    def test_too_many_tries(self) -> None:
+    def test_many_wrong_passwords_are_delayed(self) -> None:
         self.door.address = "203.0.113.5"
         tab = BrowserTab(self.door)
         for _ in range(5):
@@ -76,7 +76,7 @@ class SignInTests(DoorCase):
         self.sign_in(tab=self.first)
         self.assertEqual(self.answer.status, 303)
 
-    def test_next(self) -> None:
+    def test_sign_in_continues_at_a_path_of_the_hub_only(self) -> None:
         for wanted, expected in (
             ("/oauth/authorize?client_id=1", "/oauth/authorize?client_id=1"),
             ("/\\evil.example", "/admin/"),
@@ -129,7 +129,7 @@ class SignInTests(DoorCase):
         self.assertEqual((right.status, right.json()), (200, {"next": "/admin/"}))
         self.assertTrue(tab.get_json("/api/me")["hasSession"])
 
-    def test_odd_cookies(self) -> None:
+    def test_foreign_cookies_are_neither_kept_nor_echoed(self) -> None:
         """Cookies that the hub never set are neither kept nor echoed."""
         for value in ("\u00e9" * 43, "x" * 500, "a b", "x"):
             tab = BrowserTab(self.door)
@@ -145,7 +145,7 @@ class SignInTests(DoorCase):
         answer = self.first.post("/login", {"username": "ada", "password": PASSWORD, "next": "/account"})
         self.assertEqual((answer.status, answer.header("location")), (303, "/account"))
 
-    def test_sign_out(self) -> None:
+    def test_signing_out_ends_the_session(self) -> None:
         self.assertEqual(self.first.get("/logout").status, 405)
         self.first.get("/account")
         kept = dict(self.first.cookies)
@@ -181,7 +181,7 @@ class CookieTests(DoorCase):
         answer = tab.post("/login", {"username": "ada", "password": PASSWORD})
         return [*answer.headers.getRawHeaders("set-cookie", [])]
 
-    def test_plain_http(self) -> None:
+    def test_over_plain_http_cookies_are_not_secure(self) -> None:
         """No Secure over plain http: the browser would drop the cookie."""
         session, device = self.lines()
         self.assertRegex(
@@ -190,7 +190,7 @@ class CookieTests(DoorCase):
         )
         self.assertRegex(device, r"^parachute_hub_device=[\w-]{43}; .*HttpOnly; Path=/; SameSite=Strict$")
 
-    def test_https(self) -> None:
+    def test_over_https_cookies_are_secure_and_host_only(self) -> None:
         self.door.https = True
         session, device = self.lines()
         self.assertRegex(
@@ -221,7 +221,7 @@ class ExpiryTests(DoorCase):
     def signed_in(self, tab: BrowserTab) -> bool:
         return bool(tab.get_json("/api/me")["hasSession"])
 
-    def test_idle(self) -> None:
+    def test_an_idle_session_expires(self) -> None:
         tab = self.owner()
         self.door.now += IDLE - 1
         self.assertTrue(self.signed_in(tab))
@@ -230,7 +230,7 @@ class ExpiryTests(DoorCase):
         self.door.now += IDLE
         self.assertFalse(self.signed_in(tab))
 
-    def test_absolute(self) -> None:
+    def test_a_session_expires_even_if_used(self) -> None:
         tab = self.owner()
         end = self.door.now + ABSOLUTE
         while self.door.now + IDLE / 2 < end:
@@ -246,7 +246,7 @@ class ExpiryTests(DoorCase):
             tab.get("/account")
         self.assertEqual(self.dump(), before)
 
-    def test_pruned(self) -> None:
+    def test_expired_sessions_are_deleted(self) -> None:
         self.owner()
         self.door.now += ABSOLUTE
         self.now(self.door.accounts.prune())
@@ -267,7 +267,7 @@ class SecondFactorTests(DoorCase):
         self.answer = tab.post("/login/2fa", {"code": code})
         return self.answer.status
 
-    def test_both_factors(self) -> None:
+    def test_password_and_code_sign_in(self) -> None:
         tab = self.sign_in()
         self.assertEqual(self.answer.header("location"), "/login/2fa")
         self.assertFalse(tab.get_json("/api/me")["hasSession"])
@@ -305,7 +305,7 @@ class SecondFactorTests(DoorCase):
         self.assertEqual(self.send_code(self.sign_in(), self.code()), 401)
         self.assertEqual(self.send_code(self.sign_in(), self.codes[0]), 303)
 
-    def test_wrong_codes(self) -> None:
+    def test_wrong_codes_are_refused(self) -> None:
         tab = self.sign_in()
         for code in ("000000", "", "abcdef", "1234567", "é" * 6):
             self.assertEqual(self.send_code(tab, code), 401, code)
@@ -316,7 +316,7 @@ class SecondFactorTests(DoorCase):
         statuses = [self.send_code(tab, "000000") for _ in range(7)]
         self.assertEqual(statuses[-1], 429)
 
-    def test_too_late(self) -> None:
+    def test_a_late_code_needs_the_password_again(self) -> None:
         tab = self.sign_in()
         self.door.now += 300
         self.assertEqual(self.send_code(tab, self.code()), 401)

@@ -38,18 +38,18 @@ class HasherTests(SynchronousTestCase):
     def now(self, coroutine: Any) -> Any:
         return self.successResultOf(Deferred.fromCoroutine(coroutine))
 
-    def test_parameters(self) -> None:
+    def test_hashes_use_the_documented_parameters(self) -> None:
         """19456 KiB, two passes, one lane, a salt for each hash."""
         stored = [self.now(self.hasher.hash("three small paper boats")) for _ in range(2)]
         self.assertRegex(stored[0], r"^\$argon2id\$v=19\$m=19456,t=2,p=1\$")
         self.assertNotEqual(*stored)
 
-    def test_right_and_wrong(self) -> None:
+    def test_only_the_password_verifies(self) -> None:
         stored = self.now(self.hasher.hash("three small paper boats"))
         self.assertEqual(self.now(self.hasher.check("three small paper boats", stored)), Verdict(right=True))
         self.assertEqual(self.now(self.hasher.check("three small paper boat", stored)), Verdict(right=False))
 
-    def test_hashes_made_elsewhere(self) -> None:
+    def test_other_parameters_verify_and_ask_for_a_new_hash(self) -> None:
         """Other parameters are accepted and reported as stale."""
         elsewhere = PasswordHasher(time_cost=3, memory_cost=8192, parallelism=4).hash("three small paper boats")
         found = self.now(self.hasher.check("three small paper boats", elsewhere))
@@ -62,7 +62,7 @@ class HasherTests(SynchronousTestCase):
         for stored in ("", "plain", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv"):
             self.assertEqual(self.now(self.hasher.check("x", stored)), Verdict(right=False))
 
-    def test_absurd_lengths(self) -> None:
+    def test_extremely_long_passwords_are_refused(self) -> None:
         for call in (self.hasher.hash("x" * 257), self.hasher.check("x" * 257, None)):
             refused = self.failureResultOf(Deferred.fromCoroutine(call), Refused).value
             self.assertEqual(refused.status, 413)
@@ -103,7 +103,7 @@ class ThreadTests(TestCase):
         stored = await hasher.hash("three small paper boats")
         self.assertTrue((await hasher.check("three small paper boats", stored)).right)
 
-    def test_stops_unused(self) -> None:
+    def test_an_unused_pool_stops(self) -> None:
         threads = HashThreads(reactor)  # type: ignore[arg-type]
         threads.stop()
         self.assertEqual([one.name for one in threading.enumerate() if "passwords" in one.name], [])

@@ -22,7 +22,7 @@ class StepUpTests(DoorCase):
         self.answer = tab.send_json("POST", "/api/invites", b"{}", **headers)
         return self.answer.status
 
-    def test_once(self) -> None:
+    def test_a_proof_works_once(self) -> None:
         self.assertEqual(self.invite(self.tab, None), 403)
         self.assertEqual(self.answer.json()["error"], "step_up_required")
         self.assertEqual(self.answer.json()["operation"], "user.invite")
@@ -39,7 +39,7 @@ class StepUpTests(DoorCase):
         self.assertEqual(self.invite(self.sign_in(), proof), 403)
         self.assertEqual(self.invite(self.tab, proof), 201)
 
-    def test_five_minutes(self) -> None:
+    def test_a_proof_expires_after_five_minutes(self) -> None:
         proof = self.ask().json()["proof"]
         self.door.now += PROOF
         self.assertEqual(self.invite(self.tab, proof), 403)
@@ -54,7 +54,7 @@ class StepUpTests(DoorCase):
         self.assertEqual(self.ask(code=code).status, 401)
         self.assertEqual(self.ask(code=codes[0]).status, 200)
 
-    def test_mistakes(self) -> None:
+    def test_wrong_credentials_give_no_proof(self) -> None:
         for operation, secret, status in (
             ("user.invite", {"password": "wrong"}, 401),
             ("user.invite", {"password": ""}, 400),

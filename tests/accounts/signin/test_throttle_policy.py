@@ -18,7 +18,7 @@ from tests.support.front_door import FrontDoor
 
 
 class WaitTests(SynchronousTestCase):
-    def test_table(self) -> None:
+    def test_waits_double_after_the_free_failures(self) -> None:
         """Bucket, recent failures, seconds to wait."""
         for bucket, failures, seconds in (
             ("pair", 0, 0),
@@ -101,7 +101,7 @@ class GuardTests(SynchronousTestCase):
         allowed = sum(not self.refused(Visitor(address="203.0.113.9")) for _ in range(100))
         self.assertEqual(allowed, 5)
 
-    def test_survives_a_restart(self) -> None:
+    def test_counts_survive_a_restart(self) -> None:
         self.fails("203.0.113.9", 5)
         self.guard = self.new_guard()
         self.assertTrue(self.refused(Visitor(address="203.0.113.9")))
@@ -123,7 +123,7 @@ class GuardTests(SynchronousTestCase):
         self.fails("203.0.113.9", 5)
         self.assertTrue(self.refused(Visitor(address="203.0.113.9", device="e" * 40)))
 
-    def test_success_forgives(self) -> None:
+    def test_success_clears_earlier_failures(self) -> None:
         for _ in range(4):
             self.guard.begin("password", "ada", self.home, user_id=self.user_id)
         self.guard.begin("password", "ada", self.home, user_id=self.user_id).succeeded()

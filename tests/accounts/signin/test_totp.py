@@ -15,23 +15,23 @@ RFC_CODES = ((59, "287082"), (1111111109, "081804"), (1111111111, "050471"), (20
 
 
 class CodeTests(SynchronousTestCase):
-    def test_rfc_6238(self) -> None:
+    def test_the_test_vectors_of_rfc_6238_match(self) -> None:
         for now, code in RFC_CODES:
             self.assertEqual(totp.matching_step(RFC_SECRET, code, now), now // 30)
 
-    def test_window(self) -> None:
+    def test_codes_of_adjacent_steps_match(self) -> None:
         """One step early or late, no more."""
         for seconds, fits in ((-61, False), (-30, True), (0, True), (30, True), (61, False)):
             found = totp.matching_step(RFC_SECRET, pyotp.TOTP(RFC_SECRET).at(90_000 + seconds), 90_000)
             self.assertEqual(found is not None, fits, seconds)
 
-    def test_how_people_type(self) -> None:
+    def test_spaces_in_codes_are_ignored(self) -> None:
         code = pyotp.TOTP(RFC_SECRET).at(59)
         self.assertEqual(totp.matching_step(RFC_SECRET, f" {code[:3]} {code[3:]}\n", 59), 1)
 
     @settings(max_examples=200, derandomize=True, deadline=None)
     @given(st.text(max_size=12))
-    def test_nothing_else_fits(self, text: str) -> None:
+    def test_no_other_text_matches(self, text: str) -> None:
         """No input raises, and digits of other scripts do not count."""
         found = totp.matching_step(RFC_SECRET, text, 59)
         if found is not None:
@@ -46,7 +46,7 @@ class CodeTests(SynchronousTestCase):
 
 
 class RecoveryCodeTests(SynchronousTestCase):
-    def test_shape(self) -> None:
+    def test_recovery_codes_are_readable_and_unique(self) -> None:
         codes = totp.new_recovery_codes(os.urandom)
         self.assertEqual(len(set(codes)), 10)
         for code in codes:
@@ -57,6 +57,6 @@ class RecoveryCodeTests(SynchronousTestCase):
         for typed in (code, code.upper(), code.replace("-", ""), code.replace("-", " ")):
             self.assertEqual(totp.recovery_hash(typed), totp.recovery_hash(code))
 
-    def test_what_is_none(self) -> None:
+    def test_malformed_recovery_codes_have_no_hash(self) -> None:
         for text in ("", "123456", "abcd-efgh", "abcd-efgh-jkmn-pqr0", "x" * 17):
             self.assertIsNone(totp.recovery_hash(text))

@@ -182,7 +182,7 @@ class DamageTests(ArchiveCase):
             with self.assertRaises((DamagedStream, BadKey), msg=f"{length} bytes"):
                 self.read(self.archive[:length], Checked(self.scratch))
 
-    def test_another_key(self) -> None:
+    def test_another_key_does_not_open_it(self) -> None:
         with self.assertRaises(BadKey):
             self.read(self.archive, identity=str(pyrage.x25519.Identity.generate()))
         with self.assertRaises(BadKey):
@@ -271,7 +271,7 @@ class AnyHomeTests(TestCase):
 
     @settings(max_examples=15, deadline=None)
     @given(st.dictionaries(PATHS, st.binary(max_size=5000), max_size=6))
-    def test_round_trip(self, files: dict[str, bytes]) -> None:
+    def test_any_home_survives_a_round_trip(self, files: dict[str, bytes]) -> None:
         paths = [path for path in files if not any(other.startswith(f"{path}/") for other in files)]
         with TemporaryDirectory() as folder:
             case = ArchiveCase()

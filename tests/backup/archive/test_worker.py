@@ -120,7 +120,7 @@ class WorkerTests(TestCase):
 class ExplainTests(TestCase):
     """Storage errors in plain words, by S3's error codes."""
 
-    def test_each_code(self) -> None:
+    def test_each_error_code_is_explained(self) -> None:
         for text, kind in {
             "<Code>SignatureDoesNotMatch</Code>": "wrong_key",
             "<Code>InvalidAccessKeyId</Code>": "wrong_key",

@@ -12,7 +12,7 @@ def manifest(**more: Any) -> Manifest:
 
 
 class LinksTests(SynchronousTestCase):
-    def test_table(self) -> None:
+    def test_links_are_resolved_against_the_mount(self) -> None:
         for value, mount, vault, found in (
             ("https://x.test/", "/toy", False, "https://x.test/"),
             ("/toy/admin", "/toy", False, "/toy/admin"),

@@ -66,7 +66,7 @@ class Rows(SynchronousTestCase):
             self.refusal(publicExposure="all"), "publicExposure: must be one of allowed, loopback, auth-required"
         )
 
-    def test_sub_units(self) -> None:
+    def test_sub_units_are_parsed(self) -> None:
         uis = {
             "notes": {"displayName": "Notes", "path": "/surface/notes", "status": "pending-oauth", "public": True},
             "old": {"displayName": "Old", "path": "/surface/old", "status": "disabled", "public": False},
@@ -107,13 +107,13 @@ class Manifests(SynchronousTestCase):
             Manifest.parse({**MANIFEST, **changes})
         return str(caught.exception)
 
-    def test_a_real_one(self) -> None:
+    def test_a_published_manifest_is_parsed(self) -> None:
         manifest = Manifest.from_bytes(json.dumps(MANIFEST).encode())
         self.assertEqual(manifest.start_cmd, ("parachute-scribe", "serve"))
         self.assertEqual(manifest.dependencies[0].short, "vault")
         self.assertEqual(manifest.raw["kind"], "ignored")
 
-    def test_refusals(self) -> None:
+    def test_invalid_manifests_are_refused(self) -> None:
         for changes, text in (
             ({"name": "Scribe"}, "name: must be lower case"),
             ({"name": "../x"}, "name: must be lower case"),
@@ -141,7 +141,7 @@ class Manifests(SynchronousTestCase):
         ):
             self.assertIn(text, self.refusal(**changes))
 
-    def test_addresses(self) -> None:
+    def test_urls_and_paths_are_validated(self) -> None:
         for good in ("https://x.test/a", "/scribe/admin", "admin/", "a/b"):
             self.assertEqual(Manifest.parse({**MANIFEST, "uiUrl": good}).ui_url, good)
         for bad in (

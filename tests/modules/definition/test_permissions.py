@@ -11,7 +11,7 @@ from parachute_hub.modules.definition.validation import Invalid
 
 
 class PermissionTests(SynchronousTestCase):
-    def test_examples(self) -> None:
+    def test_docstring_examples_hold(self) -> None:
         self.assertEqual(doctest.testmod(permissions).failed, 0)
 
     def test_what_is_read_is_what_is_written(self) -> None:
@@ -26,7 +26,7 @@ class PermissionTests(SynchronousTestCase):
         self.assertEqual(Permissions.parse({}), Permissions(), "absent means the network and nothing else")
         self.assertEqual(Permissions.parse({"network": []}).network, "none")
 
-    def test_what_is_refused(self) -> None:
+    def test_invalid_permissions_are_refused(self) -> None:
         cases: tuple[tuple[Any, str], ...] = (
             ([], "permissions"),
             ({"network": "all"}, "permissions.network"),
@@ -54,7 +54,7 @@ class PermissionTests(SynchronousTestCase):
                 Permissions.parse(value)
             self.assertEqual(caught.exception.field, at, value)
 
-    def test_more_than_before(self) -> None:
+    def test_additional_permissions_are_named(self) -> None:
         none, anything = Permissions(network="none"), Permissions()
         hosts = Permissions(network=("a.test", "b.test"))
         more = Permissions(network="none", folders=("~/x",), programs=("git",), memory=999)
@@ -69,7 +69,7 @@ class PermissionTests(SynchronousTestCase):
         ):
             self.assertEqual(asked.beyond(granted), wanted, what)
 
-    def test_hosts(self) -> None:
+    def test_wildcards_match_subdomains(self) -> None:
         for host, wanted in (
             ("api.test", True),
             ("API.test.", True),

@@ -29,7 +29,7 @@ RISING = (
 
 
 class Order(SynchronousTestCase):
-    def test_every_pair(self) -> None:
+    def test_every_pair_is_ordered_by_precedence(self) -> None:
         for place, older in enumerate(RISING):
             for newer in RISING[place + 1 :]:
                 self.assertTrue(is_newer(newer, older), (newer, older))
@@ -44,7 +44,7 @@ class Order(SynchronousTestCase):
             self.assertFalse(is_newer(text, "0.0.1"), text)
             self.assertFalse(is_newer("9.0.0", text), text)
 
-    def test_newest(self) -> None:
+    def test_the_newest_version_is_found(self) -> None:
         self.assertEqual(newest(["1.0.0-rc.1", None, "latest", "0.9.0"]), "1.0.0-rc.1")
         self.assertIsNone(newest(["x", None]))
 

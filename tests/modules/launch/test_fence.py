@@ -49,7 +49,7 @@ class FenceCase(SynchronousTestCase):
 
 
 class FenceTests(FenceCase):
-    def test_modes(self) -> None:
+    def test_each_mode_confines_or_refuses(self) -> None:
         for mode, abi, wanted in (
             ("auto", 7, "on"),
             ("required", 7, "on"),
@@ -173,7 +173,7 @@ class DeclaredTests(FenceCase):
         )
         return self.made(**options).rules(subject)
 
-    def test_network(self) -> None:
+    def test_without_network_only_own_ports_are_reachable(self) -> None:
         """By default: itself, the hub, and the modules it depends on."""
         self.assertIsNone(self.rules(Permissions()).connect)
         self.home.register("parachute-vault", 1940)
@@ -189,7 +189,7 @@ class DeclaredTests(FenceCase):
         rules = self.rules(Permissions(network="none"), manifest=manifest)
         self.assertEqual(set(rules.connect or ()), {2711, 1939, 1940})
 
-    def test_folders(self) -> None:
+    def test_declared_folders_are_writable(self) -> None:
         user = self.home.path.parent / "user"
         (user / "Notes").mkdir(parents=True)
         asked = Permissions(folders=("~/Notes", "~/not-there"))
@@ -200,7 +200,7 @@ class DeclaredTests(FenceCase):
             with self.assertRaises(CannotLaunch, msg=folder):
                 self.rules(Permissions(folders=(folder,)), user_home=user)
 
-    def test_programs(self) -> None:
+    def test_declared_programs_are_readable(self) -> None:
         """A system program needs nothing more; one of a Python environment needs that environment."""
         files = {"bin/whisper": "x", "lib/python3/x.py": "", "pyvenv.cfg": "", "share/secret": "", "own/in/speak": "x"}
         tools = write(self.home.path.parent / "tools", files)

@@ -117,7 +117,7 @@ class Launches(SynchronousTestCase):
         self.home.records.change("surface", package="@toys/toy")
         self.assertNotIn("BUN_CONFIG_REGISTRY", launcher.launch("surface").env)
 
-    def test_the_owners_settings(self) -> None:
+    def test_the_owners_settings_reach_the_process(self) -> None:
         self.installed()
         self.home.register()
         self.home.records.change("toy", smol=False, memory_limit=1 << 28, env={"B": "2"})
@@ -178,7 +178,7 @@ class Launches(SynchronousTestCase):
         self.installed("4.0.0", displayName=5)
         self.assertIn("displayName: must be a string", self.refusal().description)
 
-    def test_no_bun(self) -> None:
+    def test_without_bun_nothing_is_launched(self) -> None:
         self.installed()
         self.home.register()
         launcher = ModuleLauncher(

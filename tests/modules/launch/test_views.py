@@ -32,7 +32,7 @@ class ViewTests(SynchronousTestCase):
         assert row is not None
         return row.to_json()
 
-    def test_the_view(self) -> None:
+    def test_a_view_holds_the_module_and_nothing_else(self) -> None:
         (self.home.path / "toy").mkdir()
         (self.home.path / "toy" / "note").write_text("x")
         view = self.views.prepare("toy")

@@ -11,7 +11,7 @@ from parachute_hub.modules.operations.agreement import agree
 
 
 class AgreementTests(SynchronousTestCase):
-    def test_examples(self) -> None:
+    def test_docstring_examples_hold(self) -> None:
         self.assertEqual(doctest.testmod(agreement).failed, 0)
 
     def test_more_is_asked_for(self) -> None:

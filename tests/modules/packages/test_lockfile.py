@@ -56,7 +56,7 @@ class Lockfiles(SynchronousTestCase):
             with self.subTest(case):
                 self.assertIn(words, self.refusal(lock(x=entry)))
 
-    def test_what_may_come(self) -> None:
+    def test_verified_packages_are_accepted(self) -> None:
         for case, entry in (
             ("https from a public host", ["x@https://example.com/x.tgz", {}, HASH]),
             ("the configured registry", ["x@1.0.0", "http://127.0.0.1:4873/x/-/x-1.0.0.tgz", {}, HASH]),
@@ -75,6 +75,6 @@ class Lockfiles(SynchronousTestCase):
         self.assertIn("something else", self.refusal(b'{"packages": {}}'))
 
     @given(st.binary(max_size=60) | st.text(alphabet='{}[]",:@packges1', max_size=40).map(str.encode))
-    def test_anything(self, content: bytes) -> None:
+    def test_any_content_is_accepted_or_refused(self, content: bytes) -> None:
         self.refusal(content)
         self.refusal(b'{"packages": {"a": [' + content + b"]}}")

@@ -66,7 +66,7 @@ class Registries(SynchronousTestCase):
         self.check()
         self.assertEqual(len(self.bun.fetched), 2)
 
-    def test_refusals(self) -> None:
+    def test_missing_and_wrong_signatures_are_refused(self) -> None:
         good = self.bun.dist
         for case, dist, words in (
             ("no signature", {**good, "signatures": None}, "has no signature"),

@@ -16,7 +16,7 @@ class Signatures(SynchronousTestCase):
         signer = Signer()
         verify(TEXT, [signer.sign(TEXT)], keys_of({"keys": signer.keys()}), None)
 
-    def test_refusals(self) -> None:
+    def test_wrong_signatures_are_refused(self) -> None:
         signer, other = Signer(), Signer()
         keys = keys_of({"keys": signer.keys()})
         for case, signatures, words in (
@@ -41,7 +41,7 @@ class Signatures(SynchronousTestCase):
                 verify(TEXT, [signer.sign(TEXT)], keys, published)
 
     @given(ANY_VALUE, ANY_VALUE)
-    def test_anything(self, document: Any, signatures: Any) -> None:
+    def test_any_document_has_keys_or_none(self, document: Any, signatures: Any) -> None:
         moment(document)
         keys = (*keys_of(document), *keys_of({"keys": [document, {"scheme": "ecdsa-sha2-nistp256", "key": document}]}))
         with self.assertRaises(BadSignature):

@@ -120,7 +120,7 @@ class Adopting(Base):
         self.adoption.adopt("own")
         self.assertNotIn(self.home.records.get("own").port, (1940, None))
 
-    def test_refusals(self) -> None:
+    def test_unsuitable_rows_are_not_adopted(self) -> None:
         self.rows(OLDER_ROWS[2], {**OLDER_ROWS[2], "name": "hub", "installDir": str(self.folder)})
         for short, words in (
             ("own", "names no folder of a module"),

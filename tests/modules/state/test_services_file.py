@@ -54,7 +54,7 @@ class Reading(SynchronousTestCase):
             self.assertTrue(registry.corrupt, cut)
             self.assertTrue(registry.problems, cut)
 
-    def test_other_damage(self) -> None:
+    def test_damaged_files_keep_their_readable_rows(self) -> None:
         good = document(raw("a", 1), raw("b", 2))
         self.assertEqual(self.names(good.replace(b'"b"', b'\0"b"')), ["a"])
         self.assertEqual(self.names(b"\xef\xbb\xbf" + good), ["a", "b"])
@@ -71,7 +71,7 @@ class Reading(SynchronousTestCase):
             self.assertEqual((registry.rows, registry.corrupt, len(registry.problems)), ((), True, 1), content[:20])
         self.assertEqual(self.names(good.replace(b'"port": 1,', b'"port": 1,,')), ["b"])
 
-    def test_heals(self) -> None:
+    def test_legacy_rows_are_left_out(self) -> None:
         twin = [raw("scribe", 5), raw("parachute-scribe", 5), raw("notes", 6)]
         self.assertEqual(self.names(document(*twin)), ["parachute-scribe", "notes"])
         self.assertEqual(self.names(document(raw("app", 1946, paths=["/y"]), raw("x", 1))), ["x"])

@@ -117,7 +117,7 @@ class Verify(SynchronousTestCase):
         (self.folder / "server.ts").chmod(0o4755)
         self.assertIn("a file that runs as another user: node_modules/@toys/toy/server.ts", self.refusal())
 
-    def test_pipes(self) -> None:
+    def test_pipes_and_devices_are_refused(self) -> None:
         os.mkfifo(self.folder / "pipe")
         self.assertIn("neither a file nor a folder", self.refusal())
 

@@ -154,7 +154,7 @@ class DecideTests(SynchronousTestCase):
             ]
         )
 
-    def test_who_looks(self) -> None:
+    def test_the_verdict_depends_on_who_is_signed_in(self) -> None:
         """Strangers sign in; a pending app needs an owner; `prompt=none` asks nobody."""
         pending = evolve(FACTS, client=evolve(CLIENT, status="pending"))
         stranger = evolve(FACTS, user=None)
@@ -188,7 +188,7 @@ class DecideTests(SynchronousTestCase):
                 self.assertIsInstance(decide(one, evolve(FACTS, user=user)), ErrorRedirect, one)
                 self.assertIsInstance(decide(one, evolve(pending, user=user)), ErrorPage, one)
 
-    def test_what_is_offered(self) -> None:
+    def test_only_grantable_scopes_are_offered(self) -> None:
         """What the app asks for, exists here, fits the resource, and this person may give."""
         member, loner = evolve(FACTS, user=MEMBER), evolve(FACTS, user=LONER)
         reader = evolve(MEMBER, vaults={"work": "read"})
@@ -234,7 +234,7 @@ class DecideTests(SynchronousTestCase):
         rows = offered(decide(ask(scope="vault:home:admin account:self:admin"), FACTS)).rows
         self.assertEqual([(row.risk, row.ticked) for row in rows], [("elevated", True), ("high", False)])
 
-    def test_silence(self) -> None:
+    def test_consent_is_skipped_only_when_it_is_safe(self) -> None:
         """Only what was allowed before, is harmless, and leads to an address that nobody else can have."""
         had = evolve(FACTS, granted=("vault:home:write", "vault:work:admin", "scribe:transcribe"))
         loopback = "http://127.0.0.1:4000/cb"
@@ -263,7 +263,7 @@ class AnswerTests(SynchronousTestCase):
     ) -> IssueCode | ErrorRedirect | ErrorPage:
         return answer(self.consent(**changes), SubmittedConsent(yes=yes, ticked=frozenset(ticked), vault=vault))
 
-    def test_table(self) -> None:
+    def test_only_offered_scopes_are_granted(self) -> None:
         """Only ticked and offered scopes; the vault must be one of the choices."""
         cases = [
             (self.say("vault:read", "hello:wave"), "give vault:home:read hello:wave"),

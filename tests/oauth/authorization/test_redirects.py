@@ -96,12 +96,12 @@ class MatchTests(SynchronousTestCase):
 
 
 class PlaceTests(SynchronousTestCase):
-    def test_what_people_see(self) -> None:
+    def test_host_and_path_are_shown(self) -> None:
         """Host and path; an app's scheme."""
         self.assertEqual(place("https://hub.test/notes/oauth/callback?x=1"), "hub.test/notes/oauth/callback")
         self.assertEqual(place("com.example.app:/cb"), "com.example.app:")
 
-    def test_home(self) -> None:
+    def test_only_the_hubs_own_origins_are_its_own(self) -> None:
         """The hub's own origins, and nothing that only looks like them."""
         home = ["https://hub.test/x", "https://hub.test", "http://127.0.0.1:1939/x"]
         away = [

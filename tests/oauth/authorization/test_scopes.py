@@ -100,7 +100,7 @@ class GrammarTests(SynchronousTestCase):
 
 
 class CatalogTests(SynchronousTestCase):
-    def test_known(self) -> None:
+    def test_scopes_exist_with_their_vault_or_module(self) -> None:
         """A vault that exists, what an installed module declares, an account's own; nothing else."""
         known = ["vault:read", "vault:work:admin", "scribe:transcribe", "surface:blog:read", "account:self:read"]
         unknown = ["vault:gone:read", "scribe:fly", "notes:read", "account:other:read", "surface:blog:fly"]
@@ -133,7 +133,7 @@ class CatalogTests(SynchronousTestCase):
 
 
 class AttenuationTests(SynchronousTestCase):
-    def test_a_person(self) -> None:
+    def test_users_delegate_by_their_role(self) -> None:
         """A member gives their own vaults by role, and no module's admin scope; an admin everything that may be asked
         for.
         """
@@ -153,7 +153,7 @@ class AttenuationTests(SynchronousTestCase):
             ("vault:default:admin", "vault:work:read", "scribe:transcribe"),
         )
 
-    def test_a_bearer(self) -> None:
+    def test_tokens_delegate_within_their_scopes(self) -> None:
         """Who may mint what."""
         asked = ["vault:work:read", "vault:work:admin", "scribe:transcribe", "parachute:host:auth", "vault:admin"]
         cases = {
@@ -187,21 +187,21 @@ class AttenuationTests(SynchronousTestCase):
             for scope in (f"vault:{name}:{verb}" for name in ("default", "work") for verb in ("read", "admin")):
                 self.assertLessEqual(second.allows(scope), first.allows(scope))
 
-    def test_cover(self) -> None:
+    def test_a_higher_verb_covers_a_lower_one(self) -> None:
         """A higher verb on the same vault covers a lower one; other resources are compared exactly."""
         self.assertTrue(covers(["vault:a:admin"], "vault:a:read"))
         self.assertTrue(covers(["scribe:transcribe"], "scribe:transcribe"))
         self.assertFalse(covers(["scribe:admin"], "scribe:transcribe"))
         self.assertFalse(covers(["vault:a:read"], "vault:a:write"))
 
-    def test_vault_claim(self) -> None:
+    def test_the_vault_claim_lists_the_limit(self) -> None:
         """No limit is an empty list, as readers expect; a member's vaults are named."""
         self.assertEqual(authority_of(member(work="read", default="write")).vault_claim(), ["default", "work"])
         self.assertEqual(Authority(every_vault="admin").vault_claim(), [])
 
 
 class AudienceTests(SynchronousTestCase):
-    def test_table(self) -> None:
+    def test_the_audience_follows_from_the_scopes(self) -> None:
         """The module's own word first; the resource URI for vaults; `hub` when no module is meant."""
         uri = "https://hub.test/vault/a/mcp"
         cases = {

@@ -91,7 +91,7 @@ class AppsTests(FlowCase):
         self.assertEqual([grant["client_id"] for grant in grants], [DOCUMENT])
         self.assertEqual(self.send("GET", "/api/grants?vault=work", who="owner").json["grants"], [])
 
-    def test_the_page(self) -> None:
+    def test_the_page_lists_and_disconnects_apps(self) -> None:
         """The same without JavaScript, for every user."""
         self.connect(DOCUMENT)
         page = self.send("GET", "/account/apps", who="owner")
@@ -131,7 +131,7 @@ class ClientsTests(FlowCase):
         self.assertTrue(again.json["already_approved"])
         self.assertEqual(self.send("GET", "/api/oauth/clients/none", who="owner").status, 404)
 
-    def test_members_do_not(self) -> None:
+    def test_members_cannot_see_clients(self) -> None:
         """403 on all of it."""
         self.world.add_user("member")
         client_id = self.register()["client_id"]

@@ -34,7 +34,7 @@ class GuardTests(SynchronousTestCase):
         self.successResultOf(result)
         return clients
 
-    def test_only_public_addresses(self) -> None:
+    def test_one_private_address_is_enough_to_refuse(self) -> None:
         """One private address among public ones is enough to refuse: the next answer could be that one."""
         self.assertEqual(self.connects("93.184.216.34"), ["93.184.216.34"])
         self.assertEqual(self.connects("2606:4700::1"), ["2606:4700::1"])
@@ -60,7 +60,7 @@ class GuardTests(SynchronousTestCase):
         reactor.advance(10)
         self.failureResultOf(result, DocumentUnreadable)
 
-    def test_five_seconds(self) -> None:
+    def test_a_silent_host_is_given_up_after_five_seconds(self) -> None:
         """A silent name server or host is given up with the same error as other failures."""
         clock = Clock()
 

@@ -26,7 +26,7 @@ def error_of(**body: Any) -> str:
 
 
 class RegistrationTests(SynchronousTestCase):
-    def test_what_is_kept(self) -> None:
+    def test_known_metadata_is_kept(self) -> None:
         """RFC 7591 2: its own description without unknown members, the scope normalised."""
         described = read(
             {
@@ -47,7 +47,7 @@ class RegistrationTests(SynchronousTestCase):
         self.assertEqual(described.software, {"client_uri": "https://app.test", "software_id": "x"})
         self.assertEqual((described.auth_method, described.stays_home), ("none", False))
 
-    def test_what_is_refused(self) -> None:
+    def test_invalid_metadata_is_refused(self) -> None:
         """Each with RFC 7591's error."""
         uri, data = "invalid_redirect_uri", "invalid_client_metadata"
         cases: list[tuple[dict[str, Any], str]] = [

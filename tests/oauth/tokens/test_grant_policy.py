@@ -74,7 +74,7 @@ class CodeTests(SynchronousTestCase):
         ]
         self.assertEqual([outcome(verdict) for verdict, _ in cases], [expected for _, expected in cases])
 
-    def test_resources(self) -> None:
+    def test_a_grant_covers_its_resource_only(self) -> None:
         """A grant without a resource holds all of it; one with a resource only that; narrowing never adds."""
         home, work, scribe = Target("vault", "home"), Target("vault", "work"), Target("module", "scribe")
         cases: list[tuple[str | None, Target | None, tuple[str, ...] | None]] = [

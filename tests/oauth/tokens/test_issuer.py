@@ -90,11 +90,11 @@ class VerifyTests(WorldCase):
             algorithms=["RS256", "RS512", "PS256", "none"],
         )
 
-    def test_a_good_one(self) -> None:
+    def test_a_genuine_token_verifies(self) -> None:
         """Without changes, forged tokens pass: so each case below fails for its own reason."""
         self.assertEqual(self.world.issuer.verify(self.forge()).scopes, {"hub:admin"})
 
-    def test_forged_headers(self) -> None:
+    def test_forged_headers_are_refused(self) -> None:
         """No algorithm, a weaker or another one, our public key as a secret, an embedded key, unknown names."""
         signer = self.world.keys.signer()
         other = RSAKey.generate_key(2048, private=True)
@@ -127,7 +127,7 @@ class VerifyTests(WorldCase):
             header = encoded({"alg": "RS256", "kid": signer.kid, **extra})
             self.assertRaises(InvalidToken, self.world.issuer.verify, header + good[good.index(".") :])
 
-    def test_forged_claims(self) -> None:
+    def test_forged_claims_are_refused(self) -> None:
         """Missing or malformed parts; times in the past, in the future, or no numbers."""
         cases: dict[str, dict[str, Any]] = {
             "exp": {"exp": NOW},
@@ -157,7 +157,7 @@ class VerifyTests(WorldCase):
             accepted.append(name)
         self.assertEqual(accepted, [])
 
-    def test_broken_text(self) -> None:
+    def test_malformed_tokens_are_refused(self) -> None:
         """Any text is refused as no token of ours."""
         good = self.mint("hub:admin").token
         head, body, signature = good.split(".")
@@ -177,7 +177,7 @@ class VerifyTests(WorldCase):
         ):
             self.assertRaises(InvalidToken, self.world.issuer.verify, token)
 
-    def test_a_changed_payload(self) -> None:
+    def test_a_changed_payload_breaks_the_signature(self) -> None:
         """The signature holds for the text that it was made for."""
         head, _, signature = self.mint("vault:work:read").token.split(".")
         other = self.mint("vault:work:admin").token.split(".")[1]

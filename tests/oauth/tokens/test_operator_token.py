@@ -16,7 +16,7 @@ class OperatorTokenTests(WorldCase):
     def held(self) -> Claims:
         return self.world.issuer.verify(self.path.read_text().strip())
 
-    def test_made_at_boot(self) -> None:
+    def test_the_token_is_created_at_boot(self) -> None:
         """One line, 0600, audience `operator`, every scope of the hub, 90 days, on the list of tokens."""
         at_once(self.token.ensure())
         claims = self.held()
@@ -82,7 +82,7 @@ class OperatorTokenTests(WorldCase):
         (event,) = [event for event in logged if event["log_level"] is LogLevel.error]
         self.assertIn("could not be written", formatEvent(event))
 
-    def test_an_unknown_set(self) -> None:
+    def test_an_unknown_scope_set_is_refused(self) -> None:
         """Is refused, and the file stays."""
         at_once(self.token.ensure())
         before = self.path.read_text()

@@ -26,7 +26,7 @@ class TokensCase(FlowCase):
 
 
 class MintTests(TokensCase):
-    def test_an_owner(self) -> None:
+    def test_an_owner_mints_a_token(self) -> None:
         """The answer; ninety days unless said; the token works at its module and nowhere else."""
         reply = self.minted("vault:default:admin")
         self.assertEqual((reply.status, reply.header("Cache-Control")), (200, "no-store"))
@@ -133,7 +133,7 @@ class ShortTests(TokensCase):
     def short(self, path: str, scopes: str, who: str = "owner", **body: Any) -> Reply:
         return self.send("POST", path, data=body, who=who, X_Parachute_Proof=f"token.mint:{scopes}")
 
-    def test_table(self) -> None:
+    def test_short_tokens_have_their_audience_and_scopes(self) -> None:
         """Audience, scopes, ten minutes; by POST only, with the password."""
         host = "parachute:host:admin,parachute:host:auth"
         account = ",".join(["account:self:admin", *(f"parachute:host:{v}" for v in HOSTS)])
@@ -156,7 +156,7 @@ class ShortTests(TokensCase):
             self.assertEqual(self.send("POST", path, data={}, who="owner").json["error"], "step_up_required")
             self.assertEqual(self.send("POST", path, data={}).status, 401)
 
-    def test_members(self) -> None:
+    def test_members_administer_only_their_vaults(self) -> None:
         """They run their own vault, not the hub."""
         self.assertEqual(self.short("/account/vault-admin-token/default", "vault:default:admin", "member").status, 200)
         for path, scopes in (
@@ -307,7 +307,7 @@ class ListTests(TokensCase):
         self.assertEqual([token["jti"] for token in listed], [mine])
         self.assertEqual(self.send("GET", "/api/auth/tokens").status, 401)
 
-    def test_revoke(self) -> None:
+    def test_revoking_is_immediate_and_idempotent(self) -> None:
         """At once, again without harm, and found by the filter."""
         minted = self.minted("vault:work:read").json
         for _ in range(2):
@@ -358,7 +358,7 @@ class ListTests(TokensCase):
 
 
 class RotateTests(TokensCase):
-    def test_the_operator_token(self) -> None:
+    def test_rotating_revokes_the_old_operator_token(self) -> None:
         """The old one ends with the answer; a set must be one of ours."""
         self.assertEqual(self.by(self.operator, "POST", "/api/auth/rotate-operator", {"scope_set": "all"}).status, 400)
         self.assertEqual(self.by(self.operator, "POST", "/api/auth/rotate-operator").status, 200)
@@ -366,7 +366,7 @@ class RotateTests(TokensCase):
         new = (self.folder / "operator.token").read_text().strip()
         self.assertEqual(self.by(new, "GET", "/api/auth/tokens").status, 200)
 
-    def test_the_signing_key(self) -> None:
+    def test_a_rotated_key_is_published_at_once(self) -> None:
         """By an owner with the password; the new key is published at once."""
         refused = self.send("POST", "/api/auth/rotate-key", data={}, who="owner")
         self.assertEqual(refused.json["error"], "step_up_required")
@@ -376,7 +376,7 @@ class RotateTests(TokensCase):
         self.assertEqual(self.send("POST", "/api/auth/rotate-key", data={}, who="member").status, 403)
 
     def test_every_unsafe_address_is_closed_to_foreign_pages(self) -> None:
-        """S35: by the routes themselves, so that a new one cannot be forgotten."""
+        """By the routes themselves, so that a new one cannot be forgotten."""
         checked = 0
         for rule in TokensArea.app.url_map.iter_rules():
             if "POST" not in (rule.methods or ()):

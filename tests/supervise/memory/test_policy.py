@@ -15,7 +15,7 @@ LIMITS = MemoryLimits()
 
 
 class DecideTests(SynchronousTestCase):
-    def test_table(self) -> None:
+    def test_thresholds_decide_who_restarts(self) -> None:
         """Thresholds to the megabyte, and who is chosen."""
         small, large = Usage("small", 50 * MB), Usage("large", 300 * MB)
         growing = Usage("growing", 60 * MB, None, 1e6)
@@ -66,7 +66,7 @@ class DecideTests(SynchronousTestCase):
 
 
 class ContainerTests(SynchronousTestCase):
-    def test_what_is_left(self) -> None:
+    def test_free_memory_follows_from_limit_and_use(self) -> None:
         self.assertEqual([Container(3, 5).free, Container(5, 3).free], [2, 0])
         self.assertEqual([Container(3).free, Container(None, 5).free], [None, None])
 
@@ -81,7 +81,7 @@ class HistoryTests(SynchronousTestCase):
         self.assertEqual(len(history.minutes), 1440)
         self.assertEqual(history.minutes[-1], 30 * (50_000 // 30) - 1)
 
-    def test_slope(self) -> None:
+    def test_the_slope_is_growth_per_second(self) -> None:
         history = MemoryHistory(samples_a_minute=30)
         self.assertEqual(history.slope(15, 2.0), 0.0)
         for size in range(20):
@@ -100,7 +100,7 @@ class CgroupTests(SynchronousTestCase):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
-    def test_version_two(self) -> None:
+    def test_cgroup_v2_is_read(self) -> None:
         (self.proc / "self/cgroup").write_text("0::/app\n")
         self.write(
             "app",
@@ -118,7 +118,7 @@ class CgroupTests(SynchronousTestCase):
         found = Cgroup.find(self.proc, self.mounts)
         self.assertEqual((found.limit(), found.used(), found.oom_kills()), (None, 700, 0))
 
-    def test_version_one(self) -> None:
+    def test_cgroup_v1_is_read(self) -> None:
         (self.proc / "self/cgroup").write_text("9:cpu,cpuacct:/\n5:memory:/docker/x\n0::/\n")
         self.write(
             "memory/docker/x",
@@ -137,6 +137,6 @@ class CgroupTests(SynchronousTestCase):
         self.write("memory", memory_DOT_limit_in_bytes="9223372036854771712\n", memory_DOT_usage_in_bytes="900\n")
         self.assertIsNone(Cgroup.find(self.proc, self.mounts).limit())
 
-    def test_nothing_there(self) -> None:
+    def test_without_a_cgroup_there_is_no_limit(self) -> None:
         found = Cgroup.find(self.proc, self.mounts)
         self.assertEqual((found.limit(), found.used(), found.oom_kills()), (None, None, 0))

@@ -24,7 +24,7 @@ class SplitterTests(SynchronousTestCase):
         expected = [*whole.feed(data), *whole.flush()]
         self.assertEqual([*(line for part in parts for line in pieces.feed(part)), *pieces.flush()], expected)
 
-    def test_table(self) -> None:
+    def test_bytes_are_split_into_lines(self) -> None:
         for data, expected in (
             (b"one\ntwo\n", ["one", "two"]),
             (b"\n\n", ["", ""]),
@@ -52,7 +52,7 @@ class SplitterTests(SynchronousTestCase):
 
 
 class BudgetTests(SynchronousTestCase):
-    def test_rate_and_burst(self) -> None:
+    def test_the_budget_refills_at_its_rate(self) -> None:
         budget = Budget(LogLimits(rate=100, burst=200, line_charge=10))
         budget.charge(0.0, 150, 1)
         self.assertFalse(budget.spent)
@@ -83,7 +83,7 @@ class RingTests(SynchronousTestCase):
         ring.append(0.0, "x" * 100)
         self.assertEqual(len(ring.since(0)), 1)
 
-    def test_followers(self) -> None:
+    def test_followers_get_every_new_line(self) -> None:
         ring, heard = LogRing(100), []
         end = ring.subscribe(lambda line: heard.append(line.text))
         ring.subscribe(lambda line: heard.append(str(1 // 0)))

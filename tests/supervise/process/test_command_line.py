@@ -16,7 +16,7 @@ LAUNCH = Launch(short="vault", argv=("/bin/bun", "run"), cwd="/work", env={"PORT
 
 
 class CommandTests(SynchronousTestCase):
-    def test_with_util_linux(self) -> None:
+    def test_the_command_starts_with_util_linux(self) -> None:
         argv = command(LAUNCH, Tools("/bin/setsid", "/bin/setpriv"))
         self.assertEqual(argv[3:], ("/work", "/bin/setsid", "/bin/setpriv", "--no-new-privs", "--pdeathsig", "KILL",
                                     "--", "/bin/bun", "run"))  # fmt: skip
@@ -33,7 +33,7 @@ class CommandTests(SynchronousTestCase):
         self.assertNotIn("rm", argv[2])
         self.assertEqual((argv[3], argv[-1]), ("/a b; rm -rf $HOME", "$(id)"))
 
-    def test_the_mark(self) -> None:
+    def test_the_process_tag_names_module_hub_and_life(self) -> None:
         """It tells the module, the hub by its home, and the hub's life."""
         self.assertEqual(doctest.testmod(process_tags).failed, 0)
         home = home_hash(Path("/parachute"))

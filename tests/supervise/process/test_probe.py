@@ -12,10 +12,10 @@ from tests.support.processes import FakeReactor
 
 
 class WholeAnswerTests(SynchronousTestCase):
-    def test_examples(self) -> None:
+    def test_docstring_examples_hold(self) -> None:
         self.assertEqual(doctest.testmod(probe).failed + doctest.testmod(model).failed, 0)
 
-    def test_table(self) -> None:
+    def test_a_complete_response_is_recognised(self) -> None:
         """(bytes, connection closed, status)"""
         head = b"HTTP/1.1 200 OK\r\n"
         for data, ended, status in (
@@ -46,12 +46,12 @@ class AskTests(SynchronousTestCase):
         self.reactor.advance(0)
         return asked
 
-    def test_an_answer(self) -> None:
+    def test_the_status_of_the_response_is_returned(self) -> None:
         self.reactor.listening[80] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
         self.assertEqual(self.successResultOf(self.ask()), 200)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_reasons(self) -> None:
+    def test_each_failure_has_its_own_reason(self) -> None:
         """Each way of not answering has its own words, which stand in the module's reason."""
         for answer, why in (
             (None, "accepts connections but does not answer"),
@@ -66,12 +66,12 @@ class AskTests(SynchronousTestCase):
         self.reactor.listening.clear()
         self.assertEqual(str(self.failureResultOf(self.ask(), NoAnswer).value), "refuses connections")
 
-    def test_garbage(self) -> None:
+    def test_garbage_is_no_answer(self) -> None:
         self.reactor.listening[80] = b"hello"
         failure = self.failureResultOf(self.ask(), NoAnswer)
         self.assertEqual(str(failure.value), "closes the connection without an answer")
 
-    def test_cancelled(self) -> None:
+    def test_a_cancelled_request_leaves_no_timer(self) -> None:
         """The watch ended: it must not be told of a failure, and no timer stays behind."""
         asked = Deferred.fromCoroutine(ask(self.reactor, 80, "/health", 3.0))
         asked.cancel()
