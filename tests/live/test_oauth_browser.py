@@ -5,7 +5,7 @@ import socket
 import threading
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Request
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.browser.browser import PHONE, chromium, findings, picture, window
@@ -18,13 +18,19 @@ PASSWORD = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"]
 
 
 class App(http.server.BaseHTTPRequestHandler):
-    """A local app waiting for its code."""
+    """An app on this computer that waits for its code. `/hop` sends the browser on to the address in its query."""
 
     def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        if parts.path == "/hop":
+            self.send_response(302)
+            self.send_header("Location", parse_qs(parts.query)["to"][0])
+            self.end_headers()
+            return
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
-        self.wfile.write(b"<title>the app</title>")
+        self.wfile.write(b"<title>the app</title><a href='#'>here</a>")
 
     def log_message(self, *_: object) -> None:
         pass
@@ -42,14 +48,18 @@ class ConsentTests(SynchronousTestCase):
         self.hub: HubProcess = vault_hub(self)
         self.wait_at(http.server.ThreadingHTTPServer(("127.0.0.1", 0), App), "127.0.0.1")
 
-    def wait_at(self, app: http.server.ThreadingHTTPServer, host: str) -> None:
+    def wait_at(self, app: http.server.ThreadingHTTPServer, host: str, path: str = "/callback") -> None:
         """Serve the app until the test ends, and register it."""
         thread = threading.Thread(target=app.serve_forever)
         thread.start()
         self.addCleanup(thread.join)
         self.addCleanup(app.server_close)
         self.addCleanup(app.shutdown)
-        self.callback = f"http://{host}:{app.server_address[1]}/callback"
+        self.callback = f"http://{host}:{app.server_address[1]}{path}"
+        self.register()
+
+    def register(self) -> None:
+        """Make the app known to the hub by its callback."""
         body = {"redirect_uris": [self.callback], "client_name": "Claude Code"}
         self.client_id = fetch(f"{self.hub.url}/oauth/register", method="POST", body=body).json()["client_id"]
 
@@ -156,3 +166,71 @@ class ConsentTests(SynchronousTestCase):
             self.assertTrue(seen["csrf"], "the script has the form token: the ticket is what stops it")
             self.assertEqual((seen["ticket"], seen["posted"], seen["kind"]), (False, 403, "basic"))
             self.assertNotIn("Allow", seen["inside"])
+
+    def allow(self, page: Page) -> None:
+        """Say yes on the consent page."""
+        page.wait_for_selector("text=Allow “Claude Code”?")
+        if page.locator("#password").count():
+            page.fill("#password", PASSWORD)
+        page.click("button[value=yes]")
+
+    def test_a_callback_that_redirects_on(self) -> None:
+        """To another origin: the page's policy is held against every redirect that follows its form."""
+        end = f"http://localhost:{urlsplit(self.callback).port}/end"
+        self.callback = self.callback.replace("/callback", "/hop?" + urlencode({"to": end}))
+        self.register()
+        with chromium() as browser, window(browser) as (_, page):
+            page.goto(self.ask(scope="vault:read"))
+            self.sign_in(page)
+            self.allow(page)
+            page.wait_for_url(end)
+            self.assertEqual(page.title(), "the app")
+
+    def test_an_app_by_its_own_scheme(self) -> None:
+        """At once, and by way of a callback. The browser hands the address to the system; no policy stops it."""
+        callback = self.callback
+        for uri, scheme in (
+            ("cursor://anysphere.cursor-mcp/oauth/callback", "cursor"),
+            (callback.replace("/callback", "/hop?to=claude%3A%2F%2Fsigned-in"), "claude"),
+        ):
+            self.callback = uri
+            self.register()
+            with self.subTest(scheme), chromium() as browser, window(browser) as (_, page):
+                # The request that no program takes fails; one that the policy blocks is never made.
+                seen: list[str] = []
+
+                def failed(request: Request, seen: list[str] = seen) -> None:
+                    seen.append(request.url)
+
+                page.on("requestfailed", failed)
+                page.goto(self.ask(scope="vault:read"))
+                self.sign_in(page)
+                self.allow(page)
+                for _ in range(50):
+                    page.wait_for_timeout(100)
+                    if any(url.startswith(f"{scheme}:") for url in seen):
+                        break
+                (sent,) = [url for url in seen if url.startswith(f"{scheme}:")]
+                if scheme == "cursor":
+                    self.assertIn("code=", sent)
+
+    def test_a_client_in_a_popup(self) -> None:
+        """Its window is cut off: no module's page can reach the consent. Its callback speaks to its own page."""
+        origin = f"http://localhost:{urlsplit(self.callback).port}"
+        self.callback = f"{origin}/callback"
+        self.register()
+        with chromium() as browser, window(browser) as (context, page):
+            page.goto(f"{origin}/client")
+            page.evaluate("""() => { window.told = ""
+                new BroadcastChannel("signed-in").onmessage = (event) => { window.told = event.data } }""")
+            with context.expect_page() as opened:
+                page.evaluate("(url) => { window.popup = window.open(url) }", self.ask(scope="vault:read"))
+            popup = opened.value
+            self.sign_in(popup)
+            self.allow(popup)
+            popup.wait_for_url(f"{self.callback}?*")
+            self.assertEqual(popup.evaluate("window.opener"), None)
+            self.assertTrue(page.evaluate("window.popup.closed"), "as the client sees it")
+            popup.evaluate("new BroadcastChannel('signed-in').postMessage(location.search)")
+            page.wait_for_function("window.told !== ''")
+            self.assertIn("code=", page.evaluate("window.told"))
