@@ -1,4 +1,4 @@
-"""Holds the structure that ARCHITECTURE.md describes, and shows that each check sees a planted violation."""
+"""Checks the structure that ARCHITECTURE.md describes, and that each check finds a planted violation."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class ArchitectureTests(SynchronousTestCase):
 
 
 class PlantedViolationTests(SynchronousTestCase):
-    """Each check is shown a violation that it must report."""
+    """Each check must report a violation."""
 
     def planted(self, path: str, line: str) -> dict[str, str]:
         return {**SOURCES, path: SOURCES.get(path, "") + f"\n{line}\n"}

@@ -23,7 +23,7 @@ def _text(name: str) -> str:
 
 
 class DeployFilesTests(SynchronousTestCase):
-    """Facts that stand in more than one file."""
+    """Facts stated in more than one file."""
 
     def setUp(self) -> None:
         self.render: Any = yaml.safe_load(_text("render.yaml"))["services"]
@@ -75,7 +75,7 @@ class DeployFilesTests(SynchronousTestCase):
 
 
 class PinTests(SynchronousTestCase):
-    """What the image is made of."""
+    """What the image is built from."""
 
     def test_bases_are_pinned_and_bun_is_the_one_we_test_with(self) -> None:
         bases = dict(re.findall(r"(?m)^ARG ([A-Z]+)=(\S+)$", _text("Dockerfile")))
@@ -94,7 +94,7 @@ class PinTests(SynchronousTestCase):
 
 
 def _setup_list(section: str, option: str) -> list[str]:
-    """A list in setup.cfg: one item a line."""
+    """A list in setup.cfg, one item per line."""
     parser = ConfigParser()
     parser.read_string(_text("setup.cfg"))
     return parser[section][option].split()

@@ -19,7 +19,7 @@ class BusTests(SynchronousTestCase):
         ])  # fmt: skip
 
     def test_a_failing_listener_keeps_nobody_else_from_hearing(self) -> None:
-        """It is logged and passed over."""
+        """It is logged and skipped."""
 
         def fail(_: NumberedEvent) -> None:
             raise RuntimeError("broken listener")
@@ -47,7 +47,7 @@ class BusTests(SynchronousTestCase):
         self.assertEqual(self.bus.latest, RING + 5)
 
     def test_a_talkative_module_pushes_nothing_out(self) -> None:
-        """Of its log only the newest line is remembered."""
+        """Only the newest line of its log is kept."""
         self.bus.emit(Notice("a", "news"))
         for number in range(RING * 2):
             self.bus.emit(LogHead("vault", str(number)))
@@ -57,7 +57,7 @@ class BusTests(SynchronousTestCase):
         self.assertEqual([one.event for one in self.bus.since(0)], kept)
 
     def test_a_log_line_that_was_pushed_out_is_no_trouble(self) -> None:
-        """It is simply not there any more when the next one comes."""
+        """It is simply missing when the next one comes."""
         self.bus.emit(LogHead("vault", "old"))
         for number in range(RING):
             self.bus.emit(Notice("n", str(number)))

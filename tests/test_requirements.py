@@ -1,4 +1,4 @@
-"""What tests say that they need, and what happens where it is missing."""
+"""What tests need, and what happens where it is missing."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class RequirementTests(SynchronousTestCase):
         self.assertRaises(KeyError, program, "no such program")
 
     def test_every_row_of_the_tables_is_used(self) -> None:
-        """Else `make test` would install what no test needs."""
+        """Otherwise `make test` would install what no test needs."""
         folder = Path(__file__).parent
         text = "".join(
             path.read_text()

@@ -14,7 +14,7 @@ _TEST = re.compile(r"`(tests(?:\.\w+)+)`")
 
 
 def exists(path: str) -> bool:
-    """Whether a test of this dotted path can be run."""
+    """Whether a test with this dotted path exists."""
     module, _, rest = path.rpartition(".")
     module, _, case = module.rpartition(".")
     try:

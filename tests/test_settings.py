@@ -12,23 +12,23 @@ def folded(options: dict[str, str | None] | None = None, /, **environ: str) -> S
 
 class SettingsTests(SynchronousTestCase):
     def test_defaults_bind_this_machine_only(self) -> None:
-        """Nothing given: the usual port, loopback, and a home beside the user's other files."""
+        """The usual port, loopback, and a home in the user's folder."""
         settings = folded()
         self.assertEqual(settings.listen, "tcp:1939:interface=127.0.0.1")
         self.assertEqual(settings.home, Path("/home/ana/.parachute"))
         self.assertEqual((settings.issuer, settings.origin_source), ("http://127.0.0.1:1939", "none"))
 
     def test_options_win_over_the_environment(self) -> None:
-        """A person at the keyboard is right."""
+        """Explicit options take precedence."""
         settings = folded({"home": "/srv/hub", "listen": "tcp:8000"}, PARACHUTE_HOME="/parachute", PORT="1")
         self.assertEqual((settings.home, settings.port), (Path("/srv/hub"), 8000))
 
     def test_empty_strings_count_as_not_given(self) -> None:
-        """Platforms set variables to nothing."""
+        """Platforms set variables to empty strings."""
         self.assertEqual(folded(PARACHUTE_HOME="", PORT=" ").home, Path("/home/ana/.parachute"))
 
     def test_the_platforms_lead_to_one_origin(self) -> None:
-        """Render's URL and Fly's name, below an explicit origin."""
+        """Render's URL and Fly's name, after an explicit origin."""
         self.assertEqual(folded(RENDER_EXTERNAL_URL="https://a.onrender.com/").issuer, "https://a.onrender.com")
         self.assertEqual(folded(FLY_APP_NAME="mine").issuer, "https://mine.fly.dev")
         self.assertEqual(
@@ -38,7 +38,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(folded(FLY_APP_NAME="a/b").origin, None)
 
     def test_an_https_address_without_trusted_hops_is_warned_about(self) -> None:
-        """Cookies are not Secure then; a platform of ours sets the hop itself."""
+        """Cookies are not Secure then; known platforms set the hop themselves."""
         own = {"PARACHUTE_HUB_ORIGIN": "https://hub.example.com"}
         for environ, warned in (
             (own, True),
@@ -59,7 +59,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(settings.trusted_hops, 1)
 
     def test_an_origin_is_scheme_and_host_only(self) -> None:
-        """Paths, users and other schemes are refused in words that say what is wanted."""
+        """Paths, user names and other schemes are refused with a message that says what is expected."""
         for wrong in ("hub.example", "ftp://x", "https://u:p@x", "https://x/path", "https://x?q", "http://x:99999"):
             with self.assertRaises(BadSetting) as caught:
                 folded({"origin": wrong})
@@ -82,20 +82,20 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(MODULE_PORTS, ASSIGNABLE)
 
     def test_a_wrong_channel_does_not_keep_the_hub_from_starting(self) -> None:
-        """It is passed over with a warning."""
+        """It is ignored with a warning."""
         settings = folded(PARACHUTE_INSTALL_CHANNEL="nightly")
         self.assertEqual(settings.channel, None)
         self.assertIn("PARACHUTE_INSTALL_CHANNEL", settings.warnings[0])
 
     def test_the_first_owner_needs_both_words(self) -> None:
-        """Half an account is a mistake worth stopping for; the password never shows in a repr."""
+        """Half an account is an error; the password never shows in a repr."""
         with self.assertRaises(BadSetting):
             folded(PARACHUTE_INITIAL_ADMIN_USERNAME="ana")
         settings = folded(PARACHUTE_INITIAL_ADMIN_USERNAME="ana", PARACHUTE_INITIAL_ADMIN_PASSWORD="s3cret-words")
         self.assertNotIn("s3cret-words", repr(settings))
 
     def test_secrets_of_modules_do_not_show_in_a_repr(self) -> None:
-        """Keys set in a platform's dashboard are kept, and kept quiet."""
+        """Keys from a platform's dashboard are kept, and not shown."""
         settings = folded(PARACHUTE_ENV_SCRIBE_OPENAI_API_KEY="sk-abcdefghijk")
         self.assertEqual(settings.module_variables, {"PARACHUTE_ENV_SCRIBE_OPENAI_API_KEY": "sk-abcdefghijk"})
         self.assertNotIn("sk-abcdefghijk", repr(settings))

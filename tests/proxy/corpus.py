@@ -1,7 +1,6 @@
-"""Requests to compare parsers with: some three hundred written by hand, and as many generated ones as wanted.
-
-Each is the bytes of one connection. `CANARY` is a request of its own that follows them: whoever reads a body too short
-or too long sees it in another place.
+"""Requests for comparing parsers: about three hundred written by hand, and any number generated. Each is the bytes of
+one connection. `CANARY` is a request that follows them: a parser that reads a body too short or too long sees it
+elsewhere.
 """
 
 import random
@@ -57,7 +56,7 @@ def by_hand() -> list[bytes]:
 
 
 def generated(count: int, seed: int) -> Iterator[bytes]:
-    """Random mixtures of the same pieces, some with a byte changed; the same for the same seed."""
+    """Random mixtures of the same pieces, some with a changed byte; the same for the same seed."""
     chance = random.Random(seed)
     pieces = _pieces()
     bodies = ["", "hello", *pieces["body"]]

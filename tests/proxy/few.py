@@ -1,10 +1,10 @@
-"""How these tests use hypothesis: a small, fixed set of examples, whatever the machine has to do besides."""
+"""Hypothesis settings for these tests: a small, fixed set of examples."""
 
 from hypothesis import HealthCheck, settings
 
 
 def few(examples: int) -> settings:
-    """So many examples, the same in every run."""
+    """This many examples, the same in every run."""
     return settings(
         max_examples=examples,
         deadline=None,

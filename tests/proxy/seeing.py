@@ -1,4 +1,4 @@
-"""What a reader makes of the bytes of a connection: the requests it sees, one after the other."""
+"""What a parser makes of a connection's bytes: the requests it sees, in order."""
 
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ TABLE = Table.build(MOUNTS, (HOST,), f"https://{HOST}")
 
 
 class Seen(NamedTuple):
-    """A request as a reader understood it."""
+    """A request as a parser understood it."""
 
     method: bytes
     target: bytes
@@ -27,7 +27,7 @@ class Seen(NamedTuple):
 
 
 def by_us(raw: bytes) -> list[Seen]:
-    """The requests that reach a module through our front, as the module gets them."""
+    """The requests that reach a module through our front."""
     rig = Rig(MOUNTS)
     client = rig.client()
     client.deliver(raw)
@@ -40,7 +40,7 @@ def by_us(raw: bytes) -> list[Seen]:
 
 
 def by_h11(raw: bytes) -> list[Seen]:
-    """The requests that h11 sees, up to the first that it refuses."""
+    """The requests that h11 sees, up to the first it refuses."""
     reader = h11.Connection(h11.SERVER)
     seen: list[Seen] = []
     body = b""
@@ -66,13 +66,13 @@ def by_h11(raw: bytes) -> list[Seen]:
 
 
 def owner(target: bytes) -> str:
-    """Whose path this is in our table, read as it stands: a module's short name or nothing."""
+    """Whose path this is in our table, taken literally: a module's short name or nothing."""
     place = TABLE.place(target.partition(b"?")[0])
     return place.prefix.decode() if isinstance(place, Mount) else ""
 
 
 def for_modules(seen: list[Seen]) -> list[Seen]:
-    """Those of another reader's requests that we would send to a module, with absolute targets as paths."""
+    """Another parser's requests that we would send to a module, with absolute targets as paths."""
     plain = [Seen(one.method, _path(one.target), one.body) for one in seen]
     return [one for one in plain if owner(one.target)]
 
@@ -85,6 +85,6 @@ def _path(target: bytes) -> bytes:
 
 
 def is_part(ours: list[Seen], theirs: list[Seen]) -> bool:
-    """Whether ours are among theirs, in the same order: the front may answer some by itself."""
+    """Whether ours are among theirs, in the same order: the front may answer some itself."""
     rest = iter(theirs)
     return all(one in rest for one in ours)

@@ -12,7 +12,7 @@ TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
 
 
 class Guard:
-    """Refuses the token `TOKEN` and remembers what it was asked."""
+    """Refuses the token `TOKEN` and records what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, bytes, str]] = []
@@ -31,7 +31,7 @@ class ExposureTests(SynchronousTestCase):
         self.rig = Rig((SCRIBE,), has_session=lambda cookie, secure: b"parachute_hub_session=good" in cookie)
 
     def passes(self, path: str, *lines: str, method: str = "GET") -> bool:
-        """Whether the request reaches the module; otherwise it was answered with 401."""
+        """Whether the request reaches the module; otherwise it got 401."""
         before = len(self.rig.modules.sockets)
         client = self.rig.ask(get(path, "Accept: application/json", *lines, method=method))
         passed = len(self.rig.modules.sockets) > before
@@ -57,7 +57,7 @@ class ExposureTests(SynchronousTestCase):
         self.assertTrue(self.passes("/scribe/v1?a=b&key=k"))
 
     def test_how_the_browser_came_is_told_with_its_cookie(self) -> None:
-        """Which cookie counts depends on it; only a trusted hop can say https."""
+        """It decides which cookie counts; only a trusted proxy can say https."""
         for hops, proto, told in ((1, "https", True), (1, "wss", True), (1, "http", False), (0, "https", False)):
             asked: list[bool] = []
 
@@ -116,7 +116,7 @@ class TokenTests(SynchronousTestCase):
             self.assertEqual(self.guard.asked[-1][2], token)
 
     def test_a_program_gets_no_page(self) -> None:
-        """What shows a credential and does not ask for HTML by name is told in JSON."""
+        """A request with a credential gets JSON unless it asks for HTML by name."""
         for accept, page in (("Accept: */*", False), ("X-None: 1", False), ("Accept: text/html,*/*", True)):
             taken = self.rig.ask(get("/notes/", f"Authorization: Bearer {TOKEN}", accept)).take()
             self.assertEqual(b"Content-Type: text/html" in taken, page, accept)

@@ -1,4 +1,4 @@
-"""For whom the parts of a module are."""
+"""Who may see which part of a module."""
 
 import doctest
 import re

@@ -1,4 +1,4 @@
-"""The end of a chunked body is found in whatever pieces it comes."""
+"""The end of a chunked body is found in chunks of any size."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ from tests.proxy.few import few
 
 
 def read(pieces: list[bytes]) -> tuple[bytes, bytes]:
-    """(the payload, what comes behind the body); fails when the body does not end."""
+    """(payload, bytes after the body); fails when the body does not end."""
     payload: list[bytes] = []
     chunks = Chunked(payload)
     for index, piece in enumerate(pieces):

@@ -1,4 +1,4 @@
-"""Who asks, and through which layer."""
+"""Who sent a request, and through which layer."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -72,7 +72,7 @@ class PeersTests(SynchronousTestCase):
 
 class PlatformTests(SynchronousTestCase):
     def test_the_address_of_a_visitor_behind_each_platforms_edge(self) -> None:
-        """A value that the visitor sent himself stands before those of the edge and never counts."""
+        """Values sent by the visitor come before the edge's and never count."""
         visitor, forged = b"203.0.113.7", b"198.51.100.66"
         for platform, environment, chain in (
             ("Fly", {"FLY_APP_NAME": "demo"}, b"%s, 66.241.124.230"),

@@ -1,4 +1,4 @@
-"""What a client may do to its connection, and what becomes of it."""
+"""What a client may do with its connection, and the result."""
 
 import resource
 from typing import ClassVar
@@ -16,7 +16,7 @@ from tests.support.sockets import HOST, FakeSocket, Rig, get, ok
 
 
 class Page(Resource):
-    """A page of the hub's own."""
+    """A page of the hub."""
 
     isLeaf = True
 
@@ -25,7 +25,7 @@ class Page(Resource):
 
 
 class FakePort:
-    """What listens, as far as the front knows it."""
+    """The listening port, as far as the front knows it."""
 
     paused = False
     pauses = 0
@@ -44,7 +44,7 @@ class ConnectionTests(SynchronousTestCase):
         self.rig = Rig(resource=Page())
 
     def refused(self, raw: bytes, status: int) -> FakeSocket:
-        """A client sends this, is told so, and the connection ends."""
+        """The client gets this error, and the connection closes."""
         client = self.rig.ask(raw)
         taken = client.take()
         self.assertTrue(taken.startswith(b"HTTP/1.1 %d " % status), (raw[:60], taken[:60]))
@@ -173,7 +173,7 @@ class ConnectionTests(SynchronousTestCase):
         self.assertEqual(rig.front.connections, 2)
 
     def test_this_machines_address_may_stand_for_many(self) -> None:
-        """A proxy or a tunnel beside the hub; the bound on all of them still holds."""
+        """A proxy or tunnel next to the hub; the total limit still holds."""
         rig = Rig(resource=Page(), limits=Limits(connections=200, connections_per_address=2))
         for address in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
             for _ in range(5):
@@ -248,7 +248,7 @@ class DrainTests(SynchronousTestCase):
         self.assertFalse(self.rig.modules.newest.connected)
 
     def test_what_comes_too_late_is_sent_to_no_module(self) -> None:
-        """Neither a request that had begun to come nor the handshake of a WebSocket."""
+        """Neither a partly received request nor a WebSocket handshake."""
         late = self.rig.ask(b"GET /notes/ HTTP/1.1\r\n")
         self.rig.front.drain(5)
         late.deliver(f"Host: {HOST}\r\nAccept: application/json\r\n\r\n".encode())

@@ -1,4 +1,4 @@
-"""Our front beside h11: it may refuse more, but never sees other requests in the same bytes."""
+"""Our front compared with h11: it may refuse more, but never sees other requests in the same bytes."""
 
 import os
 from itertools import chain

@@ -14,7 +14,7 @@ CHUNKED = get("/notes/", "Transfer-Encoding: chunked", method="POST")
 
 
 def head_of(data: bytes) -> list[bytes]:
-    """The lines of a message's head."""
+    """The lines of a message head."""
     return data.partition(b"\r\n\r\n")[0].split(b"\r\n")
 
 
@@ -47,7 +47,7 @@ class ExchangeTests(SynchronousTestCase):
         self.assertEqual(client.take().count(b"200 OK"), 2)
 
     def test_what_is_under_way_is_counted(self) -> None:
-        """A connection that waits for the next request is not."""
+        """An idle connection does not count."""
         _, module = self.asked()
         self.assertEqual((self.rig.front.under_way(2001), self.rig.front.under_way(2002)), (1, 0))
         module.deliver(ok())
@@ -278,7 +278,7 @@ class ExchangeTests(SynchronousTestCase):
         self.assertIn(b" 502 ", client.take())
 
     def test_more_is_read_at_once_while_a_body_comes_13(self) -> None:
-        """And no more than usual before and after it: what is not read is kept by the kernel."""
+        """And the usual amount before and after: the kernel buffers the rest."""
         client: Any
         module: Any
         client, module = self.asked(POST)

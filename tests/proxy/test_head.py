@@ -1,4 +1,4 @@
-"""Heads are read strictly, and never in two ways."""
+"""Heads are parsed strictly, and in one way only."""
 
 from typing import ClassVar
 
@@ -17,7 +17,7 @@ from tests.proxy.few import few
 
 
 def parse_request(raw: bytes) -> RequestHead:
-    """A head as it is read, in two steps."""
+    """Parses a head in two steps."""
     method, target, minor, lines = parse_request_line(raw)
     return RequestHead(method, target, minor, *parse_request_headers(lines, minor))
 

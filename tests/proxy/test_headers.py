@@ -1,4 +1,4 @@
-"""The boundary between clients and modules, both ways, on http and on https names."""
+"""The boundary between clients and modules, in both directions, with http and https names."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -132,7 +132,7 @@ class UpwardTests(Case):
 
 
 class UpwardOnHttpTests(UpwardTests):
-    """The same where the hub's own name is a plain http one."""
+    """The same where the hub's own name uses plain http."""
 
     issuer = f"http://{HOST}"
 

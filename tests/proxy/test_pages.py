@@ -1,4 +1,4 @@
-"""The proxy's own answers, as a page, as JSON and as text."""
+"""The proxy's own responses."""
 
 import json
 import re
@@ -101,7 +101,7 @@ class PagesTests(SynchronousTestCase):
 
 
 class CrossOriginTests(SynchronousTestCase):
-    """A browser client must be able to read why a request failed: the hub answers in the module's place."""
+    """A browser client must be able to read why a request failed, because the hub answers in the module's place."""
 
     ORIGIN = "Origin: https://app.example"
 

@@ -1,4 +1,4 @@
-"""A plan is used again for the same words only, and never instead of asking what may have changed."""
+"""A plan is reused only for the same bytes, and never replaces checks of what may have changed."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -19,7 +19,7 @@ class PlannerTests(SynchronousTestCase):
         self.planner = Planner(hops=0, target_bytes=100)
 
     def planned(self, raw: bytes = RAW, peer: str = "192.0.2.1", table: Table = TABLE) -> ModuleRequest:
-        """The way to a module that this head takes."""
+        """The request to a module for this head."""
         decision = self.planner.plan(table, peer, raw).decision
         assert isinstance(decision, ModuleRequest)
         return decision
@@ -75,20 +75,19 @@ class PlannerTests(SynchronousTestCase):
 
 
 class Guard:
-    """Refuses every token once it is told to."""
+    """Refuses every token once told to."""
 
     refuses = False
 
     def refusal(self, mount: Mount, path: bytes, token: str) -> ErrorResponse | None:
-        """As told."""
         return ErrorResponse(401, "invalid_token", "It was revoked.") if self.refuses else None
 
 
 class ChangeTests(SynchronousTestCase):
-    """What a head does not say is asked for anew: on one connection, in the same words."""
+    """What a head does not determine is checked each time: on one connection, with the same bytes."""
 
     def again(self, rig: Rig, request: bytes) -> bytes:
-        """Ask, be answered, let `change` happen and ask the same again; the second answer."""
+        """Send, get a response, call `change`, send the same again; the second response."""
         client = rig.ask(request)
         rig.modules.newest.deliver(ok())
         self.assertIn(b" 200 ", client.take())
@@ -97,7 +96,7 @@ class ChangeTests(SynchronousTestCase):
         return client.take()
 
     def change(self) -> None:
-        """What happens between."""
+        """What changes in between."""
 
     def test_a_token_that_is_taken_back(self) -> None:
         guard = Guard()

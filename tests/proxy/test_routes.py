@@ -1,4 +1,4 @@
-"""Which request goes where; no reader of a path may come to another answer."""
+"""Which request goes where, the same for every reading of its path."""
 
 from itertools import product
 from posixpath import normpath
@@ -35,7 +35,7 @@ def route(path: str, method: str = "GET", layer: Layer = "loopback", host: bytes
 
 
 def name(decision: Decision) -> str:
-    """A decision in a word."""
+    """A decision in one word."""
     if isinstance(decision, ToSite):
         return "site"
     if isinstance(decision, ToModule):
@@ -85,7 +85,7 @@ class DecideTests(SynchronousTestCase):
         self.assertEqual(name(decide(empty, b"GET", HOST, b"/vault/admin/", "loopback")), "404")
 
     def test_the_hub_answers_for_each_vaults_oauth_documents(self) -> None:
-        """The issuer speaks, so that apps are not told of scopes that it does not know."""
+        """The issuer answers, so that apps do not learn of scopes it does not know."""
         for document in ("oauth-protected-resource", "oauth-authorization-server", "openid-configuration"):
             self.assertEqual(route(f"/vault/default/.well-known/{document}"), "site")
             self.assertEqual(route(f"/vault/default/mcp/.well-known/{document}"), "site")
@@ -159,7 +159,7 @@ class TableTests(SynchronousTestCase):
 
 
 def readings(path: str) -> set[str]:
-    """The path as some other reader may have it: decoded once or thrice, tidied or not, backslashes turned."""
+    """Readings by other parsers: decoded once or more, normalised, backslashes converted."""
     found = {path}
     for _ in range(3):
         found |= {unquote_to_bytes(reading.encode("latin-1")).decode("latin-1") for reading in found}
@@ -169,10 +169,10 @@ def readings(path: str) -> set[str]:
 
 
 class SafetyTests(SynchronousTestCase):
-    """A route may not change by decoding or normalising: else 400, and the raw bytes go nowhere."""
+    """Decoding or normalising must not change the route: otherwise 400, and nothing is forwarded."""
 
     def check(self, path: str) -> str:
-        """The route of a path; fails when it is served while another reader would go elsewhere."""
+        """The route of a path; fails when it is served although another reading would go elsewhere."""
         chosen = route(path)
         if chosen not in ("400", "404"):
             owner = chosen.split()[0]

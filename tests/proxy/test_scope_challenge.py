@@ -39,7 +39,7 @@ class DenialTests(SynchronousTestCase):
         held: int = 0,
         status: str = "403 Forbidden",
     ) -> list[str]:
-        """The answer's header lines that are about challenges. The last `held` bytes of the body come too late."""
+        """Header lines about challenges. The last `held` bytes of the body arrive too late."""
         client = self.rig.ask(get(path, *asked, method=method))
         head = [f"HTTP/1.1 {status}", "Content-Type: application/json", *more, f"Content-Length: {len(body)}", "", ""]
         self.rig.modules.newest.deliver(("\r\n".join(head)).encode() + body[: len(body) - held])

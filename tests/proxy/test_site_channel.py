@@ -1,4 +1,4 @@
-"""The hub's own pages behind the front: what twisted.web sees, and what its answers become."""
+"""The hub's own pages behind the front: what twisted.web sees, and how its responses are sent."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ from tests.support.sockets import HOST, FakeSocket, Rig, get
 
 
 class Mirror(Resource):
-    """Answers with what it saw; `/api/hold` waits, `/api/stream` answers in pieces, `/api/close` wants no more."""
+    """Returns what it saw; `/api/hold` waits, `/api/stream` sends chunks, `/api/close` reads no more."""
 
     isLeaf = True
 
@@ -36,7 +36,7 @@ class Mirror(Resource):
 
 
 def seen(request: Any) -> dict[str, Any]:
-    """A request in plain values."""
+    """A request as plain values."""
     return {
         "method": request.method.decode(),
         "uri": request.uri.decode("latin-1"),
@@ -58,7 +58,7 @@ class HeaderTextTests(SynchronousTestCase):
     )  # fmt: skip
 
     def test_bytes_that_are_not_utf_8_in_any_header_read_as_text(self) -> None:
-        """twisted.web decodes a header as UTF-8 when it is asked for by a text name, and raises otherwise."""
+        """twisted.web decodes headers requested by a text name as UTF-8, and raises otherwise."""
 
         class Reader(Resource):
             isLeaf = True
@@ -93,7 +93,7 @@ class SiteTests(SynchronousTestCase):
         return told
 
     def test_an_absolute_target_is_the_same_page(self) -> None:
-        """A server must take that form (RFC 9112, 3.2.2); the limit of the body goes by the path, too."""
+        """A server must accept that form (RFC 9112, 3.2.2); the body limit follows the path too."""
         for target, uri in ((f"http://{HOST}/api/x?y=1", "/api/x?y=1"), (f"http://{HOST}", "/")):
             self.assertEqual(self.told(self.rig.ask(get(target)))["uri"], uri)
         posted = get(f"http://{HOST}/api/x", "Content-Length: 3", method="POST")
@@ -118,7 +118,7 @@ class SiteTests(SynchronousTestCase):
         self.assertNotIn("6.6.6.6", json.dumps(told))
 
     def test_what_our_own_pages_say_reaches_the_site_alone(self) -> None:
-        """The CSRF token and the proof of presence; a module must see neither."""
+        """The CSRF token and the proof; a module must see neither."""
         told = self.told(self.rig.ask(get("/api/x", "X-Parachute-CSRF: c", "X-Parachute-Proof: p")))
         self.assertEqual((told["headers"]["X-Parachute-Csrf"], told["headers"]["X-Parachute-Proof"]), ("c", "p"))
         for name in (b"x-parachute-csrf", b"x-parachute-proof", b"x_parachute_csrf"):

@@ -1,4 +1,4 @@
-"""Writing at once where nothing is queued, and through the transport where something is."""
+"""Writes immediately when nothing is queued, otherwise through the transport."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ class Kernel:
 
 
 class Transport:
-    """What Twisted's TCP transport is to the writer."""
+    """The part of Twisted's TCP transport that the writer uses."""
 
     connected = True
     disconnecting = False
@@ -44,7 +44,7 @@ class Transport:
 
 class WriterTests(SynchronousTestCase):
     def written(self, room: int, *pieces: bytes, **state: Any) -> tuple[bytes, bytes]:
-        """(what the kernel has, what the transport has queued)."""
+        """(bytes in the kernel, bytes queued in the transport)."""
         transport = Transport(Kernel(room, state.pop("broken", False)))
         for name, value in state.items():
             setattr(transport, name, value)

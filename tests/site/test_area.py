@@ -51,7 +51,7 @@ class Shop:
 
 
 class Refuser(Resource):
-    """Refuses everything, in these words."""
+    """Refuses everything with this error."""
 
     isLeaf = True
 
@@ -68,13 +68,13 @@ class AreaTests(SynchronousTestCase):
         self.shop = Shop().app.resource()
 
     def test_a_refusal_is_answered_in_its_own_words(self) -> None:
-        """Status, headers, and the JSON of the wire."""
+        """Status, headers and JSON."""
         answer = ask(self.shop, "/api/refused")
         self.assertEqual((answer.status, answer.header("Retry-After")), (409, "3"))
         self.assertEqual(answer.json(), {"error": "busy", "error_description": "Wait.", "operation_id": "x"})
 
     def test_a_refusal_is_a_page_only_for_who_asks_for_one(self) -> None:
-        """Browsers name HTML for what they show; scripts and programs do not."""
+        """Browsers name HTML in Accept; scripts and programs do not."""
         for accept, page in (
             ("text/html,application/xhtml+xml,*/*;q=0.8", True),
             ("*/*", False),
@@ -102,7 +102,7 @@ class AreaTests(SynchronousTestCase):
         self.flushLoggedErrors(OSError, StorageBusy)
 
     def test_a_change_goes_on_when_its_client_hangs_up(self) -> None:
-        """Reading does not: nobody needs the answer."""
+        """A read does not: nobody needs the response."""
         for method, done in (("POST", True), ("GET", False)):
             with self.subTest(method):
                 shop = Shop()
@@ -121,17 +121,17 @@ class AreaTests(SynchronousTestCase):
         self.assertEqual((answer.status, answer.header("Allow")), (405, "GET, HEAD, PUT"))
 
     def test_an_unknown_path_is_not_found(self) -> None:
-        """In JSON, not in the framework's HTML."""
+        """In JSON instead of the framework's HTML."""
         self.assertEqual(ask(self.shop, "/api/other").json()["error"], "not_found")
 
     def test_a_fault_is_logged_and_tells_nothing(self) -> None:
-        """What went wrong is for the log; the answer says only that."""
+        """Details go to the log only."""
         answer = ask(self.shop, "/api/broken")
         self.assertEqual((answer.status, answer.json()["error"]), (500, "internal_error"))
         self.assertNotIn(b"1234", answer.body)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
     def test_bodies_are_bounded_json_objects(self) -> None:
-        """Too long, no JSON, no object, deep nesting: each has its refusal; nothing at all is an empty object."""
+        """Too long, not JSON, not an object, deeply nested: each has its error; an empty body is an empty object."""
         for body, status in ((b"x" * 21, 413), (b"{", 400), (b"[1]", 400), (b"", 200), (b'{"a": 1}', 200)):
             self.assertEqual(ask(self.shop, "/api/thing", method="PUT", body=body).status, status, body)

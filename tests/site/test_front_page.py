@@ -12,13 +12,13 @@ class FrontPageTests(SynchronousTestCase):
         return answer.body.decode()
 
     def test_an_empty_hub_says_what_to_do(self) -> None:
-        """Not a blank page."""
+        """Rather than a blank page."""
         body = self.body()
         self.assertIn("Nothing is installed yet", body)
         self.assertIn('href="/admin/"', body)
 
     def test_modules_are_shown_with_their_state_in_words(self) -> None:
-        """Those with a page of their own can be opened; the others cannot."""
+        """Those with a page can be opened; the others cannot."""
         body = self.body(
             Tile(name="Notes", tagline="Write", state="ready", url="/notes/"),
             Tile(name="Scribe", tagline="Hear", state="parked"),
@@ -28,7 +28,7 @@ class FrontPageTests(SynchronousTestCase):
         self.assertNotIn(">Scribe</a>", body)
 
     def test_what_a_module_says_of_itself_is_only_text(self) -> None:
-        """Names and taglines come from packages."""
+        """Names and taglines come from packages and are escaped."""
         body = self.body(Tile(name="<script>alert(1)</script>", tagline='"><img src=x>', state="ready", url='/x"onx='))
         self.assertNotIn("<script>", body)
         self.assertNotIn("<img", body)

@@ -10,7 +10,7 @@ from tests.support.operators import operator
 
 class HealthTests(SynchronousTestCase):
     def test_health_is_200_from_the_first_second(self) -> None:
-        """While starting, and with a broken database: the platform must not restart us for that."""
+        """While starting, and with a broken database: the platform must not restart the hub for that."""
         phase = Phase()
         resource = Health(phase, "nonce")
         answer = ask(resource, "/health")
@@ -40,7 +40,7 @@ class HealthTests(SynchronousTestCase):
 
 class ReadyTests(SynchronousTestCase):
     def test_each_state_counts_for_one_side(self) -> None:
-        """Ready and degraded answer; starting and back-off will; parked has given up; stopped and held may rest."""
+        """Ready and degraded answer; starting and back-off will; parked has given up; stopped and held do not count."""
         states = [
             ("a", "ready"),
             ("b", "degraded"),
@@ -73,13 +73,13 @@ class AboutTests(SynchronousTestCase):
         self.resource = About(about, Authenticator([operator("the-token")]), lambda: 1.5).app.resource()
 
     def test_the_owner_learns_what_this_is(self) -> None:
-        """Version, uptime in milliseconds, and the platform's facts."""
+        """Version, uptime in milliseconds, and facts about the platform."""
         answer = ask(self.resource, "/api/hub", headers={"Authorization": "bearer the-token"})
         self.assertEqual(answer.status, 200)
         self.assertEqual((answer.json()["uptime_ms"], answer.json()["render_commit"]), (1500, "abc"))
 
     def test_nobody_else_does(self) -> None:
-        """No credential and a wrong one are told apart by their error."""
+        """A missing and a wrong credential have different errors."""
         self.assertEqual(ask(self.resource, "/api/hub").json()["error"], "unauthenticated")
         wrong = ask(self.resource, "/api/hub", headers={"Authorization": "Bearer other"})
         self.assertEqual((wrong.status, wrong.json()["error"]), (401, "invalid_token"))

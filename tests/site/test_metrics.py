@@ -17,13 +17,13 @@ class NumbersTests(SynchronousTestCase):
         self.resource = MetricsArea(who, metrics.render, metrics.as_json).app.resource()
 
     def test_the_owner_reads_them_in_both_forms(self) -> None:
-        """For a collector and for the web app."""
+        """For a collector and for the admin app."""
         text = ask(self.resource, "/metrics", headers=OWNER)
         self.assertEqual(text.status, 200)
         self.assertIn('"vault"', text.body.decode())
         self.assertIn("vault", ask(self.resource, "/api/metrics", headers=OWNER).json()["modules"])
 
     def test_nobody_else_does(self) -> None:
-        """Which modules are used, and how much, is nobody's business."""
+        """Usage of modules is private."""
         self.assertEqual(ask(self.resource, "/metrics").status, 401)
         self.assertEqual(ask(self.resource, "/api/metrics").status, 401)

@@ -50,14 +50,14 @@ class RootTests(SynchronousTestCase):
         self.assertEqual((answer.status, answer.json()["error"]), (404, "not_found"))
 
     def test_every_answer_carries_the_security_headers(self) -> None:
-        """Refusals too: a 404 page must not be framable either."""
+        """Including refusals: a 404 page must not be framable either."""
         for path in ("/", "/admin/unknown"):
             answer = ask(self.root, path)
             for name, value in SECURITY_HEADERS.items():
                 self.assertEqual(answer.headers.getRawHeaders(name), [value])
 
     def test_the_wrong_method_and_a_path_of_no_text_are_told_in_json(self) -> None:
-        """Not in the words of Twisted or Klein, and without a fault in the log."""
+        """Instead of Twisted's or Klein's text, and without an error in the log."""
 
         class Reads(Resource):
             isLeaf = True
@@ -75,17 +75,17 @@ class RootTests(SynchronousTestCase):
         self.assertEqual(ask(root, "/admin/%C3%A9").body, b"read")
 
     def test_browsers_are_told_to_stay_on_https_once_they_came_by_it(self) -> None:
-        """Over plain http the header would be void, and on a laptop wrong."""
+        """Over plain http the header would have no effect, and on a laptop be wrong."""
         self.assertIsNone(ask(self.root, "/").header("Strict-Transport-Security"))
         self.assertEqual(ask(self.root, "/", https=True).header("Strict-Transport-Security"), STRICT_TRANSPORT)
 
     def test_no_page_is_given_out_as_a_service_worker(self) -> None:
-        """A module's script cannot install a worker from one of our addresses."""
+        """A module's script cannot install a worker from our addresses."""
         answer = ask(self.root, "/", headers={"Service-Worker": "script"})
         self.assertEqual((answer.status, answer.json()["error"]), (403, "no_service_worker"))
 
     def test_a_closed_gate_answers_first(self) -> None:
-        """The gate's refusal is sent as it is; what it lets through is served."""
+        """The gate's refusal is sent as it is; everything else is served."""
         self.root.gate = Closed()
         answer = ask(self.root, "/api")
         self.assertEqual((answer.status, answer.header("Location")), (302, "/admin/setup"))

@@ -1,4 +1,4 @@
-"""The table of routes against the routers: no route that changes something is without a row, no row without a route."""
+"""The route table against the routers: every changing route has a row, every row a route."""
 
 import importlib
 import pkgutil
@@ -41,13 +41,13 @@ class RouteTableTests(SynchronousTestCase):
         self.assertEqual([row for row, times in Counter(self.rows).items() if times > 1], [])
 
     def test_what_an_owner_alone_may_do_is_recorded(self) -> None:
-        """Except steps of the wizard that decide nothing yet, and approvals, whose page asks for the decision."""
+        """Except wizard steps without effect, and approvals, whose page asks for the decision."""
         silent = {row.rule for row in ROWS if row.who == "owner" and not row.records}
         wizard = {f"/admin/setup/{step}" for step in ("modules", "vault", "scribe", "continue", "expose")}
         self.assertEqual(silent, {*wizard, "/oauth/authorize/approve"})
 
     def test_a_bearer_is_no_way_around_a_step_up_for_people(self) -> None:
-        """Accounts, invitations and the hub's address are for a person who is there."""
+        """Accounts, invitations and the hub's address need a person."""
         for row in ROWS:
             if row.rule.startswith(("/api/users", "/api/settings")) or (row.method, row.rule) == (
                 "POST",

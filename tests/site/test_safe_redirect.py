@@ -1,4 +1,4 @@
-"""`next=` leads only to paths of ours."""
+"""`next=` leads only to our own paths."""
 
 from urllib.parse import urljoin, urlsplit
 
@@ -43,7 +43,7 @@ class NextTests(SynchronousTestCase):
     @settings(max_examples=300, derandomize=True, deadline=None)
     @given(st.text(alphabet="/\\.:@?#%aE\t\n\r https", max_size=20))
     def test_never_another_origin(self, text: str) -> None:
-        """Whatever comes out stays on this host, also in a browser, which reads a backslash as a slash."""
+        """The result stays on this host, also in browsers, which treat a backslash as a slash."""
         path = safe_next(text, "/")
         as_a_browser_reads_it = path.replace("\\", "/").replace("\t", "").replace("\n", "").replace("\r", "")
         self.assertEqual(urlsplit(urljoin("https://hub.example/x", as_a_browser_reads_it)).netloc, "hub.example")

@@ -21,7 +21,7 @@ class DocumentTests(SynchronousTestCase):
         self.assertEqual(document([], ORIGIN), {"vaults": [], "services": []})
 
     def test_a_vault_row_is_listed_once_for_each_vault(self) -> None:
-        """One process, many vaults; links are absolute."""
+        """One process, several vaults; links are absolute."""
         made = document([vault("/vault/default", "/vault/work", management="/admin/vaults")], ORIGIN)
         self.assertEqual(
             made["vaults"],
@@ -44,16 +44,16 @@ class DocumentTests(SynchronousTestCase):
         self.assertNotIn("vault", made)
 
     def test_a_seeded_row_is_a_service_but_no_vault(self) -> None:
-        """An installed module that never ran holds no vault yet."""
+        """An installed module that never ran has no vault yet."""
         made = document([vault("/vault/default", version=SEED_VERSION)], ORIGIN)
         self.assertEqual((len(made["vaults"]), len(made["services"])), (0, 1))
 
     def test_a_vault_row_without_paths_is_left_out(self) -> None:
-        """Zero instances: nothing to reach."""
+        """There is nothing to reach."""
         self.assertEqual(document([vault()], ORIGIN), {"vaults": [], "services": []})
 
     def test_other_modules_get_a_bucket_of_their_short_name(self) -> None:
-        """Always a list, and optional keys are left out rather than null."""
+        """Always a list; optional keys are left out rather than null."""
         made = document(
             [Advertised(name="parachute-scribe", version="0.5.1", mounts=(mounted("/scribe", ui="/scribe/admin"),))],
             ORIGIN,
@@ -74,7 +74,7 @@ class DocumentTests(SynchronousTestCase):
         )
 
     def test_sub_units_are_listed_with_absolute_addresses(self) -> None:
-        """A surface's own pages are resolved below their path."""
+        """A surface's pages are resolved below their path."""
         row = Advertised(
             name="parachute-surface",
             version="1",
@@ -100,7 +100,7 @@ class DocumentTests(SynchronousTestCase):
         self.assertEqual(document([away], ORIGIN)["services"][0]["uiUrl"], "https://x.test/")
 
     def test_the_name_of_a_vault(self) -> None:
-        """From the path, else from the row, else the default."""
+        """From the path, else the row, else the default."""
         self.assertEqual(vault_name("parachute-vault", "/vault/side/x"), "side")
         self.assertEqual(vault_name("parachute-vault-home", "/"), "home")
         self.assertEqual(vault_name("parachute-vault", "/"), "default")

@@ -13,7 +13,7 @@ from parachute_hub.store.users import Users
 
 
 class OAuthRows(SynchronousTestCase):
-    """A database with one person (`u`), and rows to put into it."""
+    """A database with one person (`u`), and rows to add."""
 
     def setUp(self) -> None:
         self.database = Database.open(Path(self.mktemp()) / "parachute.db")

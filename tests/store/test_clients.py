@@ -5,14 +5,14 @@ from tests.store.oauth_rows import OAuthRows
 
 class ClientsTests(OAuthRows):
     def test_what_was_put_comes_back(self) -> None:
-        """Every field, lists and objects too; nothing for an unknown id."""
+        """Every field, including lists and objects; nothing for an unknown id."""
         client = self.client(secret_hash="h", vouched_by="owner", fresh_until=5.0, same_hub=True)
         self.clients.put(client)
         self.assertEqual(self.clients.get("app"), client)
         self.assertIsNone(self.clients.get("other"))
 
     def test_a_newer_copy_changes_what_it_says_but_not_its_standing(self) -> None:
-        """A document that is read again cannot approve itself or bring a secret."""
+        """A re-read document cannot approve itself or add a secret."""
         self.clients.put(self.client())
         self.clients.put(
             self.client(
@@ -33,7 +33,7 @@ class ClientsTests(OAuthRows):
         self.assertIsNone(self.clients.like(self.client(name="S")))
 
     def test_approving_names_who_did(self) -> None:
-        """Then it is no longer among those that are forgotten."""
+        """It is then no longer pruned."""
         self.clients.put(self.client(status="pending"))
         self.assertEqual(self.clients.count_unvouched(), 1)
         self.clients.approve("app", "owner")
@@ -54,7 +54,7 @@ class ClientsTests(OAuthRows):
         self.assertEqual([client.client_id for client in self.clients.all()], ["young", "used", "vouched"])
 
     def test_deleting_takes_everything_along_and_revokes(self) -> None:
-        """Consents, codes and refresh tokens go; access tokens that apps got stay on the list as revoked."""
+        """Consents, codes and refresh tokens are deleted; apps' access tokens stay on the list as revoked."""
         family = self.allow()
         self.grants.use_code("code-1", self.refresh("r"), 2.0, "192.0.2.1")
         self.tokens.add(self.token("of-app", family_id=family))

@@ -26,7 +26,7 @@ SECOND = Migration(2, "two", "ALTER TABLE things ADD COLUMN size INTEGER;")
 
 
 class Case(SynchronousTestCase):
-    """A folder of its own for each test."""
+    """A folder for each test."""
 
     def setUp(self) -> None:
         self.home = Path(self.mktemp())
@@ -63,7 +63,7 @@ class FileTests(Case):
         self.assertIn("cannot be opened", str(self.assertRaises(DatabaseUnusable, self.open)))
 
     def test_damage_is_seen_at_the_start(self) -> None:
-        """Both a file that never was a database and one with torn pages; the text names the way out."""
+        """Both a file that never was a database and one with torn pages; the text says what to do."""
         self.home.mkdir()
         self.path.write_bytes(b"not a database at all" * 100)
         text = str(self.assertRaises(DatabaseUnusable, self.open))
@@ -114,7 +114,7 @@ class WriteTests(Case):
         self.assertEqual(self.names(database), ["kept"])
 
     def test_what_it_reads_is_what_it_writes_to(self) -> None:
-        """A decision sees its own transaction; everybody else sees it once it is committed."""
+        """A decision sees its own transaction; others see it once it is committed."""
         database = self.open()
         seen: list[list[str]] = []
 
@@ -147,7 +147,7 @@ class WriteTests(Case):
         self.assertRaises(sqlite3.OperationalError, database.read, "DELETE FROM things")
 
     def test_those_that_wait_are_committed_together(self) -> None:
-        """One commit for all; what one of them raises is its own affair, and those who wait hear after the commit."""
+        """One commit for all; an exception affects only its own work, and callers are told after the commit."""
         executor = Postponed()
         database = Database.open(self.path, (FIRST,), executor=executor)
         self.addCleanup(database.close)
@@ -173,7 +173,7 @@ class WriteTests(Case):
         self.assertEqual((self.successResultOf(later), executor.waiting), ("b", 0))
 
     def test_after_the_commit(self) -> None:
-        """Caches hear of what was committed, not of what was undone."""
+        """Caches are told what was committed, not what was rolled back."""
         database = self.open()
         calls: list[str] = []
 
@@ -188,7 +188,7 @@ class WriteTests(Case):
         self.assertEqual(calls, ["done"])
 
     def test_a_held_lock_fails_in_time(self) -> None:
-        """Another program holds the write lock: reads go on, a write is refused, and the next one works."""
+        """Another program holds the write lock: reads continue, a write is refused, and the next one works."""
         database = self.open()
         other = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(other.close)
@@ -203,7 +203,7 @@ class WriteTests(Case):
         self.assertEqual(self.names(database), ["a"])
 
     def test_a_full_disk_is_tried_once_more(self) -> None:
-        """When room was made; otherwise the write fails and says so."""
+        """Once there is space; otherwise the write fails with a message."""
         rooms = [False, True]
         made: list[bool] = []
 
@@ -230,7 +230,7 @@ class WriteTests(Case):
         self.failureResultOf(database.write(self.put, database, "one more"), StorageBusy)
 
     def test_nobody_waits_for_ever(self) -> None:
-        """A disk that hangs: whoever waits is told, and what has not begun is not done any more."""
+        """A hanging disk: callers are told, and work that has not started is dropped."""
         executor = Postponed()
         database = Database.open(self.path, (FIRST,), executor=executor)
         self.addCleanup(database.close)
@@ -260,7 +260,7 @@ class Postponed(Immediate):
         self.answers.append(work)
 
     def turn(self) -> None:
-        """The writer's thread gets its turn."""
+        """Run the writer's thread."""
         self.works.pop(0)()
 
 

@@ -3,7 +3,7 @@ from tests.store.oauth_rows import OAuthRows
 
 class GrantsTests(OAuthRows):
     def test_a_consent_adds_to_what_was_allowed(self) -> None:
-        """First use stays, last use and scopes move on; each consent is a family of its own."""
+        """First use stays, last use and scopes change; each consent is its own family."""
         self.allow(1, "app", "vault:a:read")
         self.allow(2, "app", "vault:a:write", "vault:a:read")
         grant = self.grants.get("u", "app")
@@ -13,7 +13,7 @@ class GrantsTests(OAuthRows):
         self.assertEqual(len(self.grants.live_families("u", "app")), 2)
 
     def test_a_consent_is_written_whole_or_not_at_all(self) -> None:
-        """A doubled code leaves no grant behind."""
+        """A duplicate code leaves no grant behind."""
         self.allow(1, "app")
         self.clients.put(self.client("other"))
         with self.assertRaises(Exception):  # noqa: B017
@@ -67,7 +67,7 @@ class GrantsTests(OAuthRows):
         self.assertEqual(self.grants.of_user("u"), [])
 
     def test_pruning_keeps_what_tells_a_replay(self) -> None:
-        """A used code stays an hour after its end, a used refresh token until its own end; then the family goes."""
+        """A used code is kept an hour after its end, a used refresh token until its end; then the family goes."""
         self.allow()
         self.grants.use_code("code-1", self.refresh("r", expires_at=9000.0), 2.0, "192.0.2.1")
         self.assertEqual(self.grants.prune(3600.0), 0)

@@ -10,7 +10,7 @@ class SigningKeysTests(OAuthRows):
         self.assertNotIn("pem", repr(self.keys.all()).replace("private_pem", ""))
 
     def test_only_what_nothing_needs_is_dropped(self) -> None:
-        """Not the signer, not a younger one that waits, not one on which a token depends."""
+        """Not the signer, not a newer one that waits, not one that a token needs."""
         for kid, signs_from in (("needed", 1.0), ("unneeded", 2.0), ("signer", 3.0), ("waiting", 4.0)):
             self.keys.add(self.key(kid, signs_from))
         self.tokens.add(self.token("a", kid="needed", expires_at=100.0))

@@ -1,4 +1,4 @@
-"""The stores behind accounts: users, sessions, second factors, invitations, throttles, audit, settings."""
+"""Stores of accounts: users, sessions, second factors, invitations, throttles, audit, settings."""
 
 from pathlib import Path
 
@@ -76,7 +76,7 @@ class UserTests(Case):
         self.assertRaises(LastAdmin, self.users.set_role, "2", "member")
 
     def test_a_hash_is_replaced_only_by_its_heir(self) -> None:
-        """A renewal that comes after a change of password must not bring the old password back."""
+        """A rehash that comes after a password change must not restore the old password."""
         self.users.set_password("1", "new", must_change=True, now=5.0)
         self.users.rehash("1", "h", "h2")
         found = self.users.by_id("1")
@@ -206,7 +206,7 @@ class InviteTests(Case):
 
 class BoundTests(Case):
     def test_audit_keeps_deeds_and_refusals_apart(self) -> None:
-        """Hammering the sign-in does not push out what an owner did."""
+        """Repeated sign-in attempts do not push out what an owner did."""
         self.patch(audit_module, "KEPT", 5)
         self.patch(audit_module, "KEPT_REFUSALS", 3)
         audit = Audit(self.database)

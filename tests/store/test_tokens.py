@@ -11,7 +11,7 @@ class TokensTests(OAuthRows):
         self.assertIsNone(self.tokens.get("b"))
 
     def test_only_what_was_signed_is_live(self) -> None:
-        """A token that nobody remembers is not accepted."""
+        """A token without a row is not accepted."""
         self.tokens.add(self.token("a"))
         self.assertEqual((self.tokens.is_live("a"), self.tokens.is_live("b")), (True, False))
 
@@ -26,7 +26,7 @@ class TokensTests(OAuthRows):
         self.assertEqual((self.tokens.revoked(10.0), self.tokens.revoked(50.0)), (["a", "b"], ["a"]))
 
     def test_by_family_and_by_person(self) -> None:
-        """Each takes what is its own."""
+        """Each takes only its own."""
         self.tokens.add(self.token("a", family_id="f"))
         self.tokens.add(self.token("b", family_id="g"))
         self.tokens.add(self.token("c", user_id=None))
@@ -37,7 +37,7 @@ class TokensTests(OAuthRows):
         self.assertEqual(self.tokens.revoked(1.0), ["a", "b"])
 
     def test_deleting_a_person_revokes_by_itself(self) -> None:
-        """Whoever forgets to ask leaves nothing valid behind."""
+        """Nothing valid is left behind."""
         self.tokens.add(self.token("a", user_id="v"))
         self.tokens.add(self.token("b"))
         with self.database.transaction() as connection:

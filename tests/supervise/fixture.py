@@ -1,4 +1,4 @@
-"""A supervisor on a fake reactor, with everything that it says written down."""
+"""A supervisor on a fake reactor that records everything it reports."""
 
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Plan:
-    """A launcher and the wishes: each module has a port, unless it `cannot` be launched."""
+    """A launcher and the desired states: each module has a port, unless it `cannot` be launched."""
 
     def __init__(self) -> None:
         self.ports: dict[str, int] = {}
@@ -92,17 +92,17 @@ class SupervisorCase(SynchronousTestCase):
         )
 
     def begin(self, asked: Any) -> "Deferred[Any]":
-        """Let a command begin; advance the reactor, then ask for its result."""
+        """Start a command; advance the reactor, then read its result."""
         return Deferred.fromCoroutine(asked)
 
     def pass_time(self, seconds: float) -> None:
-        """Time goes by in small steps, as it does."""
+        """Advance time in small steps."""
         whole = round(seconds / 0.05)
         for _ in range(whole):
             self.reactor.advance(0.05)
 
     def turn(self) -> None:
-        """What was put off for the reactor's next turns happens."""
+        """Run what was scheduled for the next turns of the reactor."""
         for _ in range(5):
             self.reactor.advance(0)
 

@@ -1,4 +1,4 @@
-"""Commands, guards, boot and logs of the supervisor, without processes."""
+"""Commands, memory guard, boot and logs of the supervisor, without processes."""
 
 import signal
 
@@ -11,7 +11,7 @@ from tests.supervise.fixture import SupervisorCase, problem
 
 class RemoveTests(SupervisorCase):
     def test_a_module_is_forgotten_when_nothing_of_it_is_left(self) -> None:
-        """A new one of the same name must not meet the clearing up behind the old one, which would end it."""
+        """A new one of the same name must not be ended by the cleanup of the old one."""
         process = self.ready()
         clearing: Deferred[list[int]] = Deferred()
         self.in_thread = lambda function, *args: clearing
@@ -120,7 +120,7 @@ class BootTests(SupervisorCase):
         self.assertEqual(self.state("broken"), ModuleState.BACKOFF)
 
     def test_many_start_in_small_steps(self) -> None:
-        """So that twenty modules on a small machine do not make each other late."""
+        """So that twenty modules on a small machine do not delay each other."""
         self.supervisor.boot([f"m{number}" for number in range(12)])
         self.turn()
         self.assertEqual(len(self.reactor.spawned), 4)
@@ -162,7 +162,7 @@ class MemoryTests(SupervisorCase):
 
 
 class MemoryOfTheOperator(SupervisorCase):
-    """A machine without a container of ours: what we take ourselves is what counts."""
+    """A machine without a container: the hub's own use counts."""
 
     memory_limit = 300 << 20
 

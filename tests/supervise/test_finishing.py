@@ -1,4 +1,4 @@
-"""A guard's restart lets requests under way finish; the proxy hears of it before."""
+"""The memory guard's restart lets running requests finish; the proxy is told first."""
 
 import signal
 
@@ -15,7 +15,7 @@ class FinishingTests(SupervisorCase):
         self.under_way[self.plan.ports["vault"]] = 1
 
     def test_nothing_is_ended_while_a_request_is_under_way(self) -> None:
-        """The state is told first, so that the proxy sends nothing new; TERM comes when nothing is left to do."""
+        """The state changes first, so that the proxy sends nothing new; SIGTERM follows when nothing is left."""
         self.supervisor.restart_for("vault", WHY)
         self.assertEqual((self.state(), self.status().reason), (ModuleState.STOPPING, WHY))
         self.assertEqual(self.status().supervisor_status, "restarting")
@@ -34,7 +34,7 @@ class FinishingTests(SupervisorCase):
         self.assertEqual(self.process.signals[0], signal.SIGTERM)
 
     def test_it_ends_by_itself_meanwhile(self) -> None:
-        """The next life hears nothing of what was meant for this one."""
+        """The next process is not affected by what was meant for this one."""
         self.supervisor.restart_for("vault", WHY)
         self.process.exit(1)
         self.pass_time(5)
@@ -47,7 +47,7 @@ class FinishingTests(SupervisorCase):
         self.assertEqual(self.successResultOf(stopped).state, ModuleState.STOPPED)
 
     def test_what_was_switched_off_meanwhile_stays_off(self) -> None:
-        """The guard measures in a thread: its verdict may come after a stop by hand."""
+        """The guard measures in a thread: its verdict may come after a manual stop."""
         stopped = self.begin(self.supervisor.stop("vault"))
         self.turn()
         self.successResultOf(stopped)
@@ -57,7 +57,7 @@ class FinishingTests(SupervisorCase):
 
 
 class UnboundTests(SupervisorCase):
-    """Alive but without a listener is told as an error of the start, as long as that is so."""
+    """Alive without a listener is reported as a start error as long as it lasts."""
 
     def error(self) -> str | None:
         return (self.status().start_error or {}).get("error_type")
@@ -76,7 +76,7 @@ class UnboundTests(SupervisorCase):
         self.assertEqual((self.state(), self.error()), (ModuleState.DEGRADED, None))
 
     def test_where_it_listens_instead_is_told(self) -> None:
-        """What heals such a drift needs to know it."""
+        """Needed to repair such a drift."""
         self.plan.ports["vault"] = 2000
         self.system.listening = [3000]
         self.begin(self.supervisor.start("vault"))

@@ -1,4 +1,4 @@
-"""The machine: every input in every state, and the paths through it that matter."""
+"""The state machine: every input in every state, and the important paths."""
 
 from attrs import define, field
 from twisted.trial.unittest import SynchronousTestCase
@@ -53,7 +53,7 @@ PUBLIC = {"bouncing": ModuleState.STOPPING, "pausing": ModuleState.STOPPING}
 
 @define
 class Notes:
-    """Hands that write down what they are asked for."""
+    """Outputs that record calls."""
 
     acts: list[tuple[object, ...]] = field(factory=list)
 
@@ -105,13 +105,13 @@ def cells() -> list[tuple[str, str, str]]:
 
 class TableTests(SynchronousTestCase):
     def test_every_pair_is_answered(self) -> None:
-        """No input can ever raise NoTransition, in the momentary state either."""
+        """No input can raise NoTransition, not even in the transient state."""
         pairs = {(old.name, given) for old, given, *_ in new_lifecycle.__automat_automaton__.allTransitions()}
         inputs = {*INPUTS, "_again", "_park"}
         self.assertEqual(pairs, {(state.name, given) for state in EVERY_STATE for given in inputs})
 
     def test_the_table_is_whole(self) -> None:
-        """The table below has a cell for every command and news in every state that can be seen."""
+        """The table below has a cell for every command and event in every visible state."""
         self.assertEqual({(given, state) for given, state, _ in cells()}, {(i, s) for i in INPUTS for s in STATES})
 
     def test_each_input_leads_where_the_table_says(self) -> None:
@@ -125,7 +125,7 @@ class TableTests(SynchronousTestCase):
             self.assertEqual(follows == ".", notes.acts == [], f"{given} in {state}: {notes.acts}")
 
     def test_each_new_state_is_told(self) -> None:
-        """Whoever watches hears of each state, by its public name and with a sentence."""
+        """Every state is reported by its public name, with a sentence."""
         for given, state, follows in cells():
             notes = Notes()
             getattr(machine_in(state, notes), given)(*INPUTS[given])
@@ -135,7 +135,7 @@ class TableTests(SynchronousTestCase):
             self.assertTrue(all(act[2] for act in told), (given, state))
 
     def test_a_state_of_rest_never_leaves_a_timer(self) -> None:
-        """Leaving backoff or parked by a command ends the wait, or it would start the module a second time."""
+        """Leaving backoff or parked by a command cancels the timer, or the module would start twice."""
         for state in ("backoff", "parked"):
             for given in ("start", "stop", "restart", "hold"):
                 notes = Notes()
@@ -187,7 +187,7 @@ class PathTests(SynchronousTestCase):
         self.assertEqual(state_of(self.machine), "backoff")
 
     def test_never_answering_does_not_end_it(self) -> None:
-        """A module that is slow, or that needs no port, is shown as such and left alone."""
+        """A slow module, or one without a port, is shown as such and left alone."""
         self.machine.start()
         self.machine.late("late")
         self.machine.unanswered("never")

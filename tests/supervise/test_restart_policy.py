@@ -25,12 +25,12 @@ class AfterCrashTests(SynchronousTestCase):
         self.assertEqual(doctest.testmod(restart_policy).failed, 0)
 
     def test_delays_double(self) -> None:
-        """Crashes that lie too far apart to be parked for still wait longer and longer, up to a minute."""
+        """Crashes too far apart for parking still wait longer each time, up to a minute."""
         verdicts = self.crash(*((number * 100.0, 5.0) for number in range(1, 11)))
         self.assertEqual([v.delay for v in verdicts], [0.0, 0.5, 1, 2, 4, 8, 16, 32, 60, 60])
 
     def test_a_good_while_forgives(self) -> None:
-        """systemd's back-off never resets; ours does after a minute of being ready."""
+        """The back-off resets after a minute of being ready."""
         verdicts = self.crash((0, None), (1, None), (2, None), (200, 100.0), (201, None))
         self.assertEqual([v.delay for v in verdicts], [0.5, 1, 2, 0.0, 0.5])
 

@@ -9,7 +9,7 @@ from tests.supervise.fixture import OK, SupervisorCase, problem
 
 class StartTests(SupervisorCase):
     def test_it_is_ready_once_it_answers(self) -> None:
-        """The start is over when the module answers, not when it was spawned; the wish for on is stored."""
+        """The start is complete when the module answers, not when it was spawned; the desired state is stored."""
         started = self.begin(self.supervisor.start("vault"))
         self.pass_time(1)
         self.assertNoResult(started)
@@ -28,7 +28,7 @@ class StartTests(SupervisorCase):
         self.assertEqual(process.env["PORT"], "2000")
 
     def test_every_spawn_is_launched_anew(self) -> None:
-        """Bug 6: a replayed environment keeps an old origin."""
+        """A replayed environment would keep an old origin."""
         self.ready().exit(1)
         self.turn()
         self.assertEqual(self.plan.launches, ["vault", "vault"])
@@ -63,7 +63,7 @@ class StartTests(SupervisorCase):
         self.assertEqual(self.state(), ModuleState.READY)
 
     def test_a_module_on_another_port_is_told(self) -> None:
-        """surface ignores PORT: say where it is."""
+        """surface ignores PORT: say where it listens."""
         self.system.listening = [1946]
         self.begin(self.supervisor.start("vault"))
         self.pass_time(21)
@@ -85,7 +85,7 @@ class StartTests(SupervisorCase):
         self.assertIsNone(self.status().start_error)
 
     def test_a_health_path_that_wants_a_token_is_asked_once(self) -> None:
-        """Published vaults log each question that they refuse; another path is open."""
+        """Published vaults log each refused request; another path is open."""
         unauthorized = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno"
         missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno"
         for short, opens, usual in (("vault", {"/.parachute/info": OK}, "/.parachute/info"), ("closed", {}, "/health")):
@@ -100,7 +100,7 @@ class StartTests(SupervisorCase):
             self.begin(self.supervisor.stop(short))
 
     def test_what_no_other_try_cures_is_held_with_the_reason(self) -> None:
-        """Somebody has to do what the text says, and starts it then."""
+        """Someone has to do what the text says, and then start it."""
         for number, kind in enumerate(sorted(LASTING)):
             short = f"module-{number}"
             self.plan.cannot[short] = problem(kind)
@@ -119,7 +119,7 @@ class StartTests(SupervisorCase):
             self.assertEqual(self.plan.launches.count(short), tries + 1, kind)
 
     def test_a_broken_launcher_is_a_reason_too(self) -> None:
-        """Nothing that a launcher does can leave the machine without an answer."""
+        """Whatever a launcher raises, the machine gets an answer."""
         self.plan.cannot["vault"] = ValueError("no such thing")
         started = self.begin(self.supervisor.start("vault"))
         self.turn()
@@ -168,7 +168,7 @@ class PortTests(SupervisorCase):
         self.assertEqual(len(self.system.swept), 1)
 
     def test_somebody_else_answering_is_not_readiness(self) -> None:
-        """A stranger that came between the check and the first answer never gets the module's traffic."""
+        """A foreign process that comes between the check and the first answer never gets traffic."""
         self.system.owners = [Holder(77, "nc -l 2000")]
         self.reactor.listening[2000] = OK
         self.begin(self.supervisor.start("vault"))
@@ -179,7 +179,7 @@ class PortTests(SupervisorCase):
         self.assertIn(signal.SIGTERM, self.reactor.spawned[0].signals)
 
     def test_one_that_answers_and_is_gone_is_no_stranger(self) -> None:
-        """It may end between its answer and our look at the port."""
+        """It may exit between its answer and our look at the port."""
         self.system.owners = [None]
         self.reactor.listening[2000] = OK
         self.begin(self.supervisor.start("vault"))
@@ -236,7 +236,7 @@ class CrashTests(SupervisorCase):
         self.assertIn("[vault] (hub) ended 1 leftover processes: [4711]", self.lines)
 
     def test_a_stop_waits_until_what_escaped_is_swept(self) -> None:
-        """Also when the next life waits for the same."""
+        """Also when the next process waits for the same."""
         process = self.ready()
         self.system.left = [4711]
         process.exit(1)
@@ -297,7 +297,7 @@ class CrashTests(SupervisorCase):
 
 class LivenessTests(SupervisorCase):
     def test_a_hung_one_is_ended_and_answers_again_in_time(self) -> None:
-        """R3: within 45 s, from the moment it hangs."""
+        """Within 45 s from the moment it hangs."""
         process = self.ready()
         process.deaf = True
         self.reactor.listening[2000] = None

@@ -1,4 +1,4 @@
-"""Asking a resource without a socket: through the real front, over a transport in memory."""
+"""Requests a resource without a socket: through the real front, over an in-memory transport."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ HOP = "10.0.0.1"
 
 @frozen
 class Answer:
-    """What came back: status, headers with their repetitions, and the body as it went over the wire."""
+    """Status, headers with duplicates, and the body as sent."""
 
     status: int
     headers: Headers
@@ -42,9 +42,8 @@ def ask(
     address: str = ADDRESS,
     https: bool = False,
 ) -> Answer:
-    """One request to `resource` as the root of the hub's site. It must be answered without waiting for anything.
-
-    The client is at `address`, with `https` behind one trusted hop that ended its TLS.
+    """One request to `resource` as the root of the hub's site, which must answer without waiting. The client is at
+    `address`, with `https` behind one trusted proxy that terminates TLS.
     """
     rig = Rig((), resource=resource, hops=1 if https else 0)
     lines = [f"{method} {path} HTTP/1.1", f"Host: {HOST}", "Connection: close", f"Content-Length: {len(body)}"]

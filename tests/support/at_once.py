@@ -1,4 +1,4 @@
-"""Results of work that waits for nothing: in tests the database writes in the calling thread."""
+"""Results of Deferreds that have already fired: in tests the database writes in the calling thread."""
 
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def at_once(waiting: "Coroutine[Any, Any, T] | Deferred[T]") -> T:
-    """The result that is there already. Raises what the work raised, and AssertionError when it still waits."""
+    """The result. Raises what the work raised, and AssertionError when it is not finished."""
     deferred = waiting if isinstance(waiting, Deferred) else Deferred.fromCoroutine(waiting)
     results: list[Any] = []
     deferred.addBoth(results.append)

@@ -1,4 +1,4 @@
-"""A machine for classic BPF programs, as the kernel runs them on a system call (linux/seccomp.h)."""
+"""An interpreter of classic BPF programs, as the kernel runs them on a system call (linux/seccomp.h)."""
 
 import struct
 
@@ -6,7 +6,7 @@ ALLOWED = "allowed"
 
 
 def verdict(program: bytes, call: int, *arguments: int, arch: int) -> str | int:
-    """What the filter says of a call: `ALLOWED`, or the error number that the caller gets (0: looks done)."""
+    """The filter's result for a call: `ALLOWED`, or the error number that the caller gets (0: pretends success)."""
     data = struct.pack("=IIQ6Q", call, arch, 0, *arguments, *[0] * (6 - len(arguments)))
     code = [struct.unpack_from("=HBBI", program, at) for at in range(0, len(program), 8)]
     at, register = 0, 0

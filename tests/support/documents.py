@@ -55,7 +55,7 @@ def spoken(seconds: float) -> str:
 
 @cache
 def tracked() -> tuple[str, ...]:
-    """Every file of the repository that git knows."""
+    """Every tracked file of the repository."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     return tuple(name for name in listed.stdout.splitlines() if (ROOT / name).is_file())
 

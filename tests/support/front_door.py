@@ -1,6 +1,5 @@
-"""The accounts on a database of their own, with everything around them faked: for tests of whoever needs people.
-
-`FrontDoor` is asked like a site; `BrowserTab` is a browser that keeps cookies and fills in forms.
+"""Accounts on their own database with fake surroundings, for tests that need people. `FrontDoor` is used like a site;
+`BrowserTab` is a browser that keeps cookies and fills in forms.
 """
 
 import hashlib
@@ -37,26 +36,24 @@ PASSWORD = "three small paper boats"
 
 
 class CountedRandom:
-    """Bytes that look random and are the same in each run."""
+    """Reproducible bytes that look random."""
 
     def __init__(self) -> None:
         self._calls = 0
 
     def __call__(self, size: int) -> bytes:
-        """So many bytes."""
         self._calls += 1
         return hashlib.shake_256(self._calls.to_bytes(8)).digest(size)
 
 
 class QuickHasher(Hasher):
-    """Keeps the words in place of their hash, and counts how often it is asked: argon2 is slow on purpose."""
+    """Keeps the password in place of its hash, and counts calls: argon2 is slow on purpose."""
 
     def __init__(self) -> None:
         super().__init__(here)
         self.checks = 0
 
     async def hash(self, password: str) -> str:
-        """Not a hash."""
         self._accept(password)
         return f"$quick${password}"
 
@@ -72,23 +69,21 @@ class QuickHasher(Hasher):
 
 @define
 class RecordedWatch:
-    """Remembers whose access shrank."""
+    """Records whose access shrank."""
 
     ended: list[str] = field(factory=list)
     changed: list[str] = field(factory=list)
 
     def access_ended(self, user_id: str) -> None:
-        """Noted."""
         self.ended.append(user_id)
 
     def access_changed(self, user_id: str) -> None:
-        """Noted."""
         self.changed.append(user_id)
 
 
 @define
 class FakeInstalls:
-    """Installations that a test moves on by hand."""
+    """Installations advanced by the test."""
 
     shown: list[Offer] = field(
         factory=lambda: [
@@ -101,7 +96,6 @@ class FakeInstalls:
     asked: list[tuple[str, dict[str, Any]]] = field(factory=list)
 
     def offers(self) -> Sequence[Offer]:
-        """What is offered."""
         return self.shown
 
     def begin(self, short: str, options: Mapping[str, Any]) -> str:
@@ -126,7 +120,6 @@ class FakeInstalls:
         return job_id
 
     def job(self, job_id: str) -> Mapping[str, Any] | None:
-        """A job."""
         return self.jobs.get(job_id)
 
     def retry(self, job_id: str) -> str:
@@ -137,7 +130,7 @@ class FakeInstalls:
         return self.begin(short, self._options(short))
 
     def _options(self, short: str) -> dict[str, Any]:
-        """What was asked for last."""
+        """The latest options."""
         return [options for asked, options in self.asked if asked == short][-1]
 
     def finish(self, short: str, *, error: str | None = None) -> None:
@@ -150,9 +143,8 @@ class FakeInstalls:
 
 
 class FrontDoor:
-    """Accounts over a temporary database, mounted as a site behind its gate.
-
-    Browsers ask it from `address`, by plain http unless `https` is set. `tag` tells its cookies from another hub's.
+    """Accounts over a temporary database, mounted as a site behind its gate. Browsers connect from `address`, by plain
+    http unless `https` is set. `tag` distinguishes its cookies from another hub's.
     """
 
     def __init__(
@@ -206,13 +198,13 @@ class FrontDoor:
         self.root = Root(parts, self.accounts.gate, is_secure=RequestCaller().is_secure)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self.database.close()
         self._folder.cleanup()
 
 
 class BrowserTab:
-    """A browser as far as forms need one: keeps cookies, says where it comes from, does not follow redirects."""
+    """A minimal browser for forms: keeps cookies, sends its origin, does not follow redirects."""
 
     def __init__(self, door: FrontDoor) -> None:
         self._door = door
@@ -228,7 +220,7 @@ class BrowserTab:
         return self._ask(path, "GET", {"Accept": "application/json"}, b"").json()
 
     def post(self, path: str, fields: Mapping[str, Any], *, token: str | None = None, **headers: str) -> Answer:
-        """Send the form of the page that was opened last."""
+        """Submit the form of the last opened page."""
         fields = {"__csrf": self.token if token is None else token, **fields}
         sent = {
             "Accept": "text/html",
@@ -239,17 +231,17 @@ class BrowserTab:
         return self._ask(path, "POST", sent, urlencode(fields, doseq=True).encode())
 
     def send_json(self, method: str, path: str, body: bytes = b"{}", **headers: str) -> Answer:
-        """Call an API as a page of ours does."""
+        """Call an API as a hub page does."""
         sent = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin", **_named(headers)}
         return self._ask(path, method, sent, body)
 
     @property
     def token(self) -> str:
-        """The CSRF token in the page that was opened last."""
+        """The CSRF token in the last opened page."""
         return self.field("__csrf")
 
     def field(self, name: str) -> str:
-        """The value of a field in the page that was opened last."""
+        """A field's value in the last opened page."""
         assert self.last is not None, "open a page first"
         found = re.search(rf'<input[^>]*name="{name}"[^>]*>', self.last.body.decode())
         assert found is not None, f"no field {name} in {self.last.body.decode()}"

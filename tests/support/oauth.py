@@ -1,4 +1,4 @@
-"""What tests of the issuer start from: a real database in a temporary folder, a still clock, keys."""
+"""Fixtures for tests of the issuer: a real database in a temporary folder, a frozen clock, keys."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,7 +37,7 @@ _pems: list[str] = []
 
 
 def counted_random() -> Callable[[int], bytes]:
-    """Bytes that are never the same twice and the same in every run."""
+    """Reproducible bytes that are never the same twice."""
     count = 0
 
     def random(size: int) -> bytes:
@@ -49,13 +49,13 @@ def counted_random() -> Callable[[int], bytes]:
 
 
 class PemSupply:
-    """Keys made once for the whole test run, handed out in order: making one takes long."""
+    """Keys generated once per test run and handed out in order, because generating one takes long."""
 
     def __init__(self) -> None:
         self._next = 0
 
     async def __call__(self, make: Callable[..., Any], *args: Any) -> Any:
-        """The next key, in place of `make()`; other work is done at once."""
+        """The next key in place of `make()`; other work runs immediately."""
         if make is not make_private_pem:
             return make(*args)
         if self._next == len(_pems):
@@ -66,7 +66,7 @@ class PemSupply:
 
 @define
 class FakeResources:
-    """What is installed: two vaults and scribe, unless a test changes it."""
+    """Two vaults and scribe, unless a test changes it."""
 
     names: list[str] = field(factory=lambda: ["default", "work"])
     scopes: dict[str, list[str]] = field(
@@ -77,29 +77,25 @@ class FakeResources:
     )
 
     def vaults(self) -> Sequence[str]:
-        """The vaults' names."""
         return self.names
 
     def module_scopes(self) -> Mapping[str, Sequence[str]]:
-        """The scopes that modules define."""
         return self.scopes
 
     def services_catalog(self) -> Iterable[Service]:
-        """Where they are."""
         vaults = [Service(short="vault", path=f"/vault/{name}", version="1.0", vault=name) for name in self.names]
         others = [Service(short=short, path=f"/{short}", version="1.0") for short in self.scopes if short != "vault"]
         return [*vaults, *others]
 
 
 class NoDocuments:
-    """The open internet with the documents in `at`; every other address cannot be read. `asked` are the addresses."""
+    """An internet with the documents in `at`; every other address fails. `asked` records requested addresses."""
 
     def __init__(self) -> None:
         self.at: dict[str, FetchedDocument] = {}
         self.asked: list[str] = []
 
     async def fetch(self, url: str, host: str) -> FetchedDocument:
-        """What is at the address."""
         self.asked.append(url)
         if url not in self.at:
             raise DocumentUnreadable()
@@ -107,10 +103,9 @@ class NoDocuments:
 
 
 class FakeAccounts:
-    """Stands for the accounts: the Cookie header names who is signed in, the password is `right`, forms need `csrf`.
-
-    It is `visits.Sessions`, `visits.Proofs`, `visits.Browsers`, and a `StepUp` that takes the header
-    `X-Parachute-Proof` when it names the operation.
+    """Fake accounts: the Cookie header names who is signed in, the password is `right`, forms need `csrf`. Implements
+    `browser_session`'s protocols, and a `StepUp` that takes the header `X-Parachute-Proof` when it names the
+    operation.
     """
 
     def __init__(self, users: Users, clock: Clock) -> None:
@@ -138,7 +133,7 @@ class FakeAccounts:
         return SignedIn(user=user, session=session, token=name)
 
     def recognise(self, request: IRequest) -> Principal | None:
-        """The same as a principal; 403 without the CSRF token of the session, or with a temporary password."""
+        """The same as a principal; 403 without the session's CSRF token, or with a temporary password."""
         found = self.signed_in(request)
         if found is None:
             return None
@@ -159,18 +154,17 @@ class FakeAccounts:
         )
 
     async def verify(self, signed_in: Any, visitor: Any, *, password: str = "", code: str = "") -> None:
-        """Only `right` is right."""
         if not password and not code:
             raise Refused(400, "password_required", "Type your password to confirm this.")
         if password != "right":
             raise Refused(401, "invalid_credentials", "That is not right. Try again.")
 
     def visitor(self, request: IRequest) -> Visitor:
-        """The address that a test names."""
+        """The address that a test sets."""
         return Visitor(address=request.getHeader("X-Test-Address") or "192.0.2.1")
 
     def prove(self, request: IRequest, principal: Principal, operation: str) -> None:
-        """Accept the operator, and whoever names the operation."""
+        """Accepts the operator, and anyone who names the operation."""
         proved = principal.kind == "session" and request.getHeader("X-Parachute-Proof") == operation
         if principal.kind != "operator" and not proved:
             raise Refused(403, "step_up_required", "Confirm first.", detail={"operation": operation})
@@ -184,7 +178,7 @@ class FakeAccounts:
 
 
 def fake_csrf(token: str) -> str:
-    """The form token of a session."""
+    """The CSRF token of a session."""
     return f"csrf-{token}"
 
 
@@ -221,7 +215,7 @@ class World:
         return Root(parts, is_secure=lambda request: request.isSecure())
 
     def do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Carry out a store's write."""
+        """Run a store's write."""
         return at_once(self.database.write(work, *args, **kwargs))
 
     def add_user(self, name: str, *, admin: bool = False, vaults: Mapping[str, VaultRole] | None = None) -> User:
@@ -241,5 +235,5 @@ class World:
         return user
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self.database.close()

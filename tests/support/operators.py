@@ -1,4 +1,4 @@
-"""Recognisers for tests that need somebody with authority, and no issuer."""
+"""Recognisers for tests that need an authorised caller without an issuer."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from parachute_hub.site.errors import Refused
 
 
 class KnownBearers:
-    """Recognises these bearer tokens; 401 for any other, as the issuer's own recogniser answers."""
+    """Recognises these bearer tokens; 401 for any other, like the issuer's recogniser."""
 
     def __init__(self, known: Mapping[str, Principal]) -> None:
         self._known = known

@@ -1,6 +1,5 @@
-"""Processes that are not there: a reactor that spawns and answers as told, and a system that knows nothing else.
-
-`tests/live/test_supervise_fakes.py` holds them against real processes.
+"""Fake processes: a reactor that spawns and answers as told, and a system without other processes.
+`tests/live/test_supervise_fakes.py` compares them with real ones.
 """
 
 import os
@@ -21,37 +20,33 @@ from parachute_hub.supervise.process.processes import Holder
 
 
 class FakePipe:
-    """The reading end of a child's output."""
+    """The read end of a child's output."""
 
     def __init__(self) -> None:
         self.reading = True
         self.ends: tuple[int, ...] = ()
 
     def startReading(self) -> None:
-        """Twisted's."""
         self.reading = True
 
     def stopReading(self) -> None:
-        """Twisted's."""
         self.reading = False
 
     def fileno(self) -> int:
-        """A pipe of the system's, for who reads by himself; write to `ends[1]`."""
+        """A real pipe for callers that read directly; write to `ends[1]`."""
         if not self.ends:
             self.ends = os.pipe()
             os.set_blocking(self.ends[0], False)
         return self.ends[0]
 
     def close(self) -> None:
-        """Both ends."""
         for end in self.ends:
             os.close(end)
 
 
 class FakeProcess:
-    """One spawned child: `signals` it got, `say` and `exit` what it does. `deaf` ones only die by KILL.
-
-    Its group is empty once it exited, unless `stragglers` is set.
+    """A spawned child: `signals` it got; `say` and `exit` control it. A `deaf` one dies only by SIGKILL. Its group is
+    empty once it exited, unless `stragglers` is set.
     """
 
     def __init__(self, pid: int, protocol: Any, argv: tuple[str, ...], env: Mapping[str, str]) -> None:
@@ -66,11 +61,10 @@ class FakeProcess:
         self.pipes = {1: FakePipe()}
 
     def say(self, data: bytes) -> None:
-        """Output."""
         self.protocol.childDataReceived(1, data)
 
     def exit(self, code: int = 0, by_signal: int | None = None) -> None:
-        """The process ends, and its pipe with it."""
+        """The process ends, and its pipe closes."""
         self.exited, self.pid = True, None
         well = code == 0 and by_signal is None
         reason = Failure(ProcessDone(None) if well else ProcessTerminated(None if by_signal else code, by_signal))
@@ -79,14 +73,12 @@ class FakeProcess:
         self.protocol.processEnded(reason)
 
     def signalProcess(self, number: int) -> None:
-        """Twisted's."""
         self.heard(number)
 
-    def closeChildFD(self, descriptor: int) -> None:
-        """Twisted's."""
+    def closeChildFD(self, descriptor: int) -> None: ...
 
     def heard(self, number: int) -> None:
-        """A signal came; obey it as a process would."""
+        """A signal arrived; react as a process would."""
         if self.exited:
             self.stragglers = self.stragglers and number != signal.SIGKILL
             return
@@ -96,11 +88,9 @@ class FakeProcess:
 
 
 class FakeReactor(MemoryReactorClock):
-    """Spawns FakeProcesses. `listening` says what a port on 127.0.0.1 answers: bytes, or None for silence.
-
-    `paths` has other answers for some paths, `asked` the paths that were asked for.
-
-    After its answer a port closes the connection, unless `closes` is taken away.
+    """Spawns FakeProcesses. `listening` maps ports on 127.0.0.1 to their answer: bytes, or None for silence. `paths`
+    has other answers for some paths, `asked` the requested paths. A port closes the connection after its answer,
+    unless `closes` is cleared.
     """
 
     def __init__(self) -> None:
@@ -113,7 +103,6 @@ class FakeReactor(MemoryReactorClock):
         self.cannot_spawn: OSError | None = None
 
     def spawnProcess(self, protocol: Any, executable: str, args: Any, **options: Any) -> FakeProcess:
-        """IReactorProcess."""
         if self.cannot_spawn is not None:
             raise self.cannot_spawn
         process = FakeProcess(9000 + len(self.spawned), protocol, tuple(args), options["env"])
@@ -122,7 +111,7 @@ class FakeReactor(MemoryReactorClock):
         return process
 
     def signal_group(self, group: int, number: int) -> None:
-        """os.killpg for the groups that we made."""
+        """os.killpg for its own groups."""
         process = self.spawned[group - 9000]
         if process.exited and not process.stragglers:
             raise ProcessLookupError(3, "No such process")
@@ -132,7 +121,6 @@ class FakeReactor(MemoryReactorClock):
     def connectTCP(
         self, host: str, port: int, factory: ClientFactory, timeout: float = 30, bindAddress: Any = None
     ) -> "FakeConnector":
-        """IReactorTCP."""
         connector = FakeConnector(factory)
         self.callLater(0, self._connected, port, factory, connector)
         return connector
@@ -162,13 +150,12 @@ class FakeReactor(MemoryReactorClock):
 
 @define
 class FakeConnector:
-    """What connectTCP gives. To disconnect before there is a connection fails it, at once."""
+    """The result of connectTCP. Disconnecting before there is a connection fails it immediately."""
 
     factory: ClientFactory
     over: bool = False
 
     def disconnect(self) -> None:
-        """Twisted's."""
         if not self.over:
             self.over = True
             self.factory.clientConnectionFailed(self, Failure(UserError()))  # type: ignore[arg-type]
@@ -176,10 +163,9 @@ class FakeConnector:
 
 @define
 class FakeSystem:
-    """Nothing runs but what the test says.
-
-    `holders` and `owners` of ports come by turns; without one, the session that is asked for owns each of `open_ports`
-    and nobody any other. `left` is found behind once; `sizes` are of sessions, in bytes, `hub` is our own.
+    """Only what the test sets is running. `holders` and `owners` of ports are used in turn; without one, the requested
+    session owns each of `open_ports` and nobody any other. `left` is found once; `sizes` are of sessions, in bytes,
+    `hub` is the hub's.
     """
 
     holders: list[Holder | None] = field(factory=list)
@@ -193,38 +179,31 @@ class FakeSystem:
     swept: list[TagFilter] = field(factory=list)
 
     def group_lives(self, group: int) -> bool:
-        """Processes.group_lives."""
         return self.lives
 
     def signal(self, whose: TagFilter, number: int) -> list[int]:
-        """Processes.signal."""
         self.swept.append(whose)
         left, self.left = self.left, []
         return left
 
     def holder(self, port: int, whose: TagFilter) -> Holder | None:
-        """Processes.holder."""
         return self.holders.pop(0) if self.holders else None
 
     def owner(self, session: int, port: int, whose: TagFilter) -> Holder | None:
-        """Processes.owner."""
         if self.owners:
             return self.owners.pop(0)
         return Holder(session, None, ours=True) if port in self.open_ports else None
 
     def ports(self, whose: TagFilter) -> list[int]:
-        """Processes.ports."""
         return self.listening
 
     def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
-        """Processes.footprints."""
         return {short: self.sizes.get(short, 0) for short in sessions}
 
     def own(self) -> int:
-        """Processes.own."""
         return self.hub
 
 
 def at_once(function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
-    """An `in_thread` that needs no thread."""
+    """An `in_thread` without a thread."""
     return succeed(function(*args))

@@ -1,4 +1,4 @@
-"""The front between clients and modules without a network: sockets in memory, driven by the test."""
+"""The front between clients and modules without a network: in-memory sockets, driven by the test."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -22,10 +22,9 @@ HOST = "hub.test"
 
 
 class FakeSocket:
-    """A TCP transport that keeps what is written. The other side acts by `deliver`, `hang_up` and `reset`.
-
-    As with a real one, what our side ends comes back as connectionLost in the next turn of `clock`. Whatever the other
-    side does or looks at is a turn later.
+    """A TCP transport that keeps what is written. The other side acts through `deliver`, `hang_up` and `reset`. As
+    with a real one, closing our side leads to connectionLost in the next turn of `clock`; the other side sees it a
+    turn later.
     """
 
     def __init__(self, protocol: Protocol, peer: str = "127.0.0.1", clock: Clock | None = None) -> None:
@@ -46,16 +45,16 @@ class FakeSocket:
 
     @property
     def connected(self) -> bool:
-        """Whether the connection lives."""
+        """Whether the connection is open."""
         self.take_turn()
         return self._open
 
     def take_turn(self) -> None:
-        """What was put off to the next turn of the loop happens."""
+        """Run what was scheduled for the next turn of the loop."""
         self._clock.advance(0)
 
     def deliver(self, data: bytes) -> None:
-        """The other side sends; bytes for a paused reader wait, as they do in a kernel."""
+        """The other side sends; bytes for a paused reader wait, as in a kernel."""
         if not self.connected:
             return
         if self.paused:
@@ -64,17 +63,17 @@ class FakeSocket:
             self.protocol.dataReceived(data)
 
     def hang_up(self) -> None:
-        """The other side closes in good order."""
+        """The other side closes normally."""
         self.take_turn()
         self._lost(ConnectionDone())
 
     def reset(self) -> None:
-        """The other side breaks the connection off."""
+        """The other side resets the connection."""
         self.take_turn()
         self._lost(ConnectionLost())
 
     def take(self) -> bytes:
-        """What was written since the last time."""
+        """What was written since the last call."""
         self.take_turn()
         written, self.written = self.written, b""
         return written
@@ -82,35 +81,33 @@ class FakeSocket:
     # The transport.
 
     def write(self, data: bytes) -> None:
-        """Keep the bytes."""
         if self._open and not self.half_closed:
             self.written += data
 
     def loseConnection(self) -> None:
-        """Everything is sent at once here, so this closes in the next turn."""
+        """Everything is sent immediately, so this closes in the next turn."""
         self._end(ConnectionDone())
 
     def loseWriteConnection(self) -> None:
-        """Nothing more can be written; the other side may still send."""
+        """No more writes; the other side may still send."""
         self.half_closed = True
 
     def abortConnection(self) -> None:
-        """Closed and visibly broken."""
+        """Closes with a reset."""
         self.aborted = self.aborted or self._open
         self._end(ConnectionAborted())
 
     def pauseProducing(self) -> None:
-        """Deliver nothing for now."""
         self.paused = True
 
     def resumeProducing(self) -> None:
-        """Deliver what was held, too."""
+        """Deliver what was held too."""
         self.paused = False
         while self._held and self._open and not self.paused:
             self.protocol.dataReceived(self._held.pop(0))
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """A second producer is the mistake that a real transport refuses as well."""
+        """A second producer is refused, as by a real transport."""
         if self.producer is not None:
             raise RuntimeError("There is a producer already.")
         if self._open:
@@ -119,18 +116,14 @@ class FakeSocket:
             producer.stopProducing()
 
     def unregisterProducer(self) -> None:
-        """No producer any more."""
         self.producer = None
 
-    def setTcpNoDelay(self, enabled: bool) -> None:
-        """Nothing is delayed here."""
+    def setTcpNoDelay(self, enabled: bool) -> None: ...
 
     def getPeer(self) -> IPv4Address:
-        """The other side."""
         return IPv4Address("TCP", self.peer, 50000)
 
     def getHost(self) -> IPv4Address:
-        """This side."""
         return IPv4Address("TCP", "127.0.0.1", 1939)
 
     def _end(self, reason: Exception) -> None:
@@ -150,10 +143,8 @@ class FakeSocket:
 
 
 class FakeModules:
-    """The modules' side: every connection that the front makes, newest last, and the states of the modules.
-
-    `ports` is where each listens. With `refuse` set, connections fail; with `slow`, they are made only when `accept` is
-    called.
+    """The modules' side: connections made by the front, newest last, and the modules' states. `ports` is where each
+    listens. With `refuse` set, connections fail; with `slow`, they are made only by `accept`.
     """
 
     def __init__(self, ports: Mapping[str, int], clock: Clock | None = None) -> None:
@@ -168,7 +159,7 @@ class FakeModules:
     def connectTCP(
         self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: object = None
     ) -> FakeConnector:
-        """As the reactor does, but at once."""
+        """As the reactor does, but immediately."""
         connector = FakeConnector(factory)
         if self.refuse:
             connector.over = True
@@ -180,7 +171,7 @@ class FakeModules:
         return connector
 
     def accept(self) -> None:
-        """Make the oldest connection that waits."""
+        """Make the oldest waiting connection."""
         factory, address = self._pending.pop(0)
         self.sockets.append(FakeSocket(factory.buildProtocol(address), clock=self._clock))
 
@@ -190,7 +181,7 @@ class FakeModules:
 
     @property
     def newest(self) -> FakeSocket:
-        """The connection made last."""
+        """The newest connection."""
         return self.sockets[-1]
 
 
@@ -234,7 +225,6 @@ class Rig:
         self.front.doStart()
 
     def stop(self) -> None:
-        """Listening ends."""
         self.front.doStop()
 
     def client(self, peer: str = "127.0.0.1") -> FakeSocket:
@@ -251,7 +241,7 @@ class Rig:
         return client
 
     def pass_time(self, seconds: float) -> None:
-        """Second by second, as the front's sweep wants it."""
+        """Second by second, as the front's timer expects."""
         self.clock.pump([1.0] * int(seconds))
 
 
@@ -261,6 +251,6 @@ def get(path: str, *lines: str, method: str = "GET") -> bytes:
 
 
 def ok(body: bytes = b"hello", *lines: str) -> bytes:
-    """A module's plain answer."""
+    """A plain response of a module."""
     head = ["HTTP/1.1 200 OK", *lines, f"Content-Length: {len(body)}", "", ""]
     return "\r\n".join(head).encode("latin-1") + body

@@ -1,4 +1,4 @@
-"""A supervisor without processes: modules are in whatever state the test says."""
+"""A supervisor without processes: modules have the state that the test sets."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -12,7 +12,7 @@ from parachute_hub.supervise.output.log_ring import LogRing
 
 @define
 class FakeSupervisor:
-    """Keeps to the Supervisor's commands and questions. `outcome` is the status after a start, by short name."""
+    """The Supervisor's interface. `outcome` is the status after a start, by short name."""
 
     want: Callable[[str, bool], None] = lambda short, on: None
     outcome: dict[str, Status] = field(factory=dict)
@@ -23,28 +23,24 @@ class FakeSupervisor:
     _pids: Iterator[int] = field(factory=lambda: count(4711))
 
     async def start(self, short: str) -> Status:
-        """It answers at once, unless `outcome` says otherwise."""
+        """Ready immediately, unless `outcome` says otherwise."""
         return self._started("start", short)
 
     async def restart(self, short: str, why: str = "") -> Status:
-        """As start."""
         return self._started("restart", short)
 
     async def stop(self, short: str) -> Status:
-        """It is stopped at once."""
         self.calls.append(("stop", short))
         self.want(short, False)
         self._rings.setdefault(short, LogRing(65536))
         return self._put(short, ModuleState.STOPPED)
 
     async def remove(self, short: str) -> None:
-        """Forget it."""
         self.calls.append(("remove", short))
         self._statuses.pop(short, None)
         self._rings.pop(short, None)
 
     def status(self, short: str) -> Status | None:
-        """What it was told to be."""
         return self._statuses.get(short)
 
     def owned_port(self, short: str) -> int | None:
@@ -60,7 +56,6 @@ class FakeSupervisor:
         return self._rings.get(short)
 
     async def listens(self, short: str) -> list[int]:
-        """What `listening` says."""
         return self.listening.get(short, [])
 
     def say(self, short: str, text: str) -> None:

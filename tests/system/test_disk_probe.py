@@ -37,7 +37,7 @@ class ProbeTests(SynchronousTestCase):
                 self.assertEqual(self.probe.state(), "ok")
 
     def test_a_disk_that_hangs(self) -> None:
-        """Is told after a while, takes one thread, and may recover."""
+        """Is reported after a while, uses one thread, and may recover."""
         waiting: Deferred[None] = Deferred()
         asked: list[object] = []
 

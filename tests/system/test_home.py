@@ -11,7 +11,7 @@ from parachute_hub.system.home import Home, HomeError, HomeTaken
 
 @contextmanager
 def nothing_can_be_written() -> Iterator[None]:
-    """Every write to a file is refused, as on a full disk."""
+    """Every write fails, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
@@ -27,13 +27,13 @@ class HomeTests(SynchronousTestCase):
         self.home.prepare()
 
     def test_the_home_is_private(self) -> None:
-        """0700, also when it was there before with other modes."""
+        """0700, also when it existed with other modes."""
         self.path.chmod(0o755)
         self.home.prepare()
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o700)
 
     def test_a_second_hub_is_told_who_the_first_is(self) -> None:
-        """flock names the holder; the lock ends with its holder, not with a file."""
+        """flock names the holder; the lock ends with its process, not with a file."""
         self.home.lock("pid 7 on port 1939")
         with self.assertRaises(HomeTaken) as caught:
             Home(self.path).lock("pid 8")
@@ -51,7 +51,7 @@ class HomeTests(SynchronousTestCase):
         self.home.release()
 
     def test_the_lock_holds_on_a_full_disk(self) -> None:
-        """The text is only for people; a hub must start where nothing can be written."""
+        """The text is only informational; a hub must start where nothing can be written."""
         with nothing_can_be_written():
             self.home.lock("pid 9")
         with self.assertRaises(HomeTaken):
@@ -66,7 +66,7 @@ class HomeTests(SynchronousTestCase):
         self.assertIn("cannot be locked", str(caught.exception))
 
     def test_a_home_that_cannot_be_made_is_explained(self) -> None:
-        """A file in its place: the text names the folder and the option."""
+        """A file in its place: the message names the folder and the option."""
         blocked = Path(self.mktemp())
         blocked.write_text("in the way")
         with self.assertRaises(HomeError) as caught:
@@ -74,7 +74,7 @@ class HomeTests(SynchronousTestCase):
         self.assertIn("--home", str(caught.exception))
 
     def test_the_note_for_local_programs_comes_and_goes(self) -> None:
-        """Port and pid while running; nothing after a clean stop; nonsense is nothing."""
+        """Port and pid while running; removed by a clean stop; invalid content is ignored."""
         self.home.announce("i", 1939, "2026-01-01T00:00:00Z")
         announced = self.home.announced()
         assert announced is not None

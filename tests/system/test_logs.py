@@ -29,14 +29,14 @@ class MaskerTests(SynchronousTestCase):
                 self.assertNotIn(secret, masked)
 
     def test_known_secrets_are_taken_out_by_value(self) -> None:
-        """Short ones are not, or ordinary words would vanish."""
+        """Short ones are not masked, or ordinary words would disappear."""
         mask = Masker()
         mask.know("correct horse")
         mask.know("a")
         self.assertEqual(mask("it is correct horse, at last"), "it is ***, at last")
 
     def test_ordinary_text_is_left_alone(self) -> None:
-        """Nothing to hide, nothing changed."""
+        """It is unchanged."""
         text = "vault started, pid 12, http://127.0.0.1:1940/health?verbose=1"
         self.assertEqual(Masker()(text), text)
 
@@ -47,18 +47,18 @@ class LineTests(SynchronousTestCase):
         self.log = Logger(observer=LineObserver(Masker(), self.out), namespace="test")
 
     def test_an_event_is_one_line_with_time_and_level(self) -> None:
-        """Fields are put in, secrets taken out."""
+        """Fields are formatted, secrets masked."""
         self.log.info("{module} says {word}", module="vault", word=JWT)
         line = self.out.getvalue()
         self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ info +vault says \*\*\*\n$")
 
     def test_debug_is_left_out(self) -> None:
-        """The log is for people who run the hub."""
+        """The log is for owners."""
         self.log.debug("noise")
         self.assertEqual(self.out.getvalue(), "")
 
     def test_connections_of_our_own_are_not_told(self) -> None:
-        """Each probe of a module would be two lines."""
+        """Each probe of a module would add two lines."""
         observer = LineObserver(Masker(), self.out)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
@@ -68,7 +68,7 @@ class LineTests(SynchronousTestCase):
         self.assertEqual(self.out.getvalue(), "")
 
     def test_control_characters_cannot_steer_a_terminal(self) -> None:
-        """They are written out."""
+        """They are escaped."""
         self.log.warn("name {name}", name="\x1b[2Jx\u202ey")
         self.assertIn("\\x1b[2Jx\\x202ey", self.out.getvalue())
         self.assertEqual(visible("plain\ttext"), "plain\ttext")
@@ -84,13 +84,13 @@ class LineTests(SynchronousTestCase):
         self.assertTrue(any("ValueError: broken" in line for line in lines))
 
     def test_a_closed_output_stops_nothing(self) -> None:
-        """A full disk or a closed pipe is not an error of the hub."""
+        """A full disk or a closed pipe does not stop the hub."""
         self.out.close()
         self.log.info("nobody hears this")
         self.assertTrue(self.out.closed)
 
     def test_a_modules_line_comes_as_it_is(self) -> None:
-        """The supervisor has prefixed and masked it. It steers no terminal either."""
+        """The supervisor has prefixed and masked it; control characters are escaped too."""
         self.log.info("", module_line="[vault] hello")
         self.log.info("", module_line="[vault] \x1b[2Jhello")
         self.assertEqual(self.out.getvalue(), "[vault] hello\n[vault] \\x1b[2Jhello\n")

@@ -1,4 +1,4 @@
-"""What limits on strangers count by."""
+"""The network that limits on strangers count by."""
 
 from twisted.trial.unittest import SynchronousTestCase
 

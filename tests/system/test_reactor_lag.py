@@ -1,4 +1,4 @@
-"""The reactor's own delays."""
+"""Delays of the reactor."""
 
 from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver
@@ -10,7 +10,7 @@ from parachute_hub.system.reactor_lag import LagProbe
 
 class LagTests(TestCase):
     def test_a_delay_is_logged_with_its_length(self) -> None:
-        """Half a millisecond late is nobody's business, 120 ms is."""
+        """Half a millisecond is ignored, 120 ms is logged."""
         events = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
         clock = Clock()
         probe = LagProbe(clock=clock, now=clock.seconds)

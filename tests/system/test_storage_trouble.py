@@ -7,7 +7,7 @@ from parachute_hub.system.storage_trouble import StorageBusy, storage_trouble
 
 
 def raised_by_sqlite(name: str) -> sqlite3.Error:
-    """What the module raises for this result code."""
+    """The exception that sqlite3 raises for this result code."""
     error = sqlite3.OperationalError(name)
     error.sqlite_errorcode = getattr(sqlite3, name)
     return error

@@ -51,7 +51,7 @@ def as_python_writes(value: Any) -> bytes:
 
 
 def is_clean(value: Any) -> bool:
-    """Whether any reader and any encoder accepts it."""
+    """Whether every reader and encoder accepts it."""
     match value:
         case str():
             return not any(0xD800 <= ord(one) <= 0xDFFF for one in value)
@@ -77,7 +77,7 @@ class ReadTests(SynchronousTestCase):
                     self.assertEqual(strict_json.read(strict_json.write(value), limit=LIMIT).value, value)
 
     def test_a_number_out_of_range_spoils_nothing_beside_it(self) -> None:
-        """Python refuses to convert more than 4,300 digits; other readers make an infinity of 309."""
+        """Python refuses to convert more than 4,300 digits; other parsers make 309 an infinity."""
         for digits in (309, 5000):
             for sign in (b"", b"-"):
                 content = b'{"a":' + sign + b"9" * digits + b',"b":1}'
@@ -111,7 +111,7 @@ class ReadTests(SynchronousTestCase):
 
     @given(ANY_VALUE)
     def test_any_value_can_be_written(self, value: Any) -> None:
-        """Also one that did not come from `read`: an answer must not fail on a module's text."""
+        """Also one that did not come from `read`: a response must not fail on a module's text."""
         written = strict_json.write(value)
         self.assertTrue(is_clean(json.loads(written.decode("utf-8"), parse_int=str)))
 

@@ -1,4 +1,4 @@
-"""What is done again and again."""
+"""Periodic tasks."""
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
@@ -13,7 +13,7 @@ class EveryTests(SynchronousTestCase):
         self.calls = 0
 
     def test_a_failure_is_told_and_ends_nothing(self) -> None:
-        """Neither an exception nor a Deferred that fails."""
+        """Neither an exception nor a failing Deferred."""
 
         def work() -> Deferred[None] | None:
             self.calls += 1
@@ -30,7 +30,7 @@ class EveryTests(SynchronousTestCase):
         self.assertEqual(self.calls, 3)
 
     def test_one_at_a_time(self) -> None:
-        """The next call waits for the end of a slow one."""
+        """The next call waits for a slow one."""
         slow: Deferred[None] = Deferred()
 
         def work() -> Deferred[None]:
@@ -84,7 +84,7 @@ class FailuresTests(SynchronousTestCase):
         self.assertEqual(self.logged(), 2)
 
     def test_items_that_fail_differently_are_each_logged_once(self) -> None:
-        """They take turns, and neither makes the other look new."""
+        """Alternating failures are not logged as new."""
         for _ in range(5):
             self.failures.each("task", self.work, "abc")
         self.assertEqual(self.logged(), 2)

@@ -29,7 +29,7 @@ class OperatorTokenTests(WorldCase):
         self.assertEqual((record.created_via, record.user_id), ("operator_mint", None))
 
     def test_a_good_one_is_left_alone_but_made_private(self) -> None:
-        """The next boot changes nothing except a careless mode."""
+        """The next boot changes nothing except wrong file modes."""
         at_once(self.token.ensure())
         before = self.path.read_text()
         self.path.chmod(0o644)
@@ -37,7 +37,7 @@ class OperatorTokenTests(WorldCase):
         self.assertEqual((self.path.read_text(), self.path.stat().st_mode & 0o777), (before, 0o600))
 
     def test_renewed_in_its_last_week(self) -> None:
-        """With the same set of scopes; the old one ends."""
+        """With the same set of scopes; the old one is revoked."""
         at_once(self.token.rotate("start"))
         old = self.held()
         self.world.clock.advance(LIFETIME - 6 * 86400)
@@ -47,14 +47,14 @@ class OperatorTokenTests(WorldCase):
         self.assertFalse(self.world.tokens.is_live(old.jti))
 
     def test_healed_when_the_address_changed(self) -> None:
-        """Also when the old address is none of ours any more, and never widened."""
+        """Even when the old address is no longer the hub's, and never with more scopes."""
         at_once(self.token.rotate("auth"))
         self.world.issuer.move("https://new.test", [])
         at_once(self.token.ensure())
         self.assertEqual((self.held().issuer, self.held().scopes), ("https://new.test", {"parachute:host:auth"}))
 
     def test_anything_else_gives_way(self) -> None:
-        """Nothing, an opaque token of an older hub, a token for something else, bytes."""
+        """Nothing, an opaque token of an older hub, a token for something else, binary data."""
         wrong = self.mint("vault:work:read").token
         for content in (None, b"", b"parachute-operator-abc\n", wrong.encode(), b"\xff\xfe"):
             if content is None:
@@ -66,7 +66,7 @@ class OperatorTokenTests(WorldCase):
             self.assertEqual(self.held().issuer, ISSUER)
 
     def test_a_revoked_one_is_replaced(self) -> None:
-        """Whoever revokes it by its id gets a working one at the next boot."""
+        """Revoking it by its id leads to a new one at the next boot."""
         at_once(self.token.ensure())
         old = self.held()
         self.world.do(self.world.tokens.revoke, old.jti, self.world.clock.seconds())
@@ -74,7 +74,7 @@ class OperatorTokenTests(WorldCase):
         self.assertNotEqual(self.held().jti, old.jti)
 
     def test_a_disk_that_takes_no_file(self) -> None:
-        """Is told in the log; the hub starts all the same."""
+        """Is logged; the hub starts anyway."""
         self.path.mkdir()
         (self.path / "in the way").touch()
         with capturedLogs() as logged:

@@ -19,7 +19,7 @@ class TokensCase(FlowCase):
         return self.send(method, path, data=data, Authorization=f"Bearer {token}")
 
     def minted(self, scope: str, who: str = "owner", **body: Any) -> Reply:
-        """A person's, who just typed the password."""
+        """A person's request with a fresh proof."""
         proof = "token.mint:" + ",".join(scope.split())
         data = {"scope": scope, **body}
         return self.send("POST", "/api/auth/mint-token", data=data, who=who, X_Parachute_Proof=proof)
@@ -37,7 +37,7 @@ class MintTests(TokensCase):
         self.assertEqual(self.by(reply.json["token"], "GET", "/api/auth/tokens").status, 401)
 
     def test_a_member_has_only_their_own_vaults(self) -> None:
-        """Capped at the single minting point."""
+        """Limited at the single place that mints."""
         self.assertEqual(self.minted("vault:default:admin", "member").status, 200)
         self.assertEqual(self.minted("vault:work:read", "member").status, 200)
         for scope in ("vault:work:write", "vault:default:read vault:work:admin", "scribe:admin"):
@@ -45,7 +45,7 @@ class MintTests(TokensCase):
             self.assertEqual((reply.status, reply.json["error"]), (403, "insufficient_scope"), scope)
 
     def test_a_person_proves_to_be_there(self) -> None:
-        """The proof names these very scopes; without CSRF token nothing is looked at."""
+        """The proof names exactly these scopes; without a CSRF token nothing is checked."""
         data = {"scope": "vault:default:read"}
         reply = self.send("POST", "/api/auth/mint-token", data=data, who="owner")
         self.assertEqual((reply.status, reply.json["error"]), (403, "step_up_required"))
@@ -56,7 +56,7 @@ class MintTests(TokensCase):
         self.assertEqual(self.send("POST", "/api/auth/mint-token", data=data).status, 401)
 
     def test_what_cannot_be_asked(self) -> None:
-        """Bare and misspelt scopes, unknown vaults, the hub's own scopes, odd times and shapes."""
+        """Scopes without a vault or misspelt, unknown vaults, the hub's own scopes, invalid times and types."""
         bad: list[tuple[dict[str, Any], int, str]] = [
             ({"scope": "vault:default:read", "permissions": {"a": "x" * 2000}}, 400, "invalid_request"),
             ({"scope": ""}, 400, "invalid_scope"),
@@ -173,7 +173,7 @@ class ShortTests(TokensCase):
         self.assertEqual(self.short("/admin/module-token/vault", "").json["error"], "use_vault_admin_token")
 
     def test_ninety_days_on_ones_own_vault(self) -> None:
-        """For a script of a member: to read or to write, as the role allows."""
+        """For a member's script: to read or write, as the role allows."""
         reply = self.short("/account/vault-token/default", "vault:default:write", "member", verb="write")
         self.assertEqual(reply.json["scope"], "vault:default:write")
         self.assertEqual(
@@ -188,13 +188,13 @@ class SettingsPageTests(TokensCase):
     PAGE: ClassVar = {"Sec_Fetch_Site": "same-origin", "Sec_Fetch_Dest": "empty"}
 
     def open(self, module: str, *vaults: str, who: str = "owner") -> Reply:
-        """The person opens the settings on the hub's page, and types the password."""
+        """The person opens the settings on the hub's page and enters the password."""
         proof = "settings.open:" + ",".join((module, *vaults))
         data = {"module": module, "vaults": list(vaults)}
         return self.send("POST", "/api/auth/open-settings", data=data, who=who, X_Parachute_Proof=proof)
 
     def fetch(self, path: str, who: str = "owner", **headers: str) -> Reply:
-        """What a page's script gets."""
+        """What a page's script receives."""
         return self.send("GET", path, who=who, **{**self.PAGE, **headers})
 
     def test_ten_minutes_after_the_settings_were_opened(self) -> None:
@@ -287,7 +287,7 @@ HOSTS = ("admin", "install", "start", "expose", "auth", "vault")
 
 class ListTests(TokensCase):
     def test_pages_of_fifty_the_newest_first(self) -> None:
-        """The cursor leads through all of them, once each."""
+        """The cursor leads through all of them, each once."""
         for _ in range(60):
             self.world.clock.advance(1)
             self.minted("vault:work:read", subject=None)
@@ -300,7 +300,7 @@ class ListTests(TokensCase):
         self.assertEqual(self.by(self.operator, "GET", "/api/auth/tokens?cursor=%21").status, 400)
 
     def test_members_see_their_own(self) -> None:
-        """And nothing of others; strangers nothing at all."""
+        """And nothing of others; strangers see nothing."""
         mine = self.minted("vault:work:read", "member").json["jti"]
         self.minted("vault:work:read")
         listed = self.send("GET", "/api/auth/tokens", who="member").json["tokens"]
@@ -348,7 +348,7 @@ class ListTests(TokensCase):
         self.assertEqual(self.refresh(client_id, tokens["refresh_token"]).json["error"], "invalid_grant")
 
     def test_what_an_app_minted_ends_with_its_connection(self) -> None:
-        """An app that manages a vault may mint for it; a disconnected one must keep nothing by that."""
+        """An app that manages a vault may mint for it, and must keep nothing once disconnected."""
         client_id = self.approved()
         admin = self.connect(client_id, scope="vault:default:admin")["access_token"]
         minted = self.by(admin, "POST", "/api/auth/mint-token", {"scope": "vault:default:read"}).json["token"]

@@ -1,4 +1,4 @@
-"""Who gives up memory, and what the container says."""
+"""Which module gives up memory, and what the container reports."""
 
 from pathlib import Path
 
@@ -73,7 +73,7 @@ class ContainerTests(SynchronousTestCase):
 
 class HistoryTests(SynchronousTestCase):
     def test_a_day_in_thirteen_kilobytes(self) -> None:
-        """Every sample of an hour, the peak of every minute of a day, and no more."""
+        """Every sample of an hour and the peak of every minute of a day, and no more."""
         history = MemoryHistory(samples_a_minute=30)
         for sample in range(50_000):
             history.add(sample << 10)

@@ -1,4 +1,4 @@
-"""Bytes to lines, the budget, the ring, the files."""
+"""Bytes to lines, budget, ring, files."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ class SplitterTests(SynchronousTestCase):
     @settings(max_examples=200, derandomize=True, deadline=None)
     @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=8))
     def test_pieces_do_not_matter(self, data: bytes, cuts: list[int]) -> None:
-        """A line or a character may be split anywhere."""
+        """Lines and characters may be split anywhere."""
         whole, pieces = Splitter(1000), Splitter(1000)
         places = sorted(min(cut, len(data)) for cut in cuts)
         parts = [data[a:b] for a, b in zip([0, *places], [*places, len(data)], strict=True)]
@@ -68,7 +68,7 @@ class BudgetTests(SynchronousTestCase):
 
 class RingTests(SynchronousTestCase):
     def test_numbers_go_on_when_lines_are_evicted(self) -> None:
-        """A follower's cursor keeps its meaning."""
+        """A follower's cursor stays valid."""
         ring = LogRing(30)
         for number in range(100):
             ring.append(0.0, f"line {number}")

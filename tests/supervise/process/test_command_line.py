@@ -1,4 +1,4 @@
-"""What stands before a child, and what is checked."""
+"""The command line of a child, and the checks before it."""
 
 import doctest
 from pathlib import Path
@@ -27,7 +27,7 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(argv[-2:], ("/bin/bun", "run"))
 
     def test_nothing_of_the_launch_is_shell_text(self) -> None:
-        """A folder or an argument with shell signs stays one word."""
+        """A folder or argument with shell characters stays one word."""
         hostile = evolve(LAUNCH, cwd="/a b; rm -rf $HOME", argv=("/bin/x", "$(id)"))
         argv = command(hostile, Tools(None, None))
         self.assertNotIn("rm", argv[2])
@@ -55,7 +55,7 @@ class CommandTests(SynchronousTestCase):
 
 class PreflightTests(SynchronousTestCase):
     def test_a_program_without_leave_to_run(self) -> None:
-        """Only what is not there is missing; a lost x bit has its own word and cure (bug 15)."""
+        """A missing file and a missing x bit have different errors and remedies."""
         program = Path(self.mktemp()).absolute()
         program.write_text("#!/bin/sh\n")
         launch = evolve(LAUNCH, argv=(str(program),), cwd="/")
@@ -66,7 +66,7 @@ class PreflightTests(SynchronousTestCase):
         preflight(launch)
 
     def test_a_file_that_is_no_program(self) -> None:
-        """The shells would run it as a script."""
+        """A shell would run it as a script."""
         program = Path(self.mktemp()).absolute()
         program.write_bytes(b"MZ garbage")
         program.chmod(0o755)

@@ -1,4 +1,4 @@
-"""One question over one connection."""
+"""One request over one connection."""
 
 import doctest
 
