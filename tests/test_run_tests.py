@@ -6,7 +6,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.requirements import Need
-from tools.run_tests import Tally, is_debian, report
+from tools.run_tests import is_debian, report
+from tools.test_workers import Tally
 
 _NGINX = Need("nginx", lambda: False, "install nginx-light", "nginx-light")
 _STRACE = Need("strace", lambda: False, "install strace", "strace")

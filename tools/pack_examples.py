@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from parachute_hub.modules.packages.bun import find
+from parachute_hub.system.atomic_files import atomic_write
+from tools.locks import locked
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -41,6 +43,11 @@ def run(words: list[str], folder: Path) -> None:
 
 def pack_all(out: Path) -> Path:
     """Pack every module of the examples catalog; the path of the catalog that names the packs."""
+    with locked(out):
+        return _pack_all(out)
+
+
+def _pack_all(out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     bun = find(None)
     catalog: dict[str, list[dict[str, Any]]] = json.loads((EXAMPLES / "catalog.json").read_text())
@@ -50,7 +57,9 @@ def pack_all(out: Path) -> Path:
             entry["source"] = pack(folder, out, bun).name
     catalog["modules"] = [entry for entry in catalog["modules"] if "source" in entry]
     target = out / "catalog.json"
-    target.write_text(json.dumps(catalog, indent=2) + "\n")
+    text = json.dumps(catalog, indent=2) + "\n"
+    if not target.exists() or target.read_text() != text:
+        atomic_write(target, text.encode())
     return target
 
 

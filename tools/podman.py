@@ -4,17 +4,17 @@ Shared by the container tests (`tests/live/engine.py`) and `tools/fresh_machine.
 debootstrap. Images and volumes are kept in a storage of our own below the user's cache folder.
 """
 
-import fcntl
 import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from attrs import frozen
+
+from tools.locks import locked
 
 STORAGE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "parachute-hub"
 # In a mount namespace with this, podman finds the controllers of cgroups v1 instead of the empty v2 beside them.
@@ -60,21 +60,12 @@ class Podman:
         )
 
 
-@contextmanager
-def locked(name: str) -> Iterator[None]:
-    """While it holds, no other process does the same."""
-    STORAGE.mkdir(parents=True, exist_ok=True)
-    with (STORAGE / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def debian(
     image: str, suite: str, *, include: Sequence[str] = (), prepare: Callable[[Path], object] | None = None
 ) -> None:
     """Import Debian's minimal system as `image` if there is none. `prepare` may change its root before."""
     podman = Podman()
-    with locked("debian"):
+    with locked(STORAGE / "debian"):
         if podman.try_run("image", "exists", image).returncode == 0:
             return
         root, archive = STORAGE / f"debian-{suite}", STORAGE / f"debian-{suite}.tar"

@@ -3,6 +3,9 @@
 As root on Debian it first installs the programs that the tests need and the machine lacks. Tests whose needs are still
 not met are left out and listed, with what would bring them. The last line is "N passed, N failed", and the exit status
 is 0 when nothing failed. With CI=true, tests that were left out count as failed.
+
+Whole files and packages run in several processes (PARACHUTE_TEST_WORKERS of them, one more than there are processors),
+named classes and methods in this one.
 """
 
 import os
@@ -10,37 +13,17 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
 
-from attrs import frozen
-from twisted.trial.reporter import Reporter, TreeReporter
-from twisted.trial.runner import TestLoader, TrialRunner
+from twisted.trial.runner import TestLoader
 
 from tests.requirements import Need, find, lacking, names_in
+from tools import test_workers
 
 _INSTALLED = "PARACHUTE_TEST_PACKAGES_INSTALLED"
 _ATTEMPTS = 3
-
-
-@frozen
-class Tally:
-    """Numbers of tests. `left_out` maps the reason why tests were skipped to their number."""
-
-    passed: int
-    failed: int
-    left_out: Counter[str]
-
-    def verdict(self, strict: bool) -> tuple[int, int]:
-        """Passed and failed tests. A run without a single test has failed; `strict` fails what was left out, too."""
-        failed = self.failed + (self.left_out.total() if strict else 0)
-        return self.passed, failed or int(self.passed + self.left_out.total() == 0)
-
-
-def tally(result: Reporter) -> Tally:
-    """What trial's reporter counted."""
-    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
-    return Tally(result.successes, failed, Counter(str(reason) for _, reason in result.skips))
+_SLOWEST = 40
 
 
 def report(left_out: Counter[str], needs: Sequence[Need], root: bool) -> list[str]:
@@ -86,12 +69,30 @@ def install(needs: Sequence[Need]) -> None:
 
 def main(names: Sequence[str]) -> int:
     """Run these tests, print the summary, and return the exit status."""
+    # Hypothesis computes tables once; trial clears the folder in which it would keep them.
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(".cache", "hypothesis").absolute()))
     suite = TestLoader().loadByNames(list(names), recurse=True)
     install(lacking())
-    found = tally(cast(Reporter, TrialRunner(TreeReporter).run(suite)))
+    files = test_workers.units(suite) if all(map(_is_module, names)) else []
+    workers = min(int(os.environ.get("PARACHUTE_TEST_WORKERS", _cpus() + 1)), len(files))
+    found = test_workers.run_in_processes(files, workers) if workers > 1 else test_workers.run_here(suite)
     passed, failed = found.verdict(strict=os.environ.get("CI") == "true")
+    if workers > 1:
+        print(f"The slowest of {len(found.seconds)} tests:", *found.slowest(_SLOWEST), sep="\n")
     print(*report(found.left_out, lacking(), os.geteuid() == 0), f"{passed} passed, {failed} failed", sep="\n")
     return int(failed > 0)
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _cpus() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

