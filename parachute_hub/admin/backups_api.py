@@ -9,7 +9,7 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
-from parachute_hub.backup.records import Place
+from parachute_hub.backup.records import BackupPlace
 from parachute_hub.backup.service import Backups
 from parachute_hub.backup.worker_process import WorkFailed
 from parachute_hub.site.answers import as_json
@@ -174,7 +174,7 @@ class BackupsApi:
         self._step_up.prove(request, principal, operation)
         return principal
 
-    def _place(self, body: Mapping[str, Any]) -> Place:
+    def _place(self, body: Mapping[str, Any]) -> BackupPlace:
         kind = body.get("kind")
         told = {name: _text(body, name).strip() for name in _TEXTS}
         if kind == "folder":
@@ -189,7 +189,7 @@ class BackupsApi:
             label = f"{told['bucket']} at {told['endpoint'].partition('://')[2].rstrip('/')}"
         else:
             raise Refused(400, "invalid_kind", 'The kind of a destination is "folder" or "s3".')
-        return Place(
+        return BackupPlace(
             id=self._new_id(),
             kind=kind,
             label=_text(body, "label").strip() or label,

@@ -11,7 +11,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from parachute_hub.confinement.kernel import NotConfined
-from parachute_hub.confinement.rules import Rules
+from parachute_hub.confinement.rules import Confines, Rules
 from parachute_hub.site.errors import Refused
 from parachute_hub.system import strict_json
 from parachute_hub.system.strict_json import BadJson
@@ -47,13 +47,6 @@ class VaultLauncher(Protocol):
 
     def launch(self, short: str) -> Spawn:
         """Raises an exception with a sentence if the module is not installed or cannot run."""
-
-
-class Confines(Protocol):
-    """Starts confined processes; implemented by `confinement.kernel.Confiner`."""
-
-    def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
-        """Call `spawn` so that the process it starts is confined. Raises NotConfined."""
 
 
 class Reactor(IReactorProcess, IReactorTime):

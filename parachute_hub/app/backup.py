@@ -17,7 +17,7 @@ from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.backup.archive.layout import ModuleInfo
 from parachute_hub.backup.records import BackupsFile
-from parachute_hub.backup.service import Backups, HubFacts
+from parachute_hub.backup.service import ArchivedHub, Backups
 from parachute_hub.backup.worker_process import Workers, passed_on
 from parachute_hub.modules.packages.bun import wrapped
 from parachute_hub.site.auth import Authenticator, StepUp
@@ -68,8 +68,8 @@ def build_backups(
     workers = Workers(core.reactor, passed_on(core.settings.passed_on), lambda command: wrapped(command))
     schema = len(shipped_migrations())
 
-    def facts() -> HubFacts:
-        return HubFacts(
+    def facts() -> ArchivedHub:
+        return ArchivedHub(
             hub_version=__version__,
             schema=schema,
             origin=issuer(),

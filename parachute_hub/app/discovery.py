@@ -6,9 +6,9 @@ from typing import Protocol
 
 from parachute_hub.app.installed import Installed, InstalledModules
 from parachute_hub.modules.definition.links import Links, links_of, main_mount
-from parachute_hub.modules.launch.pages_seen import Where
+from parachute_hub.modules.launch.pages_seen import ModuleAddress
 from parachute_hub.site.front_page import Tile
-from parachute_hub.site.well_known import INFO_PAGES, Advertised, Mounted
+from parachute_hub.site.well_known import INFO_PAGES, Advertised, MountLinks
 from parachute_hub.supervise.model import Status
 
 VAULT_PAGE = "/admin/vaults"
@@ -29,7 +29,7 @@ class Pages(Protocol):
         """Check these links now."""
 
 
-class Running(Protocol):
+class ModulePorts(Protocol):
     """What is needed of the supervisor."""
 
     def status(self, short: str) -> Status | None:
@@ -70,15 +70,17 @@ class ModuleLinks:
                     self._seen.look(short, links_at(module, path).all())
 
 
-def placed(roster: InstalledModules, supervisor: Running) -> Callable[[str], Where | None]:
+def placed(roster: InstalledModules, supervisor: ModulePorts) -> Callable[[str], ModuleAddress | None]:
     """Where to reach each running module for page checks."""
 
-    def where(short: str) -> Where | None:
+    def where(short: str) -> ModuleAddress | None:
         port = supervisor.owned_port(short)
         found = [module for module in roster.modules() if module.short == short]
         if port is None or not found:
             return None
-        return Where(port=port, mounts=tuple(path for module in found for path in module.paths), strip=found[0].strip)
+        return ModuleAddress(
+            port=port, mounts=tuple(path for module in found for path in module.paths), strip=found[0].strip
+        )
 
     return where
 
@@ -116,13 +118,13 @@ def _advertised_paths(module: Installed) -> tuple[str, ...]:
     return (module.paths or module.row.paths)[:1]
 
 
-def _mounted(module: Installed, path: str, links: ModuleLinks) -> Mounted:
+def _mounted(module: Installed, path: str, links: ModuleLinks) -> MountLinks:
     offered = links.of(module, path)
     management = offered.management or (VAULT_PAGE if module.row.is_vault else None)
-    return Mounted(path=path, info=offered.info, ui=offered.ui, management=management)
+    return MountLinks(path=path, info=offered.info, ui=offered.ui, management=management)
 
 
-def tiles(roster: InstalledModules, supervisor: Running, links: ModuleLinks) -> list[Tile]:
+def tiles(roster: InstalledModules, supervisor: ModulePorts, links: ModuleLinks) -> list[Tile]:
     """The front page's tiles, one per module. A module without a page links to the hub's page about it."""
     made = []
     for module in roster.modules():

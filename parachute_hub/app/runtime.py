@@ -26,8 +26,8 @@ from parachute_hub.modules import assembly
 from parachute_hub.modules.definition import permissions
 from parachute_hub.modules.definition.catalog import BadCatalog, Catalog, load
 from parachute_hub.modules.launch.environment import BaseEnvironment
-from parachute_hub.modules.launch.fence import Fence
-from parachute_hub.modules.launch.pages_seen import PagesSeen
+from parachute_hub.modules.launch.fence import ModuleFence
+from parachute_hub.modules.launch.pages_seen import PageChecks
 from parachute_hub.modules.packages import bun as bun_program
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.model import ModuleState
@@ -88,7 +88,7 @@ def build_engine(core: ProcessContext, origins: Origins) -> ModuleRuntime:
         core.reactor.seconds,
         supervisor.owned_port,
     )
-    seen = PagesSeen(
+    seen = PageChecks(
         agent=Agent(core.reactor),
         clock=core.reactor,
         where=placed(roster, supervisor),
@@ -113,7 +113,9 @@ def _tell(numbered: NumberedEvent) -> None:
         _log.warn("{text}", text=numbered.event.text)
 
 
-def _follow(roster: InstalledModules, links: ModuleLinks, fence: Fence, supervisor: Supervisor, event: Event) -> None:
+def _follow(
+    roster: InstalledModules, links: ModuleLinks, fence: ModuleFence, supervisor: Supervisor, event: Event
+) -> None:
     match event:
         case RegistryChanged():
             roster.forget()

@@ -21,7 +21,7 @@ _TIME = optional(_NUMBER)
 _TEXTS = deep_iterable(_TEXT, instance_of(tuple))
 
 
-class Seals(Protocol):
+class SecretBox(Protocol):
     """Encrypts secrets for storage; `about` binds a ciphertext to its place."""
 
     def seal(self, secret: str, about: str) -> bytes:
@@ -32,7 +32,7 @@ class Seals(Protocol):
 
 
 @frozen(kw_only=True)
-class Place:
+class BackupPlace:
     """A destination. `kind` is `folder` (with `path`) or `s3`; `secret` is encrypted, in hexadecimal.
 
     `private`: the owner confirmed an address in a private network.
@@ -67,7 +67,7 @@ class Place:
 
 
 @frozen(kw_only=True)
-class Copy:
+class BackupCopy:
     """One backup at one destination. `size` is its content, `stored` its size there, both in bytes.
 
     `sha256` is of the encrypted archive. `verified_at` is None until it was read back and checked.
@@ -116,23 +116,23 @@ class RecoveryKey:
 class BackupState:
     """The whole file. `hour` (0 to 23, UTC) is the time of the daily backup."""
 
-    places: tuple[Place, ...] = field(default=(), validator=deep_iterable(instance_of(Place)))
-    copies: tuple[Copy, ...] = field(default=(), validator=deep_iterable(instance_of(Copy)))
+    places: tuple[BackupPlace, ...] = field(default=(), validator=deep_iterable(instance_of(BackupPlace)))
+    copies: tuple[BackupCopy, ...] = field(default=(), validator=deep_iterable(instance_of(BackupCopy)))
     key: RecoveryKey | None = field(default=None, validator=optional(instance_of(RecoveryKey)))
     older_keys: tuple[RecoveryKey, ...] = field(default=(), validator=deep_iterable(instance_of(RecoveryKey)))
     hour: int = field(default=DEFAULT_HOUR, validator=[instance_of(int), ge(0), le(23)])
     daily: bool = field(default=True, validator=instance_of(bool))
     programs: bool = field(default=False, validator=instance_of(bool))
 
-    def place(self, place_id: str) -> Place | None:
+    def place(self, place_id: str) -> BackupPlace | None:
         return next((one for one in self.places if one.id == place_id), None)
 
-    def copies_at(self, place_id: str) -> list[Copy]:
+    def copies_at(self, place_id: str) -> list[BackupCopy]:
         """Backups at this destination, newest first."""
         found = [one for one in self.copies if one.place == place_id]
         return sorted(found, key=lambda one: one.made_at, reverse=True)
 
-    def history(self, place: Place) -> History:
+    def history(self, place: BackupPlace) -> History:
         """The input of the schedule."""
         copies = self.copies_at(place.id)
         checked = [one.verified_at for one in copies if one.verified_at is not None]
@@ -143,7 +143,7 @@ class BackupState:
             failures=place.failures,
         )
 
-    def with_place(self, place: Place) -> Self:
+    def with_place(self, place: BackupPlace) -> Self:
         """Add or replace a destination."""
         others = tuple(one for one in self.places if one.id != place.id)
         return evolve(self, places=(*others, place))
@@ -156,7 +156,7 @@ class BackupState:
             copies=tuple(one for one in self.copies if one.place != place_id),
         )
 
-    def with_copy(self, copy: Copy) -> Self:
+    def with_copy(self, copy: BackupCopy) -> Self:
         """Add or replace a backup record; the oldest over the limit are dropped."""
         others = [one for one in self.copies if (one.place, one.name) != (copy.place, copy.name)]
         newest = sorted((*others, copy), key=lambda one: one.made_at)[-MOST_COPIES:]
@@ -176,8 +176,8 @@ class BackupState:
         raw: Mapping[str, Any] = strict_json.read(content, limit=FILE_LIMIT).value
         key = raw.get("key")
         return cls(
-            places=tuple(Place(**one) for one in raw["places"]),
-            copies=tuple(Copy(**{**one, "warnings": tuple(one["warnings"])}) for one in raw["copies"]),
+            places=tuple(BackupPlace(**one) for one in raw["places"]),
+            copies=tuple(BackupCopy(**{**one, "warnings": tuple(one["warnings"])}) for one in raw["copies"]),
             key=RecoveryKey(**key) if key else None,
             older_keys=tuple(RecoveryKey(**one) for one in raw["older_keys"]),
             hour=raw["hour"],

@@ -9,10 +9,10 @@ from attrs import define, evolve, field, frozen
 from twisted.internet.defer import DeferredLock
 
 from parachute_hub.backup.archive.layout import Header, ModuleInfo, archive_name
-from parachute_hub.backup.records import BackupsFile, BackupState, Copy, Place, RecoveryKey, Seals
+from parachute_hub.backup.records import BackupCopy, BackupPlace, BackupsFile, BackupState, RecoveryKey, SecretBox
 from parachute_hub.backup.retention import Kept, to_prune
 from parachute_hub.backup.schedule import backup_due, overdue, verification_due
-from parachute_hub.backup.worker_process import Sink, Workers, WorkFailed
+from parachute_hub.backup.worker_process import ArchiveSink, Workers, WorkFailed
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.site.errors import Refused, not_found
@@ -26,7 +26,7 @@ _MOST_PLACES = 8
 
 
 @frozen(kw_only=True)
-class HubFacts:
+class ArchivedHub:
     """Facts about the hub for the header, read for each backup."""
 
     hub_version: str
@@ -46,8 +46,8 @@ class Backups:
     file: BackupsFile
     workers: Workers
     jobs: Jobs
-    seals: Seals
-    facts: Callable[[], HubFacts]
+    seals: SecretBox
+    facts: Callable[[], ArchivedHub]
     resolve: Callable[[str], Awaitable[Sequence[str]]]
     in_thread: Callable[..., Awaitable[Any]]
     now: Callable[[], float]
@@ -132,7 +132,7 @@ class Backups:
 
     # --- destinations
 
-    async def add_place(self, place: Place, secret: str) -> Place:
+    async def add_place(self, place: BackupPlace, secret: str) -> BackupPlace:
         """Test a destination, then store it. Raises Refused; `private_address` asks the owner to confirm."""
         if len(self.state.places) >= _MOST_PLACES:
             raise Refused(409, "too_many", f"There can be {_MOST_PLACES} destinations. Remove one first.")
@@ -147,7 +147,7 @@ class Backups:
         place = self._place(place_id)
         await self._change(lambda state: state.without_place(place.id))
 
-    async def probe(self, place: Place) -> None:
+    async def probe(self, place: BackupPlace) -> None:
         """Write, read and delete a small test object. Raises Refused 400 with the problem."""
         try:
             await self._guard(place)
@@ -162,7 +162,7 @@ class Backups:
         found = await self._worker({"do": "list", "at": self.address(place)})
         return list(reversed(found["archives"]))
 
-    def address(self, place: Place) -> dict[str, Any]:
+    def address(self, place: BackupPlace) -> dict[str, Any]:
         """The destination in the worker's format, with its secret."""
         if place.kind == "folder":
             return {"kind": "folder", "path": place.path}
@@ -177,13 +177,13 @@ class Backups:
             "secret": secret,
         }
 
-    def _place(self, place_id: str) -> Place:
+    def _place(self, place_id: str) -> BackupPlace:
         place = self.state.place(place_id)
         if place is None:
             raise not_found("There is no such destination.")
         return place
 
-    async def _guard(self, place: Place) -> None:
+    async def _guard(self, place: BackupPlace) -> None:
         """Require the owner's confirmation for a private address. Raises Refused."""
         host = urlsplit(place.endpoint).hostname
         if place.kind != "s3" or place.private or host is None:
@@ -218,7 +218,7 @@ class Backups:
         params = {"place": place_id, "name": name}
         return self.jobs.start("verify", SHORT, params, lambda work: self._checked(work, copy))
 
-    def download(self, sink: Sink, on_report: Callable[[Mapping[str, Any]], None]) -> tuple[str, Any]:
+    def download(self, sink: ArchiveSink, on_report: Callable[[Mapping[str, Any]], None]) -> tuple[str, Any]:
         """Write an archive to `sink`. Returns its name and the running worker. Raises Refused or WorkFailed."""
         job = self._backup_job("stdout")
         return job["name"], self.workers.start(job, on_report, sink=sink)
@@ -238,7 +238,7 @@ class Backups:
                 self.verify(place.id, self.state.copies_at(place.id)[0].name)
                 return
 
-    def _copy(self, place_id: str, name: str) -> Copy:
+    def _copy(self, place_id: str, name: str) -> BackupCopy:
         found = next((one for one in self.state.copies_at(place_id) if one.name == name), None)
         if found is None:
             raise not_found("There is no such backup.")
@@ -289,7 +289,7 @@ class Backups:
         ended = evolve(place, failures=place.failures if error else 0, error=text, error_kind=kind)
         await self._change(lambda state: state.with_place(ended))
 
-    async def _stored(self, work: Work, place: Place) -> Copy:
+    async def _stored(self, work: Work, place: BackupPlace) -> BackupCopy:
         work.step("store")
         await self._guard(place)
         job = self._backup_job(self.address(place))
@@ -298,7 +298,7 @@ class Backups:
         warnings = [f"{path} is damaged and was stored as it is." for path in done["damaged"]]
         warnings += [f"{path} changed while it was read." for path in done["changed"]]
         warnings += [f"{path} is not a file and is not in the backup." for path in done["skipped"]]
-        copy = Copy(
+        copy = BackupCopy(
             place=place.id,
             name=job["name"],
             made_at=began,
@@ -314,7 +314,7 @@ class Backups:
         work.measured(copy.stored)
         return copy
 
-    async def _checked(self, work: Work, copy: Copy) -> None:
+    async def _checked(self, work: Work, copy: BackupCopy) -> None:
         """Verify a backup. A damaged one is deleted, so that it is not offered. Raises WorkFailed or Refused."""
         work.step("verify")
         place = self._place(copy.place)
@@ -351,7 +351,7 @@ class Backups:
                 # A bucket may be write-once against thieves; its own rules then delete old backups.
                 work.line(f"Old backups were not removed: {error}")
 
-    async def _remove(self, place: Place, names: Sequence[str]) -> None:
+    async def _remove(self, place: BackupPlace, names: Sequence[str]) -> None:
         await self.workers.do({"do": "delete", "at": self.address(place), "names": list(names)})
         await self._change(lambda state: state.without_copies(place.id, frozenset(names)))
 

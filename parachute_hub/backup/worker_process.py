@@ -30,14 +30,14 @@ class WorkFailed(Exception):
         self.kind = kind
 
 
-class Sink(Protocol):
+class ArchiveSink(Protocol):
     """Receives a downloaded archive."""
 
     def write(self, data: bytes) -> None:
         """The next bytes."""
 
 
-class Run:
+class WorkerRun:
     """A running worker.
 
     `ended` fires with its last report, or fails with WorkFailed. Cancelling kills the process and waits for its exit.
@@ -51,7 +51,7 @@ class Run:
         job: Mapping[str, Any],
         *,
         on_report: Callable[[Mapping[str, Any]], None],
-        sink: Sink | None = None,
+        sink: ArchiveSink | None = None,
         keep_stdin: bool = False,
     ) -> None:
         self.ended: Deferred[Mapping[str, Any]] = Deferred(lambda _: self.kill())
@@ -121,7 +121,9 @@ class _Taken:
 class _Protocol(ProcessProtocol):
     """Collects the reports."""
 
-    def __init__(self, run: Run, on_report: Callable[[Mapping[str, Any]], None], sink: Sink | None) -> None:
+    def __init__(
+        self, run: WorkerRun, on_report: Callable[[Mapping[str, Any]], None], sink: ArchiveSink | None
+    ) -> None:
         self._run = run
         self._on_report = on_report
         self._sink = sink
@@ -188,13 +190,13 @@ class Workers:
         job: Mapping[str, Any],
         on_report: Callable[[Mapping[str, Any]], None] = lambda report: None,
         *,
-        sink: Sink | None = None,
+        sink: ArchiveSink | None = None,
         keep_stdin: bool = False,
-    ) -> Run:
+    ) -> WorkerRun:
         """Start a worker. Raises WorkFailed if that fails."""
         command = self.wrapped([sys.executable, "-m", MODULE])
         try:
-            return Run(
+            return WorkerRun(
                 self.reactor,
                 command,
                 self.environment,

@@ -1,6 +1,7 @@
 """What one process may do. Pure values; `kernel` enforces them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from attrs import frozen
 
@@ -53,6 +54,13 @@ class Rules:
     open_files: int = 4096
     file_bytes: int = 8 << 30
     oom_score: int = 500
+
+
+class Confines(Protocol):
+    """Starts confined processes; implemented by `kernel.Confiner`."""
+
+    def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
+        """Call `spawn` so that the process it starts is confined. Raises NotConfined."""
 
 
 def handled_files(abi: int) -> int:

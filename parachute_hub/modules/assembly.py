@@ -12,13 +12,14 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from parachute_hub.confinement.gateway import Gateway
+from parachute_hub.confinement.rules import Confines
 from parachute_hub.events import Event, Notice, RegistryChanged
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import Jobs
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.launch import environment
 from parachute_hub.modules.launch.environment import BaseEnvironment
-from parachute_hub.modules.launch.fence import Fence
+from parachute_hub.modules.launch.fence import ModuleFence
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.launch.vault_scribe import Wiring
 from parachute_hub.modules.launch.views import Views
@@ -29,7 +30,7 @@ from parachute_hub.modules.operations.uninstall import Remover
 from parachute_hub.modules.operations.upgrade import GATE_SECONDS, SETTLE_SECONDS, Upgrader
 from parachute_hub.modules.packages.bun import LIMIT_SECONDS, STALL_SECONDS, Bun
 from parachute_hub.modules.packages.fetcher import Fetcher
-from parachute_hub.modules.packages.installer_fence import Confines, InstallerFence
+from parachute_hub.modules.packages.installer_fence import InstallerFence
 from parachute_hub.modules.packages.registry import PackageRegistry
 from parachute_hub.modules.packages.updates import Availability
 from parachute_hub.modules.reconcile.adoption import Adoption
@@ -102,7 +103,7 @@ class ModuleFiles:
     directory: ModuleDirectory
     wiring: Wiring
     launcher: ModuleLauncher
-    fence: Fence
+    fence: ModuleFence
 
     def channel(self) -> str:
         """The release channel: from the environment, else the owner's choice, else stable."""
@@ -230,7 +231,7 @@ def files(outside: ModuleDependencies) -> ModuleFiles:
     directory = ModuleDirectory(services=services, records=records, catalog=outside.catalog, store=store)
     wiring = Wiring(home=home, directory=directory, know_secret=outside.know_secret)
     views = Views(home=home, directory=directory)
-    fence = Fence(
+    fence = ModuleFence(
         mode=outside.isolation,
         abi=outside.landlock,
         hub_port=outside.hub_port,

@@ -31,7 +31,7 @@ class BodyKind(Enum):
     UNTIL_CLOSE = auto()
 
 
-class Sink(Protocol):
+class ResponseSink(Protocol):
     """Receives the response to a request. After got_end or got_failure, nothing more is called.
 
     `unframed` requests the decoded data of a chunked body. `sending` is true while the request body is incomplete; such
@@ -83,12 +83,12 @@ class Upstream(BaseProtocol):
 
     transport: Socket  # type: ignore[assignment]
 
-    def __init__(self, pool: "Pool", sink: Sink) -> None:
+    def __init__(self, pool: "Pool", sink: ResponseSink) -> None:
         self.idle_since = 0.0
         self.used = 0
         self.put: Callable[[bytes], None] = self._not_connected
         self._pool = pool
-        self._sink: Sink | None = sink
+        self._sink: ResponseSink | None = sink
         self._state = _IDLE
         self._method = b""
         self._buffer = b""
@@ -112,7 +112,7 @@ class Upstream(BaseProtocol):
         if sink is not None:
             sink.got_connection(self)
 
-    def send(self, sink: Sink, method: bytes, data: bytes) -> None:
+    def send(self, sink: ResponseSink, method: bytes, data: bytes) -> None:
         """Begin a request: `data` is its head and the available part of its body. The rest follows through `put`."""
         self._sink = sink
         self._method = method
@@ -176,7 +176,7 @@ class Upstream(BaseProtocol):
         else:
             sink.got_failure("it closed the connection before its answer was complete", self._answered)
 
-    def _take_head(self, sink: Sink, data: bytes) -> None:
+    def _take_head(self, sink: ResponseSink, data: bytes) -> None:
         self._answered = True
         data = self._buffer + data if self._buffer else data
         end = data.find(HEAD_END)
@@ -195,7 +195,7 @@ class Upstream(BaseProtocol):
         except BadMessage as bad:
             self._fail(f"its answer is not valid HTTP: {bad.why}")
 
-    def _take_interim(self, sink: Sink, head: ResponseHead, rest: bytes) -> None:
+    def _take_interim(self, sink: ResponseSink, head: ResponseHead, rest: bytes) -> None:
         if head.status == 101:
             self._keep = False
             sink.got_upgrade(head, rest)
@@ -208,7 +208,7 @@ class Upstream(BaseProtocol):
         if rest:
             self.dataReceived(rest)
 
-    def _begin_body(self, sink: Sink, head: ResponseHead, rest: bytes) -> None:
+    def _begin_body(self, sink: ResponseSink, head: ResponseHead, rest: bytes) -> None:
         self._keep = head.keep and self._keep
         if self._method == b"HEAD" or head.status in (204, 304):
             self._keep = self._keep and not rest
@@ -236,7 +236,7 @@ class Upstream(BaseProtocol):
             self._keep = False
             sink.got_head(head, BodyKind.UNTIL_CLOSE, rest, False)
 
-    def _take_length(self, sink: Sink, data: bytes) -> None:
+    def _take_length(self, sink: ResponseSink, data: bytes) -> None:
         self._left -= len(data)
         if self._left > 0:
             sink.got_body(data)
@@ -247,7 +247,7 @@ class Upstream(BaseProtocol):
         sink.got_body(data)
         self._finish(sink)
 
-    def _take_chunked(self, sink: Sink, data: bytes) -> None:
+    def _take_chunked(self, sink: ResponseSink, data: bytes) -> None:
         try:
             part, last = self._part_of_chunks(data)
         except BadMessage as bad:
@@ -270,7 +270,7 @@ class Upstream(BaseProtocol):
             payload.clear()
         return data, end >= 0
 
-    def _finish(self, sink: Sink) -> None:
+    def _finish(self, sink: ResponseSink) -> None:
         if self._sink is not sink:
             return
         self._sink = None
@@ -301,7 +301,7 @@ class _Connecting(ClientFactory):
 
     noisy = False
 
-    def __init__(self, pool: "Pool", sink: Sink) -> None:
+    def __init__(self, pool: "Pool", sink: ResponseSink) -> None:
         self._pool = pool
         self._sink = sink
 
@@ -333,7 +333,7 @@ class Pool:
         self._heads: dict[bytes, ResponseHead] = {}
         self.open = 0
 
-    def get(self, sink: Sink, *, fresh: bool = False) -> None:
+    def get(self, sink: ResponseSink, *, fresh: bool = False) -> None:
         """Give the sink a connection, now or later. `fresh` requires an unused one."""
         if self._idle and not fresh:
             sink.got_connection(self._idle.pop())

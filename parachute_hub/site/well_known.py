@@ -29,7 +29,7 @@ _CORS: Mapping[str, str] = {
 
 
 @frozen(kw_only=True)
-class Mounted:
+class MountLinks:
     """One mount of a module and its links: paths on this hub, or http(s) URLs elsewhere."""
 
     path: str
@@ -44,7 +44,7 @@ class Advertised:
 
     name: str
     version: str
-    mounts: tuple[Mounted, ...]
+    mounts: tuple[MountLinks, ...]
     display_name: str | None = None
     tagline: str | None = None
     uis: Mapping[str, Mapping[str, Any]] = field(factory=dict)
@@ -55,7 +55,7 @@ class Advertised:
         return self.name == "parachute-vault" or self.name.startswith("parachute-vault-")
 
 
-_NOWHERE = Mounted(path="/", info="/.parachute/info")
+_NOWHERE = MountLinks(path="/", info="/.parachute/info")
 
 
 def document(modules: Iterable[Advertised], origin: str) -> dict[str, Any]:
@@ -95,13 +95,13 @@ def _absolute(link: str | None, origin: str) -> str | None:
     return origin + link if link is not None and link.startswith("/") else link
 
 
-def _vault(module: Advertised, mounted: Mounted, origin: str) -> dict[str, Any]:
+def _vault(module: Advertised, mounted: MountLinks, origin: str) -> dict[str, Any]:
     path = mounted.path
     entry = {"name": vault_name(module.name, path), "url": origin + path.rstrip("/"), "version": module.version}
     return entry | _given(managementUrl=_absolute(mounted.management, origin))
 
 
-def _service(module: Advertised, mounted: Mounted, origin: str) -> dict[str, Any]:
+def _service(module: Advertised, mounted: MountLinks, origin: str) -> dict[str, Any]:
     mount = mounted.path.rstrip("/")
     uis = [_sub_unit(slug, unit, origin) for slug, unit in module.uis.items()]
     return {

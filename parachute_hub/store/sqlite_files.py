@@ -10,7 +10,7 @@ _RESTARTS = 200
 """So many steps of a database that does not use WAL; then it is copied in one, and its writers wait for that."""
 
 
-class Unreadable(Exception):
+class DatabaseUnreadable(Exception):
     """SQLite cannot read the file. The text is SQLite's."""
 
 
@@ -23,7 +23,7 @@ def copy_database(source: Path, target: Path) -> None:
     try:
         _copy(source, target)
     except sqlite3.DatabaseError as error:
-        raise Unreadable(str(error)) from error
+        raise DatabaseUnreadable(str(error)) from error
 
 
 def _copy(source: Path, target: Path) -> None:

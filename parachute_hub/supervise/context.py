@@ -10,10 +10,10 @@ from attrs import Factory, field, frozen
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
+from parachute_hub.confinement.rules import Confines
 from parachute_hub.supervise.limits import LogLimits, MemoryLimits, Timing
 from parachute_hub.supervise.memory.cgroup import Cgroup
 from parachute_hub.supervise.model import Launch, Status
-from parachute_hub.supervise.process.child import Confines
 from parachute_hub.supervise.process.command_line import Tools, find_tools
 from parachute_hub.supervise.process.process_tags import TagFilter, home_hash
 from parachute_hub.supervise.process.processes import Holder, Processes

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from parachute_hub.supervise.context import SupervisorContext
-from parachute_hub.supervise.memory.guard import MemoryGuard, Running
+from parachute_hub.supervise.memory.guard import MemoryGuard, RunningModule
 from parachute_hub.supervise.memory.policy import Container, MemoryHistory
 from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.supervise.module import Module
@@ -165,10 +165,10 @@ class Supervisor(Service):
 
     # --- queries
 
-    def alive(self) -> list[Running]:
+    def alive(self) -> list[RunningModule]:
         """Every module with a process."""
         return [
-            Running(short, module.status.pid, module.launch.memory_limit if module.launch else None)
+            RunningModule(short, module.status.pid, module.launch.memory_limit if module.launch else None)
             for short, module in self._modules.items()
             if module.status.pid is not None and module.status.state is not ModuleState.STOPPING
         ]

@@ -1,7 +1,7 @@
 from collections.abc import Iterable
 
 from parachute_hub.app.discovery import ModuleLinks, advertised, placed, tiles
-from parachute_hub.modules.launch.pages_seen import Where
+from parachute_hub.modules.launch.pages_seen import ModuleAddress
 from tests.app.rosters import RosterCase, row
 from tests.support.supervising import FakeSupervisor
 
@@ -65,7 +65,9 @@ class DiscoveryTests(RosterCase):
 
     def test_where_a_module_is_asked(self) -> None:
         where = placed(self.roster, FakeSupervisor(listening={"vault": [1940]}))
-        self.assertEqual(where("vault"), Where(port=1940, mounts=("/vault/default", "/vault/side"), strip=False))
+        self.assertEqual(
+            where("vault"), ModuleAddress(port=1940, mounts=("/vault/default", "/vault/side"), strip=False)
+        )
         self.assertEqual((where("own"), where("gone")), (None, None))
 
     def urls(self) -> list[str | None]:

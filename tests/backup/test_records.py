@@ -5,10 +5,10 @@ from pathlib import Path
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.backup.records import BackupsFile, BackupState, Copy, Place, RecoveryKey
+from parachute_hub.backup.records import BackupCopy, BackupPlace, BackupsFile, BackupState, RecoveryKey
 
-PLACE = Place(id="p", kind="s3", label="bucket", added_at=1.0, endpoint="https://s3.example", secret="73656372")
-COPY = Copy(
+PLACE = BackupPlace(id="p", kind="s3", label="bucket", added_at=1.0, endpoint="https://s3.example", secret="73656372")
+COPY = BackupCopy(
     place="p", name="n", made_at=2.0, seconds=1.0, size=10, stored=5, files=1, sha256="00", recipient="age1",
     warnings=("one",),
 )  # fmt: skip

@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.accounts.encryption import Sealer
-from parachute_hub.backup.records import BackupsFile, Place
+from parachute_hub.backup.records import BackupPlace, BackupsFile
 from parachute_hub.backup.schedule import DAY, OVERDUE_AFTER, VERIFY_EVERY
-from parachute_hub.backup.service import SHORT, Backups, HubFacts
+from parachute_hub.backup.service import SHORT, ArchivedHub, Backups
 from parachute_hub.backup.worker_process import WorkFailed
 from parachute_hub.jobs.runner import Jobs
 from parachute_hub.site.errors import Refused
@@ -74,7 +74,7 @@ class BackupCase(SynchronousTestCase):
             workers=self.workers,  # type: ignore[arg-type]
             jobs=jobs,
             seals=Sealer(b"k" * 32, lambda size: b"n" * size),
-            facts=lambda: HubFacts(hub_version="1", schema=1, origin="http://localhost", modules=()),
+            facts=lambda: ArchivedHub(hub_version="1", schema=1, origin="http://localhost", modules=()),
             resolve=resolve,
             in_thread=at_once,
             now=lambda: self.time,
@@ -89,9 +89,9 @@ class BackupCase(SynchronousTestCase):
         found: Refused = failure.value
         return found
 
-    def place(self, **values: Any) -> Place:
+    def place(self, **values: Any) -> BackupPlace:
         told = {"id": "p", "kind": "folder", "label": "disk", "added_at": 0.0, "path": "/mnt", **values}
-        return Place(**told)
+        return BackupPlace(**told)
 
     def ready(self) -> None:
         self.wait(self.backups.make_key())
@@ -140,7 +140,7 @@ class KeyTests(BackupCase):
 
 
 class PlaceTests(BackupCase):
-    def s3(self, **values: Any) -> Place:
+    def s3(self, **values: Any) -> BackupPlace:
         return self.place(
             **{"kind": "s3", "path": "", "endpoint": "https://s3.example", "bucket": "b", "key_id": "k", **values}
         )

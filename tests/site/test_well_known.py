@@ -1,13 +1,13 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.site.well_known import SEED_VERSION, Advertised, Mounted, WellKnown, document, vault_name
+from parachute_hub.site.well_known import SEED_VERSION, Advertised, MountLinks, WellKnown, document, vault_name
 from tests.support.asking import Answer, ask
 
 ORIGIN = "https://hub.example.com"
 
 
-def mounted(path: str, **links: str) -> Mounted:
-    return Mounted(path=path, info=f"{path}/.parachute/info", **links)
+def mounted(path: str, **links: str) -> MountLinks:
+    return MountLinks(path=path, info=f"{path}/.parachute/info", **links)
 
 
 def vault(*paths: str, version: str = "0.7.3", **links: str) -> Advertised:

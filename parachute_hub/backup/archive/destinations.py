@@ -21,7 +21,7 @@ _PROBE = "parachute-test-"
 
 
 @frozen
-class Stored:
+class StoredArchive:
     """An archive at a destination. `made_at` is in epoch seconds, `size` in bytes."""
 
     name: str
@@ -97,7 +97,7 @@ class Destination:
             for chunk in obstore.get(self._store, self._prefix + name).stream(min_chunk_size=256 * 1024):
                 yield bytes(chunk)
 
-    def all(self) -> list[Stored]:
+    def all(self) -> list[StoredArchive]:
         """All archives, oldest first."""
         found = []
         with _explained():
@@ -106,7 +106,7 @@ class Destination:
                     name = str(each["path"]).removeprefix(self._prefix)
                     parsed = parse_name(name)
                     if parsed is not None:
-                        found.append(Stored(name, parsed[0], parsed[1], int(each["size"])))
+                        found.append(StoredArchive(name, parsed[0], parsed[1], int(each["size"])))
         return sorted(found, key=lambda one: (one.made_at, one.name))
 
     def delete(self, name: str) -> None:

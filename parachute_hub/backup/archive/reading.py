@@ -34,7 +34,7 @@ _MAGIC = b"SQLite format 3\0"
 
 
 @frozen
-class Contents:
+class ArchiveContents:
     """The content of a complete archive. `size` is in bytes."""
 
     header: Header
@@ -43,7 +43,7 @@ class Contents:
     databases: int
 
 
-class Keeps(Protocol):
+class MemberSink(Protocol):
     """Receives the files of an archive."""
 
     def open(self, path: str, mode: int) -> BinaryIO:
@@ -57,7 +57,7 @@ class Keeps(Protocol):
 
 
 @define
-class Unpacked:
+class UnpackingSink:
     """Unpacks into `folder`, which is empty. Modes are restricted, and links are never created."""
 
     folder: Path
@@ -84,7 +84,7 @@ class Unpacked:
 
 
 @define
-class Checked:
+class CheckingSink:
     """Keeps nothing; each database is written to `scratch` and checked."""
 
     scratch: Path
@@ -111,7 +111,7 @@ class ArchiveReader:
     `began` receives the header before anything is written.
     """
 
-    keeps: Keeps
+    keeps: MemberSink
     scratch: Path
     most: int
     told: Callable[[str, int], None]
@@ -119,7 +119,7 @@ class ArchiveReader:
     _size: int = field(default=0, init=False)
     _unsound: dict[str, str] = field(factory=dict, init=False)
 
-    def read(self, chunks: Iterator[bytes], identity: str) -> Contents:
+    def read(self, chunks: Iterator[bytes], identity: str) -> ArchiveContents:
         """Raises BadArchive, BadKey, DamagedStream, or OSError (a full disk)."""
         with Decryption(chunks, identity) as decryption:
             try:
@@ -129,7 +129,7 @@ class ArchiveReader:
         self.keeps.finish()
         return contents
 
-    def _read(self, stream: BinaryIO) -> Contents:
+    def _read(self, stream: BinaryIO) -> ArchiveContents:
         header: Header | None = None
         files = 0
         with (
@@ -144,7 +144,7 @@ class ArchiveReader:
                     header = self._header(member, content)
                 elif member.name == MANIFEST:
                     databases = self._compare(content, found)
-                    return Contents(header, files, self._size, databases)
+                    return ArchiveContents(header, files, self._size, databases)
                 else:
                     found.write(self._file(member, content).line())
                     files += 1

@@ -21,7 +21,7 @@ from typing import Any
 from parachute_hub.backup.archive.destinations import Destination, DestinationFailed
 from parachute_hub.backup.archive.layout import BadArchive, Header
 from parachute_hub.backup.archive.pipes import BadKey, DamagedStream, new_key
-from parachute_hub.backup.archive.reading import ArchiveReader, Checked, Contents, Keeps, Unpacked
+from parachute_hub.backup.archive.reading import ArchiveContents, ArchiveReader, CheckingSink, MemberSink, UnpackingSink
 from parachute_hub.backup.archive.sources import LEFT_OUT, PROGRAMS, list_home
 from parachute_hub.backup.archive.writing import ArchiveWriter
 
@@ -91,14 +91,14 @@ def _backup(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
     }
 
 
-def _read(job: dict[str, Any], reports: Reports, keeps: Keeps, scratch: Path) -> Contents:
+def _read(job: dict[str, Any], reports: Reports, keeps: MemberSink, scratch: Path) -> ArchiveContents:
     expected = 0
 
     def began(header: Header) -> None:
         nonlocal expected
         expected = header.size
         reports.say("header", header=header.to_json())
-        if isinstance(keeps, Unpacked):
+        if isinstance(keeps, UnpackingSink):
             _need_room(scratch, header.size)
 
     reader = ArchiveReader(
@@ -122,7 +122,7 @@ def _verify(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
             raise BadArchive("What is stored there is not what was sent. The backup is of no use.")
         return {"decrypted": False}
     with _scratch(Path(job["home"])) as scratch:
-        return _told(_read(job, reports, Checked(scratch), scratch))
+        return _told(_read(job, reports, CheckingSink(scratch), scratch))
 
 
 def _unpack(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
@@ -131,13 +131,13 @@ def _unpack(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
     folder.mkdir(mode=0o700, parents=True)
     try:
         with _scratch(Path(job["home"])) as scratch:
-            return _told(_read(job, reports, Unpacked(folder), scratch))
+            return _told(_read(job, reports, UnpackingSink(folder), scratch))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def _told(contents: Contents) -> dict[str, Any]:
+def _told(contents: ArchiveContents) -> dict[str, Any]:
     return {"decrypted": True, "files": contents.files, "size": contents.size, "databases": contents.databases}
 
 

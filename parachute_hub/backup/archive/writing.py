@@ -14,7 +14,7 @@ from attrs import define, field
 from parachute_hub.backup.archive.layout import FOLDER, HEADER, MANIFEST, MOST_FILES, BadArchive, Entry, Header
 from parachute_hub.backup.archive.pipes import Encryption
 from parachute_hub.backup.archive.sources import Listing, Source
-from parachute_hub.store.sqlite_files import Unreadable, copy_database
+from parachute_hub.store.sqlite_files import DatabaseUnreadable, copy_database
 from parachute_hub.system import strict_json
 
 _AT_ONCE = 4 * 1024 * 1024
@@ -73,7 +73,7 @@ class ArchiveWriter:
         try:
             copy_database(path, copy)
             return self._file(tar, source.path, copy, database=True)
-        except Unreadable as error:
+        except DatabaseUnreadable as error:
             # One module's damaged database must not prevent all backups.
             self.damaged.append(f"{source.path}: {error}")
             return self._file(tar, source.path, path)

@@ -27,7 +27,7 @@ CANNOT = "This machine cannot separate modules: its kernel does not have Landloc
 
 
 @frozen(kw_only=True)
-class Subject:
+class LaunchedModule:
     """A module about to start. `folder` is its package; `bun` runs it, or else `program`."""
 
     short: str
@@ -42,7 +42,7 @@ class Subject:
 
 
 @define(kw_only=True)
-class Fence:
+class ModuleFence:
     """Decides on each start. `abi` is the Landlock version, 0 if modules cannot be confined.
 
     A module installed before confinement existed may rely on what it no longer gets. Its first confined start is
@@ -120,7 +120,7 @@ class Fence:
         elif not confined and tried == "without":
             self._tries[short] = "both failed"
 
-    def rules(self, subject: Subject) -> Rules:
+    def rules(self, subject: LaunchedModule) -> Rules:
         """The module's rules. Raises CannotLaunch if its data folder is unusable."""
         short = subject.short
         reads = [*SYSTEM_FOLDERS, os.path.realpath(subject.bun.parent), str(STATIC_SERVER.parent)]
@@ -137,7 +137,7 @@ class Fence:
             connect=None if subject.permissions.network == "any" else (*ports, *self._reachable(subject)),
         )
 
-    def way_out(self, subject: Subject, issuer: str) -> dict[str, str]:
+    def way_out(self, subject: LaunchedModule, issuer: str) -> dict[str, str]:
         """The proxy variables for a module that may only reach named hosts and the hub at `issuer`."""
         network = subject.permissions.network
         if network == "any" or self.gateway is None:
@@ -149,7 +149,7 @@ class Fence:
         nearby = "127.0.0.1,localhost,::1"
         return {"HTTPS_PROXY": address, "https_proxy": address, "NO_PROXY": nearby, "no_proxy": nearby}
 
-    def _reachable(self, subject: Subject) -> Iterable[int]:
+    def _reachable(self, subject: LaunchedModule) -> Iterable[int]:
         """The hub, the proxy, and declared dependencies; the vault also sends recordings to scribe."""
         told = {each.short for each in subject.manifest.dependencies} if subject.manifest else set()
         others = told | ({"scribe"} if subject.short == "vault" else set())
@@ -157,7 +157,7 @@ class Fence:
         gateway = {self.gateway.port} if self.gateway else set()
         return {self.hub_port} | gateway | {row.port for row in rows if row is not None}
 
-    def _folders(self, subject: Subject) -> Iterator[str]:
+    def _folders(self, subject: LaunchedModule) -> Iterator[str]:
         """The owner's folders it declares. Raises CannotLaunch for one that contains files of the hub."""
         home = Path(os.path.realpath(self.views.home))
         for declared in subject.permissions.folders:
@@ -171,7 +171,7 @@ class Fence:
             if folder.is_dir():
                 yield str(folder)
 
-    def _programs(self, subject: Subject) -> Iterator[str]:
+    def _programs(self, subject: LaunchedModule) -> Iterator[str]:
         """The folders of its interpreter and declared programs; system programs may always run."""
         path = subject.env.get("PATH")
         named = (shutil.which(name, path=path) for name in subject.permissions.programs)
@@ -206,7 +206,7 @@ class Fence:
                     lists.append(str(above))
         return reads, lists
 
-    def _ports(self, subject: Subject) -> Iterable[int]:
+    def _ports(self, subject: LaunchedModule) -> Iterable[int]:
         """Its own port, and ports it declares unless another module has them: some modules ignore the assigned port."""
         others = self.directory.ports() - {subject.row.port}
         told = (subject.manifest and subject.manifest.port, subject.entry and subject.entry.port)

@@ -13,7 +13,7 @@ from parachute_hub.modules.definition.model import Manifest
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.launch import environment
 from parachute_hub.modules.launch.environment import BaseEnvironment
-from parachute_hub.modules.launch.fence import Fence, Subject
+from parachute_hub.modules.launch.fence import LaunchedModule, ModuleFence
 from parachute_hub.modules.packages.bun import NoBun
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import RecordsFile
@@ -39,7 +39,7 @@ class ModuleLauncher:
     around: BaseEnvironment
     find_bun: Callable[[], Path]
     guard: LaunchGuard | None = None
-    fence: Fence | None = None
+    fence: ModuleFence | None = None
 
     def launch(self, short: str) -> Launch:
         """Everything needed to spawn the module. Raises CannotLaunch."""
@@ -86,7 +86,7 @@ class ModuleLauncher:
             raise CannotLaunch(
                 NOT_ISOLATED, f"The folder that {short} sees as its home could not be made: {error.strerror}."
             ) from None
-        subject = Subject(
+        subject = LaunchedModule(
             short=short,
             row=row,
             manifest=manifest,

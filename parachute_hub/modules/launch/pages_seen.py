@@ -26,7 +26,7 @@ _DOCUMENT = Headers({"Accept": ["application/json"]})
 
 
 @frozen(kw_only=True)
-class Where:
+class ModuleAddress:
     """Where to reach a running module: loopback port, mounts, and whether the mount is stripped."""
 
     port: int
@@ -45,7 +45,7 @@ class Where:
         return (path[len(max(found, key=len)) :] or "/") if self.strip else path
 
 
-class PagesSeen:
+class PageChecks:
     """Caches what each link returned last; `changed` is called when that changes.
 
     `where` returns running modules. Requests never wait for a module: unknown links are not offered.
@@ -56,7 +56,7 @@ class PagesSeen:
         *,
         agent: IAgent,
         clock: IReactorTime,
-        where: Callable[[str], Where | None],
+        where: Callable[[str], ModuleAddress | None],
         changed: Callable[[], None],
     ) -> None:
         self._agent = agent
@@ -87,7 +87,7 @@ class PagesSeen:
             self._asked_at[short, link] = self._clock.seconds()
             Deferred.fromCoroutine(self._find_out(short, where, link))
 
-    async def _find_out(self, short: str, where: Where, link: str) -> None:
+    async def _find_out(self, short: str, where: ModuleAddress, link: str) -> None:
         answers = False
         # A module that does not answer has no page, for whatever reason.
         with suppress(Exception):
@@ -96,7 +96,7 @@ class PagesSeen:
             self._seen[short, link] = answers
             self._changed()
 
-    async def _answers(self, where: Where, link: str) -> bool:
+    async def _answers(self, where: ModuleAddress, link: str) -> bool:
         wanted, headers = (b"application/json", _DOCUMENT) if link.endswith(INFO) else (b"text/html", _PAGE)
         for _ in range(_HOPS):
             target = where.target(link.partition("?")[0].partition("#")[0])

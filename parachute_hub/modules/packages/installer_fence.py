@@ -3,22 +3,15 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 from attrs import frozen
 
-from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Rules
+from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Confines, Rules
 from parachute_hub.modules.launch.environment import BaseEnvironment
 
 _FILE_BYTES = 2 << 30
 _OOM_SCORE = 800
-
-
-class Confines(Protocol):
-    """Starts confined processes; implemented by `confinement.kernel.Confiner`."""
-
-    def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
-        """Call `spawn` so that the process it starts is confined. Raises NotConfined."""
 
 
 @frozen(kw_only=True)

@@ -17,7 +17,7 @@ _SLOPE_SAMPLES = 15
 
 
 @frozen
-class Running:
+class RunningModule:
     """A module with a process: its `session`, and its own `limit` in bytes or None."""
 
     short: str
@@ -28,7 +28,7 @@ class Running:
 class GuardedModules(Protocol):
     """The part of the supervisor that the guard uses."""
 
-    def alive(self) -> list[Running]:
+    def alive(self) -> list[RunningModule]:
         """Every module with a process."""
 
     def restart_for(self, short: str, why: str) -> None:
@@ -118,7 +118,7 @@ class MemoryGuard:
             case _:
                 assert_never(verdict)
 
-    def _noted(self, module: Running, size: int) -> Usage:
+    def _noted(self, module: RunningModule, size: int) -> Usage:
         history = self._histories.setdefault(module.short, MemoryHistory(max(1, round(60 / self._limits.period))))
         history.add(size)
         return Usage(module.short, size, module.limit, history.slope(_SLOPE_SAMPLES, self._limits.period))

@@ -14,7 +14,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from parachute_hub.confinement.kernel import NotConfined
-from parachute_hub.confinement.rules import Rules
+from parachute_hub.confinement.rules import Confines, Rules
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.output.output import Output
 
@@ -41,13 +41,6 @@ class Exit:
 
 
 Start: TypeAlias = Callable[[Callable[[], int]], int]
-
-
-class Confines(Protocol):
-    """Starts confined processes; implemented by `confinement.kernel.Confiner`."""
-
-    def start(self, rules: Rules, spawn: Callable[[], int]) -> int:
-        """Call `spawn` so that the process it starts is confined. Raises NotConfined."""
 
 
 def plainly(spawn: Callable[[], int]) -> int:

@@ -19,7 +19,7 @@ from twisted.trial.unittest import TestCase
 
 from parachute_hub.backup.archive.layout import BadArchive, Header, ModuleInfo
 from parachute_hub.backup.archive.pipes import BadKey, DamagedStream
-from parachute_hub.backup.archive.reading import ArchiveReader, Checked, Contents, Keeps, Unpacked
+from parachute_hub.backup.archive.reading import ArchiveContents, ArchiveReader, CheckingSink, MemberSink, UnpackingSink
 from parachute_hub.backup.archive.sources import list_home
 from parachute_hub.backup.archive.writing import ArchiveWriter
 from parachute_hub.system import strict_json
@@ -59,8 +59,10 @@ class ArchiveCase(TestCase):
         self.writer = ArchiveWriter(self.home, self.scratch, header(size=listing.size), listing, recipient, _deaf)
         return b"".join(self.writer.chunks())
 
-    def read(self, archive: bytes, keeps: Keeps | None = None, identity: str = IDENTITY) -> Contents:
-        return ArchiveReader(keeps or Unpacked(self.out), self.scratch, PLENTY, _deaf).read(pieces(archive), identity)
+    def read(self, archive: bytes, keeps: MemberSink | None = None, identity: str = IDENTITY) -> ArchiveContents:
+        return ArchiveReader(keeps or UnpackingSink(self.out), self.scratch, PLENTY, _deaf).read(
+            pieces(archive), identity
+        )
 
     def unpacked(self) -> dict[str, bytes]:
         return {str(p.relative_to(self.out)): p.read_bytes() for p in self.out.rglob("*") if p.is_file()}
@@ -148,7 +150,7 @@ class RoundTripTests(ArchiveCase):
     def test_verifying_keeps_nothing(self) -> None:
         with closing(sqlite3.connect(self.home / "x.db")) as made:
             made.execute("CREATE TABLE t (a)")
-        contents = self.read(self.write(), Checked(self.scratch))
+        contents = self.read(self.write(), CheckingSink(self.scratch))
         self.assertEqual((contents.files, contents.databases), (1, 1))
         self.assertEqual([*self.scratch.iterdir(), *self.out.iterdir()], [])
 
@@ -175,12 +177,12 @@ class DamageTests(ArchiveCase):
             changed = bytearray(self.archive)
             changed[at] ^= 1
             with self.assertRaises((DamagedStream, BadKey), msg=f"byte {at}"):
-                self.read(bytes(changed), Checked(self.scratch))
+                self.read(bytes(changed), CheckingSink(self.scratch))
 
     def test_an_archive_cut_short_anywhere(self) -> None:
         for length in (0, 10, 200, 66_000, len(self.archive) - 1):
             with self.assertRaises((DamagedStream, BadKey), msg=f"{length} bytes"):
-                self.read(self.archive[:length], Checked(self.scratch))
+                self.read(self.archive[:length], CheckingSink(self.scratch))
 
     def test_another_key_does_not_open_it(self) -> None:
         with self.assertRaises(BadKey):
@@ -194,7 +196,7 @@ class DamageTests(ArchiveCase):
             raise ConnectionError("the network")
 
         with self.assertRaises(ConnectionError):
-            ArchiveReader(Checked(self.scratch), self.scratch, PLENTY, _deaf).read(broken(), IDENTITY)
+            ArchiveReader(CheckingSink(self.scratch), self.scratch, PLENTY, _deaf).read(broken(), IDENTITY)
 
     def test_an_error_while_writing_it_gives_no_whole_archive(self) -> None:
         writer = ArchiveWriter(self.home, Path("/nowhere"), header(), list_home(self.home), RECIPIENT, _deaf)
@@ -210,7 +212,7 @@ class DamageTests(ArchiveCase):
         chunks.close()  # type: ignore[attr-defined]
 
     def test_a_full_disk_is_told_and_ends_the_threads(self) -> None:
-        class Full(Unpacked):
+        class Full(UnpackingSink):
             def open(self, path: str, mode: int) -> BinaryIO:
                 raise OSError(28, "No space left on device")
 
@@ -220,7 +222,7 @@ class DamageTests(ArchiveCase):
 
     def test_more_than_the_limit(self) -> None:
         with self.assertRaises(BadArchive):
-            ArchiveReader(Checked(self.scratch), self.scratch, 1000, _deaf).read(pieces(self.archive), IDENTITY)
+            ArchiveReader(CheckingSink(self.scratch), self.scratch, 1000, _deaf).read(pieces(self.archive), IDENTITY)
 
 
 class ForeignTests(ArchiveCase):

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.confinement.rules import Rules
 from parachute_hub.modules.definition.model import Dependency, Manifest
 from parachute_hub.modules.definition.permissions import Permissions
-from parachute_hub.modules.launch.fence import CANNOT, Fence, Subject
+from parachute_hub.modules.launch.fence import CANNOT, LaunchedModule, ModuleFence
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.launch.views import Views
 from parachute_hub.supervise.model import CannotLaunch, Isolation, ModuleState, Status
@@ -27,9 +27,9 @@ class FenceCase(SynchronousTestCase):
         self.told: list[str] = []
         self.fence = self.made()
 
-    def made(self, **options: Any) -> Fence:
+    def made(self, **options: Any) -> ModuleFence:
         given: dict[str, Any] = {"mode": "auto", "abi": 7, **options}
-        return Fence(
+        return ModuleFence(
             hub_port=1939,
             directory=self.home.directory,
             records=self.home.records,
@@ -38,7 +38,7 @@ class FenceCase(SynchronousTestCase):
             **given,
         )
 
-    def launcher(self, fence: Fence) -> ModuleLauncher:
+    def launcher(self, fence: ModuleFence) -> ModuleLauncher:
         return ModuleLauncher(
             directory=self.home.directory,
             records=self.home.records,
@@ -96,7 +96,7 @@ class FenceTests(FenceCase):
         (work / "node_modules").mkdir()
         row = self.home.directory.row("toy")
         assert row is not None
-        subject = Subject(short="toy", row=row, manifest=None, entry=None, folder=folder, bun=BUN, env={})
+        subject = LaunchedModule(short="toy", row=row, manifest=None, entry=None, folder=folder, bun=BUN, env={})
         rules = self.fence.rules(subject)
         self.assertIn(str(folder), rules.reads)
         self.assertIn(str(work / "node_modules"), rules.reads)
@@ -108,7 +108,9 @@ class FenceTests(FenceCase):
         row = self.home.directory.row("toy")
         assert row is not None
         manifest = Manifest(name="toy", manifest_name="toys-toy", port=3000, paths=("/toy",), health="/")
-        subject = Subject(short="toy", row=row, manifest=manifest, entry=None, folder=Path("/x"), bun=BUN, env={})
+        subject = LaunchedModule(
+            short="toy", row=row, manifest=manifest, entry=None, folder=Path("/x"), bun=BUN, env={}
+        )
         self.assertEqual(set(self.fence.rules(subject).bind or ()), {2711, 3000})
         self.home.register("parachute-other", 3000)
         self.assertEqual(self.fence.rules(subject).bind, (2711,))
@@ -161,7 +163,7 @@ class DeclaredTests(FenceCase):
         row = self.home.directory.row("toy")
         assert row is not None
         manifest = options.pop("manifest", None)
-        subject = Subject(
+        subject = LaunchedModule(
             short="toy",
             row=row,
             manifest=manifest,

@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from parachute_hub.modules.launch.pages_seen import FRESH, SECONDS, PagesSeen, Where
+from parachute_hub.modules.launch.pages_seen import FRESH, SECONDS, ModuleAddress, PageChecks
 
 HTML = "text/html; charset=utf-8"
 
@@ -36,9 +36,9 @@ class PagesSeenTests(SynchronousTestCase):
         self.toy = Toy()
         self.agent = RequestTraversalAgent(self.toy)
         self.clock = Clock()
-        self.where: Where | None = Where(port=2711, mounts=("/toy",), strip=False)
+        self.where: ModuleAddress | None = ModuleAddress(port=2711, mounts=("/toy",), strip=False)
         self.changes = 0
-        self.seen = PagesSeen(agent=self.agent, clock=self.clock, where=lambda short: self.where, changed=self.changed)
+        self.seen = PageChecks(agent=self.agent, clock=self.clock, where=lambda short: self.where, changed=self.changed)
 
     def changed(self) -> None:
         self.changes += 1
@@ -71,7 +71,7 @@ class PagesSeenTests(SynchronousTestCase):
         self.assertEqual(self.offered("/toy/admin"), "/toy/admin")
 
     def test_the_mount_is_left_out_for_a_module_that_wants_it_so(self) -> None:
-        self.where = Where(port=2711, mounts=("/toy",), strip=True)
+        self.where = ModuleAddress(port=2711, mounts=("/toy",), strip=True)
         self.toy.answers = {"/admin": (200, HTML, None), "/": (200, HTML, None)}
         self.assertEqual(self.offered("/toy/admin"), "/toy/admin")
         self.assertEqual(self.offered("/toy"), "/toy")
@@ -116,7 +116,7 @@ class PagesSeenTests(SynchronousTestCase):
             def request(self, *_: object, **__: object) -> Deferred[None]:
                 return Deferred()
 
-        seen = PagesSeen(agent=Silent(), clock=self.clock, where=lambda _: self.where, changed=self.changed)  # type: ignore[arg-type]
+        seen = PageChecks(agent=Silent(), clock=self.clock, where=lambda _: self.where, changed=self.changed)  # type: ignore[arg-type]
         self.assertEqual((seen.offered("toy", "/toy/"), self.changes), (None, 0))
         self.clock.advance(SECONDS)
         self.assertEqual((seen.offered("toy", "/toy/"), self.changes), (None, 1))
