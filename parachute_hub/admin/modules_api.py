@@ -61,7 +61,7 @@ class ModulesArea:
         self._step_up = step_up
         self._modules = modules
         self._directory = modules.files.directory
-        self._records = modules.files.records
+        self._records = modules.files.directory.records
         self._supervisor = supervisor
         self._view = view
         self._configuration = configuration

@@ -14,7 +14,7 @@ from parachute_hub.modules.definition.model import Manifest, ServiceRow, SubUnit
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.definition.versions import is_newer
 from parachute_hub.modules.state.directory import ModuleDirectory
-from parachute_hub.modules.state.records import Record, RecordsFile
+from parachute_hub.modules.state.records import Record
 from parachute_hub.supervise.model import Status
 from parachute_hub.system.timers import FailureLog
 from parachute_hub.system.timestamps import to_the_second
@@ -53,7 +53,6 @@ class ModulesView:
     """
 
     directory: ModuleDirectory
-    records: RecordsFile
     supervisor: Watches
     latest: Callable[[str], str | None]
     drift: Callable[[str], str | None]
@@ -91,7 +90,7 @@ class ModulesView:
     def module(self, short: str) -> dict[str, Any]:
         """One module, installed or on offer."""
         row, entry = self.directory.row(short), self.directory.entry(short)
-        record = self.records.get(short)
+        record = self.directory.records.get(short)
         unusable = row is None and bool(self.directory.unusable_rows(short))
         folder = self.directory.folder(short) if row else None
         manifest = _manifest(folder)
@@ -136,7 +135,7 @@ class ModulesView:
 
     def packages(self) -> list[str]:
         """The packages of installed modules, except linked folders."""
-        here = (short for short in self.directory.shorts() if not self.records.get(short).linked)
+        here = (short for short in self.directory.shorts() if not self.directory.records.get(short).linked)
         return [package for short in here if (package := self.directory.package_of(short))]
 
     def _shorts(self) -> list[str]:

@@ -70,7 +70,7 @@ def build_engine(core: ProcessContext, origins: Origins) -> ModuleRuntime:
         SupervisorContext(
             reactor=core.reactor,
             launcher=launcher,
-            desired=on_disk.records,
+            desired=on_disk.directory.records,
             home=core.settings.home,
             emit=lambda status: bus.emit(ModuleChanged(status.short, status.to_json())),
             log_line=log_line,

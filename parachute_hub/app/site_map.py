@@ -85,7 +85,6 @@ def admin_parts(
         supervisor=engine.supervisor,
         view=ModulesView(
             directory=files.directory,
-            records=files.records,
             supervisor=engine.supervisor,
             latest=latest,
             drift=engine.modules.ports.kind,

@@ -97,9 +97,6 @@ class ModuleFiles:
 
     outside: ModuleDependencies
     reserve: Reserve
-    services: ServicesFile
-    records: RecordsFile
-    store: Store
     directory: ModuleDirectory
     wiring: Wiring
     launcher: ModuleLauncher
@@ -107,11 +104,11 @@ class ModuleFiles:
 
     def channel(self) -> str:
         """The release channel: from the environment, else the owner's choice, else stable."""
-        return self.outside.env_channel or self.records.channel or "latest"
+        return self.outside.env_channel or self.directory.records.channel or "latest"
 
     def to_start(self) -> tuple[str, ...]:
         """The modules to start with the hub."""
-        return tuple(short for short in self.directory.shorts() if self.records.get(short).autostart)
+        return tuple(short for short in self.directory.shorts() if self.directory.records.get(short).autostart)
 
 
 @frozen(kw_only=True)
@@ -140,7 +137,7 @@ class ModuleServices:
 
         The steps are independent, so that one module's leftovers cannot keep the hub from starting.
         """
-        home, store = self.files.outside.around.home, self.files.store
+        home, store = self.files.outside.around.home, self.files.directory.store
         self._order("services.json", self.last_good.mend)
         interrupted: list[Job] = []
         try:
@@ -190,13 +187,13 @@ class ModuleServices:
         Keeps all versions of a module that is being changed or has pending undos.
         """
         files, before = self.files, self.disk.free_bytes()
-        stamped = stamped_versions(files.services.read(), files.store)
+        stamped = stamped_versions(files.directory.services.read(), files.directory.store)
         for short in files.directory.shorts():
             if self.jobs.active(short) is not None or self.jobs.unsettled(short):
                 continue
             package = files.directory.package_of(short)
-            active = files.store.active(short, package) if package else None
-            files.store.prune(short, {active, files.records.get(short).previous, *stamped})
+            active = files.directory.store.active(short, package) if package else None
+            files.directory.store.prune(short, {active, files.directory.records.get(short).previous, *stamped})
         self.disk.clear_cache()
         return max(0, self.disk.free_bytes() - before)
 
@@ -236,7 +233,6 @@ def files(outside: ModuleDependencies) -> ModuleFiles:
         abi=outside.landlock,
         hub_port=outside.hub_port,
         directory=directory,
-        records=records,
         views=views,
         notice=problem,
         user_home=outside.around.user_home,
@@ -244,7 +240,6 @@ def files(outside: ModuleDependencies) -> ModuleFiles:
     )
     launcher = ModuleLauncher(
         directory=directory,
-        records=records,
         around=outside.around,
         find_bun=outside.find_bun,
         guard=wiring,
@@ -253,9 +248,6 @@ def files(outside: ModuleDependencies) -> ModuleFiles:
     return ModuleFiles(
         outside=outside,
         reserve=reserve,
-        services=services,
-        records=records,
-        store=store,
         directory=directory,
         wiring=wiring,
         launcher=launcher,
@@ -271,9 +263,7 @@ def assemble(
     disk = Disk(home)
     snapshots = Snapshots(home=home, folder=home / "hub" / "snapshots", free_bytes=disk.free_bytes)
     undoing = UndoHandlers(
-        store=on_disk.store,
-        services=on_disk.services,
-        records=on_disk.records,
+        directory=on_disk.directory,
         snapshots=snapshots,
         supervisor=supervisor,
         in_thread=outside.in_thread,
@@ -300,12 +290,12 @@ def assemble(
     availability = Availability(bun=bun, folder=installer, now=outside.now, changed=changed)
     fetcher = Fetcher(
         bun=bun,
-        store=on_disk.store,
+        store=on_disk.directory.store,
         catalog=outside.catalog,
         clock=outside.reactor,
         in_thread=outside.in_thread,
         free_bytes=disk.free_bytes,
-        taken_by=lambda short: on_disk.records.get(short).package,
+        taken_by=lambda short: on_disk.directory.records.get(short).package,
         registry=PackageRegistry(bun=bun, variables=outside.around.registry, folder=installer, now=outside.now),
     )
     local_ports = LocalPorts(outside.module_ports)
@@ -316,9 +306,6 @@ def assemble(
         bun=bun,
         installer=Installer(
             jobs=jobs,
-            services=on_disk.services,
-            records=on_disk.records,
-            store=on_disk.store,
             directory=on_disk.directory,
             supervisor=supervisor,
             fetcher=fetcher,
@@ -332,9 +319,6 @@ def assemble(
         ),
         upgrader=Upgrader(
             jobs=jobs,
-            services=on_disk.services,
-            records=on_disk.records,
-            store=on_disk.store,
             directory=on_disk.directory,
             supervisor=supervisor,
             fetcher=fetcher,
@@ -347,9 +331,6 @@ def assemble(
         ),
         remover=Remover(
             jobs=jobs,
-            services=on_disk.services,
-            records=on_disk.records,
-            store=on_disk.store,
             directory=on_disk.directory,
             supervisor=supervisor,
             home=home,
@@ -360,19 +341,18 @@ def assemble(
         snapshots=snapshots,
         disk=disk,
         reserve=on_disk.reserve,
-        linked=LinkedFolders(records=on_disk.records, directory=on_disk.directory, supervisor=supervisor),
+        linked=LinkedFolders(directory=on_disk.directory, supervisor=supervisor),
         start_errors=StartErrors(directory=on_disk.directory, supervisor=supervisor, jobs=jobs),
         rowkeeper=RowKeeper(
             directory=on_disk.directory, supervisor=supervisor, jobs=jobs, notice=partial(_notice, outside.emit)
         ),
         last_good=ServicesBackup(
-            services=on_disk.services, path=home / "hub" / "services.last.json", notice=partial(_notice, outside.emit)
+            services=on_disk.directory.services,
+            path=home / "hub" / "services.last.json",
+            notice=partial(_notice, outside.emit),
         ),
         adoption=Adoption(
             directory=on_disk.directory,
-            records=on_disk.records,
-            store=on_disk.store,
-            catalog=outside.catalog,
             hub_ports=(outside.hub_port,),
             busy=local_ports.busy,
         ),

@@ -136,7 +136,7 @@ class ApiCase(SynchronousTestCase):
             settle_seconds=0.0,
         )
         self.files = assembly.files(self.outside)
-        self.supervisor = FakeSupervisor(want=self.files.records.want)
+        self.supervisor = FakeSupervisor(want=self.files.directory.records.want)
         self.free_memory: int | None = None
         self.listening = {"toy": 2711}
         self.modules = assembly.assemble(self.files, self.supervisor, free_memory=lambda: self.free_memory)
@@ -145,7 +145,6 @@ class ApiCase(SynchronousTestCase):
         self.server = ToyServer()
         view = ModulesView(
             directory=self.files.directory,
-            records=self.files.records,
             supervisor=self.supervisor,
             latest=lambda package: {"@toys/toy": "1.1.0", "@stranger/toy": "1.1.0"}.get(package),
             drift=self.modules.ports.kind,
@@ -187,11 +186,11 @@ class ApiCase(SynchronousTestCase):
 
     def install(self, **manifest: Any) -> None:
         """The toy as an installation leaves it, running."""
-        put(self.files.store, "toy", package(**manifest), "1.0.0")
-        self.files.store.activate("toy", "@toys/toy", "1.0.0")
+        put(self.files.directory.store, "toy", package(**manifest), "1.0.0")
+        self.files.directory.store.activate("toy", "@toys/toy", "1.0.0")
         row = {"name": "toys-toy", "port": 2711, "paths": ["/toy"], "health": "/toy/health", "version": "1.0.0"}
         write(self.home, {"services.json": json.dumps({"services": [row]})})
-        self.files.records.change("toy", package="@toys/toy", row="toys-toy")
+        self.files.directory.records.change("toy", package="@toys/toy", row="toys-toy")
         self.call("POST", "/toy/start")
         self.supervisor.calls.clear()
 
@@ -270,7 +269,7 @@ class Listing(ApiCase):
     def test_the_version_to_go_back_to_is_a_version(self) -> None:
         """Not its folder name, which differs when a version was fetched twice."""
         self.install()
-        self.files.records.change("toy", previous="0.9.0~2")
+        self.files.directory.records.change("toy", previous="0.9.0~2")
         self.assertEqual(self.module("toy")["settings"]["previous"], "0.9.0")
 
     def test_newer_versions_are_asked_for_on_demand(self) -> None:
@@ -286,7 +285,7 @@ class Listing(ApiCase):
         self.assertEqual(asked, [])
         self.assertEqual(self.call("GET", "?fresh=1").status, 200)
         self.call("POST", "/upgrade-all")
-        self.files.records.change("toy", linked="/somewhere/toy")
+        self.files.directory.records.change("toy", linked="/somewhere/toy")
         self.call("GET", "?fresh=1")
         self.assertEqual(asked, [["@toys/toy"], ["@toys/toy"], []])
 
@@ -309,16 +308,16 @@ class Listing(ApiCase):
         self.assertEqual((toy["management_url"], toy["config_ui_url"]), ("/toy/app/", "/toy/settings"))
         self.assertEqual(toy["install_dir"], str(self.home / "modules/node_modules/@toys/toy"))
         self.assertEqual(self.call("GET", "").json()["supervised"][0]["short"], "toy")
-        self.files.records.change("toy", pin=True)
+        self.files.directory.records.change("toy", pin=True)
         self.assertFalse(self.module("toy")["upgrade_available"])
 
     def test_one_whose_package_is_gone_or_broken(self) -> None:
         self.install()
-        self.files.store.deactivate("@toys/toy")
+        self.files.directory.store.deactivate("@toys/toy")
         toy = self.module("toy")
         self.assertEqual((toy["missing"], toy["install_dir"], toy["installed_version"]), (True, None, "1.0.0"))
         write(
-            self.files.store.root / "node_modules" / "@toys" / "toy",
+            self.files.directory.store.root / "node_modules" / "@toys" / "toy",
             {"package.json": "{", ".parachute/module.json": "["},
         )
         self.assertEqual(self.module("toy")["installed_version"], "1.0.0")
@@ -379,7 +378,7 @@ class Installs(ApiCase):
         self.assertEqual((job["status"], job["short"]), ("succeeded", "toy"), job)
         toy = self.module("toy")
         self.assertEqual((toy["state"], toy["settings"]["linked"], toy["port"]), ("ready", str(folder), None))
-        row = self.files.services.read().rows[0]
+        row = self.files.directory.services.read().rows[0]
         self.assertEqual((row.name, row.version, row.port), ("toys-toy", "1.0.0", 2711))
 
     def test_one_that_runs_is_not_installed_again(self) -> None:
@@ -417,13 +416,13 @@ class Switching(ApiCase):
         self.assertEqual((answer["short"], answer["state"]["status"], answer["state"]["pid"]), ("toy", "running", 4712))
         answer = self.call("POST", "/toy/stop").json()
         self.assertEqual((answer["stopped"], answer["state"]["status"]), (True, "stopped"))
-        self.assertFalse(self.files.records.wanted("toy"))
+        self.assertFalse(self.files.directory.records.wanted("toy"))
         self.assertEqual(self.supervisor.calls, [("restart", "toy"), ("stop", "toy")])
 
     def test_stopping_what_was_never_started(self) -> None:
         """It is not recorded, or it would count as installed."""
         self.assertEqual(self.call("POST", "/vault/stop").json(), {"short": "vault", "stopped": False})
-        self.assertFalse(self.files.records.known("vault"))
+        self.assertFalse(self.files.directory.records.known("vault"))
 
     def test_failures_in_their_words(self) -> None:
         self.install()
@@ -569,7 +568,7 @@ class Settings(ApiCase):
         self.assertEqual(self.files.to_start(), ())
         self.call("PUT", "/toy/settings", {"memory_limit": 1 << 28, "smol": False})
         self.assertEqual(self.supervisor.calls, [("restart", "toy")])
-        record = self.files.records.get("toy")
+        record = self.files.directory.records.get("toy")
         self.assertEqual((record.memory_limit, record.smol, record.pin), (1 << 28, False, True))
 
     def test_the_environment_is_never_told(self) -> None:
@@ -581,7 +580,7 @@ class Settings(ApiCase):
         answer = self.call("PUT", "/toy/settings", {"env": {"OTHER": None}})
         self.assertEqual(answer.json()["env"], ["KEY"])
         self.assertNotIn(b"hush", answer.body + self.call("GET", "/toy/settings").body + self.call("GET", "").body)
-        self.assertEqual(self.files.records.get("toy").env, {"KEY": "hush"})
+        self.assertEqual(self.files.directory.records.get("toy").env, {"KEY": "hush"})
 
     def test_refusals(self) -> None:
         self.install()
@@ -600,7 +599,7 @@ class Settings(ApiCase):
 
     def test_a_port_and_who_may_reach_it(self) -> None:
         self.install()
-        self.files.records.change("vault", row="parachute-vault", port=1940)
+        self.files.directory.records.change("vault", row="parachute-vault", port=1940)
         row = {"name": "parachute-vault", "port": 1940, "paths": [], "health": "/", "version": "1"}
         content = json.loads((self.home / "services.json").read_text())
         content["services"].append(row)
@@ -611,7 +610,7 @@ class Settings(ApiCase):
         )
         answer = self.call("PUT", "/toy/settings", {"port": 2712, "exposure": "loopback"}).json()
         self.assertEqual((answer["port"], answer["exposure"]), (2712, "loopback"))
-        written = {row.name: row.port for row in self.files.services.read().rows}
+        written = {row.name: row.port for row in self.files.directory.services.read().rows}
         self.assertEqual(written["toys-toy"], 2712, "some modules read theirs there")
 
 
@@ -738,7 +737,7 @@ class Everything(ApiCase):
         self.install()
         answer = self.call("POST", "/upgrade-all").json()
         self.assertEqual([begun["short"] for begun in answer["operations"]], ["toy"])
-        self.files.records.change("toy", package="@stranger/toy")
+        self.files.directory.records.change("toy", package="@stranger/toy")
         self.assertFalse(self.module("toy")["first_party"])
         answer = self.call("POST", "/upgrade-all").json()
         self.assertEqual((answer["operations"], answer["passed_over"]), ([], ["toy"]))

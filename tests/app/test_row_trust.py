@@ -81,7 +81,6 @@ class Attacks(SynchronousTestCase):
         self.links = ModuleLinks(self.roster, FakePages())
         self.launcher = ModuleLauncher(
             directory=self.home.directory,
-            records=self.home.records,
             around=self.home.around,
             find_bun=lambda: Path("/opt/bun"),
         )

@@ -126,7 +126,7 @@ class Rig:
             SupervisorContext(
                 reactor=CLOCK,
                 launcher=files.launcher,
-                desired=files.records,
+                desired=files.directory.records,
                 home=home,
                 emit=lambda status: None,
                 log_line=lambda short, text: None,

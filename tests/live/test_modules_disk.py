@@ -111,11 +111,11 @@ class FullDisk(TestCase):
             except Refused as refusal:
                 self.assertIn("could not be recorded", str(refusal))
                 return "failed"
-            rows = rig.files.services.read()
+            rows = rig.files.directory.services.read()
             self.assertEqual(rows.problems, ())
             installed = bool(rows.rows)
             self.assertEqual(installed, job.outcome == "succeeded", job)
-            self.assertEqual(rig.files.store.locate("@toys/toy") is not None, installed)
+            self.assertEqual(rig.files.directory.store.locate("@toys/toy") is not None, installed)
             if not installed:
                 self.assertEqual(list((rig.home / "modules" / "store").glob("*/*")), [])
                 self.assertRegex(job.error or "", "Free some space")
@@ -138,7 +138,7 @@ class FullDisk(TestCase):
                 self.assertIn("Free some space", str(refusal))
                 self.assertEqual(state(rig.home), before)
                 return "failed"
-            self.assertEqual(rig.files.services.read().problems, ())
+            self.assertEqual(rig.files.directory.services.read().problems, ())
             filler.unlink()
             await rig.modules.jobs.undo_left()
             if job.outcome != "succeeded":

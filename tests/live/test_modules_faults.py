@@ -43,9 +43,9 @@ class Faults(TestCase):
         return await self.rig.done(self.rig.modules.installer.install(request))
 
     def assert_nothing(self) -> None:
-        self.assertEqual(self.rig.files.services.read().rows, ())
-        self.assertFalse(self.rig.files.records.known("toy"))
-        self.assertIsNone(self.rig.files.store.locate("@toys/toy"))
+        self.assertEqual(self.rig.files.directory.services.read().rows, ())
+        self.assertFalse(self.rig.files.directory.records.known("toy"))
+        self.assertIsNone(self.rig.files.directory.store.locate("@toys/toy"))
         store = self.rig.home / "modules" / "store"
         self.assertEqual([path for path in store.glob("*/*")], [])
 
@@ -150,7 +150,7 @@ class Unreachable(TestCase):
             job = await rig.done(rig.modules.installer.install(TOY))
             self.assertEqual(job.outcome, "failed", job)
             self.assertLess((job.finished_at or 0) - job.started_at, 60)
-            self.assertEqual(rig.files.services.read().rows, ())
+            self.assertEqual(rig.files.directory.services.read().rows, ())
             self.assertEqual(list((rig.home / "modules" / "store").glob("*/*")), [])
             return (job.error_detail or {})["error_type"], job.error or ""
         finally:

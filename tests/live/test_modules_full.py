@@ -152,8 +152,8 @@ class Sweep:
             except Refused as refused:
                 return refused
             finally:
-                if rig.files.services.read().problems:
-                    raise Wrong(f"services.json: {rig.files.services.read().problems}")
+                if rig.files.directory.services.read().problems:
+                    raise Wrong(f"services.json: {rig.files.directory.services.read().problems}")
         return job
 
     async def _begin(self, operation: str) -> Rig:

@@ -88,7 +88,7 @@ class Install(TestCase):
         self.assertEqual(job.status, "succeeded", job)
         sizes = {step.name: step.size for step in job.steps}
         self.assertGreater(sizes["verify"] or 0, sum(map(len, module().values())))
-        row = self.rig.files.services.read().row("toys-toy")
+        row = self.rig.files.directory.services.read().row("toys-toy")
         assert row is not None
         self.assertEqual((row.version, row.port), ("1.0.0", PORT))
         answer = await ask(row.port, "/toy/x")
@@ -135,10 +135,10 @@ class Install(TestCase):
         """services.json has no lock: a module that starts meanwhile may write an older version of the file."""
         self.rig.registry.publish(module())
         installer = self.rig.modules.installer
-        rival = Rival(installer.prover, self.rig.files.services)
+        rival = Rival(installer.prover, self.rig.files.directory.services)
         job = await self.rig.done(evolve(installer, prover=cast(Any, rival)).install(TOY))
         self.assertEqual(job.status, "succeeded", job)
-        row = self.rig.files.services.read().row("toys-toy")
+        row = self.rig.files.directory.services.read().row("toys-toy")
         assert row is not None
         self.assertEqual((await ask(row.port, "/toy"))["version"], "1.0.0")
 
@@ -158,13 +158,13 @@ class Install(TestCase):
         job = await self.install(InstallRequest(short="toy", package="@toys/toy", version="2.0.0"))
         self.assertEqual(job.outcome, "failed", job)
         self.assertEqual((await ask(PORT, "/toy"))["version"], "1.0.0")
-        self.assertEqual(self.rig.files.store.versions("toy"), ("1.0.0",))
-        self.assertTrue(self.rig.files.records.wanted("toy"))
+        self.assertEqual(self.rig.files.directory.store.versions("toy"), ("1.0.0",))
+        self.assertTrue(self.rig.files.directory.records.wanted("toy"))
 
     def assert_nothing(self) -> None:
-        self.assertEqual(self.rig.files.services.read().rows, ())
-        self.assertFalse(self.rig.files.records.known("toy"))
+        self.assertEqual(self.rig.files.directory.services.read().rows, ())
+        self.assertFalse(self.rig.files.directory.records.known("toy"))
         self.assertFalse((self.rig.home / "modules" / "node_modules" / "@toys" / "toy").is_symlink())
-        self.assertEqual(self.rig.files.store.versions("toy"), ())
+        self.assertEqual(self.rig.files.directory.store.versions("toy"), ())
         self.assertEqual(list((self.rig.home / "modules" / "store").glob("*/.*")), [])
         json.loads((self.rig.home / "services.json").read_bytes())

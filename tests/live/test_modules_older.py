@@ -94,7 +94,7 @@ class OlderHome(TestCase):
         }
         command = [str(bun.find(None)), "add", "-g", "@toys/toy"]
         await deferToThread(subprocess.run, command, env=environment, check=True, capture_output=True)
-        located = self.rig.files.store.locate("@toys/toy")
+        located = self.rig.files.directory.store.locate("@toys/toy")
         self.assertEqual(located, modules / "install" / "global" / "node_modules" / "@toys" / "toy")
 
 
@@ -126,7 +126,7 @@ Bun.serve({ port: Number(process.env.PORT), hostname: "127.0.0.1", fetch: () => 
             request = InstallRequest(short=short, package=f"@toys/{short}")
             job = await self.rig.done(self.rig.modules.installer.install(request))
             self.assertEqual(job.status, "succeeded", job)
-        toy, other = self.rig.files.services.read().rows
+        toy, other = self.rig.files.directory.services.read().rows
         self.assertNotEqual(toy.port, other.port)
         self.assertIn(f"Port {PORT} is not free, so it gets {other.port}, outside the usual range.", job.log)
         self.assertEqual(other.version, "1.0.0")

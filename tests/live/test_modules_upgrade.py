@@ -59,12 +59,12 @@ class Upgrades(TestCase):
     async def assert_old(self, versions: tuple[str, ...] = ("1.0.0",)) -> None:
         """Everything is as it was before."""
         self.assertEqual(await self.version(), "1.0.0")
-        row = self.rig.files.services.read().row("toys-toy")
+        row = self.rig.files.directory.services.read().row("toys-toy")
         assert row is not None
         self.assertEqual((row.version, row.port), ("1.0.0", PORT))
-        self.assertEqual(tuple(sorted(self.rig.files.store.versions("toy"))), versions)
-        self.assertEqual(self.rig.files.store.active("toy", "@toys/toy"), "1.0.0")
-        self.assertTrue(self.rig.files.records.wanted("toy"))
+        self.assertEqual(tuple(sorted(self.rig.files.directory.store.versions("toy"))), versions)
+        self.assertEqual(self.rig.files.directory.store.active("toy", "@toys/toy"), "1.0.0")
+        self.assertTrue(self.rig.files.directory.records.wanted("toy"))
         self.assertEqual((self.rig.home / "toy" / "note").read_text(), "mine")
 
     @run
@@ -74,8 +74,8 @@ class Upgrades(TestCase):
         job = await self.upgrade()
         self.assertEqual(job.status, "succeeded", job)
         self.assertEqual(await self.version(), "1.1.0")
-        self.assertEqual(self.rig.files.services.read().rows[0].version, "1.1.0")
-        self.assertEqual(sorted(self.rig.files.store.versions("toy")), ["1.0.0", "1.1.0"])
+        self.assertEqual(self.rig.files.directory.services.read().rows[0].version, "1.1.0")
+        self.assertEqual(sorted(self.rig.files.directory.store.versions("toy")), ["1.0.0", "1.1.0"])
         (self.rig.home / "toy" / "note").write_text("newer")
         job = await self.rig.done(self.rig.modules.upgrader.rollback("toy"))
         self.assertEqual(job.status, "succeeded", job)
@@ -156,10 +156,10 @@ class Upgrades(TestCase):
         self.assertIn("0.9.0 is older than toy 1.0.0", job.error or "")
         job = await self.upgrade(version="7.7.7")
         self.assertIn("There is no such version", job.error or "")
-        self.rig.files.records.change("toy", pin=True)
+        self.rig.files.directory.records.change("toy", pin=True)
         self.assertIn("is pinned to 1.0.0", (await self.upgrade()).error or "")
         await self.assert_old()
-        self.rig.files.records.change("toy", pin=False)
+        self.rig.files.directory.records.change("toy", pin=False)
         job = await self.upgrade(version="0.9.0", allow_downgrade=True)
         self.assertEqual(job.status, "succeeded", job)
         self.assertEqual(await self.version(), "0.9.0")
@@ -191,7 +191,7 @@ class Upgrades(TestCase):
         status = self.rig.supervisor.status("toy")
         assert status is not None
         self.assertEqual(status.state, ModuleState.STOPPED)
-        self.assertFalse(self.rig.files.records.wanted("toy"))
+        self.assertFalse(self.rig.files.directory.records.wanted("toy"))
 
     @run
     async def test_a_package_that_claims_more_than_before(self) -> None:
@@ -212,7 +212,7 @@ class Upgrades(TestCase):
         self.assertIn("Its data is kept in", job.log[-1])
         self.assertEqual(json.loads((self.rig.home / "services.json").read_text()), {"services": []})
         self.assertIsNone(self.rig.supervisor.status("toy"))
-        self.assertFalse(self.rig.files.records.known("toy"))
+        self.assertFalse(self.rig.files.directory.records.known("toy"))
         self.assertEqual(list((self.rig.home / "modules" / "store").iterdir()), [])
         self.assertEqual(list((self.rig.home / "modules" / "bin").iterdir()), [])
         self.assertEqual((self.rig.home / "toy" / "note").read_text(), "mine")

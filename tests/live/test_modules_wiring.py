@@ -39,17 +39,17 @@ class Together(TestCase):
 
     async def install(self, short: str) -> None:
         document = (
-            json.loads(self.rig.files.services.path.read_text())
-            if self.rig.files.services.path.exists()
+            json.loads(self.rig.files.directory.services.path.read_text())
+            if self.rig.files.directory.services.path.exists()
             else {"services": []}
         )
         document["services"] += [row for row in self.rows if row["name"] == f"parachute-{short}"]
         write(self.rig.home, {"services.json": json.dumps(document)})
-        self.rig.files.records.change(short, port=PORTS[short])
+        self.rig.files.directory.records.change(short, port=PORTS[short])
         request = InstallRequest(short=short, package=f"@openparachute/{short}")
         job = await self.rig.done(self.rig.modules.installer.install(request))
         self.assertEqual(job.status, "succeeded", job)
-        self.assertEqual(self.rig.files.services.read().row(f"parachute-{short}") is not None, True)
+        self.assertEqual(self.rig.files.directory.services.read().row(f"parachute-{short}") is not None, True)
 
     def env(self, short: str) -> dict[str, str]:
         return parse_dotenv((self.rig.home / short / ".env").read_text())

@@ -17,7 +17,7 @@ from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.launch.views import Views
 from parachute_hub.modules.state.directory import ModuleDirectory
-from parachute_hub.modules.state.records import RecordsFile, RecordsRefused
+from parachute_hub.modules.state.records import RecordsRefused
 from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Isolation, ModuleState, Status
 
 # Certificate paths in the owner's environment, passed on to modules.
@@ -53,7 +53,6 @@ class ModuleFence:
     abi: int
     hub_port: int
     directory: ModuleDirectory
-    records: RecordsFile
     views: Views
     notice: Callable[[str], None]
     user_home: Path = Path("/")
@@ -82,7 +81,7 @@ class ModuleFence:
             return "PARACHUTE_ISOLATION is off."
         if not self.abi:
             return CANNOT
-        record = self.records.get(short)
+        record = self.directory.records.get(short)
         if record.isolation == "off":
             return record.isolation_why or "You have switched it off for this module."
         if self._tries.get(short) == "without" and self.mode == "auto":
@@ -92,7 +91,12 @@ class ModuleFence:
     def follow(self, status: Status) -> None:
         """Watch the first confined start of a module that was installed before."""
         short = status.short
-        if self.mode != "auto" or not self.abi or self.records.get(short).isolation or status.isolation is None:
+        if (
+            self.mode != "auto"
+            or not self.abi
+            or self.directory.records.get(short).isolation
+            or status.isolation is None
+        ):
             return
         if status.state is ModuleState.READY:
             self._proven(short, confined=status.isolation.state != "off")
@@ -102,7 +106,7 @@ class ModuleFence:
     def _proven(self, short: str, *, confined: bool) -> None:
         why = None if confined else self._why_not(short)
         try:
-            self.records.change(short, isolation="on" if confined else "off", isolation_why=why)
+            self.directory.records.change(short, isolation="on" if confined else "off", isolation_why=why)
         except RecordsRefused:
             return  # retried at the next start
         self._tries.pop(short, None)

@@ -16,7 +16,6 @@ from parachute_hub.modules.launch.environment import BaseEnvironment
 from parachute_hub.modules.launch.fence import LaunchedModule, ModuleFence
 from parachute_hub.modules.packages.bun import NoBun
 from parachute_hub.modules.state.directory import ModuleDirectory
-from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Launch
 from parachute_hub.system.atomic_files import private_folder, read_text
 
@@ -35,7 +34,6 @@ class ModuleLauncher:
     """
 
     directory: ModuleDirectory
-    records: RecordsFile
     around: BaseEnvironment
     find_bun: Callable[[], Path]
     guard: LaunchGuard | None = None
@@ -48,7 +46,7 @@ class ModuleLauncher:
         row = self.directory.row(short)
         if row is None:
             raise CannotLaunch("not_installed", f"{short} is not installed.")
-        record = self.records.get(short)
+        record = self.directory.records.get(short)
         folder = self.directory.folder(short)
         if folder is None:
             raise CannotLaunch(
@@ -124,7 +122,7 @@ class ModuleLauncher:
     def _registry(self, short: str) -> Mapping[str, str]:
         if not self._fetches(short):
             return {}
-        return environment.of_registry(self.around.registry, keys=self.records.get(short).registry_keys)
+        return environment.of_registry(self.around.registry, keys=self.directory.records.get(short).registry_keys)
 
     def _companions(self, manifest: Manifest | None) -> Mapping[str, str]:
         """The URLs of declared dependencies: `PARACHUTE_<SHORT>_URL` for each."""

@@ -36,7 +36,7 @@ class ModuleAddress:
     def target(self, path: str) -> str | None:
         """The request target on the module for a path of the hub; None for a path of another module.
 
-        >>> Where(port=1943, mounts=("/scribe",), strip=True).target("/scribe/admin")
+        >>> ModuleAddress(port=1943, mounts=("/scribe",), strip=True).target("/scribe/admin")
         '/admin'
         """
         found = [mount for mount in self.mounts if path == mount or path.startswith(f"{mount}/")]

@@ -9,10 +9,9 @@ from attrs import frozen
 
 from parachute_hub.modules.definition.model import ServiceRow
 from parachute_hub.modules.operations.health_gate import SupervisorApi
-from parachute_hub.modules.state.records import Record, RecordsFile
-from parachute_hub.modules.state.services_file import ServicesFile
+from parachute_hub.modules.state.directory import ModuleDirectory
+from parachute_hub.modules.state.records import Record
 from parachute_hub.modules.state.snapshots import Snapshots
-from parachute_hub.modules.state.store import Store
 from parachute_hub.system.atomic_files import sync_folder
 
 
@@ -20,9 +19,7 @@ from parachute_hub.system.atomic_files import sync_folder
 class UndoHandlers:
     """The handlers by name, for `Jobs`."""
 
-    store: Store
-    services: ServicesFile
-    records: RecordsFile
+    directory: ModuleDirectory
     snapshots: Snapshots
     supervisor: SupervisorApi
     in_thread: Callable[..., Awaitable[Any]]
@@ -45,7 +42,7 @@ class UndoHandlers:
 
     async def _discard(self, given: Mapping[str, Any]) -> None:
         """Delete an unused folder of the store."""
-        await self.in_thread(self.store.discard, given["short"], given["folder"])
+        await self.in_thread(self.directory.store.discard, given["short"], given["folder"])
 
     async def _settle(self, given: Mapping[str, Any]) -> None:
         """Sync what bun put into its cache."""
@@ -55,23 +52,23 @@ class UndoHandlers:
         """Reactivate another version: a folder of the store, a linked folder, or none."""
         short, package = given["short"], given["package"]
         if given.get("linked"):
-            self.store.link_folder(package, Path(given["linked"]))
+            self.directory.store.link_folder(package, Path(given["linked"]))
         elif given["folder"] is None:
-            self.store.deactivate(package)
+            self.directory.store.deactivate(package)
         else:
-            self.store.activate(short, package, given["folder"])
+            self.directory.store.activate(short, package, given["folder"])
 
     async def _row(self, given: Mapping[str, Any]) -> None:
         """Restore or remove a row of services.json."""
         raw = given["row"]
         row = ServiceRow.parse(raw) if raw is not None else None
         name = given["name"]
-        self.services.update(lambda registry: registry.with_row(row) if row else registry.without(name))
+        self.directory.services.update(lambda registry: registry.with_row(row) if row else registry.without(name))
 
     async def _record(self, given: Mapping[str, Any]) -> None:
         """Restore or remove the hub's record of the module."""
         raw = given["record"]
-        self.records.put(given["short"], Record.parse(raw) if raw is not None else None)
+        self.directory.records.put(given["short"], Record.parse(raw) if raw is not None else None)
 
     async def _stop(self, given: Mapping[str, Any]) -> None:
         """Stop the module. The supervisor keeps it, so that the next start waits for leftover processes."""
@@ -86,7 +83,7 @@ class UndoHandlers:
 
     async def _reveal(self, given: Mapping[str, Any]) -> None:
         """Restore versions hidden by an uninstall."""
-        self.store.reveal(given["short"])
+        self.directory.store.reveal(given["short"])
 
     async def _restore_data(self, given: Mapping[str, Any]) -> None:
         """Put back data that was set aside for a restore."""

@@ -21,7 +21,7 @@ from parachute_hub.modules.operations.health_gate import HealthGate, SupervisorA
 from parachute_hub.modules.packages.fetcher import FetchedModule, Fetcher, FetchRequest
 from parachute_hub.modules.packages.updates import Availability
 from parachute_hub.modules.state.directory import ModuleDirectory, effective
-from parachute_hub.modules.state.records import RecordsFile, RecordsRefused
+from parachute_hub.modules.state.records import RecordsRefused
 from parachute_hub.modules.state.services_file import Registry, RegistryRefused, ServicesFile
 from parachute_hub.modules.state.store import BadPackage, Store
 from parachute_hub.supervise.model import ModuleState
@@ -78,9 +78,6 @@ class Installer:
     """
 
     jobs: Jobs
-    services: ServicesFile
-    records: RecordsFile
-    store: Store
     directory: ModuleDirectory
     fetcher: Fetcher
     prover: HealthGate
@@ -131,10 +128,16 @@ class Installer:
         await self._prove(work, arrival.short, row)
         work.step("finish")
         await work.whole(settled)
-        settle_row(self.services, row.name, arrival.package, str(self.store.link(arrival.package.name)))
+        settle_row(
+            self.directory.services, row.name, arrival.package, str(self.directory.store.link(arrival.package.name))
+        )
         work.commit()
-        keep = {placed, self.records.get(arrival.short).previous, *stamped_versions(self.services.read(), self.store)}
-        await self.fetcher.in_thread(self.store.prune, arrival.short, keep)
+        keep = {
+            placed,
+            self.directory.records.get(arrival.short).previous,
+            *stamped_versions(self.directory.services.read(), self.directory.store),
+        }
+        await self.fetcher.in_thread(self.directory.store.prune, arrival.short, keep)
         await self.wiring.connect(self.supervisor, work)
         work.line(f"{arrival.short} {arrival.package.version} is installed.")
         if arrival.manifest is not None:
@@ -155,11 +158,11 @@ class Installer:
             try:
                 return await self.prover.prove(work, short, READY_SECONDS, 0.0)
             except JobFailed:
-                if not tries_left or self.services.read().row(row.name) is not None:
+                if not tries_left or self.directory.services.read().row(row.name) is not None:
                     raise
             work.line(f"Another module overwrote the row of {short} in services.json. Writing it again.")
             try:
-                self.services.update(lambda registry: registry.with_row(row))
+                self.directory.services.update(lambda registry: registry.with_row(row))
             except RegistryRefused as error:
                 raise JobFailed(str(error)) from None
 
@@ -207,17 +210,17 @@ class Installer:
     def _undos(self, arrival: FetchedModule) -> tuple[Undo, ...]:
         """The undos that restore the current state."""
         short, package = arrival.short, arrival.package.name
-        record = self.records.get(short) if self.records.known(short) else None
-        before = self.services.read().row(arrival.row_name)
+        record = self.directory.records.get(short) if self.directory.records.known(short) else None
+        before = self.directory.services.read().row(arrival.row_name)
         start = Undo("start", "", {"short": short}, live=True)
         active = {
             "short": short,
             "package": package,
-            "folder": self.store.active(short, package),
+            "folder": self.directory.store.active(short, package),
             "linked": record.linked if record else None,
         }
         return (
-            *((start,) if before is not None and self.records.wanted(short) else ()),
+            *((start,) if before is not None and self.directory.records.wanted(short) else ()),
             Undo("record", "", {"short": short, "record": record.to_json() if record else None}),
             Undo("row", "", {"name": arrival.row_name, "row": before.to_json() if before else None}),
             Undo("activate", "", active),
@@ -226,16 +229,16 @@ class Installer:
     def _register(self, work: Work, request: InstallRequest, arrival: FetchedModule, placed: str | None) -> ServiceRow:
         """Activate the version and return its row. Raises JobFailed."""
         short, package = arrival.short, arrival.package.name
-        record, new = self.records.get(short), not self.records.known(short)
-        before = self.services.read().row(arrival.row_name)
+        record, new = self.directory.records.get(short), not self.directory.records.known(short)
+        before = self.directory.services.read().row(arrival.row_name)
         try:
             if placed is None:
-                self.store.link_folder(package, arrival.folder)
+                self.directory.store.link_folder(package, arrival.folder)
             else:
-                self.store.activate(short, package, placed)
+                self.directory.store.activate(short, package, placed)
             row = self._row(work, request, arrival, before)
-            self.services.update(lambda registry: registry.with_row(row))
-            self.records.change(
+            self.directory.services.update(lambda registry: registry.with_row(row))
+            self.directory.records.change(
                 short,
                 package=package,
                 row=arrival.row_name,
@@ -253,8 +256,8 @@ class Installer:
         self, work: Work, request: InstallRequest, arrival: FetchedModule, before: ServiceRow | None
     ) -> ServiceRow:
         """The initial row. A port that the module already has is kept."""
-        link = str(self.store.link(arrival.package.name))
-        port = self.records.get(arrival.short).port or self._free_port(work, arrival)
+        link = str(self.directory.store.link(arrival.package.name))
+        port = self.directory.records.get(arrival.short).port or self._free_port(work, arrival)
         if before is not None:
             return before.with_fields(port=port, install_dir=link, last_start_error=None)
         paths = (f"/vault/{request.vault}",) if request.vault and arrival.short == "vault" else None
@@ -267,7 +270,7 @@ class Installer:
             if wanted in self.directory.ports():
                 raise JobFailed(f"{arrival.short} always listens on port {wanted}, which another module has.")
             return wanted or 0
-        taken = {*self.directory.ports(), *(row.port for row in self.services.read().rows), *self.hub_ports}
+        taken = {*self.directory.ports(), *(row.port for row in self.directory.services.read().rows), *self.hub_ports}
         choice = ports.choose(wanted, taken, self.port_busy)
         if choice.note:
             work.line(choice.note)

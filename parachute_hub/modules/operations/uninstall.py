@@ -15,9 +15,9 @@ from parachute_hub.modules.operations.health_gate import SupervisorApi
 from parachute_hub.modules.operations.install import Wires
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.disk_space import size_of
-from parachute_hub.modules.state.records import RecordsFile, RecordsRefused
-from parachute_hub.modules.state.services_file import Registry, RegistryRefused, ServicesFile
-from parachute_hub.modules.state.store import REMOVED, Store
+from parachute_hub.modules.state.records import RecordsRefused
+from parachute_hub.modules.state.services_file import Registry, RegistryRefused
+from parachute_hub.modules.state.store import REMOVED
 from parachute_hub.system.atomic_files import private_folder, sync_folder
 
 
@@ -27,9 +27,6 @@ class Remover:
 
     home: Path
     jobs: Jobs
-    services: ServicesFile
-    records: RecordsFile
-    store: Store
     directory: ModuleDirectory
     supervisor: SupervisorApi
     wiring: Wires
@@ -48,9 +45,9 @@ class Remover:
         rows, package = self.directory.written(short), self.directory.package_of(short)
         # A row that the hub cannot use is removed too, without an undo: a copy of the file is kept.
         named = (*(row.name for row in rows), *self.directory.unusable_rows(short))
-        if not named and not self.records.known(short):
+        if not named and not self.directory.records.known(short):
             raise JobFailed(f"{short} is not installed.")
-        record = self.records.get(short) if self.records.known(short) else None
+        record = self.directory.records.get(short) if self.directory.records.known(short) else None
         if record is None or record.wanted:
             work.undo("start", live=True, short=short)
         work.undo("record", short=short, record=record.to_json() if record else None)
@@ -60,24 +57,24 @@ class Remover:
         for row in rows:
             work.undo("row", name=row.name, row=row.to_json())
         if package:
-            active = self.store.active(short, package)
+            active = self.directory.store.active(short, package)
             linked = record.linked if record else None
             if active or linked:
                 work.undo("activate", short=short, package=package, folder=active, linked=linked)
         work.undo("reveal", f"{short} is still installed.", short=short)
         try:
-            self.services.update(lambda registry: _without(registry, named))
+            self.directory.services.update(lambda registry: _without(registry, named))
             if package:
-                self.store.deactivate(package)
-            self.store.hide(short)
-            self.records.put(short, None)
+                self.directory.store.deactivate(package)
+            self.directory.store.hide(short)
+            self.directory.records.put(short, None)
         except (RegistryRefused, RecordsRefused) as error:
             raise JobFailed(str(error)) from None
         await self.supervisor.remove(short)
         self._refuse_return(named)
         work.commit()
         work.step("remove")
-        await self.in_thread(self.store.forget, short)
+        await self.in_thread(self.directory.store.forget, short)
         await self.wiring.connect(self.supervisor, work)
         work.line(f"{short} is uninstalled.")
         size = await self.in_thread(size_of, self.home / short)
@@ -85,7 +82,7 @@ class Remover:
             work.line(f"Its data is kept in {self.home / short} ({size / 1048576:.1f} MiB).")
 
     async def _delete_data(self, work: Work, short: str) -> None:
-        if self.directory.written(short) or self.records.known(short):
+        if self.directory.written(short) or self.directory.records.known(short):
             raise JobFailed(f"{short} is still installed. Uninstall it first, then delete its data.")
         if not names.is_short(short) or short in names.FOLDERS_OF_THE_HUB:
             raise JobFailed(f"{short} is not a module's name.")
@@ -108,9 +105,9 @@ class Remover:
 
     def _refuse_return(self, named: Iterable[str]) -> None:
         """Remove a row that the module wrote back while it stopped."""
-        found = self.services.read()
+        found = self.directory.services.read()
         if {*named} & {*(row.name for row in found.rows), *found.unusable_names}:
-            self.services.update(lambda registry: _without(registry, named))
+            self.directory.services.update(lambda registry: _without(registry, named))
 
 
 def _is_folder(place: Path) -> bool:

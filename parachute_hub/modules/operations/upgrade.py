@@ -23,10 +23,10 @@ from parachute_hub.modules.operations.install import settle_row, stamped_version
 from parachute_hub.modules.packages.fetcher import Fetcher, FetchRequest
 from parachute_hub.modules.packages.updates import Availability
 from parachute_hub.modules.state.directory import ModuleDirectory, effective
-from parachute_hub.modules.state.records import Record, RecordsFile, RecordsRefused
-from parachute_hub.modules.state.services_file import RegistryRefused, ServicesFile
+from parachute_hub.modules.state.records import Record, RecordsRefused
+from parachute_hub.modules.state.services_file import RegistryRefused
 from parachute_hub.modules.state.snapshots import Snapshots
-from parachute_hub.modules.state.store import BadPackage, Store
+from parachute_hub.modules.state.store import BadPackage
 
 GATE_SECONDS = 60.0
 SETTLE_SECONDS = 2.0
@@ -72,9 +72,6 @@ class Upgrader:
     """Changes versions of modules. `settle` is how many seconds a new version must stay healthy."""
 
     jobs: Jobs
-    services: ServicesFile
-    records: RecordsFile
-    store: Store
     directory: ModuleDirectory
     fetcher: Fetcher
     prover: HealthGate
@@ -127,7 +124,7 @@ class Upgrader:
         if not request.allow_downgrade and is_newer(installed.package.version, arrival.package.version):
             raise JobFailed(_older(request.short, arrival.package.version, installed.package.version))
         if request == UpgradeRequest(short=request.short) and arrival.package.version == installed.package.version:
-            await self.fetcher.in_thread(self.store.discard, arrival.short, arrival.incoming.name)
+            await self.fetcher.in_thread(self.directory.store.discard, arrival.short, arrival.incoming.name)
             await self.fetcher.settle()
             work.line(_newest(installed))
             return
@@ -147,7 +144,7 @@ class Upgrader:
         work.step("check")
         installed = self._installed(short)
         previous = installed.record.previous
-        folder = self.store.folder(short, installed.package.name, previous) if previous else None
+        folder = self.directory.store.folder(short, installed.package.name, previous) if previous else None
         try:
             package = manifests.read_package(folder) if folder else None
         except Invalid:
@@ -175,7 +172,7 @@ class Upgrader:
         if wanted:
             work.step("start")
             work.undo("stop", short=short)
-            self.records.want(short, True)
+            self.directory.records.want(short, True)
             await self.prover.prove(work, short, self.gate, self.settle)
         work.commit()
         await self.fetcher.in_thread(self.snapshots.settle, short, data)
@@ -183,7 +180,7 @@ class Upgrader:
 
     async def _stop(self, work: Work, installed: _Installed) -> bool:
         """Stop it until the job ends. Returns whether it should run afterwards."""
-        short, wanted = installed.short, self.records.wanted(installed.short)
+        short, wanted = installed.short, self.directory.records.wanted(installed.short)
         if wanted:
             work.undo("start", live=True, short=short)
         work.undo("record", short=short, record=installed.record.to_json())
@@ -207,9 +204,9 @@ class Upgrader:
             Undo("activate", f"{short} {old.package.version} is active again.", active),
         )
         try:
-            self.store.activate(short, package.name, folder)
+            self.directory.store.activate(short, package.name, folder)
             self._repoint(old.row.name, package)
-            self.records.change(
+            self.directory.records.change(
                 short, package=package.name, row=old.row.name, previous=old.folder, linked=None, wanted=wanted
             )
         except (BadPackage, RegistryRefused, RecordsRefused) as error:
@@ -219,10 +216,10 @@ class Upgrader:
             work.undo("stop", short=short)
             await self.prover.prove(work, short, self.gate, self.settle)
         work.step("finish")
-        settle_row(self.services, old.row.name, package, str(self.store.link(package.name)))
+        settle_row(self.directory.services, old.row.name, package, str(self.directory.store.link(package.name)))
         work.commit()
-        keep = {folder, old.folder, *stamped_versions(self.services.read(), self.store)}
-        await self.fetcher.in_thread(self.store.prune, short, keep)
+        keep = {folder, old.folder, *stamped_versions(self.directory.services.read(), self.directory.store)}
+        await self.fetcher.in_thread(self.directory.store.prune, short, keep)
         work.line(f"{short} went from {old.package.version} to {package.version}.")
 
     async def _snapshot(self, work: Work, old: _Installed) -> str | None:
@@ -244,8 +241,8 @@ class Upgrader:
 
     def _repoint(self, name: str, package: Package) -> None:
         """Point the row at the active link: the old version may have written its own folder there."""
-        link = str(self.store.link(package.name))
-        self.services.update(
+        link = str(self.directory.store.link(package.name))
+        self.directory.services.update(
             lambda registry: (
                 registry.with_row(evolve(row, install_dir=link, last_start_error=None))
                 if (row := registry.row(name))
@@ -257,7 +254,7 @@ class Upgrader:
         """Raises JobFailed if there is nothing to switch."""
         ours, package_name = self.directory.row(short), self.directory.package_of(short)
         row = next((row for row in self.directory.written(short) if ours and row.name == ours.name), None)
-        place = self.store.locate(package_name) if package_name else None
+        place = self.directory.store.locate(package_name) if package_name else None
         try:
             package = manifests.read_package(place) if place else None
         except Invalid:
@@ -267,9 +264,9 @@ class Upgrader:
         return _Installed(
             short=short,
             row=row,
-            record=self.records.get(short),
+            record=self.directory.records.get(short),
             package=package,
-            folder=self.store.active(short, package.name),
+            folder=self.directory.store.active(short, package.name),
         )
 
     async def _target(self, request: UpgradeRequest, installed: _Installed) -> str | None:

@@ -11,13 +11,12 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from parachute_hub.modules.definition import manifests, mounts, names, ports
-from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.definition.entry_point import entry_of
 from parachute_hub.modules.definition.model import EXPOSURES, ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.state.directory import ModuleDirectory
-from parachute_hub.modules.state.records import Record, RecordsFile, RecordsRefused
-from parachute_hub.modules.state.store import BadPackage, Store
+from parachute_hub.modules.state.records import Record, RecordsRefused
+from parachute_hub.modules.state.store import BadPackage
 from parachute_hub.site.errors import Refused, not_stored
 from parachute_hub.supervise.model import CannotLaunch
 
@@ -29,36 +28,33 @@ class Adoption:
     """Creates records for modules. `busy` tells whether a port is in use; `hub_ports` are never assigned."""
 
     directory: ModuleDirectory
-    records: RecordsFile
-    store: Store
-    catalog: Catalog
     hub_ports: Iterable[int]
     busy: Callable[[int], bool]
 
     def count(self) -> None:
         """Once per home: create records for catalog modules, and ports for records without one."""
-        if self.records.counted:
+        if self.directory.records.counted:
             return
         found: dict[str, Record] = {}
         taken = {*self.hub_ports}
         for row in self.directory.services.standing():
             short = self.directory.short_of(row.name)
-            if short in found or not (self.records.known(short) or self._is_catalogs(short, row)):
+            if short in found or not (self.directory.records.known(short) or self._is_catalogs(short, row)):
                 continue
-            record = self.records.get(short)
+            record = self.directory.records.get(short)
             port = record.port or self._port(row, taken)
             taken.add(port)
             found[short] = evolve(record, row=record.row or row.name, port=port, exposure=self._exposure(short, row))
-        self.records.count(found)
+        self.directory.records.count(found)
 
     def source(self, short: str) -> tuple[str, Path | None] | None:
         """What adopting a module would run: the package and its folder, None if missing."""
         row = self._stranger(short)
         if row is None:
             return None
-        entry = self.catalog.get(short)
+        entry = self.directory.catalog.get(short)
         if entry is not None:
-            return entry.package, self.store.locate(entry.package)
+            return entry.package, self.directory.store.locate(entry.package)
         folder = Path(row.install_dir) if row.install_dir else None
         try:
             package = manifests.read_package(folder) if folder is not None and folder.is_absolute() else None
@@ -76,13 +72,13 @@ class Adoption:
                 409, "not_adoptable", f"The row {row.name} names no folder of a module. Install the module by its name."
             )
         package, folder = source
-        known = self.catalog.get(short) is not None
+        known = self.directory.catalog.get(short) is not None
         try:
             linked = None if known or folder is None else self._checked(short, row, package, folder)
             if linked is not None:
-                self.store.link_folder(package, linked)
+                self.directory.store.link_folder(package, linked)
             port = self._port(row, {*self.hub_ports, *self.directory.ports()})
-            self.records.put(
+            self.directory.records.put(
                 short, Record(package=package, row=row.name, port=port, linked=str(linked) if linked else None)
             )
         except (BadPackage, CannotLaunch, Invalid, mounts.BadMount, ports.NoPort) as error:
@@ -101,23 +97,25 @@ class Adoption:
         for path in mounts.claims(manifest.paths):
             mounts.check(path, short)
         entry_of(folder, manifest, short, row, None)
-        located = self.store.locate(package)
+        located = self.directory.store.locate(package)
         return None if located is not None and os.path.realpath(located) == os.path.realpath(folder) else folder
 
     def _is_catalogs(self, short: str, row: ServiceRow) -> bool:
-        entry = self.catalog.get(short)
-        return entry is not None and (row.is_vault if short == "vault" else self.catalog.names(row.name, entry))
+        entry = self.directory.catalog.get(short)
+        return entry is not None and (
+            row.is_vault if short == "vault" else self.directory.catalog.names(row.name, entry)
+        )
 
     def _port(self, row: ServiceRow, taken: Iterable[int]) -> int:
         """The port it has been using, unless another module has it."""
-        entry = self.catalog.get(self.directory.short_of(row.name))
+        entry = self.directory.catalog.get(self.directory.short_of(row.name))
         if entry is not None and entry.ignores_port and entry.port:
             return entry.port
         return row.port if row.port not in taken else ports.choose(None, taken, self.busy).port
 
     def _exposure(self, short: str, row: ServiceRow) -> str | None:
         """The row's exposure, if it is stricter than the catalog's."""
-        kept, entry = self.records.get(short).exposure, self.catalog.get(short)
+        kept, entry = self.directory.records.get(short).exposure, self.directory.catalog.get(short)
         usual = (entry.exposure if entry else None) or "allowed"
         told = row.public_exposure
         return told if kept is None and told and _STRICTNESS[told] > _STRICTNESS[usual] else kept

@@ -9,7 +9,6 @@ from twisted.logger import Logger
 
 from parachute_hub.modules.operations.health_gate import SupervisorApi
 from parachute_hub.modules.state.directory import ModuleDirectory
-from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.supervise.model import ModuleState
 from parachute_hub.system.timers import FailureLog
 
@@ -21,7 +20,6 @@ _FILES = 2000
 class LinkedFolders:
     """Compares each linked folder's newest modification time with the last one seen."""
 
-    records: RecordsFile
     directory: ModuleDirectory
     supervisor: SupervisorApi
     _seen: dict[str, int] = field(factory=dict, init=False)
@@ -34,7 +32,7 @@ class LinkedFolders:
             self._failures.attempt(f"Watching the linked folder of {short}", self._compare, short)
 
     def _compare(self, short: str) -> None:
-        linked = self.records.get(short).linked
+        linked = self.directory.records.get(short).linked
         if linked is None:
             self._seen.pop(short, None)
             return

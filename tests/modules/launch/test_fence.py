@@ -32,7 +32,6 @@ class FenceCase(SynchronousTestCase):
         return ModuleFence(
             hub_port=1939,
             directory=self.home.directory,
-            records=self.home.records,
             views=Views(home=self.home.path, directory=self.home.directory),
             notice=self.told.append,
             **given,
@@ -41,7 +40,6 @@ class FenceCase(SynchronousTestCase):
     def launcher(self, fence: ModuleFence) -> ModuleLauncher:
         return ModuleLauncher(
             directory=self.home.directory,
-            records=self.home.records,
             around=self.home.around,
             find_bun=lambda: BUN,
             fence=fence,

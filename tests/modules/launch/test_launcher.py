@@ -23,9 +23,7 @@ def no_bun() -> Path:
 class Launches(SynchronousTestCase):
     def setUp(self) -> None:
         self.home = Home(self.mktemp())
-        self.launcher = ModuleLauncher(
-            directory=self.home.directory, records=self.home.records, around=self.home.around, find_bun=lambda: BUN
-        )
+        self.launcher = ModuleLauncher(directory=self.home.directory, around=self.home.around, find_bun=lambda: BUN)
 
     def installed(self, version: str = "1.0.0", **manifest: Any) -> None:
         put(self.home.store, "toy", package(version=version, **manifest), version)
@@ -181,9 +179,7 @@ class Launches(SynchronousTestCase):
     def test_without_bun_nothing_is_launched(self) -> None:
         self.installed()
         self.home.register()
-        launcher = ModuleLauncher(
-            directory=self.home.directory, records=self.home.records, around=self.home.around, find_bun=no_bun
-        )
+        launcher = ModuleLauncher(directory=self.home.directory, around=self.home.around, find_bun=no_bun)
         with self.assertRaises(CannotLaunch) as caught:
             launcher.launch("toy")
         self.assertEqual(

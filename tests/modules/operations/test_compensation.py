@@ -18,9 +18,7 @@ class Deleting(SynchronousTestCase):
         home = Home(self.mktemp())
         self.place, self.aside = home.path / "toy", home.path / "aside"
         self.undoing = UndoHandlers(
-            store=home.store,
-            services=home.services,
-            records=home.records,
+            directory=home.directory,
             snapshots=Snapshots(home=home.path, folder=home.path / "hub" / "snapshots", free_bytes=lambda: 1 << 40),
             supervisor=FakeSupervisor(),
             in_thread=at_once,

@@ -39,9 +39,6 @@ class Base(SynchronousTestCase):
         self.busy: set[int] = set()
         self.adoption = Adoption(
             directory=self.home.directory,
-            records=self.home.records,
-            store=self.home.store,
-            catalog=self.home.catalog,
             hub_ports=(1939,),
             busy=self.busy.__contains__,
         )

@@ -189,7 +189,7 @@ class Linked(SynchronousTestCase):
         home.records.change("toy", linked=str(folder), package="@toys/toy", row="toys-toy")
         supervisor = FakeSupervisor()
         self.started(supervisor)
-        linked = LinkedFolders(records=home.records, directory=home.directory, supervisor=supervisor)
+        linked = LinkedFolders(directory=home.directory, supervisor=supervisor)
         linked.look()
         linked.look()
         self.assertEqual(supervisor.calls, [("start", "toy")])
