@@ -92,3 +92,12 @@ def chunk(data: bytes) -> bytes:
 
 
 LAST_CHUNK = b"0\r\n\r\n"
+
+
+def unchunk(chunks: Chunked, data: bytes) -> tuple[bytes, bytes, bool]:
+    """(body data, bytes after the body, whether the body is complete). `chunks` collects its payload."""
+    end = chunks.feed(data)
+    payload = chunks.payload or []
+    joined = b"".join(payload)
+    payload.clear()
+    return joined, data[end:] if end >= 0 else b"", end >= 0

@@ -1,7 +1,6 @@
 """One client connection: parses requests strictly and one at a time, tracks bodies, and enforces deadlines."""
 
 from collections.abc import Callable
-from enum import Enum, auto
 from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer
@@ -12,28 +11,19 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from parachute_hub.proxy import pages
-from parachute_hub.proxy.chunked import Chunked
+from parachute_hub.proxy.chunked import Chunked, unchunk
 from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead
-from parachute_hub.proxy.interfaces import Handler, TunnelEnd
+from parachute_hub.proxy.interfaces import Handler, ReadState, TunnelEnd
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import ErrorResponse
-from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ, Socket, writer
+from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ, Socket, keep_little_unsent, writer
 
 _log = Logger()
 _FAULT = ErrorResponse(500, "internal_error", "Something went wrong in the hub. Its log has the details.", close=True)
+# A head that is longer than this before its end came counts as held.
+LONG_HEAD = 4 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class ReadState(Enum):
-    """What the client's bytes belong to."""
-
-    HEAD = auto()
-    BODY = auto()
-    RESPONSE = auto()  # the request is complete, the response is not; further bytes are the next request
-    TUNNEL = auto()
-    LINGER = auto()  # closing; further bytes are discarded
-    DEAD = auto()
 
 
 _HEAD, _BODY, _RESPONSE, _TUNNEL, _LINGER, _DEAD = ReadState
@@ -52,6 +42,12 @@ class Dispatcher(Protocol):
     def dispatch(self, connection: "Connection", plan: Plan) -> Handler | ErrorResponse:
         """The handler for the request, or an immediate response."""
 
+    def stalled(self, connection: "Connection") -> None:
+        """The connection holds memory and does not move on."""
+
+    def moving(self, connection: "Connection") -> None:
+        """It moves on, or is closed."""
+
     def answered(self, connection: "Connection", plan: Plan | None, status: int) -> None:
         """A request, or something unparsable, was answered without a handler."""
 
@@ -66,7 +62,9 @@ class Connection(BaseProtocol):
     transport: Socket  # type: ignore[assignment]
 
     def __init__(self, dispatcher: Dispatcher, peer: str) -> None:
-        self.peer = peer
+        self.peer = self.address = peer
+        self.held_back = False
+        self.behind = 0
         self.state = _HEAD
         self.close = False
         self.deadline: float | None = dispatcher.now + dispatcher.limits.head_seconds
@@ -92,6 +90,7 @@ class Connection(BaseProtocol):
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
         self.put = writer(self.transport)
+        keep_little_unsent(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
         state = self.state
@@ -114,6 +113,7 @@ class Connection(BaseProtocol):
         self.state = _DEAD
         self.deadline = None
         self._buffer = b""
+        self._moves()
         if self._tunnel is not None:
             self._tunnel.client_lost()
         self._drop_handler()
@@ -178,15 +178,16 @@ class Connection(BaseProtocol):
         """Stop reading from the client."""
         self._paused = True
         self.transport.pauseProducing()
+        self._stalls()
 
     def resumeProducing(self) -> None:
         """Resume reading."""
         self._paused = False
+        self._moves()
         if self.state is not _DEAD:
             self.transport.resumeProducing()
 
-    def stopProducing(self) -> None:
-        """The module's connection is gone; its handler is notified separately."""
+    def stopProducing(self) -> None: ...
 
     # Deadlines are checked once a second, which is cheaper than a timer per request.
 
@@ -203,12 +204,18 @@ class Connection(BaseProtocol):
         else:
             self.transport.abortConnection()
 
-    def stalled(self) -> None:
-        """The client stopped reading its response; start the timeout."""
+    def stalled(self, behind: int = 0) -> None:
+        """The client stopped reading; start the timeout. The module may have sent `behind` bytes more."""
+        self.behind = behind
         self.deadline = self._dispatcher.now + self._dispatcher.limits.stall_seconds
+        self._stalls()
+
+    def buffered(self) -> int:
+        return len(self._buffer)
 
     def reading_again(self) -> None:
         """The client resumed reading."""
+        self._moves()
         if self.state is not _BODY:
             self.deadline = None
 
@@ -220,6 +227,16 @@ class Connection(BaseProtocol):
         elif self._tunnel is not None:
             self._tunnel.hub_closes()
 
+    def _stalls(self) -> None:
+        self.held_back = True
+        self._dispatcher.stalled(self)
+
+    def _moves(self) -> None:
+        if self.held_back:
+            self.held_back = False
+            self.behind = 0
+            self._dispatcher.moving(self)
+
     def _check_rate(self, now: float) -> None:
         limits = self._dispatcher.limits
         if self._paused or self._window_bytes >= limits.body_rate * limits.body_window:
@@ -229,8 +246,8 @@ class Connection(BaseProtocol):
         self._refuse(_bad(408, "The request's body arrives too slowly."))
 
     def _drop_handler(self) -> None:
-        handler, self._handler = self._handler, None
-        if handler is not None:
+        if (handler := self._handler) is not None:
+            self._handler = None
             handler.client_lost()
 
     # Parsing requests.
@@ -259,6 +276,7 @@ class Connection(BaseProtocol):
             self._wait_for_head(buffer)
             return False
         self._scanned = 0
+        self._moves()
         if end > self._dispatcher.limits.head_bytes:
             self._refuse(_bad(431, "The request's head is too large."))
             return False
@@ -289,6 +307,8 @@ class Connection(BaseProtocol):
         else:
             if not self._scanned:
                 self.deadline = self._dispatcher.now + limits.head_seconds
+            if len(buffer) > LONG_HEAD:
+                self._stalls()
             # The data may be split anywhere; a CR before the LF must still be found.
             self._scanned = max(1, len(buffer) - len(HEAD_END) + 1)
 
@@ -304,6 +324,7 @@ class Connection(BaseProtocol):
 
     def _begin(self, plan: Plan) -> None:
         self._request = request = plan.request
+        self.address = plan.caller.address
         self.close = request.close
         self.deadline = None
         self.state = _BODY if request.has_body else _RESPONSE
@@ -343,7 +364,7 @@ class Connection(BaseProtocol):
         rest = b""
         if self._chunks is not None:
             try:
-                data, rest, complete = self._unchunk(self._chunks, data)
+                data, rest, complete = unchunk(self._chunks, data)
             except BadMessage as bad:
                 self._refuse(_bad(bad.status, bad.why))
                 return
@@ -361,15 +382,6 @@ class Connection(BaseProtocol):
             handler.body(data)
         if complete and self._handler is handler:
             handler.body_done()
-
-    @staticmethod
-    def _unchunk(chunks: Chunked, data: bytes) -> tuple[bytes, bytes, bool]:
-        """(body data, bytes after the body, whether the body is complete)."""
-        end = chunks.feed(data)
-        payload = chunks.payload or []
-        joined = b"".join(payload)
-        payload.clear()
-        return joined, data[end:] if end >= 0 else b"", end >= 0
 
     def _close(self) -> None:
         """Close our side and keep reading briefly: closing with unread bytes would discard the response in transit."""

@@ -210,7 +210,7 @@ class Exchange:
         """The client reads too slowly: stop reading from the module."""
         if self._upstream is not None:
             self._upstream.pause()
-            self._connection.stalled()
+            self._connection.stalled(self._upstream.behind)
 
     def resumeProducing(self) -> None:
         """The client caught up."""

@@ -27,6 +27,7 @@ from parachute_hub.proxy.module_cookies import CookieLedger
 from parachute_hub.proxy.plan import ModuleRequest, Plan, Planner
 from parachute_hub.proxy.routes import ErrorResponse, Table, ToSite
 from parachute_hub.proxy.site_channel import SiteChannel
+from parachute_hub.proxy.stalls import Stalls
 from parachute_hub.proxy.tunnel import Slots
 from parachute_hub.proxy.upstream import Pool
 from parachute_hub.system.timers import FailureLog, every
@@ -80,6 +81,7 @@ class Front(Factory):
         self._pools: dict[int, Pool] = {}
         self._crowd = ConnectionLimiter(self.limits, lambda: sum(pool.open for pool in self._pools.values()))
         self._cookies = CookieLedger()
+        self._stalls = Stalls(self.limits)
         self._slots = Slots(each=self.limits.websockets_per_address, total=self.limits.websockets)
         self._ticking: LoopingCall | None = None
         self._failures = FailureLog()
@@ -150,6 +152,14 @@ class Front(Factory):
             asked, address = RequestSummary.of(plan.request), plan.caller.address
         self.closed(RequestRecord(HUB, asked, address, self.seconds(), status))
 
+    def stalled(self, connection: Connection) -> None:
+        """A connection holds memory and does not move on."""
+        self._stalls.stalled(connection, self.now)
+
+    def moving(self, connection: Connection) -> None:
+        """It moves on, or is closed."""
+        self._stalls.moving(connection)
+
     def gone(self, connection: Connection) -> None:
         """A client's connection is closed."""
         self._crowd.left(connection)
@@ -209,6 +219,7 @@ class Front(Factory):
         self.now = self.seconds()
         attempt = self._failures.attempt
         attempt("Forgetting plans", self._planner.forget)
+        attempt("Measuring stalled clients", lambda: self._stalls.measure(self.now))
         self._failures.each("Keeping deadlines", lambda connection: connection.check(self.now), self._crowd)
         attempt("Resuming accept", self._crowd.look_for_room)
         self._failures.each("Closing idle connections", self._expire, tuple(self._pools))

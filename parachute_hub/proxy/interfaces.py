@@ -1,6 +1,18 @@
 """The interfaces between a connection and what handles its requests."""
 
+from enum import Enum, auto
 from typing import Protocol
+
+
+class ReadState(Enum):
+    """What the client's bytes belong to."""
+
+    HEAD = auto()
+    BODY = auto()
+    RESPONSE = auto()  # the request is complete, the response is not; further bytes are the next request
+    TUNNEL = auto()
+    LINGER = auto()  # closing; further bytes are discarded
+    DEAD = auto()
 
 
 class Handler(Protocol):

@@ -16,7 +16,11 @@ class Limits:
     body_window: float = 20.0
     # A client that reads nothing for this long is disconnected.
     stall_seconds: float = 300.0
-    pipelined_bytes: int = 64 * 1024
+    pipelined_bytes: int = 32 * 1024
+    # Clients that stopped reading or sending: how many may be held, with how much, and the share of one address.
+    stalled: int = 512
+    stalled_bytes: int = 32 * 1024 * 1024
+    stalled_share: float = 0.125
     linger_seconds: float = 2.0
     connections: int = 12_000
     connections_per_address: int = 11_000

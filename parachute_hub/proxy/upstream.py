@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from parachute_hub.proxy.chunked import Chunked
 from parachute_hub.proxy.head import HEAD_END, BadMessage, ResponseHead, parse_response
-from parachute_hub.proxy.transport import STREAM_READ, Socket, writer
+from parachute_hub.proxy.transport import STREAM_READ, Socket, keep_little_unread, writer
 
 HOST = "127.0.0.1"
 # Maximum 1xx responses before the final one; a module that sends more is in a loop.
@@ -20,6 +20,8 @@ _MAX_INTERIM = 16
 # How many response heads are cached for a second, and their maximum length.
 _MOST_HEADS = 64
 _LONGEST_HEAD = 2048
+# What the receive buffer here and the send buffer in the module hold of a response that nobody reads (measured).
+KERNEL_HOLDS = 1792 * 1024
 
 
 class BodyKind(Enum):
@@ -128,6 +130,11 @@ class Upstream(BaseProtocol):
         self._state = _TUNNEL
         self._receive = receive
         self._lost = lost
+
+    @property
+    def behind(self) -> int:
+        """Bytes of the response that may wait in the kernel: the rest of it, or as much as buffers take."""
+        return min(self._left, KERNEL_HOLDS) if self._state is _LENGTH else KERNEL_HOLDS
 
     def pause(self) -> None:
         """Stop reading the response."""
@@ -342,7 +349,7 @@ class Pool:
         else:
             self.open += 1
             factory = _Connecting(self, sink)
-            self._connector.connectTCP(HOST, self.port, factory, self._connect_seconds, None)
+            keep_little_unread(self._connector.connectTCP(HOST, self.port, factory, self._connect_seconds, None))
 
     def head(self, raw: bytes) -> ResponseHead:
         """Parse a response head, cached because a busy module repeats it. Raises BadMessage."""

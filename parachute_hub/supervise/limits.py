@@ -46,6 +46,8 @@ class MemoryLimits:
     hard: float = 0.9
     # The share of a module without its own limit.
     budget: int = 128 << 20
+    # The hub's own share: above it the hub is counted before a module is blamed.
+    hub: int = 128 << 20
     # Growing back to this fraction of its former size means that the restart did not help.
     as_large: float = 0.9
     forget: float = 600.0

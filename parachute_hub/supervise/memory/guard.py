@@ -68,6 +68,7 @@ class MemoryGuard:
         self._lately: dict[str, tuple[float, int]] = {}
         self._tight = False
         self._ours: int | None = None
+        self._hub = 0
         self._loop: LoopingCall | None = None
 
     def start(self, clock: Any) -> None:
@@ -88,15 +89,16 @@ class MemoryGuard:
         """
         limit = self._room.limit()
         if limit is None and self._limit is not None:
-            return Container(self._ours, self._limit)
-        return Container(self._room.used(), min(filter(None, (limit, self._limit)), default=None))
+            return Container(self._ours, self._limit, self._hub)
+        return Container(self._room.used(), min(filter(None, (limit, self._limit)), default=None), self._hub)
 
     async def look(self) -> None:
         """Measure, record, decide, act."""
         running = self._modules.alive()
         sessions = {module.short: module.session for module in running}
         sizes = await self._in_thread(self._meter.footprints, sessions)
-        self._ours = sum(sizes.values()) + await self._in_thread(self._meter.own)
+        self._hub = await self._in_thread(self._meter.own)
+        self._ours = sum(sizes.values()) + self._hub
         now = self._now()
         usages = [self._noted(module, sizes[module.short]) for module in running if sizes.get(module.short)]
         self._lately = {k: v for k, v in self._lately.items() if now - v[0] < self._limits.forget}

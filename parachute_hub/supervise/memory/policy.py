@@ -21,10 +21,11 @@ class Usage:
 
 @frozen
 class Container:
-    """Everything together: bytes `used` of `limit`; both None without a limit."""
+    """Everything together: bytes `used` of `limit`, both None without a limit; `hub` is the hub's own part."""
 
     used: int | None = None
     limit: int | None = None
+    hub: int = 0
 
     @property
     def free(self) -> int | None:
@@ -78,6 +79,9 @@ def decide(modules: Sequence[Usage], container: Container, lately: Mapping[str, 
         return Fine()
     figures = f"Memory use is {_mb(container.used)} of {_mb(container.limit)}"
     offender = _offender(modules, limits)
+    if container.hub > limits.hub and (offender is None or container.hub - limits.hub > _over(offender, limits)):
+        # Restarting modules would not help: what clients hold belongs to the hub, and the proxy bounds it.
+        return Tight(None, f"{figures}, {_mb(container.hub)} of it in the hub itself")
     if share < limits.hard or offender is None:
         return Tight(offender.short if offender else None, figures)
     return _away_with(offender, f"{figures}, {_mb(offender.pss)} of it in this module", lately, limits)

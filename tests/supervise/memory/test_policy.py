@@ -35,6 +35,11 @@ class DecideTests(SynchronousTestCase):
             ([], Container(990 * MB, 1000 * MB), {}, (Tight, None)),
             ([small, large, limited], half, {}, (Restart, "limited")),
             ([Usage("limited", 100 * MB, 100 * MB)], Container(), {}, Fine),
+            # The hub itself is the largest for its share.
+            ([small, large], Container(950 * MB, 1000 * MB, 400 * MB), {}, (Tight, None)),
+            ([growing], Container(950 * MB, 1000 * MB, 200 * MB), {}, (Tight, None)),
+            ([small, large], Container(950 * MB, 1000 * MB, 200 * MB), {}, (Restart, "large")),
+            ([small, large], Container(950 * MB, 1000 * MB, 128 * MB), {}, (Restart, "large")),
         ):
             verdict = decide(modules, container, lately, LIMITS)
             found = Fine if isinstance(verdict, Fine) else (type(verdict), verdict.short)
