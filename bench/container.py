@@ -1,6 +1,5 @@
-"""The container in figures: size of the image, start to /health at half a CPU, and a memory table.
-
-Run it as root with `python -m bench container`; it needs podman (see `tests/live/engine.py`).
+"""Container measurements: image size, start to /health at half a CPU, memory table. Run it as root with `python -m
+bench container`; it needs podman (see `tests/live/engine.py`).
 """
 
 import contextlib
@@ -32,7 +31,7 @@ _ROLES = {
 
 
 def memory(hub: Container) -> dict[str, float]:
-    """MB by role: the proportional share of each process, their sum, and what the kernel charges without page cache."""
+    """MB by role: proportional set size of each process, their sum, and what the kernel charges without page cache."""
     table: dict[str, float] = {}
     for pid in hub.processes():
         words = command_line(pid)
@@ -46,7 +45,7 @@ def memory(hub: Container) -> dict[str, float]:
 
 @contextlib.contextmanager
 def watched(hub: Container) -> Iterator[dict[str, float]]:
-    """The highest figure of each role while the block runs, sampled fifty times a second."""
+    """The maximum of each role while the block runs, sampled fifty times a second."""
     highest: dict[str, float] = {}
     done = Event()
 
@@ -65,7 +64,7 @@ def watched(hub: Container) -> Iterator[dict[str, float]]:
 
 
 def starts(image: str) -> None:
-    """From the start of the container to the first 200 of /health: seconds, and seconds of CPU."""
+    """Seconds and CPU seconds from the container's start to the first 200 of /health."""
     walls, cpus = [], []
     machine = Machine()
     home = machine.volume()
@@ -80,7 +79,7 @@ def starts(image: str) -> None:
 
 
 def first_view(hub: Container) -> None:
-    """What a browser that was never here fetches to show the admin app: the page, then each file that it names."""
+    """What a first visit to the admin app downloads: the page, then each file it names."""
     hub.wait_phase("up")
     took, sizes = [], []
     for _ in range(RUNS):
@@ -96,7 +95,7 @@ def first_view(hub: Container) -> None:
 
 
 def journey(image: str) -> None:
-    """Install the reference modules one after another and print what each state takes."""
+    """Install the reference modules one after another and print the memory of each state."""
     machine = Machine()
     registry = Registry(machine, PACKS)
     try:
@@ -138,7 +137,7 @@ def _share(pid: int) -> float:
 
 
 def _cpu(pid: int) -> float:
-    """Seconds of CPU of a process and of its children that have ended."""
+    """CPU seconds of a process and its ended children."""
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system + times.children_user + times.children_system)
 

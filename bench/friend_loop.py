@@ -1,7 +1,6 @@
-"""The friend loop in figures: from the start of a fresh hub to the first note, step by step, and the memory it takes.
-
-What a friend does in the wizard is done here over HTTP; packages come from a registry on loopback, once with an empty
-package cache and once with a filled one. `python -m bench friend_loop`
+"""The first evening in figures: time from the start of a fresh hub to the first note, step by step, and memory. The
+wizard is driven over HTTP; packages come from a registry on loopback, once with an empty and once with a filled
+cache. `python -m bench friend_loop`
 """
 
 import http.cookiejar
@@ -35,7 +34,7 @@ STEPS = ("/health answers", "the wizard asks", "the owner exists", "three module
 
 
 class Friend:
-    """A browser's part of the wizard: cookies, and the token of the page."""
+    """The browser's part of the wizard: cookies and the page's token."""
 
     def __init__(self, hub: HubProcess) -> None:
         self.hub = hub
@@ -44,14 +43,14 @@ class Friend:
         )
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """One request in JSON, as a page of the hub sends it."""
+        """One JSON request, as a hub page sends it."""
         headers = {"Accept": "application/json", "Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
         data = None if body is None else json.dumps(body).encode()
         with self._opener.open(urllib.request.Request(self.hub.url + path, data, headers), timeout=30) as answer:
             return json.loads(answer.read())
 
     def set_up(self) -> Iterator[None]:
-        """Walk through the wizard; yields when the wizard asks, when the owner exists, and when all modules run."""
+        """Go through the wizard; yields when it asks, when the owner exists, and when all modules run."""
         token = self.ask("/admin/setup")["csrfToken"]
         yield
         bootstrap = "parachute-bootstrap-" + self.hub.log().partition("parachute-bootstrap-")[2].split()[0]
@@ -69,7 +68,7 @@ class Friend:
 
 @contextmanager
 def registry() -> Iterator[str]:
-    """The packs of the reference modules in a registry on loopback."""
+    """The reference modules' packs in a registry on loopback."""
     words = [sys.executable, "-m", "tests.live.registry", str(PACKS)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True) as process:
         assert process.stdin is not None and process.stdout is not None
@@ -95,7 +94,7 @@ def loop(hub: HubProcess) -> list[float]:
 
 
 def answers(url: str) -> bool:
-    """Whether it can be reached already."""
+    """Whether it responds yet."""
     try:
         return fetch(url).status == 200
     except OSError:
@@ -103,7 +102,7 @@ def answers(url: str) -> bool:
 
 
 def memory(hub: HubProcess) -> dict[str, float]:
-    """MB of the hub and of each module, shared pages counted in parts."""
+    """MB of the hub and each module, shared pages counted proportionally."""
     assert hub.process is not None
     table = {"hub": psutil.Process(hub.process.pid).memory_full_info().pss / 1e6}
     for module in hub.client.call("GET", "/api/modules")["modules"]:
@@ -115,7 +114,7 @@ def memory(hub: HubProcess) -> dict[str, float]:
 
 
 def run(folder: Path, address: str, cache: Path | None) -> tuple[list[float], dict[str, float]]:
-    """One friend on a fresh home; `cache` fills the package cache before."""
+    """One run with a fresh home; `cache` fills the package cache first."""
     home = folder / "home"
     if cache is not None:
         shutil.copytree(cache, home / "modules" / "install" / "cache")

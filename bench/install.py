@@ -1,10 +1,7 @@
-"""Our install of a module against a bare `bun add` of the same package: cold cache and warm, medians of a few runs.
-`far` is a cold cache and a registry that is a tenth of a second away, as for most people.
-
-`ours` is the whole job until the module answers; its own start (measured apart) is taken off before the ratio is made.
-The promise is at most 1.15 of bun. What ours adds is for safety: writes that survive a
-power cut, a look at every file, a session of its own for bun; bun alone makes nothing durable. For a package that is in
-the cache, which bun links in some milliseconds, that is more than bun's own work.
+"""Our install compared with a bare `bun add` of the same package: cold and warm cache, medians of a few runs. `far` is
+a cold cache and a registry 100 ms away, as for most people. `ours` is the whole job until the module answers; the
+module's own start, measured separately, is subtracted before the ratio. What ours adds is safety: writes that
+survive a power cut, a check of every file, a session for bun. docs/decisions/071 has the figures.
 """
 
 import json
@@ -36,7 +33,7 @@ FILES_EACH = 25
 
 
 def publish(registry: NpmRegistry) -> None:
-    """A module with some weight: forty dependencies, a thousand files, eight megabytes."""
+    """A sizeable module: forty dependencies, a thousand files, eight megabytes."""
     dependencies = {}
     for number in range(DEPENDENCIES):
         name = f"weight-{number}"
@@ -49,8 +46,8 @@ def publish(registry: NpmRegistry) -> None:
 
 
 def bare(registry: str, home: Path) -> float:
-    """Seconds of `bun add` alone, with a cache of its own in the same home, and with the same folder for what is
-    temporary: to make a thousand files in one folder can take twice as long as in another.
+    """Seconds of `bun add` alone, with its own cache in the same home and the same temporary folder, because creating
+    a thousand files can take twice as long in another folder.
     """
     folder = Path(tempfile.mkdtemp(prefix="add-", dir=home))
     (folder / "package.json").write_text('{"name": "x", "private": true, "trustedDependencies": []}')
@@ -71,13 +68,13 @@ def bare(registry: str, home: Path) -> float:
 
 
 def set_aside(folder: Path) -> None:
-    """Out of the way. Not removed: ext4 shuns inodes that were freed a moment ago, and who comes next pays for it."""
+    """Move it away instead of deleting: ext4 avoids recently freed inodes, which slows the next run."""
     if folder.exists():
         folder.rename(Path(tempfile.mkdtemp(prefix="aside-", dir=folder.parent)) / folder.name)
 
 
 class Stopwatch:
-    """Stands in for a function and adds up what its calls take."""
+    """Replaces a function and adds up the duration of its calls."""
 
     def __init__(self, owner: Any, name: str) -> None:
         self._function = getattr(owner, name)
@@ -92,13 +89,13 @@ class Stopwatch:
             self.seconds += time.perf_counter() - began
 
     def read(self) -> float:
-        """Seconds since it was read last."""
+        """Seconds since the last read."""
         seconds, self.seconds = self.seconds, 0.0
         return seconds
 
 
 async def ours(rig: Rig) -> tuple[float, float]:
-    """Seconds of the whole job, and of the module's own start in it."""
+    """Seconds of the whole job, and of the module's own start."""
     began = time.perf_counter()
     job = await rig.done(rig.modules.installer.install(InstallRequest(short="toy", package="@toys/toy")))
     took = time.perf_counter() - began
@@ -109,7 +106,7 @@ async def ours(rig: Rig) -> tuple[float, float]:
 
 
 async def measure() -> None:
-    """Far, cold and warm, bun and ours in turns to be the first, and the table."""
+    """Far, cold and warm, with bun and ours taking turns to go first; prints the table."""
     registry = NpmRegistry(CLOCK)
     publish(registry)
     address = registry.listen()

@@ -1,6 +1,5 @@
-"""The main job in figures: start to /health, start to a module's answer, memory at rest, kill -9 to the next answer.
-
-Each figure is a median over runs of whole processes on this machine. Run it with `python -m bench main_job`.
+"""The main use in figures: start to /health, start to a module's answer, idle memory, kill -9 to the next answer.
+Medians over runs of whole processes. `python -m bench main_job`
 """
 
 import os
@@ -48,7 +47,7 @@ def recovery(hub: HubProcess, short: str, path: str) -> float:
 
 
 def own_boot(hub: HubProcess, short: str, path: str) -> float:
-    """Seconds that the module needs by itself, from a stop to an answer after a start."""
+    """Seconds that the module itself needs from a stop to an answer after a start."""
     hub.client.call("POST", f"/api/modules/{short}/stop")
     began = time.monotonic()
     hub.client.call("POST", f"/api/modules/{short}/start")

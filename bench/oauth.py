@@ -1,7 +1,6 @@
-"""The issuer in figures: a token-checked read of the vault beside the same read unchecked, JWKS, the token endpoint.
-
-The base is the same read through a second hub that checks no token (`bench/unchecked.py`); the vaults check theirs in
-both. Medians over rounds, 16 connections, whole processes. `python -m bench oauth`.
+"""The issuer in figures: a token-checked read of the vault compared with an unchecked one, JWKS, the token endpoint.
+The baseline is the same read through a second hub that checks no token (`bench/unchecked.py`); the vaults check
+theirs in both. Medians over rounds, 16 connections, whole processes. `python -m bench oauth`
 """
 
 import http.client
@@ -29,7 +28,7 @@ CALLBACK = "http://127.0.0.1:7777/callback"
 
 
 def rate(url: str, headers: Mapping[str, str]) -> float:
-    """Good answers a second, by wrk."""
+    """Successful responses per second, by wrk."""
     words = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s"]
     for name, value in headers.items():
         words += ["-H", f"{name}: {value}"]
@@ -41,7 +40,7 @@ def rate(url: str, headers: Mapping[str, str]) -> float:
 
 
 def medians(cases: Mapping[str, tuple[str, Mapping[str, str]]]) -> dict[str, float]:
-    """Each case in turn, round after round."""
+    """Run the cases in turn, round after round."""
     found: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(ROUNDS):
         for name, (url, headers) in cases.items():
@@ -50,7 +49,7 @@ def medians(cases: Mapping[str, tuple[str, Mapping[str, str]]]) -> dict[str, flo
 
 
 def connect(hub: HubProcess, person: Person, number: int) -> tuple[str, str]:
-    """An app of its own for each connection: its id and refresh token."""
+    """An app for each connection: its id and refresh token."""
     body = {"redirect_uris": [f"{CALLBACK}/{number}"], "client_name": f"bench {number}"}
     headers = {"Authorization": f"Bearer {(hub.home / 'operator.token').read_text().strip()}"}
     client_id = fetch(f"{hub.url}/oauth/register", method="POST", body=body, headers=headers).json()["client_id"]
@@ -75,7 +74,7 @@ def connect(hub: HubProcess, person: Person, number: int) -> tuple[str, str]:
 
 
 def refreshes(hub: HubProcess, apps: list[tuple[str, str]]) -> tuple[float, float]:
-    """Refreshes a second over all apps at once, and the median milliseconds of one."""
+    """Refreshes per second over all apps, and the median duration in milliseconds."""
     times: list[float] = []
 
     def run(client_id: str, token: str) -> None:
@@ -98,7 +97,7 @@ def refreshes(hub: HubProcess, apps: list[tuple[str, str]]) -> tuple[float, floa
 
 
 def vault_read(hub: HubProcess) -> tuple[str, Mapping[str, str]]:
-    """A read of the vault with a token that is good for it."""
+    """A read of the vault with a valid token."""
     body = {"scope": "vault:default:read", "expires_in": 3600}
     token = hub.client.call("POST", "/api/auth/mint-token", body)["token"]
     return f"{hub.url}/vault/default/api/notes?limit=1", {"Authorization": f"Bearer {token}"}
@@ -122,13 +121,13 @@ def measure(hub: HubProcess, unchecking: HubProcess) -> None:
 
 
 def with_vault(hub: HubProcess) -> None:
-    """Start a hub and install a vault in it."""
+    """Start a hub and install a vault."""
     hub.start().install("vault")
     hub.wait_for(lambda: hub.module("vault")["supervisor_status"] == "running", "the vault")
 
 
 def main() -> None:
-    """Start two hubs with a vault from the packed examples, measure, end them."""
+    """Start two hubs with a vault from the packed examples, measure, stop them."""
     catalog = packed_examples()
     with tempfile.TemporaryDirectory() as folder:
         hub = HubProcess(home=Path(folder) / "home", catalog=catalog, environment=OWNER)

@@ -1,7 +1,6 @@
-"""Does the time of a wrong sign-in tell whether the name exists? Alternating, over a real hub.
-
-Every try comes from an address of its own, so that no throttle answers in place of the password check. `|t|` is
-Welch's; below about 2 the two cannot be told apart at this number of tries. `python -m bench signin`
+"""Does the duration of a wrong sign-in reveal whether the name exists? Alternating, on a real hub. Every attempt comes
+from another address, so that the throttle does not answer instead. `|t|` is Welch's; below about 2 the two cannot
+be distinguished with this number of attempts. `python -m bench signin`
 """
 
 import http.client
@@ -21,7 +20,7 @@ UNKNOWN = "nobody"[: len(KNOWN)]
 
 
 class Stranger:
-    """Somebody who guesses, over one connection and with one page's token."""
+    """Someone guessing over one connection with one page's token."""
 
     def __init__(self, hub: HubProcess) -> None:
         page = fetch(f"{hub.url}/account/session")
@@ -34,7 +33,9 @@ class Stranger:
         self._tries = 0
 
     def guess(self, username: str) -> float:
-        """The milliseconds of one wrong sign-in. Raises SystemExit when the answer was not about the password."""
+        """The duration of one wrong sign-in in milliseconds. Raises SystemExit when the response was not about the
+        password.
+        """
         self._tries += 1
         body = json.dumps({"__csrf": self._token, "username": username, "password": "not the right words"})
         address = f"198.18.{self._tries >> 8}.{self._tries & 255}"
@@ -59,7 +60,7 @@ def welch(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def measure(hub: HubProcess) -> None:
-    """Print the medians and t. Which of the two goes first changes with each pair."""
+    """Print the medians and t. The order alternates between pairs."""
     times: dict[str, list[float]] = {KNOWN: [], UNKNOWN: []}
     stranger = Stranger(hub)
     for number in range(WARM_UP + TRIES):
@@ -75,7 +76,7 @@ def measure(hub: HubProcess) -> None:
 
 
 def main() -> None:
-    """Start a hub with an owner, measure, end it."""
+    """Start a hub with an owner, measure, stop it."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**OWNER, "PARACHUTE_TRUSTED_HOPS": "1"}
         hub = HubProcess(home=Path(folder) / "home", environment=environment)

@@ -1,6 +1,5 @@
-"""What others notice of a slow disk or a held database: /health and a module, while strangers try to sign in.
-
-Each situation lasts SECONDS; the first one is the yardstick. `python -m bench storage`
+"""The effect of a slow disk or a locked database on others: /health and a module, while strangers try to sign in. Each
+situation lasts SECONDS; the first one is the baseline. `python -m bench storage`
 """
 
 import contextlib
@@ -26,7 +25,7 @@ _numbers = itertools.count()
 
 
 class Asker(threading.Thread):
-    """Asks for one path again and again over one connection, and keeps the milliseconds."""
+    """Requests one path repeatedly over one connection and records milliseconds."""
 
     def __init__(self, hub: HubProcess, path: str) -> None:
         super().__init__()
@@ -50,7 +49,7 @@ class Asker(threading.Thread):
 
 
 class Stranger(threading.Thread):
-    """Tries wrong passwords, each from an address of its own, so that each is counted and recorded."""
+    """Tries wrong passwords, each from another address, so that each is counted and recorded."""
 
     def __init__(self, hub: HubProcess) -> None:
         super().__init__()
@@ -119,7 +118,7 @@ def held_database(path: Path) -> Iterator[None]:
 
 
 def main() -> None:
-    """Start a hub with one module, measure, end it."""
+    """Start a hub with one module, measure, stop it."""
     with tempfile.TemporaryDirectory() as folder:
         home, switch, shim = Path(folder) / "home", Path(folder) / "slow", Path(folder) / "slow_fsync.so"
         subprocess.run(["cc", "-shared", "-fPIC", "-o", str(shim), str(SHIM), "-ldl"], check=True)

@@ -1,4 +1,4 @@
-"""twistd with a hub that lets every token through to the modules: what the check of tokens is measured against."""
+"""twistd with a hub that passes every token to the modules: the baseline for the cost of token checks."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from parachute_hub.proxy.model import NoTokenChecker
 
 
 def main() -> None:
-    """Takes the words of `twistd`."""
+    """Takes the arguments of `twistd`."""
     replaced: Any = compose
     replaced.ProxyGuard = lambda guard: NoTokenChecker()
     run()

@@ -1,1 +1,1 @@
-"""Tools for people who work on this repository."""
+"""Development tools of this repository."""

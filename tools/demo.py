@@ -1,4 +1,4 @@
-"""`make demo`: the main job, step by step, on a hub of its own: install the vault, write a note, read it back."""
+"""`make demo`: the main use step by step on its own hub: install the vault, write a note, read it back."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def say(text: str) -> None:
 
 
 def fetch(url: str, key: str, body: dict[str, Any] | None = None) -> Any:
-    """One JSON request to the vault with its own key."""
+    """One JSON request to the vault with its key."""
     data = None if body is None else json.dumps(body).encode()
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=PATIENCE) as answer:  # noqa: S310
@@ -46,7 +46,7 @@ def wait_until_up(home: Path, hub: "subprocess.Popen[bytes]") -> HubClient:
 
 
 def demo(folder: Path, catalog: Path) -> None:
-    """The whole loop. Ends with an exception when a step fails."""
+    """All steps. Raises when one fails."""
     home = folder / "home"
     port = free_port()
     words = [str(Path(sys.executable).parent / "twistd"), "-n", "--pidfile=", "parachute"]
@@ -84,7 +84,7 @@ def demo(folder: Path, catalog: Path) -> None:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
+    """A free port."""
     import socket
 
     with socket.socket() as probe:

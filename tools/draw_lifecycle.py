@@ -1,4 +1,4 @@
-"""Draws the life cycle machine as Markdown: `python -m tools.draw_lifecycle > docs/lifecycle.md`."""
+"""Draws the lifecycle machine as Markdown: `python -m tools.draw_lifecycle > docs/lifecycle.md`."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -48,7 +48,7 @@ _COMMANDS = {
 
 @frozen
 class Case:
-    """One container: Debian release (`12`, `13`) and who runs the command (`root`, `user`)."""
+    """One container: Debian release (`12`, `13`) and user (`root`, `user`)."""
 
     release: str
     who: str
@@ -58,7 +58,7 @@ class Case:
 
 
 def image(release: str) -> str:
-    """The name of a clean Debian image with a user `person` and no sudo; built once."""
+    """The name of a clean Debian image with a user `person` and without sudo; built once."""
     name = f"localhost/fresh-debian:{release}"
 
     def add_person(root: Path) -> None:
@@ -69,7 +69,7 @@ def image(release: str) -> str:
 
 
 def attempt(case: Case, command: str) -> tuple[bool, str]:
-    """Run one command in a fresh clone; whether it held, and a line of figures."""
+    """Run one command in a fresh clone; whether it succeeded, and a line of figures."""
     mounts = [f"--volume={path}:{path}:ro" for path in (*_SETTINGS, *_folders_of_pip()) if Path(path).exists()]
     variables = [f"--env={name}" for name in os.environ if _VARIABLE.fullmatch(name)]
     home = "/root" if case.who == "root" else "/home/person"
@@ -91,13 +91,13 @@ def attempt(case: Case, command: str) -> tuple[bool, str]:
 
 
 def _folders_of_pip() -> list[str]:
-    """Local folders that pip is told to look in."""
+    """Local folders that pip is configured to use."""
     told = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True).stdout
     return sorted({match.rstrip("/") for match in re.findall(r"(?:file://|(?<=['\" ]))(/[^'\" ]+)", told)})
 
 
 def main() -> int:
-    """Try every case; 1 when one failed."""
+    """Run every case; 1 when one failed."""
     picked = os.environ.get("FRESH_MACHINE", "12:root 12:user 13:root 13:user").split()
     commands: Sequence[str] = os.environ.get("FRESH_MACHINE_COMMANDS", "run test").split()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)

@@ -19,7 +19,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def pack(folder: Path, out: Path, bun: Path) -> Path:
-    """One module's tarball, as a registry would hold it."""
+    """One module's tarball for a registry."""
     manifest: dict[str, Any] = json.loads((folder / "package.json").read_text())
     target = out / f"{manifest['name'].rpartition('/')[2]}-{manifest['version']}.tgz"
     sources = [path for path in folder.rglob("*") if path.is_file() and "dist" not in path.parts]
@@ -35,7 +35,7 @@ def pack(folder: Path, out: Path, bun: Path) -> Path:
 
 
 def run(words: list[str], folder: Path) -> None:
-    """Run a tool in a folder; on failure show what it said."""
+    """Run a tool in a folder; on failure show its output."""
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(words)} failed in {folder}:\n{done.stdout}{done.stderr}")

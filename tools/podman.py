@@ -1,7 +1,6 @@
-"""Podman where nothing is set up for it: no systemd, cgroups of version 1 beside version 2, no CAP_SYS_RESOURCE.
-
-Shared by the container tests (`tests/live/engine.py`) and `tools/fresh_machine.py`. Needs root, podman, crun and
-debootstrap. Images and volumes are kept in a storage of our own below the user's cache folder.
+"""Podman where nothing is set up for it: no systemd, cgroup v1 next to v2, no CAP_SYS_RESOURCE. Shared by the
+container tests (`tests/live/engine.py`) and `tools/fresh_machine.py`. Needs root, podman, crun and debootstrap.
+Images and volumes are in a separate storage below the user's cache folder.
 """
 
 import os
@@ -28,12 +27,12 @@ _AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 class PodmanError(Exception):
-    """A command failed; the text has the command and what it printed."""
+    """A command failed; the text has the command and its output."""
 
 
 @frozen
 class Podman:
-    """Runs podman commands. `within` enters the namespaces in which they run."""
+    """Runs podman commands. `within` enters their namespaces."""
 
     within: tuple[str, ...] = ("unshare", "--mount", "sh", "-c", f'{HIDE_UNIFIED}; exec "$@"', "sh")
 
@@ -42,7 +41,7 @@ class Podman:
         return self.command("podman", *words, timeout=timeout)
 
     def run(self, *words: str, timeout: float = 3600.0) -> str:
-        """`podman WORDS`; what it printed, without the final newline. Raises PodmanError."""
+        """`podman WORDS`; its output without the final newline. Raises PodmanError."""
         done = self.try_run(*words, timeout=timeout)
         if done.returncode:
             raise PodmanError(f"podman {' '.join(words)}\n{(done.stdout + done.stderr)[-4000:]}")
@@ -99,9 +98,8 @@ def make_slim(root: Path) -> None:
 
 
 def client_mounts() -> list[str]:
-    """Arguments of `podman build`: pip and bun in build steps trust and use what this machine's do.
-
-    The variables of a proxy are passed by podman itself. A mount leaves an empty file in a layer, never its content.
+    """Arguments of `podman build` that give pip and bun in build steps this machine's certificates and settings.
+    Podman passes proxy variables itself. A mount leaves an empty file in a layer, never its content.
     """
     trusted = "/run/authorities.crt"
     index = os.environ.get("PIP_INDEX_URL")
@@ -147,7 +145,7 @@ def _remove(root: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all: other processes read it."""
+    """Atomically, because other processes read it."""
     if path.exists() and path.read_text() == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,5 @@
-"""Proofs that take too long for every CI run: `make proof NAME=...`. docs/proofs.md records what they gave.
-
-Each has a small form among the tests.
+"""Proofs that take too long for every CI run: `make proof NAME=...`. docs/proofs.md records their results. Each has a
+short form among the tests.
 """
 
 import os
@@ -47,7 +46,7 @@ def describe() -> str:
 
 
 def main(names: list[str]) -> int:
-    """Run the named proofs one after the other; the number of those that failed."""
+    """Run the named proofs one after the other; the number of failures."""
     unknown = [name for name in names if name not in PROOFS]
     if unknown or not names:
         print(f"make proof NAME=... with one of\n{describe()}")

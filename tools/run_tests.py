@@ -27,7 +27,7 @@ _SLOWEST = 40
 
 
 def report(left_out: Counter[str], needs: Sequence[Need], root: bool) -> list[str]:
-    """Lines that say what was left out and what would bring it."""
+    """Lines that say what was skipped and what would bring it."""
     if not left_out:
         return []
     lines = [f"Left out: {left_out.total()} tests."]
@@ -43,12 +43,12 @@ def report(left_out: Counter[str], needs: Sequence[Need], root: bool) -> list[st
 
 
 def is_debian(os_release: Path = Path("/etc/os-release")) -> bool:
-    """Whether the packages of the table exist here under these names."""
+    """Whether the table's Debian packages are available here."""
     return os_release.exists() and "ID=debian" in os_release.read_text().splitlines()
 
 
 def install(needs: Sequence[Need]) -> None:
-    """Install what this machine lacks, if it can, and start again."""
+    """Install what is missing, if possible, and start again."""
     packages = sorted({need.package for need in needs if need.package})
     if not packages or _INSTALLED in os.environ or os.geteuid() != 0 or not is_debian() or find("apt-get") is None:
         return

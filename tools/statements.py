@@ -9,7 +9,7 @@ PRODUCT = "parachute_hub"
 
 
 def statements(source: str) -> int:
-    """The number of statements in this source text."""
+    """The number of statements in a source text."""
     return sum(isinstance(node, ast.stmt) and not _is_text(node) for node in ast.walk(ast.parse(source)))
 
 

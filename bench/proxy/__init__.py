@@ -1,1 +1,1 @@
-"""The reverse proxy beside its peers: the same module behind each, visited in turn."""
+"""The reverse proxy compared with others: the same module behind each, measured in turn."""

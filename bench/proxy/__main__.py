@@ -1,6 +1,5 @@
-"""Our front beside its peers, medians of rounds: `python -m bench.proxy [--rounds N] [--seconds S] [NAME]`.
-
-Only ratios mean something: the machine is whatever it is, and everything runs on it in turn.
+"""Our front compared with others, medians of rounds: `python -m bench.proxy [--rounds N] [--seconds S] [NAME]`. Only
+ratios are meaningful, because everything runs on one machine in turn.
 """
 
 import argparse
@@ -40,7 +39,7 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 
 def table(title: str, targets: list[Target], path: str, connections: int, options: argparse.Namespace) -> None:
-    """Requests a second, with the ratio to the second target (nginx) or the first."""
+    """Requests per second, with the ratio to the second target (nginx) or the first."""
     rates: dict[str, list[loads.Rate]] = {target.name: [] for target in targets}
     for target in targets:
         loads.requests(target, path, connections, 1)
@@ -60,7 +59,7 @@ def table(title: str, targets: list[Target], path: str, connections: int, option
 
 
 def streams(targets: list[Target], file: Path, rounds: int) -> None:
-    """One long body each way."""
+    """One long body in each direction."""
     down: dict[str, list[float]] = {target.name: [] for target in targets}
     up: dict[str, list[float]] = {target.name: [] for target in targets}
     for _ in range(min(rounds, 3)):
@@ -86,7 +85,7 @@ def sockets(targets: list[Target], rounds: int, seconds: int) -> None:
 
 
 def memory(targets: list[Target], file: Path) -> None:
-    """What each has in memory after all this, and what stalled readers and an upload add."""
+    """Memory of each after the runs, and what stalled readers and an upload add."""
     print(f"\nmemory, MB\n{'':12}{'resident':>9}{'peak':>9}{'growth':>9}")
     for target in targets:
         if target.name == "stock":

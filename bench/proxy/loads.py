@@ -1,4 +1,4 @@
-"""What is done to each target, and what is read from it."""
+"""The load on each target, and what is measured."""
 
 import re
 import selectors
@@ -19,7 +19,7 @@ _ECHO = b"\x81\x05hello"
 
 @frozen
 class Rate:
-    """Requests a second, latencies in milliseconds, the target's processor time for a request in microseconds."""
+    """Requests per second, latencies in milliseconds, CPU time per request in microseconds."""
 
     per_second: float
     p50: float
@@ -56,12 +56,12 @@ def _latency(share: str, text: str) -> float:
 
 
 def stream_down(target: Target, megabytes: int) -> float:
-    """Megabytes a second of one download."""
+    """Megabytes per second of one download."""
     return _curl([target.url(f"/echo/down?mb={megabytes}")], "%{speed_download}")
 
 
 def stream_up(target: Target, file: Path) -> float:
-    """Megabytes a second of one upload."""
+    """Megabytes per second of one upload."""
     return _curl(["-H", "Expect:", "-X", "POST", "-T", str(file), target.url("/echo/up")], "%{speed_upload}")
 
 
@@ -72,7 +72,7 @@ def _curl(arguments: list[str], figure: str) -> float:
 
 
 def websocket_echoes(target: Target, connections: int, seconds: float) -> float:
-    """Small messages sent and returned, a second; 0 when there is no WebSocket here."""
+    """Small messages echoed per second; 0 without WebSocket support."""
     if _websocket(target) is None:
         return 0.0
     clients = [_websocket(target) for _ in range(connections)]
@@ -110,7 +110,7 @@ def _websocket(target: Target) -> socket.socket | None:
 
 
 def growth(target: Target, megabytes: int, file: Path) -> float:
-    """How many megabytes the target grows by under four stalled readers and an upload."""
+    """Growth of the target in megabytes with four stalled readers and an upload."""
     _, before = target.memory
     readers = []
     for _ in range(4):

@@ -1,7 +1,5 @@
-"""Our front as the finished hub runs it: table, states, token guard, counters and access log on.
-
-`python -m bench.proxy.ours PORT MODULE_PORT`; `--bare-site` listens with the stock twisted.web channel instead, to
-compare the hub's own paths.
+"""Our front as in a complete hub: table, states, token guard, counters and access log. `python -m bench.proxy.ours
+PORT MODULE_PORT`; `--bare-site` uses the stock twisted.web channel instead, to compare the hub's own paths.
 """
 
 import os
@@ -23,18 +21,17 @@ from parachute_hub.system.logs import Masker
 
 
 class AlwaysReady:
-    """One module, up."""
+    """One running module."""
 
     def __init__(self, port: int) -> None:
         self._view = ModuleView("ready", port=port)
 
     def view(self, short: str) -> ModuleView:
-        """Ready."""
         return self._view
 
 
 def site() -> Site:
-    """One page of the hub's own through Klein."""
+    """One page of the hub through Klein."""
     app = Klein()
 
     @app.route("/api/hello")
@@ -46,7 +43,7 @@ def site() -> Site:
 
 
 def front(port: int, module_port: int) -> Front:
-    """The front with the whole of its per-request work."""
+    """The front with all of its per-request work."""
     hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
     mounts = (
         Mount(short="echo", prefix=b"/echo", port=module_port, strip=True, websocket=True),

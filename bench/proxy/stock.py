@@ -1,4 +1,4 @@
-"""Twisted's own reverse proxy resource, which the owner's card names: `python -m bench.proxy.stock PORT MODULE`."""
+"""Twisted's own reverse proxy resource: `python -m bench.proxy.stock PORT MODULE`."""
 
 import sys
 from typing import Any

@@ -1,4 +1,4 @@
-"""The programs that are compared: each started on a port of its own, all before the same module."""
+"""The programs compared: each on its own port, all in front of the same module."""
 
 import os
 import shutil
@@ -45,25 +45,25 @@ http {{
 
 @frozen
 class Target:
-    """Something that answers at a port; `process` is what its cost is read from."""
+    """A server on a port; `process` is what its cost is measured on."""
 
     name: str
     port: int
     process: int
 
     def url(self, path: str) -> str:
-        """The address of a path."""
+        """The URL of a path."""
         return f"http://127.0.0.1:{self.port}{path}"
 
     @property
     def cpu_seconds(self) -> float:
-        """What the process has used of the processor."""
+        """CPU time used by the process."""
         fields = Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     @property
     def memory(self) -> tuple[float, float]:
-        """(megabytes resident now, the most there ever were)."""
+        """(megabytes resident, peak)."""
         lines = dict(
             line.split(":", 1) for line in Path(f"/proc/{self.process}/status").read_text().splitlines() if ":" in line
         )
@@ -71,12 +71,12 @@ class Target:
 
 
 def on_load_core(command: list[str]) -> list[str]:
-    """The command, kept away from the proxy's core."""
+    """The command, pinned away from the proxy's core."""
     return ["taskset", "-c", _LOAD_CORE, *command]
 
 
 def free_port() -> int:
-    """A port that nobody has right now."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -85,7 +85,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(only: list[str]) -> Iterator[dict[str, Target]]:
-    """All targets (or those named), by name; `direct` is the module itself."""
+    """All targets, or those named, by name; `direct` is the module itself."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="bench-proxy-")))
         program = str(bun.find(os.environ.get("PARACHUTE_BUN")))

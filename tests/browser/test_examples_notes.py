@@ -189,7 +189,7 @@ class NotesTests(ExampleTestCase):
 
     def connect_by_key(self, page: Page) -> None:
         page.get_by_text("Use a key of the vault instead").click()
-        page.get_by_label("Key, begins with pvt_").fill(self.key)
+        page.get_by_label("Key, starts with pvt_").fill(self.key)
         page.get_by_role("button", name="Use this key").click()
         expect(page.get_by_text("No notes yet")).to_be_visible(timeout=WAIT)
 
@@ -203,7 +203,7 @@ class NotesTests(ExampleTestCase):
         def work(page: Page) -> None:
             page.get_by_role("button", name="Connect", exact=True).click()
             expect(page.get_by_role("alert")).to_contain_text("use a key of the vault", timeout=WAIT)
-            page.get_by_label("Key, begins with pvt_").fill(self.key)
+            page.get_by_label("Key, starts with pvt_").fill(self.key)
             page.get_by_role("button", name="Use this key").click()
             for title, text in (("Garden", "tomatoes and beans"), ("Shop", "bread")):
                 page.get_by_role("button", name="New note").click()
@@ -280,7 +280,7 @@ class NotesTests(ExampleTestCase):
 
         def work(page: Page) -> None:
             page.get_by_text("Use a key of the vault instead").click()
-            page.get_by_label("Key, begins with pvt_").fill(self.key)
+            page.get_by_label("Key, starts with pvt_").fill(self.key)
             page.get_by_role("button", name="Use this key").click()
             page.locator("#notes button").click()
             elsewhere(page, "theirs")

@@ -78,7 +78,10 @@ test("a port problem has a button", () => {
 
 test("what a module can do is a line each", () => {
   const none = { network: "none" as const, folders: [], programs: [], memory: null }
-  expect(reach(none)).toEqual(["Keeps data of its own, and sees no other data on this hub.", "Cannot use the internet."])
+  expect(reach(none)).toEqual([
+    "Keeps data of its own, and sees no other data on this hub.",
+    "Cannot use the internet.",
+  ])
   const more = { network: ["a.com", "b.com"], folders: ["~/Notes"], programs: ["git"], memory: 256 }
   expect(reach(more).slice(1)).toEqual([
     "Can reach a.com and b.com on the internet, and nothing else there.",

@@ -1,4 +1,4 @@
-// The page's elements, and the two places where it speaks to the person.
+// The page's elements, and its status and error messages.
 
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   const element = document.getElementById(id)
@@ -6,12 +6,12 @@ export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   return element as T
 }
 
-/** Says something that needs no answer: "Saved". Screen readers read it out when they are idle. */
+/** Shows a status such as "Saved", announced politely by screen readers. */
 export function tell(text: string): void {
   byId("status").textContent = text
 }
 
-/** Shows what went wrong and what to do, until the next success. Without an argument it goes away. */
+/** Shows an error until the next success. Without an argument, hides it. */
 export function complain(problem?: unknown): void {
   const place = byId("problem")
   place.hidden = problem === undefined
@@ -20,10 +20,10 @@ export function complain(problem?: unknown): void {
   place.textContent = problem instanceof Problem ? problem.message : "Something went wrong here. Reload the page."
 }
 
-/** A failure in words for the person. */
+/** An error with a message for the person. */
 export class Problem extends Error {}
 
-/** Runs an event's work; a failure is shown. */
+/** Runs an event handler and shows its errors. */
 export async function attempt(work: () => Promise<void> | void): Promise<void> {
   try {
     await work()

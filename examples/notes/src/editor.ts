@@ -1,4 +1,4 @@
-// The form of one note. It saves by itself when the person pauses, and keeps what it cannot save.
+// The form of one note. It saves automatically after a pause, and keeps what it cannot save.
 
 import { attempt, byId, complain, onClick, tell } from "./dom.ts"
 import * as drafts from "./drafts.ts"
@@ -50,7 +50,7 @@ export class Editor {
     onClick("take-other", () => this.open(this.#other))
   }
 
-  /** Shows a note, or an empty sheet for a new one. */
+  /** Shows a note, or an empty form for a new one. */
   open(note?: Note | drafts.KeptDraft): void {
     this.#show(note?.id, note?.updatedAt, note)
     this.#changed = false
@@ -72,7 +72,7 @@ export class Editor {
     this.#listener.closed()
   }
 
-  /** Puts text at the end, as a paragraph of its own, into the open note or a new one. */
+  /** Appends a paragraph to the open note or a new one. */
   append(text: string): void {
     if (byId("editor").hidden) this.open()
     const before = this.#text.value.trimEnd()
@@ -80,7 +80,7 @@ export class Editor {
     this.#touched()
   }
 
-  /** Saves if there is something to save. Savings never overlap. */
+  /** Saves changes, if any. Saves never overlap. */
   save(): Promise<void> {
     clearTimeout(this.#timer)
     const next = this.#saving.then(() => this.#save())
@@ -88,7 +88,7 @@ export class Editor {
     return next
   }
 
-  /** A new note, once: after a try without an answer, first a look whether it is there already. */
+  /** Creates a note once: after a lost response, it first checks whether the note exists. */
   async #createOnce(draft: Draft): Promise<Note> {
     return (this.#unanswered && (await findTwin(draft))) || create(draft)
   }

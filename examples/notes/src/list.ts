@@ -26,7 +26,7 @@ export class NoteList {
     onClick("more", () => this.load(this.#notes.length))
   }
 
-  /** Reads a page from the vault; without `offset` from the beginning. The last question wins. */
+  /** Reads a page from the vault; without `offset` from the beginning. The latest request wins. */
   async load(offset = 0): Promise<void> {
     const turn = ++this.#turn
     const search = this.#words.value.trim()

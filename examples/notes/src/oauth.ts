@@ -7,7 +7,7 @@ export interface Tokens {
   vault: string
   access: string
   refresh?: string
-  /** When the access token ends, in milliseconds. */
+  /** Expiry of the access token, in milliseconds. */
   expires: number
   scope: string
   client: string
@@ -47,7 +47,7 @@ export async function begin(): Promise<void> {
     throw new Problem("Connecting needs https, or the machine that runs the hub. Here you can use a key of the vault.")
   }
   const server = await discover()
-  // No answer came to the last attempt: the hub may have forgotten us.
+  // The last attempt was never answered: the hub may have forgotten this app.
   if (sessionStorage.getItem(PENDING)) localStorage.removeItem(CLIENTS)
   const pending: Pending = { server, client: await register(server), state: random(), verifier: random() }
   sessionStorage.setItem(PENDING, JSON.stringify(pending))
@@ -113,7 +113,7 @@ export async function renew(old: Tokens): Promise<Tokens | undefined> {
   return { ...fresh, refresh: fresh.refresh ?? old.refresh }
 }
 
-/** Tells the hub that the access is no longer wanted. */
+/** Revokes the access at the hub. */
 export async function revoke(old: Tokens): Promise<void> {
   if (!old.revocationEndpoint) return
   await post(old.revocationEndpoint, { token: old.refresh ?? old.access, client_id: old.client })
@@ -131,7 +131,7 @@ async function discover(): Promise<Server> {
   return server as Server
 }
 
-/** Our name at the hub, kept so that a second connection is not a second app. */
+/** Our client id, stored so that a second connection is not a second app. */
 async function register(server: Server): Promise<string> {
   const known = JSON.parse(localStorage.getItem(CLIENTS) ?? "null")
   if (known?.issuer === server.issuer && known.redirect === redirect()) return known.client
@@ -181,7 +181,7 @@ function tokens(
   }
 }
 
-/** The vault the person chose: told by name, by the list of services, or by the scopes. */
+/** The vault the person chose, from the name, the services or the scopes. */
 function vaultOf(body: TokenResponse): string | undefined {
   if (typeof body.vault === "string") return body.vault
   const service = Object.keys(body.services ?? {}).find((name) => name.startsWith("vault:"))

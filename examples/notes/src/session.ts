@@ -1,4 +1,4 @@
-// What this browser may do with which vault, kept in local storage.
+// Access of this browser to a vault, in local storage.
 
 import { Problem } from "./dom.ts"
 import { renew, type Tokens } from "./oauth.ts"
@@ -33,7 +33,7 @@ export function forget(): void {
   localStorage.removeItem(PLACE)
 }
 
-/** Told to the window when only connecting again helps. */
+/** Event dispatched when only reconnecting helps. */
 export const ENDED = "parachute-notes:ended"
 
 function ended(): Problem {
@@ -42,7 +42,7 @@ function ended(): Problem {
   return new Problem("Your hub has ended the access of Notes. Connect again; what you wrote is kept here meanwhile.")
 }
 
-/** The bearer token to send. `rejected` is one that was just refused, so it is renewed. */
+/** The bearer token. `rejected` was just refused, so it is refreshed. */
 export async function bearer(rejected?: string): Promise<string> {
   const session = load()
   if (!session) throw ended()
@@ -52,7 +52,7 @@ export async function bearer(rejected?: string): Promise<string> {
   }
   const soon = Date.now() + 30_000
   if (session.access !== rejected && session.expires > soon) return session.access
-  // One tab renews for all: a refresh token can be used once.
+  // One tab refreshes for all, because a refresh token works once.
   return navigator.locks.request(PLACE, async () => {
     const latest = load()
     if (latest?.kind !== "hub") throw ended()

@@ -1,4 +1,4 @@
-// The dialog that records or takes a file, and hands over the text.
+// The dialog that records or takes a file and returns the text.
 
 import { forSpeech } from "./audio.ts"
 import { byId, onClick, Problem } from "./dom.ts"

@@ -11,7 +11,8 @@ export async function need(scope: Scope, request: Request, secret: string, token
   if (!secret) {
     throw new Refused(503, {
       error: "not_configured",
-      message: "Scribe serves nobody until SCRIBE_AUTH_TOKEN is set. The hub sets it; restart scribe from the hub.",
+      message:
+        "Scribe refuses every request until SCRIBE_AUTH_TOKEN is set. The hub sets it; restart scribe from the hub.",
     })
   }
   const credential = /^bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1]

@@ -48,7 +48,7 @@ async function byService(upload: Upload, values: Values, signal: AbortSignal): P
   try {
     answer = await fetch(url, { method: "POST", body: form, headers, signal: limit, redirect: "error" })
   } catch {
-    throw failed("The transcription service did not answer. Check its address, and your connection.")
+    throw failed("The transcription service did not answer. Check its address and your connection.")
   }
   // The service's own words may repeat the key, so only the status is told.
   if (answer.status === 401 || answer.status === 403) {
@@ -78,7 +78,7 @@ async function run(upload: Upload, values: Values, signal: AbortSignal): Promise
   try {
     child = Bun.spawn(argv, { stdin: "ignore", stdout: "pipe", stderr: "inherit", detached: true, env: harmless() })
   } catch {
-    throw failed(`The program "${argv[0]}" cannot be started. Is it installed, and is its path right?`)
+    throw failed(`The program "${argv[0]}" cannot be started. Is it installed, and is its path correct?`)
   }
   const limit = AbortSignal.any([signal, AbortSignal.timeout(values.command_seconds * 1000)])
   const stop = () => endGroup(child.pid)
@@ -88,7 +88,7 @@ async function run(upload: Upload, values: Values, signal: AbortSignal): Promise
     const text = await bounded(child.stdout)
     const code = await child.exited
     if (limit.aborted) throw failed(`The program took more than ${values.command_seconds} seconds and was stopped.`)
-    if (code !== 0) throw failed(`The program "${argv[0]}" failed (${code}). Scribe's log has its words.`)
+    if (code !== 0) throw failed(`The program "${argv[0]}" failed (${code}). Scribe's log has its output.`)
     return text
   } finally {
     limit.removeEventListener("abort", stop)

@@ -9,7 +9,7 @@ export const SCHEMA = {
   $schema: "http://json-schema.org/draft-07/schema#",
   type: "object",
   title: "Scribe",
-  description: "Where speech is turned into text.",
+  description: "How speech is turned into text.",
   additionalProperties: false,
   properties: {
     provider: {
@@ -22,15 +22,15 @@ export const SCHEMA = {
     openai_key: {
       type: "string",
       title: "API key",
-      description: "Of the service. Leave empty to keep the key that is stored.",
+      description: "Key of the service. Leave empty to keep the stored key.",
       writeOnly: true,
     },
     openai_url: {
       type: "string",
       format: "uri",
       default: "https://api.openai.com/v1",
-      title: "Address of the service",
-      description: "Any service that offers /audio/transcriptions as OpenAI does.",
+      title: "Service address",
+      description: "Any service with OpenAI's /audio/transcriptions API.",
     },
     openai_model: { type: "string", default: "whisper-1", title: "Model" },
     command: {
@@ -38,7 +38,7 @@ export const SCHEMA = {
       default: "",
       title: "Program",
       description:
-        "With its arguments, for example: whisper-cli -nt -f {file}. {file} becomes the recording; the program " +
+        "With arguments, for example: whisper-cli -nt -f {file}. {file} is replaced by the recording; the program " +
         'prints the text. A JSON list such as ["my program", "{file}"] allows spaces.',
     },
     command_seconds: {
@@ -46,7 +46,7 @@ export const SCHEMA = {
       minimum: 1,
       maximum: 3600,
       default: 300,
-      title: "Time limit of the program, in seconds",
+      title: "Time limit in seconds",
     },
     openai_key_set: { type: "boolean", title: "A key is stored", readOnly: true },
   },

@@ -205,10 +205,7 @@ async function tryAll(t: Targets): Promise<Record<string, string>> {
     }
   }
   // What looks done: whoever asks looks at the files.
-  for (const change of [
-    () => fs.chmodSync(`${t.home}/bait3`, 0o777),
-    () => fs.utimesSync(`${t.home}/bait3`, 1, 1),
-  ]) {
+  for (const change of [() => fs.chmodSync(`${t.home}/bait3`, 0o777), () => fs.utimesSync(`${t.home}/bait3`, 1, 1)]) {
     try {
       change()
     } catch {}

@@ -1,14 +1,14 @@
-// Kit: keeps the module's own row in services.json, the list the hub routes by.
+// Kit: maintains the module's row in services.json.
 
 import { existsSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { writeAtomically } from "./files.ts"
 
-/** What a module knows about itself. The hub may add other fields to the row; they are kept. */
+/** The module's own fields. Other fields of the row are kept. */
 export interface Row {
   /** `manifestName` of module.json: the key of the row. */
   name: string
-  /** The bound port. A port that is in the row already wins: the hub chose it. */
+  /** The bound port. A port already in the row wins, because the hub chose it. */
   port: number
   paths: string[]
   health: string
@@ -44,8 +44,8 @@ export function register(home: string, row: Row): void {
 
 /**
  * Registers now and looks again after a second: the file has no lock, so another module that
- * starts at the same moment may have written an older copy over our row. A failure is told and
- * otherwise ignored; a module also works unregistered.
+ * starts at the same moment may have written an older copy over our row. A failure is only logged; a
+ * module works without registration.
  */
 export function keepRegistered(home: string, row: () => Row): void {
   const attempt = () => {

@@ -1,11 +1,11 @@
-// Kit: small files that any module may copy. The same folder is in examples/vault and examples/scribe.
+// Kit: helpers for any module to copy. The same folder is in examples/vault and examples/scribe.
 
 import { closeSync, fchmodSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs"
 import { dirname } from "node:path"
 
 /**
- * Replaces a file so that a reader sees the old text or the new one, never a part, also after a
- * power cut. `mode` is the mode of the new file.
+ * Replaces a file atomically: readers see the old or the new content, even after a power cut.
+ * `mode` is the mode of the new file.
  */
 export function writeAtomically(path: string, text: string, mode = 0o600): void {
   mkdirSync(dirname(path), { recursive: true })
@@ -13,7 +13,7 @@ export function writeAtomically(path: string, text: string, mode = 0o600): void 
   try {
     const file = openSync(temporary, "wx", mode)
     try {
-      fchmodSync(file, mode) // Whatever the umask is.
+      fchmodSync(file, mode) // Independent of the umask.
       writeSync(file, text)
       fsyncSync(file)
     } finally {

@@ -1,6 +1,6 @@
-// Kit: refusals, and request bodies of bounded size.
+// Kit: error responses, and request bodies with a size limit.
 
-/** An answer other than success: thrown anywhere, rendered in one place by `answer()`. */
+/** An error response: thrown anywhere, rendered by `answer()`. */
 export class Refused extends Error {
   constructor(
     readonly status: number,
@@ -19,7 +19,7 @@ export function badRequest(message: string): Refused {
   return new Refused(400, { error: "Bad request", message })
 }
 
-/** 403 in the shape that all Parachute modules use. */
+/** 403 in the format of all Parachute modules. */
 export function forbidden(required: string, granted: string[]): Refused {
   return new Refused(403, {
     error: "Forbidden",
@@ -30,7 +30,7 @@ export function forbidden(required: string, granted: string[]): Refused {
   })
 }
 
-/** The JSON body of a request. 413 above `limit` bytes, also when the length is not announced. */
+/** The JSON body of a request. 413 above `limit` bytes, even without Content-Length. */
 export async function readJson(request: Request, limit: number): Promise<unknown> {
   const decoder = new TextDecoder("utf-8", { fatal: true })
   let text = ""
@@ -55,7 +55,7 @@ export async function readJson(request: Request, limit: number): Promise<unknown
   }
 }
 
-/** A JSON object, or a refusal that says what was expected. */
+/** A JSON object, or an error that says what was expected. */
 export function asObject(value: unknown, what: string): Record<string, unknown> {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     return value as Record<string, unknown>

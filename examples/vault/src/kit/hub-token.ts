@@ -1,12 +1,12 @@
 // Kit: checks access tokens that the hub issued (RS256 JSON Web Tokens), without a library.
 
-/** The parts of a valid token that a module decides by. */
+/** The claims of a valid token that a module uses. */
 export interface Claims {
   subject: string
   id: string
   audience: string[]
   scopes: string[]
-  /** Names of the vaults the user is confined to; empty means all. */
+  /** Names of the vaults the user is limited to; empty means all. */
   vaults: string[]
 }
 
@@ -116,7 +116,7 @@ class Keys {
     try {
       if (performance.now() - this.#loadedAt > KEYS_AGE) await this.#load()
       if (await this.#matches(kid, signature, signed)) return true
-      // The hub may have changed its keys. Forged tokens must not make us ask all the time.
+      // The hub may have rotated its keys. Forged tokens must not cause constant requests.
       if (performance.now() - this.#forcedAt < RELOAD_PAUSE) return false
       this.#forcedAt = performance.now()
       await this.#load()
@@ -133,7 +133,7 @@ class Keys {
 }
 
 /**
- * Ids of revoked tokens, kept for a minute. Never fetched: every token is refused. Once fetched,
+ * Ids of revoked tokens, kept for a minute. Until the first fetch, every token is refused. After it,
  * the last good list is used while the hub does not answer.
  */
 class Revoked {
@@ -190,7 +190,7 @@ async function fetchJson(url: string): Promise<Record<string, unknown>> {
   return (await response.json()) as Record<string, unknown>
 }
 
-/** Callers that come while a run is under way share it. */
+/** Concurrent callers share one run. */
 function singleFlight(run: () => Promise<void>): () => Promise<void> {
   let current: Promise<void> | undefined
   return () => (current ??= run().finally(() => (current = undefined)))
