@@ -15,6 +15,7 @@ from parachute_hub.accounts.people.invite_pages import InvitePages
 from parachute_hub.accounts.people.self_service import SelfService
 from parachute_hub.accounts.people.users import People
 from parachute_hub.accounts.sessions.browser import Browser
+from parachute_hub.accounts.sessions.password_proof import PasswordProof
 from parachute_hub.accounts.sessions.policy import DEVICE, IDLE
 from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
 from parachute_hub.accounts.setup.bootstrap import BootstrapToken, banner, reset_from_environment, seed
@@ -52,6 +53,7 @@ class Accounts:
 
     parts: Sequence[MountedArea]
     recogniser: SessionRecogniser
+    prover: PasswordProof
     gate: SetupGate
     step_up: ProofsOfPresence
     sign_in: SignIn
@@ -197,7 +199,7 @@ def build(
         has_owner=lambda: not gate.closed,
         clock=clock,
     )
-    browser = Browser(jar=jar, caller=caller, origins=origin, random=random)
+    browser = Browser(jar=jar, caller=caller, origins=origin, random=random, secret=sealer.secret)
     recogniser = SessionRecogniser(sign_in, browser)
 
     def prune() -> None:
@@ -216,7 +218,7 @@ def build(
             ),
             MountedArea(
                 ("/login", "/logout"),
-                LoginPages(sign_in=sign_in, browser=browser, sessions=recogniser).app.resource(),
+                LoginPages(sign_in=sign_in, browser=browser, sessions=recogniser, presence=step_up).app.resource(),
             ),
             MountedArea(
                 ("/account",),
@@ -242,6 +244,7 @@ def build(
             MountedArea(("/static/hub",), StaticFiles().app.resource()),
         ),
         recogniser=recogniser,
+        prover=PasswordProof(sign_in=sign_in, browser=browser, presence=step_up),
         gate=gate,
         step_up=step_up,
         sign_in=sign_in,

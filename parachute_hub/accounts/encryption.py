@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from parachute_hub.system.atomic_files import atomic_write
+from parachute_hub.system.random_tokens import base64url
 
 KEY_FILE = "accounts.key"
 _NONCE = 12
@@ -48,6 +49,10 @@ class Sealer:
     def tag(self, about: str) -> str:
         """A short public name that differs between hubs (eight hexadecimal digits)."""
         return hmac.digest(self._key, f"tag {about}".encode(), hashlib.sha256)[:4].hex()
+
+    def secret(self, about: str) -> str:
+        """A secret text for a purpose, the same each time (43 characters)."""
+        return base64url(hmac.digest(self._key, f"secret {about}".encode(), hashlib.sha256))
 
     def seal(self, secret: str, about: str) -> bytes:
         """Encrypt."""

@@ -144,7 +144,7 @@ async def compose(core: ProcessContext) -> Composition:
         *accounts.parts,
         *oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up),
     ]
-    core.root.open(recorded(parts, accounts, who), accounts.gate)
+    core.root.open(recorded(parts, accounts, who), accounts.gate, accounts.prover)
     for line in await accounts.boot(core.settings.initial_admin, core.settings.reset_owner):
         _log.info("", module_line=line)
     _warn_of_any_host(hosts, oauth.issuer.issuer)

@@ -24,8 +24,8 @@ from parachute_hub.proxy.transport import UNSENT, unsent
 
 # `Server` would disclose Twisted and its version.
 _NOT_SENT = (HOP_BY_HOP - {b"transfer-encoding"}) | {b"server"}
-# Other headers of this family are claims by proxies; these two are self-contained.
-_SPOKEN_BY_OUR_PAGES = frozenset((b"x-parachute-csrf", b"x-parachute-proof"))
+# Other headers of this family are claims by proxies; these are self-contained.
+_SPOKEN_BY_OUR_PAGES = frozenset((b"x-parachute-csrf", b"x-parachute-key", b"x-parachute-proof"))
 
 
 class SiteRequest(Request):

@@ -10,10 +10,14 @@ from twisted.web.iweb import IRequest
 from twisted.web.template import Tag, XMLString, flatten, tags
 
 from parachute_hub.site.answers import as_json, wants_html
+from parachute_hub.site.bodies import FORM, media_type, parameters, read_body
 from parachute_hub.site.errors import Refused
 
 Content = Tag | str | list[Tag]
 CSRF_FIELD = "__csrf"
+KEY_REQUIRED = "key_required"
+_NEVER_KEPT = frozenset({"__key", "__password"})
+_FORM_BYTES = 16 * 1024
 _HEADINGS = {
     401: "Please sign in",
     403: "That is not possible",
@@ -85,10 +89,32 @@ def refuse(request: IRequest, refused: Refused, *, html: bool | None = None) -> 
     for name, value in refused.headers.items():
         request.setHeader(name, value)
     request.responseHeaders.addRawHeader(b"Vary", b"Accept")
+    if refused.error == KEY_REQUIRED and media_type(request) == FORM:
+        return _ask_password(request, refused)
     if wants_html(request) if html is None else html:
         heading = _HEADINGS.get(refused.status, "That did not work")
         return show_message(request, heading, refused.description, status=refused.status)
     return as_json(request, refused.body(), status=refused.status)
+
+
+def again(refused: Refused) -> Refused:
+    """The same form once more, after a wrong password in the place of the browser's key."""
+    return Refused(refused.status, KEY_REQUIRED, refused.description, headers=refused.headers)
+
+
+def _ask_password(request: IRequest, refused: Refused) -> bytes:
+    """The form that was sent, with a field for the password: for browsers that keep no key and run no script."""
+    try:
+        sent = parameters(read_body(request, _FORM_BYTES))
+    except Refused as unreadable:
+        return as_json(request, unreadable.body(), status=unreadable.status)
+    kept = [tags.input(type="hidden", name=name, value=value) for name, value in sent if name not in _NEVER_KEPT]
+    if request.path.startswith(b"/oauth/"):
+        # As on the page that was answered: the form may end at an app's address.
+        (policy,) = request.responseHeaders.getRawHeaders("Content-Security-Policy", [""])
+        request.setHeader("Content-Security-Policy", policy.replace(" form-action 'self';", ""))
+    content = _fill("password", problem=problem(refused), fields=kept, action=request.path.decode("latin-1"))
+    return show(request, "Your password, please", content, status=refused.status)
 
 
 def problem(error: Refused | str | None) -> Content:

@@ -1,17 +1,19 @@
 """The hub's site: dispatches paths to areas, applies the first-run gate, and adds headers to every page."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol, cast
 from urllib.parse import unquote
 
 from attrs import frozen
+from twisted.internet.defer import Deferred
 from twisted.web.error import UnsupportedMethod
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET, Request
 
 from parachute_hub.site.answers import wants_html
 from parachute_hub.site.errors import Refused, not_found
-from parachute_hub.site.pages import refuse
+from parachute_hub.site.pages import again, refuse
 
 # No page of the hub may be framed, sniffed, or run foreign code. Areas may narrow this, never widen it.
 SECURITY_HEADERS: Mapping[str, str] = {
@@ -64,6 +66,16 @@ class Open:
         return None
 
 
+class Prover(Protocol):
+    """Verifies a password that comes with a form in the place of the browser's key."""
+
+    def offered(self, request: IRequest) -> bool:
+        """True if the request brings one."""
+
+    def verify(self, request: IRequest) -> Awaitable[None]:
+        """Verify it. Raises Refused."""
+
+
 class Root(Resource):
     """Dispatches each request to the area with the longest matching prefix."""
 
@@ -81,9 +93,10 @@ class Root(Resource):
         self._is_secure = is_secure
         self.open(parts, gate or Open())
 
-    def open(self, parts: Sequence[MountedArea], gate: Gate) -> None:
-        """Replace the areas and the gate."""
+    def open(self, parts: Sequence[MountedArea], gate: Gate, prover: Prover | None = None) -> None:
+        """Replace the areas, the gate and the prover."""
         self.gate = gate
+        self._prover = prover
         self._parts = sorted(
             ((prefix.encode(), part.resource) for part in parts for prefix in part.prefixes),
             key=lambda pair: len(pair[0]),
@@ -103,6 +116,29 @@ class Root(Resource):
         refusal = self.gate.check(request.method, path, wants_html(request))
         if refusal is not None:
             return refuse(request, refusal)
+        if self._prover is not None and self._prover.offered(request):
+            return self._after_proof(request, self._prover)
+        return self._dispatched(request)
+
+    def _after_proof(self, request: IRequest, prover: Prover) -> int:
+        gone: list[object] = []
+        cast(Request, request).notifyFinish().addBoth(gone.append)
+
+        async def answer() -> None:
+            try:
+                await prover.verify(request)
+                body = self._dispatched(request) if not gone else NOT_DONE_YET
+            except Refused as refused:
+                body = refuse(request, again(refused))
+            if isinstance(body, bytes) and not gone:
+                request.write(body)
+                request.finish()
+
+        Deferred.fromCoroutine(answer()).addErrback(cast(Request, request).processingFailed)
+        return NOT_DONE_YET
+
+    def _dispatched(self, request: IRequest) -> bytes | int:
+        path = request.path
         for prefix, resource in self._parts:
             if path == prefix or (prefix != b"/" and path.startswith(prefix + b"/")):
                 return _rendered(resource, request)

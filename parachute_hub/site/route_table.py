@@ -130,6 +130,7 @@ ROWS: tuple[Row, ...] = (
     # The user's own account.
     _by_service("POST", "/login", "anyone", "secret", "sign-in"),
     _by_service("POST", "/login/2fa", "anyone", "secret", "second-factor"),
+    _by_service("POST", "/login/key", "person", "password", "step-up"),
     _by_service("POST", "/logout", "anyone", "page", "sign-out"),
     _by_service("POST", "/account/setup/<token>", "anyone", "secret", "invite-redeemed"),
     _by_service("POST", "/account/change-password", "person", "password", "password-changed"),

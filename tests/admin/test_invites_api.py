@@ -106,4 +106,4 @@ class InviteTests(Case):
         csrf = tab.get_json("/account/session")["csrf"]
         said = {"username": "grace", "password": PASSWORD, "password_confirm": PASSWORD, "__csrf": csrf}
         answer = tab.send_json("POST", f"/account/setup/{token}", json.dumps(said).encode())
-        self.assertEqual((answer.status, answer.json()), (200, {"ok": True, "username": "grace"}))
+        self.assertEqual((answer.status, answer.json()), (200, {"ok": True, "username": "grace", "key": tab.key}))

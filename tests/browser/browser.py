@@ -127,3 +127,9 @@ def _bun() -> str:
 def _is_complaint(message: Any) -> bool:
     # A refused form is answered with 4xx, which Chromium reports as an error of the page.
     return message.type == "error" and "Failed to load resource" not in message.text
+
+
+def confirm_by_password(page: Page, password: str) -> None:
+    """What a form of the hub asks over plain http from a browser that runs no JavaScript."""
+    page.locator("input[name=__password]").fill(password)
+    page.get_by_role("button", name="Continue").click()

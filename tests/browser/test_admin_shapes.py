@@ -31,7 +31,7 @@ class ShapesTests(SynchronousTestCase):
     def setUp(self) -> None:
         built()
         self.hub = hub(self, catalog=packed_examples(), environment={"BUN_CONFIG_REGISTRY": registry(self)}).start()
-        self.cookie = session_of_owner(self.hub)
+        self.cookie = session_of_owner(self.hub).cookie
 
     def get(self, path: str) -> Any:
         """As the page requests it."""

@@ -7,7 +7,17 @@ import pyotp
 from playwright.sync_api import Page, expect
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.browser.browser import DESK, PHONE, chromium, findings, focused, picture, wider_than_the_window, window
+from tests.browser.browser import (
+    DESK,
+    PHONE,
+    chromium,
+    confirm_by_password,
+    findings,
+    focused,
+    picture,
+    wider_than_the_window,
+    window,
+)
 from tests.browser.door import open_door
 from tests.requirements import program, requires
 
@@ -40,6 +50,12 @@ class LoginTests(SynchronousTestCase):
         page.get_by_label("Password").fill(password)
         page.get_by_role("button", name="Sign in").click()
 
+    def press(self, page: Page, name: str) -> None:
+        """A button; a browser without JavaScript is asked for the password then."""
+        page.get_by_role("button", name=name).click()
+        if not self.scripts:
+            confirm_by_password(page, PASSWORD)
+
     def walk(self, page: Page, url: str, token: str) -> None:
         """Turn on the second factor, sign out, make a mistake, sign in with both, change the password."""
         self.own(page, url, token)
@@ -48,13 +64,13 @@ class LoginTests(SynchronousTestCase):
         page.get_by_role("link", name="Add second factor").click()
         self.look(page, "factor-off")
         page.get_by_label("Your password").fill(PASSWORD)
-        page.get_by_role("button", name="Begin").click()
+        self.press(page, "Begin")
         expect(page.get_by_role("img", name="QR code for your app")).to_be_visible()
         self.look(page, "factor-started")
         page.get_by_text("Cannot scan?").click()
         app = pyotp.TOTP((page.locator(".copy").text_content() or "").replace(" ", ""))
         page.get_by_label("Code from the app").fill(app.now())
-        page.get_by_role("button", name="Switch it on").click()
+        self.press(page, "Switch it on")
         codes = page.locator(".codes code").all_text_contents()
         self.assertEqual(len(codes), 10)
         self.look(page, "factor-codes")
@@ -81,7 +97,7 @@ class LoginTests(SynchronousTestCase):
         page.get_by_label("Current password").fill(PASSWORD)
         page.get_by_label("New password", exact=True).fill("four rather new words")
         page.get_by_label("Repeat new password").fill("four rather new words")
-        page.get_by_role("button", name="Change password").click()
+        self.press(page, "Change password")
         expect(page).to_have_url(url + "/account?done=password")
         expect(page.get_by_role("status")).to_contain_text("Your password was changed")
 

@@ -90,7 +90,8 @@ class AccountsContract(DoorCase, WorldCase):
         tab: BrowserTab = self.tabs[who]
         token = {"right": str(tab.get_json("/api/me")["csrf"]), "wrong": "x"}.get(csrf)
         cookies = "; ".join(f"{name}={value}" for name, value in tab.cookies.items())
-        return {"Cookie": cookies, **({"X_Parachute_CSRF": token} if token else {})}
+        key = {"X_Parachute_Key": tab.key} if tab.key else {}
+        return {"Cookie": cookies, **key, **({"X_Parachute_CSRF": token} if token else {})}
 
     def fake_headers(self, who: str, csrf: str) -> dict[str, str]:
         token = {"right": fake_csrf(who), "wrong": "x"}.get(csrf)
@@ -118,7 +119,7 @@ class AccountsContract(DoorCase, WorldCase):
 
     def test_what_proves_presence(self) -> None:
         real, fake = self.door.accounts.step_up, self.world.accounts
-        browser = Browser(jar=Jar(), caller=RequestCaller(), origins=self.door.origin, random=bytes)
+        browser = Browser(jar=Jar(), caller=RequestCaller(), origins=self.door.origin, random=bytes, secret=str)
         for password in (PASSWORD, "wrong", ""):
             outcomes = []
             for accounts, proofs, browsers, headers, right in (

@@ -166,6 +166,7 @@ class Browser:
     trust: ssl.SSLContext | None = None
     headers: Mapping[str, str] = field(factory=dict)
     origin: str = ORIGIN
+    key: str = ""
     cookies: dict[str, str] = field(factory=dict)
     pages: list[tuple[str, Page]] = field(factory=list)
 
@@ -205,10 +206,17 @@ class Browser:
         """Submit a form of a hub page."""
         sent = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Mode": "navigate"}
         own = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Dest": "document", "Origin": self.origin}
-        return self.ask("POST", path, urllib.parse.urlencode(form, doseq=True).encode(), {**sent, **own})
+        pairs = [*form.items()] if isinstance(form, Mapping) else [*form]
+        kept = [("__key", self.key)] if self.key else []
+        page = self.ask("POST", path, urllib.parse.urlencode([*pairs, *kept], doseq=True).encode(), {**sent, **own})
+        place = urllib.parse.urlsplit(page.header("location") or "")
+        # What the script of the page after signing in does.
+        self.key = place.fragment if place.path == "/login/key" else self.key
+        return page
 
     def call(self, method: str, path: str, body: Any, **headers: str) -> Page:
         """Call an API as a hub page does."""
         own = {"Content-Type": "application/json", "Accept": "application/json", "Sec-Fetch-Site": "same-origin"}
+        own |= {"X-Parachute-Key": self.key} if self.key else {}
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.ask(method, path, json.dumps(body).encode(), {**own, "Origin": self.origin, **named})

@@ -187,12 +187,20 @@ def hub(test: SynchronousTestCase, **options: Any) -> HubProcess:
     return process
 
 
+@frozen
+class SignedIn:
+    """What a browser keeps of signing in: its cookies, and the key that belongs to this port."""
+
+    cookie: str
+    key: str
+
+
 def session_of_owner(
     running: HubProcess,
     username: str = OWNER["PARACHUTE_INITIAL_ADMIN_USERNAME"],
     password: str = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"],
-) -> str:
-    """Sign in the owner, or someone else; the session cookie."""
+) -> SignedIn:
+    """Sign in the owner, or someone else."""
     stranger = fetch(f"{running.url}/account/session")
     said = {
         "__csrf": stranger.json()["csrf"],
@@ -204,11 +212,12 @@ def session_of_owner(
     connection = HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE)
     try:
         connection.request("POST", "/login", json.dumps(said), headers)
-        lines = connection.getresponse().headers.get_all("set-cookie") or []
+        answer = connection.getresponse()
+        lines, told = answer.headers.get_all("set-cookie") or [], json.loads(answer.read())
     finally:
         connection.close()
-    (line,) = [line for line in lines if line.startswith(cookies.SESSION)]
-    return line.partition(";")[0]
+    kept = [line.partition(";")[0] for line in lines if line.startswith((cookies.SESSION, cookies.DEVICE))]
+    return SignedIn("; ".join(kept), told["key"])
 
 
 def packed_examples() -> Path:

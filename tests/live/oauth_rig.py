@@ -88,14 +88,16 @@ def vault_hub(test: SynchronousTestCase, **environment: str) -> HubProcess:
 
 @define
 class Person:
-    """A person with a browser without JavaScript. `hub` is the origin."""
+    """A person with a browser of which only the hub's own script runs. `hub` is the origin."""
 
     hub: str
+    key: str = ""
     jar: http.cookiejar.CookieJar = field(factory=http.cookiejar.CookieJar)
 
     def open(self, url: str, form: Any = None, **headers: str) -> tuple[int, str, str]:
         """Status, Location and text of one request, as a navigation."""
-        data = None if form is None else urllib.parse.urlencode(form).encode()
+        kept = [("__key", self.key)] if self.key else []
+        data = None if form is None else urllib.parse.urlencode([*form, *kept]).encode()
         request = urllib.request.Request(urllib.parse.urljoin(self.hub, url), data)
         request.add_header("Accept", "text/html")
         request.add_header("Sec-Fetch-Site", "same-origin" if form is not None else "cross-site")
@@ -116,8 +118,9 @@ class Person:
     def sign_in(self, username: str = "owner", password: str = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"]) -> "Person":
         """Through the form."""
         _, _, page = self.open("/login")
-        status, _, text = self.open("/login", [*fields(page), ("username", username), ("password", password)])
+        status, place, text = self.open("/login", [*fields(page), ("username", username), ("password", password)])
         assert status == 303, text
+        self.key = urllib.parse.urlsplit(place).fragment
         return self
 
     def allow(self, url: str, password: str = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"]) -> str:

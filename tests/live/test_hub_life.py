@@ -112,7 +112,7 @@ class FullDisk(SynchronousTestCase):
         self.hub.start()
         self.assertEqual(fetch(f"{self.hub.url}/health").json()["db"], "ok")
         self.assertIn("The hub released its reserve", self.hub.log())
-        me = fetch(f"{self.hub.url}/api/me", headers={"Cookie": session_of_owner(self.hub)})
+        me = fetch(f"{self.hub.url}/api/me", headers={"Cookie": session_of_owner(self.hub).cookie})
         self.assertTrue(me.json()["hasSession"])
 
     def test_modules_run_without_one(self) -> None:

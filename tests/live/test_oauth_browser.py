@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from playwright.sync_api import Page, Request
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.browser.browser import PHONE, chromium, findings, picture, window
+from tests.browser.browser import PHONE, chromium, confirm_by_password, findings, picture, window
 from tests.live.harness import OWNER, HubProcess, fetch
 from tests.live.oauth_rig import vault_hub
 from tests.requirements import program, requires
@@ -95,6 +95,7 @@ class ConsentTests(SynchronousTestCase):
             page.uncheck("input[value='vault:default:admin']")
             page.fill("#password", PASSWORD)
             page.click("button[value=yes]")
+            confirm_by_password(page, PASSWORD)
             page.wait_for_url(f"{self.callback}?*")
             self.assertEqual(page.title(), "the app")
             sent = parse_qs(urlsplit(page.url).query)
@@ -104,6 +105,7 @@ class ConsentTests(SynchronousTestCase):
             self.assertIn("Read your notes in “default”", page.inner_text("main"))
             self.assertNotIn("Manage everything", page.inner_text("main"))
             page.click("button.danger")
+            confirm_by_password(page, PASSWORD)
             page.wait_for_selector("text=No app is connected")
 
     def test_an_app_on_ipv6(self) -> None:

@@ -61,6 +61,17 @@ class DefectTests(FlowCase):
         marked = self.authorize(self.approved("http://127.0.0.1:5000/cb"), redirect_uri="http://127.0.0.1:5000/cb")
         self.assertEqual(marked.status, 200)
 
+    def test_over_plain_http_a_get_issues_no_code(self) -> None:
+        """Whoever caught the session's cookie on another port could ask for one in the name of an allowed app."""
+        client_id = self.approved()
+        self.code(client_id)
+        again = self.send("GET", self.ask_path(client_id), who="owner")
+        self.assertIn("code", again.sent_back, "over https it goes on without a question")
+        plain = self.send("GET", self.ask_path(client_id), who="owner", X_Test_Plain="1")
+        self.assertEqual((plain.status, plain.location), (200, ""))
+        silent = self.send("GET", self.ask_path(client_id, prompt="none"), who="owner", X_Test_Plain="1")
+        self.assertEqual(silent.sent_back.get("error"), "interaction_required")
+
     def test_get_changes_nothing(self) -> None:
         """Viewing a consent page approves no client and records no grant."""
         client_id = self.register()["client_id"]
@@ -149,7 +160,9 @@ class DefectTests(FlowCase):
                 self.assertEqual(
                     policy, "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
                 )
-                self.assertNotIn("<script", page.text)
+                self.assertEqual(
+                    re.findall("<script[^>]*>", page.text), ['<script src="/static/hub/key.js" defer="defer">']
+                )
 
     def test_no_page_that_opened_the_consent_page_can_script_it(self) -> None:
         """A module's page shares the hub's origin; only this header keeps it from pressing the button in a popup."""

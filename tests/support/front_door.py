@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from attrs import define, field
 
@@ -196,6 +196,7 @@ class FrontDoor:
         parts = (*self.accounts.parts, *people_parts(self.accounts, self.who, lambda: ["default", "family"]))
         self.parts = parts
         self.root = Root(parts, self.accounts.gate, is_secure=RequestCaller().is_secure)
+        self.root.open(parts, self.accounts.gate, self.accounts.prover)
 
     def close(self) -> None:
         """Close the files."""
@@ -204,11 +205,15 @@ class FrontDoor:
 
 
 class BrowserTab:
-    """A minimal browser for forms: keeps cookies, sends its origin, does not follow redirects."""
+    """A minimal browser for forms: keeps cookies and key, sends its origin, does not follow redirects.
+
+    `key` None is one without JavaScript.
+    """
 
     def __init__(self, door: FrontDoor) -> None:
         self._door = door
         self.cookies: dict[str, str] = {}
+        self.key: str | None = None
         self.last: Answer | None = None
 
     def get(self, path: str, **headers: str) -> Answer:
@@ -222,6 +227,8 @@ class BrowserTab:
     def post(self, path: str, fields: Mapping[str, Any], *, token: str | None = None, **headers: str) -> Answer:
         """Submit the form of the last opened page."""
         fields = {"__csrf": self.token if token is None else token, **fields}
+        if self.key:
+            fields = {"__key": self.key, **fields}
         sent = {
             "Accept": "text/html",
             "Content-Type": "application/x-www-form-urlencoded",
@@ -233,6 +240,8 @@ class BrowserTab:
     def send_json(self, method: str, path: str, body: bytes = b"{}", **headers: str) -> Answer:
         """Call an API as a hub page does."""
         sent = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin", **_named(headers)}
+        if self.key:
+            sent = {"X-Parachute-Key": self.key, **sent}
         return self._ask(path, method, sent, body)
 
     @property
@@ -263,6 +272,17 @@ class BrowserTab:
                 self.cookies.pop(name, None)
         if b"<html" in answer.body:
             self.last = answer
+        return self._arrived(answer)
+
+    def _arrived(self, answer: Answer) -> Answer:
+        """What the script of the page after signing in does: keep the key and go on."""
+        place = urlsplit(answer.header("location") or "")
+        if place.path == "/login/key" and place.fragment:
+            self.key = place.fragment
+            answer.headers.setRawHeaders("location", parse_qs(place.query)["next"])
+        elif answer.header("content-type") == "application/json":
+            told = answer.json()
+            self.key = (isinstance(told, dict) and told.get("key")) or self.key
         return answer
 
 

@@ -163,6 +163,10 @@ class FakeAccounts:
         """The address that a test sets."""
         return Visitor(address=request.getHeader("X-Test-Address") or "192.0.2.1")
 
+    def is_plain(self, request: IRequest) -> bool:
+        """Whether a test says that it is plain http."""
+        return bool(request.getHeader("X-Test-Plain"))
+
     def prove(self, request: IRequest, principal: Principal, operation: str) -> None:
         """Accepts the operator, and anyone who names the operation."""
         proved = principal.kind == "session" and request.getHeader("X-Parachute-Proof") == operation

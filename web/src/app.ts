@@ -2,6 +2,7 @@
 import { effect, signal } from "@preact/signals"
 import type { EventSourceMessage } from "eventsource-parser"
 import { Hub } from "./api/hub"
+import { keptKey } from "./api/key"
 import type { Job, Me, Overview, Status } from "./api/shapes"
 import { type Contact, Feed } from "./live/feed"
 import { isOver, Modules } from "./state/modules"
@@ -9,7 +10,7 @@ import { prove } from "./ui/dialog"
 import { say, tell } from "./ui/notices"
 import { jobTitle } from "./words"
 
-export const hub = new Hub({ prove, leave: (to) => location.assign(to) })
+export const hub = new Hub({ prove, leave: (to) => location.assign(to), key: keptKey })
 export const modules = new Modules(hub)
 export const me = signal<Me | null>(null)
 export const overview = signal<Overview | null>(null)

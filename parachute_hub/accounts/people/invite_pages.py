@@ -46,10 +46,12 @@ class InvitePages:
             if answers_json(request) or refused.status in (404, 410):
                 raise
             return await self._form(request, token, invite, refused, form.text("username"))
-        self._browser.enter(request, await self._sign_in.enter(user, visitor, methods="pwd", action="first-sign-in"))
+        entered = await self._sign_in.enter(user, visitor, methods="pwd", action="first-sign-in")
+        self._browser.enter(request, entered)
         if form.is_json:
-            return as_json(request, {"ok": True, "username": user.username})
-        return see_other(request, "/account")
+            told = {"ok": True, "username": user.username}
+            return as_json(request, {**told, **self._browser.key_field(request, entered)})
+        return see_other(request, self._browser.arrival(request, entered, "/account"))
 
     async def _form(
         self, request: IRequest, token: str, invite: Invite, refused: Refused | None = None, username: str = ""

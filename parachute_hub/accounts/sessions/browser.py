@@ -1,6 +1,9 @@
 """The browser behind a request: its cookies, its address, and whether the request came from one of the hub's pages."""
 
-from collections.abc import Collection
+import hmac
+from collections.abc import Callable, Collection
+from urllib.parse import quote
+from weakref import WeakSet
 
 from twisted.web.iweb import IRequest
 
@@ -13,6 +16,16 @@ from parachute_hub.site.errors import Refused
 from parachute_hub.site.pages import CSRF_FIELD
 from parachute_hub.system.random_tokens import is_token, new_token
 
+KEY_HEADER = "X-Parachute-Key"
+KEY_FIELD = "__key"
+PASSWORD_FIELD = "__password"
+ARRIVAL = "/login/key"
+
+
+def key_required() -> Refused:
+    """The session's cookie alone, over plain http."""
+    return Refused(403, "key_required", "Type your password to confirm this: this browser keeps no key for this hub.")
+
 
 def csrf_failed() -> Refused:
     """The form was not issued to this browser."""
@@ -22,7 +35,12 @@ def csrf_failed() -> Refused:
 class Browser:
     """Reads and writes the hub's cookies, and rejects requests from foreign pages."""
 
-    def __init__(self, *, jar: Jar, caller: Caller, origins: Origins, random: Random) -> None:
+    def __init__(
+        self, *, jar: Jar, caller: Caller, origins: Origins, random: Random, secret: Callable[[str], str]
+    ) -> None:
+        """`secret` gives a secret for a purpose, the same each time."""
+        self._secret = secret
+        self._proven: WeakSet[IRequest] = WeakSet()
         self._jar = jar
         self._caller = caller
         self._origins = origins
@@ -92,6 +110,44 @@ class Browser:
         )
         if self.cookie(request, cookies.PENDING_LOGIN):
             self._jar.forget(request, cookies.PENDING_LOGIN, secure=secure)
+
+    # Browsers send a host's cookies to all of its ports, so over plain http any program that listens on this machine
+    # may have caught them. A key in localStorage, which belongs to one port, tells the browser from that program.
+
+    def is_plain(self, request: IRequest) -> bool:
+        """True if the cookie alone must not change or mint anything."""
+        return not self._caller.is_secure(request)
+
+    def key(self, request: IRequest, user_id: str, device: str | None = None) -> str | None:
+        """The key that this browser keeps for a user; None over https, where none is needed."""
+        device = device or self.cookie(request, cookies.DEVICE)
+        return self._secret(f"page key {user_id} {device}") if device and self.is_plain(request) else None
+
+    def key_field(self, request: IRequest, entered: NewSession) -> dict[str, str]:
+        """The key as a field of an answer in JSON; nothing over https."""
+        key = self.key(request, entered.user.id, entered.device)
+        return {} if key is None else {"key": key}
+
+    def arrival(self, request: IRequest, entered: NewSession, path: str) -> str:
+        """Where to go after signing in: by a page that keeps the key, which no server sees as part of an address."""
+        key = self.key(request, entered.user.id, entered.device)
+        return path if key is None else f"{ARRIVAL}?next={quote(path, safe='/')}#{key}"
+
+    def holds_key(self, request: IRequest, user_id: str) -> bool:
+        """True if the request shows the key, or the password in its place, or needs neither."""
+        if not self.is_plain(request) or request in self._proven:
+            return True
+        key, shown = self.key(request, user_id), request.getHeader(KEY_HEADER) or peek(request, KEY_FIELD)
+        return key is not None and shown is not None and hmac.compare_digest(key.encode(), shown.encode())
+
+    def check_key(self, request: IRequest, user_id: str) -> None:
+        """Raise Refused 403 `key_required` for the cookie alone over plain http."""
+        if not self.holds_key(request, user_id):
+            raise key_required()
+
+    def has_proven(self, request: IRequest) -> None:
+        """This request's password was verified, which stands for the key."""
+        self._proven.add(request)
 
     def halfway(self, request: IRequest, halfway: PendingSecondFactor) -> None:
         """Set the cookie of a sign-in waiting for its second factor."""

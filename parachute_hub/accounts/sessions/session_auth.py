@@ -60,9 +60,13 @@ class SessionRecogniser:
         return found
 
     def check_page(self, request: IRequest, found: SignedIn) -> None:
-        """Verify that an unsafe request came from one of the hub's pages. Raises Refused 403 `csrf_failed`."""
+        """Verify that an unsafe request came from one of the hub's pages, in this very browser.
+
+        Raises Refused 403 `csrf_failed` or `key_required`.
+        """
         if request.method not in csrf.SAFE_METHODS:
             self._browser.check_session(request, found.token)
+            self._browser.check_key(request, found.user.id)
 
     def refuse_temporary(self, request: IRequest, found: SignedIn) -> None:
         """Raise Refused while the password is temporary."""

@@ -91,8 +91,8 @@ class SetupPages:
         self._browser.enter(request, entered)
         if form.is_json:
             answer = {"step": "vault", "message": "admin created", "csrfToken": token_for(entered.token)}
-            return as_json(request, answer)
-        return see_other(request, HOME)
+            return as_json(request, {**answer, **self._browser.key_field(request, entered)})
+        return see_other(request, self._browser.arrival(request, entered, HOME))
 
     @app.route("/admin/setup/modules", methods=["POST"])
     async def modules(self, request: IRequest) -> bytes:
@@ -182,6 +182,7 @@ class SetupPages:
             if found is None:
                 raise Refused(401, "unauthenticated", "Sign in first.")
             form = self._browser.check_wizard(request)
+            self._browser.check_key(request, found.user.id)
             if not found.user.is_admin:
                 raise Refused(403, "not_admin", "Only an admin can set this hub up.")
             self._sessions.refuse_temporary(request, found)
@@ -205,7 +206,7 @@ class SetupPages:
             return as_json(request, body, status=refused.status)
         if refused.error == "unauthenticated":
             return see_other(request, login_url(HOME))
-        if refused.error in ("csrf_failed", "not_admin", "force_change_password"):
+        if refused.error in ("csrf_failed", "key_required", "not_admin", "force_change_password"):
             return refuse(request, refused, html=True)
         # An answer from another tab came first: show what is asked now.
         return await self._show(request, self._setup.screen() if refused.status == 409 else screen, refused)

@@ -1,21 +1,26 @@
 """`/login`, `/login/2fa` and `/logout`."""
 
+from urllib.parse import quote
+
 from klein import Klein
 from twisted.web.iweb import IRequest
+from twisted.web.template import tags
 
-from parachute_hub.accounts.forms import Form, query
-from parachute_hub.accounts.model import NewSession, PendingSecondFactor
+from parachute_hub.accounts.forms import Form, query, read_form
+from parachute_hub.accounts.model import NewSession, PendingSecondFactor, SignedIn
 from parachute_hub.accounts.pages import fill
-from parachute_hub.accounts.sessions.browser import Browser
+from parachute_hub.accounts.sessions.browser import ARRIVAL, Browser
+from parachute_hub.accounts.sessions.csrf import token_for
 from parachute_hub.accounts.sessions.session_auth import CHANGE_PASSWORD, SessionRecogniser
 from parachute_hub.accounts.signin.signin import SignIn
+from parachute_hub.accounts.signin.step_up import ProofsOfPresence
 from parachute_hub.site import cookies
 from parachute_hub.site.answers import as_json, see_other
 from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.pages import csrf_field, problem, show
 from parachute_hub.site.root import lead_to_apps
-from parachute_hub.site.safe_redirect import safe_next
+from parachute_hub.site.safe_redirect import login_url, safe_next
 
 ADMIN_HOME = "/admin/"
 MEMBER_HOME = "/account"
@@ -26,7 +31,10 @@ class LoginPages:
 
     app: Klein = area()
 
-    def __init__(self, *, sign_in: SignIn, browser: Browser, sessions: SessionRecogniser) -> None:
+    def __init__(
+        self, *, sign_in: SignIn, browser: Browser, sessions: SessionRecogniser, presence: ProofsOfPresence
+    ) -> None:
+        self._presence = presence
         self._sign_in = sign_in
         self._browser = browser
         self._sessions = sessions
@@ -57,8 +65,7 @@ class LoginPages:
         if isinstance(entered, PendingSecondFactor):
             self._browser.halfway(request, entered)
             return _go_on(request, form, "/login/2fa")
-        self._browser.enter(request, entered)
-        return _go_on(request, form, _target(entered, next_path))
+        return self._arrived(request, form, entered, next_path)
 
     @app.route("/login/2fa", methods=["GET", "HEAD"])
     async def ask_code(self, request: IRequest) -> bytes:
@@ -82,18 +89,67 @@ class LoginPages:
             if refused.error == "sign_in_expired":
                 return await self._form(request, "", refused=refused)
             return await self._code_form(request, refused)
-        self._browser.enter(request, entered)
-        return _go_on(request, form, _target(entered, next_path))
+        return self._arrived(request, form, entered, next_path)
+
+    @app.route("/login/key", methods=["GET", "HEAD"])
+    def ask_key(self, request: IRequest) -> bytes:
+        """Keeps the key of a browser that signed in over plain http, or asks for the password if it was lost."""
+        next_path = safe_next(query(request, "next"), MEMBER_HOME)
+        found = self._sessions.signed_in(request)
+        if found is None:
+            return see_other(request, login_url(next_path))
+        if not self._browser.is_plain(request):
+            return see_other(request, next_path)
+        return self._key_form(request, found, next_path, lost=query(request, "lost") == "1")
+
+    @app.route("/login/key", methods=["POST"])
+    async def new_key(self, request: IRequest) -> bytes:
+        """The password again, for a browser that has lost its key."""
+        found = self._sessions.signed_in(request)
+        if found is None:
+            return see_other(request, login_url(MEMBER_HOME))
+        self._browser.check_session(request, found.token)
+        form = read_form(request)
+        next_path = safe_next(form.text("next"), MEMBER_HOME)
+        try:
+            await self._presence.verify(found, self._browser.visitor(request), password=form.text("password"))
+        except Refused as refused:
+            if form.is_json:
+                raise
+            return self._key_form(request, found, next_path, lost=True, refused=refused)
+        key = self._browser.key(request, found.user.id)
+        if form.is_json:
+            return as_json(request, {"next": next_path, "key": key})
+        return see_other(request, next_path if key is None else f"{ARRIVAL}?next={quote(next_path, safe='/')}#{key}")
 
     @app.route("/logout", methods=["POST"])
     async def sign_out(self, request: IRequest) -> bytes:
         """End this browser's session."""
         self._browser.check_page(request)
         found = self._sessions.signed_in(request)
-        if found is not None:
+        # The cookie alone ends nothing but itself: somebody else may have caught it.
+        if found is not None and self._browser.holds_key(request, found.user.id):
             await self._sign_in.leave(found, self._browser.visitor(request))
         self._browser.leave(request)
         return see_other(request, "/login")
+
+    def _arrived(self, request: IRequest, form: Form, entered: NewSession, next_path: str) -> bytes:
+        """Set the cookies and go on; scripts get the key beside the page's URL."""
+        self._browser.enter(request, entered)
+        path = _target(entered, next_path)
+        if form.is_json:
+            return as_json(request, {"next": path, **self._browser.key_field(request, entered)})
+        return see_other(request, self._browser.arrival(request, entered, path))
+
+    def _key_form(
+        self, request: IRequest, found: SignedIn, next_path: str, *, lost: bool, refused: Refused | None = None
+    ) -> bytes:
+        slots = {"problem": problem(refused), "csrf": csrf_field(token_for(found.token)), "next": next_path}
+        if lost:
+            return show(request, "Your password, please", fill("key-lost", **slots), refused=refused)
+        # A browser without JavaScript keeps no key and goes on at once.
+        on = tags.noscript(tags.meta(content=f"0; url={next_path}", **{"http-equiv": "refresh"}))
+        return show(request, "Signed in", fill("key", **slots), head=on)
 
     async def _form(
         self, request: IRequest, next_path: str, *, username: str = "", refused: Refused | None = None

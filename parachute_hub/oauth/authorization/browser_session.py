@@ -51,6 +51,9 @@ class Browsers(Protocol):
     def visitor(self, request: IRequest) -> Any:
         """The client, as `Proofs.verify` expects it; its `address` is the browser's."""
 
+    def is_plain(self, request: IRequest) -> bool:
+        """True over plain http, where the cookie alone must not mint anything."""
+
 
 @frozen(kw_only=True)
 class PageSession:
@@ -95,6 +98,10 @@ class PageSessions:
     def address(self, request: IRequest) -> str:
         """The client's address, behind trusted proxies too."""
         return str(self._browsers.visitor(request).address)
+
+    def is_plain(self, request: IRequest) -> bool:
+        """True over plain http, where somebody may have caught the session's cookie."""
+        return self._browsers.is_plain(request)
 
     async def confirm(self, request: IRequest, *, password: str) -> None:
         """Verify the password of the signed-in user. Raises Refused 400, 401 or 429."""

@@ -73,6 +73,8 @@ class AuthorizeArea:
         only_as_a_page(request)
         asked, visit = read_ask(query(request)), self._visits.visit(request)
         ask, verdict = await self._judge(asked, visit)
+        if isinstance(verdict, IssueCode) and self._visits.is_plain(request):
+            ask, verdict = await self._judge_again(ask, visit)
         return await self._carry_out(request, ask, visit, verdict)
 
     @app.route("/oauth/authorize", methods=["POST"])
@@ -92,6 +94,14 @@ class AuthorizeArea:
                 return self._show_consent(request, ask, visit, verdict, "Please check this again.")
             return await self._answered(request, ask, visit, verdict, params)
         return await self._carry_out(request, ask, visit, verdict)
+
+    async def _judge_again(
+        self, ask: AuthorizationRequest, visit: PageSession | None
+    ) -> tuple[AuthorizationRequest, Verdict]:
+        """Over plain http a GET issues no code: only a form of ours carries the browser's key."""
+        if ask["prompt"] == "none":
+            return ask, ErrorRedirect("interaction_required", "Over plain http this needs an answer from the user.")
+        return await self._judge(evolve(ask, values={**ask.values, "prompt": "consent"}), visit)
 
     async def _judge(
         self, ask: AuthorizationRequest, visit: PageSession | None

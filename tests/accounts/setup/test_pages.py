@@ -270,7 +270,7 @@ class ScriptTests(DoorCase):
     def send(self, tab: BrowserTab, path: str, **fields: Any) -> Any:
         token = tab.get_json("/admin/setup")["csrfToken"]
         body = json.dumps({"__csrf": token, **fields}).encode()
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **({"X-Parachute-Key": tab.key} if tab.key else {})}
         answer = tab._ask(f"/admin/setup/{path}", "POST", headers, body)
         return answer.status, answer.json()
 

@@ -43,7 +43,7 @@ class Wizard(RuleBasedStateMachine):
         fields = {"bootstrap_token": token.value, "username": "ada", "password": PASSWORD, "password_confirm": PASSWORD}
         assert tab.post("/admin/setup/account", fields).status == 303
         second = BrowserTab(self.door)
-        second.cookies = tab.cookies
+        second.cookies, second.key = tab.cookies, tab.key
         self.tabs.append(second)
 
     def state(self, tab: int = 0) -> dict[str, Any]:

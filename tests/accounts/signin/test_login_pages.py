@@ -126,7 +126,7 @@ class SignInTests(DoorCase):
         wrong = tab.send_json("POST", "/login", json.dumps(said).encode())
         self.assertEqual((wrong.status, wrong.json()["error"]), (401, "invalid_credentials"))
         right = tab.send_json("POST", "/login", json.dumps({**said, "password": PASSWORD}).encode())
-        self.assertEqual((right.status, right.json()), (200, {"next": "/admin/"}))
+        self.assertEqual((right.status, right.json()), (200, {"next": "/admin/", "key": tab.key}))
         self.assertTrue(tab.get_json("/api/me")["hasSession"])
 
     def test_foreign_cookies_are_neither_kept_nor_echoed(self) -> None:

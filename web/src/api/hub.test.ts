@@ -18,7 +18,11 @@ beforeEach(() => {
 
 /** A hub that gives these answers, one for each call; `proof` is what the person types. */
 function hubWith(answers: [status: number, body: unknown][], proof: string | null = "proof-1"): Hub {
-  const doors = { prove: () => Promise.resolve(proof), leave: (to: string) => void left.push(to) }
+  const doors = {
+    prove: () => Promise.resolve(proof),
+    leave: (to: string) => void left.push(to),
+    key: () => "k1",
+  }
   return new Hub(doors, (path, init) => {
     calls.push({ method: init.method ?? "GET", path, headers: { ...(init.headers as Record<string, string>) } })
     const answer = answers.shift()
@@ -39,6 +43,20 @@ test("changes carry the session's CSRF token, fetched once", async () => {
   await hub.call("POST", "/b", {})
   expect(calls.map(({ path }) => path)).toEqual(["/api/me", "/a", "/b"])
   expect(calls[2]?.headers["X-Parachute-CSRF"]).toBe("c1")
+})
+
+test("changes carry what this browser keeps beside the cookie, reading does not", async () => {
+  const hub = hubWith([[200, {}], ME, [200, {}]])
+  await hub.get("/api/account/2fa")
+  await hub.call("POST", "/api/a")
+  expect(calls[0]?.headers["X-Parachute-Key"]).toBeUndefined()
+  expect(calls[2]?.headers["X-Parachute-Key"]).toBe("k1")
+})
+
+test("a browser that lost its key gives the password once, and comes back", async () => {
+  const hub = hubWith([ME, [403, { error: "key_required", error_description: "Type your password." }]])
+  await expect(hub.call("POST", "/api/a")).rejects.toBeInstanceOf(Refusal)
+  expect(left).toEqual(["/login/key?lost=1&next=%2Fadmin%2Fmodules"])
 })
 
 test("a stale CSRF token is fetched again and the request repeated once", async () => {

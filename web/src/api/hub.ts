@@ -25,6 +25,8 @@ export interface Doors {
   prove: (operation: string) => Promise<string | null>
   /** Leaves the app: the session ended, or setup is not done. */
   leave: (to: string) => void
+  /** What this browser keeps from signing in over plain http. */
+  key?: () => string | null
 }
 
 export type Fetcher = (path: string, init: RequestInit) => Promise<Response>
@@ -56,7 +58,12 @@ export class Hub {
   /** One request, repeated with a proof when the hub requires step-up. Throws Refusal, Away or TurnedBack. */
   async call<T>(method: Method, path: string, body?: unknown): Promise<T> {
     const headers: Record<string, string> = {}
-    if (method !== "GET") headers["X-Parachute-CSRF"] = this.#csrf ?? (await this.me()).csrf ?? ""
+    if (method !== "GET") {
+      headers["X-Parachute-CSRF"] = this.#csrf ?? (await this.me()).csrf ?? ""
+      // Over plain http the session's cookie reaches other programs on this machine; this key does not.
+      const key = this.doors.key?.()
+      if (key) headers["X-Parachute-Key"] = key
+    }
     try {
       return await this.#send<T>(method, path, body, headers)
     } catch (problem) {
@@ -100,6 +107,7 @@ export class Hub {
     // A wrong password also gets 401, but the session goes on.
     const ended = problem.status === 401 && problem.error !== "invalid_credentials"
     if (ended) this.doors.leave(`/login?next=${here}`)
+    else if (problem.error === "key_required") this.doors.leave(`/login/key?lost=1&next=${here}`)
     else if (problem.error === "setup_required") this.doors.leave("/admin/setup")
     else if (problem.error === "force_change_password") this.doors.leave(`/account/change-password?next=${here}`)
     return problem
