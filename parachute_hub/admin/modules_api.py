@@ -109,7 +109,12 @@ class ModulesArea:
             self._step_up.prove(request, principal, f"install:{spec.name}")
         short = entry.short if entry else guess_short(spec.name)
         asked = InstallRequest(short=short, package=spec.name, version=spec.version, channel=self._channel_of(body))
-        wanted = evolve(asked, allow_new=body.get("allow_new") is True, granted=granted_of(body))
+        wanted = evolve(
+            asked,
+            allow_new=body.get("allow_new") is True,
+            without_optional=body.get("without_optional") is True,
+            granted=granted_of(body),
+        )
         return self._begun(request, self._modules.installer.install(wanted))
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
@@ -174,6 +179,7 @@ class ModulesArea:
             package=entry.package,
             version=version,
             channel=self._channel_of(body),
+            without_optional=body.get("without_optional") is True,
             # A catalog entry with a source has exactly one version.
             source=entry.source if version is None else None,
             vault=vault_of(body),

@@ -93,7 +93,7 @@ def _status_offline(arguments: Namespace) -> int:
 
 def install(arguments: Namespace) -> int:
     """Install a module from the catalog, by package name, or from a folder or tarball."""
-    body: dict[str, Any] = {}
+    body: dict[str, Any] = {"without_optional": True} if arguments.without_optional else {}
     if arguments.channel:
         body["channel"] = arguments.channel
     name = arguments.module

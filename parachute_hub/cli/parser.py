@@ -38,6 +38,9 @@ def parser() -> ArgumentParser:
         "install", commands.install, "Install a module by short name, package name, folder or tarball."
     )
     install.add_argument("--channel", choices=("latest", "rc"), help="which releases to take")
+    install.add_argument(
+        "--without-optional", action="store_true", help="leave out optional dependencies, now and when it is upgraded"
+    )
     upgrade = word("upgrade", commands.upgrade, "Upgrade a module; the old version stays until the new one answers.")
     for sub in (install, upgrade):
         sub.add_argument("--allow-new", action="store_true", help=_NEW)

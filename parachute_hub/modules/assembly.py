@@ -32,6 +32,7 @@ from parachute_hub.modules.packages.bun import LIMIT_SECONDS, STALL_SECONDS, Bun
 from parachute_hub.modules.packages.fetcher import Fetcher
 from parachute_hub.modules.packages.installer_fence import InstallerFence
 from parachute_hub.modules.packages.registry import PackageRegistry
+from parachute_hub.modules.packages.room import DiskRoom
 from parachute_hub.modules.packages.updates import Availability
 from parachute_hub.modules.reconcile.adoption import Adoption
 from parachute_hub.modules.reconcile.backup_copy import ServicesBackup
@@ -186,16 +187,7 @@ class ModuleServices:
 
         Keeps all versions of a module that is being changed or has pending undos.
         """
-        files, before = self.files, self.disk.free_bytes()
-        stamped = stamped_versions(files.directory.services.read(), files.directory.store)
-        for short in files.directory.shorts():
-            if self.jobs.active(short) is not None or self.jobs.unsettled(short):
-                continue
-            package = files.directory.package_of(short)
-            active = files.directory.store.active(short, package) if package else None
-            files.directory.store.prune(short, {active, files.directory.records.get(short).previous, *stamped})
-        self.disk.clear_cache()
-        return max(0, self.disk.free_bytes() - before)
+        return _clear(self.files, self.jobs, self.disk)
 
     def watch(self) -> tuple[LoopingCall, ...]:
         """Start the periodic checks of services.json, linked folders and the disk reserve. Stop each returned call to
@@ -213,6 +205,20 @@ class ModuleServices:
                 clock, RESERVE_SECONDS, lambda: Deferred.fromCoroutine(self.jobs.undo_left()), "Retrying failed undos"
             ),
         )
+
+
+def _clear(files: ModuleFiles, jobs: Jobs, disk: Disk) -> int:
+    """What `Modules.clear` does."""
+    before = disk.free_bytes()
+    stamped = stamped_versions(files.directory.services.read(), files.directory.store)
+    for short in files.directory.shorts():
+        if jobs.active(short) is not None or jobs.unsettled(short):
+            continue
+        package = files.directory.package_of(short)
+        active = files.directory.store.active(short, package) if package else None
+        files.directory.store.prune(short, {active, files.directory.records.get(short).previous, *stamped})
+    disk.clear_cache()
+    return max(0, disk.free_bytes() - before)
 
 
 def files(outside: ModuleDependencies) -> ModuleFiles:
@@ -297,6 +303,12 @@ def assemble(
         free_bytes=disk.free_bytes,
         taken_by=lambda short: on_disk.directory.records.get(short).package,
         registry=PackageRegistry(bun=bun, variables=outside.around.registry, folder=installer, now=outside.now),
+        room=DiskRoom(
+            bun=bun,
+            free_bytes=disk.free_bytes,
+            make_room=lambda: _clear(on_disk, jobs, disk),
+            in_thread=outside.in_thread,
+        ),
     )
     local_ports = LocalPorts(outside.module_ports)
     prover = HealthGate(supervisor=supervisor, clock=outside.reactor)

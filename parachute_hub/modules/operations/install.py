@@ -56,6 +56,7 @@ class InstallRequest:
     env: Mapping[str, str] = field(factory=dict)
     vault: str | None = None
     allow_new: bool = False
+    without_optional: bool = False
     granted: Permissions | None = None
 
     def params(self) -> dict[str, Any]:
@@ -114,6 +115,7 @@ class Installer:
                 version=version,
                 source=request.source,
                 allow_new=request.allow_new,
+                without_optional=request.without_optional or self.directory.records.get(request.short).without_optional,
             )
             arrival = await self.fetcher.fetch(work, order)
             self._agree(request, arrival)
@@ -246,6 +248,7 @@ class Installer:
                 linked=str(arrival.folder) if placed is None else None,
                 isolation=record.isolation or ("on" if new and self.separates() else None),
                 env={**(record.env or {}), **request.env, **_first_vault(request)} or None,
+                without_optional=request.without_optional or record.without_optional,
                 wanted=True,
             )
         except (BadPackage, RegistryRefused, RecordsRefused, ports.NoPort) as error:

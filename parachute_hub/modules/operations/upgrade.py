@@ -119,6 +119,7 @@ class Upgrader:
             version=version,
             source=source,
             allow_new=request.allow_new,
+            without_optional=installed.record.without_optional,
         )
         arrival = await self.fetcher.fetch(work, order)
         if not request.allow_downgrade and is_newer(installed.package.version, arrival.package.version):

@@ -1,12 +1,13 @@
 """Runs bun as an installer and registry client. User input only ever follows `--`."""
 
 import codecs
+import json
 import os
 import resource
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ OUTPUT_LINES = 400
 ANSWER_BYTES = 4 * 1024 * 1024
 _ADJUSTMENT = "800"  # under memory pressure the kernel kills the installer first
 _NICENESS = 10
+RESOLVE_ONLY = "--lockfile-only"
+WITHOUT_OPTIONAL = "--omit=optional"
+SIZES_SECONDS = 30.0
+MOST_SIZES = 2000
+_SIZES = Path(__file__).with_name("package_sizes.ts")
 _KEYS = Path(__file__).with_name("registry_keys.ts")
 _SHIM = "import os,sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
 
@@ -117,18 +123,21 @@ class Bun:
     file_bytes: int = FILE_BYTES
     _one: DeferredLock = field(factory=DeferredLock, init=False)
 
-    async def add(self, folder: Path, spec: str, on_line: Callable[[str], None], min_age: int = 0) -> None:
+    async def add(
+        self, folder: Path, spec: str, on_line: Callable[[str], None], min_age: int = 0, *options: str
+    ) -> None:
         """Install into the folder, which contains a package.json. Installs run one at a time; cancelling kills the
         process.
 
-        Releases younger than `min_age` seconds are skipped, including dependencies. Raises BunFailed.
+        Releases younger than `min_age` seconds are skipped, including dependencies. `options` are RESOLVE_ONLY or
+        WITHOUT_OPTIONAL. Raises BunFailed.
         """
         age = (f"--minimum-release-age={min_age}",) if min_age else ()
         if self._one.locked:
             on_line("Waiting for another download to finish.")
         await self._one.acquire()
         try:
-            ended = await self.run([*ADD, *age, "--", spec], folder, on_line, self.limit_seconds)
+            ended = await self.run([*ADD, *age, *options, "--", spec], folder, on_line, self.limit_seconds)
         finally:
             self._one.release()
         if ended.code != 0:
@@ -148,6 +157,17 @@ class Bun:
             raise BunFailed(
                 Complaint("not_found", "The registry did not answer for this package. Try again later.")
             ) from None
+
+    async def sizes(self, base: str, packages: Iterable[tuple[str, str]], folder: Path) -> Mapping[str, int]:
+        """Unpacked bytes by `name@version`, as far as the registry at `base` tells. Raises BunFailed."""
+        listed = json.dumps(list(packages)[:MOST_SIZES])
+        argv = ["run", "--no-env-file", str(_SIZES), base, listed]
+        ended = await self.run(argv, folder, lambda line: None, SIZES_SECONDS)
+        try:
+            told = strict_json.read(ended.output, limit=ANSWER_BYTES).value
+        except BadJson:
+            raise BunFailed(explain(ended.lines, ended.code, ended.signal)) from None
+        return {name: size for name, size in told.items() if isinstance(size, int)} if isinstance(told, dict) else {}
 
     async def fetch_json(self, url: str, folder: Path, seconds: float) -> tuple[int, Any]:
         """Status and JSON body of a GET with bun's proxy and certificate settings. Raises BunFailed."""

@@ -19,7 +19,7 @@ from parachute_hub.modules.definition.manifests import Package
 from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.packages import lockfile
-from parachute_hub.modules.packages.bun import BunFailed
+from parachute_hub.modules.packages.bun import WITHOUT_OPTIONAL, BunFailed
 from parachute_hub.modules.packages.lockfile import BadLock, LockedPackage
 from parachute_hub.modules.state.store import INCOMING, BadPackage, Store
 from parachute_hub.supervise.model import CannotLaunch
@@ -56,10 +56,19 @@ class RegistryTrust(Protocol):
         """Verify the registry's signature; a line to log. Raises JobFailed."""
 
 
+class RoomCheck(Protocol):
+    """Knows what a package and its dependencies take."""
+
+    async def need(self, work: Work, incoming: Path, package: str, spec: str, min_age: int, *, lean: bool) -> None:
+        """Raises JobFailed if that does not fit on the disk."""
+
+
 class PackageInstaller(Protocol):
     """The part of bun that fetching uses."""
 
-    async def add(self, folder: Path, spec: str, on_line: Callable[[str], None], min_age: int = 0) -> None:
+    async def add(
+        self, folder: Path, spec: str, on_line: Callable[[str], None], min_age: int = 0, *options: str
+    ) -> None:
         """Install `spec` into the folder, no release younger than `min_age` seconds. Raises BunFailed."""
 
     async def info(self, package: str, about: str, folder: Path, seconds: float) -> Any:
@@ -70,7 +79,8 @@ class PackageInstaller(Protocol):
 class FetchRequest:
     """What to fetch. `short` is a guess until the package is known; `source` is a local tarball.
 
-    `allow_new` takes releases of packages outside the catalog that are younger than MIN_AGE_SECONDS.
+    `without_optional` leaves out dependencies that may be missing. `allow_new` takes releases of packages outside the
+    catalog that are younger than MIN_AGE_SECONDS.
     """
 
     short: str
@@ -78,6 +88,7 @@ class FetchRequest:
     version: str | None = None
     source: Path | None = None
     allow_new: bool = False
+    without_optional: bool = False
 
 
 @frozen(kw_only=True)
@@ -135,6 +146,7 @@ class Fetcher:
     free_bytes: Callable[[], int]
     taken_by: Callable[[str], str | None]
     registry: RegistryTrust
+    room: RoomCheck
     most_bytes: int = MOST_BYTES
 
     async def fetch(self, work: Work, order: FetchRequest) -> FetchedModule:
@@ -194,7 +206,10 @@ class Fetcher:
         work.line(f"bun add {spec}")
         strange = order.source is None and order.package is not None and self._entry(order.package) is None
         min_age = MIN_AGE_SECONDS if strange and not order.allow_new else 0
-        adding = Deferred.fromCoroutine(self.bun.add(incoming, spec, work.line, min_age))
+        options = (WITHOUT_OPTIONAL,) if order.without_optional else ()
+        if order.source is None and order.package is not None:
+            await self.room.need(work, incoming, order.package, spec, min_age, lean=order.without_optional)
+        adding = Deferred.fromCoroutine(self.bun.add(incoming, spec, work.line, min_age, *options))
         refusals: list[str] = []
         before = self.free_bytes()
 

@@ -13,6 +13,8 @@ from parachute_hub.modules.launch.environment import BaseEnvironment
 _FILE_BYTES = 2 << 30
 _OOM_SCORE = 800
 
+_SCRIPTS = str(Path(__file__).parent)
+
 
 @frozen(kw_only=True)
 class InstallerFence:
@@ -44,7 +46,8 @@ class InstallerFence:
         for needed in (cache, self.scratch):
             needed.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Rules(
-            reads=(*SYSTEM_FOLDERS, os.path.realpath(bun.parent), *map(str, own), *named),
+            # bun lists the folder of a script before it reads the script.
+            reads=(*SYSTEM_FOLDERS, os.path.realpath(bun.parent), _SCRIPTS, *map(str, own), *named),
             writes=tuple(map(str, (folder, cache, self.scratch))),
             bind=(),
             connect=None,

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from parachute_hub.modules.definition import names
+from parachute_hub.modules.packages.tree import TreeNode
 from parachute_hub.system import strict_json
 from parachute_hub.system.public_addresses import is_public
 from parachute_hub.system.strict_json import BadJson
@@ -62,6 +63,37 @@ def check(content: bytes, package: str, origins: Iterable[str], *, local: bool =
     if found is None and not local:
         raise BadLock(f"The installer resolved something else than {_shown(package)}.")
     return found
+
+
+def tree(content: bytes, system: str, processor: str) -> dict[str, TreeNode]:
+    """The packages by place, without those for other machines: `system` as in `linux`, `processor` as in `x64`.
+
+    Raises BadLock.
+    """
+    found: dict[str, TreeNode] = {}
+    for place, raw in _packages(content).items():
+        spec, _ = _texts(raw, place)
+        name, _, version = spec[1:].partition("@")
+        told = raw[2] if len(raw) > 2 and isinstance(raw[2], dict) else {}
+        if not (_fits(told.get("os"), system) and _fits(told.get("cpu"), processor)):
+            continue
+        may_need = _names(told.get("optionalDependencies"))
+        needs = tuple(name for name in _names(told.get("dependencies")) if name not in may_need)
+        found[place] = TreeNode(name=spec[:1] + name, version=version, needs=needs, may_need=may_need)
+    return found
+
+
+def _fits(value: object, here: str) -> bool:
+    """Whether an `os` or `cpu` of a package names this machine: one word or several, `!` before what it is not."""
+    words = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    if not words:
+        return True
+    barred = {word[1:] for word in words if isinstance(word, str) and word.startswith("!")}
+    return here not in barred if barred else here in words
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(value) if isinstance(value, dict) else ()
 
 
 def _packages(content: bytes) -> Mapping[str, list[object]]:

@@ -7,6 +7,7 @@ from attrs import define, field
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.confinement.rules import Rules
+from parachute_hub.modules.packages import bun
 from parachute_hub.modules.packages.installer_fence import InstallerFence
 
 
@@ -47,5 +48,7 @@ class InstallerFenceTests(SynchronousTestCase):
         own = {path for path in rules.reads if path.startswith(str(top))}
         files = {"toy.tgz", "ca.pem", "user/.npmrc", "user/.bunfig.toml"}
         self.assertEqual(own, {str(top / name) for name in files})
+        # bun lists the folder of a script that it runs.
+        self.assertIn(str(Path(bun.__file__).parent), rules.reads)
         self.assertTrue(rules.change_modes)
         self.assertEqual((rules.bind, rules.connect), ((), None))

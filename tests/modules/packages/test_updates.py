@@ -16,7 +16,7 @@ class Registry:
 
     asked: dict[str, "Deferred[Any]"] = field(factory=dict)
 
-    async def add(self, folder: Path, spec: str, on_line: Any, min_age: int = 0) -> None:
+    async def add(self, folder: Path, spec: str, on_line: Any, min_age: int = 0, *options: str) -> None:
         raise AssertionError
 
     async def info(self, package: str, about: str, folder: Path, seconds: float) -> Any:
