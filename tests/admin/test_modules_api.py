@@ -259,7 +259,7 @@ class Listing(ApiCase):
         )
         self.assertTrue(vault["available_to_install"])
 
-    def test_a_channel_that_the_environment_fixes_is_told_as_that(self) -> None:
+    def test_a_channel_fixed_by_the_environment_is_reported_as_fixed(self) -> None:
         """Choosing another one has no effect, and the page must say so."""
         object.__setattr__(self.outside, "env_channel", "latest")
         self.assertEqual(self.call("PUT", "/channel", {"channel": "rc"}).json(), {"channel": "latest"})
@@ -481,7 +481,7 @@ class Ports(ApiCase):
         self.assertIn("2999", answer.json()["text"])
         self.assertEqual((self.row_port(), self.supervisor.calls[-1]), (2999, ("restart", "toy")))
 
-    def test_a_port_that_is_somebody_elses_changes_nothing(self) -> None:
+    def test_a_foreign_port_changes_nothing(self) -> None:
         """Such as the hub's own, which would loop every request."""
         self.install()
         hub_port = self.outside.hub_port
@@ -571,7 +571,7 @@ class Settings(ApiCase):
         record = self.files.directory.records.get("toy")
         self.assertEqual((record.memory_limit, record.smol, record.pin), (1 << 28, False, True))
 
-    def test_the_environment_is_never_told(self) -> None:
+    def test_the_environment_is_never_shown(self) -> None:
         self.install()
         self.assertEqual(
             self.refusal("PUT", "/toy/settings", {"env": {"KEY": "hush"}}, who="owner"), (403, "step_up_required")

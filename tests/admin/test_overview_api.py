@@ -65,7 +65,7 @@ class OverviewTests(SynchronousTestCase):
     def ask(self, path: str = "/api/overview") -> Answer:
         return ask(self.resource, path, headers={"Authorization": "Bearer owner"})
 
-    def test_tells_memory_and_disk_by_owner(self) -> None:
+    def test_memory_and_disk_by_owner(self) -> None:
         """In a stable order, so that nothing moves on the page."""
         self.assertEqual(
             self.ask().json(),
@@ -80,7 +80,7 @@ class OverviewTests(SynchronousTestCase):
             },
         )
 
-    def test_what_cannot_be_told_is_null(self) -> None:
+    def test_unknown_values_are_null(self) -> None:
         """Rather than zero: the page must not claim that nothing is used."""
         self.memory = Memory()
         told = self.ask().json()["memory"]
@@ -102,7 +102,7 @@ class OverviewTests(SynchronousTestCase):
         self.assertEqual(len(self.ask().json()["disk"]["owners"]), 2)
         self.assertEqual(self.disk.walks, 2)
 
-    def test_who_goes_away_spoils_it_for_nobody(self) -> None:
+    def test_an_aborted_request_does_not_affect_the_next(self) -> None:
         """The next request after an aborted one measures again."""
         self.patch(self, "in_thread", lambda call: Deferred())
         Rig((), resource=self.resource).ask(get("/api/overview", "Authorization: Bearer owner")).hang_up()
@@ -114,7 +114,7 @@ class OverviewTests(SynchronousTestCase):
         self.assertEqual(ask(self.resource, "/api/overview").status, 401)
         self.assertEqual(self.disk.walks, 0)
 
-    def test_a_modules_past_is_told(self) -> None:
+    def test_a_modules_memory_history(self) -> None:
         """The hour as samples, the day as peaks; nothing for a module that never ran, nothing for strangers."""
         told = self.ask("/api/overview/memory/vault").json()
         self.assertEqual(told, {"short": "vault", "recent_kib": [70, 71], "minutes_kib": [90]})

@@ -87,7 +87,7 @@ class Events(SynchronousTestCase):
         )
         reader.leave()
 
-    def test_who_was_away_hears_what_was_missed(self) -> None:
+    def test_a_reconnecting_reader_gets_missed_events(self) -> None:
         for _ in range(3):
             self.bus.emit(RegistryChanged())
         for header, numbers in (

@@ -21,7 +21,7 @@ class MoveTests(SupervisorCase):
         origins: Any = SimpleNamespace(bound=lambda: ())
         at_once(AddressChange(self.supervisor, oauth, hosts, origins).apply("https://hub.example.com"))
 
-    def test_every_module_that_runs_is_started_anew(self) -> None:
+    def test_every_running_module_restarts(self) -> None:
         """All at once; a module that is off stays off."""
         for short in ("vault", "notes", "scribe"):
             self.ready(short)
@@ -32,7 +32,7 @@ class MoveTests(SupervisorCase):
         self.assertEqual(self.plan.launches[3:], ["vault", "notes"])
         self.assertEqual([self.state(short) for short in ("vault", "notes")], [ModuleState.READY] * 2)
 
-    def test_one_that_is_switched_off_or_removed_meanwhile_is_not_brought_back(self) -> None:
+    def test_a_module_stopped_or_removed_meanwhile_is_not_restarted(self) -> None:
         """The first may take long to answer; the others may have changed by then."""
         for short in ("vault", "notes", "scribe"):
             self.ready(short)

@@ -11,7 +11,7 @@ class RosterTests(RosterCase):
         """No file, no modules, no complaint."""
         self.assertEqual((self.roster.modules(), self.notices), ((), []))
 
-    def test_requests_go_where_the_process_listens_whatever_the_row_says_meanwhile(self) -> None:
+    def test_requests_go_where_the_process_listens_whatever_the_row_says(self) -> None:
         """Any program on this machine can write a row; only the supervisor knows who holds a port."""
         self.register(row("parachute-vault", 1940, "/vault/default"))
         self.live["vault"] = 1940
@@ -43,7 +43,7 @@ class RosterTests(RosterCase):
         seen = {module.short: (module.strip, module.websocket) for module in self.roster.modules()}
         self.assertEqual(seen, {"scribe": (True, False), "vault": (False, False), "own": (True, True)})
 
-    def test_claims_of_others_places_are_left_out_and_told_once(self) -> None:
+    def test_foreign_mounts_are_ignored_and_reported_once(self) -> None:
         """A row cannot claim admin pages or another module's mount."""
         self.register(row("own", 1951, "/own", "/admin", "/vault/default"))
         (module,) = self.roster.modules()

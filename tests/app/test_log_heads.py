@@ -22,7 +22,7 @@ class LogHeadsTests(SynchronousTestCase):
         self.clock.advance(EVERY_SECONDS)
         self.assertEqual(self.told, [LogHead("vault", "line 999"), LogHead("scribe", "listening")])
 
-    def test_who_says_nothing_is_not_told_of_again(self) -> None:
+    def test_a_silent_module_causes_no_events(self) -> None:
         """No timer runs while there is no output."""
         self.heads.heard("vault", "one")
         self.clock.advance(EVERY_SECONDS)

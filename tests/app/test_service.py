@@ -41,7 +41,7 @@ class ClosedTests(SynchronousTestCase):
             assert refused is not None
             self.assertEqual((refused.status, refused.error), (503, phase))
 
-    def test_nobody_is_asked_to_wait_for_a_hub_that_has_failed(self) -> None:
+    def test_a_failed_hub_sends_no_retry_after(self) -> None:
         waiting, failed = (Closed(phase).check(b"GET", b"/", True) for phase in ("starting", "failed"))
         assert waiting is not None and failed is not None
         self.assertEqual(waiting.headers, {"Retry-After": "1", "Refresh": "1"})

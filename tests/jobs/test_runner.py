@@ -129,7 +129,7 @@ class Course(TestCase):
         self.assertEqual(self.jobs.get(self.start(work).id).error, "No. b is gone. a is gone.")
         self.assertEqual(self.bench.world, [])
 
-    def test_what_cannot_be_undone_is_said(self) -> None:
+    def test_a_failed_undo_is_reported(self) -> None:
         async def work(work: Work) -> None:
             self.bench.put(work, "a")
             work.undo("fail", "b is gone.")
@@ -149,7 +149,7 @@ class Course(TestCase):
         job = self.jobs.get(self.start(work).id)
         self.assertEqual((job.error, job.undo), ("No. a is gone. b is gone.", ()))
 
-    def test_a_fault_of_ours_tells_nothing_inside(self) -> None:
+    def test_an_internal_error_reveals_nothing(self) -> None:
         async def work(work: Work) -> None:
             raise RuntimeError("secret detail")
 
@@ -318,7 +318,7 @@ class Cancelling(TestCase):
 
 
 class Restarting(TestCase):
-    def test_what_a_killed_hub_left_is_undone_and_told(self) -> None:
+    def test_leftovers_of_a_killed_hub_are_undone_and_reported(self) -> None:
         job = self.start(self.waiting)
         self.assertEqual(self.bench.world, ["a", "b"])
         self.assertEqual([found.id for found in self.recover()], [job.id])
@@ -417,7 +417,7 @@ class Restarting(TestCase):
         self.recover()
         self.assertEqual(self.bench.world, ["a"])
 
-    def test_a_full_disk_is_told_with_what_helps(self) -> None:
+    def test_a_full_disk_is_reported_with_a_remedy(self) -> None:
         async def inside(work: Work) -> None:
             try:
                 raise OSError(28, "No space left on device")

@@ -105,7 +105,7 @@ class MainJob(SynchronousTestCase):
         self.assertFalse(self.hub.module("hello")["installed"])
         self.assertEqual(list((self.hub.home / "modules" / "store").glob("*/*")), [])
 
-    def test_a_strangers_port_is_named_and_he_lives(self) -> None:
+    def test_a_foreign_program_on_the_port_is_named_and_not_killed(self) -> None:
         """The row's port is taken while the hub is down: held, reported by pid and program, not killed."""
         self.hub.start()
         self.hub.install("hello")

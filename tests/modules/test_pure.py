@@ -128,7 +128,7 @@ class Environments(SynchronousTestCase):
             },
         )
 
-    def test_the_installer_alone_hears_of_the_registry(self) -> None:
+    def test_only_the_installer_gets_registry_settings(self) -> None:
         found = for_installer(AROUND, Path("/opt/bun"), 20)
         self.assertEqual(found["NPM_CONFIG_REGISTRY"], "http://packs.test")
         self.assertEqual((found["HOME"], found["XDG_CONFIG_HOME"]), ("/home/hub/installer",) * 2)
@@ -165,7 +165,7 @@ class Complaints(SynchronousTestCase):
         ):
             self.assertEqual(explain(["bun add v1.4.4", line], 1, None).kind, kind, line)
 
-    def test_what_nobody_foresaw_is_quoted(self) -> None:
+    def test_unknown_errors_are_quoted(self) -> None:
         self.assertIn("exit code 7. It said: strange", explain(["strange", ""], 7, None).text)
         self.assertEqual(explain([], None, "SIGKILL").kind, "memory")
         self.assertIn("SIGSEGV", explain([], None, "SIGSEGV").text)

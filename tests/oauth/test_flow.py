@@ -186,7 +186,7 @@ class DocumentTests(FlowCase):
         self.assertEqual(self.authorize(DOCUMENT, None).status, 303)
         self.assertEqual(self.world.documents.asked, [])
 
-    def test_a_stale_copy_is_read_anew(self) -> None:
+    def test_a_stale_copy_is_fetched_again(self) -> None:
         """A redirect URI that is gone from the document is gone here."""
         self.publish()
         self.authorize(DOCUMENT)

@@ -27,7 +27,7 @@ class StartTests(SupervisorCase):
         self.assertRegex(process.env["PARACHUTE_SUPERVISED"], r"^vault:[0-9a-f]{16}:[0-9.-]+$")
         self.assertEqual(process.env["PORT"], "2000")
 
-    def test_every_spawn_is_launched_anew(self) -> None:
+    def test_every_spawn_builds_a_new_launch(self) -> None:
         """A replayed environment would keep an old origin."""
         self.ready().exit(1)
         self.turn()
@@ -62,7 +62,7 @@ class StartTests(SupervisorCase):
         self.pass_time(10)
         self.assertEqual(self.state(), ModuleState.READY)
 
-    def test_a_module_on_another_port_is_told(self) -> None:
+    def test_a_module_on_another_port_is_reported(self) -> None:
         """surface ignores PORT: say where it listens."""
         self.system.listening = [1946]
         self.begin(self.supervisor.start("vault"))
@@ -150,7 +150,7 @@ class StartTests(SupervisorCase):
 
 
 class PortTests(SupervisorCase):
-    def test_a_stranger_is_named_and_left_alone(self) -> None:
+    def test_a_foreign_program_is_named_and_left_alone(self) -> None:
         self.system.holders = [Holder(77, "nc -l 2000")]
         started = self.begin(self.supervisor.start("vault"))
         self.turn()
@@ -167,7 +167,7 @@ class PortTests(SupervisorCase):
         self.ready()
         self.assertEqual(len(self.system.swept), 1)
 
-    def test_somebody_else_answering_is_not_readiness(self) -> None:
+    def test_an_answer_from_a_foreign_program_is_not_readiness(self) -> None:
         """A foreign process that comes between the check and the first answer never gets traffic."""
         self.system.owners = [Holder(77, "nc -l 2000")]
         self.reactor.listening[2000] = OK

@@ -85,7 +85,7 @@ class FromFile(SynchronousTestCase):
                 load(place, self.home)
             self.assertIn("inside the hub's home", str(caught.exception))
 
-    def test_a_missing_file_is_said_so(self) -> None:
+    def test_a_missing_file_is_reported(self) -> None:
         with self.assertRaises(BadCatalog) as caught:
             load(self.folder / "none.json", self.home)
         self.assertIn("No such file", str(caught.exception))

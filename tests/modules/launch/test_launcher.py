@@ -186,7 +186,7 @@ class Launches(SynchronousTestCase):
             (caught.exception.error_type, caught.exception.detail["binary"]), ("missing_dependency", "bun")
         )
 
-    def test_made_anew_every_time(self) -> None:
+    def test_rebuilt_for_every_launch(self) -> None:
         self.installed()
         self.home.register()
         first = self.launcher.launch("toy")

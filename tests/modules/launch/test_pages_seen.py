@@ -93,7 +93,7 @@ class PagesSeenTests(SynchronousTestCase):
         self.toy.answers["/toy/.parachute/info"] = (200, "application/json", None)
         self.assertEqual(self.offered("/toy/.parachute/info"), "/toy/.parachute/info")
 
-    def test_an_answer_is_kept_for_a_while_and_a_change_is_told_once(self) -> None:
+    def test_an_answer_is_cached_and_a_change_reported_once(self) -> None:
         self.toy.answers["/toy/"] = (200, HTML, None)
         self.assertEqual((self.offered("/toy/"), self.changes), ("/toy/", 1))
         self.clock.advance(FRESH - 1)

@@ -77,13 +77,13 @@ class Proofs(SynchronousTestCase):
         self.clock.advance(2.0)
         self.assertIn("then stopped answering. It says why.", str(self.failureResultOf(proof, JobFailed).value))
 
-    def test_one_that_died_and_came_back_meanwhile(self) -> None:
+    def test_a_module_that_died_and_came_back(self) -> None:
         proof = self.prove()
         self.becomes(ModuleState.READY, pid=9999, restarts=1)
         self.clock.advance(2.0)
         self.failureResultOf(proof, JobFailed)
 
-    def test_one_that_was_restarted_on_purpose_meanwhile(self) -> None:
+    def test_a_module_restarted_on_purpose(self) -> None:
         """For example a vault that learns of a new scribe: the new process must answer, and keep answering."""
         for state, pid in ((ModuleState.READY, 9999), (ModuleState.STARTING, None)):
             proof = self.prove()
@@ -100,7 +100,7 @@ class Proofs(SynchronousTestCase):
         self.clock.advance(0.25)
         self.failureResultOf(proof, JobFailed)
 
-    def test_one_that_is_removed_meanwhile(self) -> None:
+    def test_a_module_removed_during_the_check(self) -> None:
         proof = self.prove()
         try:
             self.supervisor.remove("toy").send(None)

@@ -82,7 +82,7 @@ class Registries(SynchronousTestCase):
         self.bun.dist["signatures"] = None
         self.assertIsNone(self.check())
 
-    def test_what_could_not_be_asked_is_told(self) -> None:
+    def test_failed_requests_are_reported(self) -> None:
         self.bun.keys = (503, None)
         self.assertIn("was not checked", self.check() or "")
         self.bun.dist = None

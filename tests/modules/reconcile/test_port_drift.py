@@ -36,7 +36,7 @@ class DriftTests(SynchronousTestCase):
         self.assertEqual(found.port, 3000)
         self.assertIn("3000", found.text)
 
-    def test_a_port_that_belongs_to_somebody_else_is_not_taken(self) -> None:
+    def test_a_foreign_port_is_not_taken(self) -> None:
         """Neither another module's nor the hub's own; only the remaining ones."""
         self.assertEqual(remedy("toy", ELSEWHERE, [1942, 3000, 1939], {1939, 1942}, nothing_is_busy).port, 3000)
         self.assertIn("no port", self.refused(ELSEWHERE, 1942, 1939))
@@ -45,7 +45,7 @@ class DriftTests(SynchronousTestCase):
     def test_of_several_the_hub_does_not_choose(self) -> None:
         self.assertIn("3000, 3001", self.refused(ELSEWHERE, 3001, 3000))
 
-    def test_a_stranger_keeps_the_port_and_the_module_gets_another(self) -> None:
+    def test_a_foreign_program_keeps_the_port_and_the_module_gets_another(self) -> None:
         """A free one that nobody else owns."""
         found = remedy("toy", SQUATTED, [], {1939, 1941}, lambda port: port == 1944)
         self.assertEqual(found, Remedy(1945, "Another program has port 1940, so toy gets 1945."))

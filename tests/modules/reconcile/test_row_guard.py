@@ -71,7 +71,7 @@ class Keeping(SynchronousTestCase):
         self.keeper.look()
         self.assertEqual(self.names(), ["parachute-vault"])
 
-    def test_a_row_on_its_port_keeps_nobody_away(self) -> None:
+    def test_a_row_does_not_reserve_its_port(self) -> None:
         self.started("toy")
         self.write("parachute-vault")
         self.home.register("parachute-thief", 2711, installed=False)

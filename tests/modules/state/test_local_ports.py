@@ -15,7 +15,7 @@ class LocalPortsTests(SynchronousTestCase):
             self.free = int(probe.getsockname()[1])
         self.addCleanup(listener.close)
 
-    def test_only_what_nobody_listens_on(self) -> None:
+    def test_only_ports_without_a_listener(self) -> None:
         every = LocalPorts(None)
         self.assertEqual((every.busy(self.used), every.busy(self.free)), (True, False))
 

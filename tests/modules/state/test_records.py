@@ -76,7 +76,7 @@ class Records(SynchronousTestCase):
         again.put("y", None)
         self.assertFalse(self.load().known("y"))
 
-    def test_a_damaged_file_is_kept_aside_and_told(self) -> None:
+    def test_a_damaged_file_is_kept_and_reported(self) -> None:
         self.path.parent.mkdir()
         for content in (b"", b"{", b'{"modules": {"x": {"wanted": 1}}}', b'{"channel": "nightly"}'):
             self.path.write_bytes(content)

@@ -111,7 +111,7 @@ class OnDisk(SynchronousTestCase):
         self.assertEqual(len(self.file.read().rows), 2)
         self.assertEqual(self.changes, 2)
 
-    def test_a_problem_is_told_once_while_it_lasts(self) -> None:
+    def test_a_lasting_problem_is_reported_once(self) -> None:
         for port in (0, 0, 1, 0):
             self.path.write_bytes(document(raw("a", port), tick=len(self.problems) + self.changes))
             self.file.read()

@@ -52,7 +52,7 @@ class Versions(SynchronousTestCase):
             self.store.activate("toy", "@toys/toy", "9.9.9")
         self.assertIsNone(self.store.active("toy", "@toys/toy"))
 
-    def test_a_folder_of_somebody_else_is_not_replaced(self) -> None:
+    def test_a_foreign_folder_is_not_replaced(self) -> None:
         write(self.home.path / "modules" / "node_modules" / "@toys" / "toy", {"package.json": "{}"})
         with self.assertRaises(BadPackage):
             self.store.activate("toy", "@toys/toy", "1.0.0")

@@ -124,7 +124,7 @@ class DecideTests(SynchronousTestCase):
         assert isinstance(own, ErrorPage) and isinstance(other, ErrorPage), (own, other)
         self.assertEqual([own.back, other.back], [f"{HUB}/notes/oauth/callback", None])
 
-    def test_errors_that_the_app_is_told(self) -> None:
+    def test_errors_that_are_sent_to_the_app(self) -> None:
         """RFC 6749 4.1.2.1, RFC 7636 4.4.1, RFC 8707 2; PKCE cannot be omitted or weakened."""
         self.table(
             [
@@ -171,7 +171,7 @@ class DecideTests(SynchronousTestCase):
         )
         self.assertTrue(offered(decide(ask(), pending)).approves)
 
-    def test_no_link_leads_on_to_an_app_that_nobody_vouched_for(self) -> None:
+    def test_no_link_leads_to_an_unapproved_app(self) -> None:
         """Anyone can register; the hub would lend its name to their pages (RFC 9700 4.11.2)."""
         pending = evolve(FACTS, client=evolve(CLIENT, status="pending", vouched_by=None))
         wrong: tuple[AuthorizationRequest, ...] = (

@@ -114,7 +114,7 @@ class PlaceTests(SynchronousTestCase):
         ]
         self.assertEqual([uri for uri in home + away if leads_home(uri, ORIGINS)], home)
 
-    def test_whom_nobody_can_imitate(self) -> None:
+    def test_addresses_that_only_one_party_can_have(self) -> None:
         """https hosts and the hub itself; not loopback, not schemes (RFC 8252 8.6)."""
         safe = ["https://claude.ai/cb", "http://127.0.0.1:1939/notes/cb"]
         unsafe = [

@@ -183,7 +183,7 @@ class VerifyTests(WorldCase):
         other = self.mint("vault:work:admin").token.split(".")[1]
         self.assertRaises(InvalidToken, self.world.issuer.verify, f"{head}.{other}.{signature}")
 
-    def test_a_foreign_token_is_told_from_a_forged_one(self) -> None:
+    def test_a_foreign_token_is_distinguished_from_a_forged_one(self) -> None:
         """So that the proxy leaves it to the module."""
         key = RSAKey.generate_key(2048, private=True)
         token = jwt.encode({"alg": "RS256", "kid": "k"}, {"iss": "https://elsewhere.test"}, key)
@@ -257,7 +257,7 @@ class TokenGuardTests(WorldCase):
         long = minted.token + "=" * 9000
         self.assertIsNotNone(guard.refusal("vault", "work", long))
 
-    def test_the_refusal_tells_a_client_where_to_go(self) -> None:
+    def test_the_challenge_names_metadata_and_scopes(self) -> None:
         """RFC 9728 5.1 and the scopes to ask for, so that an MCP client can proceed."""
         minted = self.mint("vault:work:read")
         self.world.do(self.world.tokens.revoke, minted.jti, NOW)

@@ -108,7 +108,7 @@ class FilesTests(SynchronousTestCase):
         self.assertTrue(all(path.stat().st_size <= 1000 for path in folder.iterdir()))
         self.assertEqual(len(lines), int(lines[-1].split()[-1]) - int(lines[0].split()[-1]) + 1)
 
-    def test_it_goes_on_when_the_disk_is_well_again(self) -> None:
+    def test_it_continues_when_the_disk_recovers(self) -> None:
         folder = Path(self.mktemp())
         folder.write_text("in the way")
         files = LogFiles(folder, "vault", 1000)
@@ -145,7 +145,7 @@ class OutputTests(SynchronousTestCase):
         self.output.received(b"cut off\nagain\n")
         self.assertEqual(self.lines[20:], ["(hub) suppressed 500 lines over the log rate limit", "again"])
 
-    def test_what_was_dropped_is_said_at_the_end_too(self) -> None:
+    def test_dropped_lines_are_reported_at_the_end_too(self) -> None:
         self.output.received(b"x\n" * 20)
         self.output.dropped(3)
         self.output.ended()

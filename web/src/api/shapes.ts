@@ -32,7 +32,7 @@ export interface Status {
   isolation?: Isolation | null
 }
 
-/** Whether its process is kept from what is not its own; `missing` is what the kernel leaves open. */
+/** Whether its process is confined; `missing` lists what the kernel cannot restrict. */
 export interface Isolation {
   state: "on" | "partly" | "off"
   missing: string[]
@@ -62,7 +62,7 @@ export interface Module extends Status {
   install_dir: string | null
   management_url: string | null
   config_ui_url: string | null
-  /** It fetches packages itself. */
+  /** It installs packages itself. */
   fetches_packages: boolean
   /** Apps that it serves. */
   uis: { name: string; display_name: string; status: string | null }[]
@@ -88,13 +88,13 @@ export interface Module extends Status {
 
 /** Settings that the hub keeps for a module. */
 export interface ModuleSettings {
-  /** "off" when its owner, or its first start, has said that it runs unseparated. */
+  /** "off" when the owner or its first start decided to run it unconfined. */
   isolation?: "on" | "off" | null
   /** Keep this version. */
   pin: boolean
   /** Start with the hub. */
   autostart: boolean
-  /** It has the hub's keys to the package registry. */
+  /** It gets the hub's registry credentials. */
   registry_keys: boolean
   memory_limit: number | null
   /** The version to go back to. */
@@ -232,9 +232,9 @@ export interface App {
   first_used: number | string | null
   last_used: number | string | null
   active: boolean
-  /** Its processes, each with keys of its own; the last used first. */
+  /** Its processes, each with its own tokens, last used first. */
   branches: { first_used: number; last_used: number; address: string }[]
-  /** When and why the hub ended its latest connection by itself. */
+  /** When and why the hub itself ended its latest connection. */
   ended: { at: number; why: string } | null
 }
 
