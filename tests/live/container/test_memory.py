@@ -9,10 +9,10 @@ from tests.live.container.journey import install, wait_ready
 from tests.live.harness import OWNER, PACKS, packed_examples
 from tests.support.npm import pack
 
-# Answers its health, and takes memory without end once it finds the file `eat` in the home.
+# Answers its health, and takes memory without end once it finds the file `eat` in its folder.
 _EATER = """
 import { existsSync, unlinkSync } from "node:fs";
-const sign = process.env.PARACHUTE_HOME + "/eat";
+const sign = process.env.PARACHUTE_HOME + "/scribe/eat";
 const eaten = [];
 Bun.serve({
   hostname: "127.0.0.1",
@@ -72,7 +72,7 @@ class MemoryTests(ContainerTestCase):
         wait_ready(hub, "vault", "scribe")
         spared = [*hub.processes("twistd"), *hub.processes("@openparachute/vault/")]
         (eater,) = hub.processes("@openparachute/scribe/")
-        hub.run("touch", "/parachute/eat")
+        self.assertEqual(hub.run("touch", "/parachute/scribe/eat", user=1000).returncode, 0)
         self.wait_until(lambda: not Path(f"/proc/{eater}").exists(), 60)
         wait_ready(hub, "vault", "scribe")
         self.assertEqual(len(spared), 2)
