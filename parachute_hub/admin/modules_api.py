@@ -37,8 +37,8 @@ from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused, not_found, not_stored
 from parachute_hub.supervise.model import ModuleState, Status
 
-_WEIGHTY = frozenset({"env", "trusted", "exposure", "registry_keys", "isolation"})
-_RESTARTS = frozenset({"env", "smol", "memory_limit", "port", "registry_keys", "isolation"})
+_WEIGHTY = frozenset({"env", "trusted", "exposure", "registry_keys", "isolation", "may_read", "may_change"})
+_RESTARTS = _WEIGHTY | {"smol", "memory_limit", "port"}
 
 
 class ModulesArea:
@@ -306,7 +306,8 @@ class ModulesArea:
         changes = read_json(request)
         self._step_up.prove(request, principal, f"configure:{short}")
         answer = await self._configuration.change(short, changes)
-        if answer["restart"] and self._runs(short):
+        named = self._modules.files.fence.named(short, changes)
+        if (answer["restart"] or named) and self._runs(short):
             await self._supervisor.restart(short)
         return as_json(request, answer)
 

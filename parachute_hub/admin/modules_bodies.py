@@ -12,7 +12,7 @@ from parachute_hub.modules.definition.model import EXPOSURES
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.packages.fetcher import guess_short
-from parachute_hub.modules.state.records import Record, variables
+from parachute_hub.modules.state.records import Record, paths, variables
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
 
@@ -64,6 +64,12 @@ def settings_changes(body: dict[str, Any], record: Record, taken: frozenset[int]
     for name, value in changes.items():
         if not isinstance(value, bool):
             raise Refused(400, "invalid_request", f"{name} must be true or false.")
+    for name in ("may_read", "may_change"):
+        if name in body:
+            try:
+                changes[name] = paths(body[name], name)
+            except Invalid as error:
+                raise Refused(400, "invalid_request", str(error)) from None
     if "isolation" in body:
         if body["isolation"] not in ("on", "off"):
             raise Refused(400, "invalid_request", "isolation must be on or off.")

@@ -168,6 +168,8 @@ def settings_json(record: Record) -> dict[str, Any]:
         "trusted": record.trusted,
         "registry_keys": record.registry_keys,
         "isolation": record.isolation,
+        "may_read": list(record.may_read),
+        "may_change": list(record.may_change),
         "port": record.port,
         "exposure": record.exposure,
     }

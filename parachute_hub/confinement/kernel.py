@@ -233,13 +233,28 @@ class _Starter:
                 os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
 
 
+def _tasks() -> int:
+    """Processes and threads of this user now."""
+    count, user = 0, os.getuid()
+    for name in os.listdir("/proc"):
+        # They come and go.
+        with suppress(OSError):
+            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == user:
+                count += len(os.listdir(f"/proc/{name}/task"))
+    return count
+
+
 def _limit(pid: int, rules: Rules) -> None:
-    """Set limits before the child's shell executes anything, so that they are inherited."""
+    """Set limits before the child's shell executes anything, so that they are inherited.
+
+    The limit on tasks counts all of the user's. It stops the module's forks, but not the hub's, whose own limit stays.
+    """
     with suppress(OSError):
         Path(f"/proc/{pid}/oom_score_adj").write_text(str(rules.oom_score))
     for which, most in (
         (resource.RLIMIT_NOFILE, rules.open_files),
         (resource.RLIMIT_FSIZE, rules.file_bytes),
+        (resource.RLIMIT_NPROC, _tasks() + rules.tasks),
         (resource.RLIMIT_CORE, 0),
     ):
         hard = resource.getrlimit(which)[1]

@@ -42,7 +42,8 @@ class Rules:
     `reads` may be read and executed, `writes` modified as well: absolute paths of files, or folders with everything
     below. In `lists` and below, only file names may be read. `bind` and `connect` are TCP ports; None is any port, and
     for `connect` UDP as well. `change_modes` makes chmod effective. `open_files` and `file_bytes` are per-process
-    limits. `oom_score` is oom_score_adj (proc(5)).
+    limits. `tasks` is how many more processes and threads the user may have for a fork of this process to succeed.
+    `oom_score` is oom_score_adj (proc(5)).
     """
 
     reads: tuple[str, ...]
@@ -53,6 +54,7 @@ class Rules:
     change_modes: bool = False
     open_files: int = 4096
     file_bytes: int = 8 << 30
+    tasks: int = 1024
     oom_score: int = 500
 
 

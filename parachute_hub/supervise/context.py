@@ -56,6 +56,9 @@ class System(Protocol):
     def ports(self, whose: TagFilter) -> list[int]:
         """The ports on which the matching processes listen."""
 
+    def crowds(self, sessions: Mapping[str, int]) -> dict[str, int]:
+        """Number of processes by session."""
+
     def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
         """Memory in bytes by session."""
 

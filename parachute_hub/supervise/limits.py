@@ -52,6 +52,8 @@ class MemoryLimits:
     as_large: float = 0.9
     forget: float = 600.0
     period: float = 2.0
+    # A module with more processes than this is out of control.
+    processes: int = 256
 
 
 @frozen(kw_only=True)

@@ -89,8 +89,10 @@ class ConfinerTests(SynchronousTestCase):
 
     def test_limits_are_set_before_the_program_runs(self) -> None:
         rules = evolve(self.rig.rules, open_files=99, file_bytes=1 << 20)
-        script = "until [ $(ulimit -n) = 99 ]; do sleep 0.01; done; ulimit -f; ulimit -c"
-        self.assertEqual(self.rig.says(script, rules), "2048\n0\n")
+        script = "until [ $(ulimit -n) = 99 ]; do sleep 0.01; done; ulimit -f; ulimit -c; ulimit -p"
+        size, core, tasks = self.rig.says(script, rules).split()
+        self.assertEqual((size, core), ("2048", "0"))
+        self.assertGreater(int(tasks), rules.tasks)
 
     def test_only_granted_ports_are_reachable(self) -> None:
         script = (

@@ -222,4 +222,5 @@ def answers(system: System, pid: int, port: int, whose: TagFilter) -> list[objec
     held = system.holder(port, whose)
     told: list[object] = [system.group_lives(pid), system.signal(whose, 0), system.owner(pid, port, whose)]
     told += [system.ports(whose), (held.pid, held.ours) if held is not None else None]
+    told += [{short: count > 0 for short, count in system.crowds({"vault": pid}).items()}]
     return [*told, {short: size > 0 for short, size in system.footprints({"vault": pid}).items()}, system.own() > 0]

@@ -161,6 +161,22 @@ class MemoryTests(SupervisorCase):
         self.assertEqual(history.recent, [150 << 10] * 2)
 
 
+class CrowdTests(SupervisorCase):
+    def test_a_module_that_starts_programs_without_end_is_held(self) -> None:
+        """Until a person starts it again; a module with many children is left alone."""
+        self.supervisor.startService()
+        self.ready()
+        self.system.crowd = {"vault": 200}
+        self.pass_time(2.1)
+        self.assertEqual(self.state(), ModuleState.READY)
+        self.system.crowd = {"vault": 300}
+        self.pass_time(2.1)
+        self.assertEqual(self.state(), ModuleState.HELD)
+        status = self.supervisor.status("vault")
+        assert status is not None
+        self.assertIn("300 programs at once", status.reason)
+
+
 class MemoryOfTheOperator(SupervisorCase):
     """A machine without a container: the hub's own use counts."""
 

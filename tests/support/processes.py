@@ -164,8 +164,8 @@ class FakeConnector:
 @define
 class FakeSystem:
     """Only what the test sets is running. `holders` and `owners` of ports are used in turn; without one, the requested
-    session owns each of `open_ports` and nobody any other. `left` is found once; `sizes` are of sessions, in bytes,
-    `hub` is the hub's.
+    session owns each of `open_ports` and nobody any other. `left` is found once; `sizes` in bytes and `crowd` in
+    processes are of sessions, `hub` is the hub's size.
     """
 
     holders: list[Holder | None] = field(factory=list)
@@ -175,6 +175,7 @@ class FakeSystem:
     lives: bool = False
     listening: list[int] = field(factory=list)
     sizes: dict[str, int] = field(factory=dict)
+    crowd: dict[str, int] = field(factory=dict)
     hub: int = 0
     swept: list[TagFilter] = field(factory=list)
 
@@ -199,6 +200,10 @@ class FakeSystem:
 
     def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
         return {short: self.sizes.get(short, 0) for short in sessions}
+
+    def crowds(self, sessions: Mapping[str, int]) -> dict[str, int]:
+        """Processes.crowds."""
+        return {short: self.crowd.get(short, 1 if self.sizes.get(short) else 0) for short in sessions}
 
     def own(self) -> int:
         return self.hub

@@ -1,10 +1,12 @@
 """Decides whether a module is confined, and by which rules: its own data, program and port."""
 
+import contextlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from attrs import define, field, frozen
@@ -17,12 +19,18 @@ from parachute_hub.modules.definition.model import Manifest, ServiceRow
 from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.launch.views import Views
 from parachute_hub.modules.state.directory import ModuleDirectory
-from parachute_hub.modules.state.records import RecordsRefused
+from parachute_hub.modules.state.records import MOST_PATHS, RecordsRefused
 from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Isolation, ModuleState, Status
+from parachute_hub.system import strict_json
+from parachute_hub.system.atomic_files import read_text
+from parachute_hub.system.strict_json import BadJson
 
 # Certificate paths in the owner's environment, passed on to modules.
 _CERTIFICATES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 _PROJECT_FILES = ("package.json", "tsconfig.json", "bunfig.toml", "bun.lock", "bun.lockb")
+_SETTINGS = (".env", "config.json", "config.yaml")
+_SETTINGS_LIMIT = 256 * 1024
+_PATHS = re.compile(r"(?<![\w:/.])/[\w@%+=.,/-]{2,400}")
 CANNOT = "This machine cannot separate modules: its kernel does not have Landlock, or does not let the hub use it."
 
 
@@ -132,11 +140,19 @@ class ModuleFence:
         reads += own
         reads += [subject.env[name] for name in _CERTIFICATES if name in subject.env]
         reads += self._programs(subject)
+        record = self.directory.records.get(short)
+        for path in filter(self._is_elsewhere, record.may_read):
+            reads += _with_what_is_beside(path)
         ports = tuple(self._ports(subject))
         return Rules(
             reads=tuple(reads),
             lists=tuple(lists),
-            writes=(str(self.views.data(short)), str(self.views.folder(short)), *self._folders(subject)),
+            writes=(
+                str(self.views.data(short)),
+                str(self.views.folder(short)),
+                *filter(self._is_elsewhere, record.may_change),
+                *self._folders(subject),
+            ),
             bind=ports,
             connect=None if subject.permissions.network == "any" else (*ports, *self._reachable(subject)),
         )
@@ -161,6 +177,48 @@ class ModuleFence:
         gateway = {self.gateway.port} if self.gateway else set()
         return {self.hub_port} | gateway | {row.port for row in rows if row is not None}
 
+    def named(self, short: str, values: Mapping[str, Any]) -> bool:
+        """Let the module read programs that the owner has just named in its settings; whether there is a new one.
+
+        A program is given as its path, or as a JSON list of its path and its arguments.
+        """
+        had = self.directory.records.get(short).may_read
+        found = [path for value in values.values() for path in _command(value) if self._is_elsewhere(path)]
+        new = tuple(dict.fromkeys(path for path in found if path not in had))
+        if not new or not self.confines:
+            return False
+        try:
+            self.directory.records.change(short, may_read=(*had, *new)[-MOST_PATHS:])
+        except RecordsRefused:
+            return False
+        self.notice(f"{short} may now run or read {', '.join(new)}, because you named it in its settings.")
+        return True
+
+    def inherit(self, short: str) -> None:
+        """Before the first confined start of a module that was installed earlier: what its files name, it keeps."""
+        record = self.directory.records.get(short)
+        if record.isolation is not None or record.may_read or record.may_change:
+            return
+        told = "\n".join(_text(self.views.home / short / name) for name in _SETTINGS)
+        told += "\n".join((record.env or {}).values())
+        named = dict.fromkeys(path.rstrip("/.,") for path in _PATHS.findall(told))
+        there = [path for path in named if self._is_elsewhere(path)]
+        changes = tuple(path for path in there if os.path.isdir(path))[:MOST_PATHS]
+        reads = tuple(path for path in there if os.path.isfile(path))[:MOST_PATHS]
+        if not changes and not reads:
+            return
+        # On a full disk it is tried again with the next start.
+        with contextlib.suppress(RecordsRefused):
+            self.directory.records.change(short, may_read=reads, may_change=changes)
+            kept = ", ".join((*changes, *reads))
+            self.notice(f"{short} keeps access to {kept}, which its settings name. You can take it away on its page.")
+
+    def _is_elsewhere(self, path: str) -> bool:
+        """Whether a path is outside the home and the system, and gives nothing of the home."""
+        real, home = Path(os.path.realpath(path)), Path(os.path.realpath(self.views.home))
+        apart = not real.is_relative_to(home) and not home.is_relative_to(real)
+        return apart and real.exists() and not any(covers(system, str(real)) for system in (*SYSTEM_FOLDERS, "/dev"))
+
     def _folders(self, subject: LaunchedModule) -> Iterator[str]:
         """The owner's folders it declares. Raises CannotLaunch for one that contains files of the hub."""
         home = Path(os.path.realpath(self.views.home))
@@ -180,14 +238,8 @@ class ModuleFence:
         path = subject.env.get("PATH")
         named = (shutil.which(name, path=path) for name in subject.permissions.programs)
         for found in (subject.program, *named):
-            if found is None or any(covers(system, found) for system in SYSTEM_FOLDERS):
-                continue
-            for program in {Path(found), Path(os.path.realpath(found))}:
-                yield str(program)
-                # An interpreter or script needs the files installed with it.
-                prefix = program.parent.parent
-                if program.parent.name == "bin" and (prefix / "lib").is_dir():
-                    yield from (str(prefix / name) for name in ("bin", "lib", "pyvenv.cfg"))
+            if found is not None and not any(covers(system, found) for system in SYSTEM_FOLDERS):
+                yield from _with_what_is_beside(found)
 
     def _program(self, folder: Path) -> tuple[list[str], list[str]]:
         """What may be read and what may be listed: the package, and each parent folder with `node_modules`.
@@ -215,3 +267,33 @@ class ModuleFence:
         others = self.directory.ports() - {subject.row.port}
         told = (subject.manifest and subject.manifest.port, subject.entry and subject.entry.port)
         return {subject.row.port} | ({port for port in told if port} - others - {self.hub_port})
+
+
+def _with_what_is_beside(path: str) -> Iterator[str]:
+    """A file, and of an interpreter or a script what is installed beside it."""
+    for program in {Path(path), Path(os.path.realpath(path))}:
+        yield str(program)
+        prefix = program.parent.parent
+        if program.parent.name == "bin" and (prefix / "lib").is_dir():
+            yield from (str(prefix / name) for name in ("bin", "lib", "pyvenv.cfg"))
+
+
+def _command(value: object) -> list[str]:
+    """The files of a command line: the program, and arguments that are files."""
+    words: object = [value]
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            words = strict_json.read(value.encode(), limit=_SETTINGS_LIMIT).value
+        except BadJson:
+            return []
+    found = [word for word in words if isinstance(word, str) and os.path.isabs(word)] if isinstance(words, list) else []
+    if not found or not (os.path.isfile(found[0]) and os.access(found[0], os.X_OK)):
+        return []
+    return [path for path in found if os.path.isfile(path)]
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_text(path, _SETTINGS_LIMIT, links=False)
+    except OSError:
+        return ""

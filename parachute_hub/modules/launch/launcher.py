@@ -79,6 +79,7 @@ class ModuleLauncher:
         if isolation.state == "off":
             return evolve(launch, isolation=isolation)
         try:
+            self.fence.inherit(short)
             view = self.fence.views.prepare(short)
         except OSError as error:
             raise CannotLaunch(

@@ -17,6 +17,7 @@ from parachute_hub.system.atomic_files import Unsynced, WriteFile, atomic_write,
 
 FILE_LIMIT = 1024 * 1024
 CHANNELS = ("latest", "rc")
+MOST_PATHS = 50
 
 
 class RecordsRefused(Exception):
@@ -34,7 +35,8 @@ class Record:
     the owner has exempted from the sandbox. `without_optional` leaves out its optional dependencies. `registry_keys`
     gives it the hub's keys to the package registry. `port` is its port on 127.0.0.1. `exposure` is the owner's
     choice, None for the catalog's. `isolation` is `on` once the module has run confined, and `off` if it cannot
-    (`isolation_why`) or the owner wants it so; None if it has not been tried.
+    (`isolation_why`) or the owner wants it so; None if it has not been tried. `may_read` and `may_change` are paths
+    outside the home that the owner has opened to it.
     """
 
     wanted: bool = True
@@ -54,6 +56,8 @@ class Record:
     exposure: str | None = None
     isolation: str | None = None
     isolation_why: str | None = None
+    may_read: tuple[str, ...] = ()
+    may_change: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, raw: object) -> Self:
@@ -68,6 +72,8 @@ class Record:
             values[name] = None if given.get(name) is None else validation.path_text(given[name], name)
         if given.get("isolation") is not None:
             values["isolation"] = validation.one_of(given["isolation"], "isolation", ("on", "off"))
+        for name in ("may_read", "may_change"):
+            values[name] = paths(given.get(name), name)
         limit = given.get("memory_limit")
         if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
             raise Invalid("memory_limit", "must be a number of bytes")
@@ -85,6 +91,17 @@ class Record:
         blank = Record()
         differing = asdict(self, filter=lambda attribute, value: value != getattr(blank, attribute.name))
         return {**differing, "env": dict(self.env)} if self.env else differing
+
+
+def paths(value: object, at: str) -> tuple[str, ...]:
+    """Absolute paths. Raises Invalid."""
+    found = () if value is None else validation.texts(value, at)
+    if len(found) > MOST_PATHS:
+        raise Invalid(at, f"must be at most {MOST_PATHS} paths")
+    for path in found:
+        if not validation.path_text(path, at).startswith("/") or ".." in path.split("/") or not path.isprintable():
+            raise Invalid(at, "must be absolute paths, such as /srv/notes")
+    return tuple(dict.fromkeys(found))
 
 
 @frozen

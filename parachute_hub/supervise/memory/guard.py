@@ -1,4 +1,4 @@
-"""Measures memory every two seconds and acts on `policy.decide`."""
+"""Measures memory every two seconds and acts on `policy.decide`. Ends a module that starts programs without end."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, assert_never
@@ -95,6 +95,14 @@ class MemoryGuard:
     async def look(self) -> None:
         """Measure, record, decide, act."""
         running = self._modules.alive()
+        sessions = {module.short: module.session for module in running}
+        counts = await self._in_thread(self._meter.crowds, sessions)
+        crowded = {short for short, count in counts.items() if count > self._limits.processes}
+        for name in crowded:
+            text = f"It ran {counts[name]} programs at once. Start it again once you know why."
+            self._log.warn("{short}: {why}", short=name, why=text)
+            self._modules.hold(name, text)
+        running = [module for module in running if module.short not in crowded]
         sessions = {module.short: module.session for module in running}
         sizes = await self._in_thread(self._meter.footprints, sessions)
         self._hub = await self._in_thread(self._meter.own)

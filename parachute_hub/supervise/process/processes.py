@@ -106,6 +106,16 @@ class Processes:
                 totals[name] += _pss(pid)
         return totals
 
+    def crowds(self, sessions: Mapping[str, int]) -> dict[str, int]:
+        """The number of processes by session."""
+        names = {session: name for name, session in sessions.items()}
+        counts = dict.fromkeys(sessions, 0)
+        for pid in psutil.pids():
+            name = names.get(_session(pid) or -1)
+            if name is not None:
+                counts[name] += 1
+        return counts
+
     def own(self) -> int:
         """PSS of this process in bytes."""
         return _pss(os.getpid())

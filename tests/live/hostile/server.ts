@@ -213,6 +213,27 @@ async function tryAll(t: Targets): Promise<Record<string, string>> {
   return found
 }
 
+const held: unknown[] = []
+
+/** Take what there is of one thing. Each ends by itself after some seconds, should nobody end it. */
+function hog(what: string) {
+  const own = `${process.env.PARACHUTE_HOME}/hostile`
+  setTimeout(() => process.exit(1), 20_000)
+  if (what === "processes") {
+    Bun.spawn(["/bin/sh", "-c", "b() { b & b & sleep 20; }; b"])
+  } else if (what === "memory") {
+    setInterval(() => held.push(Buffer.alloc(32 << 20, 1)), 50)
+  } else if (what === "disk") {
+    const file = fs.openSync(`${own}/filler`, "w")
+    const block = Buffer.alloc(8 << 20, 1)
+    setInterval(() => fs.writeSync(file, block), 10)
+  } else if (what === "descriptors") {
+    setInterval(() => {
+      for (let count = 0; count < 500; count++) held.push(fs.openSync("/dev/null", "r"))
+    }, 10)
+  }
+}
+
 Bun.serve({
   hostname: "127.0.0.1",
   port: Number(process.env.PORT),
@@ -221,6 +242,10 @@ Bun.serve({
     if (path === "/hostile/health") return Response.json({ status: "ok" })
     if (path === "/hostile/environment") return Response.json(process.env)
     if (path === "/hostile/try") return Response.json(await tryAll((await request.json()) as Targets))
+    if (path.startsWith("/hostile/hog/")) {
+      hog(path.slice("/hostile/hog/".length))
+      return Response.json({})
+    }
     if (path === "/hostile/steal") {
       // The next start would read these for it.
       const own = `${process.env.PARACHUTE_HOME}/hostile`

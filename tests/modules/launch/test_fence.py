@@ -1,5 +1,6 @@
 """Which modules are confined, by which rules, and how an existing module is tried first."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +214,63 @@ class DeclaredTests(FenceCase):
         reads = self.rules(Permissions(programs=("speak",)), path=path).reads
         self.assertIn(str(tools / "own" / "in" / "speak"), reads)
         self.assertNotIn(str(tools), reads)
+
+
+class OpenedTests(FenceCase):
+    """What the owner opens to a module."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.tools = write(self.home.path.parent / "tools", {"whisper": "x", "plain": "x", "model.bin": "x"})
+        (self.tools / "whisper").chmod(0o755)
+
+    def rules(self) -> Rules:
+        launch = self.launcher(self.fence).launch("toy")
+        assert launch.rules is not None
+        return launch.rules
+
+    def test_a_program_that_is_named_in_the_settings(self) -> None:
+        """With its arguments that are files; nothing else that is typed opens anything."""
+        whisper, model, plain = (str(self.tools / name) for name in ("whisper", "model.bin", "plain"))
+        for what, value, wanted in (
+            ("a program", whisper, [whisper]),
+            ("a command", json.dumps([whisper, "-m", model, "{file}", "/not/there"]), [whisper, model]),
+            ("a file that is no program", plain, []),
+            ("a command that is no program", json.dumps([plain, whisper]), []),
+            ("a folder", str(self.tools), []),
+            ("a program of the system", "/bin/sh", []),
+            ("what is the hub's", json.dumps([whisper, str(self.home.path / "services.json")]), [whisper]),
+            ("text", "hello", []),
+            ("no text", 5, []),
+            ("broken JSON", "[", []),
+        ):
+            self.home.records.put("toy", evolve(self.home.records.get("toy"), may_read=()))
+            self.assertEqual(self.fence.named("toy", {"program": value}), bool(wanted), what)
+            self.assertEqual(list(self.home.records.get("toy").may_read), wanted, what)
+        self.fence.named("toy", {"program": whisper})
+        self.assertIn(whisper, self.rules().reads)
+        self.assertFalse(self.fence.named("toy", {"program": whisper}), "not twice")
+
+    def test_one_that_was_installed_before_keeps_what_its_settings_name(self) -> None:
+        notes = self.home.path.parent / "exported"
+        notes.mkdir()
+        config = {"command": [str(self.tools / "whisper")], "mirror": str(notes), "own": str(self.home.path / "vault")}
+        write(self.home.path / "toy", {"config.json": json.dumps(config), ".env": "A=/not/there\nB=/etc/passwd\n"})
+        rules = self.rules()
+        record = self.home.records.get("toy")
+        self.assertEqual(record.may_read, (str(self.tools / "whisper"),))
+        self.assertEqual(record.may_change, (str(notes),))
+        self.assertIn(str(notes), rules.writes)
+        self.assertIn("keeps access to", self.told[0])
+
+    def test_one_that_is_new_cannot_open_anything_by_its_files(self) -> None:
+        self.home.records.change("toy", isolation="on")
+        write(self.home.path / "toy", {"config.json": json.dumps({"command": str(self.tools / "whisper")})})
+        self.assertNotIn(str(self.tools / "whisper"), self.rules().reads)
+        self.assertEqual((self.home.records.get("toy").may_read, self.told), ((), []))
+
+    def test_what_would_open_the_home_is_left_out(self) -> None:
+        self.home.records.change("toy", may_read=("/", str(self.home.path)), may_change=(str(self.home.path.parent),))
+        rules = self.rules()
+        self.assertNotIn("/", rules.reads)
+        self.assertNotIn(str(self.home.path.parent), rules.writes)

@@ -90,6 +90,9 @@ export interface Module extends Status {
 export interface ModuleSettings {
   /** "off" when the owner or its first start decided to run it unconfined. */
   isolation?: "on" | "off" | null
+  /** Paths outside the hub's home that the owner has opened to it. */
+  may_read?: string[]
+  may_change?: string[]
   /** Keep this version. */
   pin: boolean
   /** Start with the hub. */

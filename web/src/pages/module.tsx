@@ -12,7 +12,7 @@ import { Past } from "../ui/gauges"
 import { LogView } from "../ui/logview"
 import { say } from "../ui/notices"
 import { Opener, openSettings } from "../ui/opener"
-import { Badge, Button, Card, Empty, Facts, Head, More, Ready, Waiting } from "../ui/parts"
+import { Badge, Button, Card, Empty, Facts, Field, Head, More, Ready, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"
 import { SchemaForm } from "../ui/schemaform"
 import { looseness, portRemedy, reach, wording } from "../words"
@@ -239,6 +239,7 @@ function Reach({ module }: { module: Module }) {
           ))}
         </ul>
       )}
+      <Opened module={module} />
       {module.settings.isolation === "off" && (
         <div class="row">
           <Button act={separate("on")}>Separate it from the rest of the hub</Button>
@@ -256,6 +257,51 @@ function Reach({ module }: { module: Module }) {
         </More>
       )}
     </Card>
+  )
+}
+
+/** Files and folders of this machine that the owner has opened to it. */
+function Opened({ module }: { module: Module }) {
+  const [path, setPath] = useState("")
+  const { may_read = [], may_change = [] } = module.settings
+  const set = (change: Partial<ModuleSettings>) => async () => {
+    await hub.call("PUT", `/api/modules/${module.short}/settings`, change)
+    setPath("")
+    await modules.refresh()
+  }
+  const without = (paths: string[], one: string) => paths.filter((other) => other !== one)
+  return (
+    <>
+      {(may_read.length > 0 || may_change.length > 0) && (
+        <ul class="list">
+          {may_change.map((one) => (
+            <li class="list-row" key={one}>
+              <p class="grow">
+                You let it read and change <code>{one}</code>.
+              </p>
+              <Button act={set({ may_change: without(may_change, one) })}>Take it away</Button>
+            </li>
+          ))}
+          {may_read.map((one) => (
+            <li class="list-row" key={one}>
+              <p class="grow">
+                You let it read and run <code>{one}</code>.
+              </p>
+              <Button act={set({ may_read: without(may_read, one) })}>Take it away</Button>
+            </li>
+          ))}
+        </ul>
+      )}
+      <More label="Let it use another folder or program">
+        <Field label="Path on this machine" hint="For example /srv/notes">
+          {(ids) => <input {...ids} value={path} onInput={(event) => setPath(event.currentTarget.value)} />}
+        </Field>
+        <div class="row">
+          <Button act={set({ may_read: [...may_read, path.trim()] })}>Let it read and run this</Button>
+          <Button act={set({ may_change: [...may_change, path.trim()] })}>Let it change this too</Button>
+        </div>
+      </More>
+    </>
   )
 }
 
