@@ -151,11 +151,11 @@ class BackupsApi:
         """A link that downloads a new backup: once, within a minute, in this session."""
         principal = self._prove(request, "backup.download")
         if self._backups.state.key is None:
-            raise Refused(409, "no_recovery_key", "Make a recovery sheet first.")
+            raise Refused(409, "no_recovery_key", "Create a recovery sheet first.")
         now = self._clock()
         self._links = {key: one for key, one in self._links.items() if one.expires_at > now}
         if len(self._links) >= _MOST_LINKS:
-            raise Refused(429, "too_many", "Use one of the links that were made in the last minute.")
+            raise Refused(429, "too_many", "Use one of the links created in the last minute.")
         token = new_token(self._random)
         self._links[hashed(token)] = _Link(principal.session_id, now + LINK_SECONDS)
         return as_json(request, {"url": f"/api/backups/download/{token}"})
@@ -179,7 +179,7 @@ class BackupsApi:
         told = {name: _text(body, name).strip() for name in _TEXTS}
         if kind == "folder":
             if not told["path"].startswith("/"):
-                raise Refused(400, "invalid_path", "Give the whole path of the folder, beginning with /.")
+                raise Refused(400, "invalid_path", "Give the full path of the folder, starting with /.")
             label = told["path"]
         elif kind == "s3":
             if not told["endpoint"].startswith(("https://", "http://")) or not all(

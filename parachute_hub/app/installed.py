@@ -164,7 +164,7 @@ class InstalledModules:
         manifest = directory.manifest(short)
         paths, wrong = directory.mounts(row)
         if entry is not None and not entry.hosts_apps and row.uis:
-            row, wrong = row.with_fields(uis=()), (*wrong, "It hosts no apps, so its uis are left out.")
+            row, wrong = row.with_fields(uis=()), (*wrong, "It does not host apps, so its uis are ignored.")
         module = Installed(
             short=short,
             row=row,

@@ -256,7 +256,7 @@ class Hub(Service):
             if self._composed is not None:
                 await self._composed.stop()
         except Exception:
-            self.log.failure("MountedArea of the shutdown failed")
+            self.log.failure("Part of the shutdown failed")
         await self.front.drain(DRAIN_SECONDS)
         self.home.withdraw()
         self.home.release()

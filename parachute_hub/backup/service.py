@@ -19,7 +19,7 @@ from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system.public_addresses import is_public
 
 SHORT = "backup"
-"""The name under which the jobs of backups run: one at a time."""
+"""The name under which backup jobs run, one at a time."""
 
 _MOST_BYTES = 1 << 44
 _MOST_PLACES = 8
@@ -66,7 +66,7 @@ class Backups:
         """Eight hexadecimal digits in the names of this hub's archives, derived from the encryption key."""
         key = self.state.key
         if key is None:
-            raise Refused(409, "no_recovery_key", "Set up backups first: make a recovery sheet.")
+            raise Refused(409, "no_recovery_key", "Set up backups first: create a recovery sheet.")
         return hub_id_of(key.recipient)
 
     def problems(self) -> list[tuple[str, str]]:
@@ -127,7 +127,7 @@ class Backups:
 
     def _key(self) -> RecoveryKey:
         if self.state.key is None:
-            raise Refused(409, "no_recovery_key", "Make a recovery sheet first.")
+            raise Refused(409, "no_recovery_key", "Create a recovery sheet first.")
         return self.state.key
 
     # --- destinations
@@ -191,7 +191,7 @@ class Backups:
         try:
             addresses = await self.resolve(host)
         except OSError:
-            raise Refused(400, "unreachable", f"The name {host} is not known. Check the address.") from None
+            raise Refused(400, "unreachable", f"There is no host named {host}. Check the address.") from None
         if not all(is_public(address) for address in addresses):
             text = f"{host} is an address in a private network. Confirm that backups may go there."
             raise Refused(409, "private_address", text)
@@ -367,7 +367,7 @@ class Backups:
         try:
             await self.in_thread(self.file.change, alter(self.file.state))
         except OSError as error:
-            raise Refused(507, "disk_full", f"This could not be written down: {error.strerror}.") from None
+            raise Refused(507, "disk_full", f"This could not be saved: {error.strerror}.") from None
         finally:
             self._one.release()
 

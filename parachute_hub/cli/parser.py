@@ -44,7 +44,7 @@ def parser() -> ArgumentParser:
     upgrade = word("upgrade", commands.upgrade, "Upgrade a module; the old version stays until the new one answers.")
     for sub in (install, upgrade):
         sub.add_argument("--allow-new", action="store_true", help=_NEW)
-        sub.add_argument("--agree", action="store_true", help="let it do what it asks for, if that is more than usual")
+        sub.add_argument("--agree", action="store_true", help="grant it the additional permissions it requests")
     upgrade.add_argument("module", nargs="?", help="the module's short name")
     upgrade.add_argument("--all", action="store_true", help="every module that has a newer version")
     upgrade.add_argument("--version", help="this version rather than the newest")
@@ -54,7 +54,7 @@ def parser() -> ArgumentParser:
     uninstall.add_argument("--yes", action="store_true", help="do not ask")
     module_word("cancel", commands.cancel, "Cancel the operation running for a module and undo its changes.")
     switches = {
-        "adopt": "Keep and start a module that is in services.json and that this hub did not install.",
+        "adopt": "Adopt and start a module in services.json that this hub did not install.",
         "start": "Start a module.",
         "stop": "Stop a module; it stays stopped.",
         "restart": "Restart a module.",

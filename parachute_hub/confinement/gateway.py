@@ -25,7 +25,7 @@ HEAD_BYTES = 8192
 HEAD_SECONDS = 10.0
 CONNECT_SECONDS = 15.0
 MOST_CONNECTIONS = 64
-"""Open at once, of one module."""
+"""Concurrent connections per module."""
 PORTS = frozenset({443})
 _log = Logger()
 
@@ -162,13 +162,13 @@ class _Visit(TwistedProtocol):
         words = line.split(" ")
         named = {name.strip().lower(): value.strip() for name, _, value in (each.partition(":") for each in fields)}
         if len(words) != 3 or words[0] != "CONNECT":
-            raise _Refused(405, "Only https goes this way")
+            raise _Refused(405, "Only https is allowed")
         found = self._gateway.pass_of(named.get("proxy-authorization", ""))
         if found is None:
             raise _Refused(407, "Who asks?")
         host, colon, port = words[1].rpartition(":")
         if not colon or not port.isdigit() or not 0 < int(port) < 65536:
-            raise _Refused(400, "No host and port")
+            raise _Refused(400, "Host and port are required")
         if found.open >= MOST_CONNECTIONS:
             raise _Refused(429, "Too many connections")
         found.open += 1

@@ -269,7 +269,7 @@ def _must_fail(what: str, attempt: Callable[[], None]) -> None:
         attempt()
     except OSError as error:
         if error.errno in (errno.EADDRINUSE, errno.EMFILE, errno.ENFILE):
-            raise NotConfined(f"it could not be tested whether it may {what}: {error.strerror}") from None
+            raise NotConfined(f"checking whether it can {what} failed: {error.strerror}") from None
         return
     raise NotConfined(f"it could still {what}")
 

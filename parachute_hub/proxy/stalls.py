@@ -48,7 +48,7 @@ class Stalls:
         for connection in self._backlog.members[:1]:
             self._keep_budget(connection.address)
         if self._cut:
-            self._log.warn("Cut off {count} clients that held memory and did not move", count=self._cut)
+            self._log.warn("Disconnected {count} stalled clients that held memory", count=self._cut)
             self._cut = 0
 
     def _keep_budget(self, address: str) -> None:

@@ -14,7 +14,7 @@ from parachute_hub.site.errors import not_found
 
 SEED_VERSION = "0.0.0-linked"
 INFO_PAGES = "/.well-known/parachute/"
-"""Below it the hub describes a module that does not describe itself."""
+"""Prefix of the cards of modules that have none of their own."""
 
 _HUB = {
     "name": "parachute-hub",

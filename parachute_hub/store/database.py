@@ -145,7 +145,7 @@ class Database:
         """
         done: Deferred[T] = Deferred()
         if len(self._waiting) >= MOST_WAITING:
-            return fail(StorageBusy("too many writes wait for the disk"))
+            return fail(StorageBusy("too many writes are waiting for the disk"))
         self._waiting.append(_Unit(partial(work, *args, **kwargs), done))
         if not self._at_work:
             self._at_work = True

@@ -7,7 +7,7 @@ from pathlib import Path
 
 _PAGES = 512
 _RESTARTS = 200
-"""So many steps of a database that does not use WAL; then it is copied in one, and its writers wait for that."""
+"""Attempts to copy a database without WAL in steps. After that it is copied in one step while writers wait."""
 
 
 class DatabaseUnreadable(Exception):

@@ -98,7 +98,7 @@ class Supply(TestCase):
     async def test_signatures_count_where_the_registry_publishes_keys(self) -> None:
         self.rig.registry.signer = Signer(forged=True)
         self.rig.registry.publish(module())
-        await self.refused("has a wrong signature")
+        await self.refused("has an invalid signature")
         self.rig.registry.signer = Signer()
         self.rig.modules.installer.fetcher.registry._keys.clear()  # type: ignore[attr-defined]
         job = await self.install()

@@ -166,7 +166,7 @@ def _sentence(install: Install) -> str:
     job = install.job
     if job is None:
         if not install.begun:
-            return "It begins once the open questions are answered."
+            return "It starts once the open questions are answered."
         return install.offer.tagline if install.offer.installed else "The installation was interrupted."
     if install.status == "failed":
         return str(job.get("error") or "It did not work.")

@@ -14,7 +14,7 @@ from obstore.store import LocalStore, S3Store
 from parachute_hub.backup.archive.layout import parse_name
 
 PATIENCE_SECONDS = 120.0
-"""How long a request that failed for a passing reason is tried again."""
+"""Seconds for which transient failures are retried."""
 PART_BYTES = 5 * 1024 * 1024
 _AT_ONCE = 2
 _PROBE = "parachute-test-"
@@ -53,7 +53,7 @@ class Destination:
             if not folder.is_dir():
                 raise DestinationFailed(
                     "no_folder",
-                    f"The folder {folder} is not there. Is the disk mounted? Make the folder, then try again.",
+                    f"The folder {folder} does not exist. Is the disk mounted? Create the folder, then try again.",
                 )
             return cls(LocalStore(folder), "")
         prefix = str(told.get("prefix") or "").strip("/")
@@ -176,19 +176,19 @@ _MEANINGS: tuple[tuple[str, tuple[str, ...], str], ...] = (
         ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "Unauthorized"),
         "The service does not accept this access key. Check the key and its secret for missing characters.",
     ),
-    ("no_bucket", ("NoSuchBucket",), "There is no bucket of this name. Make it, or correct the name."),
+    ("no_bucket", ("NoSuchBucket",), "There is no bucket with this name. Create it, or correct the name."),
     (
         "refused",
         ("AccessDenied", "status code: 403", "Permission denied", "Operation not permitted"),
-        "The service refused. Allow this key to read, write and list in this bucket.",
+        "Access was denied. Allow this key to read, write and list in this bucket.",
     ),
-    ("full", ("No space left", "QuotaExceeded", "Disk quota"), "There is no room left at the destination."),
-    ("read_only", ("Read-only file system",), "The folder is on a disk that cannot be written."),
-    ("missing", ("NoSuchKey", "status code: 404", "not found", "NotFound"), "This backup is not there any more."),
+    ("full", ("No space left", "QuotaExceeded", "Disk quota"), "The destination is full."),
+    ("read_only", ("Read-only file system",), "The folder is on a read-only disk."),
+    ("missing", ("NoSuchKey", "status code: 404", "not found", "NotFound"), "This backup no longer exists."),
     (
         "slow_down",
         ("SlowDown", "status code: 5", "InternalError", "ServiceUnavailable"),
-        "The service did not work for some minutes. The hub tries again with the next backup.",
+        "The service was unavailable for several minutes. The hub will try again with the next backup.",
     ),
     (
         "unreachable",

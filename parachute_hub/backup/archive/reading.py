@@ -195,7 +195,7 @@ class ArchiveReader:
                 return databases
             promised = Entry.from_line(line)
             if evolve(promised, database=False).line() != unpacked:
-                raise BadArchive("The files in this backup do not agree with its list of them. Choose another one.")
+                raise BadArchive("The files in this backup do not match its manifest. Choose another one.")
             # A database that SQLite could not read on the old disk was stored as it was.
             if promised.database and promised.path in self._unsound:
                 trouble = self._unsound[promised.path]

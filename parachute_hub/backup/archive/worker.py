@@ -119,7 +119,7 @@ def _verify(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
         for _ in stream:
             reports.progress(int(job["stored"]), "", stream.size)
         if stream.hexdigest() != job["sha256"]:
-            raise BadArchive("What is stored there is not what was sent. The backup is of no use.")
+            raise BadArchive("The stored backup differs from what was sent and cannot be used.")
         return {"decrypted": False}
     with _scratch(Path(job["home"])) as scratch:
         return _told(_read(job, reports, CheckingSink(scratch), scratch))
@@ -241,8 +241,8 @@ def _of_the_disk(error: OSError) -> tuple[str, str]:
             f"There is not enough room on this machine's disk ({error.strerror}). Free some space first.",
         )
     if error.errno == errno.EROFS:
-        return "read_only", "This machine's disk cannot be written."
-    return "disk", f"This machine's disk refused: {error.strerror}."
+        return "read_only", "This machine's disk is read-only."
+    return "disk", f"This machine's disk reported an error: {error.strerror}."
 
 
 def main() -> int:

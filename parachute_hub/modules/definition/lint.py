@@ -93,9 +93,9 @@ def _unused(folder: Path, manifest: Manifest) -> Iterator[LintFinding]:
     hosts = asked.network if isinstance(asked.network, tuple) else ()
     for name in (*(host.removeprefix("*.") for host in hosts), *asked.programs):
         if name not in text:
-            yield LintFinding(where, f"permissions: asks for {name}, which no file of the package names")
+            yield LintFinding(where, f"permissions: requests {name}, which no file of the package uses")
     if asked.network == "any" and not any(word in text for word in _NETWORK_WORDS):
-        yield LintFinding(where, 'permissions: asks for the network, and nothing uses it; say "network": "none"')
+        yield LintFinding(where, 'permissions: requests the network, but nothing uses it; set "network": "none"')
 
 
 def _sources(folder: Path) -> Iterator[str]:

@@ -9,7 +9,7 @@ RESERVED = own_names.SEGMENTS | {"mcp"}
 
 
 CARD = "/.parachute"
-"""Published modules claim it besides their own place. At the root it is the hub's, and is passed over in silence."""
+"""Published modules list it besides their own mount. At the root it belongs to the hub and is silently skipped."""
 
 
 class BadMount(ValueError):

@@ -34,7 +34,7 @@ class Permissions:
         raw = validation.mapping(value, at)
         unknown = sorted(raw.keys() - {"network", "folders", "programs", "memory"})
         if unknown:
-            raise Invalid(f"{at}.{unknown[0][:40]}", "is not known; there are network, folders, programs and memory")
+            raise Invalid(f"{at}.{unknown[0][:40]}", "is unknown; use network, folders, programs or memory")
         return cls(
             network=_network(raw.get("network", "any"), f"{at}.network"),
             folders=_texts(raw.get("folders"), f"{at}.folders", _folder),

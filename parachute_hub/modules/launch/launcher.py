@@ -83,7 +83,7 @@ class ModuleLauncher:
             view = self.fence.views.prepare(short)
         except OSError as error:
             raise CannotLaunch(
-                NOT_ISOLATED, f"The folder that {short} sees as its home could not be made: {error.strerror}."
+                NOT_ISOLATED, f"The folder that {short} sees as its home could not be created: {error.strerror}."
             ) from None
         subject = LaunchedModule(
             short=short,

@@ -15,7 +15,7 @@ from parachute_hub.modules.definition.links import INFO
 
 SECONDS = 5.0
 FRESH = 30.0
-"""Seconds after which a link is asked for again when somebody wants to know."""
+"""Seconds after which a link is checked again on demand."""
 
 MOST = 1000
 _HOPS = 4

@@ -26,7 +26,7 @@ from parachute_hub.system.atomic_files import atomic_write, private_folder, read
 _STAMP = tuple[int, int, int]
 _OWN_FIELDS = ("version", "displayName", "tagline", "health", "uis")
 COPY_LIMIT = 256 * 1024
-"""Bytes of a module's copy that are read."""
+"""Maximum size in bytes of a module's copy."""
 
 
 @define(kw_only=True)

@@ -61,7 +61,7 @@ def check(content: bytes, package: str, origins: Iterable[str], *, local: bool =
         if place == package and name == package:
             found = locked
     if found is None and not local:
-        raise BadLock(f"The installer resolved something else than {_shown(package)}.")
+        raise BadLock(f"The installer resolved a different package than {_shown(package)}.")
     return found
 
 

@@ -61,7 +61,7 @@ class PackageRegistry:
             return None
         told = dist if isinstance(dist, dict) else {}
         if told.get("integrity") != locked.integrity:
-            raise _refused(package, "has another integrity hash than the registry says", "integrity")
+            raise _refused(package, "has a different integrity hash than the registry says", "integrity")
         published = None
         if any(key.expires is not None for key in keys):
             published = await self._published_at(package, locked.version)
@@ -105,5 +105,5 @@ class PackageRegistry:
 
 
 def _refused(package: str, why: str, kind: str) -> JobFailed:
-    text = f"{package} {why}. Nothing was installed. Try again later, or tell its maker."
+    text = f"{package} {why}. Nothing was installed. Try again later, or report it to its author."
     return JobFailed(text, {"error_type": kind})

@@ -51,7 +51,7 @@ def verify(text: str, signatures: Any, keys: Sequence[RegistryKey], published: d
         try:
             key.public.verify(base64.b64decode(str(entry.get("sig"))), text.encode(), ec.ECDSA(hashes.SHA256()))
         except (InvalidSignature, binascii.Error, ValueError):
-            raise BadSignature("has a wrong signature") from None
+            raise BadSignature("has an invalid signature") from None
         return
     raise BadSignature("is not signed with a key that the registry publishes")
 

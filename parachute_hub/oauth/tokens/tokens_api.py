@@ -173,7 +173,7 @@ class TokensArea:
         principal = self._session(request)
         told = (request.getHeader("Sec-Fetch-Site"), request.getHeader("Sec-Fetch-Dest"))
         if told != ("same-origin", "empty"):
-            raise Refused(403, "not_a_page", "Only a script of a page at this hub's own address can have this token.")
+            raise Refused(403, "not_a_page", "Only scripts of this hub's own pages can get this token.")
         scope = scope_of()
         if not self._grants.covers(principal.session_id, scope):
             raise Refused(

@@ -38,9 +38,9 @@ class Check(SynchronousTestCase):
         files = {**package(permissions=asked), "src/a.ts": 'fetch("https://a.used.test"); spawn("git")'}
         found = self.findings(files)
         self.assertEqual(len(found), 2, found)
-        self.assertIn("asks for api.test", found[0])
-        self.assertIn("asks for ffmpeg", found[1])
-        self.assertIn('say "network": "none"', self.findings(package(permissions={"network": "any"}))[0])
+        self.assertIn("requests api.test", found[0])
+        self.assertIn("requests ffmpeg", found[1])
+        self.assertIn('set "network": "none"', self.findings(package(permissions={"network": "any"}))[0])
         self.assertEqual(self.findings({**package(permissions={}), "src/a.ts": "fetch(url)"}), [])
 
     def test_names_of_the_hub(self) -> None:

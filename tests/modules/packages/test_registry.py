@@ -70,8 +70,12 @@ class Registries(SynchronousTestCase):
         good = self.bun.dist
         for case, dist, words in (
             ("no signature", {**good, "signatures": None}, "has no signature"),
-            ("another package's", {**good, "signatures": [self.bun.signer.sign("x@1.0.0:" + HASH)]}, "wrong signature"),
-            ("another hash", {**good, "integrity": "sha512-other"}, "another integrity hash"),
+            (
+                "another package's",
+                {**good, "signatures": [self.bun.signer.sign("x@1.0.0:" + HASH)]},
+                "invalid signature",
+            ),
+            ("another hash", {**good, "integrity": "sha512-other"}, "different integrity hash"),
         ):
             with self.subTest(case):
                 self.bun.dist = dist

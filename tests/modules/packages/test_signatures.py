@@ -22,10 +22,10 @@ class Signatures(SynchronousTestCase):
         for case, signatures, words in (
             ("none", [], "no signature"),
             ("not a list", {"sig": "x"}, "no signature"),
-            ("of another version", [signer.sign(TEXT + "x")], "wrong signature"),
+            ("of another version", [signer.sign(TEXT + "x")], "invalid signature"),
             ("by another key", [other.sign(TEXT)], "not signed with a key"),
-            ("by another key in its name", [{**other.sign(TEXT), "keyid": signer.sign(TEXT)["keyid"]}], "wrong"),
-            ("no base64", [{**signer.sign(TEXT), "sig": "%%%"}], "wrong signature"),
+            ("by another key in its name", [{**other.sign(TEXT), "keyid": signer.sign(TEXT)["keyid"]}], "invalid"),
+            ("no base64", [{**signer.sign(TEXT), "sig": "%%%"}], "invalid signature"),
         ):
             with self.subTest(case):
                 with self.assertRaises(BadSignature) as caught:
