@@ -31,6 +31,11 @@ PROOFS = {
     "fresh-machine": Proof(
         "make run and make test in clean Debian 12 and 13 containers", ("-m", "tools.fresh_machine")
     ),
+    "fuzz": Proof(
+        "an hour of what strangers, clients and pages could send",
+        ("-m", "twisted.trial", "tests.fuzz"),
+        {"PARACHUTE_FUZZ_SECONDS": "1800"},
+    ),
     "broken-upgrades": Proof(
         "a hundred upgrades to versions that do not work",
         ("-m", "twisted.trial", "tests.live.test_modules_upgrade"),
