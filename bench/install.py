@@ -121,9 +121,9 @@ async def measure() -> None:
             if label != "warm":
                 set_aside(rig.home / BARE)
                 set_aside(rig.home / "modules" / "install" / "cache")
-            for whose in ("bun", "ours") if run % 2 else ("ours", "bun"):
+            for tag_filter in ("bun", "ours") if run % 2 else ("ours", "bun"):
                 os.sync()  # nobody pays for what an earlier run has left to be written
-                if whose == "bun":
+                if tag_filter == "bun":
                     bares.append(await deferToThread(bare, address, rig.home))
                     continue
                 for watch in (synced, looked):

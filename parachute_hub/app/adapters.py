@@ -67,19 +67,23 @@ class FreshLauncher:
 class InstalledResources:
     """What is installed, for the issuer (implements `oauth.well_known.Resources`)."""
 
-    roster: InstalledModules
+    installed_modules: InstalledModules
 
     def vaults(self) -> Sequence[str]:
         """Vault names, the default one first."""
-        return self.roster.vaults()
+        return self.installed_modules.vaults()
 
     def module_scopes(self) -> Mapping[str, Sequence[str]]:
         """The scopes that each installed module's manifest defines."""
-        return {module.short: module.manifest.scopes for module in self.roster.modules() if module.manifest is not None}
+        return {
+            module.short: module.manifest.scopes
+            for module in self.installed_modules.modules()
+            if module.manifest is not None
+        }
 
     def services_catalog(self) -> Iterator[Service]:
         """The location of each vault and module."""
-        for module in self.roster.modules():
+        for module in self.installed_modules.modules():
             if not module.row.is_vault:
                 path = module.paths[0] if module.paths else "/"
                 yield Service(short=module.short, path=path, version=module.row.version)

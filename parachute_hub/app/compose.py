@@ -79,7 +79,7 @@ class Composition:
         engine.supervisor.startService()
         self._lag.startService()
         if self._settings.safe_mode:
-            for short in engine.roster.shorts():
+            for short in engine.installed_modules.shorts():
                 engine.supervisor.hold(short, "Safe mode: the hub runs without modules. Unset PARACHUTE_SAFE_MODE.")
         else:
             engine.supervisor.boot(engine.modules.files.to_start())
@@ -149,7 +149,7 @@ async def compose(core: ProcessContext) -> Composition:
         _log.info("", module_line=line)
     _warn_of_any_host(hosts, oauth.issuer.issuer)
     tables = RouteTables(
-        engine.roster, hosts, lambda: oauth.issuer.issuer, lambda: accounts.gate.closed, core.reactor.seconds
+        engine.installed_modules, hosts, lambda: oauth.issuer.issuer, lambda: accounts.gate.closed, core.reactor.seconds
     )
     return Composition(
         backend=Backend(
@@ -200,7 +200,7 @@ def _oauth(
         home=core.settings.home,
         issuer=origin.issuer(),
         origins=origin.bound(),
-        resources=InstalledResources(engine.roster),
+        resources=InstalledResources(engine.installed_modules),
         documents=DocumentFetcher(reactor=core.reactor, clock=core.reactor, resolve=resolve),
         clock=core.reactor,
         random=secrets.token_bytes,
@@ -249,7 +249,7 @@ def _prune_accounts(accounts: Accounts) -> "Deferred[None]":
 
 
 def _prune_tokens(oauth: OAuth) -> "Deferred[None]":
-    return Deferred.fromCoroutine(oauth.tend())
+    return Deferred.fromCoroutine(oauth.maintain())
 
 
 async def _recover(engine: ModuleRuntime) -> None:
@@ -292,7 +292,7 @@ async def _without_database(core: ProcessContext, error: DatabaseUnusable) -> Co
     origins = FixedOrigins(core.settings)
     engine = build_engine(core, origins)
     tables = RouteTables(
-        engine.roster,
+        engine.installed_modules,
         lambda: [one.partition("://")[2] for one in origins.bound()],
         origins.issuer,
         lambda: False,

@@ -42,8 +42,8 @@ class ModulePorts(Protocol):
 class ModuleLinks:
     """The links to offer: those that lead to a page (`PagesSeen`), consistent across pages and the API."""
 
-    def __init__(self, roster: InstalledModules, seen: Pages) -> None:
-        self._roster = roster
+    def __init__(self, installed_modules: InstalledModules, seen: Pages) -> None:
+        self._installed_modules = installed_modules
         self._seen = seen
 
     def of(self, module: Installed, path: str | None = None) -> Links:
@@ -59,23 +59,23 @@ class ModuleLinks:
 
     def by_short(self, short: str) -> Links:
         """The same by name; empty for a module that is not installed."""
-        found = next((module for module in self._roster.modules() if module.short == short), None)
+        found = next((module for module in self._installed_modules.modules() if module.short == short), None)
         return Links() if found is None else self.of(found)
 
     def look(self, short: str) -> None:
         """A module became ready: check its links."""
-        for module in self._roster.modules():
+        for module in self._installed_modules.modules():
             if module.short == short:
                 for path in module.paths:
                     self._seen.look(short, links_at(module, path).all())
 
 
-def placed(roster: InstalledModules, supervisor: ModulePorts) -> Callable[[str], ModuleAddress | None]:
+def placed(installed_modules: InstalledModules, supervisor: ModulePorts) -> Callable[[str], ModuleAddress | None]:
     """Where to reach each running module for page checks."""
 
     def where(short: str) -> ModuleAddress | None:
         port = supervisor.owned_port(short)
-        found = [module for module in roster.modules() if module.short == short]
+        found = [module for module in installed_modules.modules() if module.short == short]
         if port is None or not found:
             return None
         return ModuleAddress(
@@ -124,10 +124,10 @@ def _mounted(module: Installed, path: str, links: ModuleLinks) -> MountLinks:
     return MountLinks(path=path, info=offered.info, ui=offered.ui, management=management)
 
 
-def tiles(roster: InstalledModules, supervisor: ModulePorts, links: ModuleLinks) -> list[Tile]:
+def tiles(installed_modules: InstalledModules, supervisor: ModulePorts, links: ModuleLinks) -> list[Tile]:
     """The front page's tiles, one per module. A module without a page links to the hub's page about it."""
     made = []
-    for module in roster.modules():
+    for module in installed_modules.modules():
         status = supervisor.status(module.short)
         offered = links.of(module)
         # A settings page is opened from the hub's page, which issues its token.

@@ -235,13 +235,13 @@ class RouteTables:
 
     def __init__(
         self,
-        roster: InstalledModules,
+        installed_modules: InstalledModules,
         hosts: Callable[[], Iterable[str]],
         issuer: Callable[[], str],
         gated: Callable[[], bool],
         seconds: Callable[[], float],
     ) -> None:
-        self._roster = roster
+        self._installed_modules = installed_modules
         self._hosts = hosts
         self._issuer = issuer
         self._gated = gated
@@ -262,7 +262,7 @@ class RouteTables:
         return self._table or Table.build((), (), "", gated=True)
 
     def _current(self) -> Table:
-        made_from = (self._roster.modules(), self._issuer(), self._gated())
+        made_from = (self._installed_modules.modules(), self._issuer(), self._gated())
         now = self._seconds()
         if self._table is None or now >= self._ask_at or made_from != self._made_from:
             self._ask_at = now + LOOK_SECONDS

@@ -47,7 +47,7 @@ class ModuleRuntime:
     launcher: FreshLauncher
     supervisor: Supervisor
     modules: assembly.ModuleServices
-    roster: InstalledModules
+    installed_modules: InstalledModules
     confiner: Confiner
     links: ModuleLinks
 
@@ -82,7 +82,7 @@ def build_engine(core: ProcessContext, origins: Origins) -> ModuleRuntime:
             under_way=core.front.under_way,
         )
     )
-    roster = InstalledModules(
+    installed_modules = InstalledModules(
         on_disk.directory,
         lambda text: bus.emit(Notice("registry", text)),
         core.reactor.seconds,
@@ -91,17 +91,17 @@ def build_engine(core: ProcessContext, origins: Origins) -> ModuleRuntime:
     seen = PageChecks(
         agent=Agent(core.reactor),
         clock=core.reactor,
-        where=placed(roster, supervisor),
+        where=placed(installed_modules, supervisor),
         changed=lambda: bus.emit(RegistryChanged()),
     )
-    links = ModuleLinks(roster, seen)
-    bus.subscribe(lambda numbered: _follow(roster, links, on_disk.fence, supervisor, numbered.event))
+    links = ModuleLinks(installed_modules, seen)
+    bus.subscribe(lambda numbered: _follow(installed_modules, links, on_disk.fence, supervisor, numbered.event))
     return ModuleRuntime(
         bus=bus,
         launcher=launcher,
         supervisor=supervisor,
         modules=assembly.assemble(on_disk, supervisor, free_memory=lambda: supervisor.container().free),
-        roster=roster,
+        installed_modules=installed_modules,
         confiner=confiner,
         links=links,
     )
@@ -114,13 +114,13 @@ def _tell(numbered: NumberedEvent) -> None:
 
 
 def _follow(
-    roster: InstalledModules, links: ModuleLinks, fence: ModuleFence, supervisor: Supervisor, event: Event
+    installed_modules: InstalledModules, links: ModuleLinks, fence: ModuleFence, supervisor: Supervisor, event: Event
 ) -> None:
     match event:
         case RegistryChanged():
-            roster.forget()
+            installed_modules.forget()
         case ModuleChanged(short):
-            roster.settle(short)
+            installed_modules.settle(short)
             fence.views.collect(short)
             status = supervisor.status(short)
             if status is not None:

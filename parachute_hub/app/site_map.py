@@ -48,7 +48,7 @@ def public_parts(
         return [(status.short, status.state.value) for status in engine.supervisor.all()]
 
     about = AboutHub(started_at=to_the_second(time.time()), source=_source(core.settings.home, core.settings.platform))
-    front = FrontPage(lambda: tiles(engine.roster, engine.supervisor, engine.links)).app.resource()
+    front = FrontPage(lambda: tiles(engine.installed_modules, engine.supervisor, engine.links)).app.resource()
     return [
         MountedArea(("/", "/hub.html"), front),
         MountedArea(("/health",), core.health),
@@ -57,7 +57,9 @@ def public_parts(
         MountedArea(("/api/hub",), About(about, who, lambda: time.monotonic() - began).app.resource()),
         MountedArea(
             ("/.well-known/parachute.json", INFO_PAGES.rstrip("/"), "/.parachute"),
-            WellKnown(lambda: advertised(engine.roster.modules(), engine.links), origins.issuer).app.resource(),
+            WellKnown(
+                lambda: advertised(engine.installed_modules.modules(), engine.links), origins.issuer
+            ).app.resource(),
         ),
     ]
 
@@ -108,7 +110,7 @@ def admin_parts(
         disk=engine.modules.disk,
         # Includes modules that are not installed, since an uninstalled one may have left data.
         installed=lambda: dict.fromkeys(
-            (*engine.roster.shorts(), *(entry.short for entry in files.outside.catalog.entries))
+            (*engine.installed_modules.shorts(), *(entry.short for entry in files.outside.catalog.entries))
         ),
         in_thread=in_thread,
         clock=core.reactor.seconds,
@@ -117,7 +119,9 @@ def admin_parts(
     vaults = VaultsApi(
         who=who,
         step_up=accounts.step_up,
-        known=lambda: document(advertised(engine.roster.modules(), engine.links), accounts.origin.issuer())["vaults"],
+        known=lambda: document(advertised(engine.installed_modules.modules(), engine.links), accounts.origin.issuer())[
+            "vaults"
+        ],
         maker=VaultCommand(
             engine.launcher,
             core.reactor,
@@ -139,7 +143,7 @@ def admin_parts(
             MetricsArea(who, core.front.metrics.render, core.front.metrics.as_json).app.resource(),
         ),
         MountedArea(("/admin",), AdminApp()),
-        *people_parts(accounts, who, engine.roster.vaults),
+        *people_parts(accounts, who, engine.installed_modules.vaults),
     ]
 
 

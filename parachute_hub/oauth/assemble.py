@@ -69,11 +69,11 @@ class OAuth:
         await self.keys.ensure()
         await self.operator.ensure()
 
-    async def tend(self) -> None:
+    async def maintain(self) -> None:
         """Prune expired data and renew keys and tokens. Called about hourly."""
         now = self._clock.seconds()
         gone = await self._write(lambda: self.tokens.prune(now) + self._grants.prune(now) + self._directory.prune())
-        await self.keys.tend()
+        await self.keys.maintain()
         await self.operator.ensure()
         self._log.debug("Pruned {gone} expired tokens, connections and apps", gone=gone)
 

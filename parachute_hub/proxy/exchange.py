@@ -46,18 +46,18 @@ class Exchange:
         passage: ModuleRequest,
         pool: Pool,
         slot: Slot | None,
-        book: Recorder,
+        recorder: Recorder,
         cookies: CookieLedger,
     ) -> None:
         self._request = request = passage.request
-        self._began = book.seconds()
+        self._began = recorder.seconds()
         self.unframed = not request.minor
         self.sending = request.has_body
         self._connection = connection
         self._passage = passage
         self._pool = pool
         self._slot = slot
-        self._book = book
+        self._recorder = recorder
         self._cookies = cookies
         self._queue: list[bytes] = []
 
@@ -268,4 +268,4 @@ class Exchange:
             self._sent,
             self._received,
         )
-        self._book.closed(account)
+        self._recorder.closed(account)

@@ -79,7 +79,7 @@ class Front(Factory):
         self._connector = connector
         self._access_log = access_log
         self._pools: dict[int, Pool] = {}
-        self._crowd = ConnectionLimiter(self.limits, lambda: sum(pool.open for pool in self._pools.values()))
+        self._limiter = ConnectionLimiter(self.limits, lambda: sum(pool.open for pool in self._pools.values()))
         self._cookies = CookieLedger()
         self._stalls = Stalls(self.limits)
         self._slots = Slots(each=self.limits.websockets_per_address, total=self.limits.websockets)
@@ -90,7 +90,7 @@ class Front(Factory):
     @property
     def connections(self) -> int:
         """Number of connected clients."""
-        return len(self._crowd)
+        return len(self._limiter)
 
     @property
     def websockets(self) -> int:
@@ -104,7 +104,7 @@ class Front(Factory):
 
     def listening(self, port: Port) -> None:
         """Set the listening port, so that accepting can be paused."""
-        self._crowd.listening(port)
+        self._limiter.listening(port)
 
     # Factory.
 
@@ -121,10 +121,10 @@ class Front(Factory):
         if not isinstance(addr, IPv4Address | IPv6Address):
             raise TypeError(f"The front serves TCP clients alone, not {addr}.")
         peer = addr.host
-        if self.draining or not self._crowd.admits(peer):
+        if self.draining or not self._limiter.admits(peer):
             return None
         connection = Connection(self, peer)
-        self._crowd.joined(connection)
+        self._limiter.joined(connection)
         return connection
 
     # Dispatcher.
@@ -162,8 +162,8 @@ class Front(Factory):
 
     def gone(self, connection: Connection) -> None:
         """A client's connection is closed."""
-        self._crowd.left(connection)
-        if self._drained is not None and not self._crowd:
+        self._limiter.left(connection)
+        if self._drained is not None and not self._limiter:
             self._finish_drain()
 
     def _to_module(self, connection: Connection, passage: ModuleRequest) -> Handler | ErrorResponse:
@@ -220,8 +220,8 @@ class Front(Factory):
         attempt = self._failures.attempt
         attempt("Forgetting plans", self._planner.forget)
         attempt("Measuring stalled clients", lambda: self._stalls.measure(self.now))
-        self._failures.each("Keeping deadlines", lambda connection: connection.check(self.now), self._crowd)
-        attempt("Resuming accept", self._crowd.look_for_room)
+        self._failures.each("Keeping deadlines", lambda connection: connection.check(self.now), self._limiter)
+        attempt("Resuming accept", self._limiter.look_for_room)
         self._failures.each("Closing idle connections", self._expire, tuple(self._pools))
         if self._access_log is not None:
             attempt("Writing the access log", self._access_log.flush)
@@ -240,9 +240,9 @@ class Front(Factory):
         self.draining = True
         drained: Deferred[None] = Deferred()
         self._drained = drained
-        for connection in self._crowd:
+        for connection in self._limiter:
             connection.end_soon()
-        if not self._crowd:
+        if not self._limiter:
             self._finish_drain()
         else:
             cut = self._clock.callLater(timeout, self._cut_off)
@@ -250,7 +250,7 @@ class Front(Factory):
         return drained
 
     def _cut_off(self) -> None:
-        for connection in self._crowd:
+        for connection in self._limiter:
             connection.transport.abortConnection()
 
     def _finish_drain(self) -> None:

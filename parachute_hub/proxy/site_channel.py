@@ -79,16 +79,16 @@ class SiteChannel:
     _received = 0
 
     def __init__(
-        self, connection: Connection, request: RequestHead, caller: ClientInfo, site: Site, book: Recorder
+        self, connection: Connection, request: RequestHead, caller: ClientInfo, site: Site, recorder: Recorder
     ) -> None:
         self.site = self.factory = site
         self.transport = connection.transport
         self._connection = connection
         self._request = request
         self.caller = caller
-        self._book = book
+        self._recorder = recorder
         self._limit = 0
-        self._began = book.seconds()
+        self._began = recorder.seconds()
         self._held = b""
         self._body = BytesIO()
         self._started = False
@@ -137,7 +137,7 @@ class SiteChannel:
 
     def _close_account(self) -> None:
         asked, address = RequestSummary.of(self._request), self.caller.address
-        self._book.closed(RequestRecord(HUB, asked, address, self._began, self._status, self._sent, self._received))
+        self._recorder.closed(RequestRecord(HUB, asked, address, self._began, self._status, self._sent, self._received))
 
     def _process(self) -> None:
         head, request = self._request, self._twisted

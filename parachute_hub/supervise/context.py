@@ -44,16 +44,16 @@ class System(Protocol):
     def group_lives(self, group: int) -> bool:
         """True if a process group has a member that is not a zombie."""
 
-    def signal(self, whose: TagFilter, number: int) -> list[int]:
+    def signal(self, tag_filter: TagFilter, number: int) -> list[int]:
         """Signal the matching processes. Returns their ids."""
 
-    def holder(self, port: int, whose: TagFilter) -> Holder | None:
+    def holder(self, port: int, tag_filter: TagFilter) -> Holder | None:
         """Who listens on a port."""
 
-    def owner(self, session: int, port: int, whose: TagFilter) -> Holder | None:
+    def owner(self, session: int, port: int, tag_filter: TagFilter) -> Holder | None:
         """Who listens on a port, checking one session first."""
 
-    def ports(self, whose: TagFilter) -> list[int]:
+    def ports(self, tag_filter: TagFilter) -> list[int]:
         """The ports on which the matching processes listen."""
 
     def crowds(self, sessions: Mapping[str, int]) -> dict[str, int]:

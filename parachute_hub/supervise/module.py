@@ -54,7 +54,7 @@ class Module:
     def __init__(self, short: str, context: SupervisorContext) -> None:
         self.short = short
         self._mark = ProcessTag(short, context.home_id, context.life)
-        self._whose = TagFilter(context.home_id, short)
+        self._tag_filter = TagFilter(context.home_id, short)
         self.status = Status(short=short, state=ModuleState.STOPPED, reason=_OFF, since=context.wall())
         self.ring = LogRing(context.limits.ring)
         self.launch: Launch | None = None
@@ -117,13 +117,13 @@ class Module:
     async def owner(self) -> Holder | None:
         """Who listens on the port; looked up once per spawn and cached in `owned_port`."""
         session = self._child.pid if self._child else 0
-        owner = await self._context.in_thread(self._context.system.owner, session, self.port, self._whose)
+        owner = await self._context.in_thread(self._context.system.owner, session, self.port, self._tag_filter)
         self.owned_port = self.port if owner is not None and owner.ours else None
         return owner
 
     async def other_ports(self) -> list[int]:
         """The ports on which the module's processes listen."""
-        return await self._context.in_thread(self._context.system.ports, self._whose)
+        return await self._context.in_thread(self._context.system.ports, self._tag_filter)
 
     def unbound(self, why: str | None, listens: Sequence[int] = ()) -> None:
         """Running without listening on its port, reported as a start error; None clears it."""
@@ -268,16 +268,20 @@ class Module:
 
     async def _clear_port(self, port: int) -> str | None:
         """End leftovers of this module on its port. Returns the name of any other program that has it."""
-        holder = await self._context.in_thread(self._context.system.holder, port, self._whose)
+        holder = await self._context.in_thread(self._context.system.holder, port, self._tag_filter)
         if holder is not None and holder.ours:
             await self._sweep()
-            holder = await self._context.in_thread(self._context.system.holder, port, self._whose)
+            holder = await self._context.in_thread(self._context.system.holder, port, self._tag_filter)
         return None if holder is None else str(holder)
 
     async def _sweep(self) -> list[int]:
         context = self._context
         return await sweep(
-            context.system, self._whose, grace=context.timing.sweep, clock=context.reactor, in_thread=context.in_thread
+            context.system,
+            self._tag_filter,
+            grace=context.timing.sweep,
+            clock=context.reactor,
+            in_thread=context.in_thread,
         )
 
     def _refuse_port(self, port: int, stranger: str) -> None:

@@ -36,7 +36,7 @@ class RosterCase(SynchronousTestCase):
         )
         self.clock = Clock()
         self.live: dict[str, int] = {}
-        self.roster = InstalledModules(directory, self.notices.append, self.clock.seconds, self.live.get)
+        self.installed_modules = InstalledModules(directory, self.notices.append, self.clock.seconds, self.live.get)
 
     def register(self, *rows: dict[str, Any], folders: dict[str, str] | None = None) -> None:
         """Install modules, write their rows, and let the cache expire."""

@@ -24,7 +24,7 @@ class DiscoveryTests(RosterCase):
     def setUp(self) -> None:
         super().setUp()
         self.pages = FakePages()
-        self.links = ModuleLinks(self.roster, self.pages)
+        self.links = ModuleLinks(self.installed_modules, self.pages)
         manifest = {"uiUrl": "app/", "managementUrl": "admin/", "configUiUrl": "/own/app/", "displayName": "Own"}
         vault = self.package("vault", name="vault", manifestName="parachute-vault", managementUrl="/admin")
         self.register(
@@ -35,7 +35,7 @@ class DiscoveryTests(RosterCase):
 
     def test_links_that_lead_to_no_page_are_not_offered(self) -> None:
         """The hub's own pages and its own description of a module are."""
-        vault, own = advertised(self.roster.modules(), self.links)
+        vault, own = advertised(self.installed_modules.modules(), self.links)
         self.assertEqual([mounted.management for mounted in vault.mounts], ["/admin/vaults"] * 2)
         (mounted,) = own.mounts
         self.assertEqual((mounted.ui, mounted.management), (None, None))
@@ -46,7 +46,7 @@ class DiscoveryTests(RosterCase):
 
     def test_the_same_link_everywhere_once_it_was_seen(self) -> None:
         self.pages.pages = {"/own/app/", "/own/admin/", "/vault/side/admin", "/own/.parachute/info"}
-        vault, own = advertised(self.roster.modules(), self.links)
+        vault, own = advertised(self.installed_modules.modules(), self.links)
         self.assertEqual([mounted.management for mounted in vault.mounts], ["/admin/vaults", "/vault/side/admin"])
         (mounted,) = own.mounts
         self.assertEqual((mounted.ui, mounted.management), ("/own/app/", "/own/admin/"))
@@ -64,11 +64,11 @@ class DiscoveryTests(RosterCase):
         self.assertIn("/vault/side/admin", self.pages.looked)
 
     def test_where_a_module_is_asked(self) -> None:
-        where = placed(self.roster, FakeSupervisor(listening={"vault": [1940]}))
+        where = placed(self.installed_modules, FakeSupervisor(listening={"vault": [1940]}))
         self.assertEqual(
             where("vault"), ModuleAddress(port=1940, mounts=("/vault/default", "/vault/side"), strip=False)
         )
         self.assertEqual((where("own"), where("gone")), (None, None))
 
     def urls(self) -> list[str | None]:
-        return [tile.url for tile in tiles(self.roster, FakeSupervisor(), self.links)]
+        return [tile.url for tile in tiles(self.installed_modules, FakeSupervisor(), self.links)]

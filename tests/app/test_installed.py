@@ -9,27 +9,27 @@ from tests.app.rosters import RosterCase, row
 class RosterTests(RosterCase):
     def test_nothing_is_installed_on_a_fresh_disk(self) -> None:
         """No file, no modules, no complaint."""
-        self.assertEqual((self.roster.modules(), self.notices), ((), []))
+        self.assertEqual((self.installed_modules.modules(), self.notices), ((), []))
 
     def test_requests_go_where_the_process_listens_whatever_the_row_says(self) -> None:
         """Any program on this machine can write a row; only the supervisor knows who holds a port."""
         self.register(row("parachute-vault", 1940, "/vault/default"))
         self.live["vault"] = 1940
-        self.assertEqual([mount.port for mount in mounts_of(self.roster.modules())], [1940])
+        self.assertEqual([mount.port for mount in mounts_of(self.installed_modules.modules())], [1940])
         self.register(row("parachute-vault", 6666, "/vault/default"))
-        self.assertEqual([mount.port for mount in mounts_of(self.roster.modules())], [1940])
+        self.assertEqual([mount.port for mount in mounts_of(self.installed_modules.modules())], [1940])
         self.live["vault"] = 6666
-        self.roster.settle("vault")
-        self.assertEqual([mount.port for mount in mounts_of(self.roster.modules())], [6666])
+        self.installed_modules.settle("vault")
+        self.assertEqual([mount.port for mount in mounts_of(self.installed_modules.modules())], [6666])
 
     def test_a_status_that_moves_no_port_costs_no_look(self) -> None:
         """Modules change their status far more often than their port."""
         self.register(row("parachute-vault", 1940, "/vault/default"))
-        before = self.roster.modules()
-        self.roster.settle("vault")
+        before = self.installed_modules.modules()
+        self.installed_modules.settle("vault")
         self.live["vault"] = 1940
-        self.roster.settle("vault")
-        self.assertIs(self.roster.modules(), before)
+        self.installed_modules.settle("vault")
+        self.assertIs(self.installed_modules.modules(), before)
 
     def test_the_package_and_the_catalog_say_how_paths_are_sent_on(self) -> None:
         """scribe strips by the catalog, a package by its manifest; the row's value is ignored."""
@@ -40,26 +40,26 @@ class RosterTests(RosterCase):
             row("own", 1951, "/own"),
             folders={"own": folder},
         )
-        seen = {module.short: (module.strip, module.websocket) for module in self.roster.modules()}
+        seen = {module.short: (module.strip, module.websocket) for module in self.installed_modules.modules()}
         self.assertEqual(seen, {"scribe": (True, False), "vault": (False, False), "own": (True, True)})
 
     def test_foreign_mounts_are_ignored_and_reported_once(self) -> None:
         """A row cannot claim admin pages or another module's mount."""
         self.register(row("own", 1951, "/own", "/admin", "/vault/default"))
-        (module,) = self.roster.modules()
+        (module,) = self.installed_modules.modules()
         self.assertEqual(module.paths, ("/own",))
         self.assertEqual(len(self.notices), 2)
-        self.roster.forget()
-        self.roster.modules()
+        self.installed_modules.forget()
+        self.installed_modules.modules()
         self.assertEqual(len(self.notices), 2)
 
     def test_modules_outside_the_catalog_are_sandboxed_until_trusted(self) -> None:
         """The owner can lift the sandbox."""
         self.register(row("own", 1951, "/own"), row("parachute-vault", 1940, "/vault/default"))
-        self.assertEqual([module.sandboxed for module in self.roster.modules()], [True, False])
+        self.assertEqual([module.sandboxed for module in self.installed_modules.modules()], [True, False])
         self.records.change("own", trusted=True)
-        self.roster.forget()
-        self.assertEqual([module.sandboxed for module in self.roster.modules()], [False, False])
+        self.installed_modules.forget()
+        self.assertEqual([module.sandboxed for module in self.installed_modules.modules()], [False, False])
 
     def test_exposure_comes_from_the_owner_then_the_catalog(self) -> None:
         """scribe has no sign-in, so the hub requires a credential."""
@@ -68,24 +68,26 @@ class RosterTests(RosterCase):
             row("parachute-vault", 1940, "/vault/default", publicExposure="loopback"),
         )
         self.register(*rows)
-        self.assertEqual([module.exposure for module in self.roster.modules()], ["auth-required", "allowed"])
+        self.assertEqual([module.exposure for module in self.installed_modules.modules()], ["auth-required", "allowed"])
         self.records.change("vault", exposure="loopback")
         self.register(*rows)
-        self.roster.forget()
-        self.assertEqual([module.exposure for module in self.roster.modules()], ["auth-required", "loopback"])
+        self.installed_modules.forget()
+        self.assertEqual(
+            [module.exposure for module in self.installed_modules.modules()], ["auth-required", "loopback"]
+        )
 
     def test_a_change_of_the_file_is_seen_without_a_restart(self) -> None:
         """Modules register themselves while they start."""
         self.register(row("parachute-vault", 1940, "/vault/default"))
-        self.assertEqual(self.roster.vaults(), ("default",))
+        self.assertEqual(self.installed_modules.vaults(), ("default",))
         self.register(row("parachute-vault", 1940, "/vault/default", "/vault/work"))
-        self.assertEqual(self.roster.vaults(), ("default", "work"))
-        self.assertEqual(self.roster.shorts(), ("vault",))
+        self.assertEqual(self.installed_modules.vaults(), ("default", "work"))
+        self.assertEqual(self.installed_modules.shorts(), ("vault",))
 
     def test_every_path_becomes_a_mount_with_its_open_doors(self) -> None:
         """Info, icon and health need no credentials."""
         self.register(row("parachute-vault", 1940, "/vault/default/", "/vault/work", health="/vault/default/health"))
-        first, second = mounts_of(self.roster.modules())
+        first, second = mounts_of(self.installed_modules.modules())
         self.assertEqual((first.prefix, second.prefix), (b"/vault/default", b"/vault/work"))
         self.assertIn(b"/vault/default/.parachute/info", first.open_paths)
         self.assertIn(b"/vault/default/health", first.open_paths)
@@ -103,7 +105,7 @@ class RosterTests(RosterCase):
         }
         uis = {slug: {"displayName": slug, **unit} for slug, unit in units.items()}
         self.register(row("own", 1951, "/own", uis=uis))
-        whole, *parts = mounts_of(self.roster.modules())
+        whole, *parts = mounts_of(self.installed_modules.modules())
         self.assertEqual((whole.part, whole.audience), (b"", "public"))
         self.assertEqual(
             {(part.part, part.audience, part.scopes_required) for part in parts},
@@ -123,28 +125,28 @@ class RosterTests(RosterCase):
             "open": {"displayName": "Open", "path": "/own/open/", "audience": "public"},
         }
         self.register(row("own", 1951, "/own", uis=uis))
-        seen = [(mount.part, mount.audience) for mount in mounts_of(self.roster.modules())]
+        seen = [(mount.part, mount.audience) for mount in mounts_of(self.installed_modules.modules())]
         self.assertEqual(seen, [(b"", "operator"), (b"/open", "public")])
 
     def test_a_sub_unit_may_be_the_whole_mount(self) -> None:
         uis = {"own": {"displayName": "Own", "path": "/own", "audience": "operator"}}
         self.register(row("own", 1951, "/own/", uis=uis))
-        (whole,) = mounts_of(self.roster.modules())
+        (whole,) = mounts_of(self.installed_modules.modules())
         self.assertEqual((whole.part, whole.audience), (b"", "operator"))
 
     def test_the_hubs_own_changes_are_seen_at_once(self) -> None:
         """The installer reports them; only changes by others need polling."""
         self.register(row("own", 1951, "/own"))
-        self.assertEqual(self.roster.shorts(), ("own",))
+        self.assertEqual(self.installed_modules.shorts(), ("own",))
         (self.home / "services.json").write_text(json.dumps({"services": []}))
-        self.assertEqual(self.roster.shorts(), ("own",))
-        self.roster.forget()
-        self.assertEqual(self.roster.shorts(), ())
+        self.assertEqual(self.installed_modules.shorts(), ("own",))
+        self.installed_modules.forget()
+        self.assertEqual(self.installed_modules.shorts(), ())
 
     def test_what_cannot_be_read_stays_as_it_was(self) -> None:
         """Whatever fails while modules are read, until reading works again."""
         self.register(row("parachute-vault", 1940, "/vault/default"))
-        good = self.roster.modules()
+        good = self.installed_modules.modules()
         broken = True
 
         def live_port(short: str) -> int | None:
@@ -152,28 +154,28 @@ class RosterTests(RosterCase):
                 raise RuntimeError("no reader expects this")
             return None
 
-        self.patch(self.roster, "_live_port", live_port)
+        self.patch(self.installed_modules, "_live_port", live_port)
         self.records.change("vault", port=1941)
-        self.roster.forget()
+        self.installed_modules.forget()
         self.register(row("parachute-vault", 1940, "/vault/default"))
         for _ in range(3):
-            self.assertEqual(self.roster.modules(), good)
+            self.assertEqual(self.installed_modules.modules(), good)
             self.clock.advance(LOOK_SECONDS)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         broken = False
-        self.assertEqual([module.port for module in self.roster.modules()], [1941])
+        self.assertEqual([module.port for module in self.installed_modules.modules()], [1941])
 
     def test_a_failure_that_concerns_no_single_row_keeps_all_modules(self) -> None:
         self.register(row("parachute-vault", 1940, "/vault/default"))
-        good = self.roster.modules()
+        good = self.installed_modules.modules()
 
         def notice(text: str) -> None:
             raise RuntimeError(text)
 
-        self.patch(self.roster, "_notice", notice)
+        self.patch(self.installed_modules, "_notice", notice)
         self.register(row("parachute-vault", 1940, "/vault/default"), row("toy", 1950, "/vault/default"))
         for _ in range(3):
-            self.assertEqual(self.roster.modules(), good)
+            self.assertEqual(self.installed_modules.modules(), good)
             self.clock.advance(LOOK_SECONDS)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
@@ -187,7 +189,9 @@ class RosterTests(RosterCase):
                 raise RuntimeError("the query failed")
             return ["hub.test"]
 
-        tables = RouteTables(self.roster, hosts, lambda: "http://hub.test", lambda: False, self.clock.seconds)
+        tables = RouteTables(
+            self.installed_modules, hosts, lambda: "http://hub.test", lambda: False, self.clock.seconds
+        )
         good = tables.table()
         broken = True
         for _ in range(3):
@@ -196,7 +200,7 @@ class RosterTests(RosterCase):
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         broken = False
         self.records.change("vault", port=1941)
-        self.roster.forget()
+        self.installed_modules.forget()
         self.register(row("parachute-vault", 1940, "/vault/default"))
         mount = tables.table().place(b"/vault/default/x")
         assert isinstance(mount, Mount)
@@ -208,7 +212,9 @@ class RosterTests(RosterCase):
         def hosts() -> list[str]:
             raise RuntimeError("the query failed")
 
-        tables = RouteTables(self.roster, hosts, lambda: "http://hub.test", lambda: False, self.clock.seconds)
+        tables = RouteTables(
+            self.installed_modules, hosts, lambda: "http://hub.test", lambda: False, self.clock.seconds
+        )
         self.assertTrue(tables.table().gated)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
@@ -218,7 +224,7 @@ class RosterTests(RosterCase):
         gated = [False]
         hosts = ["hub.test"]
         tables = RouteTables(
-            self.roster, lambda: hosts, lambda: "http://hub.test", lambda: gated[0], self.clock.seconds
+            self.installed_modules, lambda: hosts, lambda: "http://hub.test", lambda: gated[0], self.clock.seconds
         )
         first = tables.table()
         self.assertIs(tables.table(), first)
@@ -230,7 +236,7 @@ class RosterTests(RosterCase):
         hosts.append("other.test")
         self.assertEqual(tables.table(), first)
         self.records.change("vault", port=1941)
-        self.roster.forget()
+        self.installed_modules.forget()
         self.register(row("parachute-vault", 1940, "/vault/default"))
         self.assertIn(b"other.test", tables.table().hosts)
         mount = tables.table().place(b"/vault/default/x")

@@ -77,8 +77,10 @@ class Attacks(SynchronousTestCase):
         self.planted = write(self.home.path.resolve() / "vault" / "evil", package("@evil/x", startCmd=["./server.ts"]))
         self.clock = Clock()
         self.told: list[str] = []
-        self.roster = InstalledModules(self.home.directory, self.told.append, self.clock.seconds, lambda short: None)
-        self.links = ModuleLinks(self.roster, FakePages())
+        self.installed_modules = InstalledModules(
+            self.home.directory, self.told.append, self.clock.seconds, lambda short: None
+        )
+        self.links = ModuleLinks(self.installed_modules, FakePages())
         self.launcher = ModuleLauncher(
             directory=self.home.directory,
             around=self.home.around,
@@ -90,7 +92,7 @@ class Attacks(SynchronousTestCase):
         text = json.dumps({"services": rows}).replace("PLANTED", str(self.planted))
         (self.home.path / "services.json").write_text(text)
         self.clock.advance(LOOK_SECONDS)
-        modules = self.roster.modules()
+        modules = self.installed_modules.modules()
         return {
             "runs": {short: self.launched(short) for short in ("vault", "scribe", "notes", "own", "other", "admin")},
             "serves": sorted(mounts_of(modules), key=lambda mount: mount.top),
@@ -125,6 +127,6 @@ class Attacks(SynchronousTestCase):
         """Vaults and texts."""
         row = {**VAULT, "paths": ["/vault/default", "/vault/work"], "version": "9", "tagline": "T", "displayName": "V"}
         self.effect(row, SCRIBE)
-        vault = self.roster.modules()[0]
-        self.assertEqual(self.roster.vaults(), ("default", "work"))
+        vault = self.installed_modules.modules()[0]
+        self.assertEqual(self.installed_modules.vaults(), ("default", "work"))
         self.assertEqual((vault.row.version, vault.row.tagline, vault.row.display_name), ("9", "T", "V"))

@@ -190,11 +190,11 @@ class ScarceTests(SynchronousTestCase):
         hub = Processes(descriptors=200)
         self.addCleanup(hub.end)
         hub.wait()
-        crowd = [hub.connect() for _ in range(150)]
+        limiter = [hub.connect() for _ in range(150)]
         honest = hub.connect(hub.request("/echo/1k", "Connection: close"))
         before = hub.cpu_seconds
         time.sleep(1)
         self.assertLess(hub.cpu_seconds - before, 0.3, "it must not spin")
-        for client in crowd:
+        for client in limiter:
             client.close()
         self.assertIn(b"200 OK", b"".join(drain(honest)))

@@ -186,7 +186,7 @@ class SystemTests(TestCase):
             )
 
     def test_a_process_of_ours_that_listens_and_then_nobody(self) -> None:
-        whose, port = TagFilter("a-home", "vault"), free_port()
+        tag_filter, port = TagFilter("a-home", "vault"), free_port()
         script = (
             f"import socket; it = socket.create_server(('127.0.0.1', {port})); print('on', flush=True); it.accept()"
         )
@@ -209,18 +209,18 @@ class SystemTests(TestCase):
                 hub=1,
                 holders=[Holder(pid, "python", ours=True)],
             )
-            self.assertEqual(answers(fake, pid, port, whose), answers(Processes(), pid, port, whose))
+            self.assertEqual(answers(fake, pid, port, tag_filter), answers(Processes(), pid, port, tag_filter))
         finally:
             process.kill()
             process.wait(10)
             process.stdout.close()
-        self.assertEqual(answers(FakeSystem(hub=1), pid, port, whose), answers(Processes(), pid, port, whose))
+        self.assertEqual(answers(FakeSystem(hub=1), pid, port, tag_filter), answers(Processes(), pid, port, tag_filter))
 
 
-def answers(system: System, pid: int, port: int, whose: TagFilter) -> list[object]:
+def answers(system: System, pid: int, port: int, tag_filter: TagFilter) -> list[object]:
     """Results for one process and its port, without what differs between runs."""
-    held = system.holder(port, whose)
-    told: list[object] = [system.group_lives(pid), system.signal(whose, 0), system.owner(pid, port, whose)]
-    told += [system.ports(whose), (held.pid, held.ours) if held is not None else None]
+    held = system.holder(port, tag_filter)
+    told: list[object] = [system.group_lives(pid), system.signal(tag_filter, 0), system.owner(pid, port, tag_filter)]
+    told += [system.ports(tag_filter), (held.pid, held.ours) if held is not None else None]
     told += [{short: count > 0 for short, count in system.crowds({"vault": pid}).items()}]
     return [*told, {short: size > 0 for short, size in system.footprints({"vault": pid}).items()}, system.own() > 0]

@@ -203,9 +203,9 @@ class FlowCase(WorldCase):
         answer: dict[str, Any] = reply.json
         return answer
 
-    def tend(self) -> Deferred[None]:
+    def maintain(self) -> Deferred[None]:
         """The hourly tasks."""
-        return Deferred.fromCoroutine(self.world.oauth.tend())
+        return Deferred.fromCoroutine(self.world.oauth.maintain())
 
     def is_refused(self, token: str, vault: str = "default") -> bool:
         """Whether the proxy refuses the token for that vault."""

@@ -227,7 +227,7 @@ class DefectTests(FlowCase):
         self.assertEqual(len(gone), 1)
         self.assertIn(gone.pop(), [f"https://a{number}.test/cb" for number in range(19)])
         self.world.clock.advance(86401)
-        self.successResultOf(self.tend())
+        self.successResultOf(self.maintain())
         self.assertEqual([client.client_id for client in self.world.clients.all()], [kept])
 
     def test_one_ipv6_network_registers_like_one_address(self) -> None:
@@ -337,7 +337,7 @@ class DefectTests(FlowCase):
         client_id = self.approved()
         self.connect(client_id)
         self.world.clock.advance(31 * 86400)
-        self.successResultOf(self.tend())
+        self.successResultOf(self.maintain())
         left = {
             table: len(self.world.database.read(f"SELECT 1 FROM {table}"))
             for table in ("codes", "refresh_tokens", "families", "grants", "clients")

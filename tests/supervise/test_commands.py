@@ -131,12 +131,12 @@ class BootTests(SupervisorCase):
         self.system.left = [99]
         self.supervisor.boot(["vault"])
         self.turn()
-        whose = self.system.swept[0]
-        self.assertIsNone(whose.short)
+        tag_filter = self.system.swept[0]
+        self.assertIsNone(tag_filter.short)
         self.pass_time(1)
         ours = self.reactor.spawned[0].env["PARACHUTE_SUPERVISED"]
-        self.assertFalse(whose.has(ours))
-        self.assertTrue(whose.has(f"{ours}1"))
+        self.assertFalse(tag_filter.has(ours))
+        self.assertTrue(tag_filter.has(f"{ours}1"))
 
     def test_a_held_one_stays_held(self) -> None:
         self.supervisor.hold("vault", "Safe mode.")
@@ -166,10 +166,10 @@ class CrowdTests(SupervisorCase):
         """Until a person starts it again; a module with many children is left alone."""
         self.supervisor.startService()
         self.ready()
-        self.system.crowd = {"vault": 200}
+        self.system.limiter = {"vault": 200}
         self.pass_time(2.1)
         self.assertEqual(self.state(), ModuleState.READY)
-        self.system.crowd = {"vault": 300}
+        self.system.limiter = {"vault": 300}
         self.pass_time(2.1)
         self.assertEqual(self.state(), ModuleState.HELD)
         status = self.supervisor.status("vault")

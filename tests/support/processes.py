@@ -164,7 +164,7 @@ class FakeConnector:
 @define
 class FakeSystem:
     """Only what the test sets is running. `holders` and `owners` of ports are used in turn; without one, the requested
-    session owns each of `open_ports` and nobody any other. `left` is found once; `sizes` in bytes and `crowd` in
+    session owns each of `open_ports` and nobody any other. `left` is found once; `sizes` in bytes and `limiter` in
     processes are of sessions, `hub` is the hub's size.
     """
 
@@ -175,27 +175,27 @@ class FakeSystem:
     lives: bool = False
     listening: list[int] = field(factory=list)
     sizes: dict[str, int] = field(factory=dict)
-    crowd: dict[str, int] = field(factory=dict)
+    limiter: dict[str, int] = field(factory=dict)
     hub: int = 0
     swept: list[TagFilter] = field(factory=list)
 
     def group_lives(self, group: int) -> bool:
         return self.lives
 
-    def signal(self, whose: TagFilter, number: int) -> list[int]:
-        self.swept.append(whose)
+    def signal(self, tag_filter: TagFilter, number: int) -> list[int]:
+        self.swept.append(tag_filter)
         left, self.left = self.left, []
         return left
 
-    def holder(self, port: int, whose: TagFilter) -> Holder | None:
+    def holder(self, port: int, tag_filter: TagFilter) -> Holder | None:
         return self.holders.pop(0) if self.holders else None
 
-    def owner(self, session: int, port: int, whose: TagFilter) -> Holder | None:
+    def owner(self, session: int, port: int, tag_filter: TagFilter) -> Holder | None:
         if self.owners:
             return self.owners.pop(0)
         return Holder(session, None, ours=True) if port in self.open_ports else None
 
-    def ports(self, whose: TagFilter) -> list[int]:
+    def ports(self, tag_filter: TagFilter) -> list[int]:
         return self.listening
 
     def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
@@ -203,7 +203,7 @@ class FakeSystem:
 
     def crowds(self, sessions: Mapping[str, int]) -> dict[str, int]:
         """Processes.crowds."""
-        return {short: self.crowd.get(short, 1 if self.sizes.get(short) else 0) for short in sessions}
+        return {short: self.limiter.get(short, 1 if self.sizes.get(short) else 0) for short in sessions}
 
     def own(self) -> int:
         return self.hub

@@ -78,7 +78,7 @@ class Keyring:
             return newest.kid
         return await self._add(ahead=PUBLISH_AHEAD)
 
-    async def tend(self) -> None:
+    async def maintain(self) -> None:
         """Delete keys that no token needs, and rotate when due."""
         if await self._write(self._store.drop_unneeded, self.signer().kid, self._clock.seconds()):
             self._load()

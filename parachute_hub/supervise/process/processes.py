@@ -51,19 +51,19 @@ class Processes:
             return True
         return sys.platform != "linux" or any(_lives_in(group, pid) for pid in psutil.pids())
 
-    def marked(self, whose: TagFilter) -> list[psutil.Process]:
+    def marked(self, tag_filter: TagFilter) -> list[psutil.Process]:
         """Every live process with a matching tag."""
-        return [process for process, found in self._marks() if whose.has(found)]
+        return [process for process, found in self._marks() if tag_filter.has(found)]
 
-    def signal(self, whose: TagFilter, number: int) -> list[int]:
+    def signal(self, tag_filter: TagFilter, number: int) -> list[int]:
         """Signal the matching processes; 0 only looks. Returns their ids."""
-        found = self.marked(whose)
+        found = self.marked(tag_filter)
         for process in found:
             if number:
                 _send(process, number)
         return [process.pid for process in found]
 
-    def holder(self, port: int, whose: TagFilter) -> Holder | None:
+    def holder(self, port: int, tag_filter: TagFilter) -> Holder | None:
         """Who listens on `port`, or None."""
         sockets = _listening(port)
         if not sockets:
@@ -72,23 +72,23 @@ class Processes:
         found = Holder(None, None, ours=sys.platform != "linux")
         for process in psutil.process_iter():
             if _has_one(process.pid, sockets):
-                found = Holder(process.pid, _command(process), whose.has(_mark(process) or ""))
+                found = Holder(process.pid, _command(process), tag_filter.has(_mark(process) or ""))
                 if found.ours:
                     break
         return found
 
-    def owner(self, session: int, port: int, whose: TagFilter) -> Holder | None:
+    def owner(self, session: int, port: int, tag_filter: TagFilter) -> Holder | None:
         """Who listens on `port`; `ours` if in this session or matching. None if nobody does."""
         sockets = _listening(port)
         for pid in psutil.pids() if sockets else ():
             if _session(pid) == session and _has_one(pid, sockets):
                 return Holder(pid, None, ours=True)
-        return self.holder(port, whose) if sockets else None
+        return self.holder(port, tag_filter) if sockets else None
 
-    def ports(self, whose: TagFilter) -> list[int]:
+    def ports(self, tag_filter: TagFilter) -> list[int]:
         """The TCP ports on which the matching processes listen."""
         found = set()
-        for process in self.marked(whose):
+        for process in self.marked(tag_filter):
             try:
                 connections = process.net_connections(kind="tcp")
             except psutil.Error:

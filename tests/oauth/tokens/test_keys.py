@@ -12,8 +12,8 @@ class KeyringTests(WorldCase):
     def rotate(self) -> str:
         return self.successResultOf(Deferred.fromCoroutine(self.world.keys.rotate()))
 
-    def tend(self) -> None:
-        self.successResultOf(Deferred.fromCoroutine(self.world.keys.tend()))
+    def maintain(self) -> None:
+        self.successResultOf(Deferred.fromCoroutine(self.world.keys.maintain()))
 
     def kids(self) -> list[str]:
         return [key["kid"] for key in self.world.keys.jwks()["keys"]]
@@ -51,11 +51,11 @@ class KeyringTests(WorldCase):
         minted = self.mint("scribe:transcribe", lifetime=90 * 86400)
         new = self.rotate()
         self.world.clock.advance(89 * 86400)
-        self.tend()
+        self.maintain()
         self.assertIn(old, self.kids())
         self.assertEqual(self.world.issuer.verify(minted.token).jti, minted.jti)
         self.world.clock.advance(86400)
-        self.tend()
+        self.maintain()
         self.assertNotIn(old, self.kids())
         self.assertIn(new, self.kids())
 
@@ -63,16 +63,16 @@ class KeyringTests(WorldCase):
         """The signing key is never dropped, nor one that waits to sign."""
         old = self.kids()[0]
         new = self.rotate()
-        self.tend()
+        self.maintain()
         self.assertEqual(self.kids(), [new, old])
         self.world.clock.advance(600)
-        self.tend()
+        self.maintain()
         self.assertEqual(self.kids(), [new])
 
     def test_keys_are_rotated_by_age(self) -> None:
         """Every ninety days."""
         self.world.clock.advance(ROTATE_AFTER)
-        self.tend()
+        self.maintain()
         self.assertEqual(len(self.kids()), 2)
 
     def test_a_clock_set_back_still_signs(self) -> None:

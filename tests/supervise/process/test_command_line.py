@@ -41,7 +41,7 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(env, {"PORT": "1", "PARACHUTE_SUPERVISED": f"vault:{home}:1"})
         found = env["PARACHUTE_SUPERVISED"]
         self.assertNotEqual(home, home_hash(Path("/elsewhere")))
-        for whose, mine in (
+        for tag_filter, mine in (
             (TagFilter(home), True),
             (TagFilter(home, "vault"), True),
             (TagFilter(home, "scribe"), False),
@@ -49,7 +49,7 @@ class CommandTests(SynchronousTestCase):
             (TagFilter(home, other_than="2"), True),
             (TagFilter("elsewhere", "vault"), False),
         ):
-            self.assertEqual(whose.has(found), mine, whose)
+            self.assertEqual(tag_filter.has(found), mine, tag_filter)
         self.assertFalse(TagFilter(home).has(""))
 
 
