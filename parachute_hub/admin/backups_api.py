@@ -1,6 +1,6 @@
 """`/api/backups`: destinations, schedule, recovery sheet, manual backups, downloads."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import segno
@@ -9,7 +9,7 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
-from parachute_hub.backup.records import BackupPlace
+from parachute_hub.backup.records import parse_place
 from parachute_hub.backup.service import Backups
 from parachute_hub.backup.worker_process import WorkFailed
 from parachute_hub.site.answers import as_json
@@ -21,7 +21,6 @@ from parachute_hub.system.random_tokens import hashed, new_token
 
 LINK_SECONDS = 60.0
 _MOST_LINKS = 20
-_TEXTS = ("path", "endpoint", "region", "bucket", "prefix", "key_id")
 
 
 @frozen
@@ -90,7 +89,8 @@ class BackupsApi:
         """`{kind: "folder", path}` or `{kind: "s3", endpoint, region, bucket, prefix, key_id, secret}`, and `label`."""
         self._prove(request, "backup.place")
         body = read_json(request)
-        place = await self._backups.add_place(self._place(body), _text(body, "secret"))
+        place = parse_place(body, self._new_id(), self._clock())
+        place = await self._backups.add_place(place, str(body.get("secret", "")))
         return as_json(request, place.to_json(), status=201)
 
     @app.route("/api/backups/places/<place_id>", methods=["DELETE"])
@@ -151,11 +151,11 @@ class BackupsApi:
         """A link that downloads a new backup: once, within a minute, in this session."""
         principal = self._prove(request, "backup.download")
         if self._backups.state.key is None:
-            raise Refused(409, "no_recovery_key", "Create a recovery sheet first.")
+            raise Refused(409, "no_recovery_key", "Make a recovery sheet first.")
         now = self._clock()
         self._links = {key: one for key, one in self._links.items() if one.expires_at > now}
         if len(self._links) >= _MOST_LINKS:
-            raise Refused(429, "too_many", "Use one of the links created in the last minute.")
+            raise Refused(429, "too_many", "Use one of the links that were made in the last minute.")
         token = new_token(self._random)
         self._links[hashed(token)] = _Link(principal.session_id, now + LINK_SECONDS)
         return as_json(request, {"url": f"/api/backups/download/{token}"})
@@ -174,35 +174,6 @@ class BackupsApi:
         self._step_up.prove(request, principal, operation)
         return principal
 
-    def _place(self, body: Mapping[str, Any]) -> BackupPlace:
-        kind = body.get("kind")
-        told = {name: _text(body, name).strip() for name in _TEXTS}
-        if kind == "folder":
-            if not told["path"].startswith("/"):
-                raise Refused(400, "invalid_path", "Give the full path of the folder, starting with /.")
-            label = told["path"]
-        elif kind == "s3":
-            if not told["endpoint"].startswith(("https://", "http://")) or not all(
-                (told["bucket"], told["key_id"], body.get("secret"))
-            ):
-                raise Refused(400, "invalid_request", "Give endpoint (https://...), bucket, key_id and secret.")
-            label = f"{told['bucket']} at {told['endpoint'].partition('://')[2].rstrip('/')}"
-        else:
-            raise Refused(400, "invalid_kind", 'The kind of a destination is "folder" or "s3".')
-        return BackupPlace(
-            id=self._new_id(),
-            kind=kind,
-            label=_text(body, "label").strip() or label,
-            added_at=self._clock(),
-            private=body.get("private") is True,
-            path=told["path"],
-            endpoint=told["endpoint"].rstrip("/"),
-            region=told["region"],
-            bucket=told["bucket"],
-            prefix=told["prefix"].strip("/"),
-            key_id=told["key_id"],
-        )
-
     def _state(self) -> dict[str, Any]:
         state = self._backups.state
         key = state.key
@@ -215,13 +186,6 @@ class BackupsApi:
             "schedule": {"hour": state.hour, "daily": state.daily, "programs": state.programs},
             "problems": [{"key": name, "text": text} for name, text in self._backups.problems()],
         }
-
-
-def _text(body: Mapping[str, Any], name: str) -> str:
-    value = body.get(name, "")
-    if not isinstance(value, str) or len(value) > 4096:
-        raise Refused(400, "invalid_request", f"Give {name} as a text.")
-    return value
 
 
 class _Download:

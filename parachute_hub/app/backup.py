@@ -1,59 +1,110 @@
-"""Composes the backups: records, worker process, schedule and API."""
+"""Composes the backups: records, worker process, schedule, restores and their APIs."""
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
 
 from parachute_hub import __version__
+from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.accounts.encryption import Sealer
 from parachute_hub.admin.backups_api import BackupsApi
+from parachute_hub.admin.restore_api import FIRST_RUN, IN_USE, RestoreApi
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
+from parachute_hub.backup import switch
 from parachute_hub.backup.archive.layout import ModuleInfo
 from parachute_hub.backup.records import BackupsFile
-from parachute_hub.backup.service import ArchivedHub, Backups
+from parachute_hub.backup.restore import Restores
+from parachute_hub.backup.service import Backups, HubFacts
 from parachute_hub.backup.worker_process import Workers, passed_on
+from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.packages.bun import wrapped
-from parachute_hub.site.auth import Authenticator, StepUp
+from parachute_hub.site.auth import Authenticator
+from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import MountedArea
 from parachute_hub.store.database import shipped_migrations
 from parachute_hub.system.timers import every
 
 TICK_SECONDS = 60.0
+_log = Logger()
 
 
 @frozen
 class BackupRoom:
-    """The backup services that the rest of the hub uses. `timer` starts the schedule."""
+    """What the rest of the hub uses of the backups. `timer` starts the schedule."""
 
     backups: Backups
-    workers: Workers
-    _clock: Any
+    restores: Restores
+    _core: ProcessContext
+    _engine: ModuleRuntime
 
     def timer(self) -> LoopingCall:
-        """Check every minute what is due."""
-        return every(self._clock, TICK_SECONDS, self._tick, "Starting backups that are due")
+        """Look every minute what is due; after a restore, programs are fetched at once."""
+        self._fetch_missing_programs()
+        return every(self._core.reactor, TICK_SECONDS, self._tick, "Starting backups that are due")
 
     def _tick(self) -> "Deferred[None]":
+        self.restores.drop_idle()
+        self._fetch_missing_programs()
         return Deferred.fromCoroutine(self.backups.tick())
 
-    def part(self, who: Authenticator, step_up: StepUp) -> MountedArea:
-        """The API."""
+    def _fetch_missing_programs(self) -> None:
+        """After a restore: the archive holds what modules wrote, and their programs come from the registry."""
+        home = self._core.settings.home
+        if switch.restored(home) is None:
+            return
+        files = self._engine.modules.files
+        missing = [short for short in files.directory.shorts() if files.directory.folder(short) is None]
+        for short in missing:
+            wanted = self._request(short)
+            if wanted is None or self._engine.modules.jobs.active(short) is not None:
+                continue
+            try:
+                self._engine.modules.installer.install(wanted)
+            except Refused as error:
+                _log.warn("{short} could not be fetched again: {why}", short=short, why=error.description)
+        if not missing:
+            switch.settle(home)
+
+    def _request(self, short: str) -> InstallRequest | None:
+        """How to get the version that the backup names; None for a module whose package is not known."""
+        directory = self._engine.modules.files.directory
+        row, package = directory.row(short), directory.package_of(short)
+        if package is None:
+            return None
+        entry = directory.vouched(short)
+        if entry is not None and entry.source is not None:
+            return InstallRequest(short=short, package=package, source=entry.source)
+        return InstallRequest(short=short, package=package, version=row.version if row else None)
+
+    def parts(self, who: Authenticator, accounts: Accounts) -> list[MountedArea]:
+        """The APIs."""
         area = BackupsApi(
             who=who,
-            step_up=step_up,
+            step_up=accounts.step_up,
             backups=self.backups,
             clock=time.time,
             random=secrets.token_bytes,
             new_id=lambda: str(uuid4()),
         )
-        return MountedArea(("/api/backups",), area.app.resource())
+        restore = RestoreApi(
+            restores=self.restores,
+            backups=self.backups,
+            setup=accounts.setup,
+            who=who,
+            step_up=accounts.step_up,
+        )
+        return [
+            MountedArea(("/api/backups",), area.app.resource()),
+            MountedArea((FIRST_RUN, IN_USE), restore.app.resource()),
+        ]
 
 
 def build_backups(
@@ -63,18 +114,17 @@ def build_backups(
     issuer: Callable[[], str],
     resolve: Callable[[str], Awaitable[Sequence[str]]],
 ) -> BackupRoom:
-    """Create the backup services. `issuer` returns the hub's address, `resolve` the addresses of a host."""
+    """Create the backups. `issuer` is the hub's address, `resolve` gives the addresses of a host."""
     files = engine.modules.files
-    workers = Workers(core.reactor, passed_on(core.settings.passed_on), lambda command: wrapped(command))
+    workers = Workers(core.reactor, passed_on(core.settings.passed_on), wrapped)
     schema = len(shipped_migrations())
 
-    def facts() -> ArchivedHub:
-        return ArchivedHub(
-            hub_version=__version__,
-            schema=schema,
-            origin=issuer(),
-            modules=tuple(_module(engine, short) for short in files.directory.shorts()),
-        )
+    def facts() -> HubFacts:
+        modules = tuple(_module(engine, short) for short in files.directory.shorts())
+        return HubFacts(hub_version=__version__, schema=schema, origin=issuer(), modules=modules)
+
+    def replaced() -> Mapping[str, Any]:
+        return {"modules": list(files.directory.shorts()), "origin": issuer()}
 
     backups = Backups(
         home=str(core.settings.home),
@@ -88,11 +138,20 @@ def build_backups(
         now=time.time,
         new_id=lambda: str(uuid4()),
     )
-    return BackupRoom(backups, workers, core.reactor)
+    restores = Restores(
+        home=core.settings.home,
+        workers=workers,
+        restart=core.restart,
+        in_thread=files.outside.in_thread,
+        replaced=replaced,
+        now=time.time,
+        new_id=lambda: str(uuid4()),
+        random=secrets.token_bytes,
+    )
+    return BackupRoom(backups, restores, core, engine)
 
 
 def _module(engine: ModuleRuntime, short: str) -> ModuleInfo:
-    files = engine.modules.files
-    package = files.directory.package_of(short)
-    row = files.directory.row(short)
-    return ModuleInfo(short=short, package=package, version=row.version if row else None)
+    directory = engine.modules.files.directory
+    row = directory.row(short)
+    return ModuleInfo(short=short, package=directory.package_of(short), version=row.version if row else None)

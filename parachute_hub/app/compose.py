@@ -140,7 +140,7 @@ async def compose(core: ProcessContext) -> Composition:
     parts = [
         *public_parts(core, engine, origin, who),
         *admin_parts(core, engine, accounts, oauth, who, streams=streams),
-        backups.part(who, accounts.step_up),
+        *backups.parts(who, accounts),
         *accounts.parts,
         *oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up),
     ]

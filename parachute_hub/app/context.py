@@ -1,5 +1,6 @@
 """Objects created before composition."""
 
+from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
@@ -22,3 +23,4 @@ class ProcessContext:
     health: Health
     root: Root
     front: Front
+    restart: Callable[[], None]

@@ -22,6 +22,7 @@ from twisted.web.server import Site
 from parachute_hub import __version__
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.request_caller import RequestCaller
+from parachute_hub.backup import switch
 from parachute_hub.proxy.access_log import AccessLog
 from parachute_hub.proxy.connection_limits import descriptor_budget
 from parachute_hub.proxy.front import Backend, Front
@@ -38,6 +39,7 @@ from parachute_hub.system.timestamps import to_the_second
 
 LOCK_POLL = 0.25
 DRAIN_SECONDS = 5.0
+RESTART_SECONDS = 0.2
 # Connections per address, which may be a single client or a trusted proxy with everyone behind it.
 _FROM_A_CLIENT = 256
 _FROM_A_PROXY = 11_000
@@ -174,6 +176,7 @@ class Hub(Service):
         if self.phase.name == "waiting" and not await self._wait_for_home():
             return
         self.phase.name = "starting"
+        await self._put_restored_in_place()
         # Importing takes half a second; /health is answered in the meantime.
         compose = await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), _load)
         if self._leaving:
@@ -186,6 +189,7 @@ class Hub(Service):
             health=self.health,
             root=self.root,
             front=self.front,
+            restart=self.restart,
         )
         composed = await compose(core)
         if self._leaving:
@@ -197,6 +201,11 @@ class Hub(Service):
         await composed.start()
         self.phase.name = "up"
         self.log.info("Ready: {origin}", origin=self.settings.issuer)
+
+    async def _put_restored_in_place(self) -> None:
+        threads = self.reactor.getThreadPool()
+        if await deferToThreadPool(self.reactor, threads, switch.finish, self.settings.home):
+            self.log.info("The restored backup is in place")
 
     def _announce(self) -> None:
         try:
@@ -239,6 +248,17 @@ class Hub(Service):
 
         self.reactor.addSystemEventTrigger("after", "shutdown", leave)
         self.reactor.stop()
+
+    def restart(self) -> None:
+        """Stop in good order, then run the same command again in this process."""
+
+        def again() -> None:
+            sys.stdout.flush()
+            os.execv(sys.executable, sys.orig_argv)  # noqa: S606
+
+        self.reactor.addSystemEventTrigger("after", "shutdown", again)
+        # The answer to whoever asked for it goes out first.
+        self.reactor.callLater(RESTART_SECONDS, self.reactor.stop)
 
     def stopService(self) -> "Deferred[None]":
         """Stop all modules together, then drain connections, then close the database and the home."""

@@ -8,6 +8,7 @@ from attrs import asdict, evolve, field, frozen
 from attrs.validators import deep_iterable, ge, in_, instance_of, le, optional
 
 from parachute_hub.backup.schedule import History
+from parachute_hub.site.errors import Refused
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, read_bounded
 
@@ -18,6 +19,7 @@ DEFAULT_HOUR = 3
 _TEXT = instance_of(str)
 _NUMBER: Any = instance_of((int, float))
 _TIME = optional(_NUMBER)
+_TOLD = ("path", "endpoint", "region", "bucket", "prefix", "key_id")
 _TEXTS = deep_iterable(_TEXT, instance_of(tuple))
 
 
@@ -64,6 +66,47 @@ class BackupPlace:
             "triedAt": self.tried_at,
             "errorKind": self.error_kind,
         }
+
+
+def parse_place(told: Mapping[str, Any], place_id: str, now: float) -> Place:
+    """A destination as an owner describes it; its secret is left out. Raises Refused 400.
+
+    `{kind: "folder", path}` or `{kind: "s3", endpoint, region, bucket, prefix, key_id, secret}`, with `label` and
+    `private` for either.
+    """
+    texts = {name: _text(told, name).strip() for name in (*_TOLD, "label", "secret")}
+    kind = told.get("kind")
+    if kind == "folder":
+        if not texts["path"].startswith("/"):
+            raise Refused(400, "invalid_path", "Give the whole path of the folder, beginning with /.")
+        label = texts["path"]
+    elif kind == "s3":
+        needed = texts["bucket"] and texts["key_id"] and texts["secret"]
+        if not needed or not texts["endpoint"].startswith(("https://", "http://")):
+            raise Refused(400, "invalid_request", "Give endpoint (https://...), bucket, key_id and secret.")
+        label = f"{texts['bucket']} at {texts['endpoint'].partition('://')[2].rstrip('/')}"
+    else:
+        raise Refused(400, "invalid_kind", 'The kind of a destination is "folder" or "s3".')
+    return Place(
+        id=place_id,
+        kind=kind,
+        label=texts["label"] or label,
+        added_at=now,
+        private=told.get("private") is True,
+        path=texts["path"],
+        endpoint=texts["endpoint"].rstrip("/"),
+        region=texts["region"],
+        bucket=texts["bucket"],
+        prefix=texts["prefix"].strip("/"),
+        key_id=texts["key_id"],
+    )
+
+
+def _text(told: Mapping[str, Any], name: str) -> str:
+    value = told.get(name, "")
+    if not isinstance(value, str) or len(value) > 4096:
+        raise Refused(400, "invalid_request", f"Give {name} as a text.")
+    return value
 
 
 @frozen(kw_only=True)

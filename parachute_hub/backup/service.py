@@ -1,4 +1,4 @@
-"""Creates, verifies and prunes backups, manually and on a schedule."""
+"""Makes, verifies and prunes backups, by hand and on a schedule."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
@@ -9,10 +9,10 @@ from attrs import define, evolve, field, frozen
 from twisted.internet.defer import DeferredLock
 
 from parachute_hub.backup.archive.layout import Header, ModuleInfo, archive_name
-from parachute_hub.backup.records import BackupCopy, BackupPlace, BackupsFile, BackupState, RecoveryKey, SecretBox
+from parachute_hub.backup.records import BackupsFile, BackupState, Copy, Place, RecoveryKey, Seals, parse_place
 from parachute_hub.backup.retention import Kept, to_prune
 from parachute_hub.backup.schedule import backup_due, overdue, verification_due
-from parachute_hub.backup.worker_process import ArchiveSink, Workers, WorkFailed
+from parachute_hub.backup.worker_process import Sink, Workers, WorkFailed
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.site.errors import Refused, not_found
@@ -26,8 +26,8 @@ _MOST_PLACES = 8
 
 
 @frozen(kw_only=True)
-class ArchivedHub:
-    """Facts about the hub for the header, read for each backup."""
+class HubFacts:
+    """What a header tells of the hub: asked anew for each backup."""
 
     hub_version: str
     schema: int
@@ -37,40 +37,40 @@ class ArchivedHub:
 
 @define(kw_only=True)
 class Backups:
-    """The backup service for pages and commands.
+    """All that pages and commands ask of backups.
 
-    `resolve` returns all addresses of a host. `seal_about` binds secrets to this hub. `in_thread` runs blocking calls.
+    `resolve` gives every address of a host. `seal_about` binds secrets to this hub. `in_thread` runs what blocks.
     """
 
     home: str
     file: BackupsFile
     workers: Workers
     jobs: Jobs
-    seals: SecretBox
-    facts: Callable[[], ArchivedHub]
+    seals: Seals
+    facts: Callable[[], HubFacts]
     resolve: Callable[[str], Awaitable[Sequence[str]]]
     in_thread: Callable[..., Awaitable[Any]]
     now: Callable[[], float]
     new_id: Callable[[], str]
     _one: DeferredLock = field(factory=DeferredLock, init=False)
 
-    # --- state
+    # --- what there is
 
     @property
     def state(self) -> BackupState:
-        """The current records."""
+        """The records as they are now."""
         return self.file.state
 
     @property
     def hub_id(self) -> str:
-        """Eight hexadecimal digits in the names of this hub's archives, derived from the encryption key."""
+        """Eight hexadecimal digits in the names of this hub's archives, from the key that they are encrypted for."""
         key = self.state.key
         if key is None:
             raise Refused(409, "no_recovery_key", "Set up backups first: create a recovery sheet.")
         return hub_id_of(key.recipient)
 
     def problems(self) -> list[tuple[str, str]]:
-        """Problems for the owner, as stable keys and sentences."""
+        """What needs the owner: stable keys and sentences."""
         found = []
         if self.file.damaged:
             found.append(("backup-records", "The list of backups is damaged. Set backups up again."))
@@ -85,12 +85,10 @@ class Backups:
                 found.append((f"backup-failed-{place.id}", f"The last backup to {place.label} failed. {place.error}"))
         return found
 
-    # --- recovery key
+    # --- the recovery key
 
     async def make_key(self) -> str:
-        """Create a key pair. Returns the identity for the recovery sheet. Older backups stay readable with older
-        sheets.
-        """
+        """A new key pair; the answer is the identity for the sheet. Older backups stay readable with older sheets."""
         made = await self._worker({"do": "keygen"})
         identity, recipient = str(made["identity"]), str(made["recipient"])
         sealed = self.seals.seal(identity, f"backup:{recipient}").hex()
@@ -104,7 +102,7 @@ class Backups:
         return identity
 
     async def confirm_sheet(self, typed: str) -> None:
-        """Confirm that the owner has the sheet, by the last four characters of its key. Raises Refused."""
+        """The owner has the sheet: the last four characters of its key. Raises Refused."""
         key = self._key()
         identity = self.identity(key.recipient)
         if identity is None or typed.strip().upper() != identity[-4:].upper():
@@ -112,7 +110,7 @@ class Backups:
         await self._change(lambda state: evolve(state, key=evolve(key, confirmed_at=self.now())))
 
     async def forget_identity(self) -> None:
-        """Delete the stored identity: only the sheet has it, and verification cannot decrypt."""
+        """From now on the identity is on the sheet only, and verification cannot decrypt."""
         key = self._key()
         if key.confirmed_at is None:
             raise Refused(409, "not_confirmed", "Confirm first that you have the sheet.")
@@ -120,7 +118,7 @@ class Backups:
         await self._change(lambda state: evolve(state, key=evolve(key, identity=None), older_keys=older))
 
     def identity(self, recipient: str) -> str | None:
-        """The identity for this recipient; None if only the recovery sheet has it."""
+        """The identity that opens backups for this recipient; None when it is on the sheet only."""
         keys = (*self.state.older_keys, *((self.state.key,) if self.state.key else ()))
         sealed = next((one.identity for one in keys if one.recipient == recipient), None)
         return None if sealed is None else self.seals.open(bytes.fromhex(sealed), f"backup:{recipient}")
@@ -132,8 +130,8 @@ class Backups:
 
     # --- destinations
 
-    async def add_place(self, place: BackupPlace, secret: str) -> BackupPlace:
-        """Test a destination, then store it. Raises Refused; `private_address` asks the owner to confirm."""
+    async def add_place(self, place: Place, secret: str) -> Place:
+        """Try it, then keep it. Raises Refused; `private_address` asks the owner to confirm."""
         if len(self.state.places) >= _MOST_PLACES:
             raise Refused(409, "too_many", f"There can be {_MOST_PLACES} destinations. Remove one first.")
         sealed = self.seals.seal(secret, f"backup-place:{place.id}").hex() if secret else ""
@@ -143,12 +141,12 @@ class Backups:
         return place
 
     async def remove_place(self, place_id: str) -> None:
-        """Remove a destination. Its backups are kept."""
+        """Forget a destination. The backups there stay."""
         place = self._place(place_id)
         await self._change(lambda state: state.without_place(place.id))
 
-    async def probe(self, place: BackupPlace) -> None:
-        """Write, read and delete a small test object. Raises Refused 400 with the problem."""
+    async def probe(self, place: Place) -> None:
+        """Write, read and delete a small object there. Raises Refused 400 with what is wrong."""
         try:
             await self._guard(place)
             await self.workers.do({"do": "probe", "at": self.address(place)})
@@ -156,17 +154,36 @@ class Backups:
             raise Refused(400, error.kind, str(error)) from None
 
     async def listing(self, place_id: str) -> list[Mapping[str, Any]]:
-        """The archives at a destination, this hub's and others', newest first. Raises Refused."""
+        """The archives at a destination, of this hub and of others, the newest first. Raises Refused."""
         place = self._place(place_id)
         await self._guard(place)
-        found = await self._worker({"do": "list", "at": self.address(place)})
+        return await self.listing_at(self.address(place))
+
+    async def listing_at(self, address: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The same for a destination in the worker's words."""
+        found = await self._worker({"do": "list", "at": address})
         return list(reversed(found["archives"]))
 
-    def address(self, place: BackupPlace) -> dict[str, Any]:
-        """The destination in the worker's format, with its secret."""
+    async def described(self, told: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A destination in the worker's words, from its `id` or from a full description. Raises Refused."""
+        if isinstance(told.get("id"), str):
+            place = self._place(told["id"])
+            await self._guard(place)
+            return self.address(place)
+        place = parse_place(told, "", self.now())
+        await self._guard(place)
+        return {**self._words(place), **({"secret": told["secret"]} if place.kind == "s3" else {})}
+
+    def address(self, place: Place) -> dict[str, Any]:
+        """The destination in the worker's words, with its secret."""
+        words = self._words(place)
+        if place.kind == "s3":
+            words["secret"] = self.seals.open(bytes.fromhex(place.secret), f"backup-place:{place.id}")
+        return words
+
+    def _words(self, place: Place) -> dict[str, Any]:
         if place.kind == "folder":
             return {"kind": "folder", "path": place.path}
-        secret = self.seals.open(bytes.fromhex(place.secret), f"backup-place:{place.id}")
         return {
             "kind": "s3",
             "endpoint": place.endpoint,
@@ -174,17 +191,16 @@ class Backups:
             "bucket": place.bucket,
             "prefix": place.prefix,
             "key_id": place.key_id,
-            "secret": secret,
         }
 
-    def _place(self, place_id: str) -> BackupPlace:
+    def _place(self, place_id: str) -> Place:
         place = self.state.place(place_id)
         if place is None:
             raise not_found("There is no such destination.")
         return place
 
-    async def _guard(self, place: BackupPlace) -> None:
-        """Require the owner's confirmation for a private address. Raises Refused."""
+    async def _guard(self, place: Place) -> None:
+        """A private address is used only when the owner confirmed it. Raises Refused."""
         host = urlsplit(place.endpoint).hostname
         if place.kind != "s3" or place.private or host is None:
             return
@@ -199,10 +215,10 @@ class Backups:
     # --- settings
 
     async def choose(self, *, hour: int, daily: bool, programs: bool) -> None:
-        """Set when backups are made, and whether they include the modules' programs."""
+        """When backups are made, and whether the modules' programs go along."""
         await self._change(lambda state: evolve(state, hour=hour, daily=daily, programs=programs))
 
-    # --- operations
+    # --- work
 
     def back_up(self, place_id: str) -> Job:
         """Back up to one destination, verify, prune. Raises Refused."""
@@ -213,18 +229,18 @@ class Backups:
         return self.jobs.start("backup", SHORT, {"place": place.id}, lambda work: self._back_up(work, place.id))
 
     def verify(self, place_id: str, name: str) -> Job:
-        """Read and verify one backup. Raises Refused."""
+        """Read one backup again, and check it. Raises Refused."""
         copy = self._copy(place_id, name)
         params = {"place": place_id, "name": name}
         return self.jobs.start("verify", SHORT, params, lambda work: self._checked(work, copy))
 
-    def download(self, sink: ArchiveSink, on_report: Callable[[Mapping[str, Any]], None]) -> tuple[str, Any]:
-        """Write an archive to `sink`. Returns its name and the running worker. Raises Refused or WorkFailed."""
+    def download(self, sink: Sink, on_report: Callable[[Mapping[str, Any]], None]) -> tuple[str, Any]:
+        """Write an archive to `sink`: its name, and the running worker. Raises Refused or WorkFailed."""
         job = self._backup_job("stdout")
         return job["name"], self.workers.start(job, on_report, sink=sink)
 
     async def tick(self) -> None:
-        """Start what is due, one task at a time. Called every minute and right after a suspend."""
+        """Start what is due: one thing at a time. Called every minute, and at once after sleep."""
         key = self.state.key
         if key is None or key.confirmed_at is None or self.jobs.active(SHORT) is not None:
             return
@@ -238,7 +254,7 @@ class Backups:
                 self.verify(place.id, self.state.copies_at(place.id)[0].name)
                 return
 
-    def _copy(self, place_id: str, name: str) -> BackupCopy:
+    def _copy(self, place_id: str, name: str) -> Copy:
         found = next((one for one in self.state.copies_at(place_id) if one.name == name), None)
         if found is None:
             raise not_found("There is no such backup.")
@@ -281,7 +297,7 @@ class Backups:
         await self._prune(work, place_id)
 
     async def _settle(self, place_id: str, error: tuple[str, str] | None) -> None:
-        """Record how the last attempt ended."""
+        """Note how the last try ended."""
         place = self.state.place(place_id)
         if place is None:
             return
@@ -289,7 +305,7 @@ class Backups:
         ended = evolve(place, failures=place.failures if error else 0, error=text, error_kind=kind)
         await self._change(lambda state: state.with_place(ended))
 
-    async def _stored(self, work: Work, place: BackupPlace) -> BackupCopy:
+    async def _stored(self, work: Work, place: Place) -> Copy:
         work.step("store")
         await self._guard(place)
         job = self._backup_job(self.address(place))
@@ -298,7 +314,7 @@ class Backups:
         warnings = [f"{path} is damaged and was stored as it is." for path in done["damaged"]]
         warnings += [f"{path} changed while it was read." for path in done["changed"]]
         warnings += [f"{path} is not a file and is not in the backup." for path in done["skipped"]]
-        copy = BackupCopy(
+        copy = Copy(
             place=place.id,
             name=job["name"],
             made_at=began,
@@ -314,8 +330,8 @@ class Backups:
         work.measured(copy.stored)
         return copy
 
-    async def _checked(self, work: Work, copy: BackupCopy) -> None:
-        """Verify a backup. A damaged one is deleted, so that it is not offered. Raises WorkFailed or Refused."""
+    async def _checked(self, work: Work, copy: Copy) -> None:
+        """Read it back. One that is damaged is removed, so that no list offers it. Raises WorkFailed or Refused."""
         work.step("verify")
         place = self._place(copy.place)
         await self._guard(place)
@@ -348,10 +364,10 @@ class Backups:
             try:
                 await self._remove(place, gone)
             except WorkFailed as error:
-                # A bucket may be write-once against thieves; its own rules then delete old backups.
+                # A bucket may keep backups out of a thief's reach; then its own rules remove old ones.
                 work.line(f"Old backups were not removed: {error}")
 
-    async def _remove(self, place: BackupPlace, names: Sequence[str]) -> None:
+    async def _remove(self, place: Place, names: Sequence[str]) -> None:
         await self.workers.do({"do": "delete", "at": self.address(place), "names": list(names)})
         await self._change(lambda state: state.without_copies(place.id, frozenset(names)))
 
@@ -362,7 +378,7 @@ class Backups:
             raise Refused(502, error.kind, str(error)) from None
 
     async def _change(self, alter: Callable[[BackupState], BackupState]) -> None:
-        """Changes are serialized. Raises Refused 507 if they cannot be stored."""
+        """One change after the other. Raises Refused 507 when it cannot be written down."""
         await self._one.acquire()
         try:
             await self.in_thread(self.file.change, alter(self.file.state))
@@ -378,7 +394,7 @@ def _follow(work: Work, report: Mapping[str, Any]) -> None:
 
 
 def hub_id_of(recipient: str) -> str:
-    """Eight hexadecimal digits from a recipient (`age1...`), the same for all backups that one sheet opens.
+    """Eight hexadecimal digits from a recipient (`age1...`): the same for all backups that one sheet opens.
 
     >>> len(hub_id_of("age1sjulytf7uv078xzywh98rrdrxx8llmhe3uehydkgcs67uytt8djqcplvmg"))
     8

@@ -23,24 +23,24 @@ _log = Logger()
 
 
 class WorkFailed(Exception):
-    """The worker reported a failure. The text is for the user, `kind` is a stable word."""
+    """The worker reported why it failed; the text is for people, `kind` a stable word."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
         self.kind = kind
 
 
-class ArchiveSink(Protocol):
-    """Receives a downloaded archive."""
+class Sink(Protocol):
+    """Takes an archive that is downloaded."""
 
     def write(self, data: bytes) -> None:
         """The next bytes."""
 
 
-class WorkerRun:
-    """A running worker.
+class Run:
+    """One running worker.
 
-    `ended` fires with its last report, or fails with WorkFailed. Cancelling kills the process and waits for its exit.
+    `ended` fires with its last report, or fails with WorkFailed. Cancelling it kills the process and waits for its end.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class WorkerRun:
         job: Mapping[str, Any],
         *,
         on_report: Callable[[Mapping[str, Any]], None],
-        sink: ArchiveSink | None = None,
+        sink: Sink | None = None,
         keep_stdin: bool = False,
     ) -> None:
         self.ended: Deferred[Mapping[str, Any]] = Deferred(lambda _: self.kill())
@@ -69,8 +69,8 @@ class WorkerRun:
             self._process.closeStdin()
 
     def feed(self, data: bytes) -> "Deferred[None]":
-        """Pass the next bytes of an uploaded archive; fires once the worker took them."""
-        if self._protocol.over:
+        """The next bytes of an archive that is uploaded; fires when the worker took them."""
+        if self._protocol.over or 0 not in self._process.pipes:
             return _failed("The restore has ended.")
         taken: Deferred[None] = Deferred()
         self._protocol.waiting = taken
@@ -85,23 +85,24 @@ class WorkerRun:
             self._process.closeStdin()
 
     def pause(self) -> None:
-        """Pause reading its archive."""
+        """Take no more of its archive for now."""
         if 1 in self._process.pipes:
             self._process.pipes[1].pauseProducing()
 
     def resume(self) -> None:
-        """Resume reading."""
+        """Go on."""
         if 1 in self._process.pipes:
             self._process.pipes[1].resumeProducing()
 
     def kill(self) -> None:
+        """End it at once."""
         with suppress(Exception):
             self._process.signalProcess(signal.SIGKILL.name[3:])
 
 
 @define(eq=False)
 class _Taken:
-    """Notifies when a pipe has written everything."""
+    """Asks to be told when a pipe has written everything."""
 
     _pipe: Any
     _taken: "Deferred[None]"
@@ -115,15 +116,13 @@ class _Taken:
             self._taken.callback(None)
 
     def stopProducing(self) -> None:
-        """The pipe closed; the process exit reports the outcome."""
+        """The pipe is closed; the process's end tells."""
 
 
 class _Protocol(ProcessProtocol):
     """Collects the reports."""
 
-    def __init__(
-        self, run: WorkerRun, on_report: Callable[[Mapping[str, Any]], None], sink: ArchiveSink | None
-    ) -> None:
+    def __init__(self, run: Run, on_report: Callable[[Mapping[str, Any]], None], sink: Sink | None) -> None:
         self._run = run
         self._on_report = on_report
         self._sink = sink
@@ -134,7 +133,7 @@ class _Protocol(ProcessProtocol):
         self.over = False
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
-        """Reports, the archive, or stderr."""
+        """Reports, the archive, or what Python says of an error."""
         if childFD == 1 and self._sink is not None:
             self._sink.write(data)
         elif childFD == 2:
@@ -152,7 +151,7 @@ class _Protocol(ProcessProtocol):
             self._on_report(report)
 
     def processEnded(self, reason: Failure) -> None:
-        """All pipes are closed and the process has exited."""
+        """Every pipe is closed, and the process is gone."""
         self.over = True
         if self.waiting is not None and not self.waiting.called:
             self.waiting.errback(WorkFailed("failed", "The restore has ended."))
@@ -167,7 +166,7 @@ class _Protocol(ProcessProtocol):
             self._run.ended.errback(self._died(reason))
 
     def _died(self, reason: Failure) -> WorkFailed:
-        # The first line may contain secrets of the job, so only Python's traceback lines are logged.
+        # Its first line may hold secrets of the job, so only the lines of Python's own traceback are logged.
         text = self._errors.decode("utf-8", "replace")
         place = [line.strip() for line in text.splitlines() if line.startswith('  File "')][-1:]
         how = "without a report" if reason.check(ProcessDone) else f"({reason.getErrorMessage()})"
@@ -179,7 +178,7 @@ class _Protocol(ProcessProtocol):
 
 @define
 class Workers:
-    """Starts workers. `environment` is theirs; `wrapped` puts a command into its own session."""
+    """Starts workers. `environment` is what they may see; `wrapped` puts a command into a session of its own."""
 
     reactor: Any
     environment: Mapping[str, str]
@@ -190,13 +189,13 @@ class Workers:
         job: Mapping[str, Any],
         on_report: Callable[[Mapping[str, Any]], None] = lambda report: None,
         *,
-        sink: ArchiveSink | None = None,
+        sink: Sink | None = None,
         keep_stdin: bool = False,
-    ) -> WorkerRun:
-        """Start a worker. Raises WorkFailed if that fails."""
+    ) -> Run:
+        """Start one. Raises WorkFailed when it cannot be started."""
         command = self.wrapped([sys.executable, "-m", MODULE])
         try:
-            return WorkerRun(
+            return Run(
                 self.reactor,
                 command,
                 self.environment,
@@ -211,7 +210,7 @@ class Workers:
     async def do(
         self, job: Mapping[str, Any], on_report: Callable[[Mapping[str, Any]], None] = lambda report: None
     ) -> Mapping[str, Any]:
-        """Run a worker and return its last report. Raises WorkFailed. Cancelling kills the process first."""
+        """Run one to its end: its last report. Raises WorkFailed. Cancelling ends the process first."""
         run = self.start(job, on_report)
         try:
             return await run.ended
@@ -221,7 +220,7 @@ class Workers:
 
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    """The part of the hub's environment that a worker needs, without secrets."""
+    """What a worker needs of the hub's environment: no secret of it."""
     names = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH", "VIRTUAL_ENV")
     return {name: environment[name] for name in names if name in environment}
 

@@ -34,7 +34,14 @@ class Limits:
     reuse_seconds: float = 4.0
     response_head_bytes: int = 64 * 1024
     # Maximum body sizes for the hub's own paths; the longest matching prefix applies.
-    site_body: tuple[tuple[bytes, int], ...] = ((b"/", 256 * 1024), (b"/login", 16 * 1024), (b"/oauth", 64 * 1024))
+    site_body: tuple[tuple[bytes, int], ...] = (
+        (b"/", 256 * 1024),
+        (b"/login", 16 * 1024),
+        (b"/oauth", 64 * 1024),
+        # Parts of an uploaded backup.
+        (b"/admin/setup/restore", 2 * 1024 * 1024),
+        (b"/api/backups/restore", 2 * 1024 * 1024),
+    )
 
     def site_body_limit(self, path: bytes) -> int:
         """The maximum body size for this path of the hub."""

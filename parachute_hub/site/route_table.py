@@ -91,6 +91,23 @@ ROWS: tuple[Row, ...] = (
     Row("POST", "/api/backups/places/<place_id>/verify", "owner", "page", "backup-verified", (HOST_ADMIN,)),
     Row("PUT", "/api/backups/schedule", "owner", "page", "backup-schedule-changed", (HOST_ADMIN,)),
     Row("POST", "/api/backups/download", "owner", "step-up", "backup-downloaded"),
+    # Restoring: the setup token on an empty hub; the ticket that `begin` gives after that.
+    Row("POST", "/admin/setup/restore", "owner", "step-up", "restore-begun", (), True, "the hub has an owner"),
+    Row(
+        "POST", "/admin/setup/restore/archives", "owner", "step-up", "restore-looked", (), True, "the hub has an owner"
+    ),
+    Row("POST", "/api/backups/restore", "owner", "step-up", "restore-begun"),
+    Row("POST", "/api/backups/restore/archives", "owner", "step-up", "restore-looked"),
+    *(
+        Row(method, f"{way}/<restore_id>{step}", "anyone", "secret", records)
+        for way in ("/admin/setup/restore", "/api/backups/restore")
+        for method, step, records in (
+            ("PUT", "/parts/<offset>", ""),
+            ("POST", "/end", ""),
+            ("POST", "/apply", "restored"),
+            ("DELETE", "", "restore-cancelled"),
+        )
+    ),
     # People.
     _by_service("POST", "/api/users", "owner", "step-up", "user-created"),
     _by_service("DELETE", "/api/users/<user_id>", "owner", "step-up", "user-deleted"),

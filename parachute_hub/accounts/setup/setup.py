@@ -108,8 +108,7 @@ class Setup:
         """
         if self.has_owner:
             return None
-        if self.token is None or not self.token.accepts(token):
-            raise self._token_refused()
+        bootstrap = self.check_token(token)
         username = username.strip()
         check_username(username, owner=True)
         check_password(password, username)
@@ -118,8 +117,14 @@ class Setup:
         owner = await self._people.first_owner(username, password)
         if owner is None:
             return None
-        self.token.spend()
+        bootstrap.spend()
         return await self._sign_in.enter(owner, visitor, methods=f"pwd {policy.CLAIM_METHOD}", action="first-sign-in")
+
+    def check_token(self, token: str) -> BootstrapToken:
+        """The setup token of this boot. Raises Refused 401 or 429 unless it was presented."""
+        if self.token is None or not self.token.accepts(token):
+            raise self._token_refused()
+        return self.token
 
     def offers(self) -> Sequence[Offer]:
         """The modules that can be installed."""

@@ -1,6 +1,7 @@
 """Selects the files of the home for a backup."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,9 @@ LEFT_OUT = frozenset(
         "hub-instance.json",
     }
 )
+_VIEWS = "hub/views/"
+"""The folders that modules see as their home; the links in them are made anew."""
+_SCRATCH = re.compile(_VIEWS + "[^/]+/tmp")
 PROGRAMS = ("modules/store", "modules/node_modules", "modules/bin")
 
 
@@ -81,13 +85,13 @@ def _walk(
         return
     for entry in entries:
         path = f"{below}/{entry.name}" if below else entry.name
-        if path in left_out:
+        if path in left_out or _SCRATCH.fullmatch(path):
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(root, path, left_out, skipped)
         elif entry.is_file(follow_symlinks=False) and _is_text(path):
             yield path, entry
-        else:
+        elif not path.startswith(_VIEWS):
             skipped.append(path)
 
 

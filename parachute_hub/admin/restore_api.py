@@ -1,0 +1,144 @@
+"""Restoring a backup: on the first page of an empty hub with the setup token, or by an owner of a hub in use."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from klein import Klein
+from twisted.web.iweb import IRequest
+from twisted.web.template import Tag, tags
+
+from parachute_hub.backup.restore import Restores
+from parachute_hub.backup.service import Backups
+from parachute_hub.site.answers import as_json
+from parachute_hub.site.area import area
+from parachute_hub.site.auth import ADMIN, Authenticator, StepUp, bearer
+from parachute_hub.site.bodies import read_json
+from parachute_hub.site.errors import Refused
+from parachute_hub.site.pages import show, templates
+
+FIRST_RUN = "/admin/setup/restore"
+IN_USE = "/api/backups/restore"
+CHUNK_BYTES = 1024 * 1024
+_fill = templates("parachute_hub.accounts")
+
+
+class SetupToken(Protocol):
+    """What proves that an empty hub is one's own."""
+
+    @property
+    def has_owner(self) -> bool:
+        """Whether the hub was claimed."""
+
+    def check_token(self, token: str) -> object:
+        """Raises Refused unless it is the setup token."""
+
+
+class RestoreApi:
+    """Both ways in; each begins with a proof, and goes on with the ticket that `begin` gave (as a bearer)."""
+
+    app: Klein = area()
+
+    def __init__(
+        self,
+        *,
+        restores: Restores,
+        backups: Backups,
+        setup: SetupToken,
+        who: Authenticator,
+        step_up: StepUp,
+    ) -> None:
+        self._restores = restores
+        self._backups = backups
+        self._setup = setup
+        self._who = who
+        self._step_up = step_up
+
+    @app.route(FIRST_RUN, methods=["GET", "HEAD"])
+    def page(self, request: IRequest) -> bytes:
+        """The page for an empty hub."""
+        if self._setup.has_owner:
+            raise Refused(409, "has_owner", "This hub is in use. Restore on its Backups page.")
+        return show(request, "Restore a backup", _fill("setup-restore"), head=_script())
+
+    @app.route(FIRST_RUN, methods=["POST"])
+    @app.route(IN_USE, methods=["POST"])
+    async def begin(self, request: IRequest) -> bytes:
+        """`{identity}` for an upload; with `from` (a destination) and `name` for an archive there."""
+        body = read_json(request)
+        self._prove(request, body)
+        source = body.get("from")
+        started = self._restores.begin(
+            str(body.get("identity", "")),
+            None if source is None else await self._source(source),
+            str(body.get("name", "")),
+        )
+        return as_json(request, {"id": started.id, "ticket": started.ticket, "chunk": CHUNK_BYTES}, status=201)
+
+    @app.route(f"{FIRST_RUN}/archives", methods=["POST"])
+    @app.route(f"{IN_USE}/archives", methods=["POST"])
+    async def archives(self, request: IRequest) -> bytes:
+        """The archives at a destination (`from`), the newest first."""
+        body = read_json(request)
+        self._prove(request, body)
+        return as_json(request, {"archives": await self._backups.listing_at(await self._source(body.get("from")))})
+
+    @app.route(f"{FIRST_RUN}/<restore_id>", methods=["GET"])
+    @app.route(f"{IN_USE}/<restore_id>", methods=["GET"])
+    def look(self, request: IRequest, restore_id: str) -> bytes:
+        """How far it is, and the plan."""
+        self._check(request, restore_id)
+        return as_json(request, self._restores.state(restore_id))
+
+    @app.route(f"{FIRST_RUN}/<restore_id>/parts/<offset>", methods=["PUT"])
+    @app.route(f"{IN_USE}/<restore_id>/parts/<offset>", methods=["PUT"])
+    async def part(self, request: IRequest, restore_id: str, offset: str) -> bytes:
+        """The bytes of an uploaded archive from `offset` on."""
+        self._check(request, restore_id)
+        if not offset.isdigit() or len(offset) > 18:
+            raise Refused(400, "invalid_request", "Say as a number from which byte on the part goes.")
+        received = await self._restores.feed(restore_id, int(offset), request.content.read())
+        return as_json(request, {"received": received})
+
+    @app.route(f"{FIRST_RUN}/<restore_id>/end", methods=["POST"])
+    @app.route(f"{IN_USE}/<restore_id>/end", methods=["POST"])
+    def end(self, request: IRequest, restore_id: str) -> bytes:
+        """The whole archive was sent."""
+        self._check(request, restore_id)
+        self._restores.end(restore_id)
+        return as_json(request, self._restores.state(restore_id))
+
+    @app.route(f"{FIRST_RUN}/<restore_id>/apply", methods=["POST"])
+    @app.route(f"{IN_USE}/<restore_id>/apply", methods=["POST"])
+    async def apply(self, request: IRequest, restore_id: str) -> bytes:
+        """`{mode}`: `move` when the old hub is gone, `copy` when it lives on. The hub restarts."""
+        self._check(request, restore_id)
+        await self._restores.apply(restore_id, str(read_json(request).get("mode", "")))
+        return as_json(request, {"restarting": True}, status=202)
+
+    @app.route(f"{FIRST_RUN}/<restore_id>", methods=["DELETE"])
+    @app.route(f"{IN_USE}/<restore_id>", methods=["DELETE"])
+    async def cancel(self, request: IRequest, restore_id: str) -> bytes:
+        """Drop it; nothing has changed."""
+        self._check(request, restore_id)
+        await self._restores.cancel(restore_id)
+        return as_json(request, {"cancelled": True})
+
+    def _prove(self, request: IRequest, body: Mapping[str, Any]) -> None:
+        if not self._setup.has_owner:
+            self._setup.check_token(str(body.get("setup_token", "")))
+            return
+        principal = self._who.need(request, ADMIN)
+        self._step_up.prove(request, principal, "backup.restore")
+
+    def _check(self, request: IRequest, restore_id: str) -> None:
+        self._restores.check(restore_id, bearer(request) or "")
+
+    async def _source(self, told: Any) -> Mapping[str, Any]:
+        """A destination of this hub by its `id`, or one that is described in full. Raises Refused."""
+        if not isinstance(told, dict):
+            raise Refused(400, "invalid_request", "Say where the backup lies.")
+        return await self._backups.described(told)
+
+
+def _script() -> Tag:
+    return tags.script(src="/static/hub/restore.js", type="module")
