@@ -90,31 +90,28 @@ class BackupsApi:
         self._prove(request, "backup.place")
         body = read_json(request)
         place = parse_place(body, self._new_id(), self._clock())
-        place = await self._backups.add_place(place, str(body.get("secret", "")))
+        place = await self._backups.places.add(place, str(body.get("secret", "")))
         return as_json(request, place.to_json(), status=201)
 
     @app.route("/api/backups/places/<place_id>", methods=["DELETE"])
     async def remove(self, request: IRequest, place_id: str) -> bytes:
         """Remove a destination. Its backups are kept."""
         self._prove(request, "backup.place")
-        await self._backups.remove_place(place_id)
+        await self._backups.places.remove(place_id)
         return as_json(request, self._state())
 
     @app.route("/api/backups/places/<place_id>/test", methods=["POST"])
     async def test(self, request: IRequest, place_id: str) -> bytes:
         """Write, read and delete a small test object."""
         self._who.need(request, ADMIN)
-        place = self._backups.state.place(place_id)
-        if place is None:
-            raise not_found("There is no such destination.")
-        await self._backups.probe(place)
+        await self._backups.places.probe(self._backups.places.get(place_id))
         return as_json(request, {"works": True})
 
     @app.route("/api/backups/places/<place_id>/archives", methods=["GET"])
     async def archives(self, request: IRequest, place_id: str) -> bytes:
         """The archives at the destination, including other hubs', newest first."""
         self._who.need(request, ADMIN)
-        return as_json(request, {"archives": await self._backups.listing(place_id)})
+        return as_json(request, {"archives": await self._backups.places.listing(place_id)})
 
     # --- operations
 

@@ -80,7 +80,9 @@ class RestoreApi:
         """The archives at a destination (`from`), the newest first."""
         body = read_json(request)
         self._prove(request, body)
-        return as_json(request, {"archives": await self._backups.listing_at(await self._source(body.get("from")))})
+        return as_json(
+            request, {"archives": await self._backups.places.listing_at(await self._source(body.get("from")))}
+        )
 
     @app.route(f"{FIRST_RUN}/<restore_id>", methods=["GET"])
     @app.route(f"{IN_USE}/<restore_id>", methods=["GET"])
@@ -137,7 +139,7 @@ class RestoreApi:
         """A destination of this hub by its `id`, or one that is described in full. Raises Refused."""
         if not isinstance(told, dict):
             raise Refused(400, "invalid_request", "Say where the backup lies.")
-        return await self._backups.described(told)
+        return await self._backups.places.described(told)
 
 
 def _script() -> Tag:

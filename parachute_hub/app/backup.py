@@ -20,6 +20,8 @@ from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.backup import switch
 from parachute_hub.backup.archive.layout import ModuleInfo
+from parachute_hub.backup.ledger import Ledger
+from parachute_hub.backup.places import Places
 from parachute_hub.backup.records import BackupsFile
 from parachute_hub.backup.restore import Restores
 from parachute_hub.backup.service import Backups, HubFacts
@@ -126,15 +128,15 @@ def build_backups(
     def replaced() -> Mapping[str, Any]:
         return {"modules": list(files.directory.shorts()), "origin": issuer()}
 
+    ledger = Ledger(BackupsFile(core.settings.home / "hub" / "backups.json"), files.outside.in_thread)
     backups = Backups(
         home=str(core.settings.home),
-        file=BackupsFile(core.settings.home / "hub" / "backups.json"),
+        ledger=ledger,
+        places=Places(ledger=ledger, workers=workers, seals=sealer, resolve=resolve, now=time.time),
         workers=workers,
         jobs=engine.modules.jobs,
         seals=sealer,
         facts=facts,
-        resolve=resolve,
-        in_thread=files.outside.in_thread,
         now=time.time,
         new_id=lambda: str(uuid4()),
     )

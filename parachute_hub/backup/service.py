@@ -1,28 +1,26 @@
 """Makes, verifies and prunes backups, by hand and on a schedule."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlsplit
 
-from attrs import define, evolve, field, frozen
-from twisted.internet.defer import DeferredLock
+from attrs import define, evolve, frozen
 
 from parachute_hub.backup.archive.layout import Header, ModuleInfo, archive_name
-from parachute_hub.backup.records import BackupsFile, BackupState, Copy, Place, RecoveryKey, Seals, parse_place
+from parachute_hub.backup.ledger import Ledger
+from parachute_hub.backup.places import Places
+from parachute_hub.backup.records import BackupState, Copy, Place, RecoveryKey, Seals
 from parachute_hub.backup.retention import Kept, to_prune
 from parachute_hub.backup.schedule import backup_due, overdue, verification_due
 from parachute_hub.backup.worker_process import Sink, Workers, WorkFailed
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.site.errors import Refused, not_found
-from parachute_hub.system.public_addresses import is_public
 
 SHORT = "backup"
-"""The name under which backup jobs run, one at a time."""
+"""The name under which the jobs of backups run: one at a time."""
 
 _MOST_BYTES = 1 << 44
-_MOST_PLACES = 8
 
 
 @frozen(kw_only=True)
@@ -39,40 +37,38 @@ class HubFacts:
 class Backups:
     """All that pages and commands ask of backups.
 
-    `resolve` gives every address of a host. `seal_about` binds secrets to this hub. `in_thread` runs what blocks.
+    `facts` are asked anew for each backup; `seals` keeps the recovery key unreadable on the disk.
     """
 
     home: str
-    file: BackupsFile
+    ledger: Ledger
+    places: Places
     workers: Workers
     jobs: Jobs
     seals: Seals
     facts: Callable[[], HubFacts]
-    resolve: Callable[[str], Awaitable[Sequence[str]]]
-    in_thread: Callable[..., Awaitable[Any]]
     now: Callable[[], float]
     new_id: Callable[[], str]
-    _one: DeferredLock = field(factory=DeferredLock, init=False)
 
     # --- what there is
 
     @property
     def state(self) -> BackupState:
         """The records as they are now."""
-        return self.file.state
+        return self.ledger.state
 
     @property
     def hub_id(self) -> str:
         """Eight hexadecimal digits in the names of this hub's archives, from the key that they are encrypted for."""
         key = self.state.key
         if key is None:
-            raise Refused(409, "no_recovery_key", "Set up backups first: create a recovery sheet.")
+            raise Refused(409, "no_recovery_key", "Set up backups first: make a recovery sheet.")
         return hub_id_of(key.recipient)
 
     def problems(self) -> list[tuple[str, str]]:
         """What needs the owner: stable keys and sentences."""
         found = []
-        if self.file.damaged:
+        if self.ledger.file.damaged:
             found.append(("backup-records", "The list of backups is damaged. Set backups up again."))
         key, now = self.state.key, self.now()
         for place in self.state.places:
@@ -89,7 +85,10 @@ class Backups:
 
     async def make_key(self) -> str:
         """A new key pair; the answer is the identity for the sheet. Older backups stay readable with older sheets."""
-        made = await self._worker({"do": "keygen"})
+        try:
+            made = await self.workers.do({"do": "keygen"})
+        except WorkFailed as error:
+            raise Refused(500, error.kind, str(error)) from None
         identity, recipient = str(made["identity"]), str(made["recipient"])
         sealed = self.seals.seal(identity, f"backup:{recipient}").hex()
         key = RecoveryKey(recipient=recipient, made_at=self.now(), identity=sealed)
@@ -98,7 +97,7 @@ class Backups:
             older = state.older_keys if state.key is None else (*state.older_keys, state.key)
             return evolve(state, key=key, older_keys=older)
 
-        await self._change(with_key)
+        await self.ledger.change(with_key)
         return identity
 
     async def confirm_sheet(self, typed: str) -> None:
@@ -107,7 +106,7 @@ class Backups:
         identity = self.identity(key.recipient)
         if identity is None or typed.strip().upper() != identity[-4:].upper():
             raise Refused(400, "wrong_characters", "These are not the last four characters of the key on the sheet.")
-        await self._change(lambda state: evolve(state, key=evolve(key, confirmed_at=self.now())))
+        await self.ledger.change(lambda state: evolve(state, key=evolve(key, confirmed_at=self.now())))
 
     async def forget_identity(self) -> None:
         """From now on the identity is on the sheet only, and verification cannot decrypt."""
@@ -115,7 +114,7 @@ class Backups:
         if key.confirmed_at is None:
             raise Refused(409, "not_confirmed", "Confirm first that you have the sheet.")
         older = tuple(evolve(one, identity=None) for one in self.state.older_keys)
-        await self._change(lambda state: evolve(state, key=evolve(key, identity=None), older_keys=older))
+        await self.ledger.change(lambda state: evolve(state, key=evolve(key, identity=None), older_keys=older))
 
     def identity(self, recipient: str) -> str | None:
         """The identity that opens backups for this recipient; None when it is on the sheet only."""
@@ -125,104 +124,20 @@ class Backups:
 
     def _key(self) -> RecoveryKey:
         if self.state.key is None:
-            raise Refused(409, "no_recovery_key", "Create a recovery sheet first.")
+            raise Refused(409, "no_recovery_key", "Make a recovery sheet first.")
         return self.state.key
-
-    # --- destinations
-
-    async def add_place(self, place: Place, secret: str) -> Place:
-        """Try it, then keep it. Raises Refused; `private_address` asks the owner to confirm."""
-        if len(self.state.places) >= _MOST_PLACES:
-            raise Refused(409, "too_many", f"There can be {_MOST_PLACES} destinations. Remove one first.")
-        sealed = self.seals.seal(secret, f"backup-place:{place.id}").hex() if secret else ""
-        place = evolve(place, secret=sealed, added_at=self.now())
-        await self.probe(place)
-        await self._change(lambda state: state.with_place(place))
-        return place
-
-    async def remove_place(self, place_id: str) -> None:
-        """Forget a destination. The backups there stay."""
-        place = self._place(place_id)
-        await self._change(lambda state: state.without_place(place.id))
-
-    async def probe(self, place: Place) -> None:
-        """Write, read and delete a small object there. Raises Refused 400 with what is wrong."""
-        try:
-            await self._guard(place)
-            await self.workers.do({"do": "probe", "at": self.address(place)})
-        except WorkFailed as error:
-            raise Refused(400, error.kind, str(error)) from None
-
-    async def listing(self, place_id: str) -> list[Mapping[str, Any]]:
-        """The archives at a destination, of this hub and of others, the newest first. Raises Refused."""
-        place = self._place(place_id)
-        await self._guard(place)
-        return await self.listing_at(self.address(place))
-
-    async def listing_at(self, address: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        """The same for a destination in the worker's words."""
-        found = await self._worker({"do": "list", "at": address})
-        return list(reversed(found["archives"]))
-
-    async def described(self, told: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A destination in the worker's words, from its `id` or from a full description. Raises Refused."""
-        if isinstance(told.get("id"), str):
-            place = self._place(told["id"])
-            await self._guard(place)
-            return self.address(place)
-        place = parse_place(told, "", self.now())
-        await self._guard(place)
-        return {**self._words(place), **({"secret": told["secret"]} if place.kind == "s3" else {})}
-
-    def address(self, place: Place) -> dict[str, Any]:
-        """The destination in the worker's words, with its secret."""
-        words = self._words(place)
-        if place.kind == "s3":
-            words["secret"] = self.seals.open(bytes.fromhex(place.secret), f"backup-place:{place.id}")
-        return words
-
-    def _words(self, place: Place) -> dict[str, Any]:
-        if place.kind == "folder":
-            return {"kind": "folder", "path": place.path}
-        return {
-            "kind": "s3",
-            "endpoint": place.endpoint,
-            "region": place.region,
-            "bucket": place.bucket,
-            "prefix": place.prefix,
-            "key_id": place.key_id,
-        }
-
-    def _place(self, place_id: str) -> Place:
-        place = self.state.place(place_id)
-        if place is None:
-            raise not_found("There is no such destination.")
-        return place
-
-    async def _guard(self, place: Place) -> None:
-        """A private address is used only when the owner confirmed it. Raises Refused."""
-        host = urlsplit(place.endpoint).hostname
-        if place.kind != "s3" or place.private or host is None:
-            return
-        try:
-            addresses = await self.resolve(host)
-        except OSError:
-            raise Refused(400, "unreachable", f"There is no host named {host}. Check the address.") from None
-        if not all(is_public(address) for address in addresses):
-            text = f"{host} is an address in a private network. Confirm that backups may go there."
-            raise Refused(409, "private_address", text)
 
     # --- settings
 
     async def choose(self, *, hour: int, daily: bool, programs: bool) -> None:
         """When backups are made, and whether the modules' programs go along."""
-        await self._change(lambda state: evolve(state, hour=hour, daily=daily, programs=programs))
+        await self.ledger.change(lambda state: evolve(state, hour=hour, daily=daily, programs=programs))
 
     # --- work
 
     def back_up(self, place_id: str) -> Job:
         """Back up to one destination, verify, prune. Raises Refused."""
-        place = self._place(place_id)
+        place = self.places.get(place_id)
         key = self._key()
         if key.confirmed_at is None:
             raise Refused(409, "not_confirmed", "Confirm first that you have the recovery sheet.")
@@ -283,9 +198,9 @@ class Backups:
         }
 
     async def _back_up(self, work: Work, place_id: str) -> None:
-        place = self._place(place_id)
+        place = self.places.get(place_id)
         tried = evolve(place, tried_at=self.now(), failures=place.failures + 1)
-        await self._change(lambda state: state.with_place(tried))
+        await self.ledger.change(lambda state: state.with_place(tried))
         try:
             copy = await self._stored(work, place)
             await self._checked(work, copy)
@@ -303,12 +218,12 @@ class Backups:
             return
         kind, text = error or (None, None)
         ended = evolve(place, failures=place.failures if error else 0, error=text, error_kind=kind)
-        await self._change(lambda state: state.with_place(ended))
+        await self.ledger.change(lambda state: state.with_place(ended))
 
     async def _stored(self, work: Work, place: Place) -> Copy:
         work.step("store")
-        await self._guard(place)
-        job = self._backup_job(self.address(place))
+        await self.places.guard(place)
+        job = self._backup_job(self.places.address(place))
         began = self.now()
         done = await self.workers.do(job, lambda report: _follow(work, report))
         warnings = [f"{path} is damaged and was stored as it is." for path in done["damaged"]]
@@ -326,19 +241,19 @@ class Backups:
             recipient=job["recipient"],
             warnings=tuple(warnings),
         )
-        await self._change(lambda state: state.with_copy(copy))
+        await self.ledger.change(lambda state: state.with_copy(copy))
         work.measured(copy.stored)
         return copy
 
     async def _checked(self, work: Work, copy: Copy) -> None:
         """Read it back. One that is damaged is removed, so that no list offers it. Raises WorkFailed or Refused."""
         work.step("verify")
-        place = self._place(copy.place)
-        await self._guard(place)
+        place = self.places.get(copy.place)
+        await self.places.guard(place)
         job = {
             "do": "verify",
             "home": self.home,
-            "from": self.address(place),
+            "from": self.places.address(place),
             "name": copy.name,
             "identity": self.identity(copy.recipient),
             "most": _MOST_BYTES,
@@ -353,11 +268,11 @@ class Backups:
             raise
         now = self.now()
         checked = evolve(copy, verified_at=now, decrypted_at=now if done["decrypted"] else copy.decrypted_at)
-        await self._change(lambda state: state.with_copy(checked))
+        await self.ledger.change(lambda state: state.with_copy(checked))
 
     async def _prune(self, work: Work, place_id: str) -> None:
         work.step("prune")
-        place = self._place(place_id)
+        place = self.places.get(place_id)
         copies = self.state.copies_at(place_id)
         gone = to_prune(Kept(one.name, one.made_at, one.verified_at is not None) for one in copies)
         if gone:
@@ -368,24 +283,8 @@ class Backups:
                 work.line(f"Old backups were not removed: {error}")
 
     async def _remove(self, place: Place, names: Sequence[str]) -> None:
-        await self.workers.do({"do": "delete", "at": self.address(place), "names": list(names)})
-        await self._change(lambda state: state.without_copies(place.id, frozenset(names)))
-
-    async def _worker(self, job: Mapping[str, Any]) -> Mapping[str, Any]:
-        try:
-            return await self.workers.do(job)
-        except WorkFailed as error:
-            raise Refused(502, error.kind, str(error)) from None
-
-    async def _change(self, alter: Callable[[BackupState], BackupState]) -> None:
-        """One change after the other. Raises Refused 507 when it cannot be written down."""
-        await self._one.acquire()
-        try:
-            await self.in_thread(self.file.change, alter(self.file.state))
-        except OSError as error:
-            raise Refused(507, "disk_full", f"This could not be saved: {error.strerror}.") from None
-        finally:
-            self._one.release()
+        await self.workers.do({"do": "delete", "at": self.places.address(place), "names": list(names)})
+        await self.ledger.change(lambda state: state.without_copies(place.id, frozenset(names)))
 
 
 def _follow(work: Work, report: Mapping[str, Any]) -> None:

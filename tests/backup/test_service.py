@@ -8,9 +8,11 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.accounts.encryption import Sealer
-from parachute_hub.backup.records import BackupPlace, BackupsFile
+from parachute_hub.backup.ledger import Ledger
+from parachute_hub.backup.places import Places
+from parachute_hub.backup.records import BackupsFile, Place
 from parachute_hub.backup.schedule import DAY, OVERDUE_AFTER, VERIFY_EVERY
-from parachute_hub.backup.service import SHORT, ArchivedHub, Backups
+from parachute_hub.backup.service import SHORT, Backups, HubFacts
 from parachute_hub.backup.worker_process import WorkFailed
 from parachute_hub.jobs.runner import Jobs
 from parachute_hub.site.errors import Refused
@@ -68,15 +70,17 @@ class BackupCase(SynchronousTestCase):
         async def resolve(host: str) -> Sequence[str]:
             return self.addresses[host]
 
+        ledger = Ledger(BackupsFile(self.folder / "backups.json"), at_once)
+        workers: Any = self.workers
+        sealer = Sealer(b"k" * 32, lambda size: b"n" * size)
         return Backups(
             home=str(self.folder),
-            file=BackupsFile(self.folder / "backups.json"),
-            workers=self.workers,  # type: ignore[arg-type]
+            ledger=ledger,
+            places=Places(ledger=ledger, workers=workers, seals=sealer, resolve=resolve, now=lambda: self.time),
+            workers=workers,
             jobs=jobs,
-            seals=Sealer(b"k" * 32, lambda size: b"n" * size),
-            facts=lambda: ArchivedHub(hub_version="1", schema=1, origin="http://localhost", modules=()),
-            resolve=resolve,
-            in_thread=at_once,
+            seals=sealer,
+            facts=lambda: HubFacts(hub_version="1", schema=1, origin="http://localhost", modules=()),
             now=lambda: self.time,
             new_id=lambda: next(self.ids),
         )
@@ -89,14 +93,14 @@ class BackupCase(SynchronousTestCase):
         found: Refused = failure.value
         return found
 
-    def place(self, **values: Any) -> BackupPlace:
+    def place(self, **values: Any) -> Place:
         told = {"id": "p", "kind": "folder", "label": "disk", "added_at": 0.0, "path": "/mnt", **values}
-        return BackupPlace(**told)
+        return Place(**told)
 
     def ready(self) -> None:
         self.wait(self.backups.make_key())
         self.wait(self.backups.confirm_sheet("xyz9"))
-        self.wait(self.backups.add_place(self.place(), ""))
+        self.wait(self.backups.places.add(self.place(), ""))
         self.workers.jobs.clear()
 
     def tick(self) -> list[str]:
@@ -113,7 +117,7 @@ class KeyTests(BackupCase):
 
     def test_backups_wait_until_the_owner_has_the_sheet(self) -> None:
         self.wait(self.backups.make_key())
-        self.wait(self.backups.add_place(self.place(), ""))
+        self.wait(self.backups.places.add(self.place(), ""))
         with self.assertRaises(Refused) as caught:
             self.backups.back_up("p")
         self.assertEqual(caught.exception.error, "not_confirmed")
@@ -140,31 +144,31 @@ class KeyTests(BackupCase):
 
 
 class PlaceTests(BackupCase):
-    def s3(self, **values: Any) -> BackupPlace:
+    def s3(self, **values: Any) -> Place:
         return self.place(
             **{"kind": "s3", "path": "", "endpoint": "https://s3.example", "bucket": "b", "key_id": "k", **values}
         )
 
     def test_a_destination_is_tried_before_it_is_kept(self) -> None:
         self.workers.failing["probe"] = WorkFailed("no_bucket", "There is no bucket of this name.")
-        refused = self.refusal(self.backups.add_place(self.s3(), "hush"))
+        refused = self.refusal(self.backups.places.add(self.s3(), "hush"))
         self.assertEqual((refused.status, refused.error), (400, "no_bucket"))
         self.assertEqual(self.backups.state.places, ())
 
     def test_its_secret_is_sealed_and_reaches_only_the_worker(self) -> None:
-        self.wait(self.backups.add_place(self.s3(), "hush"))
+        self.wait(self.backups.places.add(self.s3(), "hush"))
         self.assertNotIn("hush", (self.folder / "backups.json").read_text())
         self.assertEqual(self.workers.jobs[-1]["at"]["secret"], "hush")
 
     def test_a_private_address_needs_a_confirmation(self) -> None:
         for addresses in (["127.0.0.1"], ["93.184.216.34", "10.0.0.1"], ["169.254.169.254"], ["fd00::1"]):
             self.addresses["s3.example"] = addresses
-            self.assertEqual(self.refusal(self.backups.add_place(self.s3(), "x")).error, "private_address", addresses)
-        self.wait(self.backups.add_place(self.s3(private=True), "x"))
+            self.assertEqual(self.refusal(self.backups.places.add(self.s3(), "x")).error, "private_address", addresses)
+        self.wait(self.backups.places.add(self.s3(private=True), "x"))
 
     def test_an_address_that_turned_private_stops_the_backup(self) -> None:
         self.ready()
-        self.wait(self.backups.add_place(self.s3(id="s"), "x"))
+        self.wait(self.backups.places.add(self.s3(id="s"), "x"))
         self.addresses["s3.example"] = ["10.0.0.1"]
         job = self.backups.back_up("s")
         self.assertEqual(self.backups.jobs.get(job.id).outcome, "failed")

@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.cli.client import HubDown
 from parachute_hub.cli.progress import ProgressPrinter, follow
 from tests.live.harness import HubProcess, Reply, fetch, hub, packed_examples, session_of_owner
 
@@ -67,9 +68,10 @@ class RestoreTests(SynchronousTestCase):
         self.assertEqual(answer.status, 202, answer.body)
 
         def again() -> bool:
-            if not one.client.running:
+            try:
+                health = one.client.health()
+            except HubDown:
                 return False
-            health = one.client.health()
             return health.get("phase") == "up" and health.get("instance") != before
 
         one.wait_for(again, "the hub to start again")
