@@ -1,4 +1,4 @@
-"""Restoring a backup: on the first page of an empty hub with the setup token, or by an owner of a hub in use."""
+"""Restoring a backup: on an empty hub with the setup token, or on a hub in use by its owner."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -16,8 +16,7 @@ from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.pages import show, templates
 
-FIRST_RUN = "/admin/setup/restore"
-IN_USE = "/api/backups/restore"
+BASE = "/admin/setup/restore"
 CHUNK_BYTES = 1024 * 1024
 _fill = templates("parachute_hub.accounts")
 
@@ -53,15 +52,14 @@ class RestoreApi:
         self._who = who
         self._step_up = step_up
 
-    @app.route(FIRST_RUN, methods=["GET", "HEAD"])
+    @app.route(BASE, methods=["GET", "HEAD"])
     def page(self, request: IRequest) -> bytes:
         """The page for an empty hub."""
         if self._setup.has_owner:
             raise Refused(409, "has_owner", "This hub is in use. Restore on its Backups page.")
         return show(request, "Restore a backup", _fill("setup-restore"), head=_script())
 
-    @app.route(FIRST_RUN, methods=["POST"])
-    @app.route(IN_USE, methods=["POST"])
+    @app.route(BASE, methods=["POST"])
     async def begin(self, request: IRequest) -> bytes:
         """`{identity}` for an upload; with `from` (a destination) and `name` for an archive there."""
         body = read_json(request)
@@ -74,8 +72,7 @@ class RestoreApi:
         )
         return as_json(request, {"id": started.id, "ticket": started.ticket, "chunk": CHUNK_BYTES}, status=201)
 
-    @app.route(f"{FIRST_RUN}/archives", methods=["POST"])
-    @app.route(f"{IN_USE}/archives", methods=["POST"])
+    @app.route(f"{BASE}/archives", methods=["POST"])
     async def archives(self, request: IRequest) -> bytes:
         """The archives at a destination (`from`), the newest first."""
         body = read_json(request)
@@ -84,15 +81,13 @@ class RestoreApi:
             request, {"archives": await self._backups.places.listing_at(await self._source(body.get("from")))}
         )
 
-    @app.route(f"{FIRST_RUN}/<restore_id>", methods=["GET"])
-    @app.route(f"{IN_USE}/<restore_id>", methods=["GET"])
+    @app.route(f"{BASE}/<restore_id>", methods=["GET"])
     def look(self, request: IRequest, restore_id: str) -> bytes:
         """How far it is, and the plan."""
         self._check(request, restore_id)
         return as_json(request, self._restores.state(restore_id))
 
-    @app.route(f"{FIRST_RUN}/<restore_id>/parts/<offset>", methods=["PUT"])
-    @app.route(f"{IN_USE}/<restore_id>/parts/<offset>", methods=["PUT"])
+    @app.route(f"{BASE}/<restore_id>/parts/<offset>", methods=["PUT"])
     async def part(self, request: IRequest, restore_id: str, offset: str) -> bytes:
         """The bytes of an uploaded archive from `offset` on."""
         self._check(request, restore_id)
@@ -101,24 +96,21 @@ class RestoreApi:
         received = await self._restores.feed(restore_id, int(offset), request.content.read())
         return as_json(request, {"received": received})
 
-    @app.route(f"{FIRST_RUN}/<restore_id>/end", methods=["POST"])
-    @app.route(f"{IN_USE}/<restore_id>/end", methods=["POST"])
+    @app.route(f"{BASE}/<restore_id>/end", methods=["POST"])
     def end(self, request: IRequest, restore_id: str) -> bytes:
         """The whole archive was sent."""
         self._check(request, restore_id)
         self._restores.end(restore_id)
         return as_json(request, self._restores.state(restore_id))
 
-    @app.route(f"{FIRST_RUN}/<restore_id>/apply", methods=["POST"])
-    @app.route(f"{IN_USE}/<restore_id>/apply", methods=["POST"])
+    @app.route(f"{BASE}/<restore_id>/apply", methods=["POST"])
     async def apply(self, request: IRequest, restore_id: str) -> bytes:
         """`{mode}`: `move` when the old hub is gone, `copy` when it lives on. The hub restarts."""
         self._check(request, restore_id)
         await self._restores.apply(restore_id, str(read_json(request).get("mode", "")))
         return as_json(request, {"restarting": True}, status=202)
 
-    @app.route(f"{FIRST_RUN}/<restore_id>", methods=["DELETE"])
-    @app.route(f"{IN_USE}/<restore_id>", methods=["DELETE"])
+    @app.route(f"{BASE}/<restore_id>", methods=["DELETE"])
     async def cancel(self, request: IRequest, restore_id: str) -> bytes:
         """Drop it; nothing has changed."""
         self._check(request, restore_id)
@@ -126,7 +118,8 @@ class RestoreApi:
         return as_json(request, {"cancelled": True})
 
     def _prove(self, request: IRequest, body: Mapping[str, Any]) -> None:
-        if not self._setup.has_owner:
+        known = self._who.identify(request)
+        if not self._setup.has_owner and (known is None or known.kind != "operator"):
             self._setup.check_token(str(body.get("setup_token", "")))
             return
         principal = self._who.need(request, ADMIN)

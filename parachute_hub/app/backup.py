@@ -15,7 +15,7 @@ from parachute_hub import __version__
 from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.accounts.encryption import Sealer
 from parachute_hub.admin.backups_api import BackupsApi
-from parachute_hub.admin.restore_api import FIRST_RUN, IN_USE, RestoreApi
+from parachute_hub.admin.restore_api import BASE, RestoreApi
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.backup import switch
@@ -105,7 +105,7 @@ class BackupRoom:
         )
         return [
             MountedArea(("/api/backups",), area.app.resource()),
-            MountedArea((FIRST_RUN, IN_USE), restore.app.resource()),
+            MountedArea((BASE,), restore.app.resource()),
         ]
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from attrs import evolve, frozen
 
 from parachute_hub.backup.ledger import Ledger
-from parachute_hub.backup.records import Place, Seals, parse_place
+from parachute_hub.backup.records import BackupPlace, SecretBox, parse_place
 from parachute_hub.backup.worker_process import Workers, WorkFailed
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system.public_addresses import is_public
@@ -21,11 +21,11 @@ class Places:
 
     ledger: Ledger
     workers: Workers
-    seals: Seals
+    seals: SecretBox
     resolve: Callable[[str], Awaitable[Sequence[str]]]
     now: Callable[[], float]
 
-    async def add(self, place: Place, secret: str) -> Place:
+    async def add(self, place: BackupPlace, secret: str) -> BackupPlace:
         """Try it, then keep it. Raises Refused; `private_address` asks the owner to confirm."""
         if len(self.ledger.state.places) >= _MOST_PLACES:
             raise Refused(409, "too_many", f"There can be {_MOST_PLACES} destinations. Remove one first.")
@@ -40,7 +40,7 @@ class Places:
         place = self.get(place_id)
         await self.ledger.change(lambda state: state.without_place(place.id))
 
-    async def probe(self, place: Place) -> None:
+    async def probe(self, place: BackupPlace) -> None:
         """Write, read and delete a small object there. Raises Refused 400 with what is wrong."""
         try:
             await self.guard(place)
@@ -72,14 +72,14 @@ class Places:
         await self.guard(place)
         return {**self._words(place), **({"secret": told["secret"]} if place.kind == "s3" else {})}
 
-    def address(self, place: Place) -> dict[str, Any]:
+    def address(self, place: BackupPlace) -> dict[str, Any]:
         """The destination in the worker's words, with its secret."""
         words = self._words(place)
         if place.kind == "s3":
             words["secret"] = self.seals.open(bytes.fromhex(place.secret), f"backup-place:{place.id}")
         return words
 
-    def _words(self, place: Place) -> dict[str, Any]:
+    def _words(self, place: BackupPlace) -> dict[str, Any]:
         if place.kind == "folder":
             return {"kind": "folder", "path": place.path}
         return {
@@ -91,14 +91,14 @@ class Places:
             "key_id": place.key_id,
         }
 
-    def get(self, place_id: str) -> Place:
+    def get(self, place_id: str) -> BackupPlace:
         """The destination of this id. Raises Refused 404."""
         place = self.ledger.state.place(place_id)
         if place is None:
             raise not_found("There is no such destination.")
         return place
 
-    async def guard(self, place: Place) -> None:
+    async def guard(self, place: BackupPlace) -> None:
         """A private address is used only when the owner confirmed it. Raises Refused."""
         host = urlsplit(place.endpoint).hostname
         if place.kind != "s3" or place.private or host is None:

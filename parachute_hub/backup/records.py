@@ -68,7 +68,7 @@ class BackupPlace:
         }
 
 
-def parse_place(told: Mapping[str, Any], place_id: str, now: float) -> Place:
+def parse_place(told: Mapping[str, Any], place_id: str, now: float) -> BackupPlace:
     """A destination as an owner describes it; its secret is left out. Raises Refused 400.
 
     `{kind: "folder", path}` or `{kind: "s3", endpoint, region, bucket, prefix, key_id, secret}`, with `label` and
@@ -87,7 +87,7 @@ def parse_place(told: Mapping[str, Any], place_id: str, now: float) -> Place:
         label = f"{texts['bucket']} at {texts['endpoint'].partition('://')[2].rstrip('/')}"
     else:
         raise Refused(400, "invalid_kind", 'The kind of a destination is "folder" or "s3".')
-    return Place(
+    return BackupPlace(
         id=place_id,
         kind=kind,
         label=texts["label"] or label,

@@ -9,7 +9,7 @@ from attrs import define, evolve, frozen
 from parachute_hub.backup.archive.layout import Header, ModuleInfo, archive_name
 from parachute_hub.backup.ledger import Ledger
 from parachute_hub.backup.places import Places
-from parachute_hub.backup.records import BackupState, Copy, Place, RecoveryKey, Seals
+from parachute_hub.backup.records import BackupCopy, BackupPlace, BackupState, RecoveryKey, SecretBox
 from parachute_hub.backup.retention import Kept, to_prune
 from parachute_hub.backup.schedule import backup_due, overdue, verification_due
 from parachute_hub.backup.worker_process import Sink, Workers, WorkFailed
@@ -45,7 +45,7 @@ class Backups:
     places: Places
     workers: Workers
     jobs: Jobs
-    seals: Seals
+    seals: SecretBox
     facts: Callable[[], HubFacts]
     now: Callable[[], float]
     new_id: Callable[[], str]
@@ -169,7 +169,7 @@ class Backups:
                 self.verify(place.id, self.state.copies_at(place.id)[0].name)
                 return
 
-    def _copy(self, place_id: str, name: str) -> Copy:
+    def _copy(self, place_id: str, name: str) -> BackupCopy:
         found = next((one for one in self.state.copies_at(place_id) if one.name == name), None)
         if found is None:
             raise not_found("There is no such backup.")
@@ -220,7 +220,7 @@ class Backups:
         ended = evolve(place, failures=place.failures if error else 0, error=text, error_kind=kind)
         await self.ledger.change(lambda state: state.with_place(ended))
 
-    async def _stored(self, work: Work, place: Place) -> Copy:
+    async def _stored(self, work: Work, place: BackupPlace) -> BackupCopy:
         work.step("store")
         await self.places.guard(place)
         job = self._backup_job(self.places.address(place))
@@ -229,7 +229,7 @@ class Backups:
         warnings = [f"{path} is damaged and was stored as it is." for path in done["damaged"]]
         warnings += [f"{path} changed while it was read." for path in done["changed"]]
         warnings += [f"{path} is not a file and is not in the backup." for path in done["skipped"]]
-        copy = Copy(
+        copy = BackupCopy(
             place=place.id,
             name=job["name"],
             made_at=began,
@@ -245,7 +245,7 @@ class Backups:
         work.measured(copy.stored)
         return copy
 
-    async def _checked(self, work: Work, copy: Copy) -> None:
+    async def _checked(self, work: Work, copy: BackupCopy) -> None:
         """Read it back. One that is damaged is removed, so that no list offers it. Raises WorkFailed or Refused."""
         work.step("verify")
         place = self.places.get(copy.place)
@@ -282,7 +282,7 @@ class Backups:
                 # A bucket may keep backups out of a thief's reach; then its own rules remove old ones.
                 work.line(f"Old backups were not removed: {error}")
 
-    async def _remove(self, place: Place, names: Sequence[str]) -> None:
+    async def _remove(self, place: BackupPlace, names: Sequence[str]) -> None:
         await self.workers.do({"do": "delete", "at": self.places.address(place), "names": list(names)})
         await self.ledger.change(lambda state: state.without_copies(place.id, frozenset(names)))
 

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from parachute_hub.system import strict_json
@@ -13,6 +13,7 @@ from parachute_hub.system.home import Home
 from parachute_hub.system.strict_json import BadJson
 
 TIMEOUT = 150.0
+_CHUNK = 256 * 1024
 
 
 class CommandError(Exception):
@@ -66,9 +67,14 @@ class HubClient:
     def health(self) -> dict[str, Any]:
         return self.call("GET", "/health")
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One API call; returns the JSON object. Raises HubDown or HubRefused."""
-        connection, response = self._ask(method, path, body)
+    def call(
+        self, method: str, path: str, body: dict[str, Any] | bytes | None = None, *, bearer: str | None = None
+    ) -> dict[str, Any]:
+        """One API call; returns the JSON object. Raises HubDown or HubRefused.
+
+        `bearer` is sent in place of the operator token.
+        """
+        connection, response = self._ask(method, path, body, bearer=bearer)
         try:
             raw = response.read()
         except (OSError, http.client.HTTPException):
@@ -82,6 +88,21 @@ class HubClient:
         if response.status >= 400:
             raise HubRefused(response.status, value if isinstance(value, dict) else {})
         return value if isinstance(value, dict) else {"value": value}
+
+    def save(self, path: str, file: BinaryIO) -> int:
+        """Write a response of any length to `file`; returns its size. Raises CommandError if it was cut short."""
+        connection, response = self._ask("GET", path, None, endless=True)
+        try:
+            if response.status >= 400:
+                raise HubRefused(response.status, {})
+            written = 0
+            while chunk := response.read(_CHUNK):
+                written += file.write(chunk)
+            return written
+        except (OSError, http.client.HTTPException) as error:
+            raise CommandError("The hub stopped in the middle. What was written is not complete.") from error
+        finally:
+            connection.close()
 
     def lines(self, path: str) -> Iterator[str]:
         """The lines of a streamed text response, without a timeout between lines."""
@@ -102,16 +123,22 @@ class HubClient:
             connection.close()
 
     def _ask(
-        self, method: str, path: str, body: dict[str, Any] | None, *, endless: bool = False
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | bytes | None,
+        *,
+        endless: bool = False,
+        bearer: str | None = None,
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         if self._announced is None:
             raise HubDown(f"No hub is running for {self._home}. Start it with `parachute serve`, or name its --home.")
-        headers = {"Accept": "application/json", "Authorization": f"Bearer {self._token()}"}
+        headers = {"Accept": "application/json", "Authorization": f"Bearer {bearer or self._token()}"}
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = "application/octet-stream" if isinstance(body, bytes) else "application/json"
         connection = http.client.HTTPConnection("127.0.0.1", int(self._announced["port"]), timeout=TIMEOUT)
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            connection.request(method, path, json.dumps(body) if isinstance(body, dict) else body, headers)
             wire, response = connection.sock, connection.getresponse()
             if endless:
                 wire.settimeout(None)

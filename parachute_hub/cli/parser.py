@@ -4,7 +4,7 @@ from argparse import SUPPRESS, ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable
 
 from parachute_hub import __version__
-from parachute_hub.cli import commands, doctor, recovery
+from parachute_hub.cli import backup, commands, doctor, recovery
 
 Action = Callable[[Namespace], int]
 
@@ -67,6 +67,7 @@ def parser() -> ArgumentParser:
     config.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="what to change")
     check_up = word("doctor", doctor.doctor, "Check this hub and suggest repairs.")
     check_up.add_argument("--fix", action="store_true", help="repair what is safe to repair, without the hub as well")
+    backup.add_words(words, _everywhere)
     _nested(words)
     return top
 

@@ -40,7 +40,6 @@ class Limits:
         (b"/oauth", 64 * 1024),
         # Parts of an uploaded backup.
         (b"/admin/setup/restore", 2 * 1024 * 1024),
-        (b"/api/backups/restore", 2 * 1024 * 1024),
     )
 
     def site_body_limit(self, path: bytes) -> int:

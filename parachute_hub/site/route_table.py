@@ -96,11 +96,8 @@ ROWS: tuple[Row, ...] = (
     Row(
         "POST", "/admin/setup/restore/archives", "owner", "step-up", "restore-looked", (), True, "the hub has an owner"
     ),
-    Row("POST", "/api/backups/restore", "owner", "step-up", "restore-begun"),
-    Row("POST", "/api/backups/restore/archives", "owner", "step-up", "restore-looked"),
     *(
-        Row(method, f"{way}/<restore_id>{step}", "anyone", "secret", records)
-        for way in ("/admin/setup/restore", "/api/backups/restore")
+        Row(method, f"/admin/setup/restore/<restore_id>{step}", "anyone", "secret", records)
         for method, step, records in (
             ("PUT", "/parts/<offset>", ""),
             ("POST", "/end", ""),

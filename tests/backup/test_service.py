@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.accounts.encryption import Sealer
 from parachute_hub.backup.ledger import Ledger
 from parachute_hub.backup.places import Places
-from parachute_hub.backup.records import BackupsFile, Place
+from parachute_hub.backup.records import BackupPlace, BackupsFile
 from parachute_hub.backup.schedule import DAY, OVERDUE_AFTER, VERIFY_EVERY
 from parachute_hub.backup.service import SHORT, Backups, HubFacts
 from parachute_hub.backup.worker_process import WorkFailed
@@ -93,9 +93,9 @@ class BackupCase(SynchronousTestCase):
         found: Refused = failure.value
         return found
 
-    def place(self, **values: Any) -> Place:
+    def place(self, **values: Any) -> BackupPlace:
         told = {"id": "p", "kind": "folder", "label": "disk", "added_at": 0.0, "path": "/mnt", **values}
-        return Place(**told)
+        return BackupPlace(**told)
 
     def ready(self) -> None:
         self.wait(self.backups.make_key())
@@ -144,7 +144,7 @@ class KeyTests(BackupCase):
 
 
 class PlaceTests(BackupCase):
-    def s3(self, **values: Any) -> Place:
+    def s3(self, **values: Any) -> BackupPlace:
         return self.place(
             **{"kind": "s3", "path": "", "endpoint": "https://s3.example", "bucket": "b", "key_id": "k", **values}
         )

@@ -4,6 +4,8 @@ import io
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 import tarfile
 from contextlib import closing
 from typing import Any
@@ -92,3 +94,26 @@ class BackupTests(SynchronousTestCase):
         self.assertIn("Is the disk mounted?", self.call("GET", "/api/backups")["problems"][0]["text"])
         job = self.call("GET", f"/api/modules/operations/{begun['operation_id']}")
         self.assertEqual(job["outcome"], "failed", job)
+
+    def test_by_the_command_alone_and_onto_another_hub(self) -> None:
+        identity = json.loads(self.run_command(self.hub, "sheet", "--json"))["identity"]
+        self.call("POST", "/api/backups/key/confirm", {"characters": identity[-4:]})
+        self.run_command(self.hub, "destination", "add-folder", str(self.disk))
+        self.assertIn("made and checked", self.run_command(self.hub, "now"))
+        self.assertIn("can be restored", self.run_command(self.hub, "verify"))
+        listed = json.loads(self.run_command(self.hub, "list", "--json"))
+        self.assertEqual(len(listed["places"][0]["backups"]), 1)
+        file, key = self.disk / "mine.age", self.disk / "key"
+        self.run_command(self.hub, "download", str(file))
+        key.write_text(f"{identity}\n")
+        keys = fetch(f"{self.hub.url}/.well-known/jwks.json").json()
+        other = HubProcess(home=self.hub.home.with_name("other")).start()
+        self.addCleanup(other.end)
+        self.assertIn("restored", self.run_command(other, "restore", str(file), "--key-file", str(key), "--yes"))
+        self.assertEqual(fetch(f"{other.url}/.well-known/jwks.json").json(), keys)
+
+    def run_command(self, one: HubProcess, *words: str) -> str:
+        command = [sys.executable, "-m", "parachute_hub.cli.main", "backup", *words, "--home", str(one.home)]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout

@@ -1,0 +1,306 @@
+"""`parachute backup ...`: everything that the Backups page does, for a terminal."""
+
+import getpass
+import os
+import sys
+import time
+from argparse import ArgumentParser, Namespace, _SubParsersAction
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from parachute_hub.cli.client import CommandError, HubClient, HubDown, HubRefused
+from parachute_hub.cli.commands import client_of, show
+from parachute_hub.cli.progress import ProgressPrinter, run_job
+from parachute_hub.cli.tables import size, table
+
+SECRET = "PARACHUTE_BACKUP_SECRET"
+_RESTORE = "/admin/setup/restore"
+_PATIENCE = 120.0
+
+
+def add_words(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[ArgumentParser], None]) -> None:
+    """Add `backup` and its subcommands to the grammar."""
+    top = words.add_parser("backup", help="Make, check and restore backups.")
+    subs = top.add_subparsers(metavar="WORD", required=True)
+
+    def word(name: str, action: Callable[[Namespace], int], text: str) -> ArgumentParser:
+        sub = subs.add_parser(name, help=text, description=text)
+        everywhere(sub)
+        sub.set_defaults(action=action, word=f"backup {name}")
+        return sub
+
+    word("list", listing, "Show destinations and their backups.")
+    now = word("now", back_up, "Back up now.")
+    now.add_argument("destination", nargs="?", help="its number or id; all of them by default")
+    verify_word = word("verify", verify, "Read a backup again and check every file in it.")
+    verify_word.add_argument("name", nargs="?", help="the backup's name; the newest by default")
+    sheet_word = word("sheet", sheet, "Make the recovery sheet: the key without which no backup can be read.")
+    sheet_word.add_argument("--new", action="store_true", help="make a new key although there is one")
+    destination = word("destination", destinations, "Add, test or remove a destination.")
+    destination.add_argument("what", choices=("add-folder", "add-s3", "test", "remove"))
+    destination.add_argument("target", help="the folder, the bucket, or the number or id of a destination")
+    for option, text in {
+        "--endpoint": "the address of the S3-compatible service",
+        "--region": "its region",
+        "--prefix": "a folder in the bucket",
+        "--key-id": f"the access key; its secret is asked for, or taken from {SECRET}",
+        "--label": "what to call it",
+    }.items():
+        destination.add_argument(option, default="", help=text)
+    destination.add_argument("--private", action="store_true", help="the address is in a private network")
+    schedule_word = word("schedule", schedule, "Show or change when backups are made.")
+    schedule_word.add_argument("--hour", type=int, help="from 0 to 23, in UTC")
+    schedule_word.add_argument("--daily", choices=("on", "off"))
+    schedule_word.add_argument("--programs", choices=("on", "off"), help="whether modules' programs go along")
+    download_word = word("download", download, "Make a backup and write it to a file.")
+    download_word.add_argument("file", type=Path)
+    restore_word = word("restore", restore, "Restore a backup. The hub restarts with it.")
+    restore_word.add_argument("file", nargs="?", type=Path, help="a backup file on this machine")
+    restore_word.add_argument("--from", dest="source", metavar="DESTINATION", help="number or id of a destination")
+    restore_word.add_argument("--name", help="which backup there; the newest by default")
+    restore_word.add_argument("--key-file", type=Path, help="a file with the recovery key; it is asked for by default")
+    restore_word.add_argument("--copy", action="store_true", help="the old hub lives on: use new keys here")
+    restore_word.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def listing(arguments: Namespace) -> int:
+    """The state of backups."""
+    state = client_of(arguments).call("GET", "/api/backups")
+    show(arguments, state, _described(state))
+    return 1 if state["problems"] else 0
+
+
+def back_up(arguments: Namespace) -> int:
+    """One destination, or all."""
+    client = client_of(arguments)
+    places = client.call("GET", "/api/backups")["places"]
+    chosen = [_place(places, arguments.destination)] if arguments.destination else places
+    if not chosen:
+        raise CommandError("There is no destination yet. Add one: parachute backup destination add-folder /mnt/disk")
+    progress = ProgressPrinter(quiet=arguments.json)
+    jobs = [run_job(client, f"/api/backups/places/{place['id']}/run", {}, progress) for place in chosen]
+    show(arguments, {"operations": jobs}, "The backup was made and checked.")
+    return 0
+
+
+def verify(arguments: Namespace) -> int:
+    """One backup, by default the newest."""
+    client = client_of(arguments)
+    copies = [
+        (place, one)
+        for place in client.call("GET", "/api/backups")["places"]
+        for one in place["backups"]
+        if arguments.name in (None, one["name"])
+    ]
+    if not copies:
+        raise CommandError("There is no such backup. See: parachute backup list")
+    place, copy = max(copies, key=lambda pair: float(pair[1]["madeAt"]))
+    progress = ProgressPrinter(quiet=arguments.json)
+    job = run_job(client, f"/api/backups/places/{place['id']}/verify", {"name": copy["name"]}, progress)
+    show(arguments, job, f"{copy['name']} can be restored.")
+    return 0
+
+
+def sheet(arguments: Namespace) -> int:
+    """Make the key, print the sheet, and ask for four characters of it."""
+    client = client_of(arguments)
+    if client.call("GET", "/api/backups")["key"] and not arguments.new:
+        raise CommandError("There is a recovery sheet already. Make another one with --new; keep the old one as well.")
+    identity = client.call("POST", "/api/backups/key")["identity"]
+    if arguments.json:
+        show(arguments, {"identity": identity}, "")
+        return 0
+    print(SHEET.format(identity=identity))
+    if not sys.stdin.isatty():
+        print("Confirm it on the Backups page, or run this in a terminal.")
+        return 0
+    while True:
+        typed = input("When you have it, type the last four characters of the key: ")
+        try:
+            client.call("POST", "/api/backups/key/confirm", {"characters": typed})
+        except HubRefused as error:
+            print(error)
+        else:
+            print("Backups are set up. Add a destination next: parachute backup destination add-folder /mnt/disk")
+            return 0
+
+
+SHEET = """Parachute recovery sheet
+
+  {identity}
+
+Print this, or keep it in a password manager: not on this machine. Whoever has it and a backup can read everything.
+Without it, no backup can be read.
+
+To restore: install Parachute, open it, and choose "I have a backup". Without a hub, on any machine with age and zstd:
+
+  echo {identity} > key.txt
+  age -d -i key.txt parachute-....tar.zst.age | tar --zstd -x
+  rm key.txt
+"""
+
+
+def destinations(arguments: Namespace) -> int:
+    """Add, test or remove."""
+    client, target = client_of(arguments), arguments.target
+    if arguments.what in ("test", "remove"):
+        place = _place(client.call("GET", "/api/backups")["places"], target)
+        path = f"/api/backups/places/{place['id']}"
+        if arguments.what == "remove":
+            client.call("DELETE", path)
+            show(arguments, {"removed": place["id"]}, f"{place['label']} was removed. The backups there stay.")
+        else:
+            client.call("POST", f"{path}/test", {})
+            show(arguments, {"works": True}, f"{place['label']} works.")
+        return 0
+    told: dict[str, Any] = {"label": arguments.label, "private": arguments.private}
+    if arguments.what == "add-folder":
+        told |= {"kind": "folder", "path": str(Path(target).absolute())}
+    else:
+        told |= {"kind": "s3", "bucket": target, "secret": _secret()}
+        told |= {name: getattr(arguments, name) for name in ("endpoint", "region", "prefix", "key_id")}
+    added = client.call("POST", "/api/backups/places", told)
+    show(arguments, added, f"{added['label']} works and was added.")
+    return 0
+
+
+def schedule(arguments: Namespace) -> int:
+    """Show or change it."""
+    client = client_of(arguments)
+    changes: dict[str, Any] = {} if arguments.hour is None else {"hour": arguments.hour}
+    for name in ("daily", "programs"):
+        if getattr(arguments, name) is not None:
+            changes[name] = getattr(arguments, name) == "on"
+    state = client.call("PUT", "/api/backups/schedule", changes) if changes else client.call("GET", "/api/backups")
+    told = state["schedule"]
+    when = f"Every day from {told['hour']:02}:00 UTC on." if told["daily"] else "Only by hand."
+    show(arguments, told, when)
+    return 0
+
+
+def download(arguments: Namespace) -> int:
+    """Write a fresh archive to a file: under another name until it is whole."""
+    client, target = client_of(arguments), arguments.file
+    if target.exists():
+        raise CommandError(f"{target} exists. Choose another name.")
+    partial = target.with_name(f"{target.name}.partial")
+    url = client.call("POST", "/api/backups/download", {})["url"]
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        written = client.save(url, file)
+    partial.rename(target)
+    show(arguments, {"file": str(target), "bytes": written}, f"{target} holds the backup, {size(written)}.")
+    return 0
+
+
+def restore(arguments: Namespace) -> int:
+    """Unpack, show the plan, and exchange it for what is here."""
+    client = client_of(arguments)
+    if (arguments.file is None) == (arguments.source is None):
+        raise CommandError("Name a backup file, or a destination with --from.", code=2)
+    told: dict[str, Any] = {"identity": _key(arguments.key_file)}
+    if arguments.source is not None:
+        place = _place(client.call("GET", "/api/backups")["places"], arguments.source)
+        archives = client.call("GET", f"/api/backups/places/{place['id']}/archives")["archives"]
+        names = [one["name"] for one in archives]
+        if not names or arguments.name not in (None, *names):
+            raise CommandError(f"There is no such backup at {place['label']}.")
+        told |= {"from": {"id": place["id"]}, "name": arguments.name or names[0]}
+    begun = client.call("POST", _RESTORE, told)
+    path, ticket = f"{_RESTORE}/{begun['id']}", str(begun["ticket"])
+    try:
+        if arguments.file is not None:
+            _send(client, path, ticket, arguments.file, int(begun["chunk"]), quiet=arguments.json)
+        state = _read(client, path, ticket)
+        if not arguments.yes and not _agreed(state):
+            raise CommandError("Nothing was changed.")
+    except BaseException:
+        with suppress(CommandError):
+            client.call("DELETE", path, bearer=ticket)
+        raise
+    client.call("POST", f"{path}/apply", {"mode": "copy" if arguments.copy else "move"}, bearer=ticket)
+    _wait_for_restart(client)
+    show(arguments, state, "The backup was restored. Modules are fetched again now; see: parachute status")
+    return 0
+
+
+def _send(client: HubClient, path: str, ticket: str, file: Path, chunk: int, *, quiet: bool) -> None:
+    with file.open("rb") as opened:
+        total, sent = os.fstat(opened.fileno()).st_size, 0
+        while part := opened.read(chunk):
+            client.call("PUT", f"{path}/parts/{sent}", part, bearer=ticket)
+            sent += len(part)
+            if not quiet and sys.stderr.isatty():
+                print(f"\r{size(sent)} of {size(total)}", end="", file=sys.stderr)
+    if not quiet and sys.stderr.isatty():
+        print(file=sys.stderr)
+    client.call("POST", f"{path}/end", {}, bearer=ticket)
+
+
+def _read(client: HubClient, path: str, ticket: str) -> dict[str, Any]:
+    while True:
+        state = client.call("GET", path, bearer=ticket)
+        if state["phase"] == "failed":
+            raise CommandError(str(state["error"]))
+        if state["phase"] == "ready":
+            return state
+        time.sleep(0.3)
+
+
+def _agreed(state: Mapping[str, Any]) -> bool:
+    backup = state["backup"]
+    modules = ", ".join(one["short"] for one in backup["modules"]) or "no modules"
+    print(f"Made {_when(backup['created_at'])} at {backup['origin']}: {modules}, {size(state['result']['size'])}.")
+    print("It takes the place of everything that this hub has now.")
+    return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _wait_for_restart(client: HubClient) -> None:
+    end = time.monotonic() + _PATIENCE
+    time.sleep(0.5)
+    while time.monotonic() < end:
+        with suppress(HubDown):
+            if client.health().get("phase") == "up":
+                return
+        time.sleep(0.3)
+    raise CommandError("The hub has not come back yet. See its log; the restore goes on at its next start.")
+
+
+def _place(places: list[dict[str, Any]], wanted: str) -> dict[str, Any]:
+    """By the number in the list, or by id."""
+    if wanted.isdigit() and 1 <= int(wanted) <= len(places):
+        return places[int(wanted) - 1]
+    found = next((place for place in places if wanted in (place["id"], place["label"])), None)
+    if found is None:
+        raise CommandError(f"There is no destination {wanted}. See: parachute backup list")
+    return found
+
+
+def _secret() -> str:
+    return os.environ.get(SECRET) or getpass.getpass("Secret key: ")
+
+
+def _key(file: Path | None) -> str:
+    """Never an argument: those can be read by every process of the machine."""
+    return (file.read_text() if file else getpass.getpass("Recovery key (AGE-SECRET-KEY-1...): ")).strip()
+
+
+def _described(state: Mapping[str, Any]) -> str:
+    lines = []
+    if not state["key"]:
+        lines.append("Backups are not set up. Begin with: parachute backup sheet")
+    for number, place in enumerate(state["places"], 1):
+        lines.append(f"{number}. {place['label']}")
+        rows = [
+            (one["name"], _when(one["madeAt"]), size(one["stored"]), "checked" if one["verifiedAt"] else "not checked")
+            for one in place["backups"]
+        ]
+        lines.append(table(("backup", "made", "size", "state"), rows) if rows else "   no backup yet")
+    lines += [f"! {problem['text']}" for problem in state["problems"]]
+    return "\n".join(lines) or "There is no destination yet. Add one: parachute backup destination add-folder /mnt/disk"
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
