@@ -123,7 +123,7 @@ class ModulesView:
             "uis": [_sub_unit(unit) for unit in row.uis] if row else [],
             "management_url": links.management or links.ui,
             "config_ui_url": links.config_ui,
-            "settings_token": manifest is not None and f"{short}:admin" in manifest.scopes,
+            "settings_token": self._has_own_token(short, record, manifest),
             "memory_mb": entry.memory_mb if entry else None,
             "first_party": self.directory.is_first_party(short),
             "missing": row is not None and folder is None,
@@ -132,6 +132,11 @@ class ModulesView:
             "settings": settings_json(record),
             "data_copy_at": None if copied is None else to_the_second(copied),
         }
+
+    def _has_own_token(self, short: str, record: Record, manifest: Manifest | None) -> bool:
+        """Whether its settings page can use a token. A sandboxed page is nobody's, so it gets none."""
+        sandboxed = not (self.directory.is_first_party(short) or record.trusted)
+        return manifest is not None and f"{short}:admin" in manifest.scopes and not sandboxed
 
     def packages(self) -> list[str]:
         """The packages of installed modules, except linked folders."""

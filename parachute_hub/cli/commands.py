@@ -32,6 +32,21 @@ def show(arguments: Namespace, value: dict[str, Any], text: str) -> None:
     print(json.dumps(value, indent=2) if arguments.json else text)
 
 
+REPLACED = {
+    "init": "`parachute serve` starts the hub; the set-up opens in the browser, at the address that it prints.",
+    "setup": "`parachute serve` starts the hub; the set-up opens in the browser, at the address that it prints.",
+    "expose": "Set the public address under Settings in the browser, or start the hub with --origin; docs/deploy.md "
+    "shows how to reach it from outside.",
+    "hub": "`parachute serve` runs the hub, `parachute status` shows it, and your service manager stops and starts it.",
+    "migrate": "The hub takes over an older home by itself at its first start.",
+}
+
+
+def replaced(arguments: Namespace) -> int:
+    """Say what took the place of a word of the older hub."""
+    raise CommandError(f"`parachute {arguments.word}` is not a word of this hub. {REPLACED[arguments.word]}", code=2)
+
+
 def serve(arguments: Namespace) -> int:
     """Run the hub in the foreground, like `twistd -n --pidfile= parachute`."""
     from twisted.scripts.twistd import run

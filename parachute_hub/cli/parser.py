@@ -1,6 +1,6 @@
 """The command-line grammar of `parachute`."""
 
-from argparse import SUPPRESS, ArgumentParser, Namespace, _SubParsersAction
+from argparse import REMAINDER, SUPPRESS, ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable
 
 from parachute_hub import __version__
@@ -68,6 +68,11 @@ def parser() -> ArgumentParser:
     check_up = word("doctor", doctor.doctor, "Check this hub and suggest repairs.")
     check_up.add_argument("--fix", action="store_true", help="repair what is safe to repair, without the hub as well")
     backup.add_words(words, _everywhere)
+    for name in commands.REPLACED:
+        # Without a line in the help: these are the older hub's words.
+        old = words.add_parser(name)
+        old.add_argument("rest", nargs=REMAINDER)
+        old.set_defaults(action=commands.replaced, word=name)
     _nested(words)
     return top
 

@@ -322,6 +322,15 @@ class Listing(ApiCase):
         )
         self.assertEqual(self.module("toy")["installed_version"], "1.0.0")
 
+    def test_whose_settings_page_can_use_a_token(self) -> None:
+        """A sandboxed page has no origin, so the owner is not asked for a password that would change nothing."""
+        self.install(scopes={"defines": ["toy:admin"]})
+        self.assertTrue(self.module("toy")["settings_token"])
+        self.files.directory.records.change("toy", package="@stranger/toy")
+        self.assertFalse(self.module("toy")["settings_token"])
+        self.files.directory.records.change("toy", trusted=True, package="@toys/toy")
+        self.assertTrue(self.module("toy")["settings_token"])
+
     def test_a_bad_row_takes_nothing_with_it(self) -> None:
         self.install()
         content = json.loads((self.home / "services.json").read_text())

@@ -195,6 +195,18 @@ class ClientTests(SynchronousTestCase):
         self.serve((200, {"modules": newer[2:]}))
         self.assertEqual(up(), (0, "Everything is up to date.\n"))
 
+    def test_words_of_the_older_hub_say_what_replaces_them(self) -> None:
+        for words, told in (
+            (["init"], "parachute serve"),
+            (["expose", "public", "--cloudflare"], "public address"),
+            (["hub", "start"], "parachute status"),
+        ):
+            said = io.StringIO()
+            with redirect_stderr(said), redirect_stdout(said):
+                self.assertEqual(main(words), 2, words)
+            self.assertIn(told, said.getvalue())
+            self.assertIn(f"`parachute {words[0]}`", said.getvalue())
+
     def test_an_upgrade_says_what_it_did(self) -> None:
         for words in (["toy"], ["--all"]):
             newer = [] if words == ["toy"] else [(200, {"modules": [{"short": "toy", "upgrade_available": True}]})]
