@@ -111,7 +111,7 @@ class FullDisk(SynchronousTestCase):
         self.fill()
         self.hub.start()
         self.assertEqual(fetch(f"{self.hub.url}/health").json()["db"], "ok")
-        self.assertIn("The hub released its reserve", self.hub.log())
+        self.assertIn("The hub released its own reserve", self.hub.log())
         me = fetch(f"{self.hub.url}/api/me", headers={"Cookie": session_of_owner(self.hub).cookie})
         self.assertTrue(me.json()["hasSession"])
 

@@ -266,7 +266,7 @@ class PowerCuts(TestCase):
         self.assertGreater(careful.new, 3)
         self.assertGreater(careful.acknowledged, 3)
         self.assertGreater(careful.again, 3)
-        self.assertGreater(len(careless.torn), SMOKE[0] // 4, "The test no longer finds what it is there for.")
+        self.assertGreater(len(careless.torn), SMOKE[0] // 6, "The test no longer finds what it is there for.")
 
 
 def main(sizes: tuple[int, int]) -> None:
