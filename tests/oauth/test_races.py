@@ -11,6 +11,7 @@ from parachute_hub.oauth.tokens.token_service import IssuedTokens, TokenExchange
 from parachute_hub.store.database import Database
 from tests.oauth.flows import CALLBACK, VERIFIER, FlowCase
 from tests.support.at_once import at_once
+from tests.support.databases import new_database
 from tests.support.oauth import ISSUER, NoDocuments, PemSupply, counted_random
 
 THREADS = 5
@@ -20,7 +21,7 @@ ADDRESS = "192.0.2.1"
 class RaceTests(FlowCase):
     def hub(self, number: int) -> tuple[Database, OAuth]:
         """Another process's view of the same database."""
-        database = Database.open(self.folder / "parachute.db")
+        database = new_database(self.folder / "parachute.db")
         random = counted_random()
         for _ in range(1 + number * 1000):
             random(1)

@@ -4,19 +4,19 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.store.clients import Clients
-from parachute_hub.store.database import Database
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.keys import SigningKeys
 from parachute_hub.store.rows import Client, Code, Family, Grant, Refresh, StoredKey, TokenRecord, User
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
+from tests.support.databases import new_database
 
 
 class OAuthRows(SynchronousTestCase):
     """A database with one person (`u`), and rows to add."""
 
     def setUp(self) -> None:
-        self.database = Database.open(Path(self.mktemp()) / "parachute.db")
+        self.database = new_database(Path(self.mktemp()) / "parachute.db")
         self.addCleanup(self.database.close)
         # The stores write within a transaction; here it is one for the whole test.
         unit = self.database.unit()

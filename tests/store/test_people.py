@@ -8,7 +8,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.store import audit as audit_module
 from parachute_hub.store import throttles as throttles_module
 from parachute_hub.store.audit import Audit
-from parachute_hub.store.database import Database
 from parachute_hub.store.factors import Factors
 from parachute_hub.store.invites import Invites
 from parachute_hub.store.rows import Act, FailureCount, Invite, PendingLogin, Session, Totp, User
@@ -16,6 +15,7 @@ from parachute_hub.store.sessions import DEVICES_PER_USER, Sessions
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.throttles import Throttles
 from parachute_hub.store.users import LastAdmin, UsernameTaken, Users
+from tests.support.databases import new_database
 
 ADA = User(
     id="1",
@@ -44,7 +44,7 @@ SESSION = Session(
 
 class Case(SynchronousTestCase):
     def setUp(self) -> None:
-        self.database = Database.open(Path(self.mktemp()) / "parachute.db")
+        self.database = new_database(Path(self.mktemp()) / "parachute.db")
         self.addCleanup(self.database.close)
         # The stores write within a transaction; here it is one for the whole test.
         unit = self.database.unit()

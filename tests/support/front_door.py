@@ -26,9 +26,9 @@ from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Root
-from parachute_hub.store.database import Database
 from parachute_hub.store.settings import StoredSettings
 from tests.support.asking import ADDRESS, Answer, ask
+from tests.support.databases import new_database
 
 HOST = "hub.test"
 LOCAL = ("http://hub.test", "http://localhost")
@@ -158,7 +158,7 @@ class FrontDoor:
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         self.path = folder / "parachute.db"
-        self.database = Database.open(self.path)
+        self.database = new_database(self.path)
         self.now = 1_800_000_000.0
         self.clock = clock or (lambda: self.now)
         self.address = ADDRESS

@@ -21,11 +21,11 @@ from parachute_hub.site.auth import Principal
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Root
 from parachute_hub.store.clients import Clients
-from parachute_hub.store.database import Database
 from parachute_hub.store.grants import Grants
 from parachute_hub.store.rows import Session, User, VaultRole
 from parachute_hub.store.users import Users
 from tests.support.at_once import at_once
+from tests.support.databases import new_database
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -192,7 +192,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.clock = Clock()
         self.clock.advance(NOW)
-        self.database = Database.open(folder / "parachute.db")
+        self.database = new_database(folder / "parachute.db")
         self.users = Users(self.database)
         self.clients, self.grants = Clients(self.database), Grants(self.database)
         self.resources, self.documents = FakeResources(), NoDocuments()

@@ -135,7 +135,7 @@ class Wizard(RuleBasedStateMachine):
 class WizardTests(SynchronousTestCase):
     def test_any_order(self) -> None:
         limits = settings(
-            max_examples=50,
+            max_examples=25,
             stateful_step_count=12,
             derandomize=True,
             deadline=None,
