@@ -36,6 +36,14 @@ PROOFS = {
         ("-m", "twisted.trial", "tests.fuzz"),
         {"PARACHUTE_FUZZ_SECONDS": "1800"},
     ),
+    "isolation": Proof(
+        "a hostile module in the real container, as uid 1000 under the default seccomp profile",
+        ("-m", "tests.live.isolation_container"),
+    ),
+    "hogs": Proof(
+        "a fork bomb, a memory hog, a disk filler and a descriptor hog in one module leave others alone",
+        ("-m", "tests.live.isolation_hogs"),
+    ),
     "broken-upgrades": Proof(
         "a hundred upgrades to versions that do not work",
         ("-m", "twisted.trial", "tests.live.test_modules_upgrade"),

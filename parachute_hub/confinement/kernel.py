@@ -234,14 +234,12 @@ class _Starter:
 
 
 def _tasks() -> int:
-    """Processes and threads of this user now."""
-    count, user = 0, os.getuid()
-    for name in os.listdir("/proc"):
-        # They come and go.
-        with suppress(OSError):
-            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == user:
-                count += len(os.listdir(f"/proc/{name}/task"))
-    return count
+    """Processes and threads on this machine now: at least as many as are this user's, and one read instead of many."""
+    try:
+        # `0.20 0.18 0.12 1/80 11206`, proc(5).
+        return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
+    except (OSError, ValueError, IndexError):
+        return 4096
 
 
 def _limit(pid: int, rules: Rules) -> None:

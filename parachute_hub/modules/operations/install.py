@@ -101,7 +101,8 @@ class Installer:
             return
         self._need_memory(request.short)
         if request.package is None or self.directory.catalog.offers(request.package) is None:
-            work.line("This package is not in the catalog. It can read and change everything on this hub.")
+            loose = "" if self.separates() else " It can read and change everything on this hub."
+            work.line(f"This package is not in the catalog.{loose}")
         if request.folder is not None:
             arrival = self._linked(request, request.folder)
             work.rename(arrival.short)
