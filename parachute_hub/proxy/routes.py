@@ -20,6 +20,7 @@ OWN_SEGMENTS = frozenset(name.encode() for name in (*own_names.SEGMENTS, ".", ".
 VAULT = "vault"
 _NEVER_MOUNTED = OWN_SEGMENTS | {b"mcp"}
 _VAULT_ADMIN = b"/vault/admin"
+_MCP_WITH_SLASH = b"/mcp/"
 _VAULT_PAGES = frozenset((b"/vault", b"/vault/", b"/vault/new"))
 
 
@@ -207,6 +208,9 @@ def _to_module(table: Table, mount: Mount, method: bytes, target: bytes, path: b
         return _nowhere(path)
     if method == b"POST" and path == mount.prefix and path.startswith(b"/vault/") and path != _VAULT_ADMIN:
         return _missing_suffix(table.issuer, path)
+    if path.startswith(b"/vault/") and path == mount.prefix + _MCP_WITH_SLASH:
+        # People paste addresses with a slash behind. The endpoint has none, and MCP clients follow no redirect.
+        path, target = path[:-1], target.replace(_MCP_WITH_SLASH, _MCP_WITH_SLASH[:-1], 1)
     if not mount.strip:
         return ToModule(mount, target, path)
     rest = target[len(mount.prefix) :]

@@ -29,6 +29,8 @@ NODE_PACKAGES = (
     "openid-client@6.9.0",
     "@modelcontextprotocol/sdk@1.32.2",
     "@modelcontextprotocol/conformance@0.2.0-alpha.12",
+    "@modelcontextprotocol/inspector@2.12.0",
+    "mcp-remote@0.15.1",
 )
 PYTHON_PACKAGES = ("mcp==2.3.0", "authlib==1.9.9", "httpx==0.28.1")
 PATIENCE = 60.0
@@ -172,6 +174,39 @@ def run_client(words: list[str], person: Person, cwd: Path) -> str:
         process.stdout.close()
     if status != 0:
         raise AssertionError(f"{words[-2:]} ended with {status}:\n{''.join(said)}")
+    return "".join(said)
+
+
+def run_listener(words: list[str], person: Person, home: Path) -> str:
+    """Run a client that prints the address to open and listens for the answer itself; everything it prints.
+
+    Raises AssertionError with its output when it fails. What it keeps goes to `home`.
+    """
+    kept = {"HOME": str(home), "MCP_REMOTE_CONFIG_DIR": str(home), "MCP_CATALOG_PATH": str(home / "catalog.json")}
+    # There is no browser to open; the inspector asks for one all the same.
+    environment = {**os.environ, **kept, "BROWSER": "true", "MCP_AUTO_OPEN_ENABLED": "true"}
+    process = subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, text=True
+    )
+    assert process.stdout is not None
+    said: list[str] = []
+    watchdog = threading.Timer(PATIENCE, process.kill)
+    watchdog.start()
+    try:
+        for line in process.stdout:
+            said.append(line)
+            found = re.search(r"http://\S+/oauth/authorize\?\S+", line)
+            if found is not None and not any("/oauth/authorize?" in before for before in said[:-1]):
+                assert fetch(person.allow(found[0])).status == 200
+        status = process.wait(PATIENCE)
+    finally:
+        watchdog.cancel()
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+        process.stdout.close()
+    if status != 0:
+        raise AssertionError(f"{words[1]} ended with {status}:\n{''.join(said)}")
     return "".join(said)
 
 

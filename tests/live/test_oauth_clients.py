@@ -1,5 +1,7 @@
 """Third-party clients with a whole hub and the reference vault behind its proxy."""
 
+from pathlib import Path
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live.oauth_rig import (
@@ -10,8 +12,10 @@ from tests.live.oauth_rig import (
     node_clients,
     python_clients,
     run_client,
+    run_listener,
     vault_hub,
 )
+from tests.live.ports import free_port
 
 
 class ClientTests(SynchronousTestCase):
@@ -39,6 +43,25 @@ class ClientTests(SynchronousTestCase):
         """Both SDKs: from the vault's challenge to a note, and a refresh, with only the address configured."""
         self.assertIn("ok the note is there", self.by_bun("mcp.mjs"))
         self.assertIn("ok", self.by_python("mcp_python.py"))
+
+    def test_tools_that_people_use(self) -> None:
+        """The MCP inspector's command and mcp-remote, each with only the address, up to the list of tools.
+
+        The address as the hub shows it, with a slash behind, and with a query.
+        """
+        packages, home = node_clients() / "node_modules", Path(self.mktemp()).absolute()
+        home.mkdir()
+        remote = str(packages / "mcp-remote" / "dist" / "client.js")
+        inspector = str(
+            packages / "@modelcontextprotocol" / "inspector" / "clients" / "launcher" / "build" / "index.js"
+        )
+        for address in (self.resource, self.resource + "/", self.resource + "?from=a-wiki"):
+            said = run_listener([bun_program(), remote, address, str(free_port())], self.person, home)
+            self.assertIn("Connected successfully!", said)
+        callback = f"http://127.0.0.1:{free_port()}/oauth/callback"
+        words = ["--cli", self.resource, "--transport", "http", "--callback-url", callback, "--method", "tools/list"]
+        said = run_listener([bun_program(), inspector, *words], self.person, home)
+        self.assertIn('"create-note"', said)
 
     def test_conformance(self) -> None:
         """All official scenarios for authorization servers pass, including the metadata document check."""
