@@ -8,6 +8,7 @@ from twisted.internet.tcp import Connector, Port, Server
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.accounts.model import AccessWatch
+from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.session_auth import SessionRecogniser
 from parachute_hub.accounts.signin.step_up import ProofsOfPresence
 from parachute_hub.admin.vault_command import VaultCommand
@@ -50,8 +51,9 @@ PAIRS: tuple[tuple[type, type, frozenset[str]], ...] = (
     (RecordedWatch, Connections, frozenset()),
     (RecordedWatch, AccessWatch, frozenset()),
     (KnownBearers, BearerRecogniser, frozenset()),
-    (FakeAccounts, SessionRecogniser, frozenset({"verify", "prove", "visitor"})),
-    (FakeAccounts, ProofsOfPresence, frozenset({"signed_in", "recognise", "visitor"})),
+    (FakeAccounts, SessionRecogniser, frozenset({"verify", "prove", "visitor", "is_plain"})),
+    (FakeAccounts, ProofsOfPresence, frozenset({"signed_in", "recognise", "visitor", "is_plain"})),
+    (FakeAccounts, Browser, frozenset({"signed_in", "recognise", "verify", "prove"})),
     (Proofs, ProofsOfPresence, frozenset()),
     (Tokens, ModuleTokens, frozenset()),
     (AnsweringRegistry, Bun, frozenset()),
