@@ -32,9 +32,9 @@ PROOFS = {
         "make run and make test in clean Debian 12 and 13 containers", ("-m", "tools.fresh_machine")
     ),
     "fuzz": Proof(
-        "an hour of what strangers, clients and pages could send",
+        "an hour of what strangers, clients, pages and modules could send or write",
         ("-m", "twisted.trial", "tests.fuzz"),
-        {"PARACHUTE_FUZZ_SECONDS": "1800"},
+        {"PARACHUTE_FUZZ_SECONDS": "450"},
     ),
     "isolation": Proof(
         "a hostile module in the real container, as uid 1000 under the default seccomp profile",

@@ -10,6 +10,7 @@ from tests.live.harness import HubProcess, Reply, fetch
 from tests.live.oauth_rig import Person, vault_hub
 
 NOTES = "/vault/default/api/notes"
+PART = "/hello/desk"
 
 
 class DoorTests(SynchronousTestCase):
@@ -25,10 +26,11 @@ class DoorTests(SynchronousTestCase):
         return fetch(f"{self.hub.url}{path}", headers=headers, **options)
 
     def close(self, path: str, **unit: Any) -> None:
-        """Make this path of the vault a sub-unit, as a module would in its row."""
+        """Make this path of hello a sub-unit, as a module would in its row."""
         services = self.hub.home / "services.json"
         document = json.loads(services.read_text())
-        document["services"][0]["uis"] = {"app": {"displayName": "App", "path": path, **unit}}
+        (row,) = (row for row in document["services"] if row["paths"] == ["/hello"])
+        row["uis"] = {"app": {"displayName": "App", "path": path, **unit}}
         fresh = services.with_suffix(".new")
         fresh.write_text(json.dumps(document))
         os.replace(fresh, services)
@@ -45,16 +47,17 @@ class DoorTests(SynchronousTestCase):
         self.assertEqual(self.ask(NOTES, self.token("write"), method="POST", body={"content": "x"}).status, 201)
 
     def test_a_part_for_people_of_the_hub(self) -> None:
-        """A stranger's browser goes to sign-in; a token must meet the row's scopes; otherwise the vault decides."""
+        """A stranger's browser goes to sign-in; a token must meet the row's scopes; otherwise the module decides."""
+        self.hub.install("hello")
         person = Person(self.hub.url)
-        self.assertEqual(person.open(NOTES)[0], 401)
-        self.close("/vault/default/api", scopes_required=["vault:*:write"])
-        self.hub.wait_for(lambda: person.open(NOTES)[0] == 302, "the closed part")
-        self.assertEqual(person.open(f"{NOTES}?limit=1")[1], f"/login?next={NOTES}%3Flimit%3D1")
-        self.assertEqual(self.ask(NOTES).json()["error"], "unauthenticated")
-        self.assertEqual(self.ask(NOTES, self.token("read")).json()["error"], "insufficient_scope")
-        self.assertEqual(self.ask(NOTES, self.token("write")).status, 200)
-        self.assertEqual(person.sign_in().open(NOTES)[0], 401, "the vault wants a token of its own")
-        self.close("/vault/default/api", audience="operator")
-        self.hub.wait_for(lambda: self.ask(NOTES, self.token("write")).status == 401, "the operator's part")
-        self.assertEqual(person.open(NOTES)[0], 401)
+        self.assertEqual(person.open(PART)[0], 404, "hello has nothing there, which it says itself")
+        self.close(PART, scopes_required=["vault:*:write"])
+        self.hub.wait_for(lambda: person.open(PART)[0] == 302, "the closed part")
+        self.assertEqual(person.open(f"{PART}?limit=1")[1], f"/login?next={PART}%3Flimit%3D1")
+        self.assertEqual(self.ask(PART).json()["error"], "unauthenticated")
+        self.assertEqual(self.ask(PART, self.token("read")).json()["error"], "insufficient_scope")
+        self.assertEqual(person.sign_in().open(PART)[0], 404)
+        self.close(PART, audience="operator")
+        reads = self.token("read")
+        self.hub.wait_for(lambda: self.ask(PART, reads).json()["error"] == "unauthenticated", "the operator's part")
+        self.assertEqual(person.open(PART)[0], 404)
