@@ -17,7 +17,7 @@ from parachute_hub.proxy.interfaces import Handler, ReadState, TunnelEnd
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import ErrorResponse
-from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ, Socket, keep_little_unsent, writer
+from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ, Socket, prepare, writer
 
 _log = Logger()
 _FAULT = ErrorResponse(500, "internal_error", "Something went wrong in the hub. Its log has the details.", close=True)
@@ -65,6 +65,7 @@ class Connection(BaseProtocol):
         self.peer = self.address = peer
         self.held_back = False
         self.behind = 0
+        self._served = False
         self.state = _HEAD
         self.close = False
         self.deadline: float | None = dispatcher.now + dispatcher.limits.head_seconds
@@ -85,12 +86,9 @@ class Connection(BaseProtocol):
     def _not_connected(self, data: bytes) -> None:
         raise RuntimeError("This connection is not made yet.")
 
-    # Called by the transport.
-
     def connectionMade(self) -> None:
-        self.transport.setTcpNoDelay(True)
+        prepare(self.transport)
         self.put = writer(self.transport)
-        keep_little_unsent(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
         state = self.state
@@ -119,8 +117,6 @@ class Connection(BaseProtocol):
         self._drop_handler()
         self._dispatcher.gone(self)
 
-    # Called by the handler.
-
     def finished(self) -> None:
         """The response is complete: continue with the next request, or close."""
         self._handler = None
@@ -130,7 +126,7 @@ class Connection(BaseProtocol):
             self._close()
             return
         self.state = _HEAD
-        self._request = None
+        self._request, self._served = None, True
         self.deadline = dispatcher.now + dispatcher.limits.idle_seconds
         if self._paused:
             self.resumeProducing()
@@ -209,6 +205,9 @@ class Connection(BaseProtocol):
         self.behind = behind
         self.deadline = self._dispatcher.now + self._dispatcher.limits.stall_seconds
         self._stalls()
+
+    def idle(self) -> bool:
+        return self.state is _HEAD and self._served and not self._buffer
 
     def buffered(self) -> int:
         return len(self._buffer)

@@ -3,6 +3,7 @@
 import resource
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Protocol
 
 from parachute_hub.proxy.client_address import is_loopback
@@ -70,9 +71,17 @@ class ConnectionLimiter:
         if self._port is None:
             return
         self._port.numberAccepts = _AT_ONCE
+        if self._full(-_SLACK):
+            self._end_idle()
         if self._full() and not self._paused:
             self._paused = True
             self._port.pauseProducing()
+
+    def _end_idle(self) -> None:
+        """Near the limit: close clients between two requests, so that the platform's health check still gets in."""
+        idle = (connection for connection in self._members if connection.idle())
+        for connection in tuple(islice(idle, 2 * _SLACK)):
+            connection.transport.loseConnection()
 
     def left(self, connection: Connection) -> None:
         """A connection closed."""

@@ -15,6 +15,15 @@ class ReadState(Enum):
     DEAD = auto()
 
 
+class BodyKind(Enum):
+    """How the end of a response body is determined (RFC 9112, section 6.3)."""
+
+    NONE = auto()
+    LENGTH = auto()
+    CHUNKED = auto()
+    UNTIL_CLOSE = auto()
+
+
 class Handler(Protocol):
     """Handles one request. `body` and `body_done` may come before `start`, but never after the response is finished."""
 

@@ -20,8 +20,8 @@ STREAM_READ = 128 * 1024
 UNSENT = 64 * 1024
 UNREAD = 64 * 1024
 SEGMENT = 4096
-# Linux; elsewhere the option has another number or does not exist.
-_NOTSENT_LOWAT = 25
+# Numbers of Linux; elsewhere they mean nothing and are refused.
+_KEEPIDLE, _KEEPINTVL, _USER_TIMEOUT, _NOTSENT_LOWAT = 4, 5, 18, 25
 
 
 class Socket(Protocol):
@@ -62,15 +62,25 @@ class Socket(Protocol):
         """The local address."""
 
 
-def keep_little_unsent(transport: Socket) -> None:
-    """Let the kernel hold little for which the client has no room (TCP_NOTSENT_LOWAT); what is in flight has no limit.
+def prepare(transport: Socket) -> None:
+    """Set the options of a client's socket, as far as the system has them.
 
-    Otherwise the kernel keeps up to 4 MB for each client that stopped reading. Does nothing where there is no such
-    option.
+    No delay of small segments. A client that is gone without a word is noticed after three minutes, also while nothing
+    is sent. The kernel holds little for which the client has no room (TCP_NOTSENT_LOWAT) instead of up to 4 MB; what is
+    in flight has no limit.
     """
-    if hasattr(transport, "socket"):
+    transport.setTcpNoDelay(True)
+    if not hasattr(transport, "socket"):
+        return
+    for level, option, value in (
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        (socket.IPPROTO_TCP, _KEEPIDLE, 60),
+        (socket.IPPROTO_TCP, _KEEPINTVL, 30),
+        (socket.IPPROTO_TCP, _USER_TIMEOUT, 180_000),
+        (socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT),
+    ):
         with contextlib.suppress(OSError):
-            transport.socket.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT)
+            transport.socket.setsockopt(level, option, value)
 
 
 def keep_little_unread(connector: object) -> None:

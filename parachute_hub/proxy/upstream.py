@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from parachute_hub.proxy.chunked import Chunked
 from parachute_hub.proxy.head import HEAD_END, BadMessage, ResponseHead, parse_response
+from parachute_hub.proxy.interfaces import BodyKind
 from parachute_hub.proxy.transport import STREAM_READ, Socket, keep_little_unread, writer
 
 HOST = "127.0.0.1"
@@ -20,17 +21,10 @@ _MAX_INTERIM = 16
 # How many response heads are cached for a second, and their maximum length.
 _MOST_HEADS = 64
 _LONGEST_HEAD = 2048
-# What the receive buffer here and the send buffer in the module hold of a response that nobody reads (measured).
+# From the first byte of a response to the end of its head. Before the first byte a module may take its time.
+HEAD_SECONDS = 30.0
+# Held by the kernel, here and for the module, of a response that nobody reads (measured).
 KERNEL_HOLDS = 1792 * 1024
-
-
-class BodyKind(Enum):
-    """How the end of a response body is determined (RFC 9112, section 6.3)."""
-
-    NONE = auto()
-    LENGTH = auto()
-    CHUNKED = auto()
-    UNTIL_CLOSE = auto()
 
 
 class ResponseSink(Protocol):
@@ -147,6 +141,11 @@ class Upstream(BaseProtocol):
             self._paused = False
             self.transport.resumeProducing()
 
+    def late(self) -> None:
+        """The head of a response began long ago."""
+        if self._state is _HEAD and self._buffer:
+            self._fail("the head of its answer did not end")
+
     def drop(self) -> None:
         """The sink is gone: abort the request."""
         self._sink = None
@@ -188,6 +187,8 @@ class Upstream(BaseProtocol):
         data = self._buffer + data if self._buffer else data
         end = data.find(HEAD_END)
         if end < 0 or end > self._pool.head_bytes:
+            if not self._buffer:
+                self._pool.heads_begun[self] = self._pool.now
             self._buffer = data
             if len(data) > self._pool.head_bytes:
                 self._fail("the head of its answer is too large")
@@ -338,6 +339,7 @@ class Pool:
         self._connect_seconds = connect_seconds
         self._idle: list[Upstream] = []
         self._heads: dict[bytes, ResponseHead] = {}
+        self.heads_begun: dict[Upstream, float] = {}
         self.open = 0
 
     def get(self, sink: ResponseSink, *, fresh: bool = False) -> None:
@@ -369,6 +371,9 @@ class Pool:
         """Close connections that were idle for longer than `after` seconds."""
         self.now = now
         self._heads.clear()
+        for upstream in [one for one, begun in self.heads_begun.items() if now - begun > HEAD_SECONDS]:
+            del self.heads_begun[upstream]
+            upstream.late()
         while self._idle and now - self._idle[0].idle_since > after:
             self._idle.pop(0).transport.loseConnection()
 
@@ -385,6 +390,7 @@ class Pool:
     def lost(self, upstream: Upstream) -> None:
         """A connection closed."""
         self.open -= 1
+        self.heads_begun.pop(upstream, None)
         if upstream in self._idle:
             self._idle.remove(upstream)
 

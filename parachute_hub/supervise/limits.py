@@ -24,6 +24,8 @@ class Timing:
     window: float = 120.0
     crashes: int = 5
     parked_retry: float = 300.0
+    # When a module that is held because its port is taken tries again.
+    port_poll: float = 15.0
     # stopping
     stop_grace: float = 8.0
     hung_grace: float = 3.0

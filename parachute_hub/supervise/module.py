@@ -211,8 +211,6 @@ class Module:
         """Stop making callers wait."""
         self._late = True
 
-    # --- spawning
-
     async def _spawn(self) -> None:
         try:
             self.launch = launch = self._context.launcher.launch(self.short)
@@ -286,9 +284,10 @@ class Module:
 
     def _refuse_port(self, port: int, stranger: str) -> None:
         self._phase = "none"
-        text = f"Port {port} is used by {stranger}. Stop that program, then start {self.short} again."
+        text = f"Port {port} is used by {stranger}. {self.short} starts once that program has stopped."
         self.squatted(text)
         self.machine.blocked(text)
+        self._context.reactor.callLater(0, self.wait, self._context.timing.port_poll)
 
     def _cannot(self, why: str, error: Mapping[str, Any]) -> None:
         self._phase = "none"
@@ -354,6 +353,7 @@ class Module:
         self._timer = None
         self._set(next_retry_at=None)
         self.machine.retry()
+        self.machine.release()
 
     def _set(self, **changes: Any) -> None:
         self.status = evolve(self.status, **changes)

@@ -164,7 +164,7 @@ class TokenTests(ExampleTestCase):
         issuer = self.issuer(revocations=False)
         vault = await self.vault_of(issuer)
         status, message = await self.status(vault, issuer.token())
-        self.assertEqual(status, 401)
+        self.assertEqual(status, 503)
         self.assertIn("revocation list", message)
 
     async def test_without_the_hubs_keys_tokens_are_refused_and_own_keys_work(self) -> None:
@@ -173,7 +173,7 @@ class TokenTests(ExampleTestCase):
         vault = await self.vault_of(issuer)
         token = issuer.token()
         status, message = await self.status(vault, token)
-        self.assertEqual(status, 401)
+        self.assertEqual(status, 503)
         self.assertIn("keys of the hub", message)
         key = (self.home / "vault/data/default/initial-key").read_text().strip()
         self.assertEqual((await vault.ask("GET", NOTES, token=key)).status, 200)

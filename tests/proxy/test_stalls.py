@@ -58,3 +58,44 @@ class StallTests(SynchronousTestCase):
             client.deliver(waiting)
             clients.append(client)
         self.assertEqual([client.connected for client in clients], [False, True, True])
+
+
+class WaitTests(SynchronousTestCase):
+    """Waits of the proxy that have an end (docs/waits.md)."""
+
+    def test_a_response_head_that_does_not_end(self) -> None:
+        """It may begin late, but once begun it ends within half a minute."""
+        rig = Rig()
+        self.addCleanup(rig.stop)
+        client = rig.ask(get("/notes/"))
+        rig.pass_time(200)
+        self.assertTrue(client.connected)
+        rig.modules.newest.deliver(b"HTTP/1.1 200 OK\r\nX-Never: en")
+        rig.pass_time(29)
+        self.assertEqual(client.take(), b"")
+        rig.pass_time(4)
+        self.assertTrue(client.take().startswith(b"HTTP/1.1 502 "))
+
+    def test_near_the_limit_idle_clients_make_room(self) -> None:
+        """Those between two requests; one that waits for its response stays."""
+        rig = Rig(limits=Limits(connections=70))
+        self.addCleanup(rig.stop)
+        rig.front.listening(FakePort())
+        busy = rig.ask(get("/notes/"))
+        idle = [rig.ask(get("/nothing")) for _ in range(4)]
+        self.assertEqual([client.connected for client in idle], [True] * 4)
+        last = rig.ask(get("/nothing"))
+        self.assertEqual([client.connected for client in idle], [False] * 4)
+        self.assertTrue(busy.connected and last.connected)
+
+
+class FakePort:
+    """A listening port that accepts whatever comes."""
+
+    numberAccepts = 1
+
+    def pauseProducing(self) -> None:
+        pass
+
+    def resumeProducing(self) -> None:
+        pass

@@ -159,8 +159,29 @@ class PortTests(SupervisorCase):
         self.assertIn("process 77 (nc -l 2000)", status.reason)
         assert status.start_error is not None
         self.assertEqual(status.start_error["error_type"], "port_squatter")
+        self.assertIsNotNone(self.status().next_retry_at)
         self.assertEqual((self.reactor.spawned, self.system.swept), ([], []))
         self.ready()
+
+    def test_it_starts_by_itself_once_the_port_is_free(self) -> None:
+        stranger = Holder(77, "nc -l 2000")
+        self.system.holders = [stranger] * 4
+        self.begin(self.supervisor.start("vault"))
+        self.turn()
+        self.reactor.listening[2000] = OK
+        self.pass_time(20)
+        self.assertEqual((self.state(), self.reactor.spawned), (ModuleState.HELD, []))
+        self.system.holders = []
+        self.pass_time(20)
+        self.assertEqual(self.state(), ModuleState.READY)
+
+    def test_one_that_is_switched_off_meanwhile_stays_off(self) -> None:
+        self.system.holders = [Holder(77, "nc -l 2000")]
+        self.begin(self.supervisor.start("vault"))
+        self.turn()
+        self.begin(self.supervisor.stop("vault"))
+        self.pass_time(60)
+        self.assertEqual((self.state(), self.reactor.spawned), (ModuleState.STOPPED, []))
 
     def test_our_own_orphan_is_ended(self) -> None:
         self.system.holders = [Holder(77, "bun", ours=True), None]

@@ -2,7 +2,7 @@
 
 import { createHash, timingSafeEqual } from "node:crypto"
 import { forbidden, Refused } from "./kit/http.ts"
-import { type HubTokens, looksLikeHubToken, TokenRefused } from "./kit/hub-token.ts"
+import { type HubTokens, HubUnavailable, looksLikeHubToken, TokenRefused } from "./kit/hub-token.ts"
 
 export type Scope = "scribe:transcribe" | "scribe:admin"
 
@@ -30,6 +30,10 @@ async function scopesOf(token: string, tokens: HubTokens): Promise<string[]> {
     return (await tokens.verify(token)).scopes
   } catch (error) {
     if (error instanceof TokenRefused) throw unauthorized(error.message)
+    // 401 would make clients drop a token that is good.
+    if (error instanceof HubUnavailable) {
+      throw new Refused(503, { error: "hub_unavailable", message: error.message }, { "retry-after": "5" })
+    }
     throw error
   }
 }

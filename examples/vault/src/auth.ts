@@ -1,7 +1,7 @@
 // Who may do what in one vault: the vault's own keys, and tokens of the hub.
 
 import { forbidden, Refused } from "./kit/http.ts"
-import { type Claims, type HubTokens, looksLikeHubToken, TokenRefused } from "./kit/hub-token.ts"
+import { type Claims, type HubTokens, HubUnavailable, looksLikeHubToken, TokenRefused } from "./kit/hub-token.ts"
 import type { Store } from "./store/store.ts"
 
 export type Verb = "read" | "write" | "admin"
@@ -36,8 +36,14 @@ export async function grantsOf(request: Request, vault: string, store: Store, to
     return new Grants(vault, scopesIn(await tokens.verify(credential), vault))
   } catch (error) {
     if (error instanceof TokenRefused) throw unauthorized(error.message)
+    // 401 would make clients drop a token that is good.
+    if (error instanceof HubUnavailable) throw unavailable(error.message)
     throw error
   }
+}
+
+function unavailable(message: string): Refused {
+  return new Refused(503, { error: "Unavailable", code: "hub_unavailable", message }, { "retry-after": "5" })
 }
 
 export function unauthorized(message: string, headers: Record<string, string> = {}): Refused {

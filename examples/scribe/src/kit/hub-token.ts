@@ -13,6 +13,9 @@ export interface Claims {
 /** The token is not valid. The message may be shown; it holds no part of the token but its id. */
 export class TokenRefused extends Error {}
 
+/** The token could not be checked now: the hub does not give its keys. The caller keeps it and tries again. */
+export class HubUnavailable extends Error {}
+
 const KEYS_AGE = 5 * 60_000
 const RELOAD_PAUSE = 10_000
 const REVOKED_AGE = 60_000
@@ -121,7 +124,7 @@ class Keys {
       this.#forcedAt = performance.now()
       await this.#load()
     } catch (error) {
-      throw new TokenRefused(`hub JWT verification failed: keys of the hub: ${(error as Error).message}`)
+      throw new HubUnavailable(`The keys of the hub cannot be read now: ${(error as Error).message}`)
     }
     return this.#matches(kid, signature, signed)
   }
@@ -152,7 +155,7 @@ class Revoked {
   async has(id: string): Promise<boolean> {
     if (!this.#ids || performance.now() - this.#triedAt > REVOKED_AGE) {
       await this.#load().catch((error: Error) => {
-        if (!this.#ids) throw new TokenRefused(`hub JWT refused: the hub's revocation list: ${error.message}`)
+        if (!this.#ids) throw new HubUnavailable(`The hub's revocation list cannot be read now: ${error.message}`)
       })
       this.#triedAt = performance.now()
     }

@@ -1,0 +1,175 @@
+"""Mixed load for minutes or hours, and what grows meanwhile. `python -m bench soak [minutes]`, ten by default.
+
+Requests, WebSockets, sign-ins, minted tokens, restarts and installs run side by side. Every five seconds the hub's
+memory, descriptors, threads, journal and logs are noted; a line is fitted through the least values of the second half.
+"""
+
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.pressure import module, rss
+from tests.live.harness import OWNER, HubProcess, fetch
+
+SAMPLE = 5.0
+_numbers = itertools.count()
+
+
+class Load(threading.Thread):
+    """One kind of use, again and again with a pause; errors of transport are counted, not raised."""
+
+    def __init__(self, name: str, use: Callable[[], object], pause: float) -> None:
+        super().__init__(daemon=True, name=name)
+        self._use, self._pause = use, pause
+        self.done: Counter[str] = Counter()
+        self.over = False
+
+    def run(self) -> None:
+        """Until `over`."""
+        while not self.over:
+            try:
+                self._use()
+                self.done["ok"] += 1
+            except Exception as error:
+                self.done[type(error).__name__] += 1
+            time.sleep(self._pause)
+
+
+def pages(hub: HubProcess) -> Callable[[], None]:
+    """Pages of the hub and of a module over one connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=20)
+
+    def use() -> None:
+        for path in ("/health", "/load/health", "/", "/.well-known/parachute.json", "/api/ready", "/login"):
+            try:
+                connection.request("GET", path)
+                connection.getresponse().read()
+            except (OSError, http.client.HTTPException):
+                connection.close()
+                raise
+
+    return use
+
+
+def raw(hub: HubProcess, request: str, seconds: float) -> Callable[[], None]:
+    """Something that stays open for some seconds: a stream or a WebSocket."""
+
+    def use() -> None:
+        with socket.create_connection(("127.0.0.1", hub.port), timeout=20) as client:
+            client.sendall(request.replace("HOST", f"127.0.0.1:{hub.port}").encode())
+            client.recv(4096)
+            time.sleep(seconds)
+
+    return use
+
+
+def sign_ins(hub: HubProcess) -> Callable[[], None]:
+    """The owner signs in from somewhere."""
+    page = fetch(f"{hub.url}/account/session")
+    said = {
+        "__csrf": page.json()["csrf"],
+        "username": OWNER["PARACHUTE_INITIAL_ADMIN_USERNAME"],
+        "password": OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"],
+    }
+    cookie = page.headers["set-cookie"].partition(";")[0]
+
+    def use() -> None:
+        number = next(_numbers)
+        address = f"198.18.{number >> 8 & 255}.{number & 255}"
+        fetch(f"{hub.url}/login", method="POST", body=said, headers={"Cookie": cookie, "X-Forwarded-For": address})
+
+    return use
+
+
+def sample(hub: HubProcess, pid: int) -> dict[str, float]:
+    """What the hub holds now: MB, and numbers."""
+    journal = hub.home / "parachute.db-wal"
+    logs = sum(path.stat().st_size for path in (hub.home / "hub" / "logs").glob("*"))
+    with contextlib.suppress(FileNotFoundError):
+        logs += hub.log_path.stat().st_size
+    return {
+        "rss": rss(pid) / (1 << 20),
+        "fds": float(len(os.listdir(f"/proc/{pid}/fd"))),
+        "threads": float(len(os.listdir(f"/proc/{pid}/task"))),
+        "wal": (journal.stat().st_size if journal.exists() else 0) / (1 << 20),
+        "logs": logs / (1 << 20),
+    }
+
+
+def slope(points: list[tuple[float, float]]) -> float:
+    """Least squares: growth per hour."""
+    middle = sum(x for x, _ in points) / len(points), sum(y for _, y in points) / len(points)
+    above = sum((x - middle[0]) * (y - middle[1]) for x, y in points)
+    below = sum((x - middle[0]) ** 2 for x, _ in points)
+    return above / below * 3600 if below else 0.0
+
+
+def floor(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The least of each half minute: a password that is being hashed takes 19 MB for a moment."""
+    return [min(points[at : at + 6], key=lambda point: point[1]) for at in range(0, len(points), 6)]
+
+
+def main() -> None:
+    """Start, load, fit, end."""
+    minutes = float(sys.argv[2]) if len(sys.argv) > 2 else 10.0
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**OWNER, "PARACHUTE_TRUSTED_HOPS": "1", "PARACHUTE_ISOLATION": "off"}
+        hub = HubProcess(home=Path(folder) / "home", environment=environment)
+        try:
+            hub.start()
+            assert hub.process is not None
+            pid, source = hub.process.pid, str(module(Path(folder) / "load"))
+
+            def install() -> None:
+                begun = hub.client.call("POST", "/api/modules/install", {"source": source})
+                job = f"/api/modules/operations/{begun['operation_id']}"
+                hub.wait_for(lambda: hub.client.call("GET", job)["status"] != "running", "the module to be installed")
+
+            install()
+            upgrade = (
+                "GET /load/ws HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            )
+            mint = {"scope": "parachute:host:start", "expires_in": 60}
+            loads = [
+                Load("pages", pages(hub), 0.01),
+                Load("pages 2", pages(hub), 0.01),
+                Load("downloads", raw(hub, "GET /load/big HTTP/1.1\r\nHost: HOST\r\n\r\n", 1.0), 0.2),
+                Load("websockets", raw(hub, upgrade, 2.0), 0.1),
+                Load("sign-ins", sign_ins(hub), 0.5),
+                Load("tokens", lambda: hub.client.call("POST", "/api/auth/mint-token", mint), 0.2),
+                Load("restarts", lambda: hub.client.call("POST", "/api/modules/load/restart", {}), 15.0),
+                Load("installs", install, 60.0),
+            ]
+            for load in loads:
+                load.start()
+            began, samples = time.monotonic(), []
+            while time.monotonic() - began < minutes * 60:
+                time.sleep(SAMPLE)
+                samples.append((time.monotonic() - began, sample(hub, pid)))
+                if len(samples) % 12 == 0:
+                    print(json.dumps({name: round(value, 1) for name, value in samples[-1][1].items()}), flush=True)
+            for load in loads:
+                load.over = True
+            half = samples[len(samples) // 2 :]
+            for name in samples[0][1]:
+                first, last = samples[0][1][name], samples[-1][1][name]
+                grown = slope(floor([(at, values[name]) for at, values in half]))
+                print(f"{name:8}{first:9.1f} to {last:9.1f}, second half {grown:+.1f} an hour", flush=True)
+            print({load.name: dict(load.done) for load in loads}, flush=True)
+        finally:
+            hub.end()
+
+
+if __name__ == "__main__":
+    main()
