@@ -13,8 +13,10 @@ from typing import Any, Final
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.confinement.kernel import Kernel
-from tests.live.harness import HubProcess, fetch, hub, packed_examples
+from tests.live.harness import HubProcess, fetch, hub, packed_examples, registry
+from tests.live.modules_rig import module
 from tests.live.ports import free_port
+from tests.modules.homes import write
 from tests.requirements import requires, right
 
 HOSTILE = Path(__file__).with_name("hostile")
@@ -105,9 +107,9 @@ def catalog(folder: Path) -> Path:
     """The reference modules, and the hostile one among them."""
     examples = packed_examples()
     modules = json.loads(examples.read_bytes())["modules"]
-    for module in modules:
-        if "source" in module:
-            module["source"] = str(examples.parent / module["source"])
+    for each in modules:
+        if "source" in each:
+            each["source"] = str(examples.parent / each["source"])
     pack = folder / "hostile.tgz"
     pack.write_bytes(packed(HOSTILE))
     modules.append(
@@ -221,3 +223,33 @@ class HostileModuleTests(SynchronousTestCase):
             self.assertEqual(found[name], "got", name)
         self.assertEqual((harm.home / "bait3").stat().st_mode & 0o777, 0o777)
         self.assertEqual(harm.hub.module("hostile")["isolation"]["state"], "off")
+
+
+@requires(right("to confine programs"))
+class DependencyTests(SynchronousTestCase):
+    timeout = 120
+
+    def test_a_separated_module_finds_what_it_imports(self) -> None:
+        """bun looks through the folders above the package, of which it may see its own version's only."""
+        top = Path(self.mktemp()).absolute()
+        helper = {
+            "package.json": '{"name": "@toys/helper", "version": "1.0.0"}',
+            "index.ts": 'export const word = "found"',
+        }
+        server = (
+            'import { word } from "@toys/helper"\n'
+            'Bun.serve({ hostname: "127.0.0.1", port: Number(process.env.PORT), fetch: () => new Response(word) })\n'
+        )
+        needy = module("needy", server=server)
+        described = {**json.loads(needy["package.json"]), "dependencies": {"@toys/helper": "1.0.0"}}
+        packs = top / "packs"
+        packs.mkdir(parents=True)
+        for name, files in (("helper", helper), ("needy", {**needy, "package.json": json.dumps(described)})):
+            (packs / f"{name}.tgz").write_bytes(packed(write(top / name, files)))
+        offered = {"short": "needy", "package": described["name"], "displayName": "Needy", "tagline": "Needs another"}
+        (top / "catalog.json").write_text(json.dumps({"modules": [offered]}))
+        variables = {"PARACHUTE_ISOLATION": "required", "BUN_CONFIG_REGISTRY": registry(self, packs)}
+        running = hub(self, catalog=top / "catalog.json", environment=variables).start()
+        running.install("needy")
+        self.assertNotEqual(running.module("needy")["isolation"]["state"], "off")
+        self.assertEqual(fetch(f"http://127.0.0.1:{running.module('needy')['port']}/").body, b"found")

@@ -124,7 +124,7 @@ function Found({ module }: { module: Module }) {
           <h3>{module.display_name}</h3>
           <p class="quiet">
             This hub did not install {module.display_name}, so it does not run. Keep it only if you know where it comes
-            from: its code can read everything on this hub.
+            from.
           </p>
           <p class="quiet">
             {module.found?.package} {module.found?.folder && <code>{module.found.folder}</code>}
@@ -179,8 +179,9 @@ function Stranger() {
     <More label="Install another package">
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
         <p>
-          Any npm package with a <code>.parachute/module.json</code> can run here. It can read everything on this hub,
-          including your notes. Install only what you trust.
+          Any npm package with a <code>.parachute/module.json</code> can run here. It can use the internet, and where
+          this machine cannot separate modules it can read everything on this hub, including your notes. Install only
+          what you trust.
         </p>
         <Field label="Package name">
           {(ids) => (
