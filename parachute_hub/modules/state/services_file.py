@@ -261,7 +261,7 @@ class ServicesFile:
                 with contextlib.suppress(FileNotFoundError):
                     make_sure(self.path)
                 return before
-            if spoilt:
+            if spoilt and os.path.lexists(self.path):
                 self._set_aside()
             private_folder(self.path.parent)
             self._replace(self.path, after.to_bytes(), mode=0o600)
@@ -284,7 +284,9 @@ class ServicesFile:
         try:
             content = read_bounded(self.path, SIZE_LIMIT)
         except FileNotFoundError:
-            return Registry()
+            # Between two steps of a program that removes the file and writes it anew.
+            gone = (Problem("", "the file is missing"),) if self._standing else ()
+            return Registry(problems=gone, corrupt=bool(gone))
         except NotRegular:
             return Registry(problems=(Problem("", "it is not a regular file"),), corrupt=True)
         except TooLarge:

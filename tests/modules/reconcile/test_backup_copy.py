@@ -5,6 +5,7 @@ import json
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules.reconcile.backup_copy import ServicesBackup
+from parachute_hub.modules.state.services_file import ServicesFile
 from tests.modules.homes import Home
 
 
@@ -41,15 +42,16 @@ class LastGoodTests(SynchronousTestCase):
         self.assertIn("restored from the hub's backup", self.told[0])
 
     def test_a_file_that_is_whole_is_left_alone(self) -> None:
-        """Removing a row or the file is intentional."""
+        """Removing a row is intentional, and so is removing the file while the hub is off."""
         document = json.loads(self.home.services.path.read_bytes())
         document["services"] = document["services"][:1]
         self.home.services.path.write_text(json.dumps(document))
         self.start().mend()
         self.assertEqual(self.names(), {"parachute-vault"})
         self.home.services.path.unlink()
-        self.start().mend()
-        self.assertEqual((self.names(), self.told), (set(), []))
+        fresh = ServicesFile(self.home.services.path)
+        ServicesBackup(services=fresh, path=self.copy, notice=self.told.append).mend()
+        self.assertEqual((fresh.read().rows, self.told), ((), []))
 
     def test_the_copy_follows_what_is_whole_and_nothing_else(self) -> None:
         before = self.copy.read_bytes()

@@ -101,6 +101,17 @@ class OnDisk(SynchronousTestCase):
         self.assertEqual(self.file.read(), Registry())
         self.assertEqual(self.problems, [])
 
+    def test_a_file_that_vanishes_takes_no_module_with_it(self) -> None:
+        """A program that removes the file and writes it anew may be seen in between."""
+        self.path.write_bytes(document(raw("a", 1)))
+        self.file.read()
+        self.path.unlink()
+        self.assertEqual([row.name for row in self.file.standing()], ["a"])
+        self.assertEqual(len(self.problems), 1)
+        self.file.update(lambda registry: registry.with_row(row("b", 2)))
+        self.assertEqual([entry["name"] for entry in self.saved()["services"]], ["a", "b"])
+        self.assertEqual(os.listdir(self.folder), ["services.json"])
+
     def test_the_same_object_until_the_file_changes(self) -> None:
         self.path.write_bytes(document(raw("a", 1)))
         first = self.file.read()
