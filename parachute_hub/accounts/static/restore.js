@@ -130,7 +130,10 @@ async function apply() {
   $("progress").removeAttribute("value")
   for (;;) {
     await pause(1000)
-    const health = await fetch("/health").then((answer) => answer.json(), () => null)
+    const health = await fetch("/health").then(
+      (answer) => answer.json(),
+      () => null,
+    )
     if (health && health.phase === "up") {
       const setup = await fetch("/admin/setup", { headers: { Accept: "application/json" } }).catch(() => null)
       if (setup && (await setup.json()).hasAdmin) return location.replace("/login")
