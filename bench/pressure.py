@@ -24,7 +24,7 @@ ADDRESSES = 200
 LIMIT = 512 << 20
 CGROUPS = Path("/sys/fs/cgroup/memory")
 SERVER = """
-const big = "/tmp/" + process.pid + ".big"
+const big = (process.env.TMPDIR ?? "/tmp") + "/big"
 await Bun.write(big, new Uint8Array(8 << 20))
 Bun.serve({
   hostname: "127.0.0.1", port: Number(process.env.PORT), idleTimeout: 0,
