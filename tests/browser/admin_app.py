@@ -23,6 +23,7 @@ PAGES = (
     "apps",
     "tokens",
     "people",
+    "backups",
     "account",
     "settings",
     "activity",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import urllib.request
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli.client import CommandError
+from parachute_hub.cli.progress import ProgressPrinter, follow
 from tests.browser.admin_app import WEB, built
 from tests.browser.browser import _bun as bun
 from tests.live.harness import PATIENCE, fetch, hub, packed_examples, registry, session_of_owner
@@ -63,6 +65,7 @@ class ShapesTests(SynchronousTestCase):
         call("POST", "/api/invites", {"vaults": {"work": "read"}})
         call("POST", "/api/users", {"username": "kim", "password": "purple monkey dishwasher"})
         self.connect_an_app()
+        self.back_up()
         call("POST", "/api/modules/notes/stop")
         begun = call("POST", "/api/modules/notes/uninstall")
         self.hub.wait_for(
@@ -70,6 +73,20 @@ class ShapesTests(SynchronousTestCase):
         )
         with self.assertRaises(CommandError):
             self.hub.install("vault", version="99.0.0")
+
+    def back_up(self) -> None:
+        """Once, and once more when the disk is gone."""
+        call = self.hub.client.call
+        disk = self.hub.home.with_name("disk")
+        disk.mkdir()
+        identity = call("POST", "/api/backups/key")["identity"]
+        call("POST", "/api/backups/key/confirm", {"characters": identity[-4:]})
+        place = call("POST", "/api/backups/places", {"kind": "folder", "path": str(disk)})["id"]
+        run = f"/api/backups/places/{place}/run"
+        follow(self.hub.client, call("POST", run)["operation_id"], ProgressPrinter(quiet=True))
+        shutil.rmtree(disk)
+        with self.assertRaises(CommandError):
+            follow(self.hub.client, call("POST", run)["operation_id"], ProgressPrinter(quiet=True))
 
     def connect_an_app(self) -> None:
         """By a code that the owner consented to."""

@@ -1,5 +1,5 @@
 // State of a fake hub for developing the pages.
-import type { Job, Module, Overview, State } from "../src/api/shapes"
+import type { Backups, Job, Module, Overview, State } from "../src/api/shapes"
 
 const MB = 1024 * 1024
 const HOUR = 3_600_000
@@ -97,6 +97,52 @@ export class Pretended {
     }
   }
 
+  backups(): Backups {
+    const schedule = { hour: 3, daily: true, programs: false }
+    if (this.scenario === "fresh") return { places: [], key: null, schedule, problems: [] }
+    const made = Date.now() / 1000 - 30 * 3600
+    const error = "The folder /mnt/disk is not there. Is the disk connected?"
+    const trouble = this.scenario === "trouble"
+    const copies = Array.from({ length: 9 }, (_, day) => ({
+      name: `parachute-1c2d3e4f-${day}.tar.zst.age`,
+      madeAt: made - day * 86_400,
+      seconds: 12.4 + day,
+      size: 91 * MB,
+      stored: (34 - day) * MB,
+      files: 1240 - day,
+      verifiedAt: day === 1 && trouble ? null : made - day * 86_400 + 20,
+      decryptedAt: day === 1 && trouble ? null : made - day * 86_400 + 20,
+      warnings: day === 1 ? ["vault/audio/long-recording.webm changed while it was read."] : [],
+    }))
+    return {
+      places: [
+        {
+          id: "p1",
+          kind: "folder",
+          label: "/mnt/disk",
+          path: "/mnt/disk",
+          endpoint: "",
+          bucket: "",
+          error: trouble ? error : null,
+          backups: copies,
+        },
+        {
+          id: "p2",
+          kind: "s3",
+          label: "notes at s3.eu-central-1.amazonaws.com",
+          path: "",
+          endpoint: "https://s3.eu-central-1.amazonaws.com",
+          bucket: "notes",
+          error: null,
+          backups: [],
+        },
+      ],
+      key: { madeAt: made - 900_000, confirmedAt: made - 899_000, kept: true },
+      schedule,
+      problems: trouble ? [{ key: "backup-failed-p1", text: `The last backup to /mnt/disk failed. ${error}` }] : [],
+    }
+  }
+
   overview(): Overview {
     const used = this.modules.filter((one) => one.installed)
     const tight = this.scenario === "trouble"
@@ -145,7 +191,7 @@ export class Pretended {
       short,
       status: "running",
       log: [`${kind} ${short}`],
-      steps: [{ name: "check", state: "running", startedAt: iso(Date.now()), seconds: null, bytes: null }],
+      steps: [{ name: "check", state: "running", startedAt: iso(Date.now()), seconds: null, bytes: null, total: null }],
       undone: [],
       cancellable: true,
       startedAt: iso(Date.now()),
@@ -164,6 +210,7 @@ export class Pretended {
       startedAt: job.startedAt,
       seconds: at < place ? STEP_MS / 1000 : null,
       bytes: name === "fetch" && at < place ? 2_400_000 : null,
+      total: null,
     }))
     const next: Job = {
       ...job,

@@ -6,6 +6,7 @@ import "./styles/page.css"
 import "./styles/parts.css"
 import "./styles/forms.css"
 import "./styles/modules.css"
+import "./styles/backups.css"
 
 const RELOAD_AFTER = 3000
 const root = document.getElementById("app")

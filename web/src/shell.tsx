@@ -6,6 +6,7 @@ import { About } from "./pages/about"
 import { Account } from "./pages/account"
 import { Activity } from "./pages/activity"
 import { Apps } from "./pages/apps"
+import { BackupsPage } from "./pages/backups"
 import { Home } from "./pages/home"
 import { ModulePage } from "./pages/module"
 import { ModulesPage } from "./pages/modules"
@@ -33,6 +34,7 @@ const PLACES: Place[] = [
   { path: "apps", icon: "apps", label: "Connected apps", page: Apps },
   { path: "tokens", icon: "tokens", label: "Tokens", page: Tokens },
   { path: "people", icon: "people", label: "People", page: People },
+  { path: "backups", icon: "backups", label: "Backups", page: BackupsPage },
   { path: "account", icon: "account", label: "Account", page: Account },
   { path: "settings", icon: "settings", label: "Settings", page: Settings },
   { path: "activity", icon: "activity", label: "Activity", page: Activity },

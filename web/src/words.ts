@@ -113,8 +113,25 @@ const FAILED: Record<string, string> = {
   "delete-data": "could not delete its data",
 }
 
+/** Operations on the whole hub: running, succeeded, failed, cancelled. */
+const WHOLE: Record<string, readonly [string, string, string, string]> = {
+  backup: ["Making a backup", "The backup was made and checked", "The backup failed", "The backup was cancelled"],
+  verify: [
+    "Checking a backup",
+    "The backup would restore",
+    "The backup could not be checked",
+    "The check was cancelled",
+  ],
+}
+
 /** `Installing Vault`, `Vault is installed`, `Vault could not be updated`. */
 export function jobTitle(job: Job, name: string): string {
+  const whole = WHOLE[job.kind]
+  if (whole) {
+    const [running, succeeded, failed, cancelled] = whole
+    if (job.status === "failed") return job.outcome === "cancelled" ? cancelled : failed
+    return job.status === "succeeded" ? succeeded : running
+  }
   if (job.status === "succeeded" && job.kind === "delete-data") return `Data of ${name} deleted`
   if (job.status === "succeeded") return `${name} is ${DONE[job.kind] ?? "done"}`
   if (job.status === "failed" && job.outcome === "cancelled")
@@ -144,6 +161,10 @@ const WEIGHTY: [RegExp, string][] = [
   [/^user\.second-factor/, "turn off someone's second factor"],
   [/^user\./, "change what someone can do"],
   [/^client\.approve/, "approve an app"],
+  [/^backup\.key$/, "change the recovery key of your backups"],
+  [/^backup\.place$/, "change where backups go"],
+  [/^backup\.download$/, "download a backup of everything on this hub"],
+  [/^backup\.restore$/, "replace everything on this hub with a backup"],
 ]
 
 /** A step-up operation in words: `hub.origin` -> `change the public address`. */

@@ -136,7 +136,8 @@ export class Hub {
   }
 }
 
-async function refusal(answer: Response): Promise<Refusal> {
+/** What a response other than 2xx says. */
+export async function refusal(answer: Response): Promise<Refusal> {
   let body: Record<string, unknown> = {}
   try {
     body = (await answer.json()) as Record<string, unknown>

@@ -119,6 +119,8 @@ export interface Step {
   startedAt: string
   seconds: number | null
   bytes: number | null
+  /** With it, `bytes` of `total` are done. */
+  total: number | null
 }
 
 export interface Job {
@@ -303,6 +305,58 @@ export interface Config {
   writable: boolean
 }
 
+/** One backup at one destination. Times are in Unix seconds. */
+export interface BackupCopy {
+  name: string
+  madeAt: number
+  seconds: number
+  /** Of its content, in bytes. */
+  size: number
+  /** What it takes at the destination, in bytes. */
+  stored: number
+  files: number
+  /** When it was last read back; null until then. */
+  verifiedAt: number | null
+  /** When it was last decrypted and every file in it checked. */
+  decryptedAt: number | null
+  warnings: string[]
+}
+
+export interface BackupPlace {
+  id: string
+  kind: "folder" | "s3"
+  label: string
+  path: string
+  endpoint: string
+  bucket: string
+  /** Why the last backup to it failed. */
+  error: string | null
+  /** Newest first. */
+  backups: BackupCopy[]
+}
+
+export interface BackupKey {
+  madeAt: number
+  confirmedAt: number | null
+  /** False when only the recovery sheet has it. */
+  kept: boolean
+}
+
+export interface BackupSchedule {
+  /** 0 to 23, UTC. */
+  hour: number
+  daily: boolean
+  /** The modules' programs go along. */
+  programs: boolean
+}
+
+export interface Backups {
+  places: BackupPlace[]
+  key: BackupKey | null
+  schedule: BackupSchedule
+  problems: { key: string; text: string }[]
+}
+
 /** Response of GET, by path. A test checks it against a running hub. */
 export interface Answers {
   "/api/me": Me
@@ -323,6 +377,7 @@ export interface Answers {
   "/api/account/2fa": Standing
   "/api/account/sessions": { sessions: Session[] }
   "/api/audit": Page
+  "/api/backups": Backups
   "/vaults": { vaults: Vault[] }
 }
 

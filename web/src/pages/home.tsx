@@ -1,7 +1,10 @@
 /** Home: status, problems, modules to open, memory and disk. */
 import { useEffect } from "preact/hooks"
+import type { Backups } from "../api/shapes"
 import { measure, measured, modules, overview } from "../app"
 import { attention, type Concern } from "../state/attention"
+import { glance } from "../state/backups"
+import { useResource } from "../state/resource"
 import { Gauge, type Share } from "../ui/gauges"
 import { Icon } from "../ui/icons"
 import { Opener } from "../ui/opener"
@@ -11,8 +14,10 @@ import { summary, wording } from "../words"
 
 export function Home() {
   useEffect(() => void measure(), [])
-  const concerns = attention(modules.all.value, modules.jobs.value, overview.value)
-  if (!modules.loaded.value || !measured.value)
+  const backups = useResource("/api/backups", true)
+  const concerns = attention(modules.all.value, modules.jobs.value, overview.value, backups.data)
+  const asked = backups.data !== null || backups.problem !== null
+  if (!modules.loaded.value || !measured.value || !asked)
     return (
       <>
         <Head title="Home" />
@@ -28,6 +33,7 @@ export function Home() {
       ))}
       <Needs concerns={concerns} />
       <Open />
+      {backups.data && <Kept backups={backups.data} />}
       <Machine />
     </>
   )
@@ -50,6 +56,25 @@ function Now({ grave }: { grave: number }) {
         </a>
       )}
     </section>
+  )
+}
+
+/** Whether everything could be brought back, in one line. */
+function Kept({ backups }: { backups: Backups }) {
+  const { tone, text } = glance(backups)
+  return (
+    <Card
+      title="Backups"
+      aside={
+        <a class="button" href="/admin/backups">
+          {tone === "off" ? "Set up backups" : "Show backups"}
+        </a>
+      }
+    >
+      <p>
+        <Badge tone={tone}>{text}</Badge>
+      </p>
+    </Card>
   )
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import type { Job, Module, Overview } from "../api/shapes"
+import type { Backups, Job, Module, Overview } from "../api/shapes"
 import { attention } from "./attention"
 
 const NOW = Date.parse("2026-01-02T12:00:00Z")
@@ -29,14 +29,14 @@ const roomy: Overview = {
 }
 
 const keys = (modules: Module[], jobs: Job[] = [], overview: Overview | null = roomy) =>
-  attention(modules, jobs, overview, NOW).map(({ key }) => key)
+  attention(modules, jobs, overview, null, NOW).map(({ key }) => key)
 
 test("a healthy hub needs no attention", () => {
   expect(keys([module({})])).toEqual([])
 })
 
 test("a crashing module shows why and can be started again", () => {
-  const [concern] = attention([module({ state: "parked", reason: "ffmpeg is missing." })], [], roomy, NOW)
+  const [concern] = attention([module({ state: "parked", reason: "ffmpeg is missing." })], [], roomy, null, NOW)
   expect(concern).toMatchObject({ tone: "bad", text: "ffmpeg is missing.", short: "vault", act: "start" })
 })
 
@@ -76,4 +76,10 @@ test("a machine of unknown size is not full", () => {
     disk: { total: null, free: null, owners: [] },
   }
   expect(keys([module({})], [], unknown)).toEqual([])
+})
+
+test("problems of backups come from the hub, not from a failed operation", () => {
+  const backups = { problems: [{ key: "backup-failed-1", text: "The disk is full." }] } as Backups
+  const concerns = attention([], [failed({ kind: "backup", short: "backup" })], roomy, backups, NOW)
+  expect(concerns).toMatchObject([{ key: "backup-failed-1", tone: "bad", text: "The disk is full." }])
 })

@@ -1,7 +1,8 @@
 /** What needs a person's attention, most serious first. */
-import type { Job, Module, Overview } from "../api/shapes"
+import type { Backups, Job, Module, Overview } from "../api/shapes"
 import { bytes, moment } from "../format"
 import { fullness, jobTitle, type Tone, wording } from "../words"
+import { BACKUP } from "./backups"
 import { FAILED_FOR } from "./modules"
 
 export interface Concern {
@@ -20,6 +21,7 @@ export function attention(
   modules: readonly Module[],
   jobs: readonly Job[],
   overview: Overview | null,
+  backups: Backups | null,
   now: number = Date.now(),
 ): Concern[] {
   const installed = modules.filter((module) => module.installed)
@@ -28,6 +30,7 @@ export function attention(
     ...installed.filter((module) => module.vaults === 0 && module.state === "ready").map(empty),
     ...installed.flatMap((module) => (module.uis ?? []).filter(({ status }) => status === "failing").map(part(module))),
     ...(overview ? short(overview) : []),
+    ...(backups?.problems ?? []).map(unsaved),
     ...failed(jobs, modules, now),
     ...installed.filter((module) => module.upgrade_available).map(outdated),
   ]
@@ -70,6 +73,10 @@ function empty(module: Module): Concern {
   }
 }
 
+function unsaved({ key, text }: Backups["problems"][number]): Concern {
+  return { key, tone: "bad", title: "Backups", text, href: "/admin/backups", action: "Show backups" }
+}
+
 function outdated(module: Module): Concern {
   return {
     key: `upgrade-${module.short}`,
@@ -89,7 +96,8 @@ function failed(jobs: readonly Job[], modules: readonly Module[], now: number): 
   const seen = new Set<string>()
   const concerns: Concern[] = []
   for (const job of jobs) {
-    if (seen.has(job.short)) continue
+    // The hub itself lists what is wrong with its backups.
+    if (job.short === BACKUP || seen.has(job.short)) continue
     seen.add(job.short)
     const ended = moment(job.finishedAt) ?? now
     if (job.status !== "failed" || job.outcome === "cancelled" || now - ended > FAILED_FOR) continue

@@ -3,6 +3,7 @@ import { batch, computed, signal } from "@preact/signals"
 import type { Hub } from "../api/hub"
 import type { Job, Module, ModuleList, Status } from "../api/shapes"
 import { moment } from "../format"
+import { BACKUP } from "./backups"
 
 const LOG_KEPT = 1000
 /** How long a failed operation is shown. */
@@ -86,7 +87,7 @@ export class Modules {
 
   /** Operations on packages that are not in the list: being installed, or failed. */
   strangers(now: number = Date.now()): Job[] {
-    const shorts = new Set(this.jobs.value.map(({ short }) => short))
+    const shorts = new Set(this.jobs.value.map(({ short }) => short).filter((short) => short !== BACKUP))
     return [...shorts]
       .filter((short) => !this.find(short))
       .flatMap((short) => this.tellingOf(short) ?? [])

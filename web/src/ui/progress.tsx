@@ -27,6 +27,7 @@ export function Progress({ job }: { job: Job }) {
         )}
       </div>
       {!over && <Steps steps={job.steps} />}
+      {!over && <Far steps={job.steps} />}
       {job.error && <p class="job-error">{job.error}</p>}
       {job.error_detail?.install && <Install install={job.error_detail.install} />}
       {job.error_detail?.error_type === "more_permissions" && <Agree job={job} />}
@@ -64,11 +65,29 @@ function Steps({ steps }: { steps: readonly Step[] }) {
       {steps.map((step) => (
         <li key={step.name} class={step.state} aria-current={step.state === "running" ? "step" : undefined}>
           <Icon name={marks[step.state] ?? "bad"} />
-          {capital(step.name)}
-          {step.bytes !== null && <span class="quiet">{bytes(step.bytes)}</span>}
+          {STEPS[step.name] ?? capital(step.name)}
+          {step.bytes !== null && step.total === null && <span class="quiet">{bytes(step.bytes)}</span>}
         </li>
       ))}
     </ol>
+  )
+}
+
+const STEPS: Record<string, string> = { store: "Copy", verify: "Read back and check", prune: "Remove old ones" }
+
+/** How far the running step is, when its size is known. */
+function Far({ steps }: { steps: readonly Step[] }) {
+  const step = steps.find(({ state, total }) => state === "running" && total !== null)
+  if (!step?.total) return null
+  const done = Math.min(step.bytes ?? 0, step.total)
+  const passed = (Date.now() - (moment(step.startedAt) ?? Date.now())) / 1000
+  const left = done > 0 && passed > 3 ? (passed * (step.total - done)) / done : null
+  const text = `${bytes(done)} of ${bytes(step.total)}${left === null ? "" : `, about ${duration(left)} left`}`
+  return (
+    <div class="far-along">
+      <progress max={step.total} value={done} aria-label={STEPS[step.name] ?? capital(step.name)} />
+      <span class="quiet">{text}</span>
+    </div>
   )
 }
 

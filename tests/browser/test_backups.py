@@ -1,0 +1,169 @@
+"""Backups by browser on a real hub: set up, made, checked, removed; and restored by an empty hub."""
+
+import re
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.browser.admin_app import built
+from tests.browser.browser import DESK, PHONE, PICTURES, chromium, findings, picture, wider_than_the_window, window
+from tests.live.harness import OWNER, HubProcess, hub, packed_examples
+from tests.requirements import program, requires
+
+NAME = OWNER["PARACHUTE_INITIAL_ADMIN_USERNAME"]
+PASSWORD = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"]
+TABLET = {"width": 768, "height": 1024}
+# The first two bound the rest, which are looked at when pictures are kept.
+VIEWS: list[tuple[Any, Any]] = [
+    (PHONE, "light"),
+    (DESK, "dark"),
+    (PHONE, "dark"),
+    (TABLET, "light"),
+    (TABLET, "dark"),
+    (DESK, "light"),
+]
+
+
+@requires(program("chromium"))
+class BackupsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        built()
+        self.stack = ExitStack()
+        self.addCleanup(self.stack.close)
+        self.hub: HubProcess = hub(self, catalog=packed_examples()).start()
+        self.disk = self.hub.home.with_name("disk")
+        self.disk.mkdir()
+        self.browser = self.stack.enter_context(chromium())
+        self.page = self.sign_in()
+
+    def sign_in(self, **options: Any) -> Page:
+        """A browser of the owner, on the Backups page."""
+        _, page = self.stack.enter_context(window(self.browser, **options))
+        page.goto(f"{self.hub.url}/admin/backups")
+        page.get_by_label("Username").fill(NAME)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Backups", level=1)).to_be_visible()
+        return page
+
+    def confirm(self) -> None:
+        dialog = self.page.get_by_role("dialog", name="Confirm it's you")
+        dialog.get_by_label("Password").fill(PASSWORD)
+        self.page.keyboard.press("Enter")
+        expect(dialog).to_have_count(0)
+
+    def card(self, title: str) -> Locator:
+        return self.page.get_by_role("region", name=title)
+
+    def look(self, name: str, page: Page | None = None) -> None:
+        """It fits the window, in the light and in the dark, and axe finds nothing serious."""
+        page = page or self.page
+        for size, scheme in VIEWS if PICTURES else VIEWS[:2]:
+            page.set_viewport_size({"width": size["width"], "height": size["height"]})
+            page.emulate_media(color_scheme=scheme)
+            self.assertEqual(findings(page), [], f"{name} {size} {scheme}")
+            self.assertFalse(wider_than_the_window(page), f"{name} {size}")
+            picture(page, f"backups-{name}-{size['width']}-{scheme}")
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.emulate_media(color_scheme="light")
+
+    def set_up(self, *, looks: bool = False) -> str:
+        """Sheet, folder, schedule: the recovery key."""
+        page = self.page
+        page.get_by_role("button", name="Make the recovery sheet").click()
+        self.confirm()
+        key = page.get_by_label("Recovery key", exact=True).inner_text()
+        expect(page.get_by_role("img", name="QR code of the recovery key")).to_be_visible()
+        expect(page.get_by_label("Commands that open a backup", exact=True)).to_contain_text("age -d -i key.txt")
+        if looks:
+            self.look("sheet")
+            page.emulate_media(media="print")
+            picture(page, "backups-sheet-print")
+            expect(page.get_by_role("navigation")).to_be_hidden()
+            expect(page.get_by_label("Recovery key", exact=True)).to_be_visible()
+            expect(page.get_by_role("button", name="I have the sheet")).to_be_hidden()
+            page.emulate_media(media="screen")
+        last = page.get_by_label("The last four characters of the key")
+        last.fill("----")
+        page.get_by_role("button", name="I have the sheet").click()
+        expect(page.get_by_role("alert")).to_contain_text("not the last four characters")
+        last.fill(key[-4:].lower())
+        page.get_by_role("button", name="I have the sheet").click()
+
+        folder = page.get_by_label("Folder", exact=True)
+        folder.fill(str(self.disk / "missing"))
+        page.get_by_role("button", name="Test and add").click()
+        self.confirm()
+        expect(page.get_by_role("alert")).to_contain_text("folder")
+        if looks:
+            self.look("place")
+        folder.fill(str(self.disk))
+        page.get_by_role("button", name="Test and add").click()
+        self.confirm()
+        expect(page.get_by_text("a test file was written, read back and deleted")).to_be_visible()
+        page.get_by_label("Make a backup", exact=True).select_option("5")
+        if looks:
+            self.look("schedule")
+        page.get_by_role("button", name="Finish").click()
+        return key
+
+    def back_up(self) -> None:
+        expect(self.page.get_by_role("heading", name="No backup yet")).to_be_visible()
+        self.page.get_by_role("button", name="Back up now").click()
+        done = self.page.get_by_role("heading", name="Last backup that would restore: just now")
+        expect(done).to_be_visible(timeout=30_000)
+
+    def test_from_nothing_to_a_checked_backup(self) -> None:
+        """Each step once; another device sees the result, Home says it, and the hub's problem when the disk is gone."""
+        phone = self.sign_in(viewport=PHONE)
+        self.look("start")
+        key = self.set_up(looks=True)
+        self.assertRegex(key, "^AGE-SECRET-KEY-1[0-9A-Z]{58}$")
+        self.assertEqual(self.hub.client.call("GET", "/api/backups")["schedule"]["hour"], 5)
+        self.back_up()
+        expect(phone.get_by_role("heading", name=re.compile("Last backup that would restore"))).to_be_visible()
+        history = self.card(str(self.disk)).get_by_role("listitem")
+        expect(history).to_have_count(1)
+        expect(history.get_by_text("Checked", exact=True)).to_be_visible()
+        self.look("history")
+        [archive] = self.disk.iterdir()
+
+        history.get_by_role("button", name="Check again").click()
+        expect(self.page.get_by_text("The backup would restore")).to_be_visible(timeout=30_000)
+        self.page.get_by_role("button", name="Download a backup").click()
+        with self.page.expect_download(timeout=30_000) as saved:
+            self.confirm()
+        self.assertRegex(saved.value.suggested_filename, r"^parachute-.*\.tar\.zst\.age$")
+        self.assertEqual(Path(saved.value.path()).read_bytes()[:21], b"age-encryption.org/v1")
+
+        archive.unlink()
+        self.disk.rmdir()
+        self.page.get_by_role("button", name="Back up now").click()
+        expect(self.page.get_by_role("heading", name="Last backup").locator("..")).to_contain_text(
+            "failed", timeout=30_000
+        )
+        self.look("failed")
+        self.page.goto(f"{self.hub.url}/admin")
+        expect(self.page.get_by_text("Last backup that would restore")).to_be_visible()
+        expect(self.page.get_by_text(re.compile("The last backup to .* failed"))).to_be_visible()
+        self.look("home")
+
+    def test_the_key_and_a_place_are_given_up(self) -> None:
+        """The consequences are said first."""
+        self.set_up()
+        self.page.get_by_role("button", name="Keep the key only on the sheet").click()
+        dialog = self.page.get_by_role("dialog")
+        expect(dialog).to_contain_text("nobody can restore them")
+        dialog.get_by_role("button", name="Delete the key here").click()
+        self.confirm()
+        expect(self.page.get_by_text("Its key is on the sheet only")).to_be_visible()
+        self.back_up()
+        expect(self.page.get_by_text("Last opened with the key: never")).to_be_visible()
+        self.page.get_by_role("button", name=f"Remove {self.disk}").click()
+        self.page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        self.confirm()
+        expect(self.page.get_by_role("heading", name="Where should backups go?")).to_be_visible()
+        self.assertEqual(len(list(self.disk.iterdir())), 1)
