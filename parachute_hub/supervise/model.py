@@ -46,9 +46,9 @@ class Launch:
     isolation: Isolation | None = None
 
 
-# Start errors about the port, and the detail that names the ports on which the module listens instead.
 # Faults that another try does not cure: somebody has to do what the text says.
 LASTING: Final = frozenset({"bad_manifest", "missing_dependency", "no_start_cmd", "non_executable"})
+# Start errors about the port, and the detail that names the ports on which the module listens instead.
 SQUATTED: Final = "port_squatter"
 UNBOUND: Final = "started_but_unbound"
 NOT_ISOLATED: Final = "not_isolated"

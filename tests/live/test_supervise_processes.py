@@ -74,9 +74,15 @@ class ChildTests(RigCase):
         broken.chmod(0o755)
         self.rig.add("broken", argv=(str(broken),))
         kinds = {}
-        for short in ("gone", "folder", "junk", "broken"):
+        tried = (ModuleState.BACKOFF, ModuleState.PARKED, ModuleState.STARTING)
+        for short, states in (
+            ("gone", (ModuleState.HELD,)),
+            ("folder", tried),
+            ("junk", (ModuleState.HELD,)),
+            ("broken", tried),
+        ):
             status = await self.rig.supervisor.start(short)
-            self.assertIn(status.state, (ModuleState.BACKOFF, ModuleState.PARKED, ModuleState.STARTING))
+            self.assertIn(status.state, states)
             kinds[short] = (status.start_error or {}).get("error_type")
         self.assertEqual(kinds, {
             "gone": "missing_dependency", "folder": "missing_package", "junk": "non_executable", "broken": None,

@@ -3,8 +3,10 @@
 """
 
 import os
+import resource
 import signal
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from attrs import define, field
@@ -212,3 +214,14 @@ class FakeSystem:
 def at_once(function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
     """An `in_thread` without a thread."""
     return succeed(function(*args))
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """This process can open nothing for a while."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

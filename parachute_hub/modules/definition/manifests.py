@@ -24,8 +24,12 @@ class Package:
     bins: Mapping[str, str] = field(factory=dict)
 
 
+class Unreadable(Invalid):
+    """The file may be readable later: too many files are open, or the disk fails."""
+
+
 def read_manifest(folder: Path) -> Manifest | None:
-    """The package's manifest, or None. Raises Invalid."""
+    """The package's manifest, or None. Raises Invalid, Unreadable included."""
     content = _content(folder / ".parachute" / "module.json", "module.json", MANIFEST_LIMIT)
     return None if content is None else Manifest.from_bytes(content)
 
@@ -74,4 +78,5 @@ def _content(path: Path, what: str, limit: int) -> bytes | None:
     except NotRegular:
         raise Invalid("", f"{what} is not a file") from None
     except OSError as error:
-        raise Invalid("", f"{what} cannot be read: {error.strerror}") from None
+        kind = Invalid if isinstance(error, PermissionError) else Unreadable
+        raise kind("", f"{what} cannot be read: {error.strerror}") from None

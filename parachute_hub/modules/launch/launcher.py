@@ -107,6 +107,8 @@ class ModuleLauncher:
         """The manifest of the installed package. Raises CannotLaunch if it is invalid."""
         try:
             return manifests.read_manifest(folder)
+        except manifests.Unreadable as error:
+            raise CannotLaunch("module_op_failed", f"{short} cannot be started now: {error}.") from None
         except Invalid as error:
             raise CannotLaunch("bad_manifest", f"The module.json of {short} cannot be used: {error}.") from None
 

@@ -74,6 +74,8 @@ def preflight(launch: Launch) -> None:
         with program.open("rb") as file:
             head = file.read(4)
     except OSError as error:
-        raise CannotLaunch("non_executable", f"{program} cannot be read: {error.strerror}.", detail) from None
+        # Anything else, such as too many open files, passes.
+        kind = "non_executable" if isinstance(error, PermissionError) else "module_op_failed"
+        raise CannotLaunch(kind, f"{program} cannot be read: {error.strerror}.", detail) from None
     if not head.startswith(_PROGRAM):
         raise CannotLaunch("non_executable", f"The file {program} is not a program. Install it again.", detail)

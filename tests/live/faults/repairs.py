@@ -118,8 +118,12 @@ def spawns_before_rest(rig: Rig, short: str) -> int:
 
 
 async def parked(rig: Rig, shorts: Sequence[str]) -> None:
-    """Until all are parked."""
-    await rig.until(lambda: all(rig.state(short) is ModuleState.PARKED for short in shorts), "all to be parked", 60)
+    """Until all are parked, or held if their program is missing."""
+
+    def rests(short: str) -> bool:
+        return rig.state(short) is (ModuleState.HELD if short.endswith("gone") else ModuleState.PARKED)
+
+    await rig.until(lambda: all(map(rests, shorts)), "all to be parked or held", 60)
 
 
 async def f08_hang(rig: Rig, n: int) -> Outcome:

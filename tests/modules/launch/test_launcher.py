@@ -10,8 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.modules.definition.entry_point import STATIC_SERVER
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.packages.bun import NoBun
-from parachute_hub.supervise.model import CannotLaunch, Launch
+from parachute_hub.supervise.model import LASTING, CannotLaunch, Launch
 from tests.modules.homes import Home, package, put, write
+from tests.support.processes import no_descriptor_left
 
 BUN = Path("/opt/bun/bin/bun")
 
@@ -175,6 +176,15 @@ class Launches(SynchronousTestCase):
         self.assertEqual(self.refusal().error_type, "no_start_cmd")
         self.installed("4.0.0", displayName=5)
         self.assertIn("displayName: must be a string", self.refusal().description)
+
+    def test_a_manifest_that_cannot_be_read_now_is_not_faulty(self) -> None:
+        self.installed()
+        self.home.register()
+        self.launcher.launch("toy")
+        with no_descriptor_left(), self.assertRaises(CannotLaunch) as caught:
+            self.launcher.manifest("toy", self.home.store.folder("toy", "@toys/toy", "1.0.0"))
+        self.assertIn("Too many open files", caught.exception.description)
+        self.assertNotIn(caught.exception.error_type, LASTING)
 
     def test_without_bun_nothing_is_launched(self) -> None:
         self.installed()

@@ -6,10 +6,11 @@ from pathlib import Path
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.supervise.model import CannotLaunch, Launch
+from parachute_hub.supervise.model import LASTING, CannotLaunch, Launch
 from parachute_hub.supervise.process import process_tags
 from parachute_hub.supervise.process.command_line import Tools, command, environment, preflight
 from parachute_hub.supervise.process.process_tags import ProcessTag, TagFilter, home_hash
+from tests.support.processes import no_descriptor_left
 from tools import draw_lifecycle
 
 LAUNCH = Launch(short="vault", argv=("/bin/bun", "run"), cwd="/work", env={"PORT": "1"}, port=1, health="/")
@@ -72,6 +73,13 @@ class PreflightTests(SynchronousTestCase):
         program.chmod(0o755)
         error = self.assertRaises(CannotLaunch, preflight, evolve(LAUNCH, argv=(str(program),), cwd="/"))
         self.assertEqual(error.to_json()["error_type"], "non_executable")
+
+    def test_a_program_that_cannot_be_read_now(self) -> None:
+        """Without a free descriptor nothing can be told of the program, and it may start later."""
+        with no_descriptor_left():
+            error = self.assertRaises(CannotLaunch, preflight, evolve(LAUNCH, argv=("/bin/sh",), cwd="/"))
+        self.assertIn("Too many open files", error.description)
+        self.assertNotIn(error.error_type, LASTING)
 
 
 class DrawingTests(SynchronousTestCase):
