@@ -21,6 +21,7 @@ SHORT = "backup"
 """The name under which the jobs of backups run: one at a time."""
 
 _MOST_BYTES = 1 << 44
+_NOT_STORED = "The destination reported success, but the backup is not there. Choose another place for backups."
 
 
 @frozen(kw_only=True)
@@ -203,7 +204,7 @@ class Backups:
         await self.ledger.change(lambda state: state.with_place(tried))
         try:
             copy = await self._stored(work, place)
-            await self._checked(work, copy)
+            await self._checked_at_once(work, copy)
             await self._settle(place_id, None)
         except (WorkFailed, Refused) as error:
             kind = error.kind if isinstance(error, WorkFailed) else error.error
@@ -269,6 +270,15 @@ class Backups:
         now = self.now()
         checked = evolve(copy, verified_at=now, decrypted_at=now if done["decrypted"] else copy.decrypted_at)
         await self.ledger.change(lambda state: state.with_copy(checked))
+
+    async def _checked_at_once(self, work: Work, copy: BackupCopy) -> None:
+        """Check a backup that was just stored: one that is missing now was never stored."""
+        try:
+            await self._checked(work, copy)
+        except WorkFailed as error:
+            if error.kind != "missing":
+                raise
+            raise WorkFailed("lies", _NOT_STORED) from None
 
     async def _prune(self, work: Work, place_id: str) -> None:
         work.step("prune")

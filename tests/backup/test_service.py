@@ -204,6 +204,13 @@ class WorkTests(BackupCase):
         self.assertEqual(self.workers.did(), ["backup", "verify", "delete"])
         self.assertEqual(self.backups.state.copies, ())
 
+    def test_what_was_never_stored_is_said_of_the_destination(self) -> None:
+        self.workers.failing["verify"] = WorkFailed("missing", "This backup no longer exists.")
+        job = self.backups.back_up("p")
+        self.assertEqual(self.backups.jobs.get(job.id).error_detail, {"error_type": "lies"})
+        self.assertIn("reported success", self.backups.problems()[0][1])
+        self.assertEqual(self.backups.state.copies, ())
+
     def test_a_place_that_cannot_be_read_just_now_loses_nothing(self) -> None:
         self.workers.failing["verify"] = WorkFailed("slow_down", "The service did not work.")
         self.backups.back_up("p")

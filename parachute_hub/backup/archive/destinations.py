@@ -81,7 +81,7 @@ class Destination:
 
     def put(self, name: str, chunks: Iterator[bytes]) -> None:
         """Store an archive atomically."""
-        with _explained():
+        with _explained(missing=_NOTHING_THERE):
             obstore.put(
                 self._store,
                 self._prefix + name,
@@ -100,7 +100,7 @@ class Destination:
     def all(self) -> list[StoredArchive]:
         """All archives, oldest first."""
         found = []
-        with _explained():
+        with _explained(missing=_NOTHING_THERE):
             for page in obstore.list(self._store, prefix=self._prefix or None):
                 for each in page:
                     name = str(each["path"]).removeprefix(self._prefix)
@@ -120,13 +120,12 @@ class Destination:
     def probe(self) -> None:
         """Write, read and delete a small test object."""
         name, content = f"{self._prefix}{_PROBE}{time.time_ns()}", b"Parachute can write here.\n"
-        with _explained():
+        with _explained(missing=_NOTHING_THERE):
             obstore.put(self._store, name, content)
+        with _explained(missing=_LIES):
             found = bytes(obstore.get(self._store, name).bytes())
         if found != content:
-            raise DestinationFailed(
-                "lies", "What was written could not be read back. Choose another place for backups."
-            )
+            raise DestinationFailed(*_LIES)
         try:
             with _explained():
                 obstore.delete(self._store, name)
@@ -140,15 +139,25 @@ class Destination:
             ) from error
 
 
+_LIES = ("lies", "What was written could not be read back. Choose another place for backups.")
+_NOTHING_THERE = ("no_bucket", "There is no bucket at this address. Check the address and the name of the bucket.")
+
+
 class _explained:
-    """Converts errors of the library into DestinationFailed."""
+    """Converts errors of the library into DestinationFailed. `missing` is the kind and text for what is absent."""
+
+    def __init__(self, missing: tuple[str, str] | None = None) -> None:
+        self._missing = missing
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, wrong.BaseError | OSError) and not isinstance(error, DestinationFailed):
-            raise explain(str(error)) from error
+            failed = explain(str(error))
+            if failed.kind == "missing" and self._missing is not None:
+                failed = DestinationFailed(*self._missing)
+            raise failed from error
 
 
 def explain(text: str) -> DestinationFailed:
@@ -168,7 +177,7 @@ _MEANINGS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ),
     (
         "region",
-        ("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraint"),
+        ("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraint", "redirect without LOCATION"),
         "The bucket is in another region. Correct the region, then try again.",
     ),
     (
@@ -189,6 +198,11 @@ _MEANINGS: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "slow_down",
         ("SlowDown", "status code: 5", "InternalError", "ServiceUnavailable"),
         "The service was unavailable for several minutes. The hub will try again with the next backup.",
+    ),
+    (
+        "interrupted",
+        ("body error", "decoding response body"),
+        "The connection to the service broke off in the middle. Check this machine's network, then try again.",
     ),
     (
         "unreachable",

@@ -128,6 +128,8 @@ class ExplainTests(TestCase):
             "403 <Code>RequestTimeTooSkewed</Code>": "clock",
             "404 <Code>NoSuchBucket</Code>": "no_bucket",
             "400 <Code>AuthorizationHeaderMalformed</Code>": "region",
+            "Received redirect without LOCATION, this normally indicates an incorrectly configured region": "region",
+            "HTTP error: request or response body error": "interrupted",
             "503 <Code>SlowDown</Code>": "slow_down",
             "Server returned non-2xx status code: 500 Internal Server Error": "slow_down",
             "HTTP error: error sending request\n\nDebug source:\nSlowDown": "unreachable",

@@ -1,0 +1,222 @@
+"""A bucket on loopback: moto in server mode, and a proxy in front of it that misbehaves on demand.
+
+moto does not check keys, clocks or regions unless told to, so the proxy answers those refusals, in S3's own form
+(Amazon S3 API Reference, "Error responses").
+"""
+
+import socket
+import struct
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from attrs import define, field, frozen
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.live.oauth_rig import python_environment
+from tests.live.ports import free_port
+
+PACKAGES = ("moto[s3]==5.2.5", "flask==3.1.3", "flask-cors==6.0.5")
+BUCKET = "notes"
+_HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive", "date", "server"})
+
+
+@frozen
+class Asked:
+    """One request, as far as a fault looks at it."""
+
+    method: str
+    path: str
+
+    @property
+    def stores(self) -> bool:
+        """Whether the answer tells the client that an object is there."""
+        return (self.method == "PUT" and "uploadId=" not in self.path) or self.completes
+
+    @property
+    def completes(self) -> bool:
+        return self.method == "POST" and "uploadId=" in self.path
+
+    @property
+    def reads(self) -> bool:
+        return self.method == "GET" and "list-type" not in self.path
+
+
+@frozen
+class Fault:
+    """What the proxy does with the requests that `when` chooses.
+
+    `code` answers with an S3 error of `status`; `lie` claims success without asking the bucket; `cut` sends half the
+    body; `reset` drops the connection; `delay` is in seconds. `times` bounds how often.
+    """
+
+    when: Callable[[Asked], bool] = lambda asked: True
+    status: int = 0
+    code: str = ""
+    lie: bool = False
+    cut: bool = False
+    reset: bool = False
+    delay: float = 0.0
+    times: int | None = None
+
+
+@define
+class Bucket:
+    """The bucket, `direct` for the test itself and `endpoint` for the hub: through the proxy."""
+
+    direct: str
+    endpoint: str = ""
+    fault: Fault | None = None
+    met: int = 0
+    seen: list[Asked] = field(factory=list)
+    _lock: Any = field(factory=threading.Lock)
+
+    def told(self, **changes: Any) -> dict[str, Any]:
+        """The destination in the words of the API."""
+        told = {"kind": "s3", "endpoint": self.endpoint, "region": "us-east-1", "bucket": BUCKET}
+        return {**told, "prefix": "home", "key_id": "AKIDEXAMPLE", "secret": "s3-secret-of-the-owner", **changes}
+
+    def inject(self, fault: Fault | None) -> None:
+        """From now on, this fault or none."""
+        with self._lock:
+            self.fault, self.met = fault, 0
+
+    def next_fault(self, asked: Asked) -> Fault | None:
+        with self._lock:
+            self.seen.append(asked)
+            fault = self.fault
+            if fault is None or not fault.when(asked) or (fault.times is not None and self.met >= fault.times):
+                return None
+            self.met += 1
+            return fault
+
+    def get(self, query: str) -> str:
+        """One question of the test, past the proxy."""
+        with urllib.request.urlopen(f"{self.direct}/{BUCKET}?{query}", timeout=10) as answer:
+            found: bytes = answer.read()
+        return found.decode()
+
+    def keys(self) -> list[str]:
+        """Names of all objects."""
+        return _texts(self.get("list-type=2"), "Key")
+
+    def unfinished(self) -> list[str]:
+        """Uploads that were begun and neither completed nor aborted: the owner pays for them."""
+        return _texts(self.get("uploads"), "UploadId")
+
+
+def _texts(xml: str, tag: str) -> list[str]:
+    return [part.partition(f"</{tag}>")[0] for part in xml.split(f"<{tag}>")[1:]]
+
+
+def bucket(test: SynchronousTestCase) -> Bucket:
+    """An empty bucket; the server and the proxy end with the test."""
+    port = free_port()
+    python = python_environment("moto", PACKAGES)
+    process = subprocess.Popen(
+        [str(python), "-m", "moto.server", "-p", str(port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def end() -> None:
+        process.kill()
+        process.wait(10)
+
+    test.addCleanup(end)
+    made = Bucket(f"http://127.0.0.1:{port}")
+    _make(made.direct, process)
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Proxy,), {"bucket": made}))
+    proxy.daemon_threads = True
+    thread = threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+
+    def close() -> None:
+        proxy.shutdown()
+        thread.join(10)
+        proxy.server_close()
+
+    test.addCleanup(close)
+    made.endpoint = f"http://127.0.0.1:{proxy.server_address[1]}"
+    return made
+
+
+def _make(address: str, process: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + 60
+    request = urllib.request.Request(f"{address}/{BUCKET}", b"", method="PUT")
+    while True:
+        try:
+            urllib.request.urlopen(request, timeout=10).close()
+            return
+        except urllib.error.URLError:
+            if time.monotonic() > end or process.poll() is not None:
+                raise
+            time.sleep(0.1)
+
+
+class _Proxy(BaseHTTPRequestHandler):
+    """Passes requests on to the bucket, except those that meet a fault."""
+
+    bucket: Bucket
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the output of tests clean."""
+
+    def _serve(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        fault = self.bucket.next_fault(Asked(self.command, self.path))
+        if fault is not None:
+            time.sleep(fault.delay)
+            if fault.reset:
+                self._reset()
+                return
+            if fault.code:
+                text = f"<?xml version='1.0'?><Error><Code>{fault.code}</Code><Message>No.</Message></Error>"
+                self._answer(fault.status, [("Content-Type", "application/xml")], text.encode())
+                return
+            if fault.lie:
+                text = '<CompleteMultipartUploadResult><ETag>"1"</ETag></CompleteMultipartUploadResult>'
+                self._answer(200, [("ETag", '"1"')], text.encode() if self.command == "POST" else b"")
+                return
+        status, headers, content = self._asked(body)
+        self._answer(status, headers, content, cut=fault is not None and fault.cut)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve
+
+    def _asked(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        place = urlsplit(self.bucket.direct)
+        connection = HTTPConnection(str(place.hostname), place.port, timeout=60)
+        try:
+            kept = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
+            connection.request(self.command, self.path, body, kept)
+            answer = connection.getresponse()
+            return answer.status, answer.getheaders(), answer.read()
+        finally:
+            connection.close()
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes, cut: bool = False) -> None:
+        self.send_response(status)
+        for name, value in headers:
+            if name.lower() not in _HOP:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content[: len(content) // 2] if cut else content)
+        if cut:
+            self.close_connection = True
+
+    def _reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RD)
+        self.connection.close()
