@@ -1,6 +1,8 @@
 """Makes, verifies and prunes backups, by hand and on a schedule."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -148,7 +150,7 @@ class Backups:
         """Read one backup again, and check it. Raises Refused."""
         copy = self._copy(place_id, name)
         params = {"place": place_id, "name": name}
-        return self.jobs.start("verify", SHORT, params, lambda work: self._checked(work, copy))
+        return self.jobs.start("verify", SHORT, params, lambda work: self._verify(work, copy))
 
     def download(self, sink: Sink, on_report: Callable[[Mapping[str, Any]], None]) -> tuple[str, Any]:
         """Write an archive to `sink`: its name, and the running worker. Raises Refused or WorkFailed."""
@@ -207,10 +209,15 @@ class Backups:
             await self._checked_at_once(work, copy)
             await self._settle(place_id, None)
         except (WorkFailed, Refused) as error:
-            kind = error.kind if isinstance(error, WorkFailed) else error.error
-            await self._settle(place_id, (kind, str(error)))
-            raise JobFailed(str(error), {"error_type": kind}) from None
+            await self._settle(place_id, (_kind(error), str(error)))
+            raise _ended_by(error) from None
         await self._prune(work, place_id)
+
+    async def _verify(self, work: Work, copy: BackupCopy) -> None:
+        try:
+            await self._checked(work, copy)
+        except (WorkFailed, Refused) as error:
+            raise _ended_by(error) from None
 
     async def _settle(self, place_id: str, error: tuple[str, str] | None) -> None:
         """Note how the last try ended."""
@@ -265,7 +272,10 @@ class Backups:
             done = await self.workers.do(job, lambda report: _follow(work, report))
         except WorkFailed as error:
             if error.kind in ("damaged", "missing"):
-                await self._remove(place, [copy.name])
+                unchecked = evolve(copy, verified_at=None, decrypted_at=None)
+                await self.ledger.change(lambda state: state.with_copy(unchecked))
+                with suppress(WorkFailed):
+                    await self._remove(place, [copy.name])
             raise
         now = self.now()
         checked = evolve(copy, verified_at=now, decrypted_at=now if done["decrypted"] else copy.decrypted_at)
@@ -293,8 +303,36 @@ class Backups:
                 work.line(f"Old backups were not removed: {error}")
 
     async def _remove(self, place: BackupPlace, names: Sequence[str]) -> None:
-        await self.workers.do({"do": "delete", "at": self.places.address(place), "names": list(names)})
-        await self.ledger.change(lambda state: state.without_copies(place.id, frozenset(names)))
+        """Delete one after the other. Raises WorkFailed at the first that stays, whose record stays as it was.
+
+        What is being deleted no longer counts as verified, because a kill may come between the file and its record.
+        """
+        for name in names:
+            copy = self._copy(place.id, name)
+            going = evolve(copy, verified_at=None, decrypted_at=None)
+            await self.ledger.change(partial(_with_copy, going))
+            try:
+                await self.workers.do({"do": "delete", "at": self.places.address(place), "names": [name]})
+            except WorkFailed:
+                await self.ledger.change(partial(_with_copy, copy))
+                raise
+            await self.ledger.change(partial(_without_copy, copy))
+
+
+def _kind(error: WorkFailed | Refused) -> str:
+    return error.kind if isinstance(error, WorkFailed) else error.error
+
+
+def _ended_by(error: WorkFailed | Refused) -> JobFailed:
+    return JobFailed(str(error), {"error_type": _kind(error)})
+
+
+def _with_copy(copy: BackupCopy, state: BackupState) -> BackupState:
+    return state.with_copy(copy)
+
+
+def _without_copy(copy: BackupCopy, state: BackupState) -> BackupState:
+    return state.without_copies(copy.place, frozenset((copy.name,)))
 
 
 def _follow(work: Work, report: Mapping[str, Any]) -> None:

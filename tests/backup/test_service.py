@@ -204,6 +204,28 @@ class WorkTests(BackupCase):
         self.assertEqual(self.workers.did(), ["backup", "verify", "delete"])
         self.assertEqual(self.backups.state.copies, ())
 
+    def test_what_is_damaged_and_cannot_be_removed_is_not_offered_as_good(self) -> None:
+        self.backups.back_up("p")
+        [copy] = self.backups.state.copies
+        self.workers.failing["verify"] = WorkFailed("damaged", "The backup is damaged.")
+        self.workers.failing["delete"] = WorkFailed("refused", "The service refused.")
+        job = self.backups.verify("p", copy.name)
+        self.assertEqual(self.backups.jobs.get(job.id).error, "The backup is damaged.")
+        self.assertEqual([one.verified_at for one in self.backups.state.copies], [None])
+
+    def test_what_is_being_deleted_no_longer_counts_as_verified(self) -> None:
+        self.backups.back_up("p")
+        [old] = self.backups.state.copies
+        self.time += 60
+        self.workers.held["delete"] = Deferred()
+        self.backups.back_up("p")
+        self.assertEqual(
+            {one.name: one.verified_at is not None for one in self.backups.state.copies_at("p")},
+            {old.name: False, self.backups.state.copies_at("p")[0].name: True},
+        )
+        self.workers.held["delete"].callback({})
+        self.assertEqual(len(self.backups.state.copies), 1)
+
     def test_what_was_never_stored_is_said_of_the_destination(self) -> None:
         self.workers.failing["verify"] = WorkFailed("missing", "This backup no longer exists.")
         job = self.backups.back_up("p")
