@@ -9,7 +9,7 @@ from twisted.web.template import Tag, tags
 
 from parachute_hub.backup.restore import Restores
 from parachute_hub.backup.service import Backups
-from parachute_hub.site.answers import as_json
+from parachute_hub.site.answers import as_json, see_other
 from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, StepUp, bearer
 from parachute_hub.site.bodies import read_json
@@ -17,6 +17,7 @@ from parachute_hub.site.errors import Refused
 from parachute_hub.site.pages import show, templates
 
 BASE = "/admin/setup/restore"
+IN_USE = "/admin/backups/restore"
 CHUNK_BYTES = 1024 * 1024
 _fill = templates("parachute_hub.accounts")
 
@@ -54,9 +55,9 @@ class RestoreApi:
 
     @app.route(BASE, methods=["GET", "HEAD"])
     def page(self, request: IRequest) -> bytes:
-        """The page for an empty hub."""
+        """The page for an empty hub. One in use has its own in the admin app."""
         if self._setup.has_owner:
-            raise Refused(409, "has_owner", "This hub is in use. Restore on its Backups page.")
+            return see_other(request, IN_USE)
         return show(request, "Restore a backup", _fill("setup-restore"), head=_script())
 
     @app.route(BASE, methods=["POST"])

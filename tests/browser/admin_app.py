@@ -24,6 +24,7 @@ PAGES = (
     "tokens",
     "people",
     "backups",
+    "backups/restore",
     "account",
     "settings",
     "activity",

@@ -8,6 +8,7 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.cli.progress import ProgressPrinter, follow
 from tests.browser.admin_app import built
 from tests.browser.browser import DESK, PHONE, PICTURES, chromium, findings, picture, wider_than_the_window, window
 from tests.live.harness import OWNER, HubProcess, hub, packed_examples
@@ -27,8 +28,9 @@ VIEWS: list[tuple[Any, Any]] = [
 ]
 
 
-@requires(program("chromium"))
-class BackupsTests(SynchronousTestCase):
+class BackupsCase(SynchronousTestCase):
+    """A hub with an owner, a browser, and a folder for backups."""
+
     def setUp(self) -> None:
         built()
         self.stack = ExitStack()
@@ -70,6 +72,9 @@ class BackupsTests(SynchronousTestCase):
         page.set_viewport_size({"width": 1280, "height": 800})
         page.emulate_media(color_scheme="light")
 
+
+@requires(program("chromium"))
+class BackupsTests(BackupsCase):
     def set_up(self, *, looks: bool = False) -> str:
         """Sheet, folder, schedule: the recovery key."""
         page = self.page
@@ -167,3 +172,80 @@ class BackupsTests(SynchronousTestCase):
         self.confirm()
         expect(self.page.get_by_role("heading", name="Where should backups go?")).to_be_visible()
         self.assertEqual(len(list(self.disk.iterdir())), 1)
+
+
+@requires(program("chromium"))
+class RestoreTests(BackupsCase):
+    def backup(self) -> tuple[str, Path]:
+        """The recovery key and the archive of a hub with a file of its own."""
+        (self.hub.home / "hello").mkdir()
+        (self.hub.home / "hello" / "note.md").write_text("words")
+        call = self.hub.client.call
+        key = call("POST", "/api/backups/key")["identity"]
+        call("POST", "/api/backups/key/confirm", {"characters": key[-4:]})
+        place = call("POST", "/api/backups/places", {"kind": "folder", "path": str(self.disk)})["id"]
+        follow(
+            self.hub.client,
+            call("POST", f"/api/backups/places/{place}/run")["operation_id"],
+            ProgressPrinter(quiet=True),
+        )
+        return key, next(self.disk.iterdir())
+
+    def test_an_empty_hub_takes_an_uploaded_file(self) -> None:
+        """Found from the first page; a wrong key is refused, and then everything comes back."""
+        key, archive = self.backup()
+        home = Path(self.mktemp()).absolute()
+        home.parent.mkdir(parents=True, exist_ok=True)
+        second = HubProcess(home=home, catalog=packed_examples()).start()
+        self.addCleanup(second.end)
+        second.wait_for(lambda: "parachute-bootstrap-" in second.log(), "the setup token")
+        token = "parachute-bootstrap-" + second.log().partition("parachute-bootstrap-")[2].split()[0]
+        _, page = self.stack.enter_context(window(self.browser))
+        page.goto(second.url)
+        page.get_by_role("link", name="I have a backup").click()
+        expect(page.get_by_role("heading", name="Restore a backup")).to_be_visible()
+        self.look("restore-empty", page)
+        page.get_by_label("Setup token").fill(token)
+        page.get_by_label("Recovery key").fill("AGE-SECRET-KEY-1" + "Q" * 58)
+        page.get_by_label("Backup file").set_input_files(archive)
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("alert")).to_contain_text("key", timeout=20_000)
+        page.get_by_label("Recovery key").fill(key)
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("heading", name="This will be restored")).to_be_visible(timeout=20_000)
+        expect(page.get_by_text(self.hub.url)).to_be_visible()
+        self.look("restore-empty-plan", page)
+        self.hub.stop()
+        page.get_by_role("button", name="Restore", exact=True).click()
+        page.wait_for_url("**/login**", timeout=40_000)
+        page.get_by_label("Username").fill(NAME)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
+        self.assertEqual((second.home / "hello" / "note.md").read_text(), "words")
+
+    def test_a_hub_in_use_goes_back_to_a_backup(self) -> None:
+        """From its own folder or a file; the plan is shown and can be cancelled; the password is asked."""
+        key, archive = self.backup()
+        note = self.hub.home / "hello" / "note.md"
+        note.write_text("changed since")
+        self.page.goto(f"{self.hub.url}/admin/setup/restore")
+        expect(self.page.get_by_role("heading", name="Restore a backup", level=1)).to_be_visible()
+        self.page.get_by_label("Where it is").select_option(str(self.disk))
+        expect(self.page.get_by_label("Backup", exact=True)).to_be_visible()
+        self.page.get_by_label("Recovery key").fill(key)
+        self.look("restore-ask")
+        self.page.get_by_role("button", name="Continue").click()
+        self.confirm()
+        expect(self.page.get_by_role("heading", name="This will be restored")).to_be_visible(timeout=20_000)
+        self.look("restore-plan")
+        self.page.get_by_role("button", name="Cancel").click()
+        self.assertEqual(note.read_text(), "changed since")
+
+        self.page.get_by_label("Backup file").set_input_files(archive)
+        self.page.get_by_label("Recovery key").fill(key)
+        self.page.get_by_role("button", name="Continue").click()
+        self.confirm()
+        self.page.get_by_role("button", name="Replace everything and restart").click(timeout=20_000)
+        self.page.wait_for_url(re.compile("/(login|admin)(\\?|$)"), timeout=40_000)
+        self.assertEqual(note.read_text(), "words")

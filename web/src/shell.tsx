@@ -11,6 +11,7 @@ import { Home } from "./pages/home"
 import { ModulePage } from "./pages/module"
 import { ModulesPage } from "./pages/modules"
 import { People } from "./pages/people"
+import { RestorePage } from "./pages/restore"
 import { Settings } from "./pages/settings"
 import { Tokens } from "./pages/tokens"
 import { Vaults } from "./pages/vaults"
@@ -58,12 +59,18 @@ export function Shell() {
           <Contact />
           <Notices />
           {!me.value && <Waiting lines={6} />}
-          {me.value && (first === "modules" && second ? <ModulePage key={second} short={second} /> : <Page />)}
+          {me.value && (inner(first, second) ?? <Page />)}
         </main>
       </div>
       <Questions hub={hub} />
     </>
   )
+}
+
+/** A page below one of those in the navigation. */
+function inner(first: string, second: string | undefined) {
+  if (first === "modules" && second) return <ModulePage key={second} short={second} />
+  return first === "backups" && second === "restore" ? <RestorePage /> : null
 }
 
 function Navigation({ here }: { here: string }) {

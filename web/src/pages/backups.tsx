@@ -9,7 +9,7 @@ import { AddPlace } from "../ui/backupplace"
 import { confirm } from "../ui/dialog"
 import { Icon } from "../ui/icons"
 import { say } from "../ui/notices"
-import { Badge, Button, Card, Choice, Copy, Empty, Head, More, Ready } from "../ui/parts"
+import { Badge, Button, Card, Choice, Empty, Head, More, Ready } from "../ui/parts"
 import { Progress } from "../ui/progress"
 import { ConfirmSheet, type MadeKey, Sheet } from "../ui/recoverysheet"
 
@@ -342,10 +342,14 @@ function RestoreLink() {
   return (
     <Card title="Restore a backup">
       <p>
-        A backup takes the place of everything that is on this hub. To restore one here, run this command on the hub's
-        machine. On a new, empty hub, choose “I have a backup” on its first page.
+        Bring back everything as it was when a backup was made. A new, empty hub offers it on its first page: “I have a
+        backup”.
       </p>
-      <Copy text="parachute backup restore FILE" label="Command to restore a backup" />
+      <div class="row">
+        <a class="button" href="/admin/backups/restore">
+          Restore a backup
+        </a>
+      </div>
     </Card>
   )
 }

@@ -1,0 +1,236 @@
+/** Restores a backup over a hub in use: choose it, see what would come, then replace everything. */
+import { useState } from "preact/hooks"
+import { Restore, type RestorePlan } from "../api/restore"
+import type { BackupPlace } from "../api/shapes"
+import { hub } from "../app"
+import { bytes, exactly, list } from "../format"
+import { useResource } from "../state/resource"
+import { report } from "../ui/notices"
+import { Button, Card, Choice, Facts, Field, Head, Ready } from "../ui/parts"
+
+interface Far {
+  text: string
+  done: number
+  of: number
+}
+
+interface Shown {
+  restore: Restore
+  plan: RestorePlan
+}
+
+interface Archive {
+  name: string
+  madeAt: number
+  size: number
+}
+
+export function RestorePage() {
+  const backups = useResource("/api/backups")
+  const [far, setFar] = useState<Far | null>(null)
+  const [under, setUnder] = useState<Restore | null>(null)
+  const [shown, setShown] = useState<Shown | null>(null)
+  const follow = (doing: "sending" | "checking", done: number, of: number) =>
+    setFar({ text: doing === "sending" ? "Sending the backup" : "Checking the backup", done, of })
+  const over = () => {
+    setFar(null)
+    setUnder(null)
+    setShown(null)
+  }
+  const look = async (restore: Restore, file: Blob | null) => {
+    setUnder(restore)
+    try {
+      if (file) await restore.upload(file, follow)
+      follow("checking", 0, 0)
+      setShown({ restore, plan: await restore.plan(follow) })
+      setFar(null)
+    } catch (problem) {
+      await restore.cancel()
+      over()
+      throw problem
+    }
+  }
+  const apply = async (restore: Restore, mode: "move" | "copy") => {
+    setUnder(null)
+    setFar({ text: "The hub restarts with the restored backup", done: 0, of: 0 })
+    setShown(null)
+    await restore.apply(mode)
+    location.assign("/login?next=/admin")
+  }
+  const cancel = async (restore: Restore) => {
+    await restore.cancel()
+    over()
+  }
+  return (
+    <>
+      <Head title="Restore a backup" lead="A backup takes the place of everything that is on this hub now.">
+        <a class="button" href="/admin/backups">
+          Back to Backups
+        </a>
+      </Head>
+      {shown && (
+        <Plan
+          shown={shown}
+          apply={(mode) => apply(shown.restore, mode).catch((problem) => (over(), report(problem)))}
+          cancel={() => cancel(shown.restore)}
+        />
+      )}
+      {far && <Work far={far} cancel={under && (() => cancel(under))} />}
+      {!shown && !far && <Ready of={[backups]}>{() => <Ask places={backups.data?.places ?? []} look={look} />}</Ready>}
+    </>
+  )
+}
+
+function Ask({
+  places,
+  look,
+}: {
+  places: readonly BackupPlace[]
+  look: (restore: Restore, file: Blob | null) => Promise<void>
+}) {
+  const [identity, setIdentity] = useState("")
+  const [place, setPlace] = useState("")
+  const [file, setFile] = useState<File | null>(null)
+  const [archives, setArchives] = useState<Archive[]>([])
+  const [name, setName] = useState("")
+  const choose = async (id: string) => {
+    setPlace(id)
+    setArchives([])
+    if (!id) return
+    try {
+      const found = await hub.call<{ archives: Archive[] }>("GET", `/api/backups/places/${id}/archives`)
+      setArchives(found.archives)
+      setName(found.archives[0]?.name ?? "")
+    } catch (problem) {
+      report(problem)
+    }
+  }
+  const begin = async () => {
+    const source = place ? { from: { id: place }, name } : undefined
+    await look(await Restore.begin(hub, identity, source), place ? null : file)
+  }
+  return (
+    <Card title="Which backup?">
+      <form class="narrow" onSubmit={(event) => event.preventDefault()}>
+        <Choice
+          label="Where it is"
+          value={place}
+          set={(id) => void choose(id)}
+          choices={[["", "A file on this computer"], ...places.map(({ id, label }) => [id, label] as const)]}
+        />
+        {place ? (
+          archives.length > 0 && (
+            <Choice
+              label="Backup"
+              value={name}
+              set={setName}
+              choices={archives.map((one) => [one.name, `${exactly(one.madeAt)}, ${bytes(one.size)}`])}
+            />
+          )
+        ) : (
+          <Field label="Backup file">
+            {(ids) => (
+              <input
+                {...ids}
+                type="file"
+                accept=".age"
+                onChange={(event) => setFile(event.currentTarget.files?.[0] ?? null)}
+              />
+            )}
+          </Field>
+        )}
+        <Field label="Recovery key" hint="It is on the recovery sheet and begins with AGE-SECRET-KEY-1.">
+          {(ids) => (
+            <input
+              {...ids}
+              value={identity}
+              autocomplete="off"
+              autocapitalize="characters"
+              spellcheck={false}
+              onInput={(event) => setIdentity(event.currentTarget.value)}
+            />
+          )}
+        </Field>
+        <p class="quiet">Nothing changes yet: the backup is read first, and you see what it brings.</p>
+        <Button type="submit" kind="primary" act={begin} disabled={!identity || !(place ? name : file)}>
+          Continue
+        </Button>
+      </form>
+    </Card>
+  )
+}
+
+function Work({ far: { text, done, of }, cancel }: { far: Far; cancel: (() => Promise<void>) | null }) {
+  return (
+    <Card>
+      <p role="status">{text}…</p>
+      <div class="far-along">
+        <progress max={1} value={of ? Math.min(1, done / of) : undefined} aria-label={text} />
+        {of > 0 && (
+          <span class="quiet">
+            {bytes(done)} of {bytes(of)}
+          </span>
+        )}
+      </div>
+      {cancel && (
+        <div class="row">
+          <Button act={cancel}>Cancel</Button>
+        </div>
+      )}
+    </Card>
+  )
+}
+
+const MODES = [
+  ["move", "That hub is gone, or is this one", "Sign-ins and connected apps from the backup keep working."],
+  ["copy", "That hub keeps running elsewhere", "This one gets keys of its own, and everyone signs in again here."],
+] as const
+
+function Plan({
+  shown: { plan },
+  apply,
+  cancel,
+}: {
+  shown: Shown
+  apply: (mode: "move" | "copy") => Promise<unknown>
+  cancel: () => Promise<void>
+}) {
+  const [mode, setMode] = useState<"move" | "copy">("move")
+  const { backup, result, replaces } = plan
+  const coming = backup.modules.map(({ short, version }) => (version ? `${short} ${version}` : short))
+  return (
+    <Card title="This will be restored">
+      <Facts
+        rows={[
+          ["Made", exactly(backup.created_at)],
+          ["At", backup.origin],
+          ["Modules", list(coming) || "none"],
+          ["Contains", `${result.files.toLocaleString("en")} files, ${bytes(result.size)}`],
+          ["Replaces", list(["all accounts and settings of this hub", ...replaces.modules])],
+        ]}
+      />
+      <p class="notice busy">Whatever was written here after the backup was made is lost.</p>
+      {backup.origin !== replaces.origin && (
+        <p>The backup was made at another address. Connected apps such as Claude must be connected again.</p>
+      )}
+      <fieldset class="modes">
+        <legend>The hub that made the backup</legend>
+        {MODES.map(([value, words, hint]) => (
+          <label class="switch" key={value}>
+            <input type="radio" name="mode" checked={mode === value} onChange={() => setMode(value)} />
+            <span>
+              {words}
+              <span class="hint">{hint}</span>
+            </span>
+          </label>
+        ))}
+      </fieldset>
+      <div class="row">
+        <Button kind="danger" act={() => apply(mode)}>
+          Replace everything and restart
+        </Button>
+        <Button act={cancel}>Cancel</Button>
+      </div>
+    </Card>
+  )
+}
