@@ -115,6 +115,27 @@ class AtAGlanceTests(AdminCase):
         page.get_by_role("button", name="Install Hello").click()
         expect(page.get_by_role("link", name="Hello (installed)")).to_be_visible()
 
+    def test_an_app_names_its_places_and_why_it_was_disconnected(self) -> None:
+        page = self.page(self.hub("well"), "apps")
+        page.get_by_text("Used in 2 places").click()
+        for used, address in (("1 minute", "192.0.2.7"), ("2 hours", "2001:db8:85a3:1f0b:a2c4:8a2e:1370:7334")):
+            place = page.get_by_text(f"First used yesterday, last used {used} ago, from {address}", exact=True)
+            expect(place).to_be_visible()
+        expect(page.get_by_text("Disconnected yesterday. A token was used twice")).to_be_visible()
+
+    def test_only_a_full_path_can_be_opened_to_a_module(self) -> None:
+        page = self.page(self.hub("trouble"), "modules/scribe")
+        expect(page.get_by_text("This machine cannot restrict")).to_be_visible()
+        expect(page.get_by_role("button", name="Take it away")).to_have_count(2)
+        page.get_by_text("Let it use another folder or program").click()
+        path, read = (
+            page.get_by_label("Path on this machine"),
+            page.get_by_role("button", name="Let it read and run this"),
+        )
+        for typed, usable in (("", False), ("notes", False), (" /srv/notes ", True)):
+            path.fill(typed)
+            expect(read).to_be_enabled(enabled=usable)
+
     def test_a_fresh_hub_leads_to_the_modules(self) -> None:
         """An empty hub is not an error, and says what to do."""
         page = self.page(self.hub("fresh"))

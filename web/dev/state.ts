@@ -1,5 +1,5 @@
 // State of a fake hub for developing the pages.
-import type { Backups, Job, Module, Overview, State } from "../src/api/shapes"
+import type { Backups, Job, Module, ModuleSettings, Overview, State } from "../src/api/shapes"
 
 const MB = 1024 * 1024
 const HOUR = 3_600_000
@@ -15,6 +15,21 @@ const CATALOG: [string, string, string, number][] = [
 const STEP_MS = 350
 const STEPS = ["check", "fetch", "verify", "switch", "start", "prove"]
 const INSTALLED = ["vault", "notes", "scribe"]
+
+/** All that a module may ask for, and paths that are as long as real ones. */
+const REACHING: Partial<Module> = {
+  isolation: { state: "partly", missing: ["connections to other modules", "what it may run"], why: null },
+  permissions: {
+    network: ["api.speech-provider.example.com", "api.openai.com", "huggingface.co"],
+    folders: ["/media/recordings-of-the-last-ten-years/voice-memos-from-phones"],
+    programs: ["ffmpeg", "whisper-cli"],
+    memory: 2048,
+  },
+}
+const OPENED: Partial<ModuleSettings> = {
+  may_read: ["/opt/speech/models/large-v3-turbo-quantized-for-small-machines.bin"],
+  may_change: ["/srv/recordings/incoming-from-the-telephone-of-the-office"],
+}
 
 const iso = (at: number) => new Date(at).toISOString()
 
@@ -48,6 +63,7 @@ function module([short, name, tagline, memory]: [string, string, string, number]
     missing: false,
     isolation: installed ? { state: "on", missing: [], why: null } : null,
     permissions: { network: short === "notes" ? "none" : "any", folders: [], programs: [], memory: null },
+    ...(parked ? REACHING : {}),
     dependencies:
       short === "notes"
         ? [
@@ -61,6 +77,7 @@ function module([short, name, tagline, memory]: [string, string, string, number]
       registry_keys: false,
       memory_limit: null,
       previous: short === "notes" ? "0.3.7" : null,
+      ...(parked ? OPENED : {}),
     },
     pid: installed && !parked ? 4000 + short.length : null,
     port: installed ? 1940 : null,

@@ -92,16 +92,16 @@ function One({ app, changed }: { app: App; changed: () => Promise<void> }) {
           , last used {ago(app.last_used)}.
         </p>
         {app.ended && (
-          <p class="message bad">
+          <p class="reason">
             Disconnected {ago(app.ended.at)}. {app.ended.why} Connect it again if you use it, and check your devices.
           </p>
         )}
         {app.branches.length > 1 && (
           <More label={`Used in ${String(app.branches.length)} places`}>
-            <ul class="list">
+            <ul class="plain-list">
               {app.branches.map((branch) => (
-                <li key={branch.first_used}>
-                  Since {ago(branch.first_used)}, last {ago(branch.last_used)}, from {branch.address}
+                <li key={`${String(branch.first_used)} ${branch.address}`}>
+                  First used {ago(branch.first_used)}, last used {ago(branch.last_used)}, from {branch.address}
                 </li>
               ))}
             </ul>

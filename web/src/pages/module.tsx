@@ -246,7 +246,7 @@ function Reach({ module }: { module: Module }) {
         </div>
       )}
       {module.settings.isolation !== "off" && module.isolation && module.isolation.state !== "off" && (
-        <More label="It does not work like this?">
+        <More label="Is something not working?">
           <p>
             Without separation {module.display_name} can read and change everything on this hub. Only do this if you
             trust it with all of it.
@@ -269,6 +269,7 @@ function Opened({ module }: { module: Module }) {
     setPath("")
     await modules.refresh()
   }
+  const unusable = !path.trim().startsWith("/")
   const without = (paths: string[], one: string) => paths.filter((other) => other !== one)
   return (
     <>
@@ -293,12 +294,16 @@ function Opened({ module }: { module: Module }) {
         </ul>
       )}
       <More label="Let it use another folder or program">
-        <Field label="Path on this machine" hint="For example /srv/notes">
+        <Field label="Path on this machine" hint="The full path, for example /srv/notes">
           {(ids) => <input {...ids} value={path} onInput={(event) => setPath(event.currentTarget.value)} />}
         </Field>
         <div class="row">
-          <Button act={set({ may_read: [...may_read, path.trim()] })}>Let it read and run this</Button>
-          <Button act={set({ may_change: [...may_change, path.trim()] })}>Let it change this too</Button>
+          <Button act={set({ may_read: [...may_read, path.trim()] })} disabled={unusable}>
+            Let it read and run this
+          </Button>
+          <Button act={set({ may_change: [...may_change, path.trim()] })} disabled={unusable}>
+            Let it change this too
+          </Button>
         </div>
       </More>
     </>
