@@ -91,6 +91,33 @@ class EveryRouteTests(DoorCase):
             headers = {name.replace("_", "-"): value for name, value in form.items()}
             self.assertEqual(self.tab._ask(rule, "POST", headers, b"skip=1").status, 403)
 
+    def test_half_a_sign_in_is_none(self) -> None:
+        """With the password but without the second factor's code every route answers as it answers a stranger."""
+        app, _ = self.enrol(self.tab)
+        half, stranger = self.sign_in(), BrowserTab(self.door)
+        self.assertEqual(self.answer.header("location"), "/login/2fa")
+        stranger.get("/login")
+        checked = 0
+        for method, rule in routes(self.door):
+            if rule in BEFORE_SIGN_IN:
+                continue
+            answers = []
+            for tab in (half, stranger):
+                headers = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin", **self.token_of(tab)}
+                answer = tab._ask(path_of(rule), method, headers, b"" if method == "GET" else b"{}")
+                answers.append((answer.status, answer.header("location"), answer.body.replace(tab.token.encode(), b"")))
+            self.assertEqual(answers[0], answers[1], (method, rule))
+            checked += 1
+        self.assertGreater(checked, 40)
+        for path in ("/account", "/api/users"):
+            self.assertIn(half.get(path).status, (303, 401), path)
+        half.get("/login/2fa")
+        self.assertEqual(half.post("/login/2fa", {"code": app.at(int(self.door.now))}).status, 303)
+        self.assertEqual(half.get("/account").status, 200)
+
+    def token_of(self, tab: BrowserTab) -> dict[str, str]:
+        return {"X-Parachute-CSRF": str(tab.get_json("/api/me").get("csrf", "x"))}
+
     def test_reading_changes_nothing(self) -> None:
         """No GET writes."""
         before = self.dump()

@@ -79,6 +79,16 @@ class PeopleTests(Case):
         self.sign_in("grace", "a temporary password")
         self.assertEqual(self.answer.header("location"), "/account/change-password")
 
+    def test_a_reset_password_leaves_the_second_factor(self) -> None:
+        self.enrol(self.member())
+        user_id = self.id_of("grace")
+        operation = f"user.reset-password:{user_id}"
+        self.send("POST", f"/api/users/{user_id}/reset-password", operation, new_password="a temporary password")
+        self.assertEqual(self.answer.status, 200)
+        tab = self.sign_in("grace", "a temporary password")
+        self.assertEqual(self.answer.header("location"), "/login/2fa")
+        self.assertFalse(tab.get_json("/api/me")["hasSession"])
+
     def test_not_ones_own_password(self) -> None:
         operation = f"user.reset-password:{self.owner_id}"
         self.send("POST", f"/api/users/{self.owner_id}/reset-password", operation, new_password="a temporary password")

@@ -2,11 +2,12 @@
 
 import ctypes
 import os
+import stat
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.harness import hub
+from tests.live.harness import hub, packed_examples
 
 
 class HardeningTests(SynchronousTestCase):
@@ -15,6 +16,27 @@ class HardeningTests(SynchronousTestCase):
         one = hub(self).start()
         assert one.process is not None
         self.assertTrue(dumpable_is_off(one.process.pid))
+
+    def test_no_file_of_the_home_is_for_others(self) -> None:
+        """Whatever umask the hub was started with; a package's files are as bun unpacked them, in a private folder."""
+        before = os.umask(0)
+        try:
+            one = hub(self, catalog=packed_examples()).start()
+        finally:
+            os.umask(before)
+        one.client.call("POST", "/api/users", {"username": "grace", "password": "her own first password"})
+        one.install("hello")
+        one.stop()
+        found = {path.relative_to(one.home): path.lstat().st_mode for path in one.home.rglob("*")}
+        self.assertIn(Path("parachute.db"), found)
+        self.assertEqual(one.home.stat().st_mode & 0o777, 0o700)
+        packages = Path("modules")
+        loose = [
+            f"{path} {stat.filemode(mode)}"
+            for path, mode in found.items()
+            if not stat.S_ISLNK(mode) and mode & 0o077 and packages not in path.parents
+        ]
+        self.assertEqual(loose, [])
 
 
 def dumpable_is_off(pid: int) -> bool:

@@ -1,5 +1,6 @@
 """A registry that fails in each way: its own message within a minute, nothing half-installed, a retry works."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any, get_args
@@ -102,11 +103,23 @@ class Faults(TestCase):
 
     @run
     async def test_scripts_of_packages_never_run(self) -> None:
+        """Neither its own nor a dependency's, nor the build that a binding.gyp asks for without any script."""
+        stages = ("preinstall", "install", "postinstall", "prepare")
+        scripts = {"scripts": {stage: f"touch {self.rig.home}/canary" for stage in stages}}
+        left = {"name": "left", "version": "1.0.0", **scripts}
+        gyp = f"{{'targets': [{{'target_name': 'x', 'variables': {{'v': '<!(touch {self.rig.home}/canary)'}}}}]}}"
+        self.rig.registry.publish({"package.json": json.dumps(left), "index.js": ""})
+        self.rig.registry.publish({"package.json": '{"name": "built", "version": "1.0.0"}', "binding.gyp": gyp})
         files = module()
-        scripts = '"scripts": {"preinstall": "touch $PWD/canary", "postinstall": "touch $PWD/canary"}, '
-        files["package.json"] = files["package.json"].replace("{", "{" + scripts, 1)
-        self.rig.registry.publish(files)
+        described = {
+            **json.loads(files["package.json"]),
+            **scripts,
+            "dependencies": {"left": "1.0.0", "built": "1.0.0"},
+        }
+        described["trustedDependencies"] = ["left", "built"]
+        self.rig.registry.publish({**files, "package.json": json.dumps(described)})
         self.assertEqual((await self.install()).status, "succeeded")
+        self.assertNotEqual(list((self.rig.home / "modules" / "store").rglob("built/binding.gyp")), [])
         self.assertEqual(list(self.rig.home.rglob("canary")), [])
 
     @run

@@ -48,6 +48,21 @@ class ChildTests(RigCase):
         self.assertEqual(os.readlink(f"/proc/{pid}/cwd"), str(self.rig.home))
         self.assertEqual(self.rig.supervisor.owned_port("calm"), self.rig.launches["calm"].port)
 
+    async def test_no_descriptor_of_the_hub_reaches_it(self) -> None:
+        """Not even those that are inherited, such as the listening sockets that systemd hands over."""
+        database = (self.rig.home / "parachute.db").open("w")
+        self.addCleanup(database.close)
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        for opened in (database, listener):
+            os.set_inheritable(opened.fileno(), True)
+        self.rig.add("calm")
+        await self.rig.supervisor.start("calm")
+        ours = {os.readlink(f"/proc/self/fd/{opened.fileno()}") for opened in (database, listener)}
+        folder = Path(f"/proc/{self.rig.pid('calm')}/fd")
+        theirs = {os.readlink(each) for each in folder.iterdir()}
+        self.assertEqual((len(ours), theirs & ours), (2, set()), theirs)
+
     async def test_a_killed_one_answers_again_soon(self) -> None:
         """Its own boot time plus at most 120 ms."""
         self.rig.add_bun("calm")

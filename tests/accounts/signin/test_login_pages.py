@@ -239,6 +239,18 @@ class ExpiryTests(DoorCase):
         self.door.now = end
         self.assertFalse(self.signed_in(tab))
 
+    def test_no_jump_of_the_clock_moves_its_end(self) -> None:
+        tab = self.owner()
+        end = self.door.now + ABSOLUTE
+        for jump in (-400 * 86400, 400 * 86400, IDLE - 1, 1 - IDLE):
+            self.door.now += jump
+            self.assertTrue(self.signed_in(tab), jump)
+        while self.door.now + IDLE / 2 < end:
+            self.door.now += IDLE / 2
+            self.assertTrue(self.signed_in(tab))
+        self.door.now = end
+        self.assertFalse(self.signed_in(tab))
+
     def test_reading_writes_nothing(self) -> None:
         tab = self.owner()
         before = self.dump()
