@@ -52,8 +52,8 @@ class Lifecycle(Protocol):
     def not_spawned(self, fall: ProcessEnd) -> None:
         """Event: spawning failed."""
 
-    def blocked(self, why: str) -> None:
-        """Event: spawning was deliberately refused."""
+    def blocked(self, why: str, retry: float | None) -> None:
+        """Event: spawning was deliberately refused, and is tried again after `retry` seconds, if given."""
 
     def late(self, why: str) -> None:
         """Event: no answer within the expected time."""
@@ -208,6 +208,13 @@ def _hold(machine: Lifecycle, core: MachineContext, why: str) -> None:
     core.hands.changed(ModuleState.HELD, why)
 
 
+def _block(machine: Lifecycle, core: MachineContext, why: str, retry: float | None) -> None:
+    core.hands.stop_waiting()
+    if retry is not None:
+        core.hands.wait(retry)
+    core.hands.changed(ModuleState.HELD, why)
+
+
 def _ended_held(machine: Lifecycle, core: MachineContext, fall: ProcessEnd) -> None:
     core.hands.changed(ModuleState.HELD, core.held_because)
 
@@ -289,7 +296,7 @@ for _state in _ALIVE:
     _state.upon(Lifecycle.hold).to(pausing)(_end_to_hold)
     _state.upon(Lifecycle.exited).to(fallen)(_fall)
 starting.upon(Lifecycle.not_spawned).to(fallen)(_fall)
-starting.upon(Lifecycle.blocked).to(held)(_hold)
+starting.upon(Lifecycle.blocked).to(held)(_block)
 starting.upon(Lifecycle.late).loop()(_is_late)
 starting.upon(Lifecycle.answered).to(ready)(_is_ready)
 starting.upon(Lifecycle.answered_late).to(degraded)(_is_degraded)

@@ -286,8 +286,7 @@ class Module:
         self._phase = "none"
         text = f"Port {port} is used by {stranger}. {self.short} starts once that program has stopped."
         self.squatted(text)
-        self.machine.blocked(text)
-        self._context.reactor.callLater(0, self.wait, self._context.timing.port_poll)
+        self.machine.blocked(text, self._context.timing.port_poll)
 
     def _cannot(self, why: str, error: Mapping[str, Any]) -> None:
         self._phase = "none"
@@ -295,7 +294,7 @@ class Module:
         self._set(start_error=described)
         self._output.note(why)
         if described["error_type"] in LASTING:
-            self.machine.blocked(why)
+            self.machine.blocked(why, None)
             return
         self.machine.not_spawned(ProcessEnd(why, self._context.now(), error=described))
 

@@ -38,7 +38,7 @@ INPUTS = {
     "hold": ("why",),
     "release": (),
     "not_spawned": (ProcessEnd("why", 100.0),),
-    "blocked": ("why",),
+    "blocked": ("why", 15.0),
     "late": ("why",),
     "answered": (),
     "answered_late": ("why",),

@@ -163,6 +163,15 @@ class PortTests(SupervisorCase):
         self.assertEqual((self.reactor.spawned, self.system.swept), ([], []))
         self.ready()
 
+    def test_a_command_right_after_it_was_held_ends_the_wait(self) -> None:
+        self.system.holders = [Holder(77, "nc -l 2000")]
+        self.begin(self.supervisor.start("vault"))
+        self.assertIsNotNone(self.status().next_retry_at)
+        self.begin(self.supervisor.stop("vault"))
+        self.turn()
+        self.assertEqual((self.state(), self.status().next_retry_at), (ModuleState.STOPPED, None))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_it_starts_by_itself_once_the_port_is_free(self) -> None:
         stranger = Holder(77, "nc -l 2000")
         self.system.holders = [stranger] * 4
