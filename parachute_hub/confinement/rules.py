@@ -100,6 +100,18 @@ def missing(abi: int) -> tuple[str, ...]:
     return tuple(what for since, what in found if abi < since)
 
 
+def readable_of(bun: str) -> tuple[str, ...]:
+    """What may be read so that bun runs: its folder if that is a `bin`, else its own files alone.
+
+    Any other folder, such as a person's home, may hold what is not for modules.
+
+    >>> readable_of("/opt/bun/bin/bun"), readable_of("/home/ann/bun")
+    (('/opt/bun/bin',), ('/home/ann/bun', '/home/ann/bunx'))
+    """
+    folder = bun.rpartition("/")[0]
+    return (folder,) if folder.endswith("/bin") else (bun, f"{folder}/bunx")
+
+
 def covers(folder: str, path: str) -> bool:
     """True if a path is this folder or inside it.
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from attrs import define, field, frozen
 
 from parachute_hub.confinement.gateway import Gateway
-from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Rules, covers, missing
+from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Rules, covers, missing, readable_of
 from parachute_hub.modules.definition.catalog import CatalogEntry
 from parachute_hub.modules.definition.entry_point import STATIC_SERVER
 from parachute_hub.modules.definition.model import Manifest, ServiceRow
@@ -135,7 +135,7 @@ class ModuleFence:
     def rules(self, subject: LaunchedModule) -> Rules:
         """The module's rules. Raises CannotLaunch if its data folder is unusable."""
         short = subject.short
-        reads = [*SYSTEM_FOLDERS, os.path.realpath(subject.bun.parent), str(STATIC_SERVER.parent)]
+        reads = [*SYSTEM_FOLDERS, *readable_of(str(subject.bun)), str(STATIC_SERVER.parent)]
         own, lists = self._program(subject.folder)
         reads += own
         reads += [subject.env[name] for name in _CERTIFICATES if name in subject.env]

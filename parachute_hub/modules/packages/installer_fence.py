@@ -7,7 +7,7 @@ from typing import Self
 
 from attrs import frozen
 
-from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Confines, Rules
+from parachute_hub.confinement.rules import SYSTEM_FOLDERS, Confines, Rules, readable_of
 from parachute_hub.modules.launch.environment import BaseEnvironment
 
 _FILE_BYTES = 2 << 30
@@ -47,7 +47,7 @@ class InstallerFence:
             needed.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Rules(
             # bun lists the folder of a script before it reads the script.
-            reads=(*SYSTEM_FOLDERS, os.path.realpath(bun.parent), _SCRIPTS, *map(str, own), *named),
+            reads=(*SYSTEM_FOLDERS, *readable_of(str(bun)), _SCRIPTS, *map(str, own), *named),
             writes=tuple(map(str, (folder, cache, self.scratch))),
             bind=(),
             connect=None,

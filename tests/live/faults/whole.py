@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -29,7 +30,7 @@ INSTALL_BOX = 400 << 20
 # `bun` for everybody, but an install of it takes more memory than there is.
 HUNGRY_BUN = """#!/bin/sh
 case "$1" in
-add) exec {python} -c 'kept = [b"x" * (1 << 20) for _ in range(600)]; import time; time.sleep(30)' ;;
+add) exec {bun} -e 'const kept = Buffer.alloc(600 << 20, 1); setTimeout(() => kept, 30000)' ;;
 info) exit 1 ;;
 *) exec {bun} "$@" ;;
 esac
@@ -222,8 +223,12 @@ async def f07_install(rig: Rig, n: int) -> Outcome:
 
 def _install(home: Path, n: int) -> Outcome:
     box = Box("memory", "install", ("memory.limit_in_bytes", "memory.max", INSTALL_BOX))
-    bun = home / "bun"
-    bun.write_text(HUNGRY_BUN.format(python="python3", bun=BUN))
+    tools = home / "tools" / "bin"
+    tools.mkdir(parents=True)
+    # Modules are separated from where the real one is.
+    real = shutil.copy(BUN, tools / "real-bun")
+    bun = tools / "bun"
+    bun.write_text(HUNGRY_BUN.format(bun=real))
     bun.chmod(0o755)
     wrong, words = [], ""
     try:

@@ -102,6 +102,18 @@ class FenceTests(FenceCase):
         self.assertNotIn(str(work), rules.reads)
         self.assertEqual(rules.lists, (str(work),))
 
+    def test_of_bun_nothing_beside_it_is_read(self) -> None:
+        """It may lie in a person's home, beside the hub's own."""
+        row = self.home.directory.row("toy")
+        assert row is not None
+        subject = LaunchedModule(short="toy", row=row, manifest=None, entry=None, folder=Path("/x"), bun=BUN, env={})
+        for bun, reads in (
+            ("/opt/bun/bin/bun", {"/opt/bun/bin"}),
+            ("/home/ann/bun", {"/home/ann/bun", "/home/ann/bunx"}),
+        ):
+            told = set(self.fence.rules(evolve(subject, bun=Path(bun))).reads)
+            self.assertEqual({path for path in told if path.startswith(("/opt", "/home"))}, reads, bun)
+
     def test_ports(self) -> None:
         """A port named by the package is its own unless another row has it."""
         row = self.home.directory.row("toy")
