@@ -104,7 +104,9 @@ class ProcessTests(TestCase):
 
     async def test_ends_by_itself(self) -> None:
         for code in (0, 3):
-            told = await real(f"echo on; exit {code}", lambda _: None)
+            # It waits to be heard: one that ends at once may be reaped before its output is read.
+            script = f"ulimit -t 5; trap 'exit {code}' TERM; echo on; while :; do :; done"
+            told = await real(script, partial(signal_group, signal.SIGTERM))
             self.assertEqual(told, fake(methodcaller("exit", code)))
 
     async def test_ends_by_signals(self) -> None:
