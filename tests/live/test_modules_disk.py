@@ -94,6 +94,7 @@ class FullDisk(TestCase):
         rig = Rig.start(home=home)
         fetcher: Any = rig.modules.installer.fetcher
         begun = partial(home.glob, "modules/store/*/.incoming-*")
+        object.__setattr__(fetcher.room, "free_bytes", lambda: 1 << 40)
         object.__setattr__(fetcher, "free_bytes", lambda: Disk(home).free_bytes() if any(begun()) else 1 << 40)
         try:
             yield rig

@@ -86,7 +86,10 @@ class DiskRoom:
         if package not in tree:
             raise BadLock(f"{package} is not in the lockfile.")
         dist = await self.bun.info(f"{package}@{tree[package].version}", "dist", incoming, INFO_SECONDS)
-        base = str(dist.get("tarball")).partition(f"/{package}/-/")[0] if isinstance(dist, dict) else ""
+        tarball = str(dist.get("tarball")) if isinstance(dist, dict) else ""
+        base, found, _ = tarball.partition(f"/{package}/-/")
+        if not found:
+            raise BadLock(f"The address of {package} does not tell where its registry is.")
         packages = dict.fromkeys((node.name, node.version) for node in tree.values())
         sizes = await self.bun.sizes(base, packages, incoming)
         return bytes_of(tree, package, sizes, optional=True), bytes_of(tree, package, sizes, optional=False)

@@ -51,6 +51,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.fault: BunFailed | None = None
+        self.tarball = "https://npm.test/all/@toys/toy/-/toy-1.0.0.tgz"
         self.asked: list[str] = []
 
     async def add(
@@ -62,7 +63,7 @@ class Registry:
         (folder / "bun.lock").write_bytes(written(LOCK))
 
     async def info(self, package: str, about: str, folder: Path, seconds: float) -> Any:
-        return {"tarball": "https://npm.test/all/@toys/toy/-/toy-1.0.0.tgz"}
+        return {"tarball": self.tarball}
 
     async def sizes(self, base: str, packages: Iterable[tuple[str, str]], folder: Path) -> Mapping[str, int]:
         self.asked.append(base)
@@ -102,6 +103,12 @@ class RoomTests(SynchronousTestCase):
         except JobFailed as refusal:
             return refusal
         raise AssertionError("it waits for something")
+
+    def test_a_registry_that_keeps_packages_elsewhere_is_not_asked_for_sizes(self) -> None:
+        """Where it answers cannot be told from the address of a package, so the checks during the install decide."""
+        self.registry.tarball = "https://files.test/download/@toys/toy/1.0.0/abc"
+        self.assertIsNone(self.need())
+        self.assertEqual(self.registry.asked, [f"@toys/toy@latest 7 {RESOLVE_ONLY}"])
 
     def test_what_it_takes_is_known_before_anything_is_fetched(self) -> None:
         self.free = 700 * MB
