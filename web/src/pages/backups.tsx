@@ -272,7 +272,7 @@ function Schedule({ backups, reload, done }: Parts & { done?: () => void }) {
           <input type="checkbox" checked={whole} onChange={(event) => setWhole(event.currentTarget.checked)} />
           <span>
             Include the modules' programs
-            <span class="hint">Larger. Otherwise they are downloaded again when you restore.</span>
+            <small class="hint">Larger. Otherwise they are downloaded again when you restore.</small>
           </span>
         </label>
         <p class="quiet">

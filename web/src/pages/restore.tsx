@@ -220,7 +220,7 @@ function Plan({
             <input type="radio" name="mode" checked={mode === value} onChange={() => setMode(value)} />
             <span>
               {words}
-              <span class="hint">{hint}</span>
+              <small class="hint">{hint}</small>
             </span>
           </label>
         ))}
