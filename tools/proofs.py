@@ -26,6 +26,14 @@ PROOFS = {
     "kills": Proof(
         "kill -9 in the middle of install, upgrade and uninstall", ("-m", "tests.live.test_modules_kill", "--full")
     ),
+    "backup-kills": Proof(
+        "kill -9 of the hub or its worker during backup, prune, verify and restore",
+        ("-m", "tests.live.test_backup_kill", "--full"),
+    ),
+    "backup-size": Proof(
+        "a home with a vault of 200 MB, backed up within 60 MB of memory, beside restic",
+        ("-m", "tests.live.test_backup_size", "200"),
+    ),
     "full-disk": Proof("a full disk at every write of an operation", ("-m", "tests.live.test_modules_full", "--full")),
     "power-cuts": Proof("a power cut at any step of an operation", ("-m", "tests.live.test_modules_power", "--full")),
     "fresh-machine": Proof(

@@ -1,0 +1,210 @@
+"""The hub or its worker is killed during backup, prune, verify and restore.
+
+Afterwards every backup that is listed as verified restores, and a home has the state before a restore or the one after.
+The suite kills a few times; `python -m tests.live.test_backup_kill --full [kills]` is the storm.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from attrs import define, field
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.backup.archive.test_worker import work
+from tests.live.harness import OWNER, HubProcess, fetch, gone
+from tests.live.test_backup_s3 import RESTORE, workers_of
+
+FULL = 300
+NOTES = {f"hello/{number}.md": os.urandom(256 * 1024) for number in range(12)}
+_PLENTY = 1 << 40
+
+
+class Half(Exception):
+    """A state that must not be; the text says which."""
+
+
+@define
+class Storm:
+    """A hub that makes backups in a folder, and a second, empty one that restores them."""
+
+    root: Path
+    random: Random
+    hub: HubProcess
+    empty: HubProcess
+    identity: str = ""
+    place: str = ""
+    kills: Counter[str] = field(factory=Counter)
+    checked: int = 0
+    restored: int = 0
+
+    @classmethod
+    def begin(cls, root: Path) -> "Storm":
+        """A hub with notes and one good backup."""
+        (root / "disk").mkdir(parents=True)
+        one = cls(root, Random(20261129), HubProcess(root / "hub", environment=OWNER), HubProcess(root / "empty"))
+        for name, content in NOTES.items():
+            (root / "hub" / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / "hub" / name).write_bytes(content)
+        one.hub.start()
+        one.identity = one.call("POST", "/api/backups/key")["identity"]
+        one.call("POST", "/api/backups/key/confirm", {"characters": one.identity[-4:]})
+        place = {"kind": "folder", "path": str(root / "disk")}
+        one.place = one.call("POST", "/api/backups/places", place)["id"]
+        one.run("run")
+        one.settle()
+        return one
+
+    def end(self) -> None:
+        self.hub.end()
+        self.empty.end()
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        return self.hub.client.call(method, path, body)
+
+    def run(self, what: str, body: Any = None) -> None:
+        self.call("POST", f"/api/backups/places/{self.place}/{what}", body)
+
+    def listed(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.call("GET", "/api/backups")["places"][0]["backups"]
+        return found
+
+    def settle(self) -> None:
+        """Wait until no worker is left and no job is under way."""
+
+        def over() -> bool:
+            jobs = self.call("GET", "/api/modules/operations")["operations"]
+            return not workers_of(self.hub) and all(job["outcome"] is not None for job in jobs)
+
+        self.hub.wait_for(over, "the jobs to end")
+
+    def during_a_job(self, what: str, victim: str) -> None:
+        """Kill the hub or the worker at a random moment of a backup (which prunes) or of a verification."""
+        verified = [one["name"] for one in self.listed() if one["verifiedAt"] is not None]
+        self.run(what, {"name": verified[0]} if what == "verify" else None)
+        time.sleep(self.random.uniform(0.0, 1.6 if what == "run" else 0.8))
+        workers = workers_of(self.hub)
+        if victim == "hub":
+            self.hub.kill()
+            self._all_gone(workers)
+            self.hub.start()
+        else:
+            for pid in workers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self.settle()
+        if victim == "hub" or workers:
+            self.kills[f"{victim} in {what}"] += 1
+        self.check()
+
+    def _all_gone(self, pids: list[int]) -> None:
+        end = time.monotonic() + 30
+        while not all(gone(pid) for pid in pids):
+            if time.monotonic() > end:
+                raise Half(f"workers {pids} outlived the hub")
+            time.sleep(0.05)
+
+    def check(self) -> None:
+        """Everything listed as verified restores, byte for byte."""
+        good = [one["name"] for one in self.listed() if one["verifiedAt"] is not None]
+        if not good:
+            raise Half("no backup is left")
+        for name in good:
+            out = self.root / "out"
+            job = {"do": "unpack", "home": str(self.root), "from": self._folder(), "name": name, "into": str(out)}
+            reports, _ = work({**job, "identity": self.identity, "most": _PLENTY})
+            if reports[-1]["event"] != "done" or self.notes(out) != NOTES:
+                raise Half(f"{name} is listed as verified and does not restore: {reports[-1]}")
+            shutil.rmtree(out)
+            self.checked += 1
+
+    def _folder(self) -> dict[str, str]:
+        return {"kind": "folder", "path": str(self.root / "disk")}
+
+    def notes(self, home: Path) -> dict[str, bytes]:
+        """The notes of a home."""
+        found = (home / "hello").glob("*.md") if (home / "hello").is_dir() else ()
+        return {f"hello/{path.name}": path.read_bytes() for path in found}
+
+    def during_a_restore(self) -> None:
+        """Kill an empty hub at a random moment between the first byte of a restore and its restart's end."""
+        shutil.rmtree(self.empty.home, ignore_errors=True)
+        self.empty.log_path.unlink(missing_ok=True)
+        self.empty.start()
+        self.empty.wait_for(lambda: "parachute-bootstrap-" in self.empty.log(), "the setup token")
+        token = "parachute-bootstrap-" + self.empty.log().partition("parachute-bootstrap-")[2].split()[0]
+        name = next(one["name"] for one in self.listed() if one["verifiedAt"] is not None)
+        told = {"setup_token": token, "identity": self.identity, "from": self._folder(), "name": name}
+        begun = fetch(self.empty.url + RESTORE, method="POST", body=told).json()
+        path, headers = f"{self.empty.url}{RESTORE}/{begun['id']}", {"Authorization": f"Bearer {begun['ticket']}"}
+        if self.random.random() < 0.3:
+            time.sleep(self.random.uniform(0.0, 0.8))
+        else:
+            self.empty.wait_for(lambda: fetch(path, headers=headers).json()["phase"] == "ready", "the plan")
+            fetch(path + "/apply", method="POST", body={"mode": "move"}, headers=headers)
+            time.sleep(self.random.uniform(0.0, 1.5))
+        workers = workers_of(self.empty)
+        self.empty.kill()
+        self._all_gone(workers)
+        self.empty.start()
+        found = self.notes(self.empty.home)
+        if found not in ({}, NOTES):
+            raise Half(f"half a restore: {sorted(found)}")
+        # The accounts come with the notes, or neither does.
+        signed_up = fetch(self.empty.url + RESTORE).status == 409
+        if signed_up != bool(found):
+            raise Half(f"{len(found)} notes, and {'an' if signed_up else 'no'} owner")
+        self.restored += bool(found)
+        self.kills["hub in restore"] += 1
+        self.empty.end()
+
+    def rage(self, kills: int, seconds: float = float("inf")) -> str:
+        """Kill this often, or for so long; a line of figures. Raises Half."""
+        began = time.monotonic()
+        ways = (("run", "hub"), ("run", "worker"), ("restore", ""), ("verify", "hub"), ("restore", ""))
+        number = 0
+        while self.kills.total() < kills and time.monotonic() - began < seconds:
+            what, victim = ways[number % len(ways)]
+            number += 1
+            if what == "restore":
+                self.during_a_restore()
+            else:
+                self.during_a_job(what, victim)
+        counts = ", ".join(f"{count} {name}" for name, count in sorted(self.kills.items()))
+        return (
+            f"{self.kills.total()} kills ({counts}): {self.checked} listed backups unpacked, all whole; "
+            f"{self.restored} restores complete, the others left the state before; 0 half"
+        )
+
+
+class KillTests(SynchronousTestCase):
+    """The small form."""
+
+    def test_five_kills(self) -> None:
+        storm = Storm.begin(Path(self.mktemp()).absolute())
+        self.addCleanup(storm.end)
+        storm.rage(5)
+        self.assertEqual(storm.kills.total(), 5)
+        self.assertGreater(storm.checked, 0)
+
+
+def main(kills: int, seconds: float) -> None:
+    """The full run; a traceback tells which state was wrong."""
+    with tempfile.TemporaryDirectory(prefix="parachute-kills-") as folder:
+        storm = Storm.begin(Path(folder) / "storm")
+        try:
+            print(storm.rage(kills, seconds))
+        finally:
+            storm.end()
+
+
+if __name__ == "__main__":
+    main(FULL if "--full" in sys.argv[1:] else 5, float(os.environ.get("PARACHUTE_KILL_SECONDS", "inf")))
