@@ -4,6 +4,7 @@ Until `ready.json` exists nothing has changed. Once it does, every start carries
 kill at any point leaves the state before or the state after.
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -78,7 +79,9 @@ def finish(home: Path) -> bool:
         marker.unlink()
         sync_folder(marker.parent)
     except OSError as error:
-        raise RestoreStuck(f"The restored files cannot be put in place: {error.strerror}. Free some space.") from error
+        remedy = "Free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "Check the disk"
+        text = f"The restored files cannot be put in place: {error.strerror}. {remedy}, then start the hub again."
+        raise RestoreStuck(text) from error
     _sweep(home)
     return True
 

@@ -88,7 +88,8 @@ class FullDisk:
                 return real(file, mode, buffering, *args, **options)
             if not isinstance(file, int) and not os.path.exists(file):
                 self.refuse("open", file)
-            raw = _Raw(file, mode.replace("b", "").replace("t", ""), options.pop("closefd", True))
+            plain, opener = mode.replace("b", "").replace("t", ""), options.pop("opener", None)
+            raw = _Raw(file, plain, options.pop("closefd", True), opener)
             raw.disk = self
             if not buffering:
                 return raw
