@@ -155,6 +155,12 @@ class PlaceTests(BackupCase):
         self.assertEqual((refused.status, refused.error), (400, "no_bucket"))
         self.assertEqual(self.backups.state.places, ())
 
+    def test_one_that_only_refuses_to_delete_is_kept(self) -> None:
+        self.workers.failing["probe"] = WorkFailed("no_delete", "Deleting was refused.")
+        self.wait(self.backups.places.add(self.place(), ""))
+        self.assertEqual([place.id for place in self.backups.state.places], ["p"])
+        self.assertEqual(self.refusal(self.backups.places.probe(self.place())).error, "no_delete")
+
     def test_its_secret_is_sealed_and_reaches_only_the_worker(self) -> None:
         self.wait(self.backups.places.add(self.s3(), "hush"))
         self.assertNotIn("hush", (self.folder / "backups.json").read_text())

@@ -108,7 +108,7 @@ class BackupsTests(BackupsCase):
         folder.fill(str(self.disk))
         page.get_by_role("button", name="Test and add").click()
         self.confirm()
-        expect(page.get_by_text("a test file was written, read back and deleted")).to_be_visible()
+        expect(page.get_by_text("works and was added")).to_be_visible()
         page.get_by_label("Make a backup", exact=True).select_option("5")
         if looks:
             self.look("schedule")
@@ -127,8 +127,8 @@ class BackupsTests(BackupsCase):
         self.look("start")
         key = self.set_up(looks=True)
         self.assertRegex(key, "^AGE-SECRET-KEY-1[0-9A-Z]{58}$")
-        self.assertEqual(self.hub.client.call("GET", "/api/backups")["schedule"]["hour"], 5)
         self.back_up()
+        self.assertEqual(self.hub.client.call("GET", "/api/backups")["schedule"]["hour"], 5)
         expect(phone.get_by_role("heading", name=re.compile("Last backup that would restore"))).to_be_visible()
         history = self.card(str(self.disk)).get_by_role("listitem")
         expect(history).to_have_count(1)
@@ -136,6 +136,8 @@ class BackupsTests(BackupsCase):
         self.look("history")
         [archive] = self.disk.iterdir()
 
+        self.page.get_by_role("button", name=f"Test {self.disk}").click()
+        expect(self.page.get_by_text("a test file was written, read back and deleted")).to_be_visible()
         history.get_by_role("button", name="Check again").click()
         expect(self.page.get_by_text("The backup would restore")).to_be_visible(timeout=30_000)
         self.page.get_by_role("button", name="Download a backup").click()
@@ -242,8 +244,9 @@ class RestoreTests(BackupsCase):
         self.page.get_by_role("button", name="Cancel").click()
         self.assertEqual(note.read_text(), "changed since")
 
+        self.page.get_by_label("Where it is").select_option("A file on this computer")
         self.page.get_by_label("Backup file").set_input_files(archive)
-        self.page.get_by_label("Recovery key").fill(key)
+        expect(self.page.get_by_label("Recovery key")).to_have_value(key)
         self.page.get_by_role("button", name="Continue").click()
         self.confirm()
         self.page.get_by_role("button", name="Replace everything and restart").click(timeout=20_000)

@@ -48,7 +48,7 @@ function Body({ backups, reload }: Parts) {
     await reload()
   }
   const added = async (label: string) => {
-    say(`${label} works: a test file was written, read back and deleted.`)
+    say(`${label} works and was added.`)
     setTiming(true)
     await reload()
   }
@@ -126,7 +126,7 @@ function InUse({ backups, reload, make }: Parts & { make: () => Promise<void> })
   const job = running ?? (newest?.kind === "verify" ? newest : undefined)
   const { tone, text } = glance(backups)
   const added = async (label: string) => {
-    say(`${label} works: a test file was written, read back and deleted.`)
+    say(`${label} works and was added.`)
     setAdding(false)
     await reload()
   }

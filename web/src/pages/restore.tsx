@@ -76,7 +76,10 @@ export function RestorePage() {
         />
       )}
       {far && <Work far={far} cancel={under && (() => cancel(under))} />}
-      {!shown && !far && <Ready of={[backups]}>{() => <Ask places={backups.data?.places ?? []} look={look} />}</Ready>}
+      {/* Kept while a backup is read, so that a mistake can be corrected. */}
+      <div hidden={shown !== null || far !== null}>
+        <Ready of={[backups]}>{() => <Ask places={backups.data?.places ?? []} look={look} />}</Ready>
+      </div>
     </>
   )
 }
