@@ -25,7 +25,7 @@ class HardeningTests(SynchronousTestCase):
         finally:
             os.umask(before)
         one.client.call("POST", "/api/users", {"username": "grace", "password": "her own first password"})
-        one.install("hello")
+        one.install("vault")
         one.stop()
         found = {path.relative_to(one.home): path.lstat().st_mode for path in one.home.rglob("*")}
         self.assertIn(Path("parachute.db"), found)
