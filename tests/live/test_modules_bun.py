@@ -80,6 +80,7 @@ class Arguments(TestCase):
         self.assertEqual(calls[-1]["argv"], ["info", "--json", "--", "@good/one@1.2.3", "dist"])
         self.assertEqual(calls[-1]["folder"], f"--cwd={rig.home}")
         for call in added:
+            self.assertIn("--ignore-scripts", call["argv"])
             self.assertEqual((call["nice"], call["oom"], call["leader"], call["stdin"]), (10, "800", True, ""))
             self.assertEqual(call["env"]["BUN_INSTALL"], str(rig.home / "modules"))
             self.assertNotIn("PARACHUTE_HOME", call["env"])

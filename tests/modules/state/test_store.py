@@ -103,6 +103,10 @@ class Verify(SynchronousTestCase):
             self.home.store.verify(self.incoming, name)
         return str(caught.exception)
 
+    def test_no_dependency_is_trusted_with_scripts(self) -> None:
+        """Without the list bun trusts some hundred names of its own."""
+        self.assertEqual(json.loads((self.incoming / "package.json").read_text())["trustedDependencies"], [])
+
     def test_an_honest_package(self) -> None:
         os.symlink("../@toys/toy/server.ts", self.incoming / "node_modules" / ".link")
         self.assertEqual(self.home.store.verify(self.incoming, "@toys/toy").package.version, "1.0.0")
