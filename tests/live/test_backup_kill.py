@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
@@ -158,13 +159,14 @@ class Storm:
         found = self.notes(self.empty.home)
         if found not in ({}, NOTES):
             raise Half(f"half a restore: {sorted(found)}")
+        self.empty.end()
         # The accounts come with the notes, or neither does.
-        signed_up = fetch(self.empty.url + RESTORE).status == 409
+        with contextlib.closing(sqlite3.connect(self.empty.home / "parachute.db")) as database:
+            signed_up = bool(database.execute("SELECT 1 FROM users").fetchall())
         if signed_up != bool(found):
             raise Half(f"{len(found)} notes, and {'an' if signed_up else 'no'} owner")
         self.restored += bool(found)
         self.kills["hub in restore"] += 1
-        self.empty.end()
 
     def rage(self, kills: int, seconds: float = float("inf")) -> str:
         """Kill this often, or for so long; a line of figures. Raises Half."""
