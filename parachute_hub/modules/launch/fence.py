@@ -20,7 +20,7 @@ from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.launch.views import Views
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import MOST_PATHS, RecordsRefused
-from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Isolation, ModuleState, Status
+from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Isolation, LastExit, ModuleState, Status
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import read_text
 from parachute_hub.system.strict_json import BadJson
@@ -66,6 +66,7 @@ class ModuleFence:
     user_home: Path = Path("/")
     gateway: Gateway | None = None
     _tries: dict[str, Literal["without", "both failed"]] = field(factory=dict, init=False)
+    _earlier: dict[str, LastExit | None] = field(factory=dict, init=False)
 
     @property
     def confines(self) -> bool:
@@ -106,9 +107,12 @@ class ModuleFence:
             or status.isolation is None
         ):
             return
-        if status.state is ModuleState.READY:
+        if status.state is ModuleState.STARTING:
+            self._earlier[short] = status.last_exit
+        elif status.state is ModuleState.READY:
             self._proven(short, confined=status.isolation.state != "off")
-        elif status.state in (ModuleState.BACKOFF, ModuleState.PARKED):
+        elif status.state in (ModuleState.BACKOFF, ModuleState.PARKED) and status.last_exit != self._earlier.get(short):
+            # A start for which the machine had no descriptors or memory says nothing about confinement.
             self._failed(short, confined=status.isolation.state != "off")
 
     def _proven(self, short: str, *, confined: bool) -> None:

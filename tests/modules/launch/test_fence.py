@@ -13,13 +13,15 @@ from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.launch.fence import CANNOT, LaunchedModule, ModuleFence
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.launch.views import Views
-from parachute_hub.supervise.model import CannotLaunch, Isolation, ModuleState, Status
+from parachute_hub.supervise.model import CannotLaunch, Isolation, LastExit, ModuleState, Status
 from tests.modules.homes import Home, package, put, write
 
 BUN = Path("/opt/bun/bin/bun")
 
 
 class FenceCase(SynchronousTestCase):
+    exits = 0
+
     def setUp(self) -> None:
         self.home = Home(str(Path(self.mktemp()).absolute()))
         self.home.register()
@@ -130,9 +132,23 @@ class FenceTests(FenceCase):
 
     # --- what was installed before
 
-    def news(self, state: ModuleState, isolation: Isolation | None = None) -> None:
+    def news(self, state: ModuleState, isolation: Isolation | None = None, *, exited: bool = True) -> None:
+        """`exited`: whether a process had started and ended, when it backs off."""
         told = isolation or self.fence.isolation("toy")
-        self.fence.follow(Status(short="toy", state=state, reason="", since=0.0, isolation=told))
+        if state is ModuleState.BACKOFF and exited:
+            self.exits += 1
+        last = LastExit(1, None, False, float(self.exits)) if self.exits else None
+        self.fence.follow(Status(short="toy", state=state, reason="", since=0.0, isolation=told, last_exit=last))
+
+    def test_a_start_that_the_machine_refused_says_nothing(self) -> None:
+        """Without descriptors or memory no process starts, confined or not."""
+        for _ in range(2):
+            self.news(ModuleState.STARTING)
+            self.news(ModuleState.BACKOFF, exited=False)
+            self.assertEqual(self.fence.isolation("toy").state, "on")
+        self.news(ModuleState.STARTING)
+        self.news(ModuleState.BACKOFF)
+        self.assertEqual(self.fence.isolation("toy").state, "off")
 
     def test_its_first_confined_start_works(self) -> None:
         self.news(ModuleState.STARTING)
