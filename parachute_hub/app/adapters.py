@@ -118,7 +118,7 @@ class ProxyGuard:
         vault = None
         if mount.prefix.startswith(b"/vault/") and not mount.prefix.startswith(b"/vault/admin"):
             vault = mount.prefix.split(b"/")[2].decode("latin-1")
-        refused = self.guard.refusal(mount.short, vault, token)
+        refused = self.guard.refusal(mount.short, vault, token, suffix="" if path == mount.prefix else "/mcp")
         if refused is None:
             return None
         return ErrorResponse(refused.status, refused.error, refused.description, tuple(refused.headers.items()))

@@ -40,7 +40,7 @@ def needs_session(mount: Mount, request: RequestHead, path: bytes) -> bool:
     """True if the request carries no credential, so that only a live hub session lets it through."""
     if mount.exposure != "auth-required" or path in mount.open_paths:
         return False
-    return not is_preflight(request) and not _has_credential(request)
+    return not is_preflight(request) and not has_credential(request)
 
 
 def refusal(mount: Mount, request: RequestHead, path: bytes, *, own_origin: bool) -> ErrorResponse | None:
@@ -98,7 +98,8 @@ def is_preflight(request: RequestHead) -> bool:
     return request.method == b"OPTIONS" and b"access-control-request-method" in request.noted
 
 
-def _has_credential(request: RequestHead) -> bool:
+def has_credential(request: RequestHead) -> bool:
+    """True if the request has something where modules look for a token or key, whatever it is."""
     noted = request.noted
     if noted.get(b"authorization", b"").strip() or noted.get(b"x-api-key", b"").strip():
         return True

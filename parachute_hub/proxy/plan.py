@@ -16,7 +16,7 @@ from parachute_hub.proxy.head import (
     parse_request_line,
 )
 from parachute_hub.proxy.headers import ResponseRules, request_lines
-from parachute_hub.proxy.routes import ErrorResponse, Mount, Table, ToModule, ToSite, decide, origin_form
+from parachute_hub.proxy.routes import MCP, ErrorResponse, Mount, Table, ToModule, ToSite, decide, origin_form
 
 # Cache limits: number of heads, and their maximum length.
 _MOST_PLANS = 256
@@ -137,6 +137,7 @@ class Planner:
 def _passage(table: Table, request: RequestHead, sender: _Sender, decision: ToModule) -> ModuleRequest:
     mount, target, path = decision
     tokens = access_rules.signed_tokens(request)
+    bare = request.method == b"POST" and path == mount.prefix and target.partition(b"?")[0].endswith(MCP)
     own = not request.upgrade or access_rules.is_own_origin(request, sender.caller, table.hosts, table.issuer)
     return ModuleRequest(
         mount,
@@ -145,13 +146,29 @@ def _passage(table: Table, request: RequestHead, sender: _Sender, decision: ToMo
         sender.caller,
         tokens,
         access_rules.needs_session(mount, request, path),
-        access_rules.refusal(mount, request, path, own_origin=own),
+        access_rules.refusal(mount, request, path, own_origin=own)
+        or (_sign_in_first(table.issuer, path) if bare and not access_rules.has_credential(request) else None),
         _HEAD % (request.method, target, sender.passed, mount.host_line, sender.stamps),
-        _mcp_place(mount, bool(tokens)) if path.endswith(b"/mcp") else mount.place,
+        _mcp_place(mount, bool(tokens)) if bare or path.endswith(MCP) else mount.place,
         RequestSummary.of(request),
         table.issuer,
         (sender.caller.host, table.issuer_host),
     )
+
+
+def _sign_in_first(issuer: str, path: bytes) -> ErrorResponse:
+    """The challenge for a client that was given a vault's address without `/mcp` (RFC 9728, section 5.1).
+
+    The vault's own one names the address with `/mcp`, and clients refuse a resource that is not the one they asked.
+    """
+    where = path.decode("latin-1")
+    vault = where.rpartition("/")[2]
+    challenge = (
+        f'Bearer resource_metadata="{issuer}/.well-known/oauth-protected-resource{where}", '
+        f'scope="vault:{vault}:read vault:{vault}:write"'
+    )
+    text = "Send an access token for this vault as a bearer."
+    return ErrorResponse(401, "unauthenticated", text, (("WWW-Authenticate", challenge),))
 
 
 def _passed(headers: RequestHeaders) -> bytes:

@@ -20,6 +20,7 @@ OWN_SEGMENTS = frozenset(name.encode() for name in (*own_names.SEGMENTS, ".", ".
 VAULT = "vault"
 _NEVER_MOUNTED = OWN_SEGMENTS | {b"mcp"}
 _VAULT_ADMIN = b"/vault/admin"
+MCP = b"/mcp"
 _MCP_WITH_SLASH = b"/mcp/"
 _VAULT_PAGES = frozenset((b"/vault", b"/vault/", b"/vault/new"))
 
@@ -207,8 +208,9 @@ def _to_module(table: Table, mount: Mount, method: bytes, target: bytes, path: b
     if mount.exposure == "loopback" and layer != "loopback":
         return _nowhere(path)
     if method == b"POST" and path == mount.prefix and path.startswith(b"/vault/") and path != _VAULT_ADMIN:
-        return _missing_suffix(table.issuer, path)
-    if path.startswith(b"/vault/") and path == mount.prefix + _MCP_WITH_SLASH:
+        # People also give an MCP client the address of the vault. `path` stays as it was sent: clients compare it.
+        target = target.replace(path, path + MCP, 1)
+    elif path.startswith(b"/vault/") and path == mount.prefix + _MCP_WITH_SLASH:
         # People paste addresses with a slash behind. The endpoint has none, and MCP clients follow no redirect.
         path, target = path[:-1], target.replace(_MCP_WITH_SLASH, _MCP_WITH_SLASH[:-1], 1)
     if not mount.strip:
@@ -312,16 +314,4 @@ def _longest_first(mount: Mount) -> int:
 def _misdirected(issuer: str) -> ErrorResponse:
     return ErrorResponse(
         421, "unknown_host", f"This hub has a different address. Use {issuer}", detail={"origin": issuer}
-    )
-
-
-def _missing_suffix(issuer: str, path: bytes) -> ErrorResponse:
-    """For a client that uses the vault's URL instead of its MCP endpoint."""
-    where = path.decode("latin-1") + "/mcp"
-    return ErrorResponse(
-        308,
-        "missing_mcp_suffix",
-        f"MCP clients connect to {where}",
-        headers=(("Location", where),),
-        detail={"message": f"MCP clients connect to {where}", "mcp_url": issuer + where},
     )

@@ -27,9 +27,10 @@ def challenge_lines(passage: ModuleRequest, head: ResponseHead, body: bytes | No
     verb = _said(present, body) if body is not None and len(body) <= _LARGEST_READ else _guessed(passage)
     if verb is None:
         return []
+    suffix = "" if passage.path == passage.mount.prefix else "/mcp"
     challenge = (
         f'WWW-Authenticate: Bearer error="insufficient_scope", scope="vault:{vault}:{verb}", '
-        f'resource_metadata="{passage.issuer}/.well-known/oauth-protected-resource/vault/{vault}/mcp"'
+        f'resource_metadata="{passage.issuer}/.well-known/oauth-protected-resource/vault/{vault}{suffix}"'
     )
     lines = [challenge.encode("latin-1")]
     exposed = present.get(b"access-control-expose-headers", b"").lower()

@@ -47,7 +47,7 @@ class ClientTests(SynchronousTestCase):
     def test_tools_that_people_use(self) -> None:
         """The MCP inspector's command and mcp-remote, each with only the address, up to the list of tools.
 
-        The address as the hub shows it, with a slash behind, and with a query.
+        The address as the hub shows it, without `/mcp`, with a slash behind, and with a query.
         """
         packages, home = node_clients() / "node_modules", Path(self.mktemp()).absolute()
         home.mkdir()
@@ -55,7 +55,8 @@ class ClientTests(SynchronousTestCase):
         inspector = str(
             packages / "@modelcontextprotocol" / "inspector" / "clients" / "launcher" / "build" / "index.js"
         )
-        for address in (self.resource, self.resource + "/", self.resource + "?from=a-wiki"):
+        vault = self.resource.removesuffix("/mcp")
+        for address in (self.resource, vault, self.resource + "/", self.resource + "?from=a-wiki"):
             said = run_listener([bun_program(), remote, address, str(free_port())], self.person, home)
             self.assertIn("Connected successfully!", said)
         callback = f"http://127.0.0.1:{free_port()}/oauth/callback"

@@ -119,3 +119,35 @@ class ChangeTests(SynchronousTestCase):
         rig = Rig()
         self.change = lambda: setattr(rig, "table", Table.build((), (HOST,), ""))  # type: ignore[method-assign]
         self.assertIn(b" 404 ", self.again(rig, get("/notes/")))
+
+
+class BareVaultTests(SynchronousTestCase):
+    """An MCP client that was given the address of a vault, without `/mcp`."""
+
+    table = Table.build((Mount("vault", b"/vault/work", 2002),), (HOST,), f"https://{HOST}")
+
+    def planned(self, target: str, *lines: str, method: str = "POST") -> ModuleRequest:
+        raw = "\r\n".join([f"{method} {target} HTTP/1.1", f"Host: {HOST}", "Content-Length: 2", *lines])
+        decision = Planner(hops=0, target_bytes=100).plan(self.table, "192.0.2.1", raw.encode()).decision
+        assert isinstance(decision, ModuleRequest)
+        return decision
+
+    def test_is_challenged_by_the_address_it_knows(self) -> None:
+        """The vault's own challenge names another one, which clients refuse (RFC 9728, section 3.3)."""
+        for target in ("/vault/work", "/vault/work?from=a-wiki"):
+            refused = self.planned(target).refusal
+            assert refused is not None
+            self.assertEqual(refused.status, 401, target)
+            named = f'resource_metadata="https://{HOST}/.well-known/oauth-protected-resource/vault/work",'
+            self.assertIn(named, dict(refused.headers)["WWW-Authenticate"])
+
+    def test_reaches_the_endpoint_with_a_key(self) -> None:
+        for line in ("Authorization: Bearer pvt_1", "X-API-Key: pvt_1"):
+            passage = self.planned("/vault/work?x=1", line)
+            self.assertIsNone(passage.refusal, line)
+            self.assertIn(b"POST /vault/work/mcp?x=1 HTTP/1.1\r\n", passage.head)
+            self.assertTrue(passage.place.mcp)
+        self.assertIsNone(self.planned("/vault/work?key=pvt_1").refusal)
+
+    def test_only_posts_are_meant_for_it(self) -> None:
+        self.assertIn(b"PUT /vault/work HTTP/1.1\r\n", self.planned("/vault/work", method="PUT").head)

@@ -96,12 +96,10 @@ class DecideTests(SynchronousTestCase):
 
     def test_a_vaults_address_given_to_an_mcp_client(self) -> None:
         answer = decide(table(), b"POST", HOST, b"/vault/work?x", "public")
-        assert isinstance(answer, ErrorResponse)
-        self.assertEqual((answer.status, answer.error), (308, "missing_mcp_suffix"))
-        self.assertEqual(dict(answer.headers)["Location"], "/vault/work/mcp")
-        self.assertEqual(answer.detail["mcp_url"], "https://hub.test/vault/work/mcp")
-        for path, method in (("/vault/work/", "POST"), ("/vault/work", "PUT"), ("/scribe", "POST")):
-            self.assertNotEqual(route(path, method), "308")
+        assert isinstance(answer, ToModule)
+        self.assertEqual((answer.target, answer.path), (b"/vault/work/mcp?x", b"/vault/work"))
+        for path, method in (("/vault/work/", "POST"), ("/vault/work", "PUT"), ("/vault/work", "GET")):
+            self.assertNotIn("mcp", route(path, method), path)
 
     def test_what_is_for_this_machine_only_is_not_there_for_others(self) -> None:
         self.assertEqual(route("/inner/x"), "inner /inner/x")

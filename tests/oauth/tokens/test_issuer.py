@@ -257,6 +257,15 @@ class TokenGuardTests(WorldCase):
         long = minted.token + "=" * 9000
         self.assertIsNotNone(guard.refusal("vault", "work", long))
 
+    def test_the_challenge_names_the_address_that_the_client_used(self) -> None:
+        for suffix in ("/mcp", ""):
+            refused = TokenGuard(self.world.issuer).refusal(
+                "vault", "work", self.mint("scribe:transcribe").token, suffix=suffix
+            )
+            assert refused is not None
+            named = f'/.well-known/oauth-protected-resource/vault/work{suffix}"'
+            self.assertIn(named, refused.headers["WWW-Authenticate"])
+
     def test_the_challenge_names_metadata_and_scopes(self) -> None:
         """RFC 9728 5.1 and the scopes to ask for, so that an MCP client can proceed."""
         minted = self.mint("vault:work:read")
