@@ -46,7 +46,7 @@ run: venv web
 ifeq ($(CATALOG),.cache/packs/catalog.json)
 	@$(BIN)/python -m tools.pack_examples .cache/packs
 endif
-	@echo "Parachute is starting. Open http://127.0.0.1:1939 - the first time, with the link that the log shows below."
+	@echo "Parachute is starting. The log below shows its address, and the first time the setup token."
 	@echo "Stop it with Ctrl-C. Start afresh by removing $(HOME_DIR) (accounts, notes, everything)."
 	@exec $(BIN)/twistd -n --pidfile= parachute --home $(HOME_DIR) --listen '$(LISTEN)' $(if $(CATALOG),--catalog $(CATALOG))
 

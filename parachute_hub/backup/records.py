@@ -180,6 +180,7 @@ class BackupState:
         copies = self.copies_at(place.id)
         checked = [one.verified_at for one in copies if one.verified_at is not None]
         return History(
+            since=place.added_at,
             made_at=next((one.made_at for one in copies if one.verified_at is not None), None),
             verified_at=max(checked, default=None),
             tried_at=place.tried_at,

@@ -12,8 +12,9 @@ _PAUSES = (15 * 60.0, HOUR, 4 * HOUR)
 
 @frozen(kw_only=True)
 class History:
-    """The history of one destination. `failures` counts consecutive failures."""
+    """The history of one destination, which was added at `since`. `failures` counts consecutive failures."""
 
+    since: float = 0.0
     made_at: float | None = None
     verified_at: float | None = None
     tried_at: float | None = None
@@ -23,13 +24,17 @@ class History:
 def backup_due(history: History, hour: int, now: float) -> bool:
     """True if a backup is due: once a day after `hour` (0 to 23), also if that time was missed.
 
+    The first one waits for the hour, too: the owner starts one by hand, or none.
+
     >>> noon = 12 * HOUR
     >>> backup_due(History(), 3, noon), backup_due(History(made_at=4 * HOUR), 3, noon)
     (True, False)
+    >>> backup_due(History(since=noon), 3, noon + 1), backup_due(History(since=noon), 3, DAY + 3 * HOUR)
+    (False, True)
     >>> backup_due(History(made_at=4 * HOUR), 3, noon + DAY), backup_due(History(made_at=4 * HOUR), 3, DAY + HOUR)
     (True, False)
     """
-    if history.made_at is not None and history.made_at >= _last_moment(hour, now):
+    if max(history.since, history.made_at or 0.0) >= _last_moment(hour, now):
         return False
     return _may_try(history, now)
 

@@ -11,7 +11,7 @@ from parachute_hub.accounts.encryption import Sealer
 from parachute_hub.backup.ledger import Ledger
 from parachute_hub.backup.places import Places
 from parachute_hub.backup.records import BackupPlace, BackupsFile
-from parachute_hub.backup.schedule import DAY, OVERDUE_AFTER, VERIFY_EVERY
+from parachute_hub.backup.schedule import DAY, HOUR, OVERDUE_AFTER, VERIFY_EVERY
 from parachute_hub.backup.service import SHORT, Backups, HubFacts
 from parachute_hub.backup.worker_process import WorkFailed
 from parachute_hub.jobs.runner import Jobs
@@ -101,6 +101,7 @@ class BackupCase(SynchronousTestCase):
         self.wait(self.backups.make_key())
         self.wait(self.backups.confirm_sheet("xyz9"))
         self.wait(self.backups.places.add(self.place(), ""))
+        self.time += 4 * HOUR
         self.workers.jobs.clear()
 
     def tick(self) -> list[str]:
@@ -124,6 +125,8 @@ class KeyTests(BackupCase):
         self.assertEqual(self.tick(), [])
         self.assertEqual(self.refusal(self.backups.confirm_sheet("abcd")).error, "wrong_characters")
         self.wait(self.backups.confirm_sheet(" xyz9 "))
+        self.assertEqual(self.tick(), [], "it waits for its hour")
+        self.time += 4 * HOUR
         self.assertEqual(self.tick(), ["backup", "verify"])
 
     def test_a_new_key_leaves_older_backups_readable(self) -> None:

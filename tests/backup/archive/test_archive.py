@@ -130,6 +130,7 @@ class RoundTripTests(ArchiveCase):
             "hub/logs/hub.log": b"",
             "hub/reserve": b"",
             "hub/lock": b"",
+            "hub/views/vault/.bun/install/cache/x.pile": b"",
         }
         make_home(self.home, {**left_out, "hub/modules.json": b"{}"})
         self.read(self.write())
