@@ -70,6 +70,7 @@ class RestoreApi:
             str(body.get("identity", "")),
             None if source is None else await self._source(source),
             str(body.get("name", "")),
+            claimed=self._setup.has_owner,
         )
         return as_json(request, {"id": started.id, "ticket": started.ticket, "chunk": CHUNK_BYTES}, status=201)
 
@@ -127,7 +128,7 @@ class RestoreApi:
         self._step_up.prove(request, principal, "backup.restore")
 
     def _check(self, request: IRequest, restore_id: str) -> None:
-        self._restores.check(restore_id, bearer(request) or "")
+        self._restores.check(restore_id, bearer(request) or "", claimed=self._setup.has_owner)
 
     async def _source(self, told: Any) -> Mapping[str, Any]:
         """A destination of this hub by its `id`, or one that is described in full. Raises Refused."""

@@ -28,6 +28,7 @@ Phase = Literal["receiving", "checking", "ready", "failed", "applying"]
 class _Restore:
     id: str
     ticket: str
+    claimed: bool
     run: Run | None = None
     received: int = 0
     phase: Phase = "receiving"
@@ -64,7 +65,9 @@ class Restores:
     random: Callable[[int], bytes]
     _one: _Restore | None = field(default=None, init=False)
 
-    def begin(self, identity: str, source: Mapping[str, Any] | None = None, name: str = "") -> Started:
+    def begin(
+        self, identity: str, source: Mapping[str, Any] | None = None, name: str = "", *, claimed: bool = False
+    ) -> Started:
         """Start to unpack: what `feed` brings, or the archive `name` at a destination. Raises Refused."""
         self.drop_idle()
         if self._one is not None and self._one.phase in ("receiving", "checking", "applying"):
@@ -72,7 +75,7 @@ class Restores:
         if not identity.strip().upper().startswith("AGE-SECRET-KEY-1"):
             raise Refused(400, "wrong_recovery_key", "This is not a recovery key. It begins with AGE-SECRET-KEY-1.")
         self._forget()
-        one = _Restore(self.new_id(), self.random(32).hex(), touched_at=self.now())
+        one = _Restore(self.new_id(), self.random(32).hex(), claimed, touched_at=self.now())
         job = {
             "do": "unpack",
             "home": str(self.home),
@@ -81,6 +84,7 @@ class Restores:
             "identity": identity.strip().upper(),
             "most": _MOST_BYTES,
             "into": str(switch.staging(self.home, one.id)),
+            "hub": True,
         }
         try:
             one.run = self.workers.start(job, lambda report: self._reported(one, report), keep_stdin=source is None)
@@ -94,9 +98,12 @@ class Restores:
         self._one = one
         return Started(one.id, one.ticket)
 
-    def check(self, restore_id: str, ticket: str) -> None:
+    def check(self, restore_id: str, ticket: str, *, claimed: bool) -> None:
         """Raises Refused 403 unless the ticket is that of this restore, whether or not there is such a restore."""
         one = self._one
+        # The setup token proves nothing any more once the hub has an owner.
+        if one is not None and claimed and not one.claimed:
+            one = None
         if one is None or one.id != restore_id or not hmac.compare_digest(ticket.encode(), one.ticket.encode()):
             raise Refused(403, "wrong_ticket", "This restore is over, or was begun by somebody else. Begin again.")
 
@@ -154,7 +161,10 @@ class Restores:
         except Exception as error:
             one.phase = "ready"
             _log.failure("A restore could not be applied")
-            raise Refused(507, "disk_full", "The disk refused to take the restored files. Free some space.") from error
+            if isinstance(error, OSError):
+                text = f"The disk refused to take the restored files: {error.strerror}. Nothing was changed."
+                raise Refused(507, "disk_full", text) from error
+            raise Refused(500, "failed", "This backup cannot be applied. The hub's log has the details.") from error
         self.restart()
 
     async def cancel(self, restore_id: str) -> None:
@@ -195,9 +205,6 @@ class Restores:
             one.progress = {"bytes": report["bytes"], "of": report["of"]}
 
     def _unpacked(self, one: _Restore, result: Mapping[str, Any]) -> None:
-        if not (switch.staging(self.home, one.id) / "parachute.db").is_file():
-            self._failed(one, WorkFailed("damaged", "This backup holds no hub. Choose another one."))
-            return
         one.phase, one.result, one.touched_at = "ready", result, self.now()
 
     def _failed(self, one: _Restore, error: Exception) -> None:

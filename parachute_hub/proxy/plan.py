@@ -137,7 +137,7 @@ class Planner:
 def _passage(table: Table, request: RequestHead, sender: _Sender, decision: ToModule) -> ModuleRequest:
     mount, target, path = decision
     tokens = access_rules.signed_tokens(request)
-    bare = request.method == b"POST" and path == mount.prefix and target.partition(b"?")[0].endswith(MCP)
+    bare = path.startswith(b"/vault/") and path == mount.prefix and target.partition(b"?")[0] == path + MCP
     own = not request.upgrade or access_rules.is_own_origin(request, sender.caller, table.hosts, table.issuer)
     return ModuleRequest(
         mount,

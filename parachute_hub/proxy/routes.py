@@ -209,10 +209,10 @@ def _to_module(table: Table, mount: Mount, method: bytes, target: bytes, path: b
         return _nowhere(path)
     if method == b"POST" and path == mount.prefix and path.startswith(b"/vault/") and path != _VAULT_ADMIN:
         # People also give an MCP client the address of the vault. `path` stays as it was sent: clients compare it.
-        target = target.replace(path, path + MCP, 1)
+        target = path + MCP + target[len(path) :]
     elif path.startswith(b"/vault/") and path == mount.prefix + _MCP_WITH_SLASH:
         # People paste addresses with a slash behind. The endpoint has none, and MCP clients follow no redirect.
-        path, target = path[:-1], target.replace(_MCP_WITH_SLASH, _MCP_WITH_SLASH[:-1], 1)
+        path, target = path[:-1], path[:-1] + target[len(path) :]
     if not mount.strip:
         return ToModule(mount, target, path)
     rest = target[len(mount.prefix) :]

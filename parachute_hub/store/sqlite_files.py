@@ -64,3 +64,12 @@ def check_database(path: Path) -> str | None:
     except sqlite3.Error as error:
         return str(error)
     return None if found == ["ok"] else found[0]
+
+
+def is_hub_database(path: Path) -> bool:
+    """True if the file is a sound database of a hub, with accounts."""
+    if not path.is_file() or check_database(path) is not None:
+        return False
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as opened:
+        found = opened.execute("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'users'").fetchone()
+    return found is not None

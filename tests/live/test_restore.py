@@ -143,3 +143,17 @@ class RestoreTests(SynchronousTestCase):
         self.assertEqual(self.ask(self.first, "POST", "", {"identity": identity}).status, 401)
         page = fetch(self.first.url + BASE)
         self.assertEqual((page.status, page.headers["location"]), (303, "/admin/backups/restore"))
+
+    def test_a_ticket_ends_when_the_hub_has_an_owner(self) -> None:
+        """Whoever had the setup token before could otherwise replace the hub later."""
+        identity, archive = self.backup()
+        second, token = self.empty()
+        restore_id, ticket, _ = self.send(second, archive.read_bytes(), {"setup_token": token, "identity": identity})
+        page = fetch(f"{second.url}/admin/setup")
+        told = {"__csrf": page.json()["csrfToken"], "bootstrap_token": token, "username": "ada"}
+        told |= {"password": "four plain words here", "password_confirm": "four plain words here"}
+        cookie = page.headers["set-cookie"].partition(";")[0]
+        claimed = fetch(f"{second.url}/admin/setup/account", method="POST", body=told, headers={"Cookie": cookie})
+        self.assertEqual(claimed.status, 200, claimed.body)
+        answer = self.ask(second, "POST", f"/{restore_id}/apply", {"mode": "move"}, ticket)
+        self.assertEqual((answer.status, answer.json()["error"]), (403, "wrong_ticket"))

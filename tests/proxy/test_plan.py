@@ -151,3 +151,12 @@ class BareVaultTests(SynchronousTestCase):
 
     def test_only_posts_are_meant_for_it(self) -> None:
         self.assertIn(b"PUT /vault/work HTTP/1.1\r\n", self.planned("/vault/work", method="PUT").head)
+
+    def test_no_other_place_is_taken_for_a_vault(self) -> None:
+        other = (Mount("tools", b"/tools/mcp", 2003), Mount("vault", b"/vault/work", 2002))
+        table = Table.build(other, (HOST,), f"https://{HOST}")
+        for target in ("/mcp", "/tools/mcp", "/vault/work/mcp"):
+            raw = f"POST {target} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 2".encode()
+            decision = Planner(hops=0, target_bytes=100).plan(table, "192.0.2.1", raw).decision
+            assert isinstance(decision, ModuleRequest), target
+            self.assertIsNone(decision.refusal, target)

@@ -98,6 +98,11 @@ class DecideTests(SynchronousTestCase):
         answer = decide(table(), b"POST", HOST, b"/vault/work?x", "public")
         assert isinstance(answer, ToModule)
         self.assertEqual((answer.target, answer.path), (b"/vault/work/mcp?x", b"/vault/work"))
+        mine = Table.build((Mount("vault", b"/vault/mcp", 2002),), (), "https://hub.test")
+        for spelling in (b"/vault/mcp", b"/vault/mcp/mcp/"):
+            answer = decide(mine, b"POST", HOST, spelling, "public")
+            assert isinstance(answer, ToModule)
+            self.assertEqual(answer.target, b"/vault/mcp/mcp", spelling)
         for path, method in (("/vault/work/", "POST"), ("/vault/work", "PUT"), ("/vault/work", "GET")):
             self.assertNotIn("mcp", route(path, method), path)
 

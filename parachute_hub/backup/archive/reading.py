@@ -26,6 +26,7 @@ from parachute_hub.backup.archive.layout import (
     is_safe,
 )
 from parachute_hub.backup.archive.pipes import Decryption
+from parachute_hub.backup.archive.sources import LEFT_OUT, PROGRAMS
 from parachute_hub.store.sqlite_files import check_database
 from parachute_hub.system.atomic_files import private_folder
 
@@ -104,6 +105,17 @@ class CheckingSink:
         """Nothing to do."""
 
 
+def _may_hold(path: str) -> bool:
+    """False for what no hub backs up: restored, it would stand in the way of the hub's own work.
+
+    >>> [_may_hold(path) for path in ("vault/a.db", "modules/store/x", "hub/restore/x", "hub/lock", "hub")]
+    [True, True, False, False, False]
+    """
+    parts = path.split("/")
+    above = {"/".join(parts[:length]) for length in range(1, len(parts) + 1)}
+    return path != "hub" and (bool(above & set(PROGRAMS)) or not above & LEFT_OUT)
+
+
 @define
 class ArchiveReader:
     """Reads one archive. `most` limits the unpacked bytes. `told` receives the path and the bytes so far.
@@ -163,7 +175,7 @@ class ArchiveReader:
 
     def _file(self, member: tarfile.TarInfo, content: IO[bytes]) -> Entry:
         path = member.name.removeprefix(FOLDER)
-        if path == member.name or not is_safe(path):
+        if path == member.name or not is_safe(path) or not _may_hold(path):
             raise BadArchive(f"The backup holds a file with a name that is not allowed: {member.name[:200]!r}.")
         if self._size + member.size > self.most:
             raise BadArchive("The backup is larger than its header says.")

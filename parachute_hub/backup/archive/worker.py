@@ -24,6 +24,7 @@ from parachute_hub.backup.archive.pipes import BadKey, DamagedStream, new_key
 from parachute_hub.backup.archive.reading import ArchiveContents, ArchiveReader, CheckingSink, MemberSink, UnpackingSink
 from parachute_hub.backup.archive.sources import LEFT_OUT, PROGRAMS, list_home
 from parachute_hub.backup.archive.writing import ArchiveWriter
+from parachute_hub.store.sqlite_files import is_hub_database
 
 REPORTS = 3
 FIRST_LINE = 64 * 1024
@@ -131,7 +132,11 @@ def _unpack(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
     folder.mkdir(mode=0o700, parents=True)
     try:
         with _scratch(Path(job["home"])) as scratch:
-            return _told(_read(job, reports, UnpackingSink(folder), scratch))
+            contents = _read(job, reports, UnpackingSink(folder), scratch)
+        # The whole home takes the place of another one, so it must be a hub's.
+        if job.get("hub") and not is_hub_database(folder / "parachute.db"):
+            raise BadArchive("This backup holds no usable hub: its database is missing or damaged. Choose another one.")
+        return _told(contents)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -2,8 +2,10 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,26 @@ class WorkerTests(TestCase):
             self.assertEqual((reports[-1]["event"], reports[-1].get("kind")), ("failed", kind), (name, reports))
             self.assertFalse(self.out.exists(), name)
             self.assertEqual(os.listdir(self.home / "tmp"), [], name)
+
+    def test_only_a_sound_hub_takes_the_place_of_another(self) -> None:
+        """Without one, applying it would leave no hub at all."""
+        for name, content in {
+            "none": None,
+            "garbage": b"x",
+            "empty": b"",
+            "torn": b"SQLite format 3\0" + b"x" * 99,
+        }.items():
+            if content is not None:
+                (self.home / "parachute.db").write_bytes(content)
+            _, archive = self.backup("stdout")
+            report = self.unpack("stdin", archive, hub=True)[-1]
+            self.assertEqual((report["event"], report.get("kind")), ("failed", "damaged"), name)
+            self.assertFalse(self.out.exists(), name)
+        (self.home / "parachute.db").unlink()
+        with closing(sqlite3.connect(self.home / "parachute.db")) as made:
+            made.execute("CREATE TABLE users (id)")
+        _, archive = self.backup("stdout")
+        self.assertEqual(self.unpack("stdin", archive, hub=True)[-1]["event"], "done")
 
     def test_a_destination_that_is_not_there(self) -> None:
         cases: dict[str, dict[str, Any]] = {
