@@ -120,6 +120,8 @@ class Restores:
         try:
             await one.run.feed(data)
         except WorkFailed as error:
+            # Its pipe closes before it ends; only then is it known why.
+            await one.run.gone
             raise self._refusal(one.error or error) from None
         finally:
             one.busy = False

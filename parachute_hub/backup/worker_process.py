@@ -151,11 +151,14 @@ class _Protocol(ProcessProtocol):
             self._on_report(report)
 
     def processEnded(self, reason: Failure) -> None:
-        """Every pipe is closed, and the process is gone."""
+        """All pipes are closed and the process has exited. Why it ended is told first, then that it did."""
         self.over = True
+        self._settle(reason)
+        self._run.gone.callback(None)
         if self.waiting is not None and not self.waiting.called:
             self.waiting.errback(WorkFailed("failed", "The restore has ended."))
-        self._run.gone.callback(None)
+
+    def _settle(self, reason: Failure) -> None:
         if self._run.ended.called:
             return
         if self._last is not None and self._last["event"] == "done":
