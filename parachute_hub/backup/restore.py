@@ -15,6 +15,7 @@ from parachute_hub.backup.worker_process import Run, Workers, WorkFailed
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.store.copied_hub import clear_credentials
 from parachute_hub.store.database import shipped_migrations
+from parachute_hub.system.random_tokens import new_token
 
 IDLE_SECONDS = 1800.0
 """A restore that nobody goes on with is dropped, and the room that it takes is given back."""
@@ -75,7 +76,7 @@ class Restores:
         if not identity.strip().upper().startswith("AGE-SECRET-KEY-1"):
             raise Refused(400, "wrong_recovery_key", "This is not a recovery key. It begins with AGE-SECRET-KEY-1.")
         self._forget()
-        one = _Restore(self.new_id(), self.random(32).hex(), claimed, touched_at=self.now())
+        one = _Restore(self.new_id(), new_token(self.random), claimed, touched_at=self.now())
         job = {
             "do": "unpack",
             "home": str(self.home),
@@ -108,7 +109,7 @@ class Restores:
             raise Refused(403, "wrong_ticket", "This restore is over, or was begun by somebody else. Begin again.")
 
     async def feed(self, restore_id: str, offset: int, data: bytes) -> int:
-        """The next part of an uploaded archive: how much is there now. A part that is there already is passed over."""
+        """The next part of an uploaded archive: how much is there now. Raises Refused for any other part."""
         one = self._find(restore_id)
         if one.error is not None:
             raise self._refusal(one.error)

@@ -60,14 +60,6 @@ class Backups:
         """The records as they are now."""
         return self.ledger.state
 
-    @property
-    def hub_id(self) -> str:
-        """Eight hexadecimal digits in the names of this hub's archives, from the key that they are encrypted for."""
-        key = self.state.key
-        if key is None:
-            raise Refused(409, "no_recovery_key", "Set up backups first: make a recovery sheet.")
-        return hub_id_of(key.recipient)
-
     def problems(self) -> list[tuple[str, str]]:
         """What needs the owner: stable keys and sentences."""
         found = []

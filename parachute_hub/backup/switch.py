@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
-
 from parachute_hub.backup.archive.sources import LEFT_OUT
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded, sync_folder
@@ -28,13 +26,6 @@ _SPLIT = "hub"
 
 class RestoreStuck(Exception):
     """The exchange cannot go on; the text says why. The next start tries again."""
-
-
-@frozen
-class Restored:
-    """What a start found: a restore that has just ended. `told` is what `commit` was given."""
-
-    told: dict[str, Any]
 
 
 def staging(home: Path, restore_id: str) -> Path:
