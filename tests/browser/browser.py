@@ -29,6 +29,12 @@ PHONE = {"width": 320, "height": 640}
 DESK = {"width": 1280, "height": 800}
 AXE = "axe-core@4.14.1"
 CACHE = Path(__file__).parents[2] / ".cache" / "axe"
+# Resolves when every transition that has begun has ended.
+SETTLED = """() => Promise.allSettled(
+  document.getAnimations()
+    .filter((each) => each.effect.getComputedTiming().endTime !== Infinity)
+    .map((each) => each.finished),
+)"""
 # Set it to keep pictures of what a test saw.
 PICTURES = os.environ.get("PARACHUTE_TEST_PICTURES")
 
@@ -70,6 +76,7 @@ def picture(page: Page, name: str) -> None:
 def findings(page: Page) -> list[str]:
     """axe-core's serious and critical findings, one line each."""
     page.evaluate(_axe())
+    page.evaluate(SETTLED)  # axe would measure the colours in the middle of a transition
     result = page.evaluate("async () => await axe.run(document, {resultTypes: ['violations']})")
     return [
         f"{violation['id']}: {node['html'][:200]}"
