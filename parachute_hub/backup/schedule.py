@@ -12,7 +12,10 @@ _PAUSES = (15 * 60.0, HOUR, 4 * HOUR)
 
 @frozen(kw_only=True)
 class History:
-    """The history of one destination, which was added at `since`. `failures` counts consecutive failures."""
+    """The history of one destination, which was added at `since`. `failures` counts consecutive failures.
+
+    `made_at` is of the newest backup that was verified, `verified_at` the time of the latest verification.
+    """
 
     since: float = 0.0
     made_at: float | None = None
@@ -54,10 +57,14 @@ def verification_due(history: History, now: float) -> bool:
 def overdue(history: History, since: float, now: float) -> bool:
     """True if the newest verified backup is too old; `since` is when the destination was added.
 
+    Checking an old backup again does not make it newer.
+
     >>> overdue(History(), 0.0, DAY), overdue(History(), 0.0, 4 * DAY)
     (False, True)
+    >>> overdue(History(made_at=DAY, verified_at=4 * DAY), 0.0, 5 * DAY)
+    True
     """
-    return now - max(since, history.verified_at or 0.0) > OVERDUE_AFTER
+    return now - max(since, history.made_at or 0.0) > OVERDUE_AFTER
 
 
 def _last_moment(hour: int, now: float) -> float:

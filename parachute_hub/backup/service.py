@@ -13,7 +13,7 @@ from parachute_hub.backup.ledger import Ledger
 from parachute_hub.backup.places import Places
 from parachute_hub.backup.records import BackupCopy, BackupPlace, BackupState, RecoveryKey, SecretBox
 from parachute_hub.backup.retention import Kept, to_prune
-from parachute_hub.backup.schedule import backup_due, overdue, verification_due
+from parachute_hub.backup.schedule import DAY, backup_due, overdue, verification_due
 from parachute_hub.backup.worker_process import Sink, Workers, WorkFailed
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
@@ -66,12 +66,18 @@ class Backups:
         if self.ledger.file.damaged:
             found.append(("backup-records", "The list of backups is damaged. Set backups up again."))
         key, now = self.state.key, self.now()
+        if key is None:
+            return found
+        if key.confirmed_at is None:
+            text = "No backups are made until you confirm that you have the recovery sheet. Open Backups to do so."
+            return [*found, ("backup-sheet", text)]
+        if not self.state.places:
+            text = "Backups have nowhere to go. Open Backups and add a folder on another disk, or a bucket."
+            return [*found, ("backup-nowhere", text)]
         for place in self.state.places:
-            if key is None or key.confirmed_at is None:
-                continue
-            since = max(place.added_at, key.confirmed_at)
-            if overdue(self.state.history(place), since, now):
-                found.append((f"backup-overdue-{place.id}", f"There is no recent backup at {place.label}."))
+            history = self.state.history(place)
+            if overdue(history, max(place.added_at, key.confirmed_at), now):
+                found.append((f"backup-overdue-{place.id}", _overdue(place, history.made_at, now)))
             elif place.error is not None:
                 found.append((f"backup-failed-{place.id}", f"The last backup to {place.label} failed. {place.error}"))
         return found
@@ -309,6 +315,15 @@ class Backups:
                 await self.ledger.change(partial(_with_copy, copy))
                 raise
             await self.ledger.change(partial(_without_copy, copy))
+
+
+def _overdue(place: BackupPlace, made_at: float | None, now: float) -> str:
+    if made_at is None:
+        text = f"There is no backup at {place.label} yet that we know can be restored."
+    else:
+        days = int((now - made_at) // DAY)
+        text = f"The newest backup at {place.label} that we know can be restored is {days} days old."
+    return f"{text} {place.error or 'Make one now, and see why the daily one does not run.'}"
 
 
 def _kind(error: WorkFailed | Refused) -> str:

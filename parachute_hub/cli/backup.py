@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubClient, HubDown, HubRefused
-from parachute_hub.cli.commands import client_of, show
+from parachute_hub.cli.commands import backup_line, client_of, show
 from parachute_hub.cli.progress import ProgressPrinter, run_job
 from parachute_hub.cli.tables import size, table
 
@@ -289,8 +289,8 @@ def _key(file: Path | None) -> str:
 
 def _described(state: Mapping[str, Any]) -> str:
     lines = []
-    if not state["key"]:
-        lines.append("Backups are not set up. Begin with: parachute backup sheet")
+    if state["places"] or not state["key"]:
+        lines.append(backup_line({**state, "problems": []}, time.time()))
     for number, place in enumerate(state["places"], 1):
         lines.append(f"{number}. {place['label']}")
         rows = [

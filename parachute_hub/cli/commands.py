@@ -2,13 +2,15 @@
 
 import json
 import sys
+import time
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubClient, module_path
 from parachute_hub.cli.progress import ENDS, ProgressPrinter, run_job
-from parachute_hub.cli.tables import size, table
+from parachute_hub.cli.tables import ago, size, table
 from parachute_hub.settings import from_process
 from parachute_hub.system import strict_json
 from parachute_hub.system.logs import visible
@@ -89,8 +91,36 @@ def status(arguments: Namespace) -> int:
     text = table(("MODULE", "STATE", "VERSION", "PID", "MEMORY", ""), rows) if rows else "Nothing is installed yet."
     if loose:
         text += f"\n\nNot separated from the hub: {', '.join(loose)}. `parachute doctor` says why."
-    show(arguments, listing, text)
+    backups = client.call("GET", "/api/backups")
+    text += f"\n\n{backup_line(backups, time.time())}"
+    show(
+        arguments,
+        {**listing, "backups": {"problems": backups["problems"], "restorableAt": restorable_at(backups)}},
+        text,
+    )
     return 0
+
+
+def restorable_at(backups: Mapping[str, Any]) -> float | None:
+    """When the newest backup that was read back and checked was made, in epoch seconds."""
+    copies = [one for place in backups["places"] for one in place["backups"] if one["verifiedAt"] is not None]
+    return max((float(one["madeAt"]) for one in copies), default=None)
+
+
+def backup_line(backups: Mapping[str, Any], now: float) -> str:
+    """The state of backups in one line, and what needs the owner.
+
+    >>> copy = {"madeAt": 0, "verifiedAt": 1}
+    >>> backup_line({"key": {"confirmedAt": 1}, "places": [{"backups": [copy]}], "problems": []}, 86400.0)
+    'Last backup we know can be restored: yesterday'
+    >>> backup_line({"key": None, "places": [], "problems": []}, 0.0)
+    'Backups are not set up. Begin with: parachute backup sheet'
+    """
+    if not backups["key"]:
+        return "Backups are not set up. Begin with: parachute backup sheet"
+    made = restorable_at(backups)
+    line = f"Last backup we know can be restored: {ago(now - made) if made is not None else 'none yet'}"
+    return "\n".join([line, *(f"! {problem['text']}" for problem in backups["problems"])])
 
 
 def _status_offline(arguments: Namespace) -> int:

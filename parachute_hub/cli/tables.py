@@ -33,3 +33,18 @@ def size(count: float | None) -> str:
         value /= 1024
         unit += 1
     return f"{value:.1f} {units[unit]}" if unit and value < 10 else f"{value:.0f} {units[unit]}"
+
+
+def ago(seconds: float) -> str:
+    """How long ago something was, as people say it.
+
+    >>> [ago(one) for one in (5, 60, 3600 * 5, 86400, 86400 * 9)]
+    ['just now', '1 minute ago', '5 hours ago', 'yesterday', '9 days ago']
+    """
+    if seconds < 45:
+        return "just now"
+    for unit, length, below in (("minute", 60, 2700), ("hour", 3600, 79_200), ("day", 86_400, float("inf"))):
+        if seconds < below:
+            count = max(1, round(seconds / length))
+            return "yesterday" if (unit, count) == ("day", 1) else f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return ""

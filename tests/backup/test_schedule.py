@@ -40,7 +40,7 @@ class ScheduleTests(SynchronousTestCase):
         for what, history, since, late in (
             ("added today", History(), DUE, False),
             ("added last week, none yet", History(), DUE - 7 * DAY, True),
-            ("checked yesterday", History(verified_at=DUE - DAY), 0.0, False),
-            ("checked four days ago", History(verified_at=DUE - 4 * DAY), 0.0, True),
+            ("made yesterday", History(made_at=DUE - DAY, verified_at=DUE - DAY), 0.0, False),
+            ("made four days ago, checked today", History(made_at=DUE - 4 * DAY, verified_at=DUE), 0.0, True),
         ):
             self.assertEqual(overdue(history, since, DUE), late, what)

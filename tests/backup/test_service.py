@@ -129,6 +129,17 @@ class KeyTests(BackupCase):
         self.time += 4 * HOUR
         self.assertEqual(self.tick(), ["backup", "verify"])
 
+    def test_an_unfinished_set_up_needs_the_owner(self) -> None:
+        self.assertEqual(self.backups.problems(), [])
+        self.wait(self.backups.make_key())
+        self.assertEqual([key for key, _ in self.backups.problems()], ["backup-sheet"])
+        self.wait(self.backups.confirm_sheet("xyz9"))
+        self.assertEqual([key for key, _ in self.backups.problems()], ["backup-nowhere"])
+        self.wait(self.backups.places.add(self.place(), ""))
+        self.assertEqual(self.backups.problems(), [])
+        self.wait(self.backups.make_key())
+        self.assertEqual([key for key, _ in self.backups.problems()], ["backup-sheet"])
+
     def test_a_new_key_leaves_older_backups_readable(self) -> None:
         self.ready()
         self.workers.answers["keygen"] = {"identity": "AGE-SECRET-KEY-1NEW", "recipient": "age1new"}
@@ -282,7 +293,24 @@ class WorkTests(BackupCase):
         self.time += VERIFY_EVERY
         self.assertEqual(self.tick(), ["verify"])
         self.time += OVERDUE_AFTER + 1
+        [(key, text)] = self.backups.problems()
+        self.assertEqual(key, "backup-overdue-p")
+        self.assertIn("is 10 days old. Make one now", text)
+
+    def test_checking_an_old_backup_again_does_not_make_it_recent(self) -> None:
+        self.backups.back_up("p")
+        [copy] = self.backups.state.copies
+        self.time += OVERDUE_AFTER + 1
+        self.backups.verify("p", copy.name)
+        self.assertEqual(self.backups.state.copies[0].verified_at, self.time)
         self.assertEqual([key for key, _ in self.backups.problems()], ["backup-overdue-p"])
+
+    def test_why_there_is_no_recent_backup_is_said_with_it(self) -> None:
+        self.workers.failing["backup"] = WorkFailed("refused", "The service refused.")
+        self.backups.back_up("p")
+        self.time += OVERDUE_AFTER + 1
+        [(_, text)] = self.backups.problems()
+        self.assertEqual(text, "There is no backup at disk yet that we know can be restored. The service refused.")
 
     def test_a_restart_goes_on_where_it_was(self) -> None:
         self.tick()

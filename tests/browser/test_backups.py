@@ -118,7 +118,7 @@ class BackupsTests(BackupsCase):
     def back_up(self) -> None:
         expect(self.page.get_by_role("heading", name="No backup yet")).to_be_visible()
         self.page.get_by_role("button", name="Back up now").click()
-        done = self.page.get_by_role("heading", name="Last backup that would restore: just now")
+        done = self.page.get_by_role("heading", name="Last backup we know can be restored: just now")
         expect(done).to_be_visible(timeout=30_000)
 
     def test_from_nothing_to_a_checked_backup(self) -> None:
@@ -129,7 +129,7 @@ class BackupsTests(BackupsCase):
         self.assertRegex(key, "^AGE-SECRET-KEY-1[0-9A-Z]{58}$")
         self.back_up()
         self.assertEqual(self.hub.client.call("GET", "/api/backups")["schedule"]["hour"], 5)
-        expect(phone.get_by_role("heading", name=re.compile("Last backup that would restore"))).to_be_visible()
+        expect(phone.get_by_role("heading", name=re.compile("Last backup we know can be restored"))).to_be_visible()
         history = self.card(str(self.disk)).get_by_role("listitem")
         expect(history).to_have_count(1)
         expect(history.get_by_text("Checked", exact=True)).to_be_visible()
@@ -139,7 +139,7 @@ class BackupsTests(BackupsCase):
         self.page.get_by_role("button", name=f"Test {self.disk}").click()
         expect(self.page.get_by_text("a test file was written, read back and deleted")).to_be_visible()
         history.get_by_role("button", name="Check again").click()
-        expect(self.page.get_by_text("The backup would restore")).to_be_visible(timeout=30_000)
+        expect(self.page.get_by_text("The backup can be restored")).to_be_visible(timeout=30_000)
         self.page.get_by_role("button", name="Download a backup").click()
         with self.page.expect_download(timeout=30_000) as saved:
             self.confirm()
@@ -154,7 +154,7 @@ class BackupsTests(BackupsCase):
         )
         self.look("failed")
         self.page.goto(f"{self.hub.url}/admin")
-        expect(self.page.get_by_text("Last backup that would restore")).to_be_visible()
+        expect(self.page.get_by_text("Last backup we know can be restored")).to_be_visible()
         expect(self.page.get_by_text(re.compile("The last backup to .* failed"))).to_be_visible()
         self.look("home")
 

@@ -41,7 +41,9 @@ class Running(SynchronousTestCase):
         self.assertNotEqual(run(home, "uninstall", "hello").returncode, 0, "it did not ask")
         removed = run(home, "uninstall", "hello", "--yes")
         self.assertEqual(removed.returncode, 0, removed.stderr)
-        self.assertEqual(run(home, "status").stdout.strip(), "Nothing is installed yet.")
+        shown = run(home, "status").stdout
+        self.assertTrue(shown.startswith("Nothing is installed yet."), shown)
+        self.assertIn("Backups are not set up.", shown)
 
     def test_an_author_installs_a_folder_or_a_pack(self) -> None:
         """By path; the package names the module."""

@@ -42,7 +42,7 @@ test("an operation's title says what it does and how it ended", () => {
   expect(job({ status: "failed", outcome: "cancelled" })).toBe("Updating Vault was cancelled")
   expect(job({ kind: "rollback", status: "failed" })).toBe("Vault could not be rolled back")
   expect(job({ kind: "backup" })).toBe("Making a backup")
-  expect(job({ kind: "verify", status: "succeeded" })).toBe("The backup would restore")
+  expect(job({ kind: "verify", status: "succeeded" })).toBe("The backup can be restored")
   expect(job({ kind: "backup", status: "failed", outcome: "cancelled" })).toBe("The backup was cancelled")
   expect(job({ kind: "restore-data" })).toBe("Restoring the earlier data of Vault")
 })

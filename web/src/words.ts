@@ -118,7 +118,7 @@ const WHOLE: Record<string, readonly [string, string, string, string]> = {
   backup: ["Making a backup", "The backup was made and checked", "The backup failed", "The backup was cancelled"],
   verify: [
     "Checking a backup",
-    "The backup would restore",
+    "The backup can be restored",
     "The backup could not be checked",
     "The check was cancelled",
   ],

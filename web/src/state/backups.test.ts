@@ -33,7 +33,7 @@ test("one line says when the newest usable backup was made", () => {
     backups([[]], { key: null }),
   ].map((each) => glance(each, NOW))
   expect(shown.map(({ tone }) => tone).join(" ")).toBe("good bad busy off off off")
-  expect(shown[0]?.text).toBe("Last backup that would restore: yesterday")
+  expect(shown[0]?.text).toBe("Last backup we know can be restored: yesterday")
   expect(shown[2]?.text).toBe("No backup yet")
 })
 

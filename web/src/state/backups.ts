@@ -17,12 +17,12 @@ export function isSetUp({ key, places }: Backups): boolean {
   return Boolean(key?.confirmedAt) && places.length > 0
 }
 
-/** All of it in one line: `Last backup that would restore: yesterday`. */
+/** All of it in one line: `Last backup we know can be restored: yesterday`. */
 export function glance(backups: Backups, now: number = Date.now()): { tone: Tone; text: string } {
   if (!isSetUp(backups)) return { tone: "off", text: "Backups are not set up" }
   const newest = restorable(backups)
   const tone = backups.problems.length > 0 ? "bad" : newest ? "good" : "busy"
-  return { tone, text: newest ? `Last backup that would restore: ${ago(newest.madeAt, now)}` : "No backup yet" }
+  return { tone, text: newest ? `Last backup we know can be restored: ${ago(newest.madeAt, now)}` : "No backup yet" }
 }
 
 /** Each hour of the day, by the person's clock: the hour in UTC, and its local time. In local order. */
