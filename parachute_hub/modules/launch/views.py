@@ -3,28 +3,29 @@
 <home>/hub/views/<short>/services.json   a copy; the module writes its own row there
                          <short>         a link to its data, <home>/<short>
                          tmp, .bun       scratch, and BUN_INSTALL
+<home>/hub/views/<short>.base.json       the module's rows of that copy when the hub last looked at them
 
-A module may write its view and nothing else of the home. What it says of itself in its copy is merged into
+A module may write its view and nothing else of the home. What it changes about itself in its copy is merged into
 services.json, field by field; so a row there has an author.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from parachute_hub.modules.definition import mounts
 from parachute_hub.modules.definition.model import ServiceRow
+from parachute_hub.modules.launch import own_row
 from parachute_hub.modules.state import services_file
 from parachute_hub.modules.state.directory import ModuleDirectory
-from parachute_hub.modules.state.services_file import RegistryRefused
+from parachute_hub.modules.state.services_file import Registry, RegistryRefused
 from parachute_hub.supervise.model import CannotLaunch
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded
 
 _STAMP = tuple[int, int, int]
-_OWN_FIELDS = ("version", "displayName", "tagline", "health", "uis")
 COPY_LIMIT = 256 * 1024
 """Maximum size in bytes of a module's copy."""
 
@@ -68,6 +69,7 @@ class Views:
             aside.unlink(missing_ok=True)
             aside.symlink_to(data)
             os.replace(aside, link)
+        self._known.pop(short, None)
         self.collect(short)
         self._publish(short)
         return view
@@ -82,15 +84,15 @@ class Views:
         rows = (row.with_fields(port=told.get(row.name, row.port)) for row in registry.rows)
         content = registry.with_rows(rows).to_bytes()
         before = _read(copy)
-        if before == content:
-            return
-        try:
-            atomic_write(copy, content, durable=False)
-        except OSError:
-            if before is None:
-                raise
-            return  # on a full disk an older copy is better than not starting
-        self._known[short] = _stamp(copy)
+        if before != content:
+            try:
+                atomic_write(copy, content, durable=False)
+            except OSError:
+                if before is None:
+                    raise
+                return  # on a full disk an older copy is better than not starting
+            self._known[short] = _stamp(copy)
+        self._remember(short, registry.rows)
 
     def collect_all(self) -> None:
         """Merge what running modules wrote since the last call. Costs one stat each."""
@@ -105,42 +107,48 @@ class Views:
             self._known.setdefault(short, stamp)
             return
         self._known[short] = stamp
-        for row in services_file.parse(_read(copy) or b"").rows:
-            if self.directory.short_of(row.name) == short:
-                self._merge(short, row)
+        rows = self._own(short, services_file.parse(_read(copy) or b"").rows)
+        if not rows:
+            return
+        base = services_file.parse(_read(base_file(self.home, short)) or b"")
+        if all([self._merge(short, row, base.row(row.name)) for row in rows]):
+            self._remember(short, rows)
 
-    def _merge(self, short: str, told: ServiceRow) -> None:
+    def _merge(self, short: str, told: ServiceRow, base: ServiceRow | None) -> bool:
+        """Whether it is in services.json now, if it may be."""
         known = self.directory.services.read().row(told.name)
         first = known or self.directory.row(short)
-        if first is None or (known is None and not told.is_vault):
-            return
-        merged = self._merged(short, first, told)
+        if first is None or (known is None and not (told.is_vault and base is None)):
+            return True
+        entry = self.directory.entry(short)
+        paths, _ = mounts.allowed(told.paths, short, entry.mounts if entry else ())
+        merged = own_row.merged(first, told, base, paths)
         if merged.to_json() != (known and known.to_json()):
             try:
                 self.directory.services.update(lambda registry: registry.with_row(merged))
             except RegistryRefused:
-                # Another module has that port or name, so the row stays unchanged.
-                return
+                # Another module has that port or name, or the disk is full: the row stays unchanged.
+                return False
+        return True
 
-    def _merged(self, short: str, known: ServiceRow, told: ServiceRow) -> ServiceRow:
-        """The hub's row with the fields that the module decides."""
-        entry = self.directory.entry(short)
-        paths, _ = mounts.allowed(told.paths, short, entry.mounts if entry else ())
-        own: Mapping[str, Any] = {name: told.raw[name] for name in _OWN_FIELDS if name in told.raw}
-        return evolve(
-            known,
-            name=told.name,
-            version=told.version,
-            display_name=told.display_name or known.display_name,
-            tagline=told.tagline or known.tagline,
-            health=told.health,
-            paths=paths or known.paths,
-            uis=told.uis,
-            raw={**known.raw, **own},
-        )
+    def _remember(self, short: str, rows: Iterable[ServiceRow]) -> None:
+        """Keep what the module's copy says now. Without it (a full disk) all of the copy counts as changed."""
+        base = base_file(self.home, short)
+        content = Registry(rows=self._own(short, rows)).to_bytes()
+        if _read(base) != content:
+            with suppress(OSError):
+                atomic_write(base, content, durable=False)
+
+    def _own(self, short: str, rows: Iterable[ServiceRow]) -> tuple[ServiceRow, ...]:
+        return tuple(row for row in rows if self.directory.short_of(row.name) == short)
 
     def _copy(self, short: str) -> Path:
         return self.folder(short) / "services.json"
+
+
+def base_file(home: Path, short: str) -> Path:
+    """Where the hub keeps what a module's copy said; no module can write there."""
+    return home / "hub" / "views" / f"{short}.base.json"
 
 
 def _read(path: Path) -> bytes | None:

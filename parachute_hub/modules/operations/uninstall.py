@@ -11,6 +11,7 @@ from attrs import frozen
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.modules.definition import names
+from parachute_hub.modules.launch.views import base_file
 from parachute_hub.modules.operations.health_gate import SupervisorApi
 from parachute_hub.modules.operations.install import Wires
 from parachute_hub.modules.state.directory import ModuleDirectory
@@ -101,6 +102,7 @@ class Remover:
         work.commit()
         for aside in hidden:
             await self.in_thread(shutil.rmtree, aside, True)
+        base_file(self.home, short).unlink(missing_ok=True)
         work.line(f"The data of {short} was deleted.")
 
     def _refuse_return(self, named: Iterable[str]) -> None:
