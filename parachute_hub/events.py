@@ -7,7 +7,7 @@ skipped. A ring of numbered recent events lets a reconnecting browser catch up (
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from attrs import frozen
 
@@ -53,7 +53,15 @@ class Notice:
     short: str | None = None
 
 
-Event: TypeAlias = ModuleChanged | JobChanged | LogHead | RegistryChanged | Notice
+@frozen
+class ProblemChanged:
+    """A problem appeared, changed, was dismissed or is over. `problem` is its API representation."""
+
+    change: Literal["appeared", "changed", "dismissed", "cleared"]
+    problem: Mapping[str, Any]
+
+
+Event: TypeAlias = ModuleChanged | JobChanged | LogHead | RegistryChanged | Notice | ProblemChanged
 
 
 @frozen

@@ -7,7 +7,16 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
-from parachute_hub.events import Bus, JobChanged, LogHead, ModuleChanged, Notice, NumberedEvent, RegistryChanged
+from parachute_hub.events import (
+    Bus,
+    JobChanged,
+    LogHead,
+    ModuleChanged,
+    Notice,
+    NumberedEvent,
+    ProblemChanged,
+    RegistryChanged,
+)
 from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator
 from parachute_hub.system import strict_json
@@ -187,6 +196,8 @@ def _told(numbered: NumberedEvent) -> tuple[str, dict[str, Any]]:
             return "log", {"short": short, "text": text}
         case Notice(kind, text, short):
             return "notice", {"kind": kind, "text": text, "short": short}
+        case ProblemChanged(change, problem):
+            return "problem", {"change": change, "problem": dict(problem)}
         case RegistryChanged():
             return "registry", {}
 

@@ -31,6 +31,7 @@ from parachute_hub.app.address_change import AddressChange, AllowedHosts
 from parachute_hub.app.backup import build_backups
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.installed import ModuleStatusViews, RouteTables
+from parachute_hub.app.problems import build_problems
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.app.runtime import ModuleRuntime, build_engine
 from parachute_hub.app.site_map import admin_parts, public_parts, recorded
@@ -124,6 +125,7 @@ async def compose(core: ProcessContext) -> Composition:
     sealer = Sealer.from_file(core.settings.home / "hub" / KEY_FILE, secrets.token_bytes)
     accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads)
     backups = build_backups(core, engine, sealer, origin.issuer, resolve)
+    problems = build_problems(core, engine, backups.backups)
     await oauth.boot()
     await _recover(engine)
 
@@ -141,6 +143,7 @@ async def compose(core: ProcessContext) -> Composition:
         *public_parts(core, engine, origin, who),
         *admin_parts(core, engine, accounts, oauth, who, streams=streams),
         *backups.parts(who, accounts),
+        *problems.parts(who),
         *accounts.parts,
         *oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up),
     ]
@@ -165,6 +168,7 @@ async def compose(core: ProcessContext) -> Composition:
         timers=(
             partial(every, core.reactor, PROBE_SECONDS, partial(_look, probe), "Writing to the disk"),
             backups.timer,
+            problems.timer,
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_accounts, accounts), "Pruning accounts"),
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_tokens, oauth), "Pruning tokens and keys"),
         ),

@@ -80,6 +80,10 @@ ROWS: tuple[Row, ...] = (
     _module("config", "step-up", method="PUT"),
     _module("settings", "step-up", method="PUT", sometimes="variables or trust"),
     Row("POST", "/vaults", "owner", "step-up", "vault-made", (HOST_ADMIN,)),
+    # Problems.
+    Row("POST", "/api/problems/dismiss", "owner", "page", "problem-dismissed", (HOST_ADMIN,)),
+    Row("POST", "/api/problems/restore", "owner", "page", "problem-shown-again", (HOST_ADMIN,)),
+    Row("POST", "/api/problems/look", "owner", "page", "problems-looked-for", (HOST_ADMIN,)),
     # Backups.
     Row("POST", "/api/backups/key", "owner", "step-up", "backup-key-made"),
     Row("POST", "/api/backups/key/confirm", "owner", "page", "backup-key-confirmed", (HOST_ADMIN,)),

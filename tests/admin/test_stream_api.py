@@ -9,7 +9,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from parachute_hub.admin.stream_api import BACKLOG_BYTES, TICK_SECONDS, EventsArea, Streams, follow_log
-from parachute_hub.events import Bus, JobChanged, LogHead, ModuleChanged, Notice, RegistryChanged
+from parachute_hub.events import Bus, JobChanged, LogHead, ModuleChanged, Notice, ProblemChanged, RegistryChanged
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.supervise.output.log_ring import LogRing
 from tests.support.operators import operator
@@ -73,6 +73,7 @@ class Events(SynchronousTestCase):
         self.bus.emit(ModuleChanged("toy", {"state": "ready"}))
         self.bus.emit(JobChanged({"id": "1", "log": ["a\nb"]}))
         self.bus.emit(Notice("disk", "Full.", None))
+        self.bus.emit(ProblemChanged("cleared", {"key": "disk"}))
         self.bus.emit(RegistryChanged())
         self.bus.emit(LogHead("toy", "ready"))
         self.assertEqual(
@@ -81,8 +82,9 @@ class Events(SynchronousTestCase):
                 ("b1-2", "module", {"short": "toy", "status": {"state": "ready"}}),
                 ("b1-3", "job", {"job": {"id": "1", "log": ["a\nb"]}}),
                 ("b1-4", "notice", {"kind": "disk", "text": "Full.", "short": None}),
-                ("b1-5", "registry", {}),
-                ("b1-6", "log", {"short": "toy", "text": "ready"}),
+                ("b1-5", "problem", {"change": "cleared", "problem": {"key": "disk"}}),
+                ("b1-6", "registry", {}),
+                ("b1-7", "log", {"short": "toy", "text": "ready"}),
             ],
         )
         reader.leave()

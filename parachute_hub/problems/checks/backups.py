@@ -1,0 +1,32 @@
+"""Backups that are missing, late or failing."""
+
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from parachute_hub.problems.check import Wake
+from parachute_hub.problems.model import Problem, link
+
+
+@frozen(kw_only=True)
+class BackupTrouble:
+    """What the backups report of themselves: keys and sentences."""
+
+    problems: Callable[[], Sequence[tuple[str, str]]]
+    name: str = "backups"
+    period: float = 60.0
+    wakes: tuple[Wake, ...] = ("jobs",)
+
+    def look(self) -> list[Problem]:
+        """One problem for each destination in trouble."""
+        return [
+            Problem(
+                key=key,
+                severity="error",
+                title="Backups do not work",
+                text=text,
+                clears="It goes away with the next backup that works.",
+                fixes=(link("Show backups", "/admin/backups"),),
+            )
+            for key, text in self.problems()
+        ]

@@ -1,0 +1,161 @@
+"""Modules that do not run as they should."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import frozen
+
+from parachute_hub.problems.check import Wake
+from parachute_hub.problems.facts import KnowsModules, ModuleFacts
+from parachute_hub.problems.model import Problem, click, link, words
+from parachute_hub.supervise.model import LISTENS, ModuleState
+
+_PERIOD: Final = 15.0
+_WAKES: Final[tuple[Wake, ...]] = ("modules",)
+
+
+@frozen(kw_only=True)
+class Crashing:
+    """A module that keeps crashing, or that a guard stopped. Trouble with its port has a check of its own."""
+
+    modules: KnowsModules
+    name: str = "modules that crash"
+    period: float = _PERIOD
+    wakes: tuple[Wake, ...] = _WAKES
+
+    def look(self) -> list[Problem]:
+        """Parked, held and unwell modules."""
+        return [found for module in self.modules() if (found := _unwell(module))]
+
+
+def _unwell(module: ModuleFacts) -> Problem | None:
+    status = module.status
+    if status is None or module.drift in ("elsewhere", "squatted") or module.missing:
+        return None
+    started = click("Start again", "POST", f"{module.api}/start", safe=True)
+    told = {
+        ModuleState.PARKED: (f"{module.name} keeps crashing", "error", "It stopped and will not restart by itself."),
+        ModuleState.HELD: (f"{module.name} is stopped", "error", "The hub does not let it run."),
+        ModuleState.DEGRADED: (f"{module.name} does not answer well", "warning", "It runs, but does not answer."),
+    }.get(status.state)
+    if told is None:
+        return None
+    title, severity, otherwise = told
+    return Problem(
+        key=f"module-state:{module.short}",
+        severity="error" if severity == "error" else "warning",
+        title=title,
+        text=status.reason or otherwise,
+        clears="It goes away once the module runs again, or is switched off.",
+        found={"state": status.state.value, "restarts": status.restarts},
+        fixes=(started, link("Details", module.page)),
+        short=module.short,
+        essence=f"{status.state.value} {(status.start_error or {}).get('error_type', '')}",
+    )
+
+
+@frozen(kw_only=True)
+class Ports:
+    """A module that does not listen where the hub expects it."""
+
+    modules: KnowsModules
+    name: str = "ports of modules"
+    period: float = _PERIOD
+    wakes: tuple[Wake, ...] = _WAKES
+
+    def look(self) -> list[Problem]:
+        """Port drift of each kind."""
+        return [found for module in self.modules() if (found := _strayed(module))]
+
+
+def _strayed(module: ModuleFacts) -> Problem | None:
+    if module.drift is None:
+        return None
+    status = module.status
+    error = (status.start_error if status else None) or {}
+    listens = ", ".join(map(str, error.get(LISTENS) or ()))
+    label, text = {
+        "elsewhere": ("Use the port it listens on", f"It listens on port {listens} instead of the one it was given."),
+        "squatted": ("Assign a new port", str(error.get("error_description") or "Another program has its port.")),
+    }.get(module.drift, ("Restart it on its new port", "It still runs on the port that it had before."))
+    return Problem(
+        key=f"module-port:{module.short}",
+        severity="warning" if module.drift == "row" else "error",
+        title=f"{module.name} cannot be reached" if module.drift != "row" else f"{module.name} has a new port",
+        text=text,
+        clears="It goes away once the module listens on its port.",
+        found={"drift": module.drift, "listens": list(error.get(LISTENS) or ())},
+        fixes=(click(label, "POST", f"{module.api}/heal-port", safe=True), link("Details", module.page)),
+        short=module.short,
+        essence=module.drift,
+    )
+
+
+@frozen(kw_only=True)
+class FailedParts:
+    """An app that the module serving it reports as failing."""
+
+    modules: KnowsModules
+    name: str = "apps that modules serve"
+    period: float = _PERIOD
+    wakes: tuple[Wake, ...] = _WAKES
+
+    def look(self) -> list[Problem]:
+        """Each failing app."""
+        return [
+            Problem(
+                key=f"module-part:{module.short}:{part.slug}",
+                severity="error",
+                title=f"{part.name} does not work",
+                text=f"{module.name}, which serves it, reports that it fails. Its log may say why.",
+                clears=f"It goes away once {module.name} reports that the app works.",
+                fixes=(
+                    link("Show the log", module.page),
+                    click("Restart", "POST", f"{module.api}/restart", safe=True),
+                ),
+                short=module.short,
+            )
+            for module in self.modules()
+            for part in module.parts
+            if part.status == "failing"
+        ]
+
+
+@frozen(kw_only=True)
+class Incomplete:
+    """A module whose program is gone, or a vault module without a vault."""
+
+    modules: KnowsModules
+    name: str = "what modules need"
+    period: float = _PERIOD
+    wakes: tuple[Wake, ...] = _WAKES
+
+    def look(self) -> list[Problem]:
+        """Missing programs and vaults."""
+        return [found for module in self.modules() if not module.busy for found in _lacks(module)]
+
+
+def _lacks(module: ModuleFacts) -> Iterator[Problem]:
+    if module.missing:
+        yield Problem(
+            key=f"module-missing:{module.short}",
+            severity="error",
+            title=f"{module.name} is not on the disk",
+            text="It is registered, but its program is missing. Its data is not affected.",
+            clears="It goes away once it is installed again, or removed.",
+            fixes=(
+                click("Install again", "POST", f"{module.api}/install"),
+                words("If its program is elsewhere, link its folder with `parachute install`."),
+            ),
+            short=module.short,
+        )
+    elif module.vaults == 0 and module.status is not None and module.status.state is ModuleState.READY:
+        yield Problem(
+            key=f"vault-none:{module.short}",
+            severity="info",
+            title=f"{module.name} has no vault yet",
+            text="It is running, but there is nowhere to keep notes. Create your first vault.",
+            clears="It goes away with the first vault.",
+            fixes=(link("Create a vault", "/admin/vaults"),),
+            short=module.short,
+        )

@@ -1,0 +1,1 @@
+"""Each check against the fault that it exists for."""
