@@ -32,7 +32,7 @@ from parachute_hub.modules.packages import bun as bun_program
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.model import ModuleState
 from parachute_hub.supervise.supervisor import Supervisor
-from parachute_hub.system.public_addresses import is_public
+from parachute_hub.system.public_addresses import is_nearby, is_public
 
 _log = Logger()
 
@@ -165,6 +165,7 @@ def _outside(core: ProcessContext, bus: Bus, origins: Origins, confiner: Confine
             reactor=core.reactor,
             allows=permissions.allows,
             is_public=is_public,
+            is_nearby=is_nearby,
             resolve=partial(_resolve, core.reactor),
         ),
         env_channel=settings.channel,

@@ -1,7 +1,8 @@
 """A CONNECT proxy (RFC 9110, section 9.3.6) on loopback for modules that may only reach named hosts.
 
 A confined module may connect to this port, to the hub and to its dependencies. Its HTTPS_PROXY contains a key that
-determines the hosts it may reach. Only public addresses are connected to, whatever a name resolves to.
+determines the hosts it may reach. The gateway resolves names itself, and connects to public addresses only, whatever a
+name resolves to; a private address must have been declared as such.
 """
 
 import base64
@@ -13,19 +14,25 @@ from typing import Any, cast
 
 from attrs import define, field, frozen
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IConsumer, IListeningPort, IPushProducer
 from twisted.internet.protocol import Factory
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.logger import Logger
+from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 
 HEAD_BYTES = 8192
 HEAD_SECONDS = 10.0
 CONNECT_SECONDS = 15.0
+IDLE_SECONDS = 600.0
 MOST_CONNECTIONS = 64
 """Concurrent connections per module."""
+MOST_LOOKUPS = 2
+"""Names resolved at once per module. A lookup occupies a thread of the hub's until it ends."""
+_MOST_ADDRESSES = 4
 PORTS = frozenset({443})
 _log = Logger()
 
@@ -38,19 +45,21 @@ class Pass:
     hosts: tuple[str, ...]
     trusted: frozenset[tuple[str, int]] = frozenset()
     open: int = 0
+    lookups: DeferredSemaphore = field(factory=lambda: DeferredSemaphore(MOST_LOOKUPS))
 
 
 @define(kw_only=True)
 class Gateway:
     """Listens on a free loopback port, `port`, from the first pass on.
 
-    `allows` tells whether a host is among those named, `is_public` whether an address is public. `resolve` returns a
-    name's addresses and raises OSError.
+    `allows` tells whether a host is among those named, `is_public` whether an address is public, and `is_nearby`
+    whether it belongs to a private network. `resolve` returns a name's addresses and raises OSError.
     """
 
     reactor: Any
     allows: Callable[[tuple[str, ...], str], bool]
     is_public: Callable[[str], bool]
+    is_nearby: Callable[[str], bool]
     resolve: Callable[[str], Awaitable[list[str]]]
     _passes: dict[str, Pass] = field(factory=dict, init=False)
     _listening: IListeningPort | None = field(default=None, init=False)
@@ -103,12 +112,30 @@ class Gateway:
         trusted = (host, port) in found.trusted
         if not trusted and (port not in PORTS or not self.allows(found.hosts, host)):
             raise _Refused(403, f"{found.short} may not reach {host}:{port}")
-        addresses = await self.resolve(host)
-        good = addresses if trusted else [address for address in addresses if self.is_public(address)]
-        if not good:
-            raise _Refused(403, f"{host} has no public address")
-        endpoint = HostnameEndpoint(self.reactor, good[0], port, timeout=CONNECT_SECONDS)
-        await connectProtocol(endpoint, protocol)
+        addresses = [each for each in await self._addresses(found, host) if trusted or self._may_be(host, each)]
+        problem: Exception = _Refused(403, f"{host} has no public address")
+        for address in addresses[:_MOST_ADDRESSES]:
+            try:
+                await connectProtocol(HostnameEndpoint(self.reactor, address, port), protocol)
+                return
+            except ConnectError as error:
+                problem = error
+        raise problem
+
+    def _may_be(self, host: str, address: str) -> bool:
+        """A private address is reached only by itself, never by a name, which could lead anywhere later."""
+        return self.is_public(address) or (address == host and self.is_nearby(address))
+
+    def _addresses(self, found: Pass, host: str) -> "Deferred[list[str]]":
+        """Cancelling the result does not end the lookup, which counts until its thread is free again."""
+        answer: Deferred[list[str]] = Deferred(lambda _: None)
+        looking = found.lookups.run(lambda: Deferred.fromCoroutine(_awaited(self.resolve(host))))
+        looking.addBoth(lambda result: None if answer.called else answer.callback(result))
+        return answer
+
+
+async def _awaited(awaitable: Awaitable[list[str]]) -> list[str]:
+    return await awaitable
 
 
 @frozen
@@ -124,13 +151,14 @@ class _Far(TwistedProtocol):
         self.near = near
 
     def dataReceived(self, data: bytes) -> None:
+        self.near.resetTimeout()
         self.near.write(data)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         self.near.end()
 
 
-class _Visit(TwistedProtocol):
+class _Visit(TwistedProtocol, TimeoutMixin):
     """A module's connection: one CONNECT, then a bidirectional tunnel."""
 
     def __init__(self, gateway: Gateway) -> None:
@@ -139,26 +167,29 @@ class _Visit(TwistedProtocol):
         self._far: _Far | None = None
         self._pass: Pass | None = None
         self._asked: Deferred[None] | None = None
-        self._limit: Any = None
+
+    def callLater(self, period: float, func: Callable[[], object]) -> Any:
+        """TimeoutMixin callback: the clock."""
+        return self._gateway.reactor.callLater(period, func)
 
     def connectionMade(self) -> None:
-        self._limit = self._gateway.reactor.callLater(HEAD_SECONDS, self.end)
+        self.setTimeout(HEAD_SECONDS)
 
     def dataReceived(self, data: bytes) -> None:
-        if self._far is not None and self._asked is None:
+        if self._far is not None:
+            self.resetTimeout()
             cast(Any, self._far.transport).write(data)
             return
         self._head += data
         if len(self._head) > HEAD_BYTES:
             self._answer(431, "Too large")
         elif self._asked is None and b"\r\n\r\n" in self._head:
-            self._limit.cancel()
+            self.setTimeout(CONNECT_SECONDS)
             self._asked = Deferred.fromCoroutine(self._ask())
             self._asked.addErrback(self._failed)
 
     async def _ask(self) -> None:
-        head, _, rest = self._head.partition(b"\r\n\r\n")
-        line, *fields = head.decode("latin-1").split("\r\n")
+        line, *fields = self._head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
         words = line.split(" ")
         named = {name.strip().lower(): value.strip() for name, _, value in (each.partition(":") for each in fields)}
         if len(words) != 3 or words[0] != "CONNECT":
@@ -175,11 +206,13 @@ class _Visit(TwistedProtocol):
         self._pass = found
         far = _Far(self)
         await self._gateway.connect(found, host.lower().strip("[]"), int(port), far)
-        self._far, self._asked = far, None
+        self._far = far
+        self.setTimeout(IDLE_SECONDS)
         self.write(b"HTTP/1.1 200 Connected\r\n\r\n")
         near, there = cast(Any, self.transport), cast(Any, far.transport)
         near.registerProducer(cast(IPushProducer, there), True)
         cast(IConsumer, there).registerProducer(near, True)
+        rest = self._head.partition(b"\r\n\r\n")[2]
         if rest:
             there.write(rest)
 
@@ -202,13 +235,21 @@ class _Visit(TwistedProtocol):
         cast(Any, self.transport).write(data)
 
     def end(self) -> None:
-        """Close both sides."""
+        """Close both sides once what is buffered is sent."""
         if self.transport is not None:
             self.transport.loseConnection()
 
+    def timeoutConnection(self) -> None:
+        """TimeoutMixin callback: the module, the host or both are silent."""
+        if self._asked is not None and self._far is None:
+            self._answer(504, "The host did not answer in time")
+            return
+        for protocol in (self, self._far):
+            if protocol is not None and protocol.transport is not None:
+                cast(Any, protocol.transport).abortConnection()
+
     def connectionLost(self, reason: Failure | None = None) -> None:
-        if self._limit.active():
-            self._limit.cancel()
+        self.setTimeout(None)
         if self._pass is not None:
             self._pass.open -= 1
             self._pass = None

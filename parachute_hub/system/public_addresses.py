@@ -40,6 +40,24 @@ _REFUSED_6 = tuple(
         "3fff::/20",  # documentation
     )
 )
+# RFC 1918, RFC 4193, and RFC 6598, which overlay networks such as Tailscale use.
+_NEARBY = tuple(
+    ipaddress.ip_network(network)
+    for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+
+
+def is_nearby(address: str) -> bool:
+    """True if the (numeric) address is of a private network; this machine and link-local addresses are not.
+
+    >>> is_nearby("192.168.1.5"), is_nearby("127.0.0.1"), is_nearby("169.254.169.254"), is_nearby("fd00::1")
+    (True, False, False, True)
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in _NEARBY)
 
 
 def is_public(address: str) -> bool:

@@ -4,7 +4,7 @@ import base64
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
@@ -13,7 +13,12 @@ from twisted.trial.unittest import TestCase
 from parachute_hub.confinement import gateway
 from parachute_hub.confinement.gateway import Gateway
 
-ADDRESSES = {"api.test": ["127.0.0.1"], "rebound.test": ["127.0.0.1"], "hub.test": ["127.0.0.1"]}
+ADDRESSES = {
+    "127.0.0.1": ["127.0.0.1"],
+    "api.test": ["127.0.0.1"],
+    "rebound.test": ["127.0.0.1"],
+    "hub.test": ["127.0.0.1"],
+}
 
 
 class Echo(Protocol):
@@ -63,6 +68,7 @@ class GatewayTests(TestCase):
             reactor=self.reactor,
             allows=lambda hosts, host: host in hosts,
             is_public=lambda address: self.asked[-1] in self.public,
+            is_nearby=lambda address: address == "127.0.0.1",
             resolve=resolve,
         )
         self.addCleanup(self.gateway.stop)
@@ -86,6 +92,17 @@ class GatewayTests(TestCase):
             collector.transport.loseConnection()
             await collector.closed
         return collector.data
+
+    async def collector(self, first: bytes) -> Collector:
+        endpoint = HostnameEndpoint(self.reactor, b"127.0.0.1", self.gateway.port)
+        collector = Collector(first)
+        await endpoint.connect(Factory.forProtocol(lambda: collector))
+        return collector
+
+    async def leave(self, collector: Collector) -> None:
+        assert collector.transport is not None
+        collector.transport.loseConnection()
+        await collector.closed
 
     def connect(self, host: str, port: int | None = None, key: str | None = None) -> str:
         where = f"{host}:{port or self.far}"
@@ -122,6 +139,72 @@ class GatewayTests(TestCase):
         """A command of the package runs next to the module, with the current hosts."""
         self.assertEqual(self.gateway.admit("toy", ()), self.address)
         self.assertEqual((await self.send(self.connect("api.test")))[9:12], b"403")
+
+    async def test_bytes_sent_while_it_connects_arrive(self) -> None:
+        looked: Deferred[list[str]] = Deferred()
+        self.patch(self.gateway, "resolve", lambda host: looked)
+        self.asked.append("api.test")
+        collector = await self.collector(self.connect("api.test").encode())
+        assert collector.transport is not None
+        await deferLater(self.reactor, 0.05)
+        collector.transport.write(b"early")
+        await deferLater(self.reactor, 0.05)
+        looked.callback(["127.0.0.1"])
+        while b"early" not in collector.data:
+            await deferLater(self.reactor, 0.01)
+        self.assertTrue(collector.data.endswith(b"\r\n\r\necho early"))
+        await self.leave(collector)
+
+    async def test_a_private_address_that_is_declared(self) -> None:
+        """As itself, not by a name."""
+        for hosts, asked, status in (
+            (("127.0.0.1",), "127.0.0.1", b"200"),
+            (("rebound.test",), "rebound.test", b"403"),
+            (("127.0.0.1",), "rebound.test", b"403"),
+        ):
+            self.gateway.admit("toy", hosts)
+            self.assertEqual((await self.send(self.connect(asked), b"x"))[9:12], status, asked)
+
+    async def test_the_next_address_is_tried(self) -> None:
+        self.patch(self.gateway, "resolve", lambda host: succeed(["127.0.0.9", "127.0.0.1"]))
+        self.asked.append("api.test")
+        self.assertIn(b"200", await self.send(self.connect("api.test"), b"x"))
+
+    async def test_silence_ends_a_connection(self) -> None:
+        """Before the request, while a name is looked up, and in the tunnel."""
+        for what, limit, resolve, first, wanted in (
+            ("no request", "HEAD_SECONDS", None, b"", b""),
+            ("no address", "CONNECT_SECONDS", lambda host: Deferred(), None, b"HTTP/1.1 504"),
+            ("no more bytes", "IDLE_SECONDS", None, None, b"HTTP/1.1 200"),
+        ):
+            with_it = self.patch(gateway, limit, 0.2)
+            if resolve is not None:
+                self.patch(self.gateway, "resolve", resolve)
+            collector = await self.collector(self.connect("api.test").encode() if first is None else first)
+            await collector.closed
+            self.assertEqual(collector.data[:12], wanted, what)
+            with_it.restore()
+            if resolve is not None:
+                self.patch(self.gateway, "resolve", lambda host: succeed(["127.0.0.1"]))
+                self.asked.append("api.test")
+
+    async def test_lookups_are_few(self) -> None:
+        """A name server that never answers occupies few threads, also after the module has left."""
+        begun: list[str] = []
+
+        def never(host: str) -> Deferred[list[str]]:
+            begun.append(host)
+            return Deferred()
+
+        self.patch(self.gateway, "resolve", never)
+        visits = [await self.collector(self.connect("api.test").encode()) for _ in range(5)]
+        await deferLater(self.reactor, 0.1)
+        for visit in visits:
+            await self.leave(visit)
+        again = await self.collector(self.connect("api.test").encode())
+        await deferLater(self.reactor, 0.1)
+        self.assertEqual(len(begun), gateway.MOST_LOOKUPS)
+        await self.leave(again)
 
     async def test_connections_are_counted(self) -> None:
         self.patch(gateway, "MOST_CONNECTIONS", 1)

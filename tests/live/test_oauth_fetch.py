@@ -27,10 +27,10 @@ async def here(host: str) -> Sequence[str]:
     return ["127.0.0.1"]
 
 
-def certificate(name: str) -> PrivateCertificate:
-    """A self-signed certificate."""
+def certificate(*names: str) -> PrivateCertificate:
+    """A self-signed certificate for host names and addresses."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     now = datetime.now(UTC)
     signed = (
         x509.CertificateBuilder()
@@ -40,7 +40,7 @@ def certificate(name: str) -> PrivateCertificate:
         .serial_number(1)
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([*map(_general, names)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
@@ -48,6 +48,13 @@ def certificate(name: str) -> PrivateCertificate:
     public = Certificate.loadPEM(signed.public_bytes(serialization.Encoding.PEM))
     made: PrivateCertificate = PrivateCertificate.fromCertificateAndKeyPair(public, KeyPair.load(pem, 1))
     return made
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 class Server(Resource):

@@ -1,5 +1,6 @@
 """What a module may access beyond its own data and program: `permissions` in module.json."""
 
+import ipaddress
 import re
 from typing import Any, Literal, Self, TypeAlias
 
@@ -17,7 +18,7 @@ _LEAST_MEMORY, _MOST_MEMORY = 64, 1 << 20
 
 @frozen(kw_only=True)
 class Permissions:
-    """`network` is `any`, `none`, or the host names it may reach by https (`*.` matches subdomains).
+    """`network` is `any`, `none`, or the hosts it may reach by https: names (`*.` matches subdomains) or addresses.
 
     `folders` are outside the home, absolute or with `~/`, and writable. `programs` are names on the PATH. `memory` is
     in MiB. The default is the network and nothing else.
@@ -101,6 +102,16 @@ def _texts(value: object, at: str, check: Any) -> tuple[str, ...]:
 
 def _host(value: str, at: str) -> str:
     name = value.lower()
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return _name(name, at)
+    if address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast:
+        raise Invalid(at, "must not be an address of this machine or its link; modules are named in dependencies")
+    return str(address)
+
+
+def _name(name: str, at: str) -> str:
     if len(name) > 253 or not _HOST.fullmatch(name):
         raise Invalid(at, "must be a host name such as api.example.com or *.example.com, without a port")
     return name

@@ -34,6 +34,9 @@ class PermissionTests(SynchronousTestCase):
             ({"network": ["x.com:80"]}, "permissions.network[0]"),
             ({"network": ["*"]}, "permissions.network[0]"),
             ({"network": ["127.0.0.1"]}, "permissions.network[0]"),
+            ({"network": ["::1"]}, "permissions.network[0]"),
+            ({"network": ["169.254.169.254"]}, "permissions.network[0]"),
+            ({"network": ["192.168.1.0/24"]}, "permissions.network[0]"),
             ({"network": ["localhost"]}, "permissions.network[0]"),
             ({"network": ["a.com\r\nX: y"]}, "permissions.network[0]"),
             ({"network": ["a.com"] * 51}, "permissions.network"),
@@ -53,6 +56,11 @@ class PermissionTests(SynchronousTestCase):
             with self.assertRaises(Invalid) as caught:
                 Permissions.parse(value)
             self.assertEqual(caught.exception.field, at, value)
+
+    def test_addresses_of_private_networks_may_be_declared(self) -> None:
+        self.assertEqual(
+            Permissions.parse({"network": ["192.168.1.5", "FD00:0::1"]}).network, ("192.168.1.5", "fd00::1")
+        )
 
     def test_additional_permissions_are_named(self) -> None:
         none, anything = Permissions(network="none"), Permissions()
