@@ -33,6 +33,8 @@ _NO_STATUS: dict[str, Any] = {
     "started_at": None,
     "supervisor_status": None,
     "supervisor_start_error": None,
+    "reports": [],
+    "warnings": [],
 }
 
 

@@ -83,7 +83,7 @@ def status(arguments: Namespace) -> int:
             str(module.get("installed_version") or "-"),
             str(module.get("pid") or "-"),
             size(memory.get(module["short"])),
-            str(module.get("reason") or ""),
+            _told(module),
         )
         for module in shown
     ]
@@ -121,6 +121,13 @@ def backup_line(backups: Mapping[str, Any], now: float) -> str:
     made = restorable_at(backups)
     line = f"Last backup we know can be restored: {ago(now - made) if made is not None else 'none yet'}"
     return "\n".join([line, *(f"! {problem['text']}" for problem in backups["problems"])])
+
+
+def _told(module: dict[str, Any]) -> str:
+    """The reason for its state, and what it says is wrong with itself."""
+    reports = "; ".join(module.get("reports") or ())
+    none = "It has no vault yet." if module.get("vaults") == 0 and module.get("state") == "ready" else ""
+    return " ".join(part for part in (module.get("reason"), reports and f"It reports: {reports}.", none) if part)
 
 
 def _status_offline(arguments: Namespace) -> int:

@@ -128,6 +128,7 @@ def _hub(client: HubClient) -> Iterator[Diagnosis]:
             yield Diagnosis(
                 f"module {module['short']}", level, text, again if level == "fail" and not drifted else None
             )
+            yield from _says(module)
             if drifted:
                 yield _port_drift(client, module)
             for unit in module.get("uis") or ():
@@ -135,6 +136,19 @@ def _hub(client: HubClient) -> Iterator[Diagnosis]:
                     text = f"{module['short']} reports that it fails; see `parachute logs {module['short']}`."
                     yield Diagnosis(f"app {unit.get('display_name')}", "fail", text)
     yield from _isolation(listing["modules"])
+
+
+def _says(module: dict[str, Any]) -> Iterator[Diagnosis]:
+    """What a running module says is wrong with itself, and a vault module without a vault."""
+    short, state = module["short"], module.get("state")
+    if state not in ("ready", "degraded"):
+        return
+    for text in module.get("reports") or ():
+        yield Diagnosis(f"module {short}", "fail", f"it reports: {text}. See `parachute logs {short}`.")
+    for text in module.get("warnings") or ():
+        yield Diagnosis(f"module {short}", "warn", f"it wrote when it started: {text}")
+    if module.get("vaults") == 0:
+        yield Diagnosis(f"module {short}", "warn", "it runs, but has no vault yet. Create one at /admin/vaults.")
 
 
 def _isolation(modules: list[dict[str, Any]]) -> Iterator[Diagnosis]:

@@ -126,7 +126,8 @@ class Status:
     """One module for the API and the pages. Times are in epoch seconds.
 
     `reason` is a sentence. `restarts` counts the hub's restarts since a user last started the module. `start_follows`
-    means that a stopping module will start again.
+    means that a stopping module will start again. `reports` is what the module says is wrong with itself, `warnings`
+    are lines that read like failures while it started (`supervise.self_report`).
     """
 
     short: str
@@ -142,6 +143,8 @@ class Status:
     port: int | None = None
     isolation: Isolation | None = None
     start_follows: bool = False
+    reports: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def supervisor_status(self) -> str:
@@ -166,6 +169,8 @@ class Status:
             "started_at": timestamp(self.started_at),
             "supervisor_status": self.supervisor_status,
             "supervisor_start_error": self.start_error,
+            "reports": list(self.reports),
+            "warnings": list(self.warnings),
         }
 
 

@@ -1,8 +1,6 @@
 """One supervised module: carries out its state machine's outputs and feeds it events. Modules share no state."""
 
-import signal
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, Literal
 
 from attrs import evolve
@@ -37,6 +35,7 @@ from parachute_hub.supervise.process.health import HealthCheck, HealthPath, Runn
 from parachute_hub.supervise.process.orphans import sweep
 from parachute_hub.supervise.process.process_tags import ProcessTag, TagFilter
 from parachute_hub.supervise.process.processes import Holder
+from parachute_hub.supervise.self_report import SelfReport
 
 _OFF = "It has not been started."
 _FINISH_POLL = 0.05
@@ -63,7 +62,7 @@ class Module:
         self._output = Output(
             ring=self.ring,
             files=LogFiles(context.log_folder, short, context.limits.file),
-            log_line=partial(context.log_line, short),
+            log_line=self._wrote,
             mask=context.mask,
             limits=context.limits,
             now=context.now,
@@ -81,6 +80,7 @@ class Module:
         self._oom_kills = 0
         self._late = False
         self._health = HealthPath("/")
+        self._report = SelfReport()
         self._waiters: list[Deferred[Status]] = []
         self._core = MachineContext(self, context.timing, context.random)
         self.machine: Lifecycle = new_lifecycle(self._core)
@@ -112,7 +112,10 @@ class Module:
 
     async def ask(self, timeout: float) -> int:
         """The HTTP status of the health path, or of an open one when that needs a token."""
-        return await self._health.ask(lambda path: probe.ask(self._context.reactor, self.port, path, timeout))
+        reply = await self._health.ask(lambda path: probe.ask(self._context.reactor, self.port, path, timeout))
+        if self._report.answered(reply.body):
+            self._reported()
+        return reply.status
 
     async def owner(self) -> Holder | None:
         """Who listens on the port; looked up once per spawn and cached in `owned_port`."""
@@ -142,6 +145,8 @@ class Module:
     def spawn(self) -> None:
         """Prepare and start a process."""
         self._phase = "preparing"
+        self._report.begin(self._context.now())
+        self._set(reports=(), warnings=())
         self._ready_at, self._end_why, self._late, self.owned_port = None, "", False, None
         self._preparing = Deferred.fromCoroutine(self._spawn())
         self._preparing.addErrback(self._not_prepared)
@@ -315,11 +320,12 @@ class Module:
         self._finishing.cancel()
         self.unbound(None)
         oom = self._was_oom(exit)
-        name = _name(exit.signal) if exit.signal else None
-        self._set(pid=None, started_at=None, last_exit=LastExit(exit.code, name, oom, self._context.wall()))
+        last = LastExit(exit.code, exit.signal_name, oom, self._context.wall())
+        self._set(pid=None, started_at=None, reports=(), last_exit=last)
         now = self._context.now()
         ready_for = None if self._ready_at is None else now - self._ready_at
-        why = self._end_why if exit.asked and self._end_why and not oom else _how(exit, oom)
+        asked = exit.asked and self._end_why and not oom
+        why = self._end_why if asked else exit.told(oom, self._report.last)
         self._log.info("{short} ended: {why}", short=self.short, why=why)
         fall = ProcessEnd(why, now, ready_for)
         self._child, self._phase, self.owned_port = None, "none", None
@@ -343,8 +349,7 @@ class Module:
             self._output.note(f"ended {len(left)} leftover processes: {left}")
 
     def _was_oom(self, exit: Exit) -> bool:
-        killed = exit.signal == signal.SIGKILL and not exit.killed
-        return killed and self._context.counters.oom_kills() > self._oom_kills
+        return exit.by_others and self._context.counters.oom_kills() > self._oom_kills
 
     # --- status
 
@@ -353,6 +358,16 @@ class Module:
         self._set(next_retry_at=None)
         self.machine.retry()
         self.machine.release()
+
+    def _wrote(self, line: str) -> None:
+        """The module or the hub wrote a line to its log."""
+        self._context.log_line(self.short, line)
+        if not line.startswith("(hub) ") and self._report.wrote(line, self._context.now()):
+            self._reported()
+
+    def _reported(self) -> None:
+        self._set(reports=self._report.reports, warnings=self._report.warnings)
+        self._publish()
 
     def _set(self, **changes: Any) -> None:
         self.status = evolve(self.status, **changes)
@@ -379,21 +394,3 @@ class Module:
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:
                 waiter.callback(self.status)
-
-
-def _how(exit: Exit, oom: bool) -> str:
-    if oom:
-        return "The system stopped it because memory ran out."
-    if exit.signal:
-        return f"It was stopped by the system ({_name(exit.signal)})."
-    if exit.code == 0:
-        return "It exited without an error."
-    return f"It exited with exit code {exit.code}. Check its log."
-
-
-def _name(number: int) -> str:
-    """A signal's name, as far as it has one; most real-time signals do not."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -107,6 +107,14 @@ class AtAGlanceTests(AdminCase):
         expect(page.get_by_role("heading", name="Something needs your attention")).to_be_visible()
         expect(page.get_by_text("The disk is almost full")).to_be_visible()
 
+    def test_what_a_running_module_says_is_wrong_is_shown(self) -> None:
+        hub = self.hub("trouble")
+        page = self.page(hub)
+        expect(page.get_by_text("Notes reports a problem")).to_be_visible()
+        page = self.page(hub, "modules/notes")
+        expect(page.get_by_text("dependencies: missing bwrap, rg, socat, claude")).to_be_visible()
+        expect(page.get_by_text("could not install @openparachute/notes-ui")).to_be_visible()
+
     def test_what_a_module_works_with_is_shown_and_offered(self) -> None:
         """Installed modules are links, missing ones have a button."""
         page = self.page(self.hub("well"), "modules/notes")

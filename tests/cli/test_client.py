@@ -248,6 +248,16 @@ class ClientTests(SynchronousTestCase):
         levels = {finding.check: finding.level for finding in examine(self.home, client)}
         self.assertEqual([levels[f"module {state}"] for state in states], ["ok", "warn", "warn", "ok", "fail"])
 
+    def test_the_doctor_tells_what_a_running_module_says_of_itself(self) -> None:
+        said = {"reports": ["degraded: no disk"], "warnings": ["bun add failed"], "vaults": 0}
+        modules = [{"short": state, "state": state, "installed": True, **said} for state in ("ready", "stopped")]
+        note = {"instance": "nonce", "db": "ok", "version": "1"}
+        client = self.serve((200, note), (200, note), (200, {"modules": modules}))
+        told = [(one.level, one.text) for one in examine(self.home, client) if one.check == "module ready"]
+        self.assertEqual([level for level, _ in told], ["ok", "fail", "warn", "warn"])
+        for (_, text), part in zip(told[1:], ("degraded: no disk", "bun add failed", "/admin/vaults"), strict=True):
+            self.assertIn(part, text)
+
     def test_the_doctor_says_who_is_not_separated(self) -> None:
         """Once per reason, including what the kernel cannot confine."""
 

@@ -172,7 +172,7 @@ class PortTests(TestCase):
 async def outcome(where: Any, port: int) -> object:
     """The status, or why there is none."""
     try:
-        return await ask(where, port, "/health", 0.4)
+        return (await ask(where, port, "/health", 0.4)).status
     except NoAnswer as why:
         return str(why), why.refused
 

@@ -99,6 +99,33 @@ class StartTests(SupervisorCase):
             self.assertEqual(set(self.reactor.asked[2:]), {usual}, short)
             self.begin(self.supervisor.stop(short))
 
+    def test_what_a_module_says_is_wrong_with_itself_is_told(self) -> None:
+        """From its health response, for as long as it says so."""
+        body = b'{"status": "degraded", "reason": "no disk"}'
+        self.ready()
+        self.reactor.paths["/health"] = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        self.pass_time(11)
+        self.assertEqual((self.state(), self.status().reports), (ModuleState.READY, ("degraded: no disk",)))
+        self.assertEqual(self.told[-1].to_json()["reports"], ["degraded: no disk"])
+        published = len(self.told)
+        self.pass_time(30)
+        self.assertEqual(len(self.told), published, "the same again is no news")
+        self.reactor.paths.clear()
+        self.pass_time(11)
+        self.assertEqual(self.told[-1].reports, ())
+
+    def test_failures_written_while_starting_are_told(self) -> None:
+        child = self.ready()
+        child.say(b"listening\nbun add failed (hunter2)\n")
+        self.assertEqual(self.told[-1].warnings, ("bun add failed (***)",))
+        self.pass_time(61)
+        child.say(b"request failed\n")
+        self.assertEqual(self.status().warnings, ("bun add failed (***)",), "later lines are everyday ones")
+        child.exit(1)
+        self.assertIn('exit code 1. Its last words: "request failed"', self.status().reason)
+        self.pass_time(2)
+        self.assertEqual(self.status().warnings, (), "a new process begins anew")
+
     def test_what_no_other_try_cures_is_held_with_the_reason(self) -> None:
         """Someone has to do what the text says, and then start it."""
         for number, kind in enumerate(sorted(LASTING)):

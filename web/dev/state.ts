@@ -31,6 +31,12 @@ const OPENED: Partial<ModuleSettings> = {
   may_change: ["/srv/recordings/incoming-from-the-telephone-of-the-office"],
 }
 
+/** What a module that runs says of itself. */
+const UNWELL: Partial<Module> = {
+  reports: ["dependencies: missing bwrap, rg, socat, claude"],
+  warnings: ["[app] bootstrap: could not install @openparachute/notes-ui (fetch_failed)"],
+}
+
 const iso = (at: number) => new Date(at).toISOString()
 
 function module([short, name, tagline, memory]: [string, string, string, number], scenario: Scenario): Module {
@@ -63,6 +69,7 @@ function module([short, name, tagline, memory]: [string, string, string, number]
     missing: false,
     isolation: installed ? { state: "on", missing: [], why: null } : null,
     permissions: { network: short === "notes" ? "none" : "any", folders: [], programs: [], memory: null },
+    ...(scenario === "trouble" && short === "notes" ? UNWELL : { reports: [], warnings: [] }),
     ...(parked ? REACHING : {}),
     dependencies:
       short === "notes"

@@ -39,6 +39,32 @@ class Exit:
     asked: bool
     killed: bool
 
+    @property
+    def by_others(self) -> bool:
+        """SIGKILL from elsewhere, such as the kernel's OOM killer."""
+        return self.signal == signal.SIGKILL and not self.killed
+
+    @property
+    def signal_name(self) -> str | None:
+        """The signal's name, as far as it has one; most real-time signals do not."""
+        if not self.signal:
+            return None
+        try:
+            return signal.Signals(self.signal).name
+        except ValueError:
+            return f"signal {self.signal}"
+
+    def told(self, oom: bool, last: str) -> str:
+        """A sentence for a user. `last` is the last line that the process wrote, which usually says why."""
+        if oom:
+            return "The system stopped it because memory ran out."
+        if self.signal:
+            return f"It was stopped by the system ({self.signal_name})."
+        if self.code == 0:
+            return "It exited without an error."
+        said = f'Its last words: "{last}"' if last else "Check its log."
+        return f"It exited with exit code {self.code}. {said}"
+
 
 Start: TypeAlias = Callable[[Callable[[], int]], int]
 

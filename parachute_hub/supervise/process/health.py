@@ -11,7 +11,7 @@ from twisted.internet.task import deferLater
 
 from parachute_hub.supervise.lifecycle import Lifecycle
 from parachute_hub.supervise.limits import Timing
-from parachute_hub.supervise.process.probe import NoAnswer
+from parachute_hub.supervise.process.probe import NoAnswer, Reply
 from parachute_hub.supervise.process.processes import Holder
 from parachute_hub.system.timers import FailureLog
 
@@ -33,17 +33,17 @@ class HealthPath:
         self._path = health
         self._sought = False
 
-    async def ask(self, status_of: Callable[[str], Awaitable[int]]) -> int:
-        """The status. Raises NoAnswer as `status_of` does."""
-        status = await status_of(self._path)
-        if status in _NEEDS_TOKEN and not self._sought:
+    async def ask(self, get: Callable[[str], Awaitable[Reply]]) -> Reply:
+        """The response. Raises NoAnswer as `get` does."""
+        reply = await get(self._path)
+        if reply.status in _NEEDS_TOKEN and not self._sought:
             self._sought = True
             for path in dict.fromkeys(("/health", self._path.removesuffix("/health") + "/.parachute/info")):
                 with suppress(NoAnswer):
-                    if path != self._path and await status_of(path) == 200:
+                    if path != self._path and (await get(path)).status == 200:
                         self._path = path
                         break
-        return status
+        return reply
 
 
 class CheckedChild(Protocol):

@@ -3,6 +3,7 @@
 import re
 from typing import Any, Protocol
 
+from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IDelayedCall
@@ -25,6 +26,14 @@ class NoAnswer(Exception):
         self.refused = refused
 
 
+@frozen
+class Reply:
+    """A response: its status, and its body unless that is chunked."""
+
+    status: int
+    body: bytes = b""
+
+
 class Connector(Protocol):
     """The part of a reactor that connects."""
 
@@ -35,10 +44,8 @@ class Connector(Protocol):
         """As in IReactorTime."""
 
 
-async def ask(reactor: Connector, port: int, path: str, timeout: float) -> int:
-    """The status of `GET path` on 127.0.0.1, once the response is complete within `timeout` seconds. Raises
-    NoAnswer.
-    """
+async def ask(reactor: Connector, port: int, path: str, timeout: float) -> Reply:
+    """`GET path` on 127.0.0.1, once the response is complete within `timeout` seconds. Raises NoAnswer."""
     question = ProbeRequest(reactor, port, path, timeout)
     return await question.answer
 
@@ -49,7 +56,7 @@ class ProbeRequest(ClientFactory):
     noisy = False
 
     def __init__(self, reactor: Connector, port: int, path: str, timeout: float) -> None:
-        self.answer: Deferred[int] = Deferred(self._cancelled)
+        self.answer: Deferred[Reply] = Deferred(self._cancelled)
         self.request = (
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: parachute-hub\r\n"
             "Accept: */*\r\nConnection: close\r\n\r\n"
@@ -72,12 +79,12 @@ class ProbeRequest(ClientFactory):
         """The response has started but is incomplete."""
         self._why = "begins an answer but does not end it"
 
-    def done(self, result: int | NoAnswer) -> None:
+    def done(self, result: Reply | NoAnswer) -> None:
         """Resolve the result, once."""
         if self._timer.active():
             self._timer.cancel()
         if not self.answer.called:
-            if isinstance(result, int):
+            if isinstance(result, Reply):
                 self.answer.callback(result)
             else:
                 self.answer.errback(Failure(result))
@@ -86,7 +93,7 @@ class ProbeRequest(ClientFactory):
         self.done(NoAnswer(self._why))
         self._connector.disconnect()
 
-    def _cancelled(self, answer: Deferred[int]) -> None:
+    def _cancelled(self, answer: Deferred[Reply]) -> None:
         if self._timer.active():
             self._timer.cancel()
         # Before the connector reports its failure, which would look like the response to a pending request.
@@ -108,17 +115,24 @@ class _Reply(TwistedProtocol):
         self._bytes += data
         status = whole_answer(self._bytes, ended=False)
         if status is not None:
-            self._question.done(status)
+            self._question.done(reply(status, self._bytes))
             self._transport().abortConnection()
         elif b"\r\n\r\n" in self._bytes:
             self._question.began()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         status = whole_answer(self._bytes, ended=True)
-        self._question.done(NoAnswer("closes the connection without an answer") if status is None else status)
+        missing = NoAnswer("closes the connection without an answer")
+        self._question.done(missing if status is None else reply(status, self._bytes))
 
     def _transport(self) -> Any:
         return self.transport
+
+
+def reply(status: int, data: bytes) -> Reply:
+    """The complete response `data`."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    return Reply(status, b"" if _CHUNKED.search(head) else body[:_ENOUGH])
 
 
 def whole_answer(data: bytes, ended: bool) -> int | None:

@@ -155,7 +155,7 @@ class Rig:
 
     async def answers(self, short: str, timeout: float = 1.0) -> bool:
         try:
-            return await ask(self.reactor, self.launches[short].port, "/health", timeout) == 200
+            return (await ask(self.reactor, self.launches[short].port, "/health", timeout)).status == 200
         except NoAnswer:
             return False
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.supervise import model
 from parachute_hub.supervise.process import probe
-from parachute_hub.supervise.process.probe import NoAnswer, ask, whole_answer
+from parachute_hub.supervise.process.probe import NoAnswer, Reply, ask, whole_answer
 from tests.support.processes import FakeReactor
 
 
@@ -41,15 +41,21 @@ class AskTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = FakeReactor()
 
-    def ask(self) -> "Deferred[int]":
+    def ask(self) -> "Deferred[Reply]":
         asked = Deferred.fromCoroutine(ask(self.reactor, 80, "/health", 3.0))
         self.reactor.advance(0)
         return asked
 
     def test_the_status_of_the_response_is_returned(self) -> None:
         self.reactor.listening[80] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-        self.assertEqual(self.successResultOf(self.ask()), 200)
+        self.assertEqual(self.successResultOf(self.ask()), Reply(200))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_the_body_is_read_unless_it_is_chunked(self) -> None:
+        chunked = (b"Transfer-Encoding: chunked", b"0\r\n\r\n", b"")
+        for head, body, read in ((b"Content-Length: 2", b"{}", b"{}"), chunked):
+            self.reactor.listening[80] = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n" + body
+            self.assertEqual(self.successResultOf(self.ask()), Reply(200, read), head)
 
     def test_each_failure_has_its_own_reason(self) -> None:
         """Each way of not answering has its own words, which stand in the module's reason."""

@@ -30,6 +30,10 @@ export interface Status {
   supervisor_status?: string | null
   supervisor_start_error?: StartError | null
   isolation?: Isolation | null
+  /** What its health response says is wrong with it. */
+  reports?: string[]
+  /** Lines of its log that read like failures while it started. */
+  warnings?: string[]
 }
 
 /** Whether its process is confined; `missing` lists what the kernel cannot restrict. */

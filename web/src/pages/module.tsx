@@ -5,7 +5,7 @@ import { hub, modules, overview } from "../app"
 import { ago, bytes, duration, exactly, moment, sentence } from "../format"
 import { go } from "../router"
 import type { Values } from "../schema"
-import { isOver } from "../state/modules"
+import { isOver, reports, warnings } from "../state/modules"
 import { useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
 import { Past } from "../ui/gauges"
@@ -90,6 +90,7 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
           {memory ? `, using ${bytes(memory.bytes)} of memory` : ""}.
         </p>
       )}
+      <Says module={module} />
       {module.installed && !working && (
         <div class="row">
           <Opener module={module} kind="primary" />
@@ -114,6 +115,40 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
       )}
       {told && <Progress job={told} />}
     </Card>
+  )
+}
+
+/** What it says is wrong with itself while it runs. */
+function Says({ module }: { module: Module }) {
+  const [wrong, wrote] = [reports(module), warnings(module)]
+  return (
+    <>
+      {wrong.length > 0 && (
+        <div class="reason">
+          <p>It reports that something is wrong:</p>
+          <ul>
+            {wrong.map((text) => (
+              <li key={text}>{text}</li>
+            ))}
+          </ul>
+        </div>
+      )}
+      {wrote.length > 0 && (
+        <div>
+          <p>It wrote this when it started, so a part of it may not work:</p>
+          <ul class="job-line">
+            {wrote.map((text) => (
+              <li key={text}>{text}</li>
+            ))}
+          </ul>
+        </div>
+      )}
+      {module.vaults === 0 && module.state === "ready" && (
+        <p class="reason">
+          It has no vault yet, so there is nowhere to keep notes. <a href="/admin/vaults">Create a vault</a>
+        </p>
+      )}
+    </>
   )
 }
 

@@ -83,3 +83,13 @@ test("problems of backups come from the hub, not from a failed operation", () =>
   const concerns = attention([], [failed({ kind: "backup", short: "backup" })], roomy, backups, NOW)
   expect(concerns).toMatchObject([{ key: "backup-failed-1", tone: "bad", text: "The disk is full." }])
 })
+
+test("what a running module says is wrong with itself is shown", () => {
+  const says = { reports: ["dependencies: missing rg"], warnings: ["bun add failed", "cannot read x"] }
+  const [report] = attention([module(says)], [], roomy, null, NOW)
+  expect(report).toMatchObject({ key: "reports-vault", tone: "bad", text: "dependencies: missing rg." })
+  expect(keys([module(says)])).toEqual(["reports-vault"])
+  const [warning] = attention([module({ ...says, reports: [] })], [], roomy, null, NOW)
+  expect(warning).toMatchObject({ tone: "busy", text: "When it started, it wrote: bun add failed (and 1 more)" })
+  expect(keys([module({ ...says, state: "stopped" })])).toEqual([])
+})

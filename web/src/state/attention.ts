@@ -3,7 +3,7 @@ import type { Backups, Job, Module, Overview } from "../api/shapes"
 import { bytes, moment } from "../format"
 import { fullness, jobTitle, type Tone, wording } from "../words"
 import { BACKUP } from "./backups"
-import { FAILED_FOR } from "./modules"
+import { FAILED_FOR, reports, warnings } from "./modules"
 
 export interface Concern {
   key: string
@@ -27,11 +27,13 @@ export function attention(
   const installed = modules.filter((module) => module.installed)
   return [
     ...installed.filter((module) => wording(module).tone === "bad").map(troubled),
+    ...installed.filter((module) => reports(module).length > 0).map(unwell),
     ...installed.filter((module) => module.vaults === 0 && module.state === "ready").map(empty),
     ...installed.flatMap((module) => (module.uis ?? []).filter(({ status }) => status === "failing").map(part(module))),
     ...(overview ? short(overview) : []),
     ...(backups?.problems ?? []).map(unsaved),
     ...failed(jobs, modules, now),
+    ...installed.filter((module) => reports(module).length === 0 && warnings(module).length > 0).map(grumbling),
     ...installed.filter((module) => module.upgrade_available).map(outdated),
   ]
 }
@@ -47,6 +49,31 @@ function troubled(module: Module): Concern {
     action: "Start again",
     short: module.short,
     act: "start",
+  }
+}
+
+/** It runs, and its health response says that a part of it does not work. */
+function unwell(module: Module): Concern {
+  return {
+    key: `reports-${module.short}`,
+    tone: "bad",
+    title: `${module.display_name} reports a problem`,
+    text: `${reports(module).join("; ")}.`,
+    href: `/admin/modules/${module.short}`,
+    action: "Details",
+  }
+}
+
+/** It runs, and wrote of failures while it started. */
+function grumbling(module: Module): Concern {
+  const [first, ...more] = warnings(module)
+  return {
+    key: `warnings-${module.short}`,
+    tone: "busy",
+    title: `${module.display_name} may not work fully`,
+    text: `When it started, it wrote: ${first}${more.length > 0 ? ` (and ${more.length} more)` : ""}`,
+    href: `/admin/modules/${module.short}`,
+    action: "Details",
   }
 }
 

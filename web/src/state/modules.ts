@@ -140,6 +140,16 @@ export class Modules {
   }
 }
 
+/** What a running module says is wrong with itself. */
+export function reports({ state, reports = [] }: Module): string[] {
+  return state === "ready" || state === "degraded" ? reports : []
+}
+
+/** What a running module wrote of failures while it started. */
+export function warnings({ state, warnings = [] }: Module): string[] {
+  return state === "ready" || state === "degraded" ? warnings : []
+}
+
 export function isOver(job: Job): boolean {
   return job.status === "succeeded" || job.status === "failed"
 }
