@@ -15,7 +15,7 @@ from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.definition.versions import is_newer
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import Record
-from parachute_hub.supervise.model import Status
+from parachute_hub.supervise.model import Isolation, Status
 from parachute_hub.system.timers import FailureLog
 from parachute_hub.system.timestamps import to_the_second
 
@@ -51,7 +51,8 @@ class ModulesView:
     """Builds the listing. `latest` returns the newest known version of a package without waiting for the registry.
 
     `drift` returns the kind of port drift, `copied_at` the time of the last data snapshot (epoch seconds), `links` the
-    links that lead to a page, `adoptable` package and folder of a module that this hub did not install.
+    links that lead to a page, `adoptable` package and folder of a module that this hub did not install, `isolation` how
+    this machine separates modules.
     """
 
     directory: ModuleDirectory
@@ -61,6 +62,7 @@ class ModulesView:
     copied_at: Callable[[str], float | None]
     adoptable: Callable[[str], "tuple[str, Path | None] | None"]
     links: Callable[[str], Links]
+    isolation: Callable[[], Isolation]
     _failures: FailureLog = field(factory=FailureLog, init=False)
 
     def listing(self) -> dict[str, Any]:
@@ -81,7 +83,12 @@ class ModulesView:
             for module in modules
             if module["supervisor_status"] is not None
         ]
-        return {"modules": modules, "supervised": supervised, "supervisor_available": True}
+        return {
+            "modules": modules,
+            "supervised": supervised,
+            "supervisor_available": True,
+            "isolation": self.isolation().to_json(),
+        }
 
     def _told(self, short: str) -> dict[str, Any] | None:
         """One module; None, with a log entry, if that fails, so that the others are still listed."""

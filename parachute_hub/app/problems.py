@@ -14,6 +14,7 @@ from parachute_hub.modules.definition.versions import is_newer
 from parachute_hub.problems.check import Check
 from parachute_hub.problems.checks.backups import BackupTrouble
 from parachute_hub.problems.checks.modules import Crashing, FailedParts, Incomplete, Ports
+from parachute_hub.problems.checks.separation import Separation
 from parachute_hub.problems.facts import ModuleFacts, Part
 from parachute_hub.problems.memory import ProblemsFile
 from parachute_hub.problems.service import TICK_SECONDS, Problems
@@ -49,6 +50,7 @@ def build_problems(core: ProcessContext, engine: ModuleRuntime, backups: Backups
         Ports(modules=modules),
         FailedParts(modules=modules),
         Incomplete(modules=modules),
+        Separation(machine=engine.modules.files.fence.machine, modules=modules),
         BackupTrouble(problems=backups.problems),
     ]
     problems = Problems(

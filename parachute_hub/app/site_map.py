@@ -93,6 +93,7 @@ def admin_parts(
             copied_at=engine.modules.snapshots.copied_at,
             adoptable=engine.modules.adoption.source,
             links=engine.links.by_short,
+            isolation=files.fence.machine,
         ),
         configuration=Configuration(
             home=core.settings.home,

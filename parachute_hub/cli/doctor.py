@@ -135,7 +135,7 @@ def _hub(client: HubClient) -> Iterator[Diagnosis]:
                 if unit.get("status") == "failing":
                     text = f"{module['short']} reports that it fails; see `parachute logs {module['short']}`."
                     yield Diagnosis(f"app {unit.get('display_name')}", "fail", text)
-    yield from _isolation(listing["modules"])
+    yield from _isolation(listing["modules"], listing.get("isolation"))
 
 
 def _says(module: dict[str, Any]) -> Iterator[Diagnosis]:
@@ -151,9 +151,14 @@ def _says(module: dict[str, Any]) -> Iterator[Diagnosis]:
         yield Diagnosis(f"module {short}", "warn", "it runs, but has no vault yet. Create one at /admin/vaults.")
 
 
-def _isolation(modules: list[dict[str, Any]]) -> Iterator[Diagnosis]:
-    """Check that running modules are isolated from each other and from the hub."""
+def _isolation(modules: list[dict[str, Any]], here: dict[str, Any] | None) -> Iterator[Diagnosis]:
+    """Check that running modules are isolated from each other and from the hub; `here` is for those to come."""
     told = {module["short"]: module["isolation"] for module in modules if module.get("isolation") and module.get("pid")}
+    if here is not None and not told:
+        if here["state"] == "off":
+            yield Diagnosis("isolation", "warn", f"modules are not separated. {here['why']}")
+            return
+        told = {"": here}
     loose = {short: state["why"] for short, state in told.items() if state["state"] == "off"}
     for why in dict.fromkeys(loose.values()):
         names = ", ".join(short for short in loose if loose[short] == why)

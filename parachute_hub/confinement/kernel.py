@@ -134,12 +134,8 @@ class Confiner:
 
     def _ruleset(self, rules: Rules) -> int:
         abi = self.kernel.abi
-        ports = [(rights.BIND_TCP, rules.bind), (rights.CONNECT_TCP, rules.connect)] if abi >= 4 else []
-        network = sum(right for right, allowed in ports if allowed is not None)
-        scopes = rights.SCOPE_ABSTRACT_SOCKETS | rights.SCOPE_SIGNALS if abi >= 6 else 0
-        attribute = struct.pack("=QQQ", rights.handled_files(abi), network, scopes)
-        # Older kernels have a shorter structure and reject a longer one with non-zero content.
-        ruleset = self.calls(_CREATE_RULESET, attribute, len(attribute) if abi >= 6 else 16 if abi >= 4 else 8, 0)
+        attribute = rights.ruleset(abi, rules)
+        ruleset = self.calls(_CREATE_RULESET, attribute, len(attribute), 0)
         try:
             for paths, allowed in (
                 (rules.reads, rights.READ),
@@ -148,8 +144,8 @@ class Confiner:
             ):
                 for path in paths:
                     self._allow_path(ruleset, path, allowed)
-            for right, given in ports:
-                for port in sorted(set(given or ())):
+            for right, ports in rights.port_rights(abi, rules):
+                for port in ports:
                     self.calls(_ADD_RULE, ruleset, _NET_PORT, struct.pack("=QQ", right, port), 0)
         except OSError:
             os.close(ruleset)

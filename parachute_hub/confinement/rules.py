@@ -1,5 +1,6 @@
 """What one process may do. Pure values; `kernel` enforces them."""
 
+import struct
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -88,15 +89,30 @@ def rights_on(rights: int, *, folder: bool) -> int:
     return rights if folder else rights & _FILE_RIGHTS
 
 
+def ruleset(abi: int, rules: Rules) -> bytes:
+    """`struct landlock_ruleset_attr` with what this version can restrict.
+
+    Older kernels have a shorter structure and reject a longer one whose rest is not zero.
+    """
+    network = sum(right for right, _ in port_rights(abi, rules))
+    scopes = SCOPE_ABSTRACT_SOCKETS | SCOPE_SIGNALS if abi >= 6 else 0
+    content = struct.pack("=QQQ", handled_files(abi), network, scopes)
+    return content[: 24 if abi >= 6 else 16 if abi >= 4 else 8]
+
+
+def port_rights(abi: int, rules: Rules) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """The restricted uses of TCP ports, each with the ports that stay allowed."""
+    uses = ((BIND_TCP, rules.bind), (CONNECT_TCP, rules.connect)) if abi >= 4 else ()
+    return tuple((right, tuple(sorted(set(ports)))) for right, ports in uses if ports is not None)
+
+
 def missing(abi: int) -> tuple[str, ...]:
     """What this Landlock version (0: none) cannot restrict, as nouns for a sentence.
 
     >>> missing(3)
     ('the network', 'signals to other programs')
     """
-    if abi < 1:
-        return ("files", "the network", "signals to other programs")
-    found = ((4, "the network"), (6, "signals to other programs"))
+    found = ((1, "files"), (4, "the network"), (6, "signals to other programs"))
     return tuple(what for since, what in found if abi < since)
 
 

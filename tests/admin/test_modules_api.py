@@ -151,6 +151,7 @@ class ApiCase(SynchronousTestCase):
             copied_at=self.modules.snapshots.copied_at,
             adoptable=self.modules.adoption.source,
             links=lambda short: self.links.get(short, Links()),
+            isolation=self.files.fence.machine,
         )
         http: Any = StubTreq(self.server)
         area = ModulesArea(

@@ -263,12 +263,12 @@ class ClientTests(SynchronousTestCase):
 
         note = {"instance": "nonce", "db": "ok", "version": "1"}
 
-        def told(*isolations: dict[str, Any]) -> list[tuple[str, str]]:
+        def told(*isolations: dict[str, Any], here: Any = None) -> list[tuple[str, str]]:
             modules = [
                 {"short": f"m{number}", "state": "ready", "installed": True, "pid": 1, "isolation": isolation}
                 for number, isolation in enumerate(isolations)
             ]
-            client = self.serve((200, note), (200, note), (200, {"modules": modules}))
+            client = self.serve((200, note), (200, note), (200, {"modules": modules, "isolation": here}))
             return [(one.level, one.text) for one in examine(self.home, client) if one.check == "isolation"]
 
         on: dict[str, Any] = {"state": "on", "missing": [], "why": None}
@@ -276,6 +276,9 @@ class ClientTests(SynchronousTestCase):
         off = {"state": "off", "missing": [], "why": "Because."}
         self.assertEqual([level for level, _ in told(on, on)], ["ok"])
         self.assertEqual(told(), [])
+        self.assertEqual([level for level, _ in told(here=on)], ["ok"])
+        self.assertEqual(told(here=off), [("warn", "modules are not separated. Because.")])
+        self.assertIn("cannot restrict", told(here=partly)[0][1])
         self.assertEqual(told(off, off), [("warn", "m0, m1 can read everything that the hub can read. Because.")])
         [(level, text)] = told(partly)
         self.assertEqual(level, "warn")

@@ -111,6 +111,26 @@ class ConfinerTests(SynchronousTestCase):
         said = self.rig.says(f'{os.path.realpath(sys.executable)} -I -S -c "{script}"', rules)
         self.assertEqual(said, "97 13 ok 13\n" if KERNEL.abi >= 4 else "97 13 ok ok\n")
 
+    def test_older_kernels_keep_what_they_can(self) -> None:
+        """Each version of Landlock up to this one: files always, ports from 4 on, signals from 6 on."""
+        python = os.path.realpath(sys.executable)
+        script = (
+            "import os, socket as s\n"
+            "def t(f):\n"
+            "    try: f(); return 'got'\n"
+            "    except OSError: return 'no'\n"
+            f"print(t(lambda: open('{self.rig.other}/file')), t(lambda: os.truncate('{self.rig.other}/file', 0)),\n"
+            f"    t(lambda: open('{self.rig.other}/file', 'w')), t(lambda: os.rename('{self.rig.other}/file', 'x')),\n"
+            "    t(lambda: s.socket().bind(('127.0.0.1', 39997))), t(lambda: os.kill(PID, 0)))"
+        ).replace("PID", str(os.getpid()))
+        rules = evolve(self.rig.rules, reads=(*SYSTEM_FOLDERS, os.path.dirname(os.path.dirname(python))))
+        for abi in range(1, min(KERNEL.abi, 7) + 1):
+            self.rig.confiner = evolve(self.rig.confiner, kernel=Kernel(abi, KERNEL.machine))
+            said = self.rig.says(f'{python} -I -S -c "{script}"', rules)
+            wanted = ["no"] * 4 + ["no" if abi >= 4 else "got", "no" if abi >= 6 else "got"]
+            self.assertEqual(said.split(), wanted, abi)
+        self.assertEqual((self.rig.other / "file").read_text(), "content")
+
     def test_the_hub_itself_stays_free(self) -> None:
         self.rig.says("true")
         self.assertEqual((self.rig.other / "file").read_text(), "content")

@@ -1,11 +1,24 @@
 """Which rights a rule gives, and what rules cannot open."""
 
 import doctest
+import struct
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.confinement import rules
-from parachute_hub.confinement.rules import LIST, READ, all_rights, exposed, missing, rights_on
+from parachute_hub.confinement.rules import (
+    BIND_TCP,
+    CONNECT_TCP,
+    LIST,
+    READ,
+    Rules,
+    all_rights,
+    exposed,
+    missing,
+    port_rights,
+    rights_on,
+    ruleset,
+)
 
 
 class RightsTests(SynchronousTestCase):
@@ -23,6 +36,26 @@ class RightsTests(SynchronousTestCase):
             ("change a file", all_rights(7), False, 0b111 | 1 << 14 | 1 << 15),
         ):
             self.assertEqual(rights_on(rights, folder=folder), wanted, what)
+
+    def test_each_version_is_asked_for_what_it_knows(self) -> None:
+        """Files, ports and scopes; a newer version than the hub knows gets the newest."""
+        mine = Rules(reads=(), writes=(), bind=(9, 8, 9), connect=())
+        anywhere = Rules(reads=(), writes=(), bind=(8,), connect=None)
+        unlimited = Rules(reads=(), writes=(), bind=None, connect=None)
+        bind = (BIND_TCP, (8, 9))
+        for abi, given, files, network, scopes, ports in (
+            (1, mine, 0x1FFF, None, None, ()),
+            (2, mine, 0x3FFF, None, None, ()),
+            (3, mine, 0x7FFF, None, None, ()),
+            (4, mine, 0x7FFF, BIND_TCP | CONNECT_TCP, None, (bind, (CONNECT_TCP, ()))),
+            (5, mine, 0xFFFF, BIND_TCP | CONNECT_TCP, None, (bind, (CONNECT_TCP, ()))),
+            (6, mine, 0xFFFF, BIND_TCP | CONNECT_TCP, 3, (bind, (CONNECT_TCP, ()))),
+            (7, anywhere, 0xFFFF, BIND_TCP, 3, ((BIND_TCP, (8,)),)),
+            (99, unlimited, 0xFFFF, 0, 3, ()),
+        ):
+            words = [word for word in (files, network, scopes) if word is not None]
+            self.assertEqual(ruleset(abi, given), struct.pack(f"={len(words)}Q", *words), abi)
+            self.assertEqual(port_rights(abi, given), ports, abi)
 
     def test_unrestricted_parts_are_named(self) -> None:
         self.assertEqual(missing(7), ())

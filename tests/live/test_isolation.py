@@ -6,13 +6,18 @@ import io
 import json
 import os
 import socket
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any, Final
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.cli.client import CommandError
+from parachute_hub.cli.doctor import examine
 from parachute_hub.confinement.kernel import Kernel
+from parachute_hub.confinement.rules import missing
+from parachute_hub.modules.launch.fence import CANNOT
 from tests.live.harness import HubProcess, fetch, hub, packed_examples, registry
 from tests.live.modules_rig import module
 from tests.live.ports import free_port
@@ -253,3 +258,34 @@ class DependencyTests(SynchronousTestCase):
         running.install("needy")
         self.assertNotEqual(running.module("needy")["isolation"]["state"], "off")
         self.assertEqual(fetch(f"http://127.0.0.1:{running.module('needy')['port']}/").body, b"found")
+
+
+class OldKernelTests(SynchronousTestCase):
+    """A kernel without Landlock, imitated by a filter that answers its calls with ENOSYS."""
+
+    timeout = 120
+
+    def running(self, isolation: str) -> HubProcess:
+        program = (sys.executable, "-m", "tests.live.old_kernel", str(Path(sys.executable).parent / "twistd"))
+        found = hub(
+            self, catalog=packed_examples(), environment={"PARACHUTE_ISOLATION": isolation}, program=program
+        ).start()
+        self.assertEqual(found.client.call("GET", "/api/modules")["isolation"]["why"], CANNOT)
+        return found
+
+    def test_modules_run_and_everybody_is_told(self) -> None:
+        """The module, `parachute doctor` and the installation say it."""
+        found = self.running("auto")
+        done = found.install("notes")
+        self.assertIn("Modules are not separated here", "\n".join(done["log"]))
+        self.assertEqual(found.module("notes")["isolation"], {"state": "off", "missing": [*missing(0)], "why": CANNOT})
+        told = [each.text for each in examine(found.home, found.client) if each.check == "isolation"]
+        self.assertEqual(told, [f"notes can read everything that the hub can read. {CANNOT}"])
+
+    def test_where_it_is_required_nothing_is_started(self) -> None:
+        found = self.running("required")
+        with self.assertRaisesRegex(CommandError, "cannot separate modules.*PARACHUTE_ISOLATION"):
+            found.install("notes")
+        self.assertNotIn("notes", [each["short"] for each in found.client.call("GET", "/api/modules")["supervised"]])
+        told = [each.text for each in examine(found.home, found.client) if each.check == "isolation"]
+        self.assertEqual(told, [f"modules are not separated. {CANNOT}"])

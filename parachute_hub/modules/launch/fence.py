@@ -73,12 +73,17 @@ class ModuleFence:
         """True if modules are confined on this machine."""
         return self.mode != "off" and self.abi > 0
 
+    def machine(self) -> Isolation:
+        """How a new module is started here."""
+        why = "PARACHUTE_ISOLATION is off." if self.mode == "off" else "" if self.abi else CANNOT
+        left = missing(0 if why else self.abi)
+        return Isolation(state="off" if why else "partly" if left else "on", missing=left, why=why)
+
     def isolation(self, short: str) -> Isolation:
         """How a module is started now. Raises CannotLaunch if it must be confined and cannot be."""
         why = self._why_not(short)
         if why is None:
-            left = missing(self.abi)
-            return Isolation(state="partly" if left else "on", missing=left)
+            return self.machine()
         if self.mode == "required":
             raise CannotLaunch(
                 NOT_ISOLATED, f"{why} It was not started, because PARACHUTE_ISOLATION says that it must be separated."
@@ -86,10 +91,8 @@ class ModuleFence:
         return Isolation(state="off", missing=missing(0), why=why)
 
     def _why_not(self, short: str) -> str | None:
-        if self.mode == "off":
-            return "PARACHUTE_ISOLATION is off."
-        if not self.abi:
-            return CANNOT
+        if (here := self.machine()).state == "off":
+            return here.why
         record = self.directory.records.get(short)
         if record.isolation == "off":
             return record.isolation_why or "You have switched it off for this module."

@@ -101,8 +101,9 @@ class Installer:
             return
         self._need_memory(request.short)
         if request.package is None or self.directory.catalog.offers(request.package) is None:
-            loose = "" if self.separates() else " It can read and change everything on this hub."
-            work.line(f"This package is not in the catalog.{loose}")
+            work.line("This package is not in the catalog.")
+        if not self.separates():
+            work.line("Modules are not separated here: it can read and change everything on this hub.")
         if request.folder is not None:
             arrival = self._linked(request, request.folder)
             work.rename(arrival.short)

@@ -110,6 +110,8 @@ export interface ModuleSettings {
 
 export interface ModuleList {
   modules: Module[]
+  /** How this machine keeps a new module to what it may do. */
+  isolation?: Isolation
   supervisor_available: boolean
   module_install_channel: "latest" | "rc"
   /** Set by the environment, so it cannot be changed here. */

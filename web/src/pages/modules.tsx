@@ -6,7 +6,7 @@ import { sentence } from "../format"
 import { Opener } from "../ui/opener"
 import { Badge, Button, Card, Empty, Field, Head, More, Waiting } from "../ui/parts"
 import { Install, Progress } from "../ui/progress"
-import { portRemedy, reach, wording } from "../words"
+import { looseness, portRemedy, reach, wording } from "../words"
 import { Face } from "./home"
 
 export function ModulesPage() {
@@ -144,6 +144,7 @@ function Found({ module }: { module: Module }) {
 function Offered({ module }: { module: Module }) {
   const job = modules.jobOf(module.short)
   const told = modules.tellingOf(module.short)
+  const loose = looseness(modules.isolation.value)
   const size = module.memory_mb ? `Uses about ${module.memory_mb} MB of memory.` : null
   return (
     <li class="module">
@@ -154,11 +155,14 @@ function Offered({ module }: { module: Module }) {
           <p class="quiet">
             {sentence(module.tagline)} {size}
           </p>
-          <ul class="plain-list quiet">
-            {reach(module.permissions).map((line) => (
-              <li key={line}>{line}</li>
-            ))}
-          </ul>
+          {loose && <p class="reason">{loose}</p>}
+          {modules.isolation.value?.state !== "off" && (
+            <ul class="plain-list quiet">
+              {reach(module.permissions).map((line) => (
+                <li key={line}>{line}</li>
+              ))}
+            </ul>
+          )}
         </div>
         {!job && (
           <Button kind="primary" act={() => modules.begin(module.short, "install")}>
@@ -179,9 +183,9 @@ function Stranger() {
     <More label="Install another package">
       <form class="narrow" onSubmit={(event) => event.preventDefault()}>
         <p>
-          Any npm package with a <code>.parachute/module.json</code> can run here. It can use the internet, and where
-          this machine cannot separate modules it can read everything on this hub, including your notes. Install only
-          what you trust.
+          Any npm package with a <code>.parachute/module.json</code> can run here. It can use the internet.{" "}
+          {modules.isolation.value?.state === "off" && "It can read everything on this hub, including your notes."}{" "}
+          Install only what you trust.
         </p>
         <Field label="Package name">
           {(ids) => (

@@ -32,6 +32,8 @@ export class Modules {
     this.all.value.filter((module) => !module.installed && !module.found && module.available_to_install),
   )
   readonly supervised = computed(() => this.#list.value?.supervisor_available ?? true)
+  /** How this machine keeps a new module to what it may do. */
+  readonly isolation = computed(() => this.#list.value?.isolation)
   readonly channel = computed(() => this.#list.value?.module_install_channel ?? "latest")
   readonly channelFixed = computed(() => this.#list.value?.module_install_channel_fixed ?? false)
   /** Newest first. */
