@@ -65,6 +65,11 @@ def vault_name_problem(name: str) -> str | None:
     return None
 
 
+def is_any_vault(name: str) -> bool:
+    """True if some release of the vault could have made a vault of this name."""
+    return _ANY_VAULT.fullmatch(name) is not None
+
+
 def vault_roles(value: Any, kept: Mapping[str, VaultRole]) -> dict[str, VaultRole]:
     """Parse vault roles: `{"name": "read"|"write"}`, or a list of names.
 
@@ -76,7 +81,7 @@ def vault_roles(value: Any, kept: Mapping[str, VaultRole]) -> dict[str, VaultRol
     if not isinstance(value, dict):
         raise Refused(400, "invalid_request", 'Give the vaults as {"name": "read"} or {"name": "write"}.')
     for name, role in value.items():
-        if not _ANY_VAULT.fullmatch(name) or role not in ("read", "write"):
+        if not is_any_vault(name) or role not in ("read", "write"):
             raise Refused(400, "invalid_request", f"For the vault {name[:64]!r} the role must be read or write.")
     return dict(value)
 

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,13 +21,16 @@ from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.backup import switch
 from parachute_hub.backup.archive.layout import ModuleInfo
+from parachute_hub.backup.archive.parts import Part
 from parachute_hub.backup.ledger import Ledger
 from parachute_hub.backup.places import Places
 from parachute_hub.backup.records import BackupsFile
 from parachute_hub.backup.restore import Restores
 from parachute_hub.backup.service import Backups, HubFacts
 from parachute_hub.backup.worker_process import Workers, passed_on
+from parachute_hub.jobs.model import Job
 from parachute_hub.modules.operations.install import InstallRequest
+from parachute_hub.modules.operations.restore_part import ArrivedData, DataRestorer
 from parachute_hub.modules.packages.bun import wrapped
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.errors import Refused
@@ -35,6 +39,7 @@ from parachute_hub.store.database import shipped_migrations
 from parachute_hub.system.timers import every
 
 TICK_SECONDS = 60.0
+_VAULT = "/vault/"
 _log = Logger()
 
 
@@ -115,8 +120,11 @@ def build_backups(
     sealer: Sealer,
     issuer: Callable[[], str],
     resolve: Callable[[str], Awaitable[Sequence[str]]],
+    session_lives: Callable[[str], bool],
 ) -> BackupRoom:
-    """Create the backups. `issuer` is the hub's address, `resolve` gives the addresses of a host."""
+    """Create the backups. `issuer` is the hub's address, `resolve` gives the addresses of a host, `session_lives` tells
+    whether the browser session with an id is still signed in.
+    """
     files = engine.modules.files
     workers = Workers(core.reactor, passed_on(core.settings.passed_on), wrapped)
     schema = len(shipped_migrations())
@@ -126,7 +134,14 @@ def build_backups(
         return HubFacts(hub_version=__version__, schema=schema, origin=issuer(), modules=modules)
 
     def replaced() -> Mapping[str, Any]:
-        return {"modules": list(files.directory.shorts()), "origin": issuer()}
+        rows = {short: files.directory.row(short) for short in files.directory.shorts()}
+        vault = rows.get("vault")
+        return {
+            "modules": list(rows),
+            "versions": {short: row.version for short, row in rows.items() if row is not None},
+            "vaults": [path.removeprefix(_VAULT) for path in (vault.paths if vault else ()) if path.startswith(_VAULT)],
+            "origin": issuer(),
+        }
 
     ledger = Ledger(BackupsFile(core.settings.home / "hub" / "backups.json"), files.outside.in_thread)
     backups = Backups(
@@ -146,11 +161,32 @@ def build_backups(
         restart=core.restart,
         in_thread=files.outside.in_thread,
         replaced=replaced,
+        data=_PartRestorer(engine.modules.data_restorer),
+        session_lives=session_lives,
         now=time.time,
         new_id=lambda: str(uuid4()),
         random=secrets.token_bytes,
     )
     return BackupRoom(backups, restores, core, engine)
+
+
+@frozen
+class _PartRestorer:
+    """Hands parts of backups to the operations on modules."""
+
+    _restorer: DataRestorer
+
+    def restore(self, part: Part, folder: Path) -> Job:
+        """A vault under another name never takes the place of one that is there."""
+        return self._restorer.restore(
+            ArrivedData(
+                short=part.short, place=part.target, folder=folder, replace=part.alias is None, title=part.title
+            )
+        )
+
+    async def ended(self, job: Job) -> None:
+        """As the operation's own."""
+        await self._restorer.ended(job)
 
 
 def _module(engine: ModuleRuntime, short: str) -> ModuleInfo:

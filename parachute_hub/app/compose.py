@@ -124,7 +124,7 @@ async def compose(core: ProcessContext) -> Composition:
     hash_threads = HashThreads(core.reactor)
     sealer = Sealer.from_file(core.settings.home / "hub" / KEY_FILE, secrets.token_bytes)
     accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads)
-    backups = build_backups(core, engine, sealer, origin.issuer, resolve)
+    backups = build_backups(core, engine, sealer, origin.issuer, resolve, accounts.sign_in.lives)
     problems = build_problems(core, engine, backups.backups)
     await oauth.boot()
     await _recover(engine)

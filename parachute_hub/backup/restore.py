@@ -5,13 +5,16 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from parachute_hub.backup import switch
+from parachute_hub.backup.archive.parts import Part, name_vault
 from parachute_hub.backup.worker_process import Run, Workers, WorkFailed
+from parachute_hub.jobs.model import Job
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.store.copied_hub import clear_credentials
 from parachute_hub.store.database import shipped_migrations
@@ -21,6 +24,7 @@ IDLE_SECONDS = 1800.0
 """A restore that nobody goes on with is dropped, and the room that it takes is given back."""
 
 _MOST_BYTES = 1 << 44
+_TOLD = ("files", "size", "databases", "modules", "vaults", "apps")
 _log = Logger()
 Phase = Literal["receiving", "checking", "ready", "failed", "applying"]
 
@@ -30,6 +34,8 @@ class _Restore:
     id: str
     ticket: str
     claimed: bool
+    session_id: str | None
+    only: Part | None
     run: Run | None = None
     received: int = 0
     phase: Phase = "receiving"
@@ -39,6 +45,16 @@ class _Restore:
     error: WorkFailed | None = None
     busy: bool = False
     touched_at: float = 0.0
+
+
+class PartRestorer(Protocol):
+    """Exchanges the data of a module, or of one vault, while the module is stopped."""
+
+    def restore(self, part: Part, folder: Path) -> Job:
+        """Start the job that puts `folder` in place. Raises Refused."""
+
+    async def ended(self, job: Job) -> None:
+        """Wait for its end, and remove what it left."""
 
 
 @frozen
@@ -53,7 +69,8 @@ class Started:
 class Restores:
     """One restore at a time. `restart` ends this process and starts the hub anew.
 
-    `replaced` gives the names of modules and people that the present hub has, for the plan.
+    `replaced` gives what the present hub has, for the plan: its address, modules with versions, and vaults. `data` puts
+    the data of one module in place. `session_lives` tells whether a session is still signed in.
     """
 
     home: Path
@@ -61,22 +78,35 @@ class Restores:
     restart: Callable[[], None]
     in_thread: Callable[..., Awaitable[Any]]
     replaced: Callable[[], Mapping[str, Any]]
+    data: PartRestorer
+    session_lives: Callable[[str], bool]
     now: Callable[[], float]
     new_id: Callable[[], str]
     random: Callable[[int], bytes]
     _one: _Restore | None = field(default=None, init=False)
 
     def begin(
-        self, identity: str, source: Mapping[str, Any] | None = None, name: str = "", *, claimed: bool = False
+        self,
+        identity: str,
+        source: Mapping[str, Any] | None = None,
+        name: str = "",
+        *,
+        claimed: bool = False,
+        session_id: str | None = None,
+        only: Part | None = None,
     ) -> Started:
-        """Start to unpack: what `feed` brings, or the archive `name` at a destination. Raises Refused."""
+        """Start to unpack: what `feed` brings, or the archive `name` at a destination. Raises Refused.
+
+        With `only`, just this part takes room on the disk; the whole archive is checked all the same. The restore ends
+        with the session that began it.
+        """
         self.drop_idle()
         if self._one is not None and self._one.phase in ("receiving", "checking", "applying"):
             raise Refused(409, "restore_in_progress", "Another restore is under way. Finish or cancel it first.")
         if not identity.strip().upper().startswith("AGE-SECRET-KEY-1"):
             raise Refused(400, "wrong_recovery_key", "This is not a recovery key. It begins with AGE-SECRET-KEY-1.")
         self._forget()
-        one = _Restore(self.new_id(), new_token(self.random), claimed, touched_at=self.now())
+        one = _Restore(self.new_id(), new_token(self.random), claimed, session_id, only, touched_at=self.now())
         job = {
             "do": "unpack",
             "home": str(self.home),
@@ -85,7 +115,8 @@ class Restores:
             "identity": identity.strip().upper(),
             "most": _MOST_BYTES,
             "into": str(switch.staging(self.home, one.id)),
-            "hub": True,
+            "hub": only is None,
+            "only": None if only is None else only.source,
         }
         try:
             one.run = self.workers.start(job, lambda report: self._reported(one, report), keep_stdin=source is None)
@@ -104,6 +135,8 @@ class Restores:
         one = self._one
         # The setup token proves nothing any more once the hub has an owner.
         if one is not None and claimed and not one.claimed:
+            one = None
+        if one is not None and one.session_id is not None and not self.session_lives(one.session_id):
             one = None
         if one is None or one.id != restore_id or not hmac.compare_digest(ticket.encode(), one.ticket.encode()):
             raise Refused(403, "wrong_ticket", "This restore is over, or was begun by somebody else. Begin again.")
@@ -145,7 +178,7 @@ class Restores:
             "received": one.received,
             "progress": dict(one.progress),
             "backup": dict(one.header),
-            "result": {key: one.result[key] for key in ("files", "size", "databases") if key in one.result},
+            "result": {key: one.result[key] for key in _TOLD if key in one.result},
             "replaces": dict(self.replaced()),
             "error": str(one.error) if one.error else None,
             "errorKind": one.error.kind if one.error else None,
@@ -154,8 +187,11 @@ class Restores:
     async def apply(self, restore_id: str, mode: str) -> None:
         """Exchange the homes at a restart, which follows at once. Raises Refused; nothing has changed then."""
         one = self._find(restore_id)
-        if one.phase != "ready":
-            raise Refused(409, "not_ready", "The backup has not been read to its end.")
+        self._need_ready(one)
+        if one.only is not None:
+            raise Refused(
+                409, "only_a_part", "Only a part of this backup was unpacked. Begin again to restore all of it."
+            )
         if mode not in ("move", "copy"):
             raise Refused(400, "invalid_mode", 'Say "move" or "copy".')
         one.phase = "applying"
@@ -169,6 +205,45 @@ class Restores:
                 raise Refused(507, "disk_full", text) from error
             raise Refused(500, "failed", "This backup cannot be applied. The hub's log has the details.") from error
         self.restart()
+
+    async def apply_part(self, restore_id: str, part: Part) -> Job:
+        """Put one module's data or one vault in place, on the running hub. Raises Refused; nothing has changed then."""
+        one = self._find(restore_id)
+        self._need_ready(one)
+        if not one.claimed:
+            raise Refused(409, "no_hub_yet", "A part of a backup is restored on a hub that is set up.")
+        kind, name = ("modules", part.short) if part.vault is None else ("vaults", part.vault)
+        if name not in one.result[kind]:
+            raise Refused(404, "not_in_backup", f"{part.title} is not in this backup.")
+        if part.short not in self.replaced()["modules"]:
+            raise Refused(409, "not_installed", f"{part.short} is not installed on this hub. Install it first.")
+        one.phase = "applying"
+        try:
+            folder = switch.staging(self.home, one.id) / part.source
+            if part.vault is not None:
+                await self.in_thread(name_vault, folder, part.alias or part.vault)
+            job = self.data.restore(part, folder)
+        except Exception as error:
+            one.phase = "ready"
+            if isinstance(error, OSError | ValueError):
+                raise Refused(507, "disk_full", f"This could not be prepared: {error}. Nothing was changed.") from error
+            raise
+        Deferred.fromCoroutine(self._until_over(one, job)).addErrback(
+            lambda failure: _log.failure("What a restore left could not be removed", failure)
+        )
+        return job
+
+    async def _until_over(self, one: _Restore, job: Job) -> None:
+        try:
+            await self.data.ended(job)
+        finally:
+            await self.in_thread(switch.discard, self.home, one.id)
+            if self._one is one:
+                self._one = None
+
+    def _need_ready(self, one: _Restore) -> None:
+        if one.phase != "ready":
+            raise Refused(409, "not_ready", "The backup has not been read to its end.")
 
     async def cancel(self, restore_id: str) -> None:
         """Drop what was unpacked. Raises Refused 409 when it is too late."""

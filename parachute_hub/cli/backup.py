@@ -7,13 +7,13 @@ import time
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubClient, HubDown, HubRefused
 from parachute_hub.cli.commands import backup_line, client_of, show
 from parachute_hub.cli.progress import ProgressPrinter, run_job
+from parachute_hub.cli.restore_plan import connect_again, part_plan, when, whole_plan
 from parachute_hub.cli.tables import size, table
 
 SECRET = "PARACHUTE_BACKUP_SECRET"
@@ -57,11 +57,15 @@ def add_words(words: "_SubParsersAction[ArgumentParser]", everywhere: Callable[[
     schedule_word.add_argument("--programs", choices=("on", "off"), help="whether modules' programs go along")
     download_word = word("download", download, "Make a backup and write it to a file.")
     download_word.add_argument("file", type=Path)
-    restore_word = word("restore", restore, "Restore a backup. The hub restarts with it.")
+    restore_word = word("restore", restore, "Restore a backup, or one module or vault of it.")
     restore_word.add_argument("file", nargs="?", type=Path, help="a backup file on this machine")
     restore_word.add_argument("--from", dest="source", metavar="DESTINATION", help="number or id of a destination")
     restore_word.add_argument("--name", help="which backup there; the newest by default")
     restore_word.add_argument("--key-file", type=Path, help="a file with the recovery key; it is asked for by default")
+    part = restore_word.add_mutually_exclusive_group()
+    part.add_argument("--module", metavar="MODULE", help="only the data of this module")
+    part.add_argument("--vault", metavar="NAME", help="only this vault")
+    restore_word.add_argument("--as", dest="alias", metavar="NAME", help="put the vault beside the others, named so")
     restore_word.add_argument("--copy", action="store_true", help="the old hub lives on: use new keys here")
     restore_word.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -80,7 +84,7 @@ def back_up(arguments: Namespace) -> int:
     chosen = [_place(places, arguments.destination)] if arguments.destination else places
     if not chosen:
         raise CommandError("There is no destination yet. Add one: parachute backup destination add-folder /mnt/disk")
-    progress = ProgressPrinter(quiet=arguments.json)
+    progress = _progress(arguments)
     jobs = [run_job(client, f"/api/backups/places/{place['id']}/run", {}, progress) for place in chosen]
     show(arguments, {"operations": jobs}, "The backup was made and checked.")
     return 0
@@ -98,7 +102,7 @@ def verify(arguments: Namespace) -> int:
     if not copies:
         raise CommandError("There is no such backup. See: parachute backup list")
     place, copy = max(copies, key=lambda pair: float(pair[1]["madeAt"]))
-    progress = ProgressPrinter(quiet=arguments.json)
+    progress = _progress(arguments)
     job = run_job(client, f"/api/backups/places/{place['id']}/verify", {"name": copy["name"]}, progress)
     show(arguments, job, f"{copy['name']} can be restored.")
     return 0
@@ -200,7 +204,8 @@ def restore(arguments: Namespace) -> int:
     client = client_of(arguments)
     if (arguments.file is None) == (arguments.source is None):
         raise CommandError("Name a backup file, or a destination with --from.", code=2)
-    told: dict[str, Any] = {"identity": _key(arguments.key_file)}
+    part = _part(arguments)
+    told: dict[str, Any] = {"identity": _key(arguments.key_file), "part": part}
     if arguments.source is not None:
         place = _place(client.call("GET", "/api/backups")["places"], arguments.source)
         archives = client.call("GET", f"/api/backups/places/{place['id']}/archives")["archives"]
@@ -214,15 +219,19 @@ def restore(arguments: Namespace) -> int:
         if arguments.file is not None:
             _send(client, path, ticket, arguments.file, int(begun["chunk"]), quiet=arguments.json)
         state = _read(client, path, ticket)
-        if not arguments.yes and not _agreed(state):
-            raise CommandError("Nothing was changed.")
+        _agree(arguments, whole_plan(state) if part is None else part_plan(state, part))
+        if part is not None:
+            run_job(client, f"{path}/apply", {"part": part}, _progress(arguments), bearer=ticket)
+            show(arguments, state, "It was restored.")
+            return 0
     except BaseException:
         with suppress(CommandError):
             client.call("DELETE", path, bearer=ticket)
         raise
     client.call("POST", f"{path}/apply", {"mode": "copy" if arguments.copy else "move"}, bearer=ticket)
     _wait_for_restart(client)
-    show(arguments, state, "The backup was restored. Modules are fetched again now; see: parachute status")
+    done = "The backup was restored. Modules are fetched again now; see: parachute status"
+    show(arguments, state, "\n".join([done, *connect_again(state)]))
     return 0
 
 
@@ -249,12 +258,28 @@ def _read(client: HubClient, path: str, ticket: str) -> dict[str, Any]:
         time.sleep(0.3)
 
 
-def _agreed(state: Mapping[str, Any]) -> bool:
-    backup = state["backup"]
-    modules = ", ".join(one["short"] for one in backup["modules"]) or "no modules"
-    print(f"Made {_when(backup['created_at'])} at {backup['origin']}: {modules}, {size(state['result']['size'])}.")
-    print("It takes the place of everything that this hub has now.")
-    return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+def _agree(arguments: Namespace, plan: str) -> None:
+    """Show the plan and ask. Raises CommandError unless the owner agrees."""
+    if not arguments.json:
+        print(plan)
+    if not arguments.yes and input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise CommandError("Nothing was changed.")
+
+
+def _progress(arguments: Namespace) -> ProgressPrinter:
+    return ProgressPrinter(quiet=arguments.json, live=sys.stderr.isatty())
+
+
+def _part(arguments: Namespace) -> dict[str, str] | None:
+    if arguments.alias and not arguments.vault:
+        raise CommandError("--as gives a vault another name: say which one with --vault.", code=2)
+    if (arguments.module or arguments.vault) and arguments.copy:
+        raise CommandError("--copy is for a whole backup.", code=2)
+    if arguments.module:
+        return {"module": arguments.module}
+    if arguments.vault:
+        return {"vault": arguments.vault, **({"as": arguments.alias} if arguments.alias else {})}
+    return None
 
 
 def _wait_for_restart(client: HubClient) -> None:
@@ -294,13 +319,9 @@ def _described(state: Mapping[str, Any]) -> str:
     for number, place in enumerate(state["places"], 1):
         lines.append(f"{number}. {place['label']}")
         rows = [
-            (one["name"], _when(one["madeAt"]), size(one["stored"]), "checked" if one["verifiedAt"] else "not checked")
+            (one["name"], when(one["madeAt"]), size(one["stored"]), "checked" if one["verifiedAt"] else "not checked")
             for one in place["backups"]
         ]
         lines.append(table(("backup", "made", "size", "state"), rows) if rows else "   no backup yet")
     lines += [f"! {problem['text']}" for problem in state["problems"]]
     return "\n".join(lines) or "There is no destination yet. Add one: parachute backup destination add-folder /mnt/disk"
-
-
-def _when(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")

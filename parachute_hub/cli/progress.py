@@ -3,17 +3,21 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TextIO
 
 from attrs import define, field
 
 from parachute_hub.cli.client import CommandError, HubClient
-from parachute_hub.cli.tables import size
+from parachute_hub.cli.tables import lasting, size
 from parachute_hub.system.logs import visible
 
 POLL = 0.3
 WIDTH = 78
 ENDS = frozenset({"succeeded", "failed"})
+_BAR = 20
+_SURE_AFTER = 3.0
+"""Seconds after which the speed so far says how long a step will take."""
 _CLEAR = "\r\x1b[K"
 
 
@@ -39,7 +43,7 @@ class ProgressPrinter:
         text += "".join(f"    {visible(line)}\n" for line in unseen(self._log, log))
         self._steps, self._log = len(steps), log
         if self.live:
-            text = _CLEAR + text + (under_way(steps) if job.get("status") not in ENDS else "")
+            text = _CLEAR + text + (under_way(steps, time.time()) if job.get("status") not in ENDS else "")
         if text:
             self.out.write(text)
             self.out.flush()
@@ -63,17 +67,28 @@ def unseen(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
     return tuple(now)
 
 
-def under_way(steps: Sequence[dict[str, Any]]) -> str:
-    """The current step, on a line that fits a terminal.
+def under_way(steps: Sequence[dict[str, Any]], now: float | None = None) -> str:
+    """The current step, on a line that fits a terminal. With `now`, in epoch seconds, also how long it takes yet.
 
     >>> under_way([{"name": "fetch", "state": "running", "bytes": 2097152}])
     '  fetch ... 2.0 MB'
+    >>> under_way([{"name": "store", "state": "running", "bytes": 2097152, "total": 8388608}])
+    '  store [#####---------------] 25 % of 8.0 MB'
+    >>> step = {"name": "store", "state": "running", "bytes": 4, "total": 16, "startedAt": "1970-01-01T00:00:00.000Z"}
+    >>> under_way([step], 60.0)
+    '  store [#####---------------] 25 % of 16 B, about 3 minutes left'
     """
     current = next((step for step in reversed(steps) if step.get("state") == "running"), None)
     if current is None:
         return ""
-    amount = f" {size(current['bytes'])}" if current.get("bytes") else ""
-    return f"  {current['name']} ...{amount}"[:WIDTH]
+    done, total = current.get("bytes") or 0, current.get("total")
+    if not total:
+        return f"  {current['name']} ...{f' {size(done)}' if done else ''}"[:WIDTH]
+    share = min(1.0, done / total)
+    bar = f"[{'#' * int(share * _BAR):-<{_BAR}}] {share * 100:.0f} % of {size(total)}"
+    passed = 0.0 if now is None else now - datetime.fromisoformat(current["startedAt"]).timestamp()
+    left = f", about {lasting(passed * (total - done) / done)} left" if done and passed > _SURE_AFTER else ""
+    return f"  {current['name']} {bar}{left}"[:WIDTH]
 
 
 def follow(
@@ -99,8 +114,10 @@ def follow(
     return job
 
 
-def run_job(client: HubClient, path: str, body: dict[str, Any], progress: ProgressPrinter) -> dict[str, Any]:
-    """Start a job at an API path and follow it."""
-    begun = client.call("POST", path, body)
+def run_job(
+    client: HubClient, path: str, body: dict[str, Any], progress: ProgressPrinter, *, bearer: str | None = None
+) -> dict[str, Any]:
+    """Start a job at an API path and follow it. `bearer` replaces the operator token for the start."""
+    begun = client.call("POST", path, body, bearer=bearer)
     operation = begun.get("operation_id")
     return follow(client, str(operation), progress) if operation else begun

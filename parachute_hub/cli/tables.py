@@ -35,6 +35,20 @@ def size(count: float | None) -> str:
     return f"{value:.1f} {units[unit]}" if unit and value < 10 else f"{value:.0f} {units[unit]}"
 
 
+def lasting(seconds: float) -> str:
+    """A duration, roughly.
+
+    >>> [lasting(one) for one in (1, 59, 90, 3600 * 5, 86400 * 9)]
+    ['1 second', '59 seconds', '2 minutes', '5 hours', '9 days']
+    """
+    unit, length = next((unit, length) for unit, length, below in _UNITS if seconds < below)
+    count = max(1, round(seconds / length))
+    return f"{count} {unit}{'' if count == 1 else 's'}"
+
+
+_UNITS = (("second", 1, 60), ("minute", 60, 2700), ("hour", 3600, 79_200), ("day", 86_400, float("inf")))
+
+
 def ago(seconds: float) -> str:
     """How long ago something was, as people say it.
 
@@ -43,8 +57,5 @@ def ago(seconds: float) -> str:
     """
     if seconds < 45:
         return "just now"
-    for unit, length, below in (("minute", 60, 2700), ("hour", 3600, 79_200), ("day", 86_400, float("inf"))):
-        if seconds < below:
-            count = max(1, round(seconds / length))
-            return "yesterday" if (unit, count) == ("day", 1) else f"{count} {unit}{'' if count == 1 else 's'} ago"
-    return ""
+    words = lasting(max(60.0, seconds))
+    return "yesterday" if words == "1 day" else f"{words} ago"

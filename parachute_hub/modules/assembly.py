@@ -26,6 +26,7 @@ from parachute_hub.modules.launch.views import Views
 from parachute_hub.modules.operations.compensation import UndoHandlers
 from parachute_hub.modules.operations.health_gate import HealthGate, SupervisorApi
 from parachute_hub.modules.operations.install import Installer, stamped_versions
+from parachute_hub.modules.operations.restore_part import DataRestorer
 from parachute_hub.modules.operations.uninstall import Remover
 from parachute_hub.modules.operations.upgrade import GATE_SECONDS, SETTLE_SECONDS, Upgrader
 from parachute_hub.modules.packages.bun import LIMIT_SECONDS, STALL_SECONDS, Bun
@@ -40,6 +41,7 @@ from parachute_hub.modules.reconcile.linked_folders import LinkedFolders
 from parachute_hub.modules.reconcile.port_repair import PortHealer
 from parachute_hub.modules.reconcile.row_guard import RowKeeper
 from parachute_hub.modules.reconcile.start_errors import StartErrors
+from parachute_hub.modules.state.data_swap import DataSwap
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.disk_space import Disk, Reserve
 from parachute_hub.modules.state.local_ports import LocalPorts
@@ -121,6 +123,7 @@ class ModuleServices:
     bun: Bun
     installer: Installer
     upgrader: Upgrader
+    data_restorer: DataRestorer
     remover: Remover
     availability: Availability
     snapshots: Snapshots
@@ -268,9 +271,11 @@ def assemble(
     outside, home = on_disk.outside, on_disk.outside.around.home
     disk = Disk(home)
     snapshots = Snapshots(home=home, folder=home / "hub" / "snapshots", free_bytes=disk.free_bytes)
+    swap = DataSwap(home=home, folder=snapshots.folder)
     undoing = UndoHandlers(
         directory=on_disk.directory,
         snapshots=snapshots,
+        swap=swap,
         supervisor=supervisor,
         in_thread=outside.in_thread,
     )
@@ -338,6 +343,16 @@ def assemble(
             availability=availability,
             snapshots=snapshots,
             channel=on_disk.channel,
+            gate=outside.gate_seconds,
+            settle=outside.settle_seconds,
+        ),
+        data_restorer=DataRestorer(
+            jobs=jobs,
+            directory=on_disk.directory,
+            supervisor=supervisor,
+            prover=prover,
+            swap=swap,
+            in_thread=outside.in_thread,
             gate=outside.gate_seconds,
             settle=outside.settle_seconds,
         ),

@@ -1,4 +1,4 @@
-"""Turns the database of a restored hub into one of its own, so that two hubs never share keys or tokens."""
+"""Reads the database of a restored hub, or makes it one of its own, so that two hubs never share keys or tokens."""
 
 import contextlib
 import sqlite3
@@ -19,6 +19,11 @@ DELETE FROM invites;
 COMMIT;
 """
 
+_CONNECTED = """
+SELECT DISTINCT name FROM clients JOIN families USING (client_id) WHERE ended_at IS NULL AND same_hub = 0
+ORDER BY name LIMIT 100
+"""
+
 
 def clear_credentials(path: Path) -> None:
     """End every session, token, consent and invitation in a database that nobody else uses, and drop its keys.
@@ -27,3 +32,14 @@ def clear_credentials(path: Path) -> None:
     """
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.executescript(_CLEAR)
+
+
+def connected_apps(path: Path) -> list[str]:
+    """The names of apps that people have connected, for what must be connected again. Blocks; never raises."""
+    if not path.is_file():
+        return []
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as opened:
+            return [str(row[0]) for row in opened.execute(_CONNECTED)]
+    except sqlite3.Error:
+        return []

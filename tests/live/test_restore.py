@@ -126,6 +126,22 @@ class RestoreTests(SynchronousTestCase):
         self.assertEqual(self.ask(second, "DELETE", f"/{begun['id']}", ticket=begun["ticket"]).status, 200)
         self.assertFalse((second.home / "hub" / "restore" / begun["id"]).exists())
 
+    def test_an_empty_hub_takes_whole_backups_only(self) -> None:
+        identity, archive = self.backup()
+        second, token = self.empty()
+        restore_id, ticket, _ = self.send(second, archive.read_bytes(), {"setup_token": token, "identity": identity})
+        answer = self.ask(second, "POST", f"/{restore_id}/apply", {"part": {"vault": "default"}}, ticket)
+        self.assertEqual((answer.status, answer.json()["error"]), (409, "no_hub_yet"))
+        for part in (
+            {},
+            {"vault": "../x"},
+            {"module": "vault", "vault": "a"},
+            {"vault": "a", "as": "admin"},
+            ["vault"],
+        ):
+            answer = self.ask(second, "POST", f"/{restore_id}/apply", {"part": part}, ticket)
+            self.assertEqual(answer.status, 400, (part, answer.body))
+
     def test_from_a_folder_that_is_listed_first(self) -> None:
         identity, archive = self.backup()
         second, token = self.empty()

@@ -107,6 +107,16 @@ class RouteTableTests(SynchronousTestCase):
         given = {**self.owner.headers(), "X_Parachute_Proof": proof}
         return str(self.ask("POST", "/api/auth/mint-token", {"scope": scope}, **given).json()["token"])
 
+    def test_a_restore_ends_with_the_session_that_began_it(self) -> None:
+        """Otherwise whoever copied its ticket could replace the hub after the owner has left."""
+        given = {**self.owner.headers(), "X_Parachute_Proof": self.proof("backup.restore")}
+        begun = self.ask("POST", "/admin/setup/restore", {"identity": "AGE-SECRET-KEY-1" + "Q" * 58}, **given).json()
+        path, ticket = f"/admin/setup/restore/{begun['id']}", f"Bearer {begun['ticket']}"
+        self.assertEqual(self.ask("GET", path, Authorization=ticket).status, 200)
+        self.assertIn(self.ask("POST", "/logout", {}, **self.owner.headers()).status, (200, 303))
+        answer = self.ask("GET", path, Authorization=ticket)
+        self.assertEqual((answer.status, answer.json()["error"]), (403, "wrong_ticket"))
+
     def path(self, row: Row) -> str:
         filled = {"<short>": "vault", "<vault>": "default", "<path:client_id>": self.client, "<client_id>": self.client}
         return re.sub(r"<[^>]+>", lambda found: filled.get(found[0], "x"), row.rule)

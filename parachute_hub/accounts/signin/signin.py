@@ -148,6 +148,11 @@ class SignIn:
             self._write(self._sessions.touch, session.id, now).addBoth(self._touched, session.id)
         return SignedIn(user=user, session=session, token=token)
 
+    def lives(self, session_id: str) -> bool:
+        """True until the session was signed out, ended elsewhere, or expired."""
+        session = self._sessions.get(session_id)
+        return session is not None and policy.alive(session, self._clock())
+
     async def leave(self, signed_in: SignedIn, visitor: Visitor) -> None:
         """End this browser's session."""
 

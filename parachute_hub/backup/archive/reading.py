@@ -85,6 +85,36 @@ class UnpackingSink:
 
 
 @define
+class PartSink:
+    """Unpacks one folder of the home (`path`) into `folder`, and nothing else."""
+
+    folder: Path
+    path: str
+    _unpacks: UnpackingSink = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._unpacks = UnpackingSink(self.folder)
+
+    def open(self, path: str, mode: int) -> BinaryIO:
+        """A file for what belongs to the folder; the rest is only read and compared."""
+        return self._unpacks.open(path, mode) if self._wanted(path) else open(os.devnull, "w+b")
+
+    def close(self, path: str, file: BinaryIO, *, database: bool) -> str | None:
+        """Check a database of the folder in place."""
+        if self._wanted(path):
+            return self._unpacks.close(path, file, database=database)
+        file.close()
+        return None
+
+    def finish(self) -> None:
+        """Sync the disk."""
+        self._unpacks.finish()
+
+    def _wanted(self, path: str) -> bool:
+        return path.startswith(f"{self.path}/")
+
+
+@define
 class CheckingSink:
     """Keeps nothing; each database is written to `scratch` and checked."""
 

@@ -20,10 +20,19 @@ from typing import Any
 
 from parachute_hub.backup.archive.destinations import Destination, DestinationFailed
 from parachute_hub.backup.archive.layout import BadArchive, Header
+from parachute_hub.backup.archive.parts import list_parts
 from parachute_hub.backup.archive.pipes import BadKey, DamagedStream, new_key
-from parachute_hub.backup.archive.reading import ArchiveContents, ArchiveReader, CheckingSink, MemberSink, UnpackingSink
+from parachute_hub.backup.archive.reading import (
+    ArchiveContents,
+    ArchiveReader,
+    CheckingSink,
+    MemberSink,
+    PartSink,
+    UnpackingSink,
+)
 from parachute_hub.backup.archive.sources import LEFT_OUT, PROGRAMS, list_home
 from parachute_hub.backup.archive.writing import ArchiveWriter
+from parachute_hub.store.copied_hub import connected_apps
 from parachute_hub.store.sqlite_files import is_hub_database
 
 REPORTS = 3
@@ -130,13 +139,16 @@ def _unpack(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
     folder = Path(job["into"])
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
+    only = job.get("only")
     try:
         with _scratch(Path(job["home"])) as scratch:
-            contents = _read(job, reports, UnpackingSink(folder), scratch)
+            keeps = PartSink(folder, only) if only else UnpackingSink(folder)
+            contents = _read(job, reports, keeps, scratch)
         # The whole home takes the place of another one, so it must be a hub's.
         if job.get("hub") and not is_hub_database(folder / "parachute.db"):
             raise BadArchive("This backup holds no usable hub: its database is missing or damaged. Choose another one.")
-        return _told(contents)
+        parts = list_parts(folder, [module.short for module in contents.header.modules])
+        return {**_told(contents), **parts, "apps": connected_apps(folder / "parachute.db")}
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

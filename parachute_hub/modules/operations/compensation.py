@@ -9,6 +9,7 @@ from attrs import frozen
 
 from parachute_hub.modules.definition.model import ServiceRow
 from parachute_hub.modules.operations.health_gate import SupervisorApi
+from parachute_hub.modules.state.data_swap import DataSwap
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import Record
 from parachute_hub.modules.state.snapshots import Snapshots
@@ -21,6 +22,7 @@ class UndoHandlers:
 
     directory: ModuleDirectory
     snapshots: Snapshots
+    swap: DataSwap
     supervisor: SupervisorApi
     in_thread: Callable[..., Awaitable[Any]]
 
@@ -38,6 +40,7 @@ class UndoHandlers:
             "reveal": self._reveal,
             "restore_data": self._restore_data,
             "put_back": self._put_back,
+            "swap_back": self._swap_back,
         }
 
     async def _discard(self, given: Mapping[str, Any]) -> None:
@@ -95,3 +98,7 @@ class UndoHandlers:
         if aside.is_dir() and not place.exists():
             os.rename(aside, place)
             sync_folder(place.parent)
+
+    async def _swap_back(self, given: Mapping[str, Any]) -> None:
+        """Put back data that was exchanged for data of a backup."""
+        await self.in_thread(self.swap.swap_back, given["short"], given["name"], given["place"])

@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules.operations.compensation import UndoHandlers
+from parachute_hub.modules.state.data_swap import DataSwap
 from parachute_hub.modules.state.snapshots import Snapshots
 from tests.modules.homes import Home, at_once, write
 from tests.support.supervising import FakeSupervisor
@@ -20,6 +21,7 @@ class Deleting(SynchronousTestCase):
         self.undoing = UndoHandlers(
             directory=home.directory,
             snapshots=Snapshots(home=home.path, folder=home.path / "hub" / "snapshots", free_bytes=lambda: 1 << 40),
+            swap=DataSwap(home=home.path, folder=home.path / "hub" / "snapshots"),
             supervisor=FakeSupervisor(),
             in_thread=at_once,
         )
