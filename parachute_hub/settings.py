@@ -191,6 +191,14 @@ def normal_origin(text: str, name: str) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port and port != default else "")
 
 
+def is_origin(text: str) -> bool:
+    """True if the text is an origin as `normal_origin` writes it."""
+    try:
+        return normal_origin(text, "") == text
+    except BadSetting:
+        return False
+
+
 def _listen(chosen: str | None, given: Mapping[str, str]) -> str:
     """The endpoint description."""
     if chosen:

@@ -133,16 +133,18 @@ def build(
     links: Links,
     clock: Clock,
     random: Random,
+    older_hub: bool = False,
 ) -> Accounts:
     """Create the accounts on a database, each service from the previous ones.
 
-    `sealer` encrypts second factors, `jar` names the cookies. `links` adds rows to the account page.
+    `sealer` encrypts second factors, `jar` names the cookies. `links` adds rows to the account page. `older_hub` is
+    True if an older hub has used this home.
     """
     users, sessions, stored = Users(database), Sessions(database), StoredSettings(database)
     audit, write = Audit(database), database.write
     guard = AttemptThrottle(Throttles(database), sessions, clock)
     gate = SetupGate(users)
-    second_factor = SecondFactor(factors=Factors(database), sealer=sealer, clock=clock, random=random)
+    second_factor = SecondFactor(factors=Factors(database), sealer=sealer, hasher=hasher, clock=clock, random=random)
     sign_in = SignIn(
         write=write,
         users=users,
@@ -213,7 +215,12 @@ def build(
             MountedArea(
                 ("/admin/setup",),
                 SetupPages(
-                    setup=setup, browser=browser, sessions=recogniser, presence=step_up, origin=origin
+                    setup=setup,
+                    browser=browser,
+                    sessions=recogniser,
+                    presence=step_up,
+                    origin=origin,
+                    older_hub=older_hub,
                 ).app.resource(),
             ),
             MountedArea(

@@ -31,10 +31,12 @@ from parachute_hub.app.address_change import AddressChange, AllowedHosts
 from parachute_hub.app.backup import build_backups
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.installed import ModuleStatusViews, RouteTables
+from parachute_hub.app.move_in import build_move_in, move_in_part
 from parachute_hub.app.problems import build_problems
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.app.runtime import ModuleRuntime, build_engine
 from parachute_hub.app.site_map import admin_parts, public_parts, recorded
+from parachute_hub.migration.home import is_older
 from parachute_hub.modules.state.disk_space import Disk, Reserve
 from parachute_hub.oauth import assemble as oauth_of
 from parachute_hub.oauth.assemble import OAuth
@@ -126,6 +128,8 @@ async def compose(core: ProcessContext) -> Composition:
     accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads)
     backups = build_backups(core, engine, sealer, origin.issuer, resolve, accounts.sign_in.lives)
     problems = build_problems(core, engine, backups.backups)
+    older_hub = build_move_in(core, engine, database, accounts, sealer)
+    await older_hub.finish()
     await oauth.boot()
     await _recover(engine)
 
@@ -144,6 +148,7 @@ async def compose(core: ProcessContext) -> Composition:
         *admin_parts(core, engine, accounts, oauth, who, streams=streams),
         *backups.parts(who, accounts),
         *problems.parts(who),
+        move_in_part(older_hub, accounts, who),
         *accounts.parts,
         *oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up),
     ]
@@ -233,6 +238,7 @@ def _accounts(
         # key.
         jar=Jar(sealer.tag(f"cookies of port {core.settings.port}")),
         hasher=Hasher(threads.run),
+        older_hub=is_older(core.settings.home),
         caller=RequestCaller(),
         origin=origin,
         installs=WizardInstalls(engine.modules),

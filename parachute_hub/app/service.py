@@ -23,6 +23,7 @@ from parachute_hub import __version__
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.backup import switch
+from parachute_hub.migration import home as older_home
 from parachute_hub.proxy.access_log import AccessLog
 from parachute_hub.proxy.connection_limits import descriptor_budget
 from parachute_hub.proxy.front import Backend, Front
@@ -129,6 +130,7 @@ class Hub(Service):
         self.home.prepare()
         try:
             self.home.lock(self._holder())
+            older_home.check_not_running(self.settings.home)
         except HomeTaken:
             if not self.settings.lock_wait:
                 raise
@@ -176,6 +178,7 @@ class Hub(Service):
         if self.phase.name == "waiting" and not await self._wait_for_home():
             return
         self.phase.name = "starting"
+        await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), older_home.keep_copies, self.settings.home)
         await self._put_restored_in_place()
         # Importing takes half a second; /health is answered in the meantime.
         compose = await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), _load)
@@ -223,7 +226,9 @@ class Hub(Service):
         self.log.info("Another hub still holds {home}; waiting for it", home=str(self.settings.home))
         while True:
             try:
-                self.home.lock(self._holder())
+                if not self.home.locked:
+                    self.home.lock(self._holder())
+                older_home.check_not_running(self.settings.home)
                 return True
             except HomeTaken as taken:
                 if self.reactor.seconds() >= deadline:

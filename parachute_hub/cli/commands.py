@@ -40,7 +40,6 @@ REPLACED = {
     "expose": "Set the public address under Settings in the browser, or start the hub with --origin; docs/deploy.md "
     "shows how to reach it from outside.",
     "hub": "`parachute serve` runs the hub, `parachute status` shows it, and your service manager stops and starts it.",
-    "migrate": "The hub takes over an older home by itself at its first start.",
 }
 
 

@@ -109,6 +109,9 @@ ROWS: tuple[Row, ...] = (
             ("DELETE", "", "restore-cancelled"),
         )
     ),
+    # Moving in from the older hub: the setup token, then the ticket that came with the plan.
+    Row("POST", "/admin/setup/move-in/plan", "anyone", "secret"),
+    _by_service("POST", "/admin/setup/move-in", "anyone", "secret", "moved-in"),
     # People.
     _by_service("POST", "/api/users", "owner", "step-up", "user-created"),
     _by_service("DELETE", "/api/users/<user_id>", "owner", "step-up", "user-deleted"),

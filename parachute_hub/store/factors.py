@@ -62,6 +62,13 @@ class Factors:
             changed = connection.execute("DELETE FROM recovery_codes WHERE user_id = ? AND hash = ?", (user_id, code))
             return changed.rowcount == 1
 
+    def older_codes(self, user_id: str) -> list[str]:
+        """The unused recovery codes (argon2id hashes) that came from an older hub."""
+        rows = self._database.read(
+            "SELECT hash FROM recovery_codes WHERE user_id = ? AND hash LIKE '$argon2%' ORDER BY hash", (user_id,)
+        )
+        return [row["hash"] for row in rows]
+
     def codes_left(self, user_id: str) -> int:
         """Number of unused recovery codes."""
         row = self._database.first("SELECT COUNT(*) FROM recovery_codes WHERE user_id = ?", (user_id,))

@@ -1,5 +1,6 @@
 """Consents, and the authorization codes and refresh tokens issued from them (hashes only)."""
 
+from collections.abc import Iterable
 from sqlite3 import Row
 
 from attrs import asdict, evolve
@@ -46,6 +47,25 @@ class Grants:
                 " VALUES (:hash, :family_id, :redirect_uri, :challenge, :expires_at)",
                 asdict(code),
             )
+
+    def bring(self, grants: Iterable[Grant], families: Iterable[Family], refreshes: Iterable[Refresh]) -> None:
+        """Store consents and refresh tokens that another hub gave. Each family is one branch."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO grants (user_id, client_id, scopes, redirect_uri, address, first_at, last_at)"
+                " VALUES (:user_id, :client_id, :scopes, :redirect_uri, :address, :first_at, :last_at)",
+                [{**asdict(grant), "scopes": " ".join(grant.scopes)} for grant in grants],
+            )
+            connection.executemany(
+                "INSERT INTO families (id, user_id, client_id, scopes, resource, auth_time, created_at)"
+                " VALUES (:id, :user_id, :client_id, :scopes, :resource, :auth_time, :created_at)",
+                [{**asdict(family), "scopes": " ".join(family.scopes)} for family in families],
+            )
+            for refresh in refreshes:
+                self._add(refresh, refresh.created_at, "")
+                connection.execute(
+                    "UPDATE refresh_tokens SET used_at = ? WHERE hash = ?", (refresh.used_at, refresh.hash)
+                )
 
     def forget(self, user_id: str, client_id: str) -> bool:
         """Delete a consent; False if there is none. Its token families are ended separately."""

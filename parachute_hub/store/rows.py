@@ -244,3 +244,28 @@ class Totp:
     created_at: float
     confirmed_at: float | None
     last_step: int
+
+
+@frozen(kw_only=True)
+class SecondFactorArrival:
+    """The authenticator app of someone who moves in: the seed in clear, and argon2id hashes of recovery codes."""
+
+    user_id: str
+    secret: str = field(repr=False)
+    enrolled_at: float
+    codes: tuple[str, ...] = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Arrivals:
+    """Everything that comes from another hub's database, in the order in which it is stored."""
+
+    users: tuple[User, ...] = ()
+    factors: tuple[SecondFactorArrival, ...] = ()
+    clients: tuple[Client, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    families: tuple[Family, ...] = ()
+    refreshes: tuple[Refresh, ...] = ()
+    tokens: tuple[TokenRecord, ...] = ()
+    keys: tuple[StoredKey, ...] = field(default=(), repr=False)
+    settings: Mapping[str, str] = field(factory=dict)

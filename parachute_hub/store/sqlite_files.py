@@ -66,6 +66,15 @@ def check_database(path: Path) -> str | None:
     return None if found == ["ok"] else found[0]
 
 
+def settle_database(path: Path) -> None:
+    """Move what is still in the journal of a database into it, so that the file alone is whole. Raises sqlite3.Error.
+
+    Nobody else may use it.
+    """
+    with contextlib.closing(sqlite3.connect(path)) as opened:
+        opened.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def is_hub_database(path: Path) -> bool:
     """True if the file is a sound database of a hub, with accounts."""
     if not path.is_file() or check_database(path) is not None:

@@ -23,7 +23,7 @@ class Tokens:
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO tokens (jti, kid, subject, user_id, client_id, family_id, scopes, permissions,"
-                " created_via, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " created_via, created_at, expires_at, revoked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     record.jti,
                     record.kid,
@@ -36,6 +36,7 @@ class Tokens:
                     record.created_via,
                     record.created_at,
                     record.expires_at,
+                    record.revoked_at,
                 ),
             )
 

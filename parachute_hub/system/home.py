@@ -85,6 +85,11 @@ class Home:
             f"The home folder {self.path} cannot be locked: {error.strerror}. Check the disk and who owns the folder."
         )
 
+    @property
+    def locked(self) -> bool:
+        """True while this process holds the lock."""
+        return self._descriptor is not None
+
     def release(self) -> None:
         """Unlock the home."""
         if self._descriptor is not None:

@@ -41,5 +41,17 @@ def from_compact(text: str) -> float:
     return datetime.strptime(text, _COMPACT).replace(tzinfo=UTC).timestamp()
 
 
+def from_iso(text: str) -> float:
+    """Seconds since the epoch of a time with its zone. Raises ValueError.
+
+    >>> from_iso("1970-01-01T00:00:00.500Z")
+    0.5
+    """
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"{text!r} names no zone")
+    return found.timestamp()
+
+
 def _iso(seconds: float, precision: str) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec=precision).replace("+00:00", "Z")

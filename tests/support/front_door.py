@@ -154,6 +154,7 @@ class FrontDoor:
         clock: Callable[[], float] | None = None,
         installs: FakeInstalls | None = None,
         tag: str = "",
+        older_hub: bool = False,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
@@ -178,9 +179,10 @@ class FrontDoor:
 
         self.origin.subscribe(changed)
         random = CountedRandom()
+        self.sealer = Sealer.from_file(folder / KEY_FILE, random)
         self.accounts: Accounts = build(
             self.database,
-            sealer=Sealer.from_file(folder / KEY_FILE, random),
+            sealer=self.sealer,
             jar=Jar(tag),
             hasher=self.hasher,
             caller=RequestCaller(),
@@ -191,6 +193,7 @@ class FrontDoor:
             links=lambda signed_in: (),
             clock=self.clock,
             random=random,
+            older_hub=older_hub,
         )
         self.who = Authenticator([self.accounts.recogniser])
         parts = (*self.accounts.parts, *people_parts(self.accounts, self.who, lambda: ["default", "family"]))

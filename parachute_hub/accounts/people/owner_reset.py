@@ -35,8 +35,9 @@ def reset_owner(
     database = Database.open(path)
     try:
         # Second factors are only deleted here, so any key will do.
+        hasher = Hasher(here)
         second_factor = SecondFactor(
-            factors=Factors(database), sealer=Sealer(random(32), random), clock=clock, random=random
+            factors=Factors(database), sealer=Sealer(random(32), random), hasher=hasher, clock=clock, random=random
         )
         people = People(
             users=Users(database),

@@ -42,7 +42,9 @@ class SetupPages:
         sessions: SessionRecogniser,
         presence: ProofsOfPresence,
         origin: HubOrigin,
+        older_hub: bool = False,
     ) -> None:
+        self._older_hub = older_hub
         self._setup = setup
         self._presence = presence
         self._browser = browser
@@ -214,7 +216,9 @@ class SetupPages:
     async def _show(self, request: IRequest, screen: Screen, refused: Refused | None = None) -> bytes:
         found = self._sessions.signed_in(request)
         token = self._browser.page_token(request) if found is None else token_for(found.token)
-        view: View = views.draw(screen, self._setup, self._origin, token, refused, _kept(request))
+        view: View = views.draw(
+            screen, self._setup, self._origin, token, refused, _kept(request), older_hub=self._older_hub
+        )
         above = views.steps(screen)
         return show(request, view.title, view.content, refused=refused, head=view.head, above=above)
 
@@ -228,6 +232,7 @@ class SetupPages:
             "hasVault": progress.chosen is not None,
             "hasExposeMode": self._setup.expose_mode is not None,
             "requireBootstrapToken": not self._setup.has_owner,
+            "olderHub": self._older_hub and not self._setup.has_owner,
             "csrfToken": self._browser.page_token(request) if found is None else token_for(found.token),
         }
         # Installs are only shown to the owner.

@@ -38,13 +38,16 @@ def draw(
     token: str,
     refused: Refused | None,
     kept: Mapping[str, str],
+    *,
+    older_hub: bool = False,
 ) -> View:
-    """One screen. `kept` are the values entered before an error."""
+    """One screen. `kept` are the values entered before an error. `older_hub`: an older hub has used this home."""
     said: dict[str, Content] = {"problem": problem(refused), "csrf": csrf_field(token)}
     match screen:
         case "account":
             username = kept.get("username", validation.DEFAULT_OWNER)
-            content = fill("setup-account", username=username, **said)
+            older: Content = fill("setup-older-hub") if older_hub else ""
+            content = fill("setup-account", username=username, older=older, **said)
             return View(title="Set up", content=content)
         case "modules":
             return View(title="Choose modules", content=fill("setup-modules", offers=_offers(setup), **said))

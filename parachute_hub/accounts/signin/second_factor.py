@@ -5,6 +5,7 @@ from attrs import field, frozen
 from parachute_hub.accounts.encryption import Sealer, Unsealable
 from parachute_hub.accounts.model import Clock, Random
 from parachute_hub.accounts.signin import totp
+from parachute_hub.accounts.signin.passwords import Hasher
 from parachute_hub.site.errors import Refused
 from parachute_hub.store.factors import Factors
 from parachute_hub.store.rows import Totp
@@ -24,8 +25,9 @@ class Started:
 class SecondFactor:
     """Authenticator apps and recovery codes of all users. Call changes within a transaction."""
 
-    def __init__(self, *, factors: Factors, sealer: Sealer, clock: Clock, random: Random) -> None:
+    def __init__(self, *, factors: Factors, sealer: Sealer, hasher: Hasher, clock: Clock, random: Random) -> None:
         self._factors = factors
+        self._hasher = hasher
         self._sealer = sealer
         self._clock = clock
         self._random = random
@@ -89,11 +91,27 @@ class SecondFactor:
         self._factors.confirm(found, step=step, now=self._clock(), codes=_hashes(codes))
         return codes
 
-    def use(self, user_id: str, code: str) -> str | None:
-        """Consume a code. Returns its kind (`otp` or `recovery`), or None if it is wrong or was used before."""
+    async def older_code(self, user_id: str, code: str) -> str | None:
+        """The hash of a recovery code that came from an older hub, for `use`; None if it is none.
+
+        That hub kept argon2id hashes, which take too long for a transaction. Raises Refused 429 like a password.
+        """
+        plain = totp.older_recovery_code(code)
+        for stored in self._factors.older_codes(user_id) if plain else ():
+            if (await self._hasher.check(plain or "", stored)).right:
+                return stored
+        return None
+
+    def use(self, user_id: str, code: str, older_code: str | None = None) -> str | None:
+        """Consume a code. Returns its kind (`otp` or `recovery`), or None if it is wrong or was used before.
+
+        `older_code` is what the method of that name returned.
+        """
         found = self._factors.totp(user_id)
         if found is None:
             return None
+        if older_code is not None:
+            return "recovery" if self._factors.use_code(user_id, older_code) else None
         as_recovery = totp.recovery_hash(code)
         if as_recovery is not None:
             return "recovery" if self._factors.use_code(user_id, as_recovery) else None

@@ -87,9 +87,10 @@ class SignIn:
         if pending is None or user is None:
             raise Refused(401, "sign_in_expired", "That took too long. Sign in again, starting with your password.")
         attempt = await self._write(self._guard.begin, "code", user.id, visitor, user_id=user.id, strict=True)
+        older = await self._second_factor.older_code(user.id, code)
 
         def decide() -> NewSession | Refused:
-            method = self._second_factor.use(user.id, code)
+            method = self._second_factor.use(user.id, code, older)
             if method is None:
                 self._note(user, "second-factor", visitor, outcome="refused")
                 return Refused(401, "invalid_code", "That code is not correct, or was already used. Try the next one.")

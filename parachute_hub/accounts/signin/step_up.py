@@ -65,6 +65,7 @@ class ProofsOfPresence:
         if not password and not code:
             raise Refused(400, "password_required", "Type your password to confirm this.")
         attempt = await self._write(self._guard.begin, "step-up", user.id, visitor, user_id=user.id, strict=True)
+        older = None if password else await self._second_factor.older_code(user.id, code)
         verified = bool(password) and (await self._hasher.check(password, user.password_hash)).right
 
         def decide() -> bool:
@@ -72,7 +73,7 @@ class ProofsOfPresence:
                 current = self._users.by_id(user.id)
                 right = verified and current is not None and current.password_hash == user.password_hash
             else:
-                right = self._second_factor.use(user.id, code) is not None
+                right = self._second_factor.use(user.id, code, older) is not None
             if right:
                 attempt.succeeded()
             else:

@@ -16,6 +16,7 @@ RECOVERY_CODES = 10
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _CODE_LENGTH = 16
 _GROUP = 4
+_OLDER_CODE_LENGTH = 10
 
 
 def new_secret(random: Callable[[int], bytes]) -> str:
@@ -60,6 +61,16 @@ def recovery_hash(code: str) -> str | None:
     if len(plain) != _CODE_LENGTH or not set(plain) <= set(_ALPHABET):
         return None
     return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def older_recovery_code(code: str) -> str | None:
+    """What the older hub hashed of a recovery code; None if it is none of those.
+
+    >>> older_recovery_code("ABCDE-fghjk"), older_recovery_code("123456")
+    ('abcdefghjk', None)
+    """
+    plain = "".join(letter for letter in code.lower() if letter not in " -\t")
+    return plain if len(plain) == _OLDER_CODE_LENGTH and set(plain) <= set(_ALPHABET) else None
 
 
 def _recovery_code(random: Callable[[int], bytes]) -> str:

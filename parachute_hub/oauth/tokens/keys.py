@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from attrs import field, frozen
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.jwk import RSAKey
@@ -34,6 +35,14 @@ def load_private_pem(pem: str) -> RSAKey:
     if not isinstance(key, RSAPrivateKey):
         raise ValueError("The stored signing key is not an RSA key.")
     return RSAKey(key, key)
+
+
+def is_private_pem(pem: str) -> bool:
+    """True if `load_private_pem` can load it and it is a sound key: for keys that come from elsewhere. Takes 40 ms."""
+    try:
+        return isinstance(load_pem_private_key(pem.encode(), None), RSAPrivateKey)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return False
 
 
 @frozen
