@@ -26,7 +26,7 @@ LEFT_OUT = frozenset(
 )
 _VIEWS = "hub/views/"
 """The folders that modules see as their home; the links in them are made anew."""
-_SCRATCH = re.compile(_VIEWS + r"[^/]+/(tmp|\.bun/install/cache)")
+_SCRATCH = re.compile(_VIEWS + r"[^/]+/(tmp|\.cache|\.bun/install/cache)")
 PROGRAMS = ("modules/store", "modules/node_modules", "modules/bin")
 
 

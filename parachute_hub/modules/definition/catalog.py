@@ -96,7 +96,11 @@ BUILT_IN: tuple[CatalogEntry, ...] = (
         strip_prefix=True,
         start_cmd=("parachute-scribe", "serve"),
         memory_mb=96,
-        permissions=Permissions(programs=("ffmpeg", "onnx-asr", "parakeet-mlx", "whisper-ctranslate2", "claude")),
+        # It hands recordings to local programs in files that are named /tmp/scribe-*.
+        permissions=Permissions(
+            folders=("/tmp",),  # noqa: S108
+            programs=("ffmpeg", "onnx-asr", "parakeet-mlx", "whisper-ctranslate2", "claude"),
+        ),
         hosts_apps=False,
     ),
     CatalogEntry(

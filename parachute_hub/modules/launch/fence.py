@@ -227,11 +227,17 @@ class ModuleFence:
         return apart and real.exists() and not any(covers(system, str(real)) for system in (*SYSTEM_FOLDERS, "/dev"))
 
     def _folders(self, subject: LaunchedModule) -> Iterator[str]:
-        """The owner's folders it declares. Raises CannotLaunch for one that contains files of the hub."""
+        """The owner's folders it declares. Raises CannotLaunch for one that contains files of the hub.
+
+        One that only the catalog names is left out then: the module may run without.
+        """
+        by_catalog = subject.entry is not None and subject.permissions == subject.entry.permissions
         home = Path(os.path.realpath(self.views.home))
         for declared in subject.permissions.folders:
             folder = Path(os.path.realpath(self.user_home / declared.removeprefix("~/")))
             if home.is_relative_to(folder) or folder.is_relative_to(home):
+                if by_catalog:
+                    continue
                 raise CannotLaunch(
                     "bad_manifest",
                     f"{subject.short} asks for the folder {declared}, which holds what belongs to the hub. It cannot "

@@ -131,6 +131,7 @@ class RoundTripTests(ArchiveCase):
             "hub/reserve": b"",
             "hub/lock": b"",
             "hub/views/vault/.bun/install/cache/x.pile": b"",
+            "hub/views/scribe/.cache/huggingface/model": b"",
         }
         make_home(self.home, {**left_out, "hub/modules.json": b"{}"})
         self.read(self.write())

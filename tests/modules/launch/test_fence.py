@@ -14,7 +14,7 @@ from parachute_hub.modules.launch.fence import CANNOT, LaunchedModule, ModuleFen
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.launch.views import Views
 from parachute_hub.supervise.model import CannotLaunch, Isolation, LastExit, ModuleState, Status
-from tests.modules.homes import Home, package, put, write
+from tests.modules.homes import TOY, Home, package, put, write
 
 BUN = Path("/opt/bun/bin/bun")
 
@@ -194,7 +194,7 @@ class DeclaredTests(FenceCase):
             short="toy",
             row=row,
             manifest=manifest,
-            entry=None,
+            entry=options.pop("entry", None),
             folder=Path("/x"),
             bun=BUN,
             env={"PATH": options.pop("path", "/usr/bin")},
@@ -228,6 +228,15 @@ class DeclaredTests(FenceCase):
         for folder in (str(self.home.path), str(self.home.path.parent), str(self.home.path / "vault"), "~/link"):
             with self.assertRaises(CannotLaunch, msg=folder):
                 self.rules(Permissions(folders=(folder,)), user_home=user)
+
+    def test_a_folder_that_only_the_catalog_names_is_left_out_if_it_holds_the_home(self) -> None:
+        """For example /tmp, when somebody tries the hub out there."""
+        above, other = str(self.home.path.parent), self.home.path.parent / "other"
+        other.mkdir()
+        asked = Permissions(folders=(above, str(other)))
+        writes = self.rules(asked, entry=evolve(TOY, permissions=asked)).writes
+        self.assertIn(str(other), writes)
+        self.assertNotIn(above, writes)
 
     def test_declared_programs_are_readable(self) -> None:
         """A system program needs nothing more; one of a Python environment needs that environment."""
