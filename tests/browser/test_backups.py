@@ -226,6 +226,59 @@ class RestoreTests(BackupsCase):
         expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
         self.assertEqual((second.home / "hello" / "note.md").read_text(), "words")
 
+    def test_one_vault_comes_back_beside_the_others_and_then_in_its_place(self) -> None:
+        """The hub keeps running; another device sees it, too; a vault restored beside has its own name."""
+        self.assertEqual(self.hub.install("vault")["status"], "succeeded")
+        first = self.hub.home / "vault" / "data" / "default"
+        key, _ = self.backup()
+        (first / "later").write_text("x")
+        instance = self.hub.client.health()["instance"]
+        phone = self.sign_in(viewport=PHONE)
+        phone.goto(f"{self.hub.url}/admin/activity")
+        self.ask(key)
+        self.page.get_by_label("What to restore").select_option("Only the vault default")
+        expect(self.page.get_by_text("Keep it, and put the old one beside it")).to_be_visible()
+        self.look("restore-vault")
+        name = self.page.get_by_label("Name of the second vault")
+        expect(name).to_have_value("default-restored")
+        name.fill("admin")
+        self.page.get_by_role("button", name="Restore the vault").click()
+        expect(self.page.get_by_text(re.compile("reserved"))).to_be_visible()
+        name.fill("default-then")
+        self.page.get_by_role("button", name="Restore the vault").click()
+        expect(self.page.get_by_text("It was restored")).to_be_visible(timeout=30_000)
+        expect(phone.get_by_text(re.compile("Vault is running with the data from the backup")).first).to_be_visible()
+        self.look("restore-vault-done")
+        vaults = {vault["name"] for vault in self.hub.client.call("GET", "/vaults")["vaults"]}
+        self.assertEqual(vaults, {"default", "default-then"})
+        self.assertTrue((first / "later").exists())
+
+        self.page.reload()
+        self.ask(key)
+        self.page.get_by_label("What to restore").select_option("Only the vault default")
+        self.page.get_by_label("Replace it").check()
+        self.page.get_by_role("button", name="Replace the vault").click()
+        expect(self.page.get_by_text("It was restored")).to_be_visible(timeout=30_000)
+        self.assertFalse((first / "later").exists())
+
+        self.page.reload()
+        self.ask(key)
+        self.page.get_by_label("What to restore").select_option("Only the data of Vault")
+        self.look("restore-module")
+        self.page.get_by_role("button", name="Replace the data of Vault").click()
+        expect(self.page.get_by_text("It was restored")).to_be_visible(timeout=30_000)
+        self.assertEqual(len(self.hub.client.call("GET", "/vaults")["vaults"]), 1)
+        self.assertEqual(self.hub.client.health()["instance"], instance)
+
+    def ask(self, key: str) -> None:
+        """Choose the newest backup in the folder, and read it."""
+        self.page.goto(f"{self.hub.url}/admin/backups/restore")
+        self.page.get_by_label("Where it is").select_option(str(self.disk))
+        self.page.get_by_label("Recovery key").fill(key)
+        self.page.get_by_role("button", name="Continue").click()
+        self.confirm()
+        expect(self.page.get_by_role("heading", name="This will be restored")).to_be_visible(timeout=20_000)
+
     def test_a_hub_in_use_goes_back_to_a_backup(self) -> None:
         """From its own folder or a file; the plan is shown and can be cancelled; the password is asked."""
         key, archive = self.backup()

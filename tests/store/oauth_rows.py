@@ -1,3 +1,4 @@
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ class OAuthRows(SynchronousTestCase):
     """A database with one person (`u`), and rows to add."""
 
     def setUp(self) -> None:
-        self.database = new_database(Path(self.mktemp()) / "parachute.db")
-        self.addCleanup(self.database.close)
+        self.path = Path(self.mktemp()) / "parachute.db"
+        self.database = new_database(self.path)
         # The stores write within a transaction; here it is one for the whole test.
-        unit = self.database.unit()
-        unit.__enter__()
-        self.addCleanup(unit.__exit__, None, None, None)
+        self._whole = ExitStack()
+        self.addCleanup(self.commit)
+        self._whole.enter_context(closing(self.database))
+        self._whole.enter_context(self.database.unit())
         self.clients, self.grants = Clients(self.database), Grants(self.database)
         self.tokens, self.keys, self.users = Tokens(self.database), SigningKeys(self.database), Users(self.database)
         self.users.add(
@@ -36,6 +38,10 @@ class OAuthRows(SynchronousTestCase):
                 password_changed_at=0,
             )
         )
+
+    def commit(self) -> None:
+        """Write everything into the file, which nobody uses then."""
+        self._whole.close()
 
     def client(self, client_id: str = "app", **changes: Any) -> Client:
         values: dict[str, Any] = {

@@ -97,6 +97,7 @@ const DOING: Record<string, string> = {
   restart: "Restarting",
   rollback: "Rolling back",
   "restore-data": "Restoring the earlier data of",
+  "restore-backup": "Restoring data of",
   "delete-data": "Deleting the data of",
 }
 const DONE: Record<string, string> = {
@@ -106,10 +107,12 @@ const DONE: Record<string, string> = {
   restart: "restarted",
   rollback: "rolled back",
   "restore-data": "back to its earlier data",
+  "restore-backup": "running with the data from the backup",
 }
 const FAILED: Record<string, string> = {
   rollback: "could not be rolled back",
   "restore-data": "could not restore its earlier data",
+  "restore-backup": "could not take the data from the backup",
   "delete-data": "could not delete its data",
 }
 

@@ -116,6 +116,7 @@ function plan(state) {
       return [term, text]
     }),
   )
+  if (result.apps.length) $("apps").textContent = result.apps.join(", ")
   $("moved").hidden = backup.origin === location.origin
   show("plan")
   $("apply").focus()

@@ -7,13 +7,19 @@ const MOST_FAILURES = 20
 const PAUSE = 1000
 const LOOK_EVERY = 500
 
+/** What each has in the backup; sizes in bytes. */
+export type Measures = Record<string, { files: number; size: number }>
+
+/** One module's data, or one vault; with `as`, beside the others under that name. */
+export type Part = { module: string } | { vault: string; as?: string }
+
 /** What a backup brings, and what it takes the place of. Times are in Unix seconds. */
 export interface RestorePlan {
   phase: "receiving" | "checking" | "ready" | "failed" | "applying"
   progress: { bytes?: number; of?: number }
   backup: { created_at: number; origin: string; modules: { short: string; version: string | null }[] }
-  result: { files: number; size: number }
-  replaces: { modules: string[]; origin: string }
+  result: { files: number; size: number; modules: Measures; vaults: Measures; apps: string[] }
+  replaces: { modules: string[]; versions: Record<string, string>; vaults: string[]; origin: string }
   error: string | null
 }
 
@@ -85,6 +91,11 @@ export class Restore {
       const now = await health()
       if (now?.phase === "up" && now.instance !== before) return
     }
+  }
+
+  /** Starts to put one part in place on the running hub: the operation's id. */
+  async applyPart(part: Part): Promise<string> {
+    return ((await this.#done("POST", "/apply", { part })) as { operation_id: string }).operation_id
   }
 
   async cancel(): Promise<void> {

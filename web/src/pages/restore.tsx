@@ -1,12 +1,15 @@
-/** Restores a backup over a hub in use: choose it, see what would come, then replace everything. */
+/** Restores a backup over a hub in use: choose it, see what would come, then take all of it, one module or one vault. */
 import { useState } from "preact/hooks"
-import { Restore, type RestorePlan } from "../api/restore"
+import { type Part, Restore, type RestorePlan } from "../api/restore"
 import type { BackupPlace } from "../api/shapes"
-import { hub } from "../app"
-import { bytes, exactly, list } from "../format"
+import { hub, modules } from "../app"
+import { bytes, exactly } from "../format"
+import { isOver } from "../state/modules"
 import { useResource } from "../state/resource"
 import { report } from "../ui/notices"
-import { Button, Card, Choice, Facts, Field, Head, Ready } from "../ui/parts"
+import { Button, Card, Choice, Field, Head, Ready } from "../ui/parts"
+import { Progress } from "../ui/progress"
+import { Plan } from "../ui/restoreplan"
 
 interface Far {
   text: string
@@ -30,6 +33,7 @@ export function RestorePage() {
   const [far, setFar] = useState<Far | null>(null)
   const [under, setUnder] = useState<Restore | null>(null)
   const [shown, setShown] = useState<Shown | null>(null)
+  const [operation, setOperation] = useState("")
   const follow = (doing: "sending" | "checking", done: number, of: number) =>
     setFar({ text: doing === "sending" ? "Sending the backup" : "Checking the backup", done, of })
   const over = () => {
@@ -57,24 +61,34 @@ export function RestorePage() {
     await restore.apply(mode)
     location.assign("/login?next=/admin")
   }
+  const applyPart = async (restore: Restore, part: Part) => {
+    setOperation(await restore.applyPart(part))
+    over()
+    await modules.refresh()
+  }
   const cancel = async (restore: Restore) => {
     await restore.cancel()
     over()
   }
   return (
     <>
-      <Head title="Restore a backup" lead="A backup takes the place of everything that is on this hub now.">
+      <Head
+        title="Restore a backup"
+        lead="Bring back everything as it was, or only one module or vault. You see what would change first."
+      >
         <a class="button" href="/admin/backups">
           Back to Backups
         </a>
       </Head>
       {shown && (
         <Plan
-          shown={shown}
+          plan={shown.plan}
           apply={(mode) => apply(shown.restore, mode).catch((problem) => (over(), report(problem)))}
+          applyPart={(part) => applyPart(shown.restore, part)}
           cancel={() => cancel(shown.restore)}
         />
       )}
+      <Outcome operation={operation} />
       {far && <Work far={far} cancel={under && (() => cancel(under))} />}
       {/* Kept while a backup is read, so that a mistake can be corrected. */}
       <div hidden={shown !== null || far !== null}>
@@ -184,56 +198,13 @@ function Work({ far: { text, done, of }, cancel }: { far: Far; cancel: (() => Pr
   )
 }
 
-const MODES = [
-  ["move", "That hub is gone, or is this one", "Sign-ins and connected apps from the backup keep working."],
-  ["copy", "That hub keeps running elsewhere", "This one gets keys of its own, and everyone signs in again here."],
-] as const
-
-function Plan({
-  shown: { plan },
-  apply,
-  cancel,
-}: {
-  shown: Shown
-  apply: (mode: "move" | "copy") => Promise<unknown>
-  cancel: () => Promise<void>
-}) {
-  const [mode, setMode] = useState<"move" | "copy">("move")
-  const { backup, result, replaces } = plan
-  const coming = backup.modules.map(({ short, version }) => (version ? `${short} ${version}` : short))
+/** The operation that puts one part in place. */
+function Outcome({ operation }: { operation: string }) {
+  const job = modules.jobs.value.find(({ id }) => id === operation)
+  if (!job) return null
   return (
-    <Card title="This will be restored">
-      <Facts
-        rows={[
-          ["Made", exactly(backup.created_at)],
-          ["At", backup.origin],
-          ["Modules", list(coming) || "none"],
-          ["Contains", `${result.files.toLocaleString("en")} files, ${bytes(result.size)}`],
-          ["Replaces", list(["all accounts and settings of this hub", ...replaces.modules])],
-        ]}
-      />
-      <p class="notice busy">Whatever was written here after the backup was made is lost.</p>
-      {backup.origin !== replaces.origin && (
-        <p>The backup was made at another address. Connected apps such as Claude must be connected again.</p>
-      )}
-      <fieldset class="modes">
-        <legend>The hub that made the backup</legend>
-        {MODES.map(([value, words, hint]) => (
-          <label class="switch" key={value}>
-            <input type="radio" name="mode" checked={mode === value} onChange={() => setMode(value)} />
-            <span>
-              {words}
-              <small class="hint">{hint}</small>
-            </span>
-          </label>
-        ))}
-      </fieldset>
-      <div class="row">
-        <Button kind="danger" act={() => apply(mode)}>
-          Replace everything and restart
-        </Button>
-        <Button act={cancel}>Cancel</Button>
-      </div>
+    <Card title={isOver(job) && job.status === "succeeded" ? "It was restored" : "Restoring"}>
+      <Progress job={job} />
     </Card>
   )
 }
