@@ -35,7 +35,7 @@ from parachute_hub.app.move_in import build_move_in, move_in_part
 from parachute_hub.app.problems import build_problems
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.app.runtime import ModuleRuntime, build_engine
-from parachute_hub.app.site_map import admin_parts, public_parts, recorded
+from parachute_hub.app.site_map import admin_parts, configuration_of, public_parts, recorded
 from parachute_hub.migration.home import is_older
 from parachute_hub.modules.state.disk_space import Disk, Reserve
 from parachute_hub.oauth import assemble as oauth_of
@@ -127,9 +127,18 @@ async def compose(core: ProcessContext) -> Composition:
     sealer = Sealer.from_file(core.settings.home / "hub" / KEY_FILE, secrets.token_bytes)
     accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads)
     backups = build_backups(core, engine, sealer, origin.issuer, resolve, accounts.sign_in.lives)
-    problems = build_problems(core, engine, backups.backups)
     older_hub = build_move_in(core, engine, database, accounts, sealer)
     await older_hub.finish()
+    configuration = configuration_of(core, engine, oauth)
+    problems = build_problems(
+        core,
+        engine,
+        backups=backups.backups,
+        database=database,
+        oauth=oauth,
+        origin=origin,
+        configuration=configuration,
+    )
     await oauth.boot()
     await _recover(engine)
 
@@ -145,7 +154,7 @@ async def compose(core: ProcessContext) -> Composition:
     )
     parts = [
         *public_parts(core, engine, origin, who),
-        *admin_parts(core, engine, accounts, oauth, who, streams=streams),
+        *admin_parts(core, engine, accounts, who, streams=streams, configuration=configuration),
         *backups.parts(who, accounts),
         *problems.parts(who),
         move_in_part(older_hub, accounts, who),

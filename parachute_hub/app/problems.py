@@ -1,26 +1,55 @@
 """Composes the problems: which checks there are, and what they look at."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
-from attrs import frozen
+from attrs import define, field, frozen
 from twisted.internet.task import LoopingCall
 
+from parachute_hub.accounts.setup.public_origin import HubOrigin
 from parachute_hub.admin.problems_api import ProblemsApi
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.backup.service import Backups
+from parachute_hub.events import JobChanged, ModuleChanged, Notice, NumberedEvent, RegistryChanged
 from parachute_hub.modules.definition.versions import is_newer
+from parachute_hub.modules.launch.configuration import Configuration
+from parachute_hub.modules.packages.bun import BunFailed, NoBun
+from parachute_hub.oauth.assemble import OAuth
+from parachute_hub.problems import address_probe
 from parachute_hub.problems.check import Check
+from parachute_hub.problems.checks.access import EXPIRES_DAYS, ExpiringToken, ExpiringTokens, WaitingApps
+from parachute_hub.problems.checks.address import AddressFinding, PlainHttp, PublicAddress, StartWarnings
 from parachute_hub.problems.checks.backups import BackupTrouble
-from parachute_hub.problems.checks.modules import Crashing, FailedParts, Incomplete, Ports
+from parachute_hub.problems.checks.configuration import Unconfigured
+from parachute_hub.problems.checks.hub import (
+    DatabaseTrouble,
+    FailedOperations,
+    OpenFiles,
+    OtherHub,
+    UnusableRows,
+)
+from parachute_hub.problems.checks.machine import ClockWrong, DiskSpace, DiskWrites, GrowingMemory, MemoryTight
+from parachute_hub.problems.checks.modules import Crashing, FailedParts, Incomplete, Ports, SelfReports
+from parachute_hub.problems.checks.packages import BunMissing, RegistryUnreachable, Updates
+from parachute_hub.problems.checks.reports import Reports
 from parachute_hub.problems.checks.separation import Separation
 from parachute_hub.problems.facts import ModuleFacts, Part
 from parachute_hub.problems.memory import ProblemsFile
 from parachute_hub.problems.service import TICK_SECONDS, Problems
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.root import MountedArea
+from parachute_hub.store.audit import Audit
+from parachute_hub.store.clients import Clients
+from parachute_hub.store.database import Database
 from parachute_hub.system.timers import every
+
+_DAY = 86400.0
+_FACTS_KEPT = 0.5
+# A token for less than this is renewed as a matter of course.
+_LONG_LIVED = 14 * _DAY
 
 
 @frozen
@@ -39,19 +68,37 @@ class ProblemRoom:
         return [MountedArea(("/api/problems",), ProblemsApi(who=who, problems=self.problems).app.resource())]
 
 
-def build_problems(core: ProcessContext, engine: ModuleRuntime, backups: Backups) -> ProblemRoom:
+def build_problems(
+    core: ProcessContext,
+    engine: ModuleRuntime,
+    *,
+    backups: Backups,
+    database: Database,
+    oauth: OAuth,
+    origin: HubOrigin,
+    configuration: Configuration,
+) -> ProblemRoom:
     """Create the checks and the list."""
+    modules = _ModuleFacts(engine, core.reactor.seconds)
+    reports = Reports(clock=core.reactor.seconds)
 
-    def modules() -> Sequence[ModuleFacts]:
-        return [_facts(engine, short) for short in engine.modules.files.directory.shorts()]
+    def heard(numbered: NumberedEvent) -> None:
+        match numbered.event:
+            case Notice(_, text, _):
+                reports.report(text)
+            case ModuleChanged() | RegistryChanged() | JobChanged():
+                modules.forget()
 
+    engine.bus.subscribe(heard)
     checks: list[Check] = [
-        Crashing(modules=modules),
-        Ports(modules=modules),
-        FailedParts(modules=modules),
-        Incomplete(modules=modules),
-        Separation(machine=engine.modules.files.fence.machine, modules=modules),
+        *_of_modules(engine, modules, configuration),
+        *_of_machine(core, engine, modules, database),
+        *_of_address(core, engine, origin),
+        *_of_access(core, database, oauth),
         BackupTrouble(problems=backups.problems),
+        DatabaseTrouble(trouble=database.trouble),
+        FailedOperations(jobs=engine.modules.jobs.all, failed_since=lambda: time.time() - _DAY, modules=modules.all),
+        reports,
     ]
     problems = Problems(
         checks=checks,
@@ -64,6 +111,166 @@ def build_problems(core: ProcessContext, engine: ModuleRuntime, backups: Backups
     return ProblemRoom(problems, core)
 
 
+def _of_modules(engine: ModuleRuntime, modules: "_ModuleFacts", configuration: Configuration) -> list[Check]:
+    services = engine.modules.files.directory.services
+    return [
+        Crashing(modules=modules.all),
+        Ports(modules=modules.all),
+        FailedParts(modules=modules.all),
+        SelfReports(modules=modules.all),
+        Incomplete(modules=modules.all),
+        Unconfigured(modules=modules.all, missing=configuration.missing),
+        Separation(machine=engine.modules.files.fence.machine, modules=modules.all),
+        Updates(modules=modules.all),
+        UnusableRows(problems=lambda: [str(problem) for problem in services.read().problems]),
+    ]
+
+
+def _of_machine(
+    core: ProcessContext, engine: ModuleRuntime, modules: "_ModuleFacts", database: Database
+) -> list[Check]:
+    disk, registry = engine.modules.disk, _Registry(engine, Audit(database))
+
+    def minutes(short: str) -> Sequence[int]:
+        history = engine.supervisor.memory(short)
+        return history.minutes if history is not None else ()
+
+    def memory() -> tuple[int | None, int | None]:
+        container = engine.supervisor.container()
+        return container.used, container.limit
+
+    return [
+        DiskSpace(space=lambda: (disk.free_bytes(), disk.total_bytes())),
+        DiskWrites(state=lambda: core.phase.disk()),
+        MemoryTight(memory=memory),
+        GrowingMemory(modules=modules.all, minutes=minutes),
+        ClockWrong(offsets=registry.offsets),
+        BunMissing(lacks=lambda: lacking(engine.modules.files.outside.find_bun)),
+        RegistryUnreachable(ask=registry.ask),
+    ]
+
+
+def _of_address(core: ProcessContext, engine: ModuleRuntime, origin: HubOrigin) -> list[Check]:
+    def public() -> str | None:
+        return None if origin.source() == "none" or origin.issuer() in core.settings.local_origins else origin.issuer()
+
+    async def ask(address: str) -> AddressFinding:
+        in_thread = engine.modules.files.outside.in_thread
+        found: AddressFinding = await in_thread(address_probe.probe, address, core.health.instance, time.time())
+        return found
+
+    return [
+        PublicAddress(origin=public, ask=ask),
+        PlainHttp(origin=public),
+        StartWarnings(warnings=core.settings.warnings),
+    ]
+
+
+def _of_access(core: ProcessContext, database: Database, oauth: OAuth) -> list[Check]:
+    home, started = core.settings.home, time.time()
+
+    def expiring() -> list[ExpiringToken]:
+        now = time.time()
+        found = oauth.tokens.expiring(now, now + EXPIRES_DAYS * _DAY, _LONG_LIVED)
+        return [ExpiringToken(token_id=one.jti, days=(one.expires_at - now) / _DAY) for one in found]
+
+    def signs() -> list[str]:
+        return other_hub(home, started, time.time(), oauth.operator.is_foreign())
+
+    return [
+        WaitingApps(waiting=Clients(database).count_waiting),
+        ExpiringTokens(expiring=expiring),
+        OpenFiles(loose=partial(open_files, home)),
+        OtherHub(signs=signs),
+    ]
+
+
+def lacking(find_bun: Callable[[], Path]) -> str | None:
+    """Why there is no bun, and what to do; None if there is."""
+    try:
+        find_bun()
+    except NoBun as error:
+        return str(error)
+    return None
+
+
+def open_files(home: Path) -> list[tuple[str, str]]:
+    """Which of the hub's files others can read, and the command that closes each."""
+    found = []
+    for name, path, mode in (("The hub's folder", home, "700"), ("operator.token", home / "operator.token", "600")):
+        try:
+            loose = bool(path.stat().st_mode & 0o077)
+        except OSError:
+            continue
+        if loose:
+            found.append((name, f"chmod {mode} {path}"))
+    return found
+
+
+def other_hub(home: Path, started: float, now: float, foreign_token: bool) -> list[str]:
+    """Signs of a hub of another kind on this home: what it wrote since `started`, in the last hour."""
+    signs = []
+    try:
+        written = (home / "hub.db").stat().st_mtime
+    except OSError:
+        written = 0.0
+    if written > max(started, now - 3600):
+        signs.append("An older hub writes its database (hub.db) here.")
+    if foreign_token:
+        signs.append("Another program replaced operator.token, so the parachute command is refused.")
+    return signs
+
+
+@define
+class _Registry:
+    """The package registry, and how far its clock is from ours."""
+
+    _engine: ModuleRuntime
+    _audit: Audit
+    _offset: float | None = field(default=None, init=False)
+
+    async def ask(self) -> str | None:
+        """Why the registry cannot be used, None if it can; renews what is known of newer versions."""
+        modules = self._engine.modules
+        try:
+            self._offset = await modules.registry.offset()
+        except BunFailed as error:
+            return str(error)
+        directory = modules.files.directory
+        packages = [directory.package_of(one) for one in directory.shorts() if not directory.records.get(one).linked]
+        await modules.availability.renew([package for package in packages if package is not None])
+        return None
+
+    def offsets(self) -> Mapping[str, float]:
+        """How far our clock is ahead of the registry's, and behind what this hub has already recorded."""
+        offsets = {} if self._offset is None else {"the package registry": self._offset}
+        newest = max((act.at for _, act in self._audit.latest(limit=1)), default=0.0)
+        if newest > time.time():
+            offsets["this hub's own records"] = time.time() - newest
+        return offsets
+
+
+@define
+class _ModuleFacts:
+    """The installed modules. Checks that look in the same moment share one answer."""
+
+    _engine: ModuleRuntime
+    _clock: Callable[[], float]
+    _at: float = field(default=-1.0, init=False)
+    _told: Sequence[ModuleFacts] = field(default=(), init=False)
+
+    def forget(self) -> None:
+        """Something changed."""
+        self._at = -1.0
+
+    def all(self) -> Sequence[ModuleFacts]:
+        """At most half a second old, and from after the latest change."""
+        if self._at < 0 or self._clock() - self._at > _FACTS_KEPT:
+            self._told = [_facts(self._engine, short) for short in self._engine.modules.files.directory.shorts()]
+            self._at = self._clock()
+        return self._told
+
+
 def _facts(engine: ModuleRuntime, short: str) -> ModuleFacts:
     modules = engine.modules
     directory = modules.files.directory
@@ -71,7 +278,7 @@ def _facts(engine: ModuleRuntime, short: str) -> ModuleFacts:
     manifest, package = directory.manifest(short), directory.package_of(short)
     names = (manifest and manifest.display_name, row and row.display_name, entry and entry.display_name)
     version = row.version if row else None
-    latest = modules.availability.latest(package, modules.files.channel()) if package and not record.linked else None
+    latest = modules.availability.known(package, modules.files.channel()) if package and not record.linked else None
     return ModuleFacts(
         short=short,
         name=next((name for name in names if name), short),

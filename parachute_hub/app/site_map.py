@@ -68,10 +68,10 @@ def admin_parts(
     core: ProcessContext,
     engine: ModuleRuntime,
     accounts: Accounts,
-    oauth: OAuth,
     who: Authenticator,
     *,
     streams: Streams,
+    configuration: Configuration,
 ) -> list[MountedArea]:
     """The areas for administration."""
     files = engine.modules.files
@@ -95,13 +95,7 @@ def admin_parts(
             links=engine.links.by_short,
             isolation=files.fence.machine,
         ),
-        configuration=Configuration(
-            home=core.settings.home,
-            directory=files.directory,
-            http=HTTPClient(Agent(core.reactor)),
-            tokens=ModuleTokens(oauth.issuer),
-            port_of=engine.supervisor.owned_port,
-        ),
+        configuration=configuration,
         streams=streams,
     )
     events = EventsArea(who=who, bus=engine.bus, streams=streams, boot=core.health.instance)
@@ -146,6 +140,17 @@ def admin_parts(
         MountedArea(("/admin",), AdminApp()),
         *people_parts(accounts, who, engine.installed_modules.vaults),
     ]
+
+
+def configuration_of(core: ProcessContext, engine: ModuleRuntime, oauth: OAuth) -> Configuration:
+    """Reads and changes the settings of modules."""
+    return Configuration(
+        home=core.settings.home,
+        directory=engine.modules.files.directory,
+        http=HTTPClient(Agent(core.reactor)),
+        tokens=ModuleTokens(oauth.issuer),
+        port_of=engine.supervisor.owned_port,
+    )
 
 
 def recorded(parts: Iterable[MountedArea], accounts: Accounts, who: Authenticator) -> list[MountedArea]:

@@ -1,188 +1,120 @@
-"""`parachute doctor`: diagnoses common problems, says how to repair them, and fixes what is safe."""
+"""`parachute doctor`: the problems that Home shows, also without a hub, and repairs of what is safe."""
 
 import shutil
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import indent, wrap
 from typing import Any
 
-from attrs import frozen
-
-from parachute_hub.cli.client import CommandError, HubClient, module_path
+from parachute_hub.app.problems import lacking, open_files
+from parachute_hub.cli.client import CommandError, HubClient
 from parachute_hub.cli.commands import client_of, home_of, show
+from parachute_hub.modules.packages import bun
+from parachute_hub.modules.state.services_file import ServicesFile
+from parachute_hub.problems.checks.hub import OpenFiles, UnusableRows
+from parachute_hub.problems.checks.machine import DiskSpace
+from parachute_hub.problems.checks.packages import BunMissing
+from parachute_hub.problems.model import Problem, Severity, Standing, ordered, words
+from parachute_hub.settings import from_process
 
-LOW_DISK = 100 * 1024 * 1024
-# Problems that need a person, and those that may be temporary.
-_LEVELS = {"parked": "fail", "held": "fail", "backoff": "warn", "degraded": "warn"}
-
-
-@frozen
-class Diagnosis:
-    """One check: `level` is ok, warn or fail; `text` says what was found and what to do.
-
-    `repair` is what `--fix` does; it never loses data.
-    """
-
-    check: str
-    level: str
-    text: str
-    repair: Callable[[], object] | None = None
-
-    def to_json(self) -> dict[str, str]:
-        """For `--json`."""
-        return {"check": self.check, "level": self.level, "text": self.text}
+_MODES = {"open-file:The hub's folder": ("", 0o700), "open-file:operator.token": ("operator.token", 0o600)}
+_WIDTH = 100
 
 
 def doctor(arguments: Namespace) -> int:
-    """Run all checks; with --fix, repair and check again. Exit code 1 only if one fails."""
+    """Show all problems; with --fix, repair what loses nothing and look again. Exit code 1 only for an error."""
     home, client = home_of(arguments), client_of(arguments)
-    findings = list(examine(home, client))
-    repaired, lines = [], []
+    problems = examine(home, client)
+    fixed, lines = [], []
     if arguments.fix:
-        for finding in findings:
-            if finding.repair is not None:
-                try:
-                    finding.repair()
-                except CommandError as error:
-                    lines.append(f"could not fix {finding.check}: {error}")
-                else:
-                    repaired.append(finding.check)
-                    lines.append(f"fixed {finding.check}")
-        findings = list(examine(home, client))
-    lines += [f"{finding.level:<5} {finding.check}: {finding.text}" for finding in findings]
-    if not arguments.fix and any(finding.repair for finding in findings):
+        for problem in problems:
+            try:
+                repaired = repair(home, client, problem)
+            except (CommandError, OSError) as error:
+                lines.append(f"could not fix {problem['title']}: {error}")
+            else:
+                if repaired:
+                    fixed.append(problem["key"])
+                    lines.append(f"fixed: {problem['title']}")
+        problems = examine(home, client)
+    shown = [problem for problem in problems if not problem["dismissed"]]
+    lines += [described(problem) for problem in shown] or ["Nothing is wrong."]
+    if len(shown) < len(problems):
+        lines.append(f"{len(problems) - len(shown)} dismissed; Home shows them.")
+    if not arguments.fix and any(is_safe(problem) for problem in shown):
         lines.append("`parachute doctor --fix` can repair some of this.")
-    show(arguments, {"findings": [finding.to_json() for finding in findings], "fixed": repaired}, "\n".join(lines))
-    return 1 if any(finding.level == "fail" for finding in findings) else 0
+    show(arguments, {"problems": problems, "fixed": fixed}, "\n".join(lines))
+    return 1 if any(problem["severity"] == "error" for problem in shown) else 0
 
 
-def examine(home: Path, client: HubClient) -> Iterator[Diagnosis]:
-    """The checks, in the order in which to repair things."""
-    yield from _home(home)
-    yield from _bun()
-    yield from _registry(home)
-    yield from _hub(client)
-
-
-def _home(home: Path) -> Iterator[Diagnosis]:
-    if not home.is_dir():
-        yield Diagnosis("home", "warn", f"{home} does not exist yet; `parachute serve` makes it.")
-        return
-    if home.stat().st_mode & 0o077:
-        text = f"other users of this machine can read {home}. Run: chmod 700 {home}"
-        yield Diagnosis("home", "warn", text, lambda: home.chmod(0o700))
-    else:
-        yield Diagnosis("home", "ok", f"{home} is private.")
-    free = shutil.disk_usage(home).free
-    if free < LOW_DISK:
-        yield Diagnosis("disk", "fail", f"{free // 1024**2} MB are free; make room, or remove a module.")
-    else:
-        yield Diagnosis("disk", "ok", f"{free // 1024**2} MB are free.")
-    token = home / "operator.token"
-    if token.exists() and token.stat().st_mode & 0o077:
-        text = f"others may read {token}: chmod 600 it, then restart the hub."
-        yield Diagnosis("operator-token", "fail", text, lambda: token.chmod(0o600))
-    elif token.exists():
-        yield Diagnosis("operator-token", "ok", "it is private.")
-
-
-def _bun() -> Iterator[Diagnosis]:
-    from parachute_hub.modules.packages.bun import NoBun, find
-    from parachute_hub.settings import from_process
-
-    try:
-        yield Diagnosis("bun", "ok", str(find(from_process({}).bun)))
-    except NoBun as error:
-        yield Diagnosis("bun", "fail", str(error))
-
-
-def _registry(home: Path) -> Iterator[Diagnosis]:
-    from parachute_hub.modules.state.services_file import ServicesFile
-
-    registry = ServicesFile(home / "services.json").read()
-    for problem in registry.problems:
-        yield Diagnosis("services.json", "warn", str(problem))
-    if not registry.problems:
-        yield Diagnosis("services.json", "ok", f"{len(registry.rows)} modules are registered.")
-
-
-def _hub(client: HubClient) -> Iterator[Diagnosis]:
+def examine(home: Path, client: HubClient) -> list[dict[str, Any]]:
+    """The problems as the hub tells them, looked for now; without a hub, those that can be seen from here."""
     if not client.running:
-        yield Diagnosis("hub", "warn", "it is not running; start it with `parachute serve`.")
-        return
-    health = client.health()
-    level = "ok" if health.get("db") in ("ok", "unconfigured") else "fail"
-    yield Diagnosis("hub", level, f"version {health.get('version')}, database {health.get('db')}.")
+        return _looked(home, _alone("hub-down", "The hub is not running", "Its pages and modules cannot be reached."))
     try:
-        listing = client.call("GET", "/api/modules")
+        return list(client.call("POST", "/api/problems/look", {})["problems"])
     except CommandError as error:
-        yield Diagnosis("modules", "fail", str(error))
-        return
-    for module in listing["modules"]:
-        if module.get("installed"):
-            level = _LEVELS.get(str(module.get("state")), "ok")
-            text = f"{module.get('state')}: {module.get('reason') or ''}".rstrip(": ")
-            drifted = bool(module.get("port_drift"))
-            again = partial(client.call, "POST", module_path(module["short"], "restart"))
-            yield Diagnosis(
-                f"module {module['short']}", level, text, again if level == "fail" and not drifted else None
-            )
-            yield from _says(module)
-            if drifted:
-                yield _port_drift(client, module)
-            for unit in module.get("uis") or ():
-                if unit.get("status") == "failing":
-                    text = f"{module['short']} reports that it fails; see `parachute logs {module['short']}`."
-                    yield Diagnosis(f"app {unit.get('display_name')}", "fail", text)
-    yield from _isolation(listing["modules"], listing.get("isolation"))
+        health = client.health()
+        text = f"It refused to tell its problems: {error} Its database: {health.get('db')}."
+        return _looked(home, _alone("hub-refuses", "The hub does not work", text, "error"))
 
 
-def _says(module: dict[str, Any]) -> Iterator[Diagnosis]:
-    """What a running module says is wrong with itself, and a vault module without a vault."""
-    short, state = module["short"], module.get("state")
-    if state not in ("ready", "degraded"):
-        return
-    for text in module.get("reports") or ():
-        yield Diagnosis(f"module {short}", "fail", f"it reports: {text}. See `parachute logs {short}`.")
-    for text in module.get("warnings") or ():
-        yield Diagnosis(f"module {short}", "warn", f"it wrote when it started: {text}")
-    if module.get("vaults") == 0:
-        yield Diagnosis(f"module {short}", "warn", "it runs, but has no vault yet. Create one at /admin/vaults.")
-
-
-def _isolation(modules: list[dict[str, Any]], here: dict[str, Any] | None) -> Iterator[Diagnosis]:
-    """Check that running modules are isolated from each other and from the hub; `here` is for those to come."""
-    told = {module["short"]: module["isolation"] for module in modules if module.get("isolation") and module.get("pid")}
-    if here is not None and not told:
-        if here["state"] == "off":
-            yield Diagnosis("isolation", "warn", f"modules are not separated. {here['why']}")
-            return
-        told = {"": here}
-    loose = {short: state["why"] for short, state in told.items() if state["state"] == "off"}
-    for why in dict.fromkeys(loose.values()):
-        names = ", ".join(short for short in loose if loose[short] == why)
-        yield Diagnosis("isolation", "warn", f"{names} can read everything that the hub can read. {why}")
-    missing = next((state["missing"] for state in told.values() if state["state"] == "partly"), None)
-    if missing:
-        text = f"modules are separated, but this kernel cannot restrict {' and '.join(missing)}."
-        yield Diagnosis("isolation", "warn", text)
-    elif told and not loose:
-        yield Diagnosis("isolation", "ok", "modules are separated from each other and from the hub.")
-
-
-def _port_drift(client: HubClient, module: dict[str, Any]) -> Diagnosis:
-    error = module.get("supervisor_start_error") or {}
-    listens = ", ".join(map(str, error.get("listens") or ()))
-    why = {
-        "elsewhere": f"it listens on {listens} instead of {module.get('port')}.",
-        "squatted": str(error.get("error_description")),
-        "row": f"it runs on {module.get('port')}, and its settings name another port.",
-    }
-    text = why.get(module["port_drift"], module["port_drift"])
-    return Diagnosis(
-        f"port of {module['short']}",
-        "warn",
-        text,
-        partial(client.call, "POST", module_path(module["short"], "heal-port")),
+def _alone(key: str, title: str, text: str, severity: Severity = "warning") -> Problem:
+    return Problem(
+        key=key,
+        severity=severity,
+        title=title,
+        text=text,
+        clears="It goes away once the hub runs.",
+        fixes=(words("Start it with `parachute serve`; its log says what stops it."),),
     )
+
+
+def _looked(home: Path, first: Problem) -> list[dict[str, Any]]:
+    """What the checks find that need no hub, after `first`."""
+    found = [first, *(problem for check in _local_checks(home) for problem in check.look())]
+    return [standing.to_json() for standing in ordered([Standing(problem=problem, since=0.0) for problem in found])]
+
+
+def _local_checks(home: Path) -> Iterator[BunMissing | OpenFiles | DiskSpace | UnusableRows]:
+    """The same checks that a hub runs."""
+    settings = from_process({"home": str(home)})
+    yield BunMissing(lacks=lambda: lacking(lambda: bun.find(settings.bun)))
+    if home.is_dir():
+        disk = shutil.disk_usage(home)
+        yield OpenFiles(loose=lambda: open_files(home))
+        yield DiskSpace(space=lambda: (disk.free, disk.total))
+        registry = ServicesFile(home / "services.json").read()
+        yield UnusableRows(problems=lambda: [str(problem) for problem in registry.problems])
+
+
+def is_safe(problem: Mapping[str, Any]) -> bool:
+    """Whether --fix does something about it."""
+    return problem["key"] in _MODES or any(fix["safe"] and fix["request"] for fix in problem["fixes"])
+
+
+def repair(home: Path, client: HubClient, problem: Mapping[str, Any]) -> bool:
+    """Make the first safe fix. False if there is none. Raises CommandError or OSError."""
+    if problem["key"] in _MODES:
+        name, mode = _MODES[problem["key"]]
+        (home / name).chmod(mode)
+        return True
+    for fix in problem["fixes"]:
+        if fix["safe"] and fix["request"]:
+            client.call(fix["request"]["method"], fix["request"]["path"], fix["request"]["body"] or {})
+            return True
+    return False
+
+
+def described(problem: Mapping[str, Any]) -> str:
+    """One problem with its ways out, for a terminal."""
+    wrapped = "\n".join(wrap(f"{problem['text']} {problem['detail']}".strip(), _WIDTH))
+    fixes = "".join(f"\n- {fix['label']}{_where(fix)}" for fix in problem["fixes"])
+    return f"{problem['severity']:<8}{problem['title']}\n{indent(wrapped + fixes, ' ' * 8)}"
+
+
+def _where(fix: Mapping[str, Any]) -> str:
+    if fix["request"]:
+        return " (on Home, or with --fix)" if fix["safe"] else " (on Home)"
+    return f": {fix['page']}" if fix["page"] else ""

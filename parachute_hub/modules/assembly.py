@@ -126,6 +126,7 @@ class ModuleServices:
     data_restorer: DataRestorer
     remover: Remover
     availability: Availability
+    registry: PackageRegistry
     snapshots: Snapshots
     disk: Disk
     reserve: Reserve
@@ -299,6 +300,7 @@ def assemble(
     installer = outside.around.installer
     changed = partial(outside.emit, RegistryChanged())
     availability = Availability(bun=bun, folder=installer, now=outside.now, changed=changed)
+    registry = PackageRegistry(bun=bun, variables=outside.around.registry, folder=installer, now=outside.now)
     fetcher = Fetcher(
         bun=bun,
         store=on_disk.directory.store,
@@ -307,7 +309,7 @@ def assemble(
         in_thread=outside.in_thread,
         free_bytes=disk.free_bytes,
         taken_by=lambda short: on_disk.directory.records.get(short).package,
-        registry=PackageRegistry(bun=bun, variables=outside.around.registry, folder=installer, now=outside.now),
+        registry=registry,
         room=DiskRoom(
             bun=bun,
             free_bytes=disk.free_bytes,
@@ -365,6 +367,7 @@ def assemble(
             in_thread=outside.in_thread,
         ),
         availability=availability,
+        registry=registry,
         snapshots=snapshots,
         disk=disk,
         reserve=on_disk.reserve,

@@ -5,8 +5,8 @@ from typing import Literal, Protocol, TypeAlias
 
 from parachute_hub.problems.model import Problem
 
-Wake: TypeAlias = Literal["modules", "jobs"]
-"""What has changed: a module's state or registration, or an operation."""
+Wake: TypeAlias = Literal["modules", "jobs", "reports"]
+"""What has changed: a module's state or registration, an operation, or what was reported."""
 
 
 class Check(Protocol):

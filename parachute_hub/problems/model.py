@@ -54,8 +54,9 @@ class Problem:
     """Something that is wrong now.
 
     `key` is stable: the same for as long as it is the same problem. `title` is a headline, `text` one or two sentences
-    for people, `found` the measured facts, `clears` says when it goes away. None of them holds a secret, a note or a
-    line of a log, because notices carry `title` and `text` elsewhere. `short` is the module concerned.
+    for people, `detail` what somebody else said about it, `found` the measured facts, `clears` when it goes away.
+    `title` and `text` are sent elsewhere by notices, so they hold no name of a person or a note, no address and no line
+    of a log; those belong into `detail`. Nothing here is a secret. `short` is the module concerned.
 
     `essence` is what a dismissal holds for: a dismissed problem returns when its severity or its essence changes.
     Numbers that move all the time belong into `text` and `found` only.
@@ -66,6 +67,7 @@ class Problem:
     title: str
     text: str
     clears: str
+    detail: str = ""
     found: Mapping[str, Any] = field(factory=dict)
     fixes: tuple[Fix, ...] = ()
     short: str | None = None
@@ -96,6 +98,7 @@ class Standing:
             "severity": problem.severity,
             "title": problem.title,
             "text": problem.text,
+            "detail": problem.detail,
             "found": dict(problem.found),
             "clears": problem.clears,
             "fixes": [fix.to_json() for fix in problem.fixes],

@@ -7,7 +7,16 @@ from typing import Any, Literal
 from attrs import define, evolve, field
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock, ensureDeferred, maybeDeferred
 
-from parachute_hub.events import Bus, Event, JobChanged, ModuleChanged, NumberedEvent, ProblemChanged, RegistryChanged
+from parachute_hub.events import (
+    Bus,
+    Event,
+    JobChanged,
+    ModuleChanged,
+    Notice,
+    NumberedEvent,
+    ProblemChanged,
+    RegistryChanged,
+)
 from parachute_hub.problems.check import Check, Wake
 from parachute_hub.problems.memory import Known, ProblemsFile
 from parachute_hub.problems.model import Problem, Standing, ordered, words
@@ -16,7 +25,12 @@ from parachute_hub.system.timers import FailureLog
 TICK_SECONDS = 1.0
 # A check that does not answer must not silence the others, nor hold up a page that waits for all of them.
 LONGEST_SECONDS = 30.0
-_WAKES: Mapping[type[Event], Wake] = {ModuleChanged: "modules", RegistryChanged: "modules", JobChanged: "jobs"}
+_WAKES: Mapping[type[Event], Wake] = {
+    ModuleChanged: "modules",
+    RegistryChanged: "modules",
+    JobChanged: "jobs",
+    Notice: "reports",
+}
 
 
 @define(kw_only=True, eq=False)

@@ -70,6 +70,11 @@ class Clients:
             _client(row) for row in self._database.read("SELECT * FROM clients ORDER BY created_at DESC, client_id")
         ]
 
+    def count_waiting(self) -> int:
+        """Number of apps that nobody has approved."""
+        row = self._database.first("SELECT COUNT(*) FROM clients WHERE status = 'pending'")
+        return int(row[0]) if row else 0
+
     def count_unvouched(self) -> int:
         """Number of unapproved registered clients without a consent: what anonymous registration can fill."""
         row = self._database.first(

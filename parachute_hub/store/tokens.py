@@ -110,6 +110,15 @@ class Tokens:
         )
         return [_record(row) for row in rows]
 
+    def expiring(self, now: float, until: float, lifetime: float) -> list[TokenRecord]:
+        """Active tokens that a user or script made for at least `lifetime` seconds and that expire before `until`."""
+        rows = self._database.read(
+            "SELECT * FROM tokens WHERE created_via = 'cli_mint' AND revoked_at IS NULL AND expires_at > ?"
+            " AND expires_at < ? AND expires_at - created_at >= ? ORDER BY expires_at LIMIT 50",
+            (now, until, lifetime),
+        )
+        return [_record(row) for row in rows]
+
     def changed(self) -> None:
         """Invalidate caches once this transaction is committed."""
         self._database.after_commit(self._count)

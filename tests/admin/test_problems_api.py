@@ -59,6 +59,7 @@ class ProblemsApiTests(SynchronousTestCase):
                         "severity": "error",
                         "title": "Vault keeps crashing",
                         "text": "ffmpeg is missing.",
+                        "detail": "",
                         "found": {"restarts": 5},
                         "clears": "It goes away once the module runs again.",
                         "fixes": [

@@ -14,10 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.cli import client as client_module
 from parachute_hub.cli.client import CommandError, HubClient, HubDown, HubRefused, module_path
 from parachute_hub.cli.commands import config, install, logs, switch, upgrade
-from parachute_hub.cli.doctor import examine
+from parachute_hub.cli.doctor import described, examine, repair
 from parachute_hub.cli.main import main
 from parachute_hub.cli.parser import parser
 from parachute_hub.cli.progress import ProgressPrinter, follow
+from parachute_hub.problems.model import Fix, Problem, Standing, click, link
 from parachute_hub.system.home import Home
 
 
@@ -239,50 +240,51 @@ class ClientTests(SynchronousTestCase):
                 logs(parser().parse_args(["logs", "--home", str(self.home), "toy", *follow_up]))
             self.assertEqual(said.getvalue(), "\\x1b]0;mine\\x07red\n")
 
-    def test_the_doctor_does_not_call_a_crashing_module_well(self) -> None:
-        """Between two restarts it is neither held nor well; a module that is off is fine."""
-        states = ("ready", "backoff", "degraded", "stopped", "parked")
-        modules = [{"short": state, "state": state, "installed": True, "reason": "Why."} for state in states]
-        note = {"instance": "nonce", "db": "ok", "version": "1"}
-        client = self.serve((200, note), (200, note), (200, {"modules": modules}))
-        levels = {finding.check: finding.level for finding in examine(self.home, client)}
-        self.assertEqual([levels[f"module {state}"] for state in states], ["ok", "warn", "warn", "ok", "fail"])
+    def examined(self, *answers: tuple[int, Any]) -> list[dict[str, Any]]:
+        return examine(self.home, self.serve((200, {"instance": "nonce", "db": "ok"}), *answers))
 
-    def test_the_doctor_tells_what_a_running_module_says_of_itself(self) -> None:
-        said = {"reports": ["degraded: no disk"], "warnings": ["bun add failed"], "vaults": 0}
-        modules = [{"short": state, "state": state, "installed": True, **said} for state in ("ready", "stopped")]
-        note = {"instance": "nonce", "db": "ok", "version": "1"}
-        client = self.serve((200, note), (200, note), (200, {"modules": modules}))
-        told = [(one.level, one.text) for one in examine(self.home, client) if one.check == "module ready"]
-        self.assertEqual([level for level, _ in told], ["ok", "fail", "warn", "warn"])
-        for (_, text), part in zip(told[1:], ("degraded: no disk", "bun add failed", "/admin/vaults"), strict=True):
-            self.assertIn(part, text)
+    def test_the_doctor_tells_what_the_hub_tells(self) -> None:
+        problem = {"key": "disk-space", "severity": "error"}
+        self.assertEqual(self.examined((200, {"problems": [problem], "complete": True})), [problem])
 
-    def test_the_doctor_says_who_is_not_separated(self) -> None:
-        """Once per reason, including what the kernel cannot confine."""
+    def test_the_doctor_of_a_hub_that_tells_nothing_looks_by_itself(self) -> None:
+        """A damaged database, for example: its state and the reason come first."""
+        refused = (503, {"error": "db_unavailable", "error_description": "It is damaged."})
+        first = self.examined(refused, (200, {"db": "error: unusable"}))[0]
+        self.assertEqual((first["key"], first["severity"]), ("hub-refuses", "error"))
+        for words in ("It is damaged.", "error: unusable"):
+            self.assertIn(words, first["text"])
 
-        note = {"instance": "nonce", "db": "ok", "version": "1"}
+    def test_the_doctor_makes_the_first_safe_fix(self) -> None:
+        unsafe = click("Update", "POST", "/api/modules/toy/upgrade")
+        safe = click("Start again", "POST", "/api/modules/toy/start", body={"a": 1}, safe=True)
+        for fixes, sent in (((unsafe,), []), ((Fix(label="Help."), unsafe, safe), [b'{"a": 1}'])):
+            problem = Problem(key="x", severity="error", title="X", text="Y.", clears="-", fixes=fixes)
+            told = Standing(problem=problem, since=0.0).to_json()
+            client = self.serve((200, {}))
+            self.assertEqual(repair(self.home, client, told), bool(sent), fixes)
+            self.assertEqual(self.handler.sent, sent, fixes)
 
-        def told(*isolations: dict[str, Any], here: Any = None) -> list[tuple[str, str]]:
-            modules = [
-                {"short": f"m{number}", "state": "ready", "installed": True, "pid": 1, "isolation": isolation}
-                for number, isolation in enumerate(isolations)
-            ]
-            client = self.serve((200, note), (200, note), (200, {"modules": modules, "isolation": here}))
-            return [(one.level, one.text) for one in examine(self.home, client) if one.check == "isolation"]
-
-        on: dict[str, Any] = {"state": "on", "missing": [], "why": None}
-        partly = {"state": "partly", "missing": ["the network", "signals"], "why": None}
-        off = {"state": "off", "missing": [], "why": "Because."}
-        self.assertEqual([level for level, _ in told(on, on)], ["ok"])
-        self.assertEqual(told(), [])
-        self.assertEqual([level for level, _ in told(here=on)], ["ok"])
-        self.assertEqual(told(here=off), [("warn", "modules are not separated. Because.")])
-        self.assertIn("cannot restrict", told(here=partly)[0][1])
-        self.assertEqual(told(off, off), [("warn", "m0, m1 can read everything that the hub can read. Because.")])
-        [(level, text)] = told(partly)
-        self.assertEqual(level, "warn")
-        self.assertIn("cannot restrict the network and signals", text)
+    def test_the_doctor_describes_a_problem_and_its_ways_out(self) -> None:
+        problem = Problem(
+            key="x",
+            severity="warning",
+            title="Toy crashes",
+            text="It stopped.",
+            detail="No disk.",
+            clears="-",
+            fixes=(click("Start", "POST", "/x", safe=True), link("Details", "/admin/modules/toy"), Fix(label="Wait.")),
+        )
+        self.assertEqual(
+            described(Standing(problem=problem, since=0.0).to_json()).splitlines(),
+            [
+                "warning Toy crashes",
+                "        It stopped. No disk.",
+                "        - Start (on Home, or with --fix)",
+                "        - Details: /admin/modules/toy",
+                "        - Wait.",
+            ],
+        )
 
     def test_more_permissions_are_agreed_to_on_request(self) -> None:
         """With --agree it continues with exactly what was asked; without, it ends with the reason."""

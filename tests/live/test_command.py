@@ -79,10 +79,10 @@ class Running(SynchronousTestCase):
             self.assertEqual(self.hub.module("hello")["port_drift"], "squatted")
             told = run(home, "doctor")
             self.assertEqual(told.returncode, 1)
-            self.assertIn(f"port of hello: Port {port} is used by process {os.getpid()} (", told.stdout)
+            self.assertIn(f"Port {port} is used by process {os.getpid()} (", told.stdout)
             fixed = run(home, "doctor", "--fix", "--json")
             self.assertEqual(
-                (fixed.returncode, json.loads(fixed.stdout)["fixed"]), (0, ["port of hello"]), fixed.stdout
+                (fixed.returncode, json.loads(fixed.stdout)["fixed"]), (0, ["module-port:hello"]), fixed.stdout
             )
             self.assertEqual(fetch(f"{self.hub.url}/hello/health").status, 200)
             moved = self.hub.module("hello")
@@ -142,7 +142,9 @@ class Running(SynchronousTestCase):
         """All green, also in JSON."""
         done = run(self.hub.home, "doctor", "--json")
         self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertEqual({finding["level"] for finding in json.loads(done.stdout)["findings"]}, {"ok"})
+        told = json.loads(done.stdout)
+        self.assertEqual([one for one in told["problems"] if one["severity"] != "info"], [])
+        self.assertEqual(self.hub.client.call("GET", "/api/problems"), {"problems": told["problems"], "complete": True})
 
     def test_the_owner_gets_back_in(self) -> None:
         """A new password is printed once, and the old one stops working."""
@@ -177,7 +179,7 @@ class WithoutHub(SynchronousTestCase):
         self.assertEqual(told.returncode, 1)
         self.assertIn("--fix", told.stdout)
         fixed = run(self.home, "doctor", "--fix", "--json")
-        self.assertEqual(json.loads(fixed.stdout)["fixed"], ["home", "operator-token"])
+        self.assertEqual(json.loads(fixed.stdout)["fixed"], ["open-file:operator.token", "open-file:The hub's folder"])
         self.assertEqual(fixed.returncode, 0, fixed.stdout)
         self.assertEqual((self.home / "operator.token").stat().st_mode & 0o777, 0o600)
 

@@ -279,13 +279,13 @@ class OldKernelTests(SynchronousTestCase):
         done = found.install("notes")
         self.assertIn("Modules are not separated here", "\n".join(done["log"]))
         self.assertEqual(found.module("notes")["isolation"], {"state": "off", "missing": [*missing(0)], "why": CANNOT})
-        told = [each.text for each in examine(found.home, found.client) if each.check == "isolation"]
-        self.assertEqual(told, [f"notes can read everything that the hub can read. {CANNOT}"])
+        told = [each["text"] for each in examine(found.home, found.client) if each["key"] == "separation"]
+        self.assertEqual(told, [f"{CANNOT} Notes can read and change everything on this hub."])
 
     def test_where_it_is_required_nothing_is_started(self) -> None:
         found = self.running("required")
         with self.assertRaisesRegex(CommandError, "cannot separate modules.*PARACHUTE_ISOLATION"):
             found.install("notes")
         self.assertNotIn("notes", [each["short"] for each in found.client.call("GET", "/api/modules")["supervised"]])
-        told = [each.text for each in examine(found.home, found.client) if each.check == "isolation"]
-        self.assertEqual(told, [f"modules are not separated. {CANNOT}"])
+        told = [each["text"] for each in examine(found.home, found.client) if each["key"] == "separation"]
+        self.assertEqual(told, [f"{CANNOT} Modules would run without."])

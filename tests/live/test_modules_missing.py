@@ -32,9 +32,9 @@ class WithoutBun(SynchronousTestCase):
             command, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False, env={**os.environ, **NOWHERE}
         )
         self.assertEqual(done.returncode, 1, done.stdout)
-        findings = {finding["check"]: finding for finding in json.loads(done.stdout)["findings"]}
-        self.assertEqual(findings["bun"]["level"], "fail")
-        self.assertIn(WORDS, json.dumps(findings["bun"]))
+        problems = {problem["key"]: problem for problem in json.loads(done.stdout)["problems"]}
+        self.assertEqual(problems["bun"]["severity"], "error")
+        self.assertIn(WORDS, json.dumps(problems["bun"]))
 
     def test_an_installed_module_waits_for_it(self) -> None:
         """Its row says why it did not start; with bun back it runs, and the row is cleared."""

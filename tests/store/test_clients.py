@@ -22,6 +22,11 @@ class ClientsTests(OAuthRows):
         expected = self.client(name="New", redirect_uris=("https://b.test/",), fresh_until=9.0)
         self.assertEqual(self.clients.get("app"), expected)
 
+    def test_apps_that_wait_are_counted(self) -> None:
+        self.clients.put(self.client("one", status="pending"))
+        self.clients.put(self.client("two", status="approved"))
+        self.assertEqual(self.clients.count_waiting(), 1)
+
     def test_only_an_identical_client_is_reused(self) -> None:
         """Only the very same, public, registered and of the same standing."""
         client = self.client()

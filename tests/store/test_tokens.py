@@ -63,6 +63,18 @@ class TokensTests(OAuthRows):
         self.assertEqual([record.jti for record in self.tokens.page(5.0, revoked=True)], ["other"])
         self.assertNotIn("other", {record.jti for record in self.tokens.page(5.0, revoked=False)})
 
+    def test_long_lived_tokens_that_expire_soon(self) -> None:
+        """Not those of the token endpoint, of a short life, revoked, over, or with time left."""
+        made = {"created_via": "cli_mint", "created_at": 0.0}
+        self.tokens.add(self.token("soon", expires_at=100.0, **made))
+        self.tokens.add(self.token("later", expires_at=300.0, **made))
+        self.tokens.add(self.token("over", expires_at=50.0, **made))
+        self.tokens.add(self.token("short", expires_at=100.0, created_via="cli_mint", created_at=90.0))
+        self.tokens.add(self.token("app", expires_at=100.0, created_at=0.0, created_via="oauth_refresh"))
+        self.tokens.add(self.token("revoked", expires_at=100.0, **made))
+        self.tokens.revoke("revoked", 1.0)
+        self.assertEqual([record.jti for record in self.tokens.expiring(60.0, 200.0, 80.0)], ["soon"])
+
     def test_expired_tokens_are_pruned(self) -> None:
         """What is over goes, revoked or not."""
         self.tokens.add(self.token("a", expires_at=5.0))

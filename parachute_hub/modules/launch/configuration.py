@@ -90,6 +90,14 @@ class Configuration:
             raise not_stored(error, f"The settings of {short} could not be saved: {error.strerror}.") from None
         return {"values": _shown(_typed(parse_dotenv(text), schema), schema), "restart": True}
 
+    async def missing(self, short: str) -> list[str]:
+        """Titles of the settings without which it cannot do its work. Raises Refused."""
+        row, manifest = self._module(short)
+        if manifest is not None and manifest.config_schema is not None:
+            given = {**parse_dotenv(self._dotenv(short)), **(self.directory.records.get(short).env or {})}
+            return unmet(manifest.config_schema, {**_typed(given, manifest.config_schema), **given})
+        return unmet(*await self._present(row, manifest))
+
     async def _present(self, row: ServiceRow, manifest: Manifest | None) -> tuple[dict[str, Any], dict[str, Any]]:
         """The module's schema and values, from its own endpoint."""
         schema = await self._ask("GET", row, manifest, "/.parachute/config/schema")
@@ -189,6 +197,34 @@ def _properties(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     properties = schema.get("properties")
     found = properties if isinstance(properties, dict) else {}
     return {name: told for name, told in found.items() if isinstance(told, dict)}
+
+
+def unmet(schema: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    """Titles of settings that are needed and not there.
+
+    Needed are those in `required`, and secrets of which the module says by a read-only `<name>_set` that it has none.
+    If another setting chooses between services, only the secret of the chosen one is needed.
+
+    >>> told = {"how": {"enum": ["a", "b"]}, "a_key": {"title": "Key"}, "a_key_set": {"readOnly": True}}
+    >>> [unmet({"properties": told}, {"how": how, "a_key_set": False}) for how in ("a", "b")]
+    [['Key'], []]
+    """
+    properties = _properties(schema)
+    required = schema.get("required")
+    names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
+    needed = [name for name in names if values.get(name) in (None, "") and f"{name}_set" not in properties]
+    chosen = {values.get(name) for name, told in properties.items() if isinstance(told.get("enum"), list)}
+    choices = {one for told in properties.values() if isinstance(told.get("enum"), list) for one in told["enum"]}
+    for name in properties:
+        service = next((one for one in choices if isinstance(one, str) and name.startswith(f"{one}_")), None)
+        flag = f"{name}_set"
+        if (
+            values.get(flag) is False
+            and properties.get(flag, {}).get("readOnly")
+            and (not service or service in chosen)
+        ):
+            needed.append(name)
+    return [str(properties.get(name, {}).get("title") or name) for name in needed]
 
 
 def is_secret(name: str, told: Mapping[str, Any]) -> bool:

@@ -171,10 +171,19 @@ class Bun:
 
     async def fetch_json(self, url: str, folder: Path, seconds: float) -> tuple[int, Any]:
         """Status and JSON body of a GET with bun's proxy and certificate settings. Raises BunFailed."""
+        status, _, body = await self._fetch(url, folder, seconds)
+        return status, body
+
+    async def fetch_date(self, url: str, folder: Path, seconds: float) -> tuple[int, str | None]:
+        """Status and Date header (RFC 9110, section 6.6.1) of such a GET. Raises BunFailed."""
+        status, date, _ = await self._fetch(url, folder, seconds)
+        return status, date
+
+    async def _fetch(self, url: str, folder: Path, seconds: float) -> tuple[int, str | None, Any]:
         ended = await self.run(["run", "--no-env-file", str(_KEYS), url], folder, lambda line: None, seconds)
         try:
             told = strict_json.read(ended.output, limit=ANSWER_BYTES).value
-            return int(told["status"]), told["body"]
+            return int(told["status"]), told["date"], told["body"]
         except (BadJson, KeyError, TypeError, ValueError):
             raise BunFailed(explain(ended.lines, ended.code, ended.signal)) from None
 

@@ -1,6 +1,7 @@
 """The package registry: its URL, its signing keys, and verification of its signatures."""
 
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from parachute_hub.modules.packages.signatures import BadSignature, RegistryKey
 from parachute_hub.system.atomic_files import read_text
 
 KEYS_PATH = "/-/npm/v1/keys"
+NPM_HOST = "registry.npmjs.org"
 FRESH_SECONDS = 3600.0
 _SECONDS = 20.0
 _NPMRC_LIMIT = 64 * 1024
@@ -28,6 +30,9 @@ class RegistryClient(Protocol):
 
     async def fetch_json(self, url: str, folder: Path, seconds: float) -> tuple[int, Any]:
         """Status and JSON body of a GET with bun's proxy and certificate settings. Raises BunFailed."""
+
+    async def fetch_date(self, url: str, folder: Path, seconds: float) -> tuple[int, str | None]:
+        """Status and Date header of such a GET. Raises BunFailed."""
 
 
 @define(kw_only=True)
@@ -49,6 +54,26 @@ class PackageRegistry:
         said = [value.strip() for name, _, value in lines if name.strip().endswith("registry")]
         said += [value for name, value in self.variables.items() if name.lower().endswith("registry")]
         return frozenset(lockfile.origin(url) for url in said if "://" in url)
+
+    def address(self) -> str:
+        """The registry that packages come from, unless their scope has one of its own."""
+        configured = (value for name, value in self.variables.items() if name.lower().endswith("config_registry"))
+        written = (line.partition("=") for line in self._npmrc().splitlines())
+        named = (value.strip() for name, _, value in written if name.strip() == "registry")
+        return next(configured, next(named, f"https://{NPM_HOST}")).rstrip("/")
+
+    async def offset(self) -> float | None:
+        """By how many seconds this machine's clock is ahead of the registry's; None if it does not tell.
+
+        Raises BunFailed if it does not answer.
+        """
+        status, date = await self.bun.fetch_date(self.address() + KEYS_PATH, self.folder, _SECONDS)
+        if status >= 500:
+            raise BunFailed(Complaint("registry_failed", f"The registry answered {status}."))
+        try:
+            return self.now() - parsedate_to_datetime(date or "").timestamp()
+        except ValueError:
+            return None
 
     async def check(self, package: str, locked: LockedPackage) -> str | None:
         """Verify the registry's signature. A line for the job's log, if there is something to say. Raises JobFailed."""

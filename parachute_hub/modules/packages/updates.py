@@ -51,6 +51,10 @@ class Availability:
             Deferred.fromCoroutine(self._refresh(package)).addErrback(lambda _: None)
         return pick(tags, channel)
 
+    def known(self, package: str, channel: str) -> str | None:
+        """The known version, without asking anybody."""
+        return pick(self._known.get(package, (0.0, None))[1], channel)
+
     async def renew(self, packages: Iterable[str]) -> None:
         """Query the registry for all packages now. Those it does not answer for in time stay unchanged."""
         self._asking.update(asked := set(packages))

@@ -71,6 +71,10 @@ class OperatorToken:
         if held is not None:
             await self._write(self._tokens.revoke, held.jti, self._clock.seconds())
 
+    def is_foreign(self) -> bool:
+        """Whether somebody else replaced the file: it is there, and this hub did not sign what is in it. Blocks."""
+        return self._path.exists() and self._held() is None
+
     def _held(self) -> Claims | None:
         try:
             claims = self._issuer.signed(read_bounded(self._path, _TOKEN_LIMIT).decode("ascii").strip())

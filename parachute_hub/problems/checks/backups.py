@@ -24,7 +24,8 @@ class BackupTrouble:
                 key=key,
                 severity="error",
                 title="Backups do not work",
-                text=text,
+                text="A backup failed, or there is no recent one. If the disk fails, what is new is lost.",
+                detail=text,
                 clears="It goes away with the next backup that works.",
                 fixes=(link("Show backups", "/admin/backups"),),
             )

@@ -35,7 +35,11 @@ def _unwell(module: ModuleFacts) -> Problem | None:
     started = click("Start again", "POST", f"{module.api}/start", safe=True)
     told = {
         ModuleState.PARKED: (f"{module.name} keeps crashing", "error", "It stopped and will not restart by itself."),
-        ModuleState.HELD: (f"{module.name} is stopped", "error", "The hub does not let it run."),
+        ModuleState.HELD: (
+            f"{module.name} is stopped",
+            "error",
+            "The hub does not let it run; somebody has to look.",
+        ),
         ModuleState.DEGRADED: (f"{module.name} does not answer well", "warning", "It runs, but does not answer."),
     }.get(status.state)
     if told is None:
@@ -45,7 +49,8 @@ def _unwell(module: ModuleFacts) -> Problem | None:
         key=f"module-state:{module.short}",
         severity="error" if severity == "error" else "warning",
         title=title,
-        text=status.reason or otherwise,
+        text=otherwise,
+        detail=status.reason,
         clears="It goes away once the module runs again, or is switched off.",
         found={"state": status.state.value, "restarts": status.restarts},
         fixes=(started, link("Details", module.page)),
@@ -119,6 +124,52 @@ class FailedParts:
             for part in module.parts
             if part.status == "failing"
         ]
+
+
+@frozen(kw_only=True)
+class SelfReports:
+    """A module that runs, and says that a part of it does not work: in its health response, or while it started."""
+
+    modules: KnowsModules
+    name: str = "what modules say of themselves"
+    period: float = _PERIOD
+    wakes: tuple[Wake, ...] = _WAKES
+
+    def look(self) -> list[Problem]:
+        """Reports and warnings of modules that run."""
+        return [found for module in self.modules() for found in _says(module)]
+
+
+def _says(module: ModuleFacts) -> Iterator[Problem]:
+    status = module.status
+    if status is None or status.state not in (ModuleState.READY, ModuleState.DEGRADED):
+        return
+    clears, fixes = "It goes away once the module no longer says so.", (link("Show the log", module.page),)
+    if status.reports:
+        yield Problem(
+            key=f"module-reports:{module.short}",
+            severity="error",
+            title=f"{module.name} reports a problem",
+            text="It runs, but a part of it does not work.",
+            detail=f"{'; '.join(status.reports)}.",
+            clears=clears,
+            fixes=fixes,
+            short=module.short,
+            essence="\n".join(status.reports),
+        )
+    elif status.warnings:
+        more = f" (and {len(status.warnings) - 1} more)" if len(status.warnings) > 1 else ""
+        yield Problem(
+            key=f"module-warnings:{module.short}",
+            severity="warning",
+            title=f"{module.name} may not work fully",
+            text="It reported a failure while it started.",
+            detail=f"It wrote: {status.warnings[0]}{more}",
+            clears="It goes away once it starts without a failure.",
+            fixes=fixes,
+            short=module.short,
+            essence="\n".join(status.warnings),
+        )
 
 
 @frozen(kw_only=True)

@@ -29,7 +29,7 @@ class Separation:
         here = self.machine()
         running = [one for one in self.modules() if one.status is not None and one.status.isolation is not None]
         if here.state == "off":
-            return [_none(here, running)] if running else []
+            return [_none(here, running)]
         loose = [_loose(module) for module in running if _state(module) == "off"]
         return [*loose, *([_partly(here)] if here.state == "partly" and running else [])]
 
@@ -41,11 +41,12 @@ def _state(module: ModuleFacts) -> str | None:
 
 def _none(here: Isolation, running: list[ModuleFacts]) -> Problem:
     names = ", ".join(module.name for module in running)
+    meaning = f"{names} can read and change everything on this hub." if names else "Modules would run without."
     return Problem(
         key=_KEY,
         severity="warning",
         title="Modules are not separated",
-        text=f"{here.why} {names} can read and change everything on this hub.",
+        text=f"{here.why} {meaning}",
         clears=_CLEARS,
         found={"modules": [module.short for module in running]},
         fixes=(words("Run the hub on Linux 5.13 or newer, and install only modules that you trust with everything."),),

@@ -8,7 +8,7 @@ from parachute_hub.jobs.runner import JobFailed
 from parachute_hub.modules.packages.bun import BunFailed
 from parachute_hub.modules.packages.bun_errors import Complaint
 from parachute_hub.modules.packages.lockfile import LockedPackage
-from parachute_hub.modules.packages.registry import PackageRegistry
+from parachute_hub.modules.packages.registry import NPM_HOST, PackageRegistry
 from tests.support.npm import Signer
 
 HASH = "sha512-abc"
@@ -24,6 +24,7 @@ class Asked:
         tarball = "https://packs.test/@toys/toy/-/toy-1.0.0.tgz"
         self.dist: Any = {"tarball": tarball, "integrity": HASH, "signatures": [signed]}
         self.times: Any = {}
+        self.date: str | None = "Thu, 01 Jan 1970 00:10:00 GMT"
         self.fetched: list[str] = []
 
     async def info(self, package: str, about: str, folder: Path, seconds: float) -> Any:
@@ -34,6 +35,10 @@ class Asked:
     async def fetch_json(self, url: str, folder: Path, seconds: float) -> tuple[int, Any]:
         self.fetched.append(url)
         return self.keys
+
+    async def fetch_date(self, url: str, folder: Path, seconds: float) -> tuple[int, str | None]:
+        self.fetched.append(url)
+        return self.keys[0], self.date
 
 
 class Registries(SynchronousTestCase):
@@ -85,6 +90,25 @@ class Registries(SynchronousTestCase):
         self.bun.keys = (404, None)
         self.bun.dist["signatures"] = None
         self.assertIsNone(self.check())
+
+    def test_the_clock_is_compared_with_that_of_the_configured_registry(self) -> None:
+        """The environment comes before .npmrc, and that before npm's own."""
+        for variables, npmrc, address in (
+            ({}, "", f"https://{NPM_HOST}"),
+            ({}, "registry = https://mine.test/npm/", "https://mine.test/npm"),
+            ({"NPM_CONFIG_REGISTRY": "https://env.test"}, "registry=https://mine.test", "https://env.test"),
+        ):
+            (self.folder / ".npmrc").write_text(npmrc)
+            registry = PackageRegistry(bun=self.bun, variables=variables, folder=self.folder, now=lambda: 660.0)
+            self.assertEqual(self.successResultOf(Deferred.fromCoroutine(registry.offset())), 60.0, address)
+            self.assertEqual(self.bun.fetched.pop(), f"{address}/-/npm/v1/keys")
+
+    def test_a_registry_that_does_not_tell_the_time_or_fails(self) -> None:
+        for date in (None, "", "yesterday"):
+            self.bun.date = date
+            self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(self.registry.offset())), date)
+        self.bun.keys = (502, None)
+        self.failureResultOf(Deferred.fromCoroutine(self.registry.offset()), BunFailed)
 
     def test_failed_requests_are_reported(self) -> None:
         self.bun.keys = (503, None)

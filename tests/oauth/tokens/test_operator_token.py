@@ -65,6 +65,13 @@ class OperatorTokenTests(WorldCase):
             self.assertEqual(self.held().extra["pa_scope_set"], "admin")
             self.assertEqual(self.held().issuer, ISSUER)
 
+    def test_a_file_that_somebody_else_wrote(self) -> None:
+        self.assertFalse(self.token.is_foreign())
+        at_once(self.token.ensure())
+        self.assertFalse(self.token.is_foreign())
+        self.path.write_bytes(b"parachute-operator-abc\n")
+        self.assertTrue(self.token.is_foreign())
+
     def test_a_revoked_one_is_replaced(self) -> None:
         """Revoking it by its id leads to a new one at the next boot."""
         at_once(self.token.ensure())

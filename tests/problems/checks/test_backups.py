@@ -6,7 +6,7 @@ from parachute_hub.problems.checks.backups import BackupTrouble
 class BackupTroubleTests(SynchronousTestCase):
     def test_what_backups_report_is_an_error(self) -> None:
         (found,) = BackupTrouble(problems=lambda: [("backup-failed-1", "The disk is full.")]).look()
-        self.assertEqual((found.key, found.severity, found.text), ("backup-failed-1", "error", "The disk is full."))
+        self.assertEqual((found.key, found.severity, found.detail), ("backup-failed-1", "error", "The disk is full."))
 
     def test_backups_without_trouble(self) -> None:
         self.assertEqual(BackupTrouble(problems=lambda: []).look(), [])

@@ -3,7 +3,7 @@ from typing import Any
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.problems.checks.modules import Crashing, FailedParts, Incomplete, Ports
+from parachute_hub.problems.checks.modules import Crashing, FailedParts, Incomplete, Ports, SelfReports
 from parachute_hub.problems.facts import ModuleFacts, Part
 from parachute_hub.problems.model import Problem
 from parachute_hub.supervise.model import SQUATTED, UNBOUND, ModuleState, Status
@@ -18,7 +18,7 @@ def in_state(state: ModuleState, reason: str = "", **error: Any) -> ModuleFacts:
 
 def everything(module: ModuleFacts) -> list[Problem]:
     """What all checks of modules find."""
-    checks = (kind(modules=lambda: [module]) for kind in (Crashing, Ports, FailedParts, Incomplete))
+    checks = (kind(modules=lambda: [module]) for kind in (Crashing, Ports, FailedParts, SelfReports, Incomplete))
     return [problem for check in checks for problem in check.look()]
 
 
@@ -41,7 +41,7 @@ class ModuleCheckTests(SynchronousTestCase):
             (ModuleState.HELD, "Vault is stopped"),
         ):
             (found,) = everything(in_state(state, "ffmpeg is missing."))
-            self.assertEqual((found.severity, found.title, found.text), ("error", title, "ffmpeg is missing."))
+            self.assertEqual((found.severity, found.title, found.detail), ("error", title, "ffmpeg is missing."))
             self.assertEqual(found.fixes[0].path, "/api/modules/vault/start")
             self.assertTrue(found.fixes[0].safe)
 
@@ -75,6 +75,16 @@ class ModuleCheckTests(SynchronousTestCase):
         parts = (Part("docs", "Docs", "active"), Part("notes", "Notes", "failing"), Part("x", "X", None))
         (found,) = everything(evolve(VAULT, parts=parts))
         self.assertEqual((found.key, found.title), ("module-part:vault:notes", "Notes does not work"))
+
+    def test_a_module_that_reports_what_does_not_work(self) -> None:
+        """What it says itself is a detail, since it may hold anything."""
+        unwell = evolve(READY, reports=("no disk",), warnings=("bun add failed",))
+        (found,) = everything(evolve(VAULT, status=unwell))
+        self.assertEqual((found.key, found.severity, found.detail), ("module-reports:vault", "error", "no disk."))
+        started = evolve(READY, warnings=("bun add failed", "x"))
+        (found,) = everything(evolve(VAULT, status=started))
+        self.assertEqual((found.severity, found.detail), ("warning", "It wrote: bun add failed (and 1 more)"))
+        self.assertEqual(everything(evolve(VAULT, status=evolve(started, state=ModuleState.STOPPED))), [])
 
     def test_a_module_whose_program_is_gone(self) -> None:
         missing = evolve(in_state(ModuleState.PARKED, "It is not there."), missing=True)

@@ -27,13 +27,17 @@ def found(machine: Isolation, *modules: ModuleFacts) -> list[Problem]:
 
 class SeparationTests(SynchronousTestCase):
     def test_separated_modules_and_empty_hubs_are_fine(self) -> None:
-        for machine, modules in ((ON, [running(ON)]), (OFF, []), (PARTLY, []), (OFF, [running(None)])):
+        for machine, modules in ((ON, [running(ON)]), (PARTLY, []), (ON, [running(None)])):
             self.assertEqual(found(machine, *modules), [], machine)
 
     def test_a_machine_that_cannot_is_one_problem(self) -> None:
         [problem] = found(OFF, running(OFF), evolve(running(OFF), short="notes", name="Notes"))
         self.assertEqual((problem.key, problem.severity), ("separation", "warning"))
         self.assertEqual(problem.text, "The kernel is old. Vault, Notes can read and change everything on this hub.")
+
+    def test_a_machine_that_cannot_says_so_before_anything_runs(self) -> None:
+        [problem] = found(OFF)
+        self.assertEqual(problem.text, "The kernel is old. Modules would run without.")
 
     def test_what_an_older_kernel_leaves_open(self) -> None:
         [problem] = found(PARTLY, running(PARTLY))
