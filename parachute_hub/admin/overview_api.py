@@ -21,13 +21,14 @@ class Memory:
     """Current memory in bytes; None where unknown.
 
     `limit` is the container's limit or the machine's memory, `used` the part in use. `hub` is this process, `modules`
-    the processes of each module by short name.
+    the processes of each module by short name. `shares` are their parts of one processor, as 0.5 for half.
     """
 
     limit: int | None = None
     used: int | None = None
     hub: int | None = None
     modules: Mapping[str, int] = field(factory=dict)
+    shares: Mapping[str, float] = field(factory=dict)
 
 
 class DiskUser(Protocol):
@@ -104,6 +105,9 @@ class OverviewApi:
                 "used": memory.used,
                 "hub": memory.hub,
                 "modules": [{"short": short, "bytes": size} for short, size in sorted(memory.modules.items())],
+            },
+            "processor": {
+                "modules": [{"short": short, "share": share} for short, share in sorted(memory.shares.items())],
             },
             "disk": {"total": self._disk.total_bytes(), "free": self._disk.free_bytes(), "owners": owners},
         }

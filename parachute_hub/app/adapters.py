@@ -112,6 +112,7 @@ class ProxyGuard:
     """Wraps the issuer's token guard for the proxy (implements `proxy.model.TokenChecker`)."""
 
     guard: TokenGuard
+    count: Callable[[str, str], None] = lambda module, error: None
 
     def refusal(self, mount: Mount, path: bytes, token: str) -> ErrorResponse | None:
         """Why this bearer token must not reach the module, or None."""
@@ -121,6 +122,7 @@ class ProxyGuard:
         refused = self.guard.refusal(mount.short, vault, token, suffix="" if path == mount.prefix else "/mcp")
         if refused is None:
             return None
+        self.count(mount.short, refused.error)
         return ErrorResponse(refused.status, refused.error, refused.description, tuple(refused.headers.items()))
 
 

@@ -31,6 +31,7 @@ from parachute_hub.app.address_change import AddressChange, AllowedHosts
 from parachute_hub.app.backup import build_backups
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.installed import ModuleStatusViews, RouteTables
+from parachute_hub.app.metrics import build_metrics
 from parachute_hub.app.move_in import build_move_in, move_in_part
 from parachute_hub.app.problems import build_problems
 from parachute_hub.app.request_caller import RequestCaller
@@ -127,6 +128,7 @@ async def compose(core: ProcessContext) -> Composition:
     sealer = Sealer.from_file(core.settings.home / "hub" / KEY_FILE, secrets.token_bytes)
     accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads)
     backups = build_backups(core, engine, sealer, origin.issuer, resolve, accounts.sign_in.lives)
+    metrics = build_metrics(core, engine, lambda: backups.backups.state)
     older_hub = build_move_in(core, engine, database, accounts, sealer)
     await older_hub.finish()
     configuration = configuration_of(core, engine, oauth)
@@ -155,11 +157,12 @@ async def compose(core: ProcessContext) -> Composition:
     parts = [
         *public_parts(core, engine, origin, who),
         *admin_parts(core, engine, accounts, who, streams=streams, configuration=configuration),
+        metrics.part(who),
         *backups.parts(who, accounts),
         *problems.parts(who),
         move_in_part(older_hub, accounts, who),
         *accounts.parts,
-        *oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up),
+        *metrics.tally.counted(oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up)),
     ]
     core.root.open(recorded(parts, accounts, who), accounts.gate, accounts.prover)
     for line in await accounts.boot(core.settings.initial_admin, core.settings.reset_owner):
@@ -172,7 +175,7 @@ async def compose(core: ProcessContext) -> Composition:
         backend=Backend(
             table=tables.table,
             modules=ModuleStatusViews(engine.supervisor),
-            tokens=ProxyGuard(oauth.guard),
+            tokens=ProxyGuard(oauth.guard, metrics.tally.refused),
             has_session=accounts.recogniser.has_session,
             visitors=ProxyVisitors(accounts.recogniser, oauth.issuer),
         ),

@@ -32,7 +32,6 @@ from parachute_hub.site.about import About, AboutHub, Ready
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.conventions import PREFIXES, Conventions
 from parachute_hub.site.front_page import FrontPage
-from parachute_hub.site.metrics import MetricsArea
 from parachute_hub.site.root import MountedArea
 from parachute_hub.site.well_known import INFO_PAGES, WellKnown, document
 from parachute_hub.system.timestamps import to_the_second
@@ -133,10 +132,6 @@ def admin_parts(
         MountedArea(("/api/events",), events.app.resource()),
         MountedArea(("/api/overview",), overview.app.resource()),
         MountedArea(("/vaults",), vaults.app.resource()),
-        MountedArea(
-            ("/metrics", "/api/metrics"),
-            MetricsArea(who, core.front.metrics.render, core.front.metrics.as_json).app.resource(),
-        ),
         MountedArea(("/admin",), AdminApp()),
         *people_parts(accounts, who, engine.installed_modules.vaults),
     ]
@@ -171,7 +166,14 @@ def _measured(engine: ModuleRuntime) -> Memory:
     modules = {
         short: history.recent[-1] * 1024 for short, history in latest.items() if history is not None and history.recent
     }
-    return Memory(limit=container.limit, used=container.used, hub=psutil.Process().memory_info().rss, modules=modules)
+    shares = {short: used.share for short in latest if (used := engine.supervisor.processor(short)) is not None}
+    return Memory(
+        limit=container.limit,
+        used=container.used,
+        hub=psutil.Process().memory_info().rss,
+        modules=modules,
+        shares=shares,
+    )
 
 
 def _vault_sizes(home: Path, names: tuple[str, ...]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from parachute_hub.cli.client import CommandError, HubClient, module_path
 from parachute_hub.cli.progress import ENDS, ProgressPrinter, run_job
-from parachute_hub.cli.tables import ago, size, table
+from parachute_hub.cli.tables import ago, percent, size, table
 from parachute_hub.settings import from_process
 from parachute_hub.system import strict_json
 from parachute_hub.system.logs import visible
@@ -73,7 +73,9 @@ def status(arguments: Namespace) -> int:
     if not client.running:
         return _status_offline(arguments)
     listing = client.call("GET", "/api/modules")
-    memory = {one["short"]: one["bytes"] for one in client.call("GET", "/api/overview")["memory"]["modules"]}
+    overview = client.call("GET", "/api/overview")
+    memory = {one["short"]: one["bytes"] for one in overview["memory"]["modules"]}
+    shares = {one["short"]: one["share"] for one in overview["processor"]["modules"]}
     shown = [module for module in listing["modules"] if module.get("installed")]
     rows = [
         (
@@ -82,12 +84,15 @@ def status(arguments: Namespace) -> int:
             str(module.get("installed_version") or "-"),
             str(module.get("pid") or "-"),
             size(memory.get(module["short"])),
+            percent(shares.get(module["short"])),
             _told(module),
         )
         for module in shown
     ]
     loose = [one["short"] for one in shown if (one.get("isolation") or {}).get("state") == "off"]
-    text = table(("MODULE", "STATE", "VERSION", "PID", "MEMORY", ""), rows) if rows else "Nothing is installed yet."
+    text = (
+        table(("MODULE", "STATE", "VERSION", "PID", "MEMORY", "CPU", ""), rows) if rows else "Nothing is installed yet."
+    )
     if loose:
         text += f"\n\nNot separated from the hub: {', '.join(loose)}. `parachute doctor` says why."
     backups = client.call("GET", "/api/backups")

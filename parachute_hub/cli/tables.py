@@ -59,3 +59,12 @@ def ago(seconds: float) -> str:
         return "just now"
     words = lasting(max(60.0, seconds))
     return "yesterday" if words == "1 day" else f"{words} ago"
+
+
+def percent(share: float | None) -> str:
+    """A share in percent.
+
+    >>> percent(None), percent(0.034)
+    ('-', '3%')
+    """
+    return "-" if share is None else f"{share * 100:.0f}%"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 _STEPS = 4
 _BUCKETS = 27 * _STEPS
 _QUANTILES = (0.5, 0.9, 0.99)
+# From 1 ms to 17 s: indexes of buckets that end at a power of four of microseconds.
+_LIMITS = frozenset(range(7 * _STEPS, 22 * _STEPS, 2 * _STEPS))
 
 
 def bucket(seconds: float) -> int:
@@ -46,6 +48,15 @@ class Counters:
         self.by_class[status // 100] += 1
         self._buckets[bucket(seconds)] += 1
 
+    def cumulative(self) -> list[tuple[float, int]]:
+        """For some limits in seconds, the number of requests that took less: each is four times the limit before."""
+        found, total = [], 0
+        for index, count in enumerate(self._buckets):
+            total += count
+            if index in _LIMITS:
+                found.append((upper_bound(index), total))
+        return found
+
     def quantile(self, share: float) -> float:
         """The latency quantile in seconds; 0 without requests."""
         wanted, seen = share * self.requests, 0
@@ -82,26 +93,6 @@ class Metrics:
             for short, counters in sorted(self._modules.items())
         }
 
-    def render(self) -> str:
-        """The Prometheus text format, version 0.0.4."""
-        return "".join(line + "\n" for line in self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        modules = [(short.replace("\\", "\\\\").replace('"', '\\"'), found) for short, found in self._modules.items()]
-        yield "# TYPE parachute_proxy_requests_total counter"
-        for short, counters in modules:
-            for status, count in enumerate(counters.by_class):
-                if not count:
-                    continue
-                yield f'parachute_proxy_requests_total{{module="{short}",status="{status}xx"}} {count}'
-        yield "# TYPE parachute_proxy_bytes_total counter"
-        for short, counters in modules:
-            yield f'parachute_proxy_bytes_total{{module="{short}",direction="sent"}} {counters.sent}'
-            yield f'parachute_proxy_bytes_total{{module="{short}",direction="received"}} {counters.received}'
-        yield "# TYPE parachute_proxy_seconds summary"
-        for short, counters in modules:
-            for share in _QUANTILES:
-                value = f"{counters.quantile(share):.6f}"
-                yield f'parachute_proxy_seconds{{module="{short}",quantile="{share}"}} {value}'
-            yield f'parachute_proxy_seconds_sum{{module="{short}"}} {counters.seconds:.6f}'
-            yield f'parachute_proxy_seconds_count{{module="{short}"}} {counters.requests}'
+    def all(self) -> Iterator[tuple[str, Counters]]:
+        """Each short name with its counters."""
+        yield from sorted(self._modules.items())

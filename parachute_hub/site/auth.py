@@ -10,6 +10,7 @@ from parachute_hub.site.errors import Refused
 
 ADMIN = "parachute:host:admin"
 AUTH = "parachute:host:auth"
+METRICS = "parachute:host:metrics"
 
 
 @frozen(kw_only=True)
@@ -65,8 +66,8 @@ class Authenticator:
                 return principal
         return None
 
-    def need(self, request: IRequest, scope: str) -> Principal:
-        """The caller, who must have `scope`; otherwise Refused 401 or 403."""
+    def need(self, request: IRequest, scope: str, *others: str) -> Principal:
+        """The caller, who must have `scope` or one of the others; otherwise Refused 401 or 403."""
         principal = self.identify(request)
         if principal is None:
             raise Refused(
@@ -75,7 +76,7 @@ class Authenticator:
                 "Sign in, or send the hub's operator token as a bearer.",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        if not principal.may(scope):
+        if not any(principal.may(one) for one in (scope, *others)):
             raise Refused(
                 403,
                 "insufficient_scope",

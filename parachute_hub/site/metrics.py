@@ -1,4 +1,4 @@
-"""`/metrics`: request counts and latencies for monitoring."""
+"""`/metrics`: the hub's figures for monitoring."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,26 +8,29 @@ from twisted.web.iweb import IRequest
 
 from parachute_hub.site.answers import as_json
 from parachute_hub.site.area import area
-from parachute_hub.site.auth import ADMIN, Authenticator
+from parachute_hub.site.auth import ADMIN, METRICS, Authenticator
+from parachute_hub.site.openmetrics import CONTENT_TYPE, Figures, render
 
 
 class MetricsArea:
-    """In the Prometheus text format, and as JSON for the admin app."""
+    """In the OpenMetrics text format, and as JSON for the admin app."""
 
     app: Klein = area()
 
-    def __init__(self, who: Authenticator, render: Callable[[], str], as_dict: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, who: Authenticator, figures: Callable[[], Figures], as_dict: Callable[[], dict[str, Any]]
+    ) -> None:
         self._who = who
-        self._render = render
+        self._figures = figures
         self._as_dict = as_dict
 
     @app.route("/metrics", methods=["GET"])
     def text(self, request: IRequest) -> bytes:
-        """For a collector with the operator token or another one with the same scope."""
-        self._who.need(request, ADMIN)
-        request.setHeader("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        """For a collector, whose token needs no other scope than that for metrics."""
+        self._who.need(request, METRICS, ADMIN)
+        request.setHeader("Content-Type", CONTENT_TYPE)
         request.setHeader("Cache-Control", "no-store")
-        return self._render().encode()
+        return render(self._figures())
 
     @app.route("/api/metrics", methods=["GET"])
     def json(self, request: IRequest) -> bytes:

@@ -62,6 +62,9 @@ class System(Protocol):
     def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
         """Memory in bytes by session."""
 
+    def processor(self, sessions: Mapping[str, int]) -> dict[str, float]:
+        """Processor time in seconds by session."""
+
     def own(self) -> int:
         """The hub's own memory in bytes."""
 

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.memory.guard import MemoryGuard, RunningModule
 from parachute_hub.supervise.memory.policy import Container, MemoryHistory
+from parachute_hub.supervise.memory.processor import ProcessorUse
 from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.supervise.module import Module
 from parachute_hub.supervise.output.log_ring import LogRing
@@ -176,6 +177,10 @@ class Supervisor(Service):
     def memory(self, short: str) -> MemoryHistory | None:
         """The module's memory during the last day in KiB; None if it never ran."""
         return self._guard.history(short)
+
+    def processor(self, short: str) -> ProcessorUse | None:
+        """The module's processor time since the hub started; None if it never ran."""
+        return self._guard.processor(short)
 
     def container(self) -> Container:
         """Memory in use and the limit."""

@@ -47,7 +47,7 @@ class OverviewTests(SynchronousTestCase):
         self.clock = Clock()
         self.disk = FakeDisk()
         self.installed = ["vault"]
-        self.memory = Memory(limit=512, used=300, hub=60, modules={"vault": 70, "notes": 30})
+        self.memory = Memory(limit=512, used=300, hub=60, modules={"vault": 70, "notes": 30}, shares={"vault": 0.25})
         api = OverviewApi(
             who=Authenticator([owner()]),
             memory=lambda: succeed(self.memory),
@@ -76,6 +76,7 @@ class OverviewTests(SynchronousTestCase):
                     "hub": 60,
                     "modules": [{"short": "notes", "bytes": 30}, {"short": "vault", "bytes": 70}],
                 },
+                "processor": {"modules": [{"short": "vault", "share": 0.25}]},
                 "disk": {"total": 1000, "free": 400, "owners": [{"name": "vault", "kind": "data", "bytes": 10}]},
             },
         )

@@ -225,4 +225,5 @@ def answers(system: System, pid: int, port: int, tag_filter: TagFilter) -> list[
     told: list[object] = [system.group_lives(pid), system.signal(tag_filter, 0), system.owner(pid, port, tag_filter)]
     told += [system.ports(tag_filter), (held.pid, held.ours) if held is not None else None]
     told += [{short: count > 0 for short, count in system.crowds({"vault": pid}).items()}]
+    told += [list(system.processor({"vault": pid}))]
     return [*told, {short: size > 0 for short, size in system.footprints({"vault": pid}).items()}, system.own() > 0]

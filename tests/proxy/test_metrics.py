@@ -32,13 +32,14 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(told["notes"]["requests"], 3)
         self.assertEqual(told["notes"]["errors"], 1)
 
-    def test_the_text_for_prometheus(self) -> None:
-        rig = Rig()
-        rig.front.metrics.of('a"b').add(200, 0.001, 10, 2)
-        text = rig.front.metrics.render()
-        self.assertIn('parachute_proxy_requests_total{module="a\\"b",status="2xx"} 1\n', text)
-        self.assertIn('parachute_proxy_bytes_total{module="a\\"b",direction="sent"} 10\n', text)
-        self.assertIn('parachute_proxy_seconds_count{module="a\\"b"} 1\n', text)
+    def test_the_counts_below_each_limit(self) -> None:
+        """A limit belongs to a bucket, so that no request is counted on the wrong side."""
+        counters = Counters()
+        for seconds in (0.0001, 0.001, 0.002, 0.3, 60.0):
+            counters.add(200, seconds, 0, 0)
+        below = dict(counters.cumulative())
+        self.assertEqual([round(limit, 6) for limit in below][:3], [0.001024, 0.004096, 0.016384])
+        self.assertEqual([below[limit] for limit in sorted(below)], [2, 3, 3, 3, 3, 4, 4, 4])
 
     @few(200)
     @given(st.floats(0, 500))

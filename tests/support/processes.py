@@ -203,6 +203,10 @@ class FakeSystem:
     def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
         return {short: self.sizes.get(short, 0) for short in sessions}
 
+    def processor(self, sessions: Mapping[str, int]) -> dict[str, float]:
+        """None of them computes anything."""
+        return dict.fromkeys(sessions, 0.0)
+
     def crowds(self, sessions: Mapping[str, int]) -> dict[str, int]:
         """Processes.crowds."""
         return {short: self.limiter.get(short, 1 if self.sizes.get(short) else 0) for short in sessions}

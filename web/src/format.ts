@@ -15,6 +15,11 @@ export function bytes(count: number | null | undefined): string {
   return `${Number(value.toFixed(digits))} ${UNITS[unit]}`
 }
 
+/** `0.034` -> `3%`. */
+export function percent(share: number): string {
+  return `${Math.round(share * 100)}%`
+}
+
 /** A time of the API (Unix seconds or ISO 8601) in milliseconds; null when it is neither. */
 export function moment(at: number | string | null | undefined): number | null {
   if (at === null || at === undefined || at === "") return null

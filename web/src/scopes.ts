@@ -15,6 +15,7 @@ const WHOLE: Record<string, string> = {
   "parachute:host:start": "start and stop modules",
   "parachute:host:expose": "change the public address",
   "parachute:host:vault": "create vaults",
+  "parachute:host:metrics": "read the hub's metrics",
   "vault:admin": "manage every vault",
   "scribe:transcribe": "turn speech into text",
   "account:self:admin": "manage your account",

@@ -12,9 +12,8 @@ from parachute_hub.site.auth import Principal
 from parachute_hub.site.errors import Refused
 
 # Everything that administers the hub.
-ADMIN_SCOPES = frozenset(
-    {"hub:admin", *(f"parachute:host:{verb}" for verb in ("admin", "install", "start", "expose", "auth", "vault"))}
-)
+_VERBS = ("admin", "install", "start", "expose", "auth", "vault", "metrics")
+ADMIN_SCOPES = frozenset({"hub:admin", *(f"parachute:host:{verb}" for verb in _VERBS)})
 CHANGE_PASSWORD = "/account/change-password"
 
 

@@ -20,7 +20,8 @@ _SCOPE = re.compile(r"[a-z][a-z0-9._-]{0,63}(:[a-zA-Z0-9*][a-zA-Z0-9_*-]{0,63})?
 _RANK: Mapping[str, int] = {"read": 1, "write": 2, "admin": 3}
 MAX_SCOPES = 50
 
-HOST_SCOPES = tuple(f"parachute:host:{verb}" for verb in ("admin", "install", "start", "expose", "auth", "vault"))
+_HOST_VERBS = ("admin", "install", "start", "expose", "auth", "vault", "metrics")
+HOST_SCOPES = tuple(f"parachute:host:{verb}" for verb in _HOST_VERBS)
 # Never granted to an app: these administer the hub itself, or a module's settings with its API keys.
 NOT_REQUESTABLE = frozenset({*HOST_SCOPES, "hub:admin", "scribe:admin"})
 # The default for an app that requests no scope.
@@ -191,7 +192,7 @@ def authority_of_scopes(scopes: frozenset[str]) -> Authority:
     """What the bearer of a token can delegate by minting another.
 
     `parachute:host:auth` covers every requestable scope except the admin verb on vaults, which takes
-    `parachute:host:admin`; `vault:<name>:admin` covers that vault.
+    `parachute:host:admin`, as `parachute:host:metrics` does; `vault:<name>:admin` covers that vault.
     """
     named = (vault_scope(scope) for scope in scopes)
     every_vault = "write" if "parachute:host:auth" in scopes else None
@@ -199,6 +200,7 @@ def authority_of_scopes(scopes: frozenset[str]) -> Authority:
         every_vault="admin" if "parachute:host:admin" in scopes else every_vault,
         vaults={found.name: "admin" for found in named if found and found.name and found.verb == "admin"},
         modules="all" if "parachute:host:auth" in scopes else "none",
+        exact=frozenset({"parachute:host:metrics"} if "parachute:host:admin" in scopes else ()),
     )
 
 

@@ -1,4 +1,7 @@
-"""Measures memory every two seconds and acts on `policy.decide`. Ends a module that starts programs without end."""
+"""Measures memory and processor time every two seconds and acts on `policy.decide`.
+
+Ends a module that starts programs without end.
+"""
 
 from collections.abc import Callable
 from typing import Any, Protocol, assert_never
@@ -11,6 +14,7 @@ from twisted.logger import Logger
 from parachute_hub.supervise.context import InThread, MemoryCounters, System
 from parachute_hub.supervise.limits import MemoryLimits
 from parachute_hub.supervise.memory.policy import Container, Fine, Hold, MemoryHistory, Restart, Tight, Usage, decide
+from parachute_hub.supervise.memory.processor import ProcessorUse
 from parachute_hub.system.timers import every
 
 _SLOPE_SAMPLES = 15
@@ -65,6 +69,7 @@ class MemoryGuard:
         self._in_thread = in_thread
         self._now = now
         self._histories: dict[str, MemoryHistory] = {}
+        self._processor: dict[str, ProcessorUse] = {}
         self._lately: dict[str, tuple[float, int]] = {}
         self._tight = False
         self._ours: int | None = None
@@ -81,6 +86,10 @@ class MemoryGuard:
     def history(self, short: str) -> MemoryHistory | None:
         """The module's memory during the last day; None if it never ran."""
         return self._histories.get(short)
+
+    def processor(self, short: str) -> ProcessorUse | None:
+        """The module's processor time; None if it never ran."""
+        return self._processor.get(short)
 
     def container(self) -> Container:
         """Memory in use and the limit.
@@ -107,7 +116,10 @@ class MemoryGuard:
         sizes = await self._in_thread(self._meter.footprints, sessions)
         self._hub = await self._in_thread(self._meter.own)
         self._ours = sum(sizes.values()) + self._hub
+        times = await self._in_thread(self._meter.processor, sessions)
         now = self._now()
+        for name, seconds in times.items():
+            self._processor.setdefault(name, ProcessorUse()).add(now, sessions[name], seconds)
         usages = [self._noted(module, sizes[module.short]) for module in running if sizes.get(module.short)]
         self._lately = {k: v for k, v in self._lately.items() if now - v[0] < self._limits.forget}
         verdict = decide(usages, self.container(), {k: v[1] for k, v in self._lately.items()}, self._limits)

@@ -116,6 +116,16 @@ class Processes:
                 counts[name] += 1
         return counts
 
+    def processor(self, sessions: Mapping[str, int]) -> dict[str, float]:
+        """Processor time in seconds by session, with that of children that ended."""
+        names = {session: name for name, session in sessions.items()}
+        totals = dict.fromkeys(sessions, 0.0)
+        for pid in psutil.pids() if names else ():
+            name = names.get(_session(pid) or -1)
+            if name is not None:
+                totals[name] += _processor(pid)
+        return totals
+
     def own(self) -> int:
         """PSS of this process in bytes."""
         return _pss(os.getpid())
@@ -184,6 +194,13 @@ def _pss(pid: int) -> int:
     except (OSError, psutil.Error):
         return 0
     return 0
+
+
+def _processor(pid: int) -> float:
+    try:
+        return float(sum(psutil.Process(pid).cpu_times()[:4]))
+    except psutil.Error:
+        return 0.0
 
 
 def _listening(port: int) -> set[str]:

@@ -162,6 +162,8 @@ export interface Overview {
     hub: number | null
     modules: { short: string; bytes: number }[]
   }
+  /** Shares of one processor: 0.5 is half of it. */
+  processor: { modules: { short: string; share: number }[] }
   disk: { total: number | null; free: number | null; owners: { name: string; kind: string; bytes: number }[] }
 }
 

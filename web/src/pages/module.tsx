@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks"
 import type { Job, Module, ModuleSettings } from "../api/shapes"
 import { hub, modules, overview } from "../app"
-import { ago, bytes, duration, exactly, moment, sentence } from "../format"
+import { ago, bytes, duration, exactly, moment, percent, sentence } from "../format"
 import { go } from "../router"
 import type { Values } from "../schema"
 import { isOver, reports, warnings } from "../state/modules"
@@ -78,6 +78,7 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
   const working = told && !isOver(told)
   const remedy = portRemedy(module)
   const memory = overview.value?.memory.modules.find(({ short }) => short === module.short)
+  const share = overview.value?.processor.modules.find(({ short }) => short === module.short)?.share
   const since = moment(module.since)
   const broken = module.supervisor_start_error
   return (
@@ -87,7 +88,8 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
       {tone === "good" && (
         <p>
           Running{since ? ` for ${duration((Date.now() - since) / 1000)}` : ""}
-          {memory ? `, using ${bytes(memory.bytes)} of memory` : ""}.
+          {memory ? `, using ${bytes(memory.bytes)} of memory` : ""}
+          {memory && share !== undefined ? ` and ${percent(share)} of a processor` : ""}.
         </p>
       )}
       <Says module={module} />

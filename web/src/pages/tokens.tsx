@@ -141,7 +141,10 @@ function Mint({ vaults, done }: { vaults: readonly string[]; done: (token: Minte
         <Choice label="It can" value={verb} set={setVerb} choices={VERBS} />
         <Choice label="Expires after" value={days} set={setDays} choices={LIVES} />
         <More label="Other scopes">
-          <Field label="Scopes" hint="For example scribe:transcribe. These replace the choice above.">
+          <Field
+            label="Scopes"
+            hint="For example scribe:transcribe, or parachute:host:metrics for a monitoring system. These replace the choice above."
+          >
             {(ids) => (
               <input
                 {...ids}

@@ -25,6 +25,7 @@ const failed = (more: Partial<Job> = {}): Job =>
   }) as Job
 const roomy: Overview = {
   memory: { limit: 100, used: 10, hub: 1, modules: [] },
+  processor: { modules: [] },
   disk: { total: 100, free: 90, owners: [] },
 }
 
@@ -73,6 +74,7 @@ test("a failure is settled by a later success, by cancelling and by time", () =>
 test("a machine of unknown size is not full", () => {
   const unknown = {
     memory: { ...roomy.memory, limit: null, used: null },
+    processor: { modules: [] },
     disk: { total: null, free: null, owners: [] },
   }
   expect(keys([module({})], [], unknown)).toEqual([])

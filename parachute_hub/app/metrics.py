@@ -1,0 +1,173 @@
+"""Gathers the hub's figures for `/metrics`."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Protocol, cast
+
+import psutil
+from attrs import define, field, frozen
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request
+
+from parachute_hub import __version__
+from parachute_hub.app.context import ProcessContext
+from parachute_hub.app.runtime import ModuleRuntime
+from parachute_hub.backup.records import BackupState
+from parachute_hub.events import JobChanged, NumberedEvent
+from parachute_hub.proxy.metrics import Metrics
+from parachute_hub.site.auth import Authenticator
+from parachute_hub.site.metrics import MetricsArea
+from parachute_hub.site.openmetrics import Figures, ModuleFigures, Traffic
+from parachute_hub.site.root import MountedArea
+from parachute_hub.supervise.model import ModuleState, Status
+
+_STATES = tuple(state.value for state in ModuleState)
+
+
+@define
+class Tally:
+    """Counts what happened since the hub started."""
+
+    jobs: Counter[tuple[str, str]] = field(factory=Counter)
+    sign_ins: Counter[str] = field(factory=Counter)
+    token_requests: Counter[str] = field(factory=Counter)
+    refusals: Counter[tuple[str, str]] = field(factory=Counter)
+
+    def heard(self, numbered: NumberedEvent) -> None:
+        """An event of the bus. A job that ended is published once as such."""
+        event = numbered.event
+        if isinstance(event, JobChanged) and "finishedAt" in event.job:
+            self.jobs[str(event.job["kind"]), str(event.job["outcome"])] += 1
+
+    def refused(self, module: str, error: str) -> None:
+        """A token was refused before a module."""
+        self.refusals[module, error] += 1
+
+    def counted(self, parts: Iterable[MountedArea]) -> list[MountedArea]:
+        """The same areas; requests for tokens are counted."""
+        return [
+            MountedArea(part.prefixes, _Counted(part.resource, self.token_requests))
+            if "/oauth/token" in part.prefixes
+            else part
+            for part in parts
+        ]
+
+
+class _Counted(Resource):
+    """Counts the outcomes of `POST /oauth/token`."""
+
+    isLeaf = True
+
+    def __init__(self, inner: IResource, counts: Counter[str]) -> None:
+        super().__init__()
+        self._inner = inner
+        self._counts = counts
+
+    def render(self, request: IRequest) -> bytes | int:
+        if (request.method, request.path) == (b"POST", b"/oauth/token"):
+            asked = cast(Request, request)
+            asked.notifyFinish().addBoth(lambda _: self._count(int(asked.code)))
+        return self._inner.render(request)  # type: ignore[no-any-return]
+
+    def _count(self, status: int) -> None:
+        words = {2: "issued", 4: "refused"}
+        self._counts[words.get(status // 100, "failed")] += 1
+
+
+class DiskSize(Protocol):
+    """The disk that holds the home."""
+
+    def total_bytes(self) -> int: ...
+
+    def free_bytes(self) -> int: ...
+
+
+@frozen(kw_only=True)
+class Gatherer:
+    """`figures` reads counters that are kept anyway: a request for metrics measures nothing but the disk."""
+
+    engine: ModuleRuntime
+    metrics: Metrics
+    tally: Tally
+    disk: DiskSize
+    backups: Callable[[], BackupState]
+    started_at: float
+
+    def figures(self) -> Figures:
+        """All figures now."""
+        container = self.engine.supervisor.container()
+        backups = self.backups()
+        jobs = self.engine.modules.jobs.all()
+        good = [copy.made_at for copy in backups.copies if copy.verified_at is not None]
+        return Figures(
+            version=__version__,
+            started_at=self.started_at,
+            processor=time.process_time(),
+            memory_limit=container.limit,
+            memory_used=container.used,
+            memory_hub=psutil.Process().memory_info().rss,
+            disk_total=self.disk.total_bytes(),
+            disk_free=self.disk.free_bytes(),
+            traffic=[
+                Traffic(
+                    module=short,
+                    by_class={f"{digit}xx": count for digit, count in enumerate(found.by_class) if count},
+                    sent=found.sent,
+                    received=found.received,
+                    seconds=found.seconds,
+                    below=found.cumulative(),
+                )
+                for short, found in self.metrics.all()
+            ],
+            modules=[self._module(status) for status in self.engine.supervisor.all()],
+            running_jobs=sum(not job.over for job in jobs),
+            jobs=self.tally.jobs,
+            sign_ins=self.tally.sign_ins,
+            token_requests=self.tally.token_requests,
+            refusals=self.tally.refusals,
+            backups=len(backups.copies),
+            verified_at=max(good, default=None),
+        )
+
+    def _module(self, status: Status) -> ModuleFigures:
+        history = self.engine.supervisor.memory(status.short)
+        used = self.engine.supervisor.processor(status.short)
+        running = status.pid is not None and history is not None and history.recent
+        return ModuleFigures(
+            short=status.short,
+            state=status.state.value,
+            states=_STATES,
+            restarts=status.restarts,
+            memory=history.recent[-1] * 1024 if history is not None and running else None,
+            processor=0.0 if used is None else used.seconds,
+        )
+
+
+@frozen
+class MetricsRoom:
+    """What the rest of the hub uses: the counts, and the page."""
+
+    tally: Tally
+    _gatherer: Gatherer
+
+    def part(self, who: Authenticator) -> MountedArea:
+        """`/metrics`, and the same for the admin app."""
+        area = MetricsArea(who, self._gatherer.figures, self._gatherer.metrics.as_json)
+        return MountedArea(("/metrics", "/api/metrics"), area.app.resource())
+
+
+def build_metrics(core: ProcessContext, engine: ModuleRuntime, backups: Callable[[], BackupState]) -> MetricsRoom:
+    """Begin to count."""
+    tally = Tally()
+    engine.bus.subscribe(tally.heard)
+    gatherer = Gatherer(
+        engine=engine,
+        metrics=core.front.metrics,
+        tally=tally,
+        disk=engine.modules.disk,
+        backups=backups,
+        started_at=time.time(),
+    )
+    return MetricsRoom(tally, gatherer)
