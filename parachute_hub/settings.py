@@ -86,6 +86,7 @@ class Settings:
     channel: Literal["latest", "rc"] | None = None
     isolation: Literal["auto", "required", "off"] = "auto"
     access_log: Literal["off", "combined", "json"] = "off"
+    log: Literal["text", "json"] = "text"
     websockets_per_address: int = 32
     websockets_total: int = 512
     initial_admin: InitialAdmin | None = None
@@ -160,6 +161,7 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
         channel=channel,
         isolation=_choice("PARACHUTE_ISOLATION", given, ("auto", "required", "off")) or "auto",  # type: ignore[arg-type]
         access_log=_choice("PARACHUTE_ACCESS_LOG", given, ("off", "combined", "json")) or "off",  # type: ignore[arg-type]
+        log=_choice("PARACHUTE_LOG", given, ("text", "json")) or "text",  # type: ignore[arg-type]
         websockets_per_address=int(_number("PARACHUTE_WS_MAX_PER_IP", given, 32)) or 32,
         websockets_total=int(_number("PARACHUTE_WS_MAX_TOTAL", given, 512)) or 512,
         initial_admin=_initial_admin(given),

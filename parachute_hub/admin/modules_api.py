@@ -1,13 +1,13 @@
 """The JSON API of modules, used by the admin app and the command."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from attrs import evolve
 from klein import Klein
-from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
+from parachute_hub.admin.logs_api import Logs
 from parachute_hub.admin.modules_bodies import (
     asked_for,
     lenient,
@@ -18,7 +18,6 @@ from parachute_hub.admin.modules_bodies import (
     version_of,
 )
 from parachute_hub.admin.modules_view import ModulesView, settings_json, state_json
-from parachute_hub.admin.stream_api import Log, Streams, follow_log
 from parachute_hub.jobs.model import Job
 from parachute_hub.modules.assembly import ModuleServices
 from parachute_hub.modules.definition import names
@@ -55,7 +54,7 @@ class ModulesArea:
         supervisor: SupervisorApi,
         view: ModulesView,
         configuration: Configuration,
-        streams: Streams,
+        logs: Logs,
     ) -> None:
         self._who = who
         self._step_up = step_up
@@ -65,7 +64,7 @@ class ModulesArea:
         self._supervisor = supervisor
         self._view = view
         self._configuration = configuration
-        self._streams = streams
+        self._logs = logs
 
     # --- the list, and all operations
 
@@ -279,16 +278,12 @@ class ModulesArea:
         return as_json(request, {"short": short, "stopped": True, "state": state_json(state)})
 
     @app.route("/api/modules/<short>/logs", methods=["GET"])
-    def logs(self, request: IRequest, short: str) -> "bytes | Deferred[None]":
-        """The latest output; with `?follow=1` as a stream."""
+    async def logs(self, request: IRequest, short: str) -> bytes | None:
+        """The log, also of earlier runs of the hub; with `?follow=1` as a stream."""
         self._who.need(request, ADMIN)
-        ring = self._supervisor.log(short)
-        if ring is None:
-            raise Refused(404, "not_supervised", f"{short} has not run since the hub started.")
-        if asked_for(request, b"follow"):
-            return follow_log(request, cast(Log, ring), self._streams)
-        lines = [f"[{short}] {line.text}\n" for line in ring.since(0)]
-        return as_json(request, {"short": short, "lines": lines, "text": "".join(lines)})
+        if not names.is_short(short):
+            raise not_found()
+        return await self._logs.answer(request, short, self._supervisor.log(short))
 
     # --- settings
 

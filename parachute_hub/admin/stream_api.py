@@ -130,17 +130,6 @@ class Streams:
             stream.end()
 
 
-def follow_log(request: IRequest, ring: Log, streams: Streams) -> "Deferred[None]":
-    """The buffered lines, then each new one, as plain text."""
-    request.setHeader("Content-Type", "text/plain; charset=utf-8")
-    _unbuffered(request)
-    stream = streams.open(request, b"")
-    kept = ring.since(0)
-    stream.at_end(ring.subscribe(lambda line: stream.write(line.text.encode("utf-8", "replace") + b"\n")))
-    stream.write("".join(f"{line.text}\n" for line in kept).encode("utf-8", "replace"))
-    return stream.over
-
-
 class EventsArea:
     """`GET /api/events`: server-sent events (HTML standard, section 9.2) with replay by Last-Event-ID.
 
@@ -160,7 +149,7 @@ class EventsArea:
         """Jobs, states, log previews, notices and changes of services.json."""
         self._who.need(request, ADMIN)
         request.setHeader("Content-Type", "text/event-stream")
-        _unbuffered(request)
+        unbuffered(request)
         stream = self._streams.open(request, b"event: tick\ndata: {}\n\n")
         stream.write(b"retry: 1000\n\n")
         for numbered in self._bus.since(self._last(request)):
@@ -202,7 +191,8 @@ def _told(numbered: NumberedEvent) -> tuple[str, dict[str, Any]]:
             return "registry", {}
 
 
-def _unbuffered(request: IRequest) -> None:
+def unbuffered(request: IRequest) -> None:
+    """Keep caches and proxies from holding back a stream."""
     request.setHeader("Cache-Control", "no-store")
     request.setHeader("X-Accel-Buffering", "no")
     request.setHeader("X-Content-Type-Options", "nosniff")

@@ -5,6 +5,7 @@ from typing import Any
 
 from attrs import frozen
 
+from parachute_hub.app.hub_log import HubLog
 from parachute_hub.proxy.front import Front
 from parachute_hub.settings import Settings
 from parachute_hub.site.health import Health, Phase
@@ -24,3 +25,4 @@ class ProcessContext:
     root: Root
     front: Front
     restart: Callable[[], None]
+    hub_log: HubLog

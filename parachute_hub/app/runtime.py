@@ -21,7 +21,7 @@ from parachute_hub.app.installed import InstalledModules
 from parachute_hub.app.log_heads import LogHeads
 from parachute_hub.confinement.gateway import Gateway
 from parachute_hub.confinement.kernel import Confiner, Kernel
-from parachute_hub.events import Bus, Event, ModuleChanged, Notice, NumberedEvent, RegistryChanged
+from parachute_hub.events import Bus, Event, JobChanged, ModuleChanged, Notice, NumberedEvent, RegistryChanged
 from parachute_hub.modules import assembly
 from parachute_hub.modules.definition import permissions
 from parachute_hub.modules.definition.catalog import BadCatalog, Catalog, load
@@ -64,7 +64,7 @@ def build_engine(core: ProcessContext, origins: Origins) -> ModuleRuntime:
 
     def log_line(short: str, line: str) -> None:
         heads.heard(short, line)
-        _log.info("", module_line=f"[{short}] {line}")
+        _log.info("", module_short=short, module_line=line)
 
     supervisor = Supervisor(
         SupervisorContext(
@@ -119,6 +119,8 @@ def _follow(
     match event:
         case RegistryChanged():
             installed_modules.forget()
+        case JobChanged(job) if "finishedAt" in job and job["log"]:
+            supervisor.mark(job["short"], job["kind"], job["log"][-1])
         case ModuleChanged(short):
             installed_modules.settle(short)
             fence.views.collect(short)

@@ -21,6 +21,7 @@ from twisted.web.server import Site
 
 from parachute_hub import __version__
 from parachute_hub.app.context import ProcessContext
+from parachute_hub.app.hub_log import HubLog
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.backup import switch
 from parachute_hub.migration import home as older_home
@@ -106,6 +107,7 @@ class Hub(Service):
         if settings.initial_admin is not None:
             self.mask.know(settings.initial_admin.password)
         self.home = Home(settings.home)
+        self.hub_log = HubLog()
         self.phase = Phase()
         self.instance = str(uuid4())
         self._composed: Composed | None = None
@@ -122,7 +124,7 @@ class Hub(Service):
     def setServiceParent(self, parent: Any) -> None:
         """Install the log observer for twistd, which writes plain masked lines."""
         if isinstance(parent, type(Application(""))):
-            parent.setComponent(ILogObserver, LineObserver(self.mask))
+            parent.setComponent(ILogObserver, LineObserver(self.mask, form=self.settings.log, keep=self.hub_log.keep))
         super().setServiceParent(parent)
 
     def occupy(self) -> None:
@@ -135,7 +137,13 @@ class Hub(Service):
             if not self.settings.lock_wait:
                 raise
             self.phase.name = "waiting"
+        else:
+            self._open_log()
         self._listen()
+
+    def _open_log(self) -> None:
+        self.hub_log.open(self.settings.home / "hub" / "logs", time.time())
+        self.hub_log.mark(time.time(), "start", f"Parachute Hub {__version__} starts, pid {os.getpid()}.")
 
     def _holder(self) -> str:
         return f"pid {os.getpid()} on port {self.settings.port}, since {to_the_second(time.time())}"
@@ -193,6 +201,7 @@ class Hub(Service):
             root=self.root,
             front=self.front,
             restart=self.restart,
+            hub_log=self.hub_log,
         )
         composed = await compose(core)
         if self._leaving:
@@ -229,6 +238,7 @@ class Hub(Service):
                 if not self.home.locked:
                     self.home.lock(self._holder())
                 older_home.check_not_running(self.settings.home)
+                self._open_log()
                 return True
             except HomeTaken as taken:
                 if self.reactor.seconds() >= deadline:
@@ -284,6 +294,7 @@ class Hub(Service):
             self.log.failure("Part of the shutdown failed")
         await self.front.drain(DRAIN_SECONDS)
         self.home.withdraw()
+        self.hub_log.mark(time.time(), "stop", "Parachute Hub stopped.")
         self.home.release()
 
     def _make_front(self) -> Front:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ from parachute_hub.accounts.model import Origins
 from parachute_hub.admin.app_files import AdminApp
 from parachute_hub.admin.audit_trail import Recorded
 from parachute_hub.admin.disk_api import DiskArea
+from parachute_hub.admin.logs_api import HubLogArea, Logs
 from parachute_hub.admin.modules_api import ModulesArea
 from parachute_hub.admin.modules_view import ModulesView
 from parachute_hub.admin.overview_api import Memory, OverviewApi
@@ -34,6 +36,7 @@ from parachute_hub.site.conventions import PREFIXES, Conventions
 from parachute_hub.site.front_page import FrontPage
 from parachute_hub.site.root import MountedArea
 from parachute_hub.site.well_known import INFO_PAGES, WellKnown, document
+from parachute_hub.supervise.output.log_files import read_log
 from parachute_hub.system.timestamps import to_the_second
 
 
@@ -79,6 +82,11 @@ def admin_parts(
     def latest(package: str) -> str | None:
         return engine.modules.availability.latest(package, files.channel())
 
+    logs = Logs(
+        read=partial(read_log, core.settings.home / "hub" / "logs"),
+        in_thread=in_thread,
+        streams=streams,
+    )
     modules = ModulesArea(
         who=who,
         step_up=accounts.step_up,
@@ -95,7 +103,7 @@ def admin_parts(
             isolation=files.fence.machine,
         ),
         configuration=configuration,
-        streams=streams,
+        logs=logs,
     )
     events = EventsArea(who=who, bus=engine.bus, streams=streams, boot=core.health.instance)
     overview = OverviewApi(
@@ -129,6 +137,7 @@ def admin_parts(
         MountedArea(
             ("/api/modules/disk",), DiskArea(who=who, modules=engine.modules, in_thread=in_thread).app.resource()
         ),
+        MountedArea(("/api/hub/logs",), HubLogArea(who=who, logs=logs, ring=core.hub_log.ring).app.resource()),
         MountedArea(("/api/events",), events.app.resource()),
         MountedArea(("/api/overview",), overview.app.resource()),
         MountedArea(("/vaults",), vaults.app.resource()),

@@ -275,18 +275,6 @@ def switch(arguments: Namespace) -> int:
     return 1 if arguments.word != "stop" and word in _DOWN else 0
 
 
-def logs(arguments: Namespace) -> int:
-    """A module's log; -f follows it."""
-    client = client_of(arguments)
-    if not arguments.follow:
-        answer = client.call("GET", module_path(arguments.module, "logs"))
-        show(arguments, answer, visible(str(answer.get("text", "")).rstrip("\n")))
-        return 0
-    for line in client.lines(module_path(arguments.module, "logs?follow=1")):
-        print(visible(line), flush=True)
-    return 0
-
-
 def config(arguments: Namespace) -> int:
     """Show a module's configuration, or change it with KEY=VALUE arguments."""
     client = client_of(arguments)

@@ -4,7 +4,7 @@ from argparse import REMAINDER, SUPPRESS, ArgumentParser, Namespace, _SubParsers
 from collections.abc import Callable
 
 from parachute_hub import __version__
-from parachute_hub.cli import backup, commands, doctor, migrate, recovery
+from parachute_hub.cli import backup, commands, doctor, logs, migrate, recovery
 
 Action = Callable[[Namespace], int]
 
@@ -61,8 +61,7 @@ def parser() -> ArgumentParser:
     }
     for name, text in switches.items():
         module_word(name, commands.switch, text)
-    logs = module_word("logs", commands.logs, "Show a module's log.")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on as lines come")
+    logs.add_options(word("logs", logs.logs, "Show a module's log, or the hub's own."))
     config = module_word("config", commands.config, "Show or change a module's configuration.")
     config.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="what to change")
     check_up = word("doctor", doctor.doctor, "Check this hub and suggest repairs.")

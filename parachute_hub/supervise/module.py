@@ -59,7 +59,7 @@ class Module:
         self.launch: Launch | None = None
         self.owned_port: int | None = None
         self._context = context
-        self._output = Output(
+        self.output = Output(
             ring=self.ring,
             files=LogFiles(context.log_folder, short, context.limits.file),
             log_line=self._wrote,
@@ -101,7 +101,7 @@ class Module:
 
     def close(self) -> None:
         """Close the log files."""
-        self._output.close()
+        self.output.close()
 
     # --- for the health checker
 
@@ -237,7 +237,7 @@ class Module:
         child = Child(
             clock=self._context.reactor,
             timing=self._context.timing,
-            output=self._output,
+            output=self.output,
             signal_group=self._context.signal_group,
             group_lives=self._context.system.group_lives,
             ended=self._child_ended,
@@ -263,6 +263,7 @@ class Module:
     def _started(self, child: Child) -> None:
         self._child, self._phase = child, "running"
         self._log.info("{short} started, pid {pid}, port {port}", short=self.short, pid=child.pid, port=self.port)
+        self.output.mark("start", f"Started, pid {child.pid}, port {self.port}.")
         self._set(pid=child.pid, started_at=self._context.wall())
         self._publish()
         self._watching = RunningCheck(
@@ -297,7 +298,7 @@ class Module:
         self._phase = "none"
         described = self._error(error["error_type"], why) | dict(error)
         self._set(start_error=described)
-        self._output.note(why)
+        self.output.note(why)
         if described["error_type"] in LASTING:
             self.machine.blocked(why, None)
             return
@@ -327,6 +328,7 @@ class Module:
         asked = exit.asked and self._end_why and not oom
         why = self._end_why if asked else exit.told(oom, self._report.last)
         self._log.info("{short} ended: {why}", short=self.short, why=why)
+        self.output.mark(exit.kind(oom), why)
         fall = ProcessEnd(why, now, ready_for)
         self._child, self._phase, self.owned_port = None, "none", None
         self._clearing = Deferred.fromCoroutine(self._clear())
@@ -346,7 +348,7 @@ class Module:
             self._log.failure("Could not look for leftover processes of {short}", short=self.short)
             return
         if left:
-            self._output.note(f"ended {len(left)} leftover processes: {left}")
+            self.output.note(f"ended {len(left)} leftover processes: {left}")
 
     def _was_oom(self, exit: Exit) -> bool:
         return exit.by_others and self._context.counters.oom_kills() > self._oom_kills

@@ -200,6 +200,12 @@ class Supervisor(Service):
         module = self._modules.get(short)
         return None if module is None else module.ring
 
+    def mark(self, short: str, kind: str, text: str) -> None:
+        """Mark a moment in a module's log, such as an upgrade."""
+        module = self._modules.get(short)
+        if module is not None:
+            module.output.mark(kind, text)
+
     def owned_port(self, short: str) -> int | None:
         """The port on which its own processes listen; checked once per spawn before it is ready, None until then."""
         module = self._modules.get(short)

@@ -3,12 +3,16 @@
 Masking works by pattern (tokens, keys, passwords in URLs) and by value (secrets known to the hub).
 """
 
+import json
 import re
 import sys
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import Any, Literal, TextIO, TypeAlias
 
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, formatTime
 from zope.interface import implementer
+
+from parachute_hub.system.log_lines import Level, level_of
 
 MASK = "***"
 
@@ -70,31 +74,64 @@ def visible(text: str) -> str:
     return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
+Keep: TypeAlias = Callable[[float, Level, str], None]
+_LEVELS: dict[Any, Level] = {LogLevel.debug: "debug", LogLevel.info: "info", LogLevel.warn: "warning"}
+
+
 @implementer(ILogObserver)
 class LineObserver:
-    """Writes `time level namespace text` lines. Module output is written without a time, as `[vault] ...`."""
+    """Writes `time level text` lines, or JSON objects with `time`, `level`, `module` and `text`.
 
-    def __init__(self, mask: Masker, out: TextIO | None = None, level: Any = LogLevel.info) -> None:
+    As text, module output is written without a time, as `[vault] ...`. `keep` receives the hub's own events masked:
+    time in epoch seconds, level, text of one or more lines.
+    """
+
+    def __init__(
+        self,
+        mask: Masker,
+        out: TextIO | None = None,
+        level: Any = LogLevel.info,
+        *,
+        form: Literal["text", "json"] = "text",
+        keep: Keep = lambda at, level, text: None,
+    ) -> None:
         self._mask = mask
         self._out = out or sys.stdout
         self._level = level
+        self._json = form == "json"
+        self._keep = keep
 
     def __call__(self, event: LogEvent) -> None:
         """Write one event. Never raises."""
         level = event.get("log_level", LogLevel.info)
         if level < self._level or event.get("log_format") in _NOISE:
             return
+        when = formatTime(event.get("log_time"), timeFormat="%Y-%m-%dT%H:%M:%SZ") or "-"
         if "module_line" in event:
-            self._write(visible(str(event["module_line"])))
+            self._module_line(when, event.get("module_short"), str(event["module_line"]))
             return
         text = formatEvent(event)
         failure = event.get("log_failure")
         if failure is not None:
             text = f"{text}\n{failure.getTraceback().rstrip()}" if text else failure.getTraceback().rstrip()
-        when = formatTime(event.get("log_time"), timeFormat="%Y-%m-%dT%H:%M:%SZ") or "-"
         masked = self._mask(text)
+        self._keep(float(event.get("log_time") or 0.0), _LEVELS.get(level, "error"), masked)
+        if self._json:
+            self._object(when, _LEVELS.get(level, "error"), None, masked)
+            return
         for line in masked.split("\n"):
             self._write(f"{when} {level.name:<8} {visible(line)}")
+
+    def _module_line(self, when: str, short: str | None, text: str) -> None:
+        """A line of a module, or with no `short` one that people read on a terminal."""
+        if self._json:
+            self._object(when, level_of(text), short, text)
+        else:
+            self._write(visible(f"[{short}] {text}" if short else text))
+
+    def _object(self, when: str, level: Level, module: str | None, text: str) -> None:
+        told = {"time": when, "level": level, **({"module": module} if module else {}), "text": text}
+        self._write(json.dumps(told, ensure_ascii=True))
 
     def _write(self, line: str) -> None:
         try:

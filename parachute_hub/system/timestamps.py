@@ -53,5 +53,15 @@ def from_iso(text: str) -> float:
     return found.timestamp()
 
 
+def from_utc(text: str) -> float:
+    """The same; without a zone it is UTC.
+
+    >>> from_utc("1970-01-01T00:00:00.500Z"), from_utc("1970-01-02")
+    (0.5, 86400.0)
+    """
+    found = datetime.fromisoformat(text)
+    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+
+
 def _iso(seconds: float, precision: str) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec=precision).replace("+00:00", "Z")

@@ -2,6 +2,7 @@
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from parachute_hub.admin.disk_api import DiskArea
+from parachute_hub.admin.logs_api import Logs
 from parachute_hub.admin.modules_api import ModulesArea
 from parachute_hub.admin.modules_view import ModulesView
 from parachute_hub.admin.stream_api import Streams
@@ -30,6 +32,7 @@ from parachute_hub.site.auth import ADMIN, AUTH, Authenticator, Principal
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import MountedArea, Root
 from parachute_hub.supervise.model import CannotLaunch, LastExit, ModuleState, Status
+from parachute_hub.supervise.output.log_files import read_log
 from parachute_hub.system.logs import Masker
 from tests.modules.homes import TOY, at_once, package, put, write
 from tests.support.asking import Answer, ask
@@ -167,7 +170,9 @@ class ApiCase(SynchronousTestCase):
                 tokens=Tokens(),
                 port_of=lambda short: self.listening.get(short),
             ),
-            streams=Streams(self.clock),
+            logs=Logs(
+                read=partial(read_log, self.home / "hub" / "logs"), in_thread=at_once, streams=Streams(self.clock)
+            ),
         )
         disk = DiskArea(who=Authenticator([CALLERS]), modules=self.modules, in_thread=at_once)
         parts = [
@@ -462,7 +467,9 @@ class Switching(ApiCase):
         self.install()
         self.supervisor.say("toy", "hello")
         answer = self.call("GET", "/toy/logs").json()
-        self.assertEqual(answer, {"short": "toy", "lines": ["[toy] hello\n"], "text": "[toy] hello\n"})
+        entry = {"at": "1970-01-01T00:00:00.000Z", "level": "info", "mark": None, "text": "hello"}
+        told = {"short": "toy", "lines": ["[toy] hello\n"], "text": "[toy] hello\n", "entries": [entry]}
+        self.assertEqual(answer, told)
 
 
 class Ports(ApiCase):

@@ -1,17 +1,14 @@
-"""The event stream and followed logs on an in-memory site."""
+"""The event stream on an in-memory site."""
 
 import json
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
 
-from parachute_hub.admin.stream_api import BACKLOG_BYTES, TICK_SECONDS, EventsArea, Streams, follow_log
+from parachute_hub.admin.stream_api import BACKLOG_BYTES, TICK_SECONDS, EventsArea, Streams
 from parachute_hub.events import Bus, JobChanged, LogHead, ModuleChanged, Notice, ProblemChanged, RegistryChanged
 from parachute_hub.site.auth import Authenticator
-from parachute_hub.supervise.output.log_ring import LogRing
 from tests.support.operators import operator
 from tests.support.sockets import Rig, get
 
@@ -142,32 +139,3 @@ class Events(SynchronousTestCase):
         self.assertTrue(client.written.startswith(b"HTTP/1.1 401"))
         client.reset()
         self.assertEqual(self.clock.getDelayedCalls(), [])
-
-
-class LogPage(Resource):
-    isLeaf = True
-
-    def __init__(self, ring: LogRing, clock: Any) -> None:
-        super().__init__()
-        self.ring = ring
-        self.clock = clock
-
-    def render(self, request: Request) -> int:
-        ended = follow_log(request, self.ring, Streams(self.clock))
-        ended.addCallback(lambda _: None)
-        return NOT_DONE_YET
-
-
-class Following(SynchronousTestCase):
-    def test_kept_lines_then_new_ones(self) -> None:
-        clock, ring = MemoryReactorClock(), LogRing(4096)
-        ring.append(0.0, "old")
-        reader = Reader(LogPage(ring, clock), "/")
-        ring.append(0.0, "new ü")
-        self.assertEqual(reader.text, "old\nnew ü\n")
-        self.assertIn("content-type: text/plain", reader.head)
-        clock.advance(TICK_SECONDS)
-        self.assertEqual(reader.text, "old\nnew ü\n")
-        reader.leave()
-        ring.append(0.0, "unheard")
-        self.assertEqual(clock.getDelayedCalls(), [])

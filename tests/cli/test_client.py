@@ -13,8 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.cli import client as client_module
 from parachute_hub.cli.client import CommandError, HubClient, HubDown, HubRefused, module_path
-from parachute_hub.cli.commands import config, install, logs, switch, upgrade
+from parachute_hub.cli.commands import config, install, switch, upgrade
 from parachute_hub.cli.doctor import described, examine, repair
+from parachute_hub.cli.logs import logs
 from parachute_hub.cli.main import main
 from parachute_hub.cli.parser import parser
 from parachute_hub.cli.progress import ProgressPrinter, follow
@@ -232,13 +233,49 @@ class ClientTests(SynchronousTestCase):
 
     def test_a_log_does_not_steer_the_terminal(self) -> None:
         """Neither in whole logs nor while following: modules write anything."""
+        entry = {"at": "1970-01-01T00:00:00.000Z", "level": "info", "mark": None, "text": "\x1b]0;mine\x07red"}
         for follow_up in ([], ["-f"]):
-            body = b"\x1b]0;mine\x07red\n" if follow_up else {"lines": [], "text": "\x1b]0;mine\x07red\n"}
-            self.serve((200, body))
+            body = f"{json.dumps(entry)}\n".encode() if follow_up else {"entries": [entry]}
+            note = {"instance": "nonce"}
+            self.serve((200, note), (200, body))
             said = io.StringIO()
             with redirect_stdout(said):
                 logs(parser().parse_args(["logs", "--home", str(self.home), "toy", *follow_up]))
-            self.assertEqual(said.getvalue(), "\\x1b]0;mine\\x07red\n")
+            self.assertEqual(said.getvalue(), "1970-01-01T00:00:00.000Z info     \\x1b]0;mine\\x07red\n")
+
+    def test_what_is_asked_of_a_log(self) -> None:
+        self.serve((200, {"instance": "nonce"}), (200, {"entries": []}))
+        words = [
+            "logs",
+            "--home",
+            str(self.home),
+            "-n",
+            "5",
+            "--since",
+            "1970-01-01",
+            "--level",
+            "error",
+            "--grep",
+            "a b",
+        ]
+        self.assertEqual(logs(parser().parse_args(words)), 0)
+        self.assertEqual(self.handler.asked[-1][1], "/api/hub/logs?since=0.0&level=error&q=a+b&n=5")
+        for wrong in ("yesterday", "5x"):
+            self.serve()
+            with self.assertRaises(CommandError):
+                logs(parser().parse_args(["logs", "--home", str(self.home), "--since", wrong]))
+
+    def test_without_a_hub_the_files_are_read(self) -> None:
+        """A log matters most when the hub does not start."""
+        folder = self.home / "hub" / "logs"
+        folder.mkdir(parents=True)
+        (folder / "hub.log").write_text("1970-01-01T00:00:00.000Z = crash It was killed.\n")
+        said = io.StringIO()
+        with redirect_stdout(said):
+            self.assertEqual(logs(parser().parse_args(["logs", "--home", str(self.home)])), 0)
+        self.assertEqual(said.getvalue(), "1970-01-01T00:00:00.000Z [crash]  It was killed.\n")
+        with self.assertRaises(CommandError):
+            logs(parser().parse_args(["logs", "--home", str(self.home), "../../x"]))
 
     def examined(self, *answers: tuple[int, Any]) -> list[dict[str, Any]]:
         return examine(self.home, self.serve((200, {"instance": "nonce", "db": "ok"}), *answers))

@@ -1,4 +1,5 @@
 import io
+import json
 
 from twisted.internet.protocol import ClientFactory
 from twisted.logger import Logger, LogLevel, globalLogPublisher
@@ -83,6 +84,33 @@ class LineTests(SynchronousTestCase):
         self.assertIn("it broke", lines[0])
         self.assertTrue(any("ValueError: broken" in line for line in lines))
 
+    def test_as_json_each_event_is_one_object(self) -> None:
+        """A traceback stays with its event, and nothing steers a terminal."""
+        log = Logger(observer=LineObserver(Masker(), self.out, form="json"), namespace="test")
+        log.warn("key pvt_abcdef123456")
+        log.info("", module_short="vault", module_line="error: \x1b[2J")
+        try:
+            raise ValueError("broken")
+        except ValueError:
+            log.failure("it broke")
+        told = [json.loads(line) for line in self.out.getvalue().splitlines()]
+        self.assertEqual(
+            [(one["level"], one.get("module")) for one in told],
+            [("warning", None), ("error", "vault"), ("error", None)],
+        )
+        self.assertEqual(told[0]["text"], "key pvt_***")
+        self.assertIn("ValueError: broken", told[2]["text"])
+        self.assertNotIn("\x1b", self.out.getvalue())
+
+    def test_what_is_kept_is_masked(self) -> None:
+        kept: list[tuple[float, str, str]] = []
+        observer = LineObserver(Masker(), self.out, keep=lambda *event: kept.append(event))
+        Logger(observer=observer).error("got {word}", word=JWT)
+        Logger(observer=observer).info("", module_short="vault", module_line="hello")
+        ((at, level, text),) = kept
+        self.assertEqual((level, text), ("error", "got ***"))
+        self.assertGreater(at, 1e9)
+
     def test_a_closed_output_stops_nothing(self) -> None:
         """A full disk or a closed pipe does not stop the hub."""
         self.out.close()
@@ -91,6 +119,6 @@ class LineTests(SynchronousTestCase):
 
     def test_a_modules_line_comes_as_it_is(self) -> None:
         """The supervisor has prefixed and masked it; control characters are escaped too."""
-        self.log.info("", module_line="[vault] hello")
-        self.log.info("", module_line="[vault] \x1b[2Jhello")
+        self.log.info("", module_short="vault", module_line="hello")
+        self.log.info("", module_short="vault", module_line="\x1b[2Jhello")
         self.assertEqual(self.out.getvalue(), "[vault] hello\n[vault] \\x1b[2Jhello\n")

@@ -39,13 +39,17 @@ function logs(): Response {
   let count = 0
   const body = new ReadableStream({
     start(stream) {
-      const say = () => stream.enqueue(new TextEncoder().encode(`GET /api/notes 200 in ${count++ % 7} ms\n`))
+      const say = () => {
+        const text = `GET /api/notes 200 in ${count++ % 7} ms`
+        const entry = { at: new Date().toISOString(), level: "info", mark: null, text }
+        stream.enqueue(new TextEncoder().encode(`${JSON.stringify(entry)}\n`))
+      }
       for (let line = 0; line < 40; line++) say()
       timer = setInterval(say, 1000)
     },
     cancel: () => clearInterval(timer),
   })
-  return new Response(body, { headers: { "Content-Type": "text/plain", ...HEADERS } })
+  return new Response(body, { headers: { "Content-Type": "application/x-ndjson", ...HEADERS } })
 }
 
 const server = Bun.serve({
@@ -56,7 +60,7 @@ const server = Bun.serve({
     const { pathname } = new URL(request.url)
     if (pathname === "/static/hub/hub.css") return new Response(Bun.file(join(ROOT, "accounts", "static", "hub.css")))
     if (pathname === "/api/events") return events(request)
-    if (/^\/api\/modules\/[^/]+\/logs$/.test(pathname)) return logs()
+    if (/^\/api\/(modules\/[^/]+|hub)\/logs$/.test(pathname)) return logs()
     if (pathname.startsWith("/api/") || pathname === "/vaults") {
       const body = request.method === "GET" ? {} : await request.json().catch(() => ({}))
       const proof = request.headers.get("X-Parachute-Proof")

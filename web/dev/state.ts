@@ -171,6 +171,7 @@ export class Pretended {
     const used = this.modules.filter((one) => one.installed)
     const tight = this.scenario === "trouble"
     return {
+      processor: { modules: [{ short: "vault", share: 0.02 }] },
       memory: {
         limit: 512 * MB,
         used: (tight ? 489 : 236) * MB,

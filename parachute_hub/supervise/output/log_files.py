@@ -1,11 +1,12 @@
-"""Two log files per module with its latest output. Write failures never affect the module."""
+"""Two log files per module with its latest output, and reading them. Write failures never affect the module."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from twisted.logger import Logger
 
-from parachute_hub.supervise.model import timestamp
+from parachute_hub.system.log_lines import Line, LogQuery, read_line, written
 
 
 class LogFiles:
@@ -21,10 +22,9 @@ class LogFiles:
         self._size = 0
         self._failing = False
 
-    def write(self, at: float, lines: list[str]) -> None:
-        """Append lines from time `at` (epoch seconds). Failures are logged once and the lines dropped."""
-        when = timestamp(at)
-        data = "".join(f"{when} {line}\n" for line in lines).encode("utf-8", "replace")
+    def write(self, lines: Sequence[Line]) -> None:
+        """Append lines. Failures are logged once and the lines dropped."""
+        data = "".join(f"{written(line)}\n" for line in lines).encode("utf-8", "replace")
         try:
             file = self._open() if self._file is None else self._file
             if self._size and self._size + len(data) > self._limit:
@@ -57,3 +57,29 @@ class LogFiles:
         self.close()
         os.replace(self._path, self._older)
         return self._open()
+
+
+def read_log(folder: Path, name: str, query: LogQuery) -> list[Line] | None:
+    """The lines of both files that are asked for, the oldest first; None without a file. Blocks. Raises OSError."""
+    newest = _content(folder / f"{name}.log")
+    older = _content(folder / f"{name}.log.1")
+    if newest is None and older is None:
+        return None
+    # The files may be turned between the two reads; then the same file was read twice.
+    parts = [content for content in (older, newest) if content] if older != newest else [newest or b""]
+    texts = (text for part in parts for text in part.decode("utf-8", "replace").split("\n"))
+    return query.select(line for text in texts if (line := read_line(text)) is not None)
+
+
+def last_mark(folder: Path, name: str) -> str | None:
+    """The newest mark in the newest file; None without one. Blocks. Raises OSError."""
+    content = _content(folder / f"{name}.log") or b""
+    at = content.rfind(b"Z = ")
+    return content[at + 4 :].split(None, 1)[0].decode("utf-8", "replace") if at >= 0 else None
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None

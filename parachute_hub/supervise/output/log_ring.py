@@ -3,18 +3,8 @@
 from collections import deque
 from collections.abc import Callable
 
-from attrs import frozen
-
+from parachute_hub.system.log_lines import Level, Line
 from parachute_hub.system.timers import FailureLog
-
-
-@frozen
-class Line:
-    """One line: its number from 1, its time in epoch seconds, and the text."""
-
-    number: int
-    at: float
-    text: str
 
 
 class LogRing:
@@ -28,16 +18,17 @@ class LogRing:
         self._listeners: list[Callable[[Line], None]] = []
         self._failures = FailureLog()
 
-    def append(self, at: float, text: str) -> None:
+    def append(self, at: float, text: str, level: Level = "info", mark: str | None = None) -> Line:
         """Append a line and notify subscribers."""
         self._number += 1
-        line = Line(self._number, at, text)
+        line = Line(self._number, at, text, level, mark)
         self._lines.append(line)
         self._size += _size(line)
         while self._size > self._capacity and len(self._lines) > 1:
             self._size -= _size(self._lines.popleft())
         if self._listeners:
             self._failures.each("Following a log", lambda listener: listener(line), tuple(self._listeners))
+        return line
 
     def since(self, number: int) -> list[Line]:
         """The lines after `number`, as far as they are still kept."""

@@ -6,6 +6,7 @@ from parachute_hub.supervise.limits import LogLimits
 from parachute_hub.supervise.output.line_buffer import Budget, Splitter
 from parachute_hub.supervise.output.log_files import LogFiles
 from parachute_hub.supervise.output.log_ring import LogRing
+from parachute_hub.system.log_lines import MARK_LEVELS, Line, level_of
 from parachute_hub.system.timers import FailureLog
 
 
@@ -59,22 +60,26 @@ class Output:
         self._budget.refill(self._now())
         if not self._budget.filled:
             return False
-        self._mark()
+        self._tell_dropped()
         return True
 
     def note(self, text: str) -> None:
         """Add a line written by the hub."""
         self._keep([f"(hub) {text}"])
 
+    def mark(self, kind: str, text: str) -> None:
+        """Mark a moment in the module's life, such as a start or a crash. The hub's own log has it anyway."""
+        self._failures.attempt("Marking a moment in a log", self._marked, kind, text)
+
     def ended(self) -> None:
         """The process is gone; flush its last line."""
-        self._mark()
+        self._tell_dropped()
         self._keep(self._splitter.flush())
 
     def close(self) -> None:
         self._files.close()
 
-    def _mark(self) -> None:
+    def _tell_dropped(self) -> None:
         if self._dropped:
             count, self._dropped = self._dropped, 0
             self.note(f"suppressed {count} lines over the log rate limit")
@@ -88,7 +93,12 @@ class Output:
     def _told(self, lines: list[str]) -> None:
         masked = self._mask("\n".join(lines)).split("\n")
         at = self._wall()
-        self._files.write(at, masked)
-        for line in masked:
-            self.ring.append(at, line)
-            self._log_line(line)
+        self._files.write([Line(0, at, text, level_of(text)) for text in masked])
+        for text in masked:
+            self.ring.append(at, text, level_of(text))
+            self._log_line(text)
+
+    def _marked(self, kind: str, text: str) -> None:
+        at, level = self._wall(), MARK_LEVELS.get(kind, "info")
+        self._files.write([Line(0, at, text, level, kind)])
+        self.ring.append(at, text, level, kind)

@@ -54,6 +54,12 @@ class Exit:
         except ValueError:
             return f"signal {self.signal}"
 
+    def kind(self, oom: bool) -> str:
+        """The mark in the module's log: `oom`, `stop` or `crash`."""
+        if oom:
+            return "oom"
+        return "stop" if self.asked else "crash"
+
     def told(self, oom: bool, last: str) -> str:
         """A sentence for a user. `last` is the last line that the process wrote, which usually says why."""
         if oom:

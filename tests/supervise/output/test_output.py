@@ -8,9 +8,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.supervise.limits import LogLimits
 from parachute_hub.supervise.output.line_buffer import CUT, Budget, Splitter
-from parachute_hub.supervise.output.log_files import LogFiles
+from parachute_hub.supervise.output.log_files import LogFiles, last_mark, read_log
 from parachute_hub.supervise.output.log_ring import LogRing
 from parachute_hub.supervise.output.output import Output
+from parachute_hub.system.log_lines import Line, LogQuery
 
 
 class SplitterTests(SynchronousTestCase):
@@ -100,11 +101,11 @@ class FilesTests(SynchronousTestCase):
         files = LogFiles(folder, "vault", 1000)
         self.addCleanup(files.close)
         for number in range(200):
-            files.write(0.0, [f"line {number}"])
+            files.write([Line(0, 0.0, f"line {number}")])
         self.assertEqual(sorted(path.name for path in folder.iterdir()), ["vault.log", "vault.log.1"])
         text = (folder / "vault.log.1").read_text() + (folder / "vault.log").read_text()
         lines = text.splitlines()
-        self.assertEqual(lines[-1], "1970-01-01T00:00:00.000Z line 199")
+        self.assertEqual(lines[-1], "1970-01-01T00:00:00.000Z I line 199")
         self.assertTrue(all(path.stat().st_size <= 1000 for path in folder.iterdir()))
         self.assertEqual(len(lines), int(lines[-1].split()[-1]) - int(lines[0].split()[-1]) + 1)
 
@@ -113,19 +114,55 @@ class FilesTests(SynchronousTestCase):
         folder.write_text("in the way")
         files = LogFiles(folder, "vault", 1000)
         self.addCleanup(files.close)
-        files.write(0.0, ["lost"])
+        files.write([Line(0, 0.0, "lost")])
         folder.unlink()
-        files.write(0.0, ["kept"])
+        files.write([Line(0, 0.0, "kept")])
         self.assertIn("kept", (folder / "vault.log").read_text())
+
+
+class ReadTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.files = LogFiles(self.folder, "vault", 400)
+        self.addCleanup(self.files.close)
+
+    def test_both_files_are_read_in_order(self) -> None:
+        """Levels, marks and times come back; what asks for less gets less."""
+        self.files.write([Line(0, 0.0, f"line {number}") for number in range(8)])
+        self.files.write([Line(0, 1.0, "it broke", "error"), Line(0, 2.0, "Killed.", "error", "oom")])
+        self.files.write([Line(0, 3.0, "slow", "warning"), Line(0, 4.0, "Started.", "info", "start")])
+        for query, texts in (
+            (LogQuery(), [*(f"line {number}" for number in range(8)), "it broke", "Killed.", "slow", "Started."]),
+            (LogQuery(level="warning"), ["it broke", "Killed.", "slow", "Started."]),
+            (LogQuery(level="error", until=3.5), ["it broke", "Killed."]),
+            (LogQuery(since=2.0, until=3.0), ["Killed.", "slow"]),
+            (LogQuery(text="LINE", count=2), ["line 6", "line 7"]),
+            (LogQuery(count=0), []),
+        ):
+            found = read_log(self.folder, "vault", query)
+            assert found is not None
+            self.assertEqual([line.text for line in found], texts, query)
+        self.assertTrue((self.folder / "vault.log.1").exists())
+        self.assertEqual(last_mark(self.folder, "vault"), "start")
+
+    def test_lines_of_an_earlier_version_are_read(self) -> None:
+        self.folder.mkdir()
+        (self.folder / "vault.log").write_text("1970-01-01T00:00:00.000Z error: no\nnonsense\n")
+        self.assertEqual(read_log(self.folder, "vault", LogQuery()), [Line(0, 0.0, "error: no", "error")])
+        self.assertIsNone(last_mark(self.folder, "vault"))
+
+    def test_without_a_file_there_is_nothing(self) -> None:
+        self.assertIsNone(read_log(self.folder, "vault", LogQuery()))
 
 
 class OutputTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.now = 0.0
         self.lines: list[str] = []
+        self.folder = Path(self.mktemp())
         self.output = Output(
             ring=LogRing(10_000),
-            files=LogFiles(Path(self.mktemp()), "vault", 1000),
+            files=LogFiles(self.folder, "vault", 1000),
             log_line=self.lines.append,
             mask=lambda text: text.replace("secret", "***"),
             limits=LogLimits(rate=1000, burst=2000, line_charge=100),
@@ -144,6 +181,18 @@ class OutputTests(SynchronousTestCase):
         self.assertTrue(self.output.recovered())
         self.output.received(b"cut off\nagain\n")
         self.assertEqual(self.lines[20:], ["(hub) suppressed 500 lines over the log rate limit", "again"])
+
+    def test_levels_and_marks_are_kept_in_memory_and_on_disk(self) -> None:
+        """A mark is not repeated on the hub's output, which tells of it anyway."""
+        self.output.received(b"WARN slow\nfine\n")
+        self.output.mark("oom", "The system stopped it, secret.")
+        expected: list[tuple[str, str, str | None]] = [("WARN slow", "warning", None), ("fine", "info", None)]
+        expected += [("The system stopped it, secret.", "error", "oom")]
+        self.assertEqual([(line.text, line.level, line.mark) for line in self.output.ring.since(0)], expected)
+        found = read_log(self.folder, "vault", LogQuery())
+        assert found is not None
+        self.assertEqual([(line.text, line.level, line.mark) for line in found], expected)
+        self.assertEqual(self.lines, ["WARN slow", "fine"])
 
     def test_dropped_lines_are_reported_at_the_end_too(self) -> None:
         self.output.received(b"x\n" * 20)

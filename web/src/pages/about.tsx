@@ -3,6 +3,7 @@ import type { HubFacts } from "../api/shapes"
 import { modules } from "../app"
 import { duration, exactly } from "../format"
 import { useResource } from "../state/resource"
+import { LogView } from "../ui/logview"
 import { Card, Facts, Head, More, Ready } from "../ui/parts"
 
 const SOURCES: Record<string, string> = {
@@ -21,6 +22,9 @@ export function About() {
         {() => (
           <>
             {facts.data && <Program facts={facts.data} />}
+            <Card title="The hub's own log">
+              <LogView path="/api/hub/logs" name="the hub" />
+            </Card>
             <Help />
           </>
         )}

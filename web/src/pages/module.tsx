@@ -57,7 +57,7 @@ export function ModulePage({ short }: { short: string }) {
       {module.installed && (
         <>
           <Card title="Log">
-            <LogView short={short} name={module.display_name} />
+            <LogView path={`/api/modules/${encodeURIComponent(short)}/logs`} name={module.display_name} />
           </Card>
           {module.pid && <Memory module={module} />}
           <Configuration module={module} />

@@ -1,24 +1,37 @@
-/** A live log: filter, pause, copy, download. */
+/** A live log: filter by text, level and time, pause, copy, download. */
 import { useEffect, useRef, useState } from "preact/hooks"
 import { hub } from "../app"
-import { Tail } from "../state/log"
-import { say } from "./notices"
+import { type Entry, type Level, Tail } from "../state/log"
 import { Button } from "./parts"
 
 const DRAWN = 800
 const DRAW_EVERY = 250
 const AGAIN_AFTER = 2000
+const HOUR = 3_600_000
+const SHOWN = [
+  ["debug", "All lines"],
+  ["warning", "Warnings and errors"],
+  ["error", "Errors"],
+] as const
+const SPANS = [
+  ["", "Any time"],
+  [String(HOUR), "Last hour"],
+  [String(24 * HOUR), "Last day"],
+] as const
 
-export function LogView({ short, name }: { short: string; name: string }) {
+/** `path`: the log in the API. */
+export function LogView({ path, name }: { path: string; name: string }) {
   const tail = useRef(new Tail())
   const box = useRef<HTMLPreElement>(null)
   const [, redraw] = useState(0)
-  const [filter, setFilter] = useState("")
+  const [text, setText] = useState("")
+  const [level, setLevel] = useState<Level>("debug")
+  const [span, setSpan] = useState("")
   const [paused, setPaused] = useState(false)
-  useEffect(() => follow(short, tail.current, () => redraw((count) => count + 1)), [short])
+  useEffect(() => follow(path, tail.current, () => redraw((count) => count + 1)), [path])
 
-  const lines = tail.current.view(filter)
-  const drawn = lines.slice(-DRAWN)
+  const since = span ? Date.now() - Number(span) : null
+  const entries = tail.current.view({ text, level, since })
   useEffect(() => {
     const view = box.current
     if (view && !paused) view.scrollTop = view.scrollHeight
@@ -27,8 +40,8 @@ export function LogView({ short, name }: { short: string; name: string }) {
     tail.current.pause(!paused)
     setPaused(!paused)
   }
-  const copy = () => navigator.clipboard.writeText(lines.join("\n"))
-  const download = () => save(`${short}.log`, tail.current.all.join("\n"))
+  const copy = () => navigator.clipboard.writeText(entries.map(plain).join("\n"))
+  const filtered = text !== "" || level !== "debug" || span !== ""
   return (
     <div class="logview">
       <div class="row">
@@ -37,26 +50,71 @@ export function LogView({ short, name }: { short: string; name: string }) {
           class="grow"
           aria-label="Filter lines"
           placeholder="Filter"
-          value={filter}
-          onInput={(event) => setFilter(event.currentTarget.value)}
+          value={text}
+          onInput={(event) => setText(event.currentTarget.value)}
         />
+        <Select label="Level" value={level} choices={SHOWN} set={(value) => setLevel(value as Level)} />
+        <Select label="Time" value={span} choices={SPANS} set={setSpan} />
         <button type="button" class="button" aria-pressed={paused} onClick={toggle}>
           {paused ? "Resume" : "Pause"}
         </button>
         <Button act={copy} done="Log copied">
           Copy
         </Button>
-        <Button act={download}>Download</Button>
+        <a class="button" href={`${path}?format=text&download=1`} download>
+          Download
+        </a>
       </div>
       <pre class="log tall" role="region" ref={box} tabIndex={0} aria-label={`Log of ${name}`}>
-        {drawn.join("\n") || (filter ? "No matching lines." : "No output yet.")}
+        {entries.slice(-DRAWN).map(drawn)}
+        {entries.length === 0 && (filtered ? "No matching lines." : "No output yet.")}
       </pre>
     </div>
   )
 }
 
+function Select(props: {
+  label: string
+  value: string
+  choices: readonly (readonly [value: string, words: string])[]
+  set: (value: string) => void
+}) {
+  return (
+    <select aria-label={props.label} value={props.value} onChange={(event) => props.set(event.currentTarget.value)}>
+      {props.choices.map(([value, words]) => (
+        <option key={value} value={value}>
+          {words}
+        </option>
+      ))}
+    </select>
+  )
+}
+
+function drawn(entry: Entry, place: number) {
+  const tone = entry.mark ? "log-mark" : `log-${entry.level}`
+  return (
+    <span key={place} class={tone}>
+      <span class="log-time">{clock(entry.at)}</span> {entry.mark ? `— ${entry.text}` : entry.text}
+      {"\n"}
+    </span>
+  )
+}
+
+/** The time of day here, with the date unless it is today. */
+function clock(at: string): string {
+  const then = new Date(at)
+  const time = then.toLocaleTimeString("en", { hour12: false })
+  return then.toDateString() === new Date().toDateString()
+    ? time
+    : `${then.toLocaleDateString("en", { month: "short", day: "numeric" })} ${time}`
+}
+
+function plain({ at, level, mark, text }: Entry): string {
+  return `${at} ${mark ? `[${mark}]` : level} ${text}`
+}
+
 /** Follows the log, reconnecting when the hub or the module restarts. */
-function follow(short: string, tail: Tail, draw: () => void): () => void {
+function follow(path: string, tail: Tail, draw: () => void): () => void {
   const ended = new AbortController()
   let pending: ReturnType<typeof setTimeout> | undefined
   const drawSoon = () => {
@@ -66,10 +124,9 @@ function follow(short: string, tail: Tail, draw: () => void): () => void {
     }, DRAW_EVERY)
   }
   const run = async () => {
-    const path = `/api/modules/${encodeURIComponent(short)}/logs?follow=1`
     while (!ended.signal.aborted) {
       try {
-        const stream = await hub.stream(path, {}, ended.signal)
+        const stream = await hub.stream(`${path}?follow=1&format=json&n=3000`, {}, ended.signal)
         const reader = stream
           .pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
           .getReader()
@@ -91,14 +148,4 @@ function follow(short: string, tail: Tail, draw: () => void): () => void {
     ended.abort()
     clearTimeout(pending)
   }
-}
-
-function save(name: string, text: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type: "text/plain" }))
-  const link = document.createElement("a")
-  link.href = address
-  link.download = name
-  link.click()
-  URL.revokeObjectURL(address)
-  say(`Saved as ${name}`)
 }
