@@ -1,32 +1,26 @@
 """Fetches a document from a host chosen by a stranger: one connection, to an address that was checked."""
 
-import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import IReactorTCP, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IReactorTCP, IReactorTime
 from twisted.internet.protocol import Protocol
 from twisted.internet.ssl import optionsForClientTLS
 from twisted.logger import Logger
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
-from twisted.web.client import URI, Agent, ResponseDone
+from twisted.web.client import Agent, ResponseDone
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IResponse
-from zope.interface import implementer
+from twisted.web.iweb import IResponse
 
 from parachute_hub.system import strict_json
+from parachute_hub.system.pinned import TIMEOUT, Pinned
 from parachute_hub.system.public_addresses import is_public
 
-TIMEOUT = 5.0
 LIMIT = 64 * 1024
-MOST_RECEIVED = LIMIT + 32 * 1024
-"""Maximum size of a whole response, including heads, in bytes."""
 FRESH_AT_LEAST = 300.0
 FRESH_AT_MOST = 86400.0
 PORT = 443
@@ -47,58 +41,6 @@ class FetchedDocument:
 
     body: dict[str, Any]
     fresh_for: float
-
-
-class _Bounded(ProtocolWrapper):
-    """Closes the connection after MOST_RECEIVED bytes, including heads, interim responses and trailers."""
-
-    _received = 0
-
-    def dataReceived(self, data: bytes) -> None:
-        self._received += len(data)
-        if self._received > MOST_RECEIVED:
-            cast(Any, self.transport).abortConnection()
-        else:
-            super().dataReceived(data)
-
-
-class _BoundedFactory(WrappingFactory):
-    protocol = _Bounded
-    noisy = False
-
-
-def _inner(wrapper: ProtocolWrapper) -> Any:
-    return wrapper.wrappedProtocol
-
-
-@implementer(IStreamClientEndpoint)
-@frozen
-class BoundedEndpoint:
-    """An endpoint whose connections receive at most MOST_RECEIVED bytes."""
-
-    endpoint: IStreamClientEndpoint
-
-    def connect(self, protocolFactory: Any) -> "Deferred[Any]":
-        """Connect. The result is the factory's own protocol, as callers expect."""
-        connecting: Deferred[Any] = self.endpoint.connect(_BoundedFactory(protocolFactory))
-        return connecting.addCallback(_inner)
-
-
-@implementer(IAgentEndpointFactory)
-@frozen
-class Pinned:
-    """Connects to a fixed address and port. TLS still verifies the URL's host name."""
-
-    reactor: Any
-    address: str
-    port: int
-    tls: Callable[[str], Any]
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        six = ipaddress.ip_address(self.address).version == 6
-        kind = TCP6ClientEndpoint if six else TCP4ClientEndpoint
-        plain = kind(self.reactor, self.address, self.port, TIMEOUT)
-        return BoundedEndpoint(wrapClientTLS(self.tls(uri.host.decode("ascii")), plain))
 
 
 class DocumentFetcher:

@@ -1,0 +1,70 @@
+"""Connections to a fixed address that was checked before, with a limit on what they receive."""
+
+import ipaddress
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.web.client import URI
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+TIMEOUT: Final = 5.0
+MOST_RECEIVED: Final = 96 * 1024
+"""Maximum size of a whole response, including heads, in bytes."""
+
+
+class _Bounded(ProtocolWrapper):
+    """Closes the connection after MOST_RECEIVED bytes, including heads, interim responses and trailers."""
+
+    _received = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received > MOST_RECEIVED:
+            cast(Any, self.transport).abortConnection()
+        else:
+            super().dataReceived(data)
+
+
+class _BoundedFactory(WrappingFactory):
+    protocol = _Bounded
+    noisy = False
+
+
+def _inner(wrapper: ProtocolWrapper) -> Any:
+    return wrapper.wrappedProtocol
+
+
+@implementer(IStreamClientEndpoint)
+@frozen
+class BoundedEndpoint:
+    """An endpoint whose connections receive at most MOST_RECEIVED bytes."""
+
+    endpoint: IStreamClientEndpoint
+
+    def connect(self, protocolFactory: Any) -> "Deferred[Any]":
+        """Connect. The result is the factory's own protocol, as callers expect."""
+        connecting: Deferred[Any] = self.endpoint.connect(_BoundedFactory(protocolFactory))
+        return connecting.addCallback(_inner)
+
+
+@implementer(IAgentEndpointFactory)
+@frozen
+class Pinned:
+    """Connects to a fixed address and port. TLS still verifies the URL's host name."""
+
+    reactor: Any
+    address: str
+    port: int
+    tls: Callable[[str], Any]
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        six = ipaddress.ip_address(self.address).version == 6
+        kind = TCP6ClientEndpoint if six else TCP4ClientEndpoint
+        plain = kind(self.reactor, self.address, self.port, TIMEOUT)
+        return BoundedEndpoint(wrapClientTLS(self.tls(uri.host.decode("ascii")), plain))
