@@ -259,7 +259,7 @@ class RouteTables:
         except Exception:
             self._failures.failed(_TABLE)
         # Without a table the site answers, including /health.
-        return self._table or Table.build((), (), "", gated=True)
+        return self._table or Table.unknown("")
 
     def _current(self) -> Table:
         made_from = (self._installed_modules.modules(), self._issuer(), self._gated())
@@ -296,8 +296,8 @@ class ModuleStatusViews:
         port = self._supervisor.owned_port(short)
         kept = self._kept.get(short)
         if kept is None or kept[0] is not status or kept[1] != port:
-            # A module that restarts counts as starting.
-            returns = status.state is ModuleState.STOPPING and status.start_follows
+            # A module that restarts, or waits for its turn at boot, counts as starting.
+            returns = status.state in (ModuleState.STOPPING, ModuleState.STOPPED) and status.start_follows
             state = ModuleState.STARTING if returns else status.state
             view = ModuleView(state.value, status.reason, status.next_retry_at, port)
             kept = self._kept[short] = (status, port, view)

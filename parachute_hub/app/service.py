@@ -73,7 +73,7 @@ class NoModules:
 
 def startup_backend(issuer: str) -> Backend:
     """Send every request to the site, which answers that the hub is starting."""
-    table = Table.build((), (), issuer, gated=True)
+    table = Table.unknown(issuer)
     return Backend(table=lambda: table, modules=NoModules())
 
 

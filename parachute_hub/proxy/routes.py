@@ -114,8 +114,9 @@ class Table:
     """The routing table.
 
     `hosts` are the accepted Host values, in lower case and without a default port; empty accepts any (before setup).
-    `issuer` is the canonical origin. While `gated`, the site answers for every module (first run). `mcp` and
-    `vault_admin` lead to the vault's process, for any vault. `shadowed` mounts claim reserved paths and are ignored.
+    `issuer` is the canonical origin. While `gated`, the site answers for every module (first run); without `known`
+    modules (the hub is starting) it answers for every path. `mcp` and `vault_admin` lead to the vault's process, for
+    any vault. `shadowed` mounts claim reserved paths and are ignored.
     """
 
     by_segment: Mapping[bytes, tuple[Mount, ...]]
@@ -125,6 +126,12 @@ class Table:
     issuer: str
     gated: bool
     shadowed: tuple[Mount, ...]
+    known: bool = True
+
+    @classmethod
+    def unknown(cls, issuer: str) -> "Table":
+        """A table for the time before the modules are known."""
+        return evolve(cls.build((), (), issuer, gated=True), known=False)
 
     @classmethod
     def build(cls, mounts: Iterable[Mount], hosts: Iterable[str], issuer: str, gated: bool = False) -> "Table":
@@ -194,6 +201,8 @@ def decide(table: Table, method: bytes, host: bytes, target: bytes, layer: Layer
     path = target.partition(b"?")[0]
     if table.hosts and host not in table.hosts and path != b"/health":
         return _misdirected(table.issuer)
+    if not table.known:
+        return _TO_SITE
     place = table.place(path)
     if _SUSPECT(path) and _readings_differ(table, path, place):
         return _AMBIGUOUS

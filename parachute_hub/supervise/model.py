@@ -126,8 +126,9 @@ class Status:
     """One module for the API and the pages. Times are in epoch seconds.
 
     `reason` is a sentence. `restarts` counts the hub's restarts since a user last started the module. `start_follows`
-    means that a stopping module will start again. `reports` is what the module says is wrong with itself, `warnings`
-    are lines that read like failures while it started (`supervise.self_report`).
+    means that a stopping module will start again, or that a stopped one waits for its turn at boot. `reports` is what
+    the module says is wrong with itself, `warnings` are lines that read like failures while it started
+    (`supervise.self_report`).
     """
 
     short: str

@@ -47,7 +47,8 @@ class Supervisor(Service):
     def boot(self, shorts: Iterable[str]) -> None:
         """Start all enabled modules of `shorts` concurrently. Never raises."""
         for short in shorts:
-            self._module(short)
+            module = self._module(short)
+            module.follows(module.status.state is ModuleState.STOPPED and self._context.desired.wanted(short))
         booting = Deferred.fromCoroutine(self._boot())
         booting.addErrback(lambda failure: self._log.failure("Modules could not be started", failure))
 
@@ -70,6 +71,7 @@ class Supervisor(Service):
             context.reactor.callLater(delay, self._boot_one, module)
 
     def _boot_one(self, module: Module) -> None:
+        module.follows(False)
         try:
             untouched = module.status.state is ModuleState.STOPPED
             if untouched and not self._leaving and self._context.desired.wanted(module.short):

@@ -119,6 +119,12 @@ class DecideTests(SynchronousTestCase):
         self.assertEqual(name(decide(fresh, b"GET", HOST, b"/notes/", "public")), "site")
         self.assertEqual(name(decide(fresh, b"GET", HOST, b"/nothing", "public")), "404")
 
+    def test_before_the_modules_are_known_no_path_is_missing(self) -> None:
+        """A client must not take a note for deleted because the hub is starting."""
+        starting = Table.unknown("https://hub.test")
+        for path in (b"/vault/default/api/notes/1", b"/nothing", b"/mcp", b"/health"):
+            self.assertEqual(name(decide(starting, b"GET", HOST, path, "public")), "site", path)
+
     def test_foreign_hosts_are_refused(self) -> None:
         for host in (b"other.test", b"", b"hub.test:81", b"hub.test.evil"):
             self.assertEqual(route("/notes/", host=host), "421", host)

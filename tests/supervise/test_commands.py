@@ -119,6 +119,15 @@ class BootTests(SupervisorCase):
         self.assertEqual(self.state("off"), ModuleState.STOPPED)
         self.assertEqual(self.state("broken"), ModuleState.BACKOFF)
 
+    def test_one_that_waits_for_its_turn_says_that_it_will_start(self) -> None:
+        self.plan.on["off"] = False
+        self.supervisor.boot(["off", *(f"m{number}" for number in range(12))])
+        self.turn()
+        coming = {short for short in ("off", "m1", "m11") if self.status(short).start_follows}
+        self.assertEqual(coming, {"m11"})
+        self.pass_time(1)
+        self.assertFalse(self.status("m11").start_follows)
+
     def test_many_start_in_small_steps(self) -> None:
         """So that twenty modules on a small machine do not delay each other."""
         self.supervisor.boot([f"m{number}" for number in range(12)])
