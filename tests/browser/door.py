@@ -20,6 +20,7 @@ from parachute_hub.app.service import NoModules
 from parachute_hub.proxy.front import Backend, Front
 from parachute_hub.proxy.routes import Table
 from tests.support.front_door import FakeInstalls, FrontDoor
+from tests.support.moving_in import MovingIn
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,9 +51,12 @@ def front_of(door: FrontDoor) -> Front:
     )
 
 
-def serve() -> None:
-    """Serve until the pipe on stdin is closed."""
-    door = FrontDoor(clock=time.time, installs=PlayedInstalls())
+def serve(older_home: str | None) -> None:
+    """Serve until the pipe on stdin is closed. `older_home` is where to make the home of an older hub."""
+    if older_home is None:
+        door = FrontDoor(clock=time.time, installs=PlayedInstalls())
+    else:
+        door = MovingIn(Path(older_home), now=time.time()).door
     port: Any = reactor.listenTCP(0, cast(Any, front_of(door)), interface="127.0.0.1")
 
     def told(lines: Any) -> None:
@@ -61,7 +65,10 @@ def serve() -> None:
         sys.stdout.write(json.dumps(said) + "\n")
         sys.stdout.flush()
 
-    Deferred.fromCoroutine(door.accounts.boot(None, None)).addCallback(told)
+    if older_home is None:
+        Deferred.fromCoroutine(door.accounts.boot(None, None)).addCallback(told)
+    else:
+        reactor.callLater(0, told, ())
 
     def watch() -> None:
         if select.select([sys.stdin], [], [], 0)[0] and not sys.stdin.read(1):
@@ -75,10 +82,10 @@ def serve() -> None:
 
 
 @contextmanager
-def open_door() -> Iterator[tuple[str, str]]:
+def open_door(older_home: Path | None = None) -> Iterator[tuple[str, str]]:
     """The address and setup token of a fresh hub. The process ends with the block or the test."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.browser.door"],
+        [sys.executable, "-m", "tests.browser.door", *([str(older_home)] if older_home else [])],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -95,4 +102,4 @@ def open_door() -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(next(iter(sys.argv[1:]), None))

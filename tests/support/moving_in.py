@@ -39,9 +39,10 @@ async def _now(function: Callable[..., Any], *args: Any) -> Any:
 class MovingIn:
     """`door` offers to move in from a generated home. `restarts` counts what the process would do."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, now: float | None = None) -> None:
         self.home = home
         self.door = FrontDoor(hasher=Hasher(here), older_hub=True)
+        self.door.now = now or self.door.now
         self.older = make(home, now=self.door.now)
         self.restarts: list[bool] = []
         self.channels = KeptChannel()
