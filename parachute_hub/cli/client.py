@@ -64,6 +64,13 @@ class HubClient:
         except CommandError:
             return False
 
+    @property
+    def port(self) -> int:
+        """The hub's port on 127.0.0.1. Raises HubDown."""
+        if self._announced is None:
+            raise HubDown(f"No hub is running for {self._home}. Start it with `parachute serve`, or name its --home.")
+        return int(self._announced["port"])
+
     def health(self) -> dict[str, Any]:
         return self.call("GET", "/health")
 
@@ -131,12 +138,11 @@ class HubClient:
         endless: bool = False,
         bearer: str | None = None,
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        if self._announced is None:
-            raise HubDown(f"No hub is running for {self._home}. Start it with `parachute serve`, or name its --home.")
+        port = self.port
         headers = {"Accept": "application/json", "Authorization": f"Bearer {bearer or self._token()}"}
         if body is not None:
             headers["Content-Type"] = "application/octet-stream" if isinstance(body, bytes) else "application/json"
-        connection = http.client.HTTPConnection("127.0.0.1", int(self._announced["port"]), timeout=TIMEOUT)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
         try:
             connection.request(method, path, json.dumps(body) if isinstance(body, dict) else body, headers)
             wire, response = connection.sock, connection.getresponse()
@@ -146,7 +152,7 @@ class HubClient:
         except (OSError, http.client.HTTPException):
             connection.close()
             raise HubDown(
-                f"The hub for {self._home} does not answer on port {self._announced['port']}. "
+                f"The hub for {self._home} does not answer on port {port}. "
                 "It may have stopped; start it with `parachute serve`."
             ) from None
 

@@ -1,0 +1,116 @@
+"""A vault's own API, reached through the running hub with a token for an hour, which ends with the command."""
+
+import http.client
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import quote
+
+from attrs import define
+
+from parachute_hub.cli.client import CommandError, HubClient, HubDown
+from parachute_hub.system import strict_json
+from parachute_hub.system.strict_json import BadJson
+
+_TIMEOUT = 300.0
+_TOKEN_LIFETIME = 12 * 3600
+_CHUNK = 256 * 1024
+
+
+class VaultRefused(CommandError):
+    """The vault returned an error with this `status`."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@define
+class VaultClient:
+    """One vault. Requests use one connection, which is opened again after it broke."""
+
+    name: str
+    _port: int
+    _token: str
+    _connection: http.client.HTTPConnection | None = None
+
+    def get(self, path: str) -> Any:
+        """JSON below `/vault/<name>/`. Raises VaultRefused or HubDown."""
+        response = self._ask("GET", path, None, {})
+        return self._read(response)
+
+    def save(self, path: str) -> Iterator[bytes]:
+        """The bytes of a file."""
+        response = self._ask("GET", path, None, {})
+        if response.status >= 400:
+            self._read(response)
+        try:
+            while chunk := response.read(_CHUNK):
+                yield chunk
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise HubDown("The vault stopped in the middle of a file.") from error
+
+    def send(self, path: str, body: Iterable[bytes]) -> Any:
+        """POST a stream; the answer as JSON."""
+        headers = {"Content-Type": "application/octet-stream", "Transfer-Encoding": "chunked"}
+        return self._read(self._ask("POST", path, body, headers))
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _ask(
+        self, method: str, path: str, body: Iterable[bytes] | None, headers: Mapping[str, str]
+    ) -> http.client.HTTPResponse:
+        fresh = self._connection is None
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT)
+        sent = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **headers}
+        try:
+            self._connection.request(
+                method, f"/vault/{quote(self.name, safe='')}/{path}", body, sent, encode_chunked=body is not None
+            )
+            return self._connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            if not fresh and body is None:
+                # The hub closes idle connections.
+                return self._ask(method, path, body, headers)
+            raise HubDown("The hub or the vault stopped answering. Run the same command again.") from error
+
+    def _read(self, response: http.client.HTTPResponse) -> Any:
+        try:
+            raw = response.read()
+            value = strict_json.read(raw, limit=len(raw)).value if raw.strip() else {}
+        except BadJson:
+            value = {}
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise HubDown("The vault stopped answering. Run the same command again.") from error
+        if response.status >= 400:
+            told = value if isinstance(value, dict) else {}
+            words = told.get("message") or told.get("error_description") or told.get("error")
+            raise VaultRefused(response.status, str(words or f"The vault answered {response.status}."))
+        return value
+
+
+@contextmanager
+def open_vault(client: HubClient, name: str, verb: str) -> Iterator[VaultClient]:
+    """The vault with `read` or `write` access. Raises CommandError if there is no such vault."""
+    known = [str(vault["name"]) for vault in client.call("GET", "/vaults")["vaults"]]
+    if name not in known:
+        there = f"There are: {', '.join(known)}." if known else "Install the vault first."
+        raise CommandError(f"There is no vault {json.dumps(name, ensure_ascii=False)}. {there}")
+    minted = client.call(
+        "POST", "/api/auth/mint-token", {"scope": f"vault:{name}:{verb}", "expires_in": _TOKEN_LIFETIME}
+    )
+    vault = VaultClient(name, client.port, minted["token"])
+    try:
+        yield vault
+    finally:
+        vault.close()
+        with suppress(CommandError):
+            client.call("POST", "/api/auth/revoke-token", {"jti": minted["jti"]})
