@@ -147,7 +147,9 @@ def build_backups(
     backups = Backups(
         home=str(core.settings.home),
         ledger=ledger,
-        places=Places(ledger=ledger, workers=workers, seals=sealer, resolve=resolve, now=time.time),
+        places=Places(
+            home=str(core.settings.home), ledger=ledger, workers=workers, seals=sealer, resolve=resolve, now=time.time
+        ),
         workers=workers,
         jobs=engine.modules.jobs,
         seals=sealer,

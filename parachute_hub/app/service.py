@@ -1,6 +1,7 @@
 """The hub as one Twisted service: lock the home, listen, compose, run, shut down."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -265,15 +266,31 @@ class Hub(Service):
         self.reactor.stop()
 
     def restart(self) -> None:
-        """Stop in good order, then run the same command again in this process."""
+        """Stop in good order, then run the same command again in this process.
+
+        Whoever asks the process to end until then (SIGTERM, SIGINT) is obeyed.
+        """
+        told_to_end = False
+
+        def end(number: int, frame: Any) -> None:
+            nonlocal told_to_end
+            told_to_end = True
+            self.reactor.callFromThread(stop)
+
+        def stop() -> None:
+            if not self._leaving:
+                self.reactor.stop()
 
         def again() -> None:
-            sys.stdout.flush()
-            os.execv(sys.executable, sys.orig_argv)  # noqa: S606
+            if not told_to_end:
+                sys.stdout.flush()
+                os.execv(sys.executable, sys.orig_argv)  # noqa: S606
 
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
         self.reactor.addSystemEventTrigger("after", "shutdown", again)
         # The answer to whoever asked for it goes out first.
-        self.reactor.callLater(RESTART_SECONDS, self.reactor.stop)
+        self.reactor.callLater(RESTART_SECONDS, stop)
 
     def stopService(self) -> "Deferred[None]":
         """Stop all modules together, then drain connections, then close the database and the home."""

@@ -12,13 +12,19 @@ from parachute_hub.backup.worker_process import Workers, WorkFailed
 from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system.public_addresses import is_public
 
+LOOK_SECONDS = 150.0
+"""Longer than the patience of `archive.destinations` with a service that is down for a moment."""
 _MOST_PLACES = 8
 
 
 @frozen(kw_only=True)
 class Places:
-    """The destinations. `resolve` gives every address of a host; `seals` keeps their secrets unreadable on the disk."""
+    """The destinations of a hub with this `home`.
 
+    `resolve` gives every address of a host; `seals` keeps their secrets unreadable on the disk.
+    """
+
+    home: str
     ledger: Ledger
     workers: Workers
     seals: SecretBox
@@ -49,7 +55,8 @@ class Places:
         """Write, read and delete a small object there. Raises Refused 400 with what is wrong."""
         try:
             await self.guard(place)
-            await self.workers.do({"do": "probe", "at": self.address(place)})
+            job = {"do": "probe", "at": self.address(place), "home": self.home}
+            await self.workers.do(job, silence=LOOK_SECONDS)
         except WorkFailed as error:
             raise Refused(400, error.kind, str(error)) from None
 
@@ -62,7 +69,7 @@ class Places:
     async def listing_at(self, address: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The same for a destination in the worker's words."""
         try:
-            found = await self.workers.do({"do": "list", "at": address})
+            found = await self.workers.do({"do": "list", "at": address}, silence=LOOK_SECONDS)
         except WorkFailed as error:
             raise Refused(502, error.kind, str(error)) from None
         return list(reversed(found["archives"]))

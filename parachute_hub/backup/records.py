@@ -1,6 +1,7 @@
 """The hub's backup records, `<home>/hub/backups.json`. Secrets are encrypted."""
 
 from collections.abc import Mapping
+from os.path import normpath
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -15,6 +16,7 @@ from parachute_hub.system.atomic_files import atomic_write, read_bounded
 FILE_LIMIT = 4 * 1024 * 1024
 MOST_COPIES = 500
 DEFAULT_HOUR = 3
+_NO_PLACES = ("/proc/", "/sys/", "/dev/")
 
 _TEXT = instance_of(str)
 _NUMBER: Any = instance_of((int, float))
@@ -79,6 +81,8 @@ def parse_place(told: Mapping[str, Any], place_id: str, now: float) -> BackupPla
     if kind == "folder":
         if not texts["path"].startswith("/"):
             raise Refused(400, "invalid_path", "Give the whole path of the folder, beginning with /.")
+        if f"{normpath(texts['path'])}/".startswith(_NO_PLACES):
+            raise Refused(400, "invalid_path", "Files cannot be kept in this folder. Choose one on a disk.")
         label = texts["path"]
     elif kind == "s3":
         needed = texts["bucket"] and texts["key_id"] and texts["secret"]

@@ -19,6 +19,13 @@ from parachute_hub.system import strict_json
 MODULE = "parachute_hub.backup.archive.worker"
 LINE_BYTES = 2 * 1024 * 1024
 _ERROR_BYTES = 16 * 1024
+SILENCE_SECONDS = 1800.0
+"""Copying a large database on a slow disk reports nothing, so this is long."""
+ENDING_SECONDS = 10.0
+_STALLED = (
+    "Nothing happened there for a long time, so this was given up. Check that the disk or service answers, then "
+    "try again."
+)
 _log = Logger()
 
 
@@ -93,6 +100,12 @@ class Run:
         """Go on."""
         if 1 in self._process.pipes:
             self._process.pipes[1].resumeProducing()
+
+    def give_up(self) -> None:
+        """End it because it reports nothing. Nobody waits for its end: on a lost disk it may live on."""
+        if not self.ended.called:
+            self.ended.errback(WorkFailed("stalled", _STALLED))
+        self.kill()
 
     def kill(self) -> None:
         """End it at once."""
@@ -211,15 +224,43 @@ class Workers:
             raise WorkFailed("failed", f"The backup process could not be started: {error.strerror}.") from error
 
     async def do(
-        self, job: Mapping[str, Any], on_report: Callable[[Mapping[str, Any]], None] = lambda report: None
+        self,
+        job: Mapping[str, Any],
+        on_report: Callable[[Mapping[str, Any]], None] = lambda report: None,
+        *,
+        silence: float = SILENCE_SECONDS,
     ) -> Mapping[str, Any]:
-        """Run one to its end: its last report. Raises WorkFailed. Cancelling ends the process first."""
-        run = self.start(job, on_report)
+        """Run one to its end: its last report. Raises WorkFailed, also when it reports nothing for `silence` seconds.
+
+        Cancelling ends the process first, unless it cannot be ended.
+        """
+
+        def heard(report: Mapping[str, Any]) -> None:
+            quiet.reset(silence)
+            on_report(report)
+
+        run = self.start(job, heard)
+        quiet = self.reactor.callLater(silence, run.give_up)
         try:
             return await run.ended
         except CancelledError:
-            await run.gone
+            await self._gone(run)
             raise
+        finally:
+            if quiet.active():
+                quiet.cancel()
+
+    def _gone(self, run: Run) -> "Deferred[None]":
+        over: Deferred[None] = Deferred()
+        late = self.reactor.callLater(ENDING_SECONDS, over.callback, None)
+
+        def ended(_: object) -> None:
+            if late.active():
+                late.cancel()
+                over.callback(None)
+
+        run.gone.addCallback(ended)
+        return over
 
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:

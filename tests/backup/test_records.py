@@ -5,7 +5,15 @@ from pathlib import Path
 from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.backup.records import BackupCopy, BackupPlace, BackupsFile, BackupState, RecoveryKey
+from parachute_hub.backup.records import (
+    BackupCopy,
+    BackupPlace,
+    BackupsFile,
+    BackupState,
+    RecoveryKey,
+    parse_place,
+)
+from parachute_hub.site.errors import Refused
 
 PLACE = BackupPlace(id="p", kind="s3", label="bucket", added_at=1.0, endpoint="https://s3.example", secret="73656372")
 COPY = BackupCopy(
@@ -45,3 +53,11 @@ class RecordsTests(SynchronousTestCase):
     def test_forgetting_a_destination_forgets_its_backups(self) -> None:
         state = STATE.without_place("p")
         self.assertEqual((state.places, state.copies), ((), ()))
+
+
+class FolderTests(SynchronousTestCase):
+    def test_a_folder_that_is_no_place_for_files_is_refused(self) -> None:
+        for path in ("/proc/self/fd", "/dev", "/mnt/../sys/fs"):
+            with self.assertRaises(Refused, msg=path):
+                parse_place({"kind": "folder", "path": path}, "1", 1.0)
+        self.assertEqual(parse_place({"kind": "folder", "path": "/process"}, "1", 1.0).path, "/process")

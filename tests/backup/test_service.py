@@ -37,7 +37,11 @@ class ScriptedWorkers:
         }
 
     async def do(
-        self, job: Mapping[str, Any], on_report: Callable[[Mapping[str, Any]], None] = lambda report: None
+        self,
+        job: Mapping[str, Any],
+        on_report: Callable[[Mapping[str, Any]], None] = lambda report: None,
+        *,
+        silence: float = 0.0,
     ) -> Mapping[str, Any]:
         self.jobs.append(job)
         on_report({"event": "progress", "bytes": 1, "of": 2, "path": "x"})
@@ -76,7 +80,9 @@ class BackupCase(SynchronousTestCase):
         return Backups(
             home=str(self.folder),
             ledger=ledger,
-            places=Places(ledger=ledger, workers=workers, seals=sealer, resolve=resolve, now=lambda: self.time),
+            places=Places(
+                home="/hub", ledger=ledger, workers=workers, seals=sealer, resolve=resolve, now=lambda: self.time
+            ),
             workers=workers,
             jobs=jobs,
             seals=sealer,

@@ -189,6 +189,6 @@ class LastingTroubleTests(SynchronousTestCase):
             ),
         }.items():
             here.inject(fault)
-            reports, _ = work({"do": "probe", "at": here.told(patience=1)})
+            reports, _ = work({"do": "probe", "at": here.told(patience=1), "home": "/"})
             self.assertEqual((reports[-1]["event"], reports[-1].get("kind")), ("failed", kind), (name, reports))
             self.assertNotIn(here.endpoint, str(reports), name)

@@ -1,5 +1,6 @@
 """A backup of one hub, restored by another: through the page's API, as a person would, with real processes."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,25 @@ class RestoreTests(SynchronousTestCase):
         session_of_owner(second)
         second.wait_for(lambda: fetch(f"{second.url}/hello").status == 200, "the module's program to be fetched again")
         self.assertNotIn(identity, second.log())
+
+    def test_a_hub_that_is_told_to_end_while_it_restarts_ends(self) -> None:
+        """A service manager would wait and then kill it."""
+        (self.first.home / "hello").mkdir()
+        (self.first.home / "hello" / "note.md").write_text("words")
+        identity, archive = self.backup()
+        self.first.stop()
+        for pause in (0.0, 0.15):
+            second, token = self.empty()
+            told = {"setup_token": token, "identity": identity}
+            restore_id, ticket, _ = self.send(second, archive.read_bytes(), told)
+            self.assertEqual(
+                self.ask(second, "POST", f"/{restore_id}/apply", {"mode": "move"}, ticket).status, 202, pause
+            )
+            time.sleep(pause)
+            second.stop()
+            self.assertTrue((second.home / "hub" / "restore" / "ready.json").exists(), "it ended before it began anew")
+            second.start()
+            self.assertEqual((second.home / "hello" / "note.md").read_text(), "words", pause)
 
     def test_a_copy_has_keys_of_its_own_and_no_sessions(self) -> None:
         keys = fetch(f"{self.first.url}/.well-known/jwks.json").json()

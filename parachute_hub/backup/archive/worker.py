@@ -173,7 +173,12 @@ def _delete(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
 
 
 def _probe(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
-    Destination.open(job["at"]).probe()
+    at = job["at"]
+    if at["kind"] == "folder" and Path(at["path"]).resolve().is_relative_to(Path(job["home"]).resolve()):
+        raise DestinationFailed(
+            "inside_home", "This folder belongs to the hub, and would be lost with it. Choose one on another disk."
+        )
+    Destination.open(at).probe()
     return {}
 
 

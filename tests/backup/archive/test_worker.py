@@ -131,12 +131,16 @@ class WorkerTests(TestCase):
             },
         }
         for kind, at in cases.items():
-            reports, _ = work({"do": "probe", "at": {**at, "patience": 1}})
+            reports, _ = work({"do": "probe", "at": {**at, "patience": 1}, "home": str(self.home)})
             self.assertEqual((reports[-1]["event"], reports[-1]["kind"]), ("failed", kind), reports)
 
     def test_a_folder_is_tried_before_it_is_used(self) -> None:
-        reports, _ = work({"do": "probe", "at": self.at})
+        reports, _ = work({"do": "probe", "at": self.at, "home": str(self.home)})
         self.assertEqual((reports[-1]["event"], os.listdir(self.folder)), ("done", []))
+        (self.folder / "link").symlink_to(self.home)
+        for path in (self.home, self.home / "hub", self.folder / "link"):
+            reports, _ = work({"do": "probe", "at": {"kind": "folder", "path": str(path)}, "home": str(self.home)})
+            self.assertEqual(reports[-1].get("kind"), "inside_home", path)
 
 
 class ExplainTests(TestCase):

@@ -92,7 +92,7 @@ export function RestorePage() {
       {far && <Work far={far} cancel={under && (() => cancel(under))} />}
       {/* Kept while a backup is read, so that a mistake can be corrected. */}
       <div hidden={shown !== null || far !== null}>
-        <Ready of={[backups]}>{() => <Ask places={backups.data?.places ?? []} look={look} />}</Ready>
+        <Ready of={[backups]}>{() => <Ask key={operation} places={backups.data?.places ?? []} look={look} />}</Ready>
       </div>
     </>
   )
