@@ -146,7 +146,7 @@ class EventsArea:
 
     @app.route("/api/events", methods=["GET"])
     def events(self, request: IRequest) -> "Deferred[None]":
-        """Jobs, states, log previews, notices and changes of services.json."""
+        """Jobs, states, log previews, problems and changes of services.json."""
         self._who.need(request, ADMIN)
         request.setHeader("Content-Type", "text/event-stream")
         unbuffered(request)
@@ -166,7 +166,10 @@ class EventsArea:
         return int(number) if boot == self._boot and number.isdigit() else 0
 
     def _message(self, numbered: NumberedEvent) -> bytes:
-        name, data = _told(numbered)
+        """Empty for what browsers are not told: a notice becomes a problem."""
+        if isinstance(numbered.event, Notice):
+            return b""
+        name, data = _told(numbered.event)
         return b"id: %b-%d\nevent: %b\ndata: %b\n\n" % (
             self._boot.encode(),
             numbered.number,
@@ -175,16 +178,16 @@ class EventsArea:
         )
 
 
-def _told(numbered: NumberedEvent) -> tuple[str, dict[str, Any]]:
-    match numbered.event:
+def _told(
+    event: ModuleChanged | JobChanged | LogHead | ProblemChanged | RegistryChanged,
+) -> tuple[str, dict[str, Any]]:
+    match event:
         case ModuleChanged(short, status):
             return "module", {"short": short, "status": dict(status)}
         case JobChanged(job):
             return "job", {"job": dict(job)}
         case LogHead(short, text):
             return "log", {"short": short, "text": text}
-        case Notice(kind, text, short):
-            return "notice", {"kind": kind, "text": text, "short": short}
         case ProblemChanged(change, problem):
             return "problem", {"change": change, "problem": dict(problem)}
         case RegistryChanged():

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,20 +89,26 @@ def status(arguments: Namespace) -> int:
         )
         for module in shown
     ]
-    loose = [one["short"] for one in shown if (one.get("isolation") or {}).get("state") == "off"]
     text = (
         table(("MODULE", "STATE", "VERSION", "PID", "MEMORY", "CPU", ""), rows) if rows else "Nothing is installed yet."
     )
-    if loose:
-        text += f"\n\nNot separated from the hub: {', '.join(loose)}. `parachute doctor` says why."
     backups = client.call("GET", "/api/backups")
-    text += f"\n\n{backup_line(backups, time.time())}"
-    show(
-        arguments,
-        {**listing, "backups": {"problems": backups["problems"], "restorableAt": restorable_at(backups)}},
-        text,
-    )
+    problems = [one for one in client.call("GET", "/api/problems")["problems"] if not one["dismissed"]]
+    text += f"\n\n{problem_line(problems)}\n{backup_line(backups, time.time())}"
+    show(arguments, {**listing, "problems": problems, "backups": {"restorableAt": restorable_at(backups)}}, text)
     return 0
+
+
+def problem_line(problems: Sequence[Mapping[str, Any]]) -> str:
+    """How much is wrong, in one line.
+
+    >>> problem_line([]), problem_line([{"title": "The disk is almost full"}])
+    ('No problems.', '1 problem: The disk is almost full. `parachute doctor` says what to do.')
+    """
+    if not problems:
+        return "No problems."
+    first, more = problems[0]["title"], f"first of {len(problems)} problems"
+    return f"{'1 problem' if len(problems) == 1 else more.capitalize()}: {first}. `parachute doctor` says what to do."
 
 
 def restorable_at(backups: Mapping[str, Any]) -> float | None:
@@ -112,19 +118,18 @@ def restorable_at(backups: Mapping[str, Any]) -> float | None:
 
 
 def backup_line(backups: Mapping[str, Any], now: float) -> str:
-    """The state of backups in one line, and what needs the owner.
+    """The state of backups in one line.
 
     >>> copy = {"madeAt": 0, "verifiedAt": 1}
-    >>> backup_line({"key": {"confirmedAt": 1}, "places": [{"backups": [copy]}], "problems": []}, 86400.0)
+    >>> backup_line({"key": {"confirmedAt": 1}, "places": [{"backups": [copy]}]}, 86400.0)
     'Last backup we know can be restored: yesterday'
-    >>> backup_line({"key": None, "places": [], "problems": []}, 0.0)
+    >>> backup_line({"key": None, "places": []}, 0.0)
     'Backups are not set up. Begin with: parachute backup sheet'
     """
     if not backups["key"]:
         return "Backups are not set up. Begin with: parachute backup sheet"
     made = restorable_at(backups)
-    line = f"Last backup we know can be restored: {ago(now - made) if made is not None else 'none yet'}"
-    return "\n".join([line, *(f"! {problem['text']}" for problem in backups["problems"])])
+    return f"Last backup we know can be restored: {ago(now - made) if made is not None else 'none yet'}"
 
 
 def _told(module: dict[str, Any]) -> str:

@@ -78,7 +78,6 @@ class Events(SynchronousTestCase):
             [
                 ("b1-2", "module", {"short": "toy", "status": {"state": "ready"}}),
                 ("b1-3", "job", {"job": {"id": "1", "log": ["a\nb"]}}),
-                ("b1-4", "notice", {"kind": "disk", "text": "Full.", "short": None}),
                 ("b1-5", "problem", {"change": "cleared", "problem": {"key": "disk"}}),
                 ("b1-6", "registry", {}),
                 ("b1-7", "log", {"short": "toy", "text": "ready"}),
@@ -113,13 +112,13 @@ class Events(SynchronousTestCase):
         producer = reader.client.producer
         assert producer is not None
         producer.pauseProducing()
-        self.bus.emit(Notice("x", "kept", None))
+        self.bus.emit(LogHead("x", "kept"))
         self.assertNotIn("kept", reader.text)
         producer.resumeProducing()
         self.assertIn("kept", reader.text)
         producer.pauseProducing()
-        for _ in range(BACKLOG_BYTES // 1000):
-            self.bus.emit(Notice("x", "y" * 1000, None))
+        for number in range(BACKLOG_BYTES // 1000):
+            self.bus.emit(LogHead(f"x{number}", "y" * 1000))
         self.assertFalse(reader.client.connected)
         reader.leave()
         self.assertEqual(self.clock.getDelayedCalls(), [])

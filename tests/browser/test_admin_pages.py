@@ -101,11 +101,19 @@ class AtAGlanceTests(AdminCase):
     def test_trouble_is_named_with_its_reason_and_a_button(self) -> None:
         """Starting it changes the headline without a reload."""
         page = self.page(self.hub("trouble"))
-        expect(page.get_by_role("heading", name="Scribe needs you")).to_be_visible()
+        expect(page.get_by_role("heading", name="3 things need your attention")).to_be_visible()
         expect(page.get_by_text("ffmpeg is not installed").first).to_be_visible()
         page.get_by_role("button", name="Start again").click()
-        expect(page.get_by_role("heading", name="Something needs your attention")).to_be_visible()
+        expect(page.get_by_role("heading", name="2 things need your attention")).to_be_visible()
         expect(page.get_by_text("The disk is almost full")).to_be_visible()
+
+    def test_a_dismissed_problem_can_be_shown_again(self) -> None:
+        page = self.page(self.hub("trouble"))
+        page.get_by_role("button", name="Dismiss: The disk is almost full").click()
+        expect(page.get_by_role("heading", name="2 things need your attention")).to_be_visible()
+        page.get_by_text("Dismissed (1)").click()
+        page.get_by_role("button", name="Show again: The disk is almost full").click()
+        expect(page.get_by_role("heading", name="3 things need your attention")).to_be_visible()
 
     def test_what_a_running_module_says_is_wrong_is_shown(self) -> None:
         hub = self.hub("trouble")
@@ -177,7 +185,7 @@ class LiveTests(AdminCase):
         expect(page.get_by_role("heading", name="All is well")).to_be_visible()
         hub.scenario = "trouble"
         hub.start()
-        expect(page.get_by_role("heading", name="Scribe needs you")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("heading", name="3 things need your attention")).to_be_visible(timeout=20_000)
         expect(page.get_by_text("The hub is not answering")).to_have_count(0)
 
     def test_a_log_is_followed_filtered_and_held(self) -> None:

@@ -37,6 +37,11 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
       : [401, refused("invalid_credentials", "That is not correct.")]
   if (path === "/api/auth/mint-token") return proof ? [200, MINTED] : [403, STEP_UP]
   if (method === "POST" && path === "/api/modules/disk/clear") return [200, { freed: 62 * 1024 * 1024 }]
+  if (path === "/api/problems") return [200, hub.problems()]
+  if (path === "/api/problems/dismiss" || path === "/api/problems/restore") {
+    hub.dismiss(String(body["key"]), path.endsWith("dismiss"))
+    return [200, hub.problems()]
+  }
   if (path === "/api/backups") return [200, hub.backups()]
   const fixed = FIXED[path as keyof Answers]
   return fixed ? [200, fixed] : [404, refused("not_found", "not found")]

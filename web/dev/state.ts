@@ -1,5 +1,5 @@
 // State of a fake hub for developing the pages.
-import type { Backups, Job, Module, ModuleSettings, Overview, State } from "../src/api/shapes"
+import type { Backups, Fix, Job, Module, ModuleSettings, Overview, Problem, Problems, State } from "../src/api/shapes"
 
 const MB = 1024 * 1024
 const HOUR = 3_600_000
@@ -36,6 +36,55 @@ const UNWELL: Partial<Module> = {
   reports: ["dependencies: missing bwrap, rg, socat, claude"],
   warnings: ["[app] bootstrap: could not install @openparachute/notes-ui (fetch_failed)"],
 }
+
+function problem(
+  key: string,
+  severity: Problem["severity"],
+  title: string,
+  text: string,
+  more: Partial<Problem>,
+): Problem {
+  const clears = "It goes away by itself once that is so."
+  return {
+    key,
+    severity,
+    title,
+    text,
+    detail: "",
+    clears,
+    fixes: [],
+    since: "2026-01-02T12:00:00Z",
+    dismissed: false,
+    ...more,
+  }
+}
+
+const page = (label: string, path: string): Fix => ({ label, page: path, request: null })
+const click = (label: string, path: string): Fix => ({
+  label,
+  page: null,
+  request: { method: "POST", path, body: null },
+})
+
+const TROUBLE: readonly Problem[] = [
+  problem("module-state:scribe", "error", "Scribe keeps crashing", "It stopped and will not restart by itself.", {
+    detail: "ffmpeg is not installed. Install it, then start Scribe again.",
+    fixes: [click("Start again", "/api/modules/scribe/start"), page("Details", "/admin/modules/scribe")],
+  }),
+  problem("disk-space", "error", "The disk is almost full", "40 MB of 1.0 GB are left.", {
+    fixes: [
+      page("Show disk use", "/admin/settings"),
+      { label: "Delete what you do not need, or enlarge the disk.", page: null, request: null },
+    ],
+  }),
+  problem("module-reports:notes", "error", "Notes reports a problem", "It runs, but a part of it does not work.", {
+    detail: "dependencies: missing bwrap, rg, socat, claude.",
+    fixes: [page("Show the log", "/admin/modules/notes")],
+  }),
+  problem("update:notes", "info", "Update for Notes", "Version 0.4.0 is out; you have 0.3.8.", {
+    fixes: [click("Update", "/api/modules/notes/upgrade"), page("Details", "/admin/modules/notes")],
+  }),
+]
 
 const iso = (at: number) => new Date(at).toISOString()
 
@@ -107,6 +156,8 @@ export class Pretended {
   #count = 0
   #listeners = new Set<(text: string) => void>()
 
+  readonly #dismissed = new Set<string>()
+
   constructor(readonly scenario: Scenario) {
     this.modules = CATALOG.map((entry) => module(entry, scenario))
   }
@@ -119,6 +170,24 @@ export class Pretended {
       module_install_channel: "latest",
       module_install_channel_fixed: this.scenario === "trouble",
     }
+  }
+
+  problems(): Problems {
+    const told = this.scenario === "trouble" ? TROUBLE.filter(({ key }) => this.#stands(key)) : []
+    const problems = told.map((one) => ({ ...one, dismissed: this.#dismissed.has(one.key) }))
+    return { problems, complete: true }
+  }
+
+  dismiss(key: string, dismissed: boolean): void {
+    if (dismissed) this.#dismissed.add(key)
+    else this.#dismissed.delete(key)
+  }
+
+  /** Scribe's problem is over once somebody has started it. */
+  #stands(key: string): boolean {
+    return (
+      key !== "module-state:scribe" || this.modules.some(({ short, state }) => short === "scribe" && state === "parked")
+    )
   }
 
   backups(): Backups {

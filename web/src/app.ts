@@ -3,7 +3,7 @@ import { effect, signal } from "@preact/signals"
 import type { EventSourceMessage } from "eventsource-parser"
 import { Hub } from "./api/hub"
 import { keptKey } from "./api/key"
-import type { Job, Me, Overview, Status } from "./api/shapes"
+import type { Job, Me, Overview, Problem, Status } from "./api/shapes"
 import { type Contact, Feed } from "./live/feed"
 import { isOver, Modules } from "./state/modules"
 import { prove } from "./ui/dialog"
@@ -61,8 +61,8 @@ function heard(message: EventSourceMessage): void {
     case "log":
       modules.said(String(told["short"]), String(told["text"]))
       break
-    case "notice":
-      tell(String(told["text"]))
+    case "problem":
+      appeared(String(told["change"]), told["problem"] as Problem)
       break
     case "registry":
       void modules.refresh().catch(() => undefined)
@@ -76,6 +76,11 @@ function moved(job: Job): void {
   const watched = modules.running.value.some(({ id }) => id === job.id)
   modules.moved(job)
   if (watched && isOver(job)) say(jobTitle(job, modules.name(job.short)))
+}
+
+/** Announces a problem that needs a person, on whatever page they are; Home shows the rest. */
+function appeared(change: string, { severity, title }: Problem): void {
+  if (change === "appeared" && severity === "error") tell(title)
 }
 
 const feed = new Feed({

@@ -16,22 +16,27 @@ test("a module without a state uses supervisor_status", () => {
   expect(wording(module("A", null)).label).toBe("Off")
 })
 
-test("the headline names the most serious problem", () => {
-  const titles = [
-    [],
-    [module("Vault", "ready"), module("Notes", "ready")],
-    [module("Vault", "starting"), module("Notes", "ready")],
-    [module("Vault", "parked"), module("Notes", "held"), module("Scribe", "starting")],
-    [module("Vault", "stopped")],
-  ].map((modules) => summary(modules, 0).title)
-  expect(titles).toEqual([
-    "Nothing is installed yet",
-    "All is well",
-    "Vault is not ready yet",
-    "Vault and Notes need your attention",
-    "Everything is off",
-  ])
-  expect(summary([module("Vault", "ready")], 1).title).toBe("Something needs your attention")
+test("the headline is green only when nothing is wrong", () => {
+  const vault = module("Vault", "ready")
+  const [error, warning, info] = [
+    { severity: "error", title: "The disk is almost full" },
+    { severity: "warning", title: "A token expires soon" },
+    { severity: "info", title: "Update for Notes" },
+  ] as const
+  for (const [modules, problems, complete, tone, title] of [
+    [[vault, module("Notes", "ready")], [], true, "good", "All is well"],
+    [[vault], [], false, "busy", "Looking for problems"],
+    [[vault], null, true, "busy", "Looking for problems"],
+    [[vault], [info], true, "busy", "One thing to look at"],
+    [[vault], [warning, info], true, "busy", "2 things to look at"],
+    [[vault], [error, warning], true, "bad", "The disk is almost full"],
+    [[vault], [error, error], true, "bad", "2 things need your attention"],
+    [[module("Vault", "starting"), vault], [info], true, "busy", "Vault is not ready yet"],
+    [[module("Vault", "stopped")], [], true, "off", "Everything is off"],
+    [[], [info], true, "off", "Nothing is installed yet"],
+    [[], [error], true, "bad", "The disk is almost full"],
+  ] as const)
+    expect(summary(modules, problems, complete), title).toMatchObject({ tone, title })
 })
 
 test("an operation's title says what it does and how it ended", () => {

@@ -1,5 +1,5 @@
 /** Plain words for states, operations and problems. */
-import type { Isolation, Job, Module, Permissions, State } from "./api/shapes"
+import type { Isolation, Job, Module, Permissions, Problem, State } from "./api/shapes"
 import { list } from "./format"
 
 /** `good`: fine. `busy`: resolves itself. `bad`: needs a person. `off`: switched off on purpose. */
@@ -55,33 +55,43 @@ export interface Summary {
   text: string
 }
 
-/** The headline on Home. `grave` is the number of other serious problems, such as a full disk. */
-export function summary(modules: readonly Module[], grave: number): Summary {
+/** The headline on Home: green only when nothing is wrong. `problems` is null while the hub does not tell. */
+export function summary(
+  modules: readonly Module[],
+  problems: readonly Pick<Problem, "severity" | "title">[] | null,
+  complete = true,
+): Summary {
   const installed = modules.filter((module) => module.installed)
   const names = (tone: Tone) => installed.filter((m) => wording(m).tone === tone).map((m) => m.display_name)
-  const bad = names("bad")
-  const busy = names("busy")
-  const good = names("good")
+  const [busy, good] = [names("busy"), names("good")]
+  const grave = (problems ?? []).filter(({ severity }) => severity === "error")
+  if (grave.length > 0)
+    return {
+      tone: "bad",
+      title: grave.length === 1 ? (grave[0]?.title ?? "") : `${grave.length} things need your attention`,
+      text: "See what happened and what to do below.",
+    }
   if (installed.length === 0)
     return {
       tone: "off",
       title: "Nothing is installed yet",
       text: "Write in Notes, keep it in Vault, dictate with Scribe. Each installs in seconds.",
     }
-  if (bad.length > 0)
-    return {
-      tone: "bad",
-      title: `${list(bad)} ${plural(bad, "needs", "need")} your attention`,
-      text: "See what happened and what to do below.",
-    }
-  if (grave > 0)
-    return { tone: "bad", title: "Something needs your attention", text: "See what happened and what to do below." }
   if (busy.length > 0)
     return {
       tone: "busy",
       title: `${list(busy)} ${plural(busy, "is", "are")} not ready yet`,
       text: "This usually takes only a moment.",
     }
+  const count = problems?.length ?? 0
+  if (count > 0)
+    return {
+      tone: "busy",
+      title: count === 1 ? "One thing to look at" : `${count} things to look at`,
+      text: "Nothing is broken. See below when you have a moment.",
+    }
+  if (problems === null || !complete)
+    return { tone: "busy", title: "Looking for problems", text: "The hub has just started. This takes a moment." }
   if (good.length === 0) return { tone: "off", title: "Everything is off", text: "Start a module when you need it." }
   return { tone: "good", title: "All is well", text: `${list(good)} ${plural(good, "is", "are")} running.` }
 }

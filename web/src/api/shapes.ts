@@ -365,6 +365,33 @@ export interface Backups {
   problems: { key: string; text: string }[]
 }
 
+/** One way out of a problem: words, a page, or a request. */
+export interface Fix {
+  label: string
+  page: string | null
+  request: { method: "POST" | "PUT" | "DELETE"; path: string; body: Record<string, unknown> | null } | null
+}
+
+export interface Problem {
+  key: string
+  severity: "error" | "warning" | "info"
+  title: string
+  text: string
+  /** What somebody else said about it. */
+  detail: string
+  /** How it goes away. */
+  clears: string
+  fixes: Fix[]
+  since: string
+  dismissed: boolean
+}
+
+export interface Problems {
+  problems: Problem[]
+  /** False until every check has looked once. */
+  complete: boolean
+}
+
 /** Response of GET, by path. A test checks it against a running hub. */
 export interface Answers {
   "/api/me": Me
@@ -386,6 +413,7 @@ export interface Answers {
   "/api/account/sessions": { sessions: Session[] }
   "/api/audit": Page
   "/api/backups": Backups
+  "/api/problems": Problems
   "/vaults": { vaults: Vault[] }
 }
 

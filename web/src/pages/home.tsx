@@ -1,22 +1,23 @@
 /** Home: status, problems, modules to open, memory and disk. */
 import { useEffect } from "preact/hooks"
-import type { Backups } from "../api/shapes"
+import type { Backups, Problems } from "../api/shapes"
 import { measure, measured, modules, overview } from "../app"
-import { attention, type Concern } from "../state/attention"
 import { glance } from "../state/backups"
+import { open } from "../state/problems"
 import { useResource } from "../state/resource"
 import { Gauge, type Share } from "../ui/gauges"
 import { Icon } from "../ui/icons"
 import { Opener } from "../ui/opener"
-import { Badge, Button, Card, Head, Waiting } from "../ui/parts"
+import { Badge, Card, Head, Waiting } from "../ui/parts"
+import { ProblemList } from "../ui/problems"
 import { Progress } from "../ui/progress"
 import { summary, wording } from "../words"
 
 export function Home() {
   useEffect(() => void measure(), [])
   const backups = useResource("/api/backups", true)
-  const concerns = attention(modules.all.value, modules.jobs.value, overview.value, backups.data)
-  const asked = backups.data !== null || backups.problem !== null
+  const problems = useResource("/api/problems", true)
+  const asked = [backups, problems].every(({ data, problem }) => data !== null || problem !== null)
   if (!modules.loaded.value || !measured.value || !asked)
     return (
       <>
@@ -27,11 +28,12 @@ export function Home() {
   return (
     <>
       <Head title="Home" />
-      <Now grave={concerns.filter(({ tone }) => tone === "bad").length} />
+      <Now told={problems.data} />
       {modules.running.value.map((job) => (
         <Progress key={job.id} job={job} />
       ))}
-      <Needs concerns={concerns} />
+      {problems.problem && <p class="notice bad">{problems.problem}</p>}
+      {problems.data && <ProblemList told={problems.data} reload={problems.reload} />}
       <Open />
       {backups.data && <Kept backups={backups.data} />}
       <Machine />
@@ -39,8 +41,8 @@ export function Home() {
   )
 }
 
-function Now({ grave }: { grave: number }) {
-  const { tone, title, text } = summary(modules.all.value, grave)
+function Now({ told }: { told: Problems | null }) {
+  const { tone, title, text } = summary(modules.all.value, told && open(told), told?.complete ?? false)
   return (
     <section class={`now ${tone}`} role="status">
       <span class="now-mark">
@@ -75,37 +77,6 @@ function Kept({ backups }: { backups: Backups }) {
         <Badge tone={tone}>{text}</Badge>
       </p>
     </Card>
-  )
-}
-
-function Needs({ concerns }: { concerns: Concern[] }) {
-  if (concerns.length === 0) return null
-  return (
-    <Card title={concerns.some(({ tone }) => tone === "bad") ? "Needs your attention" : "When you have a moment"}>
-      <ul class="list">
-        {concerns.map((concern) => (
-          <Need key={concern.key} concern={concern} />
-        ))}
-      </ul>
-    </Card>
-  )
-}
-
-function Need({ concern }: { concern: Concern }) {
-  const { tone, title, text, href, action, short, act } = concern
-  return (
-    <li class="list-row">
-      <div class="grow">
-        <Badge tone={tone}>{title}</Badge>
-        <p class="quiet">{text}</p>
-      </div>
-      {short && act ? <Button act={() => modules.begin(short, act)}>{action}</Button> : null}
-      {href && (
-        <a class="button" href={href}>
-          {short && act ? "Details" : action}
-        </a>
-      )}
-    </li>
   )
 }
 
