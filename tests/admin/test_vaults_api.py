@@ -13,10 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.iweb import IRequest
 
 from parachute_hub.admin import vault_command
-from parachute_hub.admin.vault_command import SECONDS, Reactor, VaultCommand
+from parachute_hub.admin.vault_command import SECONDS, VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
 from parachute_hub.confinement.kernel import NotConfined
 from parachute_hub.confinement.rules import Rules
+from parachute_hub.modules.launch.package_process import Reactor
 from parachute_hub.site.auth import Authenticator, Principal
 from parachute_hub.site.errors import Refused
 from tests.support.asking import Answer, ask
