@@ -10,6 +10,7 @@ from twisted.web.iweb import IRequest
 from parachute_hub.admin.logs_api import Logs
 from parachute_hub.admin.modules_bodies import (
     asked_for,
+    choices_of,
     lenient,
     local_request,
     settings_changes,
@@ -96,25 +97,19 @@ class ModulesArea:
         """Install by npm name (`name`, `name@version`, `name@tag`); the operator can also install from this machine."""
         principal = self._who.need(request, ADMIN)
         body = read_json(request)
-        source = body.get("source")
-        if source is not None:
-            return self._install_local(request, principal, source)
+        if body.get("source") is not None:
+            return self._install_local(request, principal, body)
         try:
             spec = names.parse_spec(text_of(body, "package"))
         except BadName as error:
             raise Refused(400, "invalid_package", str(error)) from None
         entry = self._directory.catalog.offers(spec.name)
-        if entry is None or "permissions" in body:
+        choices = choices_of(body)
+        if entry is None or choices["init"] or "permissions" in body:
             self._step_up.prove(request, principal, f"install:{spec.name}")
         short = entry.short if entry else guess_short(spec.name)
         asked = InstallRequest(short=short, package=spec.name, version=spec.version, channel=self._channel_of(body))
-        wanted = evolve(
-            asked,
-            allow_new=body.get("allow_new") is True,
-            without_optional=body.get("without_optional") is True,
-            granted=granted_of(body),
-        )
-        return self._begun(request, self._modules.installer.install(wanted))
+        return self._begun(request, self._modules.installer.install(evolve(asked, **choices)))
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
     async def upgrade_all(self, request: IRequest) -> bytes:
@@ -163,12 +158,12 @@ class ModulesArea:
         principal = self._who.need(request, ADMIN)
         body = lenient(request)
         if body.get("source") is not None:
-            return self._install_local(request, principal, body["source"])
+            return self._install_local(request, principal, body)
         entry = next((entry for entry in self._directory.catalog.entries if entry.short == short), None)
         if entry is None:
             raise not_found()
-        version, granted = version_of(body), granted_of(body)
-        if granted is not None:
+        version, choices = version_of(body), choices_of(body)
+        if choices["granted"] is not None or choices["init"]:
             self._step_up.prove(request, principal, f"install:{entry.package}")
         elif version is not None:
             # It may be a version with known vulnerabilities.
@@ -178,11 +173,10 @@ class ModulesArea:
             package=entry.package,
             version=version,
             channel=self._channel_of(body),
-            without_optional=body.get("without_optional") is True,
             # A catalog entry with a source has exactly one version.
             source=entry.source if version is None else None,
             vault=vault_of(body),
-            granted=granted,
+            **choices,
         )
         return self._begun(request, self._modules.installer.install(wanted))
 
@@ -337,13 +331,14 @@ class ModulesArea:
             raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
         return channel
 
-    def _install_local(self, request: IRequest, principal: Principal, source: object) -> bytes:
+    def _install_local(self, request: IRequest, principal: Principal, body: dict[str, Any]) -> bytes:
         """Install a tarball or folder of this machine, for those who control the machine."""
         if principal.kind != "operator":
             raise Refused(
                 403, "operator_only", "Only the operator of this machine can install from a file or a folder."
             )
-        return self._begun(request, self._modules.installer.install(local_request(source, self._directory.catalog)))
+        wanted = evolve(local_request(body["source"], self._directory.catalog), init=choices_of(body)["init"])
+        return self._begun(request, self._modules.installer.install(wanted))
 
     def _known(self, request: IRequest, short: str) -> Principal:
         """The caller, for a module that is installed or on offer; 404 for any other."""

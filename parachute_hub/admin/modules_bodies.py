@@ -10,6 +10,7 @@ from parachute_hub.modules.definition import names, validation
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.definition.model import EXPOSURES
 from parachute_hub.modules.definition.validation import Invalid
+from parachute_hub.modules.operations.agreement import granted_of
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.packages.fetcher import guess_short
 from parachute_hub.modules.state.records import Record, paths, variables
@@ -45,6 +46,15 @@ def version_of(body: dict[str, Any]) -> str | None:
     if version is not None and (not isinstance(version, str) or not names.is_version(version)):
         raise Refused(400, "invalid_version", "The version must be a version such as 1.2.3, or a tag.")
     return version
+
+
+def choices_of(body: dict[str, Any]) -> dict[str, Any]:
+    """What the owner decided about an installation: fields of InstallRequest. Raises Refused 400."""
+    init = body.get("init")
+    if init is not None and not isinstance(init, bool):
+        raise Refused(400, "invalid_request", "init must be true or false.")
+    flags = {name: body.get(name) is True for name in ("allow_new", "without_optional")}
+    return {**flags, "granted": granted_of(body), "init": init}
 
 
 def vault_of(body: dict[str, Any]) -> str | None:

@@ -155,6 +155,8 @@ def _status_offline(arguments: Namespace) -> int:
 def install(arguments: Namespace) -> int:
     """Install a module from the catalog, by package name, or from a folder or tarball."""
     body: dict[str, Any] = {"without_optional": True} if arguments.without_optional else {}
+    body |= {"allow_new": True} if arguments.allow_new else {}
+    body |= {"init": arguments.init} if arguments.init or arguments.without_init else {}
     if arguments.channel:
         body["channel"] = arguments.channel
     name = arguments.module
@@ -167,7 +169,7 @@ def install(arguments: Namespace) -> int:
             return _job(arguments, short, "install", {**body, **({"version": version} if version else {})}, done)
         if "@" not in name:
             raise CommandError(f"{name} is not in the catalog. For the npm package of that name, use {name}@latest.")
-        body |= {"package": name, **({"allow_new": True} if arguments.allow_new else {})}
+        body["package"] = name
     return _follow(arguments, name, "/api/modules/install", body, done)
 
 

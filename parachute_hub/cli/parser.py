@@ -41,6 +41,9 @@ def parser() -> ArgumentParser:
     install.add_argument(
         "--without-optional", action="store_true", help="leave out optional dependencies, now and when it is upgraded"
     )
+    first = install.add_mutually_exclusive_group()
+    first.add_argument("--init", action="store_true", help="let it run its own command once, before its first start")
+    first.add_argument("--without-init", action="store_true", help="install it without running that command")
     upgrade = word("upgrade", commands.upgrade, "Upgrade a module; the old version stays until the new one answers.")
     for sub in (install, upgrade):
         sub.add_argument("--allow-new", action="store_true", help=_NEW)

@@ -24,6 +24,7 @@ from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.launch.vault_scribe import Wiring
 from parachute_hub.modules.launch.views import Views
 from parachute_hub.modules.operations.compensation import UndoHandlers
+from parachute_hub.modules.operations.first_start import first_start
 from parachute_hub.modules.operations.health_gate import HealthGate, SupervisorApi
 from parachute_hub.modules.operations.install import Installer, stamped_versions
 from parachute_hub.modules.operations.restore_part import DataRestorer
@@ -334,6 +335,9 @@ def assemble(
             port_busy=local_ports.busy,
             hub_ports=(outside.hub_port,),
             free_memory=free_memory,
+            first_start=first_start(
+                on_disk.launcher, outside.reactor, outside.confiner if on_disk.fence.confines else None
+            ),
             separates=lambda: on_disk.fence.confines,
         ),
         upgrader=Upgrader(

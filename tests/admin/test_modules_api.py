@@ -255,7 +255,8 @@ class Listing(ApiCase):
     def test_what_is_on_offer(self) -> None:
         answer = self.call("GET", "").json()
         self.assertEqual(
-            [module["short"] for module in answer["modules"]], ["vault", "scribe", "notes", "surface", "toy"]
+            [module["short"] for module in answer["modules"]],
+            ["vault", "scribe", "notes", "surface", "agent", "runner", "toy"],
         )
         self.assertEqual((answer["supervised"], answer["supervisor_available"]), ([], True))
         self.assertEqual((answer["module_install_channel"], answer["module_install_channel_fixed"]), ("latest", False))
@@ -749,6 +750,16 @@ class Everything(ApiCase):
         self.assertEqual(self.modules.jobs.get(answer.json()["operation_id"]).params["version"], "rc")
         wrong = {"package": "@toys/toy", "channel": "nightly"}
         self.assertEqual(self.refusal("POST", "/install", wrong), (400, "invalid_channel"))
+
+    def test_a_command_of_the_package_needs_a_person(self) -> None:
+        """Consent to it is a proof of presence; a decision against it is none."""
+        for path, body in (("/install", {"package": "@toys/toy"}), ("/toy/install", {})):
+            self.assertEqual(self.refusal("POST", path, {**body, "init": "yes"}), (400, "invalid_request"), path)
+            told = self.call("POST", path, {**body, "init": True}, who="owner")
+            self.assertEqual((told.status, self.proofs.asked[-1]), (403, "install:@toys/toy"), path)
+        answer = self.call("POST", "/toy/install", {"init": False, "allow_new": True, "without_optional": True})
+        params = self.modules.jobs.get(answer.json()["operation_id"]).params
+        self.assertEqual([params[name] for name in ("init", "allow_new", "without_optional")], [False, True, True])
 
     def test_upgrade_all_leaves_strangers_out(self) -> None:
         self.install()

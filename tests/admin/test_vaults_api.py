@@ -12,11 +12,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.iweb import IRequest
 
-from parachute_hub.admin import vault_command
 from parachute_hub.admin.vault_command import SECONDS, VaultCommand
 from parachute_hub.admin.vaults_api import VaultsApi
 from parachute_hub.confinement.kernel import NotConfined
 from parachute_hub.confinement.rules import Rules
+from parachute_hub.modules.launch import package_process
 from parachute_hub.modules.launch.package_process import Reactor
 from parachute_hub.site.auth import Authenticator, Principal
 from parachute_hub.site.errors import Refused
@@ -296,7 +296,7 @@ class RealProcessTests(TestCase):
         """A child process that holds its output open does not block the next vault."""
         from twisted.internet import reactor
 
-        self.patch(vault_command, "DRAIN", 0.1)
+        self.patch(package_process, "DRAIN", 0.1)
         spawn = Spawn(argv=("/bin/sh", "-c", "sleep 5 & echo {} # run", "run", "x"), cwd="/", env={})
         command = VaultCommand(launcher=Launches(spawn), reactor=cast(Reactor, reactor), confiner=Recorder())
         for _ in range(2):

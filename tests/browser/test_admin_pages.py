@@ -123,6 +123,25 @@ class AtAGlanceTests(AdminCase):
         expect(page.get_by_text("dependencies: missing bwrap, rg, socat, claude")).to_be_visible()
         expect(page.get_by_text("could not install @openparachute/notes-ui")).to_be_visible()
 
+    def test_an_installation_that_was_refused_offers_what_would_help(self) -> None:
+        """For its size, its age, and a command that it wants to run. What was chosen before is not asked again."""
+        hub = self.hub("trouble")
+        page = self.page(hub, "modules/hello")
+        page.get_by_role("button", name="Install", exact=True).click()
+        expect(page.get_by_text("It takes about 475 MB")).to_be_visible()
+        page.get_by_role("button", name="Install without optional parts").click()
+        expect(page.get_by_text("Installing Hello")).to_be_visible()
+        page.goto(f"{hub.url}/admin/modules")
+        page.get_by_text("Install another package").click()
+        page.get_by_label("Package name").fill("@toys/clock")
+        page.get_by_role("button", name="Install", exact=True).last.click()
+        expect(page.get_by_text("published less than three days ago")).to_be_visible()
+        page.get_by_role("button", name="Install it anyway").click()
+        expect(page.get_by_text("clock wind")).to_be_visible()
+        expect(page.get_by_role("button", name="Install without running it")).to_be_visible()
+        page.get_by_role("button", name="Run it and install").click()
+        expect(page.get_by_text("Installing clock")).to_be_visible()
+
     def test_what_a_module_works_with_is_shown_and_offered(self) -> None:
         """Installed modules are links, missing ones have a button."""
         page = self.page(self.hub("well"), "modules/notes")

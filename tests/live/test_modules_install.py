@@ -115,6 +115,35 @@ class Install(TestCase):
         self.assertEqual((answer["version"], answer["cwd"]), ("1.0.1", str(folder)))
 
     @run
+    async def test_a_first_command_runs_once_and_only_with_consent(self) -> None:
+        """With the module's own environment; what it says is in the log."""
+        first = 'await Bun.write(`${process.env.PARACHUTE_HOME}/toy/made`, process.argv[2])\nconsole.log("made it")'
+        files = {**module(init={"command": ["./first.ts", "here"]}), "first.ts": first}
+        self.rig.registry.publish(files)
+        job = await self.install()
+        self.assertEqual((job.outcome, (job.error_detail or {})["command"]), ("failed", ["./first.ts", "here"]), job)
+        self.assertFalse(self.rig.files.directory.records.known("toy"))
+        made = self.rig.home / "toy" / "made"
+        job = await self.install(evolve(TOY, init=False))
+        self.assertEqual((job.status, made.exists()), ("succeeded", False), job)
+        await self.rig.done(self.rig.modules.remover.uninstall("toy"))
+        job = await self.install(evolve(TOY, init=True))
+        self.assertEqual((job.status, made.read_text()), ("succeeded", "here"), job)
+        self.assertIn("  made it", job.log)
+        self.rig.registry.publish(module(version="1.0.1", init={"command": ["./first.ts", "again"]}))
+        job = await self.install(InstallRequest(short="toy", package="@toys/toy", version="1.0.1"))
+        self.assertEqual((job.status, made.read_text()), ("succeeded", "here"), job)
+
+    @run
+    async def test_a_first_command_that_fails_leaves_nothing(self) -> None:
+        files = {**module(init={"command": ["./first.ts"]}), "first.ts": BROKEN}
+        self.rig.registry.publish(files)
+        job = await self.install(evolve(TOY, init=True, allow_new=True))
+        self.assertIn("exit code 3", job.error or "")
+        self.assertIn("cannot find my legs", "\n".join(job.log))
+        self.assert_nothing()
+
+    @run
     async def test_what_it_would_like_beside_it_is_offered(self) -> None:
         wanted = {"vault": {}, "scribe": {"optional": True}, "other": {}}
         self.rig.registry.publish(module("other", port=free_port()))

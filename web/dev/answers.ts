@@ -26,7 +26,8 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
   if (path === "/api/overview") return [200, hub.overview()]
   if (path.startsWith("/api/overview/memory/")) return [200, past(path.split("/").at(-1) ?? "")]
   if (path === "/api/modules/disk") return [200, hub.overview().disk]
-  if (noun === "modules" && name && verb && method === "POST") return operation(hub, name, verb)
+  if (path === "/api/modules/install") return stranger(hub, body)
+  if (noun === "modules" && name && verb && method === "POST") return operation(hub, name, verb, body)
   if (noun === "modules" && verb === "config") {
     if (method === "PUT") CONFIG.values = { ...CONFIG.values, ...body }
     return [200, CONFIG]
@@ -62,7 +63,23 @@ function past(short: string): Answers[`/api/overview/memory/${string}`] {
   }
 }
 
-function operation(hub: Pretended, short: string, verb: string): Answer {
+/** A package that is new, and then wants to run a command of its own. */
+function stranger(hub: Pretended, body: Asked["body"]): Answer {
+  const short = String(body["package"]).split("/").at(-1) ?? ""
+  const more = { package: body["package"], chosen: { ...body, package: undefined } }
+  const job = !body["allow_new"]
+    ? hub.refuse(short, "It was published less than three days ago.", { error_type: "too_new", ...more })
+    : body["init"] === undefined
+      ? hub.refuse(short, "It wants to run a command: clock wind.", { error_type: "init_command", ...more })
+      : hub.job(short, "install")
+  return [202, { operation_id: job.id }]
+}
+
+function operation(hub: Pretended, short: string, verb: string, body: Asked["body"]): Answer {
+  if (verb === "install" && hub.scenario === "trouble" && !body["without_optional"]) {
+    const detail = { error_type: "disk_full", fits_without_optional: true, chosen: body }
+    return [202, { operation_id: hub.refuse(short, "It takes about 475 MB, and 40 MB are free.", detail).id }]
+  }
   if (["install", "upgrade", "uninstall"].includes(verb)) return [202, { operation_id: hub.job(short, verb).id }]
   if (verb === "stop") hub.set(short, { state: "stopped", reason: "You switched it off.", pid: null })
   else hub.set(short, { state: "ready", reason: "It answers." })

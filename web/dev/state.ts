@@ -296,6 +296,15 @@ export class Pretended {
     return job
   }
 
+  /** An installation that ended with a reason. */
+  refuse(short: string, error: string, error_detail: object): Job {
+    const at = iso(Date.now())
+    const ended = { status: "failed", outcome: "failed", cancellable: false, startedAt: at, finishedAt: at } as const
+    const job = { id: crypto.randomUUID(), kind: "install", short, log: [], steps: [], undone: [], ...ended } as Job
+    this.jobs.set(job.id, { ...job, error, error_detail: error_detail as NonNullable<Job["error_detail"]> })
+    return job
+  }
+
   #step(job: Job, place: number): void {
     const over = place >= STEPS.length
     const steps = STEPS.slice(0, place + 1).map((name, at) => ({

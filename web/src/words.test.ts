@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test"
 import type { Job, Module, State } from "./api/shapes"
 import { allowed, scopeWords } from "./scopes"
-import { jobTitle, looseness, portRemedy, reach, summary, weighty, wording } from "./words"
+import { choices, jobTitle, looseness, portRemedy, reach, summary, weighty, wording } from "./words"
 
 const module = (name: string, state: State | null, more: Partial<Module> = {}): Module =>
   ({ short: name.toLowerCase(), display_name: name, installed: true, state, ...more }) as Module
@@ -106,4 +106,17 @@ test("a module that is not kept to that is warned of", () => {
   expect(looseness({ state: "off", missing: [], why: "This machine cannot." })).toBe(
     "This machine cannot. It can read and change everything on this hub.",
   )
+})
+
+test("a refusal that a person may overrule has a choice", () => {
+  const offered = (error_type: string, more: object = {}, kind = "install") =>
+    choices({ kind, error_detail: { error_type, ...more } } as unknown as Job).map(([, choice]) => choice)
+  expect(offered("too_new")).toEqual([{ allow_new: true }])
+  expect(offered("more_permissions", { permissions: { memory: 1 } })).toEqual([{ permissions: { memory: 1 } }])
+  expect(offered("init_command")).toEqual([{ init: true }, { init: false }])
+  expect(offered("disk_full", { fits_without_optional: true })).toEqual([{ without_optional: true }])
+  expect(offered("disk_full", { fits_without_optional: true }, "upgrade")).toEqual([])
+  expect(offered("disk_full")).toEqual([])
+  expect(offered("integrity")).toEqual([])
+  expect(choices({ kind: "install" } as Job)).toEqual([])
 })

@@ -153,6 +153,27 @@ export function jobTitle(job: Job, name: string): string {
   return `${DOING[job.kind] ?? "Working on"} ${name}`
 }
 
+/** What a person may choose after a refusal: the button's label, and what it adds to the request. */
+export function choices({ kind, error_detail: detail }: Job): [label: string, choice: object][] {
+  switch (detail?.error_type) {
+    case "more_permissions":
+      return [["Allow it and try again", { permissions: detail["permissions"] }]]
+    case "init_command":
+      return [
+        ["Run it and install", { init: true }],
+        ["Install without running it", { init: false }],
+      ]
+    case "too_new":
+      return [["Install it anyway", { allow_new: true }]]
+    case "disk_full":
+      return kind === "install" && detail["fits_without_optional"]
+        ? [["Install without optional parts", { without_optional: true }]]
+        : []
+    default:
+      return []
+  }
+}
+
 const WEIGHTY: [RegExp, string][] = [
   [/^install:(.+)@[^/@]+$/, "install a certain version of $1"],
   [/^install:(.+)$/, "install $1, which is not in the catalog"],

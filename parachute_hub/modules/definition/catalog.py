@@ -27,7 +27,9 @@ class CatalogEntry:
     `port`, `paths`, `health`, `strip_prefix` and `start_cmd` are defaults for old packages without a manifest.
     `mounts` are prefixes the module may claim besides `/<short>`. `ignores_port` means that it always binds `port`.
     `memory_mb` is an estimate. `fetches_packages` means that it runs `bun add` itself. `hosts_apps` lets its row name
-    apps (`uis`) with an audience of their own. `permissions` are those of a package that declares none.
+    apps (`uis`) with an audience of their own. `permissions` are those of a package that declares none. `first_config`
+    is written to its config.json before its first start if it does not start without one; `{hub}` stands for the hub's
+    address and `{vault}` for the name of the first vault.
     """
 
     short: str
@@ -50,6 +52,7 @@ class CatalogEntry:
     fetches_packages: bool = False
     hosts_apps: bool = True
     permissions: Permissions | None = None
+    first_config: Mapping[str, str | bool] | None = None
 
 
 BUILT_IN: tuple[CatalogEntry, ...] = (
@@ -120,6 +123,46 @@ BUILT_IN: tuple[CatalogEntry, ...] = (
         fetches_packages=True,
         memory_mb=96,
         permissions=Permissions(programs=("git",)),
+    ),
+    CatalogEntry(
+        short="agent",
+        package="@openparachute/agent",
+        manifest_name="parachute-agent",
+        display_name="Agent",
+        tagline="Lets you chat with Claude Code sessions on this machine",
+        exposure="auth-required",
+        port=1941,
+        paths=("/agent",),
+        health="/health",
+        strip_prefix=True,
+        start_cmd=("parachute-agent",),
+        memory_mb=96,
+        permissions=Permissions(programs=("claude", "bwrap", "rg", "socat", "git")),
+    ),
+    CatalogEntry(
+        short="runner",
+        package="@openparachute/runner",
+        manifest_name="parachute-runner",
+        display_name="Runner",
+        tagline="Runs jobs from your vault with Claude Code on a schedule",
+        exposure="auth-required",
+        port=1945,
+        paths=("/runner", "/.parachute"),
+        health="/runner/healthz",
+        strip_prefix=False,
+        start_cmd=("parachute-runner", "serve"),
+        mounts=("/.parachute",),
+        ignores_port=True,
+        memory_mb=64,
+        permissions=Permissions(programs=("claude",)),
+        hosts_apps=False,
+        # It needs some token to start; its settings page takes the real one.
+        first_config={
+            "vault_url": "{hub}",
+            "vault_name": "{vault}",
+            "vault_token": "set one in the settings",
+            "disabled": True,
+        },
     ),
 )
 _TABLE: Mapping[str, CatalogEntry] = {entry.short: entry for entry in BUILT_IN}

@@ -37,7 +37,7 @@ def entry_of(
     """The command that runs the package in `folder`; `path` is the hub's own PATH. Raises CannotLaunch."""
     words = manifest.start_cmd if manifest and manifest.start_cmd else known and known.start_cmd
     if words:
-        return _command(short, folder, words, path)
+        return command_of(short, folder, words, path)
     if (known and known.static) or os.path.isfile(folder / "dist" / "index.html"):
         mount = row.paths[0].rstrip("/") if row.paths else f"/{short}"
         options = ("--port", str(row.port), "--mount", mount, "--folder", str(folder / "dist"))
@@ -45,15 +45,20 @@ def entry_of(
     raise CannotLaunch("no_start_cmd", f"{short} cannot be started: its module.json has no startCmd.")
 
 
-def _command(short: str, folder: Path, words: Sequence[str], path: str | None) -> Command:
-    """A command of the package, else a file in it, else a program of this machine. Raises CannotLaunch."""
+def command_of(short: str, folder: Path, words: Sequence[str], path: str | None) -> Command:
+    """A program of this machine, else a command of the package, else a file in it. Raises CannotLaunch.
+
+    A program that belongs to an npm package counts only without one of the module's own: somebody installed another
+    version of the module for all of this machine.
+    """
     name, rest = words[0], tuple(words[1:])
     if name == "bun":
         return Command(None, rest)
-    file = None if name in PROGRAMS else _own(short, folder, name)
+    program = shutil.which(name, path=path) if "/" not in name else None
+    foreign = program is not None and "node_modules" in Path(os.path.realpath(program)).parts
+    file = _own(short, folder, name) if name not in PROGRAMS and (program is None or foreign) else None
     if file is not None:
         return Command(None, ("run", file, *rest))
-    program = shutil.which(name, path=path) if "/" not in name else None
     if program is None:
         raise CannotLaunch(
             "missing_dependency",

@@ -137,6 +137,7 @@ class Manifest:
     display_name: str | None = None
     tagline: str | None = None
     start_cmd: tuple[str, ...] | None = None
+    init: tuple[str, ...] | None = None
     strip_prefix: bool | None = None
     websocket: bool | None = None
     scopes: tuple[str, ...] = ()
@@ -165,6 +166,7 @@ class Manifest:
             display_name=_optional(raw, "displayName", validation.any_text),
             tagline=_optional(raw, "tagline", validation.any_text),
             start_cmd=_optional(raw, "startCmd", _start_cmd),
+            init=_optional(raw, "init", _init),
             strip_prefix=_optional(raw, "stripPrefix", validation.flag),
             websocket=_optional(raw, "websocket", validation.flag),
             scopes=_scopes(raw.get("scopes"), name),
@@ -266,6 +268,11 @@ def _start_cmd(value: object, at: str) -> tuple[str, ...]:
     if not words or not words[0] or any("\0" in word for word in words):
         raise Invalid(at, "must be a non-empty list of words, such as my-module serve")
     return words
+
+
+def _init(value: object, at: str) -> tuple[str, ...] | None:
+    words = validation.mapping(value, at).get("command")
+    return None if words is None else _start_cmd(words, f"{at}.command")
 
 
 def _scopes(value: object, name: str) -> tuple[str, ...]:

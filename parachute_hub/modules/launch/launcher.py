@@ -1,13 +1,13 @@
 """Builds a module's command line and environment from its row and package. Rebuilt for every spawn, so never stale."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from attrs import evolve, frozen
 
 from parachute_hub.modules.definition import manifests
-from parachute_hub.modules.definition.entry_point import entry_of
+from parachute_hub.modules.definition.entry_point import command_of, entry_of
 from parachute_hub.modules.definition.links import main_mount
 from parachute_hub.modules.definition.model import Manifest
 from parachute_hub.modules.definition.validation import Invalid
@@ -39,8 +39,8 @@ class ModuleLauncher:
     guard: LaunchGuard | None = None
     fence: ModuleFence | None = None
 
-    def launch(self, short: str) -> Launch:
-        """Everything needed to spawn the module. Raises CannotLaunch."""
+    def launch(self, short: str, words: Sequence[str] | None = None) -> Launch:
+        """Everything needed to spawn the module, or to run `words` as it would run. Raises CannotLaunch."""
         if self.guard is not None:
             self.guard.before_launch(short)
         row = self.directory.row(short)
@@ -57,7 +57,11 @@ class ModuleLauncher:
         bun = self._bun()
         private_folder(self.around.scratch)
         manifest, known = self.manifest(short, folder), self.directory.entry(short)
-        command = entry_of(folder, manifest, short, row, known, self.around.passed_on.get("PATH"))
+        path = self.around.passed_on.get("PATH")
+        if words is None:
+            command = entry_of(folder, manifest, short, row, known, path)
+        else:
+            command = command_of(short, folder, words, path)
         own = ("--smol",) if record.smol and command.program is None else ()
         layers = (self._companions(manifest), self._registry(short), self._dotenv(short), record.env or {})
         permissions = self.directory.permissions(short)

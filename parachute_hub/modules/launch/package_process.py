@@ -41,7 +41,9 @@ class Reactor(IReactorProcess, IReactorTime):
     """The parts of a reactor used here."""
 
 
-def begin(reactor: Reactor, confiner: Confines, spawn: Spawn, argv: Sequence[str], seconds: float) -> "PackageProcess":
+def begin(
+    reactor: Reactor, confiner: Confines | None, spawn: Spawn, argv: Sequence[str], seconds: float
+) -> "PackageProcess":
     """Start `argv` as the module would be started. It is killed after `seconds`. Raises NotConfined."""
     run = PackageProcess(reactor, seconds)
     words = ("/bin/sh", "-c", _SHELL, spawn.cwd, *argv)
@@ -49,7 +51,7 @@ def begin(reactor: Reactor, confiner: Confines, spawn: Spawn, argv: Sequence[str
     def spawned() -> int:
         return reactor.spawnProcess(run, words[0], words, env=dict(spawn.env)).pid or 0
 
-    if spawn.rules is None:
+    if spawn.rules is None or confiner is None:
         spawned()
     else:
         confiner.start(spawn.rules, spawned)
@@ -95,6 +97,11 @@ class PackageProcess(ProcessProtocol):
             code = how.exitCode or 1
         self.gone.callback(None)
         self.ended.callback(None if self._late else code)
+
+    def kill(self) -> None:
+        """SIGKILL it now; `gone` follows."""
+        if not self._exited:
+            self._process.signalProcess("KILL")
 
     def _give_up(self) -> None:
         process = self._process

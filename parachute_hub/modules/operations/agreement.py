@@ -1,5 +1,7 @@
 """Asks the owner before installing a version that requests more permissions."""
 
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from parachute_hub.jobs.runner import JobFailed
@@ -8,6 +10,7 @@ from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.site.errors import Refused
 
 MORE = "more_permissions"
+INIT = "init_command"
 
 
 def agree(short: str, package: str, asked: Permissions, granted: Permissions) -> None:
@@ -18,6 +21,16 @@ def agree(short: str, package: str, asked: Permissions, granted: Permissions) ->
             f"{short} wants to {_listed(more)}. Nothing was changed. Agree to it on its page, or run the command again "
             "with --agree.",
             {"error_type": MORE, "more": list(more), "package": package, "permissions": asked.to_json()},
+        )
+
+
+def agree_to_init(short: str, words: Sequence[str], decided: bool | None) -> None:
+    """Raise JobFailed, naming the command that the package wants to run once, unless the owner has decided."""
+    if decided is None:
+        raise JobFailed(
+            f"{short} wants to run a command of its own before its first start: {shlex.join(words)}. Nothing was "
+            "changed. Choose on its page whether it may, or run the command again with --init or --without-init.",
+            {"error_type": INIT, "command": list(words)},
         )
 
 

@@ -16,7 +16,8 @@ from parachute_hub.modules.definition.manifests import Package
 from parachute_hub.modules.definition.model import UNPROVEN, Manifest, ServiceRow
 from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.definition.validation import Invalid
-from parachute_hub.modules.operations.agreement import agree
+from parachute_hub.modules.operations.agreement import agree, agree_to_init
+from parachute_hub.modules.operations.first_start import FirstStart
 from parachute_hub.modules.operations.health_gate import HealthGate, SupervisorApi
 from parachute_hub.modules.packages.fetcher import FetchedModule, Fetcher, FetchRequest
 from parachute_hub.modules.packages.updates import Availability
@@ -44,7 +45,8 @@ class InstallRequest:
 
     `version` is a version or tag; without one, the newest of `channel` is installed. `source` is a local tarball,
     `folder` a local module folder. `env` is stored for the module; `vault` names the first vault. `granted` are the
-    permissions that the owner has agreed to, if they were asked for more than usual.
+    permissions that the owner has agreed to, if they were asked for more than usual. `init` is whether the package may
+    run its `init.command`; None means that the owner was not asked.
     """
 
     short: str
@@ -58,6 +60,7 @@ class InstallRequest:
     allow_new: bool = False
     without_optional: bool = False
     granted: Permissions | None = None
+    init: bool | None = None
 
     def params(self) -> dict[str, Any]:
         """What identifies the request. Environment values are left out because they may be secret."""
@@ -68,7 +71,23 @@ class InstallRequest:
             "folder": str(self.folder) if self.folder else None,
             "vault": self.vault,
             "granted": self.granted.to_json() if self.granted else None,
+            "init": self.init,
+            "allow_new": self.allow_new,
+            "without_optional": self.without_optional,
         }
+
+    def repeated(self) -> dict[str, Any]:
+        """The package, and the body that would ask for the same again: what a page adds the owner's next choice to."""
+        chosen = {
+            "version": self.version,
+            "first_vault": self.vault,
+            "allow_new": self.allow_new or None,
+            "without_optional": self.without_optional or None,
+            "permissions": self.granted.to_json() if self.granted else None,
+            "init": self.init,
+        }
+        spec = f"{self.package}@{self.version}" if self.version else self.package
+        return {"package": spec, "chosen": {name: value for name, value in chosen.items() if value is not None}}
 
 
 @frozen(kw_only=True)
@@ -88,11 +107,20 @@ class Installer:
     port_busy: Callable[[int], bool]
     hub_ports: Iterable[int]
     free_memory: Callable[[], int | None]
+    first_start: FirstStart
     separates: Callable[[], bool] = lambda: False
 
     def install(self, request: InstallRequest) -> Job:
         """Start the job; an identical running job is returned instead. Raises Refused 409 if the module is busy."""
-        return self.jobs.start("install", request.short, request.params(), lambda work: self._install(work, request))
+        return self.jobs.start("install", request.short, request.params(), lambda work: self._told(work, request))
+
+    async def _told(self, work: Work, request: InstallRequest) -> None:
+        try:
+            await self._install(work, request)
+        except JobFailed as failed:
+            if failed.detail is not None:
+                failed.detail |= request.repeated()
+            raise
 
     async def _install(self, work: Work, request: InstallRequest) -> None:
         work.step("check")
@@ -107,6 +135,7 @@ class Installer:
         if request.folder is not None:
             arrival = self._linked(request, request.folder)
             work.rename(arrival.short)
+            self._agree_to_init(request, arrival)
             work.undo_all(*self._undos(arrival))
             placed = None
         else:
@@ -121,10 +150,14 @@ class Installer:
             )
             arrival = await self.fetcher.fetch(work, order)
             self._agree(request, arrival)
+            self._agree_to_init(request, arrival)
             placed = await self.fetcher.place(work, arrival, *self._undos(arrival))
         work.step("register")
         known = self.directory.row(arrival.short) is not None
         row = self._register(work, request, arrival, placed)
+        if not known:
+            words = arrival.manifest.init if arrival.manifest and request.init else None
+            await self.first_start.prepare(work, arrival.short, self.directory.vouched(arrival.short), words)
         work.step("start")
         settled = Deferred.fromCoroutine(self.fetcher.settle())  # in parallel with the start, which takes longer
         # Modules end with the hub, so this undo need not be persisted.
@@ -155,6 +188,12 @@ class Installer:
         known = self.directory.row(arrival.short) is not None
         usual = self.directory.permissions(arrival.short) if known else effective(None, vouched)
         agree(arrival.short, arrival.package.name, asked, request.granted or usual)
+
+    def _agree_to_init(self, request: InstallRequest, arrival: FetchedModule) -> None:
+        """Stop for the owner's decision on its `init.command`. Raises JobFailed."""
+        words = arrival.manifest.init if arrival.manifest else None
+        if words and self.directory.row(arrival.short) is None:
+            agree_to_init(arrival.short, words, request.init)
 
     async def _prove(self, work: Work, short: str, row: ServiceRow) -> None:
         """Wait until it is healthy. Rewrite a new row that another module overwrote, since the file has no lock."""

@@ -53,7 +53,18 @@ class UpgradeRequest:
             "source": str(self.source) if self.source else None,
             "allow_downgrade": self.allow_downgrade,
             "granted": self.granted.to_json() if self.granted else None,
+            "allow_new": self.allow_new,
         }
+
+    def chosen(self) -> dict[str, Any]:
+        """The body that would ask for the same again."""
+        chosen = {
+            "version": self.version,
+            "allow_downgrade": self.allow_downgrade or None,
+            "allow_new": self.allow_new or None,
+            "permissions": self.granted.to_json() if self.granted else None,
+        }
+        return {name: value for name, value in chosen.items() if value is not None}
 
 
 @frozen(kw_only=True)
@@ -84,7 +95,7 @@ class Upgrader:
 
     def upgrade(self, request: UpgradeRequest) -> Job:
         """Start the job. Raises Refused 409 if the module is busy."""
-        return self.jobs.start("upgrade", request.short, request.params(), lambda work: self._upgrade(work, request))
+        return self.jobs.start("upgrade", request.short, request.params(), lambda work: self._told(work, request))
 
     def rollback(self, short: str, *, restore_data: bool = False) -> Job:
         """Go back to the previous version. `restore_data` also restores its data from before the upgrade.
@@ -97,6 +108,14 @@ class Upgrader:
     def restore(self, short: str) -> Job:
         """Restore the data from before the last upgrade and keep the version."""
         return self.jobs.start("restore-data", short, {}, lambda work: self._restore(work, short))
+
+    async def _told(self, work: Work, request: UpgradeRequest) -> None:
+        try:
+            await self._upgrade(work, request)
+        except JobFailed as failed:
+            if failed.detail is not None:
+                failed.detail["chosen"] = request.chosen()
+            raise
 
     async def _upgrade(self, work: Work, request: UpgradeRequest) -> None:
         work.step("check")

@@ -74,7 +74,13 @@ class DiskRoom:
         text = f"{spec} takes about {megabytes(take)} with its dependencies, and {megabytes(free)} are free. "
         if not lean and least < whole:
             text += f"Without its optional parts it takes about {megabytes(least)} (--without-optional). "
-        detail = {"error_type": "disk_full", "needed_bytes": needed, "free_bytes": free, "least_bytes": least}
+        detail = {
+            "error_type": "disk_full",
+            "needed_bytes": needed,
+            "free_bytes": free,
+            "least_bytes": least,
+            "fits_without_optional": not lean and free >= SPARE_BYTES + least * 5 // 4,
+        }
         raise JobFailed(text + MAKE_ROOM, detail)
 
     async def _bytes(self, incoming: Path, package: str, spec: str, min_age: int) -> tuple[int, int]:

@@ -22,7 +22,9 @@ HELLO = {
 class Built(SynchronousTestCase):
     def test_the_published_modules(self) -> None:
         catalog = Catalog()
-        self.assertEqual([entry.short for entry in catalog.entries], ["vault", "notes", "scribe", "surface"])
+        self.assertEqual(
+            [entry.short for entry in catalog.entries], ["vault", "notes", "scribe", "surface", "agent", "runner"]
+        )
         self.assertEqual(catalog.short_of("parachute-vault"), "vault")
         self.assertEqual(catalog.short_of("parachute-vault-work"), "vault")
         self.assertEqual(catalog.short_of("parachute-lens"), "notes")

@@ -48,11 +48,16 @@ class Launches(SynchronousTestCase):
         self.assertTrue((self.home.path / "tmp").is_dir())
 
     def test_words_of_a_start_command(self) -> None:
-        """A command or file of the package, bun, or a program on this machine; never a package's own `sh`."""
+        """Bun, a program on this machine, or a command or file of the package; never a package's own `sh`.
+
+        What somebody installed from npm for the whole machine does not replace the module's own version.
+        """
         tools = self.home.path / "tools"
-        write(tools, {"node": "#!/bin/sh\n", "sh": "#!/bin/sh\n", "toy": "#!/bin/sh\n"})
-        for tool in tools.iterdir():
+        write(tools, dict.fromkeys(("node", "sh", "clock"), "#!/bin/sh\n"))
+        elsewhere = write(self.home.path / "bun" / "node_modules" / "@toys" / "toy", {"toy": "#!/bin/sh\n"})
+        for tool in (*tools.iterdir(), elsewhere / "toy"):
             tool.chmod(0o755)
+        (tools / "toy").symlink_to(elsewhere.absolute() / "toy")
         around = evolve(self.home.around, passed_on={"PATH": str(tools)})
         launcher = evolve(self.launcher, around=around)
         own = str(self.home.path / "modules" / "node_modules" / "@toys" / "toy" / "server.ts")
@@ -60,6 +65,8 @@ class Launches(SynchronousTestCase):
         for number, (words, argv) in enumerate(
             (
                 (["toy", "serve"], (str(BUN), "--smol", "run", own, "serve")),
+                (["clock", "serve"], (str(tools.absolute() / "clock"), "serve")),
+                (["./clock"], (str(BUN), "--smol", "run", own.replace("server.ts", "clock"))),
                 (["server.ts"], (str(BUN), "--smol", "run", own)),
                 (["bun", "server.ts"], (str(BUN), "--smol", "server.ts")),
                 (["node", "server.js"], (str(tools.absolute() / "node"), "server.js")),
@@ -68,7 +75,8 @@ class Launches(SynchronousTestCase):
         ):
             version = f"1.0.{number}"
             files = package(version=version, startCmd=words)
-            bins = dict.fromkeys(("toy", "sh", "bun", "node"), "server.ts")
+            bins = dict.fromkeys(("toy", "clock", "sh", "bun", "node"), "server.ts")
+            files["clock"] = "serve()"
             files["package.json"] = json.dumps({**json.loads(files["package.json"]), "bin": bins})
             put(self.home.store, "toy", files, version)
             self.home.store.activate("toy", "@toys/toy", version)

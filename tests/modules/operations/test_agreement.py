@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.jobs.runner import JobFailed
 from parachute_hub.modules.definition.permissions import Permissions
 from parachute_hub.modules.operations import agreement
-from parachute_hub.modules.operations.agreement import agree
+from parachute_hub.modules.operations.agreement import agree, agree_to_init
 
 
 class AgreementTests(SynchronousTestCase):
@@ -28,3 +28,12 @@ class AgreementTests(SynchronousTestCase):
     def test_as_much_or_less_is_not_asked_for(self) -> None:
         agree("scribe", "@x/scribe", Permissions(network="none"), Permissions())
         agree("scribe", "@x/scribe", Permissions(memory=4096), Permissions())
+
+    def test_a_command_of_its_own_is_a_question_once(self) -> None:
+        """Whatever the owner decided goes on; without a decision nothing runs."""
+        with self.assertRaises(JobFailed) as caught:
+            agree_to_init("toy", ("toy", "set up"), None)
+        self.assertIn("toy 'set up'", str(caught.exception))
+        self.assertEqual(caught.exception.detail, {"error_type": "init_command", "command": ["toy", "set up"]})
+        for decided in (True, False):
+            agree_to_init("toy", ("toy", "set up"), decided)

@@ -5,7 +5,7 @@ import { hub, modules } from "../app"
 import { bytes, duration, moment } from "../format"
 import { capital } from "../scopes"
 import { isOver } from "../state/modules"
-import { jobTitle, type Tone } from "../words"
+import { choices, jobTitle, type Tone } from "../words"
 import { Icon } from "./icons"
 import { Badge, Button, Copy, More } from "./parts"
 
@@ -30,7 +30,7 @@ export function Progress({ job }: { job: Job }) {
       {!over && <Far steps={job.steps} />}
       {job.error && <p class="job-error">{job.error}</p>}
       {job.error_detail?.install && <Install install={job.error_detail.install} />}
-      {job.error_detail?.error_type === "more_permissions" && <Agree job={job} />}
+      {over && <Choices job={job} />}
       {!over && last && <p class="job-line">{last}</p>}
       {job.log.length > 0 && (
         <More label="Show log">
@@ -43,16 +43,24 @@ export function Progress({ job }: { job: Job }) {
   )
 }
 
-/** It asks for more than was shown: the person may agree, and it goes on from the start. */
-function Agree({ job }: { job: Job }) {
-  const { permissions, package: named } = job.error_detail ?? {}
-  const agree = () =>
-    job.kind === "upgrade" || modules.find(job.short)
-      ? modules.begin(job.short, job.kind, { permissions })
-      : modules.install(String(named), { permissions })
+/** It was refused, and the person may decide otherwise: it begins again with what was chosen before. */
+function Choices({ job }: { job: Job }) {
+  const { package: named, chosen } = job.error_detail ?? {}
+  const offers = choices(job)
+  if (offers.length === 0) return null
+  const again = (choice: object) => () => {
+    const body = { ...(chosen as object | undefined), ...choice }
+    return job.kind === "upgrade" || modules.find(job.short)
+      ? modules.begin(job.short, job.kind, body)
+      : modules.install(String(named), body)
+  }
   return (
     <div class="row">
-      <Button act={agree}>Allow it and try again</Button>
+      {offers.map(([label, choice]) => (
+        <Button key={label} act={again(choice)}>
+          {label}
+        </Button>
+      ))}
     </div>
   )
 }
