@@ -75,6 +75,9 @@ class MemoryCounters(Protocol):
     def limit(self) -> int | None:
         """Bytes the container may use in total; None without a limit."""
 
+    def charged(self) -> int | None:
+        """Bytes in use, also by file pages; None where the kernel does not count."""
+
     def used(self) -> int | None:
         """Bytes in use, without reclaimable file pages; None where the kernel does not count."""
 

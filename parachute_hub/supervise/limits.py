@@ -54,6 +54,10 @@ class MemoryLimits:
     as_large: float = 0.9
     forget: float = 600.0
     period: float = 2.0
+    # How often the memory in use is read in between, how far ahead it is extrapolated, and the growth that counts.
+    glance: float = 0.1
+    ahead: float = 0.3
+    surge: int = 64 << 20
     # A module with more processes than this is out of control.
     processes: int = 256
 

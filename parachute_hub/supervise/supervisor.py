@@ -150,6 +150,12 @@ class Supervisor(Service):
         """Stop the module until it is released or started; it stays enabled. `reason` is a sentence."""
         self._module(short).machine.hold(reason)
 
+    def kill(self, short: str) -> None:
+        """End the processes of a module now. A restart or hold that was asked for follows."""
+        module = self._modules.get(short)
+        if module is not None:
+            module.kill()
+
     def release(self, short: str) -> None:
         """Lift a hold: an enabled module runs again."""
         module = self._modules.get(short)

@@ -185,6 +185,54 @@ class CrowdTests(SupervisorCase):
         assert status is not None
         self.assertIn("300 programs at once", status.reason)
 
+    def test_it_gets_no_time_to_go_on(self) -> None:
+        self.supervisor.startService()
+        process = self.ready()
+        process.deaf = True
+        self.system.limiter = {"vault": 300}
+        self.pass_time(2.1)
+        self.assertIn(signal.SIGKILL, process.signals)
+
+
+class SurgeTests(SupervisorCase):
+    """A container of 512 MB, and a module that takes all of it within a second."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        (self.folder / "cgroup").mkdir(parents=True)
+        self.uses(150)
+        (self.folder / "cgroup" / "memory.max").write_text(str(512 << 20))
+        self.supervisor.startService()
+        self.module = self.ready()
+        self.module.deaf = True
+        self.system.sizes = {"vault": 60 << 20}
+        self.pass_time(2.1)
+
+    def uses(self, megabytes: int, files: int = 0) -> None:
+        (self.folder / "cgroup" / "memory.current").write_text(str((megabytes + files) << 20))
+        (self.folder / "cgroup" / "memory.stat").write_text(f"inactive_file {files << 20}\n")
+
+    def test_it_is_killed_before_the_kernel_has_to_look_for_memory(self) -> None:
+        """Without the time that other stops give."""
+        for size in (220, 290, 360):
+            self.assertEqual(self.module.signals, [], size)
+            self.system.sizes = {"vault": (size - 90) << 20}
+            self.uses(size)
+            self.pass_time(0.1)
+        self.assertIn(signal.SIGKILL, self.module.signals)
+        self.uses(150)
+        self.system.sizes = {"vault": 60 << 20}
+        self.pass_time(0.3)
+        self.assertEqual((len(self.reactor.spawned), self.state()), (2, ModuleState.READY))
+        self.assertTrue(any("210 MB of memory at once" in status.reason for status in self.told))
+
+    def test_files_are_no_reason(self) -> None:
+        """The kernel drops their pages without delay."""
+        for files in (100, 200, 300, 362):
+            self.uses(150, files)
+            self.pass_time(0.1)
+        self.assertEqual(self.module.signals, [])
+
 
 class MemoryOfTheOperator(SupervisorCase):
     """A machine without a container: the hub's own use counts."""

@@ -1,9 +1,11 @@
 """Measures memory and processor time every two seconds and acts on `policy.decide`.
 
-Ends a module that starts programs without end.
+Ends a module that starts programs without end. In between it glances at the memory in use, ten times a second. If that
+runs full, the module that takes it is killed at once: while the kernel looks for memory, everything in the container
+stands still.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, assert_never
 
 from attrs import frozen
@@ -13,7 +15,19 @@ from twisted.logger import Logger
 
 from parachute_hub.supervise.context import InThread, MemoryCounters, System
 from parachute_hub.supervise.limits import MemoryLimits
-from parachute_hub.supervise.memory.policy import Container, Fine, Hold, MemoryHistory, Restart, Tight, Usage, decide
+from parachute_hub.supervise.memory.policy import (
+    Container,
+    Fine,
+    Hold,
+    MemoryHistory,
+    Restart,
+    Tight,
+    Usage,
+    Verdict,
+    decide,
+    decide_at_once,
+    runs_full,
+)
 from parachute_hub.supervise.memory.processor import ProcessorUse
 from parachute_hub.system.timers import every
 
@@ -40,6 +54,9 @@ class GuardedModules(Protocol):
 
     def hold(self, short: str, reason: str) -> None:
         """Do not run the module, giving this reason."""
+
+    def kill(self, short: str) -> None:
+        """End its processes now."""
 
 
 class MemoryGuard:
@@ -74,14 +91,25 @@ class MemoryGuard:
         self._tight = False
         self._ours: int | None = None
         self._hub = 0
-        self._loop: LoopingCall | None = None
+        self._sizes: dict[str, int] = {}
+        self._charged: int | None = None
+        self._loops: list[LoopingCall] = []
 
     def start(self, clock: Any) -> None:
-        self._loop = every(clock, self._limits.period, lambda: Deferred.fromCoroutine(self.look()), "Measuring memory")
+        def look() -> Deferred[None]:
+            return Deferred.fromCoroutine(self.look())
+
+        def glance() -> Deferred[None]:
+            return Deferred.fromCoroutine(self.glance())
+
+        self._loops = [every(clock, self._limits.period, look, "Measuring memory")]
+        if self._room.limit() is not None:
+            self._loops.append(every(clock, self._limits.glance, glance, "Glancing at memory"))
 
     def stop(self) -> None:
-        if self._loop is not None and self._loop.running:
-            self._loop.stop()
+        for loop in self._loops:
+            if loop.running:
+                loop.stop()
 
     def history(self, short: str) -> MemoryHistory | None:
         """The module's memory during the last day; None if it never ran."""
@@ -111,6 +139,7 @@ class MemoryGuard:
             text = f"It ran {counts[name]} programs at once. Start it again once you know why."
             self._log.warn("{short}: {why}", short=name, why=text)
             self._modules.hold(name, text)
+            self._modules.kill(name)
         running = [module for module in running if module.short not in crowded]
         sessions = {module.short: module.session for module in running}
         sizes = await self._in_thread(self._meter.footprints, sessions)
@@ -121,10 +150,36 @@ class MemoryGuard:
         for name, seconds in times.items():
             self._processor.setdefault(name, ProcessorUse()).add(now, sessions[name], seconds)
         usages = [self._noted(module, sizes[module.short]) for module in running if sizes.get(module.short)]
-        self._lately = {k: v for k, v in self._lately.items() if now - v[0] < self._limits.forget}
-        verdict = decide(usages, self.container(), {k: v[1] for k, v in self._lately.items()}, self._limits)
+        self._sizes = dict(sizes)
+        verdict = decide(usages, self.container(), self._restarted(now), self._limits)
         if not isinstance(verdict, Tight):
             self._tight = False
+        self._act(verdict, sizes, now)
+
+    async def glance(self) -> None:
+        """Read the memory in use; if it runs full, measure the modules and kill the one that takes it."""
+        before, limit = self._charged, self._room.limit()
+        self._charged = charged = self._room.charged()
+        if before is None or charged is None or limit is None or not runs_full(before, charged, limit, self._limits):
+            return
+        # File pages count too, which the kernel drops without delay.
+        if (self._room.used() or 0) < limit // 2:
+            return
+        running = self._modules.alive()
+        sizes = await self._in_thread(self._meter.footprints, {module.short: module.session for module in running})
+        usages = [Usage(one.short, sizes[one.short], one.limit) for one in running if sizes.get(one.short)]
+        now = self._now()
+        verdict = decide_at_once(usages, self._sizes, self._restarted(now), self._limits)
+        self._act(verdict, sizes, now)
+        if isinstance(verdict, Restart | Hold):
+            self._modules.kill(verdict.short)
+
+    def _restarted(self, now: float) -> dict[str, int]:
+        """The sizes of modules that were restarted for their memory not long ago."""
+        self._lately = {k: v for k, v in self._lately.items() if now - v[0] < self._limits.forget}
+        return {short: size for short, (_, size) in self._lately.items()}
+
+    def _act(self, verdict: Verdict, sizes: Mapping[str, int], now: float) -> None:
         match verdict:
             case Fine():
                 pass

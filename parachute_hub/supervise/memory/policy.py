@@ -87,6 +87,26 @@ def decide(modules: Sequence[Usage], container: Container, lately: Mapping[str, 
     return _away_with(offender, f"{figures}, {_mb(offender.pss)} of it in this module", lately, limits)
 
 
+def decide_at_once(
+    modules: Sequence[Usage], before: Mapping[str, int], lately: Mapping[str, int], limits: MemoryLimits
+) -> Verdict:
+    """Decide when memory is about to be used up: the module that has grown most since `before` (bytes) has to go.
+
+    Nothing is done if none has grown much. Then it is the hub, files, or another program.
+    """
+    largest = max(modules, key=lambda usage: usage.pss - before.get(usage.short, 0), default=None)
+    grown = 0 if largest is None else largest.pss - before.get(largest.short, 0)
+    if largest is None or grown < limits.surge:
+        return Fine()
+    why = f"It took {_mb(grown)} of memory at once, and no more was left"
+    return _away_with(largest, why, lately, limits)
+
+
+def runs_full(before: int, now: int, limit: int, limits: MemoryLimits) -> bool:
+    """True if what is in use reaches the limit in a moment, at the speed between two glances. All in bytes."""
+    return now + (now - before) * limits.ahead / limits.glance >= limit
+
+
 def _offender(modules: Sequence[Usage], limits: MemoryLimits) -> Usage | None:
     """The module furthest over its budget; if none is, the fastest growing one."""
     over = [usage for usage in modules if _over(usage, limits) > 0]

@@ -8,7 +8,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.supervise.limits import MemoryLimits
 from parachute_hub.supervise.memory.cgroup import Cgroup
-from parachute_hub.supervise.memory.policy import Container, Fine, Hold, MemoryHistory, Restart, Tight, Usage, decide
+from parachute_hub.supervise.memory.policy import (
+    Container,
+    Fine,
+    Hold,
+    MemoryHistory,
+    Restart,
+    Tight,
+    Usage,
+    decide,
+    decide_at_once,
+    runs_full,
+)
 
 MB = 1 << 20
 LIMITS = MemoryLimits()
@@ -68,6 +79,33 @@ class DecideTests(SynchronousTestCase):
             self.assertTrue(verdict.short in over or used >= 0.9 * limit)
         else:
             self.assertEqual(over, set())
+
+
+class AtOnceTests(SynchronousTestCase):
+    def test_memory_that_runs_full_is_seen_before_it_is(self) -> None:
+        """Three tenths of a second ahead, at the speed of the last tenth."""
+        for before, now, limit, wanted in (
+            (300, 364, 512, True),
+            (300, 340, 512, False),
+            (500, 500, 512, False),
+            (511, 512, 512, True),
+            (400, 100, 512, False),
+        ):
+            self.assertEqual(runs_full(before * MB, now * MB, limit * MB, LIMITS), wanted, (before, now))
+
+    def test_the_one_that_took_it_has_to_go(self) -> None:
+        """Not the largest. When it did so before, it is held; when nobody took much, nothing is done."""
+        large, taker = Usage("large", 300 * MB), Usage("taker", 200 * MB)
+        before = {"large": 290 * MB, "taker": 40 * MB}
+        verdict = decide_at_once([large, taker], before, {}, LIMITS)
+        assert isinstance(verdict, Restart)
+        self.assertEqual(verdict.short, "taker")
+        self.assertIn("160 MB", verdict.why)
+        self.assertIsInstance(decide_at_once([large, taker], before, {"taker": 210 * MB}, LIMITS), Hold)
+        self.assertEqual(decide_at_once([large], before, {}, LIMITS), Fine())
+        self.assertEqual(decide_at_once([], {}, {}, LIMITS), Fine())
+        new = decide_at_once([Usage("new", 100 * MB)], {}, {}, LIMITS)
+        self.assertIsInstance(new, Restart)
 
 
 class ContainerTests(SynchronousTestCase):
