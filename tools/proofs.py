@@ -34,6 +34,9 @@ PROOFS = {
         "a home with a vault of 200 MB, backed up within 60 MB of memory, beside restic",
         ("-m", "tests.live.test_backup_size", "200"),
     ),
+    "move-in": Proof(
+        "kill -9 while the accounts of an older hub are taken over", ("-m", "tests.live.test_migrate", "100")
+    ),
     "full-disk": Proof("a full disk at every write of an operation", ("-m", "tests.live.test_modules_full", "--full")),
     "power-cuts": Proof("a power cut at any step of an operation", ("-m", "tests.live.test_modules_power", "--full")),
     "fresh-machine": Proof(

@@ -99,6 +99,7 @@ class Boot:
     origin: HubOrigin
     clock: Clock
     random: Random
+    older_hub: bool
     _log = Logger()
 
     async def run(self, initial: InitialAdmin | None, reset_owner: str | None) -> Sequence[str]:
@@ -111,12 +112,15 @@ class Boot:
             except Refused as refused:
                 self._log.error("PARACHUTE_RESET_OWNER was not used: {why}", why=refused.description)
         if not self.setup.has_owner and initial is not None:
-            await seed(self.people, initial)
+            if self.older_hub:
+                self._log.warn("PARACHUTE_INITIAL_ADMIN_* was not used, because the accounts of an older hub are here")
+            else:
+                await seed(self.people, initial)
         if self.setup.has_owner:
             return ()
         token = BootstrapToken(self.random, self.clock)
         self.setup.token = token
-        return banner(self.origin.issuer(), token.value)
+        return banner(self.origin.issuer(), token.value, older_hub=self.older_hub)
 
 
 def build(
@@ -274,6 +278,7 @@ def build(
             origin=origin,
             clock=clock,
             random=random,
+            older_hub=older_hub,
         ),
         prune=prune,
     )

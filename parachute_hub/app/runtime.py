@@ -133,7 +133,10 @@ def _follow(
 
 def _forbidden(home: Path) -> tuple[Path, ...]:
     """Paths that no module may access, whatever its rules: the home itself, and the hub's files."""
-    return (home, *(home / name for name in ("hub", "modules", "parachute.db", "operator.token", "services.json")))
+    return (
+        home,
+        *(home / name for name in ("hub", "modules", "parachute.db", "hub.db", "operator.token", "services.json")),
+    )
 
 
 def _outside(core: ProcessContext, bus: Bus, origins: Origins, confiner: Confiner) -> assembly.ModuleDependencies:

@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -179,7 +180,7 @@ class MoveInTests(Case):
 class KillTests(Case):
     def test_a_kill_leaves_the_state_before_or_after(self) -> None:
         """A few moments around the one that counts; `make proof NAME=move-in` tries many."""
-        outcomes = kills(self, [0.0, 0.005, 0.02, 0.08])
+        outcomes = kills(self, [0.0, 0.15, 0.4, 1.5])
         self.assertEqual(outcomes["before"] + outcomes["after"], 4, outcomes)
 
 
@@ -216,3 +217,30 @@ def kills(test: Case, moments: "list[float]") -> dict[str, int]:
         test.assertEqual(undone.returncode, 0, undone.stderr)
         test.assertEqual(test.content(), test.before)
     return outcomes
+
+
+class ByHand(Case):
+    """A case that `main` drives."""
+
+    folder = ""
+
+    def mktemp(self) -> str:
+        return f"{self.folder}/home"
+
+
+def main(count: int) -> int:
+    """Kill at so many moments, spread over the time that moving in takes. Exit code 1 if any state is neither."""
+    with tempfile.TemporaryDirectory() as folder:
+        test = ByHand("mktemp")
+        test.folder = folder
+        test.setUp()
+        try:
+            outcomes = kills(test, [1.2 * number / count for number in range(count)])
+        finally:
+            test.doCleanups()
+    print(f"{count} kills: {outcomes['before']} left the state before, {outcomes['after']} the state after")
+    return 0 if min(outcomes.values()) and sum(outcomes.values()) == count else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

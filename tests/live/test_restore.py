@@ -1,14 +1,25 @@
 """A backup of one hub, restored by another: through the page's API, as a person would, with real processes."""
 
+import contextlib
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
 
+import pyrage
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.backup.archive.layout import Header
+from parachute_hub.backup.archive.sources import list_home
+from parachute_hub.backup.archive.writing import ArchiveWriter
 from parachute_hub.cli.client import HubDown
 from parachute_hub.cli.progress import ProgressPrinter, follow
+from parachute_hub.store.database import Database, shipped_migrations
+from parachute_hub.store.rows import User
+from parachute_hub.store.users import Users
 from tests.live.harness import HubProcess, Reply, fetch, hub, packed_examples, session_of_owner
+from tests.support.at_once import at_once
+from tests.support.older_hub import hash_of
 
 BASE = "/admin/setup/restore"
 
@@ -115,6 +126,22 @@ class RestoreTests(SynchronousTestCase):
             second.start()
             self.assertEqual((second.home / "hello" / "note.md").read_text(), "words", pause)
 
+    def test_a_backup_of_hub_0_6(self) -> None:
+        """Made with the schema of that release, which the restored hub migrates at its start."""
+        home = self.first.home.with_name("hub-0.6")
+        key = pyrage.x25519.Identity.generate()
+        archive = archive_of_0_6(home, str(key.to_public()))
+        second, token = self.empty()
+        restore_id, ticket, state = self.send(second, archive, {"setup_token": token, "identity": str(key)})
+        self.assertEqual((state["phase"], state["backup"]["hub_version"]), ("ready", "0.6.0"), state)
+        self.apply(second, restore_id, ticket, "move")
+        session_of_owner(second)
+        self.assertEqual((second.home / "hello" / "note.md").read_text(), "words of 0.6")
+        with contextlib.closing(sqlite3.connect(second.home / "parachute.db")) as opened:
+            version = opened.execute("PRAGMA user_version").fetchone()[0]
+        self.assertEqual(version, len(shipped_migrations()))
+        self.assertTrue((second.home / "parachute.db.v2").is_file())
+
     def test_a_copy_has_keys_of_its_own_and_no_sessions(self) -> None:
         keys = fetch(f"{self.first.url}/.well-known/jwks.json").json()
         operator = (self.first.home / "operator.token").read_text()
@@ -193,3 +220,36 @@ class RestoreTests(SynchronousTestCase):
         self.assertEqual(claimed.status, 200, claimed.body)
         answer = self.ask(second, "POST", f"/{restore_id}/apply", {"mode": "move"}, ticket)
         self.assertEqual((answer.status, answer.json()["error"]), (403, "wrong_ticket"))
+
+
+def archive_of_0_6(home: Path, recipient: str) -> bytes:
+    """A home as hub 0.6 left it: its schema had two steps."""
+    (home / "hello").mkdir(parents=True)
+    (home / "hello" / "note.md").write_text("words of 0.6")
+    database = Database.open(home / "parachute.db", shipped_migrations()[:2])
+    owner = User(
+        id="1",
+        username="owner",
+        password_hash=hash_of("correct-horse-battery"),
+        role="admin",
+        must_change_password=False,
+        email=None,
+        created_at=1.0,
+        password_changed_at=1.0,
+    )
+    at_once(database.write(Users(database).add, owner))
+    database.close()
+    listing = list_home(home)
+    header = Header(
+        id="1",
+        created_at=1.0,
+        hub_version="0.6.0",
+        hub_id="0123abcd",
+        schema=2,
+        origin="http://127.0.0.1:1939",
+        modules=(),
+        size=listing.size,
+    )
+    scratch = home.with_name("scratch")
+    scratch.mkdir()
+    return b"".join(ArchiveWriter(home, scratch, header, listing, recipient, lambda path, size: None).chunks())

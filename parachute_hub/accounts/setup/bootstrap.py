@@ -60,11 +60,12 @@ class BootstrapToken:
         self._spent = True
 
 
-def banner(origin: str, token: str) -> tuple[str, ...]:
-    """The log lines of a fresh hub. `origin` is a URL that a browser can open."""
+def banner(origin: str, token: str, *, older_hub: bool = False) -> tuple[str, ...]:
+    """The log lines of a hub without an owner. `origin` is a URL that a browser can open."""
+    begin = "An older hub's accounts are here: you can move in." if older_hub else "Parachute is ready to be set up."
     lines = (
         "",
-        "Parachute is ready to be set up. Open this address in a browser:",
+        f"{begin} Open this address in a browser:",
         "",
         f"  {origin}/admin/setup",
         "",

@@ -8,7 +8,7 @@ from parachute_hub.accounts.setup import bootstrap
 from parachute_hub.accounts.setup.bootstrap import BootstrapToken
 from parachute_hub.settings import InitialAdmin
 from tests.accounts.doors import DoorCase
-from tests.support.front_door import PASSWORD, BrowserTab
+from tests.support.front_door import PASSWORD, BrowserTab, FrontDoor
 
 
 class TokenTests(SynchronousTestCase):
@@ -86,6 +86,14 @@ class SeedTests(DoorCase):
     def test_an_impossible_name_leaves_the_token(self) -> None:
         self.assertNotEqual(self.boot_with("a b", PASSWORD), ())
         self.assertTrue(self.door.accounts.gate.closed)
+
+    def test_the_accounts_of_an_older_hub_come_first(self) -> None:
+        """An owner from the environment would keep them from moving in."""
+        self.door.close()
+        self.door = FrontDoor(older_hub=True)
+        lines = "\n".join(self.boot_with("ada", PASSWORD))
+        self.assertIn("you can move in", lines)
+        self.assertEqual(self.door.accounts.people.all(), [])
 
     def test_a_new_token_at_each_boot_until_there_is_an_owner(self) -> None:
         first, second = self.boot(), self.boot()
