@@ -191,13 +191,13 @@ class WizardInstalls:
         except Refused:
             return None
 
-    def retry(self, job_id: str) -> str:
+    def retry(self, job_id: str, *, lean: bool = False) -> str:
         """Retry a failed job. After a restart the typed API keys are gone. Raises Refused."""
         request = self._requests.get(job_id)
         if request is None:
             job = self._modules.jobs.get(job_id)
             request = evolve(request_for(self._entry(job.short)), vault=job.params.get("vault"))
-        return self._start(request)
+        return self._start(evolve(request, without_optional=lean or request.without_optional))
 
     def _start(self, request: InstallRequest) -> str:
         job_id = self._modules.installer.install(request).id

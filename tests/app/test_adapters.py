@@ -71,6 +71,15 @@ class WizardInstallsTests(SynchronousTestCase):
         self.wizard.retry(job)
         self.assertEqual(self.modules.asked[1].env, {"GROQ_API_KEY": "gsk-1"})
 
+    def test_what_does_not_fit_is_tried_without_optional_parts(self) -> None:
+        """Then and at every further try."""
+        job = self.wizard.begin("scribe", {})
+        self.modules.end("failed")
+        job = self.wizard.retry(job, lean=True)
+        self.modules.end("failed")
+        self.wizard.retry(job)
+        self.assertEqual([request.without_optional for request in self.modules.asked], [False, True, True])
+
     def test_a_key_is_forgotten_when_the_module_has_it(self) -> None:
         """It is not needed any longer."""
         job = self.wizard.begin("scribe", {"environment": {"GROQ_API_KEY": "gsk-1"}})

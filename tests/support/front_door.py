@@ -122,24 +122,24 @@ class FakeInstalls:
     def job(self, job_id: str) -> Mapping[str, Any] | None:
         return self.jobs.get(job_id)
 
-    def retry(self, job_id: str) -> str:
+    def retry(self, job_id: str, *, lean: bool = False) -> str:
         """The same again. Raises Refused."""
         if job_id not in self.jobs:
             raise Refused(404, "not_found", "There is no such operation.")
         short = self.jobs[job_id]["short"]
-        return self.begin(short, self._options(short))
+        return self.begin(short, {**self._options(short), **({"without_optional": True} if lean else {})})
 
     def _options(self, short: str) -> dict[str, Any]:
         """The latest options."""
         return [options for asked, options in self.asked if asked == short][-1]
 
-    def finish(self, short: str, *, error: str | None = None) -> None:
+    def finish(self, short: str, *, error: str | None = None, detail: Mapping[str, Any] | None = None) -> None:
         """End the latest job of a module."""
         job = [job for job in self.jobs.values() if job["short"] == short][-1]
         job["status"] = "failed" if error else "succeeded"
         job["log"].append(error or f"{short} is running")
         if error:
-            job["error"] = error
+            job |= {"error": error, "error_detail": detail}
 
 
 class FrontDoor:

@@ -142,10 +142,10 @@ class SetupPages:
 
     @app.route("/admin/setup/install/<short>", methods=["POST"])
     async def install(self, request: IRequest, short: str) -> bytes:
-        """Install one module, or retry after a failure."""
+        """Install one module, or retry after a failure; `without_optional=1` leaves out what it can do without."""
 
         async def answer(form: Form) -> Told:
-            await self._setup.install(short)
+            await self._setup.install(short, lean=form.text("without_optional") == "1")
             return {}
 
         return await self._answer(request, "installing", answer)

@@ -172,11 +172,11 @@ class Setup:
         await self._change(answer)
         await self._begin_when_ready({"TRANSCRIBE_PROVIDER": "openai", "OPENAI_API_KEY": key} if key else {})
 
-    async def install(self, short: str) -> str:
-        """Install a module, or retry after a failure. Returns the job's id."""
-        return await self._one_by_one.run(lambda: Deferred.fromCoroutine(self._install(short)))
+    async def install(self, short: str, *, lean: bool = False) -> str:
+        """Install a module, or retry after a failure; `lean` leaves out optional dependencies. Returns the job's id."""
+        return await self._one_by_one.run(lambda: Deferred.fromCoroutine(self._install(short, lean)))
 
-    async def _install(self, short: str) -> str:
+    async def _install(self, short: str, lean: bool) -> str:
         progress = self.progress
         self._check(progress, "install")
         job_id = progress.jobs.get(short)
@@ -184,7 +184,7 @@ class Setup:
         if job_id and job is not None:
             if job.get("status") != "failed":
                 return job_id
-            new = self._installs.retry(job_id)
+            new = self._installs.retry(job_id, lean=lean)
         elif short in [offer.short for offer in self.offers()]:
             named = evolve(progress, vault_name=progress.vault_name or validation.DEFAULT_VAULT)
             new = self._installs.begin(short, wizard.options(short, named, {}))

@@ -145,14 +145,9 @@ def _install(install: Install, token: str) -> Tag:
     log = [str(line) for line in (install.job or {}).get("log", ())][-200:]
     retry: Content = ""
     if install.status == "failed":
-        retry = tags.form(
-            csrf_field(token),
-            tags.button(
-                "Try again", tags.span(f" {install.offer.name}", class_="unseen"), type="submit", class_="small"
-            ),
-            method="post",
-            action=f"/admin/setup/install/{install.offer.short}",
-        )
+        detail = (install.job or {}).get("error_detail") or {}
+        lean = [_retry(install.offer, token, lean=True)] if detail.get("fits_without_optional") else []
+        retry = [_retry(install.offer, token), *lean]
     return fill(
         "setup-install",
         short=install.offer.short,
@@ -162,6 +157,22 @@ def _install(install: Install, token: str) -> Tag:
         state=tags.span(_STATES.get(install.status, install.status), class_=f"state state-{install.status}"),
         retry=retry,
         log=tags.details(tags.summary("What happened"), tags.pre("\n".join(log), tabindex="0")) if log else "",
+    )
+
+
+def _retry(offer: Offer, token: str, *, lean: bool = False) -> Tag:
+    """`lean`: without its optional dependencies, which would not fit on the disk."""
+    return tags.form(
+        csrf_field(token),
+        tags.input(type="hidden", name="without_optional", value="1") if lean else "",
+        tags.button(
+            "Install without optional parts" if lean else "Try again",
+            tags.span(f" {offer.name}", class_="unseen"),
+            type="submit",
+            class_="small",
+        ),
+        method="post",
+        action=f"/admin/setup/install/{offer.short}",
     )
 
 

@@ -71,8 +71,8 @@ class SetupInstalls(Protocol):
     def job(self, job_id: str) -> Mapping[str, Any] | None:
         """The job's progress; None for an unknown id."""
 
-    def retry(self, job_id: str) -> str:
-        """Retry a failed job with the same options. Returns the new job's id."""
+    def retry(self, job_id: str, *, lean: bool = False) -> str:
+        """Retry a failed job with the same options; `lean` leaves out optional dependencies. Returns the new id."""
 
 
 @frozen(kw_only=True)

@@ -175,6 +175,18 @@ class JourneyTests(DoorCase):
         self.door.installs.finish("notes")
         self.assertIn("All installed", self.tab.get("/admin/setup").body.decode())
 
+    def test_an_installation_that_does_not_fit_may_leave_out_optional_parts(self) -> None:
+        """Offered only where it would fit then."""
+        self.reply("modules", {"modules": ["notes"]})
+        for offered in (False, True):
+            detail = {"error_type": "disk_full", "fits_without_optional": offered}
+            self.reply("install/notes", {})
+            self.door.installs.finish("notes", error="It takes 475 MB.", detail=detail)
+            page = self.tab.get("/admin/setup").body.decode()
+            self.assertEqual("Install without optional parts" in page, offered, detail)
+        self.reply("install/notes", {"without_optional": "1"})
+        self.assertEqual(self.door.installs.asked[-1], ("notes", {"without_optional": True}))
+
     def test_an_interrupted_start_can_be_tried_again(self) -> None:
         """The hub died between two installations."""
         self.reply("modules", {"modules": ["notes"]})
