@@ -33,6 +33,7 @@ from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.installed import ModuleStatusViews, RouteTables
 from parachute_hub.app.metrics import build_metrics
 from parachute_hub.app.move_in import build_move_in, move_in_part
+from parachute_hub.app.notices import build_notices
 from parachute_hub.app.problems import build_problems
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.app.runtime import ModuleRuntime, build_engine
@@ -128,6 +129,7 @@ async def compose(core: ProcessContext) -> Composition:
     sealer = Sealer.from_file(core.settings.home / "hub" / KEY_FILE, secrets.token_bytes)
     accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads)
     backups = build_backups(core, engine, sealer, origin.issuer, resolve, accounts.sign_in.lives)
+    notices = build_notices(core, engine, sealer, origin.issuer, resolve)
     metrics = build_metrics(core, engine, lambda: backups.backups.state)
     older_hub = build_move_in(core, engine, database, accounts, sealer)
     await older_hub.finish()
@@ -136,6 +138,7 @@ async def compose(core: ProcessContext) -> Composition:
         core,
         engine,
         backups=backups.backups,
+        notices=notices.notices,
         database=database,
         oauth=oauth,
         origin=origin,
@@ -158,6 +161,7 @@ async def compose(core: ProcessContext) -> Composition:
         *public_parts(core, engine, origin, who),
         *admin_parts(core, engine, accounts, who, streams=streams, configuration=configuration),
         metrics.part(who),
+        notices.part(who, accounts),
         *backups.parts(who, accounts),
         *problems.parts(who),
         move_in_part(older_hub, accounts, who),
@@ -185,6 +189,7 @@ async def compose(core: ProcessContext) -> Composition:
         timers=(
             partial(every, core.reactor, PROBE_SECONDS, partial(_look, probe), "Writing to the disk"),
             backups.timer,
+            notices.timer,
             problems.timer,
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_accounts, accounts), "Pruning accounts"),
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_tokens, oauth), "Pruning tokens and keys"),

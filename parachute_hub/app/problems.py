@@ -17,6 +17,7 @@ from parachute_hub.events import JobChanged, ModuleChanged, Notice, NumberedEven
 from parachute_hub.modules.definition.versions import is_newer
 from parachute_hub.modules.launch.configuration import Configuration
 from parachute_hub.modules.packages.bun import BunFailed, NoBun
+from parachute_hub.notices.service import Notices
 from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.problems import address_probe
 from parachute_hub.problems.check import Check
@@ -33,6 +34,7 @@ from parachute_hub.problems.checks.hub import (
 )
 from parachute_hub.problems.checks.machine import ClockWrong, DiskSpace, DiskWrites, GrowingMemory, MemoryTight
 from parachute_hub.problems.checks.modules import Crashing, FailedParts, Incomplete, Ports, SelfReports
+from parachute_hub.problems.checks.notices import NoticeTrouble
 from parachute_hub.problems.checks.packages import BunMissing, RegistryUnreachable, Updates
 from parachute_hub.problems.checks.reports import Reports
 from parachute_hub.problems.checks.separation import Separation
@@ -73,6 +75,7 @@ def build_problems(
     engine: ModuleRuntime,
     *,
     backups: Backups,
+    notices: Notices,
     database: Database,
     oauth: OAuth,
     origin: HubOrigin,
@@ -96,6 +99,7 @@ def build_problems(
         *_of_address(core, engine, origin),
         *_of_access(core, database, oauth),
         BackupTrouble(problems=backups.problems),
+        NoticeTrouble(failures=notices.failures),
         DatabaseTrouble(trouble=database.trouble),
         FailedOperations(jobs=engine.modules.jobs.all, failed_since=lambda: time.time() - _DAY, modules=modules.all),
         reports,

@@ -4,7 +4,7 @@ from argparse import REMAINDER, SUPPRESS, ArgumentParser, Namespace, _SubParsers
 from collections.abc import Callable
 
 from parachute_hub import __version__
-from parachute_hub.cli import backup, commands, doctor, export, logs, migrate, recovery
+from parachute_hub.cli import backup, commands, doctor, export, logs, migrate, notices, recovery
 
 Action = Callable[[Namespace], int]
 
@@ -70,6 +70,7 @@ def parser() -> ArgumentParser:
     check_up = word("doctor", doctor.doctor, "Check this hub and suggest repairs.")
     check_up.add_argument("--fix", action="store_true", help="repair what is safe to repair, without the hub as well")
     backup.add_words(words, _everywhere)
+    notices.add_words(words, _everywhere)
     migrate.add_word(words, _everywhere)
     export.add_words(words, _everywhere)
     for name in commands.REPLACED:

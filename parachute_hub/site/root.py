@@ -37,6 +37,9 @@ def lead_to_apps(request: IRequest) -> None:
     request.setHeader("Content-Security-Policy", policy)
 
 
+PUSH_WORKER = b"/admin/push.js"
+"""The one service worker of the hub: it shows push messages, and answers no request."""
+
 # Half a year. For this host only, not for the owner's other subdomains.
 STRICT_TRANSPORT = "max-age=15552000"
 
@@ -110,7 +113,7 @@ class Root(Resource):
         if self._is_secure(request):
             request.setHeader("Strict-Transport-Security", STRICT_TRANSPORT)
         path = request.path
-        if request.getHeader(b"service-worker") is not None:
+        if request.getHeader(b"service-worker") is not None and path != PUSH_WORKER:
             # A module's page must not install a service worker over the hub's pages.
             return refuse(request, Refused(403, "no_service_worker", "The hub's pages serve no service worker."))
         refusal = self.gate.check(request.method, path, wants_html(request))

@@ -112,6 +112,11 @@ ROWS: tuple[Row, ...] = (
     # Moving in from the older hub: the setup token, then the ticket that came with the plan.
     Row("POST", "/admin/setup/move-in/plan", "anyone", "secret"),
     _by_service("POST", "/admin/setup/move-in", "anyone", "secret", "moved-in"),
+    # Notices.
+    Row("POST", "/api/notices/destinations", "owner", "step-up", "notice-destination-added"),
+    Row("DELETE", "/api/notices/destinations/<destination_id>", "owner", "step-up", "notice-destination-removed"),
+    Row("POST", "/api/notices/destinations/<destination_id>/test", "owner", "page", "notice-tested", (HOST_ADMIN,)),
+    Row("PUT", "/api/notices/settings", "owner", "page", "notice-settings-changed", (HOST_ADMIN,)),
     # People.
     _by_service("POST", "/api/users", "owner", "step-up", "user-created"),
     _by_service("DELETE", "/api/users/<user_id>", "owner", "step-up", "user-deleted"),

@@ -56,7 +56,7 @@ class BoundedEndpoint:
 @implementer(IAgentEndpointFactory)
 @frozen
 class Pinned:
-    """Connects to a fixed address and port. TLS still verifies the URL's host name."""
+    """Connects to a fixed address and port. TLS, for https, still verifies the URL's host name."""
 
     reactor: Any
     address: str
@@ -67,4 +67,6 @@ class Pinned:
         six = ipaddress.ip_address(self.address).version == 6
         kind = TCP6ClientEndpoint if six else TCP4ClientEndpoint
         plain = kind(self.reactor, self.address, self.port, TIMEOUT)
+        if uri.scheme == b"http":
+            return BoundedEndpoint(plain)
         return BoundedEndpoint(wrapClientTLS(self.tls(uri.host.decode("ascii")), plain))

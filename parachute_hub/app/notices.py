@@ -1,0 +1,101 @@
+"""Composes the notices: the kinds of destinations, and what they are sent."""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from uuid import uuid4
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+
+from parachute_hub.accounts.assemble import Accounts
+from parachute_hub.accounts.encryption import Sealer
+from parachute_hub.admin.notices_api import NoticesApi
+from parachute_hub.app.context import ProcessContext
+from parachute_hub.app.runtime import ModuleRuntime
+from parachute_hub.notices.apprise_sender import Apprise
+from parachute_hub.notices.email_sender import Email
+from parachute_hub.notices.outbound import Outbound
+from parachute_hub.notices.records import Kind, NoticesFile
+from parachute_hub.notices.senders import Ntfy, Ping, Push, Sender, Webhook
+from parachute_hub.notices.service import TICK_SECONDS, Notices
+from parachute_hub.site.auth import Authenticator
+from parachute_hub.site.root import MountedArea
+from parachute_hub.system.timers import every
+
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
+
+
+@frozen
+class NoticeRoom:
+    """What the rest of the hub uses of the notices."""
+
+    notices: Notices
+    _core: ProcessContext
+
+    def timer(self) -> LoopingCall:
+        """Send what is due."""
+        tick = lambda: Deferred.fromCoroutine(self.notices.tick())  # noqa: E731
+        return every(self._core.reactor, TICK_SECONDS, tick, "Sending notices")
+
+    def part(self, who: Authenticator, accounts: Accounts) -> MountedArea:
+        """The API."""
+        area = NoticesApi(who=who, step_up=accounts.step_up, notices=self.notices)
+        return MountedArea(("/api/notices",), area.app.resource())
+
+
+def build_notices(
+    core: ProcessContext,
+    engine: ModuleRuntime,
+    sealer: Sealer,
+    issuer: Callable[[], str],
+    resolve: Callable[[str], Awaitable[Sequence[str]]],
+) -> NoticeRoom:
+    """Create the notices. `issuer` is the hub's address, `resolve` gives the addresses of a host."""
+    in_thread = engine.modules.files.outside.in_thread
+    outbound = Outbound(reactor=core.reactor, resolve=resolve)
+    passed_on = core.settings.passed_on
+    push = Push(
+        outbound,
+        key=lambda: notices.key(),
+        subject=lambda: _contact(issuer()),
+        now=time.time,
+        random=secrets.token_bytes,
+    )
+    senders: dict[Kind, Sender] = {
+        "ntfy": Ntfy(outbound),
+        "webhook": Webhook(outbound, time.time),
+        "ping": Ping(outbound),
+        "email": Email(outbound, in_thread),
+        "push": push,
+        "apprise": Apprise(core.reactor, {name: passed_on[name] for name in _PASSED_ON if name in passed_on}),
+    }
+    notices = Notices(
+        file=NoticesFile(core.settings.home / "hub" / "notices.json"),
+        seals=sealer,
+        senders=senders,
+        bus=engine.bus,
+        page=lambda: f"{issuer()}/admin/",
+        minute=minute_of_day,
+        now=time.time,
+        new_id=lambda: str(uuid4()),
+        in_thread=in_thread,
+    )
+    return NoticeRoom(notices, core)
+
+
+def minute_of_day(now: float, zone: str) -> int:
+    """The minute of the day in a time zone. Raises LookupError for one that is not known here."""
+    try:
+        there = datetime.fromtimestamp(now, UTC if zone == "UTC" else ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise LookupError(zone) from error
+    return there.hour * 60 + there.minute
+
+
+def _contact(issuer: str) -> str:
+    """A contact for push services (RFC 8292, 2.1), which must be an https or mailto URL."""
+    return issuer if issuer.startswith("https://") else "mailto:owner@localhost.invalid"

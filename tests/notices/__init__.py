@@ -1,0 +1,1 @@
+"""Tests of parachute_hub/notices."""
