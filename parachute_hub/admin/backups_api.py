@@ -116,17 +116,18 @@ class BackupsApi:
     # --- operations
 
     @app.route("/api/backups/places/<place_id>/run", methods=["POST"])
-    def run(self, request: IRequest, place_id: str) -> bytes:
+    async def run(self, request: IRequest, place_id: str) -> bytes:
         """Start a backup to this destination. `DELETE /api/modules/operations/<id>` cancels it."""
         self._who.need(request, ADMIN)
-        job = self._backups.back_up(place_id)
+        job = await self._backups.jobs.recorded(self._backups.back_up(place_id))
         return as_json(request, {"operation_id": job.id, "operation": job.to_json()}, status=202)
 
     @app.route("/api/backups/places/<place_id>/verify", methods=["POST"])
-    def verify(self, request: IRequest, place_id: str) -> bytes:
+    async def verify(self, request: IRequest, place_id: str) -> bytes:
         """`{name}`: read and verify this backup."""
         self._who.need(request, ADMIN)
         job = self._backups.verify(place_id, str(read_json(request).get("name", "")))
+        job = await self._backups.jobs.recorded(job)
         return as_json(request, {"operation_id": job.id, "operation": job.to_json()}, status=202)
 
     @app.route("/api/backups/schedule", methods=["PUT"])

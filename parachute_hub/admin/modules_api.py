@@ -1,10 +1,11 @@
 """The JSON API of modules, used by the admin app and the command."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import evolve
 from klein import Klein
+from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
 from parachute_hub.admin.logs_api import Logs
@@ -83,22 +84,22 @@ class ModulesArea:
         return as_json(request, {**self._view.listing(), **channel})
 
     @app.route("/api/modules/channel", methods=["PUT"])
-    def channel(self, request: IRequest) -> bytes:
+    async def channel(self, request: IRequest) -> bytes:
         """Set the release channel for further installs."""
         self._who.need(request, ADMIN)
         channel = read_json(request).get("channel")
         if channel not in CHANNELS:
             raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
-        self._recorded(lambda: self._records.choose_channel(channel))
+        await self._recorded(self._records.choose_channel(channel))
         return as_json(request, {"channel": self._modules.files.channel()})
 
     @app.route("/api/modules/install", methods=["POST"])
-    def install_package(self, request: IRequest) -> bytes:
+    async def install_package(self, request: IRequest) -> bytes:
         """Install by npm name (`name`, `name@version`, `name@tag`); the operator can also install from this machine."""
         principal = self._who.need(request, ADMIN)
         body = read_json(request)
         if body.get("source") is not None:
-            return self._install_local(request, principal, body)
+            return await self._install_local(request, principal, body)
         try:
             spec = names.parse_spec(text_of(body, "package"))
         except BadName as error:
@@ -109,7 +110,7 @@ class ModulesArea:
             self._step_up.prove(request, principal, f"install:{spec.name}")
         short = entry.short if entry else guess_short(spec.name)
         asked = InstallRequest(short=short, package=spec.name, version=spec.version, channel=self._channel_of(body))
-        return self._begun(request, self._modules.installer.install(evolve(asked, **choices)))
+        return await self._begun(request, self._modules.installer.install(evolve(asked, **choices)))
 
     @app.route("/api/modules/upgrade-all", methods=["POST"])
     async def upgrade_all(self, request: IRequest) -> bytes:
@@ -125,6 +126,7 @@ class ModulesArea:
                 continue
             try:
                 job = self._modules.upgrader.upgrade(UpgradeRequest(short=module["short"]))
+                await self._modules.jobs.recorded(job)
             except Refused:
                 passed_over.append(module["short"])
             else:
@@ -153,12 +155,12 @@ class ModulesArea:
     # --- one module
 
     @app.route("/api/modules/<short>/install", methods=["POST"])
-    def install(self, request: IRequest, short: str) -> bytes:
+    async def install(self, request: IRequest, short: str) -> bytes:
         """Install a module of the catalog."""
         principal = self._who.need(request, ADMIN)
         body = lenient(request)
         if body.get("source") is not None:
-            return self._install_local(request, principal, body)
+            return await self._install_local(request, principal, body)
         entry = next((entry for entry in self._directory.catalog.entries if entry.short == short), None)
         if entry is None:
             raise not_found()
@@ -178,7 +180,7 @@ class ModulesArea:
             vault=vault_of(body),
             **choices,
         )
-        return self._begun(request, self._modules.installer.install(wanted))
+        return await self._begun(request, self._modules.installer.install(wanted))
 
     @app.route("/api/modules/<short>/adopt", methods=["POST"])
     async def adopt(self, request: IRequest, short: str) -> bytes:
@@ -186,11 +188,11 @@ class ModulesArea:
         principal = self._known(request, short)
         self._refuse_busy(short)
         self._step_up.prove(request, principal, f"adopt:{short}")
-        self._modules.adoption.adopt(short)
+        await self._modules.adoption.adopt(short)
         return self._moved(request, await self._supervisor.start(short))
 
     @app.route("/api/modules/<short>/upgrade", methods=["POST"])
-    def upgrade(self, request: IRequest, short: str) -> bytes:
+    async def upgrade(self, request: IRequest, short: str) -> bytes:
         """Upgrade to the channel's newest version, or to `version`."""
         principal = self._known(request, short)
         body = lenient(request)
@@ -201,10 +203,10 @@ class ModulesArea:
             prove_person(self._step_up, request, principal, f"downgrade:{short}")
         asked = UpgradeRequest(short=short, version=version_of(body), granted=granted_of(body))
         wanted = evolve(asked, allow_downgrade=older, allow_new=newest)
-        return self._begun(request, self._modules.upgrader.upgrade(wanted))
+        return await self._begun(request, self._modules.upgrader.upgrade(wanted))
 
     @app.route("/api/modules/<short>/rollback", methods=["POST"])
-    def rollback(self, request: IRequest, short: str) -> bytes:
+    async def rollback(self, request: IRequest, short: str) -> bytes:
         """Go back to the previous version; `restore_data` also restores its data."""
         principal = self._known(request, short)
         restore = read_json(request).get("restore_data") is True
@@ -212,34 +214,34 @@ class ModulesArea:
             self._step_up.prove(request, principal, f"restore-data:{short}")
         else:
             prove_person(self._step_up, request, principal, f"downgrade:{short}")
-        return self._begun(request, self._modules.upgrader.rollback(short, restore_data=restore))
+        return await self._begun(request, self._modules.upgrader.rollback(short, restore_data=restore))
 
     @app.route("/api/modules/<short>/restore-data", methods=["POST"])
-    def restore_data(self, request: IRequest, short: str) -> bytes:
+    async def restore_data(self, request: IRequest, short: str) -> bytes:
         """Restore the data from before the last version change."""
         principal = self._known(request, short)
         self._step_up.prove(request, principal, f"restore-data:{short}")
-        return self._begun(request, self._modules.upgrader.restore(short))
+        return await self._begun(request, self._modules.upgrader.restore(short))
 
     @app.route("/api/modules/<short>/uninstall", methods=["POST"])
     async def uninstall(self, request: IRequest, short: str) -> bytes:
         """Uninstall the module and wait for the result."""
         principal = self._known(request, short)
         prove_person(self._step_up, request, principal, f"uninstall:{short}")
-        job = self._modules.remover.uninstall(short)
+        job = await self._modules.jobs.recorded(self._modules.remover.uninstall(short))
         job = await self._modules.jobs.finished(job.id)
         if job.status == "failed":
             raise Refused(500, "module_op_failed", job.error or "It could not be uninstalled.")
         return as_json(request, {"short": short, "log": list(job.log), "operation_id": job.id})
 
     @app.route("/api/modules/<short>/delete-data", methods=["POST"])
-    def delete_data(self, request: IRequest, short: str) -> bytes:
+    async def delete_data(self, request: IRequest, short: str) -> bytes:
         """Delete the data of an uninstalled module."""
         principal = self._who.need(request, ADMIN)
         if not names.is_short(short):
             raise not_found()
         self._step_up.prove(request, principal, f"delete-data:{short}")
-        return self._begun(request, self._modules.remover.delete_data(short))
+        return await self._begun(request, self._modules.remover.delete_data(short))
 
     @app.route("/api/modules/<short>/start", methods=["POST"])
     async def start(self, request: IRequest, short: str) -> bytes:
@@ -266,7 +268,7 @@ class ModulesArea:
         self._refuse_busy(short)
         if self._supervisor.status(short) is None:
             if self._directory.row(short) is not None:
-                self._recorded(lambda: self._records.want(short, False))
+                await self._recorded(self._records.want(short, False))
             return as_json(request, {"short": short, "stopped": False})
         state = await self._supervisor.stop(short)
         return as_json(request, {"short": short, "stopped": True, "state": state_json(state)})
@@ -295,7 +297,7 @@ class ModulesArea:
         changes = read_json(request)
         self._step_up.prove(request, principal, f"configure:{short}")
         answer = await self._configuration.change(short, changes)
-        named = self._modules.files.fence.named(short, changes)
+        named = await self._modules.files.fence.named(short, changes)
         if (answer["restart"] or named) and self._runs(short):
             await self._supervisor.restart(short)
         return as_json(request, answer)
@@ -314,8 +316,8 @@ class ModulesArea:
         changes = settings_changes(read_json(request), self._records.get(short), self._directory.ports())
         if _WEIGHTY & changes.keys():
             self._step_up.prove(request, principal, f"configure:{short}")
-        self._recorded(lambda: self._records.change(short, **changes))
-        self._modules.rowkeeper.look()
+        await self._recorded(self._records.change(short, **changes))
+        await self._modules.rowkeeper.look()
         if _RESTARTS & changes.keys() and self._runs(short):
             await self._supervisor.restart(short)
         return as_json(request, settings_json(self._records.get(short)))
@@ -331,14 +333,12 @@ class ModulesArea:
             raise Refused(400, "invalid_channel", "The channel must be latest or rc.")
         return channel
 
-    def _install_local(self, request: IRequest, principal: Principal, body: dict[str, Any]) -> bytes:
+    async def _install_local(self, request: IRequest, principal: Principal, body: dict[str, Any]) -> bytes:
         """Install a tarball or folder of this machine, for those who control the machine."""
         if principal.kind != "operator":
-            raise Refused(
-                403, "operator_only", "Only the operator of this machine can install from a file or a folder."
-            )
+            raise Refused(403, "operator_only", "Only this machine's operator can install from a file or a folder.")
         wanted = evolve(local_request(body["source"], self._directory.catalog), init=choices_of(body)["init"])
-        return self._begun(request, self._modules.installer.install(wanted))
+        return await self._begun(request, self._modules.installer.install(wanted))
 
     def _known(self, request: IRequest, short: str) -> Principal:
         """The caller, for a module that is installed or on offer; 404 for any other."""
@@ -369,7 +369,8 @@ class ModulesArea:
         status = self._supervisor.status(short)
         return status is not None and status.state not in (ModuleState.STOPPED, ModuleState.HELD, ModuleState.STOPPING)
 
-    def _begun(self, request: IRequest, job: Job) -> bytes:
+    async def _begun(self, request: IRequest, job: Job) -> bytes:
+        await self._modules.jobs.recorded(job)
         return as_json(request, {"operation_id": job.id}, status=202)
 
     def _moved(self, request: IRequest, status: Status) -> bytes:
@@ -381,8 +382,8 @@ class ModulesArea:
             raise Refused(code, word, str(error.get("error_description")), detail={"error_detail": dict(error)})
         return as_json(request, {"short": status.short, "state": state_json(status)})
 
-    def _recorded(self, change: Callable[[], object]) -> None:
+    async def _recorded(self, change: "Deferred[None]") -> None:
         try:
-            change()
+            await change
         except RecordsRefused as error:
             raise not_stored(error, str(error)) from None

@@ -1,6 +1,6 @@
 """Runs `parachute-vault create NAME --json`, the vault module's command to create a vault."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
 from attrs import define, field
@@ -19,8 +19,12 @@ SECONDS: Final = 20
 class VaultLauncher(Protocol):
     """Builds module launches."""
 
-    def launch(self, short: str) -> Spawn:
+    async def launch(self, short: str) -> Spawn:
         """Raises an exception with a sentence if the module is not installed or cannot run."""
+
+
+async def _nothing() -> None:
+    """Unconfined modules write services.json themselves."""
 
 
 @define
@@ -33,7 +37,7 @@ class VaultCommand:
     launcher: VaultLauncher
     reactor: Reactor
     confiner: Confines
-    wrote: Callable[[], None] = lambda: None
+    wrote: Callable[[], Awaitable[None]] = _nothing
     _turn: DeferredLock = field(factory=DeferredLock, init=False)
 
     async def create(self, name: str) -> Mapping[str, Any]:
@@ -46,7 +50,7 @@ class VaultCommand:
 
     async def _create(self, name: str) -> Mapping[str, Any]:
         try:
-            spawn = self.launcher.launch("vault")
+            spawn = await self.launcher.launch("vault")
         except Exception as error:
             raise Refused(409, "no_vault_module", f"No vault can be made without the vault module. {error}") from None
         entry = spawn.argv.index("run") + 2
@@ -59,7 +63,7 @@ class VaultCommand:
         except CancelledError:
             await run.gone  # it may still be writing what the next one reads
             raise
-        self.wrote()
+        await self.wrote()
         if code is None:
             raise Refused(502, "vault_command_failed", f"The vault module did not answer within {SECONDS} seconds.")
         if code != 0:

@@ -57,10 +57,10 @@ class FreshLauncher:
     launcher: ModuleLauncher
     origins: Origins
 
-    def launch(self, short: str) -> Launch:
+    async def launch(self, short: str) -> Launch:
         """Raises CannotLaunch."""
         around = evolve(self.launcher.around, issuer=self.origins.issuer(), origins=tuple(self.origins.bound()))
-        return evolve(self.launcher, around=around).launch(short)
+        return await evolve(self.launcher, around=around).launch(short)
 
 
 @frozen
@@ -174,9 +174,9 @@ class WizardInstalls:
             if entry.focus == "core"
         ]
 
-    def begin(self, short: str, options: Mapping[str, Any]) -> str:
+    async def begin(self, short: str, options: Mapping[str, Any]) -> str:
         """Start an install and return the job's id. Raises Refused."""
-        return self._start(
+        return await self._start(
             evolve(
                 request_for(self._entry(short)),
                 env=dict(options.get("environment") or {}),
@@ -191,16 +191,16 @@ class WizardInstalls:
         except Refused:
             return None
 
-    def retry(self, job_id: str, *, lean: bool = False) -> str:
+    async def retry(self, job_id: str, *, lean: bool = False) -> str:
         """Retry a failed job. After a restart the typed API keys are gone. Raises Refused."""
         request = self._requests.get(job_id)
         if request is None:
             job = self._modules.jobs.get(job_id)
             request = evolve(request_for(self._entry(job.short)), vault=job.params.get("vault"))
-        return self._start(evolve(request, without_optional=lean or request.without_optional))
+        return await self._start(evolve(request, without_optional=lean or request.without_optional))
 
-    def _start(self, request: InstallRequest) -> str:
-        job_id = self._modules.installer.install(request).id
+    async def _start(self, request: InstallRequest) -> str:
+        job_id = (await self._modules.jobs.recorded(self._modules.installer.install(request))).id
         self._requests[job_id] = request
         Deferred.fromCoroutine(self._forget(job_id))
         return job_id

@@ -178,13 +178,12 @@ class _PartRestorer:
 
     _restorer: DataRestorer
 
-    def restore(self, part: Part, folder: Path) -> Job:
+    async def restore(self, part: Part, folder: Path) -> Job:
         """A vault under another name never takes the place of one that is there."""
-        return self._restorer.restore(
-            ArrivedData(
-                short=part.short, place=part.target, folder=folder, replace=part.alias is None, title=part.title
-            )
+        arrived = ArrivedData(
+            short=part.short, place=part.target, folder=folder, replace=part.alias is None, title=part.title
         )
+        return await self._restorer.jobs.recorded(self._restorer.restore(arrived))
 
     async def ended(self, job: Job) -> None:
         """As the operation's own."""

@@ -52,8 +52,8 @@ from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Gate
 from parachute_hub.store.database import Database, DatabaseUnusable
 from parachute_hub.store.settings import StoredSettings
-from parachute_hub.store.writer import WriterThread
 from parachute_hub.system.disk_probe import PROBE_SECONDS, DiskProbe
+from parachute_hub.system.executors import WriterThread
 from parachute_hub.system.reactor_lag import LagProbe
 from parachute_hub.system.timers import every
 
@@ -111,7 +111,7 @@ async def compose(core: ProcessContext) -> Composition:
     reserve.check()
     try:
         database = Database.open(
-            core.settings.home / DATABASE, executor=WriterThread(core.reactor), on_full=reserve.make_room
+            core.settings.home / DATABASE, executor=WriterThread(core.reactor, "database"), on_full=reserve.make_room
         )
     except DatabaseUnusable as error:
         return await _without_database(core, error)
@@ -195,7 +195,7 @@ async def compose(core: ProcessContext) -> Composition:
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_tokens, oauth), "Pruning tokens and keys"),
         ),
         leaving=(streams.end,),
-        closing=(hash_threads.stop, database.close),
+        closing=(hash_threads.stop, engine.modules.files.outside.files.stop, database.close),
     )
 
 
@@ -332,4 +332,5 @@ async def _without_database(core: ProcessContext, error: DatabaseUnusable) -> Co
         settings=core.settings,
         engine=engine,
         lag=LagProbe(clock=core.reactor, now=time.monotonic),
+        closing=(engine.modules.files.outside.files.stop,),
     )

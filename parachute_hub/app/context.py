@@ -10,6 +10,7 @@ from parachute_hub.proxy.front import Front
 from parachute_hub.settings import Settings
 from parachute_hub.site.health import Health, Phase
 from parachute_hub.site.root import Root
+from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.logs import Masker
 
 
@@ -26,3 +27,4 @@ class ProcessContext:
     front: Front
     restart: Callable[[], None]
     hub_log: HubLog
+    log_writer: FileWriter

@@ -5,6 +5,7 @@ from pathlib import Path
 from parachute_hub.supervise.limits import LogLimits
 from parachute_hub.supervise.output.log_files import LogFiles, last_mark
 from parachute_hub.supervise.output.log_ring import LogRing
+from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.log_lines import MARK_LEVELS, Level, Line
 
 NAME = "hub"
@@ -25,10 +26,15 @@ class HubLog:
             killed = last_mark(folder, NAME) == "start"
         except OSError:
             killed = False
-        self._files = LogFiles(folder, NAME, LogLimits().file)
+        self._files = LogFiles(folder, NAME, LogLimits().file, FileWriter())
         self._files.write(self.ring.since(0))
         if killed:
             self.mark(now, "crash", _KILLED)
+
+    def through(self, writer: FileWriter) -> None:
+        """Write beside the reactor while it runs, and inline after it."""
+        if self._files is not None:
+            self._files.through(writer)
 
     def keep(self, at: float, level: Level, text: str) -> None:
         """Lines of one event."""

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from attrs import frozen
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.web.client import Agent
@@ -30,8 +31,10 @@ from parachute_hub.modules.launch.fence import ModuleFence
 from parachute_hub.modules.launch.pages_seen import PageChecks
 from parachute_hub.modules.packages import bun as bun_program
 from parachute_hub.supervise.context import SupervisorContext
-from parachute_hub.supervise.model import ModuleState
+from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.supervise.supervisor import Supervisor
+from parachute_hub.system.executors import WriterThread
+from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.public_addresses import is_nearby, is_public
 
 _log = Logger()
@@ -75,6 +78,7 @@ def build_engine(core: ProcessContext, origins: Origins) -> ModuleRuntime:
             emit=lambda status: bus.emit(ModuleChanged(status.short, status.to_json())),
             log_line=log_line,
             log_folder=core.settings.home / "hub" / "logs",
+            log_writer=core.log_writer,
             mask=core.mask,
             random=random.random,
             memory_limit=core.settings.memory_limit,
@@ -123,12 +127,23 @@ def _follow(
             supervisor.mark(job["short"], job["kind"], job["log"][-1])
         case ModuleChanged(short):
             installed_modules.settle(short)
-            fence.views.collect(short)
             status = supervisor.status(short)
-            if status is not None:
-                fence.follow(status)
-                if status.state is ModuleState.READY:
-                    links.look(short)
+            _attend(fence, short, status)
+            if status is not None and status.state is ModuleState.READY:
+                links.look(short)
+
+
+def _attend(fence: ModuleFence, short: str, status: Status | None) -> None:
+    """Store what a change of status says of a module."""
+
+    async def attend() -> None:
+        await fence.views.collect(short)
+        if status is not None:
+            await fence.follow(status)
+
+    Deferred.fromCoroutine(attend()).addErrback(
+        lambda failure: _log.failure("What {short} said of itself could not be stored", failure, short=short)
+    )
 
 
 def _forbidden(home: Path) -> tuple[Path, ...]:
@@ -161,6 +176,7 @@ def _outside(core: ProcessContext, bus: Bus, origins: Origins, confiner: Confine
         now=time.time,
         new_id=lambda: str(uuid4()),
         in_thread=lambda function, *args: deferToThreadPool(core.reactor, pool, function, *args),
+        files=FileWriter(WriterThread(core.reactor, "files")),
         hub_port=settings.port,
         module_ports=settings.module_ports,
         isolation=settings.isolation,

@@ -36,6 +36,8 @@ from parachute_hub.settings import Settings
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.health import Health, Phase
 from parachute_hub.site.root import MountedArea, Root
+from parachute_hub.system.executors import WriterThread
+from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.home import Home, HomeTaken
 from parachute_hub.system.logs import LineObserver, Masker
 from parachute_hub.system.timestamps import to_the_second
@@ -109,6 +111,7 @@ class Hub(Service):
             self.mask.know(settings.initial_admin.password)
         self.home = Home(settings.home)
         self.hub_log = HubLog()
+        self.log_writer = FileWriter(WriterThread(reactor, "logs"))
         self.phase = Phase()
         self.instance = str(uuid4())
         self._composed: Composed | None = None
@@ -172,6 +175,7 @@ class Hub(Service):
     def startService(self) -> None:
         """Called once the reactor runs: compose the hub."""
         super().startService()
+        self.hub_log.through(self.log_writer)
         self.log.info(
             "Parachute Hub {version} listens on {where}, home {home}",
             version=__version__,
@@ -203,6 +207,7 @@ class Hub(Service):
             front=self.front,
             restart=self.restart,
             hub_log=self.hub_log,
+            log_writer=self.log_writer,
         )
         composed = await compose(core)
         if self._leaving:
@@ -312,6 +317,8 @@ class Hub(Service):
         await self.front.drain(DRAIN_SECONDS)
         self.home.withdraw()
         self.hub_log.mark(time.time(), "stop", "Parachute Hub stopped.")
+        self.log_writer.stop()
+        self.hub_log.through(FileWriter())
         self.home.release()
 
     def _make_front(self) -> Front:

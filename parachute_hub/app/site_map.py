@@ -151,6 +151,7 @@ def configuration_of(core: ProcessContext, engine: ModuleRuntime, oauth: OAuth) 
     return Configuration(
         home=core.settings.home,
         directory=engine.modules.files.directory,
+        files=engine.modules.files.outside.files,
         http=HTTPClient(Agent(core.reactor)),
         tokens=ModuleTokens(oauth.issuer),
         port_of=engine.supervisor.owned_port,

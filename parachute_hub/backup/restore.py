@@ -50,7 +50,7 @@ class _Restore:
 class PartRestorer(Protocol):
     """Exchanges the data of a module, or of one vault, while the module is stopped."""
 
-    def restore(self, part: Part, folder: Path) -> Job:
+    async def restore(self, part: Part, folder: Path) -> Job:
         """Start the job that puts `folder` in place. Raises Refused."""
 
     async def ended(self, job: Job) -> None:
@@ -222,7 +222,7 @@ class Restores:
             folder = switch.staging(self.home, one.id) / part.source
             if part.vault is not None:
                 await self.in_thread(name_vault, folder, part.alias or part.vault)
-            job = self.data.restore(part, folder)
+            job = await self.data.restore(part, folder)
         except Exception as error:
             one.phase = "ready"
             if isinstance(error, OSError | ValueError):

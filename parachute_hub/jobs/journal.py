@@ -3,10 +3,14 @@
 from contextlib import suppress
 from pathlib import Path
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from parachute_hub.jobs.model import FILE_LIMIT, Job
+from parachute_hub.site.errors import Refused, not_stored
 from parachute_hub.system.atomic_files import WriteFile, atomic_write, private_folder, read_bounded
+from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.storage_trouble import StorageBusy
 
 
 class JobFolder:
@@ -14,8 +18,9 @@ class JobFolder:
 
     _log = Logger()
 
-    def __init__(self, folder: Path, write: WriteFile = atomic_write) -> None:
+    def __init__(self, folder: Path, files: FileWriter | None = None, write: WriteFile = atomic_write) -> None:
         self._folder = folder
+        self._files = files or FileWriter()
         self._replace = write
         self._unwritten: set[str] = set()
 
@@ -32,19 +37,30 @@ class JobFolder:
                 self._log.warn("Skipping unreadable job record {name}", name=path.name)
         return found
 
-    def write_first(self, job: Job) -> None:
-        """Create the record, and the folder if necessary. Raises OSError."""
-        private_folder(self._folder)
-        self.write(job)
+    async def create(self, job: Job) -> Refused | None:
+        """Create the record, and the folder if necessary. Returns why there is none."""
+        try:
+            await self._files(self._create, self._path(job.id), job.to_bytes())
+        except CancelledError:
+            refused = Refused(409, "cancelled", "It was cancelled before it began.")
+        except (OSError, StorageBusy) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            refused = not_stored(error, f"The operation could not be recorded: {why}.")
+        else:
+            return None
+        self.forget(job)
+        return refused
 
-    def write(self, job: Job) -> None:
-        """Rewrite the record. Raises OSError."""
-        self._replace(self._path(job.id), job.to_bytes())
+    def write(self, job: Job) -> "Deferred[None]":
+        """Rewrite the record. Fails with OSError. Waits as long as the disk takes: whether it was written must be known
+        before the job goes on.
+        """
+        return self._files.surely(self._replace, self._path(job.id), job.to_bytes())
 
-    def write_end(self, job: Job) -> None:
+    async def write_end(self, job: Job) -> None:
         """Record the end of a job. Never raises; until the write succeeds, the next boot would undo the job again."""
         try:
-            self.write(job)
+            await self.write(job)
         except OSError as error:
             if job.id not in self._unwritten:
                 self._log.error("The end of job {id} could not be written: {reason}", id=job.id, reason=error.strerror)
@@ -57,8 +73,16 @@ class JobFolder:
         return job.id in self._unwritten
 
     def forget(self, job: Job) -> None:
+        """Delete the record, after whatever is still being written to it."""
+        self._files(self._remove, self._path(job.id))
+
+    def _create(self, path: Path, content: bytes) -> None:
+        private_folder(self._folder)
+        self._replace(path, content)
+
+    def _remove(self, path: Path) -> None:
         with suppress(OSError):
-            self._path(job.id).unlink()
+            path.unlink()
 
     def _path(self, job_id: str) -> Path:
         return self._folder / f"{job_id}.json"

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -17,8 +17,10 @@ from twisted.python.failure import Failure
 from parachute_hub.events import Event, JobChanged
 from parachute_hub.jobs.journal import JobFolder
 from parachute_hub.jobs.model import Job, Step, Undo
-from parachute_hub.site.errors import Refused, not_found, not_stored
+from parachute_hub.jobs.running import RunningJob, step_over, unexpected
+from parachute_hub.site.errors import Refused, not_found
 from parachute_hub.system.atomic_files import Unsynced, WriteFile, atomic_write
+from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.storage_trouble import MAKE_ROOM, is_full
 
 KEPT = 50
@@ -50,6 +52,7 @@ class Jobs:
         self,
         *,
         folder: Path,
+        files: FileWriter | None = None,
         write: WriteFile = atomic_write,
         handlers: Mapping[str, UndoHandler],
         emit: Callable[[Event], None],
@@ -57,17 +60,20 @@ class Jobs:
         now: Callable[[], float],
         new_id: Callable[[], str],
     ) -> None:
-        self._records = JobFolder(folder, write)
+        self._records = JobFolder(folder, files, write)
         self._handlers = handlers
         self._emit = emit
         self._mask = mask
         self._now = now
         self._new_id = new_id
         self._jobs: dict[str, Job] = {}
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, RunningJob] = {}
 
     def start(self, kind: str, short: str, params: Mapping[str, Any], work: "Callable[[Work], Awaitable[None]]") -> Job:
-        """Run `work` as a job. An identical running job is returned; another one for the module is refused (409)."""
+        """Run `work` as a job. An identical running job is returned; another one for the module is refused (409).
+
+        It begins once its record is on disk: `recorded` waits for that.
+        """
         for run in (run for run in self._running.values() if run.job.short == short):
             active = run.job
             if active.kind == kind and active.params == params and not run.ending:
@@ -77,16 +83,18 @@ class Jobs:
             text = f"{short} is busy: {active.kind} {state}"
             raise Refused(409, "operation_in_progress", text, detail={"operation_id": active.id})
         job = Job(id=self._new_id(), kind=kind, short=short, params=params, started_at=self._now())
-        try:
-            self._records.write_first(job)
-        except OSError as error:
-            self._records.forget(job)
-            raise not_stored(error, f"The operation could not be recorded: {error.strerror}.") from None
-        running = _Running(job)
-        self._running[job.id] = running
-        self._note(job)
+        running = self._running[job.id] = RunningJob(job)
         running.ended = Deferred.fromCoroutine(self._run(running, work))
-        return self._jobs[job.id]
+        if running.refused is not None:
+            raise running.refused
+        return self._jobs.get(job.id, job)
+
+    async def recorded(self, job: Job) -> Job:
+        """Wait until a job that was just started is on disk. Raises Refused if it could not be recorded."""
+        running = self._running.get(job.id)
+        if running is not None and not running.recorded:
+            await running.until(running.starters)
+        return self.get(job.id)
 
     def get(self, job_id: str) -> Job:
         """The job with this id. Raises Refused 404."""
@@ -106,18 +114,16 @@ class Jobs:
         """Cancel a running job and undo its changes. Raises Refused 404, or 409 when it is too late."""
         job = self.get(job_id)
         running = self._running.get(job_id)
-        if running is None or running.ending or running.job.committed:
+        if running is None or running.ending or running.committing or running.job.committed:
             raise Refused(409, "too_late", "It is too late to cancel: it is done, or about to be.")
         running.end("cancelled")
         return job
 
     async def finished(self, job_id: str) -> Job:
-        """Wait until the job has ended."""
+        """Wait until the job has ended. Raises Refused if it could not be recorded."""
         running = self._running.get(job_id)
         if running is not None and running.ended is not None:
-            waiter: Deferred[None] = Deferred()
-            running.waiters.append(waiter)
-            await waiter
+            await running.until(running.waiters)
         return self.get(job_id)
 
     async def stop(self) -> None:
@@ -156,7 +162,7 @@ class Jobs:
             # A concurrent job may have settled it while an earlier one was being undone.
             job = next((left for left in self._left() if left.id == job_id), None)
             if job is not None and self.active(job.short) is None:
-                self._running[job.id] = running = _Running(job, ending=True)
+                self._running[job.id] = running = RunningJob(job, ending=True)
                 try:
                     await self._undo_rest(job)
                 finally:
@@ -177,9 +183,11 @@ class Jobs:
         if self.unsettled(short):
             raise JobFailed(f"An earlier operation on {short} could not be undone yet. {MAKE_ROOM}")
 
-    async def _run(self, running: "_Running", work: "Callable[[Work], Awaitable[None]]") -> None:
+    async def _run(self, running: RunningJob, work: "Callable[[Work], Awaitable[None]]") -> None:
         handle = Work(self, running)
         outcome, error, detail = "succeeded", None, None
+        if not await self._begin(running):
+            return
         try:
             await self._settle_earlier(running.job.short)
             await work(handle)
@@ -192,11 +200,7 @@ class Jobs:
                 error, detail = f"{error} {MAKE_ROOM}", {"error_type": "disk_full", **(detail or {})}
         except Exception as failure:
             self._log.failure("{kind} of {short} failed", kind=running.job.kind, short=running.job.short)
-            outcome, error = "failed", "Something went wrong in the hub. Its log has the details."
-            if is_full(failure):
-                error, detail = f"The disk is full. {MAKE_ROOM}", {"error_type": "disk_full"}
-            elif isinstance(failure, OSError) and failure.strerror:
-                error = f"The disk refused: {failure.strerror}."
+            outcome, (error, detail) = "failed", unexpected(failure)
         running.ending = True
         if running.job.committed and error is not None:
             # Already committed: only the cleanup failed, and the next boot repeats it.
@@ -207,7 +211,17 @@ class Jobs:
         finally:
             self._ended(running)
 
-    def _ended(self, running: "_Running") -> None:
+    async def _begin(self, running: RunningJob) -> bool:
+        """Record the job. If that fails, there never was one."""
+        running.refused = await self._records.create(running.job)
+        if running.refused is None:
+            self._note(running.job)
+        else:
+            self._ended(running)
+        running.begun()
+        return running.refused is None
+
+    def _ended(self, running: RunningJob) -> None:
         del self._running[running.job.id]
         for waiter in running.waiters:
             waiter.callback(None)
@@ -225,9 +239,9 @@ class Jobs:
             error_detail=detail or None,
             finished_at=self._now(),
         )
-        job = _step_over(job, _DONE if outcome == "succeeded" else outcome, self._now())
+        job = step_over(job, _DONE if outcome == "succeeded" else outcome, self._now())
         self._note(job)
-        self._records.write_end(job)
+        await self._records.write_end(job)
         self._forget_old()
         return job
 
@@ -261,24 +275,26 @@ class Jobs:
         undone, left = await self._undo(job, live=False)
         job = evolve(job, undo=left, undone=(*job.undone, *undone))
         self._note(job)
-        self._records.write_end(job)
+        await self._records.write_end(job)
 
-    def change(self, running: "_Running", *, store: bool = False, **fields: Any) -> None:
-        """For `Work`: update the running job, notify, and persist if `store`. Raises OSError.
+    def change(self, running: RunningJob, **fields: Any) -> None:
+        """For `Work`: update the running job and notify."""
+        running.job = evolve(running.job, **fields)
+        self._note(running.job)
+
+    async def store(self, running: RunningJob, **fields: Any) -> None:
+        """For `Work`: persist a change of the running job, then make it. Raises OSError.
 
         The in-memory state never gets ahead of what the next boot would read.
         """
-        job = evolve(running.job, **fields)
         try:
-            if store:
-                self._records.write(job)
+            await self._records.write(evolve(running.job, **fields))
         except Unsynced:
-            running.job = job
+            running.job = evolve(running.job, **fields)
             raise
-        running.job = job
-        self._note(job)
+        self.change(running, **fields)
 
-    def said(self, running: "_Running", text: str) -> None:
+    def said(self, running: RunningJob, text: str) -> None:
         """For `Work`: append a line of output."""
         line = self._mask(text)[:LINE_LENGTH]
         self.change(running, log=(*running.job.log, line)[-LOG_LINES:])
@@ -303,7 +319,7 @@ class Work:
     """A running job's handle to its own record."""
 
     _jobs: Jobs
-    _running: "_Running"
+    _running: RunningJob
 
     @property
     def id(self) -> str:
@@ -317,7 +333,7 @@ class Work:
     def step(self, name: str) -> None:
         """Start the next step and complete the previous one."""
         now = self._jobs.now()
-        job = _step_over(self._running.job, _DONE, now)
+        job = step_over(self._running.job, _DONE, now)
         self._jobs.change(self._running, steps=(*job.steps, Step(name, now)))
 
     def rename(self, short: str) -> None:
@@ -338,28 +354,32 @@ class Work:
         """Append a line of output, with secrets masked."""
         self._jobs.said(self._running, text)
 
-    def undo(self, handler: str, text: str = "", *, live: bool = False, kept: bool = True, **arguments: Any) -> None:
+    async def undo(self, handler: str, text: str = "", *, live: bool = False, **arguments: Any) -> None:
         """Record, before making a change, how to undo it. `text` is shown once it has been undone.
 
-        `live` marks changes that the next boot reverts anyway, such as starting a module. Pass `kept=False` for changes
-        that do not outlive the process; they are not persisted. Raises OSError if the record cannot be written; the
-        change must not be made then.
+        `live` marks changes that the next boot reverts anyway, such as starting a module. Raises OSError if the record
+        cannot be written; the change must not be made then.
         """
-        self._jobs.change(
-            self._running, undo=(*self._running.job.undo, Undo(handler, text, arguments, live)), store=kept
-        )
+        await self.undo_all(Undo(handler, text, arguments, live))
 
-    def undo_all(self, *undos: Undo) -> None:
+    async def undo_all(self, *undos: Undo) -> None:
         """Record several undos at once; the last one runs first."""
-        self._jobs.change(self._running, undo=(*self._running.job.undo, *undos), store=True)
+        await self._jobs.store(self._running, undo=(*self._running.job.undo, *undos))
 
-    def commit(self) -> None:
+    def undo_here(self, handler: str, text: str = "", **arguments: Any) -> None:
+        """Like `undo`, for a change that does not outlive the process: it is not persisted."""
+        self._jobs.change(self._running, undo=(*self._running.job.undo, Undo(handler, text, arguments)))
+
+    async def commit(self) -> None:
         """Pass the point of no return: no undo, no cancellation. Raises OSError if that could not be persisted."""
+        self._running.committing = True
         try:
-            self._jobs.change(self._running, undo=(), committed=True, store=True)
+            await self.whole(self._jobs.store(self._running, undo=(), committed=True))
         except Unsynced as error:
             # The commit may already be on disk, so it cannot be rolled back.
             self.line(f"The operation could not be flushed to disk: {error.strerror}.")
+        finally:
+            self._running.committing = False
 
     async def whole(self, part: Awaitable[T]) -> T:
         """Await something that must not be interrupted, such as a worker thread. Cancellation waits for it."""
@@ -371,28 +391,3 @@ class Work:
         if self._running.outcome is not None:
             raise CancelledError
         return result
-
-
-@define(eq=False)
-class _Running:
-    """A job in progress and its task."""
-
-    job: Job
-    ended: Deferred[None] | None = None
-    outcome: str | None = None
-    ending: bool = False
-    shields: int = 0
-    waiters: list[Deferred[None]] = field(factory=list)
-
-    def end(self, outcome: str) -> None:
-        """Cancel the work and whatever it is waiting for."""
-        self.outcome = outcome
-        self.ending = True
-        if self.ended is not None and not self.shields:
-            self.ended.cancel()
-
-
-def _step_over(job: Job, status: str, now: float) -> Job:
-    if not job.steps or job.steps[-1].finished_at is not None:
-        return job
-    return evolve(job, steps=(*job.steps[:-1], evolve(job.steps[-1], status=status, finished_at=now)))

@@ -32,8 +32,8 @@ class Channels(Protocol):
     def channel(self) -> str | None:
         """The choice, or None."""
 
-    def choose_channel(self, channel: str | None) -> None:
-        """Store it. Raises RecordsRefused."""
+    def choose_channel(self, channel: str | None) -> Awaitable[None]:
+        """Store it. Fails with RecordsRefused."""
 
 
 def look(home: Path, *, now: float, is_origin: Check, is_key: Check) -> Move:
@@ -109,7 +109,7 @@ class MoveIn:
         channel = self.settings.get(CHANNEL)
         if channel is not None:
             if self.channels.channel is None:
-                await self.in_thread(self.channels.choose_channel, channel)
+                await self.channels.choose_channel(channel)
             await self.write(self.settings.drop, CHANNEL)
 
     async def _look(self) -> Move:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
@@ -23,10 +22,11 @@ from parachute_hub.modules.launch.fence import ModuleFence
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.launch.vault_scribe import Wiring
 from parachute_hub.modules.launch.views import Views
+from parachute_hub.modules.operations.clear_space import clear_space
 from parachute_hub.modules.operations.compensation import UndoHandlers
 from parachute_hub.modules.operations.first_start import first_start
 from parachute_hub.modules.operations.health_gate import HealthGate, SupervisorApi
-from parachute_hub.modules.operations.install import Installer, stamped_versions
+from parachute_hub.modules.operations.install import Installer
 from parachute_hub.modules.operations.restore_part import DataRestorer
 from parachute_hub.modules.operations.uninstall import Remover
 from parachute_hub.modules.operations.upgrade import GATE_SECONDS, SETTLE_SECONDS, Upgrader
@@ -51,6 +51,7 @@ from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.modules.state.snapshots import Snapshots
 from parachute_hub.modules.state.store import Store
 from parachute_hub.system.atomic_files import sweep_temporaries
+from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.timers import every
 
 WATCH_SECONDS = 1.0
@@ -65,7 +66,8 @@ FETCHING = frozenset({"install", "upgrade"})
 class ModuleDependencies:
     """What modules/ needs from the rest of the hub.
 
-    `find_bun` raises NoBun. `now` is in epoch seconds; `new_id` creates job ids. `in_thread` runs blocking calls.
+    `find_bun` raises NoBun. `now` is in epoch seconds; `new_id` creates job ids. `in_thread` runs blocking calls, and
+    `files` those that write state, in order.
     `know_secret` adds a value to the log mask. `hub_port` is never assigned to a module; only `module_ports`
     are, unless it is None. `env_channel` is the release channel fixed by the environment, if any. `isolation` says
     whether modules are confined; `landlock` is the ABI version of Landlock, 0 if it is not available; `confiner` uses
@@ -82,6 +84,7 @@ class ModuleDependencies:
     now: Callable[[], float]
     new_id: Callable[[], str]
     in_thread: Callable[..., Awaitable[Any]]
+    files: FileWriter
     hub_port: int
     module_ports: range | None = None
     env_channel: str | None = None
@@ -144,31 +147,33 @@ class ModuleServices:
         The steps are independent, so that one module's leftovers cannot keep the hub from starting.
         """
         home, store = self.files.outside.around.home, self.files.directory.store
-        self._order("services.json", self.last_good.mend)
+        await self._order("services.json", self.last_good.mend)
         interrupted: list[Job] = []
         try:
             interrupted = await self.jobs.recover(self._distrust)
         except Exception as error:
             self._disorder("interrupted operations", error)
-        self._order("the modules of an older hub", self.adoption.count)
-        self._order("temporary files", self._sweep_temporaries, home)
+        await self._order("the modules of an older hub", self.adoption.count)
+        write = self.files.outside.files
+        await self._order("temporary files", partial(write, self._sweep_temporaries, home))
         if not self.jobs.unsettled():
             for what, sweep in (
                 ("packages", store.sweep),
                 ("data snapshots", self.snapshots.sweep),
                 ("the folder for temporary files", self.disk.clear_scratch),
             ):
-                self._order(what, sweep)
-        self._order("the connection between vault and scribe", self.files.wiring.heal)
+                await self._order(what, partial(write.surely, sweep))
+        await self._order("the connection between vault and scribe", self.files.wiring.heal)
         return interrupted
 
     def _sweep_temporaries(self, home: Path) -> None:
-        for folder in (home, home / "hub", home / "hub" / "jobs", *map(home.joinpath, self.files.directory.shorts())):
+        shorts = self.files.directory.shorts()
+        for folder in (home, home / "hub", home / "hub" / "jobs", *map(home.joinpath, shorts)):
             sweep_temporaries(folder)
 
-    def _order(self, what: str, step: Callable[..., object], *args: Any) -> None:
+    async def _order(self, what: str, step: Callable[[], Awaitable[object]]) -> None:
         try:
-            step(*args)
+            await step()
         except Exception as error:
             self._disorder(what, error)
 
@@ -188,57 +193,41 @@ class ModuleServices:
             await self.files.outside.in_thread(self.disk.clear_cache)
 
     def clear(self) -> int:
-        """Empty bun's cache and delete unneeded versions. Returns the bytes freed. Blocks.
-
-        Keeps all versions of a module that is being changed or has pending undos.
-        """
-        return _clear(self.files, self.jobs, self.disk)
+        """Free disk space. Returns the bytes freed. Blocks."""
+        return clear_space(self.files.directory, self.jobs, self.disk)
 
     def watch(self) -> tuple[LoopingCall, ...]:
         """Start the periodic checks of services.json, linked folders and the disk reserve. Stop each returned call to
         end it.
         """
-        clock = self.files.outside.reactor
+        outside = self.files.outside
+        clock = outside.reactor
         return (
             every(clock, WATCH_SECONDS, self.files.fence.views.collect_all, "Reading what modules say of themselves"),
             every(clock, WATCH_SECONDS, self.rowkeeper.look, "Keeping rows of running modules"),
             every(clock, WATCH_SECONDS, self.last_good.look, "Copying services.json"),
             every(clock, WATCH_SECONDS, self.start_errors.look, "Recording start errors"),
             every(clock, WATCH_SECONDS, self.linked.look, "Watching linked folders"),
-            every(clock, RESERVE_SECONDS, self.reserve.check, "Keeping the disk reserve"),
-            every(
-                clock, RESERVE_SECONDS, lambda: Deferred.fromCoroutine(self.jobs.undo_left()), "Retrying failed undos"
-            ),
+            every(clock, RESERVE_SECONDS, partial(outside.in_thread, self.reserve.check), "Keeping the disk reserve"),
+            every(clock, RESERVE_SECONDS, self.jobs.undo_left, "Retrying failed undos"),
         )
-
-
-def _clear(files: ModuleFiles, jobs: Jobs, disk: Disk) -> int:
-    """What `Modules.clear` does."""
-    before = disk.free_bytes()
-    stamped = stamped_versions(files.directory.services.read(), files.directory.store)
-    for short in files.directory.shorts():
-        if jobs.active(short) is not None or jobs.unsettled(short):
-            continue
-        package = files.directory.package_of(short)
-        active = files.directory.store.active(short, package) if package else None
-        files.directory.store.prune(short, {active, files.directory.records.get(short).previous, *stamped})
-    disk.clear_cache()
-    return max(0, disk.free_bytes() - before)
 
 
 def files(outside: ModuleDependencies) -> ModuleFiles:
     """Create the first half. Reads `<home>/hub/modules.json`; starts nothing."""
     home = outside.around.home
     problem = partial(_notice, outside.emit)
-    reserve = Reserve(Disk(home), problem)
+    # It may be released by any thread that writes.
+    reserve = Reserve(Disk(home), lambda text: outside.files.answer(partial(problem, text)))
     changed = partial(outside.emit, RegistryChanged())
-    services = ServicesFile(home / "services.json", write=reserve.write, on_problem=problem, on_change=changed)
-    records = RecordsFile(home / "hub" / "modules.json", write=reserve.write, on_problem=problem, on_change=changed)
+    writing: dict[str, Any] = {"files": outside.files, "write": reserve.write}
+    services = ServicesFile(home / "services.json", on_problem=problem, on_change=changed, **writing)
+    records = RecordsFile(home / "hub" / "modules.json", on_problem=problem, on_change=changed, **writing)
     older = outside.around.user_home / ".bun" / "install" / "global" / "node_modules"
     store = Store(outside.around.modules, (older,))
     directory = ModuleDirectory(services=services, records=records, catalog=outside.catalog, store=store)
-    wiring = Wiring(home=home, directory=directory, know_secret=outside.know_secret)
-    views = Views(home=home, directory=directory)
+    wiring = Wiring(home=home, directory=directory, files=outside.files, know_secret=outside.know_secret)
+    views = Views(home=home, directory=directory, files=outside.files)
     fence = ModuleFence(
         mode=outside.isolation,
         abi=outside.landlock,
@@ -251,6 +240,7 @@ def files(outside: ModuleDependencies) -> ModuleFiles:
     )
     launcher = ModuleLauncher(
         directory=directory,
+        files=outside.files,
         around=outside.around,
         find_bun=outside.find_bun,
         guard=wiring,
@@ -279,10 +269,12 @@ def assemble(
         snapshots=snapshots,
         swap=swap,
         supervisor=supervisor,
+        files=outside.files,
         in_thread=outside.in_thread,
     )
     jobs = Jobs(
         folder=home / "hub" / "jobs",
+        files=outside.files,
         write=on_disk.reserve.write,
         handlers=undoing.handlers(),
         emit=outside.emit,
@@ -314,7 +306,7 @@ def assemble(
         room=DiskRoom(
             bun=bun,
             free_bytes=disk.free_bytes,
-            make_room=lambda: _clear(on_disk, jobs, disk),
+            make_room=lambda: clear_space(on_disk.directory, jobs, disk),
             in_thread=outside.in_thread,
         ),
     )
@@ -327,6 +319,7 @@ def assemble(
         installer=Installer(
             jobs=jobs,
             directory=on_disk.directory,
+            files=outside.files,
             supervisor=supervisor,
             fetcher=fetcher,
             prover=prover,
@@ -343,6 +336,7 @@ def assemble(
         upgrader=Upgrader(
             jobs=jobs,
             directory=on_disk.directory,
+            files=outside.files,
             supervisor=supervisor,
             fetcher=fetcher,
             prover=prover,
@@ -365,6 +359,7 @@ def assemble(
         remover=Remover(
             jobs=jobs,
             directory=on_disk.directory,
+            files=outside.files,
             supervisor=supervisor,
             home=home,
             wiring=on_disk.wiring,
@@ -382,11 +377,13 @@ def assemble(
         ),
         last_good=ServicesBackup(
             services=on_disk.directory.services,
+            files=outside.files,
             path=home / "hub" / "services.last.json",
             notice=partial(_notice, outside.emit),
         ),
         adoption=Adoption(
             directory=on_disk.directory,
+            files=outside.files,
             hub_ports=(outside.hub_port,),
             busy=local_ports.busy,
         ),

@@ -21,8 +21,8 @@ from attrs import frozen
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from parachute_hub.store.writer import Executor, Immediate
 from parachute_hub.system.atomic_files import make_sure, sync_folder
+from parachute_hub.system.executors import Executor, Immediate
 from parachute_hub.system.storage_trouble import StorageBusy, is_full
 
 P = ParamSpec("P")

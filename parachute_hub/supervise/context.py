@@ -17,6 +17,7 @@ from parachute_hub.supervise.model import Launch, Status
 from parachute_hub.supervise.process.command_line import Tools, find_tools
 from parachute_hub.supervise.process.process_tags import TagFilter, home_hash
 from parachute_hub.supervise.process.processes import Holder, Processes
+from parachute_hub.system.file_writer import FileWriter
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ T = TypeVar("T")
 class Launcher(Protocol):
     """Builds the command line of a module."""
 
-    def launch(self, short: str) -> Launch:
+    async def launch(self, short: str) -> Launch:
         """Called for every spawn. Raises CannotLaunch."""
 
 
@@ -34,8 +35,8 @@ class Desired(Protocol):
     def wanted(self, short: str) -> bool:
         """True if the module is enabled."""
 
-    def want(self, short: str, on: bool) -> None:
-        """Store the enabled state."""
+    def want(self, short: str, on: bool) -> Awaitable[None]:
+        """Store the enabled state: at once in memory, then on disk."""
 
 
 class System(Protocol):
@@ -119,7 +120,8 @@ class SupervisorContext:
     """The collaborators of one supervisor.
 
     `home` is the hub's home folder; `home_id` and `life` tag its child processes. `emit` receives each new status,
-    `log_line` each masked line of output (`short`, text). `log_folder` holds two files per module. `random` returns
+    `log_line` each masked line of output (`short`, text). `log_folder` holds two files per module, written by
+    `log_writer`. `random` returns
     0..1. `now` is monotonic seconds, `wall` epoch seconds. `under_way` returns the number of unanswered requests to a
     port. `memory_limit` is the operator's limit for the whole hub in bytes, or None. `confiner` starts launches that
     have rules.
@@ -147,5 +149,6 @@ class SupervisorContext:
     limits: LogLimits = LogLimits()
     memory: MemoryLimits = MemoryLimits()
     memory_limit: int | None = None
+    log_writer: FileWriter = Factory(FileWriter)
     home_id: str = Factory(lambda self: home_hash(self.home), takes_self=True)
     life: str = Factory(lambda self: f"{os.getpid()}-{self.wall():.3f}", takes_self=True)

@@ -61,7 +61,7 @@ class Module:
         self._context = context
         self.output = Output(
             ring=self.ring,
-            files=LogFiles(context.log_folder, short, context.limits.file),
+            files=LogFiles(context.log_folder, short, context.limits.file, context.log_writer),
             log_line=self._wrote,
             mask=context.mask,
             limits=context.limits,
@@ -218,13 +218,15 @@ class Module:
 
     async def _spawn(self) -> None:
         try:
-            self.launch = launch = self._context.launcher.launch(self.short)
+            self.launch = launch = await self._context.launcher.launch(self.short)
             preflight(launch)
             self._health = HealthPath(launch.health)
         except CannotLaunch as problem:
             self._cannot(problem.description, problem.to_json())
             return
         except Exception as error:
+            if isinstance(error, CancelledError):
+                raise
             self._log.failure("Building the command line of {short} failed", short=self.short)
             self._cannot(f"It cannot start: {error}", {"error_type": "module_op_failed"})
             return

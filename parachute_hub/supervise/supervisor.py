@@ -116,14 +116,14 @@ class Supervisor(Service):
         module = self._module(short)
         if not self._leaving:
             module.machine.start()
-        self._context.desired.want(short, True)
+        await self._context.desired.want(short, True)
         return await module.settled()
 
     async def stop(self, short: str) -> Status:
         """Disable and stop. Resolves with the status when its processes are gone."""
         module = self._module(short)
         module.machine.stop()
-        self._context.desired.want(short, False)
+        await self._context.desired.want(short, False)
         return await module.settled()
 
     async def restart(self, short: str, why: str = "It is being restarted.") -> Status:
@@ -131,7 +131,7 @@ class Supervisor(Service):
         module = self._module(short)
         if not self._leaving:
             module.machine.restart(why)
-        self._context.desired.want(short, True)
+        await self._context.desired.want(short, True)
         return await module.settled()
 
     async def remove(self, short: str) -> None:

@@ -1,6 +1,6 @@
 """Periodic tasks, and the one place where failures are caught and logged instead of propagating."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -41,6 +41,16 @@ class FailureLog:
         """Call the function, logging any exception. Returns True on success."""
         try:
             function(*args)
+        except Exception:
+            self.failed(task)
+            return False
+        self.worked(task)
+        return True
+
+    async def wait(self, task: str, function: Callable[..., Awaitable[object]], *args: Any) -> bool:
+        """Like `attempt`, for a coroutine function."""
+        try:
+            await function(*args)
         except Exception:
             self.failed(task)
             return False

@@ -14,6 +14,7 @@ from parachute_hub.admin.stream_api import TICK_SECONDS, Streams
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.supervise.output.log_files import LogFiles, read_log
 from parachute_hub.supervise.output.log_ring import LogRing
+from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.log_lines import Level, Line
 from tests.admin.test_stream_api import Reader
 from tests.support.asking import Answer, ask
@@ -27,7 +28,7 @@ class LogsCase(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.clock = MemoryReactorClock()
         self.ring = LogRing(4096)
-        self.files = LogFiles(self.folder, "hub", 100_000)
+        self.files = LogFiles(self.folder, "hub", 100_000, FileWriter())
         self.addCleanup(self.files.close)
         self.in_thread: Any = lambda function, *args: execute(function, *args)
         logs = Logs(

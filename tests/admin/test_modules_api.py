@@ -33,6 +33,7 @@ from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import MountedArea, Root
 from parachute_hub.supervise.model import CannotLaunch, LastExit, ModuleState, Status
 from parachute_hub.supervise.output.log_files import read_log
+from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.logs import Masker
 from tests.modules.homes import TOY, at_once, package, put, write
 from tests.support.asking import Answer, ask
@@ -135,6 +136,7 @@ class ApiCase(SynchronousTestCase):
             now=self.clock.seconds,
             new_id=iter(f"job-{number}" for number in range(1000)).__next__,
             in_thread=at_once,
+            files=FileWriter(),
             hub_port=1939,
             settle_seconds=0.0,
         )

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.admin.move_in_pages import BASE
+from tests.support.at_once import at_once
 from tests.support.front_door import BrowserTab
 from tests.support.moving_in import MovingIn
 
@@ -105,7 +106,7 @@ class AfterwardsTests(Case):
         self.assertEqual(self.place.channels.channel, None)
         self.place.restarted()
         self.assertEqual(self.place.channels.channel, "rc")
-        self.place.channels.choose_channel("latest")
+        at_once(self.place.channels.choose_channel("latest"))
         self.place.restarted()
         self.assertEqual(self.place.channels.channel, "latest")
 

@@ -156,7 +156,7 @@ class Launches:
 
     spawn: Spawn | Exception = field(factory=Spawn)
 
-    def launch(self, short: str) -> Spawn:
+    async def launch(self, short: str) -> Spawn:
         assert short == "vault"
         if isinstance(self.spawn, Exception):
             raise self.spawn
@@ -218,11 +218,15 @@ class VaultCommandTests(SynchronousTestCase):
         rules = Rules(reads=("/pkg",), writes=("/h/vault",))
         wrote: list[int] = []
         confiner = Recorder()
+
+        async def wait() -> None:
+            wrote.append(len(self.reactor.spawned))
+
         command = VaultCommand(
             launcher=Launches(Spawn(rules=rules)),
             reactor=cast(Reactor, self.reactor),
             confiner=confiner,
-            wrote=lambda: wrote.append(len(self.reactor.spawned)),
+            wrote=wait,
         )
         made = Deferred.fromCoroutine(command.create("garden"))
         self.assertEqual((confiner.started, wrote), ([(rules, 4711)], []))

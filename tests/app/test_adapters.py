@@ -11,6 +11,7 @@ from parachute_hub.jobs.model import Job
 from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.site.errors import not_found
+from tests.support.at_once import at_once
 
 
 @define
@@ -45,6 +46,9 @@ class FakeInstalls:
         self.jobs_by_id[job.id], self._waiting[job.id] = job, Deferred()
         return job
 
+    async def recorded(self, job: Job) -> Job:
+        return job
+
     def get(self, job_id: str) -> Job:
         if job_id not in self.jobs_by_id:
             raise not_found("There is no such operation.")
@@ -66,23 +70,23 @@ class WizardInstallsTests(SynchronousTestCase):
         self.wizard = WizardInstalls(self.modules)  # type: ignore[arg-type]
 
     def test_a_failed_install_is_tried_again_with_the_keys_that_were_typed(self) -> None:
-        job = self.wizard.begin("scribe", {"environment": {"GROQ_API_KEY": "gsk-1"}})
+        job = at_once(self.wizard.begin("scribe", {"environment": {"GROQ_API_KEY": "gsk-1"}}))
         self.modules.end("failed")
-        self.wizard.retry(job)
+        at_once(self.wizard.retry(job))
         self.assertEqual(self.modules.asked[1].env, {"GROQ_API_KEY": "gsk-1"})
 
     def test_what_does_not_fit_is_tried_without_optional_parts(self) -> None:
         """Then and at every further try."""
-        job = self.wizard.begin("scribe", {})
+        job = at_once(self.wizard.begin("scribe", {}))
         self.modules.end("failed")
-        job = self.wizard.retry(job, lean=True)
+        job = at_once(self.wizard.retry(job, lean=True))
         self.modules.end("failed")
-        self.wizard.retry(job)
+        at_once(self.wizard.retry(job))
         self.assertEqual([request.without_optional for request in self.modules.asked], [False, True, True])
 
     def test_a_key_is_forgotten_when_the_module_has_it(self) -> None:
         """It is not needed any longer."""
-        job = self.wizard.begin("scribe", {"environment": {"GROQ_API_KEY": "gsk-1"}})
+        job = at_once(self.wizard.begin("scribe", {"environment": {"GROQ_API_KEY": "gsk-1"}}))
         self.modules.end("succeeded")
-        self.wizard.retry(job)
+        at_once(self.wizard.retry(job))
         self.assertEqual(self.modules.asked[1].env, {})

@@ -14,6 +14,7 @@ from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.supervise.model import CannotLaunch
 from tests.app.test_discovery import FakePages
 from tests.modules.homes import Home, package, put, write
+from tests.support.at_once import at_once
 
 VAULT: dict[str, Any] = {
     "name": "parachute-vault",
@@ -102,7 +103,7 @@ class Attacks(SynchronousTestCase):
 
     def launched(self, short: str) -> object:
         try:
-            launch = self.launcher.launch(short)
+            launch = at_once(self.launcher.launch(short))
         except CannotLaunch:
             return None
         return (launch.argv, launch.cwd, launch.port)

@@ -28,10 +28,10 @@ ROOT = Path(__file__).parents[2]
 class PlayedInstalls(FakeInstalls):
     """Each installation takes a second; the first one of scribe fails."""
 
-    def begin(self, short: str, options: Any) -> str:
+    async def begin(self, short: str, options: Any) -> str:
         """A job that ends by itself."""
         again = any(asked == short for asked, _ in self.asked)
-        job_id = super().begin(short, options)
+        job_id = await super().begin(short, options)
         error = "The registry could not be reached." if short == "scribe" and not again else None
         reactor.callLater(1.0, self.finish, short, error=error)
         return job_id

@@ -1,6 +1,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.jobs.model import Job, Step
+from tests.support.at_once import at_once
 from tests.support.front_door import FakeInstalls
 
 
@@ -8,7 +9,7 @@ class JobRecordContract(SynchronousTestCase):
     def test_the_wizards_fake_jobs_have_no_field_that_a_job_lacks(self) -> None:
         """The wizard's pages use these fields."""
         fake = FakeInstalls()
-        shown = fake.job(fake.begin("vault", {}))
+        shown = fake.job(at_once(fake.begin("vault", {})))
         assert shown is not None
         step = Step(name="fetch", started_at=1.0)
         real = Job(id="1", kind="install", short="vault", params={}, started_at=1.0, steps=(step,)).to_json()

@@ -74,10 +74,13 @@ class RealSupervisor(SupervisorCase, Contract):
 class PretendedSupervisor(Contract):
     def __init__(self) -> None:
         self.wishes = {}
-        self.supervisor = FakeSupervisor(want=lambda short, on: self.wishes.update({short: on}))
+        self.supervisor = FakeSupervisor(want=self.wish)
         self.says = self.supervisor.say
         self.run = self._drive
         self.given = self._given
+
+    async def wish(self, short: str, on: bool) -> None:
+        self.wishes[short] = on
 
     def _given(self, short: str) -> None:
         error = problem()

@@ -22,6 +22,7 @@ from tests.app.test_discovery import FakePages
 from tests.fuzz.budget import fuzz
 from tests.fuzz.inputs import DOTENV, GROWTH_BYTES, MANIFEST, PACKAGE, ROWS, nearly
 from tests.modules.homes import Home, package, put, write
+from tests.support.at_once import at_once
 from tests.system.test_strict_json import as_python_writes
 
 
@@ -61,7 +62,7 @@ class ModuleFiles(SynchronousTestCase):
             )
         json.dumps(document(advertised(modules, self.links), "https://hub.test"))
         try:
-            launch = self.launcher.launch("toy")
+            launch = at_once(self.launcher.launch("toy"))
         except CannotLaunch as refusal:
             json.dumps(refusal.to_json())
             return

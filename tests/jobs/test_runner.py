@@ -15,14 +15,17 @@ from parachute_hub.events import Event, JobChanged
 from parachute_hub.jobs.model import Job
 from parachute_hub.jobs.runner import KEPT, LINE_LENGTH, LOG_LINES, NOT_UNDONE, JobFailed, Jobs, Work
 from parachute_hub.site.errors import Refused
+from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.logs import Masker
+from tests.support.later import Later
 
 
 class Bench:
     """Jobs in a folder, with a list as the world they change."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files: FileWriter | None = None) -> None:
         self.folder = folder
+        self.files = files
         self.world: list[str] = []
         self.events: list[Event] = []
         self.time = 1000.0
@@ -33,6 +36,7 @@ class Bench:
         """The hub restarts on the same folder."""
         self.jobs = Jobs(
             folder=self.folder,
+            files=self.files,
             handlers={"take": self.take, "fail": self.fail},
             emit=self.events.append,
             mask=Masker(),
@@ -58,8 +62,8 @@ class Bench:
         if self.world != given.get("until"):
             raise OSError(28, "No space left on device")
 
-    def put(self, work: Work, what: str, **options: Any) -> None:
-        work.undo("take", f"{what} is gone.", what=what, **options)
+    async def put(self, work: Work, what: str, **options: Any) -> None:
+        await work.undo("take", f"{what} is gone.", what=what, **options)
         self.world.append(what)
 
 
@@ -80,9 +84,9 @@ class TestCase(SynchronousTestCase):
 
     async def waiting(self, work: Work) -> None:
         work.step("first")
-        self.bench.put(work, "a")
+        await self.bench.put(work, "a")
         work.step("second")
-        self.bench.put(work, "b")
+        await self.bench.put(work, "b")
         await self.gate
 
     async def forever(self, work: Work) -> None:
@@ -120,9 +124,10 @@ class Course(TestCase):
 
     def test_what_does_not_outlive_the_hub_needs_no_place_on_the_disk(self) -> None:
         async def work(work: Work) -> None:
-            self.bench.put(work, "a", kept=False)
+            work.undo_here("take", "a is gone.", what="a")
+            self.bench.world.append("a")
             self.assertEqual(self.on_disk(work.job)["undo"], [])
-            self.bench.put(work, "b")
+            await self.bench.put(work, "b")
             self.assertEqual([undo["arguments"]["what"] for undo in self.on_disk(work.job)["undo"]], ["a", "b"])
             raise JobFailed("No.")
 
@@ -131,8 +136,8 @@ class Course(TestCase):
 
     def test_a_failed_undo_is_reported(self) -> None:
         async def work(work: Work) -> None:
-            self.bench.put(work, "a")
-            work.undo("fail", "b is gone.")
+            await self.bench.put(work, "a")
+            await work.undo("fail", "b is gone.")
             raise JobFailed("No.")
 
         job = self.jobs.get(self.start(work).id)
@@ -142,8 +147,8 @@ class Course(TestCase):
 
     def test_what_a_full_disk_refused_is_tried_again_when_the_rest_has_made_room(self) -> None:
         async def work(work: Work) -> None:
-            self.bench.put(work, "a")
-            work.undo("fail", "b is gone.", until=[])
+            await self.bench.put(work, "a")
+            await work.undo("fail", "b is gone.", until=[])
             raise JobFailed("No.")
 
         job = self.jobs.get(self.start(work).id)
@@ -170,8 +175,8 @@ class Course(TestCase):
 
     def test_after_the_commit_nothing_is_undone(self) -> None:
         async def work(work: Work) -> None:
-            self.bench.put(work, "a")
-            work.commit()
+            await self.bench.put(work, "a")
+            await work.commit()
             raise JobFailed("Only the tidying failed.")
 
         job = self.jobs.get(self.start(work).id)
@@ -180,9 +185,9 @@ class Course(TestCase):
 
     def test_a_commit_that_cannot_be_written_is_none(self) -> None:
         async def work(work: Work) -> None:
-            self.bench.put(work, "a")
+            await self.bench.put(work, "a")
             self.bench.folder.rename(self.bench.folder.with_name("away"))
-            work.commit()
+            await work.commit()
 
         job = self.jobs.get(self.start(work).id)
         self.assertEqual((self.bench.world, job.outcome, job.committed), ([], "failed", False))
@@ -218,7 +223,7 @@ class Together(TestCase):
     def test_no_change_without_its_undo_on_disk(self) -> None:
         async def work(work: Work) -> None:
             self.bench.folder.rename(self.bench.folder.with_name("away"))
-            self.bench.put(work, "a")
+            await self.bench.put(work, "a")
 
         job = self.jobs.get(self.start(work).id)
         self.assertEqual((self.bench.world, job.outcome), ([], "failed"))
@@ -238,7 +243,7 @@ class Cancelling(TestCase):
 
     def test_not_after_the_commit(self) -> None:
         async def work(work: Work) -> None:
-            work.commit()
+            await work.commit()
             await self.gate
 
         job = self.start(work)
@@ -250,7 +255,7 @@ class Cancelling(TestCase):
 
     def test_a_part_that_must_stay_whole_ends_first(self) -> None:
         async def work(work: Work) -> None:
-            self.bench.put(work, "a")
+            await self.bench.put(work, "a")
             await work.whole(self.gate)
             self.bench.world.append("never")
 
@@ -294,8 +299,8 @@ class Cancelling(TestCase):
 
     def test_the_hub_stops_all_of_them_at_once_and_starts_nothing_for_it(self) -> None:
         async def slow(work: Work) -> None:
-            self.bench.put(work, work.job.short)
-            work.undo("fail", "It was started again.", live=True)
+            await self.bench.put(work, work.job.short)
+            await work.undo("fail", "It was started again.", live=True)
             await work.whole(self.gate)
 
         jobs = [self.start(slow, short=short) for short in ("toy", "other")]
@@ -308,8 +313,8 @@ class Cancelling(TestCase):
 
     def test_the_hub_stops_one_that_is_done_but_for_the_tidying(self) -> None:
         async def work(work: Work) -> None:
-            self.bench.put(work, "a")
-            work.commit()
+            await self.bench.put(work, "a")
+            await work.commit()
             await self.gate
 
         job = self.start(work)
@@ -329,7 +334,7 @@ class Restarting(TestCase):
 
     def test_what_only_the_running_hub_undoes(self) -> None:
         async def work(work: Work) -> None:
-            self.bench.put(work, "started", live=True)
+            await self.bench.put(work, "started", live=True)
             await self.gate
 
         job = self.start(work)
@@ -338,8 +343,8 @@ class Restarting(TestCase):
 
     def test_what_was_committed_stays(self) -> None:
         async def work(work: Work) -> None:
-            self.bench.put(work, "a")
-            work.commit()
+            await self.bench.put(work, "a")
+            await work.commit()
             await self.gate
 
         job = self.start(work)
@@ -348,7 +353,7 @@ class Restarting(TestCase):
 
     def half_undone(self) -> Job:
         async def work(work: Work) -> None:
-            work.undo("fail", "b is gone.", until=["room"])
+            await work.undo("fail", "b is gone.", until=["room"])
             raise JobFailed("No.")
 
         job = self.jobs.get(self.start(work).id)
@@ -400,13 +405,13 @@ class Restarting(TestCase):
         away = self.bench.folder.with_name("away")
 
         async def work(work: Work) -> None:
-            self.bench.put(work, "a")
+            await self.bench.put(work, "a")
             self.bench.folder.rename(away)
             raise JobFailed("No.")
 
         async def again(work: Work) -> None:
-            self.bench.put(work, "a")
-            work.commit()
+            await self.bench.put(work, "a")
+            await work.commit()
 
         job = self.start(work)
         self.flushLoggedErrors(OSError)
@@ -474,8 +479,8 @@ class Machine(RuleBasedStateMachine):
             for part in "123":
                 self.gates[short] = Deferred()
                 await self.gates[short]
-                self.bench.put(work, short + part)
-            work.commit()
+                await self.bench.put(work, short + part)
+            await work.commit()
 
         before = self.bench.jobs.active(short)
         if before is None and f"{short}1" in self.bench.world:
@@ -519,3 +524,72 @@ class Stateful(SynchronousTestCase):
             Machine, settings=settings(max_examples=30, stateful_step_count=20, deadline=None, derandomize=True)
         )
         self.assertTrue(list(Machine.folder.iterdir()))
+
+
+class SlowDiskTests(SynchronousTestCase):
+    """The journal is written by a thread: what a job and its callers wait for."""
+
+    def setUp(self) -> None:
+        self.later = Later()
+        self.bench = Bench(Path(self.mktemp()), FileWriter(self.later))
+        self.jobs = self.bench.jobs
+
+    def begin(self, work: Any) -> Job:
+        return self.jobs.start("install", "toy", {}, work)
+
+    def test_work_begins_once_its_record_is_on_disk(self) -> None:
+        begun: list[str] = []
+
+        async def work(work: Work) -> None:
+            begun.append(work.id)
+
+        job = self.begin(work)
+        waiting = Deferred.fromCoroutine(self.jobs.recorded(job))
+        self.assertEqual((begun, self.jobs.active("toy"), self.jobs.all()), ([], job, []))
+        self.assertNoResult(waiting)
+        self.later.go()
+        self.assertEqual((begun, self.successResultOf(waiting).id), ([job.id], job.id))
+
+    def test_a_change_waits_for_its_undo(self) -> None:
+        async def work(work: Work) -> None:
+            await self.bench.put(work, "a")
+            await work.commit()
+
+        job = self.begin(work)
+        for seen in ([], ["a"], ["a"]):
+            self.later.go()
+            self.assertEqual(self.bench.world, seen)
+        self.later.go()
+        self.assertEqual(self.jobs.get(job.id).outcome, "succeeded")
+
+    def test_a_commit_on_its_way_to_the_disk_cannot_be_cancelled(self) -> None:
+        """It may be there already: undoing it would leave half of it after a crash."""
+
+        async def work(work: Work) -> None:
+            await self.bench.put(work, "a")
+            await work.commit()
+
+        job = self.begin(work)
+        self.later.go()
+        self.later.go()
+        with self.assertRaises(Refused) as caught:
+            self.jobs.cancel(job.id)
+        self.assertEqual(caught.exception.error, "too_late")
+        stopping = Deferred.fromCoroutine(self.jobs.stop())
+        self.later.go()
+        self.later.go()
+        self.successResultOf(stopping)
+        self.assertEqual((self.jobs.get(job.id).outcome, self.bench.world), ("succeeded", ["a"]))
+
+    def test_one_that_cannot_be_recorded_never_was(self) -> None:
+        async def work(work: Work) -> None:
+            self.fail("it must not begin")
+
+        self.bench.folder.parent.mkdir(exist_ok=True)
+        self.bench.folder.write_text("in the way")
+        job = self.begin(work)
+        waiting = [Deferred.fromCoroutine(self.jobs.recorded(job)), Deferred.fromCoroutine(self.jobs.finished(job.id))]
+        self.later.go()
+        for deferred in waiting:
+            self.assertIn("could not be recorded", str(self.failureResultOf(deferred, Refused).value))
+        self.assertEqual((self.jobs.active("toy"), self.jobs.all()), (None, []))

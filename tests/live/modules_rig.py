@@ -28,6 +28,8 @@ from parachute_hub.settings import MODULE_PORTS
 from parachute_hub.supervise.context import SupervisorContext
 from parachute_hub.supervise.limits import Timing
 from parachute_hub.supervise.supervisor import Supervisor
+from parachute_hub.system.executors import WriterThread
+from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.home import Home
 from parachute_hub.system.logs import Masker
 from tests.live.ports import free_port, module_ports
@@ -118,6 +120,7 @@ class Rig:
             now=CLOCK.seconds,
             new_id=lambda: uuid4().hex,
             in_thread=options.pop("in_thread", deferToThread),
+            files=options.pop("files", None) or FileWriter(WriterThread(CLOCK, "files")),
             hub_port=1939,
             **{"settle_seconds": 0.3, "gate_seconds": 10.0, **options},
         )
@@ -146,6 +149,7 @@ class Rig:
         """End everything that runs."""
         await self.modules.jobs.stop()
         await self.supervisor.stopService()
+        self.files.outside.files.stop()
         if registry:
             await self.registry.close()
 

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from parachute_hub.jobs.model import Job
 from parachute_hub.modules.operations.install import InstallRequest
 from parachute_hub.modules.operations.upgrade import UpgradeRequest
+from parachute_hub.system.file_writer import FileWriter
 from tests.live.fulldisk import FullDisk
 from tests.live.modules_rig import CLOCK, Rig
 
@@ -59,7 +60,7 @@ def begin(rig: Rig, what: str) -> Job:
 
 async def main(home: Path, registry: str, what: str, death: int | None = None) -> None:
     """Boot like a hub, run the job, exit."""
-    rig = Rig.start(home=home, registry=Elsewhere(registry), in_thread=at_once)  # type: ignore[arg-type]
+    rig = Rig.start(home=home, registry=Elsewhere(registry), in_thread=at_once, files=FileWriter())  # type: ignore[arg-type]
     await rig.modules.recover()
     if what != "look":
         if what != "install":

@@ -52,7 +52,7 @@ class SlowDisk(TestCase):
         rig = Rig.start(in_thread=in_thread)
         try:
             rig.registry.publish(module())
-            job = rig.modules.installer.install(TOY)
+            job = await rig.modules.jobs.recorded(rig.modules.installer.install(TOY))
             while (steps := rig.modules.jobs.get(job.id).steps)[-1].name != "finish":
                 self.assertIsNone(rig.modules.jobs.get(job.id).error)
                 await deferLater(CLOCK, 0.02)

@@ -56,11 +56,11 @@ async def at_once(function: Any, *args: Any) -> Any:
 
 
 class Home:
-    """An empty home with the files that modules have."""
+    """A home, empty unless it was there, with the files that modules have."""
 
     def __init__(self, home: str, catalog: Catalog | None = None) -> None:
         self.path = Path(home)
-        self.path.mkdir()
+        self.path.mkdir(exist_ok=True)
         self.problems: list[str] = []
         self.services = ServicesFile(self.path / "services.json", on_problem=self.problems.append)
         self.records = RecordsFile(self.path / "hub" / "modules.json", on_problem=self.problems.append)

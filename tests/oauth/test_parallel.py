@@ -12,7 +12,7 @@ from twisted.trial.unittest import TestCase
 from parachute_hub.oauth.assemble import build
 from parachute_hub.oauth.tokens.grant_policy import MOST_BRANCHES, Deny
 from parachute_hub.oauth.tokens.token_service import IssuedTokens
-from parachute_hub.store.writer import WriterThread
+from parachute_hub.system.executors import WriterThread
 from tests.oauth.flows import CALLBACK, VERIFIER, FlowCase
 from tests.support.databases import new_database
 from tests.support.oauth import ISSUER, PemSupply
@@ -24,7 +24,7 @@ class ParallelTests(FlowCase, TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.client_id = self.approved()
-        database = new_database(self.folder / "parachute.db", executor=WriterThread(reactor))
+        database = new_database(self.folder / "parachute.db", executor=WriterThread(reactor, "database"))
         self.addCleanup(database.close)
         self.redeemer = build(
             database,

@@ -18,7 +18,7 @@ from parachute_hub.store.database import (
     read_migrations,
     shipped_migrations,
 )
-from parachute_hub.store.writer import Immediate
+from parachute_hub.system.executors import Immediate
 from parachute_hub.system.storage_trouble import StorageBusy, is_full, storage_trouble
 
 FIRST = Migration(1, "one", "CREATE TABLE things (name TEXT PRIMARY KEY);")

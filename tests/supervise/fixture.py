@@ -29,7 +29,7 @@ class Plan:
         self.argv: tuple[str, ...] = (sys.executable, "-c", "pass")
         self.cwd = "/"
 
-    def launch(self, short: str) -> Launch:
+    async def launch(self, short: str) -> Launch:
         self.launches.append(short)
         if short in self.cannot:
             raise self.cannot[short]
@@ -47,7 +47,7 @@ class Plan:
     def wanted(self, short: str) -> bool:
         return self.on.get(short, True)
 
-    def want(self, short: str, on: bool) -> None:
+    async def want(self, short: str, on: bool) -> None:
         self.on[short] = on
 
 

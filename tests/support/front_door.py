@@ -98,7 +98,7 @@ class FakeInstalls:
     def offers(self) -> Sequence[Offer]:
         return self.shown
 
-    def begin(self, short: str, options: Mapping[str, Any]) -> str:
+    async def begin(self, short: str, options: Mapping[str, Any]) -> str:
         """A running job; the same request again is the same job. Raises Refused."""
         if short not in {offer.short for offer in self.shown}:
             raise Refused(404, "not_found", f"No module {short} is on offer.")
@@ -122,12 +122,12 @@ class FakeInstalls:
     def job(self, job_id: str) -> Mapping[str, Any] | None:
         return self.jobs.get(job_id)
 
-    def retry(self, job_id: str, *, lean: bool = False) -> str:
+    async def retry(self, job_id: str, *, lean: bool = False) -> str:
         """The same again. Raises Refused."""
         if job_id not in self.jobs:
             raise Refused(404, "not_found", "There is no such operation.")
         short = self.jobs[job_id]["short"]
-        return self.begin(short, {**self._options(short), **({"without_optional": True} if lean else {})})
+        return await self.begin(short, {**self._options(short), **({"without_optional": True} if lean else {})})
 
     def _options(self, short: str) -> dict[str, Any]:
         """The latest options."""

@@ -28,7 +28,7 @@ class KeptChannel:
 
     channel: str | None = None
 
-    def choose_channel(self, channel: str | None) -> None:
+    async def choose_channel(self, channel: str | None) -> None:
         self.channel = channel
 
 

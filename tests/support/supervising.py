@@ -1,6 +1,6 @@
 """A supervisor without processes: modules have the state that the test sets."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 from typing import Any
 
@@ -10,11 +10,15 @@ from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.supervise.output.log_ring import LogRing
 
 
+async def _kept_nowhere(short: str, on: bool) -> None:
+    """Whether it is enabled is not asked for."""
+
+
 @define
 class FakeSupervisor:
     """The Supervisor's interface. `outcome` is the status after a start, by short name."""
 
-    want: Callable[[str, bool], None] = lambda short, on: None
+    want: Callable[[str, bool], Awaitable[None]] = _kept_nowhere
     outcome: dict[str, Status] = field(factory=dict)
     calls: list[tuple[str, str]] = field(factory=list)
     listening: dict[str, list[int]] = field(factory=dict)
@@ -24,14 +28,14 @@ class FakeSupervisor:
 
     async def start(self, short: str) -> Status:
         """Ready immediately, unless `outcome` says otherwise."""
-        return self._started("start", short)
+        return await self._started("start", short)
 
     async def restart(self, short: str, why: str = "") -> Status:
-        return self._started("restart", short)
+        return await self._started("restart", short)
 
     async def stop(self, short: str) -> Status:
         self.calls.append(("stop", short))
-        self.want(short, False)
+        await self.want(short, False)
         self._rings.setdefault(short, LogRing(65536))
         return self._put(short, ModuleState.STOPPED)
 
@@ -62,9 +66,9 @@ class FakeSupervisor:
         """The module writes a line."""
         self._rings[short].append(0.0, text)
 
-    def _started(self, word: str, short: str) -> Status:
+    async def _started(self, word: str, short: str) -> Status:
         self.calls.append((word, short))
-        self.want(short, True)
+        await self.want(short, True)
         self._rings.setdefault(short, LogRing(65536))
         told = self.outcome.get(short)
         if told is None:

@@ -184,10 +184,10 @@ class Setup:
         if job_id and job is not None:
             if job.get("status") != "failed":
                 return job_id
-            new = self._installs.retry(job_id, lean=lean)
+            new = await self._installs.retry(job_id, lean=lean)
         elif short in [offer.short for offer in self.offers()]:
             named = evolve(progress, vault_name=progress.vault_name or validation.DEFAULT_VAULT)
-            new = self._installs.begin(short, wizard.options(short, named, {}))
+            new = await self._installs.begin(short, wizard.options(short, named, {}))
         else:
             raise Refused(404, "not_found", "There is no such module.")
         await self._change(partial(wizard.begun, short=short, job_id=new))
@@ -251,7 +251,7 @@ class Setup:
         if wizard.screen(progress, has_owner=True) != "installing":
             return  # A question is open, or there is nothing left to begin.
         for short in progress.missing_jobs:
-            job_id = self._installs.begin(short, wizard.options(short, progress, environment))
+            job_id = await self._installs.begin(short, wizard.options(short, progress, environment))
             await self._change(partial(wizard.begun, short=short, job_id=job_id))
 
     def _check(self, progress: SetupProgress, given: Input) -> None:

@@ -5,7 +5,7 @@ every chosen module's install has begun.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from attrs import evolve, field, frozen
@@ -65,13 +65,13 @@ class SetupInstalls(Protocol):
     def offers(self) -> Sequence[Offer]:
         """The modules on offer, in display order."""
 
-    def begin(self, short: str, options: Mapping[str, Any]) -> str:
+    def begin(self, short: str, options: Mapping[str, Any]) -> Coroutine[Any, Any, str]:
         """Start an install and return the job's id. Options: `first_vault` (a name), `environment` (a mapping)."""
 
     def job(self, job_id: str) -> Mapping[str, Any] | None:
         """The job's progress; None for an unknown id."""
 
-    def retry(self, job_id: str, *, lean: bool = False) -> str:
+    def retry(self, job_id: str, *, lean: bool = False) -> Coroutine[Any, Any, str]:
         """Retry a failed job with the same options; `lean` leaves out optional dependencies. Returns the new id."""
 
 

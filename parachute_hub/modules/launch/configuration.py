@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import frozen
+from attrs import Factory, frozen
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IResponse
@@ -23,6 +23,7 @@ from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.site.errors import Refused, not_stored
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_text
+from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.strict_json import BadJson
 
 SECONDS = 5.0
@@ -48,6 +49,7 @@ class Configuration:
 
     home: Path
     directory: ModuleDirectory
+    files: FileWriter = Factory(FileWriter)
     http: HTTPClient
     tokens: MintsTokens
     port_of: Callable[[str], int | None]
@@ -82,10 +84,8 @@ class Configuration:
             _check(changes, schema)
         except Invalid as error:
             raise Refused(400, "validation_failed", str(error), detail={"field": error.field}) from None
-        text = change_dotenv(self._dotenv(short), {name: _text(value) for name, value in changes.items()})
         try:
-            private_folder(self.home / short)
-            atomic_write(self.home / short / ".env", text.encode())
+            text = await self.files(self._rewrite, short, {name: _text(value) for name, value in changes.items()})
         except OSError as error:
             raise not_stored(error, f"The settings of {short} could not be saved: {error.strerror}.") from None
         return {"values": _shown(_typed(parse_dotenv(text), schema), schema), "restart": True}
@@ -111,6 +111,13 @@ class Configuration:
             return row, manifests.read_manifest(folder) if folder else None
         except Invalid:
             return row, None
+
+    def _rewrite(self, short: str, changes: Mapping[str, str | None]) -> str:
+        """Change the module's `.env` and return its text. Blocks. Raises OSError and Refused."""
+        text = change_dotenv(self._dotenv(short), changes)
+        private_folder(self.home / short)
+        atomic_write(self.home / short / ".env", text.encode())
+        return text
 
     def _dotenv(self, short: str) -> str:
         try:

@@ -23,6 +23,7 @@ from parachute_hub.modules.state.records import MOST_PATHS, RecordsRefused
 from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Isolation, LastExit, ModuleState, Status
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import read_text
+from parachute_hub.system.storage_trouble import StorageBusy
 from parachute_hub.system.strict_json import BadJson
 
 # Certificate paths in the owner's environment, passed on to modules.
@@ -100,7 +101,7 @@ class ModuleFence:
             return f"{short} was installed before modules were separated, and did not start that way."
         return None
 
-    def follow(self, status: Status) -> None:
+    async def follow(self, status: Status) -> None:
         """Watch the first confined start of a module that was installed before."""
         short = status.short
         if (
@@ -113,16 +114,16 @@ class ModuleFence:
         if status.state is ModuleState.STARTING:
             self._earlier[short] = status.last_exit
         elif status.state is ModuleState.READY:
-            self._proven(short, confined=status.isolation.state != "off")
+            await self._proven(short, confined=status.isolation.state != "off")
         elif status.state in (ModuleState.BACKOFF, ModuleState.PARKED) and status.last_exit != self._earlier.get(short):
             # A start for which the machine had no descriptors or memory says nothing about confinement.
             self._failed(short, confined=status.isolation.state != "off")
 
-    def _proven(self, short: str, *, confined: bool) -> None:
+    async def _proven(self, short: str, *, confined: bool) -> None:
         why = None if confined else self._why_not(short)
         try:
-            self.directory.records.change(short, isolation="on" if confined else "off", isolation_why=why)
-        except RecordsRefused:
+            await self.directory.records.change(short, isolation="on" if confined else "off", isolation_why=why)
+        except (RecordsRefused, StorageBusy):
             return  # retried at the next start
         self._tries.pop(short, None)
         if why is not None:
@@ -184,7 +185,7 @@ class ModuleFence:
         gateway = {self.gateway.port} if self.gateway else set()
         return {self.hub_port} | gateway | {row.port for row in rows if row is not None}
 
-    def named(self, short: str, values: Mapping[str, Any]) -> bool:
+    async def named(self, short: str, values: Mapping[str, Any]) -> bool:
         """Let the module read programs that the owner has just named in its settings; whether there is a new one.
 
         A program is given as its path, or as a JSON list of its path and its arguments.
@@ -195,13 +196,13 @@ class ModuleFence:
         if not new or not self.confines:
             return False
         try:
-            self.directory.records.change(short, may_read=(*had, *new)[-MOST_PATHS:])
-        except RecordsRefused:
+            await self.directory.records.change(short, may_read=(*had, *new)[-MOST_PATHS:])
+        except (RecordsRefused, StorageBusy):
             return False
         self.notice(f"{short} may now run or read {', '.join(new)}, because you named it in its settings.")
         return True
 
-    def inherit(self, short: str) -> None:
+    async def inherit(self, short: str) -> None:
         """Before the first confined start of a module that was installed earlier: what its files name, it keeps."""
         record = self.directory.records.get(short)
         if record.isolation is not None or record.may_read or record.may_change:
@@ -215,8 +216,8 @@ class ModuleFence:
         if not changes and not reads:
             return
         # On a full disk it is tried again with the next start.
-        with contextlib.suppress(RecordsRefused):
-            self.directory.records.change(short, may_read=reads, may_change=changes)
+        with contextlib.suppress(RecordsRefused, StorageBusy):
+            await self.directory.records.change(short, may_read=reads, may_change=changes)
             kept = ", ".join((*changes, *reads))
             self.notice(f"{short} keeps access to {kept}, which its settings name. You can take it away on its page.")
 

@@ -3,12 +3,13 @@
 import os
 from pathlib import Path
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from parachute_hub.modules.definition.catalog import CatalogEntry
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder
+from parachute_hub.system.file_writer import FileWriter
 
 
 @frozen(kw_only=True)
@@ -18,16 +19,19 @@ class FirstConfig:
     home: Path
     issuer: str
     directory: ModuleDirectory
+    files: FileWriter = Factory(FileWriter)
 
-    def write(self, entry: CatalogEntry) -> bool:
-        """Write it unless there is one, such as from an earlier installation. True if written. Raises OSError."""
+    async def write(self, entry: CatalogEntry) -> bool:
+        """Write it unless there is one, such as from an earlier installation. True if written. Raises OSError or
+        StorageBusy.
+        """
         path = self.home / entry.short / "config.json"
         if entry.first_config is None or os.path.lexists(path):
             return False
         words: dict[str | bool, str] = {"{hub}": self.issuer, "{vault}": self._first_vault()}
         config = {name: words.get(value, value) for name, value in entry.first_config.items()}
-        private_folder(path.parent)
-        atomic_write(path, strict_json.write(config, indent=2) + b"\n")
+        await self.files(private_folder, path.parent)
+        await self.files(atomic_write, path, strict_json.write(config, indent=2) + b"\n")
         return True
 
     def _first_vault(self) -> str:

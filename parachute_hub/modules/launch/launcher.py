@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from attrs import evolve, frozen
+from attrs import Factory, evolve, frozen
 
 from parachute_hub.modules.definition import manifests
 from parachute_hub.modules.definition.entry_point import command_of, entry_of
@@ -18,12 +18,14 @@ from parachute_hub.modules.packages.bun import NoBun
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.supervise.model import NOT_ISOLATED, CannotLaunch, Launch
 from parachute_hub.system.atomic_files import private_folder, read_text
+from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.storage_trouble import StorageBusy
 
 
 class LaunchGuard(Protocol):
     """Checks preconditions before a module starts."""
 
-    def before_launch(self, short: str) -> None:
+    async def before_launch(self, short: str) -> None:
         """Raises CannotLaunch if the module must not start."""
 
 
@@ -34,15 +36,16 @@ class ModuleLauncher:
     """
 
     directory: ModuleDirectory
+    files: FileWriter = Factory(FileWriter)
     around: BaseEnvironment
     find_bun: Callable[[], Path]
     guard: LaunchGuard | None = None
     fence: ModuleFence | None = None
 
-    def launch(self, short: str, words: Sequence[str] | None = None) -> Launch:
+    async def launch(self, short: str, words: Sequence[str] | None = None) -> Launch:
         """Everything needed to spawn the module, or to run `words` as it would run. Raises CannotLaunch."""
         if self.guard is not None:
-            self.guard.before_launch(short)
+            await self.guard.before_launch(short)
         row = self.directory.row(short)
         if row is None:
             raise CannotLaunch("not_installed", f"{short} is not installed.")
@@ -55,7 +58,7 @@ class ModuleLauncher:
                 {"package": self.directory.package_of(short)},
             )
         bun = self._bun()
-        private_folder(self.around.scratch)
+        await self.files(private_folder, self.around.scratch)
         manifest, known = self.manifest(short, folder), self.directory.entry(short)
         path = self.around.passed_on.get("PATH")
         if words is None:
@@ -83,11 +86,11 @@ class ModuleLauncher:
         if isolation.state == "off":
             return evolve(launch, isolation=isolation)
         try:
-            self.fence.inherit(short)
-            view = self.fence.views.prepare(short)
-        except OSError as error:
+            await self.fence.inherit(short)
+            view = await self.fence.views.prepare(short)
+        except (OSError, StorageBusy) as error:
             raise CannotLaunch(
-                NOT_ISOLATED, f"The folder that {short} sees as its home could not be created: {error.strerror}."
+                NOT_ISOLATED, f"The folder that {short} sees as its home could not be created: {error}."
             ) from None
         subject = LaunchedModule(
             short=short,

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
+from attrs import Factory, define, field
+from twisted.internet.defer import Deferred
 
 from parachute_hub.jobs.runner import Work
 from parachute_hub.modules.launch.environment import DOTENV_LIMIT, change_dotenv, parse_dotenv
@@ -17,6 +18,8 @@ from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.supervise.model import CannotLaunch, ModuleState
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded, read_text
+from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.storage_trouble import StorageBusy
 from parachute_hub.system.strict_json import BadJson
 
 TOKEN = "SCRIBE_AUTH_TOKEN"
@@ -31,6 +34,7 @@ class Wiring:
 
     home: Path
     directory: ModuleDirectory
+    files: FileWriter = Factory(FileWriter)
     know_secret: Callable[[str], None]
 
     _stale: set[str] = field(factory=set, init=False)
@@ -38,8 +42,8 @@ class Wiring:
     async def connect(self, supervisor: SupervisorApi, work: Work | None = None) -> None:
         """Connect what is installed, and restart processes that use outdated files: scribe first, then the vault."""
         try:
-            self.heal()
-        except (OSError, ValueError) as error:
+            await self.heal()
+        except (OSError, StorageBusy, ValueError) as error:
             if work is not None:
                 work.line(f"Vault and scribe could not be connected: {error}")
         for short in sorted(self._stale):
@@ -50,11 +54,11 @@ class Wiring:
                     work.line(f"Restarting {short}: vault and scribe are now connected.")
                 await supervisor.restart(short)
 
-    def before_launch(self, short: str) -> None:
+    async def before_launch(self, short: str) -> None:
         """Scribe only starts with a token. Raises CannotLaunch."""
         try:
-            self.heal()
-        except (OSError, ValueError) as error:
+            await self.heal()
+        except (OSError, StorageBusy, ValueError) as error:
             if short == "scribe":
                 raise CannotLaunch(
                     "unprotected",
@@ -63,19 +67,40 @@ class Wiring:
                 ) from None
         self._stale.discard(short)
 
-    def heal(self) -> None:
-        """Repair the files, and remember which modules need a restart. Raises OSError or ValueError."""
-        scribe = self.directory.row("scribe")
-        vault = self.directory.row("vault")
-        if scribe is not None:
-            token = self.token() or secrets.token_hex(32)
+    def heal(self) -> "Deferred[None]":
+        """Repair the files, and remember which modules need a restart. Fails with OSError, StorageBusy or
+        ValueError.
+        """
+        scribe, vault = self.directory.row("scribe"), self.directory.row("vault")
+        port = scribe.port if scribe is not None else None
+        return self.files.change(lambda: self._repair(port, vault is not None), self._repaired)
+
+    def _repaired(self, outcome: tuple[str | None, set[str], Exception | None]) -> None:
+        token, rewritten, trouble = outcome
+        if token is not None:
             self.know_secret(token)
-            if self._set("scribe", {TOKEN: token}) | self._require(token):
-                self._stale.add("scribe")
-            if vault is not None and self._set("vault", {TOKEN: token, URL: f"http://127.0.0.1:{scribe.port}"}):
-                self._stale.add("vault")
-        elif vault is not None and self._points_here() and self._set("vault", {TOKEN: None, URL: None}):
-            self._stale.add("vault")
+        self._stale |= rewritten
+        if trouble is not None:
+            raise trouble
+
+    def _repair(self, scribe_port: int | None, vault: bool) -> tuple[str | None, set[str], Exception | None]:
+        """The token, the modules whose files were rewritten, and what went wrong. Runs on the writer's thread, so that
+        two modules that start together agree on one token.
+        """
+        token: str | None = None
+        rewritten: set[str] = set()
+        try:
+            if scribe_port is not None:
+                token = self.token() or secrets.token_hex(32)
+                if self._set("scribe", {TOKEN: token}) | self._require(token):
+                    rewritten.add("scribe")
+                if vault and self._set("vault", {TOKEN: token, URL: f"http://127.0.0.1:{scribe_port}"}):
+                    rewritten.add("vault")
+            elif vault and self._points_here() and self._set("vault", {TOKEN: None, URL: None}):
+                rewritten.add("vault")
+        except (OSError, ValueError) as error:
+            return token, rewritten, error
+        return token, rewritten, None
 
     def token(self) -> str | None:
         """The shared token from the files; the vault's takes precedence."""

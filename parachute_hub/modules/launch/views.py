@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from attrs import define, field
+from attrs import Factory, define, field
+from twisted.internet.defer import DeferredLock
 
 from parachute_hub.modules.definition import mounts
 from parachute_hub.modules.definition.model import ServiceRow
@@ -24,6 +25,8 @@ from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.services_file import Registry, RegistryRefused
 from parachute_hub.supervise.model import CannotLaunch
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded
+from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.storage_trouble import StorageBusy
 
 _STAMP = tuple[int, int, int]
 COPY_LIMIT = 256 * 1024
@@ -36,14 +39,16 @@ class Views:
 
     home: Path
     directory: ModuleDirectory
+    files: FileWriter = Factory(FileWriter)
     _known: dict[str, _STAMP | None] = field(factory=dict, init=False)
+    _turn: DeferredLock = field(factory=DeferredLock, init=False)
 
     def folder(self, short: str) -> Path:
         """The module's view."""
         return self.home / "hub" / "views" / short
 
     def data(self, short: str) -> Path:
-        """The module's real data folder, created if missing. Raises CannotLaunch.
+        """The module's real data folder. Raises CannotLaunch.
 
         The owner may have replaced it with a link to another disk; a link into the home would expose other data.
         """
@@ -55,12 +60,23 @@ class Views:
                 f"The data folder {place} is a link to {real}, which does not belong to {short} alone. "
                 "Put a folder in its place, then start it again.",
             )
-        private_folder(real)
         return real
 
-    def prepare(self, short: str) -> Path:
-        """Prepare the view for a start. Raises OSError and CannotLaunch."""
+    async def prepare(self, short: str) -> Path:
+        """Prepare the view and the data folder for a start. Raises OSError, StorageBusy and CannotLaunch."""
         view, data = self.folder(short), self.data(short)
+        await self._turn.acquire()
+        try:
+            await self.files(self._make, short, view, data)
+            self._known.pop(short, None)
+            await self._collect(short)
+            await self._publish(short)
+        finally:
+            self._turn.release()
+        return view
+
+    def _make(self, short: str, view: Path, data: Path) -> None:
+        private_folder(data)
         for folder in (self.home / "hub", view.parent, view, view / "tmp", view / ".bun"):
             private_folder(folder)
         link = view / short
@@ -69,12 +85,8 @@ class Views:
             aside.unlink(missing_ok=True)
             aside.symlink_to(data)
             os.replace(aside, link)
-        self._known.pop(short, None)
-        self.collect(short)
-        self._publish(short)
-        return view
 
-    def _publish(self, short: str) -> None:
+    async def _publish(self, short: str) -> None:
         """Write the module's copy of services.json. It is rewritten at every start, so it need not survive a power
         loss.
         """
@@ -86,21 +98,28 @@ class Views:
         before = _read(copy)
         if before != content:
             try:
-                atomic_write(copy, content, durable=False)
-            except OSError:
+                await self.files(atomic_write, copy, content, durable=False)
+            except (OSError, StorageBusy):
                 if before is None:
                     raise
                 return  # on a full disk an older copy is better than not starting
             self._known[short] = _stamp(copy)
-        self._remember(short, registry.rows)
+        await self._remember(short, registry.rows)
 
-    def collect_all(self) -> None:
+    async def collect_all(self) -> None:
         """Merge what running modules wrote since the last call. Costs one stat each."""
         for short in tuple(self._known):
-            self.collect(short)
+            await self.collect(short)
 
-    def collect(self, short: str) -> None:
+    async def collect(self, short: str) -> None:
         """Merge what the module wrote, if anything. Unusable content is ignored."""
+        await self._turn.acquire()
+        try:
+            await self._collect(short)
+        finally:
+            self._turn.release()
+
+    async def _collect(self, short: str) -> None:
         copy = self._copy(short)
         stamp = _stamp(copy)
         if stamp is None or stamp == self._known.get(short):
@@ -111,10 +130,10 @@ class Views:
         if not rows:
             return
         base = services_file.parse(_read(base_file(self.home, short)) or b"")
-        if all([self._merge(short, row, base.row(row.name)) for row in rows]):
-            self._remember(short, rows)
+        if all([await self._merge(short, row, base.row(row.name)) for row in rows]):
+            await self._remember(short, rows)
 
-    def _merge(self, short: str, told: ServiceRow, base: ServiceRow | None) -> bool:
+    async def _merge(self, short: str, told: ServiceRow, base: ServiceRow | None) -> bool:
         """Whether it is in services.json now, if it may be."""
         known = self.directory.services.read().row(told.name)
         first = known or self.directory.row(short)
@@ -125,19 +144,23 @@ class Views:
         merged = own_row.merged(first, told, base, paths)
         if merged.to_json() != (known and known.to_json()):
             try:
-                self.directory.services.update(lambda registry: registry.with_row(merged))
-            except RegistryRefused:
+                await self.directory.services.update(
+                    lambda registry: registry.with_row(
+                        own_row.merged(registry.row(told.name) or first, told, base, paths)
+                    )
+                )
+            except (RegistryRefused, StorageBusy):
                 # Another module has that port or name, or the disk is full: the row stays unchanged.
                 return False
         return True
 
-    def _remember(self, short: str, rows: Iterable[ServiceRow]) -> None:
+    async def _remember(self, short: str, rows: Iterable[ServiceRow]) -> None:
         """Keep what the module's copy says now. Without it (a full disk) all of the copy counts as changed."""
         base = base_file(self.home, short)
         content = Registry(rows=self._own(short, rows)).to_bytes()
         if _read(base) != content:
-            with suppress(OSError):
-                atomic_write(base, content, durable=False)
+            with suppress(OSError, StorageBusy):
+                await self.files(atomic_write, base, content, durable=False)
 
     def _own(self, short: str, rows: Iterable[ServiceRow]) -> tuple[ServiceRow, ...]:
         return tuple(row for row in rows if self.directory.short_of(row.name) == short)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from parachute_hub.modules.definition.model import ServiceRow
 from parachute_hub.modules.operations.health_gate import SupervisorApi
@@ -14,6 +14,7 @@ from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.modules.state.records import Record
 from parachute_hub.modules.state.snapshots import Snapshots
 from parachute_hub.system.atomic_files import sync_folder
+from parachute_hub.system.file_writer import FileWriter
 
 
 @frozen(kw_only=True)
@@ -24,6 +25,7 @@ class UndoHandlers:
     snapshots: Snapshots
     swap: DataSwap
     supervisor: SupervisorApi
+    files: FileWriter = Factory(FileWriter)
     in_thread: Callable[..., Awaitable[Any]]
 
     def handlers(self) -> dict[str, Callable[[Mapping[str, Any]], Awaitable[None]]]:
@@ -55,23 +57,23 @@ class UndoHandlers:
         """Reactivate another version: a folder of the store, a linked folder, or none."""
         short, package = given["short"], given["package"]
         if given.get("linked"):
-            self.directory.store.link_folder(package, Path(given["linked"]))
+            await self.files(self.directory.store.link_folder, package, Path(given["linked"]))
         elif given["folder"] is None:
-            self.directory.store.deactivate(package)
+            await self.files(self.directory.store.deactivate, package)
         else:
-            self.directory.store.activate(short, package, given["folder"])
+            await self.files(self.directory.store.activate, short, package, given["folder"])
 
     async def _row(self, given: Mapping[str, Any]) -> None:
         """Restore or remove a row of services.json."""
         raw = given["row"]
         row = ServiceRow.parse(raw) if raw is not None else None
         name = given["name"]
-        self.directory.services.update(lambda registry: registry.with_row(row) if row else registry.without(name))
+        await self.directory.services.update(lambda registry: registry.with_row(row) if row else registry.without(name))
 
     async def _record(self, given: Mapping[str, Any]) -> None:
         """Restore or remove the hub's record of the module."""
         raw = given["record"]
-        self.directory.records.put(given["short"], Record.parse(raw) if raw is not None else None)
+        await self.directory.records.put(given["short"], Record.parse(raw) if raw is not None else None)
 
     async def _stop(self, given: Mapping[str, Any]) -> None:
         """Stop the module. The supervisor keeps it, so that the next start waits for leftover processes."""
@@ -86,7 +88,7 @@ class UndoHandlers:
 
     async def _reveal(self, given: Mapping[str, Any]) -> None:
         """Restore versions hidden by an uninstall."""
-        self.directory.store.reveal(given["short"])
+        await self.files(self.directory.store.reveal, given["short"])
 
     async def _restore_data(self, given: Mapping[str, Any]) -> None:
         """Put back data that was set aside for a restore."""
@@ -94,11 +96,14 @@ class UndoHandlers:
 
     async def _put_back(self, given: Mapping[str, Any]) -> None:
         """Put back a folder that was set aside for deletion."""
-        place, aside = Path(given["place"]), Path(given["aside"])
-        if aside.is_dir() and not place.exists():
-            os.rename(aside, place)
-            sync_folder(place.parent)
+        await self.files(_move_back, Path(given["place"]), Path(given["aside"]))
 
     async def _swap_back(self, given: Mapping[str, Any]) -> None:
         """Put back data that was exchanged for data of a backup."""
         await self.in_thread(self.swap.swap_back, given["short"], given["name"], given["place"])
+
+
+def _move_back(place: Path, aside: Path) -> None:
+    if aside.is_dir() and not place.exists():
+        os.rename(aside, place)
+        sync_folder(place.parent)

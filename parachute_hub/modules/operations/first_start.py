@@ -12,13 +12,14 @@ from parachute_hub.modules.launch.first_config import FirstConfig
 from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.launch.package_process import Reactor
 from parachute_hub.modules.operations.init_command import InitCommand
+from parachute_hub.system.storage_trouble import StorageBusy
 
 
 class WritesConfig(Protocol):
     """Writes the first configuration of a module of the catalog."""
 
-    def write(self, entry: CatalogEntry) -> bool:
-        """True if one was written. Raises OSError."""
+    async def write(self, entry: CatalogEntry) -> bool:
+        """True if one was written. Raises OSError or StorageBusy."""
 
 
 class RunsInit(Protocol):
@@ -30,7 +31,12 @@ class RunsInit(Protocol):
 
 def first_start(launcher: ModuleLauncher, reactor: Reactor, confiner: Confines | None) -> "FirstStart":
     """With the real collaborators. `confiner` is None if nothing is confined."""
-    config = FirstConfig(home=launcher.around.home, issuer=launcher.around.issuer, directory=launcher.directory)
+    config = FirstConfig(
+        home=launcher.around.home,
+        issuer=launcher.around.issuer,
+        directory=launcher.directory,
+        files=launcher.files,
+    )
     return FirstStart(config, InitCommand(launcher=launcher, reactor=reactor, confiner=confiner))
 
 
@@ -44,15 +50,15 @@ class FirstStart:
     async def prepare(self, work: Work, short: str, entry: CatalogEntry | None, words: Sequence[str] | None) -> None:
         """`entry` is the catalog's, if it vouches for the package; `words` are the command to run. Raises JobFailed."""
         if entry is not None:
-            self._configure(work, entry)
+            await self._configure(work, entry)
         if words:
             work.step("prepare")
             await self.command.run(work, short, words)
 
-    def _configure(self, work: Work, entry: CatalogEntry) -> None:
+    async def _configure(self, work: Work, entry: CatalogEntry) -> None:
         try:
-            written = self.config.write(entry)
-        except OSError as error:
-            raise JobFailed(f"The first settings of {entry.short} could not be written: {error.strerror}.") from None
+            written = await self.config.write(entry)
+        except (OSError, StorageBusy) as error:
+            raise JobFailed(f"The first settings of {entry.short} could not be written: {error}.") from None
         if written:
             work.line(f"{entry.short} has settings to begin with. Complete them on its page.")

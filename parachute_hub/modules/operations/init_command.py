@@ -19,7 +19,7 @@ _LAST_LINES = 20
 class InitLauncher(Protocol):
     """Builds launches (`modules.launch.launcher.ModuleLauncher`)."""
 
-    def launch(self, short: str, words: Sequence[str]) -> Spawn:
+    async def launch(self, short: str, words: Sequence[str]) -> Spawn:
         """Raises CannotLaunch."""
 
 
@@ -34,7 +34,7 @@ class InitCommand:
     async def run(self, work: Work, short: str, words: Sequence[str]) -> None:
         """Raises JobFailed unless it ends well within SECONDS."""
         try:
-            launch = self.launcher.launch(short, words)
+            launch = await self.launcher.launch(short, words)
             run = begin(self.reactor, self.confiner, launch, launch.argv, SECONDS)
         except CannotLaunch as problem:
             raise JobFailed(problem.description, problem.to_json()) from None

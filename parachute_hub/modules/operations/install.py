@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 from twisted.internet.defer import Deferred
 
 from parachute_hub.jobs.model import Job, Undo
@@ -26,6 +26,7 @@ from parachute_hub.modules.state.records import RecordsRefused
 from parachute_hub.modules.state.services_file import Registry, RegistryRefused, ServicesFile
 from parachute_hub.modules.state.store import BadPackage, Store
 from parachute_hub.supervise.model import ModuleState
+from parachute_hub.system.file_writer import FileWriter
 
 READY_SECONDS = 120.0
 # Modules that start at the same moment may overwrite a new row.
@@ -99,6 +100,7 @@ class Installer:
 
     jobs: Jobs
     directory: ModuleDirectory
+    files: FileWriter = Factory(FileWriter)
     fetcher: Fetcher
     prover: HealthGate
     supervisor: SupervisorApi
@@ -136,7 +138,7 @@ class Installer:
             arrival = self._linked(request, request.folder)
             work.rename(arrival.short)
             self._agree_to_init(request, arrival)
-            work.undo_all(*self._undos(arrival))
+            await work.undo_all(*self._undos(arrival))
             placed = None
         else:
             version = request.version or await self._newest(request)
@@ -154,21 +156,21 @@ class Installer:
             placed = await self.fetcher.place(work, arrival, *self._undos(arrival))
         work.step("register")
         known = self.directory.row(arrival.short) is not None
-        row = self._register(work, request, arrival, placed)
+        row = await self._register(work, request, arrival, placed)
         if not known:
             words = arrival.manifest.init if arrival.manifest and request.init else None
             await self.first_start.prepare(work, arrival.short, self.directory.vouched(arrival.short), words)
         work.step("start")
         settled = Deferred.fromCoroutine(self.fetcher.settle())  # in parallel with the start, which takes longer
         # Modules end with the hub, so this undo need not be persisted.
-        work.undo("stop" if known else "remove", kept=False, short=arrival.short)
+        work.undo_here("stop" if known else "remove", short=arrival.short)
         await self._prove(work, arrival.short, row)
         work.step("finish")
         await work.whole(settled)
-        settle_row(
+        await settle_row(
             self.directory.services, row.name, arrival.package, str(self.directory.store.link(arrival.package.name))
         )
-        work.commit()
+        await work.commit()
         keep = {
             placed,
             self.directory.records.get(arrival.short).previous,
@@ -205,7 +207,7 @@ class Installer:
                     raise
             work.line(f"Another module overwrote the row of {short} in services.json. Writing it again.")
             try:
-                self.directory.services.update(lambda registry: registry.with_row(row))
+                await self.directory.services.update(lambda registry: registry.with_row(row))
             except RegistryRefused as error:
                 raise JobFailed(str(error)) from None
 
@@ -269,19 +271,21 @@ class Installer:
             Undo("activate", "", active),
         )
 
-    def _register(self, work: Work, request: InstallRequest, arrival: FetchedModule, placed: str | None) -> ServiceRow:
+    async def _register(
+        self, work: Work, request: InstallRequest, arrival: FetchedModule, placed: str | None
+    ) -> ServiceRow:
         """Activate the version and return its row. Raises JobFailed."""
         short, package = arrival.short, arrival.package.name
         record, new = self.directory.records.get(short), not self.directory.records.known(short)
         before = self.directory.services.read().row(arrival.row_name)
         try:
             if placed is None:
-                self.directory.store.link_folder(package, arrival.folder)
+                await self.files(self.directory.store.link_folder, package, arrival.folder)
             else:
-                self.directory.store.activate(short, package, placed)
+                await self.files(self.directory.store.activate, short, package, placed)
             row = self._row(work, request, arrival, before)
-            self.directory.services.update(lambda registry: registry.with_row(row))
-            self.directory.records.change(
+            await self.directory.services.update(lambda registry: registry.with_row(row))
+            await self.directory.records.change(
                 short,
                 package=package,
                 row=arrival.row_name,
@@ -321,7 +325,7 @@ class Installer:
         return choice.port
 
 
-def settle_row(services: ServicesFile, name: str, package: Package, link: str) -> None:
+async def settle_row(services: ServicesFile, name: str, package: Package, link: str) -> None:
     """After the health gate: set the row's version, whether or not the module wrote the row itself."""
 
     def settled(registry: Registry) -> Registry:
@@ -332,7 +336,7 @@ def settle_row(services: ServicesFile, name: str, package: Package, link: str) -
         return registry.with_row(row.with_fields(version=package.version, install_dir=stamped, last_start_error=None))
 
     try:
-        services.update(settled)
+        await services.update(settled)
     except RegistryRefused as error:
         raise JobFailed(str(error)) from None
 

@@ -60,22 +60,22 @@ class DataRestorer:
         await work.whole(self.in_thread(self.swap.take, short, work.id, arrived.folder))
         wanted = records.wanted(short)
         if wanted:
-            work.undo("start", live=True, short=short)
-        work.undo("record", short=short, record=records.get(short).to_json())
+            await work.undo("start", live=True, short=short)
+        await work.undo("record", short=short, record=records.get(short).to_json())
         if wanted:
             work.step("stop")
             await self.supervisor.stop(short)
         work.step("restore data")
         if not arrived.replace and await self.in_thread(self.swap.has, place):
             raise JobFailed(f"{arrived.title} cannot be put beside the others: the name is taken by now.")
-        work.undo("swap_back", "The data is as it was before.", short=short, name=work.id, place=place)
+        await work.undo("swap_back", "The data is as it was before.", short=short, name=work.id, place=place)
         await work.whole(self.in_thread(self._swap_in, short, work.id, arrived))
         if wanted:
             work.step("start")
-            work.undo("stop", short=short)
-            records.want(short, True)
+            await work.undo("stop", short=short)
+            await records.want(short, True)
             await self.prover.prove(work, short, self.gate, self.settle)
-        work.commit()
+        await work.commit()
         work.line(f"{arrived.title} was restored from the backup.")
 
     def _swap_in(self, short: str, name: str, arrived: ArrivedData) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import Factory, frozen
 
-from parachute_hub.jobs.model import Job
+from parachute_hub.jobs.model import Job, Undo
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
 from parachute_hub.modules.definition import names
 from parachute_hub.modules.launch.views import base_file
@@ -20,6 +20,7 @@ from parachute_hub.modules.state.records import RecordsRefused
 from parachute_hub.modules.state.services_file import Registry, RegistryRefused
 from parachute_hub.modules.state.store import REMOVED
 from parachute_hub.system.atomic_files import private_folder, sync_folder
+from parachute_hub.system.file_writer import FileWriter
 
 
 @frozen(kw_only=True)
@@ -31,6 +32,7 @@ class Remover:
     directory: ModuleDirectory
     supervisor: SupervisorApi
     wiring: Wires
+    files: FileWriter = Factory(FileWriter)
     in_thread: Any
 
     def uninstall(self, short: str) -> Job:
@@ -50,30 +52,31 @@ class Remover:
             raise JobFailed(f"{short} is not installed.")
         record = self.directory.records.get(short) if self.directory.records.known(short) else None
         if record is None or record.wanted:
-            work.undo("start", live=True, short=short)
-        work.undo("record", short=short, record=record.to_json() if record else None)
+            await work.undo("start", live=True, short=short)
+        await work.undo("record", short=short, record=record.to_json() if record else None)
         work.step("stop")
         await self.supervisor.stop(short)
         work.step("unregister")
-        for row in rows:
-            work.undo("row", name=row.name, row=row.to_json())
+        undos = [Undo("row", "", {"name": row.name, "row": row.to_json()}) for row in rows]
         if package:
             active = self.directory.store.active(short, package)
             linked = record.linked if record else None
             if active or linked:
-                work.undo("activate", short=short, package=package, folder=active, linked=linked)
-        work.undo("reveal", f"{short} is still installed.", short=short)
+                undos.append(
+                    Undo("activate", "", {"short": short, "package": package, "folder": active, "linked": linked})
+                )
+        await work.undo_all(*undos, Undo("reveal", f"{short} is still installed.", {"short": short}))
         try:
-            self.directory.services.update(lambda registry: _without(registry, named))
+            await self.directory.services.update(lambda registry: _without(registry, named))
             if package:
-                self.directory.store.deactivate(package)
-            self.directory.store.hide(short)
-            self.directory.records.put(short, None)
+                await self.files(self.directory.store.deactivate, package)
+            await self.files(self.directory.store.hide, short)
+            await self.directory.records.put(short, None)
         except (RegistryRefused, RecordsRefused) as error:
             raise JobFailed(str(error)) from None
         await self.supervisor.remove(short)
-        self._refuse_return(named)
-        work.commit()
+        await self._refuse_return(named)
+        await work.commit()
         work.step("remove")
         await self.in_thread(self.directory.store.forget, short)
         await self.wiring.connect(self.supervisor, work)
@@ -93,23 +96,27 @@ class Remover:
         found = [place for place in places if _is_folder(place)]
         if not found:
             raise JobFailed(f"{short} has no data on this hub.")
-        scratch = private_folder(self.home / "tmp")
+        scratch = await self.files(private_folder, self.home / "tmp")
         hidden = [scratch / f"{REMOVED}{work.id}-{number}" for number in range(len(found))]
         for place, aside in zip(found, hidden, strict=True):
-            work.undo("put_back", f"{place} was left unchanged.", place=str(place), aside=str(aside))
-            os.rename(place, aside)
-            sync_folder(place.parent)
-        work.commit()
+            await work.undo("put_back", f"{place} was left unchanged.", place=str(place), aside=str(aside))
+            await self.files(_move, place, aside)
+        await work.commit()
         for aside in hidden:
             await self.in_thread(shutil.rmtree, aside, True)
         base_file(self.home, short).unlink(missing_ok=True)
         work.line(f"The data of {short} was deleted.")
 
-    def _refuse_return(self, named: Iterable[str]) -> None:
+    async def _refuse_return(self, named: Iterable[str]) -> None:
         """Remove a row that the module wrote back while it stopped."""
         found = self.directory.services.read()
         if {*named} & {*(row.name for row in found.rows), *found.unusable_names}:
-            self.directory.services.update(lambda registry: _without(registry, named))
+            await self.directory.services.update(lambda registry: _without(registry, named))
+
+
+def _move(place: Path, aside: Path) -> None:
+    os.rename(place, aside)
+    sync_folder(place.parent)
 
 
 def _is_folder(place: Path) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import Factory, evolve, frozen
 
 from parachute_hub.jobs.model import Job, Undo
 from parachute_hub.jobs.runner import JobFailed, Jobs, Work
@@ -27,6 +27,7 @@ from parachute_hub.modules.state.records import Record, RecordsRefused
 from parachute_hub.modules.state.services_file import RegistryRefused
 from parachute_hub.modules.state.snapshots import Snapshots
 from parachute_hub.modules.state.store import BadPackage
+from parachute_hub.system.file_writer import FileWriter
 
 GATE_SECONDS = 60.0
 SETTLE_SECONDS = 2.0
@@ -84,6 +85,7 @@ class Upgrader:
 
     jobs: Jobs
     directory: ModuleDirectory
+    files: FileWriter = Factory(FileWriter)
     fetcher: Fetcher
     prover: HealthGate
     supervisor: SupervisorApi
@@ -191,10 +193,10 @@ class Upgrader:
         await self._bring_back(work, short, data)
         if wanted:
             work.step("start")
-            work.undo("stop", short=short)
-            self.directory.records.want(short, True)
+            await work.undo("stop", short=short)
+            await self.directory.records.want(short, True)
             await self.prover.prove(work, short, self.gate, self.settle)
-        work.commit()
+        await work.commit()
         await self.fetcher.in_thread(self.snapshots.settle, short, data)
         work.line(f"The data of {short} from before its last upgrade was restored.")
 
@@ -202,8 +204,8 @@ class Upgrader:
         """Stop it until the job ends. Returns whether it should run afterwards."""
         short, wanted = installed.short, self.directory.records.wanted(installed.short)
         if wanted:
-            work.undo("start", live=True, short=short)
-        work.undo("record", short=short, record=installed.record.to_json())
+            await work.undo("start", live=True, short=short)
+        await work.undo("record", short=short, record=installed.record.to_json())
         if wanted:
             work.step("stop")
             await self.supervisor.stop(short)
@@ -211,7 +213,7 @@ class Upgrader:
 
     async def _bring_back(self, work: Work, short: str, data: str) -> None:
         work.step("restore data")
-        work.undo("restore_data", "Its data was left unchanged.", short=short, name=data)
+        await work.undo("restore_data", "Its data was left unchanged.", short=short, name=data)
         await work.whole(self.fetcher.in_thread(self.snapshots.restore, short, data))
 
     async def _switch(self, work: Work, old: _Installed, package: Package, folder: str, wanted: bool) -> None:
@@ -219,25 +221,26 @@ class Upgrader:
         short = old.short
         work.step("switch")
         active = {"short": short, "package": package.name, "folder": old.folder, "linked": old.record.linked}
-        work.undo_all(
+        await work.undo_all(
             Undo("row", "", {"name": old.row.name, "row": old.row.to_json()}),
             Undo("activate", f"{short} {old.package.version} is active again.", active),
         )
         try:
-            self.directory.store.activate(short, package.name, folder)
-            self._repoint(old.row.name, package)
-            self.directory.records.change(
+            await self.files(self.directory.store.activate, short, package.name, folder)
+            await self._repoint(old.row.name, package)
+            await self.directory.records.change(
                 short, package=package.name, row=old.row.name, previous=old.folder, linked=None, wanted=wanted
             )
         except (BadPackage, RegistryRefused, RecordsRefused) as error:
             raise JobFailed(str(error)) from None
         if wanted:
             work.step("start")
-            work.undo("stop", short=short)
+            await work.undo("stop", short=short)
             await self.prover.prove(work, short, self.gate, self.settle)
         work.step("finish")
-        settle_row(self.directory.services, old.row.name, package, str(self.directory.store.link(package.name)))
-        work.commit()
+        link = str(self.directory.store.link(package.name))
+        await settle_row(self.directory.services, old.row.name, package, link)
+        await work.commit()
         keep = {folder, old.folder, *stamped_versions(self.directory.services.read(), self.directory.store)}
         await self.fetcher.in_thread(self.directory.store.prune, short, keep)
         work.line(f"{short} went from {old.package.version} to {package.version}.")
@@ -259,10 +262,10 @@ class Upgrader:
         await work.whole(self.fetcher.in_thread(self.snapshots.keep_only, old.short, name, version))
         return name
 
-    def _repoint(self, name: str, package: Package) -> None:
+    async def _repoint(self, name: str, package: Package) -> None:
         """Point the row at the active link: the old version may have written its own folder there."""
         link = str(self.directory.store.link(package.name))
-        self.directory.services.update(
+        await self.directory.services.update(
             lambda registry: (
                 registry.with_row(evolve(row, install_dir=link, last_start_error=None))
                 if (row := registry.row(name))

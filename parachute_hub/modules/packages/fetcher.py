@@ -157,9 +157,9 @@ class Fetcher:
             self._need(SPARE_BYTES + 5 * _size(order.source))
         # A failed job leaves its packages in bun's cache, which must be intact when they are used again. After a crash
         # nobody knows whether they are, so the next boot empties the cache. It also sweeps incoming folders.
-        work.undo("settle", kept=False)
-        work.undo("discard", kept=False, short=order.short, folder=f"{INCOMING}{work.id}")
-        incoming = self.store.incoming(order.short, work.id)
+        work.undo_here("settle")
+        work.undo_here("discard", short=order.short, folder=f"{INCOMING}{work.id}")
+        incoming: Path = await work.whole(self.in_thread(self.store.incoming, order.short, work.id))
         _refuse_workspace(incoming, self.store.root.parent)
         await self._add(work, order, incoming)
         work.step("verify")
@@ -190,7 +190,7 @@ class Fetcher:
         `undos` are the caller's next undos; they are recorded together with this step's.
         """
         name = self.store.free_name(arrival.short, arrival.package.version)
-        work.undo_all(Undo("discard", "", {"short": arrival.short, "folder": name}), *undos)
+        await work.undo_all(Undo("discard", "", {"short": arrival.short, "folder": name}), *undos)
         await work.whole(self.in_thread(self.store.admit, arrival.short, arrival.incoming, name))
         return name
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from attrs import evolve, frozen
+from attrs import Factory, evolve, frozen
 
 from parachute_hub.modules.definition import manifests, mounts, names, ports
 from parachute_hub.modules.definition.entry_point import entry_of
@@ -19,6 +19,7 @@ from parachute_hub.modules.state.records import Record, RecordsRefused
 from parachute_hub.modules.state.store import BadPackage
 from parachute_hub.site.errors import Refused, not_stored
 from parachute_hub.supervise.model import CannotLaunch
+from parachute_hub.system.file_writer import FileWriter
 
 _STRICTNESS = dict(zip(EXPOSURES, (0, 2, 1), strict=True))
 
@@ -28,10 +29,11 @@ class Adoption:
     """Creates records for modules. `busy` tells whether a port is in use; `hub_ports` are never assigned."""
 
     directory: ModuleDirectory
+    files: FileWriter = Factory(FileWriter)
     hub_ports: Iterable[int]
     busy: Callable[[int], bool]
 
-    def count(self) -> None:
+    async def count(self) -> None:
         """Once per home: create records for catalog modules, and ports for records without one."""
         if self.directory.records.counted:
             return
@@ -45,7 +47,7 @@ class Adoption:
             port = record.port or self._port(row, taken)
             taken.add(port)
             found[short] = evolve(record, row=record.row or row.name, port=port, exposure=self._exposure(short, row))
-        self.directory.records.count(found)
+        await self.directory.records.count(found)
 
     def source(self, short: str) -> tuple[str, Path | None] | None:
         """What adopting a module would run: the package and its folder, None if missing."""
@@ -62,7 +64,7 @@ class Adoption:
             package = None
         return (package.name, folder) if package is not None and names.is_package(package.name) else None
 
-    def adopt(self, short: str) -> None:
+    async def adopt(self, short: str) -> None:
         """Adopt a module on the owner's behalf. Raises Refused."""
         row, source = self._stranger(short), self.source(short)
         if row is None:
@@ -76,9 +78,9 @@ class Adoption:
         try:
             linked = None if known or folder is None else self._checked(short, row, package, folder)
             if linked is not None:
-                self.directory.store.link_folder(package, linked)
+                await self.files(self.directory.store.link_folder, package, linked)
             port = self._port(row, {*self.hub_ports, *self.directory.ports()})
-            self.directory.records.put(
+            await self.directory.records.put(
                 short, Record(package=package, row=row.name, port=port, linked=str(linked) if linked else None)
             )
         except (BadPackage, CannotLaunch, Invalid, mounts.BadMount, ports.NoPort) as error:

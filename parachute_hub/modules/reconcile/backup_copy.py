@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from parachute_hub.modules.state.services_file import SIZE_LIMIT, Registry, RegistryRefused, ServicesFile, parse
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded
+from parachute_hub.system.file_writer import FileWriter
+from parachute_hub.system.storage_trouble import StorageBusy
 
 
 @define(kw_only=True)
@@ -14,11 +16,12 @@ class ServicesBackup:
     """Maintains the backup at `path`, and restores rows missing from a damaged file. `notice` reports it."""
 
     services: ServicesFile
+    files: FileWriter = Factory(FileWriter)
     path: Path
     notice: Callable[[str], None]
     _seen: Registry | None = field(default=None, init=False)
 
-    def look(self) -> None:
+    async def look(self) -> None:
         """Refresh the backup if the file changed and is intact. Costs one stat otherwise."""
         registry = self.services.read()
         if registry is self._seen:
@@ -31,13 +34,16 @@ class ServicesBackup:
         if content == self._copied():
             return
         try:
-            private_folder(self.path.parent)
-            atomic_write(self.path, content)
-        except OSError:
+            await self.files(self._write, content)
+        except (OSError, StorageBusy):
             # On a full disk the backup stays outdated until there is space.
             self._seen = None
 
-    def mend(self) -> None:
+    def _write(self, content: bytes) -> None:
+        private_folder(self.path.parent)
+        atomic_write(self.path, content)
+
+    async def mend(self) -> None:
         """At boot, restore rows before anything else writes the file. Never raises."""
         registry = self.services.read()
         lost = registry.kept_of(parse(self._copied()).rows)
@@ -45,7 +51,7 @@ class ServicesBackup:
             return
         self.services.stand_in(lost)
         try:
-            self.services.update(lambda found: found.with_rows(lost))
+            await self.services.update(lambda found: found.with_rows(lost))
         except RegistryRefused as error:
             self.notice(f"services.json is damaged and could not be restored from the hub's backup. {error}")
         else:

@@ -47,8 +47,8 @@ class PortHealer:
             raise Refused(409, "no_drift", str(error)) from None
         if remedy.port is not None and row is not None:
             try:
-                self.directory.records.change(short, port=remedy.port)
-                services.update(partial(with_port, name=row.name, port=remedy.port))
+                await self.directory.records.change(short, port=remedy.port)
+                await services.update(partial(with_port, name=row.name, port=remedy.port))
             except (RegistryRefused, RecordsRefused) as error:
                 raise Refused(409, "registry_refused", str(error)) from None
         return remedy.text, await self.supervisor.restart(short)

@@ -27,40 +27,41 @@ class RowKeeper:
     _seen: tuple[ServiceRow, ...] = field(default=(), init=False)
     _failures: FailureLog = field(factory=FailureLog, init=False)
 
-    def look(self) -> None:
+    async def look(self) -> None:
         """Compare with the previous state. Costs one stat while the file is unchanged."""
-        services = self.directory.services
-        rows = services.read().rows
+        rows = self.directory.services.read().rows
         if rows is self._seen:
             return
         present = {row.name for row in rows}
-        for lost in (row for row in self._seen if row.name not in present):
-            self._failures.attempt(f"Keeping the row of {lost.name}", self._keep, lost)
+        lost = [row for row in self._seen if row.name not in present]
+        # What changes while these are written is seen by the next look.
+        self._seen = rows
+        for row in lost:
+            await self._failures.wait(f"Keeping the row of {row.name}", self._keep, row)
         for row in self.directory.installed():
-            self._failures.attempt(f"Keeping the port of {row.name}", self._keep_port, row)
-        self._seen = services.read().rows
+            await self._failures.wait(f"Keeping the port of {row.name}", self._keep_port, row)
 
-    def _keep_port(self, row: ServiceRow) -> None:
+    async def _keep_port(self, row: ServiceRow) -> None:
         services, short = self.directory.services, self.directory.short_of(row.name)
         written = services.read().row(row.name)
         if written is None or written.port == row.port or self.jobs.active(short) is not None:
             return
-        services.update(partial(with_port, name=row.name, port=row.port))
+        await services.update(partial(with_port, name=row.name, port=row.port))
         self.notice(f"The row of {row.name} named port {written.port}. It is {row.port} again, as the hub assigned it.")
 
-    def _keep(self, row: ServiceRow) -> None:
+    async def _keep(self, row: ServiceRow) -> None:
         if self._is_missed(self.directory.short_of(row.name)):
-            self._put_back(row)
+            await self._put_back(row)
 
     def _is_missed(self, short: str) -> bool:
         status = self.supervisor.status(short)
         return status is not None and status.state in _ALIVE and self.jobs.active(short) is None
 
-    def _put_back(self, row: ServiceRow) -> None:
+    async def _put_back(self, row: ServiceRow) -> None:
         spoilt = row.name in self.directory.services.read().unusable_names
         how = "became unusable in services.json" if spoilt else "vanished from services.json"
         try:
-            self.directory.services.update(lambda registry: registry.with_row(row))
+            await self.directory.services.update(lambda registry: registry.with_row(row))
         except RegistryRefused as error:
             self.notice(f"The row of {row.name} {how} and could not be restored. {error}")
         else:

@@ -24,26 +24,26 @@ class StartErrors:
     jobs: Jobs
     _failures: FailureLog = field(factory=FailureLog, init=False)
 
-    def look(self) -> None:
+    async def look(self) -> None:
         """Write changes. A failed write is retried on the next call."""
         for short in self.directory.shorts():
-            self._failures.attempt(f"Writing down the start error of {short}", self._compare, short)
+            await self._failures.wait(f"Writing down the start error of {short}", self._compare, short)
 
-    def _compare(self, short: str) -> None:
+    async def _compare(self, short: str) -> None:
         status, row = self.supervisor.status(short), self.directory.row(short)
         if status is None or row is None or self.jobs.active(short) is not None:
             return
         told = after(status, row.last_start_error)
         if told != row.last_start_error:
-            self._write(row.name, told)
+            await self._write(row.name, told)
 
-    def _write(self, name: str, told: Mapping[str, Any] | None) -> None:
+    async def _write(self, name: str, told: Mapping[str, Any] | None) -> None:
         def noted(registry: Registry) -> Registry:
             row = registry.row(name)
             return registry if row is None else registry.with_row(row.with_fields(last_start_error=told))
 
         try:
-            self.directory.services.update(noted)
+            await self.directory.services.update(noted)
         except RegistryRefused:
             return
 

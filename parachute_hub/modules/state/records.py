@@ -4,16 +4,19 @@ services.json is shared with the modules, so enabled state, owner's settings and
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial, reduce
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from attrs import asdict, evolve, frozen
+from twisted.internet.defer import Deferred
 
 from parachute_hub.modules.definition import names, validation
 from parachute_hub.modules.definition.model import EXPOSURES
 from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import Unsynced, WriteFile, atomic_write, private_folder, read_bounded
+from parachute_hub.system.file_writer import FileWriter
 
 FILE_LIMIT = 1024 * 1024
 CHANNELS = ("latest", "rc")
@@ -129,27 +132,35 @@ def variables(value: object) -> Mapping[str, str] | None:
     return given
 
 
-class RecordsFile:
-    """The file, written by this hub only and cached in memory. `_stored` is what is on disk.
+_Edit: TypeAlias = Callable[[Records], Records]
 
-    `on_change` is called after every change, so that the next request sees it.
+
+class RecordsFile:
+    """The file, written by this hub only and cached in memory.
+
+    A change is visible once it is on disk; the Deferreds fire then. `on_change` is called after every change, so that
+    the next request sees it. `_stored` is what is on disk and `_latest` what the next change builds on; both belong to
+    the thread that writes.
     """
 
     def __init__(
         self,
         path: Path,
         *,
+        files: FileWriter | None = None,
         write: WriteFile = atomic_write,
         on_problem: Callable[[str], None] = lambda text: None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._path = path
+        self._files = files or FileWriter()
         self._replace = write
         self._on_problem = on_problem
         self._on_change = on_change
-        self._records = self._stored = Records({})
+        self._ahead: list[_Edit] = []
+        self._records = self._known = self._latest = self._stored = Records({})
         try:
-            self._records = self._stored = self._load()
+            self._records = self._known = self._latest = self._stored = self._load()
         except FileNotFoundError:
             return
         except (OSError, Invalid) as error:
@@ -168,9 +179,9 @@ class RecordsFile:
         """True once modules that predate this file have records."""
         return self._records.counted
 
-    def count(self, found: Mapping[str, Record]) -> None:
-        """Store the records of modules that predate this file. Raises RecordsRefused."""
-        self._write(evolve(self._records, modules={**self._records.modules, **found}, counted=True))
+    def count(self, found: Mapping[str, Record]) -> "Deferred[None]":
+        """Store the records of modules that predate this file. Fails with RecordsRefused."""
+        return self._write(lambda records: evolve(records, modules={**records.modules, **found}, counted=True))
 
     def by_row(self, row_name: str) -> str | None:
         """The short name of the module with this row."""
@@ -181,39 +192,40 @@ class RecordsFile:
         """The owner's choice of release channel."""
         return self._records.channel
 
-    def choose_channel(self, channel: str | None) -> None:
-        """Raises RecordsRefused."""
-        self._write(evolve(self._records, channel=channel))
+    def choose_channel(self, channel: str | None) -> "Deferred[None]":
+        """Fails with RecordsRefused."""
+        return self._write(lambda records: evolve(records, channel=channel))
 
-    def change(self, short: str, **fields: Any) -> Record:
-        """Change fields of a record and store it. Raises RecordsRefused."""
-        record = evolve(self.get(short), **fields)
-        self.put(short, record)
-        return record
+    def change(self, short: str, **fields: Any) -> "Deferred[None]":
+        """Change fields of a record and store it. Fails with RecordsRefused."""
+        return self._write(partial(_with_fields, short=short, fields=fields))
 
-    def put(self, short: str, record: Record | None) -> None:
-        """Store a record; None deletes it. Raises RecordsRefused."""
-        modules = {name: kept for name, kept in self._records.modules.items() if name != short}
-        if record is not None:
-            modules[short] = record
-        self._write(evolve(self._records, modules=modules))
+    def put(self, short: str, record: Record | None) -> "Deferred[None]":
+        """Store a record; None deletes it. Fails with RecordsRefused."""
+        return self._write(partial(_with_record, short=short, record=record))
 
     def wanted(self, short: str) -> bool:
         """True if the module is enabled, which is the default."""
         return self.get(short).wanted
 
-    def want(self, short: str, on: bool) -> None:
-        """Enable or disable the module persistently. On a full disk this only lasts until the next start, with a
-        warning.
+    def want(self, short: str, on: bool) -> "Deferred[None]":
+        """Enable or disable the module: at once in memory, then persistently. On a full disk this only lasts until the
+        next start, with a warning.
         """
-        if self.get(short).wanted == on:
-            return
-        try:
-            self.change(short, wanted=on)
-        except RecordsRefused as error:
-            modules = {**self._records.modules, short: evolve(self.get(short), wanted=on)}
-            self._keep(evolve(self._records, modules=modules))
-            self._on_problem(f"That {short} is {'on' if on else 'off'} could not be stored. {error}")
+
+        def edit(records: Records) -> Records:
+            wanted = records.modules.get(short, Record()).wanted
+            return records if wanted == on else _with_fields(records, short, {"wanted": on})
+
+        def told(trouble: RecordsRefused | None) -> None:
+            self._ahead.remove(edit)
+            self._show()
+            if trouble is not None:
+                self._on_problem(f"That {short} is {'on' if on else 'off'} could not be stored. {trouble}")
+
+        self._ahead.append(edit)
+        self._show()
+        return self._files.change(partial(self._store, edit, insist=True), partial(self._stored_as, told))
 
     def _set_aside(self) -> str:
         """Rename an unreadable file. Returns a sentence that says where it is."""
@@ -234,28 +246,66 @@ class RecordsFile:
             counted=document.get("counted") is True,
         )
 
-    def _write(self, records: Records) -> None:
-        if records == self._stored:
-            self._keep(records)
-            return
-        document: dict[str, Any] = {"modules": {short: kept.to_json() for short, kept in records.modules.items()}}
-        if records.channel is not None:
-            document["channel"] = records.channel
-        if records.counted:
-            document["counted"] = True
+    def _write(self, edit: _Edit) -> "Deferred[None]":
+        return self._files.change(partial(self._store, edit), partial(self._stored_as, _raise))
+
+    def _store(self, edit: _Edit, *, insist: bool = False) -> tuple[Records, RecordsRefused | None]:
+        """Apply the edit to what is on disk. With `insist` it counts in memory even if it could not be written.
+
+        Runs on the writer's thread.
+        """
+        before, trouble = self._latest, None
+        records = edit(before)
         try:
-            private_folder(self._path.parent)
-            self._replace(self._path, strict_json.write(document, indent=2) + b"\n")
+            if records != self._stored:
+                private_folder(self._path.parent)
+                self._replace(self._path, _to_bytes(records))
+            self._latest = self._stored = records
         except OSError as error:
+            trouble = RecordsRefused(f"{self._path.name} could not be written: {error.strerror}.")
+            trouble.__cause__ = error
             if isinstance(error, Unsynced):
                 self._stored = records
-                self._keep(records)
-            raise RecordsRefused(f"{self._path.name} could not be written: {error.strerror}.") from error
-        self._stored = records
-        self._keep(records)
+            if insist or isinstance(error, Unsynced):
+                self._latest = records
+        return self._latest, trouble
 
-    def _keep(self, records: Records) -> None:
+    def _stored_as(
+        self, then: Callable[[RecordsRefused | None], None], outcome: tuple[Records, RecordsRefused | None]
+    ) -> None:
+        self._known, trouble = outcome
+        self._show()
+        then(trouble)
+
+    def _show(self) -> None:
+        """What readers see: what is known to be on disk, with the edits that take effect before."""
+        records = reduce(lambda shown, edit: edit(shown), self._ahead, self._known)
         changed = records != self._records
         self._records = records
         if changed:
             self._on_change()
+
+
+def _with_fields(records: Records, short: str, fields: Mapping[str, Any]) -> Records:
+    return _with_record(records, short, evolve(records.modules.get(short, Record()), **fields))
+
+
+def _with_record(records: Records, short: str, record: Record | None) -> Records:
+    modules = {name: kept for name, kept in records.modules.items() if name != short}
+    if record is not None:
+        modules[short] = record
+    return evolve(records, modules=modules)
+
+
+def _to_bytes(records: Records) -> bytes:
+    document: dict[str, Any] = {"modules": {short: kept.to_json() for short, kept in records.modules.items()}}
+    if records.channel is not None:
+        document["channel"] = records.channel
+    if records.counted:
+        document["counted"] = True
+    return strict_json.write(document, indent=2) + b"\n"
+
+
+def _raise(trouble: RecordsRefused | None) -> None:
+    if trouble is not None:
+        raise trouble

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 
 from attrs import evolve, field, frozen
+from twisted.internet.defer import Deferred
 
 from parachute_hub.modules.definition.model import ServiceRow
 from parachute_hub.modules.definition.validation import Invalid
@@ -27,6 +28,7 @@ from parachute_hub.system.atomic_files import (
     private_folder,
     read_bounded,
 )
+from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.strict_json import BadJson
 
 SIZE_LIMIT = 4 * 1024 * 1024
@@ -187,12 +189,14 @@ class ServicesFile:
         self,
         path: Path,
         *,
+        files: FileWriter | None = None,
         write: WriteFile = atomic_write,
         on_problem: Callable[[str], None] = lambda text: None,
         on_change: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.path = path
+        self._files = files or FileWriter()
         self._replace = write
         self._on_problem = on_problem
         self._on_change = on_change
@@ -236,12 +240,23 @@ class ServicesFile:
         """Also use these rows while the file is damaged."""
         self._standing = (*self._standing, *self.read().kept_of(rows))
 
-    def update(self, change: Callable[[Registry], Registry]) -> Registry:
-        """Re-read, change, validate the changes and write atomically and durably.
+    def update(self, change: Callable[[Registry], Registry]) -> "Deferred[Registry]":
+        """Re-read, change, validate the changes and write atomically and durably; fires with the new content.
 
-        Damaged parts are restored, and the damaged file is kept under another name. Raises RegistryRefused, leaving the
-        file unchanged.
+        Damaged parts are restored, and the damaged file is kept under another name. Fails with RegistryRefused, leaving
+        the file unchanged. `change` runs on the writer's thread.
         """
+        return self._files.change(lambda: self._rewrite(change), self._rewritten)
+
+    def _rewritten(self, aside: str | None) -> Registry:
+        if aside is not None:
+            self._on_problem(
+                f"services.json could not be read as a whole. It was kept as {aside}; rows that could be read stay."
+            )
+        return self.read()
+
+    def _rewrite(self, change: Callable[[Registry], Registry]) -> str | None:
+        """What `update` does, on the writer's thread. Returns the name of the damaged file that was kept, if any."""
         before = self._load()
         if before.unreadable:
             raise RegistryRefused(f"{before.problems[0]}. Repair that first. Nothing was changed.")
@@ -260,25 +275,24 @@ class ServicesFile:
                 # A module may have written it just now, without syncing.
                 with contextlib.suppress(FileNotFoundError):
                     make_sure(self.path)
-                return before
-            if spoilt and os.path.lexists(self.path):
-                self._set_aside()
+                return None
+            aside = self._set_aside() if spoilt and os.path.lexists(self.path) else None
             private_folder(self.path.parent)
             self._replace(self.path, after.to_bytes(), mode=0o600)
         except OSError as error:
             raise RegistryRefused(f"services.json could not be written: {error.strerror}.") from error
-        return self.read()
+        return aside
 
-    def _set_aside(self) -> None:
-        """Keep a timestamped copy of the unreadable original, which stays in place until it is replaced."""
+    def _set_aside(self) -> str:
+        """Keep a timestamped copy of the unreadable original, which stays in place until it is replaced. Returns its
+        name.
+        """
         aside = self.path.with_name(f"services.json.corrupt-{self._now():%Y%m%dT%H%M%S%f}")
         (os.link if os.path.isfile(self.path) else os.rename)(self.path, aside)
         for older in sorted(self.path.parent.glob("services.json.corrupt-*"))[:-MOST_ASIDE]:
             with contextlib.suppress(OSError):
                 older.unlink()
-        self._on_problem(
-            f"services.json could not be read as a whole. It was kept as {aside.name}; rows that could be read stay."
-        )
+        return aside.name
 
     def _load(self) -> Registry:
         try:

@@ -3,46 +3,97 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 
 from twisted.logger import Logger
 
+from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.log_lines import Line, LogQuery, read_line, written
+
+MOST_WAITING = 1 << 20
+"""Bytes that wait for a slow disk; what comes on top is only kept in memory."""
 
 
 class LogFiles:
-    """Appends to `<short>.log`, renamed to `<short>.log.1` when full. Both are mode 0600."""
+    """Appends to `<short>.log`, renamed to `<short>.log.1` when full. Both are mode 0600.
+
+    Lines are collected while the writer's thread is busy, and written together.
+    """
 
     _log = Logger()
 
-    def __init__(self, folder: Path, short: str, limit: int) -> None:
+    def __init__(self, folder: Path, short: str, limit: int, writer: FileWriter) -> None:
         self._path = folder / f"{short}.log"
         self._older = folder / f"{short}.log.1"
         self._limit = limit
+        self._writer = writer
+        self._lock = Lock()
+        self._waiting: list[bytes] = []
+        self._bytes = 0
+        self._under_way = False
+        self._lost = 0
+        self._failing = False
+        # Used by the writer's thread.
         self._file: int | None = None
         self._size = 0
-        self._failing = False
 
     def write(self, lines: Sequence[Line]) -> None:
-        """Append lines. Failures are logged once and the lines dropped."""
+        """Append lines, from any thread. Failures are logged once and the lines dropped."""
         data = "".join(f"{written(line)}\n" for line in lines).encode("utf-8", "replace")
-        try:
-            file = self._open() if self._file is None else self._file
-            if self._size and self._size + len(data) > self._limit:
-                file = self._turn()
-            self._size += os.write(file, data)
-            self._failing = False
-        except (OSError, ValueError) as error:
-            if not self._failing:
-                self._log.warn(
-                    "{path} cannot be written: {error}. Keeping its lines in memory only.",
-                    path=str(self._path),
-                    error=str(error),
-                )
-            self._failing = True
-            self.close()
+        with self._lock:
+            if self._bytes + len(data) > MOST_WAITING:
+                self._lost += len(lines)
+                return
+            if self._lost and lines:
+                missing = f"{self._lost} lines are missing here, because the disk was too slow."
+                data = f"{written(Line(0, lines[0].at, missing, 'warning'))}\n".encode() + data
+                self._lost = 0
+            self._waiting.append(data)
+            self._bytes += len(data)
+        self._go_on()
+
+    def through(self, writer: FileWriter) -> None:
+        """Write through this one from now on. What an earlier one was given must be written."""
+        self._writer, self._under_way = writer, False
+        self._go_on()
 
     def close(self) -> None:
-        """Close the file; the next write reopens it."""
+        """Close the file after what was written; the next write reopens it."""
+        self._writer(self._close)
+
+    def _go_on(self) -> None:
+        with self._lock:
+            if self._under_way or not self._waiting:
+                return
+            parts, self._waiting, self._bytes = self._waiting, [], 0
+            self._under_way = True
+        self._writer.change(lambda: self._append(parts), self._appended)
+
+    def _appended(self, error: Exception | None) -> None:
+        told, self._failing, self._under_way = self._failing, error is not None, False
+        if error is not None and not told:
+            self._log.warn(
+                "{path} cannot be written: {error}. Keeping its lines in memory only.",
+                path=str(self._path),
+                error=str(error),
+            )
+        self._go_on()
+
+    # --- on the writer's thread
+
+    def _append(self, parts: list[bytes]) -> Exception | None:
+        try:
+            for data in parts:
+                file = self._open() if self._file is None else self._file
+                if self._size and self._size + len(data) > self._limit:
+                    file = self._turn()
+                self._size += os.write(file, data)
+        except (OSError, ValueError) as error:
+            self._close()
+            return error
+        return None
+
+    def _close(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -54,7 +105,7 @@ class LogFiles:
         return self._file
 
     def _turn(self) -> int:
-        self.close()
+        self._close()
         os.replace(self._path, self._older)
         return self._open()
 

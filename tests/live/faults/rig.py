@@ -90,13 +90,13 @@ class Rig:
     def _line(self, short: str, text: str) -> None:
         self.lines += 1
 
-    def launch(self, short: str) -> Launch:
+    async def launch(self, short: str) -> Launch:
         return self.launches[short]
 
     def wanted(self, short: str) -> bool:
         return True
 
-    def want(self, short: str, on: bool) -> None: ...
+    async def want(self, short: str, on: bool) -> None: ...
 
     def add(self, short: str, *words: str, **changes: Any) -> str:
         """A Python module with these arguments of `modules/wild.py`."""

@@ -15,6 +15,7 @@ from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.launch.views import Views
 from parachute_hub.supervise.model import CannotLaunch, Isolation, LastExit, ModuleState, Status
 from tests.modules.homes import TOY, Home, package, put, write
+from tests.support.at_once import at_once
 
 BUN = Path("/opt/bun/bin/bun")
 
@@ -65,7 +66,7 @@ class FenceTests(FenceCase):
         self.assertEqual(caught.exception.error_type, "not_isolated")
 
     def test_a_confined_launch(self) -> None:
-        launch = self.launcher(self.fence).launch("toy")
+        launch = at_once(self.launcher(self.fence).launch("toy"))
         view = self.home.path / "hub" / "views" / "toy"
         self.assertEqual((launch.env["HOME"], launch.env["PARACHUTE_HOME"]), (str(view), str(view)))
         self.assertEqual((launch.env["BUN_INSTALL"], launch.env["TMPDIR"]), (str(view / ".bun"), str(view / "tmp")))
@@ -79,7 +80,7 @@ class FenceTests(FenceCase):
         self.assertEqual(launch.rules.lists, ())
 
     def test_a_launch_that_is_not_confined_is_as_ever(self) -> None:
-        launch = self.launcher(self.made(abi=0)).launch("toy")
+        launch = at_once(self.launcher(self.made(abi=0)).launch("toy"))
         self.assertEqual((launch.rules, launch.env["HOME"]), (None, str(self.home.path)))
         assert launch.isolation is not None
         self.assertEqual(launch.isolation.why, CANNOT)
@@ -89,7 +90,7 @@ class FenceTests(FenceCase):
         write(self.home.path / "vault", {".env": "SECRET=1\n"})
         (self.home.path / "toy").mkdir()
         (self.home.path / "toy" / ".env").symlink_to(self.home.path / "vault" / ".env")
-        self.assertNotIn("SECRET", self.launcher(self.fence).launch("toy").env)
+        self.assertNotIn("SECRET", at_once(self.launcher(self.fence).launch("toy")).env)
 
     def test_a_linked_folder_is_read_with_what_it_imports(self) -> None:
         work = self.home.path.parent / "work"
@@ -138,7 +139,9 @@ class FenceTests(FenceCase):
         if state is ModuleState.BACKOFF and exited:
             self.exits += 1
         last = LastExit(1, None, False, float(self.exits)) if self.exits else None
-        self.fence.follow(Status(short="toy", state=state, reason="", since=0.0, isolation=told, last_exit=last))
+        at_once(
+            self.fence.follow(Status(short="toy", state=state, reason="", since=0.0, isolation=told, last_exit=last))
+        )
 
     def test_a_start_that_the_machine_refused_says_nothing(self) -> None:
         """Without descriptors or memory no process starts, confined or not."""
@@ -262,7 +265,7 @@ class OpenedTests(FenceCase):
         (self.tools / "whisper").chmod(0o755)
 
     def rules(self) -> Rules:
-        launch = self.launcher(self.fence).launch("toy")
+        launch = at_once(self.launcher(self.fence).launch("toy"))
         assert launch.rules is not None
         return launch.rules
 
@@ -282,11 +285,11 @@ class OpenedTests(FenceCase):
             ("broken JSON", "[", []),
         ):
             self.home.records.put("toy", evolve(self.home.records.get("toy"), may_read=()))
-            self.assertEqual(self.fence.named("toy", {"program": value}), bool(wanted), what)
+            self.assertEqual(at_once(self.fence.named("toy", {"program": value})), bool(wanted), what)
             self.assertEqual(list(self.home.records.get("toy").may_read), wanted, what)
-        self.fence.named("toy", {"program": whisper})
+        at_once(self.fence.named("toy", {"program": whisper}))
         self.assertIn(whisper, self.rules().reads)
-        self.assertFalse(self.fence.named("toy", {"program": whisper}), "not twice")
+        self.assertFalse(at_once(self.fence.named("toy", {"program": whisper})), "not twice")
 
     def test_one_that_was_installed_before_keeps_what_its_settings_name(self) -> None:
         notes = self.home.path.parent / "exported"

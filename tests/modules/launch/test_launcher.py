@@ -12,6 +12,7 @@ from parachute_hub.modules.launch.launcher import ModuleLauncher
 from parachute_hub.modules.packages.bun import NoBun
 from parachute_hub.supervise.model import LASTING, CannotLaunch, Launch
 from tests.modules.homes import Home, package, put, write
+from tests.support.at_once import at_once
 from tests.support.processes import no_descriptor_left
 
 BUN = Path("/opt/bun/bin/bun")
@@ -32,7 +33,7 @@ class Launches(SynchronousTestCase):
 
     def refusal(self, short: str = "toy") -> CannotLaunch:
         with self.assertRaises(CannotLaunch) as caught:
-            self.launcher.launch(short)
+            at_once(self.launcher.launch(short))
         refusal: CannotLaunch = caught.exception
         return refusal
 
@@ -41,7 +42,7 @@ class Launches(SynchronousTestCase):
         self.home.register()
         write(self.home.path / "toy", {".env": "API_KEY=from the file\nPORT=1\nA=1\n"})
         link = self.home.path / "modules" / "node_modules" / "@toys" / "toy"
-        launch = self.launcher.launch("toy")
+        launch = at_once(self.launcher.launch("toy"))
         self.assertEqual(launch.argv, (str(BUN), "--smol", "run", str(link / "server.ts"), "serve"))
         self.assertEqual((launch.cwd, launch.port, launch.health), (str(link), 2711, "/toy/health"))
         self.assertEqual((launch.env["API_KEY"], launch.env["A"], launch.env["PORT"]), ("from the hub", "1", "2711"))
@@ -80,7 +81,7 @@ class Launches(SynchronousTestCase):
             files["package.json"] = json.dumps({**json.loads(files["package.json"]), "bin": bins})
             put(self.home.store, "toy", files, version)
             self.home.store.activate("toy", "@toys/toy", version)
-            self.assertEqual(launcher.launch("toy").argv, argv, words)
+            self.assertEqual(at_once(launcher.launch("toy")).argv, argv, words)
 
     def test_a_program_that_is_not_here(self) -> None:
         self.installed(startCmd=["no-such-program", "run"])
@@ -93,9 +94,9 @@ class Launches(SynchronousTestCase):
         """Installed ones, at the hub's address."""
         self.installed(dependencies={"vault": {"optional": True}, "scribe": {}})
         self.home.register()
-        self.assertEqual({name for name in self.launcher.launch("toy").env if name.endswith("_URL")}, set())
+        self.assertEqual({name for name in at_once(self.launcher.launch("toy")).env if name.endswith("_URL")}, set())
         self.home.register("parachute-vault", 1940, paths=["/vault/default"])
-        env = self.launcher.launch("toy").env
+        env = at_once(self.launcher.launch("toy")).env
         told = {name: value for name, value in env.items() if name.endswith("_URL")}
         self.assertEqual(told, {"PARACHUTE_VAULT_URL": "https://hub.test/vault/default"})
 
@@ -110,25 +111,25 @@ class Launches(SynchronousTestCase):
             self.home.store.activate(short, package_name, "1.0.0")
         self.home.register()
         self.home.register("parachute-surface", 1946, paths=["/surface"])
-        env = launcher.launch("surface").env
+        env = at_once(launcher.launch("surface")).env
         told = {name: value for name, value in env.items() if "CONFIG" in name.upper()}
         self.assertEqual(told, {"BUN_CONFIG_REGISTRY": "https://npm.test/all/"})
         self.assertEqual(env["BUN_INSTALL"], str(self.home.path / "surface" / ".bun"))
         self.home.records.change("surface", registry_keys=True)
-        env = launcher.launch("surface").env
+        env = at_once(launcher.launch("surface")).env
         self.assertEqual({name: env.get(name) for name in registry}, registry)
-        stranger = launcher.launch("toy").env
+        stranger = at_once(launcher.launch("toy")).env
         self.assertEqual([name for name in stranger if "CONFIG" in name.upper()], [])
         self.assertEqual(stranger["BUN_INSTALL"], str(self.home.path / "modules"))
         # Another package under the name is not vouched for.
         self.home.records.change("surface", package="@toys/toy")
-        self.assertNotIn("BUN_CONFIG_REGISTRY", launcher.launch("surface").env)
+        self.assertNotIn("BUN_CONFIG_REGISTRY", at_once(launcher.launch("surface")).env)
 
     def test_the_owners_settings_reach_the_process(self) -> None:
         self.installed()
         self.home.register()
         self.home.records.change("toy", smol=False, memory_limit=1 << 28, env={"B": "2"})
-        launch = self.launcher.launch("toy")
+        launch = at_once(self.launcher.launch("toy"))
         self.assertEqual(launch.argv[1], "run")
         self.assertEqual((launch.memory_limit, launch.env["B"]), (1 << 28, "2"))
 
@@ -138,7 +139,7 @@ class Launches(SynchronousTestCase):
         self.installed("2.0.0")
         self.home.register(installDir=str(old))
         self.assertEqual(
-            json.loads(Path(self.launcher.launch("toy").cwd, "package.json").read_text())["version"], "2.0.0"
+            json.loads(Path(at_once(self.launcher.launch("toy")).cwd, "package.json").read_text())["version"], "2.0.0"
         )
 
     def test_a_folder_that_only_the_row_names_is_not_run(self) -> None:
@@ -156,7 +157,7 @@ class Launches(SynchronousTestCase):
         place = write(older, package("@old/mod", startCmd=["./server.ts"]))
         self.home.register("parachute-mod")
         self.home.records.change("mod", package="@old/mod")
-        self.assertEqual(self.launcher.launch("mod").argv[-1], str(place / "server.ts"))
+        self.assertEqual(at_once(self.launcher.launch("mod")).argv[-1], str(place / "server.ts"))
 
     def test_mere_files_are_served_by_ours(self) -> None:
         notes = package("@openparachute/notes")
@@ -164,7 +165,7 @@ class Launches(SynchronousTestCase):
         put(self.home.store, "notes", notes, "1.0.0")
         self.home.store.activate("notes", "@openparachute/notes", "1.0.0")
         self.home.register("parachute-notes", 1942, paths=["/notes/"])
-        launch = self.launcher.launch("notes")
+        launch = at_once(self.launcher.launch("notes"))
         link = self.home.path / "modules" / "node_modules" / "@openparachute" / "notes"
         self.assertEqual(
             launch.argv[2:],
@@ -188,7 +189,7 @@ class Launches(SynchronousTestCase):
     def test_a_manifest_that_cannot_be_read_now_is_not_faulty(self) -> None:
         self.installed()
         self.home.register()
-        self.launcher.launch("toy")
+        at_once(self.launcher.launch("toy"))
         with no_descriptor_left(), self.assertRaises(CannotLaunch) as caught:
             self.launcher.manifest("toy", self.home.store.folder("toy", "@toys/toy", "1.0.0"))
         self.assertIn("Too many open files", caught.exception.description)
@@ -199,7 +200,7 @@ class Launches(SynchronousTestCase):
         self.home.register()
         launcher = ModuleLauncher(directory=self.home.directory, around=self.home.around, find_bun=no_bun)
         with self.assertRaises(CannotLaunch) as caught:
-            launcher.launch("toy")
+            at_once(launcher.launch("toy"))
         self.assertEqual(
             (caught.exception.error_type, caught.exception.detail["binary"]), ("missing_dependency", "bun")
         )
@@ -207,9 +208,9 @@ class Launches(SynchronousTestCase):
     def test_rebuilt_for_every_launch(self) -> None:
         self.installed()
         self.home.register()
-        first = self.launcher.launch("toy")
+        first = at_once(self.launcher.launch("toy"))
         write(self.home.path / "toy", {".env": "NEW=1\n"})
-        second = self.launcher.launch("toy")
+        second = at_once(self.launcher.launch("toy"))
         self.assertIsInstance(second, Launch)
         self.assertNotIn("NEW", first.env)
         self.assertEqual(second.env["NEW"], "1")

@@ -9,6 +9,7 @@ from parachute_hub.modules.launch.environment import parse_dotenv
 from parachute_hub.modules.launch.vault_scribe import Wiring
 from parachute_hub.supervise.model import CannotLaunch
 from tests.modules.homes import Home, write
+from tests.support.at_once import at_once
 from tests.support.supervising import FakeSupervisor
 
 
@@ -56,7 +57,7 @@ class Wires(SynchronousTestCase):
 
     def test_who_is_launched_after_the_change_is_not_restarted(self) -> None:
         self.both()
-        self.wiring.before_launch("scribe")
+        at_once(self.wiring.before_launch("scribe"))
         self.assertEqual(self.connect(), ["vault"])
 
     def test_undone_when_scribe_goes(self) -> None:
@@ -76,6 +77,6 @@ class Wires(SynchronousTestCase):
         self.home.register("parachute-scribe", 1955, paths=["/scribe"])
         write(self.home.path / "scribe", {"config.json": "[]"})
         with self.assertRaises(CannotLaunch) as caught:
-            self.wiring.before_launch("scribe")
+            at_once(self.wiring.before_launch("scribe"))
         self.assertEqual(caught.exception.error_type, "unprotected")
-        self.wiring.before_launch("vault")
+        at_once(self.wiring.before_launch("vault"))

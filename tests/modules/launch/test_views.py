@@ -15,6 +15,7 @@ from parachute_hub.modules.launch.views import Views
 from parachute_hub.modules.state.services_file import ServicesFile
 from parachute_hub.supervise.model import CannotLaunch
 from tests.modules.homes import Home
+from tests.support.at_once import at_once
 
 
 class ViewTests(SynchronousTestCase):
@@ -30,7 +31,7 @@ class ViewTests(SynchronousTestCase):
         fresh = copy.with_name("services.json.tmp-1")
         fresh.write_text(json.dumps({"services": rows}))
         os.replace(fresh, copy)
-        self.views.collect_all()
+        at_once(self.views.collect_all())
 
     def row(self, name: str = "toys-toy") -> dict[str, Any]:
         row = self.home.services.read().row(name)
@@ -40,14 +41,14 @@ class ViewTests(SynchronousTestCase):
     def test_a_view_holds_the_module_and_nothing_else(self) -> None:
         (self.home.path / "toy").mkdir()
         (self.home.path / "toy" / "note").write_text("x")
-        view = self.views.prepare("toy")
+        view = at_once(self.views.prepare("toy"))
         self.assertEqual((view / "toy" / "note").read_text(), "x")
         self.assertEqual(json.loads((view / "services.json").read_bytes())["services"][0], self.row())
         self.assertTrue((view / "tmp").is_dir() and (view / ".bun").is_dir())
-        self.assertEqual(self.views.prepare("toy"), view)
+        self.assertEqual(at_once(self.views.prepare("toy")), view)
 
     def test_its_own_words_are_taken_over(self) -> None:
-        self.views.prepare("toy")
+        at_once(self.views.prepare("toy"))
         units = {"one": {"displayName": "One", "path": "/toy/one"}}
         mine = {**self.row(), "version": "2.0.0", "tagline": "New", "health": "/toy/h", "uis": units}
         self.says("toy", {**mine, "paths": ["/toy", "/toy/two"]})
@@ -58,26 +59,26 @@ class ViewTests(SynchronousTestCase):
         else.
         """
         for what, restarted in (("running", False), ("stopped", True)):
-            self.views.prepare("toy")
+            at_once(self.views.prepare("toy"))
             stale = self.row()
             edit(self.home, "tagline", what)
             if restarted:
                 self.views = Views(home=self.home.path, directory=self.home.directory)
-                self.views.prepare("toy")
+                at_once(self.views.prepare("toy"))
             else:
                 self.says("toy", {**stale, "version": "3.0.0"})
                 self.assertEqual(self.row()["version"], "3.0.0")
             self.assertEqual(self.row()["tagline"], what)
 
     def test_what_the_module_changes_after_an_edit_counts(self) -> None:
-        self.views.prepare("toy")
+        at_once(self.views.prepare("toy"))
         stale = self.row()
         edit(self.home, "tagline", "the owner's")
         self.says("toy", {**stale, "tagline": "the module's"})
         self.assertEqual(self.row()["tagline"], "the module's")
 
     def test_a_row_that_was_removed_does_not_come_back_with_a_stale_copy(self) -> None:
-        self.views.prepare("vault")
+        at_once(self.views.prepare("vault"))
         main = self.row("parachute-vault")
         more = {**main, "name": "parachute-vault-work", "paths": ["/vault/work"]}
         self.says("vault", main, more)
@@ -87,19 +88,19 @@ class ViewTests(SynchronousTestCase):
         self.assertEqual(self.row("parachute-vault")["version"], "9")
 
     def test_words_that_could_not_be_stored_are_tried_again(self) -> None:
-        self.views.prepare("toy")
+        at_once(self.views.prepare("toy"))
         said = {**self.row(), "version": "2"}
         copy = self.views.folder("toy") / "services.json"
         copy.write_text(json.dumps({"services": [said]}))
         full = ServicesFile(self.home.services.path, on_problem=self.home.problems.append, write=full_disk)
-        Views(home=self.home.path, directory=evolve(self.home.directory, services=full)).collect("toy")
+        at_once(Views(home=self.home.path, directory=evolve(self.home.directory, services=full)).collect("toy"))
         self.assertEqual(self.row()["version"], "1.0.0")
-        self.views.prepare("toy")
+        at_once(self.views.prepare("toy"))
         self.assertEqual(self.row()["version"], "2")
 
     def test_what_is_not_its_own_stays(self) -> None:
         """Other rows, port, path, exposure, program, new rows, missing rows."""
-        self.views.prepare("toy")
+        at_once(self.views.prepare("toy"))
         before, vault = self.row(), self.row("parachute-vault")
         for what, rows in (
             ("another's row", [before, {**vault, "version": "9", "paths": ["/vault/evil"]}]),
@@ -116,20 +117,20 @@ class ViewTests(SynchronousTestCase):
             self.assertEqual(len(self.home.services.read().rows), 2, what)
 
     def test_a_vault_may_have_a_row_for_each_instance(self) -> None:
-        self.views.prepare("vault")
+        at_once(self.views.prepare("vault"))
         more = {**self.row("parachute-vault"), "name": "parachute-vault-work", "paths": ["/vault/work"]}
         self.says("vault", self.row("parachute-vault"), more)
         self.assertEqual(self.row("parachute-vault-work")["paths"], ["/vault/work"])
 
     def test_a_copy_that_is_no_file_is_not_followed(self) -> None:
-        view = self.views.prepare("toy")
+        view = at_once(self.views.prepare("toy"))
         elsewhere = self.home.path / "elsewhere"
         elsewhere.write_text(json.dumps({"services": [{**self.row(), "version": "9"}]}))
         (view / "services.json").unlink()
         (view / "services.json").symlink_to(elsewhere)
-        self.views.collect_all()
+        at_once(self.views.collect_all())
         self.assertEqual(self.row()["version"], "1.0.0")
-        self.views.prepare("toy")
+        at_once(self.views.prepare("toy"))
         self.assertFalse((view / "services.json").is_symlink())
 
     def test_data_elsewhere(self) -> None:
@@ -176,7 +177,7 @@ class OrderTests(SynchronousTestCase):
         home = Home(str(Path(self.mktemp()).absolute()))
         home.register("toys-toy", tagline="first", displayName="Toy")
         views = Views(home=home.path, directory=home.directory)
-        views.prepare("toy")
+        at_once(views.prepare("toy"))
         copy = views.folder("toy") / "services.json"
         expected = {"version": "1.0.0", "tagline": "first", "displayName": "Toy"}
         seen, said = dict(expected), dict(expected)
@@ -196,11 +197,11 @@ class OrderTests(SynchronousTestCase):
                 expected.update({key: said[key] for key in FIELDS if said[key] != seen[key]})
                 seen = dict(said)
                 if who == "look":
-                    views.collect("toy")
+                    at_once(views.collect("toy"))
                 else:
-                    views.prepare("toy")
+                    at_once(views.prepare("toy"))
                     seen, said = dict(expected), dict(expected)
-        views.collect("toy")
+        at_once(views.collect("toy"))
         expected.update({key: said[key] for key in FIELDS if said[key] != seen[key]})
         row = home.services.read().row("toys-toy")
         assert row is not None

@@ -1,6 +1,7 @@
 """Data of a backup takes the place of a module's. Whatever happens, it has one or the other, and runs as before."""
 
 import errno
+import gc
 import os
 from typing import Any
 
@@ -194,6 +195,11 @@ class RestorePartTests(SynchronousTestCase):
                     self.assertIn(again.data(), (BEFORE, self.after), told)
                     self.assertEqual((again.aside(), again.jobs.unsettled()), ([], False), told)
 
+    def tearDown(self) -> None:
+        """Jobs that were killed never end; what they died of is not an error of a later test."""
+        gc.collect()
+        self.flushLoggedErrors(Killed)
+
     def writes(self, case: str) -> list[str]:
         hub = self.fresh(case)
         calm = FullDisk(hub.path)
@@ -214,7 +220,7 @@ class RestorePartTests(SynchronousTestCase):
             return
 
     def booted(self, hub: Hub) -> Hub:
-        again = Hub(hub.home)
+        again = Hub(Home(str(hub.path)))
         self.boot(again)
         return again
 

@@ -8,6 +8,7 @@ from parachute_hub.modules.reconcile.adoption import Adoption
 from parachute_hub.modules.state.records import RecordsFile
 from parachute_hub.site.errors import Refused
 from tests.modules.homes import Home, package, write
+from tests.support.at_once import at_once
 
 # What services.json of the older hub, 0.7.15, holds with a vault and the surface.
 OLDER_ROWS = (
@@ -48,7 +49,7 @@ class Base(SynchronousTestCase):
 
     def refusal(self, short: str) -> str:
         with self.assertRaises(Refused) as caught:
-            self.adoption.adopt(short)
+            at_once(self.adoption.adopt(short))
         refused: Refused = caught.exception
         return refused.description
 
@@ -57,7 +58,7 @@ class OlderHomes(Base):
     def test_its_modules_of_the_catalog_get_a_record_and_the_others_wait(self) -> None:
         self.rows(*OLDER_ROWS)
         self.assertEqual(self.home.directory.shorts(), ())
-        self.adoption.count()
+        at_once(self.adoption.count())
         self.assertEqual(self.home.directory.shorts(), ("vault", "surface"))
         self.assertEqual([row.name for row in self.home.directory.strangers()], ["own"])
         vault, surface = self.home.records.get("vault"), self.home.records.get("surface")
@@ -65,11 +66,11 @@ class OlderHomes(Base):
         self.assertEqual((surface.port, surface.exposure), (1946, None), "it always listens there")
 
     def test_it_happens_once(self) -> None:
-        self.adoption.count()
+        at_once(self.adoption.count())
         self.rows(*OLDER_ROWS)
         again = RecordsFile(self.home.path / "hub" / "modules.json")
         self.assertTrue(again.counted)
-        self.adoption.count()
+        at_once(self.adoption.count())
         self.assertEqual(self.home.directory.shorts(), ())
 
     def test_records_of_before_get_their_port(self) -> None:
@@ -80,7 +81,7 @@ class OlderHomes(Base):
             {"name": "toys-two", "port": 2711, "paths": ["/two"], "health": "/h", "version": "1"},
         )
         self.assertEqual(self.home.directory.shorts(), ("toy", "two"), "they run before, too")
-        self.adoption.count()
+        at_once(self.adoption.count())
         ports = [self.home.records.get(short).port for short in ("toy", "two")]
         self.assertEqual(ports[0], 2711)
         self.assertNotIn(ports[1], (2711, 1939))
@@ -89,14 +90,14 @@ class OlderHomes(Base):
 class Adopting(Base):
     def setUp(self) -> None:
         super().setUp()
-        self.adoption.count()
+        at_once(self.adoption.count())
         files = package("@toys/own", manifestName="own", startCmd=["./server.ts"])
         self.folder = write(self.home.path.resolve() / "elsewhere", files)
 
     def test_the_owner_keeps_a_module_and_its_folder_is_the_one_that_was_shown(self) -> None:
         self.rows({**OLDER_ROWS[2], "installDir": str(self.folder)})
         self.assertEqual(self.adoption.source("own"), ("@toys/own", self.folder))
-        self.adoption.adopt("own")
+        at_once(self.adoption.adopt("own"))
         record = self.home.records.get("own")
         self.assertEqual((record.port, record.linked, record.package), (1950, str(self.folder), "@toys/own"))
         self.rows({**OLDER_ROWS[2], "installDir": "/nowhere"})
@@ -107,14 +108,14 @@ class Adopting(Base):
 
     def test_a_row_with_the_name_of_the_catalog_gives_the_catalogs_package(self) -> None:
         self.rows({**OLDER_ROWS[0], "installDir": str(self.folder)})
-        self.adoption.adopt("vault")
+        at_once(self.adoption.adopt("vault"))
         self.assertEqual(self.home.directory.package_of("vault"), "@openparachute/vault")
         self.assertIsNone(self.home.directory.folder("vault"), "whatever folder the row names")
 
     def test_a_port_that_another_has_is_not_given_twice(self) -> None:
         self.rows(OLDER_ROWS[0], {**OLDER_ROWS[2], "port": 1940, "installDir": str(self.folder)})
-        self.adoption.adopt("vault")
-        self.adoption.adopt("own")
+        at_once(self.adoption.adopt("vault"))
+        at_once(self.adoption.adopt("own"))
         self.assertNotIn(self.home.records.get("own").port, (1940, None))
 
     def test_unsuitable_rows_are_not_adopted(self) -> None:

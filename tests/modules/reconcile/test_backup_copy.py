@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.modules.reconcile.backup_copy import ServicesBackup
 from parachute_hub.modules.state.services_file import ServicesFile
 from tests.modules.homes import Home
+from tests.support.at_once import at_once
 
 
 class LastGoodTests(SynchronousTestCase):
@@ -17,7 +18,7 @@ class LastGoodTests(SynchronousTestCase):
         self.told: list[str] = []
         self.copy = self.home.path / "hub" / "services.last.json"
         self.good = self.start()
-        self.good.look()
+        at_once(self.good.look())
 
     def start(self) -> ServicesBackup:
         """As a restarted hub."""
@@ -34,7 +35,7 @@ class LastGoodTests(SynchronousTestCase):
         """From an empty file and from half of one, with everything that modules wrote."""
         for length in (0, len(self.home.services.path.read_bytes()) // 2):
             self.tear(length)
-            self.start().mend()
+            at_once(self.start().mend())
             self.assertEqual(self.names(), {"parachute-vault", "toys-toy"}, length)
             vault = self.home.services.read().row("parachute-vault")
             assert vault is not None
@@ -46,21 +47,21 @@ class LastGoodTests(SynchronousTestCase):
         document = json.loads(self.home.services.path.read_bytes())
         document["services"] = document["services"][:1]
         self.home.services.path.write_text(json.dumps(document))
-        self.start().mend()
+        at_once(self.start().mend())
         self.assertEqual(self.names(), {"parachute-vault"})
         self.home.services.path.unlink()
         fresh = ServicesFile(self.home.services.path)
-        ServicesBackup(services=fresh, path=self.copy, notice=self.told.append).mend()
+        at_once(ServicesBackup(services=fresh, path=self.copy, notice=self.told.append).mend())
         self.assertEqual((fresh.read().rows, self.told), ((), []))
 
     def test_the_copy_follows_what_is_whole_and_nothing_else(self) -> None:
         before = self.copy.read_bytes()
         self.tear(20)
-        self.good.look()
+        at_once(self.good.look())
         self.assertEqual(self.copy.read_bytes(), before)
-        self.start().mend()
+        at_once(self.start().mend())
         self.home.services.update(lambda registry: registry.without("toys-toy"))
-        self.good.look()
+        at_once(self.good.look())
         self.assertNotIn(b"toys-toy", self.copy.read_bytes())
 
     def test_without_a_copy_there_is_what_can_be_read(self) -> None:
@@ -70,7 +71,7 @@ class LastGoodTests(SynchronousTestCase):
             if content is not None:
                 self.copy.write_bytes(content)
             self.tear(0)
-            self.start().mend()
+            at_once(self.start().mend())
             self.assertEqual((self.names(), self.told), (set(), []))
 
     def test_a_disk_that_takes_nothing_is_no_trouble(self) -> None:
@@ -78,7 +79,7 @@ class LastGoodTests(SynchronousTestCase):
         self.copy.unlink()
         self.copy.mkdir()
         self.home.services.update(lambda registry: registry.without("toys-toy"))
-        self.good.look()
+        at_once(self.good.look())
         self.copy.rmdir()
-        self.good.look()
+        at_once(self.good.look())
         self.assertNotIn(b"toys-toy", self.copy.read_bytes())

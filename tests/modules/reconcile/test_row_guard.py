@@ -11,6 +11,7 @@ from parachute_hub.modules.reconcile.row_guard import RowKeeper
 from parachute_hub.modules.state.services_file import with_port
 from parachute_hub.supervise.model import ModuleState, Status
 from tests.modules.homes import Home
+from tests.support.at_once import at_once
 from tests.support.supervising import FakeSupervisor
 
 
@@ -27,7 +28,7 @@ class Keeping(SynchronousTestCase):
         )
         self.home.register("toys-toy", 2711, mine={"kept": 1})
         self.home.register("parachute-vault", 1940, paths=["/vault/default"])
-        self.keeper.look()
+        at_once(self.keeper.look())
 
     def ignore(self, event: Any) -> None:
         """Nobody listens."""
@@ -50,11 +51,11 @@ class Keeping(SynchronousTestCase):
     def test_the_row_of_a_running_module_comes_back_whole(self) -> None:
         self.started("toy")
         self.write("parachute-vault")
-        self.keeper.look()
+        at_once(self.keeper.look())
         self.assertEqual(self.names(), ["parachute-vault", "toys-toy"])
         self.assertEqual(self.home.services.read().rows[1].raw["mine"], {"kept": 1})
         self.assertEqual(self.told, ["The row of toys-toy vanished from services.json and was restored."])
-        self.keeper.look()
+        at_once(self.keeper.look())
         self.assertEqual(len(self.told), 1)
 
     def test_one_that_is_about_to_run_again_keeps_its_row(self) -> None:
@@ -63,24 +64,24 @@ class Keeping(SynchronousTestCase):
         self.supervisor.outcome["toy"] = crashed
         self.started("toy")
         self.write("parachute-vault")
-        self.keeper.look()
+        at_once(self.keeper.look())
         self.assertIn("toys-toy", self.names())
 
     def test_who_does_not_run_may_go(self) -> None:
         self.write("parachute-vault")
-        self.keeper.look()
+        at_once(self.keeper.look())
         self.assertEqual(self.names(), ["parachute-vault"])
 
     def test_a_row_does_not_reserve_its_port(self) -> None:
         self.started("toy")
         self.write("parachute-vault")
         self.home.register("parachute-thief", 2711, installed=False)
-        self.keeper.look()
+        at_once(self.keeper.look())
         self.assertEqual(self.names(), ["parachute-vault", "parachute-thief", "toys-toy"])
 
     def test_a_row_that_names_another_port_gets_its_own_back(self) -> None:
         """Published modules read their port there."""
         self.home.services.update(lambda registry: with_port(registry, "toys-toy", 6666))
-        self.keeper.look()
+        at_once(self.keeper.look())
         self.assertEqual({row.name: row.port for row in self.home.services.read().rows}["toys-toy"], 2711)
         self.assertIn("named port 6666", self.told[0])

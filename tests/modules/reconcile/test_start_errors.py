@@ -11,6 +11,7 @@ from parachute_hub.jobs.runner import Jobs, Work
 from parachute_hub.modules.reconcile.start_errors import StartErrors
 from parachute_hub.supervise.model import ModuleState, Status
 from tests.modules.homes import Home
+from tests.support.at_once import at_once
 from tests.support.supervising import FakeSupervisor
 
 ERROR = {
@@ -42,7 +43,7 @@ class Noting(SynchronousTestCase):
         """It was started with this result, and then polled."""
         self.supervisor.outcome["toy"] = Status(short="toy", state=state, reason="", since=0.0, start_error=error)
         self.successResultOf(Deferred.fromCoroutine(self.supervisor.start("toy")))
-        self.errors.look()
+        at_once(self.errors.look())
 
     def row(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.home.services.path.read_bytes())["services"][0]

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules.state.records import Record, RecordsFile, RecordsRefused
 from parachute_hub.system import atomic_files
+from tests.support.at_once import at_once
 
 
 class Records(SynchronousTestCase):
@@ -34,14 +35,15 @@ class Records(SynchronousTestCase):
         records.change("toy", package="@toys/toy")
         refusing = self.patch(atomic_files, "sync_folder", refuse)
         with self.assertRaises(RecordsRefused):
-            records.put("toy", None)
+            at_once(records.put("toy", None))
         refusing.restore()
         records.change("toy", package="@toys/toy")
         self.assertEqual(self.load().get("toy").package, "@toys/toy")
 
     def test_a_wish_that_could_not_be_stored_is_stored_later(self) -> None:
         records = self.load()
-        before = records.change("toy", package="@toys/toy")
+        records.change("toy", package="@toys/toy")
+        before = records.get("toy")
         away = self.path.parent.rename(self.path.parent.with_name("away"))
         self.path.parent.touch()
         records.want("toy", False)
@@ -88,7 +90,7 @@ class Records(SynchronousTestCase):
         records = self.load()
         self.path.parent.write_text("in the way")
         with self.assertRaises(RecordsRefused):
-            records.change("x", pin=True)
+            at_once(records.change("x", pin=True))
         self.assertFalse(records.get("x").pin)
 
     def test_a_full_disk_does_not_keep_anybody_from_stopping(self) -> None:

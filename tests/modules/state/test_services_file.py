@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.modules.definition.model import ServiceRow
 from parachute_hub.modules.state.legacy_rows import heal
 from parachute_hub.modules.state.services_file import Registry, RegistryRefused, ServicesFile, parse
+from tests.support.at_once import at_once
 
 
 def raw(name: str, port: int, **fields: Any) -> dict[str, Any]:
@@ -152,7 +153,7 @@ class OnDisk(SynchronousTestCase):
             (evolve(row("b", 2), health="x"), "health: must be"),
         ):
             with self.assertRaises(RegistryRefused) as caught:
-                self.file.update(lambda registry, bad=bad: registry.with_row(bad))  # type: ignore[misc]
+                at_once(self.file.update(lambda registry, bad=bad: registry.with_row(bad)))  # type: ignore[misc]
             self.assertIn(text, str(caught.exception))
         self.assertEqual(self.path.read_bytes(), before)
 
@@ -189,7 +190,7 @@ class OnDisk(SynchronousTestCase):
         self.path.write_bytes(content)
         full = ServicesFile(self.path, write=refuse, on_problem=self.problems.append)
         with self.assertRaises(RegistryRefused):
-            full.update(lambda found: found.with_row(row("b", 1941)))
+            at_once(full.update(lambda found: found.with_row(row("b", 1941))))
         self.assertEqual(self.path.read_bytes(), content)
 
     def test_a_folder_or_a_link_in_its_place(self) -> None:

@@ -11,6 +11,7 @@ from parachute_hub.supervise.output.line_buffer import CUT, Budget, Splitter
 from parachute_hub.supervise.output.log_files import LogFiles, last_mark, read_log
 from parachute_hub.supervise.output.log_ring import LogRing
 from parachute_hub.supervise.output.output import Output
+from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.log_lines import Line, LogQuery
 
 
@@ -98,7 +99,7 @@ class RingTests(SynchronousTestCase):
 class FilesTests(SynchronousTestCase):
     def test_two_files_hold_the_latest(self) -> None:
         folder = Path(self.mktemp())
-        files = LogFiles(folder, "vault", 1000)
+        files = LogFiles(folder, "vault", 1000, FileWriter())
         self.addCleanup(files.close)
         for number in range(200):
             files.write([Line(0, 0.0, f"line {number}")])
@@ -112,7 +113,7 @@ class FilesTests(SynchronousTestCase):
     def test_it_continues_when_the_disk_recovers(self) -> None:
         folder = Path(self.mktemp())
         folder.write_text("in the way")
-        files = LogFiles(folder, "vault", 1000)
+        files = LogFiles(folder, "vault", 1000, FileWriter())
         self.addCleanup(files.close)
         files.write([Line(0, 0.0, "lost")])
         folder.unlink()
@@ -123,7 +124,7 @@ class FilesTests(SynchronousTestCase):
 class ReadTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
-        self.files = LogFiles(self.folder, "vault", 400)
+        self.files = LogFiles(self.folder, "vault", 400, FileWriter())
         self.addCleanup(self.files.close)
 
     def test_both_files_are_read_in_order(self) -> None:
@@ -162,7 +163,7 @@ class OutputTests(SynchronousTestCase):
         self.folder = Path(self.mktemp())
         self.output = Output(
             ring=LogRing(10_000),
-            files=LogFiles(self.folder, "vault", 1000),
+            files=LogFiles(self.folder, "vault", 1000, FileWriter()),
             log_line=self.lines.append,
             mask=lambda text: text.replace("secret", "***"),
             limits=LogLimits(rate=1000, burst=2000, line_charge=100),
@@ -203,7 +204,7 @@ class OutputTests(SynchronousTestCase):
     def test_a_failing_log_loses_lines_and_nothing_else(self) -> None:
         output = Output(
             ring=LogRing(1000),
-            files=LogFiles(Path(self.mktemp()), "vault", 1000),
+            files=LogFiles(Path(self.mktemp()), "vault", 1000, FileWriter()),
             log_line=lambda line: 1 // 0,  # type: ignore[arg-type]
             mask=str,
             limits=LogLimits(),
