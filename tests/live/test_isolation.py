@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import tarfile
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -228,6 +229,23 @@ class HostileModuleTests(SynchronousTestCase):
             self.assertEqual(found[name], "got", name)
         self.assertEqual((harm.home / "bait3").stat().st_mode & 0o777, 0o777)
         self.assertEqual(harm.hub.module("hostile")["isolation"]["state"], "off")
+
+
+@requires(right("to confine programs"))
+class HogTests(SynchronousTestCase):
+    """The small form of the proof `hogs`."""
+
+    timeout = 120
+
+    def test_a_module_without_descriptors_takes_none_of_others(self) -> None:
+        harm = Harm(self, "required")
+        port = harm.hub.module("hostile")["port"]
+        self.assertEqual(fetch(f"http://127.0.0.1:{port}/hostile/hog/descriptors", method="POST").status, 200)
+        for _ in range(20):
+            self.assertEqual(fetch(f"{harm.hub.url}/health").status, 200)
+            self.assertIn(fetch(f"{harm.hub.url}/vault/default/health").status, (200, 401))
+            time.sleep(0.05)
+        self.assertEqual(harm.hub.module("vault")["state"], "ready")
 
 
 @requires(right("to confine programs"))

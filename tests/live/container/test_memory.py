@@ -73,7 +73,16 @@ class MemoryTests(ContainerTestCase):
         spared = [*hub.processes("twistd"), *hub.processes("@openparachute/vault/")]
         (eater,) = hub.processes("@openparachute/scribe/")
         self.assertEqual(hub.run("touch", "/parachute/scribe/eat", user=1000).returncode, 0)
-        self.wait_until(lambda: not Path(f"/proc/{eater}").exists(), 60)
+        refused: list[int] = []
+
+        def eaten() -> bool:
+            """Meanwhile the sibling goes on answering."""
+            status = hub.request("GET", "/vault/default/health").status
+            refused.extend([status] if status not in (200, 401) else [])
+            return not Path(f"/proc/{eater}").exists()
+
+        self.wait_until(eaten, 60)
+        self.assertEqual(refused, [])
         wait_ready(hub, "vault", "scribe")
         self.assertEqual(len(spared), 2)
         self.assertEqual([*hub.processes("twistd"), *hub.processes("@openparachute/vault/")], spared, hub.log())
