@@ -16,7 +16,7 @@ from typing import Any
 from attrs import define, field, frozen
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.cli.client import HubClient
+from parachute_hub.cli.client import HubClient, HubDown
 from parachute_hub.cli.progress import ProgressPrinter, follow
 from parachute_hub.site import cookies
 from tests.live.ports import free_port, module_ports
@@ -121,6 +121,18 @@ class HubProcess:
                 return
             time.sleep(0.02)
         raise AssertionError(f"waited {patience:.0f} s in vain for {what}:\n{self.log()[-6000:]}")
+
+    def wait_for_restart(self, instance: str) -> None:
+        """Until the hub is up again as another one than `instance`."""
+
+        def again() -> bool:
+            try:
+                health = self.client.health()
+            except HubDown:
+                return False
+            return health.get("phase") == "up" and health.get("instance") != instance
+
+        self.wait_for(again, "the hub to start again")
 
     def install(self, short: str, **body: Any) -> dict[str, Any]:
         """Install a module through the API and wait for the job; raises CommandError with its reason."""

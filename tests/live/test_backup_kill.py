@@ -135,8 +135,10 @@ class Storm:
         found = (home / "hello").glob("*.md") if (home / "hello").is_dir() else ()
         return {f"hello/{path.name}": path.read_bytes() for path in found}
 
-    def during_a_restore(self) -> None:
-        """Kill an empty hub at a random moment between the first byte of a restore and its restart's end."""
+    def during_a_restore(self, victim: str) -> None:
+        """Kill an empty hub at a random moment between the first byte of a restore and its restart's end, or its worker
+        while it unpacks.
+        """
         shutil.rmtree(self.empty.home, ignore_errors=True)
         self.empty.log_path.unlink(missing_ok=True)
         self.empty.start()
@@ -146,6 +148,9 @@ class Storm:
         told = {"setup_token": token, "identity": self.identity, "from": self._folder(), "name": name}
         begun = fetch(self.empty.url + RESTORE, method="POST", body=told).json()
         path, headers = f"{self.empty.url}{RESTORE}/{begun['id']}", {"Authorization": f"Bearer {begun['ticket']}"}
+        if victim == "worker":
+            self._kill_the_unpacking(path, headers)
+            return
         if self.random.random() < 0.3:
             time.sleep(self.random.uniform(0.0, 0.8))
         else:
@@ -168,16 +173,40 @@ class Storm:
         self.restored += bool(found)
         self.kills["hub in restore"] += 1
 
+    def _kill_the_unpacking(self, path: str, headers: dict[str, str]) -> None:
+        """Without its worker the restore fails with words, and the hub is as empty as before."""
+        time.sleep(self.random.uniform(0.0, 0.5))
+        workers = workers_of(self.empty)
+        for pid in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+        def over() -> bool:
+            return fetch(path, headers=headers).json()["phase"] in ("failed", "ready")
+
+        self.empty.wait_for(over, "the restore to end")
+        state = fetch(path, headers=headers).json()
+        left = sorted((self.empty.home / "hub" / "restore").glob("*/home/*"))
+        if state["phase"] == "failed" and (not state["error"] or left):
+            raise Half(f"a killed worker left {left} and said {state['error']!r}")
+        if self.notes(self.empty.home):
+            raise Half("notes without a restore")
+        self.kills["worker in restore"] += state["phase"] == "failed"
+        self.empty.end()
+
     def rage(self, kills: int, seconds: float = float("inf")) -> str:
         """Kill this often, or for so long; a line of figures. Raises Half."""
         began = time.monotonic()
-        ways = (("run", "hub"), ("run", "worker"), ("restore", ""), ("verify", "hub"), ("restore", ""))
+        ways = (
+            *(("run", "hub"), ("run", "worker"), ("restore", "hub"), ("verify", "hub")),
+            *(("restore", "worker"), ("verify", "worker"), ("restore", "hub")),
+        )
         number = 0
         while self.kills.total() < kills and time.monotonic() - began < seconds:
             what, victim = ways[number % len(ways)]
             number += 1
             if what == "restore":
-                self.during_a_restore()
+                self.during_a_restore(victim)
             else:
                 self.during_a_job(what, victim)
         counts = ", ".join(f"{count} {name}" for name, count in sorted(self.kills.items()))
@@ -190,11 +219,11 @@ class Storm:
 class KillTests(SynchronousTestCase):
     """The small form."""
 
-    def test_five_kills(self) -> None:
+    def test_seven_kills(self) -> None:
         storm = Storm.begin(Path(self.mktemp()).absolute())
         self.addCleanup(storm.end)
-        storm.rage(5)
-        self.assertEqual(storm.kills.total(), 5)
+        storm.rage(7)
+        self.assertEqual(storm.kills.total(), 7)
         self.assertGreater(storm.checked, 0)
 
 

@@ -109,12 +109,7 @@ class BucketTests(SynchronousTestCase):
         instance = other.client.health()["instance"]
         applied = fetch(path + "/apply", method="POST", body={"mode": "move"}, headers=headers)
         self.assertEqual(applied.status, 202, applied.body)
-
-        def again() -> bool:
-            health = other.client.health() if other.client.running else {}
-            return health.get("phase") == "up" and health.get("instance") != instance
-
-        other.wait_for(again, "the hub to start again")
+        other.wait_for_restart(instance)
         return other
 
     def test_faults_end_in_words_and_the_next_backup_works(self) -> None:

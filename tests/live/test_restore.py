@@ -12,7 +12,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.backup.archive.layout import Header
 from parachute_hub.backup.archive.sources import list_home
 from parachute_hub.backup.archive.writing import ArchiveWriter
-from parachute_hub.cli.client import HubDown
 from parachute_hub.cli.progress import ProgressPrinter, follow
 from parachute_hub.store.database import Database, shipped_migrations
 from parachute_hub.store.rows import User
@@ -77,15 +76,7 @@ class RestoreTests(SynchronousTestCase):
         before = one.client.health()["instance"]
         answer = self.ask(one, "POST", f"/{restore_id}/apply", {"mode": mode}, ticket)
         self.assertEqual(answer.status, 202, answer.body)
-
-        def again() -> bool:
-            try:
-                health = one.client.health()
-            except HubDown:
-                return False
-            return health.get("phase") == "up" and health.get("instance") != before
-
-        one.wait_for(again, "the hub to start again")
+        one.wait_for_restart(before)
 
     def test_a_move_brings_accounts_keys_notes_and_modules(self) -> None:
         self.first.install("hello")
