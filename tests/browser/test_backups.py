@@ -1,5 +1,6 @@
 """Backups by browser on a real hub: set up, made, checked, removed; and restored by an empty hub."""
 
+import os
 import re
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ from parachute_hub.cli.progress import ProgressPrinter, follow
 from tests.browser.admin_app import built
 from tests.browser.browser import DESK, PHONE, PICTURES, chromium, findings, picture, wider_than_the_window, window
 from tests.live.harness import OWNER, HubProcess, hub, packed_examples
+from tests.live.s3_rig import Fault, bucket
 from tests.requirements import program, requires
 
 NAME = OWNER["PARACHUTE_INITIAL_ADMIN_USERNAME"]
@@ -305,3 +307,85 @@ class RestoreTests(BackupsCase):
         self.page.get_by_role("button", name="Replace everything and restart").click(timeout=20_000)
         self.page.wait_for_url(re.compile("/(login|admin)(\\?|$)"), timeout=40_000)
         self.assertEqual(note.read_text(), "words")
+
+
+@requires(program("chromium"))
+class BucketTests(BackupsCase):
+    """A bucket behind a proxy that misbehaves, by the form; and a slow backup, seen on two devices."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bucket = bucket(self)
+        call = self.hub.client.call
+        key = call("POST", "/api/backups/key")["identity"]
+        call("POST", "/api/backups/key/confirm", {"characters": key[-4:]})
+        self.page.reload()
+
+    def fill(self, **changes: str) -> None:
+        told = {**self.bucket.told(), **changes}
+        self.page.get_by_label("Kind of place").select_option("s3")
+        for label, name in {
+            "Address of the service": "endpoint",
+            "Bucket": "bucket",
+            "Access key": "key_id",
+            "Secret key": "secret",
+        }.items():
+            self.page.get_by_label(label, exact=True).fill(told[name])
+
+    def add(self) -> None:
+        """Test and add, confirming each time that it is in the own network."""
+        self.page.get_by_role("button", name="Test and add").click()
+        self.confirm()
+        self.page.get_by_role("dialog", name="Is this in your own network?").get_by_role("button", name="Yes").click()
+        self.confirm()
+
+    def test_what_is_wrong_is_said_and_then_it_works(self) -> None:
+        expect(self.page.get_by_role("heading", name="Where should backups go?")).to_be_visible()
+        self.fill(bucket="nothing-here")
+        self.look("bucket")
+        self.add()
+        expect(self.page.get_by_role("alert")).to_contain_text("There is no bucket")
+        self.fill()
+        for code, status, words in (
+            ("SignatureDoesNotMatch", 403, "does not accept this access key"),
+            ("RequestTimeTooSkewed", 403, "Set the clock"),
+            ("AccessDenied", 403, "Allow this key to read, write and list"),
+        ):
+            self.bucket.inject(Fault(status=status, code=code))
+            self.add()
+            expect(self.page.get_by_role("alert")).to_contain_text(words)
+        self.bucket.inject(None)
+        self.add()
+        expect(self.page.get_by_role("button", name="Finish")).to_be_visible()
+        self.page.get_by_role("button", name="Finish").click()
+        self.assertNotIn(self.bucket.told()["secret"], self.page.content())
+        label = f"{self.bucket.told()['bucket']} at"
+        self.bucket.inject(Fault(status=403, code="InvalidAccessKeyId"))
+        self.page.get_by_role("button", name=re.compile(f"^Test {label}")).click()
+        expect(self.page.get_by_role("alert")).to_contain_text("does not accept this access key")
+        self.bucket.inject(None)
+        self.page.get_by_role("button", name=re.compile(f"^Test {label}")).click()
+        expect(self.page.get_by_text("a test file was written, read back and deleted")).to_be_visible()
+
+    def test_two_devices_see_how_far_it_is_and_either_can_cancel(self) -> None:
+        (self.hub.home / "hello").mkdir()
+        (self.hub.home / "hello" / "photo").write_bytes(os.urandom(24 << 20))
+        self.hub.client.call("POST", "/api/backups/places", self.bucket.told(private=True))
+        self.page.reload()
+        phone = self.sign_in(viewport=PHONE)
+        self.bucket.inject(Fault(delay=2.0))
+        self.page.get_by_role("button", name="Back up now").click()
+        for page in (self.page, phone):
+            expect(page.get_by_text("Making a backup")).to_be_visible()
+            expect(page.get_by_role("progressbar", name="Copy")).to_be_visible(timeout=20_000)
+            expect(page.get_by_text(re.compile(r"MB of 2\d MB, about .* left"))).to_be_visible(timeout=30_000)
+        picture(phone, "backups-progress-phone")
+        phone.get_by_role("button", name="Cancel").click()
+        for page in (self.page, phone):
+            expect(page.get_by_text("Making a backup")).to_have_count(0, timeout=20_000)
+            expect(page.get_by_role("button", name="Back up now")).to_be_enabled()
+        self.bucket.inject(None)
+        self.page.get_by_role("button", name="Back up now").click()
+        for page in (self.page, phone):
+            done = page.get_by_role("heading", name="Last backup we know can be restored: just now")
+            expect(done).to_be_visible(timeout=60_000)

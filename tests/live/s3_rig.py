@@ -7,6 +7,7 @@ moto does not check keys, clocks or regions unless told to, so the proxy answers
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -134,7 +135,7 @@ def bucket(test: SynchronousTestCase) -> Bucket:
     test.addCleanup(end)
     made = Bucket(f"http://127.0.0.1:{port}")
     _make(made.direct, process)
-    proxy = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Proxy,), {"bucket": made}))
+    proxy = _Server(("127.0.0.1", 0), type("Bound", (_Proxy,), {"bucket": made}))
     proxy.daemon_threads = True
     thread = threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True)
     thread.start()
@@ -160,6 +161,14 @@ def _make(address: str, process: "subprocess.Popen[bytes]") -> None:
             if time.monotonic() > end or process.poll() is not None:
                 raise
             time.sleep(0.1)
+
+
+class _Server(ThreadingHTTPServer):
+    """Keeps quiet about clients that left, as killed workers do."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Proxy(BaseHTTPRequestHandler):
