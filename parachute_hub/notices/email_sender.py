@@ -36,7 +36,9 @@ class Email:
         if security not in _PORTS:
             raise NotSent("invalid_address", "security is starttls, tls or none.")
         if security == "none" and not private:
-            raise NotSent("invalid_address", "Without encryption others could read along. Use starttls or tls.")
+            raise NotSent(
+                "private_address", "Without encryption others could read along. That is fine in your own network only."
+            )
         port = _port(told, security)
         if not isinstance(port, int) or not 0 < port < 65536:
             raise NotSent("invalid_address", "port is a number from 1 to 65535.")

@@ -76,7 +76,7 @@ async def _asked(agent: Agent, method: str, url: str, headers: Headers, body: by
 
 
 def check_url(url: str, *, private: bool) -> str:
-    """A URL to send to: https, or http to a private address. Raises NotSent `invalid_address`."""
+    """A URL to send to: https, or http if the owner confirmed a private address. Raises NotSent."""
     try:
         parts = urlsplit(url.strip())
         host, _ = parts.hostname, parts.port
@@ -86,5 +86,5 @@ def check_url(url: str, *, private: bool) -> str:
     if not host or parts.username or parts.password or parts.scheme not in _PORTS:
         raise NotSent("invalid_address", "Give an address that begins with https://, without a user name in it.")
     if parts.scheme == "http" and not private:
-        raise NotSent("invalid_address", "Over http everyone on the way could read along. Use https.")
+        raise NotSent("private_address", "Over http others could read along. That is fine in your own network only.")
     return url.strip()

@@ -25,6 +25,7 @@ PAGES = (
     "people",
     "backups",
     "backups/restore",
+    "notices",
     "account",
     "settings",
     "activity",

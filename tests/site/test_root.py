@@ -84,6 +84,11 @@ class RootTests(SynchronousTestCase):
         answer = ask(self.root, "/", headers={"Service-Worker": "script"})
         self.assertEqual((answer.status, answer.json()["error"]), (403, "no_service_worker"))
 
+    def test_the_worker_for_push_messages_is_the_one_exception(self) -> None:
+        for path, status in (("/admin/push.js", 200), ("/admin/push.js/x", 403), ("/admin/", 403)):
+            root = Root([MountedArea(("/admin",), Says(b"x"))], is_secure=RequestCaller().is_secure)
+            self.assertEqual(ask(root, path, headers={"Service-Worker": "script"}).status, status, path)
+
     def test_a_closed_gate_answers_first(self) -> None:
         """The gate's refusal is sent as it is; everything else is served."""
         self.root.gate = Closed()

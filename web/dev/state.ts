@@ -1,5 +1,16 @@
 // State of a fake hub for developing the pages.
-import type { Backups, Fix, Job, Module, ModuleSettings, Overview, Problem, Problems, State } from "../src/api/shapes"
+import type {
+  Backups,
+  Fix,
+  Job,
+  Module,
+  ModuleSettings,
+  NoticeSettings,
+  Overview,
+  Problem,
+  Problems,
+  State,
+} from "../src/api/shapes"
 
 const MB = 1024 * 1024
 const HOUR = 3_600_000
@@ -234,6 +245,19 @@ export class Pretended {
       schedule,
       problems: trouble ? [{ key: "backup-failed-p1", text: `The last backup to /mnt/disk failed. ${error}` }] : [],
     }
+  }
+
+  notices(): NoticeSettings {
+    const error = this.scenario === "trouble" ? "ntfy.sh answered 500." : null
+    const place = { private: false, addedAt: 0, sentAt: Date.now() / 1000 - 7200 }
+    return {
+      destinations: [
+        { id: "d1", kind: "push", label: "Firefox on Android", error: null, ...place },
+        { id: "d2", kind: "ntfy", label: "ntfy at ntfy.sh", error, ...place },
+      ],
+      least: "warning",
+      quiet: { from: "22:00", to: "07:00", zone: "Europe/Berlin" },
+    } as NoticeSettings
   }
 
   overview(): Overview {

@@ -70,6 +70,10 @@ const WORDS: Record<string, string> = {
   "backup-verified": "checked a backup",
   "backup-schedule-changed": "changed when backups run",
   "backup-downloaded": "downloaded a backup",
+  "notice-destination-added": "added a destination of notices",
+  "notice-destination-removed": "removed a destination of notices",
+  "notice-tested": "tested a destination of notices",
+  "notice-settings-changed": "changed which notices are sent",
 }
 
 const REFUSED: Record<string, string> = {

@@ -10,6 +10,7 @@ import { BackupsPage } from "./pages/backups"
 import { Home } from "./pages/home"
 import { ModulePage } from "./pages/module"
 import { ModulesPage } from "./pages/modules"
+import { NoticesPage } from "./pages/notices"
 import { People } from "./pages/people"
 import { RestorePage } from "./pages/restore"
 import { Settings } from "./pages/settings"
@@ -36,6 +37,7 @@ const PLACES: Place[] = [
   { path: "tokens", icon: "tokens", label: "Tokens", page: Tokens },
   { path: "people", icon: "people", label: "People", page: People },
   { path: "backups", icon: "backups", label: "Backups", page: BackupsPage },
+  { path: "notices", icon: "notices", label: "Notices", page: NoticesPage },
   { path: "account", icon: "account", label: "Account", page: Account },
   { path: "settings", icon: "settings", label: "Settings", page: Settings },
   { path: "activity", icon: "activity", label: "Activity", page: Activity },

@@ -365,6 +365,23 @@ export interface Backups {
   problems: { key: string; text: string }[]
 }
 
+/** Where notices go. Its address is never shown. */
+export interface NoticeDestination {
+  id: string
+  kind: "ntfy" | "webhook" | "email" | "push" | "apprise" | "ping"
+  label: string
+  private: boolean
+  addedAt: number
+  sentAt: number | null
+  error: string | null
+}
+
+export interface NoticeSettings {
+  destinations: NoticeDestination[]
+  least: "error" | "warning" | "info"
+  quiet: { from: string; to: string; zone: string } | null
+}
+
 /** One way out of a problem: words, a page, or a request. */
 export interface Fix {
   label: string
@@ -413,6 +430,8 @@ export interface Answers {
   "/api/account/sessions": { sessions: Session[] }
   "/api/audit": Page
   "/api/backups": Backups
+  "/api/notices": NoticeSettings
+  "/api/notices/key": { key: string }
   "/api/problems": Problems
   "/vaults": { vaults: Vault[] }
 }

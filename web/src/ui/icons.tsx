@@ -10,6 +10,7 @@ const PATHS: Record<string, string> = {
   people:
     "M9 4a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM2.5 20a6.5 6.5 0 0 1 13 0M16 4.5a4 4 0 0 1 0 7M18 14.5a6.5 6.5 0 0 1 3.5 5.5",
   backups: "M4 14v5a1 1 0 0 0 1 1h14a1 1 0 0 0 1-1v-5M12 3.5V15M7 10.5l5 5 5-5",
+  notices: "M6 16V11a6 6 0 0 1 12 0v5l1.5 2h-15zM10 20.5a2 2 0 0 0 4 0",
   account: "M12 4a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM4.5 20.5a7.5 7.5 0 0 1 15 0",
   settings: "M4 7h10M18 7h2M4 17h2M10 17h10M16 5v4M8 15v4",
   activity: "M3 12h4l3-7 4 14 3-7h4",
