@@ -159,7 +159,7 @@ async def compose(core: ProcessContext) -> Composition:
     )
     parts = [
         *public_parts(core, engine, origin, who),
-        *admin_parts(core, engine, accounts, who, streams=streams, configuration=configuration),
+        *admin_parts(core, engine, accounts, oauth, who, streams=streams, configuration=configuration),
         metrics.part(who),
         notices.part(who, accounts),
         *backups.parts(who, accounts),

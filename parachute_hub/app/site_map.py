@@ -1,9 +1,10 @@
 """The areas of the hub's site: their paths and collaborators."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 from treq.client import HTTPClient
@@ -12,6 +13,7 @@ from twisted.web.client import Agent
 
 from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.accounts.model import Origins
+from parachute_hub.accounts.validation import vault_name_problem
 from parachute_hub.admin.app_files import AdminApp
 from parachute_hub.admin.audit_trail import Recorded
 from parachute_hub.admin.disk_api import DiskArea
@@ -30,6 +32,7 @@ from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.modules.launch.configuration import Configuration
 from parachute_hub.modules.state.disk_space import size_of
 from parachute_hub.oauth.assemble import OAuth
+from parachute_hub.oauth.tokens.account_vaults import AccountVaultsArea
 from parachute_hub.site.about import About, AboutHub, Ready
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.conventions import PREFIXES, Conventions
@@ -70,6 +73,7 @@ def admin_parts(
     core: ProcessContext,
     engine: ModuleRuntime,
     accounts: Accounts,
+    oauth: OAuth,
     who: Authenticator,
     *,
     streams: Streams,
@@ -118,18 +122,25 @@ def admin_parts(
         clock=core.reactor.seconds,
         past=engine.supervisor.memory,
     )
+
+    def known() -> Sequence[Mapping[str, Any]]:
+        told = document(advertised(engine.installed_modules.modules(), engine.links), accounts.origin.issuer())
+        return cast(Sequence[Mapping[str, Any]], told["vaults"])
+
+    maker = VaultCommand(
+        engine.launcher,
+        core.reactor,
+        engine.confiner,
+        wrote=lambda: engine.modules.files.fence.views.collect("vault"),
+    )
+    own_vaults = AccountVaultsArea(
+        bearers=oauth.bearers, minting=oauth.minting, known=known, maker=maker, problem=vault_name_problem
+    )
     vaults = VaultsApi(
         who=who,
         step_up=accounts.step_up,
-        known=lambda: document(advertised(engine.installed_modules.modules(), engine.links), accounts.origin.issuer())[
-            "vaults"
-        ],
-        maker=VaultCommand(
-            engine.launcher,
-            core.reactor,
-            engine.confiner,
-            wrote=lambda: engine.modules.files.fence.views.collect("vault"),
-        ),
+        known=known,
+        maker=maker,
         sizes=lambda names: in_thread(_vault_sizes, core.settings.home, tuple(names)),
     )
     return [
@@ -141,6 +152,7 @@ def admin_parts(
         MountedArea(("/api/events",), events.app.resource()),
         MountedArea(("/api/overview",), overview.app.resource()),
         MountedArea(("/vaults",), vaults.app.resource()),
+        MountedArea(("/account/vaults",), own_vaults.app.resource()),
         MountedArea(("/admin",), AdminApp()),
         *people_parts(accounts, who, engine.installed_modules.vaults),
     ]

@@ -66,10 +66,21 @@ def account_document(issuer: str, *, importing: bool = False) -> dict[str, Any]:
         "account_endpoint": f"{issuer}/account",
         "auth": {"methods": ["password"], "signin_path": "/login"},
         "vault_url_template": f"{issuer}/vault/{{name}}",
+        "account_token": {"endpoint": "/account/token", "method": "POST", "scheme": "cookie"},
         "capabilities": {"vault_create": True, "vault_rename": False, "vault_delete": False},
         "plans": [],
-        "features": {"modules": True, "expose": False, "import": importing, "export": False, "billing": False},
+        "features": {
+            "vault_create": True,
+            "vault_delete": False,
+            "plans": None,
+            "modules": True,
+            "expose": False,
+            "import": importing,
+            "export": False,
+            "billing": False,
+        },
         "caps_writable": False,
+        "limits": {"vaults_max": None},
     }
 
 

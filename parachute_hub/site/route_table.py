@@ -12,6 +12,8 @@ from attrs import frozen
 HOST_ADMIN = "parachute:host:admin"
 HOST_AUTH = "parachute:host:auth"
 HUB_ADMIN = "hub:admin"
+ACCOUNT_WRITE = "account:self:write"
+ACCOUNT_FULL = "account:self:admin"
 
 Who = Literal["anyone", "app", "person", "owner"]
 """`app`: a registered OAuth client; `person`: somebody with an account; `owner`: somebody who runs the hub."""
@@ -80,6 +82,8 @@ ROWS: tuple[Row, ...] = (
     _module("config", "step-up", method="PUT"),
     _module("settings", "step-up", method="PUT", sometimes="variables or trust"),
     Row("POST", "/vaults", "owner", "step-up", "vault-made", (HOST_ADMIN,)),
+    Row("POST", "/account/vaults", "owner", "bearer", "vault-made", (HOST_ADMIN, ACCOUNT_WRITE, ACCOUNT_FULL)),
+    Row("POST", "/account/vaults/<name>/token", "person", "bearer", "vault-token", (HOST_ADMIN, ACCOUNT_FULL)),
     # Problems.
     Row("POST", "/api/problems/dismiss", "owner", "page", "problem-dismissed", (HOST_ADMIN,)),
     Row("POST", "/api/problems/restore", "owner", "page", "problem-shown-again", (HOST_ADMIN,)),

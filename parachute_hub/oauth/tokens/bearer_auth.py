@@ -41,6 +41,11 @@ class BearerRecogniser:
         except InvalidToken as error:
             raise invalid_token(str(error)) from None
 
+    def presented(self, request: IRequest) -> Claims | None:
+        """The claims of the request's bearer, if there is one. Raises Refused 401."""
+        token = bearer(request)
+        return self.claims(token) if token else None
+
     def principal(self, claims: Claims) -> Principal:
         """The claims as a principal."""
         record = self._issuer.record(claims.jti)

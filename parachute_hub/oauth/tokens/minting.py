@@ -148,6 +148,35 @@ class TokenMinter:
         )
         return {"token": minted.token, "expires_at": to_the_second(minted.expires_at), "scopes": list(minted.scopes)}
 
+    def vaults(self, principal: Principal) -> Sequence[str]:
+        """The vaults that the caller can use; every vault for whoever runs the hub."""
+        names = self._resources.vaults()
+        user = None if principal.user_id is None else self._users.by_id(principal.user_id)
+        if user is None:
+            return names if principal.may(ADMIN) else ()
+        return names if user.is_admin else [name for name in names if name in user.vaults]
+
+    def may_give(self, principal: Principal, scopes: Sequence[str]) -> Authority:
+        """What the caller may give away. Raises Refused 403 unless that includes these scopes."""
+        if principal.user_id is None and principal.may(ADMIN):
+            return authority_of_scopes(principal.scopes)
+        return self._whole_authority(principal, scopes)
+
+    async def for_account(self, principal: Principal, claims: Claims | None, scopes: Sequence[str]) -> dict[str, Any]:
+        """A short token that an app gets for vaults of its person. It ends with the app's connection. Raises Refused
+        403.
+        """
+        wish = MintRequest(scope=" ".join(scopes), expires_in=SHORT_LIFETIME, claims=claims)
+        minted = await self._mint(
+            principal,
+            scopes,
+            self.may_give(principal, scopes),
+            lifetime=self._lifetime(wish),
+            created_via="cli_mint",
+            family_id=self._family(wish),
+        )
+        return {"token": minted.token, "expires_at": to_the_second(minted.expires_at), "scopes": list(minted.scopes)}
+
     async def for_vault(self, principal: Principal, vault: str, verb: str) -> dict[str, Any]:
         """A 90-day token for one of the user's own vaults. Raises Refused 400, 403 or 404."""
         if verb not in ("read", "write"):
