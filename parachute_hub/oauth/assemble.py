@@ -135,7 +135,7 @@ class OAuth:
             keys=self.keys,
             grants=SettingsGrants(self._clock),
         )
-        mints = ("/admin/host-admin-token", "/admin/vault-admin-token", "/admin/module-token")
+        mints = ("/admin/host-admin-token", "/admin/vault-admin-token", "/admin/module-token", "/admin/agent-token")
         own_mints = ("/account/token", "/account/vault-token", "/account/vault-admin-token")
         return [
             MountedArea(("/admin/approve-client", "/oauth/authorize/approve"), approve.app.resource()),

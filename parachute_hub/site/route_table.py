@@ -143,6 +143,7 @@ ROWS: tuple[Row, ...] = (
     Row("POST", "/account/vault-admin-token/<vault>", "person", "step-up", "vault-admin-token"),
     Row("POST", "/admin/module-token/<short>", "owner", "step-up", "module-token"),
     Row("GET", "/admin/module-token/<short>", "owner", "opened", "module-token"),
+    Row("GET", "/admin/agent-token", "owner", "opened", "module-token"),
     Row("GET", "/admin/vault-admin-token/<vault>", "person", "opened", "vault-admin-token"),
     Row("POST", "/account/token", "person", "step-up", "account-token"),
     Row("POST", "/account/vault-token/<vault>", "person", "step-up", "vault-token"),

@@ -35,7 +35,7 @@ BODIES: Mapping[tuple[str, str], Any] = {
 # These need a request that an app began, or an enrolment that was begun with the password.
 SHAPED = {("POST", "/oauth/authorize"), ("POST", "/account/2fa"), ("POST", "/api/account/2fa/confirm")}
 # There is no such module or vault here, which is told to whoever may know it, before the proof.
-ABSENT = {"/api/auth/open-settings", "/admin/module-token/<short>"} | {
+ABSENT = {"/api/auth/open-settings", "/admin/module-token/<short>", "/admin/agent-token"} | {
     f"/{place}/vault-admin-token/<vault>" for place in ("admin", "account")
 }
 # Forms; the rest is JSON.

@@ -193,6 +193,10 @@ class TokenMinter:
             raise not_found("There is no such module.")
         return f"{short}:admin"
 
+    def declared(self, scope: str) -> Sequence[str]:
+        """Every scope that the module of this one declares."""
+        return tuple(self._resources.module_scopes()[scope.partition(":")[0]])
+
     def settings_scopes(self, principal: Principal, short: str, vaults: Sequence[str]) -> tuple[str, ...]:
         """The scopes for a module's settings page in this session. Raises Refused 400, 403 or 404."""
         own = () if short == "vault" else (self.module_scope(short),)

@@ -129,6 +129,12 @@ class TokensArea:
         """A token for a module's settings page, which only sends the session cookie."""
         return await self._for_page(request, lambda: self._minting.module_scope(short), f"/admin/modules/{short}")
 
+    @app.route("/admin/agent-token", methods=["GET"])
+    async def agent_page(self, request: IRequest) -> bytes:
+        """The same under the name that the agent's page uses; it needs every scope of the agent."""
+        scope = partial(self._minting.module_scope, "agent")
+        return await self._for_page(request, scope, "/admin/modules/agent", self._minting.declared)
+
     @app.route("/admin/vault-admin-token/<vault>", methods=["GET"])
     async def vault_page(self, request: IRequest, vault: str) -> bytes:
         """The same for a vault named when the settings were opened."""
@@ -168,7 +174,13 @@ class TokensArea:
         self._prove(request, principal, scopes)
         return as_json(request, await self._minting.short(principal, scopes, audience))
 
-    async def _for_page(self, request: IRequest, scope_of: Callable[[], str], settings_url: str) -> bytes:
+    async def _for_page(
+        self,
+        request: IRequest,
+        scope_of: Callable[[], str],
+        settings_url: str,
+        all_of: Callable[[str], Sequence[str]] = lambda scope: [scope],
+    ) -> bytes:
         """A token of a few minutes for a script of this origin whose settings were just opened by the user."""
         principal = self._session(request)
         told = (request.getHeader("Sec-Fetch-Site"), request.getHeader("Sec-Fetch-Dest"))
@@ -182,7 +194,7 @@ class TokensArea:
                 f"Open these settings from the hub's page first: {settings_url}",
                 detail={"settings_url": settings_url},
             )
-        return as_json(request, await self._minting.short(principal, [scope], lifetime=PAGE_LIFETIME))
+        return as_json(request, await self._minting.short(principal, all_of(scope), lifetime=PAGE_LIFETIME))
 
     def _prove(self, request: IRequest, principal: Principal, scopes: Any) -> None:
         """A user needs a step-up proof; a script's token cannot give one, and what it mints expires with it."""

@@ -238,6 +238,20 @@ class SettingsPageTests(TokensCase):
         vault = self.fetch("/admin/vault-admin-token/work").json
         self.assertEqual(self.world.issuer.verify(vault["token"]).scopes, {"vault:work:admin"})
 
+    def test_the_page_of_the_agent_asks_in_its_own_way(self) -> None:
+        """It gets every scope of the agent, under the same conditions, and nothing of other modules."""
+        path = "/admin/agent-token"
+        self.assertEqual(self.fetch(path).status, 404)
+        self.world.resources.scopes["agent"] = ["agent:read", "agent:send", "agent:admin"]
+        refused = self.fetch(path)
+        self.assertEqual((refused.status, refused.json["settings_url"]), (403, "/admin/modules/agent"))
+        self.open("scribe")
+        self.assertEqual(self.fetch(path).status, 403)
+        self.open("agent")
+        claims = self.world.issuer.verify(self.fetch(path).json["token"])
+        self.assertEqual((claims.audience, claims.scopes), (("agent",), {"agent:read", "agent:send", "agent:admin"}))
+        self.assertEqual(self.send("GET", path, who="owner").json["error"], "not_a_page")
+
     def test_only_a_script_of_this_origin(self) -> None:
         self.open("scribe")
         for site in ("same-origin", "same-site", "cross-site", "none", ""):
@@ -282,7 +296,7 @@ class SettingsPageTests(TokensCase):
         self.assertEqual(held, list(range(5, MOST + 5)))
 
 
-HOSTS = ("admin", "install", "start", "expose", "auth", "vault")
+HOSTS = ("admin", "install", "start", "expose", "auth", "vault", "metrics")
 
 
 class ListTests(TokensCase):
