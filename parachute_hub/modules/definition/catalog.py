@@ -28,8 +28,8 @@ class CatalogEntry:
     `mounts` are prefixes the module may claim besides `/<short>`. `ignores_port` means that it always binds `port`.
     `memory_mb` is an estimate. `fetches_packages` means that it runs `bun add` itself. `hosts_apps` lets its row name
     apps (`uis`) with an audience of their own. `permissions` are those of a package that declares none. `first_config`
-    is written to its config.json before its first start if it does not start without one; `{hub}` stands for the hub's
-    address and `{vault}` for the name of the first vault.
+    is written to its config.json before its first start if it has none; `{hub}` stands for the hub's address on this
+    machine and `{vault}` for the name of the first vault.
     """
 
     short: str
@@ -123,6 +123,8 @@ BUILT_IN: tuple[CatalogEntry, ...] = (
         fetches_packages=True,
         memory_mb=96,
         permissions=Permissions(programs=("git",)),
+        # Where it registers the apps that it serves; by default port 1939.
+        first_config={"hub_url": "{hub}"},
     ),
     CatalogEntry(
         short="agent",

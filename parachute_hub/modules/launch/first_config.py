@@ -14,10 +14,10 @@ from parachute_hub.system.file_writer import FileWriter
 
 @frozen(kw_only=True)
 class FirstConfig:
-    """`issuer` is the hub's canonical origin."""
+    """`hub` is where modules on this machine reach the hub."""
 
     home: Path
-    issuer: str
+    hub: str
     directory: ModuleDirectory
     files: FileWriter = Factory(FileWriter)
 
@@ -28,7 +28,7 @@ class FirstConfig:
         path = self.home / entry.short / "config.json"
         if entry.first_config is None or os.path.lexists(path):
             return False
-        words: dict[str | bool, str] = {"{hub}": self.issuer, "{vault}": self._first_vault()}
+        words: dict[str | bool, str] = {"{hub}": self.hub, "{vault}": self._first_vault()}
         config = {name: words.get(value, value) for name, value in entry.first_config.items()}
         await self.files(private_folder, path.parent)
         await self.files(atomic_write, path, strict_json.write(config, indent=2) + b"\n")

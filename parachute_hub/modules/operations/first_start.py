@@ -31,12 +31,9 @@ class RunsInit(Protocol):
 
 def first_start(launcher: ModuleLauncher, reactor: Reactor, confiner: Confines | None) -> "FirstStart":
     """With the real collaborators. `confiner` is None if nothing is confined."""
-    config = FirstConfig(
-        home=launcher.around.home,
-        issuer=launcher.around.issuer,
-        directory=launcher.directory,
-        files=launcher.files,
-    )
+    fence, around = launcher.fence, launcher.around
+    hub = f"http://127.0.0.1:{fence.hub_port}" if fence is not None else around.issuer
+    config = FirstConfig(home=around.home, hub=hub, directory=launcher.directory, files=launcher.files)
     return FirstStart(config, InitCommand(launcher=launcher, reactor=reactor, confiner=confiner))
 
 
@@ -61,4 +58,4 @@ class FirstStart:
         except (OSError, StorageBusy) as error:
             raise JobFailed(f"The first settings of {entry.short} could not be written: {error}.") from None
         if written:
-            work.line(f"{entry.short} has settings to begin with. Complete them on its page.")
+            work.line(f"{entry.short} has settings to begin with; see its page.")

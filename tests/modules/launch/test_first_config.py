@@ -16,13 +16,13 @@ RUNNER = next(entry for entry in BUILT_IN if entry.short == "runner")
 class FirstConfigTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.home = Home(self.mktemp())
-        self.config = FirstConfig(home=self.home.path, issuer="https://hub.test", directory=self.home.directory)
+        self.config = FirstConfig(home=self.home.path, hub="http://127.0.0.1:2139", directory=self.home.directory)
         self.path = self.home.path / "runner" / "config.json"
 
     def test_it_names_this_hub_and_its_first_vault(self) -> None:
         self.assertTrue(at_once(self.config.write(RUNNER)))
         told = json.loads(self.path.read_bytes())
-        expected = {"vault_url": "https://hub.test", "vault_name": "default", "disabled": True}
+        expected = {"vault_url": "http://127.0.0.1:2139", "vault_name": "default", "disabled": True}
         self.assertEqual({name: told[name] for name in expected}, expected)
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
 

@@ -138,9 +138,11 @@ function Says({ module }: { module: Module }) {
       {wrote.length > 0 && (
         <div>
           <p>It wrote this when it started, so a part of it may not work:</p>
-          <ul class="job-line">
+          <ul>
             {wrote.map((text) => (
-              <li key={text}>{text}</li>
+              <li key={text}>
+                <code>{text}</code>
+              </li>
             ))}
           </ul>
         </div>
