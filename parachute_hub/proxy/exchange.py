@@ -12,10 +12,11 @@ from parachute_hub.proxy.headers import response_lines
 from parachute_hub.proxy.interfaces import BodyKind
 from parachute_hub.proxy.module_cookies import CookieLedger
 from parachute_hub.proxy.plan import ModuleRequest
+from parachute_hub.proxy.pool import Pool
 from parachute_hub.proxy.routes import ErrorResponse
 from parachute_hub.proxy.scope_challenge import challenge_lines
 from parachute_hub.proxy.tunnel import Slot, Tunnel
-from parachute_hub.proxy.upstream import Pool, Upstream
+from parachute_hub.proxy.upstream import Upstream
 
 # Request body bytes buffered while connecting to the module; beyond that the client is paused.
 _QUEUE_LIMIT = 64 * 1024

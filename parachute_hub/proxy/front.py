@@ -25,11 +25,11 @@ from parachute_hub.proxy.metrics import Metrics
 from parachute_hub.proxy.model import HasSession, ModuleStates, NoTokenChecker, TokenChecker
 from parachute_hub.proxy.module_cookies import CookieLedger
 from parachute_hub.proxy.plan import ModuleRequest, Plan, Planner
+from parachute_hub.proxy.pool import Pool
 from parachute_hub.proxy.routes import ErrorResponse, Table, ToSite
 from parachute_hub.proxy.site_channel import SiteChannel
 from parachute_hub.proxy.stalls import Stalls
 from parachute_hub.proxy.tunnel import Slots
-from parachute_hub.proxy.upstream import Pool
 from parachute_hub.system.timers import FailureLog, every
 
 _TICK = 1.0

@@ -1,28 +1,21 @@
-"""Connections to modules: an HTTP/1.1 client protocol, and a pool per port."""
+"""A connection to a module: an HTTP/1.1 client protocol."""
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IReactorTCP
-from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.internet.protocol import Protocol as BaseProtocol
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from parachute_hub.proxy.chunked import Chunked
-from parachute_hub.proxy.head import HEAD_END, BadMessage, ResponseHead, parse_response
+from parachute_hub.proxy.head import HEAD_END, BadMessage, ResponseHead
 from parachute_hub.proxy.interfaces import BodyKind
-from parachute_hub.proxy.transport import STREAM_READ, Socket, keep_little_unread, writer
+from parachute_hub.proxy.transport import STREAM_READ, Socket, writer
 
-HOST = "127.0.0.1"
 # Maximum 1xx responses before the final one; a module that sends more is in a loop.
 _MAX_INTERIM = 16
-# How many response heads are cached for a second, and their maximum length.
-_MOST_HEADS = 64
-_LONGEST_HEAD = 2048
-# From the first byte of a response to the end of its head. Before the first byte a module may take its time.
-HEAD_SECONDS = 30.0
 # Held by the kernel, here and for the module, of a response that nobody reads (measured).
 KERNEL_HOLDS = 1792 * 1024
 
@@ -62,6 +55,23 @@ class ResponseSink(Protocol):
         """101: the connection is now a tunnel. `rest` followed the head."""
 
 
+class Owner(Protocol):
+    """The pool, as its connections see it."""
+
+    head_bytes: int
+    now: float
+    heads_begun: dict["Upstream", float]
+
+    def head(self, raw: bytes) -> ResponseHead:
+        """Parse a response head. Raises BadMessage."""
+
+    def put_back(self, upstream: "Upstream") -> None:
+        """Return a connection whose request is complete."""
+
+    def lost(self, upstream: "Upstream") -> None:
+        """A connection closed."""
+
+
 class _State(Enum):
     IDLE = auto()
     HEAD = auto()
@@ -79,7 +89,7 @@ class Upstream(BaseProtocol):
 
     transport: Socket  # type: ignore[assignment]
 
-    def __init__(self, pool: "Pool", sink: ResponseSink) -> None:
+    def __init__(self, pool: Owner, sink: ResponseSink) -> None:
         self.idle_since = 0.0
         self.used = 0
         self.put: Callable[[bytes], None] = self._not_connected
@@ -302,98 +312,3 @@ class Upstream(BaseProtocol):
         self.transport.abortConnection()
         if sink is not None:
             sink.got_failure(why, self._answered)
-
-
-class _Connecting(ClientFactory):
-    """One connection attempt."""
-
-    noisy = False
-
-    def __init__(self, pool: "Pool", sink: ResponseSink) -> None:
-        self._pool = pool
-        self._sink = sink
-
-    def buildProtocol(self, addr: Any) -> Upstream:
-        return Upstream(self._pool, self._sink)
-
-    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
-        self._pool.failed()
-        self._sink.got_no_connection(busy=False)
-
-
-class Pool:
-    """Keep-alive connections to one port, reused most recent first, so that the others can expire.
-
-    `now` is the front's clock in whole seconds, updated by `expire`. `open` counts all connections: in use, idle or
-    connecting.
-    """
-
-    def __init__(
-        self, port: int, connector: IReactorTCP, *, limit: int, head_bytes: int, connect_seconds: float
-    ) -> None:
-        self.port = port
-        self.head_bytes = head_bytes
-        self.now = 0.0
-        self._connector = connector
-        self._limit = limit
-        self._connect_seconds = connect_seconds
-        self._idle: list[Upstream] = []
-        self._heads: dict[bytes, ResponseHead] = {}
-        self.heads_begun: dict[Upstream, float] = {}
-        self.open = 0
-
-    def get(self, sink: ResponseSink, *, fresh: bool = False) -> None:
-        """Give the sink a connection, now or later. `fresh` requires an unused one."""
-        if self._idle and not fresh:
-            sink.got_connection(self._idle.pop())
-        elif self.open >= self._limit:
-            sink.got_no_connection(busy=True)
-        else:
-            self.open += 1
-            factory = _Connecting(self, sink)
-            keep_little_unread(self._connector.connectTCP(HOST, self.port, factory, self._connect_seconds, None))
-
-    def head(self, raw: bytes) -> ResponseHead:
-        """Parse a response head, cached because a busy module repeats it. Raises BadMessage."""
-        head = self._heads.get(raw)
-        if head is None:
-            head = parse_response(raw)
-            if len(self._heads) < _MOST_HEADS and len(raw) <= _LONGEST_HEAD:
-                self._heads[raw] = head
-        return head
-
-    def put_back(self, upstream: Upstream) -> None:
-        """Return a connection whose request is complete."""
-        upstream.idle_since = self.now
-        self._idle.append(upstream)
-
-    def expire(self, now: float, after: float) -> None:
-        """Close connections that were idle for longer than `after` seconds."""
-        self.now = now
-        self._heads.clear()
-        for upstream in [one for one, begun in self.heads_begun.items() if now - begun > HEAD_SECONDS]:
-            del self.heads_begun[upstream]
-            upstream.late()
-        while self._idle and now - self._idle[0].idle_since > after:
-            self._idle.pop(0).transport.loseConnection()
-
-    @property
-    def busy(self) -> int:
-        """Number of connections in use or connecting."""
-        return self.open - len(self._idle)
-
-    def close_idle(self) -> None:
-        """Close all idle connections."""
-        while self._idle:
-            self._idle.pop().transport.loseConnection()
-
-    def lost(self, upstream: Upstream) -> None:
-        """A connection closed."""
-        self.open -= 1
-        self.heads_begun.pop(upstream, None)
-        if upstream in self._idle:
-            self._idle.remove(upstream)
-
-    def failed(self) -> None:
-        """A connection attempt failed."""
-        self.open -= 1

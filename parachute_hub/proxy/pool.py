@@ -1,0 +1,113 @@
+"""Connections to modules: a pool per port."""
+
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTCP
+from twisted.internet.protocol import ClientFactory
+from twisted.python.failure import Failure
+
+from parachute_hub.proxy.head import ResponseHead, parse_response
+from parachute_hub.proxy.transport import keep_little_unread
+from parachute_hub.proxy.upstream import ResponseSink, Upstream
+
+HOST = "127.0.0.1"
+# How many response heads are cached for a second, and their maximum length.
+_MOST_HEADS = 64
+_LONGEST_HEAD = 2048
+# From the first byte of a response to the end of its head. Before the first byte a module may take its time.
+HEAD_SECONDS = 30.0
+
+
+class _Connecting(ClientFactory):
+    """One connection attempt."""
+
+    noisy = False
+
+    def __init__(self, pool: "Pool", sink: ResponseSink) -> None:
+        self._pool = pool
+        self._sink = sink
+
+    def buildProtocol(self, addr: Any) -> Upstream:
+        return Upstream(self._pool, self._sink)
+
+    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
+        self._pool.failed()
+        self._sink.got_no_connection(busy=False)
+
+
+class Pool:
+    """Keep-alive connections to one port, reused most recent first, so that the others can expire.
+
+    `now` is the front's clock in whole seconds, updated by `expire`. `open` counts all connections: in use, idle or
+    connecting.
+    """
+
+    def __init__(
+        self, port: int, connector: IReactorTCP, *, limit: int, head_bytes: int, connect_seconds: float
+    ) -> None:
+        self.port = port
+        self.head_bytes = head_bytes
+        self.now = 0.0
+        self._connector = connector
+        self._limit = limit
+        self._connect_seconds = connect_seconds
+        self._idle: list[Upstream] = []
+        self._heads: dict[bytes, ResponseHead] = {}
+        self.heads_begun: dict[Upstream, float] = {}
+        self.open = 0
+
+    def get(self, sink: ResponseSink, *, fresh: bool = False) -> None:
+        """Give the sink a connection, now or later. `fresh` requires an unused one."""
+        if self._idle and not fresh:
+            sink.got_connection(self._idle.pop())
+        elif self.open >= self._limit:
+            sink.got_no_connection(busy=True)
+        else:
+            self.open += 1
+            factory = _Connecting(self, sink)
+            keep_little_unread(self._connector.connectTCP(HOST, self.port, factory, self._connect_seconds, None))
+
+    def head(self, raw: bytes) -> ResponseHead:
+        """Parse a response head, cached because a busy module repeats it. Raises BadMessage."""
+        head = self._heads.get(raw)
+        if head is None:
+            head = parse_response(raw)
+            if len(self._heads) < _MOST_HEADS and len(raw) <= _LONGEST_HEAD:
+                self._heads[raw] = head
+        return head
+
+    def put_back(self, upstream: Upstream) -> None:
+        """Return a connection whose request is complete."""
+        upstream.idle_since = self.now
+        self._idle.append(upstream)
+
+    def expire(self, now: float, after: float) -> None:
+        """Close connections that were idle for longer than `after` seconds."""
+        self.now = now
+        self._heads.clear()
+        for upstream in [one for one, begun in self.heads_begun.items() if now - begun > HEAD_SECONDS]:
+            del self.heads_begun[upstream]
+            upstream.late()
+        while self._idle and now - self._idle[0].idle_since > after:
+            self._idle.pop(0).transport.loseConnection()
+
+    @property
+    def busy(self) -> int:
+        """Number of connections in use or connecting."""
+        return self.open - len(self._idle)
+
+    def close_idle(self) -> None:
+        """Close all idle connections."""
+        while self._idle:
+            self._idle.pop().transport.loseConnection()
+
+    def lost(self, upstream: Upstream) -> None:
+        """A connection closed."""
+        self.open -= 1
+        self.heads_begun.pop(upstream, None)
+        if upstream in self._idle:
+            self._idle.remove(upstream)
+
+    def failed(self) -> None:
+        """A connection attempt failed."""
+        self.open -= 1
