@@ -31,6 +31,7 @@ from parachute_hub.proxy.connection_limits import descriptor_budget
 from parachute_hub.proxy.front import Backend, Front
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.model import ModuleView
+from parachute_hub.proxy.module_buffers import ModuleBuffers
 from parachute_hub.proxy.routes import Table
 from parachute_hub.settings import Settings
 from parachute_hub.site.errors import Refused
@@ -342,6 +343,7 @@ class Hub(Service):
                 descriptors=descriptor_budget(),
             ),
             access_log=access_log,
+            buffered=ModuleBuffers().of,
         )
 
 

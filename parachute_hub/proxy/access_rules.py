@@ -29,7 +29,7 @@ _BAD_HANDSHAKE = ErrorResponse(
 )
 _FOREIGN_PAGE = ErrorResponse(403, "foreign_origin", "Pages of other sites cannot open a WebSocket with your cookies.")
 TOO_MANY_WEBSOCKETS = ErrorResponse(
-    429, "too_many_connections", "Too many WebSockets are open. Close one and try again."
+    429, "too_many_connections", "Too many WebSockets are open. Close one and try again.", close=True
 )
 CLOSING = ErrorResponse(
     503, "service_unavailable", "The hub is shutting down. Try again in a moment.", (("Retry-After", "2"),)

@@ -1,101 +1,155 @@
-"""Clients that hold memory without moving on: one budget for all that is buffered, and a share for each address.
+"""Clients that the hub waits for: one budget for all that they hold, and who must go when it is used up.
 
-A client is stalled from the moment it stops taking its response, or keeps the hub from taking more of its request,
-until it moves again. One that moves, however slowly, is not stalled.
+A client is a member from the moment it stops taking its response, sends a body or opens a WebSocket, until it took or
+sent everything. One that moves, however slowly, is never the longest stalled.
 """
 
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from attrs import define
+from attrs import define, frozen
 
 T = TypeVar("T", bound=Hashable)
 
+# What one client is entitled to, in bytes: whoever holds no more is not blamed for a full budget.
+MODEST = 256 * 1024
+# In seconds: how fast an address is forgiven for clients that were cut off.
+_HALVED_AFTER = 60.0
+_MOST_BLAMED = 4096
+
+
+@frozen
+class Holding:
+    """What a client holds in bytes, and a number that changes whenever it moves.
+
+    `patient` clients, such as WebSockets, may be silent for as long as they like.
+    """
+
+    size: int
+    marker: int = 0
+    patient: bool = False
+
 
 @define
-class _Stall:
+class _Member:
     address: str
-    size: int
+    holding: Holding
     since: float
 
 
-class Backlog(Generic[T]):
-    """The stalled clients. `most` of them and `most_bytes` may be held, and a share of both for one address.
+@define
+class _Blame:
+    size: float
+    at: float
 
-    Sizes are in bytes, times in seconds.
+
+class Backlog(Generic[T]):
+    """The members, the longest stalled first. They may hold `most_bytes`, one address a `share` of that under pressure.
+
+    Above the budget, whoever has not moved for `patience` seconds goes first, then the longest stalled member of the
+    address that is most to blame: for what it holds, and for what was held by those cut off recently. While nobody is
+    to blame for more than MODEST, the newcomer goes. Times are in seconds.
     """
 
-    def __init__(self, *, most: int, most_bytes: int, share: float) -> None:
+    def __init__(self, *, most_bytes: int, share: float, patience: float) -> None:
         self.held = 0
-        self._most = most
-        self._most_bytes = most_bytes
-        self._share = share
-        self._stalls: dict[T, _Stall] = {}
-        self._by_address: dict[str, dict[T, _Stall]] = {}
+        self._most = most_bytes
+        self._share = most_bytes * share
+        self._patience = patience
+        self._members: dict[T, _Member] = {}
+        self._by_address: dict[str, dict[T, _Member]] = {}
         self._bytes: dict[str, int] = {}
+        self._weights: dict[str, int] = {}
+        self._blamed: dict[str, _Blame] = {}
 
     def __len__(self) -> int:
-        return len(self._stalls)
+        return len(self._members)
 
     @property
     def members(self) -> tuple[T, ...]:
         """Those that are stalled, the longest first."""
-        return tuple(self._stalls)
+        return tuple(self._members)
 
-    def add(self, member: T, address: str, size: int, now: float) -> None:
-        """The client stopped moving and holds this much. One that is known already keeps its time."""
-        if member in self._stalls:
-            self._resize(member, size)
+    def add(self, member: T, address: str, holding: Holding, now: float) -> None:
+        """The hub waits for this client. One that is known already keeps its time."""
+        if (known := self._members.get(member)) is not None:
+            self._resize(member, Holding(holding.size, known.holding.marker, holding.patient))
             return
-        stall = _Stall(address, 0, now)
-        self._stalls[member] = stall
-        self._by_address.setdefault(address, {})[member] = stall
-        self._resize(member, size)
+        entry = _Member(address, Holding(0), now)
+        self._members[member] = entry
+        self._by_address.setdefault(address, {})[member] = entry
+        self._resize(member, holding)
 
-    def measured(self, member: T, size: int, now: float) -> None:
-        """What it holds now. Less than before means that it moves: its time begins anew."""
-        stall = self._stalls.get(member)
-        if stall is None:
-            return
-        if size < stall.size:
-            stall.since = now
+    def measured(self, member: T, holding: Holding, now: float) -> bool:
+        """What it holds now. True if it moved: its time begins anew."""
+        entry = self._members.get(member)
+        if entry is None:
+            return False
+        moved = holding.marker != entry.holding.marker
+        if moved:
+            entry.since = now
             # Dictionaries keep their order, so the latest to move is the last.
-            for order in (self._stalls, self._by_address[stall.address]):
+            for order in (self._members, self._by_address[entry.address]):
                 del order[member]
-                order[member] = stall
-        self._resize(member, size)
+                order[member] = entry
+        self._resize(member, holding)
+        return moved
 
     def remove(self, member: T) -> None:
-        """It moves again, or is gone."""
-        stall = self._stalls.pop(member, None)
-        if stall is None:
+        """The hub no longer waits for it, or it is gone."""
+        entry = self._members.pop(member, None)
+        if entry is None:
             return
-        self._count(stall.address, -stall.size)
-        of_address = self._by_address[stall.address]
+        self._count(entry.address, entry.holding.size, 0)
+        of_address = self._by_address[entry.address]
         del of_address[member]
         if not of_address:
-            del self._by_address[stall.address], self._bytes[stall.address]
+            del self._by_address[entry.address], self._bytes[entry.address], self._weights[entry.address]
 
-    def excess(self, address: str, *, shared: bool) -> T | None:
-        """Who must go now, after `address` got a stalled client: the longest stalled of whoever holds the most.
+    def cut(self, member: T, now: float) -> None:
+        """It was cut off, which its address is blamed for."""
+        entry = self._members[member]
+        before = self._blame(entry.address, now)
+        self._blamed.pop(entry.address, None)
+        self._blamed[entry.address] = _Blame(before + min(entry.holding.size, MODEST), now)
+        if len(self._blamed) > _MOST_BLAMED:
+            del self._blamed[next(iter(self._blamed))]
+        self.remove(member)
 
-        `shared` marks an address that stands for many people, such as a proxy on this machine: it has no limit of its
-        own. None while all is within the budget.
+    def excess(self, address: str, now: float, *, shared: bool) -> T | None:
+        """Who must go now, after `address` got a member; None while all is within the budget.
+
+        `shared` marks an address that stands for many people, such as a proxy on this machine: it has no share.
         """
-        if len(self._stalls) > self._most or self.held > self._most_bytes:
-            heaviest = max(self._by_address, key=lambda one: (len(self._by_address[one]), self._bytes[one]))
-            return next(iter(self._by_address[heaviest]))
-        mine = self._by_address.get(address)
-        if shared or not mine:
-            return None
-        over = len(mine) > self._most * self._share or self._bytes[address] > self._most_bytes * self._share
-        return next(iter(mine)) if over else None
+        mine = self._by_address.get(address, {})
+        if self.held > self._most:
+            return self._late(now) or self._heaviest(now) or next(iter(mine or self._members))
+        tight = self.held > self._most / 2 and len(mine) > 1 and not shared
+        return next(iter(mine)) if tight and self._bytes[address] > self._share else None
 
-    def _resize(self, member: T, size: int) -> None:
-        stall = self._stalls[member]
-        self._count(stall.address, size - stall.size)
-        stall.size = size
+    def _late(self, now: float) -> T | None:
+        for member, entry in self._members.items():
+            if now - entry.since < self._patience:
+                return None
+            if not entry.holding.patient:
+                return member
+        return None
 
-    def _count(self, address: str, more: int) -> None:
-        self.held += more
-        self._bytes[address] = self._bytes.get(address, 0) + more
+    def _heaviest(self, now: float) -> T | None:
+        scores = {address: weight + self._blame(address, now) for address, weight in self._weights.items()}
+        heaviest = max(scores, key=scores.__getitem__)
+        return next(iter(self._by_address[heaviest])) if scores[heaviest] > MODEST else None
+
+    def _blame(self, address: str, now: float) -> float:
+        blame = self._blamed.get(address)
+        return blame.size * 0.5 ** ((now - blame.at) / _HALVED_AFTER) if blame is not None else 0.0
+
+    def _resize(self, member: T, holding: Holding) -> None:
+        entry = self._members[member]
+        self._count(entry.address, entry.holding.size, holding.size)
+        entry.holding = holding
+
+    def _count(self, address: str, before: int, now: int) -> None:
+        self.held += now - before
+        self._bytes[address] = self._bytes.get(address, 0) + now - before
+        self._weights[address] = self._weights.get(address, 0) + min(now, MODEST) - min(before, MODEST)

@@ -101,3 +101,20 @@ def unchunk(chunks: Chunked, data: bytes) -> tuple[bytes, bytes, bool]:
     joined = b"".join(payload)
     payload.clear()
     return joined, data[end:] if end >= 0 else b"", end >= 0
+
+
+class RequestBody:
+    """Finds the end of a request body that has `length` bytes, or is chunked (None)."""
+
+    def __init__(self, length: int | None) -> None:
+        self._left = length or 0
+        self._chunks = Chunked([]) if length is None else None
+
+    def take(self, data: bytes) -> tuple[bytes, bytes, bool]:
+        """(decoded data, bytes behind the body, whether the body is complete). Raises BadMessage."""
+        if self._chunks is not None:
+            return unchunk(self._chunks, data)
+        rest = data[self._left :]
+        data = data[: self._left] if rest else data
+        self._left -= len(data)
+        return data, rest, not self._left

@@ -11,19 +11,20 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from parachute_hub.proxy import pages
-from parachute_hub.proxy.chunked import Chunked, unchunk
-from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead
+from parachute_hub.proxy.chunked import RequestBody
+from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead, refuse_begun
 from parachute_hub.proxy.interfaces import Handler, ReadState, TunnelEnd
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import ErrorResponse
-from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ, Socket, prepare, writer
+from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ, UNSENT, Socket, prepare, unsent, writer
 
 _log = Logger()
 _FAULT = ErrorResponse(500, "internal_error", "Something went wrong in the hub. Its log has the details.", close=True)
 # A head that is longer than this before its end came counts as held.
-LONG_HEAD = 4 * 1024
+_LONG_HEAD = 4 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_NO_BODY = RequestBody(0)
 
 
 _HEAD, _BODY, _RESPONSE, _TUNNEL, _LINGER, _DEAD = ReadState
@@ -64,7 +65,6 @@ class Connection(BaseProtocol):
     def __init__(self, dispatcher: Dispatcher, peer: str) -> None:
         self.peer = self.address = peer
         self.held_back = False
-        self.behind = 0
         self._served = False
         self.state = _HEAD
         self.close = False
@@ -77,8 +77,7 @@ class Connection(BaseProtocol):
         self._request: RequestHead | None = None
         self._buffer: bytes | bytearray = b""
         self._scanned = 0
-        self._left = 0
-        self._chunks: Chunked | None = None
+        self._body = _NO_BODY
         self._window_bytes = 0
         self._paused = False
         self._advancing = False
@@ -127,6 +126,8 @@ class Connection(BaseProtocol):
             return
         self.state = _HEAD
         self._request, self._served = None, True
+        if self.held_back and unsent(self.transport) <= UNSENT:
+            self._moves()
         self.deadline = dispatcher.now + dispatcher.limits.idle_seconds
         if self._paused:
             self.resumeProducing()
@@ -158,6 +159,7 @@ class Connection(BaseProtocol):
         if self._paused:
             # The client had sent more ahead than is buffered.
             self.resumeProducing()
+        self.waited_for()
         if early:
             receive(early)
 
@@ -165,6 +167,7 @@ class Connection(BaseProtocol):
         """The module's side is closed: close this one once queued bytes are sent, or after a timeout."""
         self.state = _LINGER
         self._tunnel = None
+        self._moves()
         self.deadline = self._dispatcher.now + self._dispatcher.limits.linger_seconds
         self.transport.loseConnection()
 
@@ -174,7 +177,7 @@ class Connection(BaseProtocol):
         """Stop reading from the client."""
         self._paused = True
         self.transport.pauseProducing()
-        self._stalls()
+        self.waited_for()
 
     def resumeProducing(self) -> None:
         """Resume reading."""
@@ -200,17 +203,18 @@ class Connection(BaseProtocol):
         else:
             self.transport.abortConnection()
 
-    def stalled(self, behind: int = 0) -> None:
-        """The client stopped reading; start the timeout. The module may have sent `behind` bytes more."""
-        self.behind = behind
+    def stalled(self) -> None:
+        """The client stopped reading; start the timeout."""
         self.deadline = self._dispatcher.now + self._dispatcher.limits.stall_seconds
-        self._stalls()
+        self.waited_for()
 
     def idle(self) -> bool:
         return self.state is _HEAD and self._served and not self._buffer
 
-    def buffered(self) -> int:
-        return len(self._buffer)
+    def held(self, *, exactly: bool) -> int:
+        """Bytes held for the client, apart from its transport; estimated unless `exactly`."""
+        user = self._handler or self._tunnel
+        return len(self._buffer) + (user.held(exactly=exactly) if user is not None else 0)
 
     def reading_again(self) -> None:
         """The client resumed reading."""
@@ -226,14 +230,15 @@ class Connection(BaseProtocol):
         elif self._tunnel is not None:
             self._tunnel.hub_closes()
 
-    def _stalls(self) -> None:
+    def waited_for(self) -> None:
+        """The hub waits for the client, or holds more for it than before."""
         self.held_back = True
         self._dispatcher.stalled(self)
 
     def _moves(self) -> None:
-        if self.held_back:
+        """It is not waited for, unless it uploads or has a tunnel."""
+        if self.held_back and self.state is not _BODY and self.state is not _TUNNEL:
             self.held_back = False
-            self.behind = 0
             self._dispatcher.moving(self)
 
     def _check_rate(self, now: float) -> None:
@@ -295,21 +300,16 @@ class Connection(BaseProtocol):
 
     def _wait_for_head(self, buffer: bytes | bytearray) -> None:
         limits = self._dispatcher.limits
-        line_feed = buffer.find(b"\n", self._scanned)
-        if line_feed >= 0 and buffer[line_feed - 1 : line_feed] != b"\r":
-            self._refuse(_bad(400, "A line of the head does not end in CR LF."))
-        elif len(buffer) > limits.head_bytes:
-            if buffer.find(LINE_END) < 0:
-                self._refuse(_bad(414, "The address is too long."))
-            else:
-                self._refuse(_bad(431, "The request's head is too large."))
-        else:
-            if not self._scanned:
-                self.deadline = self._dispatcher.now + limits.head_seconds
-            if len(buffer) > LONG_HEAD:
-                self._stalls()
-            # The data may be split anywhere; a CR before the LF must still be found.
-            self._scanned = max(1, len(buffer) - len(HEAD_END) + 1)
+        bad = refuse_begun(buffer, self._scanned, limits.head_bytes)
+        if bad is not None:
+            self._refuse(_bad(bad.status, bad.why))
+            return
+        if not self._scanned:
+            self.deadline = self._dispatcher.now + limits.head_seconds
+        if len(buffer) > _LONG_HEAD:
+            self.waited_for()
+        # The data may be split anywhere; a CR before the LF must still be found.
+        self._scanned = max(1, len(buffer) - len(HEAD_END) + 1)
 
     def _refuse(self, answer: ErrorResponse) -> None:
         """Answer invalid or unacceptable bytes with an error and close."""
@@ -342,10 +342,11 @@ class Connection(BaseProtocol):
             if self._handler is not handler:
                 return
         handler.start()
+        if self.state is _BODY:
+            self.waited_for()
 
     def _begin_body(self, request: RequestHead) -> None:
-        self._chunks = Chunked([]) if request.chunked else None
-        self._left = request.length or 0
+        self._body = RequestBody(None if request.chunked else request.length or 0)
         self._window_bytes = 0
         self.transport.bufferSize = STREAM_READ
         self.deadline = self._dispatcher.now + self._dispatcher.limits.body_window
@@ -360,23 +361,17 @@ class Connection(BaseProtocol):
         if handler is None:
             return
         self._window_bytes += len(data)
-        rest = b""
-        if self._chunks is not None:
-            try:
-                data, rest, complete = unchunk(self._chunks, data)
-            except BadMessage as bad:
-                self._refuse(_bad(bad.status, bad.why))
-                return
-        else:
-            if len(data) > self._left:
-                data, rest = data[: self._left], data[self._left :]
-            self._left -= len(data)
-            complete = not self._left
+        try:
+            data, rest, complete = self._body.take(data)
+        except BadMessage as bad:
+            self._refuse(_bad(bad.status, bad.why))
+            return
         if complete:
             self.state = _RESPONSE
             self.deadline = None
             self._buffer = rest
             self.transport.bufferSize = PLAIN_READ
+            self._moves()
         if data:
             handler.body(data)
         if complete and self._handler is handler:
@@ -386,6 +381,7 @@ class Connection(BaseProtocol):
         """Close our side and keep reading briefly: closing with unread bytes would discard the response in transit."""
         self.state = _LINGER
         self._buffer = b""
+        self._moves()
         if self._paused:
             self.resumeProducing()
         if self._request is not None and not self._request.has_body:

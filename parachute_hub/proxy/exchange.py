@@ -15,8 +15,9 @@ from parachute_hub.proxy.plan import ModuleRequest
 from parachute_hub.proxy.pool import Pool
 from parachute_hub.proxy.routes import ErrorResponse
 from parachute_hub.proxy.scope_challenge import challenge_lines
+from parachute_hub.proxy.transport import PROVEN, STREAM_READ, trust_reader
 from parachute_hub.proxy.tunnel import Slot, Tunnel
-from parachute_hub.proxy.upstream import Upstream
+from parachute_hub.proxy.upstream import REQUEST_HOLDS, Upstream
 
 # Request body bytes buffered while connecting to the module; beyond that the client is paused.
 _QUEUE_LIMIT = 64 * 1024
@@ -41,6 +42,7 @@ class Exchange:
     _producing = False
     _produced_for = False
     _over = False
+    _trusted = False
 
     def __init__(
         self,
@@ -89,6 +91,10 @@ class Exchange:
         self._status = self._status or CLIENT_GONE
         self._end()
 
+    def held(self, *, exactly: bool) -> int:
+        upstream = self._upstream
+        return self._queued + (upstream.held(exactly=exactly) if upstream is not None else REQUEST_HOLDS)
+
     def _send(self, data: bytes) -> None:
         if self._upstream is not None:
             self._upstream.put(data)
@@ -117,6 +123,7 @@ class Exchange:
         self._queue.clear()
         upstream.send(self, self._request.method, data)
         if self.sending:
+            upstream.transport.bufferSize = STREAM_READ
             upstream.transport.registerProducer(self._connection, True)
             self._produced_for = True
         if self._queued > _QUEUE_LIMIT:
@@ -161,6 +168,9 @@ class Exchange:
     def got_body(self, data: bytes) -> None:
         """Send more of the response body."""
         self._sent += len(data)
+        if self._sent > PROVEN and not self._trusted and self._upstream is not None:
+            self._trusted = True
+            trust_reader(self._connection.transport, self._upstream.transport)
         self._connection.put(chunk(data) if self._rechunked else data)
 
     def got_end(self) -> None:
@@ -212,7 +222,7 @@ class Exchange:
         """The client reads too slowly: stop reading from the module."""
         if self._upstream is not None:
             self._upstream.pause()
-            self._connection.stalled(self._upstream.behind)
+            self._connection.stalled()
 
     def resumeProducing(self) -> None:
         """The client caught up."""

@@ -30,6 +30,7 @@ from parachute_hub.proxy.routes import ErrorResponse, Table, ToSite
 from parachute_hub.proxy.site_channel import SiteChannel
 from parachute_hub.proxy.stalls import Stalls
 from parachute_hub.proxy.tunnel import Slots
+from parachute_hub.proxy.upstream import Buffered
 from parachute_hub.system.timers import FailureLog, every
 
 _TICK = 1.0
@@ -49,8 +50,8 @@ class Backend:
 class Front(Factory):
     """Creates a Connection per client and dispatches its requests to the Site or a module.
 
-    `connector` and `clock` are the reactor. `metrics` and `access_log` record every request. `backend` is replaced once
-    the hub is composed.
+    `connector` and `clock` are the reactor. `metrics` and `access_log` record every request. `buffered` measures what
+    modules' sockets hold. `backend` is replaced once the hub is composed.
     """
 
     noisy = False
@@ -66,6 +67,7 @@ class Front(Factory):
         limits: Limits | None = None,
         metrics: Metrics | None = None,
         access_log: AccessLog | None = None,
+        buffered: Buffered = lambda local, remote: None,
     ) -> None:
         self.limits = limits or Limits()
         self.metrics = metrics or Metrics()
@@ -77,6 +79,7 @@ class Front(Factory):
         self._clock = clock
         self.seconds = clock.seconds
         self._connector = connector
+        self._buffered = buffered
         self._access_log = access_log
         self._pools: dict[int, Pool] = {}
         self._limiter = ConnectionLimiter(self.limits, lambda: sum(pool.open for pool in self._pools.values()))
@@ -199,6 +202,7 @@ class Front(Factory):
                 limit=limits.upstream_connections,
                 head_bytes=limits.response_head_bytes,
                 connect_seconds=limits.connect_seconds,
+                buffered=self._buffered,
             )
             pool.now = self.now
         return pool

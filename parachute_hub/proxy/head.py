@@ -52,6 +52,18 @@ class BadMessage(Exception):
         self.why = why
 
 
+def refuse_begun(head: bytes | bytearray, scanned: int, most: int) -> BadMessage | None:
+    """Why a head that has not ended yet is refused already; its first `scanned` bytes were looked at before."""
+    line_feed = head.find(b"\n", scanned)
+    if line_feed >= 0 and head[line_feed - 1 : line_feed] != b"\r":
+        return BadMessage(400, "A line of the head does not end in CR LF.")
+    if len(head) <= most:
+        return None
+    if head.find(LINE_END) < 0:
+        return BadMessage(414, "The address is too long.")
+    return BadMessage(431, "The request's head is too large.")
+
+
 @define(eq=False)
 class RequestHead:
     """One request head. Not frozen, because freezing is slow and one is created per request.

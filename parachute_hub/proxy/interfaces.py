@@ -39,12 +39,18 @@ class Handler(Protocol):
     def client_lost(self) -> None:
         """The connection is gone; no response is possible."""
 
+    def held(self, *, exactly: bool) -> int:
+        """Bytes held for this request, apart from the client's connection; estimated unless `exactly`."""
+
 
 class TunnelEnd(Protocol):
     """Replaces the handler once a connection is a tunnel."""
 
     def client_lost(self) -> None:
         """The connection is gone."""
+
+    def held(self, *, exactly: bool) -> int:
+        """Bytes held for the tunnel, apart from the client's connection; estimated unless `exactly`."""
 
     def hub_closes(self) -> None:
         """The hub is shutting down."""

@@ -17,10 +17,11 @@ class Limits:
     # A client that reads nothing for this long is disconnected.
     stall_seconds: float = 300.0
     pipelined_bytes: int = 32 * 1024
-    # Clients that stopped reading or sending: how many may be held, with how much, and the share of one address.
-    stalled: int = 512
-    stalled_bytes: int = 32 * 1024 * 1024
+    # What all clients that the hub waits for may hold, in hub, kernel and modules; the share of one address;
+    # and how long anyone may pause even while that is used up.
+    stalled_bytes: int = 20 * 1024 * 1024
     stalled_share: float = 0.125
+    stalled_patience: float = 90.0
     linger_seconds: float = 2.0
     connections: int = 12_000
     connections_per_address: int = 11_000

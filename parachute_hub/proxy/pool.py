@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 
 from parachute_hub.proxy.head import ResponseHead, parse_response
 from parachute_hub.proxy.transport import keep_little_unread
-from parachute_hub.proxy.upstream import ResponseSink, Upstream
+from parachute_hub.proxy.upstream import Buffered, ResponseSink, Upstream
 
 HOST = "127.0.0.1"
 # How many response heads are cached for a second, and their maximum length.
@@ -43,13 +43,21 @@ class Pool:
     """
 
     def __init__(
-        self, port: int, connector: IReactorTCP, *, limit: int, head_bytes: int, connect_seconds: float
+        self,
+        port: int,
+        connector: IReactorTCP,
+        *,
+        limit: int,
+        head_bytes: int,
+        connect_seconds: float,
+        buffered: Buffered = lambda local, remote: None,
     ) -> None:
         self.port = port
         self.head_bytes = head_bytes
         self.now = 0.0
         self._connector = connector
         self._limit = limit
+        self._buffered = buffered
         self._connect_seconds = connect_seconds
         self._idle: list[Upstream] = []
         self._heads: dict[bytes, ResponseHead] = {}
@@ -75,6 +83,10 @@ class Pool:
             if len(self._heads) < _MOST_HEADS and len(raw) <= _LONGEST_HEAD:
                 self._heads[raw] = head
         return head
+
+    def buffered_for(self, upstream: Upstream) -> int | None:
+        """Bytes in the buffers of the module's end of this connection; None if unknown."""
+        return self._buffered(self.port, upstream.transport.getHost().port)
 
     def put_back(self, upstream: Upstream) -> None:
         """Return a connection whose request is complete."""

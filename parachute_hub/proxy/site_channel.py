@@ -115,6 +115,7 @@ class SiteChannel:
             self._refuse_large()
             return
         self._body.write(data)
+        self._connection.waited_for()
 
     def body_done(self) -> None:
         """The request body is complete."""
@@ -128,6 +129,9 @@ class SiteChannel:
         self._close_account()
         if self._started and self._complete:
             self._twisted.connectionLost(Failure(connectionDone.value))
+
+    def held(self, *, exactly: bool) -> int:
+        return self._body.tell()
 
     def _refuse_large(self) -> None:
         text = f"Send at most {max(1, self._limit // 1024)} KiB here."

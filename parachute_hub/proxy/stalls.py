@@ -1,64 +1,87 @@
-"""Keeps the memory of clients that stopped moving within a budget, by cutting off the longest stalled."""
+"""Keeps the memory of clients that the hub waits for within a budget, by cutting off those that stalled."""
+
+from functools import lru_cache
 
 from twisted.logger import Logger
 
-from parachute_hub.proxy.backlog import Backlog
-from parachute_hub.proxy.client_address import is_loopback
+from parachute_hub.proxy.backlog import Backlog, Holding
 from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.interfaces import ReadState
 from parachute_hub.proxy.limits import Limits
-from parachute_hub.proxy.transport import unsent
+from parachute_hub.proxy.transport import progress, unsent
+from parachute_hub.system.networks import network_of
 
-# Bytes that a request body may occupy on its way to the module: the queue before the connection, or its write buffer.
-_BODY_HELD = 64 * 1024
+# Objects of the hub and of the kernel for one client.
+_CLIENT = 8 * 1024
+# Where a tunnel or a proxy on this machine connects from.
+_EVERYBODY = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+_network = lru_cache(4096)(network_of)
 _RESPONDING = (ReadState.RESPONSE, ReadState.TUNNEL)
 
 
 class Stalls:
-    """The stalled clients of a front."""
+    """The clients of a front that it waits for."""
 
     _log = Logger()
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._backlog: Backlog[Connection] = Backlog(
-            most=limits.stalled, most_bytes=limits.stalled_bytes, share=limits.stalled_share
+            most_bytes=limits.stalled_bytes, share=limits.stalled_share, patience=limits.stalled_patience
         )
         self._cut = 0
 
     def __len__(self) -> int:
         return len(self._backlog)
 
+    @property
+    def held(self) -> int:
+        """Bytes that all of them hold, as last measured."""
+        return self._backlog.held
+
     def stalled(self, connection: Connection, now: float) -> None:
-        """A client holds memory and does not move on."""
-        self._backlog.add(connection, connection.address, _held(connection), now)
-        self._keep_budget(connection.address)
+        """The hub waits for this client."""
+        size = _size(connection, exactly=False)
+        patient = connection.state is ReadState.TUNNEL
+        self._backlog.add(connection, _network(connection.address), Holding(size, 0, patient), now)
+        self._keep_budget(connection.address, now)
 
     def moving(self, connection: Connection) -> None:
-        """It moves on, or is closed."""
+        """The hub no longer waits for it, or it is closed."""
         self._backlog.remove(connection)
 
     def measure(self, now: float) -> None:
-        """Once a second: whoever took something meanwhile starts anew."""
+        """Once a second: whoever took or sent something meanwhile starts anew."""
         for connection in self._backlog.members:
-            before = self._backlog.held
-            self._backlog.measured(connection, _held(connection), now)
-            if self._backlog.held < before and connection.deadline is not None and connection.state in _RESPONDING:
+            size = _size(connection, exactly=True)
+            marker = progress(connection.transport, -size)
+            patient = connection.state is ReadState.TUNNEL
+            moved = self._backlog.measured(connection, Holding(size, marker, patient), now)
+            if moved and connection.deadline is not None and connection.state in _RESPONDING:
                 connection.deadline = now + self._limits.stall_seconds
         for connection in self._backlog.members[:1]:
-            self._keep_budget(connection.address)
+            self._keep_budget(connection.address, now)
         if self._cut:
             self._log.warn("Disconnected {count} stalled clients that held memory", count=self._cut)
             self._cut = 0
 
-    def _keep_budget(self, address: str) -> None:
-        while (victim := self._backlog.excess(address, shared=is_loopback(address))) is not None:
-            self._backlog.remove(victim)
-            self._cut += 1
-            victim.transport.abortConnection()
+    def make_room(self, now: float) -> bool:
+        """Cut off the longest stalled client, because no other can connect. False if there is none."""
+        for connection in self._backlog.members[:1]:
+            self._end(connection, now)
+            return True
+        return False
+
+    def _keep_budget(self, address: str, now: float) -> None:
+        network, shared = _network(address), address in _EVERYBODY
+        while (victim := self._backlog.excess(network, now, shared=shared)) is not None:
+            self._end(victim, now)
+
+    def _end(self, victim: Connection, now: float) -> None:
+        self._backlog.cut(victim, now)
+        self._cut += 1
+        victim.transport.abortConnection()
 
 
-def _held(connection: Connection) -> int:
-    """Bytes: what the client has not taken, what of its requests waits, and what a body may occupy."""
-    waiting = connection.buffered() + connection.behind + unsent(connection.transport)
-    return waiting + _BODY_HELD if connection.state is ReadState.BODY else waiting
+def _size(connection: Connection, *, exactly: bool) -> int:
+    return _CLIENT + unsent(connection.transport) + connection.held(exactly=exactly)

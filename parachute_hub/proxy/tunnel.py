@@ -146,6 +146,9 @@ class Tunnel:
             self._release()
             self._upstream.transport.loseConnection()
 
+    def held(self, *, exactly: bool) -> int:
+        return self._upstream.held(exactly=exactly)
+
     def hub_closes(self) -> None:
         """The hub is shutting down."""
         self.end(GOING_AWAY)

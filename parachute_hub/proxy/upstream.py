@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol as BaseProtocol
@@ -12,12 +12,19 @@ from twisted.python.failure import Failure
 from parachute_hub.proxy.chunked import Chunked
 from parachute_hub.proxy.head import HEAD_END, BadMessage, ResponseHead
 from parachute_hub.proxy.interfaces import BodyKind
-from parachute_hub.proxy.transport import STREAM_READ, Socket, writer
+from parachute_hub.proxy.transport import FIRST_READ, Socket, unsent, writer
 
 # Maximum 1xx responses before the final one; a module that sends more is in a loop.
 _MAX_INTERIM = 16
-# Held by the kernel, here and for the module, of a response that nobody reads (measured).
-KERNEL_HOLDS = 1792 * 1024
+# Held for a request by the hub, the kernel and the module, while nothing waits.
+REQUEST_HOLDS = 24 * 1024
+# Held by the kernel, here and for the module, of a response that nobody reads, until it is measured.
+_KERNEL_HOLDS = 320 * 1024
+# A connection that has carried more than this has large buffers, and is not used again.
+_LARGE = 1024 * 1024
+
+# Bytes in the kernel's buffers of another process's socket, from its port to a port of ours; None if unknown.
+Buffered: TypeAlias = Callable[[int, int], int | None]
 
 
 class ResponseSink(Protocol):
@@ -65,6 +72,9 @@ class Owner(Protocol):
     def head(self, raw: bytes) -> ResponseHead:
         """Parse a response head. Raises BadMessage."""
 
+    def buffered_for(self, upstream: "Upstream") -> int | None:
+        """Bytes in the buffers of the module's end; None if unknown."""
+
     def put_back(self, upstream: "Upstream") -> None:
         """Return a connection whose request is complete."""
 
@@ -104,6 +114,7 @@ class Upstream(BaseProtocol):
         self._answered = False
         self._interims = 0
         self._paused = False
+        self._received = 0
         self._receive: Callable[[bytes], None] = self._not_connected
         self._lost: Callable[[], None] = lambda: None
 
@@ -112,7 +123,7 @@ class Upstream(BaseProtocol):
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
-        self.transport.bufferSize = STREAM_READ
+        self.transport.bufferSize = FIRST_READ
         self.put = writer(self.transport)
         sink, self._sink = self._sink, None
         if sink is not None:
@@ -135,10 +146,15 @@ class Upstream(BaseProtocol):
         self._receive = receive
         self._lost = lost
 
-    @property
-    def behind(self) -> int:
-        """Bytes of the response that may wait in the kernel: the rest of it, or as much as buffers take."""
-        return min(self._left, KERNEL_HOLDS) if self._state is _LENGTH else KERNEL_HOLDS
+    def held(self, *, exactly: bool) -> int:
+        """Bytes held for this request: objects, its body on its way to the module, and what the module sent ahead."""
+        waiting = REQUEST_HOLDS + unsent(self.transport)
+        if not self._paused:
+            return waiting
+        measured = self._pool.buffered_for(self) if exactly else None
+        if measured is None:
+            measured = min(self._left, _KERNEL_HOLDS) if self._state is _LENGTH else _KERNEL_HOLDS
+        return waiting + measured
 
     def pause(self) -> None:
         """Stop reading the response."""
@@ -165,6 +181,7 @@ class Upstream(BaseProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         sink, state = self._sink, self._state
+        self._received += len(data)
         if state is _TUNNEL:
             self._receive(data)
         elif sink is None:
@@ -293,7 +310,7 @@ class Upstream(BaseProtocol):
             return
         self._sink = None
         self._state = _IDLE
-        if self._keep and not sink.sending:
+        if self._keep and not sink.sending and self._received < _LARGE:
             # It may be paused for a slow client, and unregistering a producer does not resume it.
             if self._paused:
                 self.resume()

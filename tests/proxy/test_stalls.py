@@ -5,7 +5,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.proxy.limits import Limits
 from tests.support.sockets import HOST, Rig, get
 
-LIMITS = Limits(stalled=4, stalled_share=0.5)
+# What a stalled reader is taken for until it is measured.
+READER = 352 * 1024
+LIMITS = Limits(stalled_bytes=4 * READER, stalled_share=0.6)
+# A response that fills the module's buffers, and one that is nearly complete.
+LARGE, SMALL = 8_000_000, 1_000
 
 
 class StallTests(SynchronousTestCase):
@@ -13,22 +17,43 @@ class StallTests(SynchronousTestCase):
         self.rig = Rig(limits=LIMITS)
         self.addCleanup(self.rig.stop)
 
-    def stalled_reader(self, address: str):  # type: ignore[no-untyped-def]
+    def stalled_reader(self, address: str, length: int = LARGE):  # type: ignore[no-untyped-def]
         """A client that has part of a long response and reads no more."""
         client = self.rig.ask(get("/notes/"), address)
-        self.rig.modules.newest.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nsome")
+        self.rig.modules.newest.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nsome" % length)
         client.producer.pauseProducing()
         return client
 
-    def test_an_address_that_holds_too_many_loses_its_longest(self) -> None:
-        clients = [self.stalled_reader("192.0.2.1") for _ in range(3)]
-        self.assertEqual([client.connected for client in clients], [False, True, True])
+    def connected(self, clients) -> list[bool]:  # type: ignore[no-untyped-def]
+        return [client.connected for client in clients]
 
-    def test_at_the_limit_the_heaviest_address_pays(self) -> None:
+    def test_an_address_that_holds_too_much_loses_its_longest(self) -> None:
+        clients = [self.stalled_reader("192.0.2.1") for _ in range(3)]
+        self.assertEqual(self.connected(clients), [False, True, True])
+
+    def test_addresses_of_one_network_share(self) -> None:
+        """A household or a rented server has a whole /64."""
+        clients = [self.stalled_reader(f"2001:db8::{number}") for number in range(3)]
+        self.assertEqual(self.connected(clients), [False, True, True])
+        other = [self.stalled_reader(f"2001:db8:0:{number}::1", SMALL) for number in range(3)]
+        self.assertEqual(self.connected(other), [True] * 3)
+
+    def test_above_the_budget_the_heaviest_address_pays(self) -> None:
         """Somebody who stalled long before, from elsewhere, stays."""
         phone = self.stalled_reader("198.51.100.7")
         clients = [self.stalled_reader(f"192.0.2.{number}") for number in (1, 1, 2, 3)]
-        self.assertEqual(([client.connected for client in clients], phone.connected), ([False, True, True, True], True))
+        self.assertEqual((self.connected(clients), phone.connected), ([False, True, True, True], True))
+
+    def test_attackers_from_many_addresses_do_not_drive_out_a_phone(self) -> None:
+        """Nor a download that is nearly complete, which costs little."""
+        phone, small = self.stalled_reader("198.51.100.7"), self.stalled_reader("198.51.100.8", SMALL)
+        for turn in range(5):
+            for number in range(20):
+                self.stalled_reader(f"192.0.2.{number}")
+            self.rig.pass_time(5)
+            self.assertTrue(phone.connected and small.connected, turn)
+        late = self.stalled_reader("198.51.100.9")
+        self.assertTrue(late.connected)
 
     def test_who_reads_again_is_not_counted(self) -> None:
         for _ in range(10):
@@ -40,24 +65,55 @@ class StallTests(SynchronousTestCase):
     def test_whoever_leaves_is_not_counted(self) -> None:
         for _ in range(10):
             self.stalled_reader("192.0.2.1").hang_up()
-        self.assertEqual(len(self.rig.front._stalls), 0)
+        self.assertEqual((len(self.rig.front._stalls), self.rig.front._stalls.held), (0, 0))
+
+    def many(self, request: bytes, more: bytes = b""):  # type: ignore[no-untyped-def]
+        """So many clients that each address holds more than a share, and all of them more than the budget."""
+        clients = []
+        for number in range(120):
+            client = self.rig.ask(request, f"192.0.2.{number % 4}")
+            if more:
+                client.deliver(more)
+            clients.append(client)
+        return clients
+
+    def held_by(self, clients) -> int:  # type: ignore[no-untyped-def]
+        living = sum(self.connected(clients))
+        self.assertLess(living, 120)
+        self.assertGreater(living, 15)
+        self.assertLessEqual(self.rig.front._stalls.held, LIMITS.stalled_bytes)
+        return living
 
     def test_long_heads_count_until_they_end(self) -> None:
         """A stranger cannot hold memory with heads that never end."""
         begun = f"GET /notes/ HTTP/1.1\r\nHost: {HOST}\r\nX-Long: {'x' * 8000}".encode()
-        clients = [self.rig.ask(begun, "192.0.2.1") for _ in range(3)]
-        self.assertEqual([client.connected for client in clients], [False, True, True])
-        clients[1].deliver(b"\r\n\r\n")
-        self.assertEqual(len(self.rig.front._stalls), 1)
+        clients = self.many(begun)
+        living = self.held_by(clients)
+        clients[-1].deliver(b"\r\n\r\n")
+        self.assertEqual(len(self.rig.front._stalls), living - 1)
 
     def test_pipelined_requests_count_while_they_wait(self) -> None:
-        waiting = get("/notes/") * (LIMITS.pipelined_bytes // len(get("/notes/")) + 2)
-        clients = []
-        for _ in range(3):
-            client = self.rig.ask(get("/notes/"), "192.0.2.1")
-            client.deliver(waiting)
-            clients.append(client)
-        self.assertEqual([client.connected for client in clients], [False, True, True])
+        self.held_by(self.many(get("/notes/"), get("/notes/") * (LIMITS.pipelined_bytes // len(get("/notes/")) + 2)))
+
+    def test_uploads_count_until_they_are_complete(self) -> None:
+        """Those for the hub's own pages too, whose bodies it holds."""
+        for path in ("/notes/", "/api/nothing"):
+            head = get(path, "Content-Length: 20000", method="POST")
+            clients = self.many(head, b"x" * 19_999)
+            living = self.held_by(clients)
+            clients[-1].deliver(b"x")
+            self.assertEqual(len(self.rig.front._stalls), living - 1, path)
+            for client in clients:
+                client.hang_up()
+
+    def test_an_upload_that_moves_outlives_silent_ones(self) -> None:
+        head = get("/notes/", "Content-Length: 1000000", method="POST")
+        honest = self.rig.ask(head, "198.51.100.7")
+        for _ in range(10):
+            self.many(head, b"x" * 1000)
+            honest.deliver(b"x" * 4000)
+            self.rig.pass_time(1)
+        self.assertTrue(honest.connected)
 
 
 class WaitTests(SynchronousTestCase):
