@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.pressure import module, rss
+from bench.stalled.subjects import module, rss
 from tests.live.harness import OWNER, HubProcess, fetch
 
 SAMPLE = 5.0

@@ -1,0 +1,1 @@
+"""Clients that stop moving, and what they cost."""
