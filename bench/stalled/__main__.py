@@ -1,7 +1,7 @@
 """What clients that stop moving cost a hub in a container of 512 MB, and what others notice of them; beside nginx.
 
-`python -m bench stalled [SCALE]`: 10,000 readers, 5,000 uploads and 5,000 WebSockets, all at once, from 200 addresses of
-127/8; SCALE multiplies that. Bars: at most 40 MB more, within 5 MB a minute after they left, /health and neighbours at
+`python -m bench stalled [SCALE]`: 10,000 readers, 5,000 uploads and 5,000 WebSockets at once, from 200 addresses
+of 127/8; SCALE multiplies that. Bars: at most 40 MB more, 5 MB a minute after they left, /health and neighbours at
 most twice as slow (p99), and slow honest clients are not cut off. As root everything runs in a network of its own, so
 that nobody else's connections are measured, and in a memory cgroup (v1) that counts the kernel's buffers too.
 """
@@ -42,11 +42,8 @@ def measure(name: str, subject: Subject, group: Group, scale: float) -> list[str
         total = sum(parts.values())
         figures = ", ".join(f"{kind} {size:+.1f}" for kind, size in parts.items())
         waits = ", ".join(f"{path} p99 {ms:.1f} ms" for path, ms in found.items())
-        print(
-            f"  {what:42} {total:+6.1f} MB ({figures}; {name} itself {(rss(subject.pid) - resident) / (1 << 20):+.1f}); "
-            f"{waits}, {failed} failed",
-            flush=True,
-        )
+        own = (rss(subject.pid) - resident) / (1 << 20)
+        print(f"  {what}: {total:+.1f} MB ({figures}; {name} itself {own:+.1f}); {waits}, {failed} failed", flush=True)
         return total, found
 
     print(f"  before: {sum(before.values()) >> 20} MB; " + ", ".join(f"{k} p99 {v:.1f} ms" for k, v in quiet.items()))

@@ -9,7 +9,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 from attrs import frozen
 
@@ -36,7 +35,7 @@ Bun.serve({
 """
 _NGINX = """
 daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log crit;
-worker_rlimit_nofile {files}; events {{ worker_connections {connections}; }}
+worker_rlimit_nofile 20000; events {{ worker_connections 20000; }}
 http {{
   access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s; {buffering}
@@ -56,7 +55,8 @@ class NotInstalled(Exception):
     """The program is missing."""
 
 
-class Subject(Protocol):
+@frozen
+class Subject:
     """A server under attack. The attack goes to paths below `prefix`; `neighbours` are pages of others."""
 
     port: int
@@ -129,14 +129,6 @@ def module(folder: Path, name: str = "load", port: int = 1947) -> Path:
     return folder
 
 
-@frozen
-class _Server:
-    port: int
-    pid: int
-    prefix: str
-    neighbours: tuple[str, ...]
-
-
 @contextlib.contextmanager
 def hub(folder: Path, group: Group) -> Iterator[Subject]:
     """A hub with two modules; the attack is on one of them."""
@@ -153,7 +145,7 @@ def hub(folder: Path, group: Group) -> Iterator[Subject]:
             begun = process.client.call("POST", "/api/modules/install", {"source": source})
             job = f"/api/modules/operations/{begun['operation_id']}"
             process.wait_for(lambda job=job: process.client.call("GET", job)["status"] != "running", "the module")
-        yield _Server(process.port, pid, "/load", ("/health", "/calm/health"))
+        yield Subject(process.port, pid, "/load", ("/health", "/calm/health"))
     finally:
         process.end()
         if os.environ.get("SHOW_LOG"):
@@ -187,7 +179,7 @@ def nginx(folder: Path, group: Group, *, buffering: bool) -> Iterator[Subject]:
     try:
         for one in (behind, port):
             _wait(one)
-        yield _Server(port, proxy.pid, "/load", ("/health",))
+        yield Subject(port, proxy.pid, "/load", ("/health",))
     finally:
         for process in (proxy, behind_it):
             process.kill()

@@ -17,7 +17,16 @@ from parachute_hub.proxy.interfaces import Handler, ReadState, TunnelEnd
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import ErrorResponse
-from parachute_hub.proxy.transport import PLAIN_READ, STREAM_READ, UNSENT, Socket, prepare, unsent, writer
+from parachute_hub.proxy.transport import (
+    PLAIN_READ,
+    STREAM_READ,
+    UNSENT,
+    Socket,
+    not_connected,
+    prepare,
+    unsent,
+    writer,
+)
 
 _log = Logger()
 _FAULT = ErrorResponse(500, "internal_error", "Something went wrong in the hub. Its log has the details.", close=True)
@@ -69,11 +78,11 @@ class Connection(BaseProtocol):
         self.state = _HEAD
         self.close = False
         self.deadline: float | None = dispatcher.now + dispatcher.limits.head_seconds
-        self.put: Callable[[bytes], None] = self._not_connected
+        self.put: Callable[[bytes], None] = not_connected
         self._dispatcher = dispatcher
         self._handler: Handler | None = None
         self._tunnel: TunnelEnd | None = None
-        self._receive: Callable[[bytes], None] = self._not_connected
+        self._receive: Callable[[bytes], None] = not_connected
         self._request: RequestHead | None = None
         self._buffer: bytes | bytearray = b""
         self._scanned = 0
@@ -81,9 +90,6 @@ class Connection(BaseProtocol):
         self._window_bytes = 0
         self._paused = False
         self._advancing = False
-
-    def _not_connected(self, data: bytes) -> None:
-        raise RuntimeError("This connection is not made yet.")
 
     def connectionMade(self) -> None:
         prepare(self.transport)
@@ -111,8 +117,9 @@ class Connection(BaseProtocol):
         self.deadline = None
         self._buffer = b""
         self._moves()
-        if self._tunnel is not None:
-            self._tunnel.client_lost()
+        tunnel, self._tunnel, self._receive = self._tunnel, None, not_connected
+        if tunnel is not None:
+            tunnel.client_lost()
         self._drop_handler()
         self._dispatcher.gone(self)
 

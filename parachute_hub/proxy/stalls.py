@@ -9,6 +9,7 @@ from parachute_hub.proxy.connection import Connection
 from parachute_hub.proxy.interfaces import ReadState
 from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.transport import progress, unsent
+from parachute_hub.system.heap import give_back
 from parachute_hub.system.networks import network_of
 
 # Objects of the hub and of the kernel for one client.
@@ -16,6 +17,8 @@ _CLIENT = 8 * 1024
 # Where a tunnel or a proxy on this machine connects from.
 _EVERYBODY = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 _network = lru_cache(4096)(network_of)
+# Bytes: less than that is not worth returning.
+_CROWD = 4 * 1024 * 1024
 _RESPONDING = (ReadState.RESPONSE, ReadState.TUNNEL)
 
 
@@ -30,6 +33,7 @@ class Stalls:
             most_bytes=limits.stalled_bytes, share=limits.stalled_share, patience=limits.stalled_patience
         )
         self._cut = 0
+        self._peak = 0
 
     def __len__(self) -> int:
         return len(self._backlog)
@@ -61,9 +65,18 @@ class Stalls:
                 connection.deadline = now + self._limits.stall_seconds
         for connection in self._backlog.members[:1]:
             self._keep_budget(connection.address, now)
+        self._after_a_crowd()
         if self._cut:
             self._log.warn("Disconnected {count} stalled clients that held memory", count=self._cut)
             self._cut = 0
+
+    def _after_a_crowd(self) -> None:
+        """Once most of what was held is free again, return it: the heap keeps it otherwise."""
+        held = self._backlog.held
+        if held < self._peak / 4 and self._peak > _CROWD:
+            give_back()
+            self._peak = held
+        self._peak = max(self._peak, held)
 
     def make_room(self, now: float) -> bool:
         """Cut off the longest stalled client, because no other can connect. False if there is none."""

@@ -157,6 +157,11 @@ def unsent(transport: Socket) -> int:
     return waiting
 
 
+def not_connected(data: bytes) -> None:
+    """Instead of a writer, until there is one. Not a method, which would tie its owner to itself."""
+    raise RuntimeError("This connection is not made yet.")
+
+
 def writer(transport: Socket) -> Callable[[bytes], None]:
     """The fastest way to write to this transport.
 

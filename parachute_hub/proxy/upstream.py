@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from parachute_hub.proxy.chunked import Chunked
 from parachute_hub.proxy.head import HEAD_END, BadMessage, ResponseHead
 from parachute_hub.proxy.interfaces import BodyKind
-from parachute_hub.proxy.transport import FIRST_READ, Socket, unsent, writer
+from parachute_hub.proxy.transport import FIRST_READ, Socket, not_connected, unsent, writer
 
 # Maximum 1xx responses before the final one; a module that sends more is in a loop.
 _MAX_INTERIM = 16
@@ -94,6 +94,10 @@ class _State(Enum):
 _IDLE, _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE, _TUNNEL = _State
 
 
+def _nothing() -> None:
+    pass
+
+
 class Upstream(BaseProtocol):
     """One connection to a module. Response bytes go to the sink as they arrive."""
 
@@ -102,7 +106,7 @@ class Upstream(BaseProtocol):
     def __init__(self, pool: Owner, sink: ResponseSink) -> None:
         self.idle_since = 0.0
         self.used = 0
-        self.put: Callable[[bytes], None] = self._not_connected
+        self.put: Callable[[bytes], None] = not_connected
         self._pool = pool
         self._sink: ResponseSink | None = sink
         self._state = _IDLE
@@ -115,11 +119,8 @@ class Upstream(BaseProtocol):
         self._interims = 0
         self._paused = False
         self._received = 0
-        self._receive: Callable[[bytes], None] = self._not_connected
-        self._lost: Callable[[], None] = lambda: None
-
-    def _not_connected(self, data: bytes) -> None:
-        raise RuntimeError("This connection is not made yet.")
+        self._receive: Callable[[bytes], None] = not_connected
+        self._lost: Callable[[], None] = _nothing
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
@@ -201,7 +202,8 @@ class Upstream(BaseProtocol):
         self._pool.lost(self)
         sink, self._sink = self._sink, None
         if self._state is _TUNNEL:
-            self._lost()
+            lost, self._lost, self._receive = self._lost, _nothing, not_connected
+            lost()
         elif sink is None:
             return
         elif self._state is _UNTIL_CLOSE and reason.check(ConnectionDone):

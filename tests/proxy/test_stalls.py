@@ -1,9 +1,14 @@
 """Clients that stop moving, through a whole front: who is cut off, and who is not."""
 
+import gc
+import weakref
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.limits import Limits
-from tests.support.sockets import HOST, Rig, get
+from parachute_hub.proxy.routes import Mount
+from tests.proxy.test_tunnel import ACCEPTED, handshake
+from tests.support.sockets import HOST, Rig, get, ok
 
 # What a stalled reader is taken for until it is measured.
 READER = 352 * 1024
@@ -114,6 +119,37 @@ class StallTests(SynchronousTestCase):
             honest.deliver(b"x" * 4000)
             self.rig.pass_time(1)
         self.assertTrue(honest.connected)
+
+
+class RemainsTests(SynchronousTestCase):
+    def test_what_is_closed_is_freed_at_once(self) -> None:
+        """Not when the collector of cycles comes by, which after a crowd takes minutes."""
+        rig = Rig((Mount("notes", b"/notes", 2001, websocket=True),))
+        self.addCleanup(rig.stop)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for request, response in (
+            (get("/notes/"), ok()),
+            (get("/notes/"), b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nsome"),
+            (get("/notes/", "Content-Length: 10", method="POST") + b"half", b""),
+            (handshake("/notes/ws"), ACCEPTED + b"\r\n"),
+            (b"GET /notes/ HT", b""),
+        ):
+            client = rig.ask(request, "192.0.2.1")
+            sockets = [client]
+            if rig.modules.sockets:
+                sockets.append(rig.modules.newest)
+                rig.modules.newest.deliver(response)
+            protocols = [weakref.ref(socket.protocol) for socket in sockets]
+            client.hang_up()
+            rig.pass_time(6)
+            for socket in sockets:
+                self.assertFalse(socket.connected, request)
+                # As a real transport does.
+                socket.protocol = socket.producer = None  # type: ignore[assignment]
+            rig.modules.sockets.clear()
+            del client, socket, sockets
+            self.assertEqual([protocol() for protocol in protocols], [None] * len(protocols), request)
 
 
 class WaitTests(SynchronousTestCase):
