@@ -1,7 +1,6 @@
 """One client connection: parses requests strictly and one at a time, tracks bodies, and enforces deadlines."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol as BaseProtocol
@@ -12,9 +11,9 @@ from zope.interface import implementer
 
 from parachute_hub.proxy import pages
 from parachute_hub.proxy.chunked import RequestBody
+from parachute_hub.proxy.dispatcher import Dispatcher
 from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead, refuse_begun
 from parachute_hub.proxy.interfaces import Handler, ReadState, TunnelEnd
-from parachute_hub.proxy.limits import Limits
 from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import ErrorResponse
 from parachute_hub.proxy.transport import (
@@ -39,39 +38,13 @@ _NO_BODY = RequestBody(0)
 _HEAD, _BODY, _RESPONSE, _TUNNEL, _LINGER, _DEAD = ReadState
 
 
-class Dispatcher(Protocol):
-    """The front, as connections see it: limits, the time, and a destination for requests."""
-
-    limits: Limits
-    now: float
-    draining: bool
-
-    def plan(self, peer: str, raw: bytes) -> Plan:
-        """The routing decision for a request head. Raises BadMessage."""
-
-    def dispatch(self, connection: "Connection", plan: Plan) -> Handler | ErrorResponse:
-        """The handler for the request, or an immediate response."""
-
-    def stalled(self, connection: "Connection") -> None:
-        """The connection holds memory and does not move on."""
-
-    def moving(self, connection: "Connection") -> None:
-        """It moves on, or is closed."""
-
-    def answered(self, connection: "Connection", plan: Plan | None, status: int) -> None:
-        """A request, or something unparsable, was answered without a handler."""
-
-    def gone(self, connection: "Connection") -> None:
-        """The connection is closed."""
-
-
 @implementer(IPushProducer)
 class Connection(BaseProtocol):
     """The server side of a client connection. It is the producer of the request body for the module's transport."""
 
     transport: Socket  # type: ignore[assignment]
 
-    def __init__(self, dispatcher: Dispatcher, peer: str) -> None:
+    def __init__(self, dispatcher: "Dispatcher[Connection]", peer: str) -> None:
         self.peer = self.address = peer
         self.held_back = False
         self._served = False

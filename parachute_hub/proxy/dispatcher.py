@@ -1,0 +1,36 @@
+"""What a client's connection needs of the front."""
+
+from typing import Protocol, TypeVar
+
+from parachute_hub.proxy.interfaces import Handler
+from parachute_hub.proxy.limits import Limits
+from parachute_hub.proxy.plan import Plan
+from parachute_hub.proxy.routes import ErrorResponse
+
+C = TypeVar("C", contravariant=True)
+
+
+class Dispatcher(Protocol[C]):
+    """The front, as connections see it: limits, the time, and a destination for requests."""
+
+    limits: Limits
+    now: float
+    draining: bool
+
+    def plan(self, peer: str, raw: bytes) -> Plan:
+        """The routing decision for a request head. Raises BadMessage."""
+
+    def dispatch(self, connection: C, plan: Plan) -> Handler | ErrorResponse:
+        """The handler for the request, or an immediate response."""
+
+    def stalled(self, connection: C) -> None:
+        """The connection holds memory and does not move on."""
+
+    def moving(self, connection: C) -> None:
+        """It moves on, or is closed."""
+
+    def answered(self, connection: C, plan: Plan | None, status: int) -> None:
+        """A request, or something unparsable, was answered without a handler."""
+
+    def gone(self, connection: C) -> None:
+        """The connection is closed."""
