@@ -68,6 +68,15 @@ class OlderHome(TestCase):
         self.assertNotIn("lastStartError", row)
         self.assertEqual((self.rig.home / "hub.db").read_text(), "not ours")
         self.assertEqual((self.rig.home / "modules" / "bin" / "toy-toy").read_text(), "older")
+        # And back to where the older hub's bun put it, with its data, and forward again.
+        write(self.rig.home / "toy", {"note": "written by 2.0.1"})
+        job = await self.rig.done(self.rig.modules.upgrader.rollback("toy", restore_data=True))
+        self.assertEqual(job.status, "succeeded", job)
+        answer = await ask(PORT, "/toy")
+        self.assertEqual((answer["version"], answer["cwd"]), ("1.0.0", str(place)))
+        self.assertEqual((self.rig.home / "toy" / "note").read_text(), "mine")
+        job = await self.rig.done(self.rig.modules.upgrader.rollback("toy"))
+        self.assertEqual((job.status, (await ask(PORT, "/toy"))["version"]), ("succeeded", "2.0.1"), job)
 
     @run
     async def test_a_package_that_is_gone_is_installed_again_on_its_port(self) -> None:

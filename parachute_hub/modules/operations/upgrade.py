@@ -26,7 +26,7 @@ from parachute_hub.modules.state.directory import ModuleDirectory, effective
 from parachute_hub.modules.state.records import Record, RecordsRefused
 from parachute_hub.modules.state.services_file import RegistryRefused
 from parachute_hub.modules.state.snapshots import Snapshots
-from parachute_hub.modules.state.store import BadPackage
+from parachute_hub.modules.state.store import OLDER, BadPackage
 from parachute_hub.system.file_writer import FileWriter
 
 GATE_SECONDS = 60.0
@@ -70,13 +70,17 @@ class UpgradeRequest:
 
 @frozen(kw_only=True)
 class _Installed:
-    """A module's state before the switch. `row` is as written in services.json."""
+    """A module's state before the switch. `row` is as written in services.json.
+
+    `kept` names the version for a rollback: its folder in the store, or where the older hub installed it.
+    """
 
     short: str
     row: ServiceRow
     record: Record
     package: Package
     folder: str | None
+    kept: str | None
 
 
 @frozen(kw_only=True)
@@ -229,7 +233,7 @@ class Upgrader:
             await self.files(self.directory.store.activate, short, package.name, folder)
             await self._repoint(old.row.name, package)
             await self.directory.records.change(
-                short, package=package.name, row=old.row.name, previous=old.folder, linked=None, wanted=wanted
+                short, package=package.name, row=old.row.name, previous=old.kept, linked=None, wanted=wanted
             )
         except (BadPackage, RegistryRefused, RecordsRefused) as error:
             raise JobFailed(str(error)) from None
@@ -238,10 +242,9 @@ class Upgrader:
             await work.undo("stop", short=short)
             await self.prover.prove(work, short, self.gate, self.settle)
         work.step("finish")
-        link = str(self.directory.store.link(package.name))
-        await settle_row(self.directory.services, old.row.name, package, link)
+        await settle_row(self.directory.services, old.row.name, package, self._place(package))
         await work.commit()
-        keep = {folder, old.folder, *stamped_versions(self.directory.services.read(), self.directory.store)}
+        keep = {folder, old.kept, *stamped_versions(self.directory.services.read(), self.directory.store)}
         await self.fetcher.in_thread(self.directory.store.prune, short, keep)
         work.line(f"{short} went from {old.package.version} to {package.version}.")
 
@@ -251,7 +254,7 @@ class Upgrader:
         The snapshot of an earlier version is only deleted after the upgrade has succeeded.
         """
         work.step("snapshot")
-        version = _of(old.folder or "elsewhere")
+        version = _of(old.kept or "elsewhere")
         name = f"{version}{work.id}"
         size = await work.whole(self.fetcher.in_thread(self.snapshots.take, old.short, name))
         if size is None:
@@ -264,7 +267,7 @@ class Upgrader:
 
     async def _repoint(self, name: str, package: Package) -> None:
         """Point the row at the active link: the old version may have written its own folder there."""
-        link = str(self.directory.store.link(package.name))
+        link = self._place(package)
         await self.directory.services.update(
             lambda registry: (
                 registry.with_row(evolve(row, install_dir=link, last_start_error=None))
@@ -272,6 +275,11 @@ class Upgrader:
                 else registry
             )
         )
+
+    def _place(self, package: Package) -> str:
+        """Where the active version is."""
+        store = self.directory.store
+        return str(store.locate(package.name) or store.link(package.name))
 
     def _installed(self, short: str) -> _Installed:
         """Raises JobFailed if there is nothing to switch."""
@@ -284,12 +292,15 @@ class Upgrader:
             package = None
         if row is None or package is None:
             raise JobFailed(f"{short} is not installed. Install it first.")
+        record, folder = self.directory.records.get(short), self.directory.store.active(short, package.name)
+        older = folder is None and record.linked is None and place == self.directory.store.older(package.name)
         return _Installed(
             short=short,
             row=row,
-            record=self.directory.records.get(short),
+            record=record,
             package=package,
-            folder=self.directory.store.active(short, package.name),
+            folder=folder,
+            kept=f"{package.version}{OLDER}" if older else folder,
         )
 
     async def _target(self, request: UpgradeRequest, installed: _Installed) -> str | None:

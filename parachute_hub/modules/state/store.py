@@ -22,6 +22,9 @@ from parachute_hub.system.atomic_files import private_folder, sync_folder
 
 INCOMING = ".incoming-"
 REMOVED = ".removed-"
+OLDER = "~older-hub"
+"""Ends the name of a version that the older hub installed, and that is not in the store."""
+
 # Interpreters and tools that scripts name in their first line.
 _NEVER_COMMANDS = frozenset(
     """bash bun bunx busybox cat chmod cp curl dash deno env git id ls mkdir mv node npm npx parachute perl pnpm ps
@@ -91,9 +94,12 @@ class Store:
                 incoming.parent.rmdir()
 
     def activate(self, short: str, package: str, folder: str) -> None:
-        """Make this version the active one, by one rename."""
+        """Make this version the active one, by one rename. One that the older hub installed is what is left without."""
         link = self.link(package)
         private_folder(link.parent)
+        if folder.endswith(OLDER):
+            self.deactivate(package)
+            return
         target = self.folder(short, package, folder)
         if not os.path.isfile(target / "package.json"):
             raise BadPackage(f"The version {folder} of {short} is not in the store.")
@@ -120,7 +126,9 @@ class Store:
         return self.root / "node_modules" / package
 
     def folder(self, short: str, package: str, name: str) -> Path:
-        """The package's path in one folder of the store."""
+        """The package's path in one folder of the store, or where the older hub's bun put it."""
+        if name.endswith(OLDER):
+            return self.older(package) or self._home(short) / name
         return self._home(short) / name / "node_modules" / package
 
     def active(self, short: str, package: str) -> str | None:
@@ -135,9 +143,13 @@ class Store:
 
     def locate(self, package: str) -> Path | None:
         """The folder of the installed package: in the store, else where the older hub's bun put it."""
-        older = (self.root / "install" / "global" / "node_modules", *self.elsewhere)
-        places = (self.link(package), *(folder / package for folder in older))
-        return next((place for place in places if os.path.isfile(place / "package.json")), None)
+        link = self.link(package)
+        return link if os.path.isfile(link / "package.json") else self.older(package)
+
+    def older(self, package: str) -> Path | None:
+        """The folder of the package where the older hub's bun put it, if it is still there."""
+        folders = (self.root / "install" / "global" / "node_modules", *self.elsewhere)
+        return next((one / package for one in folders if os.path.isfile(one / package / "package.json")), None)
 
     def versions(self, short: str) -> tuple[str, ...]:
         """The folder names of all versions, oldest first."""
