@@ -63,6 +63,7 @@ lint: venv web
 	$(BIN)/mypy parachute_hub tests tools bench twisted/plugins/parachute_plugin.py
 	cd web && $(BUNX) biome ci --error-on-warnings ..
 	cd web && $(BUNX) tsc -p .
+	cd examples/notes && "$(BUN)" install --frozen-lockfile --silent
 	cd web && $(BUNX) tsc -p ../examples --typeRoots node_modules/@types
 	"$(BUN)" tools/actionlint.mjs
 

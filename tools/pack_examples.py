@@ -22,7 +22,7 @@ def pack(folder: Path, out: Path, bun: Path) -> Path:
     """One module's tarball for a registry."""
     manifest: dict[str, Any] = json.loads((folder / "package.json").read_text())
     target = out / f"{manifest['name'].rpartition('/')[2]}-{manifest['version']}.tgz"
-    sources = [path for path in folder.rglob("*") if path.is_file() and "dist" not in path.parts]
+    sources = [path for path in folder.rglob("*") if path.is_file() and not {"dist", "node_modules"} & {*path.parts}]
     if target.exists() and target.stat().st_mtime > max(path.stat().st_mtime for path in sources):
         return target
     if "build" in manifest.get("scripts", {}):

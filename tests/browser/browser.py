@@ -40,11 +40,11 @@ PICTURES = os.environ.get("PARACHUTE_TEST_PICTURES")
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A running browser."""
+def chromium(*flags: str) -> Iterator[Browser]:
+    """A running browser, with more flags for its command line."""
     # asyncio and Twisted's reactor must not meet: the synchronous interface runs in a greenlet of its own.
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=[*FLAGS, *flags])
         try:
             yield browser
         finally:

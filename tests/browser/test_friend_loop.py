@@ -59,12 +59,14 @@ class FriendLoopTests(SynchronousTestCase):
         friend.connect_notes()
         friend.write("Shopping", "Bread, and a red thread")
         friend.speak(self.recording)
-        expect(page.get_by_text("Scribe cannot turn speech into text yet")).to_be_visible()
+        expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text(
+            "Scribe cannot turn speech into text yet"
+        )
         self.look(page, "notes-not-configured")
         friend.configure_scribe(self.program)
         page.goto(f"{self.hub.url}/notes")
         friend.speak(self.recording)
-        expect(page.get_by_label("Text")).to_have_value(SPOKEN, timeout=SPEECH_PATIENCE)
+        expect(page.get_by_role("textbox", name="Text")).to_have_text(SPOKEN, timeout=SPEECH_PATIENCE)
         expect(page.get_by_role("status").first).to_have_text("Saved")
 
         page.goto(f"{self.hub.url}/admin/")
@@ -77,7 +79,7 @@ class FriendLoopTests(SynchronousTestCase):
         page.goto(f"{self.hub.url}/notes")
         expect(page.get_by_role("button", name=SPOKEN)).to_be_visible()
         page.get_by_role("button", name="Shopping").click()
-        expect(page.get_by_label("Text")).to_have_value("Bread, and a red thread")
+        expect(page.get_by_role("textbox", name="Text")).to_have_text("Bread, and a red thread")
         self.look(page, "notes-after-restart")
         self.look_around()
         log = self.hub.log()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,22 @@ class ProviderTests(ScribeTestCase):
         reply = await self.upload(await self.scribe())
         self.assertEqual((reply.status, reply.json()["error"]), (503, "not_configured"))
         self.assertIn("Configure", reply.json()["message"])
+
+    async def test_without_a_key_a_whisper_that_is_there_is_used(self) -> None:
+        tools = self.home / "tools"
+        tools.mkdir()
+        program = tools / "whisper-cli"
+        program.write_text('#!/bin/sh\ntest "$1" = -m && test -f "$2" && echo "by whisper"\n')
+        program.chmod(0o700)
+        scribe = await self.scribe(PATH=f"{tools}:{os.environ['PATH']}")
+        empty = (await scribe.ask("GET", "/v1/models", token=SECRET)).json()
+        self.assertEqual(empty["data"], [])
+        self.assertIn("whisper.cpp is on this machine and needs a model", empty["message"])
+        models = self.home / "scribe/models"
+        models.mkdir()
+        (models / "ggml-base.bin").write_bytes(b"model")
+        self.assertEqual((await scribe.ask("GET", "/v1/models", token=SECRET)).json()["data"][0]["id"], "command")
+        self.assertEqual((await self.upload(scribe)).json(), {"text": "by whisper"})
 
     async def test_a_service_gets_the_audio_the_model_and_the_key(self) -> None:
         service = Service()

@@ -9,27 +9,10 @@ const TEXT_LIMIT = 4 * 1024 * 1024
 /** Fields of the Whisper API that are passed on; the model is the owner's choice. */
 const PASSED_ON = ["language", "prompt", "temperature"]
 
-/** Whether a transcription can be tried at all; if not, a refusal that says what to do. */
-export function needConfigured(values: Values): void {
-  const missing = values.provider === "command" ? words(values.command).length === 0 : lacksKey(values)
-  if (!missing) return
-  throw new Refused(503, {
-    error: "not_configured",
-    message:
-      "Scribe cannot turn speech into text yet: it needs the API key of a transcription service, or a program " +
-      "on this machine. Set it on the hub under Modules, Scribe, Configure.",
-  })
-}
-
 /** The text, without blanks around it. Throws Refused when the provider failed. */
 export async function transcribe(upload: Upload, values: Values, signal: AbortSignal): Promise<string> {
   const text = values.provider === "command" ? byCommand(upload, values, signal) : byService(upload, values, signal)
   return (await text).trim()
-}
-
-/** A service elsewhere may work without a key; OpenAI's own does not. */
-function lacksKey(values: Values): boolean {
-  return !values.openai_key && /^https:\/\/[^/]*openai\.com(\/|$)/.test(values.openai_url)
 }
 
 async function byService(upload: Upload, values: Values, signal: AbortSignal): Promise<string> {

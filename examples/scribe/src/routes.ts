@@ -7,7 +7,7 @@ import { version } from "../package.json"
 import { need, type Scope } from "./auth.ts"
 import { Refused, readJson } from "./kit/http.ts"
 import type { HubTokens } from "./kit/hub-token.ts"
-import { needConfigured, transcribe } from "./providers.ts"
+import { transcribe } from "./providers.ts"
 import { SCHEMA, type Settings } from "./settings.ts"
 import { receive } from "./upload.ts"
 
@@ -71,7 +71,7 @@ export class Routes {
         return Response.json(this.#around.settings.shown())
       case "GET /v1/models":
         await this.#need("scribe:transcribe", request)
-        return Response.json({ object: "list", data: [{ id: this.#model(), object: "model" }] })
+        return Response.json(this.#models())
       case "POST /v1/audio/transcriptions":
         await this.#need("scribe:transcribe", request)
         return this.#transcribe(request)
@@ -84,15 +84,20 @@ export class Routes {
     return need(scope, request, this.#around.settings.requiredToken(), this.#around.tokens)
   }
 
-  #model(): string {
-    const { provider, openai_model } = this.#around.settings.values()
-    return provider === "openai" ? openai_model : provider
+  /** The model in use; none, and why, while nothing can be turned into text. */
+  #models(): object {
+    const { settings } = this.#around
+    const message = settings.missing()
+    if (message) return { object: "list", data: [], message }
+    const { provider, openai_model } = settings.values()
+    return { object: "list", data: [{ id: provider === "openai" ? openai_model : provider, object: "model" }] }
   }
 
   /** The Whisper API: multipart `file`, and `{"text"}` or, with response_format=text, the bare text. */
   async #transcribe(request: Request): Promise<Response> {
     const values = this.#around.settings.values()
-    needConfigured(values)
+    const message = this.#around.settings.missing()
+    if (message) throw new Refused(503, { error: "not_configured", message })
     const upload = await receive(request, this.#around.folder)
     try {
       const text = await transcribe(upload, values, request.signal)

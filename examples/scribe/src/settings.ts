@@ -1,8 +1,10 @@
 // What a person can set: <home>/scribe/config.json, over the environment, over defaults.
 
 import { existsSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { writeAtomically } from "./kit/files.ts"
 import { asObject, Refused } from "./kit/http.ts"
+import { commandOf, findWhisper } from "./whisper.ts"
 
 /** JSON Schema draft-07; the hub makes a form of it. */
 export const SCHEMA = {
@@ -67,10 +69,26 @@ type Stored = Partial<Values> & { auth?: { required_token?: string } }
 export class Settings {
   readonly #path: string
   readonly #env: Record<string, string | undefined>
+  /** Where models of whisper.cpp are looked for. */
+  readonly #models: string
 
   constructor(path: string, env: Record<string, string | undefined>) {
     this.#path = path
     this.#env = env
+    this.#models = join(dirname(path), "models")
+  }
+
+  /** Why nothing can be turned into text yet, and what to do; undefined when it can be tried. */
+  missing(): string | undefined {
+    const values = this.values()
+    const lacks = values.provider === "command" ? words(values.command).length === 0 : lacksKey(values)
+    if (!lacks) return undefined
+    const whisper = findWhisper(this.#models, this.#env.PATH)
+    const program = whisper
+      ? `whisper.cpp is on this machine and needs a model: put one (ggml-base.bin, for example) into ${this.#models}, ` +
+        "or enter the API key of a transcription service"
+      : "it needs the API key of a transcription service, or a program on this machine such as whisper.cpp"
+    return `Scribe cannot turn speech into text yet: ${program}. Set it on the hub under Modules, Scribe, Configure.`
   }
 
   /** What holds now. Read from the disk each time, so that an edited file works at once. */
@@ -79,12 +97,15 @@ export class Settings {
     const pick = <T>(value: T | undefined, name: string, otherwise: T) =>
       value ?? ((this.#env[name] || undefined) as T | undefined) ?? otherwise
     const defaults = SCHEMA.properties
+    // Without a key, a whisper.cpp that is there is used without asking.
+    const keyless = !stored.openai_key && !this.#env.OPENAI_API_KEY && !stored.openai_url && !this.#env.OPENAI_BASE_URL
+    const found = keyless && !stored.command ? commandOf(findWhisper(this.#models, this.#env.PATH)) : ""
     return {
-      provider: pick(stored.provider, "TRANSCRIBE_PROVIDER", defaults.provider.default),
+      provider: pick(stored.provider, "TRANSCRIBE_PROVIDER", found ? "command" : defaults.provider.default),
       openai_key: pick(stored.openai_key, "OPENAI_API_KEY", ""),
       openai_url: pick(stored.openai_url, "OPENAI_BASE_URL", defaults.openai_url.default),
       openai_model: pick(stored.openai_model, "OPENAI_MODEL", defaults.openai_model.default),
-      command: pick(stored.command, "TRANSCRIBE_COMMAND", defaults.command.default),
+      command: pick(stored.command, "TRANSCRIBE_COMMAND", found),
       command_seconds: stored.command_seconds ?? defaults.command_seconds.default,
     }
   }
@@ -126,6 +147,11 @@ export class Settings {
       throw new Refused(500, { error: "configuration_damaged", message })
     }
   }
+}
+
+/** A service elsewhere may work without a key; OpenAI's own does not. */
+function lacksKey(values: Values): boolean {
+  return !values.openai_key && /^https:\/\/[^/]*openai\.com(\/|$)/.test(values.openai_url)
 }
 
 /** The words of a command: a JSON list of texts, or parted by spaces. Empty when there is none. */

@@ -1,6 +1,6 @@
 // Access of this browser to a vault, in local storage.
 
-import { Problem } from "./dom.ts"
+import { Ended, Problem } from "../core/problem.ts"
 import { renew, type Tokens } from "./oauth.ts"
 
 interface KeySession {
@@ -33,13 +33,9 @@ export function forget(): void {
   localStorage.removeItem(PLACE)
 }
 
-/** Event dispatched when only reconnecting helps. */
-export const ENDED = "parachute-notes:ended"
-
-function ended(): Problem {
+function ended(): Ended {
   forget()
-  window.dispatchEvent(new Event(ENDED))
-  return new Problem("Your hub has ended the access of Notes. Connect again; what you wrote is kept here meanwhile.")
+  return new Ended()
 }
 
 /** The bearer token. `rejected` was just refused, so it is refreshed. */

@@ -1,7 +1,7 @@
 // Asks the hub for access to a vault: OAuth 2.1 with discovery (RFC 8414), registration (RFC 7591),
 // PKCE (RFC 7636) and the issuer in the answer (RFC 9207).
 
-import { Problem } from "./dom.ts"
+import { Problem } from "../core/problem.ts"
 
 export interface Tokens {
   vault: string

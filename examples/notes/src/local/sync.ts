@@ -1,0 +1,165 @@
+// Brings this device and the vault together: sends what is unsent, in order, and takes what changed elsewhere.
+// All state is in the store, so that a reload at any point goes on where it stopped.
+
+import {
+  acknowledged,
+  blank,
+  deletedElsewhere,
+  type Fields,
+  type Note,
+  pulled,
+  type Remote,
+  sendable,
+  sending,
+} from "../core/note.ts"
+import { Refused } from "../core/problem.ts"
+
+export interface Change {
+  number: number
+  kind: "saved" | "deleted" | "purged"
+  id: string
+  note?: Remote
+}
+
+export interface Page {
+  changes: Change[]
+  next: number
+  more: boolean
+  reset?: boolean
+}
+
+/** The part of the vault that syncing needs. Methods reject with `Refused`, `Unreachable` or `Ended`. */
+export interface Vault {
+  create(id: string, fields: Fields, createdAt: string): Promise<Remote>
+  change(id: string, change: Partial<Fields>, ifUpdatedAt: string, renameFrom?: string): Promise<Remote>
+  remove(id: string, ifUpdatedAt: string): Promise<void>
+  changes(since: number): Promise<Page>
+}
+
+/** The notes of this device. `update` and `updateMany` read and write in one transaction. */
+export interface Store {
+  unsent(): Promise<Note[]>
+  ids(): Promise<string[]>
+  get(id: string): Promise<Note | undefined>
+  update(id: string, change: (note: Note | undefined) => Note | undefined): Promise<Note | undefined>
+  updateMany(ids: string[], change: (id: string, note: Note | undefined) => Note | undefined): Promise<unknown>
+  position(): Promise<number>
+  setPosition(position: number): Promise<void>
+}
+
+export class Sync {
+  readonly #vault: Vault
+  readonly #store: Store
+
+  constructor(vault: Vault, store: Store) {
+    this.#vault = vault
+    this.#store = store
+  }
+
+  /** Sends every note that can be sent, the one that was changed first at first. Rejects when waiting may help. */
+  async push(): Promise<void> {
+    const notes = (await this.#store.unsent()).filter(sendable)
+    for (const { id } of notes.sort((a, b) => a.editedAt - b.editedAt)) await this.pushOne(id)
+  }
+
+  /** Sends one note, as it is now. A refusal that does not pass becomes the note's trouble. */
+  async pushOne(id: string): Promise<void> {
+    const note = await this.#store.get(id)
+    if (!note || !sendable(note) || blank(note)) return
+    try {
+      if (note.deleted && note.base) await this.#remove(note, note.base.updatedAt)
+      else await this.#save(note)
+    } catch (error) {
+      if (!(error instanceof Refused) || error.passes) throw error
+      await this.#store.update(id, (now) => now && refused(now, error))
+    }
+  }
+
+  async #remove(note: Note, updatedAt: string): Promise<void> {
+    try {
+      await this.#vault.remove(note.id, updatedAt)
+    } catch (error) {
+      if (!(error instanceof Refused) || error.status !== 404 || error.passes) throw error
+    }
+    await this.#store.update(note.id, (now) => (now?.deleted ? undefined : now && { ...now, base: undefined }))
+  }
+
+  async #save(note: Note): Promise<void> {
+    const { base } = note
+    const keepsPath = note.trouble?.kind === "title"
+    const sent: Fields = keepsPath ? { ...note.mine, path: base?.path ?? "" } : note.mine
+    const change = base && difference(base, sent)
+    if (change && Object.keys(change).length === 0 && note.oldTitle === undefined) return
+    await this.#store.update(note.id, (now) => now && sending(now, sent))
+    const remote =
+      base && change
+        ? await this.#vault.change(note.id, change, base.updatedAt, note.oldTitle)
+        : await this.#vault.create(note.id, sent, note.createdAt)
+    await this.#store.update(note.id, (now) => now && acknowledged(now, sent, remote))
+    // A note that was written and deleted before the hub knew it goes to the trash, where it can be restored.
+    if (note.deleted) await this.pushOne(note.id)
+  }
+
+  /** Takes everything that changed since the last time. */
+  async pull(): Promise<void> {
+    for (let more = true; more; ) {
+      const page = await this.#vault.changes(await this.#store.position())
+      if (page.reset) return this.#startOver()
+      await this.take(page.changes)
+      await this.#store.setPosition(page.next)
+      more = page.more
+    }
+  }
+
+  /** Takes changes, one for each note. Taking one again, or an older one after it, alters nothing. */
+  async take(changes: Change[]): Promise<void> {
+    const byId = new Map(changes.map((change) => [change.id, change]))
+    await this.#store.updateMany([...byId.keys()], (id, note) => {
+      const change = byId.get(id)!
+      if (change.note) return pulled(note, change.note)
+      return change.kind === "saved" ? note : deletedElsewhere(note)
+    })
+  }
+
+  /** The feed begins anew: the vault was replaced, or this device slept too long. Unsent changes stay. */
+  async #startOver(): Promise<void> {
+    const seen = new Set<string>()
+    let position = 0
+    for (let more = true; more; ) {
+      const page = await this.#vault.changes(position)
+      const notes = new Map(page.changes.flatMap(({ id, note }) => (note ? [[id, note] as const] : [])))
+      await this.#store.updateMany([...notes.keys()], (id, known) => pulled(known, notes.get(id)!, true))
+      for (const id of notes.keys()) seen.add(id)
+      position = page.next
+      more = page.more
+    }
+    const gone = (await this.#store.ids()).filter((id) => !seen.has(id))
+    await this.#store.updateMany(gone, (_, note) => deletedElsewhere(note))
+    await this.#store.setPosition(position)
+  }
+}
+
+function difference(base: Fields, mine: Fields): Partial<Fields> {
+  const change: Partial<Fields> = {}
+  if (mine.content !== base.content) change.content = mine.content
+  if (mine.path !== base.path) change.path = mine.path
+  if (mine.pinned !== base.pinned) change.pinned = mine.pinned
+  if (mine.tags.join("\n") !== base.tags.join("\n")) change.tags = mine.tags
+  return change
+}
+
+/** What a final refusal makes of the note. Nothing that was written goes away. */
+function refused(note: Note, error: Refused): Note | undefined {
+  const { status, code, body, message } = error
+  const current = body["current"] as Remote | undefined
+  if (status === 409 && current) {
+    return { ...pulled(note, current, true), sending: undefined }
+  }
+  if (code === "path_taken") return { ...note, trouble: { kind: "title", message }, sending: undefined }
+  if (status === 404 || code === "in_trash") {
+    if (note.deleted) return undefined
+    return { ...note, trouble: { kind: "gone", message: "This note was deleted somewhere else." }, sending: undefined }
+  }
+  const kind = status === 413 ? "too_large" : status === 403 ? "forbidden" : "refused"
+  return { ...note, trouble: { kind, message }, sending: undefined }
+}

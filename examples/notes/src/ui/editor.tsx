@@ -1,0 +1,418 @@
+import { useComputed, useSignal } from "@preact/signals"
+import { useEffect, useRef } from "preact/hooks"
+import { choose, type Fields, type Note } from "../core/note.ts"
+import { backlinks, complete, entryOf, resolve, tagCounts, textTags, typedTags } from "../core/words.ts"
+import { Diff } from "./diff.tsx"
+import { type EditorHandle, type EditorOptions, plainEditor } from "./editing.ts"
+import { Button, count, size } from "./parts.tsx"
+import { attempt, desk, go, removeNote, say, search } from "./state.ts"
+import { Typing } from "./typing.ts"
+import { Versions } from "./versions.tsx"
+import { openVoice } from "./voice.tsx"
+
+/** The open editor's ways to be saved and to take text from elsewhere. */
+export interface OpenEditor {
+  id: string
+  save: () => Promise<void>
+  insert: (text: string) => void
+}
+
+let openEditor: OpenEditor | undefined
+
+/** Saves what is typed, if a note is open. Never waits for the hub. */
+export async function saveOpen(): Promise<void> {
+  await openEditor?.save()
+}
+
+/** Puts text into the note, at the cursor when it is open. */
+export async function insertInto(id: string, text: string): Promise<void> {
+  if (openEditor?.id === id) return openEditor.insert(text)
+  const note = desk.value!.library.notes.get(id)
+  if (note) await desk.value!.library.change(id, { content: [note.mine.content, text].filter(Boolean).join("\n\n") })
+}
+
+/** One note. Render it with the id as key. */
+export function Editor({ id }: { id: string }) {
+  const { library, engine } = desk.value!
+  const note = useComputed(() => {
+    library.version.value
+    return library.notes.get(id)
+  })
+  if (!note.value || note.value.deleted) {
+    if (!library.complete.value) return <p class="quiet">Opening…</p>
+    return (
+      <section id="editor" aria-label="Note">
+        <Button class="back" onClick={() => go({ page: "list" })}>
+          All notes
+        </Button>
+        <p>This note is not here. It may be in the trash.</p>
+      </section>
+    )
+  }
+  return <OpenNote id={id} note={note.value} sendNow={() => engine.now()} />
+}
+
+function OpenNote({ id, note, sendNow }: { id: string; note: Note; sendNow: () => void }) {
+  const { library, files } = desk.value!
+  const title = useSignal(note.mine.path)
+  const tags = useSignal(note.mine.tags.join(" "))
+  const typing = useRef<Typing>(undefined)
+  const editor = useRef<EditorHandle>(undefined)
+  const field = useRef<HTMLTextAreaElement>(null)
+  const host = useRef<HTMLDivElement>(null)
+  const rich = useSignal(false)
+  const history = useSignal(false)
+
+  typing.current ??= new Typing(
+    id,
+    note.mine,
+    (of, from, to) => library.edit(of, from, to),
+    (fields) => show(fields),
+  )
+  const show = (fields: Fields) => {
+    editor.current?.set(fields.content)
+    if (document.activeElement?.id !== "title") title.value = fields.path
+    if (document.activeElement?.id !== "tags") tags.value = fields.tags.join(" ")
+  }
+  typing.current.stored(note.mine)
+
+  useEffect(() => {
+    const type = typing.current!
+    const before = entryOf(library.notes.get(id)!).name
+    const options: EditorOptions = {
+      text: type.current.content,
+      onChange: (content) => type.type({ content }),
+      onBlur: () => void save(),
+      onFiles: (chosen) => void attempt(() => attach(chosen)),
+      onFollow: (name) => void attempt(() => followLink(name)),
+      onTag: (tag) => showTag(tag),
+      onOpen: (address) => openAddress(address),
+      links: (prefix) => complete(library.notes.values(), prefix).map(({ name }) => name),
+      tags: (prefix) =>
+        tagCounts(library.notes.values())
+          .map(([tag]) => tag)
+          .filter((tag) => tag.startsWith(prefix.toLowerCase()) && tag !== prefix)
+          .slice(0, 20),
+      picture: (attachment) => files.url(attachment),
+    }
+    const attach = async (chosen: File[]) => {
+      for (const file of chosen) editor.current?.insert(`${await files.add(id, file)}\n`)
+    }
+    const save = async () => {
+      await type.save()
+      await moveLinks()
+    }
+    /** When a note has a new title, links that lead to the old one are moved. */
+    let linked = before
+    const moveLinks = async () => {
+      const now = library.notes.get(id)
+      if (!now || now.mine.path || linked === "") return
+      const title = entryOf(now).name
+      if (title === linked || title === "") return
+      const led = [...library.notes.values()].some(
+        (other) => other.id !== id && other.mine.content.toLowerCase().includes(`[[${linked.toLowerCase()}`),
+      )
+      if (led) await library.retitle(id, linked)
+      linked = title
+    }
+    const flush = () => void save()
+    openEditor = { id, save, insert: (text) => editor.current?.insert(text) }
+    addEventListener("pagehide", flush)
+    document.addEventListener("visibilitychange", flush)
+    editor.current = plainEditor(field.current!, options)
+    let gone = false
+    import("./codemirror.ts").then(
+      ({ createEditor }) => {
+        if (gone) return
+        const focused = document.activeElement === field.current
+        const at = field.current!.selectionStart
+        editor.current!.destroy()
+        rich.value = true
+        editor.current = createEditor(host.current!, { ...options, text: type.current.content })
+        if (focused) editor.current.focus(at)
+      },
+      () => {}, // Without the editor the plain field goes on.
+    )
+    if (before === "" && !note.base) document.getElementById("title")?.focus()
+    return () => {
+      gone = true
+      flush()
+      if (openEditor?.id === id) openEditor = undefined
+      removeEventListener("pagehide", flush)
+      document.removeEventListener("visibilitychange", flush)
+      editor.current?.destroy()
+    }
+  }, [id])
+
+  const commitTitle = () => {
+    typing.current!.type({ path: title.value.trim() })
+    void typing.current!.save()
+  }
+  const saveNow = async () => {
+    typing.current!.type({ path: title.value.trim(), tags: typedTags(tags.value) })
+    await typing.current!.save()
+    sendNow()
+  }
+  return (
+    <section id="editor" aria-label="Note" data-save>
+      <div class="bar tools">
+        <Button class="back" onClick={() => go({ page: "list" })}>
+          All notes
+        </Button>
+        <Button
+          label={note.mine.pinned ? "Unpin" : "Pin"}
+          pressed={note.mine.pinned}
+          onClick={() => library.change(id, { pinned: !note.mine.pinned })}
+        >
+          {note.mine.pinned ? "★" : "☆"}
+        </Button>
+        <Button onClick={() => openVoice(id)}>Speak</Button>
+        <label class="button">
+          Add a file
+          <input
+            type="file"
+            multiple
+            class="unseen"
+            onChange={({ currentTarget }) => {
+              const chosen = [...(currentTarget.files ?? [])]
+              currentTarget.value = ""
+              void attempt(async () => {
+                for (const file of chosen) editor.current?.insert(`${await files.add(id, file)}\n`)
+              })
+            }}
+          />
+        </label>
+        <Button pressed={history.value} onClick={() => (history.value = !history.value)}>
+          History
+        </Button>
+        <Button class="danger" onClick={() => removeNote(id)}>
+          Delete
+        </Button>
+      </div>
+      <Troubles note={note} typing={typing.current} />
+      <label for="title" class="unseen">
+        Title
+      </label>
+      <input
+        id="title"
+        maxLength={500}
+        autocomplete="off"
+        placeholder="Title"
+        value={title.value}
+        onInput={({ currentTarget }) => {
+          title.value = currentTarget.value
+          typing.current!.type({ path: currentTarget.value.trim() }, true)
+        }}
+        onBlur={commitTitle}
+        onKeyDown={(event) => {
+          if (event.key !== "Enter") return
+          event.preventDefault()
+          commitTitle()
+          editor.current?.focus()
+        }}
+      />
+      <label for="text" class="unseen" hidden={rich.value}>
+        Text
+      </label>
+      <textarea id="text" ref={field} rows={12} hidden={rich.value} />
+      <div ref={host} class="host" />
+      <Uploads id={id} />
+      <label for="tags">Tags</label>
+      <input
+        id="tags"
+        autocomplete="off"
+        autocapitalize="none"
+        placeholder="Separated by spaces, or #tag in the text"
+        value={tags.value}
+        onInput={({ currentTarget }) => {
+          tags.value = currentTarget.value
+          typing.current!.type({ tags: typedTags(currentTarget.value) })
+        }}
+      />
+      <TextTags content={note.mine.content} />
+      <button
+        type="button"
+        class="unseen"
+        id="save"
+        onClick={() => void attempt(saveNow)}
+        tabIndex={-1}
+        aria-hidden="true"
+      >
+        Save
+      </button>
+      {history.value && <Versions note={note} />}
+      <Backlinks note={note} />
+    </section>
+  )
+}
+
+function TextTags({ content }: { content: string }) {
+  const found = textTags(content)
+  if (found.length === 0) return null
+  return (
+    <p class="quiet">
+      In the text:{" "}
+      {found.map((tag) => (
+        <Button key={tag} class="tag" onClick={() => showTag(tag)}>
+          #{tag}
+        </Button>
+      ))}
+    </p>
+  )
+}
+
+function Troubles({ note, typing }: { note: Note; typing: Typing }) {
+  const { library, engine } = desk.value!
+  const copyText = async () => {
+    await navigator.clipboard.writeText(typing.current.content)
+    say("Copied.")
+  }
+  if (note.theirs) {
+    const pick = (choice: "mine" | "theirs" | "both") => async () => {
+      await typing.save()
+      await library.resolve(note.id, (now) => choose(now, choice, Date.now()))
+      engine.now()
+    }
+    return (
+      <div class="trouble" role="alert">
+        <p>
+          <strong>This note was changed somewhere else, too.</strong> Both versions are kept until you choose.
+        </p>
+        <div class="bar">
+          <Button onClick={pick("mine")}>Keep mine</Button>
+          <Button onClick={pick("theirs")}>Keep the other</Button>
+          <Button onClick={pick("both")}>Keep both</Button>
+        </div>
+        <div class="sides">
+          <div>
+            <h3>Yours</h3>
+            <pre tabIndex={0}>{note.mine.content}</pre>
+          </div>
+          <div>
+            <h3>The other</h3>
+            <pre tabIndex={0}>{note.theirs.content}</pre>
+          </div>
+        </div>
+        <details>
+          <summary>What differs</summary>
+          <Diff before={note.theirs.content} after={note.mine.content} />
+        </details>
+      </div>
+    )
+  }
+  const { trouble } = note
+  if (!trouble) return null
+  if (trouble.kind === "title") {
+    return (
+      <div class="trouble" role="alert">
+        <p>Another note has this title. Choose another one; the text is saved meanwhile.</p>
+      </div>
+    )
+  }
+  return (
+    <div class="trouble" role="alert">
+      <p>
+        <strong>{trouble.message}</strong> What you wrote is kept on this device.
+      </p>
+      <div class="bar">
+        {trouble.kind !== "too_large" && trouble.kind !== "forbidden" && (
+          <Button
+            class="primary"
+            onClick={async () => {
+              await typing.save()
+              const fresh = await library.saveAsNew(note.id)
+              if (fresh) go({ page: "note", id: fresh.id })
+            }}
+          >
+            Save as a new note
+          </Button>
+        )}
+        {trouble.kind === "forbidden" && (
+          <Button
+            onClick={async () => {
+              await library.resolve(note.id, (now) => ({ ...now, trouble: undefined }))
+              engine.now()
+            }}
+          >
+            Try again
+          </Button>
+        )}
+        <Button onClick={copyText}>Copy the text</Button>
+        <Button
+          class="danger"
+          onClick={async () => {
+            await library.discard(note.id)
+            go({ page: "list" })
+          }}
+        >
+          {note.base && trouble.kind !== "gone" ? "Discard my changes" : "Discard"}
+        </Button>
+      </div>
+    </div>
+  )
+}
+
+function Uploads({ id }: { id: string }) {
+  const { files } = desk.value!
+  const mine = files.waiting.value.filter((file) => file.note === id)
+  if (mine.length === 0) return null
+  return (
+    <ul class="uploads" aria-label="Files on their way">
+      {mine.map((file) => (
+        <li key={file.id}>
+          <span>
+            {file.name} ({size(file.size)})
+          </span>
+          {file.problem ? (
+            <>
+              <em class="mark bad">{file.problem}</em>
+              <Button onClick={() => files.retry(file.id)}>Try again</Button>
+              <Button onClick={() => files.forget(file.id)}>Remove</Button>
+            </>
+          ) : (
+            <progress value={file.sent} max={file.size} aria-label={`${file.name} is sent to your hub`} />
+          )}
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+function Backlinks({ note }: { note: Note }) {
+  const { library } = desk.value!
+  library.version.value
+  const found = backlinks(library.notes.values(), note)
+  if (found.length === 0) return null
+  return (
+    <nav aria-labelledby="backlinks-title" class="backlinks">
+      <h3 id="backlinks-title">{count(found.length, "note links", "notes link")} here</h3>
+      <ul>
+        {found.map(({ entry, lines }) => (
+          <li key={entry.note.id}>
+            <a href={`#/note/${entry.note.id}`}>{entry.title || "Untitled"}</a>
+            <span class="quiet">{lines[0]}</span>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  )
+}
+
+/** Opens the note that the link means, or begins one with this title. */
+async function followLink(name: string): Promise<void> {
+  const { library } = desk.value!
+  await saveOpen()
+  const found = resolve(library.notes.values(), name) ?? (await library.create({ path: name }))
+  go({ page: "note", id: found.id })
+}
+
+function showTag(tag: string): void {
+  search.value = `#${tag}`
+  go({ page: "list" })
+}
+
+/** Opens an address of the text in a new tab; other kinds than web and mail are not followed. */
+function openAddress(address: string): void {
+  const url = URL.parse(/^[a-z][a-z0-9+.-]*:/i.test(address) ? address : `https://${address}`)
+  if (url && ["http:", "https:", "mailto:"].includes(url.protocol)) open(url.href, "_blank", "noopener,noreferrer")
+}
