@@ -41,14 +41,18 @@ class Rig:
 
     def says(self, script: str, rules: Rules | None = None) -> str:
         """What a confined shell writes to `own/said`."""
+        os.waitpid(self.started(script, rules or self.rules), 0)
+        return (self.own / "said").read_text()
+
+    def started(self, script: str, rules: Rules) -> int:
+        """The process id of a confined shell that writes to `own/said`."""
 
         def spawn() -> int:
             said = [(os.POSIX_SPAWN_OPEN, 1, str(self.own / "said"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)]
             argv = ["/bin/sh", "-c", f"exec 2>&1; cd {self.own}; {script}"]
             return os.posix_spawn("/bin/sh", argv, {"PATH": os.defpath}, file_actions=said)
 
-        os.waitpid(self.confiner.start(rules or self.rules, spawn), 0)
-        return (self.own / "said").read_text()
+        return self.confiner.start(rules, spawn)
 
 
 @requires(right("to confine programs"))
@@ -73,6 +77,30 @@ class ConfinerTests(SynchronousTestCase):
         ):
             self.assertIn(wanted, rig.says(script), what)
         self.assertEqual((rig.other / "file").read_text(), "content")
+
+    def test_paths_that_are_missing_or_links(self) -> None:
+        """A missing one opens nothing, also once it is there; a link opens what it leads to, as it did at the start."""
+        rig = self.rig
+        target, link = rig.home / "target", rig.home / "link"
+        target.mkdir()
+        (target / "file").write_text("content")
+        link.symlink_to(target)
+        missing, below = rig.home / "missing", rig.home / "own" / "file" / "below"
+        rules = evolve(rig.rules, writes=(*rig.rules.writes, str(link), str(missing), str(below)))
+
+        go = rig.own / "go"
+        script = f"until [ -f {go} ]; do sleep 0.01; done; cat {missing}/file; cat {link}/file; cat {target}/file"
+        pid = rig.started(script, rules)
+        missing.mkdir()
+        (missing / "file").write_text("content")
+        link.unlink()
+        link.symlink_to(rig.other)
+        go.touch()
+        os.waitpid(pid, 0)
+        first, second, third = (rig.own / "said").read_text().splitlines()
+        self.assertIn("denied", first)
+        self.assertIn("denied", second)
+        self.assertEqual(third, "content")
 
     def test_changing_modes_has_no_effect(self) -> None:
         """chmod succeeds without effect; Landlock does not cover it."""

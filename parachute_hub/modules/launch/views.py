@@ -77,9 +77,17 @@ class Views:
 
     def _make(self, short: str, view: Path, data: Path) -> None:
         private_folder(data)
-        for folder in (self.home / "hub", view.parent, view, view / "tmp", view / ".bun"):
+        for folder in (view / "tmp", view / ".bun"):
+            if folder.is_symlink() or folder.is_file():
+                folder.unlink()
             private_folder(folder)
         link = view / short
+        if link.is_dir() and not link.is_symlink():
+            raise CannotLaunch(
+                "bad_data_folder",
+                f"{short} has replaced the link to its data by a folder. Move what you need from {link} to {data}, "
+                f"remove {link}, then start it again.",
+            )
         if not link.is_symlink() or os.readlink(link) != str(data):
             aside = view / f".{short}.link"
             aside.unlink(missing_ok=True)

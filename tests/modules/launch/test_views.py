@@ -133,6 +133,22 @@ class ViewTests(SynchronousTestCase):
         at_once(self.views.prepare("toy"))
         self.assertFalse((view / "services.json").is_symlink())
 
+    def test_links_that_the_module_has_replaced(self) -> None:
+        """Scratch folders are made anew; for its data the owner has to say which counts."""
+        view = at_once(self.views.prepare("toy"))
+        (self.home.path / "vault").mkdir(exist_ok=True)
+        for name, target in (("tmp", "/not/there"), (".bun", str(self.home.path / "vault"))):
+            (view / name).rmdir()
+            (view / name).symlink_to(target)
+        (view / "toy").unlink()
+        at_once(self.views.prepare("toy"))
+        self.assertEqual([(view / name).is_symlink() for name in ("tmp", ".bun", "toy")], [False, False, True])
+        (view / "toy").unlink()
+        (view / "toy").mkdir()
+        with self.assertRaises(CannotLaunch) as caught:
+            at_once(self.views.prepare("toy"))
+        self.assertIn(f"Move what you need from {view / 'toy'} to {self.home.path / 'toy'}", str(caught.exception))
+
     def test_data_elsewhere(self) -> None:
         """On another disk it is the owner's choice; in the home it is another module's data."""
         disk = self.home.path.parent / "disk"
