@@ -32,6 +32,10 @@ const server = Bun.serve({
     const path = url.pathname.replace(/^\/echo/, "")
     if (path === "/ws") return server.upgrade(request) ? undefined : new Response("no", { status: 400 })
     if (path === "/1k") return new Response(small, { headers: { "content-type": "application/json" } })
+    if (path === "/slow") {
+      await Bun.sleep(Number(url.searchParams.get("ms")))
+      return new Response(small)
+    }
     if (path === "/64k") return new Response(large)
     if (path === "/down") {
       const bytes = Number(url.searchParams.get("mb")) * 1024 ** 2

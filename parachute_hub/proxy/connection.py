@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol as BaseProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -21,6 +21,7 @@ from parachute_hub.proxy.transport import (
     STREAM_READ,
     UNSENT,
     Socket,
+    is_dead,
     not_connected,
     prepare,
     unsent,
@@ -38,7 +39,7 @@ _NO_BODY = RequestBody(0)
 _HEAD, _BODY, _RESPONSE, _TUNNEL, _LINGER, _DEAD = ReadState
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHalfCloseableProtocol)
 class Connection(BaseProtocol):
     """The server side of a client connection. It is the producer of the request body for the module's transport."""
 
@@ -47,6 +48,7 @@ class Connection(BaseProtocol):
     def __init__(self, dispatcher: "Dispatcher[Connection]", peer: str) -> None:
         self.peer = self.address = peer
         self.held_back = False
+        self._read_all = False
         self._served = False
         self.state = _HEAD
         self.close = False
@@ -96,11 +98,29 @@ class Connection(BaseProtocol):
         self._drop_handler()
         self._dispatcher.gone(self)
 
+    def readConnectionLost(self) -> None:
+        """The client sends no more: it may have closed, or wait for its response (RFC 9112, section 9.6)."""
+        self._read_all = True
+        if self.state is _RESPONSE and self._handler is not None:
+            if self._request is not None and self._request.minor and not self._handler.begun():
+                # Any client must be able to take it (RFC 9110, section 15.2), and one that has closed resets.
+                self.put(_CONTINUE)
+        elif self.state is _TUNNEL and self._tunnel is not None:
+            tunnel, self._tunnel = self._tunnel, None
+            tunnel.client_lost()
+            self.transport.loseConnection()
+        elif self.state is _BODY:
+            self.transport.abortConnection()
+        else:
+            self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None: ...
+
     def finished(self) -> None:
         """The response is complete: continue with the next request, or close."""
         self._handler = None
         dispatcher = self._dispatcher
-        if self.state is _BODY or self.close or dispatcher.draining:
+        if self.state is _BODY or self.close or dispatcher.draining or (self._read_all and not self._buffer):
             self.deadline = None
             self._close()
             return
@@ -142,6 +162,8 @@ class Connection(BaseProtocol):
         self.waited_for()
         if early:
             receive(early)
+        if self._read_all:
+            self.readConnectionLost()
 
     def end_tunnel(self) -> None:
         """The module's side is closed: close this one once queued bytes are sent, or after a timeout."""
@@ -163,7 +185,7 @@ class Connection(BaseProtocol):
         """Resume reading."""
         self._paused = False
         self._moves()
-        if self.state is not _DEAD:
+        if self.state is not _DEAD and not self._read_all:
             self.transport.resumeProducing()
 
     def stopProducing(self) -> None: ...
@@ -171,7 +193,10 @@ class Connection(BaseProtocol):
     # Deadlines are checked once a second, which is cheaper than a timer per request.
 
     def check(self, now: float) -> None:
-        """Enforce an expired deadline."""
+        """Enforce an expired deadline, and notice a client that closed before its response."""
+        if self._read_all and is_dead(self.transport):
+            self.transport.abortConnection()
+            return
         if self.deadline is None or now < self.deadline:
             return
         if self.state is _BODY:
@@ -256,6 +281,9 @@ class Connection(BaseProtocol):
             self._buffer, self._scanned = buffer[2:], 0
             return True
         end = buffer.find(HEAD_END, self._scanned)
+        if end < 0 and self._read_all:
+            self.transport.loseConnection()
+            return False
         if end < 0:
             self._wait_for_head(buffer)
             return False

@@ -91,6 +91,9 @@ class Exchange:
         self._status = self._status or CLIENT_GONE
         self._end()
 
+    def begun(self) -> bool:
+        return self._head_sent
+
     def held(self, *, exactly: bool) -> int:
         upstream = self._upstream
         return self._queued + (upstream.held(exactly=exactly) if upstream is not None else REQUEST_HOLDS)

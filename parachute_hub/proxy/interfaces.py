@@ -36,6 +36,9 @@ class Handler(Protocol):
     def body_done(self) -> None:
         """The request body is complete. Not called for a request without one."""
 
+    def begun(self) -> bool:
+        """Whether anything of the response was sent."""
+
     def client_lost(self) -> None:
         """The connection is gone; no response is possible."""
 

@@ -130,6 +130,9 @@ class SiteChannel:
         if self._started and self._complete:
             self._twisted.connectionLost(Failure(connectionDone.value))
 
+    def begun(self) -> bool:
+        return bool(self._status)
+
     def held(self, *, exactly: bool) -> int:
         return self._body.tell()
 

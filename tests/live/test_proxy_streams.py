@@ -144,6 +144,22 @@ class LiveTests(SynchronousTestCase):
             client.close()
         self.until(lambda: self.hub.connections_to_module() <= 1, 1.0)
 
+    def test_a_client_that_sends_no_more_gets_its_answers(self) -> None:
+        """With the response still to come, and with requests pipelined."""
+        slow = self.hub.request("/echo/slow?ms=1500")
+        for request in (slow, self.hub.request("/echo/1k") + self.hub.request("/echo/down?mb=4")):
+            with self.hub.connect(request) as client:
+                client.shutdown(socket.SHUT_WR)
+                answers = b"".join(drain(client))
+            self.assertEqual(answers.count(b"HTTP/1.1 200 OK"), request.count(b"GET "), request)
+        self.assertGreater(len(answers), 4 * MB)
+
+    def test_a_client_that_closes_is_noticed(self) -> None:
+        """Before its response began: it looks the same as one that sends no more."""
+        with self.hub.connect(self.hub.request("/echo/slow?ms=20000")):
+            self.until(lambda: self.hub.connections_to_module() >= 1, 5.0)
+        self.until(lambda: self.hub.connections_to_module() == 0, 6.0)
+
     def test_slow_clients_do_not_slow_an_honest_one(self) -> None:
         slow = [self.hub.connect(b"GET /echo/1k HTTP/1.1\r\nX-Slow: ") for _ in range(SLOW)]
         for _ in range(200):

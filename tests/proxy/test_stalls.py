@@ -152,6 +152,55 @@ class RemainsTests(SynchronousTestCase):
             self.assertEqual([protocol() for protocol in protocols], [None] * len(protocols), request)
 
 
+class HalfClosedTests(SynchronousTestCase):
+    """Clients that send no more, but may still read."""
+
+    def setUp(self) -> None:
+        self.rig = Rig((Mount("notes", b"/notes", 2001, websocket=True),))
+        self.addCleanup(self.rig.stop)
+
+    def test_the_response_comes_and_then_the_end(self) -> None:
+        client = self.rig.ask(get("/notes/"))
+        client.send_no_more()
+        self.assertEqual(client.take(), b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.rig.pass_time(20)
+        self.rig.modules.newest.deliver(ok(b"late"))
+        self.assertTrue(client.take().endswith(b"late"))
+        self.assertFalse(client.connected)
+
+    def test_a_response_that_began_gets_no_interim_one(self) -> None:
+        client = self.rig.ask(get("/notes/"))
+        self.rig.modules.newest.deliver(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsome")
+        client.send_no_more()
+        self.rig.modules.newest.deliver(b"more")
+        self.assertTrue(client.take().endswith(b"\r\n\r\nsomemore"))
+        self.assertFalse(client.connected)
+
+    def test_pipelined_requests_are_all_answered(self) -> None:
+        client = self.rig.ask(get("/notes/") * 2)
+        client.send_no_more()
+        for body in (b"first", b"second"):
+            self.assertTrue(client.connected)
+            self.rig.modules.newest.deliver(ok(body))
+            self.assertTrue(client.take().endswith(body))
+        self.assertFalse(client.connected)
+
+    def test_what_is_incomplete_ends(self) -> None:
+        """Between requests, in a head, in a body, behind a complete request, and in a WebSocket."""
+        for request, answer in (
+            (b"", b""),
+            (b"GET /notes/ HT", b""),
+            (get("/notes/", "Content-Length: 10", method="POST") + b"half", b""),
+            (get("/notes/") + b"GET /not", ok()),
+            (handshake("/notes/ws"), ACCEPTED + b"\r\n"),
+        ):
+            client = self.rig.ask(request) if request else self.rig.client()
+            client.send_no_more()
+            if answer:
+                self.rig.modules.newest.deliver(answer)
+            self.assertFalse(client.connected, request)
+
+
 class WaitTests(SynchronousTestCase):
     """Waits of the proxy that have an end (docs/waits.md)."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost, ConnectionRefusedError
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -66,6 +67,15 @@ class FakeSocket:
         """The other side closes normally."""
         self.take_turn()
         self._lost(ConnectionDone())
+
+    def send_no_more(self) -> None:
+        """The other side closes its direction, and may still read."""
+        self.take_turn()
+        half = IHalfCloseableProtocol(self.protocol, None)
+        if half is None:
+            self._lost(ConnectionDone())
+        else:
+            half.readConnectionLost()
 
     def reset(self) -> None:
         """The other side resets the connection."""
