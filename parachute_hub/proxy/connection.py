@@ -10,23 +10,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from parachute_hub.proxy import pages
+from parachute_hub.proxy import transport as sockets
 from parachute_hub.proxy.chunked import RequestBody
 from parachute_hub.proxy.dispatcher import Dispatcher
 from parachute_hub.proxy.head import HEAD_END, LINE_END, BadMessage, RequestHead, refuse_begun
 from parachute_hub.proxy.interfaces import Handler, ReadState, TunnelEnd
 from parachute_hub.proxy.plan import Plan
 from parachute_hub.proxy.routes import ErrorResponse
-from parachute_hub.proxy.transport import (
-    PLAIN_READ,
-    STREAM_READ,
-    UNSENT,
-    Socket,
-    is_dead,
-    not_connected,
-    prepare,
-    unsent,
-    writer,
-)
+from parachute_hub.proxy.transport import Socket, not_connected
 
 _log = Logger()
 _FAULT = ErrorResponse(500, "internal_error", "Something went wrong in the hub. Its log has the details.", close=True)
@@ -67,8 +58,8 @@ class Connection(BaseProtocol):
         self._advancing = False
 
     def connectionMade(self) -> None:
-        prepare(self.transport)
-        self.put = writer(self.transport)
+        sockets.prepare(self.transport)
+        self.put = sockets.writer(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
         state = self.state
@@ -126,7 +117,7 @@ class Connection(BaseProtocol):
             return
         self.state = _HEAD
         self._request, self._served = None, True
-        if self.held_back and unsent(self.transport) <= UNSENT:
+        if self.held_back and sockets.unsent(self.transport) <= sockets.UNSENT:
             self._moves()
         self.deadline = dispatcher.now + dispatcher.limits.idle_seconds
         if self._paused:
@@ -194,7 +185,7 @@ class Connection(BaseProtocol):
 
     def check(self, now: float) -> None:
         """Enforce an expired deadline, and notice a client that closed before its response."""
-        if self._read_all and is_dead(self.transport):
+        if self._read_all and sockets.is_dead(self.transport):
             self.transport.abortConnection()
             return
         if self.deadline is None or now < self.deadline:
@@ -215,6 +206,10 @@ class Connection(BaseProtocol):
 
     def idle(self) -> bool:
         return self.state is _HEAD and self._served and not self._buffer
+
+    def silent(self) -> bool:
+        """No request has come yet."""
+        return self.state is _HEAD and not self._served
 
     def held(self, *, exactly: bool) -> int:
         """Bytes held for the client, apart from its transport; estimated unless `exactly`."""
@@ -356,7 +351,7 @@ class Connection(BaseProtocol):
     def _begin_body(self, request: RequestHead) -> None:
         self._body = RequestBody(None if request.chunked else request.length or 0)
         self._window_bytes = 0
-        self.transport.bufferSize = STREAM_READ
+        self.transport.bufferSize = sockets.STREAM_READ
         self.deadline = self._dispatcher.now + self._dispatcher.limits.body_window
         early, self._buffer = bytes(self._buffer), b""
         if early:
@@ -378,7 +373,7 @@ class Connection(BaseProtocol):
             self.state = _RESPONSE
             self.deadline = None
             self._buffer = rest
-            self.transport.bufferSize = PLAIN_READ
+            self.transport.bufferSize = sockets.PLAIN_READ
             self._moves()
         if data:
             handler.body(data)

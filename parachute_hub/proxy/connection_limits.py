@@ -32,16 +32,18 @@ class Port(Protocol):
 
 
 class ConnectionLimiter:
-    """All client connections. `in_use` returns the number of connections to modules.
+    """All client connections. `in_use` returns the number of connections to modules. `end_stalled` disconnects the
+    client that stalled for longest.
 
     Connections over the limit of one address are closed; loopback is exempt, because it stands for everyone behind a
     local proxy or tunnel. At the total limit, or when file descriptors run out, accepting pauses: queued clients are
     served later, while rejected ones would retry immediately.
     """
 
-    def __init__(self, limits: Limits, in_use: Callable[[], int]) -> None:
+    def __init__(self, limits: Limits, in_use: Callable[[], int], end_stalled: Callable[[], object]) -> None:
         self._limits = limits
         self._in_use = in_use
+        self._end_stalled = end_stalled
         self._members: set[Connection] = set()
         self._by_address: Counter[str] = Counter()
         self._port: Port | None = None
@@ -72,16 +74,27 @@ class ConnectionLimiter:
             return
         self._port.numberAccepts = _AT_ONCE
         if self._full(-_SLACK):
-            self._end_idle()
+            self._make_room(connection)
         if self._full() and not self._paused:
             self._paused = True
             self._port.pauseProducing()
 
-    def _end_idle(self) -> None:
-        """Near the limit: close clients between two requests, so that the platform's health check still gets in."""
-        idle = (connection for connection in self._members if connection.idle())
-        for connection in tuple(islice(idle, 2 * _SLACK)):
+    def _make_room(self, newcomer: Connection) -> None:
+        """Near the limit, so that the platform's health check still gets in: close clients between two requests; else
+        those of the address with the most connections that have not sent a request; else the longest stalled.
+        """
+        idle = tuple(islice((connection for connection in self._members if connection.idle()), 2 * _SLACK))
+        for connection in idle:
             connection.transport.loseConnection()
+        if idle:
+            return
+        most = self._by_address.most_common(1)[0][0]
+        silent = (one for one in self._members if one.peer == most and one is not newcomer and one.silent())
+        cut = tuple(islice(silent, _SLACK))
+        for connection in cut:
+            connection.transport.abortConnection()
+        if not cut and self._full():
+            self._end_stalled()
 
     def left(self, connection: Connection) -> None:
         """A connection closed."""

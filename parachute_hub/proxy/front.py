@@ -82,9 +82,13 @@ class Front(Factory):
         self._buffered = buffered
         self._access_log = access_log
         self._pools: dict[int, Pool] = {}
-        self._limiter = ConnectionLimiter(self.limits, lambda: sum(pool.open for pool in self._pools.values()))
-        self._cookies = CookieLedger()
         self._stalls = Stalls(self.limits)
+        self._limiter = ConnectionLimiter(
+            self.limits,
+            lambda: sum(pool.open for pool in self._pools.values()),
+            lambda: self._stalls.make_room(self.now),
+        )
+        self._cookies = CookieLedger()
         self._slots = Slots(each=self.limits.websockets_per_address, total=self.limits.websockets)
         self._ticking: LoopingCall | None = None
         self._failures = FailureLog()

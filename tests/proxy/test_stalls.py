@@ -229,6 +229,30 @@ class WaitTests(SynchronousTestCase):
         self.assertEqual([client.connected for client in idle], [False] * 4)
         self.assertTrue(busy.connected and last.connected)
 
+    def test_near_the_limit_those_that_say_nothing_make_room(self) -> None:
+        """Of the address that has the most connections; others, who may be about to ask, stay."""
+        rig = Rig(limits=Limits(connections=80))
+        self.addCleanup(rig.stop)
+        rig.front.listening(FakePort())
+        other = rig.client("198.51.100.7")
+        crowd = [rig.client("192.0.2.1") for _ in range(20)]
+        self.assertGreater(self.cut(crowd), 0)
+        self.assertTrue(other.connected)
+        self.assertIn(b"404", rig.ask(get("/nothing"), "198.51.100.8").take())
+
+    def cut(self, clients) -> int:  # type: ignore[no-untyped-def]
+        return sum(not client.connected for client in clients)
+
+    def test_at_the_limit_the_longest_stalled_makes_room(self) -> None:
+        rig = Rig(limits=Limits(connections=70))
+        self.addCleanup(rig.stop)
+        rig.front.listening(FakePort())
+        head = get("/notes/", "Content-Length: 1000", method="POST")
+        clients = [rig.ask(head, f"192.0.2.{number}") for number in range(75)]
+        self.assertFalse(clients[0].connected)
+        self.assertTrue(clients[-1].connected)
+        self.assertIn(b"404", rig.ask(get("/nothing"), "198.51.100.8").take())
+
 
 class FakePort:
     """A listening port that accepts whatever comes."""
