@@ -33,6 +33,7 @@ from parachute_hub.modules.operations.upgrade import GATE_SECONDS, SETTLE_SECOND
 from parachute_hub.modules.packages.bun import LIMIT_SECONDS, STALL_SECONDS, Bun
 from parachute_hub.modules.packages.fetcher import Fetcher
 from parachute_hub.modules.packages.installer_fence import InstallerFence
+from parachute_hub.modules.packages.reach import Reach
 from parachute_hub.modules.packages.registry import PackageRegistry
 from parachute_hub.modules.packages.room import DiskRoom
 from parachute_hub.modules.packages.updates import Availability
@@ -303,6 +304,7 @@ def assemble(
         free_bytes=disk.free_bytes,
         taken_by=lambda short: on_disk.directory.records.get(short).package,
         registry=registry,
+        reach=Reach(reactor=outside.reactor, address=registry.address, variables=outside.around.passed_on).check,
         room=DiskRoom(
             bun=bun,
             free_bytes=disk.free_bytes,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any, get_args
 
@@ -28,6 +29,24 @@ WORDS = {
     "integrity": "download was damaged or incomplete",
     "truncated": "download was damaged or incomplete",
 }
+
+
+class BlackHole:
+    """A port whose queue is full: the kernel drops each further SYN."""
+
+    def __init__(self) -> None:
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(0)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+        self._waiting = [socket.socket() for _ in range(3)]
+        for one in self._waiting:
+            one.setblocking(False)
+            one.connect_ex(self._listener.getsockname())
+
+    async def close(self) -> None:
+        for one in (*self._waiting, self._listener):
+            one.close()
 
 
 class Faults(TestCase):
@@ -72,6 +91,20 @@ class Faults(TestCase):
         job = await self.install()
         self.assertIn("refuses connections", job.error or "")
         self.assert_nothing()
+
+    @run
+    async def test_a_registry_that_drops_what_it_is_sent(self) -> None:
+        """bun alone waits for more than four minutes."""
+        await self.rig.stop()
+        hole = BlackHole()
+        self.addCleanup(hole.close)
+        self.rig = Rig.start(registry=hole)  # type: ignore[arg-type]
+        job = await self.install()
+        self.assertIn("The registry at 127.0.0.1 did not answer within 10 s", job.error or "")
+        self.assertLess((job.finished_at or 0) - job.started_at, 20)
+        self.assert_nothing()
+        await deferLater(CLOCK, 0.1)
+        self.assertEqual(children(), [])
 
     @run
     async def test_a_cancelled_install_leaves_nothing_and_bun_is_gone(self) -> None:

@@ -1,7 +1,7 @@
 """Downloads and verifies a package without touching what runs."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from parachute_hub.modules.definition.validation import Invalid
 from parachute_hub.modules.packages import lockfile
 from parachute_hub.modules.packages.bun import WITHOUT_OPTIONAL, BunFailed
 from parachute_hub.modules.packages.lockfile import BadLock, LockedPackage
+from parachute_hub.modules.packages.reach import while_reachable
 from parachute_hub.modules.state.store import INCOMING, BadPackage, Store
 from parachute_hub.supervise.model import CannotLaunch
 from parachute_hub.system.atomic_files import read_bounded
@@ -135,7 +136,7 @@ class FetchedModule:
 class Fetcher:
     """Fetches packages. `in_thread` runs blocking calls; `free_bytes` is the free disk space.
 
-    `clock` is a reactor's time.
+    `clock` is a reactor's time. `reach` raises BunFailed when the registry does not answer.
     """
 
     bun: PackageInstaller
@@ -146,6 +147,7 @@ class Fetcher:
     free_bytes: Callable[[], int]
     taken_by: Callable[[str], str | None]
     registry: RegistryTrust
+    reach: Callable[[], Coroutine[Any, Any, None]]
     room: RoomCheck
     most_bytes: int = MOST_BYTES
 
@@ -161,7 +163,10 @@ class Fetcher:
         work.undo_here("discard", short=order.short, folder=f"{INCOMING}{work.id}")
         incoming: Path = await work.whole(self.in_thread(self.store.incoming, order.short, work.id))
         _refuse_workspace(incoming, self.store.root.parent)
-        await self._add(work, order, incoming)
+        try:
+            await while_reachable(self.reach(), self._add(work, order, incoming))
+        except BunFailed as error:
+            raise JobFailed(f"Nothing was installed. {error}", {"error_type": error.kind}) from None
         work.step("verify")
         package = order.package or _only_dependency(incoming)
         locked = await self.in_thread(self._locked, order, incoming, package)
