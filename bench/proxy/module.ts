@@ -3,6 +3,7 @@ const small = JSON.stringify({
   notes: Array.from({ length: 12 }, (_, n) => ({ id: n, title: `A note with a title ${n}`, tags: ["one", "two"] })),
 })
 const large = new Uint8Array(64 * 1024).fill(120)
+const big = new Uint8Array(8 * 1024 * 1024)
 const block = new Uint8Array(256 * 1024).fill(121)
 
 const stream = (bytes: number) => {
@@ -37,6 +38,7 @@ const server = Bun.serve({
       return new Response(small)
     }
     if (path === "/64k") return new Response(large)
+    if (path === "/big") return new Response(big)
     if (path === "/down") {
       const bytes = Number(url.searchParams.get("mb")) * 1024 ** 2
       return new Response(stream(bytes), { headers: { "content-type": "application/octet-stream" } })
