@@ -1,11 +1,14 @@
 """Backups to a bucket: a whole hub and a real S3 server on loopback, first alone, then behind a proxy with faults."""
 
 import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.backup.archive.leftovers import abort_unfinished
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.progress import ProgressPrinter, follow
 from tests.backup.archive.test_worker import work
@@ -160,6 +163,23 @@ class BucketTests(SynchronousTestCase):
             self.assertEqual(job["outcome"], "succeeded", (name, job))
             self.assertEqual(len(self.listed()), 1, name)
             self.assert_clean(name)
+
+    def test_what_a_killed_worker_left_is_aborted_by_a_later_backup(self) -> None:
+        """Only uploads of this hub. moto says of every upload that it began in 2010, so all are old enough."""
+        (self.hub.home / "hello").mkdir()
+        (self.hub.home / "hello" / "photo").write_bytes(os.urandom(12 << 20))
+        place = self.add()
+        self.bucket.inject(Fault(when=lambda asked: "partNumber=2" in asked.path, delay=5.0))
+        begun = self.call("POST", f"/api/backups/places/{place}/run")
+        self.hub.wait_for(lambda: self.bucket.met, "the second part to be sent")
+        for pid in workers_of(self.hub):
+            os.kill(pid, signal.SIGKILL)
+        self.hub.wait_for(lambda: self.call("GET", f"/api/modules/operations/{begun['operation_id']}")["outcome"], "it")
+        self.bucket.inject(None)
+        self.assertEqual(len(self.bucket.unfinished()), 1)
+        self.assertEqual(abort_unfinished(self.bucket.told(), "00000000", time.time()), 0)
+        self.assertEqual(self.run_at(place)["outcome"], "succeeded")
+        self.assertEqual(self.bucket.unfinished(), [])
 
     def assert_clean(self, name: str) -> None:
         self.assertEqual(workers_of(self.hub), [], name)

@@ -20,6 +20,7 @@ from typing import Any
 
 from parachute_hub.backup.archive.destinations import Destination, DestinationFailed
 from parachute_hub.backup.archive.layout import BadArchive, Header
+from parachute_hub.backup.archive.leftovers import abort_unfinished
 from parachute_hub.backup.archive.parts import list_parts
 from parachute_hub.backup.archive.pipes import BadKey, DamagedStream, new_key
 from parachute_hub.backup.archive.reading import (
@@ -40,6 +41,7 @@ FIRST_LINE = 64 * 1024
 _NICENESS = 10
 _EVERY_SECONDS = 0.25
 _CHUNK = 256 * 1024
+_ABANDONED_SECONDS = 3600.0
 _SPARE = 32 * 1024 * 1024
 
 
@@ -89,6 +91,7 @@ def _backup(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
                 sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
         else:
+            _abort_unfinished(job)
             Destination.open(job["to"]).put(job["name"], iter(stream))
     return {
         "files": writer.files,
@@ -99,6 +102,13 @@ def _backup(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
         "changed": writer.changed[:50],
         "damaged": writer.damaged[:50],
     }
+
+
+def _abort_unfinished(job: dict[str, Any]) -> None:
+    """What a killed worker could not finish. What is recent may belong to another hub with this key."""
+    if job["to"]["kind"] == "s3":
+        with contextlib.suppress(OSError, ValueError):
+            abort_unfinished(job["to"], job["header"]["hub_id"], time.time() - _ABANDONED_SECONDS)
 
 
 def _read(job: dict[str, Any], reports: Reports, keeps: MemberSink, scratch: Path) -> ArchiveContents:
