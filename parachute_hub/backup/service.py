@@ -144,11 +144,11 @@ class Backups:
             raise Refused(409, "not_confirmed", "Confirm first that you have the recovery sheet.")
         return self.jobs.start("backup", SHORT, {"place": place.id}, lambda work: self._back_up(work, place.id))
 
-    def verify(self, place_id: str, name: str) -> Job:
-        """Read one backup again, and check it. Raises Refused."""
+    def verify(self, place_id: str, name: str, *, whole: bool = False) -> Job:
+        """Read one backup again, and check it. `whole`: unpack it into scratch space, if there is room. Raises Refused."""
         copy = self._copy(place_id, name)
         params = {"place": place_id, "name": name}
-        return self.jobs.start("verify", SHORT, params, lambda work: self._verify(work, copy))
+        return self.jobs.start("verify", SHORT, params, lambda work: self._verify(work, copy, whole))
 
     def download(self, sink: Sink, on_report: Callable[[Mapping[str, Any]], None]) -> tuple[str, Any]:
         """Write an archive to `sink`: its name, and the running worker. Raises Refused or WorkFailed."""
@@ -167,7 +167,7 @@ class Backups:
                 self.back_up(place.id)
                 return
             if verification_due(history, now):
-                self.verify(place.id, self.state.copies_at(place.id)[0].name)
+                self.verify(place.id, self.state.copies_at(place.id)[0].name, whole=True)
                 return
 
     def _copy(self, place_id: str, name: str) -> BackupCopy:
@@ -211,9 +211,9 @@ class Backups:
             raise _ended_by(error) from None
         await self._prune(work, place_id)
 
-    async def _verify(self, work: Work, copy: BackupCopy) -> None:
+    async def _verify(self, work: Work, copy: BackupCopy, whole: bool) -> None:
         try:
-            await self._checked(work, copy)
+            await self._checked(work, copy, whole=whole)
         except (WorkFailed, Refused) as error:
             raise _ended_by(error) from None
 
@@ -251,7 +251,7 @@ class Backups:
         work.measured(copy.stored)
         return copy
 
-    async def _checked(self, work: Work, copy: BackupCopy) -> None:
+    async def _checked(self, work: Work, copy: BackupCopy, *, whole: bool = False) -> None:
         """Read it back. One that is damaged is removed, so that no list offers it. Raises WorkFailed or Refused."""
         work.step("verify")
         place = self.places.get(copy.place)
@@ -265,6 +265,8 @@ class Backups:
             "most": _MOST_BYTES,
             "stored": copy.stored,
             "sha256": copy.sha256,
+            "size": copy.size,
+            "whole": whole,
         }
         try:
             done = await self.workers.do(job, lambda report: _follow(work, report))
@@ -275,6 +277,8 @@ class Backups:
                 with suppress(WorkFailed):
                     await self._remove(place, [copy.name])
             raise
+        if done.get("unpacked"):
+            work.line("The whole backup was restored into scratch space, and removed again.")
         now = self.now()
         checked = evolve(copy, verified_at=now, decrypted_at=now if done["decrypted"] else copy.decrypted_at)
         await self.ledger.change(lambda state: state.with_copy(checked))

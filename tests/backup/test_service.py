@@ -298,6 +298,7 @@ class WorkTests(BackupCase):
         self.wait(self.backups.choose(hour=3, daily=False, programs=False))
         self.time += VERIFY_EVERY
         self.assertEqual(self.tick(), ["verify"])
+        self.assertTrue(self.workers.jobs[-1]["whole"], "weekly it is restored into scratch space")
         self.time += OVERDUE_AFTER + 1
         [(key, text)] = self.backups.problems()
         self.assertEqual(key, "backup-overdue-p")

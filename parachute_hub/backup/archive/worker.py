@@ -133,7 +133,10 @@ def _read(job: dict[str, Any], reports: Reports, keeps: MemberSink, scratch: Pat
 
 
 def _verify(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
-    """With the key, check every file. Without it, only check that the archive equals the stored one."""
+    """With the key, check every file; a `whole` check unpacks them all into scratch space, if there is room.
+
+    Without the key, only check that the archive equals the stored one.
+    """
     if job.get("identity") is None:
         stream = _Hashed(Destination.open(job["from"]).get(job["name"]))
         for _ in stream:
@@ -142,7 +145,9 @@ def _verify(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
             raise BadArchive("The stored backup differs from what was sent and cannot be used.")
         return {"decrypted": False}
     with _scratch(Path(job["home"])) as scratch:
-        return _told(_read(job, reports, CheckingSink(scratch), scratch))
+        whole = bool(job.get("whole")) and _has_room(scratch, int(job["size"]))
+        keeps = UnpackingSink(scratch / "home") if whole else CheckingSink(scratch)
+        return {**_told(_read(job, reports, keeps, scratch)), "unpacked": whole}
 
 
 def _unpack(job: dict[str, Any], reports: Reports) -> dict[str, Any]:
@@ -216,9 +221,18 @@ def _scratch(home: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _need_room(folder: Path, size: int) -> None:
+def _free(folder: Path) -> int:
     found = os.statvfs(folder)
-    free = found.f_bavail * found.f_frsize
+    return found.f_bavail * found.f_frsize
+
+
+def _has_room(folder: Path, size: int) -> bool:
+    """Whether files of this size leave as much free as they take."""
+    return 2 * size + _SPARE <= _free(folder)
+
+
+def _need_room(folder: Path, size: int) -> None:
+    free = _free(folder)
     if size + _SPARE > free:
         raise OSError(errno.ENOSPC, f"{(size + _SPARE) >> 20} MiB are needed and {free >> 20} MiB are free")
 

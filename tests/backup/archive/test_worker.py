@@ -63,10 +63,21 @@ class WorkerTests(TestCase):
         self.assertEqual(reports[-1]["event"], "done", reports)
         listed, _ = work({"do": "list", "at": self.at})
         self.assertEqual([(one["name"], one["madeAt"]) for one in listed[-1]["archives"]], [(NAME, 5.0)])
-        verified, _ = work(
-            {"do": "verify", "home": str(self.home), "from": self.at, "name": NAME, "identity": str(KEY), "most": 1000}
-        )
+        check = {
+            "do": "verify",
+            "home": str(self.home),
+            "from": self.at,
+            "name": NAME,
+            "identity": str(KEY),
+            "most": 1000,
+        }
+        verified, _ = work(check)
         self.assertEqual((verified[-1]["event"], verified[-1]["files"]), ("done", 1), verified)
+        self.assertFalse(verified[-1]["unpacked"])
+        for size, unpacked in ((1000, True), (1 << 60, False)):
+            verified, _ = work({**check, "whole": True, "size": size})
+            self.assertEqual((verified[-1]["event"], verified[-1]["unpacked"]), ("done", unpacked), verified)
+            self.assertEqual(os.listdir(self.home / "tmp"), [])
         reports = self.unpack(self.at)
         self.assertEqual([report["event"] for report in reports if report["event"] != "progress"], ["header", "done"])
         self.assertEqual(self.files(), ["vault/note"])
