@@ -145,7 +145,7 @@ class Backups:
         return self.jobs.start("backup", SHORT, {"place": place.id}, lambda work: self._back_up(work, place.id))
 
     def verify(self, place_id: str, name: str, *, whole: bool = False) -> Job:
-        """Read one backup again, and check it. `whole`: unpack it into scratch space, if there is room. Raises Refused."""
+        """Read one backup again, and check it; unpack the `whole` of it, if there is room. Raises Refused."""
         copy = self._copy(place_id, name)
         params = {"place": place_id, "name": name}
         return self.jobs.start("verify", SHORT, params, lambda work: self._verify(work, copy, whole))

@@ -105,11 +105,11 @@ def worker(job: dict[str, object], home: Path) -> Measured:
 
 
 def restic(root: Path, *words: str) -> Measured:
-    """One command of restic."""
+    """One command of restic, at the worker's priority."""
     environment = {**os.environ, "RESTIC_PASSWORD": "x", "RESTIC_REPOSITORY": str(root / "restic")}
     kept = {**environment, "RESTIC_CACHE_DIR": str(root / "cache"), "TMPDIR": str(root / "scratch")}
     (root / "scratch").mkdir(exist_ok=True)
-    process = subprocess.Popen(["restic", "--quiet", *words], env=kept, stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(["nice", "-n", "10", "restic", "--quiet", *words], env=kept, stdin=subprocess.DEVNULL)
     return measured(process, root / "scratch")
 
 
