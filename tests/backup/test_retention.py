@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.backup.retention import DAILY, MONTHLY, WEEKLY, Kept, to_prune
+from tests.proxy.few import few
 
 DAY = 86400.0
 
@@ -31,6 +32,7 @@ class PruneTests(SynchronousTestCase):
     def test_unverified_ones_that_are_older_go(self) -> None:
         self.assertEqual(to_prune([Kept("old", 0.0, False), Kept("new", DAY, True)]), ["old"])
 
+    @few(100)
     @given(st.lists(st.tuples(st.floats(0, 1e9), st.booleans()), max_size=60))
     def test_the_newest_verified_one_always_stays(self, found: list[tuple[float, bool]]) -> None:
         backups = [Kept(str(number), at, verified) for number, (at, verified) in enumerate(found)]
