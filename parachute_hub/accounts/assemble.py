@@ -228,7 +228,7 @@ def build(
                 ).app.resource(),
             ),
             MountedArea(
-                ("/login", "/logout"),
+                ("/login", "/logout", "/signup"),
                 LoginPages(sign_in=sign_in, browser=browser, sessions=recogniser, presence=step_up).app.resource(),
             ),
             MountedArea(

@@ -1,4 +1,4 @@
-"""`/login`, `/login/2fa` and `/logout`."""
+"""`/login`, `/login/2fa`, `/logout` and `/signup`."""
 
 from urllib.parse import quote
 
@@ -18,7 +18,7 @@ from parachute_hub.site import cookies
 from parachute_hub.site.answers import as_json, see_other
 from parachute_hub.site.area import area
 from parachute_hub.site.errors import Refused
-from parachute_hub.site.pages import csrf_field, problem, show
+from parachute_hub.site.pages import csrf_field, problem, show, show_message
 from parachute_hub.site.root import lead_to_apps
 from parachute_hub.site.safe_redirect import login_url, safe_next
 
@@ -121,6 +121,16 @@ class LoginPages:
         if form.is_json:
             return as_json(request, {"next": next_path, "key": key})
         return see_other(request, next_path if key is None else f"{ARRIVAL}?next={quote(next_path, safe='/')}#{key}")
+
+    @app.route("/signup", methods=["GET", "HEAD"])
+    def sign_up(self, request: IRequest) -> bytes:
+        """Where published apps send people who have no account yet. Whoever has one is sent to it."""
+        found = self._sessions.signed_in(request)
+        if found is not None:
+            return see_other(request, MEMBER_HOME)
+        text = "Ask whoever runs this Parachute for an invitation. It is a link with which you choose a password."
+        more = tags.div(tags.a("I have an account", class_="button", href="/login"), class_="actions")
+        return show_message(request, "Accounts here are by invitation", text, more)
 
     @app.route("/logout", methods=["POST"])
     async def sign_out(self, request: IRequest) -> bytes:

@@ -27,6 +27,13 @@ class SignInTests(DoorCase):
         self.assertTrue(tab.get_json("/api/me")["hasSession"])
         self.assertEqual(tab.get("/login").header("location"), "/admin/")
 
+    def test_who_wants_an_account_is_told_how_to_get_one(self) -> None:
+        """Notes in surface links to /signup. Whoever has an account is sent to it."""
+        page = BrowserTab(self.door).get("/signup")
+        self.assertEqual(page.status, 200)
+        self.assertIn("by invitation", page.body.decode())
+        self.assertEqual(self.sign_in().get("/signup").header("location"), "/account")
+
     def test_names_have_no_case(self) -> None:
         self.sign_in(" ADA ")
         self.assertEqual(self.answer.status, 303)
