@@ -138,14 +138,15 @@ def build(
     clock: Clock,
     random: Random,
     older_hub: bool = False,
+    acted: Callable[[Act], None] | None = None,
 ) -> Accounts:
     """Create the accounts on a database, each service from the previous ones.
 
     `sealer` encrypts second factors, `jar` names the cookies. `links` adds rows to the account page. `older_hub` is
-    True if an older hub has used this home.
+    True if an older hub has used this home. `acted` hears of each act once it is committed.
     """
     users, sessions, stored = Users(database), Sessions(database), StoredSettings(database)
-    audit, write = Audit(database), database.write
+    audit, write = Audit(database, acted), database.write
     guard = AttemptThrottle(Throttles(database), sessions, clock)
     gate = SetupGate(users)
     second_factor = SecondFactor(factors=Factors(database), sealer=sealer, hasher=hasher, clock=clock, random=random)

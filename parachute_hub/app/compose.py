@@ -31,7 +31,7 @@ from parachute_hub.app.address_change import AddressChange, AllowedHosts
 from parachute_hub.app.backup import build_backups
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.installed import ModuleStatusViews, RouteTables
-from parachute_hub.app.metrics import build_metrics
+from parachute_hub.app.metrics import Tally, build_metrics
 from parachute_hub.app.move_in import build_move_in, move_in_part
 from parachute_hub.app.notices import build_notices
 from parachute_hub.app.problems import build_problems
@@ -51,6 +51,7 @@ from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Gate
 from parachute_hub.store.database import Database, DatabaseUnusable
+from parachute_hub.store.rows import Act
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.system.disk_probe import PROBE_SECONDS, DiskProbe
 from parachute_hub.system.executors import WriterThread
@@ -127,10 +128,11 @@ async def compose(core: ProcessContext) -> Composition:
     oauth = _oauth(core, engine, database, origin, resolve)
     hash_threads = HashThreads(core.reactor)
     sealer = Sealer.from_file(core.settings.home / "hub" / KEY_FILE, secrets.token_bytes)
-    accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads)
+    tally = Tally()
+    accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads, tally.acted)
     backups = build_backups(core, engine, sealer, origin.issuer, resolve, accounts.sign_in.lives)
     notices = build_notices(core, engine, sealer, origin.issuer, resolve)
-    metrics = build_metrics(core, engine, lambda: backups.backups.state)
+    metrics = build_metrics(core, engine, tally, lambda: backups.backups.state)
     older_hub = build_move_in(core, engine, database, accounts, sealer)
     await older_hub.finish()
     configuration = configuration_of(core, engine, oauth)
@@ -166,7 +168,7 @@ async def compose(core: ProcessContext) -> Composition:
         *problems.parts(who),
         move_in_part(older_hub, accounts, who),
         *accounts.parts,
-        *metrics.tally.counted(oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up)),
+        *tally.counted(oauth.parts(visits=visits, sessions=accounts.recogniser, step_up=accounts.step_up)),
     ]
     core.root.open(recorded(parts, accounts, who), accounts.gate, accounts.prover)
     for line in await accounts.boot(core.settings.initial_admin, core.settings.reset_owner):
@@ -179,7 +181,7 @@ async def compose(core: ProcessContext) -> Composition:
         backend=Backend(
             table=tables.table,
             modules=ModuleStatusViews(engine.supervisor),
-            tokens=ProxyGuard(oauth.guard, metrics.tally.refused),
+            tokens=ProxyGuard(oauth.guard, tally.refused),
             has_session=accounts.recogniser.has_session,
             visitors=ProxyVisitors(accounts.recogniser, oauth.issuer),
         ),
@@ -247,9 +249,11 @@ def _accounts(
     origin: HubOrigin,
     sealer: Sealer,
     threads: HashThreads,
+    acted: Callable[[Act], None],
 ) -> Accounts:
     return accounts_of.build(
         database,
+        acted=acted,
         sealer=sealer,
         # The key alone does not distinguish hubs: containers may share a port number, and a copied home has the same
         # key.

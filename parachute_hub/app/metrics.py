@@ -21,6 +21,7 @@ from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.metrics import MetricsArea
 from parachute_hub.site.openmetrics import Figures, ModuleFigures, Traffic
 from parachute_hub.site.root import MountedArea
+from parachute_hub.store.rows import Act
 from parachute_hub.supervise.model import ModuleState, Status
 
 _STATES = tuple(state.value for state in ModuleState)
@@ -40,6 +41,11 @@ class Tally:
         event = numbered.event
         if isinstance(event, JobChanged) and "finishedAt" in event.job:
             self.jobs[str(event.job["kind"]), str(event.job["outcome"])] += 1
+
+    def acted(self, act: Act) -> None:
+        """An audited act. A sign-in counts once it is complete, whatever it took."""
+        if act.action == "sign-in" or (act.action == "second-factor" and act.outcome != "ok"):
+            self.sign_ins[act.outcome] += 1
 
     def refused(self, module: str, error: str) -> None:
         """A token was refused before a module."""
@@ -147,9 +153,8 @@ class Gatherer:
 
 @frozen
 class MetricsRoom:
-    """What the rest of the hub uses: the counts, and the page."""
+    """The page."""
 
-    tally: Tally
     _gatherer: Gatherer
 
     def part(self, who: Authenticator) -> MountedArea:
@@ -158,9 +163,10 @@ class MetricsRoom:
         return MountedArea(("/metrics", "/api/metrics"), area.app.resource())
 
 
-def build_metrics(core: ProcessContext, engine: ModuleRuntime, backups: Callable[[], BackupState]) -> MetricsRoom:
+def build_metrics(
+    core: ProcessContext, engine: ModuleRuntime, tally: Tally, backups: Callable[[], BackupState]
+) -> MetricsRoom:
     """Begin to count."""
-    tally = Tally()
     engine.bus.subscribe(tally.heard)
     gatherer = Gatherer(
         engine=engine,
@@ -170,4 +176,4 @@ def build_metrics(core: ProcessContext, engine: ModuleRuntime, backups: Callable
         backups=backups,
         started_at=time.time(),
     )
-    return MetricsRoom(tally, gatherer)
+    return MetricsRoom(gatherer)

@@ -1,5 +1,8 @@
 """The audit log: sign-ins and administrative actions, with a bounded number of rows."""
 
+from collections.abc import Callable
+from functools import partial
+
 from parachute_hub.store.database import Database
 from parachute_hub.store.rows import Act
 
@@ -9,14 +12,17 @@ KEPT_REFUSALS = 2000
 
 
 class Audit:
-    """The table `audit`."""
+    """The table `audit`. `acted` is called with each entry once it is committed."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, acted: Callable[[Act], None] | None = None) -> None:
         self._database = database
+        self._acted = acted
 
     def note(self, act: Act) -> None:
         """Add an entry and drop the oldest of its kind over the limit."""
         refused = act.outcome != "ok"
+        if self._acted is not None:
+            self._database.after_commit(partial(self._acted, act))
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO audit (at, actor, action, subject, outcome, address) VALUES (?, ?, ?, ?, ?, ?)",

@@ -5,7 +5,7 @@ import urllib.request
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.harness import fetch, hub, packed_examples
+from tests.live.harness import fetch, hub, packed_examples, session_of_owner
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -27,7 +27,12 @@ class MetricsTests(SynchronousTestCase):
         running.wait_for(
             lambda: figure(running.url, collector, "parachute_module_cpu_seconds_total", "hello"), "its time"
         )
+        session_of_owner(running)
+        with self.assertRaises(KeyError):
+            session_of_owner(running, password="wrong-horse-battery")
         for name, value, least in (
+            ("parachute_sign_ins_total", "ok", 1),
+            ("parachute_sign_ins_total", "refused", 1),
             ("parachute_requests_total", "hello", 1),
             ("parachute_request_seconds_count", "hello", 1),
             ("parachute_module_state", "ready", 1),

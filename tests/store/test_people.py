@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from parachute_hub.store import audit as audit_module
 from parachute_hub.store import throttles as throttles_module
 from parachute_hub.store.audit import Audit
+from parachute_hub.store.database import Database
 from parachute_hub.store.factors import Factors
 from parachute_hub.store.invites import Invites
 from parachute_hub.store.rows import Act, FailureCount, Invite, PendingLogin, Session, Totp, User
@@ -249,3 +250,18 @@ class DeletionTests(Case):
         tables = ("sessions", "devices", "second_factors", "recovery_codes", "invites")
         self.assertEqual([table for table in tables if self.database.read(f"SELECT * FROM {table}")], [])
         self.assertEqual([row["user_id"] for row in self.database.read("SELECT * FROM user_vaults")], ["1"])
+
+
+class ToldTests(SynchronousTestCase):
+    def test_acts_are_told_once_they_are_committed(self) -> None:
+        database, heard = Database.open(Path(self.mktemp())), list[str]()
+        self.addCleanup(database.close)
+        audit = Audit(database, lambda act: heard.append(act.action))
+
+        def broken() -> None:
+            audit.note(Act(at=0, actor="ada", action="undone"))
+            raise ValueError
+
+        self.successResultOf(database.write(audit.note, Act(at=0, actor="ada", action="done")))
+        self.failureResultOf(database.write(broken), ValueError)
+        self.assertEqual(heard, ["done"])
