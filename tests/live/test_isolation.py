@@ -307,3 +307,43 @@ class OldKernelTests(SynchronousTestCase):
         self.assertNotIn("notes", [each["short"] for each in found.client.call("GET", "/api/modules")["supervised"]])
         told = [each["text"] for each in examine(found.home, found.client) if each["key"] == "separation"]
         self.assertEqual(told, [f"{CANNOT} Modules would run without."])
+
+
+@requires(right("to confine programs"))
+class InstalledBeforeTests(SynchronousTestCase):
+    """Modules that were installed while nothing was separated; no one that ran may be dead afterwards."""
+
+    timeout = 120
+
+    def test_the_first_separated_start_works_or_falls_back_and_says_so(self) -> None:
+        top = Path(self.mktemp()).absolute()
+        outside = top / "outside"
+        serve = (
+            'Bun.serve({ hostname: "127.0.0.1", port: Number(process.env.PORT), fetch: () => new Response("ok") })\n'
+        )
+        needs = f'await Bun.file("{outside}").text()\n'
+        offered = []
+        for number, (short, server) in enumerate((("modest", serve), ("needy", needs + serve))):
+            files = module(short, server=server, port=2711 + number)
+            (top / f"{short}.tgz").parent.mkdir(exist_ok=True)
+            (top / f"{short}.tgz").write_bytes(packed(write(top / short, files)))
+            offered.append({"short": short, "package": f"@toys/{short}", "source": f"{short}.tgz"})
+        outside.write_text("what it needs")
+        (top / "catalog.json").write_text(json.dumps({"modules": offered}))
+        running = hub(self, catalog=top / "catalog.json", environment={"PARACHUTE_ISOLATION": "off"}).start()
+        for short in ("modest", "needy"):
+            running.install(short)
+        running.stop()
+        running.environment = {**running.environment, "PARACHUTE_ISOLATION": "auto"}
+        running.start()
+        for short, state in (("modest", "on"), ("needy", "off")):
+            running.wait_for(lambda one=short: running.module(one)["state"] == "ready", f"{short} to run")
+            self.assertIn(running.module(short)["isolation"]["state"], (state, "partly" if state == "on" else state))
+        self.assertIn("was installed before", running.module("needy")["isolation"]["why"])
+        self.assertEqual(running.module("needy")["settings"]["isolation"], "off")
+        running.wait_for(
+            lambda: (
+                "separation:needy" in {one["key"] for one in running.client.call("GET", "/api/problems")["problems"]}
+            ),
+            "the problem to be listed",
+        )
