@@ -1,5 +1,6 @@
-"""The effect of a slow disk or a locked database on others: /health and a module, while strangers try to sign in. Each
-situation lasts SECONDS; the first one is the baseline. `python -m bench storage`
+"""The effect of a slow disk or a locked database on others: /health and a module, while strangers try to sign in, and
+while another module is installed, changed, restarted and removed. Each situation lasts SECONDS; the first one is the
+baseline. `python -m bench storage`
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.stalled.subjects import module
 from tests.live.harness import OWNER, HubProcess, fetch, packed_examples
 
 SECONDS = 8.0
@@ -80,23 +82,63 @@ class Stranger(threading.Thread):
         self._connection.close()
 
 
-def situation(name: str, hub: HubProcess) -> None:
-    """Measure once and print a line."""
+class Owner(threading.Thread):
+    """Installs a module from a folder, changes its settings, restarts, stops, starts and uninstalls it, again and
+    again.
+    """
+
+    def __init__(self, hub: HubProcess, source: Path) -> None:
+        super().__init__()
+        self._hub, self._source = hub, source
+        self.done = 0
+        self.over = False
+
+    def run(self) -> None:
+        """Until `over`."""
+        call = self._hub.client.call
+        while not self.over:
+            begun = call("POST", "/api/modules/install", {"source": str(self._source)})
+            job = f"/api/modules/operations/{begun['operation_id']}"
+            self._hub.wait_for(lambda job=job: call("GET", job)["status"] != "running", "the installation")
+            self.done += call("GET", job)["status"] == "succeeded"
+            for number, (method, path, body) in enumerate(_CHANGES):
+                if self.over and number < len(_CHANGES) - 1:
+                    continue
+                call(method, f"/api/modules/load/{path}", body)
+                self.done += 1
+
+
+_CHANGES: tuple[tuple[str, str, dict[str, object]], ...] = (
+    ("PUT", "settings", {"autostart": False}),
+    ("PUT", "settings", {"autostart": True}),
+    ("POST", "restart", {}),
+    ("POST", "stop", {}),
+    ("POST", "start", {}),
+    ("POST", "uninstall", {}),
+)
+
+
+def situation(name: str, hub: HubProcess, source: Path | None = None) -> None:
+    """Measure once and print a line; with `source`, the owner works on that module meanwhile."""
     askers = [Asker(hub, "/health"), Asker(hub, "/hello/health")]
     strangers = [Stranger(hub) for _ in range(STRANGERS)]
-    for thread in (*askers, *strangers):
+    owners = [Owner(hub, source)] if source is not None else []
+    for thread in (*askers, *strangers, *owners):
         thread.start()
-    time.sleep(SECONDS)
+    time.sleep(SECONDS if source is None else 3 * SECONDS)
     for asker in askers:
         asker.over = True
     for stranger in strangers:
         stranger.over = True
-    for thread in (*askers, *strangers):
+    for owner in owners:
+        owner.over = True
+    for thread in (*askers, *strangers, *owners):
         thread.join()
     told = "".join(f"{statistics.quantiles(asker.times, n=100)[98]:9.1f}{max(asker.times):9.1f}" for asker in askers)
     answers = sum((stranger.answers for stranger in strangers), Counter[int]())
     slowest = max(itertools.chain.from_iterable(stranger.times for stranger in strangers))
-    print(f"{name:22}{told}   sign-ins {dict(answers)}, slowest {slowest:.0f} ms", flush=True)
+    changes = f", {sum(owner.done for owner in owners)} changes of modules" if owners else ""
+    print(f"{name:30}{told}   sign-ins {dict(answers)}, slowest {slowest:.0f} ms{changes}", flush=True)
 
 
 @contextlib.contextmanager
@@ -132,10 +174,13 @@ def main() -> None:
         try:
             hub.start()
             hub.install("hello")
-            print(f"{'ms':22}{'health p99':>9}{'max':>8}{'module p99':>11}{'max':>7}")
+            source = module(Path(folder) / "load")
+            print(f"{'ms':30}{'health p99':>9}{'max':>8}{'module p99':>11}{'max':>7}")
             situation("as usual", hub)
+            situation("changes of modules", hub, source)
             with slow_disk(switch):
                 situation("fsync takes 200 ms", hub)
+                situation("both", hub, source)
             with held_database(home / "parachute.db"):
                 situation("database held", hub)
             situation("as usual again", hub)

@@ -240,8 +240,9 @@ class Jobs:
             finished_at=self._now(),
         )
         job = step_over(job, _DONE if outcome == "succeeded" else outcome, self._now())
-        self._note(job)
+        # Whoever sees the end may begin the next job at once, so nothing is awaited after it.
         await self._records.write_end(job)
+        self._note(job)
         self._forget_old()
         return job
 

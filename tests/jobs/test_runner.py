@@ -593,3 +593,14 @@ class SlowDiskTests(SynchronousTestCase):
         for deferred in waiting:
             self.assertIn("could not be recorded", str(self.failureResultOf(deferred, Refused).value))
         self.assertEqual((self.jobs.active("toy"), self.jobs.all()), (None, []))
+
+    def test_whoever_sees_the_end_may_begin_the_next_job(self) -> None:
+        async def work(work: Work) -> None:
+            await work.commit()
+
+        self.begin(work)
+        for _ in range(3):
+            self.assertEqual([job.status for job in self.jobs.all() if job.over], [])
+            self.later.go()
+        self.assertEqual([job.status for job in self.jobs.all()], ["succeeded"])
+        self.assertIsNone(self.jobs.active("toy"))

@@ -44,7 +44,8 @@ class InstallerFence:
         named = [value for value in (*argv, *environment.values()) if os.path.isabs(value) and Path(value).is_file()]
         cache = self.modules / "install" / "cache"
         for needed in (cache, self.scratch):
-            needed.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not needed.is_dir():
+                needed.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Rules(
             # bun lists the folder of a script before it reads the script.
             reads=(*SYSTEM_FOLDERS, *readable_of(str(bun)), _SCRIPTS, *map(str, own), *named),

@@ -53,7 +53,8 @@ class Store:
     elsewhere: tuple[Path, ...] = ()
 
     def incoming(self, short: str, operation: str) -> Path:
-        """A new folder to fetch into. Install scripts of packages are disabled there."""
+        """A new folder to fetch into, and bun's cache. Install scripts of packages are disabled there. Blocks."""
+        private_folder(self.root / "install" / "cache")
         folder = private_folder(self._home(short)) / f"{INCOMING}{operation}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
