@@ -112,6 +112,9 @@ def no_bun() -> Path:
 
 
 class ApiCase(SynchronousTestCase):
+    def files_writer(self) -> FileWriter:
+        return FileWriter()
+
     def setUp(self) -> None:
         self.home = Path(self.mktemp()).absolute()
         (self.home / "hub").mkdir(parents=True)
@@ -136,7 +139,7 @@ class ApiCase(SynchronousTestCase):
             now=self.clock.seconds,
             new_id=iter(f"job-{number}" for number in range(1000)).__next__,
             in_thread=at_once,
-            files=FileWriter(),
+            files=self.files_writer(),
             hub_port=1939,
             settle_seconds=0.0,
         )

@@ -284,6 +284,7 @@ class Installer:
             else:
                 await self.files(self.directory.store.activate, short, package, placed)
             row = self._row(work, request, arrival, before)
+            self.directory.records.reserve(short, row.port)
             await self.directory.services.update(lambda registry: registry.with_row(row))
             await self.directory.records.change(
                 short,
@@ -298,6 +299,8 @@ class Installer:
             )
         except (BadPackage, RegistryRefused, RecordsRefused, ports.NoPort) as error:
             raise JobFailed(str(error)) from None
+        finally:
+            self.directory.records.release(short)
         return row
 
     def _row(

@@ -47,8 +47,8 @@ class ModuleDirectory:
         return tuple(row for row in self.services.standing() if self.short_of(row.name) == short)
 
     def ports(self) -> frozenset[int]:
-        """The ports of the installed modules."""
-        return frozenset(row.port for row in self.installed())
+        """The ports of the installed modules and of those being installed."""
+        return self.records.ports() | {row.port for row in self.installed()}
 
     def unusable_rows(self, short: str) -> tuple[str, ...]:
         """The names of the module's unusable rows. They do not count as installed."""

@@ -158,6 +158,7 @@ class RecordsFile:
         self._on_problem = on_problem
         self._on_change = on_change
         self._ahead: list[_Edit] = []
+        self._reserved: dict[str, int] = {}
         self._records = self._known = self._latest = self._stored = Records({})
         try:
             self._records = self._known = self._latest = self._stored = self._load()
@@ -191,6 +192,18 @@ class RecordsFile:
     def channel(self) -> str | None:
         """The owner's choice of release channel."""
         return self._records.channel
+
+    def ports(self) -> frozenset[int]:
+        """The ports of all modules with a record, and those that are reserved."""
+        recorded = {record.port for record in self._records.modules.values() if record.port is not None}
+        return frozenset(recorded | {*self._reserved.values()})
+
+    def reserve(self, short: str, port: int) -> None:
+        """Keep a port for a module whose record is about to be written, until `release`."""
+        self._reserved[short] = port
+
+    def release(self, short: str) -> None:
+        self._reserved.pop(short, None)
 
     def choose_channel(self, channel: str | None) -> "Deferred[None]":
         """Fails with RecordsRefused."""
