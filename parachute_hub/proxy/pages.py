@@ -84,7 +84,9 @@ def down(short: str, why: str) -> ErrorResponse:
 def busy(short: str) -> ErrorResponse:
     """503: the module has reached the limit of concurrent requests."""
     text = f"The module {short} is handling too many requests. Try again in a second."
-    return ErrorResponse(503, "upstream_busy", text, headers=(("Retry-After", "1"),), detail={"service": short})
+    headers = (("Retry-After", "1"),)
+    # Whoever waits on an open connection costs memory while there is none to spare.
+    return ErrorResponse(503, "upstream_busy", text, headers=headers, detail={"service": short}, close=True)
 
 
 def respond(answer: ErrorResponse, request: RequestHead | None, *, close: bool) -> bytes:

@@ -19,7 +19,7 @@ HEAD_SECONDS = 30.0
 
 
 class _Connecting(ClientFactory):
-    """One connection attempt."""
+    """One connection attempt. Twisted keeps it as long as the connection, and in a cycle, so it forgets the sink."""
 
     noisy = False
 
@@ -28,11 +28,16 @@ class _Connecting(ClientFactory):
         self._sink = sink
 
     def buildProtocol(self, addr: Any) -> Upstream:
-        return Upstream(self._pool, self._sink)
+        return Upstream(self._pool, self._take())
 
     def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:
         self._pool.failed()
-        self._sink.got_no_connection(busy=False)
+        self._take().got_no_connection(busy=False)
+
+    def _take(self) -> ResponseSink:
+        sink = self._sink
+        del self._sink
+        return sink
 
 
 class Pool:
