@@ -102,8 +102,9 @@ def _undo(arguments: Namespace) -> int:
     except HomeError as error:
         raise CommandError(f"{error} `parachute migrate --undo` needs it to be stopped.") from None
     try:
+        older_home.check_not_running(path)
         changed = older_home.undo(path)
-    except older_home.CannotUndo as error:
+    except (HomeError, older_home.CannotUndo) as error:
         raise CommandError(str(error)) from None
     finally:
         home.release()

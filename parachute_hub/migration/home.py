@@ -14,7 +14,7 @@ from typing import Any
 from parachute_hub.store.sqlite_files import settle_database
 from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded, sync_folder
-from parachute_hub.system.home import HomeTaken
+from parachute_hub.system.home import HomeError, HomeTaken
 from parachute_hub.system.strict_json import BadJson
 
 DATABASE = "hub.db"
@@ -40,13 +40,24 @@ def is_older(home: Path) -> bool:
 def keep_copies(home: Path) -> bool:
     """Copy the shared files, once; True if this is an older hub's home. Call it before this hub writes anything.
 
-    Raises OSError: then this hub must not go on.
+    Raises HomeError: then this hub must not go on.
     """
     if not is_older(home):
         return False
     folder = home / COPIES
     if (folder / _LIST).exists():
         return True
+    try:
+        _copy_shared(home, folder)
+    except OSError as error:
+        raise HomeError(
+            f"The files of the older hub cannot be copied to {folder}: {error.strerror}. Free some space or check who "
+            "owns them, then start this hub again. Nothing was changed."
+        ) from error
+    return True
+
+
+def _copy_shared(home: Path, folder: Path) -> None:
     private_folder(folder)
     kept: dict[str, int | None] = {}
     for name in _SHARED:
@@ -59,7 +70,6 @@ def keep_copies(home: Path) -> bool:
             atomic_write(folder / _copy_of(name), content)
     # Only the list makes the copies count.
     atomic_write(folder / _LIST, strict_json.write(kept))
-    return True
 
 
 def check_not_running(home: Path) -> None:

@@ -1,6 +1,7 @@
 """Copies of what both hubs write, and the way back."""
 
 import contextlib
+import errno
 import os
 import shutil
 import sqlite3
@@ -13,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.migration import home as older_home
 from parachute_hub.migration.home import COPIES, CannotUndo, check_not_running, keep_copies, undo, user_of
-from parachute_hub.system.home import HomeTaken
+from parachute_hub.system.atomic_files import atomic_write
+from parachute_hub.system.home import HomeError, HomeTaken
 
 
 class Case(SynchronousTestCase):
@@ -67,6 +69,21 @@ class CopiesTests(Case):
         self.write("services.json", b"ours")
         keep_copies(self.home)
         self.assertEqual((self.home / COPIES / "services.json").read_bytes(), b'{"services": []}\n')
+
+    def test_a_disk_that_refuses_the_copies(self) -> None:
+        """Half a set of copies does not count."""
+
+        def refuse(path: Path, data: bytes, mode: int = 0o600) -> None:
+            if path.name == "operator.token":
+                raise OSError(errno.ENOSPC, "No space left on device")
+            atomic_write(path, data, mode)
+
+        self.patch(older_home, "atomic_write", refuse)
+        error = self.assertRaises(HomeError, keep_copies, self.home)
+        self.assertIn("No space left on device. Free some space", str(error))
+        self.assertRaises(CannotUndo, undo, self.home)
+        self.patch(older_home, "atomic_write", atomic_write)
+        self.assertTrue(keep_copies(self.home))
 
     def test_another_home_gets_none(self) -> None:
         (self.home / "hub.db").unlink()
