@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from attrs import define
 
-from parachute_hub.cli.progress import ProgressPrinter, follow
-from tests.live.harness import HubProcess, packed_examples
+from tests.live.harness import OWNER, HubProcess, packed_examples
 from tests.live.test_backup_s3 import workers_of
 from tests.live.test_backup_size import MEGABYTE, make_vault
 
@@ -35,32 +35,32 @@ def answers(hub: HubProcess, paths: dict[str, str], over: Callable[[], bool]) ->
     return found
 
 
-def p99(values: list[float]) -> float:
-    return sorted(values)[int(len(values) * 0.99)]
+@define
+class Watch:
+    """Looks at the hub between requests, as much while it is quiet as during a backup, until an operation is over and a
+    moment has passed.
+    """
 
+    hub: HubProcess
+    operation: str
+    until: float = 0.0
+    worker: int = 0
 
-def during_a_backup(hub: HubProcess, place: str, paths: dict[str, str]) -> tuple[dict[str, list[float]], float]:
-    """The answers until the backup was made and checked; the most memory of a worker in MB."""
-    begun = hub.client.call("POST", f"/api/backups/places/{place}/run")["operation_id"]
-    most = 0
-
-    def over() -> bool:
-        nonlocal most
-        for pid in workers_of(hub):
+    def over(self) -> bool:
+        """Notes the worker's memory on the way."""
+        for pid in workers_of(self.hub):
             try:
-                most = max(most, psutil.Process(pid).memory_info().rss)
+                self.worker = max(self.worker, psutil.Process(pid).memory_info().rss)
             except psutil.Error:
                 continue
-        return "finishedAt" in hub.client.call("GET", f"/api/modules/operations/{begun}")
-
-    found = answers(hub, paths, over)
-    follow(hub.client, begun, ProgressPrinter(quiet=True))
-    return found, most / MEGABYTE
+        job = self.hub.client.call("GET", f"/api/modules/operations/{self.operation}")
+        return "finishedAt" in job and time.monotonic() > self.until
 
 
-def timed(seconds: float) -> Callable[[], bool]:
-    end = time.monotonic() + seconds
-    return lambda: time.monotonic() > end
+def told(quiet: list[float], busy: list[float]) -> str:
+    """Medians and 99th percentiles."""
+    middle, most = ([sorted(values)[int(len(values) * part)] for values in (quiet, busy)] for part in (0.5, 0.99))
+    return f"p50 {middle[0]:.1f} and {middle[1]:.1f}, p99 {most[0]:.1f} and {most[1]:.1f} ms"
 
 
 def memory(hub: HubProcess) -> float:
@@ -72,25 +72,28 @@ def main() -> None:
     """Three times quiet and busy, so that a machine that others use shows."""
     with tempfile.TemporaryDirectory(prefix="parachute-bench-") as folder:
         root = Path(folder)
-        hub = HubProcess(home=root / "home", catalog=packed_examples())
+        hub = HubProcess(home=root / "home", catalog=packed_examples(), environment=OWNER)
         make_vault(root / "home", MEGABYTES * MEGABYTE)
         hub.start()
         try:
             hub.install("hello")
-            hub.install("vault")
+            last = hub.install("vault")["id"]
             (root / "disk").mkdir()
             call = hub.client.call
             key = call("POST", "/api/backups/key")["identity"]
             call("POST", "/api/backups/key/confirm", {"characters": key[-4:]})
             place = call("POST", "/api/backups/places", {"kind": "folder", "path": str(root / "disk")})["id"]
             paths = {"hello": "/hello/health", "vault": "/vault/default/health"}
-            answers(hub, paths, timed(2.0))
             for _ in range(3):
                 before = memory(hub)
-                quiet = answers(hub, paths, timed(QUIET_SECONDS))
-                busy, worker = during_a_backup(hub, place, paths)
-                figures = [f"{name} {p99(quiet[name]):.1f} and {p99(busy[name]):.1f} ms" for name in paths]
-                print(f"p99 quiet and during: {', '.join(figures)}")
-                print(f"memory: worker {worker:.0f} MB, hub before {before:.1f} and after {memory(hub):.1f} MB")
+                still = Watch(hub, last, until=time.monotonic() + QUIET_SECONDS)
+                quiet = answers(hub, paths, still.over)
+                last = call("POST", f"/api/backups/places/{place}/run")["operation_id"]
+                watch = Watch(hub, last)
+                busy = answers(hub, paths, watch.over)
+                for name in paths:
+                    print(f"{name}, quiet and during a backup: {told(quiet[name], busy[name])}")
+                worker, after = watch.worker / MEGABYTE, memory(hub)
+                print(f"memory: worker {worker:.0f} MB, hub before {before:.1f} and after {after:.1f} MB")
         finally:
             hub.end()

@@ -30,9 +30,14 @@ PROOFS = {
         "kill -9 of the hub or its worker during backup, prune, verify and restore",
         ("-m", "tests.live.test_backup_kill", "--full"),
     ),
+    "backup-s3": Proof(
+        "backups to a bucket that fails in every way, and answers after 10 s",
+        ("-m", "twisted.trial", "tests.live.test_backup_s3"),
+        {"PARACHUTE_S3_LATENCY": "10"},
+    ),
     "backup-size": Proof(
-        "a home with a vault of 200 MB, backed up within 60 MB of memory, beside restic",
-        ("-m", "tests.live.test_backup_size", "200"),
+        "a home with a vault of 1 GB, backed up within 60 MB of memory, beside restic",
+        ("-m", "tests.live.test_backup_size", "1000"),
     ),
     "move-in": Proof(
         "kill -9 while the accounts of an older hub are taken over", ("-m", "tests.live.test_migrate", "100")

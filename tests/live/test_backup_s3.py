@@ -16,6 +16,8 @@ from tests.live.harness import HubProcess, fetch, hub, session_of_owner
 from tests.live.s3_rig import Bucket, Fault, bucket
 
 RESTORE = "/admin/setup/restore"
+LATENCY = float(os.environ.get("PARACHUTE_S3_LATENCY", "0.3"))
+"""Seconds that a slow bucket takes for each answer; `make proof NAME=backup-s3` takes 10."""
 
 
 def workers_of(process: HubProcess) -> list[int]:
@@ -154,7 +156,7 @@ class BucketTests(SynchronousTestCase):
             "an error in a good answer": Fault(
                 when=lambda asked: asked.completes, status=200, code="InternalError", times=2
             ),
-            "slow": Fault(delay=0.3),
+            "slow": Fault(delay=LATENCY),
         }.items():
             self.bucket.inject(fault)
             job = self.run_at(place)
