@@ -62,7 +62,7 @@ class PartCase(SynchronousTestCase):
         file.write_text(key or self.identity)
         command = [sys.executable, "-m", "parachute_hub.cli.main", "backup", "restore", *words]
         command += ["--key-file", str(file), "--yes", "--home", str(self.hub.home)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 class RestorePartTests(PartCase):
