@@ -314,7 +314,8 @@ class ModulesArea:
         principal = self._known(request, short)
         self._refuse_busy(short)
         changes = settings_changes(read_json(request), self._records.get(short), self._directory.ports())
-        if _WEIGHTY & changes.keys():
+        # Whatever a package will be tomorrow runs then without another question.
+        if _WEIGHTY & changes.keys() or changes.get("night"):
             self._step_up.prove(request, principal, f"configure:{short}")
         await self._recorded(self._records.change(short, **changes))
         await self._modules.rowkeeper.look()

@@ -17,6 +17,8 @@ from parachute_hub.modules.state.records import Record, paths, variables
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
 
+UPDATES = ("tell", "night", "pin")
+"""What happens with a newer version: the owner is told, it is installed at night, or neither."""
 _FLAGS = ("pin", "autostart", "smol", "trusted", "registry_keys")
 _LEAST_MEMORY = 128 * 1024 * 1024  # bun needs at least this much
 
@@ -74,6 +76,10 @@ def settings_changes(body: dict[str, Any], record: Record, taken: frozenset[int]
     for name, value in changes.items():
         if not isinstance(value, bool):
             raise Refused(400, "invalid_request", f"{name} must be true or false.")
+    if "updates" in body:
+        if body["updates"] not in UPDATES:
+            raise Refused(400, "invalid_request", f"updates must be one of {', '.join(UPDATES)}.")
+        changes |= {"pin": body["updates"] == "pin", "night": body["updates"] == "night"}
     for name in ("may_read", "may_change"):
         if name in body:
             try:

@@ -173,6 +173,7 @@ def settings_json(record: Record) -> dict[str, Any]:
     """
     return {
         "pin": record.pin,
+        "updates": "pin" if record.pin else "night" if record.night else "tell",
         "autostart": record.autostart,
         "smol": record.smol,
         "memory_limit": record.memory_limit,

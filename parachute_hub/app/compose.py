@@ -33,6 +33,7 @@ from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.installed import ModuleStatusViews, RouteTables
 from parachute_hub.app.metrics import Tally, build_metrics
 from parachute_hub.app.move_in import build_move_in, move_in_part
+from parachute_hub.app.night_updates import night_updates
 from parachute_hub.app.notices import build_notices
 from parachute_hub.app.problems import build_problems
 from parachute_hub.app.request_caller import RequestCaller
@@ -50,16 +51,16 @@ from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Gate
-from parachute_hub.store.database import Database, DatabaseUnusable
+from parachute_hub.store.database import Database, DatabaseTooNew, DatabaseUnusable
 from parachute_hub.store.rows import Act
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.system.disk_probe import PROBE_SECONDS, DiskProbe
 from parachute_hub.system.executors import WriterThread
+from parachute_hub.system.home import DATABASE, HomeTooNew
 from parachute_hub.system.reactor_lag import LagProbe
 from parachute_hub.system.timers import every
 
 PRUNE_SECONDS = 3600.0
-DATABASE = "parachute.db"
 _log = Logger()
 
 
@@ -114,6 +115,8 @@ async def compose(core: ProcessContext) -> Composition:
         database = Database.open(
             core.settings.home / DATABASE, executor=WriterThread(core.reactor, "database"), on_full=reserve.make_room
         )
+    except DatabaseTooNew as error:
+        raise HomeTooNew(str(error)) from None
     except DatabaseUnusable as error:
         return await _without_database(core, error)
     core.phase.database = lambda: _describe(database)
@@ -192,6 +195,7 @@ async def compose(core: ProcessContext) -> Composition:
             partial(every, core.reactor, PROBE_SECONDS, partial(_look, probe), "Writing to the disk"),
             backups.timer,
             notices.timer,
+            partial(night_updates, core, engine),
             problems.timer,
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_accounts, accounts), "Pruning accounts"),
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_tokens, oauth), "Pruning tokens and keys"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 from twisted.internet.task import LoopingCall
 
+from parachute_hub import __version__
 from parachute_hub.accounts.setup.public_origin import HubOrigin
 from parachute_hub.admin.problems_api import ProblemsApi
 from parachute_hub.app.context import ProcessContext
@@ -35,7 +36,14 @@ from parachute_hub.problems.checks.hub import (
 from parachute_hub.problems.checks.machine import ClockWrong, DiskSpace, DiskWrites, GrowingMemory, MemoryTight
 from parachute_hub.problems.checks.modules import Crashing, FailedParts, Incomplete, Ports, SelfReports
 from parachute_hub.problems.checks.notices import NoticeTrouble
-from parachute_hub.problems.checks.packages import BunMissing, RegistryUnreachable, Updates
+from parachute_hub.problems.checks.packages import (
+    BunMissing,
+    HubUpdate,
+    RegistryUnreachable,
+    Updates,
+    WithdrawnVersions,
+    how_to_update,
+)
 from parachute_hub.problems.checks.reports import Reports
 from parachute_hub.problems.checks.separation import Separation
 from parachute_hub.problems.facts import ModuleFacts, Part
@@ -126,6 +134,7 @@ def _of_modules(engine: ModuleRuntime, modules: "_ModuleFacts", configuration: C
         Unconfigured(modules=modules.all, missing=configuration.missing),
         Separation(machine=engine.modules.files.fence.machine, modules=modules.all),
         Updates(modules=modules.all),
+        WithdrawnVersions(modules=modules.all),
         UnusableRows(problems=lambda: [str(problem) for problem in services.read().problems]),
     ]
 
@@ -134,6 +143,7 @@ def _of_machine(
     core: ProcessContext, engine: ModuleRuntime, modules: "_ModuleFacts", database: Database
 ) -> list[Check]:
     disk, registry = engine.modules.disk, _Registry(engine, Audit(database))
+    hub, home = engine.modules.files.outside.catalog.hub, core.settings.home
 
     def minutes(short: str) -> Sequence[int]:
         history = engine.supervisor.memory(short)
@@ -151,6 +161,11 @@ def _of_machine(
         ClockWrong(offsets=registry.offsets),
         BunMissing(lacks=lambda: lacking(engine.modules.files.outside.find_bun)),
         RegistryUnreachable(ask=registry.ask),
+        HubUpdate(
+            version=__version__,
+            newer=lambda: hub if is_newer(hub, __version__) else None,
+            how=how_to_update(core.settings.platform, Path("/.dockerenv").exists() or home == Path("/parachute")),
+        ),
     ]
 
 
@@ -283,6 +298,8 @@ def _facts(engine: ModuleRuntime, short: str) -> ModuleFacts:
     names = (manifest and manifest.display_name, row and row.display_name, entry and entry.display_name)
     version = row.version if row else None
     latest = modules.availability.known(package, modules.files.channel()) if package and not record.linked else None
+    previous = record.previous and record.previous.partition("~")[0]
+    withdrawn = partial(directory.catalog.withdrawn, package or short)
     return ModuleFacts(
         short=short,
         name=next((name for name in names if name), short),
@@ -294,4 +311,6 @@ def _facts(engine: ModuleRuntime, short: str) -> ModuleFacts:
         newer=latest if not record.pin and is_newer(latest, version) else None,
         missing=row is not None and directory.folder(short) is None,
         busy=modules.jobs.active(short) is not None,
+        withdrawn=withdrawn(version) if version else None,
+        previous=previous if previous and not withdrawn(previous) else None,
     )

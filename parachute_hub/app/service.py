@@ -37,9 +37,10 @@ from parachute_hub.settings import Settings
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.health import Health, Phase
 from parachute_hub.site.root import MountedArea, Root
+from parachute_hub.store import newer
 from parachute_hub.system.executors import WriterThread
 from parachute_hub.system.file_writer import FileWriter
-from parachute_hub.system.home import Home, HomeTaken
+from parachute_hub.system.home import DATABASE, Home, HomeTaken, HomeTooNew
 from parachute_hub.system.logs import LineObserver, Masker
 from parachute_hub.system.timestamps import to_the_second
 
@@ -134,6 +135,9 @@ class Hub(Service):
 
     def occupy(self) -> None:
         """Lock the home and bind the port. Raises HomeError or CannotListen before changing anything."""
+        why = newer.too_new(self.settings.home / DATABASE, self.home.hub_folder / newer.NOTE)
+        if why is not None:
+            raise HomeTooNew(why)
         self.home.prepare()
         try:
             self.home.lock(self._holder())
@@ -228,6 +232,7 @@ class Hub(Service):
 
     def _announce(self) -> None:
         try:
+            newer.remember(self.home.hub_folder / newer.NOTE, __version__)
             self.home.announce(self.instance, self.settings.port, to_the_second(time.time()))
         except OSError as error:
             self.log.error(
@@ -258,6 +263,9 @@ class Hub(Service):
 
     def _boot_failed(self, failure: Failure) -> None:
         """A failed boot does not end the hub: it keeps answering /health and says what is wrong."""
+        if failure.check(HomeTooNew):
+            self.log.critical("{why}", why=failure.getErrorMessage())
+            self._leave_with_error()
         self.phase.name = "failed"
         self.root.gate = Closed("failed")
         self.log.failure("The hub could not start", failure)

@@ -217,6 +217,19 @@ def _done(job: dict[str, Any]) -> str:
     return visible(str((job.get("log") or [f"{job.get('short')} is up to date."])[-1]))
 
 
+def updates(arguments: Namespace) -> int:
+    """What happens with a module's newer versions."""
+    path = module_path(arguments.module, "settings")
+    answer = client_of(arguments).call("PUT", path, {"updates": arguments.choice})
+    told = {
+        "tell": "You are told of newer versions of {short}.",
+        "night": "Newer versions of {short} are installed at night.",
+        "pin": "{short} stays at its version.",
+    }
+    show(arguments, answer, told[answer["updates"]].format(short=arguments.module))
+    return 0
+
+
 def rollback(arguments: Namespace) -> int:
     """Go back to the version before the last upgrade."""
     return _job(arguments, arguments.module, "rollback", {}, "{short} is back at its previous version.")

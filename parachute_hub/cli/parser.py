@@ -52,6 +52,9 @@ def parser() -> ArgumentParser:
     upgrade.add_argument("--all", action="store_true", help="every module that has a newer version")
     upgrade.add_argument("--version", help="this version rather than the newest")
     upgrade.add_argument("--allow-downgrade", action="store_true", help="accept an older version")
+    module_word("updates", commands.updates, "Choose what happens with a module's newer versions.").add_argument(
+        "choice", choices=("tell", "night", "pin"), help="tell me, install at night, or keep this one"
+    )
     module_word("rollback", commands.rollback, "Go back to the version before the last upgrade.")
     uninstall = module_word("uninstall", commands.uninstall, "Remove a module's code; its data stays.")
     uninstall.add_argument("--yes", action="store_true", help="do not ask")

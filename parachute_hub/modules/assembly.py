@@ -293,7 +293,10 @@ def assemble(
     )
     installer = outside.around.installer
     changed = partial(outside.emit, RegistryChanged())
-    availability = Availability(bun=bun, folder=installer, now=outside.now, changed=changed)
+    catalog, in_thread = outside.catalog, outside.in_thread
+    availability = Availability(
+        bun=bun, folder=installer, now=outside.now, in_thread=in_thread, catalog=catalog, changed=changed
+    )
     registry = PackageRegistry(bun=bun, variables=outside.around.registry, folder=installer, now=outside.now)
     fetcher = Fetcher(
         bun=bun,
@@ -314,6 +317,7 @@ def assemble(
     )
     local_ports = LocalPorts(outside.module_ports)
     prover = HealthGate(supervisor=supervisor, clock=outside.reactor)
+    directory, notice = on_disk.directory, partial(_notice, outside.emit)
     return ModuleServices(
         files=on_disk,
         jobs=jobs,
@@ -360,12 +364,12 @@ def assemble(
         ),
         remover=Remover(
             jobs=jobs,
-            directory=on_disk.directory,
+            directory=directory,
             files=outside.files,
             supervisor=supervisor,
             home=home,
             wiring=on_disk.wiring,
-            in_thread=outside.in_thread,
+            in_thread=in_thread,
         ),
         availability=availability,
         registry=registry,
@@ -374,14 +378,12 @@ def assemble(
         reserve=on_disk.reserve,
         linked=LinkedFolders(directory=on_disk.directory, supervisor=supervisor),
         start_errors=StartErrors(directory=on_disk.directory, supervisor=supervisor, jobs=jobs),
-        rowkeeper=RowKeeper(
-            directory=on_disk.directory, supervisor=supervisor, jobs=jobs, notice=partial(_notice, outside.emit)
-        ),
+        rowkeeper=RowKeeper(directory=directory, supervisor=supervisor, jobs=jobs, notice=notice),
         last_good=ServicesBackup(
             services=on_disk.directory.services,
             files=outside.files,
             path=home / "hub" / "services.last.json",
-            notice=partial(_notice, outside.emit),
+            notice=notice,
         ),
         adoption=Adoption(
             directory=on_disk.directory,

@@ -22,7 +22,8 @@ class ModuleFacts:
     """One installed module. `drift` is its kind of port drift; `vaults` counts them, None if it keeps none.
 
     `newer` is a version to which it could be updated. `missing`: its program is not on the disk. `busy`: an operation
-    is changing it, so what it looks like now means nothing.
+    is changing it, so what it looks like now means nothing. `withdrawn` says why its version must not be used any more,
+    and `previous` is the version before, if that is still here and may be used.
     """
 
     short: str
@@ -35,6 +36,8 @@ class ModuleFacts:
     newer: str | None = None
     missing: bool = False
     busy: bool = False
+    withdrawn: str | None = None
+    previous: str | None = None
 
     @property
     def page(self) -> str:

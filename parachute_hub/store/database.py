@@ -21,6 +21,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
+from parachute_hub.store.newer import NOTE, explain
 from parachute_hub.system.atomic_files import make_sure, sync_folder
 from parachute_hub.system.executors import Executor, Immediate
 from parachute_hub.system.storage_trouble import StorageBusy, is_full
@@ -37,6 +38,10 @@ PRIVATE_FOLDER = 0o700
 
 class DatabaseUnusable(Exception):
     """The database cannot be used. The text says why and what the owner can do, and contains no secret."""
+
+
+class DatabaseTooNew(DatabaseUnusable):
+    """A newer hub wrote the database, so that this one must not run on its home."""
 
 
 @frozen
@@ -340,10 +345,7 @@ def _check(path: Path, connection: sqlite3.Connection) -> None:
 def _migrate(path: Path, connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
     at: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if at > len(migrations):
-        raise DatabaseUnusable(
-            f"{path} was written by a newer hub (schema {at}, this one knows {len(migrations)})."
-            f" Run the newer version, or put back the copy {path.name}.v{len(migrations)} if there is one."
-        )
+        raise DatabaseTooNew(explain(path, at, len(migrations), path.parent / "hub" / NOTE))
     todo = migrations[at:]
     if todo and at:
         _copy(connection, path.with_name(f"{path.name}.v{at}"))

@@ -12,6 +12,7 @@ from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_bounded
 from parachute_hub.system.strict_json import BadJson
 
+DATABASE = "parachute.db"
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 _NOTE_LIMIT = 16 * 1024
@@ -19,6 +20,10 @@ _NOTE_LIMIT = 16 * 1024
 
 class HomeError(Exception):
     """The home cannot be used. The text says why and what to do."""
+
+
+class HomeTooNew(HomeError):
+    """A newer hub has used the home."""
 
 
 class HomeTaken(HomeError):

@@ -594,6 +594,18 @@ class Settings(ApiCase):
         record = self.files.directory.records.get("toy")
         self.assertEqual((record.memory_limit, record.smol, record.pin), (1 << 28, False, True))
 
+    def test_what_happens_with_updates(self) -> None:
+        """Installing whatever a package will be tomorrow needs a proof of presence."""
+        self.install()
+        night = {"updates": "night"}
+        self.assertEqual(self.refusal("PUT", "/toy/settings", night, who="owner"), (403, "step_up_required"))
+        for choice, pin, at_night in (("night", False, True), ("pin", True, False), ("tell", False, False)):
+            answer = self.call("PUT", "/toy/settings", {"updates": choice})
+            record = self.files.directory.records.get("toy")
+            self.assertEqual((answer.json()["updates"], record.pin, record.night), (choice, pin, at_night))
+        self.assertEqual(self.call("PUT", "/toy/settings", {"updates": "pin"}, who="owner").status, 200)
+        self.assertEqual(self.supervisor.calls, [])
+
     def test_the_environment_is_never_shown(self) -> None:
         self.install()
         self.assertEqual(
@@ -609,6 +621,7 @@ class Settings(ApiCase):
         self.install()
         for body in (
             {"pin": 1},
+            {"updates": "always"},
             {"memory_limit": 5},
             {"memory_limit": True},
             {"env": {"A=B": "x"}},

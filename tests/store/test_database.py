@@ -296,7 +296,7 @@ class MigrationTests(Case):
 
     def test_a_newer_file_is_refused(self) -> None:
         Database.open(self.path, (FIRST, SECOND)).close()
-        self.assertIn("newer hub", str(self.assertRaises(DatabaseUnusable, self.open)))
+        self.assertIn("a newer Parachute Hub", str(self.assertRaises(DatabaseUnusable, self.open)))
 
     def test_numbers_have_no_gaps(self) -> None:
         folder = Path(self.mktemp())

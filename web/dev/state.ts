@@ -140,6 +140,7 @@ function module([short, name, tagline, memory]: [string, string, string, number]
         : [],
     settings: {
       pin: false,
+      updates: "tell",
       autostart: true,
       registry_keys: false,
       memory_limit: null,

@@ -29,7 +29,8 @@ class CatalogEntry:
     `memory_mb` is an estimate. `fetches_packages` means that it runs `bun add` itself. `hosts_apps` lets its row name
     apps (`uis`) with an audience of their own. `permissions` are those of a package that declares none. `first_config`
     is written to its config.json before its first start if it has none; `{hub}` stands for the hub's address on this
-    machine and `{vault}` for the name of the first vault.
+    machine and `{vault}` for the name of the first vault. `withdrawn` versions must not be used any more, each with a
+    sentence that says why.
     """
 
     short: str
@@ -53,6 +54,7 @@ class CatalogEntry:
     hosts_apps: bool = True
     permissions: Permissions | None = None
     first_config: Mapping[str, str | bool] | None = None
+    withdrawn: Mapping[str, str] = field(factory=dict)
 
 
 BUILT_IN: tuple[CatalogEntry, ...] = (
@@ -173,9 +175,10 @@ _ALIASES: Mapping[str, str] = {"parachute-lens": "notes"}
 
 @frozen
 class Catalog:
-    """The available modules, in order."""
+    """The available modules, in order. `hub` is the newest version of the hub itself, where the catalog names it."""
 
     entries: tuple[CatalogEntry, ...] = BUILT_IN
+    hub: str | None = None
     _by_short: Mapping[str, CatalogEntry] = field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -188,6 +191,16 @@ class Catalog:
     def offers(self, package: str) -> CatalogEntry | None:
         """The catalog entry for this package, if it is on offer."""
         return next((entry for entry in self.entries if entry.package == package), None)
+
+    def withdrawn(self, package: str, version: str) -> str | None:
+        """Why this version must not be used any more; None if it may."""
+        entry = self.offers(package)
+        return entry.withdrawn.get(version) if entry else None
+
+    def source(self, package: str) -> Path | None:
+        """The tarball from which this package is installed, if it has one."""
+        entry = self.offers(package)
+        return entry.source if entry else None
 
     def names(self, row_name: str, entry: CatalogEntry) -> bool:
         """True if a row with this name belongs to the entry, by its current or a former name."""
@@ -214,6 +227,9 @@ def load(path: Path | None, home: Path) -> Catalog:
         if not isinstance(modules, list):
             raise Invalid("modules", "must be a list")
         entries = tuple(_entry(raw, f"modules[{index}]", path.parent) for index, raw in enumerate(modules))
+        hub = document.get("hub")
+        if hub is not None and (not isinstance(hub, str) or not names.is_version(hub)):
+            raise Invalid("hub", "must be a version such as 1.2.3")
         for name, values in (
             ("short", [entry.short for entry in entries]),
             ("package", [entry.package for entry in entries]),
@@ -224,7 +240,7 @@ def load(path: Path | None, home: Path) -> Catalog:
         raise BadCatalog(f"The catalog {path} cannot be used: {error}.") from None
     except OSError as error:
         raise BadCatalog(f"The catalog {path} cannot be read: {error.strerror}.") from None
-    return Catalog(entries)
+    return Catalog(entries, hub)
 
 
 def _refuse_unsafe(path: Path, home: Path) -> None:
@@ -264,7 +280,14 @@ def _entry(value: object, at: str, folder: Path) -> CatalogEntry:
         memory_mb=base.memory_mb if memory is None else _megabytes(memory, at),
         permissions=base.permissions if asked is None else Permissions.parse(asked, f"{at}.permissions"),
         source=None if source is None else folder / validation.text(source, f"{at}.source"),
+        withdrawn=_withdrawn(raw.get("withdrawn"), f"{at}.withdrawn"),
     )
+
+
+def _withdrawn(value: object, at: str) -> Mapping[str, str]:
+    """Versions with a reason each. Raises Invalid."""
+    told = {} if value is None else validation.mapping(value, at)
+    return {version: validation.text(why, f"{at}.{version}") for version, why in told.items()}
 
 
 def _megabytes(value: object, at: str) -> int:

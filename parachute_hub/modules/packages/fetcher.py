@@ -183,6 +183,10 @@ class Fetcher:
                 f"{package} calls itself version {arrival.package.version}, but the registry says {locked.version}. "
                 "Nothing was installed."
             )
+        why = self.catalog.withdrawn(arrival.package.name, arrival.package.version)
+        if why is not None:
+            told = f"{package} {arrival.package.version} was withdrawn: {why} Nothing was installed."
+            raise JobFailed(told, {"error_type": "withdrawn"})
         if arrival.short != work.job.short:
             work.rename(arrival.short)
         work.measured(arrival.size)

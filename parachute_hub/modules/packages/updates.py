@@ -1,6 +1,7 @@
 """Available versions, queried from the registry at most every five minutes and never while a page waits."""
 
-from collections.abc import Callable, Iterable
+import tarfile
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ from twisted.internet.defer import Deferred, DeferredList
 
 from parachute_hub.jobs.runner import JobFailed
 from parachute_hub.modules.definition import names
+from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.definition.versions import newest
 from parachute_hub.modules.packages.bun import BunFailed
 from parachute_hub.modules.packages.fetcher import INFO_SECONDS, PackageInstaller
+from parachute_hub.system import strict_json
 
 FRESH_SECONDS = 300.0
 PAGE_SECONDS = 3.0
+_PACKAGE_BYTES = 1024 * 1024
 
 
 def pick(tags: Any, channel: str) -> str | None:
@@ -32,13 +36,31 @@ def pick(tags: Any, channel: str) -> str | None:
     return newest([candidate, latest]) if channel == "rc" else latest
 
 
+def version_in(tarball: Path) -> str | None:
+    """The version in the package.json of a tarball of npm; None if it cannot be read. Blocks."""
+    try:
+        with tarfile.open(tarball) as archive:
+            entry = archive.extractfile("package/package.json")
+            content = entry.read(_PACKAGE_BYTES) if entry is not None else b""
+        found: Any = strict_json.read(content, limit=_PACKAGE_BYTES).value
+        return str(found["version"])
+    except (OSError, tarfile.TarError, KeyError, TypeError, ValueError):
+        return None
+
+
 @define(kw_only=True)
 class Availability:
-    """The newest version of each package. `now` is in seconds; `changed` is called when a version changes."""
+    """The newest version of each package. `now` is in seconds; `changed` is called when a version changes.
+
+    A package with a source in the catalog has the version of that tarball, read by `in_thread`. What the catalog has
+    withdrawn is not offered.
+    """
 
     bun: PackageInstaller
     folder: Path
     now: Callable[[], float]
+    in_thread: Callable[..., Awaitable[Any]]
+    catalog: Catalog = Catalog()
     changed: Callable[[], None] = lambda: None
     _known: dict[str, tuple[float, Any]] = field(factory=dict, init=False)
     _asking: set[str] = field(factory=set, init=False)
@@ -49,11 +71,11 @@ class Availability:
         if (at is None or self.now() - at >= FRESH_SECONDS) and package not in self._asking:
             self._asking.add(package)
             Deferred.fromCoroutine(self._refresh(package)).addErrback(lambda _: None)
-        return pick(tags, channel)
+        return self._pick(package, tags, channel)
 
     def known(self, package: str, channel: str) -> str | None:
         """The known version, without asking anybody."""
-        return pick(self._known.get(package, (0.0, None))[1], channel)
+        return self._pick(package, self._known.get(package, (0.0, None))[1], channel)
 
     async def renew(self, packages: Iterable[str]) -> None:
         """Query the registry for all packages now. Those it does not answer for in time stay unchanged."""
@@ -64,18 +86,30 @@ class Availability:
     async def ask(self, package: str, channel: str) -> str | None:
         """Query the registry now. Raises JobFailed."""
         try:
-            tags = await self.bun.info(package, "dist-tags", self.folder, INFO_SECONDS)
+            tags = await self._tags(package, INFO_SECONDS)
         except BunFailed as error:
             raise JobFailed(
                 f"The versions of {package} could not be read. {error}", {"error_type": error.kind}
             ) from error
         self._known[package] = (self.now(), tags)
-        return pick(tags, channel)
+        return self._pick(package, tags, channel)
+
+    def _pick(self, package: str, tags: Any, channel: str) -> str | None:
+        version = pick(tags, channel)
+        return None if version is None or self.catalog.withdrawn(package, version) else version
+
+    async def _tags(self, package: str, seconds: float) -> Any:
+        """Versions by tag. Raises BunFailed."""
+        source = self.catalog.source(package)
+        if source is None:
+            return await self.bun.info(package, "dist-tags", self.folder, seconds)
+        version = await self.in_thread(version_in, source)
+        return {"latest": version, "rc": version}
 
     async def _refresh(self, package: str) -> None:
         before = self._known.get(package, (None, None))[1]
         try:
-            tags = await self.bun.info(package, "dist-tags", self.folder, PAGE_SECONDS)
+            tags = await self._tags(package, PAGE_SECONDS)
         except BunFailed:
             tags = before
         finally:

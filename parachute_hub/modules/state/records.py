@@ -34,7 +34,8 @@ class Record:
     `wanted` is whether it is enabled. `autostart` False keeps an enabled module from starting with the hub. `row` is
     the name of its row in services.json. `previous` is the folder name of the previous version, kept for a rollback.
     `linked` is a folder run instead of a package. `env` is added to its environment. `memory_limit` is in bytes.
-    `smol` passes --smol to bun. `pin` prevents upgrades. `trusted` marks a package outside the catalog whose pages
+    `smol` passes --smol to bun. `pin` prevents upgrades; `night` installs them
+    at night. `trusted` marks a package outside the catalog whose pages
     the owner has exempted from the sandbox. `without_optional` leaves out its optional dependencies. `registry_keys`
     gives it the hub's keys to the package registry. `port` is its port on 127.0.0.1. `exposure` is the owner's
     choice, None for the catalog's. `isolation` is `on` once the module has run confined, and `off` if it cannot
@@ -52,6 +53,7 @@ class Record:
     memory_limit: int | None = None
     smol: bool = True
     pin: bool = False
+    night: bool = False
     trusted: bool = False
     registry_keys: bool = False
     without_optional: bool = False
@@ -69,7 +71,7 @@ class Record:
         blank = cls()
         values: dict[str, Any] = {
             name: validation.flag(given.get(name, getattr(blank, name)), name)
-            for name in ("wanted", "autostart", "smol", "pin", "trusted", "registry_keys", "without_optional")
+            for name in ("wanted", "autostart", "smol", "pin", "night", "trusted", "registry_keys", "without_optional")
         }
         for name in ("package", "row", "previous", "linked", "isolation_why"):
             values[name] = None if given.get(name) is None else validation.path_text(given[name], name)

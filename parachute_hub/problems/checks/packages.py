@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from attrs import define, field, frozen
 
 from parachute_hub.problems.check import Wake
-from parachute_hub.problems.facts import KnowsModules
+from parachute_hub.problems.facts import KnowsModules, ModuleFacts
 from parachute_hub.problems.model import Problem, click, link, words
 
 
@@ -94,3 +94,78 @@ class Updates:
             for module in self.modules()
             if module.newer is not None and not module.busy
         ]
+
+
+@frozen(kw_only=True)
+class WithdrawnVersions:
+    """An installed version that the catalog has withdrawn."""
+
+    modules: KnowsModules
+    name: str = "withdrawn versions"
+    period: float = 60.0
+    wakes: tuple[Wake, ...] = ("modules",)
+
+    def look(self) -> list[Problem]:
+        """Each such module, with an update or the version before."""
+        return [_withdrawn(module) for module in self.modules() if module.withdrawn is not None and not module.busy]
+
+
+def _withdrawn(module: ModuleFacts) -> Problem:
+    if module.newer is not None:
+        fix = click(f"Update to {module.newer}", "POST", f"{module.api}/upgrade")
+    elif module.previous is not None:
+        fix = click(f"Go back to {module.previous}", "POST", f"{module.api}/rollback", body={})
+    else:
+        fix = click("Stop it", "POST", f"{module.api}/stop")
+    return Problem(
+        key=f"withdrawn:{module.short}",
+        severity="error",
+        title=f"This version of {module.name} was withdrawn",
+        text=f"Version {module.version} should not be used any more. {module.withdrawn}",
+        clears="It goes away with another version.",
+        found={"installed": module.version},
+        fixes=(fix, link("Details", module.page)),
+        short=module.short,
+        essence=module.version or "",
+    )
+
+
+@frozen(kw_only=True)
+class HubUpdate:
+    """A version of the hub newer than this `version`, where it is known. `how` says how to update it here."""
+
+    version: str
+    newer: Callable[[], str | None]
+    how: str
+    name: str = "updates of the hub"
+    period: float = 3600.0
+    wakes: tuple[Wake, ...] = ()
+
+    def look(self) -> list[Problem]:
+        """Whether there is one."""
+        newer = self.newer()
+        if newer is None:
+            return []
+        return [
+            Problem(
+                key="update-hub",
+                severity="info",
+                title="Update for the hub",
+                text=f"Parachute Hub {newer} is out; this is {self.version}.",
+                clears="It goes away with the update.",
+                found={"installed": self.version, "newer": newer},
+                fixes=(words(self.how),),
+                essence=newer,
+            )
+        ]
+
+
+def how_to_update(platform: str, in_container: bool) -> str:
+    """How an owner updates the hub on this platform."""
+    if platform == "render":
+        return "In Render's dashboard open the service and choose Manual Deploy; nothing is updated by itself."
+    if platform == "fly":
+        return "On your own machine run: fly deploy"
+    if in_container:
+        return "On the machine that runs the container: docker compose pull && docker compose up -d"
+    return "On this machine: pip install --upgrade parachute-hub, then start the hub again."

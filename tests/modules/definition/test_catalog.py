@@ -72,6 +72,19 @@ class FromFile(SynchronousTestCase):
         self.assertIn("two entries have the same short", self.refusal(HELLO, {**HELLO, "package": "@y/z"}))
         self.assertIn("modules[0]: must be an object", self.refusal("x"))
 
+    def test_withdrawn_versions_and_the_newest_hub(self) -> None:
+        told = {**HELLO, "withdrawn": {"1.1.0": "It loses notes."}}
+        path = self.folder / "whole.json"
+        for document, hub in (({"modules": [told], "hub": "2.0.0"}, "2.0.0"), ({"modules": [told]}, None)):
+            path.write_text(json.dumps(document))
+            catalog = load(path, self.home)
+            self.assertEqual((catalog.hub, catalog.withdrawn("@x/hello", "1.1.0")), (hub, "It loses notes."))
+            self.assertIsNone(catalog.withdrawn("@x/hello", "1.0.0"))
+        for wrong in ({"modules": [{**told, "withdrawn": ["1.1.0"]}]}, {"modules": [told], "hub": "the newest one"}):
+            path.write_text(json.dumps(wrong))
+            with self.assertRaises(BadCatalog):
+                load(path, self.home)
+
     def test_a_file_that_others_may_write_is_refused(self) -> None:
         path = self.write(HELLO)
         path.chmod(0o666)

@@ -1,13 +1,17 @@
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from parachute_hub.modules.definition.catalog import Catalog
 from parachute_hub.modules.packages.bun import BunFailed
 from parachute_hub.modules.packages.bun_errors import Complaint
 from parachute_hub.modules.packages.updates import Availability
+from tests.modules.homes import TOY
+from tests.modules.homes import at_once as immediately
+from tests.support.npm import pack
 
 
 @define
@@ -27,7 +31,34 @@ class Registry:
 class AvailabilityTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.registry = Registry()
-        self.availability = Availability(bun=self.registry, folder=Path(), now=lambda: 0.0)
+        self.availability = self.offering(Catalog())
+
+    def offering(self, catalog: Catalog) -> Availability:
+        return Availability(bun=self.registry, folder=Path(), now=lambda: 0.0, in_thread=immediately, catalog=catalog)
+
+    def test_a_withdrawn_version_is_not_offered(self) -> None:
+        catalog = Catalog((evolve(TOY, withdrawn={"1.1.0": "It loses notes."}),))
+        self.availability = self.offering(catalog)
+        renewing = Deferred.fromCoroutine(self.availability.renew(["@toys/toy"]))
+        self.registry.asked["@toys/toy"].callback({"latest": "1.1.0"})
+        self.successResultOf(renewing)
+        self.assertIsNone(self.availability.known("@toys/toy", "latest"))
+        self.assertEqual(catalog.withdrawn("@toys/toy", "1.1.0"), "It loses notes.")
+        self.assertIsNone(catalog.withdrawn("@toys/toy", "1.0.0"))
+
+    def test_a_tarball_of_the_catalog_tells_its_version(self) -> None:
+        """The registry is not asked; one that cannot be read offers nothing."""
+        tarball = Path(self.mktemp())
+        self.availability = self.offering(Catalog((evolve(TOY, source=tarball),)))
+        for files, version in (
+            ({"package.json": '{"version": "2.0.0"}'}, "2.0.0"),
+            ({"package.json": "{"}, None),
+            ({"other.json": "{}"}, None),
+        ):
+            tarball.write_bytes(pack(files))
+            self.successResultOf(Deferred.fromCoroutine(self.availability.renew(["@toys/toy"])))
+            self.assertEqual(self.availability.known("@toys/toy", "latest"), version, files)
+        self.assertEqual(self.registry.asked, {})
 
     def test_who_must_know_waits_for_the_registry(self) -> None:
         """For all packages at once; one without an answer keeps its last known version."""

@@ -2,7 +2,14 @@ from attrs import evolve
 from twisted.internet.defer import ensureDeferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.problems.checks.packages import BunMissing, RegistryUnreachable, Updates
+from parachute_hub.problems.checks.packages import (
+    BunMissing,
+    HubUpdate,
+    RegistryUnreachable,
+    Updates,
+    WithdrawnVersions,
+    how_to_update,
+)
 from tests.problems.checks.test_modules import VAULT
 from tests.support.always import always
 
@@ -34,3 +41,30 @@ class PackageCheckTests(SynchronousTestCase):
         self.assertFalse(one.same_as(two))
         for module in (VAULT, evolve(VAULT, newer="2.0.0", busy=True)):
             self.assertEqual(Updates(modules=always([module])).look(), [], module)
+
+    def test_a_withdrawn_version_offers_a_way_out(self) -> None:
+        """A newer version, else the one before, else stopping it."""
+        gone = evolve(VAULT, version="1.1.0", withdrawn="It loses notes.", newer="1.2.0", previous="1.0.0")
+        for module, path in (
+            (gone, "/api/modules/vault/upgrade"),
+            (evolve(gone, newer=None), "/api/modules/vault/rollback"),
+            (evolve(gone, newer=None, previous=None), "/api/modules/vault/stop"),
+        ):
+            (found,) = WithdrawnVersions(modules=always([module])).look()
+            self.assertEqual((found.severity, found.fixes[0].path), ("error", path), module)
+            self.assertIn("It loses notes.", found.text)
+        for module in (VAULT, evolve(gone, busy=True)):
+            self.assertEqual(WithdrawnVersions(modules=always([module])).look(), [], module)
+
+    def test_a_newer_hub_and_how_to_get_it(self) -> None:
+        for platform, in_container, words in (
+            ("render", True, "Manual Deploy"),
+            ("fly", True, "fly deploy"),
+            ("local", True, "docker compose pull"),
+            ("local", False, "pip install --upgrade"),
+        ):
+            how = how_to_update(platform, in_container)
+            (found,) = HubUpdate(version="1.0.0", newer=lambda: "1.1.0", how=how).look()
+            self.assertIn(words, found.fixes[0].label, platform)
+            self.assertIn("1.1.0", found.text)
+        self.assertEqual(HubUpdate(version="1.0.0", newer=lambda: None, how="").look(), [])

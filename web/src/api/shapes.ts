@@ -99,6 +99,7 @@ export interface ModuleSettings {
   may_change?: string[]
   /** Keep this version. */
   pin: boolean
+  updates: "tell" | "night" | "pin"
   /** Start with the hub. */
   autostart: boolean
   /** It gets the hub's registry credentials. */

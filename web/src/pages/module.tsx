@@ -350,8 +350,21 @@ function Opened({ module }: { module: Module }) {
 }
 
 /** Start with the hub, updates, earlier versions and data. */
+const UPDATES = [
+  ["tell", "Only tell me"],
+  ["night", "Install at night"],
+  ["pin", "Keep this version"],
+] as const
+
+function updateWords(updates: ModuleSettings["updates"], version: string | null): string {
+  if (updates === "pin") return `Stays at version ${version}. Updates are not offered.`
+  if (updates === "night")
+    return "Updates are installed between 3 and 5 at night, with a copy of its data. If one does not work, the hub goes back."
+  return "Updates are offered when they come out."
+}
+
 function Keeping({ module }: { module: Module }) {
-  const { pin, autostart, previous, registry_keys } = module.settings
+  const { updates, autostart, previous, registry_keys } = module.settings
   const set = (change: Partial<ModuleSettings>) => async () => {
     await hub.call("PUT", `/api/modules/${module.short}/settings`, change)
     await modules.refresh()
@@ -374,12 +387,12 @@ function Keeping({ module }: { module: Module }) {
           </Button>
         </li>
         <li class="list-row">
-          <p class="grow">
-            {pin
-              ? `Stays at version ${module.installed_version}. Updates are not offered.`
-              : "Updates are offered when they come out."}
-          </p>
-          <Button act={set({ pin: !pin })}>{pin ? "Offer updates again" : "Keep this version"}</Button>
+          <p class="grow">{updateWords(updates, module.installed_version)}</p>
+          {UPDATES.filter(([kind]) => kind !== updates).map(([kind, label]) => (
+            <Button key={kind} act={set({ updates: kind })}>
+              {label}
+            </Button>
+          ))}
         </li>
         {module.fetches_packages && (
           <li class="list-row">
