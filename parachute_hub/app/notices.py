@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -89,6 +88,9 @@ def build_notices(
 
 def minute_of_day(now: float, zone: str) -> int:
     """The minute of the day in a time zone. Raises LookupError for one that is not known here."""
+    # Half a megabyte that a hub without quiet hours does without.
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
     try:
         there = datetime.fromtimestamp(now, UTC if zone == "UTC" else ZoneInfo(zone))
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

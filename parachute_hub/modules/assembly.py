@@ -380,10 +380,7 @@ def assemble(
         start_errors=StartErrors(directory=on_disk.directory, supervisor=supervisor, jobs=jobs),
         rowkeeper=RowKeeper(directory=directory, supervisor=supervisor, jobs=jobs, notice=notice),
         last_good=ServicesBackup(
-            services=on_disk.directory.services,
-            files=outside.files,
-            path=home / "hub" / "services.last.json",
-            notice=notice,
+            services=directory.services, files=outside.files, path=home / "hub" / "services.last.json", notice=notice
         ),
         adoption=Adoption(
             directory=on_disk.directory,
