@@ -64,6 +64,11 @@ PROOFS = {
         "20,000 clients that stop moving cost a hub at most 40 MB and drive nobody out, beside nginx",
         ("-m", "bench.stalled"),
     ),
+    "outbox": Proof(
+        "two devices that write offline, lose answers and collide lose no word and agree in the end",
+        ("-m", "twisted.trial", "tests.live.test_examples_notes_outbox"),
+        {"PARACHUTE_OUTBOX_EXAMPLES": "3000"},
+    ),
     "broken-upgrades": Proof(
         "a hundred upgrades to versions that do not work",
         ("-m", "twisted.trial", "tests.live.test_modules_upgrade"),

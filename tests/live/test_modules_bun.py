@@ -166,6 +166,30 @@ class StaticServer(TestCase):
         return answer.code, kind.partition(";")[0], (await answer.text())
 
     @run
+    async def test_files_are_compressed_and_asked_for_again_only_when_changed(self) -> None:
+        async def ask(**headers: str) -> Any:
+            sent: Any = {name.replace("_", "-"): value for name, value in headers.items()}
+            return await treq.get(f"http://127.0.0.1:{self.port}/notes/big.js", headers=sent, persistent=False)
+
+        text = "let x = 1\n" * 1000
+        (self.folder / "dist/big.js").write_text(text)
+        await self.get("/notes/health")
+        for _ in range(2):
+            answer = await ask(Accept_Encoding="gzip")
+            size = answer.headers.getRawHeaders("content-length", ["?"])
+            self.assertEqual((await answer.content()).decode(), text)
+            self.assertEqual(answer.headers.getRawHeaders("cache-control"), ["no-cache"])
+            self.assertLess(int(size[0]) if size[0].isdigit() else 0, 1000)
+        etag = answer.headers.getRawHeaders("etag")[0]
+        kept = await ask(If_None_Match=etag)
+        self.assertEqual((kept.code, await kept.content()), (304, b""))
+        (self.folder / "dist/big.js").write_text(text + "changed\n")
+        fresh = await ask(If_None_Match=etag, Accept_Encoding="gzip")
+        self.assertEqual((fresh.code, (await fresh.content()).decode()), (200, text + "changed\n"))
+        part = await ask(Range="bytes=0-3", Accept_Encoding="gzip")
+        self.assertEqual((part.code, await part.content()), (206, b"let "))
+
+    @run
     async def test_the_app_below_its_mount(self) -> None:
         self.assertEqual(await self.get("/notes/health"), (200, "application/json", '{"status":"ok"}'))
         status, kind, shell = await self.get("/notes/")

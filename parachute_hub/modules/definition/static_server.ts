@@ -3,6 +3,12 @@
 
 import { join, normalize } from "node:path"
 
+/** Smaller files are not worth compressing, and so many compressed bytes are kept in memory. */
+const SMALL = 1024
+const KEPT_BYTES = 4 * 1024 * 1024
+const SHRINKS = /^(?:text\/|application\/(?:javascript|json|xml|wasm|manifest)|image\/svg)/
+const kept = new Map<string, { etag: string; body: Uint8Array<ArrayBuffer> }>()
+
 function option(name: string): string {
   const at = process.argv.indexOf(`--${name}`)
   const value = at < 0 ? undefined : process.argv[at + 1]
@@ -68,7 +74,33 @@ async function serve(request: Request): Promise<Response> {
   }
   if (path.endsWith(".webmanifest")) return answer(await webManifest(file), "application/manifest+json")
   if (path === "/.parachute/info") return answer(Bun.file(file), "application/json")
-  return new Response(Bun.file(file), { headers: { "x-content-type-options": "nosniff" } })
+  return stored(request, file)
+}
+
+/** A file as it is, compressed where that helps; clients keep it and ask whether it has changed. */
+async function stored(request: Request, path: string): Promise<Response> {
+  const file = Bun.file(path)
+  const etag = `W/"${file.size.toString(36)}-${file.lastModified.toString(36)}"`
+  const headers = { "x-content-type-options": "nosniff", "cache-control": "no-cache", etag, vary: "accept-encoding" }
+  if (request.headers.get("if-none-match") === etag) return new Response(null, { status: 304, headers })
+  const wanted = /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "") && !request.headers.has("range")
+  if (!wanted || file.size < SMALL || !SHRINKS.test(file.type)) return new Response(file, { headers })
+  const body = await compressed(path, file, etag)
+  return new Response(body, { headers: { ...headers, "content-type": file.type, "content-encoding": "gzip" } })
+}
+
+/** The compressed bytes, kept for the next request; the ones kept longest make room. */
+async function compressed(path: string, file: Bun.BunFile, etag: string): Promise<Uint8Array<ArrayBuffer>> {
+  const known = kept.get(path)
+  if (known?.etag === etag) return known.body
+  const body = Bun.gzipSync(new Uint8Array(await file.arrayBuffer()))
+  kept.set(path, { etag, body })
+  for (const [oldest] of kept) {
+    const total = [...kept.values()].reduce((sum, { body }) => sum + body.length, 0)
+    if (total <= KEPT_BYTES) break
+    kept.delete(oldest)
+  }
+  return body
 }
 
 const server = Bun.serve({ hostname: "127.0.0.1", port, idleTimeout: 255, fetch: serve })

@@ -138,11 +138,11 @@ export function pulled(note: Note | undefined, remote: Remote, replaced = false)
   if (note.base && !replaced && note.base.updatedAt >= version.updatedAt) return note
   const own = note.sending?.find((sent) => sent.content === version.content)
   if (own) return acknowledged(note, own, remote)
-  if (note.deleted || !unsent(note) || same(note.mine, version)) return taken
+  if (same(note.mine, version) || (note.base && same(note.mine, note.base))) return taken
   const trouble = note.trouble?.kind === "gone" ? undefined : note.trouble
   const { fields, collides } = mergeFields(note.base, note.mine, version)
-  if (collides || note.theirs) return { ...note, theirs: version, trouble, sending: undefined }
-  return { ...note, mine: fields, base: version, trouble, sending: undefined }
+  const kept = { ...note, deleted: undefined, trouble, sending: undefined }
+  return collides || note.theirs ? { ...kept, theirs: version } : { ...kept, mine: fields, base: version }
 }
 
 /** The note is in the trash, or gone for good. What was written here and not sent is kept. */

@@ -81,17 +81,18 @@ export function typedTags(text: string): string[] {
   return [...new Set(words)].sort()
 }
 
-/** The notes with every word of the search (`#word` looks at tags only), pinned ones first. */
-export function find(notes: Iterable<Note>, search: string, sort: Sort): Entry[] {
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean)
-  const found: Entry[] = []
-  for (const note of notes) {
-    if (note.deleted) continue
-    const entry = entryOf(note)
-    if (words.every((word) => matches(entry, word))) found.push(entry)
-  }
+/** All notes in order, pinned ones first. */
+export function sorted(notes: Iterable<Note>, sort: Sort): Entry[] {
+  const entries: Entry[] = []
+  for (const note of notes) if (!note.deleted) entries.push(entryOf(note))
   const order = ORDERS[sort]
-  return found.sort((a, b) => Number(b.note.mine.pinned) - Number(a.note.mine.pinned) || order(a, b))
+  return entries.sort((a, b) => Number(b.note.mine.pinned) - Number(a.note.mine.pinned) || order(a, b))
+}
+
+/** Those with every word of the search, in the same order; `#word` looks at tags only. */
+export function matching(entries: Entry[], search: string): Entry[] {
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean)
+  return words.length === 0 ? entries : entries.filter((entry) => words.every((word) => matches(entry, word)))
 }
 
 function matches(entry: Entry, word: string): boolean {
@@ -143,7 +144,7 @@ function before(a: Note, b: Note): boolean {
 /** What can stand between the brackets of a link and begins like this. */
 export function complete(notes: Iterable<Note>, prefix: string, limit = 20): Entry[] {
   const start = prefix.trim().toLowerCase()
-  const found = find(notes, "", "updated").filter(({ title }) => title !== "")
+  const found = sorted(notes, "updated").filter(({ title }) => title !== "")
   const rank = ({ title }: Entry) => {
     const lower = title.toLowerCase()
     return lower.startsWith(start) ? 0 : lower.includes(start) ? 1 : 2

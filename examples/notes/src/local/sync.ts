@@ -9,6 +9,7 @@ import {
   type Note,
   pulled,
   type Remote,
+  same,
   sendable,
   sending,
 } from "../core/note.ts"
@@ -67,7 +68,7 @@ export class Sync {
     const note = await this.#store.get(id)
     if (!note || !sendable(note) || blank(note)) return
     try {
-      if (note.deleted && note.base) await this.#remove(note, note.base.updatedAt)
+      if (note.deleted && note.base && same(note.mine, note.base)) await this.#remove(note, note.base.updatedAt)
       else await this.#save(note)
     } catch (error) {
       if (!(error instanceof Refused) || error.passes) throw error
@@ -96,7 +97,7 @@ export class Sync {
         ? await this.#vault.change(note.id, change, base.updatedAt, note.oldTitle)
         : await this.#vault.create(note.id, sent, note.createdAt)
     await this.#store.update(note.id, (now) => now && acknowledged(now, sent, remote))
-    // A note that was written and deleted before the hub knew it goes to the trash, where it can be restored.
+    // What was written last goes to the trash with the note, where it can be restored.
     if (note.deleted) await this.pushOne(note.id)
   }
 

@@ -1,7 +1,7 @@
 import { useComputed, useSignal } from "@preact/signals"
 import { useEffect, useRef } from "preact/hooks"
 import { unsent } from "../core/note.ts"
-import { type Entry, find, type Sort, tagCounts } from "../core/words.ts"
+import { type Entry, matching, type Sort, sorted, tagCounts } from "../core/words.ts"
 import { Button, day } from "./parts.tsx"
 import { desk, go, newNote, route, search, sort } from "./state.ts"
 import { openVoice } from "./voice.tsx"
@@ -11,10 +11,11 @@ const STEP = 60
 
 export function List() {
   const { library } = desk.value!
-  const found = useComputed(() => {
+  const all = useComputed(() => {
     library.version.value
-    return find(library.notes.values(), search.value, sort.value)
+    return sorted(library.notes.values(), sort.value)
   })
+  const found = useComputed(() => matching(all.value, search.value))
   return (
     <section id="list" aria-labelledby="list-title">
       <h2 id="list-title" class="unseen">
@@ -60,8 +61,11 @@ export function List() {
 function Tags() {
   const { library } = desk.value!
   const all = useSignal(false)
-  library.version.value
-  const tags = tagCounts(library.notes.values())
+  const counted = useComputed(() => {
+    library.version.value
+    return tagCounts(library.notes.values())
+  })
+  const tags = counted.value
   if (tags.length === 0) return null
   const chosen = search.value
     .split(/\s+/)
