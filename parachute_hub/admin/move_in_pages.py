@@ -133,4 +133,4 @@ def _person(person: Mapping[str, Any]) -> str:
 def _remarks(remarks: Sequence[str]) -> Content:
     if not remarks:
         return ""
-    return tags.div(tags.h2("This does not"), tags.ul(*(tags.li(remark) for remark in remarks)))
+    return tags.div(tags.h2("This does not"), tags.ul(*(tags.li(remark) for remark in remarks), class_="points"))
