@@ -1,12 +1,13 @@
-"""Audits requests that change modules, vaults, tokens and apps.
+"""Names who acts for each request, and audits the acts that no service of their own records.
 
-Accounts audit their own actions, with more detail than a request shows.
+They are over when the response is sent: operations, transactions and accounts audit themselves.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from attrs import evolve
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 
@@ -16,10 +17,13 @@ from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.route_table import noted
 from parachute_hub.store.rows import Act
+from parachute_hub.system.doer import Doer, Means, acting
 
 _NAME = 200
+_SAFE = (b"GET", b"HEAD", b"OPTIONS")
+_MEANS: Mapping[str, Means] = {"operator": "command", "session": "session", "token": "token"}
 # Body fields that name the object of the action, for paths that do not.
-_SUBJECTS = ("package", "source", "module", "name", "client_id", "channel")
+_SUBJECTS = ("module", "name", "channel", "key")
 
 
 def _pattern(rule: str) -> re.Pattern[str]:
@@ -37,8 +41,8 @@ _DEEDS = [(row.method, _pattern(row.rule), row.records) for row in noted()]
 def deed(method: bytes, path: bytes) -> tuple[str, str] | None:
     """The action and its object; None for a request that is not audited.
 
-    >>> deed(b"POST", b"/api/modules/vault/upgrade"), deed(b"POST", b"/vaults"), deed(b"GET", b"/vaults")
-    (('module-upgrade', 'vault'), ('vault-made', ''), None)
+    >>> deed(b"POST", b"/api/modules/vault/stop"), deed(b"POST", b"/vaults"), deed(b"GET", b"/vaults")
+    (('module-stop', 'vault'), ('vault-made', ''), None)
     """
     text = path.decode("latin-1").rstrip("/")
     for its_method, pattern, action in _DEEDS:
@@ -56,7 +60,9 @@ def _named(request: Any) -> str:
 
 
 class Recorded(Resource):
-    """Wraps an area and audits requests that succeed or are accepted (202)."""
+    """Wraps an area. Requests act on behalf of the caller; rows of the table that are audited by request are noted
+    when they have succeeded.
+    """
 
     isLeaf = True
 
@@ -79,24 +85,28 @@ class Recorded(Resource):
     def render(self, request: Any) -> Any:
         """Render the area."""
         found = deed(request.method, request.path)
+        if found is None and request.method in _SAFE:
+            return self._area.render(request)
+        who = self._who_acts(request)
         if found is not None:
-            actor, address = self._actor(request), self._caller.client_address(request)
             action, subject = found
-            if not subject:
-                subject = _named(request)
+            act = Act(at=self._clock(), actor=who.name, action=action, subject=subject or _named(request))
 
             def answered(_: object) -> None:
                 # An anonymous user was redirected to sign in.
-                if actor and request.code < 400:
-                    self._note(Act(at=self._clock(), actor=actor, action=action, subject=subject, address=address))
+                if who.name and request.code < 400:
+                    self._note(evolve(act, at=self._clock(), means=who.means, address=who.address))
 
             request.notifyFinish().addCallbacks(answered, lambda gone: None)
-        return self._area.render(request)
+        return acting(who, self._area.render, request)
 
-    def _actor(self, request: IRequest) -> str:
+    def _who_acts(self, request: IRequest) -> Doer:
+        address = self._caller.client_address(request)
         try:
             principal = self._who.identify(request)
         except Refused:
             # The area refuses the request as well, and nothing is audited.
-            return ""
-        return principal.name if principal else ""
+            principal = None
+        if principal is None:
+            return Doer("", "page", address)
+        return Doer(principal.name, _MEANS[principal.kind], address)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from parachute_hub.accounts.assemble import Accounts
+from parachute_hub.admin.audit_api import AuditApi
 from parachute_hub.admin.invites_api import InvitesApi
 from parachute_hub.admin.settings_api import SettingsApi
 from parachute_hub.admin.users_api import UsersApi
@@ -17,7 +18,6 @@ def people_parts(
     address = accounts.caller.client_address
     users = UsersApi(
         people=accounts.people,
-        audit=accounts.audit,
         who=who,
         step_up=accounts.step_up,
         address=address,
@@ -33,15 +33,14 @@ def people_parts(
     )
     settings = SettingsApi(
         origin=accounts.origin,
-        write=accounts.write,
-        audit=accounts.audit,
         who=who,
         step_up=accounts.step_up,
-        address=address,
         clock=accounts.clock,
     )
+    audit = AuditApi(who=who, audit=accounts.audit)
     return (
-        MountedArea(("/api/users", "/api/audit"), users.app.resource()),
+        MountedArea(("/api/audit",), audit.app.resource()),
+        MountedArea(("/api/users",), users.app.resource()),
         MountedArea(("/api/invites",), invites.app.resource()),
         MountedArea(("/api/settings/hub-origin",), settings.app.resource()),
     )

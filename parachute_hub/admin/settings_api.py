@@ -1,7 +1,5 @@
 """`/api/settings/hub-origin`: the hub's public address."""
 
-from collections.abc import Callable
-
 from klein import Klein
 from twisted.web.iweb import IRequest
 
@@ -12,9 +10,6 @@ from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, StepUp
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
-from parachute_hub.store.audit import Audit
-from parachute_hub.store.rows import Act
-from parachute_hub.store.writer import Write
 
 
 class SettingsApi:
@@ -26,19 +21,13 @@ class SettingsApi:
         self,
         *,
         origin: HubOrigin,
-        write: Write,
-        audit: Audit,
         who: Authenticator,
         step_up: StepUp,
-        address: Callable[[IRequest], str],
         clock: Clock,
     ) -> None:
         self._origin = origin
-        self._write = write
-        self._audit = audit
         self._who = who
         self._step_up = step_up
-        self._address = address
         self._clock = clock
 
     @app.route("/api/settings/hub-origin", methods=["GET"])
@@ -55,18 +44,7 @@ class SettingsApi:
         if chosen is not None and not isinstance(chosen, str):
             raise Refused(400, "invalid_request", "Give hub_origin as a text or null.")
         self._step_up.prove(request, principal, "hub.origin")
-        now = self._clock()
-        issuer = await self._origin.choose(chosen, now)
-        await self._write(
-            self._audit.note,
-            Act(
-                at=now,
-                actor=principal.name,
-                action="origin-changed",
-                subject=issuer,
-                address=self._address(request),
-            ),
-        )
+        await self._origin.choose(chosen, self._clock())
         return self._answer(request)
 
     def _answer(self, request: IRequest) -> bytes:

@@ -1,4 +1,4 @@
-"""`/api/users` and `/api/audit`, for administrators."""
+"""`/api/users`, for administrators."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +13,6 @@ from parachute_hub.site.area import area
 from parachute_hub.site.auth import ADMIN, Authenticator, Principal, StepUp
 from parachute_hub.site.bodies import read_json
 from parachute_hub.site.errors import Refused
-from parachute_hub.store.audit import Audit
 from parachute_hub.store.rows import User, VaultRole
 from parachute_hub.system.timestamps import to_the_second
 
@@ -33,14 +32,12 @@ class UsersApi:
         self,
         *,
         people: People,
-        audit: Audit,
         who: Authenticator,
         step_up: StepUp,
         address: Callable[[IRequest], str],
         vault_names: Callable[[], Sequence[str]],
     ) -> None:
         self._people = people
-        self._audit = audit
         self._who = who
         self._step_up = step_up
         self._address = address
@@ -110,26 +107,6 @@ class UsersApi:
         """For a user who lost both the app and the recovery codes."""
         actor = self._confirmed(request, f"user.second-factor:{user_id}")
         return as_json(request, {"user": self._shown(await self._people.remove_second_factor(actor, user_id))})
-
-    @app.route("/api/audit", methods=["GET"])
-    def audit(self, request: IRequest) -> bytes:
-        """Sign-ins and administrative actions, newest first; `?before=<number>` for the next page."""
-        self._who.need(request, ADMIN)
-        before = (request.args or {}).get(b"before", [b""])[0]
-        lines = self._audit.latest(before=int(before) if before.isdigit() and len(before) < 18 else None)
-        acts = [
-            {
-                "number": number,
-                "at": to_the_second(act.at),
-                "actor": act.actor,
-                "action": act.action,
-                "subject": act.subject,
-                "outcome": act.outcome,
-                "address": act.address,
-            }
-            for number, act in lines
-        ]
-        return as_json(request, {"acts": acts, "next_before": lines[-1][0] if len(lines) == 100 else None})
 
     def _confirmed(self, request: IRequest, operation: str) -> Actor:
         principal = self._who.need(request, ADMIN)

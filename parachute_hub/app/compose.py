@@ -19,6 +19,7 @@ from parachute_hub.accounts.sessions import csrf
 from parachute_hub.accounts.setup.public_origin import Configured, HubOrigin
 from parachute_hub.accounts.signin.passwords import Hasher, HashThreads
 from parachute_hub.admin.stream_api import Streams
+from parachute_hub.app import audit
 from parachute_hub.app.adapters import (
     FixedOrigins,
     InstalledResources,
@@ -51,6 +52,7 @@ from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Gate
+from parachute_hub.store.audit import Audit
 from parachute_hub.store.database import Database, DatabaseTooNew, DatabaseUnusable
 from parachute_hub.store.rows import Act
 from parachute_hub.store.settings import StoredSettings
@@ -121,7 +123,7 @@ async def compose(core: ProcessContext) -> Composition:
         return await _without_database(core, error)
     core.phase.database = lambda: _describe(database)
 
-    origin = HubOrigin(StoredSettings(database), database.write, _configured(core))
+    origin = HubOrigin(StoredSettings(database), database.write, _configured(core), note=Audit(database).note)
     engine = build_engine(core, origin)
     probe = DiskProbe(
         core.settings.home / "hub" / "probe", in_thread=engine.modules.files.outside.in_thread, clock=core.reactor
@@ -149,6 +151,7 @@ async def compose(core: ProcessContext) -> Composition:
         origin=origin,
         configuration=configuration,
     )
+    audit.follow(engine.bus, accounts)
     await oauth.boot()
     await _recover(engine)
 
@@ -200,7 +203,7 @@ async def compose(core: ProcessContext) -> Composition:
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_accounts, accounts), "Pruning accounts"),
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_tokens, oauth), "Pruning tokens and keys"),
         ),
-        leaving=(streams.end,),
+        leaving=(streams.end, partial(audit.note_stop, accounts)),
         closing=(hash_threads.stop, engine.modules.files.outside.files.stop, database.close),
     )
 

@@ -163,7 +163,7 @@ def build(
     requests.
     """
     tokens, grants, users, clients = Tokens(database), Grants(database), Users(database), Clients(database)
-    write = database.write
+    write, note = database.write, Audit(database).note
     keys = Keyring(write=write, store=SigningKeys(database), clock=clock, off_thread=off_thread)
     signer = Issuer(issuer=issuer, origins=origins, write=write, keys=keys, tokens=tokens, clock=clock, random=random)
     redeemer = TokenExchange(
@@ -172,7 +172,7 @@ def build(
         tokens=tokens,
         users=users,
         issuer=signer,
-        note=Audit(database).note,
+        note=note,
         clock=clock,
         random=random,
     )
@@ -188,6 +188,7 @@ def build(
             tokens=tokens,
             users=users,
             redeemer=redeemer,
+            note=note,
             clock=clock,
         ),
         operator=OperatorToken(
@@ -205,7 +206,7 @@ def build(
         directory=ClientDirectory(
             write=write, clients=clients, documents=documents, issuer=signer, clock=clock, random=random
         ),
-        consents=Consents(write=write, clients=clients, grants=grants, clock=clock, random=random),
+        consents=Consents(write=write, clients=clients, grants=grants, note=note, clock=clock, random=random),
         write=write,
         redeemer=redeemer,
         resources=resources,

@@ -7,7 +7,7 @@ a running hub with insufficient credentials.
 from collections.abc import Iterator
 from typing import Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 HOST_ADMIN = "parachute:host:admin"
 HOST_AUTH = "parachute:host:auth"
@@ -36,8 +36,9 @@ Proof = Literal["nothing", "secret", "client", "page", "password", "step-up", "o
 class Row:
     """One route. `bearers` are scopes of access tokens accepted in place of a session.
 
-    `records` is the audited action: noted by this table once the request succeeded (`by_request`), or by the service
-    that does it. Empty: not audited, because nothing lasting changes or it is the app's own business. `sometimes` says
+    `records` are the audited actions: noted by this table once the request succeeded (`by_request`), else by the
+    service that does it, in its transaction, or when the operation that it starts has ended (`admin.audit_events`).
+    Empty: not audited, because nothing lasting changes or it is the app's own business. `sometimes` says
     when a step-up is required, if not always.
     """
 
@@ -55,6 +56,11 @@ def _module(verb: str, proof: Proof, *, method: str = "POST", sometimes: str = "
     return Row(method, f"/api/modules/<short>/{verb}", "owner", proof, f"module-{verb}", (HOST_ADMIN,), True, sometimes)
 
 
+def _operation(verb: str, proof: Proof, *, sometimes: str = "") -> Row:
+    """Starts a job, which is audited when it ends."""
+    return evolve(_module(verb, proof, sometimes=sometimes), by_request=False)
+
+
 def _by_service(method: str, rule: str, who: Who, proof: Proof, records: str, bearers: tuple[str, ...] = ()) -> Row:
     return Row(method, rule, who, proof, records, bearers, by_request=False)
 
@@ -63,17 +69,17 @@ ROWS: tuple[Row, ...] = (
     # Modules. The operator token needs no proofs, since it is on the machine.
     Row("PUT", "/api/modules/channel", "owner", "page", "channel-changed", (HOST_ADMIN,)),
     Row(
-        "POST", "/api/modules/install", "owner", "step-up", "module-install", (HOST_ADMIN,), True, "not in the catalog"
+        "POST", "/api/modules/install", "owner", "step-up", "module-install", (HOST_ADMIN,), False, "not in the catalog"
     ),
-    Row("POST", "/api/modules/upgrade-all", "owner", "page", "module-upgrade-all", (HOST_ADMIN,)),
+    _by_service("POST", "/api/modules/upgrade-all", "owner", "page", "module-upgrade", (HOST_ADMIN,)),
     Row("POST", "/api/modules/operations/<job_id>/cancel", "owner", "page", "operation-cancelled", (HOST_ADMIN,)),
     Row("POST", "/api/modules/disk/clear", "owner", "page", "disk-cleared", (HOST_ADMIN,)),
-    _module("install", "step-up", sometimes="a version is named"),
-    _module("upgrade", "step-up", sometimes="not in the catalog, or to an earlier version"),
-    _module("rollback", "step-up"),
-    _module("restore-data", "step-up"),
-    _module("uninstall", "step-up"),
-    _module("delete-data", "step-up"),
+    _operation("install", "step-up", sometimes="a version is named"),
+    _operation("upgrade", "step-up", sometimes="not in the catalog, or to an earlier version"),
+    _operation("rollback", "step-up"),
+    _operation("restore-data", "step-up"),
+    _operation("uninstall", "step-up"),
+    _operation("delete-data", "step-up"),
     _module("adopt", "step-up"),
     _module("start", "page"),
     _module("stop", "page"),
@@ -95,8 +101,8 @@ ROWS: tuple[Row, ...] = (
     Row("POST", "/api/backups/places", "owner", "step-up", "backup-place-added"),
     Row("DELETE", "/api/backups/places/<place_id>", "owner", "step-up", "backup-place-removed"),
     Row("POST", "/api/backups/places/<place_id>/test", "owner", "page", "backup-place-tested", (HOST_ADMIN,)),
-    Row("POST", "/api/backups/places/<place_id>/run", "owner", "page", "backup-begun", (HOST_ADMIN,)),
-    Row("POST", "/api/backups/places/<place_id>/verify", "owner", "page", "backup-verified", (HOST_ADMIN,)),
+    _by_service("POST", "/api/backups/places/<place_id>/run", "owner", "page", "backup-made", (HOST_ADMIN,)),
+    _by_service("POST", "/api/backups/places/<place_id>/verify", "owner", "page", "backup-verified", (HOST_ADMIN,)),
     Row("PUT", "/api/backups/schedule", "owner", "page", "backup-schedule-changed", (HOST_ADMIN,)),
     Row("POST", "/api/backups/download", "owner", "step-up", "backup-downloaded"),
     # Restoring: the setup token on an empty hub; the ticket that `begin` gives after that.
@@ -151,13 +157,21 @@ ROWS: tuple[Row, ...] = (
     Row("POST", "/oauth/register", "anyone", "nothing"),
     Row("POST", "/oauth/token", "app", "client"),
     Row("POST", "/oauth/revoke", "app", "client"),
-    Row("DELETE", "/oauth/clients/<client_id>", "owner", "bearer", "app-removed", (HOST_ADMIN,)),
-    Row("POST", "/oauth/authorize", "person", "password", "", (), True, "a new app, or more than everyday access"),
-    Row("POST", "/oauth/authorize/approve", "owner", "password"),
-    Row("POST", "/api/oauth/clients/<path:client_id>/approve", "owner", "step-up", "app-approved"),
-    Row("POST", "/api/apps/disconnect", "person", "page", "app-disconnected"),
-    Row("DELETE", "/api/grants/<path:client_id>", "person", "page", "app-disconnected"),
-    Row("POST", "/account/apps", "person", "page", "app-disconnected"),
+    _by_service("DELETE", "/oauth/clients/<client_id>", "owner", "bearer", "app-removed", (HOST_ADMIN,)),
+    Row(
+        "POST",
+        "/oauth/authorize",
+        "person",
+        "password",
+        "app-connected",
+        by_request=False,
+        sometimes="a new app, or more than everyday access",
+    ),
+    _by_service("POST", "/oauth/authorize/approve", "owner", "password", "app-approved app-refused"),
+    _by_service("POST", "/api/oauth/clients/<path:client_id>/approve", "owner", "step-up", "app-approved"),
+    _by_service("POST", "/api/apps/disconnect", "person", "page", "app-disconnected"),
+    _by_service("DELETE", "/api/grants/<path:client_id>", "person", "page", "app-disconnected"),
+    _by_service("POST", "/account/apps", "person", "page", "app-disconnected"),
     # The user's own account.
     _by_service("POST", "/login", "anyone", "secret", "sign-in"),
     _by_service("POST", "/login/2fa", "anyone", "secret", "second-factor"),
@@ -180,10 +194,16 @@ ROWS: tuple[Row, ...] = (
     Row("POST", "/admin/setup/modules", "owner", "page"),
     Row("POST", "/admin/setup/vault", "owner", "page"),
     Row("POST", "/admin/setup/scribe", "owner", "page"),
-    Row("POST", "/admin/setup/install/<short>", "owner", "page", "module-install"),
+    _by_service("POST", "/admin/setup/install/<short>", "owner", "page", "module-install"),
     Row("POST", "/admin/setup/continue", "owner", "page"),
     Row(
-        "POST", "/admin/setup/expose", "owner", "password", "", (), True, "a new public address, an hour after claiming"
+        "POST",
+        "/admin/setup/expose",
+        "owner",
+        "password",
+        "origin-changed",
+        by_request=False,
+        sometimes="a new public address, an hour after claiming",
     ),
 )
 

@@ -10,6 +10,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -151,7 +152,8 @@ class Database:
         done: Deferred[T] = Deferred()
         if len(self._waiting) >= MOST_WAITING:
             return fail(StorageBusy("too many writes are waiting for the disk"))
-        self._waiting.append(_Unit(partial(work, *args, **kwargs), done))
+        # In the thread, too, the work is done on behalf of whoever asked for it (`system.doer`).
+        self._waiting.append(_Unit(partial(copy_context().run, work, *args, **kwargs), done))
         if not self._at_work:
             self._at_work = True
             self._executor.run(self._run_batch)

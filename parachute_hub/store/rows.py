@@ -221,7 +221,10 @@ class FailureCount:
 
 @frozen(kw_only=True)
 class Act:
-    """One audit entry. `subject` is what the action affected; `outcome` is `ok` or `refused`."""
+    """One audit entry. `subject` is what the action affected; `outcome` is `ok`, `refused`, `failed` or `cancelled`.
+
+    `means` is by what it was done (`system.doer.Means`), `why` a sentence about the outcome, without secrets.
+    """
 
     at: float
     actor: str
@@ -229,6 +232,8 @@ class Act:
     subject: str = ""
     outcome: str = "ok"
     address: str = ""
+    means: str = ""
+    why: str = ""
 
 
 @frozen(kw_only=True)

@@ -1,13 +1,17 @@
+import re
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from parachute_hub.admin.audit_trail import Recorded, deed
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.site.auth import Authenticator
+from parachute_hub.site.route_table import noted
 from parachute_hub.store.rows import Act
-from tests.support.asking import ask
+from parachute_hub.system.doer import Doer, doer
+from tests.support.asking import ADDRESS, ask
 from tests.support.operators import owner
 
 
@@ -26,12 +30,14 @@ class Answers(Resource):
 class DeedTests(SynchronousTestCase):
     def test_what_is_a_deed(self) -> None:
         for method, path, found in (
-            ("POST", "/api/modules/vault/install", ("module-install", "vault")),
-            ("POST", "/api/modules/vault/delete-data/", ("module-delete-data", "vault")),
-            ("POST", "/api/modules/install", ("module-install", "")),
+            ("POST", "/api/modules/vault/start", ("module-start", "vault")),
+            ("POST", "/api/modules/vault/heal-port/", ("module-heal-port", "vault")),
+            ("POST", "/api/modules/vault/install", None),
+            ("POST", "/api/modules/install", None),
+            ("POST", "/api/modules/upgrade-all", None),
             ("PUT", "/api/modules/scribe/config", ("module-config", "scribe")),
             ("POST", "/api/auth/mint-token", ("mint-token", "")),
-            ("DELETE", "/api/grants/https://app.test/a", ("app-disconnected", "https://app.test/a")),
+            ("DELETE", "/api/grants/https://app.test/a", None),
             ("GET", "/admin/module-token/scribe", ("module-token", "scribe")),
             ("POST", "/account/vault-token/home", ("vault-token", "home")),
             ("POST", "/admin/host-admin-token", ("host-admin-token", "")),
@@ -42,7 +48,6 @@ class DeedTests(SynchronousTestCase):
             ("POST", "/api/modules/operations/cancel", None),
             ("POST", "/api/modules/disk/clear", ("disk-cleared", "")),
             ("PUT", "/api/modules/channel", ("channel-changed", "")),
-            ("POST", "/api/oauth/clients/https://app.test/a/approve", ("app-approved", "https://app.test/a")),
             ("POST", "/api/modules/vault/other", None),
             ("POST", "/login", None),
         ):
@@ -74,25 +79,32 @@ class RecordedTests(SynchronousTestCase):
         return acts
 
     def test_who_did_what_to_what_from_where(self) -> None:
-        act = Act(at=5.0, actor="sam", action="module-stop", subject="vault", address="192.0.2.7")
+        act = Act(at=5.0, actor="sam", action="module-stop", subject="vault", address="192.0.2.7", means="session")
         self.assertEqual(self.noted(202), [act])
         self.assertEqual(self.noted(200), [act])
 
-    def test_what_was_installed_by_its_name(self) -> None:
-        """The path does not say what was installed; unreadable bodies add nothing, and the text is one short line."""
-        opened = self.noted(200, path="/api/auth/open-settings", body=b'{"module": "scribe"}')
-        self.assertEqual(opened[0].subject, "scribe")
+    def test_every_row_that_is_audited_by_request(self) -> None:
+        """Through the area, as a request: the act of the table, and its first variable as the subject."""
+        rows = list(noted())
+        self.assertGreater(len(rows), 30)
+        for row in rows:
+            path = re.sub(r"<(path:)?\w+>", "thing", row.rule)
+            (act,) = self.noted(200, method=row.method, path=path)
+            subject = "thing" if "<" in row.rule else ""
+            self.assertEqual((act.action, act.subject, act.means), (row.records, subject, "session"), row.rule)
+
+    def test_what_was_named_in_the_body(self) -> None:
+        """Unreadable bodies add nothing, and the text is one short line."""
         for body, subject in (
-            (b'{"package": "@a/clock@1.0.0"}', "@a/clock@1.0.0"),
-            (b'{"source": "/home/sam/clock"}', "/home/sam/clock"),
-            (b'{"package": "a\\nb' + b"c" * 500 + b'"}', "ab" + "c" * 198),
-            (b'["package"]', ""),
+            (b'{"module": "scribe"}', "scribe"),
+            (b'{"module": "a\\nb' + b"c" * 500 + b'"}', "ab" + "c" * 198),
+            (b'["module"]', ""),
             (b"{not json", ""),
-            (b'{"package": 7}', ""),
+            (b'{"module": 7}', ""),
             (b"[" * 60_000, ""),
         ):
-            acts = self.noted(202, path="/api/modules/install", body=body)
-            self.assertEqual([(act.action, act.subject) for act in acts], [("module-install", subject)])
+            acts = self.noted(200, path="/api/auth/open-settings", body=body)
+            self.assertEqual([(act.action, act.subject) for act in acts], [("open-settings", subject)])
 
     def test_what_did_not_happen_is_not_noted(self) -> None:
         """Refusals and reads."""
@@ -101,3 +113,33 @@ class RecordedTests(SynchronousTestCase):
         self.assertEqual(self.noted(401, bearer=None), [])
         self.assertEqual(self.noted(303, bearer=None), [], "sent to sign in")
         self.assertEqual(self.noted(200, method="GET"), [])
+
+    def test_the_area_acts_on_behalf_of_the_caller(self) -> None:
+        """Also in a coroutine and in a database write that go on after the handler has returned."""
+        heard: list[Doer] = []
+
+        class Area(Resource):
+            isLeaf = True
+
+            def render(self, request: Any) -> bytes:
+                heard.append(doer())
+                Deferred.fromCoroutine(later())
+                return b"done"
+
+        waiting: Deferred[None] = Deferred()
+
+        async def later() -> None:
+            await waiting
+            heard.append(doer())
+
+        area = Recorded(
+            Area(), who=Authenticator([owner("sam")]), note=lambda act: None, caller=RequestCaller(), clock=lambda: 5.0
+        )
+        for bearer, who in (("sam", Doer("sam", "session", ADDRESS)), ("", Doer("", "page", ADDRESS))):
+            heard.clear()
+            waiting = Deferred()
+            headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+            ask(area, "/login", method="POST", headers=headers, address=ADDRESS)
+            waiting.callback(None)
+            self.assertEqual(heard, [who, who])
+        self.assertEqual(doer(), Doer("", "hub", ""))

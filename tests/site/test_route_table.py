@@ -41,10 +41,10 @@ class RouteTableTests(SynchronousTestCase):
         self.assertEqual([row for row, times in Counter(self.rows).items() if times > 1], [])
 
     def test_what_an_owner_alone_may_do_is_recorded(self) -> None:
-        """Except wizard steps without effect, and approvals, whose page asks for the decision."""
+        """Except wizard steps without effect."""
         silent = {row.rule for row in ROWS if row.who == "owner" and not row.records}
-        wizard = {f"/admin/setup/{step}" for step in ("modules", "vault", "scribe", "continue", "expose")}
-        self.assertEqual(silent, {*wizard, "/oauth/authorize/approve"})
+        wizard = {f"/admin/setup/{step}" for step in ("modules", "vault", "scribe", "continue")}
+        self.assertEqual(silent, wizard)
 
     def test_a_bearer_is_no_way_around_a_step_up_for_people(self) -> None:
         """Accounts, invitations and the hub's address need a person."""

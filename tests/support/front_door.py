@@ -26,6 +26,7 @@ from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Root
+from parachute_hub.store.audit import Audit
 from parachute_hub.store.settings import StoredSettings
 from tests.support.asking import ADDRESS, Answer, ask
 from tests.support.databases import new_database
@@ -172,6 +173,7 @@ class FrontDoor:
             StoredSettings(self.database),
             self.database.write,
             Configured(origin=None, source="none", local=LOCAL),
+            note=Audit(self.database).note,
         )
 
         async def changed(origin: str) -> None:

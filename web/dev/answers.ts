@@ -194,7 +194,28 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
   },
   "/api/audit": {
     acts: [
-      { number: 3, at: iso(0.02), actor: "sam", action: "sign-in", subject: "", outcome: "ok", address: "192.0.2.7" },
+      {
+        number: 4,
+        at: iso(0.01),
+        actor: "sam",
+        action: "module-install",
+        subject: "no-such-package",
+        outcome: "failed",
+        address: "127.0.0.1",
+        means: "command",
+        why: "There is no package of this name.",
+      },
+      {
+        number: 3,
+        at: iso(0.02),
+        actor: "sam",
+        action: "sign-in",
+        subject: "",
+        outcome: "ok",
+        address: "192.0.2.7",
+        means: "session",
+        why: "",
+      },
       {
         number: 2,
         at: iso(0.2),
@@ -203,6 +224,8 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
         subject: "",
         outcome: "refused",
         address: "192.0.2.9",
+        means: "page",
+        why: "",
       },
       {
         number: 1,
@@ -212,6 +235,8 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
         subject: "kim",
         outcome: "ok",
         address: "192.0.2.7",
+        means: "session",
+        why: "",
       },
     ],
     next_before: null,

@@ -28,7 +28,6 @@ const WORDS: Record<string, string> = {
   confirm: "confirmed with their password",
   "module-install": "installed",
   "module-upgrade": "updated",
-  "module-upgrade-all": "updated all modules",
   "module-rollback": "rolled back the update of",
   "module-restore-data": "restored earlier data of",
   "module-uninstall": "removed",
@@ -66,7 +65,15 @@ const WORDS: Record<string, string> = {
   "backup-place-added": "added a place for backups",
   "backup-place-removed": "removed a place for backups",
   "backup-place-tested": "tested a place for backups",
-  "backup-begun": "started a backup",
+  "backup-made": "made a backup",
+  "module-restored": "brought back from a backup:",
+  "module-crashed": "saw a crash of",
+  "module-parked": "stopped restarting",
+  "module-held": "stopped",
+  "hub-started": "started",
+  "hub-stopped": "was stopped",
+  "app-connected": "connected the app",
+  "app-refused": "refused the app",
   "backup-verified": "checked a backup",
   "backup-schedule-changed": "changed when backups run",
   "backup-downloaded": "downloaded a backup",
@@ -74,6 +81,12 @@ const WORDS: Record<string, string> = {
   "notice-destination-removed": "removed a destination of notices",
   "notice-tested": "tested a destination of notices",
   "notice-settings-changed": "changed which notices are sent",
+  "restore-begun": "began to restore a backup",
+  "restore-looked": "looked for backups to restore",
+  "restore-cancelled": "cancelled a restore",
+  restored: "restored the hub from a backup",
+  "moved-in": "moved in from the",
+  "step-up": "confirmed with their password",
 }
 
 const REFUSED: Record<string, string> = {
@@ -81,10 +94,55 @@ const REFUSED: Record<string, string> = {
   confirm: "entered a wrong password",
   "second-factor": "entered a wrong code",
   "app-key-reused": "was disconnected because an old key of it was used again, for",
+  "module-install": "tried to install",
+  "module-upgrade": "tried to update",
+  "module-rollback": "tried to roll back the update of",
+  "module-restore-data": "tried to restore earlier data of",
+  "module-uninstall": "tried to remove",
+  "module-delete-data": "tried to delete the data of",
+  "module-restored": "tried to bring back from a backup:",
+  "module-crashed": "saw a crash of",
+  "module-parked": "gave up restarting",
+  "module-held": "does not let run:",
+  "backup-made": "tried to make a backup",
+  "backup-verified": "checked a backup, which failed",
 }
+
+const ENDED: Record<string, string> = { refused: "was not allowed", failed: "did not succeed", cancelled: "cancelled" }
 
 /** `sign-in` -> `signed in`. Unknown actions keep their name, with spaces. */
 export function actWords(action: string, outcome: string): string {
   const words = WORDS[action] ?? action.replaceAll("-", " ")
-  return outcome === "ok" ? words : (REFUSED[action] ?? `was not allowed: ${words}`)
+  if (outcome === "ok") return words
+  return REFUSED[action] ?? `${ENDED[outcome] ?? outcome}: ${words}`
+}
+
+const MEANS: Record<string, string> = {
+  token: "with an access token",
+  command: "with the parachute command",
+}
+
+/** How somebody did something, where that is worth saying. */
+export function meansWords(means: string): string | null {
+  return MEANS[means] ?? null
+}
+
+const START: Record<string, RegExp> = {
+  "Sign-ins": /^(sign-|second-factor$|confirm$|session-|other-sessions|first-sign-in)/,
+  Modules: /^(module-|operation-|channel-|disk-)/,
+  "Apps and tokens": /^(app-|.*-token$|rotate-|open-settings)/,
+  People: /^(user-|owner-|role-|vaults-|invit|password-|recovery-|second-factor-)/,
+  Backups: /^(backup-|restore)/,
+  "The hub": /^(hub-|origin-|problem|notice-|moved-in|vault-made)/,
+}
+
+/** The kinds of acts by which Activity filters. */
+export const KINDS = Object.keys(START)
+
+export const ACTIONS: readonly string[] = [...new Set([...Object.keys(WORDS), ...Object.keys(REFUSED)])]
+
+/** The actions of one kind, for the API's filter. */
+export function actionsOf(kind: string): string[] {
+  const first = (action: string) => KINDS.find((name) => START[name]?.test(action))
+  return ACTIONS.filter((action) => first(action) === kind)
 }

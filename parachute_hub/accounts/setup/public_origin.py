@@ -6,6 +6,7 @@ from attrs import frozen
 
 from parachute_hub.settings import BadSetting, normal_origin
 from parachute_hub.site.errors import Refused
+from parachute_hub.store.rows import Act
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.writer import Write
 
@@ -27,7 +28,11 @@ class HubOrigin:
     Subscribers are called with the new issuer after the owner changed it.
     """
 
-    def __init__(self, stored: StoredSettings, write: Write, configured: Configured) -> None:
+    def __init__(
+        self, stored: StoredSettings, write: Write, configured: Configured, *, note: Callable[[Act], None]
+    ) -> None:
+        """`note` adds to the audit log within a transaction."""
+        self._note = note
         self._stored = stored
         self._write = write
         self._configured = configured
@@ -69,14 +74,19 @@ class HubOrigin:
         Raises Refused 400 if it is not an origin.
         """
         before = self.issuer()
-        if text is None or not text.strip():
-            await self._write(self._stored.drop, STORED_ORIGIN)
-        else:
-            try:
-                origin = normal_origin(text, "The address")
-            except BadSetting as error:
-                raise Refused(400, "invalid_origin", str(error)) from None
-            await self._write(self._stored.put, STORED_ORIGIN, origin, now)
+        try:
+            origin = normal_origin(text, "The address") if text and text.strip() else None
+        except BadSetting as error:
+            raise Refused(400, "invalid_origin", str(error)) from None
+
+        def store() -> None:
+            if origin is None:
+                self._stored.drop(STORED_ORIGIN)
+            else:
+                self._stored.put(STORED_ORIGIN, origin, now)
+            self._note(Act(at=now, actor="", action="origin-changed", subject=self.issuer()))
+
+        await self._write(store)
         if self.issuer() != before:
             for changed in self._subscribers:
                 await changed(self.issuer())

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from parachute_hub.oauth.authorization.policy import AuthorizationRequest, IssueCode
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.grants import Grants
-from parachute_hub.store.rows import Code, Family, Grant, User
+from parachute_hub.store.rows import Act, Code, Family, Grant, User
 from parachute_hub.store.writer import Write
 from parachute_hub.system.random_tokens import hashed, new_token
 
@@ -36,9 +36,11 @@ class Consents:
         write: Write,
         clients: Clients,
         grants: Grants,
+        note: Callable[[Act], None],
         clock: IReactorTime,
         random: Callable[[int], bytes],
     ) -> None:
+        self._note = note
         self._write = write
         self._clients = clients
         self._grants = grants
@@ -60,6 +62,17 @@ class Consents:
         def record() -> None:
             if issue.approves:
                 self._clients.approve(client_id, user.username)
+            self._note(
+                Act(
+                    at=now,
+                    actor=user.username,
+                    action="app-connected",
+                    subject=issue.client.name,
+                    address=giver.address,
+                    means="session",
+                    why=" ".join(issue.scopes),
+                )
+            )
             self._grants.allow(
                 Grant(
                     user_id=user.id,

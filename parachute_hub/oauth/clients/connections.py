@@ -1,5 +1,6 @@
 """Connected apps: what users granted to whom. Disconnecting takes effect immediately, including access tokens."""
 
+from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
@@ -12,7 +13,7 @@ from parachute_hub.oauth.clients.registration import domain_of
 from parachute_hub.oauth.tokens.token_service import TokenExchange
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.grants import Grants
-from parachute_hub.store.rows import Branch, Client, Grant
+from parachute_hub.store.rows import Act, Branch, Client, Grant
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
@@ -69,8 +70,11 @@ class Connections:
         tokens: Tokens,
         users: Users,
         redeemer: TokenExchange,
+        note: Callable[[Act], None],
         clock: IReactorTime,
     ) -> None:
+        """`note` adds to the audit log within a transaction."""
+        self._note = note
         self._write = write
         self._clients = clients
         self._grants = grants
@@ -106,7 +110,10 @@ class Connections:
         def end() -> bool:
             for family in self._grants.live_families(user_id, client_id):
                 self._redeemer.end_family(family.id)
-            return self._grants.forget(user_id, client_id)
+            forgotten = self._grants.forget(user_id, client_id)
+            if forgotten:
+                self._noted("app-disconnected", client_id)
+            return forgotten
 
         ended = await self._write(end)
         self._log.info("{user_id} disconnected {client_id}", user_id=user_id, client_id=client_id)
@@ -121,16 +128,30 @@ class Connections:
 
     async def approve_client(self, client_id: str, vouched_by: str) -> None:
         """Approve a client on behalf of `vouched_by`."""
-        await self._write(self._clients.approve, client_id, vouched_by)
+
+        def approve() -> None:
+            self._clients.approve(client_id, vouched_by)
+            self._noted("app-approved", client_id)
+
+        await self._write(approve)
 
     async def remove_client(self, client_id: str) -> bool:
         """Remove a client for all users and revoke its access tokens. False if unknown."""
 
         def remove() -> bool:
             self._tokens.changed()
+            client = self._clients.get(client_id)
+            if client is None:
+                return False
+            self._noted("app-removed" if client.status == "approved" else "app-refused", client_id, client.name)
             return self._clients.delete(client_id)
 
         return await self._write(remove)
+
+    def _noted(self, action: str, client_id: str, name: str | None = None) -> None:
+        client = self._clients.get(client_id)
+        told = name or (client.name if client else client_id)
+        self._note(Act(at=self._clock.seconds(), actor="", action=action, subject=told))
 
     def access_ended(self, user_id: str) -> None:
         """Revoke everything that carries this user's authority: the password changed, or the user was deleted."""

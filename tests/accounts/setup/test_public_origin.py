@@ -2,6 +2,7 @@
 
 from parachute_hub.accounts.setup.public_origin import Configured, HubOrigin
 from parachute_hub.site.errors import Refused
+from parachute_hub.store.audit import Audit
 from parachute_hub.store.settings import StoredSettings
 from tests.accounts.doors import DoorCase
 from tests.support.at_once import at_once
@@ -16,7 +17,12 @@ class HubOriginTests(DoorCase):
 
     def origin(self, configured: str | None, source: str = "render") -> HubOrigin:
         stored = StoredSettings(self.door.database)
-        origin = HubOrigin(stored, self.door.database.write, Configured(origin=configured, source=source, local=LOCAL))
+        origin = HubOrigin(
+            stored,
+            self.door.database.write,
+            Configured(origin=configured, source=source, local=LOCAL),
+            note=Audit(self.door.database).note,
+        )
 
         async def changed(issuer: str) -> None:
             self.changes.append(issuer)

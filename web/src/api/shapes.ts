@@ -207,6 +207,9 @@ export interface Act {
   subject: string
   outcome: string
   address: string
+  /** session, token, command, page or hub. */
+  means: string
+  why: string
 }
 
 export interface Page {

@@ -1,0 +1,84 @@
+"""Audits what nobody requested directly: how operations end, and what happens to modules and the hub."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import define, field
+
+from parachute_hub.events import JobChanged, ModuleChanged, NumberedEvent
+from parachute_hub.store.rows import Act
+
+JOBS: Final[Mapping[str, str]] = {
+    "install": "module-install",
+    "upgrade": "module-upgrade",
+    "rollback": "module-rollback",
+    "restore-data": "module-restore-data",
+    "uninstall": "module-uninstall",
+    "delete-data": "module-delete-data",
+    "restore-backup": "module-restored",
+    "backup": "backup-made",
+    "verify": "backup-verified",
+}
+"""The act of each kind of operation. A test fails for a kind that is missing here."""
+
+STATES: Final[Mapping[str, str]] = {
+    "backoff": "module-crashed",
+    "parked": "module-parked",
+    "held": "module-held",
+}
+_OUTCOMES: Final[Mapping[str, str]] = {"succeeded": "ok", "cancelled": "cancelled"}
+_BACKUP: Final = "backup"
+
+
+@define(kw_only=True)
+class EventTrail:
+    """Listens on the bus. `note` stores an act; `clock` is in epoch seconds.
+
+    An operation's last event comes on behalf of whoever started it, because operations keep their context.
+    """
+
+    note: Callable[[Act], None]
+    clock: Callable[[], float]
+    _noted: "deque[str]" = field(factory=lambda: deque(maxlen=200), init=False)
+    _states: dict[str, tuple[str, Any]] = field(factory=dict, init=False)
+
+    def heard(self, numbered: NumberedEvent) -> None:
+        """Note what the event says has happened."""
+        match numbered.event:
+            case JobChanged(job):
+                self._job(job)
+            case ModuleChanged(short, status):
+                self._module(short, status)
+
+    def _job(self, job: Mapping[str, Any]) -> None:
+        if job["status"] == "running" or job["id"] in self._noted:
+            return
+        self._noted.append(job["id"])
+        self.note(
+            Act(
+                at=self.clock(),
+                actor="",
+                action=JOBS.get(job["kind"], job["kind"]),
+                subject="" if job["short"] == _BACKUP else job["short"],
+                outcome=_OUTCOMES.get(job["outcome"] or "", "failed"),
+                why=job.get("error") or "",
+            )
+        )
+
+    def _module(self, short: str, status: Mapping[str, Any]) -> None:
+        """A state is news when it begins, or begins again after another crash."""
+        now = (status["state"], status["restarts"])
+        before, self._states[short] = self._states.get(short), now
+        action = STATES.get(status["state"])
+        if action is not None and now != before:
+            self.note(
+                Act(
+                    at=self.clock(),
+                    actor="",
+                    action=action,
+                    subject=short,
+                    outcome="failed",
+                    why=status.get("reason") or "",
+                )
+            )

@@ -1,0 +1,65 @@
+import re
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.admin.audit_events import JOBS, EventTrail
+from parachute_hub.events import Bus, JobChanged, ModuleChanged
+from parachute_hub.store.rows import Act
+from tests.support.documents import ROOT
+
+
+class EventTrailTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.acts: list[Act] = []
+        self.bus = Bus()
+        self.bus.subscribe(EventTrail(note=self.acts.append, clock=lambda: 7.0).heard)
+
+    def told(self) -> list[tuple[str, str, str, str]]:
+        told = [(act.action, act.subject, act.outcome, act.why) for act in self.acts]
+        self.acts.clear()
+        return told
+
+    def job(self, **more: Any) -> None:
+        self.bus.emit(JobChanged({"id": "1", "kind": "install", "short": "vault", "outcome": None, **more}))
+
+    def test_an_operation_is_noted_once_when_it_has_ended(self) -> None:
+        """An attempt that failed is not a deed."""
+        self.job(status="running")
+        self.assertEqual(self.told(), [])
+        self.job(status="failed", outcome="failed", error="There is no such package.")
+        self.job(status="failed", outcome="failed", error="There is no such package.")
+        self.assertEqual(self.told(), [("module-install", "vault", "failed", "There is no such package.")])
+
+    def test_how_an_operation_ended(self) -> None:
+        for number, (outcome, told) in enumerate(
+            (("succeeded", "ok"), ("failed", "failed"), ("cancelled", "cancelled"), ("interrupted", "failed"))
+        ):
+            self.job(id=str(number), status="succeeded" if told == "ok" else "failed", outcome=outcome)
+            self.assertEqual(self.told(), [("module-install", "vault", told, "")], outcome)
+
+    def test_a_backup_has_no_module(self) -> None:
+        self.job(kind="backup", short="backup", status="succeeded", outcome="succeeded")
+        self.assertEqual(self.told(), [("backup-made", "", "ok", "")])
+
+    def test_crashes_are_noted_as_they_happen(self) -> None:
+        for state, restarts, noted in (
+            ("ready", 0, []),
+            ("backoff", 1, [("module-crashed", "vault", "failed", "It exited.")]),
+            ("backoff", 1, []),
+            ("starting", 1, []),
+            ("backoff", 2, [("module-crashed", "vault", "failed", "It exited.")]),
+            ("parked", 2, [("module-parked", "vault", "failed", "It exited.")]),
+            ("stopped", 0, []),
+            ("held", 0, [("module-held", "vault", "failed", "It exited.")]),
+        ):
+            status = {"state": state, "restarts": restarts, "reason": "It exited."}
+            self.bus.emit(ModuleChanged("vault", status))
+            self.assertEqual(self.told(), noted, (state, restarts))
+
+    def test_every_kind_of_operation_has_an_act(self) -> None:
+        """Every `jobs.start("<kind>", ...)` of the package, and a sentence for each act in the admin app."""
+        sources = [path.read_text() for path in (ROOT / "parachute_hub").rglob("*.py")]
+        kinds = {kind for text in sources for kind in re.findall(r'jobs\.start\(\s*"([\w-]+)"', text)}
+        self.assertGreater(len(kinds), 6)
+        self.assertEqual(kinds, set(JOBS))
