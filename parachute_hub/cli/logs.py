@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from parachute_hub.cli.client import CommandError, module_path
+from parachute_hub.cli.client import CommandError, HubDown, module_path
 from parachute_hub.cli.commands import client_of, home_of
 from parachute_hub.modules.definition.names import is_short
 from parachute_hub.supervise.output.log_files import read_log
@@ -45,12 +45,14 @@ def logs(arguments: Namespace) -> int:
         _print(arguments, client.call("GET", asked)["entries"])
         return 0
     if arguments.follow:
-        raise CommandError("The hub is not running, so there is nothing to follow.", code=3)
+        raise HubDown("The hub is not running, so there is nothing to follow. Start it with `parachute serve`.")
     if not is_short(arguments.module):
         raise CommandError(f"{arguments.module} is not the name of a module.", code=2)
     lines = read_log(home_of(arguments) / "hub" / "logs", arguments.module, query)
     if lines is None:
-        raise CommandError(f"There is no log of {arguments.module}.")
+        raise HubDown(
+            f"No hub is running, and there is no log of {arguments.module} here. Start it with `parachute serve`."
+        )
     _print(arguments, [line.to_json() for line in lines])
     return 0
 
