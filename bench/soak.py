@@ -41,7 +41,7 @@ class Load(threading.Thread):
                 self._use()
                 self.done["ok"] += 1
             except Exception as error:
-                self.done[type(error).__name__] += 1
+                self.done[f"{type(error).__name__}: {error}"[:120]] += 1
             time.sleep(self._pause)
 
 
@@ -140,7 +140,7 @@ def main() -> None:
                 "GET /load/ws HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
             )
-            mint = {"scope": "parachute:host:start", "expires_in": 60}
+            mint = {"scope": "load:use", "expires_in": 60}
             loads = [
                 Load("pages", pages(hub), 0.01),
                 Load("pages 2", pages(hub), 0.01),

@@ -26,6 +26,10 @@ PROOFS = {
     "kills": Proof(
         "kill -9 in the middle of install, upgrade and uninstall", ("-m", "tests.live.test_modules_kill", "--full")
     ),
+    "hub-kills": Proof(
+        "kill -9 of the whole hub under notes, refreshes and changes of modules: nothing acknowledged is lost",
+        ("-m", "tests.live.test_hub_kill", "--full"),
+    ),
     "backup-kills": Proof(
         "kill -9 of the hub or its worker during backup, prune, verify and restore",
         ("-m", "tests.live.test_backup_kill", "--full"),

@@ -119,6 +119,7 @@ def module(folder: Path, name: str = "load", port: int = 1947) -> Path:
         "startCmd": [name],
         "publicExposure": "allowed",
         "websocket": True,
+        "scopes": {"defines": [f"{name}:use"]},
     }
     (folder / ".parachute").mkdir(parents=True)
     (folder / ".parachute" / "module.json").write_text(json.dumps(manifest))
