@@ -15,6 +15,7 @@ from parachute_hub.cli.progress import ProgressPrinter, follow
 from tests.browser.admin_app import WEB, built
 from tests.browser.browser import _bun as bun
 from tests.live.harness import PATIENCE, fetch, hub, packed_examples, registry, session_of_owner
+from tests.live.notice_rig import services
 from tests.live.oauth_rig import Person
 
 # The pair of RFC 7636, appendix B.
@@ -66,6 +67,8 @@ class ShapesTests(SynchronousTestCase):
         call("POST", "/api/users", {"username": "kim", "password": "purple monkey dishwasher"})
         self.connect_an_app()
         self.back_up()
+        hook = {"kind": "webhook", "url": services(self).url("/hook"), "private": True}
+        call("POST", "/api/notices/destinations", hook)
         call("POST", "/api/modules/notes/stop")
         begun = call("POST", "/api/modules/notes/uninstall")
         self.hub.wait_for(
