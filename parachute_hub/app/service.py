@@ -47,6 +47,8 @@ from parachute_hub.system.timestamps import to_the_second
 LOCK_POLL = 0.25
 DRAIN_SECONDS = 5.0
 RESTART_SECONDS = 0.2
+# Connections that may wait to be accepted.
+BACKLOG = 1024
 # Connections per address, which may be a single client or a trusted proxy with everyone behind it.
 _FROM_A_CLIENT = 256
 _FROM_A_PROXY = 11_000
@@ -74,6 +76,11 @@ class NoModules:
 
     def view(self, short: str) -> ModuleView | None:
         return None
+
+
+def _with_backlog(listen: str) -> str:
+    """The endpoint with room for a crowd that arrives at once; Twisted's own 50 make the kernel drop clients."""
+    return f"{listen}:backlog={BACKLOG}" if listen.startswith("tcp") and ":backlog=" not in listen else listen
 
 
 def startup_backend(issuer: str) -> Backend:
@@ -161,7 +168,7 @@ class Hub(Service):
         settings = self.settings
         heard: list[IListeningPort] = []
         failed: list[Failure] = []
-        listening = serverFromString(self.reactor, settings.listen).listen(self.front)
+        listening = serverFromString(self.reactor, _with_backlog(settings.listen)).listen(self.front)
         # TCP endpoints listen synchronously.
         listening.addCallbacks(heard.append, failed.append)
         if failed:

@@ -24,6 +24,19 @@ class ListenTests(SynchronousTestCase):
             raised, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
             self.assertLess(hub.front.limits.descriptors, raised)
 
+    def test_a_crowd_that_arrives_at_once_waits_in_the_kernel(self) -> None:
+        for listen, backlog in (
+            ("tcp:1939:interface=127.0.0.1", 1024),
+            ("tcp6:1939", 1024),
+            ("tcp:1939:backlog=7", 7),
+        ):
+            with tempfile.TemporaryDirectory() as folder:
+                reactor: Any = MemoryReactorClock()
+                hub = Hub(fold({"home": str(Path(folder) / "home"), "listen": listen}, {}), reactor)
+                hub.occupy()
+                self.addCleanup(hub.home.release)
+                self.assertEqual(reactor.tcpServers[0][2], backlog, listen)
+
     def test_one_address_is_one_client_unless_a_trusted_proxy_stands_before_the_hub(self) -> None:
         for hops, most in (("0", 256), ("1", 11_000)):
             with tempfile.TemporaryDirectory() as folder:
