@@ -193,6 +193,21 @@ class AuditTests(Case):
         )
         self.assertEqual(self.acts()[-2:], [("ada", "first-sign-in", "ok"), ("ada", "owner-created", "ok")])
 
+    def test_what_an_owner_does_with_an_account_is_audited(self) -> None:
+        """In order, once each, with whose account it was."""
+        user_id = self.create()["user"]["id"]
+        path = f"/api/users/{user_id}"
+        self.send("PATCH", f"{path}/vaults", f"user.vaults:{user_id}", assigned_vaults=["default"])
+        self.send("PATCH", f"{path}/role", f"user.role:{user_id}", role="admin")
+        self.send("PATCH", f"{path}/role", f"user.role:{user_id}", role="member")
+        self.send("POST", f"{path}/reset-password", f"user.reset-password:{user_id}", new_password="a temporary one")
+        self.send("DELETE", path, f"user.delete:{user_id}")
+        told = [act["action"] for act in self.tab.get_json("/api/audit")["acts"] if act["subject"] == "grace"]
+        self.assertEqual(
+            told[::-1],
+            ["user-created", "vaults-changed", "role-admin", "role-member", "password-reset", "user-deleted"],
+        )
+
     def test_no_secret_is_audited(self) -> None:
         self.sign_in("my secret password in the wrong field", "x")
         self.assertNotIn("secret", json.dumps(self.tab.get_json("/api/audit")))
