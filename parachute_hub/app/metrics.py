@@ -159,7 +159,12 @@ class MetricsRoom:
 
     def part(self, who: Authenticator) -> MountedArea:
         """`/metrics`, and the same for the admin app."""
-        area = MetricsArea(who, self._gatherer.figures, self._gatherer.metrics.as_json)
+        area = MetricsArea(
+            who,
+            self._gatherer.figures,
+            self._gatherer.metrics.as_json,
+            self._gatherer.engine.modules.files.outside.in_thread,
+        )
         return MountedArea(("/metrics", "/api/metrics"), area.app.resource())
 
 

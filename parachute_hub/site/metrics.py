@@ -1,6 +1,6 @@
 """`/metrics`: the hub's figures for monitoring."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from klein import Klein
@@ -18,19 +18,26 @@ class MetricsArea:
     app: Klein = area()
 
     def __init__(
-        self, who: Authenticator, figures: Callable[[], Figures], as_dict: Callable[[], dict[str, Any]]
+        self,
+        who: Authenticator,
+        figures: Callable[[], Figures],
+        as_dict: Callable[[], dict[str, Any]],
+        in_thread: Callable[..., Awaitable[Any]],
     ) -> None:
+        """`in_thread` renders: the first time, that loads a library."""
         self._who = who
         self._figures = figures
         self._as_dict = as_dict
+        self._in_thread = in_thread
 
     @app.route("/metrics", methods=["GET"])
-    def text(self, request: IRequest) -> bytes:
+    async def text(self, request: IRequest) -> bytes:
         """For a collector, whose token needs no other scope than that for metrics."""
         self._who.need(request, METRICS, ADMIN)
         request.setHeader("Content-Type", CONTENT_TYPE)
         request.setHeader("Cache-Control", "no-store")
-        return render(self._figures())
+        text: bytes = await self._in_thread(render, self._figures())
+        return text
 
     @app.route("/api/metrics", methods=["GET"])
     def json(self, request: IRequest) -> bytes:

@@ -2,6 +2,7 @@
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
+from twisted.internet.defer import execute
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.proxy.metrics import Metrics
@@ -104,7 +105,7 @@ class AccessTests(SynchronousTestCase):
             for token, scope in (("admin", ADMIN), ("collector", METRICS), ("other", AUTH))
         }
         self.resource = MetricsArea(
-            Authenticator([KnownBearers(known)]), lambda: FIGURES, metrics.as_json
+            Authenticator([KnownBearers(known)]), lambda: FIGURES, metrics.as_json, execute
         ).app.resource()
 
     def status(self, path: str, token: str | None) -> int:
