@@ -10,7 +10,7 @@ from parachute_hub.accounts.humanize import ago
 from parachute_hub.accounts.model import AccessWatch, Caller, Clock, Random
 from parachute_hub.accounts.people.account_api import AccountApi
 from parachute_hub.accounts.people.account_pages import AccountPages, Links
-from parachute_hub.accounts.people.invitations import Invitations
+from parachute_hub.accounts.people.invitations import Invitations, Vaults
 from parachute_hub.accounts.people.invite_pages import InvitePages
 from parachute_hub.accounts.people.self_service import SelfService
 from parachute_hub.accounts.people.users import People
@@ -135,6 +135,7 @@ def build(
     self_check: SelfCheck,
     watch: AccessWatch,
     links: Links,
+    vaults: Vaults,
     clock: Clock,
     random: Random,
     older_hub: bool = False,
@@ -142,7 +143,8 @@ def build(
 ) -> Accounts:
     """Create the accounts on a database, each service from the previous ones.
 
-    `sealer` encrypts second factors, `jar` names the cookies. `links` adds rows to the account page. `older_hub` is
+    `sealer` encrypts second factors, `jar` names the cookies. `links` adds rows to the account page, `vaults` are those
+    that people can be given. `older_hub` is
     True if an older hub has used this home. `acted` hears of each act once it is committed.
     """
     users, sessions, stored = Users(database), Sessions(database), StoredSettings(database)
@@ -183,7 +185,14 @@ def build(
         random=random,
     )
     invitations = Invitations(
-        people=people, invites=Invites(database), audit=audit, write=write, clock=clock, random=random
+        people=people,
+        invites=Invites(database),
+        vaults=vaults,
+        sealer=sealer,
+        audit=audit,
+        write=write,
+        clock=clock,
+        random=random,
     )
     account = SelfService(
         write=write,

@@ -1,7 +1,8 @@
 """Rules for usernames, passwords and vault names."""
 
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from parachute_hub.site.errors import Refused
@@ -9,6 +10,7 @@ from parachute_hub.store.rows import VaultRole
 
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 256
+LONGEST_NAME = 64
 DEFAULT_OWNER = "owner"
 DEFAULT_VAULT = "default"
 
@@ -19,6 +21,7 @@ _OWNERS_ONLY = frozenset({"admin", "root", "owner"})
 # Valid in every vault release, and in the URLs, scopes and folders that contain the name.
 _VAULT = re.compile(r"[a-z0-9][a-z0-9_-]{1,31}")
 _ANY_VAULT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_REVERSING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
 _RESERVED_VAULTS = frozenset({"list", "new", "assets", "admin"})
 _COMMON = (
     *("password", "passwort", "letmein", "iloveyou", "parachute", "welcome", "changeme", "administrator"),
@@ -63,6 +66,44 @@ def vault_name_problem(name: str) -> str | None:
             f"digit. {', '.join(sorted(_RESERVED_VAULTS))} are reserved."
         )
     return None
+
+
+def display_name_problem(name: str) -> str | None:
+    """What is wrong with the name of a person, as a sentence. Letters of every script and emoji are fine.
+
+    >>> display_name_problem("Jürgen 🌷"), display_name_problem("a" * 65)
+    (None, 'A name is one line of up to 64 characters.')
+    """
+    # Cf includes the joiners that emoji are made of, and marks that reverse the text after them.
+    hidden = any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") or letter in _REVERSING for letter in name)
+    if hidden or len(name) > LONGEST_NAME:
+        return f"A name is one line of up to {LONGEST_NAME} characters."
+    return None
+
+
+def username_from(name: str) -> str:
+    """A username for somebody of this name, empty if there is nothing to make it from.
+
+    >>> username_from("Jürgen Groß"), username_from("🌷")
+    ('jurgen.gross', '')
+    """
+    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    made = re.sub(r"[^a-z0-9_-]+", ".", plain).strip("._-")[:64].rstrip("._-")
+    return "" if username_problem(made) else made
+
+
+def vault_name_for(username: str, taken: Collection[str]) -> str:
+    """A free vault name for a person: their username, with a number if it is taken.
+
+    >>> vault_name_for("Ada.L", {"ada-l"})
+    'ada-l-2'
+    """
+    plain = re.sub(r"[^a-z0-9_-]+", "-", username.lower()).strip("-_")[:28].rstrip("-_")
+    base = plain if vault_name_problem(plain) is None else f"vault-{plain}".rstrip("-")
+    # Folders and other vaults may differ in case alone.
+    used = {name.lower() for name in taken}
+    numbered = (base if number == 1 else f"{base}-{number}" for number in range(1, len(used) + 2))
+    return next(name for name in numbered if name not in used)
 
 
 def is_any_vault(name: str) -> bool:

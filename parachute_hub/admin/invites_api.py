@@ -1,8 +1,9 @@
 """`/api/invites`: invitations by link."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import segno
 from klein import Klein
 from twisted.web.iweb import IRequest
 
@@ -20,7 +21,7 @@ from parachute_hub.system.timestamps import to_the_second
 
 
 class InvitesApi:
-    """Creating a link needs a step-up proof for `user.invite`; the link is shown once."""
+    """Creating a link needs a step-up proof for `user.invite`."""
 
     app: Klein = area()
 
@@ -31,6 +32,7 @@ class InvitesApi:
         who: Authenticator,
         step_up: StepUp,
         origins: Origins,
+        vault_names: Callable[[], Sequence[str]],
         address: Callable[[IRequest], str],
         clock: Clock,
     ) -> None:
@@ -38,6 +40,7 @@ class InvitesApi:
         self._who = who
         self._step_up = step_up
         self._origins = origins
+        self._vault_names = vault_names
         self._address = address
         self._clock = clock
 
@@ -49,29 +52,36 @@ class InvitesApi:
 
     @app.route("/api/invites", methods=["POST"])
     async def make(self, request: IRequest) -> bytes:
-        """`{vaults? | vault_name?, role?, username?, expires_in?, max_uses?}`; 201 with the link."""
+        """`{vaults? | vault_name?, role?, provision_vault?, name?, note?, username?, expires_in?, max_uses?}`; 201
+        with the link. `provision_vault` gives whoever joins a new vault, named after them.
+        """
         principal = self._who.need(request, ADMIN)
         body = read_json(request)
-        if body.get("provision_vault"):
-            raise Refused(400, "unsupported", "Make the vault first, then name it in the invitation.")
         vaults = body.get("vaults", {})
         if body.get("vault_name"):
             vaults = {str(body["vault_name"]): body.get("role", "write")}
         roles = vault_roles(vaults, {})
+        unknown = sorted(set(roles) - set(self._vault_names()))
+        if unknown:
+            raise Refused(400, "assigned_vault_not_found", f"There is no vault named {unknown[0]}.")
         self._step_up.prove(request, principal, "user.invite")
         invite, token = await self._invitations.make(
             actor_of(principal, self._address(request)),
             vaults=roles,
+            own_vault=body.get("provision_vault") is True,
+            name=_optional_text(body, "name") or "",
+            note=_optional_text(body, "note") or "",
             username=_optional_text(body, "username"),
             lasts=_number(body, "expires_in", LASTS),
             max_uses=_number(body, "max_uses", 1),
         )
-        answer = {
-            "invite": self._shown(invite),
-            "token": token,
-            "url": f"{self._origins.issuer()}/account/setup/{token}",
-        }
-        return as_json(request, answer, status=201)
+        return as_json(request, {"invite": self._shown(invite), **self._link(token)}, status=201)
+
+    @app.route("/api/invites/<invite_id>/link", methods=["POST"])
+    def link(self, request: IRequest, invite_id: str) -> bytes:
+        """The link of an invitation once more, while it is valid."""
+        self._who.need(request, ADMIN)
+        return as_json(request, self._link(self._invitations.token(invite_id)))
 
     @app.route("/api/invites/<invite_id>", methods=["DELETE"])
     async def revoke(self, request: IRequest, invite_id: str) -> bytes:
@@ -79,11 +89,18 @@ class InvitesApi:
         actor = actor_of(self._who.need(request, ADMIN), self._address(request))
         return as_json(request, {"invite": self._shown(await self._invitations.revoke(actor, invite_id))})
 
+    def _link(self, token: str) -> dict[str, str]:
+        url = f"{self._origins.issuer()}/account/setup/{token}"
+        return {"token": token, "url": url, "qr_data_url": segno.make(url, error="m").png_data_uri(scale=5, border=3)}
+
     def _shown(self, invite: Invite) -> dict[str, Any]:
         return {
             "id": invite.id,
             "status": invite.status(self._clock()),
+            "name": invite.name,
+            "note": invite.note,
             "username": invite.username,
+            "own_vault": invite.own_vault,
             "vaults": dict(invite.vaults),
             "max_uses": invite.max_uses,
             "used_count": invite.used_count,

@@ -28,6 +28,7 @@ def people_parts(
         who=who,
         step_up=accounts.step_up,
         origins=accounts.origin,
+        vault_names=vault_names,
         address=address,
         clock=accounts.clock,
     )

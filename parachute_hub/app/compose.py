@@ -39,7 +39,7 @@ from parachute_hub.app.notices import build_notices
 from parachute_hub.app.problems import build_problems
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.app.runtime import ModuleRuntime, build_engine
-from parachute_hub.app.site_map import admin_parts, configuration_of, public_parts, recorded
+from parachute_hub.app.site_map import HubVaults, admin_parts, configuration_of, public_parts, recorded, vaults_of
 from parachute_hub.migration.home import is_older
 from parachute_hub.modules.state.disk_space import Disk, Reserve
 from parachute_hub.oauth import assemble as oauth_of
@@ -134,7 +134,8 @@ async def compose(core: ProcessContext) -> Composition:
     hash_threads = HashThreads(core.reactor)
     sealer = Sealer.from_file(core.settings.home / "hub" / KEY_FILE, secrets.token_bytes)
     tally = Tally()
-    accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads, tally.acted)
+    vaults = vaults_of(core, engine)
+    accounts = _accounts(core, engine, database, oauth, origin, sealer, hash_threads, tally.acted, vaults)
     backups = build_backups(core, engine, sealer, origin.issuer, resolve, accounts.sign_in.lives)
     notices = build_notices(core, engine, sealer, origin.issuer, resolve)
     metrics = build_metrics(core, engine, tally, lambda: backups.backups.state)
@@ -167,7 +168,7 @@ async def compose(core: ProcessContext) -> Composition:
     )
     parts = [
         *public_parts(core, engine, origin, who),
-        *admin_parts(core, engine, accounts, oauth, who, streams=streams, configuration=configuration),
+        *admin_parts(core, engine, accounts, oauth, who, streams=streams, configuration=configuration, vaults=vaults),
         metrics.part(who),
         notices.part(who, accounts),
         *backups.parts(who, accounts),
@@ -257,6 +258,7 @@ def _accounts(
     sealer: Sealer,
     threads: HashThreads,
     acted: Callable[[Act], None],
+    vaults: HubVaults,
 ) -> Accounts:
     return accounts_of.build(
         database,
@@ -273,6 +275,7 @@ def _accounts(
         self_check=self_check(core.health.instance, core.reactor),
         watch=oauth.connections,
         links=lambda signed_in: [("Connected apps", "Apps that may read or write your notes.", "/account/apps")],
+        vaults=vaults,
         clock=time.time,
         random=secrets.token_bytes,
     )

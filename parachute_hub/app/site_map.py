@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import psutil
+from attrs import frozen
 from treq.client import HTTPClient
 from twisted.internet.defer import succeed
 from twisted.web.client import Agent
@@ -28,6 +29,7 @@ from parachute_hub.admin.vaults_api import VaultsApi
 from parachute_hub.app.adapters import ModuleTokens
 from parachute_hub.app.context import ProcessContext
 from parachute_hub.app.discovery import advertised, tiles
+from parachute_hub.app.installed import InstalledModules
 from parachute_hub.app.runtime import ModuleRuntime
 from parachute_hub.modules.launch.configuration import Configuration
 from parachute_hub.modules.state.disk_space import size_of
@@ -41,6 +43,33 @@ from parachute_hub.site.root import MountedArea
 from parachute_hub.site.well_known import INFO_PAGES, WellKnown, document
 from parachute_hub.supervise.output.log_files import read_log
 from parachute_hub.system.timestamps import to_the_second
+
+
+@frozen
+class HubVaults:
+    """The vaults of this hub, and the command that makes them."""
+
+    installed: InstalledModules
+    maker: VaultCommand
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all vaults."""
+        return self.installed.vaults()
+
+    async def create(self, name: str) -> Mapping[str, Any]:
+        """Create a vault. Raises Refused."""
+        return await self.maker.create(name)
+
+
+def vaults_of(core: ProcessContext, engine: ModuleRuntime) -> HubVaults:
+    """Lists and makes vaults."""
+    maker = VaultCommand(
+        engine.launcher,
+        core.reactor,
+        engine.confiner,
+        wrote=lambda: engine.modules.files.fence.views.collect("vault"),
+    )
+    return HubVaults(engine.installed_modules, maker)
 
 
 def public_parts(
@@ -78,6 +107,7 @@ def admin_parts(
     *,
     streams: Streams,
     configuration: Configuration,
+    vaults: HubVaults,
 ) -> list[MountedArea]:
     """The areas for administration."""
     files = engine.modules.files
@@ -127,20 +157,14 @@ def admin_parts(
         told = document(advertised(engine.installed_modules.modules(), engine.links), accounts.origin.issuer())
         return cast(Sequence[Mapping[str, Any]], told["vaults"])
 
-    maker = VaultCommand(
-        engine.launcher,
-        core.reactor,
-        engine.confiner,
-        wrote=lambda: engine.modules.files.fence.views.collect("vault"),
-    )
     own_vaults = AccountVaultsArea(
-        bearers=oauth.bearers, minting=oauth.minting, known=known, maker=maker, problem=vault_name_problem
+        bearers=oauth.bearers, minting=oauth.minting, known=known, maker=vaults, problem=vault_name_problem
     )
-    vaults = VaultsApi(
+    vaults_area = VaultsApi(
         who=who,
         step_up=accounts.step_up,
         known=known,
-        maker=maker,
+        maker=vaults,
         sizes=lambda names: in_thread(_vault_sizes, core.settings.home, tuple(names)),
     )
     return [
@@ -151,10 +175,10 @@ def admin_parts(
         MountedArea(("/api/hub/logs",), HubLogArea(who=who, logs=logs, ring=core.hub_log.ring).app.resource()),
         MountedArea(("/api/events",), events.app.resource()),
         MountedArea(("/api/overview",), overview.app.resource()),
-        MountedArea(("/vaults",), vaults.app.resource()),
+        MountedArea(("/vaults",), vaults_area.app.resource()),
         MountedArea(("/account/vaults",), own_vaults.app.resource()),
         MountedArea(("/admin",), AdminApp()),
-        *people_parts(accounts, who, engine.installed_modules.vaults),
+        *people_parts(accounts, who, vaults.names),
     ]
 
 

@@ -67,6 +67,7 @@ def show_consent(
         "place": _where(uri, origins),
         "news": _news(consent),
         "rows": [_row(row, row.ticked if shown.ticked is None else row.scope in shown.ticked) for row in consent.rows],
+        "left_out": _left_out(consent),
         "vaults": _vaults(consent),
         "proof": _proof("Needed for a new app, and for more than everyday access.") if needs_proof else "",
     }
@@ -117,6 +118,20 @@ def _news(consent: AskConsent) -> Content:
         return ""
     text = "This app is new here. If you allow it, other people with an account on this hub can connect it too."
     return tags.p(text, class_="message busy", role="status")
+
+
+def _left_out(consent: AskConsent) -> Content:
+    if not consent.left_out:
+        return ""
+    rows = [
+        tags.li(left.text, ": ", left.why, ". ", tags.code(left.scope, class_="quiet")) for left in consent.left_out
+    ]
+    return tags.div(
+        tags.p(tags.strong("Left out"), ". The app asked for this too, and may not work in full without it."),
+        tags.ul(*rows),
+        class_="message busy",
+        id="left-out",
+    )
 
 
 def _row(row: ScopeChoice, ticked: bool) -> Tag:

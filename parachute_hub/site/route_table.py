@@ -135,6 +135,7 @@ ROWS: tuple[Row, ...] = (
     _by_service("POST", "/api/users/<user_id>/reset-password", "owner", "step-up", "password-reset"),
     _by_service("DELETE", "/api/users/<user_id>/second-factor", "owner", "step-up", "second-factor-removed"),
     _by_service("POST", "/api/invites", "owner", "step-up", "invited"),
+    Row("POST", "/api/invites/<invite_id>/link", "owner", "page", "invite-shown", (HOST_ADMIN,)),
     _by_service("DELETE", "/api/invites/<invite_id>", "owner", "page", "invite-revoked", (HOST_ADMIN,)),
     Row("PUT", "/api/settings/hub-origin", "owner", "step-up", "origin-changed", by_request=False),
     Row("POST", "/api/settings/hub-origin", "owner", "step-up", "origin-changed", by_request=False),

@@ -16,8 +16,8 @@ class Invites:
     def add(self, invite: Invite) -> None:
         with self._database.transaction() as connection:
             connection.execute(
-                "INSERT INTO invites (id, created_by, username, vaults, max_uses, created_at, expires_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO invites (id, created_by, username, vaults, max_uses, created_at, expires_at, name, note,"
+                " own_vault, sealed_token) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     invite.id,
                     invite.created_by,
@@ -26,6 +26,10 @@ class Invites:
                     invite.max_uses,
                     invite.created_at,
                     invite.expires_at,
+                    invite.name,
+                    invite.note,
+                    int(invite.own_vault),
+                    invite.sealed_token,
                 ),
             )
 
@@ -62,4 +66,4 @@ class Invites:
 
 
 def _invite(row: Row) -> Invite:
-    return Invite(**{**dict(row), "vaults": json.loads(row["vaults"])})
+    return Invite(**{**dict(row), "vaults": json.loads(row["vaults"]), "own_vault": bool(row["own_vault"])})

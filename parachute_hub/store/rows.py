@@ -13,7 +13,10 @@ VaultRole = Literal["read", "write"]
 
 @frozen(kw_only=True)
 class User:
-    """One user. `vaults` maps vault names to roles; an admin can use every vault without being listed."""
+    """One user. `vaults` maps vault names to roles; an admin can use every vault without being listed.
+
+    `display_name` is what the person calls themselves; empty if that is the username.
+    """
 
     id: str
     username: str
@@ -24,6 +27,12 @@ class User:
     created_at: float
     password_changed_at: float
     vaults: Mapping[str, VaultRole] = field(factory=dict)
+    display_name: str = ""
+
+    @property
+    def called(self) -> str:
+        """The name to show."""
+        return self.display_name or self.username
 
     @property
     def is_admin(self) -> bool:
@@ -157,7 +166,11 @@ Status = Literal["pending", "redeemed", "expired", "revoked"]
 
 @frozen(kw_only=True)
 class Invite:
-    """One invitation. `username` is fixed by the owner, or None for a free choice; `vaults` are the roles granted."""
+    """One invitation. `username` is fixed by the owner, or None for a free choice; `vaults` are the roles granted.
+
+    `own_vault`: a new vault is made for whoever joins. `name` and `note` are shown to them. `sealed_token` is the
+    link's encrypted token; None for links of earlier versions.
+    """
 
     id: str
     created_by: str
@@ -168,6 +181,10 @@ class Invite:
     created_at: float
     expires_at: float
     revoked_at: float | None
+    name: str = ""
+    note: str = ""
+    own_vault: bool = False
+    sealed_token: bytes | None = field(default=None, repr=False)
 
     def status(self, now: float) -> Status:
         """`pending` while the link is valid, otherwise why it is not."""

@@ -44,7 +44,7 @@ class Users:
             try:
                 connection.execute(
                     "INSERT INTO users (id, username, password_hash, role, must_change_password, email, created_at,"
-                    " password_changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    " password_changed_at, display_name) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         user.id,
                         user.username,
@@ -54,6 +54,7 @@ class Users:
                         user.email,
                         user.created_at,
                         user.password_changed_at,
+                        user.display_name,
                     ),
                 )
             except IntegrityError:
@@ -81,6 +82,10 @@ class Users:
             connection.execute(
                 "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?", (new, user_id, old)
             )
+
+    def set_display_name(self, user_id: str, name: str) -> None:
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE users SET display_name = ? WHERE id = ?", (name, user_id))
 
     def set_role(self, user_id: str, role: Role) -> None:
         """Change a user's role. Raises LastAdmin."""
@@ -132,4 +137,5 @@ class Users:
             created_at=row["created_at"],
             password_changed_at=row["password_changed_at"],
             vaults={found["vault"]: found["role"] for found in vaults},
+            display_name=row["display_name"],
         )

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from parachute_hub.site.errors import Refused
 from tests.admin.test_users_api import Case
 from tests.support.front_door import PASSWORD, BrowserTab
 
@@ -26,7 +27,7 @@ class InviteTests(Case):
         self.assertEqual(made["url"], f"http://hub.test/account/setup/{made['token']}")
         self.assertNotIn(made["token"], self.dump())
         tab = self.join(made["token"])
-        self.assertEqual((self.answer.status, self.answer.header("location")), (303, "/account"))
+        self.assertEqual((self.answer.status, self.answer.header("location")), (303, "/"))
         me = tab.get_json("/api/me")["user"]
         self.assertEqual((me["displayName"], me["role"], me["vaults"]), ("grace", "member", {"family": "read"}))
         self.join(made["token"], "eve")
@@ -37,6 +38,57 @@ class InviteTests(Case):
     def test_the_older_hubs_fields(self) -> None:
         made = self.make(vault_name="family", role="read", provision_vault=False)
         self.assertEqual(made["invite"]["vaults"], {"family": "read"})
+
+    def test_whoever_joins_gets_a_vault_of_their_own(self) -> None:
+        self.door.vaults.made.append("grace")
+        made = self.make(provision_vault=True, vaults={"family": "read"}, name="Grace 🌷", note="See you on Sunday")
+        self.assertEqual((made["invite"]["name"], made["invite"]["own_vault"]), ("Grace 🌷", True))
+        page = BrowserTab(self.door).get(f"/account/setup/{made['token']}")
+        for words in (
+            "ada invites you",
+            "See you on Sunday",
+            "a vault of your own",
+            'value="Grace 🌷"',
+            'value="grace"',
+        ):
+            self.assertIn(words, page.body.decode())
+        tab = self.join(made["token"], display_name="Grace 🌷")
+        self.assertEqual(tab.get_json("/api/me")["user"]["vaults"], {"family": "read", "grace-2": "write"})
+        self.assertEqual(self.door.vaults.made[-1], "grace-2")
+        acts = self.tab.get_json("/api/audit")["acts"]
+        self.assertIn(("grace", "vault-made", "grace-2"), [(a["actor"], a["action"], a["subject"]) for a in acts])
+
+    def test_a_name_alone_makes_the_username(self) -> None:
+        tab = self.join(self.make()["token"], "", display_name="Jürgen Groß")
+        self.assertEqual(self.answer.status, 303, self.answer.body)
+        self.assertEqual(tab.get_json("/account/session")["username"], "jurgen.gross")
+
+    def test_a_vault_that_cannot_be_made_lets_nobody_in(self) -> None:
+        made = self.make(provision_vault=True)
+        self.door.vaults.refusal = Refused(502, "vault_command_failed", "The disk is full.")
+        self.join(made["token"])
+        self.assertEqual(self.answer.status, 502)
+        self.assertIn(b"The disk is full.", self.answer.body)
+        self.door.vaults.refusal = None
+        self.join(made["token"], "ada")
+        self.assertEqual((self.answer.status, self.door.vaults.made), (409, ["default", "family"]))
+        self.join(made["token"])
+        self.assertEqual(self.answer.status, 303)
+
+    def test_no_own_vault_without_the_vault_module(self) -> None:
+        self.door.vaults.made.clear()
+        self.assertEqual(self.make(provision_vault=True)["error"], "no_vault_module")
+
+    def test_a_link_is_shown_again_while_it_is_valid(self) -> None:
+        made = self.make()
+        path = f"/api/invites/{made['invite']['id']}/link"
+        again = self.send("POST", path, None)
+        self.assertEqual((again["url"], self.answer.status), (made["url"], 200))
+        self.assertTrue(again["qr_data_url"].startswith("data:image/png;base64,"))
+        self.send("DELETE", path.removesuffix("/link"), None)
+        self.send("POST", path, None)
+        self.assertEqual(self.answer.status, 410)
+        self.assertEqual(self.send("POST", "/api/invites/nothing/link", None)["error"], "not_found")
 
     def test_an_invitation_can_fix_the_username(self) -> None:
         made = self.make(username="grace")
@@ -85,7 +137,9 @@ class InviteTests(Case):
             ({"username": 3}, "invalid_request"),
             ({"username": "admin"}, "invalid_username"),
             ({"vaults": {"family": "admin"}}, "invalid_request"),
-            ({"provision_vault": True}, "unsupported"),
+            ({"vaults": {"nothing": "read"}}, "assigned_vault_not_found"),
+            ({"note": "a" * 501}, "invalid_request"),
+            ({"name": "two\nlines"}, "invalid_name"),
         ):
             self.assertEqual(self.make(**body)["error"], error, body)
             self.assertEqual(self.answer.status, 400)

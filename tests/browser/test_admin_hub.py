@@ -150,7 +150,7 @@ class AdminOnHubTests(SynchronousTestCase):
         for field in guest.locator("input[type=password]").all():
             field.fill("purple monkey dishwasher")
         guest.keyboard.press("Enter")
-        guest.wait_for_url(re.compile("/account/?$"))
+        guest.wait_for_url(f"{self.hub.url}/")
         guest.goto(f"{self.hub.url}/admin")
         guest.wait_for_url(re.compile("/account/?$"))
 

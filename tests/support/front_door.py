@@ -143,6 +143,24 @@ class FakeInstalls:
             job |= {"error": error, "error_detail": detail}
 
 
+@define
+class FakeVaults:
+    """The vaults of a hub; `refusal` is what making one raises."""
+
+    made: list[str] = field(factory=lambda: ["default", "family"])
+    refusal: Refused | None = None
+
+    def names(self) -> Sequence[str]:
+        return tuple(self.made)
+
+    async def create(self, name: str) -> Mapping[str, Any]:
+        """Raises Refused."""
+        if self.refusal is not None:
+            raise self.refusal
+        self.made.append(name)
+        return {"name": name}
+
+
 class FrontDoor:
     """Accounts over a temporary database, mounted as a site behind its gate. Browsers connect from `address`, by plain
     http unless `https` is set. `tag` distinguishes its cookies from another hub's.
@@ -181,6 +199,7 @@ class FrontDoor:
 
         self.origin.subscribe(changed)
         random = CountedRandom()
+        self.vaults = FakeVaults()
         self.sealer = Sealer.from_file(folder / KEY_FILE, random)
         self.accounts: Accounts = build(
             self.database,
@@ -193,12 +212,13 @@ class FrontDoor:
             self_check=unchecked,
             watch=self.watch,
             links=lambda signed_in: (),
+            vaults=self.vaults,
             clock=self.clock,
             random=random,
             older_hub=older_hub,
         )
         self.who = Authenticator([self.accounts.recogniser])
-        parts = (*self.accounts.parts, *people_parts(self.accounts, self.who, lambda: ["default", "family"]))
+        parts = (*self.accounts.parts, *people_parts(self.accounts, self.who, self.vaults.names))
         self.parts = parts
         self.root = Root(parts, self.accounts.gate, is_secure=RequestCaller().is_secure)
         self.root.open(parts, self.accounts.gate, self.accounts.prover)

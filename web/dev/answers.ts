@@ -243,7 +243,18 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
   },
   "/api/users/vaults": { vaults: ["default", "work"] },
   "/api/invites": {
-    invites: [{ id: "i1", status: "pending", username: null, vaults: { work: "read" }, expires_at: iso(-100) }],
+    invites: [
+      {
+        id: "i1",
+        status: "pending",
+        name: "Jürgen 🌷",
+        note: "",
+        username: null,
+        own_vault: true,
+        vaults: { work: "read" },
+        expires_at: iso(-100),
+      },
+    ],
   },
 }
 

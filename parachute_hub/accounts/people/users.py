@@ -191,7 +191,12 @@ class People:
         try:
             self._users.add(user)
         except UsernameTaken:
-            raise Refused(409, "username_taken", "This username is taken. Choose another.") from None
+            raise _taken() from None
+
+    def check_free(self, username: str) -> None:
+        """Raise Refused 409 if the username is taken. Only `admit` decides; this saves work before it."""
+        if self._users.by_name(username) is not None:
+            raise _taken()
 
     async def person(
         self,
@@ -201,6 +206,7 @@ class People:
         role: Role = "member",
         must_change: bool = False,
         vaults: Mapping[str, VaultRole] | None = None,
+        display_name: str = "",
     ) -> User:
         """A new user, not stored yet, with the password hashed. Raises Refused 413 or 429."""
         now = self._clock()
@@ -214,6 +220,7 @@ class People:
             created_at=now,
             password_changed_at=now,
             vaults=dict(vaults or {}),
+            display_name=display_name,
         )
 
     async def _put_password(
@@ -257,9 +264,20 @@ def check_username(username: str, *, owner: bool = False) -> None:
         raise Refused(400, "invalid_username", problem)
 
 
+def check_display_name(name: str) -> None:
+    """Raise Refused 400 with the rule that a person's name violates."""
+    problem = validation.display_name_problem(name)
+    if problem is not None:
+        raise Refused(400, "invalid_name", problem)
+
+
 def check_password(password: str, username: str) -> None:
     """Raise Refused 400 (413 for an extremely long one) with the rule that a new password violates."""
     problem = validation.password_problem(password, username=username)
     if problem is not None:
         too_long = len(password) > validation.LONGEST_PASSWORD
         raise Refused(413 if too_long else 400, "password_too_long" if too_long else "invalid_password", problem)
+
+
+def _taken() -> Refused:
+    return Refused(409, "username_taken", "This username is taken. Choose another.")

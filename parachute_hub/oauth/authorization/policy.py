@@ -11,6 +11,7 @@ from typing import TypeAlias
 from attrs import evolve, frozen
 
 from parachute_hub.oauth.authorization import redirects, resource
+from parachute_hub.oauth.authorization.left_out import OWN_RESOURCES, LeftOut, missing
 from parachute_hub.oauth.authorization.resource import InvalidTarget, Target, narrow
 from parachute_hub.oauth.authorization.scopes import (
     DEFAULT_WISH,
@@ -41,7 +42,6 @@ PARAMETERS = (
 MAX_STATE = 2048
 # `prompt` values of OpenID Connect, which other clients send as well.
 SIGN_IN_AGAIN = frozenset({"login", "select_account"})
-_OWN_RESOURCES = frozenset({"vault", "scribe", "surface", "account", "hub", "parachute"})
 
 
 @frozen(kw_only=True)
@@ -120,11 +120,13 @@ class NeedsOwner:
 class AskConsent:
     """Ask the user. `vaults` are the choices for scopes that name none; `chosen` is preselected.
 
-    `approves`: the app is new, and this user's consent also approves it.
+    `left_out` is what the app asked for and does not get. `approves`: the app is new, and this user's consent also
+    approves it.
     """
 
     client: Client
     rows: tuple[ScopeChoice, ...]
+    left_out: tuple[LeftOut, ...]
     vaults: tuple[str, ...]
     chosen: str | None
     target: Target | None
@@ -199,16 +201,18 @@ def _judge(ask: AuthorizationRequest, facts: Facts) -> Verdict:
     if client.status == "pending" and not user.is_admin:
         return NeedsOwner(client)
     offer = _offer(wished, ask, facts, user)
+    left_out = missing(
+        split_scopes(ask["scope"]), wished, {row.scope for row in offer.rows}, catalog=facts.catalog, user=user
+    )
     if not offer.rows:
+        why = " ".join(f"{left.text}: {left.why}." for left in left_out)
         return ErrorPage(
-            403,
-            "You cannot allow this",
-            "This app asks for something you do not have access to. Ask the owner of this hub to give you"
-            " a vault (vault_scope_mismatch).",
+            403, "You cannot allow this", f"This app asks for more than you have. {why} (vault_scope_mismatch)"
         )
     consent = AskConsent(
         client=client,
         rows=offer.rows,
+        left_out=left_out,
         vaults=offer.vaults,
         chosen=offer.chosen,
         target=target,
@@ -294,7 +298,7 @@ def _wished(ask: AuthorizationRequest, facts: Facts, target: Target | None) -> t
     asked = split_scopes(ask["scope"])
     if not all(requestable(scope) for scope in asked):
         return ErrorRedirect("invalid_scope", "No app can get the scopes that administer the hub itself.")
-    if not any(scope.partition(":")[0] in {*_OWN_RESOURCES, *facts.catalog.modules} for scope in asked):
+    if not any(scope.partition(":")[0] in {*OWN_RESOURCES, *facts.catalog.modules} for scope in asked):
         of_module = [scope for scope in facts.catalog.advertised() if target and scope.startswith(f"{target.name}:")]
         words = set(ask["scope"].split())
         reads_only = "read" in words and not words & {"write", "admin", "full"}

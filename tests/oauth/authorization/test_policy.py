@@ -224,6 +224,31 @@ class DecideTests(SynchronousTestCase):
             ]
         )
 
+    def test_what_is_left_out_has_a_reason(self) -> None:
+        member, loner = evolve(FACTS, user=MEMBER), evolve(FACTS, user=LONER)
+        reader = evolve(FACTS, user=evolve(MEMBER, vaults={"work": "read"}))
+        home = f"{HUB}/vault/home/mcp"
+        both = "vault:read vault:write"
+        for scope, resource, facts, expected in (
+            (both, None, FACTS, {}),
+            (both + " openid", None, FACTS, {}),
+            (both, home, member, {}),
+            (both + " hello:wave", None, loner, {"vault:read": "no vault yet", "vault:write": "no vault yet"}),
+            (both, None, reader, {"vault:write": "only read"}),
+            ("vault:gone:read hello:wave", None, member, {"vault:gone:read": "no vault “gone”"}),
+            ("vault:read scribe:fly", None, member, {"scribe:fly": "no module"}),
+            ("account:self:admin hello:wave", None, member, {"account:self:admin": "only an owner"}),
+            ("hello:wave vault:home:read", None, reader, {"vault:home:read": "not shared with you"}),
+            ("vault:read hello:wave", home, member, {"hello:wave": "does not belong"}),
+        ):
+            left = offered(decide(ask(scope=scope, resource=resource), facts)).left_out
+            self.assertEqual([one.scope for one in left], list(expected), scope)
+            for one in left:
+                self.assertIn(expected[one.scope], one.why, scope)
+        stop = decide(ask(scope=both), loner)
+        assert isinstance(stop, ErrorPage)
+        self.assertIn("you have no vault yet; ask the owner", stop.text)
+
     def test_the_hint_is_preselected_only_when_it_can_be_chosen(self) -> None:
         """`vault=` of Notes; an unknown name changes nothing."""
         chosen = [offered(decide(ask(scope="vault:read", vault=v), FACTS)).chosen for v in ("work", "gone", None)]

@@ -232,7 +232,10 @@ export interface Person {
 export interface Invite {
   id: string
   status: "pending" | "redeemed" | "expired" | "revoked"
+  name: string
+  note: string
   username: string | null
+  own_vault: boolean
   vaults: Record<string, Role>
   expires_at: string
 }

@@ -1,18 +1,13 @@
 /** People: accounts, their vaults, invitations. */
 import { useState } from "preact/hooks"
-import type { Invite, Person, Role } from "../api/shapes"
+import type { Person, Role } from "../api/shapes"
 import { hub } from "../app"
-import { ago, list } from "../format"
-import { capital } from "../scopes"
+import { ago } from "../format"
 import { type Resource, useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
+import { described, Invitations, ROLES } from "../ui/invitations"
 import { say } from "../ui/notices"
-import { Button, Card, Choice, Copy, Field, Head, More, Ready } from "../ui/parts"
-
-const ROLES = [
-  ["read", "can read"],
-  ["write", "can read and write"],
-] as const
+import { Button, Card, Choice, Field, Head, More, Ready } from "../ui/parts"
 
 export function People() {
   const people = useResource("/api/users")
@@ -43,22 +38,6 @@ function Accounts({ people, vaults }: { people: Resource<{ users: Person[] }>; v
         ))}
       </ul>
       {users.length === 1 && <p class="quiet">Only you so far.</p>}
-    </Card>
-  )
-}
-
-function Invitations({ invites, vaults }: { invites: Resource<{ invites: Invite[] }>; vaults: string[] }) {
-  const waiting = (invites.data?.invites ?? []).filter(({ status }) => status === "pending")
-  return (
-    <Card title="Invite someone">
-      <Inviting vaults={vaults} done={invites.reload} />
-      {waiting.length > 0 && (
-        <ul class="list">
-          {waiting.map((invite) => (
-            <Waits key={invite.id} invite={invite} changed={invites.reload} />
-          ))}
-        </ul>
-      )}
     </Card>
   )
 }
@@ -105,13 +84,6 @@ function One({ person, vaults, changed }: { person: Person; vaults: string[]; ch
       )}
     </li>
   )
-}
-
-function described(given: Record<string, Role>): string {
-  const words = Object.entries(given).map(
-    ([name, role]) => `${role === "read" ? "can read" : "can read and write in"} ${name}`,
-  )
-  return words.length > 0 ? capital(list(words)) : "No vaults yet"
 }
 
 function FactorOff({ person, changed }: { person: Person; changed: () => Promise<void> }) {
@@ -196,57 +168,5 @@ function Reset({ person }: { person: Person }) {
         Reset password
       </Button>
     </form>
-  )
-}
-
-function Inviting({ vaults, done }: { vaults: string[]; done: () => Promise<void> }) {
-  const [vault, setVault] = useState("")
-  const [role, setRole] = useState<Role>("write")
-  const [url, setUrl] = useState<string | null>(null)
-  const invite = async () => {
-    const vaults = vault ? { [vault]: role } : {}
-    setUrl((await hub.call<{ url: string }>("POST", "/api/invites", { vaults })).url)
-    await done()
-  }
-  return (
-    <form class="narrow" onSubmit={(event) => event.preventDefault()}>
-      <p class="quiet">You get a link to send. Whoever opens it first can create an account.</p>
-      <Choice
-        label="Vault"
-        value={vault}
-        set={setVault}
-        choices={[["", "none for now"], ...vaults.map((name) => [name, name] as const)]}
-      />
-      {vault && <Choice label="They" value={role} set={(chosen) => setRole(chosen as Role)} choices={ROLES} />}
-      <Button type="submit" kind="primary" act={invite}>
-        Create invitation
-      </Button>
-      {url && (
-        <div class="stack">
-          <p>Send this link to one person. It works once and expires in seven days.</p>
-          <Copy text={url} label="Invitation link" />
-        </div>
-      )}
-    </form>
-  )
-}
-
-function Waits({ invite, changed }: { invite: Invite; changed: () => Promise<void> }) {
-  const revoke = async () => {
-    await hub.call("DELETE", `/api/invites/${invite.id}`)
-    await changed()
-  }
-  return (
-    <li class="list-row">
-      <div class="grow">
-        <h3>{invite.username ? `Invitation for ${invite.username}` : "Invitation"}</h3>
-        <p class="quiet">
-          {described(invite.vaults)}, expires {ago(invite.expires_at)}.
-        </p>
-      </div>
-      <Button act={revoke} done="Invitation revoked">
-        Revoke
-      </Button>
-    </li>
   )
 }

@@ -1,9 +1,10 @@
 /** Second factor: turned on after a code was checked; recovery codes are shown once. */
-import { useEffect, useRef, useState } from "preact/hooks"
+import { useState } from "preact/hooks"
 import type { Standing, Started } from "../api/shapes"
 import { hub } from "../app"
 import { say } from "./notices"
 import { Button, Card, Copy, Field } from "./parts"
+import { QrPicture } from "./qrpicture"
 import { Secret } from "./secret"
 
 const PATH = "/api/account/2fa"
@@ -59,7 +60,10 @@ function Scan({
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
       <p>Scan this with your authenticator app, or copy the key into it.</p>
-      <Picture url={started.qr_data_url} />
+      <QrPicture
+        url={started.qr_data_url}
+        label="QR code for the authenticator app. The key below contains the same."
+      />
       <Copy text={started.secret} label="Key for the authenticator app" />
       <Field label="Code shown by the app">
         {(ids) => (
@@ -82,28 +86,6 @@ function Scan({
         </button>
       </div>
     </form>
-  )
-}
-
-/** Drawn on a canvas, because the content security policy forbids data: images. */
-function Picture({ url }: { url: string }) {
-  const canvas = useRef<HTMLCanvasElement>(null)
-  useEffect(() => {
-    const bytes = Uint8Array.from(atob(url.slice(url.indexOf(",") + 1)), (letter) => letter.charCodeAt(0))
-    void createImageBitmap(new Blob([bytes], { type: "image/png" })).then((picture) => {
-      if (!canvas.current) return
-      canvas.current.width = picture.width
-      canvas.current.height = picture.height
-      canvas.current.getContext("2d")?.drawImage(picture, 0, 0)
-    })
-  }, [url])
-  return (
-    <canvas
-      class="qr"
-      ref={canvas}
-      role="img"
-      aria-label="QR code for the authenticator app. The key below contains the same."
-    />
   )
 }
 
