@@ -1,12 +1,11 @@
 """The event bus. Events report what happened; commands are method calls.
 
 Each event is a frozen class. Subscribers are called synchronously and in order; a failing one is logged once and
-skipped. A ring of numbered recent events lets a reconnecting browser catch up (`since`).
+skipped. Recent events are kept with their numbers, so that a reconnecting browser can catch up (`since`). Of events
+that tell a state (of a module, a job or a log) only the newest for each subject is kept.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, Literal, TypeAlias
 
 from attrs import frozen
@@ -33,7 +32,7 @@ class JobChanged:
 
 @frozen
 class LogHead:
-    """The newest line of a module's log. Only the newest per module is kept."""
+    """The newest line of a module's log."""
 
     short: str
     text: str
@@ -72,30 +71,45 @@ class NumberedEvent:
     event: Event
 
 
+def _subject(event: Event) -> tuple[type, object] | None:
+    """What a later event of the same kind replaces; None for news that stay."""
+    match event:
+        case ModuleChanged(short=key) | LogHead(short=key):
+            return type(event), key
+        case JobChanged(job=job):
+            return JobChanged, job["id"]
+    return None
+
+
 class Bus:
     """Delivers events and keeps the latest thousand."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[NumberedEvent], None]] = []
-        self._ring: deque[NumberedEvent] = deque(maxlen=RING)
+        self._kept: dict[int, NumberedEvent] = {}
+        self._newest: dict[tuple[type, object], int] = {}
         self._number = 0
         self._failures = FailureLog()
-        self._heads: dict[str, NumberedEvent] = {}
 
     def emit(self, event: Event) -> None:
         self._number += 1
         numbered = NumberedEvent(self._number, event)
-        if isinstance(event, LogHead):
-            self._forget_head(event.short)
-            self._heads[event.short] = numbered
-        self._ring.append(numbered)
+        self._keep(numbered)
         task = f"Telling of {type(event).__name__}"
         self._failures.each(task, lambda listener: listener(numbered), tuple(self._listeners))
 
-    def _forget_head(self, short: str) -> None:
-        """Keep a talkative module from pushing other events out of the ring."""
-        with suppress(KeyError, ValueError):
-            self._ring.remove(self._heads.pop(short))
+    def _keep(self, numbered: NumberedEvent) -> None:
+        """Keep it instead of what it replaces. An install tells hundreds of states, each with its whole log."""
+        self._kept[numbered.number] = numbered
+        subject = _subject(numbered.event)
+        if subject is not None:
+            self._kept.pop(self._newest.get(subject, 0), None)
+            self._newest[subject] = numbered.number
+        if len(self._kept) > RING:
+            oldest = self._kept.pop(next(iter(self._kept)))
+            gone = _subject(oldest.event)
+            if gone is not None and self._newest.get(gone) == oldest.number:
+                del self._newest[gone]
 
     def subscribe(self, listener: Callable[[NumberedEvent], None]) -> Callable[[], None]:
         """Call `listener` for each new event; call the result to unsubscribe."""
@@ -109,7 +123,7 @@ class Bus:
 
     def since(self, number: int) -> list[NumberedEvent]:
         """The events after `number`, as far as they are still kept."""
-        return [numbered for numbered in self._ring if numbered.number > number]
+        return [numbered for numbered in self._kept.values() if numbered.number > number]
 
     @property
     def latest(self) -> int:

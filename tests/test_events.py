@@ -1,6 +1,6 @@
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.events import RING, Bus, LogHead, Notice, NumberedEvent
+from parachute_hub.events import RING, Bus, JobChanged, LogHead, ModuleChanged, Notice, NumberedEvent
 
 
 class BusTests(SynchronousTestCase):
@@ -55,6 +55,22 @@ class BusTests(SynchronousTestCase):
         newest = str(RING * 2 - 1)
         kept = [Notice("a", "news"), LogHead("vault", newest), LogHead("scribe", newest)]
         self.assertEqual([one.event for one in self.bus.since(0)], kept)
+
+    def test_of_a_state_only_the_newest_is_kept(self) -> None:
+        """A job tells each step with its whole log; a thousand of them took tens of megabytes."""
+        self.bus.emit(Notice("a", "news"))
+        for number in range(RING * 2):
+            self.bus.emit(JobChanged({"id": f"job-{number % 2}", "log": ["line"] * number}))
+            self.bus.emit(ModuleChanged("vault", {"state": number}))
+        kept = [(type(one.event), one.number) for one in self.bus.since(0)]
+        end = RING * 4 + 1
+        self.assertEqual(kept, [(Notice, 1), (JobChanged, end - 3), (JobChanged, end - 1), (ModuleChanged, end)])
+
+    def test_what_was_pushed_out_is_forgotten_altogether(self) -> None:
+        for number in range(RING * 3):
+            self.bus.emit(JobChanged({"id": f"job-{number}"}))
+        self.assertEqual(len(self.bus.since(0)), RING)
+        self.assertEqual(len(self.bus._newest), RING)
 
     def test_a_log_line_that_was_pushed_out_is_no_trouble(self) -> None:
         """It is simply missing when the next one comes."""

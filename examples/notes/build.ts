@@ -8,8 +8,6 @@ import { version } from "./package.json"
 
 const from = (...path: string[]) => join(import.meta.dir, ...path)
 
-const install = Bun.spawnSync([process.execPath, "install", "--frozen-lockfile", "--silent"], { cwd: from() })
-if (install.exitCode !== 0) throw new Error(`The dependencies could not be installed: ${install.stderr}`)
 rmSync(from("dist"), { recursive: true, force: true })
 const app = await Bun.build({
   entrypoints: [from("src", "main.tsx"), from("src", "app.css")],

@@ -28,7 +28,7 @@ class Contract:
         first = self.run(ask.start("vault"))
         told += [self.of(first), first.pid is not None, ask.status("vault") == first, dict(self.wishes)]
         self.says("vault", "hello")
-        told.append([line.text for line in ask.log("vault").since(0)])
+        told.append([line.text for line in ask.log("vault").since(0) if line.mark is None])
         again = self.run(ask.restart("vault"))
         told += [self.of(again), again.pid != first.pid, dict(self.wishes)]
         told += [self.of(self.run(ask.stop("vault"))), ask.log("vault") is None, dict(self.wishes)]
