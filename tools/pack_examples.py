@@ -1,6 +1,6 @@
 """Packs the reference modules in `examples/` and writes a catalog that installs them from those packs.
 
-    python -m tools.pack_examples OUT
+    python -m tools.pack_examples OUT [BUN]
 
 makes `OUT/<name>-<version>.tgz` for each module and `OUT/catalog.json`. A pack that is newer than its sources is kept.
 """
@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from parachute_hub.modules.packages.bun import find
 from parachute_hub.system.atomic_files import atomic_write
 from tools.locks import locked
 
@@ -41,15 +40,21 @@ def run(words: list[str], folder: Path) -> None:
         sys.exit(f"{' '.join(words)} failed in {folder}:\n{done.stdout}{done.stderr}")
 
 
-def pack_all(out: Path) -> Path:
+def pack_all(out: Path, bun: Path | None = None) -> Path:
     """Pack every module of the examples catalog; the path of the catalog that names the packs."""
     with locked(out):
-        return _pack_all(out)
+        return _pack_all(out, bun or _find())
 
 
-def _pack_all(out: Path) -> Path:
+def _find() -> Path:
+    # The build backend packs where none of the hub's dependencies is installed, and brings its bun.
+    from parachute_hub.modules.packages.bun import find
+
+    return find(None)
+
+
+def _pack_all(out: Path, bun: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
-    bun = find(None)
     catalog: dict[str, list[dict[str, Any]]] = json.loads((EXAMPLES / "catalog.json").read_text())
     for entry in catalog["modules"]:
         folder = EXAMPLES / entry["short"]
@@ -64,6 +69,6 @@ def _pack_all(out: Path) -> Path:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    pack_all(Path(sys.argv[1]).absolute())
+    pack_all(Path(sys.argv[1]).absolute(), *map(Path, sys.argv[2:]))
