@@ -250,6 +250,7 @@ def build(
                     origins=origin,
                     when=ago(clock),
                     links=links,
+                    vaults=vaults,
                 ).app.resource(),
             ),
             MountedArea(

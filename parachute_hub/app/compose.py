@@ -39,7 +39,15 @@ from parachute_hub.app.notices import build_notices
 from parachute_hub.app.problems import build_problems
 from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.app.runtime import ModuleRuntime, build_engine
-from parachute_hub.app.site_map import HubVaults, admin_parts, configuration_of, public_parts, recorded, vaults_of
+from parachute_hub.app.site_map import (
+    HubVaults,
+    admin_parts,
+    configuration_of,
+    front_visitor,
+    public_parts,
+    recorded,
+    vaults_of,
+)
 from parachute_hub.migration.home import is_older
 from parachute_hub.modules.state.disk_space import Disk, Reserve
 from parachute_hub.oauth import assemble as oauth_of
@@ -167,7 +175,7 @@ async def compose(core: ProcessContext) -> Composition:
         csrf_token=csrf.token_for,
     )
     parts = [
-        *public_parts(core, engine, origin, who),
+        *public_parts(core, engine, origin, who, front_visitor(accounts)),
         *admin_parts(core, engine, accounts, oauth, who, streams=streams, configuration=configuration, vaults=vaults),
         metrics.part(who),
         notices.part(who, accounts),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol
 
-from parachute_hub.app.installed import Installed, InstalledModules
+from parachute_hub.app.installed import ICON, Installed, InstalledModules
 from parachute_hub.modules.definition.links import Links, links_of, main_mount
 from parachute_hub.modules.launch.pages_seen import ModuleAddress
 from parachute_hub.site.front_page import Tile
@@ -12,6 +12,7 @@ from parachute_hub.site.well_known import INFO_PAGES, Advertised, MountLinks
 from parachute_hub.supervise.model import Status
 
 VAULT_PAGE = "/admin/vaults"
+NOTES = "notes"
 
 
 def links_at(module: Installed, path: str) -> Links:
@@ -125,20 +126,29 @@ def _mounted(module: Installed, path: str, links: ModuleLinks) -> MountLinks:
 
 
 def tiles(installed_modules: InstalledModules, supervisor: ModulePorts, links: ModuleLinks) -> list[Tile]:
-    """The front page's tiles, one per module. A module without a page links to the hub's page about it."""
+    """The front page's tiles: the modules with a page of their own, and the apps that they host for the hub's users."""
     made = []
     for module in installed_modules.modules():
         status = supervisor.status(module.short)
+        state = status.state.value if status else "stopped"
         offered = links.of(module)
+        made += [
+            Tile(name=unit.display_name, tagline=unit.tagline or "", state=state, url=unit.path, icon=unit.icon_url)
+            for unit in module.row.uis
+            if unit.audience != "operator"
+        ]
         # A settings page is opened from the hub's page, which issues its token.
         page = offered.ui if offered.ui != offered.config_ui else None
-        url = page or (VAULT_PAGE if module.row.is_vault else f"/admin/modules/{module.short}")
+        if page is None or not page.startswith("/"):
+            continue
         made.append(
             Tile(
                 name=(module.manifest and module.manifest.display_name) or module.row.display_name or module.short,
                 tagline=module.row.tagline or (module.manifest and module.manifest.tagline) or "",
-                state=status.state.value if status else "stopped",
-                url=url,
+                state=state,
+                url=page,
+                icon=f"{main_mount(module.paths)}{ICON}",
+                writes=f"{page}#/new" if module.short == NOTES else None,
             )
         )
     return made

@@ -1,7 +1,7 @@
 """The areas of the hub's site: their paths and collaborators."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -11,9 +11,11 @@ from attrs import frozen
 from treq.client import HTTPClient
 from twisted.internet.defer import succeed
 from twisted.web.client import Agent
+from twisted.web.iweb import IRequest
 
 from parachute_hub.accounts.assemble import Accounts
 from parachute_hub.accounts.model import Origins
+from parachute_hub.accounts.sessions.csrf import token_for
 from parachute_hub.accounts.validation import vault_name_problem
 from parachute_hub.admin.app_files import AdminApp
 from parachute_hub.admin.audit_trail import Recorded
@@ -38,7 +40,7 @@ from parachute_hub.oauth.tokens.account_vaults import AccountVaultsArea
 from parachute_hub.site.about import About, AboutHub, Ready
 from parachute_hub.site.auth import Authenticator
 from parachute_hub.site.conventions import PREFIXES, Conventions
-from parachute_hub.site.front_page import FrontPage
+from parachute_hub.site.front_page import FrontPage, Visitor
 from parachute_hub.site.root import MountedArea
 from parachute_hub.site.well_known import INFO_PAGES, WellKnown, document
 from parachute_hub.supervise.output.log_files import read_log
@@ -73,18 +75,22 @@ def vaults_of(core: ProcessContext, engine: ModuleRuntime) -> HubVaults:
 
 
 def public_parts(
-    core: ProcessContext, engine: ModuleRuntime, origins: Origins, who: Authenticator
+    core: ProcessContext,
+    engine: ModuleRuntime,
+    origins: Origins,
+    who: Authenticator,
+    visitor: Callable[[IRequest], Visitor | None] = lambda request: None,
 ) -> list[MountedArea]:
-    """The areas that need no account."""
+    """The areas that need no account. `visitor` tells the front page who is signed in."""
     began = time.monotonic()
 
     def states() -> list[tuple[str, str]]:
         return [(status.short, status.state.value) for status in engine.supervisor.all()]
 
     about = AboutHub(started_at=to_the_second(time.time()), source=_source(core.settings.home, core.settings.platform))
-    front = FrontPage(lambda: tiles(engine.installed_modules, engine.supervisor, engine.links)).app.resource()
+    front = FrontPage(lambda: tiles(engine.installed_modules, engine.supervisor, engine.links), visitor)
     return [
-        MountedArea(("/", "/hub.html"), front),
+        MountedArea(("/", "/hub.html"), front.app.resource()),
         MountedArea(("/health",), core.health),
         MountedArea(PREFIXES, Conventions(origin=origins.issuer, clock=time.time).app.resource()),
         MountedArea(("/api/ready",), Ready(states).app.resource()),
@@ -180,6 +186,19 @@ def admin_parts(
         MountedArea(("/admin",), AdminApp()),
         *people_parts(accounts, who, vaults.names),
     ]
+
+
+def front_visitor(accounts: Accounts) -> Callable[[IRequest], Visitor | None]:
+    """Who is signed in, for the front page; someone with a temporary password is led to a new one."""
+
+    def visitor(request: IRequest) -> Visitor | None:
+        found = accounts.recogniser.signed_in(request)
+        if found is None:
+            return None
+        accounts.recogniser.refuse_temporary(request, found)
+        return Visitor(name=found.user.called, is_admin=found.user.is_admin, csrf=token_for(found.token))
+
+    return visitor
 
 
 def configuration_of(core: ProcessContext, engine: ModuleRuntime, oauth: OAuth) -> Configuration:

@@ -1,86 +1,117 @@
-"""`/`: what the hub is and what is running, for any visitor. Works without JavaScript and without an account."""
+"""`/`: the way to everything for those who are signed in, and the public face for others. Works without JavaScript."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from attrs import frozen
 from klein import Klein
 from twisted.web.iweb import IRequest
-from twisted.web.template import Tag, flattenString, tags
+from twisted.web.template import Tag, tags
 
 from parachute_hub.site.area import area
+from parachute_hub.site.pages import Content, csrf_field, show
 
 _WORDS = {
-    "ready": "running",
-    "degraded": "running, but slow to answer",
-    "starting": "starting",
-    "backoff": "restarting",
-    "parked": "keeps failing; the hub tries again every few minutes",
-    "stopping": "stopping",
-    "stopped": "stopped",
-    "held": "held back",
+    "degraded": "Slow to answer",
+    "starting": "Starting",
+    "backoff": "Restarting",
+    "parked": "Keeps failing; the hub tries again every few minutes",
+    "stopping": "Stopping",
+    "stopped": "Stopped",
+    "held": "Held back",
 }
+_WELL = "ready"
 
 
 @frozen(kw_only=True)
 class Tile:
-    """One module on the page; `url` opens it, None if it has no page."""
+    """An app: `url` opens it. `icon` is the address of its picture, and `writes` the one of a new note."""
 
     name: str
     tagline: str
     state: str
-    url: str | None = None
+    url: str
+    icon: str | None = None
+    writes: str | None = None
 
 
-def page(title: str, *content: Tag | str) -> Tag:
-    """The frame of a plain page of the hub."""
-    return tags.html(
-        tags.head(
-            tags.meta(charset="utf-8"),
-            tags.meta(name="viewport", content="width=device-width, initial-scale=1"),
-            tags.title(title),
-            tags.link(rel="stylesheet", href="/static/hub/hub.css"),
-        ),
-        tags.body(Tag("main")(*content, class_="page")),
-        lang="en",
-    )
+@frozen(kw_only=True)
+class Visitor:
+    """Who is signed in. `csrf` is the token of their forms."""
 
-
-def front_page(tiles: Iterable[Tile]) -> Tag:
-    """The page as a tree; text is escaped on flattening."""
-    rows = [_tile(tile) for tile in tiles]
-    listing: Tag = (
-        tags.ul(*rows, class_="tiles")
-        if rows
-        else tags.p("Nothing is installed yet. ", tags.a("Choose what to install", href="/admin/"), ".")
-    )
-    return page(
-        "Parachute",
-        tags.h1("Parachute"),
-        tags.p("Your own small server for notes and more. It runs here, for you, and nowhere else."),
-        tags.h2("Running here"),
-        listing,
-        tags.p(tags.a("Manage this hub", href="/admin/")),
-    )
-
-
-def _tile(tile: Tile) -> Tag:
-    name = tags.a(tile.name, href=tile.url) if tile.url else tags.span(tile.name)
-    state = tags.span(_WORDS.get(tile.state, tile.state), class_=f"state state-{tile.state}")
-    return tags.li(tags.h3(name), tags.p(tile.tagline), tags.p(state))
+    name: str
+    is_admin: bool
+    csrf: str
 
 
 class FrontPage:
-    """`GET /` and `/hub.html`."""
+    """`GET /` and `/hub.html`. `tiles` are the apps with a page, `who` raises Refused to lead elsewhere."""
 
     app: Klein = area()
 
-    def __init__(self, tiles: Callable[[], Iterable[Tile]]) -> None:
+    def __init__(self, tiles: Callable[[], Iterable[Tile]], who: Callable[[IRequest], Visitor | None]) -> None:
         self._tiles = tiles
+        self._who = who
 
     @app.route("/", methods=["GET", "HEAD"])
     @app.route("/hub.html", methods=["GET", "HEAD"])
     async def front(self, request: IRequest) -> bytes:
-        """The current page, never cached because states change."""
-        request.setHeader("Content-Type", "text/html; charset=utf-8")
-        request.setHeader("Cache-Control", "no-store")
-        return b"<!DOCTYPE html>\n" + await flattenString(request, front_page(self._tiles()))
+        """What this visitor can do here. Strangers see no apps, and only owners see how they are."""
+        visitor = self._who(request)
+        if visitor is None:
+            return show(request, "Welcome", _public())
+        return show(request, "Home", _home(visitor, list(self._tiles())))
+
+
+def _public() -> Content:
+    return tags.div(
+        tags.div(
+            tags.h1("Welcome"),
+            tags.p("This is a private server for notes and more.", class_="lead"),
+        ),
+        tags.a("Sign in", class_="button primary full", href="/login?next=/"),
+        tags.p("No account yet? Ask the person who runs it for an invitation.", class_="quiet"),
+    )
+
+
+def _home(visitor: Visitor, tiles: Sequence[Tile]) -> Content:
+    write = next((tile.writes for tile in tiles if tile.writes), None)
+    first: list[Tag] = [tags.a("Write a note", class_="button primary", href=write)] if write else []
+    if visitor.is_admin:
+        first.append(tags.a("Manage the hub", class_="button", href="/admin/"))
+    return tags.div(
+        tags.h1("Hello, ", visitor.name),
+        tags.div(*first, class_="actions") if first else "",
+        tags.ul(*(_tile(tile, visitor) for tile in tiles), class_="tiles") if tiles else _nothing(visitor),
+        tags.ul(
+            _row("Connect an assistant", "Let Claude or another assistant use your notes.", "/account/connect"),
+            _row("Your account", "Password, second factor, devices and connected apps.", "/account"),
+            class_="rows",
+        ),
+        tags.form(
+            csrf_field(visitor.csrf),
+            tags.div(tags.button("Sign out", type="submit"), class_="actions"),
+            method="post",
+            action="/logout",
+        ),
+        class_="home",
+    )
+
+
+def _nothing(visitor: Visitor) -> Tag:
+    if visitor.is_admin:
+        return tags.p("Nothing is installed yet. ", tags.a("Choose what to install", href="/admin/modules"), ".")
+    return tags.p("There is no app here yet. Ask the person who runs this hub.", class_="quiet")
+
+
+def _tile(tile: Tile, visitor: Visitor) -> Tag:
+    # The letter shows where the picture cannot be loaded.
+    picture = tags.img(src=tile.icon, alt="", width="48", height="48") if tile.icon and tile.state == _WELL else ""
+    icon = tags.span(tile.name[:1].upper(), picture, class_="icon", **{"aria-hidden": "true"})
+    ill = visitor.is_admin and tile.state != _WELL
+    state = tags.span(_WORDS.get(tile.state, tile.state), class_=f"state state-{tile.state}") if ill else ""
+    words = tags.span(tags.strong(tile.name), tags.span(tile.tagline, class_="quiet"), state, class_="words")
+    return tags.li(tags.a(icon, words, href=tile.url))
+
+
+def _row(title: str, text: str, path: str) -> Tag:
+    return tags.li(tags.div(tags.h2(tags.a(title, href=path)), tags.p(text, class_="quiet")))

@@ -128,7 +128,7 @@ class PeopleTests(Case):
         user_id = self.id_of("grace")
         self.send("DELETE", f"/api/users/{user_id}/second-factor", f"user.second-factor:{user_id}")
         self.sign_in("grace")
-        self.assertEqual(self.answer.header("location"), "/account")
+        self.assertEqual(self.answer.header("location"), "/")
 
     def test_unknown_users_are_404(self) -> None:
         for method, path, operation in (

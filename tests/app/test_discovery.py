@@ -42,7 +42,7 @@ class DiscoveryTests(RosterCase):
         self.assertEqual(mounted.info, "/.well-known/parachute/own")
         offered = self.links.by_short("own")
         self.assertEqual((offered.ui, offered.management, offered.config_ui), (None, None, None))
-        self.assertEqual(self.urls(), ["/admin/vaults", "/admin/modules/own"])
+        self.assertEqual(self.urls(), [])
 
     def test_the_same_link_everywhere_once_it_was_seen(self) -> None:
         self.pages.pages = {"/own/app/", "/own/admin/", "/vault/side/admin", "/own/.parachute/info"}
@@ -54,8 +54,28 @@ class DiscoveryTests(RosterCase):
         offered = self.links.by_short("own")
         self.assertEqual((offered.ui, offered.management), ("/own/app/", "/own/admin/"))
         # Its front page is its settings page, which is opened from the hub's.
-        self.assertEqual(self.urls(), ["/admin/vaults", "/admin/modules/own"])
+        self.assertEqual(self.urls(), [])
         self.assertIsNone(self.links.by_short("gone").ui)
+
+    def test_an_app_has_a_tile_and_notes_begins_a_note(self) -> None:
+        notes = self.package("notes", name="notes", uiUrl="/notes/")
+        blog = {"displayName": "Blog", "path": "/other/blog", "tagline": "Read"}
+        hidden = {"displayName": "Desk", "path": "/other/desk", "audience": "operator"}
+        other = self.package("other", name="other")
+        self.register(
+            row("notes", 1942, "/notes"),
+            row("other", 1951, "/other", uis={"blog": blog, "desk": hidden}),
+            folders={"notes": notes, "other": other},
+        )
+        self.pages.pages = {"/notes/"}
+        made = tiles(self.installed_modules, FakeSupervisor(), self.links)
+        self.assertEqual(
+            [(tile.name, tile.url, tile.icon, tile.writes) for tile in made],
+            [
+                ("notes", "/notes/", "/notes/.parachute/icon.svg", "/notes/#/new"),
+                ("Blog", "/other/blog", None, None),
+            ],
+        )
 
     def test_a_module_that_answers_anew_is_asked_for_all_its_links(self) -> None:
         self.links.look("own")

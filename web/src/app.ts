@@ -96,7 +96,7 @@ function door({ hasSession, password_change_required, user }: Me): string | null
   const here = encodeURIComponent(location.pathname)
   if (!hasSession) return `/login?next=${here}`
   if (password_change_required) return `/account/change-password?next=${here}`
-  return user?.role === "admin" ? null : "/account/"
+  return user?.role === "admin" ? null : "/"
 }
 
 /** Starts with the existing session, and follows the hub while the page is visible. */

@@ -3,12 +3,13 @@ import { finish, isCallback } from "./remote/oauth.ts"
 import { load, save } from "./remote/session.ts"
 import { App } from "./ui/app.tsx"
 import { takeShared } from "./ui/shared.ts"
-import { attempt, openDesk } from "./ui/state.ts"
+import { askedForNew, attempt, openDesk } from "./ui/state.ts"
 import { register } from "./ui/update.ts"
 import { loadRecordings } from "./ui/voice.tsx"
 
 const place = document.getElementById("app")!
 place.replaceChildren()
+askedForNew()
 
 await attempt(async () => {
   if (!isCallback()) return

@@ -10,6 +10,7 @@ from parachute_hub.accounts.model import Origins, SignedIn
 from parachute_hub.accounts.pages import notice
 from parachute_hub.accounts.people import account_views
 from parachute_hub.accounts.people.account_views import When
+from parachute_hub.accounts.people.invitations import Vaults
 from parachute_hub.accounts.people.self_service import SelfService
 from parachute_hub.accounts.sessions.browser import Browser
 from parachute_hub.accounts.sessions.csrf import token_for
@@ -41,6 +42,7 @@ class AccountPages:
         origins: Origins,
         when: When,
         links: Links,
+        vaults: Vaults,
     ) -> None:
         self._account = account
         self._browser = browser
@@ -48,6 +50,7 @@ class AccountPages:
         self._origins = origins
         self._when = when
         self._links = links
+        self._vaults = vaults
 
     @app.route("/account", methods=["GET", "HEAD"])
     @app.route("/account/", methods=["GET", "HEAD"])
@@ -59,6 +62,13 @@ class AccountPages:
         )
         done = [notice(_CHANGED)] if query(request, "done") == "password" else []
         return show(request, "Your account", [*done, content])
+
+    @app.route("/account/connect", methods=["GET", "HEAD"])
+    async def connect(self, request: IRequest) -> bytes:
+        """The addresses to give to an assistant."""
+        user = self._entered(request).user
+        names = [name for name in self._vaults.names() if user.is_admin or name in user.vaults]
+        return show(request, "Connect an assistant", account_views.connect(self._origins.issuer(), names))
 
     @app.route("/account/change-password", methods=["GET", "HEAD"])
     async def ask_password(self, request: IRequest) -> bytes:

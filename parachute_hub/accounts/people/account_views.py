@@ -61,6 +61,19 @@ def overview(
     )
 
 
+def connect(origin: str, vaults: Sequence[str]) -> Tag:
+    """The address of each vault for assistants, to copy."""
+    addresses = [
+        tags.div(
+            tags.h2("The notes in ", name) if len(vaults) > 1 else "",
+            tags.p(tags.code(f"{origin}/vault/{name}/mcp"), class_="copy", tabindex="0"),
+        )
+        for name in vaults
+    ]
+    none = tags.p("You have no vault yet. Ask the person who runs this hub for one.", class_="message busy")
+    return fill("connect", addresses=addresses or none)
+
+
 def change_password(found: SignedIn, next_path: str, said: Mapping[str, Content]) -> Tag:
     if found.user.must_change_password:
         heading, lead = (

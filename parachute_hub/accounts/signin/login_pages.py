@@ -23,7 +23,7 @@ from parachute_hub.site.root import lead_to_apps
 from parachute_hub.site.safe_redirect import login_url, safe_next
 
 ADMIN_HOME = "/admin/"
-MEMBER_HOME = "/account"
+MEMBER_HOME = "/"
 
 
 class LoginPages:

@@ -32,7 +32,7 @@ class SignInTests(DoorCase):
         page = BrowserTab(self.door).get("/signup")
         self.assertEqual(page.status, 200)
         self.assertIn("by invitation", page.body.decode())
-        self.assertEqual(self.sign_in().get("/signup").header("location"), "/account")
+        self.assertEqual(self.sign_in().get("/signup").header("location"), "/")
 
     def test_names_have_no_case(self) -> None:
         self.sign_in(" ADA ")
@@ -103,11 +103,11 @@ class SignInTests(DoorCase):
 
     def test_members_have_no_business_in_admin(self) -> None:
         tab = self.member()
-        self.assertEqual(self.answer.header("location"), "/account")
+        self.assertEqual(self.answer.header("location"), "/")
         tab.cookies.clear()
         tab.get("/login")
         answer = tab.post("/login", {"username": "grace", "password": PASSWORD, "next": "/admin/modules"})
-        self.assertEqual(answer.header("location"), "/account")
+        self.assertEqual(answer.header("location"), "/")
 
     def test_a_new_session_id_each_time_and_the_old_one_ends(self) -> None:
         """Prevents session fixation."""

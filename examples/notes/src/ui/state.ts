@@ -35,8 +35,28 @@ export const problem = signal<string>()
 export const online = signal(navigator.onLine)
 
 effect(() => localStorage.setItem("parachute-notes:sort", sort.value))
-addEventListener("hashchange", () => (route.value = readRoute()))
+addEventListener("hashchange", () => {
+  route.value = readRoute()
+  if (askedForNew()) void attempt(beginAsked)
+})
 for (const event of ["online", "offline"]) addEventListener(event, () => (online.value = navigator.onLine))
+
+const BEGIN = "parachute-notes:new"
+
+/** `#/new` begins a note: the hub's front page links to it. Kept while the person connects at the hub. */
+export function askedForNew(): boolean {
+  if (location.hash !== "#/new") return false
+  sessionStorage.setItem(BEGIN, "1")
+  history.replaceState(null, "", "#/")
+  return true
+}
+
+/** Begins the note that was asked for, once the vault is open. */
+export async function beginAsked(): Promise<void> {
+  if (!desk.value || !sessionStorage.getItem(BEGIN)) return
+  sessionStorage.removeItem(BEGIN)
+  await newNote()
+}
 
 function readRoute(): Route {
   const [, page, id] = location.hash.split("/")
@@ -65,6 +85,7 @@ export async function openDesk(): Promise<void> {
   await library.load()
   void files.load()
   void engine.run()
+  await beginAsked()
 }
 
 export function closeDesk(): void {
