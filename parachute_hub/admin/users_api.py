@@ -125,6 +125,7 @@ class UsersApi:
         return {
             "id": user.id,
             "username": user.username,
+            "display_name": user.display_name,
             "role": user.role,
             "password_changed": not user.must_change_password,
             "second_factor": self._people.has_second_factor(user.id),

@@ -60,7 +60,7 @@ def show_consent(
     needs_proof = consent.approves or any(row.risk != "low" for row in consent.rows) or not is_marked(request)
     slots: dict[str, Content] = {
         "name": consent.client.name,
-        "username": visit.user.username,
+        "username": visit.user.called,
         "problem": problem(shown.error),
         "hidden": _hidden({**shown.hidden, CSRF_FIELD: visit.csrf, "__action": "consent"}),
         "identity": _identity(consent.client),

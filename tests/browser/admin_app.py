@@ -26,7 +26,6 @@ PAGES = (
     "backups",
     "backups/restore",
     "notices",
-    "account",
     "settings",
     "activity",
     "about",

@@ -15,7 +15,7 @@ from tests.live.harness import HubProcess, hub, packed_examples, registry
 from tests.requirements import program, requires
 
 SPOKEN = "hello world"
-ADMIN = ("modules", "modules/vault", "vaults", "apps", "tokens", "people", "account", "settings", "activity", "about")
+ADMIN = ("modules", "modules/vault", "vaults", "apps", "tokens", "people", "settings", "activity", "about")
 
 
 @requires(program("chromium"), program("espeak-ng"))
@@ -95,6 +95,15 @@ class FriendLoopTests(SynchronousTestCase):
             self.look(self.page, f"admin-{path.replace('/', '-')}")
         self.page.goto(f"{self.hub.url}/admin/activity")
         expect(self.page.get_by_text("ana changed the settings of scribe")).to_be_visible()
-        for path in ("", "account", "account/apps", "account/sessions", "account/2fa", "nothing-here"):
+        for path in (
+            "",
+            "account",
+            "account/name",
+            "account/connect",
+            "account/apps",
+            "account/sessions",
+            "account/2fa",
+            "nothing-here",
+        ):
             self.page.goto(f"{self.hub.url}/{path}")
             self.look(self.page, f"page-{path.replace('/', '-') or 'front'}")

@@ -222,3 +222,18 @@ class FrontPageTests(FriendsCase):
         friend.wait_for_url(f"{self.hub.url}/")
         friend.get_by_role("button", name="Sign out").press("Enter")
         friend.wait_for_url("**/login*")
+
+    def test_long_names_fit_everywhere(self) -> None:
+        longest, vault = "W" * 64, "w" * 32
+        self.hub.client.call("POST", "/vaults", {"name": vault})
+        friend = self.new_browser()
+        self.join(friend, self.invite(longest))
+        (person,) = [one for one in self.hub.client.call("GET", "/api/users")["users"] if one["role"] == "member"]
+        self.hub.client.call("PATCH", f"/api/users/{person['id']}/vaults", {"assigned_vaults": {vault: "read"}})
+        for path in ("", "account", "account/name", "account/connect", "account/2fa", "account/sessions"):
+            friend.goto(f"{self.hub.url}/{path}")
+            self.look(friend, f"long-{path.replace('/', '-') or 'front'}")
+        self.owner.goto(f"{self.hub.url}/admin/people")
+        expect(self.owner.get_by_role("heading", name=longest)).to_be_visible()
+        self.owner.get_by_text("Change or remove").click()
+        self.look(self.owner, "long-people")

@@ -2,6 +2,10 @@
 import type { Answers, Person } from "../src/api/shapes"
 import type { Pretended } from "./state"
 
+// The longest that the hub accepts; they must fit 320 pixels.
+const LONG_NAME = "W".repeat(64)
+const LONG_VAULT = "w".repeat(32)
+
 type Answer = [status: number, body: unknown]
 
 const now = Date.now()
@@ -127,11 +131,7 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
     next_cursor: null,
   },
   "/api/users": {
-    users: [person("sam", "admin", {}), person("kim", "member", { default: "read", work: "write" })],
-  },
-  "/api/account/2fa": { enrolled: false, enrolled_at: null, codes_left: 0 },
-  "/api/account/sessions": {
-    sessions: [session("1", true, "Firefox on Linux"), session("2", false, "Safari on iPhone")],
+    users: [person("sam", "admin", {}), person("kim", "member", { default: "read", [LONG_VAULT]: "write" }, LONG_NAME)],
   },
   "/api/settings/hub-origin": { hub_origin: null, resolved_issuer: "https://hub.example.com", source: "render" },
   "/api/apps": {
@@ -258,25 +258,21 @@ const FIXED: { [path in keyof Answers]?: Answers[path] } = {
   },
 }
 
-function session(id: string, current: boolean, browser: string) {
-  return {
-    id,
-    current,
-    browser,
-    address: "192.0.2.7",
-    created_at: iso(200),
-    last_seen_at: iso(1),
-    expires_at: iso(-900),
-    methods: ["pwd"],
-  }
-}
-
 function token(jti: string, scopes: string[], via: string, subject: string | null) {
   const dates = { created_at: iso(50), expires_at: iso(-500), revoked_at: null, last_used_at: iso(2) }
   return { jti, user_id: "1", subject, client_id: "c", scopes, created_via: via, permissions: null, ...dates }
 }
 
-function person(username: string, role: Person["role"], vaults: Person["vaults"]) {
+function person(username: string, role: Person["role"], vaults: Person["vaults"], display_name = "") {
   const access = { vaults, assigned_vaults: Object.keys(vaults), second_factor: role === "admin" }
-  return { id: username, username, role, password_changed: true, email: null, created_at: iso(900), ...access }
+  return {
+    id: username,
+    username,
+    display_name,
+    role,
+    password_changed: true,
+    email: null,
+    created_at: iso(900),
+    ...access,
+  }
 }

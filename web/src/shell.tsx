@@ -3,7 +3,6 @@ import type { ComponentType } from "preact"
 import { useEffect, useState } from "preact/hooks"
 import { contact, hub, me, modules } from "./app"
 import { About } from "./pages/about"
-import { Account } from "./pages/account"
 import { Activity } from "./pages/activity"
 import { Apps } from "./pages/apps"
 import { BackupsPage } from "./pages/backups"
@@ -38,7 +37,6 @@ const PLACES: Place[] = [
   { path: "people", icon: "people", label: "People", page: People },
   { path: "backups", icon: "backups", label: "Backups", page: BackupsPage },
   { path: "notices", icon: "notices", label: "Notices", page: NoticesPage },
-  { path: "account", icon: "account", label: "Account", page: Account },
   { path: "settings", icon: "settings", label: "Settings", page: Settings },
   { path: "activity", icon: "activity", label: "Activity", page: Activity },
   { path: "about", icon: "about", label: "About", page: About },
@@ -107,7 +105,10 @@ function SignedIn() {
   const leave = () => hub.call("POST", "/logout", {}).then(() => location.assign("/login"), report)
   return (
     <div class="signed-in">
-      <span>{me.value?.user?.displayName ?? " "}</span>
+      <a href="/account">
+        {me.value?.user?.displayName ?? " "}
+        <span class="unseen">, your account</span>
+      </a>
       <button type="button" class="plain" onClick={leave}>
         Sign out
       </button>

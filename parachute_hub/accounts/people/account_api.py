@@ -45,7 +45,7 @@ class AccountApi:
         if found is None:
             return as_json(request, {"hasSession": False})
         user = found.user
-        about = {"id": user.id, "displayName": user.username, "role": user.role, "vaults": dict(user.vaults)}
+        about = {"id": user.id, "displayName": user.called, "role": user.role, "vaults": dict(user.vaults)}
         return as_json(
             request,
             {

@@ -63,6 +63,22 @@ class AccountPages:
         done = [notice(_CHANGED)] if query(request, "done") == "password" else []
         return show(request, "Your account", [*done, content])
 
+    @app.route("/account/name", methods=["GET", "HEAD"])
+    async def ask_name(self, request: IRequest) -> bytes:
+        """What the person is called."""
+        return self._name_form(request, self._entered(request))
+
+    @app.route("/account/name", methods=["POST"])
+    async def change_name(self, request: IRequest) -> bytes:
+        """Change it."""
+        found = self._entered(request)
+        name = read_form(request).text("display_name")
+        try:
+            await self._account.change_name(found, self._browser.visitor(request), name)
+        except Refused as refused:
+            return self._name_form(request, found, refused, name)
+        return see_other(request, "/account")
+
     @app.route("/account/connect", methods=["GET", "HEAD"])
     async def connect(self, request: IRequest) -> bytes:
         """The addresses to give to an assistant."""
@@ -161,6 +177,12 @@ class AccountPages:
         started = self._account.started_second_factor(found, self._host()) if began else None
         content = account_views.second_factor(self._account.standing(found), started, self._when, _said(found, refused))
         return show(request, "Second factor", content, refused=refused)
+
+    def _name_form(
+        self, request: IRequest, found: SignedIn, refused: Refused | None = None, typed: str | None = None
+    ) -> bytes:
+        name = found.user.display_name if typed is None else typed
+        return show(request, "Your name", account_views.name(name, _said(found, refused)), refused=refused)
 
     async def _password_form(
         self, request: IRequest, found: SignedIn, next_path: str, refused: Refused | None = None

@@ -47,6 +47,7 @@ def overview(
     admin = tags.a("Manage the hub", class_="button plain", href="/admin/") if user.is_admin else ""
     return fill(
         "account",
+        called=user.called,
         username=user.username,
         role="an administrator of this hub" if user.is_admin else "a member of this hub",
         message="",
@@ -59,6 +60,11 @@ def overview(
         csrf=csrf_field(token),
         admin=admin,
     )
+
+
+def name(shown: str, said: Mapping[str, Content]) -> Tag:
+    """The form for what a person is called."""
+    return fill("name", name=shown, **said)
 
 
 def connect(origin: str, vaults: Sequence[str]) -> Tag:

@@ -59,6 +59,10 @@ class SelfService:
             sessions=len(self._sessions.of_user(user_id)),
         )
 
+    async def change_name(self, signed_in: SignedIn, visitor: Visitor, name: str) -> None:
+        """Change what the person is called. Raises Refused 400."""
+        await self._people.set_display_name(signed_in.user, name, visitor.address)
+
     async def change_password(self, signed_in: SignedIn, visitor: Visitor, current: str, new: str) -> NewSession:
         """Change the password; other sessions and issued tokens end. Raises Refused 400, 401, 413, 429."""
         if not current or not new:

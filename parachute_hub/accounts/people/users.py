@@ -148,6 +148,17 @@ class People:
 
         return await self._change(change)
 
+    async def set_display_name(self, user: User, name: str, address: str) -> None:
+        """Change what a person is called; empty for the username. Raises Refused 400."""
+        name = name.strip()
+        check_display_name(name)
+
+        def change() -> None:
+            self._users.set_display_name(user.id, name)
+            self._note(Actor(name=user.username, address=address), "name-changed", user.username)
+
+        await self._change(change)
+
     async def set_role(self, actor: Actor, user_id: str, role: Role) -> User:
         """Change a user's role; they must sign in again. Raises Refused 403 for the last admin."""
         user = self.get(user_id)

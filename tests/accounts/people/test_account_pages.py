@@ -14,7 +14,14 @@ class OverviewTests(DoorCase):
     def test_strangers_are_sent_to_sign_in_and_back(self) -> None:
         self.owner()
         tab = BrowserTab(self.door)
-        for path in ("/account", "/account/2fa", "/account/sessions", "/account/change-password"):
+        for path in (
+            "/account",
+            "/account/name",
+            "/account/connect",
+            "/account/2fa",
+            "/account/sessions",
+            "/account/change-password",
+        ):
             answer = tab.get(path)
             self.assertEqual((answer.status, answer.header("location")), (303, f"/login?next={path}"))
 
@@ -25,6 +32,26 @@ class OverviewTests(DoorCase):
         self.assertIn("grace", page)
         self.assertIn("You may read its notes.", page)
         self.assertNotIn("/admin/", page)
+
+    def test_people_are_called_what_they_write(self) -> None:
+        self.owner()
+        tab = self.member(family="read")
+        for name, status in (("Grüße 🌷", 303), ("W" * 65, 400), ("a\x07b", 400), ("a\u202eb", 400)):
+            tab.get("/account/name")
+            self.assertEqual(tab.post("/account/name", {"display_name": name}).status, status, repr(name))
+        self.assertIn("Grüße 🌷", tab.get("/account").body.decode())
+        self.assertEqual(tab.get_json("/api/me")["user"]["displayName"], "Grüße 🌷")
+        self.assertEqual(tab.get_json("/account/session")["username"], "grace")
+        tab.get("/account/name")
+        tab.post("/account/name", {"display_name": " "})
+        self.assertEqual(tab.get_json("/api/me")["user"]["displayName"], "grace")
+
+    def test_assistants_get_the_addresses_of_ones_own_vaults(self) -> None:
+        self.owner()
+        page = self.member(family="read").get("/account/connect").body.decode()
+        self.assertIn("http://hub.test/vault/family/mcp", page)
+        self.assertNotIn("/vault/default/mcp", page)
+        self.assertIn("You have no vault yet", self.member("heidi").get("/account/connect").body.decode())
 
     def test_user_agents_are_escaped(self) -> None:
         """The user agent string is escaped."""

@@ -47,7 +47,7 @@ test("changes carry the session's CSRF token, fetched once", async () => {
 
 test("changes carry what this browser keeps beside the cookie, reading does not", async () => {
   const hub = hubWith([[200, {}], ME, [200, {}]])
-  await hub.get("/api/account/2fa")
+  await hub.get("/api/users")
   await hub.call("POST", "/api/a")
   expect(calls[0]?.headers["X-Parachute-Key"]).toBeUndefined()
   expect(calls[2]?.headers["X-Parachute-Key"]).toBe("k1")

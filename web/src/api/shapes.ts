@@ -222,6 +222,7 @@ export type Role = "read" | "write"
 export interface Person {
   id: string
   username: string
+  display_name: string
   role: "admin" | "member"
   password_changed: boolean
   second_factor: boolean
@@ -277,33 +278,12 @@ export interface Room {
   owners: { name: string; kind: string; bytes: number }[]
 }
 
-export interface Session {
-  id: string
-  current: boolean
-  browser: string
-  address: string
-  created_at: string
-  last_seen_at: string
-}
-
 export interface HubFacts {
   version: string
   started_at: string
   uptime_ms: number
   source: string
   [fact: string]: string | number
-}
-
-export interface Standing {
-  enrolled: boolean
-  enrolled_at: string | null
-  codes_left: number
-}
-
-export interface Started {
-  secret: string
-  otpauth_url: string
-  qr_data_url: string
 }
 
 export interface Me {
@@ -433,8 +413,6 @@ export interface Answers {
   "/api/oauth/clients": { clients: Client[] }
   "/api/auth/tokens": { tokens: Token[]; next_cursor: string | null }
   "/api/settings/hub-origin": Origin
-  "/api/account/2fa": Standing
-  "/api/account/sessions": { sessions: Session[] }
   "/api/audit": Page
   "/api/backups": Backups
   "/api/notices": NoticeSettings

@@ -1,7 +1,7 @@
 /** People: accounts, their vaults, invitations. */
 import { useState } from "preact/hooks"
 import type { Person, Role } from "../api/shapes"
-import { hub } from "../app"
+import { hub, me } from "../app"
 import { ago } from "../format"
 import { type Resource, useResource } from "../state/resource"
 import { confirm } from "../ui/dialog"
@@ -44,15 +44,16 @@ function Accounts({ people, vaults }: { people: Resource<{ users: Person[] }>; v
 
 function One({ person, vaults, changed }: { person: Person; vaults: string[]; changed: () => Promise<void> }) {
   const owner = person.role === "admin"
+  const name = person.display_name || person.username
   const remove = async () => {
     const sure = await confirm(
-      `Remove ${person.username}?`,
+      `Remove ${name}?`,
       "This signs them out everywhere and revokes their tokens. Their notes stay in the vault.",
       "Remove",
     )
     if (!sure) return
     await hub.call("DELETE", `/api/users/${person.id}`)
-    say(`${person.username} was removed`)
+    say(`${name} was removed`)
     await changed()
   }
   return (
@@ -60,29 +61,84 @@ function One({ person, vaults, changed }: { person: Person; vaults: string[]; ch
       <div class="list-row">
         <div class="grow">
           <h3>
-            {person.username} {owner && <span class="badge">Owner</span>}
+            {name} {owner && <span class="badge">Owner</span>}
           </h3>
           <p class="quiet">
+            {name !== person.username && `Signs in as ${person.username}. `}
             {owner ? "Can do everything" : described(person.vaults)}. Joined {ago(person.created_at)}.
             {!person.password_changed && " Must choose a new password at the next sign-in."}
           </p>
         </div>
       </div>
+      {owner && person.id !== me.value?.user?.id && (
+        <More label={`Change ${name}`}>
+          <Demote person={person} name={name} changed={changed} />
+        </More>
+      )}
       {!owner && (
-        <More label={`Change or remove ${person.username}`}>
+        <More label={`Change or remove ${name}`}>
           <div class="stack">
+            <Promote person={person} name={name} changed={changed} />
             <Access person={person} vaults={vaults} changed={changed} />
             <Reset person={person} />
             {person.second_factor && <FactorOff person={person} changed={changed} />}
             <div>
               <Button kind="danger" act={remove}>
-                Remove {person.username}
+                Remove {name}
               </Button>
             </div>
           </div>
         </More>
       )}
     </li>
+  )
+}
+
+interface RoleProps {
+  person: Person
+  name: string
+  changed: () => Promise<void>
+}
+
+/** A second owner can help when the first one has lost the way in; handing over is this, then leaving. */
+function Promote({ person, name, changed }: RoleProps) {
+  const promote = async () => {
+    const sure = await confirm(
+      `Make ${name} an owner?`,
+      "Owners can do everything here: manage people, read every vault, and remove your own rights. A second owner can" +
+        " let you back in if you lose your password. To hand the hub over, let them make you a member afterwards.",
+      "Make owner",
+    )
+    if (!sure) return
+    await hub.call("PATCH", `/api/users/${person.id}/role`, { role: "admin" })
+    say(`${name} is an owner now, and must sign in again`)
+    await changed()
+  }
+  return (
+    <div>
+      <Button act={promote}>Make {name} an owner</Button>
+    </div>
+  )
+}
+
+function Demote({ person, name, changed }: RoleProps) {
+  const demote = async () => {
+    const sure = await confirm(
+      `Make ${name} a member?`,
+      "They keep their account and the vaults that are shared with them. They are signed out everywhere.",
+      "Make member",
+    )
+    if (!sure) return
+    await hub.call("PATCH", `/api/users/${person.id}/role`, { role: "member" })
+    say(`${name} is a member now`)
+    await changed()
+  }
+  return (
+    <div>
+      <Button kind="danger" act={demote}>
+        Make {name} a member
+      </Button>
+    </div>
   )
 }
 
