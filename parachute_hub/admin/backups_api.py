@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import segno
 from attrs import frozen
 from klein import Klein
 from twisted.internet.defer import Deferred
@@ -65,6 +64,9 @@ class BackupsApi:
         """Create a key. Only this response contains it, for the recovery sheet."""
         self._prove(request, "backup.key")
         identity = await self._backups.make_key()
+        # Half a megabyte that only this needs.
+        import segno
+
         code = segno.make(identity, error="m", micro=False).svg_data_uri(scale=4, border=2)
         return as_json(request, {"identity": identity, "qr": code, **self._state()})
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import segno
 from klein import Klein
 from twisted.web.iweb import IRequest
 
@@ -91,6 +90,9 @@ class InvitesApi:
 
     def _link(self, token: str) -> dict[str, str]:
         url = f"{self._origins.issuer()}/account/setup/{token}"
+        # Half a megabyte that only this needs.
+        import segno
+
         return {"token": token, "url": url, "qr_data_url": segno.make(url, error="m").png_data_uri(scale=5, border=3)}
 
     def _shown(self, invite: Invite) -> dict[str, Any]:

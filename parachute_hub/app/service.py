@@ -38,6 +38,7 @@ from parachute_hub.site.errors import Refused
 from parachute_hub.site.health import Health, Phase
 from parachute_hub.site.root import MountedArea, Root
 from parachute_hub.store import newer
+from parachute_hub.system import heap
 from parachute_hub.system.executors import WriterThread
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.home import DATABASE, Home, HomeTaken, HomeTooNew
@@ -47,6 +48,8 @@ from parachute_hub.system.timestamps import to_the_second
 LOCK_POLL = 0.25
 DRAIN_SECONDS = 5.0
 RESTART_SECONDS = 0.2
+# Until the modules of a start are up and its garbage is gone.
+SETTLE_SECONDS = 10.0
 # Connections that may wait to be accepted.
 BACKLOG = 1024
 # Connections per address, which may be a single client or a trusted proxy with everyone behind it.
@@ -231,6 +234,7 @@ class Hub(Service):
         await composed.start()
         self.phase.name = "up"
         self.log.info("Ready: {origin}", origin=self.settings.issuer)
+        self.reactor.callLater(SETTLE_SECONDS, heap.give_back)
 
     async def _put_restored_in_place(self) -> None:
         threads = self.reactor.getThreadPool()
@@ -364,8 +368,10 @@ class Hub(Service):
 
 def _load() -> Callable[[ProcessContext], Awaitable[Composed]]:
     """Import the composition root on first use."""
+    heap.keep_loaded()
     from parachute_hub.app.compose import compose
 
+    heap.keep_loaded()
     return compose
 
 

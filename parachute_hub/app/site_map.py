@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import psutil
 from attrs import frozen
-from treq.client import HTTPClient
 from twisted.internet.defer import succeed
 from twisted.web.client import Agent
 from twisted.web.iweb import IRequest
@@ -45,6 +44,9 @@ from parachute_hub.site.root import MountedArea
 from parachute_hub.site.well_known import INFO_PAGES, WellKnown, document
 from parachute_hub.supervise.output.log_files import read_log
 from parachute_hub.system.timestamps import to_the_second
+
+if TYPE_CHECKING:
+    from treq.client import HTTPClient
 
 
 @frozen
@@ -207,10 +209,17 @@ def configuration_of(core: ProcessContext, engine: ModuleRuntime, oauth: OAuth) 
         home=core.settings.home,
         directory=engine.modules.files.directory,
         files=engine.modules.files.outside.files,
-        http=HTTPClient(Agent(core.reactor)),
+        http=partial(_client, core),
         tokens=ModuleTokens(oauth.issuer),
         port_of=engine.supervisor.owned_port,
     )
+
+
+def _client(core: ProcessContext) -> "HTTPClient":
+    # Loaded when a module is first asked for its settings.
+    from treq.client import HTTPClient
+
+    return HTTPClient(Agent(core.reactor))
 
 
 def recorded(parts: Iterable[MountedArea], accounts: Accounts, who: Authenticator) -> list[MountedArea]:

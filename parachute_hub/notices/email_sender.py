@@ -1,7 +1,5 @@
-"""Notices by e-mail. The library blocks, so it runs in a thread; it connects to the address that was checked."""
+"""Notices by e-mail: what is sent, and through which server."""
 
-import smtplib
-import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from email.message import EmailMessage
@@ -11,7 +9,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from parachute_hub.notices.model import Message
-from parachute_hub.notices.outbound import SEND_SECONDS, NotSent, Outbound
+from parachute_hub.notices.outbound import NotSent, Outbound
 
 _PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 
@@ -48,7 +46,19 @@ class Email:
         """Raises NotSent."""
         host = _line(told, "host")
         address = await self.outbound.address(host, private=private)
-        await self.in_thread(_deliver, told, address, _letter(told, message), self.context)
+        # Few hubs send mail; the others do without smtplib.
+        from parachute_hub.notices.smtp import Server, deliver
+
+        security = _line(told, "security") or "starttls"
+        server = Server(
+            host=host,
+            address=address,
+            port=_port(told, security),
+            security=security,
+            username=_line(told, "username"),
+            password=_line(told, "password"),
+        )
+        await self.in_thread(deliver, server, _letter(told, message), self.context)
 
 
 def _letter(told: Any, message: Message) -> EmailMessage:
@@ -59,42 +69,6 @@ def _letter(told: Any, message: Message) -> EmailMessage:
     letter["Auto-Submitted"] = "auto-generated"
     letter.set_content(f"{message.title}.\n\n{message.body}\n{message.link}\n")
     return letter
-
-
-def _deliver(told: Any, address: str, letter: EmailMessage, context: Callable[[], ssl.SSLContext]) -> None:
-    """Blocks for at most some time-outs. Raises NotSent."""
-    host, security = _line(told, "host"), _line(told, "security") or "starttls"
-    port = _port(told, security)
-    try:
-        with _Pinned(address, host, port, context() if security == "tls" else None) as server:
-            if security == "starttls":
-                server.starttls(context=context())
-            if _line(told, "username"):
-                server.login(_line(told, "username"), _line(told, "password"))
-            server.send_message(letter)
-    except smtplib.SMTPAuthenticationError:
-        raise NotSent("refused", f"{host} does not accept the user name and password.") from None
-    except smtplib.SMTPResponseException as error:
-        raise NotSent("refused", f"{host} answered {error.smtp_code}.") from None
-    except smtplib.SMTPRecipientsRefused:
-        raise NotSent("refused", f"{host} does not take mail for that receiver.") from None
-    except ssl.SSLCertVerificationError:
-        raise NotSent("unreachable", f"The certificate of {host} is not valid.") from None
-    except (OSError, smtplib.SMTPException) as error:
-        raise NotSent("unreachable", f"{host} could not be reached ({type(error).__name__}).") from None
-
-
-class _Pinned(smtplib.SMTP):
-    """Connects to an address that was resolved and checked before. TLS verifies the host's name."""
-
-    def __init__(self, address: str, host: str, port: int, context: ssl.SSLContext | None) -> None:
-        self._address = address
-        self._context = context
-        super().__init__(host, port, timeout=SEND_SECONDS)
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        plain = socket.create_connection((self._address, port), timeout)
-        return plain if self._context is None else self._context.wrap_socket(plain, server_hostname=host)
 
 
 def _port(told: Any, security: str) -> Any:

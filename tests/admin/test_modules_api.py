@@ -171,7 +171,7 @@ class ApiCase(SynchronousTestCase):
             configuration=Configuration(
                 home=self.home,
                 directory=self.files.directory,
-                http=http,
+                http=lambda: http,
                 tokens=Tokens(),
                 port_of=lambda short: self.listening.get(short),
             ),

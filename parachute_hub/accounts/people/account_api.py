@@ -1,6 +1,5 @@
 """The account API for scripts and the admin app: `/api/me`, `/account/session`, `/api/account/*`."""
 
-import segno
 from klein import Klein
 from twisted.web.iweb import IRequest
 
@@ -120,6 +119,9 @@ class AccountApi:
             read_form(request).text("password"),
             self._origins.issuer().partition("://")[2],
         )
+        # Half a megabyte that only this needs.
+        import segno
+
         url = segno.make(started.url, error="m").png_data_uri(scale=5, border=3)
         return as_json(request, {"secret": started.secret, "otpauth_url": started.url, "qr_data_url": url})
 

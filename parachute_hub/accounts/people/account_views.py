@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-import segno
 from twisted.web.template import Tag, tags
 
 from parachute_hub.accounts.model import SignedIn
@@ -127,6 +126,9 @@ def browser_name(user_agent: str) -> str:
 
 def qr(text: str) -> Tag:
     """A QR code as an inline image, so that no URL can leak it and no CSP exception is needed."""
+    # Drawing codes is rare, and its tables are half a megabyte.
+    import segno
+
     code = segno.make(text, error="m")
     size = code.symbol_size(border=0)[0]
     path = "".join(f"M{x} {y}h1v1h-1z" for y, row in enumerate(code.matrix) for x, dark in enumerate(row) if dark)

@@ -7,10 +7,9 @@ Values that the schema marks writeOnly, or whose name suggests a secret, are nev
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import Factory, frozen
-from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IResponse
 
@@ -25,6 +24,9 @@ from parachute_hub.system import strict_json
 from parachute_hub.system.atomic_files import atomic_write, private_folder, read_text
 from parachute_hub.system.file_writer import FileWriter
 from parachute_hub.system.strict_json import BadJson
+
+if TYPE_CHECKING:
+    from treq.client import HTTPClient
 
 SECONDS = 5.0
 ANSWER_LIMIT = 256 * 1024
@@ -42,7 +44,7 @@ class MintsTokens(Protocol):
 
 @frozen(kw_only=True)
 class Configuration:
-    """Reads and changes module configuration. `http` reaches modules on loopback.
+    """Reads and changes module configuration. `http` makes what reaches modules on loopback.
 
     `port_of` returns the port of the module's own process; tokens are only sent there.
     """
@@ -50,7 +52,7 @@ class Configuration:
     home: Path
     directory: ModuleDirectory
     files: FileWriter = Factory(FileWriter)
-    http: HTTPClient
+    http: Callable[[], "HTTPClient"]
     tokens: MintsTokens
     port_of: Callable[[str], int | None]
 
@@ -158,7 +160,7 @@ class Configuration:
         if body is not None:
             options["json"] = dict(body)
         try:
-            answer = await self.http.request(method, url, **options)
+            answer = await self.http().request(method, url, **options)
             return answer.code, await _content(answer)
         except Exception as error:
             raise Refused(502, "module_unreachable", f"{short} did not answer. Is it running?") from error

@@ -1,6 +1,5 @@
 """Available versions, queried from the registry at most every five minutes and never while a page waits."""
 
-import tarfile
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,9 @@ def pick(tags: Any, channel: str) -> str | None:
 
 def version_in(tarball: Path) -> str | None:
     """The version in the package.json of a tarball of npm; None if it cannot be read. Blocks."""
+    # Only a tarball on disk needs it.
+    import tarfile
+
     try:
         with tarfile.open(tarball) as archive:
             entry = archive.extractfile("package/package.json")

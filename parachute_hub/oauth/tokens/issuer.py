@@ -1,12 +1,13 @@
 """The only place where tokens are signed, and where the hub verifies its own."""
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
 from attrs import field, frozen
-from joserfc import jwt
+from joserfc import jws
 from twisted.internet.interfaces import IReactorTime
 
 from parachute_hub.oauth.authorization.redirects import own_origins
@@ -122,7 +123,8 @@ class Issuer:
         if order.permissions:
             payload["permissions"] = order.permissions
         header = {"alg": "RS256", "kid": key.kid, "typ": TYPE}
-        token = jwt.encode(header, payload, key.jwk, algorithms=["RS256"])
+        # joserfc.jwt would load encryption (JWE) too.
+        token = jws.serialize_compact(header, json.dumps(payload).encode(), key.jwk, algorithms=["RS256"])
         self._tokens.add(
             TokenRecord(
                 jti=jti,
