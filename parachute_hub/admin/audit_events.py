@@ -1,4 +1,4 @@
-"""Audits what nobody requested directly: how operations end, and what happens to modules and the hub."""
+"""Audits what nobody requested directly: how operations end, what happens to modules, and problems."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from parachute_hub.events import JobChanged, ModuleChanged, NumberedEvent
+from parachute_hub.events import JobChanged, ModuleChanged, NumberedEvent, ProblemChanged
 from parachute_hub.store.rows import Act
+from parachute_hub.system.doer import Doer, acting
 
 JOBS: Final[Mapping[str, str]] = {
     "install": "module-install",
@@ -27,6 +28,10 @@ STATES: Final[Mapping[str, str]] = {
     "parked": "module-parked",
     "held": "module-held",
 }
+
+PROBLEMS: Final[Mapping[str, str]] = {"appeared": "problem-found", "cleared": "problem-solved"}
+"""The acts of problems; a changed one is no new one, and dismissing is an act of a person."""
+
 _OUTCOMES: Final[Mapping[str, str]] = {"succeeded": "ok", "cancelled": "cancelled"}
 _BACKUP: Final = "backup"
 
@@ -50,6 +55,8 @@ class EventTrail:
                 self._job(job)
             case ModuleChanged(short, status):
                 self._module(short, status)
+            case ProblemChanged(change, problem):
+                self._problem(change, problem)
 
     def _job(self, job: Mapping[str, Any]) -> None:
         if job["status"] == "running" or job["id"] in self._noted:
@@ -82,3 +89,23 @@ class EventTrail:
                     why=status.get("reason") or "",
                 )
             )
+
+    def _problem(self, change: str, problem: Mapping[str, Any]) -> None:
+        """Found and over, with the headline that Home shows. Whoever made the hub look has not done it."""
+        action = PROBLEMS.get(change)
+        if action is None:
+            return
+        bad = change == "appeared" and problem["severity"] != "info"
+        why = problem["text"] if change == "appeared" else ""
+        acting(
+            Doer(),
+            self.note,
+            Act(
+                at=self.clock(),
+                actor="",
+                action=action,
+                subject=problem["title"],
+                outcome="failed" if bad else "ok",
+                why=why,
+            ),
+        )

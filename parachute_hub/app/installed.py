@@ -147,11 +147,6 @@ class InstalledModules:
             self._failures.worked(task)
             refused += [f"{row.name} in services.json: {text}" for text in wrong[:_MOST_REFUSED]]
             yield module
-        refused += [
-            f"{row.name} in services.json is not a module that this hub installed, so it is not run. "
-            "If it is yours, keep it on the Modules page."
-            for row in self._directory.strangers()[:_MOST_REFUSED]
-        ]
         for text in refused:
             if text not in self._told:
                 self._notice(text)

@@ -31,6 +31,7 @@ from parachute_hub.problems.checks.hub import (
     FailedOperations,
     OpenFiles,
     OtherHub,
+    UnknownModules,
     UnusableRows,
 )
 from parachute_hub.problems.checks.machine import ClockWrong, DiskSpace, DiskWrites, GrowingMemory, MemoryTight
@@ -124,7 +125,12 @@ def build_problems(
 
 
 def _of_modules(engine: ModuleRuntime, modules: "_ModuleFacts", configuration: Configuration) -> list[Check]:
-    services = engine.modules.files.directory.services
+    directory, jobs = engine.modules.files.directory, engine.modules.jobs
+
+    def unknown() -> list[str]:
+        found = [directory.short_of(row.name) for row in directory.strangers()]
+        return [short for short in found if jobs.active(short) is None]
+
     return [
         Crashing(modules=modules.all),
         Ports(modules=modules.all),
@@ -135,7 +141,8 @@ def _of_modules(engine: ModuleRuntime, modules: "_ModuleFacts", configuration: C
         Separation(machine=engine.modules.files.fence.machine, modules=modules.all),
         Updates(modules=modules.all),
         WithdrawnVersions(modules=modules.all),
-        UnusableRows(problems=lambda: [str(problem) for problem in services.read().problems]),
+        UnusableRows(problems=lambda: [str(problem) for problem in directory.services.read().problems]),
+        UnknownModules(unknown=unknown),
     ]
 
 

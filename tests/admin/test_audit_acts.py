@@ -4,7 +4,7 @@ import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.admin.audit_events import JOBS, STATES
+from parachute_hub.admin.audit_events import JOBS, PROBLEMS, STATES
 from parachute_hub.site.route_table import ROWS
 from tests.support.documents import ROOT
 
@@ -27,7 +27,13 @@ SERVICE = ("hub-started", "hub-stopped", "first-sign-in", "owner-reset", "app-ke
 
 def acts() -> set[str]:
     """Every act that there is."""
-    return {*(act for row in ROWS for act in row.records.split()), *JOBS.values(), *STATES.values(), *SERVICE}
+    return {
+        *(act for row in ROWS for act in row.records.split()),
+        *JOBS.values(),
+        *STATES.values(),
+        *PROBLEMS.values(),
+        *SERVICE,
+    }
 
 
 class AuditActsTests(SynchronousTestCase):

@@ -1,12 +1,15 @@
 import re
-from typing import Any
+from typing import Any, Literal
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.admin.audit_events import JOBS, EventTrail
-from parachute_hub.events import Bus, JobChanged, ModuleChanged
+from parachute_hub.events import Bus, JobChanged, ModuleChanged, ProblemChanged
 from parachute_hub.store.rows import Act
+from parachute_hub.system.doer import Doer, acting, doer
 from tests.support.documents import ROOT
+
+Change = Literal["appeared", "changed", "dismissed", "cleared"]
 
 
 class EventTrailTests(SynchronousTestCase):
@@ -56,6 +59,26 @@ class EventTrailTests(SynchronousTestCase):
             status = {"state": state, "restarts": restarts, "reason": "It exited."}
             self.bus.emit(ModuleChanged("vault", status))
             self.assertEqual(self.told(), noted, (state, restarts))
+
+    def test_problems_are_noted_with_the_sentences_of_home(self) -> None:
+        disk = {"title": "The disk is almost full", "text": "9 MB are left.", "severity": "error"}
+        table: tuple[tuple[Change, str, list[tuple[str, str, str, str]]], ...] = (
+            ("appeared", "error", [("problem-found", disk["title"], "failed", disk["text"])]),
+            ("appeared", "info", [("problem-found", disk["title"], "ok", disk["text"])]),
+            ("changed", "warning", []),
+            ("dismissed", "warning", []),
+            ("cleared", "error", [("problem-solved", disk["title"], "ok", "")]),
+        )
+        for change, severity, noted in table:
+            self.bus.emit(ProblemChanged(change, {**disk, "severity": severity}))
+            self.assertEqual(self.told(), noted, (change, severity))
+
+    def test_a_problem_is_not_the_act_of_who_made_the_hub_look(self) -> None:
+        found: list[Doer] = []
+        self.bus.subscribe(EventTrail(note=lambda act: found.append(doer()), clock=lambda: 7.0).heard)
+        problem = {"title": "t", "text": "t", "severity": "error"}
+        acting(Doer("ana", "command"), self.bus.emit, ProblemChanged("appeared", problem))
+        self.assertEqual(found, [Doer()])
 
     def test_every_kind_of_operation_has_an_act(self) -> None:
         """Every `jobs.start("<kind>", ...)` of the package, and a sentence for each act in the admin app."""

@@ -75,6 +75,32 @@ class UnusableRows:
 
 
 @frozen(kw_only=True)
+class UnknownModules:
+    """Modules that services.json names and nobody installed. `unknown` gives their names, without those that an
+    operation is installing or removing.
+    """
+
+    unknown: Callable[[], Sequence[str]]
+    name: str = "modules that nobody installed"
+    period: float = 30.0
+    wakes: tuple[Wake, ...] = ("modules",)
+
+    def look(self) -> list[Problem]:
+        """One problem for each, up to a number that fits a page."""
+        return [
+            Problem(
+                key=f"module-unknown:{name}",
+                severity="info",
+                title=f"{name} was not installed here",
+                text="services.json names it, but this hub did not install it, so it is not run.",
+                clears="It goes away once you keep it, or its entry is gone from services.json.",
+                fixes=(link("Keep it on the Modules page", "/admin/modules"),),
+            )
+            for name in dict.fromkeys(self.unknown()[:20])
+        ]
+
+
+@frozen(kw_only=True)
 class OpenFiles:
     """Files of the hub that other users of the machine can read. `loose` gives names and the command that closes."""
 

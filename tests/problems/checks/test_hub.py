@@ -6,6 +6,7 @@ from parachute_hub.problems.checks.hub import (
     FailedOperations,
     OpenFiles,
     OtherHub,
+    UnknownModules,
     UnusableRows,
 )
 from tests.problems.checks.test_modules import VAULT
@@ -34,6 +35,11 @@ class HubCheckTests(SynchronousTestCase):
             (found,) = DatabaseTrouble(trouble=always(word)).look()
             self.assertEqual((found.severity, text in found.text), ("error", True), word)
         self.assertEqual(DatabaseTrouble(trouble=lambda: None).look(), [])
+
+    def test_modules_that_nobody_installed(self) -> None:
+        found = UnknownModules(unknown=lambda: ["toy", "clock", "toy"]).look()
+        self.assertEqual([one.key for one in found], ["module-unknown:toy", "module-unknown:clock"])
+        self.assertEqual(len(UnknownModules(unknown=lambda: [f"m{number}" for number in range(99)]).look()), 20)
 
     def test_rows_that_cannot_be_used(self) -> None:
         (found,) = UnusableRows(problems=lambda: [f"Row {number} is odd." for number in range(5)]).look()
