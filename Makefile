@@ -3,15 +3,18 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-HOME_DIR ?= .parachute
-LISTEN ?= tcp:1939:interface=127.0.0.1
+# Python compiles what it imports when it does; compiling all of it takes seconds and 35 MB.
+PIP = @$(BIN)/pip install --quiet --disable-pip-version-check --no-compile
+HOME_DIR ?= $(or $(PARACHUTE_HOME),.parachute)
+# A port, an address and a port, or a Twisted endpoint. Without it the hub reads PORT and PARACHUTE_LISTEN itself.
+LISTEN ?=
 # Reference modules of this repository; `make run CATALOG=` uses the published packages instead.
 CATALOG ?= .cache/packs/catalog.json
 TESTS ?= tests
 
 .PHONY: run test venv web demo lint format format-web changelog bench proof lifecycle clean help
 help:
-	@echo "make run    start the hub on http://127.0.0.1:1939"
+	@echo "make run    start the hub on http://127.0.0.1:1939; PORT=8080 make run takes another port"
 	@echo "make test   run every test; TESTS=tests.proxy runs some"
 	@echo "make demo   install the vault, write a note, read it back (starts its own hub)"
 	@echo "make lint   formatters, linters and types: ruff, mypy, biome, tsc, actionlint"
@@ -19,14 +22,20 @@ help:
 	@echo "make bench  side-by-side measurements"
 	@echo "make proof  what is too long for every run of the tests; NAME=... says which, none lists them"
 
-venv: $(VENV)/.ready
+venv: $(VENV)/.dev
 
 $(VENV)/.ready: pyproject.toml setup.cfg
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; set PYTHON=..."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]' --config-settings editable_mode=compat
-	$(BIN)/twistd --help >/dev/null
+	@echo "Setting up in $(VENV), once ..."
+	@$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable . --config-settings editable_mode=compat
+	@$(BIN)/twistd --help >/dev/null
+	@touch $@
+
+# What tests and linters need besides.
+$(VENV)/.dev: $(VENV)/.ready
+	$(PIP) --editable '.[dev]' --config-settings editable_mode=compat
 	@touch $@
 
 # The admin app is built by the bun of the virtual environment; nothing of it is in git.
@@ -35,20 +44,26 @@ BUN = $(shell $(BIN)/python -c 'from parachute_hub.modules.packages.bun import f
 BUNX = "$(BUN)" x --bun --no-install
 APP := parachute_hub/static/admin/index.html
 
-web: $(APP)
+web: $(APP) web/node_modules/.dev
+
+# Linters and types for web/.
+web/node_modules/.dev: $(APP) web/package.json web/bun.lock
+	@cd web && "$(BUN)" install --frozen-lockfile --silent
+	@touch $@
 
 $(APP): $(VENV)/.ready $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
-	@cd web && "$(BUN)" install --frozen-lockfile --silent && "$(BUN)" run build.ts
+	@cd web && "$(BUN)" install --production --frozen-lockfile --silent && "$(BUN)" run build.ts
 	@touch $@
 
 # The packs are made only when the catalog that names them is used.
-run: venv web
+run: $(APP)
 ifeq ($(CATALOG),.cache/packs/catalog.json)
 	@$(BIN)/python -m tools.pack_examples .cache/packs
 endif
-	@echo "Parachute is starting. The log below shows its address, and the first time the setup token."
+	@echo "Parachute is starting. The log below shows its address, and the first time a link that sets it up."
 	@echo "Stop it with Ctrl-C. Start afresh by removing $(HOME_DIR) (accounts, notes, everything)."
-	@exec $(BIN)/twistd -n --pidfile= parachute --home $(HOME_DIR) --listen '$(LISTEN)' $(if $(CATALOG),--catalog $(CATALOG))
+	@PARACHUTE_STARTED_BY='make run' exec $(BIN)/twistd -n --pidfile= parachute --home '$(HOME_DIR)' \
+		$(if $(LISTEN),--listen '$(LISTEN)') $(if $(CATALOG),--catalog '$(CATALOG)')
 
 # As root on Debian it installs the programs that tests need. Elsewhere it says what it left out, and what would bring it.
 test: venv web

@@ -62,7 +62,8 @@ class InitialAdmin:
 class Settings:
     """Everything fixed for the life of this process.
 
-    `home` holds all state. `listen` is a Twisted endpoint description, `port` its TCP port. `origin` is the configured
+    `home` holds all state. `listen` is a Twisted endpoint description, `port` its TCP port, `another_port` how
+    one chooses another. `origin` is the configured
     public origin (`scheme://host[:port]`, no trailing slash), `origin_source` where it was configured. `lock_wait` is
     how many seconds to wait for another hub to release the home. `trusted_hops` counts the proxies in front of us whose
     forwarding headers are trusted. `memory_limit` is in bytes. `module_ports` are those that modules may have; all if
@@ -73,6 +74,7 @@ class Settings:
     home: Path
     listen: str
     port: int
+    another_port: str = "--listen 1940"
     origin: str | None = None
     origin_source: Literal["option", "environment", "render", "fly", "none"] = "none"
     platform: Literal["render", "fly", "local"] = "local"
@@ -148,6 +150,7 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
         home=home,
         listen=listen,
         port=_port_of(listen),
+        another_port=_another_port(_port_of(listen), options, given),
         origin=origin,
         origin_source=source,
         platform=platform,
@@ -202,20 +205,49 @@ def is_origin(text: str) -> bool:
 
 
 def _listen(chosen: str | None, given: Mapping[str, str]) -> str:
-    """The endpoint description."""
+    """The endpoint description; `chosen` may also be a port, or an address and a port as in `0.0.0.0:8080`.
+
+    >>> _listen("8080", {}), _listen("[::]:8080", {})
+    ('tcp:8080:interface=127.0.0.1', 'tcp:8080:interface=\\\\:\\\\:')
+    """
+    interface = given.get("PARACHUTE_BIND_HOST", "127.0.0.1")
+    port, name = given.get("PORT", str(DEFAULT_PORT)), "PORT"
     if chosen:
-        return chosen
-    port = given.get("PORT", str(DEFAULT_PORT))
+        short = re.fullmatch(r"(?!tcp[46]?:)(?:(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):)?(\d+)", chosen.strip())
+        if short is None:
+            return chosen
+        port, name = short[2], "--listen"
+        if short[1] is not None:
+            interface = short[1].strip("[]") or "0.0.0.0"
     if not port.isdigit() or not 0 < int(port) < 65536:
-        raise BadSetting("PORT must be a number from 1 to 65535.")
-    interface = given.get("PARACHUTE_BIND_HOST", "127.0.0.1").replace(":", r"\:")
-    return f"tcp:{port}:interface={interface}"
+        raise BadSetting(f"{name}: {port} is not a port; it must be a number from 1 to 65535.")
+    if interface == "localhost":
+        interface = "127.0.0.1"
+    return "tcp:{}:interface={}".format(port, interface.replace(":", r"\:"))
+
+
+def _another_port(port: int, options: Mapping[str, str | None], given: Mapping[str, str]) -> str:
+    """How to choose another port, in the words of the way in which this hub was started."""
+    other = port + 1 if 1024 <= port < 65535 else 8080
+    begun = given.get("PARACHUTE_STARTED_BY")
+    if begun == "make run":
+        return f"PORT={other} make run"
+    if begun == "parachute serve":
+        return f"parachute serve --listen {other}"
+    if not options.get("listen"):
+        for name, value in (("PARACHUTE_LISTEN", f"127.0.0.1:{other}"), ("PORT", other)):
+            if name in given:
+                return f"{name}={value}"
+    return f"--listen {other}"
 
 
 def _port_of(listen: str) -> int:
     found = re.match(r"^(?:tcp|tcp4|tcp6):(?:port=)?(\d+)(?::|$)", listen)
     if not found or int(found[1]) > 65535:
-        raise BadSetting(f"--listen must be a TCP endpoint such as tcp:{DEFAULT_PORT}:interface=127.0.0.1")
+        raise BadSetting(
+            f"--listen must be a port, an address and a port such as 127.0.0.1:{DEFAULT_PORT}, or a TCP endpoint "
+            f"such as tcp:{DEFAULT_PORT}:interface=127.0.0.1."
+        )
     return int(found[1])
 
 

@@ -20,8 +20,8 @@ class Options(usage.Options):
             "listen",
             None,
             None,
-            "Where to listen, as a Twisted endpoint [PARACHUTE_LISTEN, or PORT and PARACHUTE_BIND_HOST; "
-            "tcp:1939:interface=127.0.0.1]",
+            "Where to listen: a port, address:port or Twisted endpoint [PARACHUTE_LISTEN, or PORT and "
+            "PARACHUTE_BIND_HOST; tcp:1939:interface=127.0.0.1]",
         ],
         ["catalog", None, None, "A file of modules to offer [PARACHUTE_CATALOG; the published modules]"],
         [

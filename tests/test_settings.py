@@ -58,6 +58,34 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(settings.listen, "tcp:10000:interface=0.0.0.0")
         self.assertEqual(settings.trusted_hops, 1)
 
+    def test_where_to_listen_may_be_said_in_short(self) -> None:
+        for said, endpoint in (
+            ("8080", "tcp:8080:interface=127.0.0.1"),
+            (":8080", "tcp:8080:interface=0.0.0.0"),
+            ("localhost:8080", "tcp:8080:interface=127.0.0.1"),
+            ("192.168.1.5:80", "tcp:80:interface=192.168.1.5"),
+            ("[::1]:8080", r"tcp:8080:interface=\:\:1"),
+            ("tcp:8080", "tcp:8080"),
+        ):
+            self.assertEqual(folded({"listen": said}, PORT="1").listen, endpoint, said)
+            self.assertEqual(folded(PARACHUTE_LISTEN=said).listen, endpoint, said)
+        for wrong in ("0", "70000", "unix:/run/hub", "port"):
+            with self.assertRaises(BadSetting) as caught:
+                folded({"listen": wrong})
+            self.assertIn("--listen", str(caught.exception), wrong)
+
+    def test_another_port_is_chosen_the_way_the_first_one_was(self) -> None:
+        for given, options, advice in (
+            ({"PARACHUTE_STARTED_BY": "make run"}, {}, "PORT=1940 make run"),
+            ({"PARACHUTE_STARTED_BY": "make run", "PORT": "80"}, {}, "PORT=8080 make run"),
+            ({"PARACHUTE_STARTED_BY": "parachute serve"}, {"listen": "3000"}, "parachute serve --listen 3001"),
+            ({"PORT": "65535"}, {}, "PORT=8080"),
+            ({"PORT": "3000", "PARACHUTE_LISTEN": "4000"}, {}, "PARACHUTE_LISTEN=127.0.0.1:4001"),
+            ({"PORT": "3000"}, {"listen": "5000"}, "--listen 5001"),
+            ({}, {}, "--listen 1940"),
+        ):
+            self.assertEqual(folded(options, **given).another_port, advice, (given, options))
+
     def test_an_origin_is_scheme_and_host_only(self) -> None:
         """Paths, user names and other schemes are refused with a message that says what is expected."""
         for wrong in ("hub.example", "ftp://x", "https://u:p@x", "https://x/path", "https://x?q", "http://x:99999"):

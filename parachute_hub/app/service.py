@@ -1,5 +1,6 @@
 """The hub as one Twisted service: lock the home, listen, compose, run, shut down."""
 
+import errno
 import os
 import signal
 import sys
@@ -177,10 +178,7 @@ class Hub(Service):
         if failed:
             error = failed[0].value
             why = error.socketError if isinstance(error, CannotListenError) else error
-            raise CannotListen(
-                f"Port {settings.port} cannot be used: {why}. "
-                "Stop the program that has it, or choose another port with --listen."
-            )
+            raise CannotListen(_why_not(why, settings))
         self._port = heard[0]
         if isinstance(self._port, Port):
             self.front.listening(self._port)
@@ -364,6 +362,24 @@ class Hub(Service):
             access_log=access_log,
             buffered=ModuleBuffers().of,
         )
+
+
+def _why_not(why: object, settings: Settings) -> str:
+    """Why the hub cannot listen, and what to do."""
+    number = why.errno if isinstance(why, OSError) else None
+    if number == errno.EADDRINUSE:
+        return (
+            f"Another program uses port {settings.port}, perhaps an earlier hub. Stop it, or choose another port: "
+            f"{settings.another_port}"
+        )
+    if number == errno.EACCES:
+        return (
+            f"This user may not use port {settings.port}; most systems keep those below 1024 for root. "
+            f"Choose another port: {settings.another_port}"
+        )
+    if number == errno.EADDRNOTAVAIL:
+        return f"This machine does not have the address of {settings.listen}. Listen on one that it has, or on 0.0.0.0."
+    return f"The hub cannot listen on {settings.listen}: {why}."
 
 
 def _load() -> Callable[[ProcessContext], Awaitable[Composed]]:

@@ -1,6 +1,7 @@
 """The subcommands: each function takes the parsed arguments and returns an exit code."""
 
 import json
+import os
 import sys
 import time
 from argparse import Namespace
@@ -52,6 +53,7 @@ def serve(arguments: Namespace) -> int:
     """Run the hub in the foreground, like `twistd -n --pidfile= parachute`."""
     from twisted.scripts.twistd import run
 
+    os.environ.setdefault("PARACHUTE_STARTED_BY", "parachute serve")
     words = ["twistd", "-n", "--pidfile=", "parachute"]
     options = {
         "--home": arguments.home,

@@ -30,7 +30,7 @@ def parser() -> ArgumentParser:
         return sub
 
     serve = word("serve", commands.serve, "Run the hub in the foreground.")
-    serve.add_argument("--listen", help="a Twisted endpoint [PARACHUTE_LISTEN; tcp:1939:interface=127.0.0.1]")
+    serve.add_argument("--listen", help="a port, address:port or Twisted endpoint [PARACHUTE_LISTEN; 1939]")
     serve.add_argument("--catalog", help="a file of offered modules [PARACHUTE_CATALOG]")
     serve.add_argument("--origin", help="the public origin [PARACHUTE_HUB_ORIGIN]")
     word("status", commands.status, "Show every module and its state.")

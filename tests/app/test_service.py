@@ -1,14 +1,16 @@
 """The hub as a service: how it listens, and what it answers while it is starting or stopping."""
 
 import resource
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from twisted.internet import reactor as global_reactor
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.app.service import Closed, Hub
+from parachute_hub.app.service import CannotListen, Closed, Hub
 from parachute_hub.settings import fold
 
 
@@ -43,6 +45,24 @@ class ListenTests(SynchronousTestCase):
                 reactor: Any = MemoryReactorClock()
                 hub = Hub(fold({"home": folder}, {"PARACHUTE_TRUSTED_HOPS": hops}), reactor)
                 self.assertEqual(hub.front.limits.connections_per_address, most)
+
+
+class NoPortTests(SynchronousTestCase):
+    def test_the_reason_comes_with_a_way_out(self) -> None:
+        taken = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(taken.close)
+        port = taken.getsockname()[1]
+        for listen, said in (
+            (f"127.0.0.1:{port}", f"Another program uses port {port}, perhaps an earlier hub. Stop it, or choose"),
+            (f"203.0.113.9:{port}", "This machine does not have the address of tcp:"),
+        ):
+            with tempfile.TemporaryDirectory() as folder:
+                environ = {"PARACHUTE_STARTED_BY": "make run"}
+                hub = Hub(fold({"home": str(Path(folder) / "home"), "listen": listen}, environ), global_reactor)
+                self.addCleanup(hub.home.release)
+                with self.assertRaises(CannotListen, msg=listen) as caught:
+                    hub.occupy()
+            self.assertIn(said, str(caught.exception))
 
 
 class ClosedTests(SynchronousTestCase):

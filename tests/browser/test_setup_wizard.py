@@ -96,6 +96,24 @@ class WizardTests(SynchronousTestCase):
         with open_door() as (url, token), chromium() as browser, window(browser, viewport=DESK) as (_, page):
             self.walk(page, url, token)
 
+    def test_the_link_of_the_log_fills_the_token_in_and_leaves_the_history(self) -> None:
+        with open_door() as (url, token), chromium() as browser, window(browser, viewport=DESK) as (_, page):
+            page.goto(f"{url}/admin/setup#{token}")
+            expect(page.get_by_label("Setup token")).to_have_value(token)
+            expect(page).to_have_url(f"{url}/admin/setup")
+            self.assertEqual(focused(page), "password")
+            # Opened once more, in the page that is open already.
+            page.get_by_label("Setup token").fill("")
+            page.evaluate("token => { location.hash = token }", token)
+            expect(page.get_by_label("Setup token")).to_have_value(token)
+            page.get_by_label("Password", exact=True).fill(PASSWORD)
+            page.get_by_label("Repeat password").fill(PASSWORD)
+            page.get_by_role("button", name="Make it mine").click()
+            expect(page.get_by_role("heading", level=1)).to_have_text("What shall it do?")
+            for _ in range(2):
+                page.go_back()
+                self.assertNotIn(token, page.url)
+
     def test_on_a_phone_in_the_dark(self) -> None:
         with (
             open_door() as (url, token),

@@ -15,6 +15,7 @@ from parachute_hub.store.settings import StoredSettings
 from parachute_hub.store.writer import Write
 from parachute_hub.system.random_tokens import new_token
 
+SETUP = "/admin/setup"
 TOKEN_PREFIX = "parachute-bootstrap-"
 VALID_SECONDS = 24 * 3600
 TOKEN_BYTES = 32
@@ -65,13 +66,12 @@ def banner(origin: str, token: str, *, older_hub: bool = False) -> tuple[str, ..
     begin = "An older hub's accounts are here: you can move in." if older_hub else "Parachute is ready to be set up."
     lines = (
         "",
-        f"{begin} Open this address in a browser:",
+        f"{begin} Open this link in a browser:",
         "",
-        f"  {origin}/admin/setup",
+        f"  {origin}{SETUP}#{token}",
         "",
-        "It asks for this setup token, which shows that the hub is yours:",
-        "",
-        f"  {token}",
+        "What follows the # is the setup token, which shows that the hub is yours. It stays in your browser until you",
+        f"send the form. At {origin}{SETUP} you can also type it.",
         "",
         "The token works once, for 24 hours. A restart of the hub makes a new one.",
         "",

@@ -48,7 +48,8 @@ def draw(
             username = kept.get("username", validation.DEFAULT_OWNER)
             older: Content = fill("setup-older-hub") if older_hub else ""
             content = fill("setup-account", username=username, older=older, **said)
-            return View(title="Set up", content=content)
+            script = tags.script(src="/static/hub/setup-token.js", type="module")
+            return View(title="Set up", content=content, head=script)
         case "modules":
             return View(title="Choose modules", content=fill("setup-modules", offers=_offers(setup), **said))
         case "vault-name":

@@ -60,8 +60,8 @@ class BannerTests(SynchronousTestCase):
     def test_the_banner_names_address_and_token(self) -> None:
         lines = bootstrap.banner("http://127.0.0.1:1939", "parachute-bootstrap-x")
         self.assertTrue(all(line.startswith("[wizard]") for line in lines))
-        self.assertIn("[wizard]   http://127.0.0.1:1939/admin/setup", lines)
-        self.assertIn("[wizard]   parachute-bootstrap-x", lines)
+        self.assertIn("[wizard]   http://127.0.0.1:1939/admin/setup#parachute-bootstrap-x", lines)
+        self.assertIn("At http://127.0.0.1:1939/admin/setup you can also type it.", "\n".join(lines))
 
 
 class SeedTests(DoorCase):
