@@ -84,7 +84,7 @@ class SettingsTests(SynchronousTestCase):
             ({"PORT": "3000"}, {"listen": "5000"}, "--listen 5001"),
             ({}, {}, "--listen 1940"),
         ):
-            self.assertEqual(folded(options, **given).another_port, advice, (given, options))
+            self.assertEqual(folded({**options}, **given).another_port, advice, (given, options))
 
     def test_an_origin_is_scheme_and_host_only(self) -> None:
         """Paths, user names and other schemes are refused with a message that says what is expected."""
