@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 DEFAULT_PORT = 1939
+REFERENCE_CATALOG = Path(__file__).parent / "static" / "packs" / "catalog.json"
+"""The reference modules that a wheel carries: `--catalog reference`."""
 MODULE_PREFIX = "PARACHUTE_ENV_"
 MODULE_PORTS = range(1940, 2950)
 """Ports that the hub gives to modules."""
@@ -154,7 +156,7 @@ def fold(options: Mapping[str, str | None], environ: Mapping[str, str]) -> Setti
         origin=origin,
         origin_source=source,
         platform=platform,
-        catalog=Path(catalog).absolute() if catalog else None,
+        catalog=_catalog(catalog),
         bun=given.get("PARACHUTE_BUN"),
         lock_wait=_number("PARACHUTE_LOCK_WAIT", given, 0.0),
         trusted_hops=hops,
@@ -224,6 +226,13 @@ def _listen(chosen: str | None, given: Mapping[str, str]) -> str:
     if interface == "localhost":
         interface = "127.0.0.1"
     return "tcp:{}:interface={}".format(port, interface.replace(":", r"\:"))
+
+
+def _catalog(chosen: str | None) -> Path | None:
+    """The catalog's file; None for the published modules."""
+    if chosen is None or chosen == "published":
+        return None
+    return REFERENCE_CATALOG if chosen == "reference" else Path(chosen).absolute()
 
 
 def _another_port(port: int, options: Mapping[str, str | None], given: Mapping[str, str]) -> str:

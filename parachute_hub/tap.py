@@ -23,7 +23,7 @@ class Options(usage.Options):
             "Where to listen: a port, address:port or Twisted endpoint [PARACHUTE_LISTEN, or PORT and "
             "PARACHUTE_BIND_HOST; tcp:1939:interface=127.0.0.1]",
         ],
-        ["catalog", None, None, "A file of modules to offer [PARACHUTE_CATALOG; the published modules]"],
+        ["catalog", None, None, "The modules to offer: published, reference, or a file [PARACHUTE_CATALOG; published]"],
         [
             "origin",
             None,

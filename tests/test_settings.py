@@ -3,7 +3,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from parachute_hub.modules.definition.ports import ASSIGNABLE
-from parachute_hub.settings import MODULE_PORTS, BadSetting, Settings, fold
+from parachute_hub.settings import MODULE_PORTS, REFERENCE_CATALOG, BadSetting, Settings, fold
 
 
 def folded(options: dict[str, str | None] | None = None, /, **environ: str) -> Settings:
@@ -85,6 +85,11 @@ class SettingsTests(SynchronousTestCase):
             ({}, {}, "--listen 1940"),
         ):
             self.assertEqual(folded({**options}, **given).another_port, advice, (given, options))
+
+    def test_the_reference_modules_have_a_catalog_of_their_own(self) -> None:
+        for said, path in (("reference", REFERENCE_CATALOG), ("published", None), ("/srv/c.json", Path("/srv/c.json"))):
+            self.assertEqual(folded(PARACHUTE_CATALOG=said).catalog, path, said)
+            self.assertEqual(folded({"catalog": said}, PARACHUTE_CATALOG="reference").catalog, path, said)
 
     def test_an_origin_is_scheme_and_host_only(self) -> None:
         """Paths, user names and other schemes are refused with a message that says what is expected."""

@@ -59,6 +59,7 @@ def _pack_all(out: Path, bun: Path) -> Path:
     for entry in catalog["modules"]:
         folder = EXAMPLES / entry["short"]
         if folder.is_dir():
+            entry["reference"] = True
             entry["source"] = pack(folder, out, bun).name
     catalog["modules"] = [entry for entry in catalog["modules"] if "source" in entry]
     target = out / "catalog.json"

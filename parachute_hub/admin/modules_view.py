@@ -104,7 +104,9 @@ class ModulesView:
         folder = self.directory.folder(short) if row else None
         manifest = _manifest(folder)
         package = self.directory.package_of(short)
-        installed = _version(folder) or (row.version if row else None)
+        placed = _package(folder)
+        installed = (placed and placed.version) or (row.version if row else None)
+        reference = placed.reference if placed else bool(row is None and entry and entry.reference)
         latest = self.latest(package) if package and not record.linked else None
         status = self.supervisor.status(short)
         copied = self.copied_at(short)
@@ -114,6 +116,7 @@ class ModulesView:
         return {
             "short": short,
             "package": package or short,
+            "edition": "reference" if reference else "published",
             "found": None if stray is None else {"package": stray[0], "folder": stray[1] and str(stray[1])},
             **_words(short, row, entry, manifest),
             "focus": focus,
@@ -240,12 +243,11 @@ def _manifest(folder: Path | None) -> Manifest | None:
         return None
 
 
-def _version(folder: Path | None) -> str | None:
+def _package(folder: Path | None) -> manifests.Package | None:
     try:
-        package = manifests.read_package(folder) if folder else None
+        return manifests.read_package(folder) if folder else None
     except Invalid:
         return None
-    return package.version if package else None
 
 
 def _order(module: dict[str, Any]) -> tuple[int, int, str]:

@@ -168,6 +168,7 @@ class WizardInstalls:
                 tagline=entry.tagline,
                 purpose=_PURPOSES.get(entry.short, entry.tagline),
                 memory_mb=entry.memory_mb,
+                reference=entry.reference,
                 installed=directory.row(entry.short) is not None,
             )
             for entry in self._modules.files.outside.catalog.entries

@@ -31,7 +31,9 @@ def parser() -> ArgumentParser:
 
     serve = word("serve", commands.serve, "Run the hub in the foreground.")
     serve.add_argument("--listen", help="a port, address:port or Twisted endpoint [PARACHUTE_LISTEN; 1939]")
-    serve.add_argument("--catalog", help="a file of offered modules [PARACHUTE_CATALOG]")
+    serve.add_argument(
+        "--catalog", help="modules to offer: published, reference, or a file [PARACHUTE_CATALOG; published]"
+    )
     serve.add_argument("--origin", help="the public origin [PARACHUTE_HUB_ORIGIN]")
     word("status", commands.status, "Show every module and its state.")
     install = module_word(

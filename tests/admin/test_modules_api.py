@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from treq.testing import StubTreq
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
@@ -23,7 +24,7 @@ from parachute_hub.app.request_caller import RequestCaller
 from parachute_hub.jobs.runner import Work
 from parachute_hub.modules import assembly
 from parachute_hub.modules.assembly import ModuleDependencies
-from parachute_hub.modules.definition.catalog import Catalog
+from parachute_hub.modules.definition.catalog import BUILT_IN, Catalog
 from parachute_hub.modules.definition.links import Links
 from parachute_hub.modules.launch.configuration import Configuration
 from parachute_hub.modules.launch.environment import BaseEnvironment
@@ -300,6 +301,17 @@ class Listing(ApiCase):
         self.files.directory.records.change("toy", linked="/somewhere/toy")
         self.call("GET", "?fresh=1")
         self.assertEqual(asked, [["@toys/toy"], ["@toys/toy"], []])
+
+    def test_reference_modules_are_told_from_the_published_ones(self) -> None:
+        """By what is installed; before that, by the catalog."""
+        vault = evolve(BUILT_IN[0], reference=True)
+        object.__setattr__(self.files.directory, "catalog", Catalog((vault, *BUILT_IN[1:])))
+        self.install()
+        told = {short: self.module(short)["edition"] for short in ("vault", "notes", "toy")}
+        self.assertEqual(told, {"vault": "reference", "notes": "published", "toy": "published"})
+        file = self.files.directory.folder("toy") / "package.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "parachute": {"edition": "reference"}}))
+        self.assertEqual(self.module("toy")["edition"], "reference")
 
     def test_one_that_runs(self) -> None:
         self.install(uiUrl="app/", displayName="The Toy")

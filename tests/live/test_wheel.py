@@ -88,6 +88,7 @@ class WheelTests(SynchronousTestCase):
         catalog: dict[str, list[dict[str, Any]]] = json.loads(wheel.read(f"{packs}catalog.json"))
         sources = {entry["short"]: entry["source"] for entry in catalog["modules"]}
         self.assertEqual([*sources], ["vault", "notes", "scribe", "hello"])
+        self.assertTrue(all(entry["reference"] for entry in catalog["modules"]))
         self.assertLessEqual({packs + source for source in sources.values()}, names)
         extra = {name for name in names if not name.startswith(("parachute_hub/", "twisted/plugins/"))}
         self.assertEqual({name.partition("/")[0].rpartition(".")[2] for name in extra}, {"dist-info"})

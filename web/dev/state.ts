@@ -110,6 +110,7 @@ function module([short, name, tagline, memory]: [string, string, string, number]
     tagline,
     focus: "core",
     available: true,
+    edition: "published",
     available_to_install: true,
     installed,
     installed_version: installed ? "0.3.8" : null,

@@ -115,7 +115,8 @@ def _figures(offer: Offer) -> str:
     size = f"{offer.size_bytes / 1e6:.0f} MB on disk" if offer.size_bytes else ""
     memory = f"{offer.memory_mb} MB of memory while it runs" if offer.memory_mb else ""
     both = ", ".join(part for part in (size, memory) if part)
-    return f"About {both}" if both else ""
+    edition = "Reference module" if offer.reference else ""
+    return ". ".join(part for part in (edition, f"About {both}" if both else "") if part)
 
 
 def _installing(setup: Setup, token: str, said: dict[str, Content]) -> View:

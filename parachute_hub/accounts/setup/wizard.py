@@ -57,6 +57,7 @@ class Offer:
     size_bytes: int | None = None
     memory_mb: int | None = None
     installed: bool = False
+    reference: bool = False
 
 
 class SetupInstalls(Protocol):

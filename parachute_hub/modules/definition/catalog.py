@@ -27,10 +27,10 @@ class CatalogEntry:
     `port`, `paths`, `health`, `strip_prefix` and `start_cmd` are defaults for old packages without a manifest.
     `mounts` are prefixes the module may claim besides `/<short>`. `ignores_port` means that it always binds `port`.
     `memory_mb` is an estimate. `fetches_packages` means that it runs `bun add` itself. `hosts_apps` lets its row name
-    apps (`uis`) with an audience of their own. `permissions` are those of a package that declares none. `first_config`
-    is written to its config.json before its first start if it has none; `{hub}` stands for the hub's address on this
-    machine and `{vault}` for the name of the first vault. `withdrawn` versions must not be used any more, each with a
-    sentence that says why.
+    apps (`uis`) with an audience of their own. `reference` marks the hub's own reference modules. `permissions` are
+    those of a package that declares none. `first_config` is written to its config.json before its first start if it
+    has none; `{hub}` stands for the hub's address on this machine and `{vault}` for the name of the first vault.
+    `withdrawn` versions must not be used any more, each with a sentence that says why.
     """
 
     short: str
@@ -52,6 +52,7 @@ class CatalogEntry:
     ignores_port: bool = False
     fetches_packages: bool = False
     hosts_apps: bool = True
+    reference: bool = False
     permissions: Permissions | None = None
     first_config: Mapping[str, str | bool] | None = None
     withdrawn: Mapping[str, str] = field(factory=dict)
@@ -279,6 +280,7 @@ def _entry(value: object, at: str, folder: Path) -> CatalogEntry:
         static=validation.flag(raw.get("static", base.static), f"{at}.static"),
         memory_mb=base.memory_mb if memory is None else _megabytes(memory, at),
         permissions=base.permissions if asked is None else Permissions.parse(asked, f"{at}.permissions"),
+        reference=validation.flag(raw.get("reference", False), f"{at}.reference"),
         source=None if source is None else folder / validation.text(source, f"{at}.source"),
         withdrawn=_withdrawn(raw.get("withdrawn"), f"{at}.withdrawn"),
     )

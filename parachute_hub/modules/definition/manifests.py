@@ -17,11 +17,15 @@ PACKAGE_LIMIT = 1024 * 1024
 
 @frozen
 class Package:
-    """The relevant part of `package.json`; `bins` maps commands to files in the package."""
+    """The relevant part of `package.json`; `bins` maps commands to files in the package.
+
+    `reference` marks the reference modules of this repository, whose packages have the names of the published ones.
+    """
 
     name: str
     version: str
     bins: Mapping[str, str] = field(factory=dict)
+    reference: bool = False
 
 
 class Unreadable(Invalid):
@@ -41,7 +45,12 @@ def read_package(folder: Path) -> Package | None:
         return None
     raw = validation.parse_object(content, "package.json", PACKAGE_LIMIT)
     name = validation.text(raw.get("name"), "name")
-    return Package(name, validation.text(raw.get("version"), "version"), _bins(raw.get("bin"), name))
+    return Package(
+        name,
+        validation.text(raw.get("version"), "version"),
+        _bins(raw.get("bin"), name),
+        reference=raw.get("parachute") == {"edition": "reference"},
+    )
 
 
 def inside(folder: Path, relative: str) -> Path | None:

@@ -50,12 +50,13 @@ class FromFile(SynchronousTestCase):
         return str(caught.exception)
 
     def test_it_takes_the_place_of_the_table_but_keeps_what_the_table_knows(self) -> None:
-        vault = {"short": "vault", "package": "@mine/vault", "source": "packs/vault.tgz"}
+        vault = {"short": "vault", "package": "@mine/vault", "source": "packs/vault.tgz", "reference": True}
         catalog = load(self.write(HELLO, vault), self.home)
         hello, mine = catalog.entries
         self.assertEqual((hello.manifest_name, hello.memory_mb, hello.port), ("parachute-hello", 30, None))
         self.assertEqual((mine.package, mine.port, mine.focus), ("@mine/vault", 1940, "core"))
         self.assertEqual(mine.source, self.folder / "packs" / "vault.tgz")
+        self.assertEqual((hello.reference, mine.reference), (False, True))
         self.assertIsNotNone(catalog.get("scribe"))
         self.assertIsNone(catalog.offers("@openparachute/scribe"))
 

@@ -58,6 +58,8 @@ export interface Module extends Status {
   display_name: string
   tagline: string
   focus: string
+  /** Of the hub's own reference modules, or of the published ones, which have the same names. */
+  edition: "reference" | "published"
   available_to_install: boolean
   installed: boolean
   installed_version: string | null

@@ -81,7 +81,11 @@ function Installed({ module }: { module: Module }) {
           </h3>
           <p class="quiet">{sentence(module.tagline)}</p>
           <p class="module-state">
-            <Badge tone={tone}>{label}</Badge> <span class="quiet">{module.installed_version}</span>
+            <Badge tone={tone}>{label}</Badge>{" "}
+            <span class="quiet">
+              {module.installed_version}
+              {module.edition === "reference" && ", reference module"}
+            </span>
           </p>
           {module.reason && tone !== "good" && <p class="reason">{module.reason}</p>}
           {said && tone !== "good" && <p class="job-line">It last said: {said}</p>}
@@ -153,7 +157,8 @@ function Offered({ module }: { module: Module }) {
         <div class="grow">
           <h3>{module.display_name}</h3>
           <p class="quiet">
-            {sentence(module.tagline)} {size}
+            {sentence(module.tagline)} {size}{" "}
+            {module.edition === "reference" && "This is the reference module, which came with this hub."}
           </p>
           {loose && <p class="reason">{loose}</p>}
           {modules.isolation.value?.state !== "off" && (
