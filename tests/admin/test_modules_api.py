@@ -309,7 +309,9 @@ class Listing(ApiCase):
         self.install()
         told = {short: self.module(short)["edition"] for short in ("vault", "notes", "toy")}
         self.assertEqual(told, {"vault": "reference", "notes": "published", "toy": "published"})
-        file = self.files.directory.folder("toy") / "package.json"
+        folder = self.files.directory.folder("toy")
+        assert folder is not None
+        file = folder / "package.json"
         file.write_text(json.dumps({**json.loads(file.read_text()), "parachute": {"edition": "reference"}}))
         self.assertEqual(self.module("toy")["edition"], "reference")
 
