@@ -4,7 +4,7 @@ from argparse import REMAINDER, SUPPRESS, ArgumentParser, Namespace, _SubParsers
 from collections.abc import Callable
 
 from parachute_hub import __version__
-from parachute_hub.cli import backup, commands, doctor, export, logs, migrate, notices, recovery
+from parachute_hub.cli import backup, commands, doctor, export, lock, logs, migrate, notices, recovery
 
 Action = Callable[[Namespace], int]
 
@@ -94,7 +94,8 @@ def _everywhere(sub: ArgumentParser, home: str | None = SUPPRESS, json: bool | s
 
 
 def _nested(words: "_SubParsersAction[ArgumentParser]") -> None:
-    """Subcommands with subcommands, and shell completion."""
+    """Subcommands with subcommands, locking, and shell completion."""
+    lock.add_word(words, _everywhere)
     module = words.add_parser("module", help="For module authors.").add_subparsers(metavar="WORD", required=True)
     check = module.add_parser("check", help="Check a module folder before publishing it.")
     check.add_argument("folder")

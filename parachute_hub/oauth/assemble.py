@@ -17,6 +17,8 @@ from parachute_hub.oauth.clients.connected_apps_pages import AppsPages
 from parachute_hub.oauth.clients.connections import Connections
 from parachute_hub.oauth.clients.endpoint import RegisterArea
 from parachute_hub.oauth.clients.lookup import ClientDirectory, Documents
+from parachute_hub.oauth.lock_pages import LockPages
+from parachute_hub.oauth.lockdown import Lockdown
 from parachute_hub.oauth.tokens.bearer_auth import BearerRecogniser
 from parachute_hub.oauth.tokens.endpoint import TokenArea
 from parachute_hub.oauth.tokens.issuer import Issuer
@@ -34,7 +36,9 @@ from parachute_hub.store.audit import Audit
 from parachute_hub.store.clients import Clients
 from parachute_hub.store.database import Database
 from parachute_hub.store.grants import Grants
+from parachute_hub.store.invites import Invites
 from parachute_hub.store.keys import SigningKeys
+from parachute_hub.store.sessions import Sessions
 from parachute_hub.store.tokens import Tokens
 from parachute_hub.store.users import Users
 from parachute_hub.store.writer import Write
@@ -58,6 +62,7 @@ class OAuth:
     _directory: ClientDirectory
     _consents: Consents
     _redeemer: TokenExchange
+    _lockdown: Lockdown
     _resources: Resources
     _grants: Grants
     _tickets: Tickets
@@ -137,7 +142,9 @@ class OAuth:
         )
         mints = ("/admin/host-admin-token", "/admin/vault-admin-token", "/admin/module-token", "/admin/agent-token")
         own_mints = ("/account/token", "/account/vault-token", "/account/vault-admin-token")
+        lock = LockPages(lockdown=self._lockdown, visits=visits, who=who, step_up=step_up)
         return [
+            MountedArea(("/account/lock", "/api/lock"), lock.app.resource()),
             MountedArea(("/admin/approve-client", "/oauth/authorize/approve"), approve.app.resource()),
             MountedArea(("/api/apps", "/api/grants", "/api/oauth/clients"), apps.app.resource()),
             MountedArea(("/account/apps",), pages.app.resource()),
@@ -176,6 +183,9 @@ def build(
         clock=clock,
         random=random,
     )
+    operator = OperatorToken(
+        path=home / "operator.token", write=write, issuer=signer, tokens=tokens, clock=clock, in_thread=off_thread
+    )
     return OAuth(
         issuer=signer,
         keys=keys,
@@ -191,8 +201,19 @@ def build(
             note=note,
             clock=clock,
         ),
-        operator=OperatorToken(
-            path=home / "operator.token", write=write, issuer=signer, tokens=tokens, clock=clock, in_thread=off_thread
+        operator=operator,
+        lockdown=Lockdown(
+            write=write,
+            users=users,
+            sessions=Sessions(database),
+            invites=Invites(database),
+            tokens=tokens,
+            grants=grants,
+            clients=clients,
+            keys=keys,
+            operator=operator,
+            note=note,
+            clock=clock,
         ),
         minting=TokenMinter(
             write=write,

@@ -154,6 +154,8 @@ ROWS: tuple[Row, ...] = (
     Row("GET", "/admin/vault-admin-token/<vault>", "person", "opened", "vault-admin-token"),
     Row("POST", "/account/token", "person", "step-up", "account-token"),
     Row("POST", "/account/vault-token/<vault>", "person", "step-up", "vault-token"),
+    _by_service("POST", "/account/lock", "owner", "password", "locked"),
+    _by_service("POST", "/api/lock", "owner", "step-up", "locked"),
     # Apps.
     Row("POST", "/oauth/register", "anyone", "nothing"),
     Row("POST", "/oauth/token", "app", "client"),

@@ -59,6 +59,11 @@ class Clients:
                 "UPDATE clients SET status = 'approved', vouched_by = ? WHERE client_id = ?", (vouched_by, client_id)
             )
 
+    def distrust_all(self) -> None:
+        """Clients from elsewhere need approval again."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE clients SET status = 'pending', vouched_by = NULL WHERE NOT same_hub")
+
     def delete(self, client_id: str) -> bool:
         """Delete the client with its consents, codes and refresh tokens; False if unknown."""
         with self._database.transaction() as connection:

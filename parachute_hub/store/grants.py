@@ -105,6 +105,12 @@ class Grants:
                 (now, why, family_id),
             )
 
+    def end_everything(self, now: float) -> None:
+        """End every family and forget every consent."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE families SET ended_at = ? WHERE ended_at IS NULL", (now,))
+            connection.execute("DELETE FROM grants")
+
     def code(self, code_hash: str) -> Code | None:
         """The code with this hash, used or not."""
         row = self._database.first("SELECT * FROM codes WHERE hash = ?", (code_hash,))

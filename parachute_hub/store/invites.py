@@ -59,6 +59,11 @@ class Invites:
             )
             return changed.rowcount == 1
 
+    def revoke_all(self, now: float) -> None:
+        """Revoke every link."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE invites SET revoked_at = ? WHERE revoked_at IS NULL", (now,))
+
     def prune(self, ended_before: float) -> None:
         """Delete links that expired before this time."""
         with self._database.transaction() as connection:

@@ -31,6 +31,12 @@ class SigningKeys:
                 (key.kid, key.private_pem, key.created_at, key.signs_from),
             )
 
+    def replace_all(self, key: StoredKey) -> None:
+        """Store a key in place of all others."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM signing_keys")
+            self.add(key)
+
     def drop_unneeded(self, signer: str, now: float) -> int:
         """Delete keys older than `signer` that no unexpired token depends on. Returns the number deleted."""
         with self._database.transaction() as connection:

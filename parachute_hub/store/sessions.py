@@ -53,6 +53,12 @@ class Sessions:
             ).rowcount
         return int(ended)
 
+    def end_everything(self) -> None:
+        """Sign everybody out, and know no device any more."""
+        with self._database.transaction() as connection:
+            for table in ("sessions", "pending_logins", "devices"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608
+
     def add_pending(self, pending: PendingLogin) -> None:
         with self._database.transaction() as connection:
             connection.execute(

@@ -13,6 +13,7 @@ from tests.browser.admin_app import built
 from tests.browser.browser import chromium, findings, picture, wider_than_the_window, window
 from tests.browser.notes_rig import SIZES
 from tests.live.harness import OWNER, HubProcess, hub, packed_examples
+from tests.live.test_command import run
 from tests.requirements import program, requires
 
 OWNERS_PASSWORD = OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"]
@@ -221,7 +222,7 @@ class FrontPageTests(FriendsCase):
         friend.goto(f"{self.hub.url}/admin")
         friend.wait_for_url(f"{self.hub.url}/")
         friend.get_by_role("button", name="Sign out").press("Enter")
-        friend.wait_for_url("**/login*")
+        friend.wait_for_url("**/login**")
 
     def test_long_names_fit_everywhere(self) -> None:
         longest, vault = "W" * 64, "w" * 32
@@ -237,3 +238,29 @@ class FrontPageTests(FriendsCase):
         expect(self.owner.get_by_role("heading", name=longest)).to_be_visible()
         self.owner.get_by_text("Change or remove").click()
         self.look(self.owner, "long-people")
+
+
+class LockTests(FriendsCase):
+    def test_everything_ends_and_starts_again(self) -> None:
+        friend, thief = self.new_browser(), self.new_browser()
+        self.join(friend, self.invite(FRIEND))
+        self.sign_in(thief, "owner", OWNERS_PASSWORD)
+        self.invite("Kim")
+        self.owner.goto(f"{self.hub.url}/account")
+        self.owner.get_by_role("link", name="Lock everything").click()
+        self.look(self.owner, "lock")
+        self.owner.get_by_label("Your password").fill(OWNERS_PASSWORD)
+        self.owner.get_by_role("button", name="Lock everything").click()
+        expect(self.owner.get_by_role("heading", name="Everything is locked")).to_be_visible()
+        for words in ("jurgen", "owner", "Kim"):
+            expect(self.owner.get_by_role("main")).to_contain_text(words)
+        self.look(self.owner, "locked")
+        for page in (friend, thief, self.owner):
+            page.goto(f"{self.hub.url}/account")
+            page.wait_for_url("**/login**")
+        self.sign_in(self.owner, "owner", OWNERS_PASSWORD)
+        # The machine's own command has a new token.
+        self.assertEqual(len(self.hub.client.call("GET", "/api/users")["users"]), 2)
+        self.assertEqual(run(self.hub.home, "lock", "--yes").returncode, 0)
+        self.owner.goto(f"{self.hub.url}/account")
+        self.owner.wait_for_url("**/login**")

@@ -5,6 +5,7 @@ const WORDS: Record<string, string> = {
   "owner-reset": "regained access as the owner",
   "user-created": "created the account of",
   "user-deleted": "removed",
+  locked: "locked everything",
   "name-changed": "changed their name",
   "password-changed": "changed their password",
   "password-reset": "reset the password of",
@@ -133,7 +134,7 @@ export function meansWords(means: string): string | null {
 }
 
 const START: Record<string, RegExp> = {
-  "Sign-ins": /^(sign-|second-factor$|confirm$|session-|other-sessions|first-sign-in)/,
+  "Sign-ins": /^(sign-|step-up|second-factor$|confirm$|session-|other-sessions|first-sign-in)/,
   Modules: /^(module-|operation-|channel-|disk-)/,
   "Apps and tokens": /^(app-|.*-token$|rotate-|open-settings)/,
   People: /^(user-|owner-|role-|vaults-|invit|password-|recovery-|second-factor-|name-|lock)/,

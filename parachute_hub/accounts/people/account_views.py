@@ -43,7 +43,12 @@ def overview(
         )
         for title, text, path in links
     ]
-    admin = tags.a("Manage the hub", class_="button plain", href="/admin/") if user.is_admin else ""
+    admin: Content = ""
+    if user.is_admin:
+        admin = [
+            tags.a("Manage the hub", class_="button plain", href="/admin/"),
+            tags.a("Lock everything", class_="button plain", href="/account/lock"),
+        ]
     return fill(
         "account",
         called=user.called,

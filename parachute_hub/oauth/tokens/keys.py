@@ -1,7 +1,7 @@
 """Signing keys: created once, rotated without interruption, published as long as tokens depend on them."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import field, frozen
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -15,6 +15,7 @@ from parachute_hub.store.keys import SigningKeys
 from parachute_hub.store.rows import StoredKey
 from parachute_hub.store.writer import Write
 
+T = TypeVar("T")
 BITS = 2048
 # Modules cache the JWKS for 5 minutes, so a new key is published for twice that before it signs.
 PUBLISH_AHEAD = 600.0
@@ -86,6 +87,19 @@ class Keyring:
         if newest is not None and newest.signs_from > self._clock.seconds():
             return newest.kid
         return await self._add(ahead=PUBLISH_AHEAD)
+
+    async def replace_all(self, work: Callable[[StoredKey, Callable[[StoredKey], None]], T]) -> T:
+        """Make a key that signs at once in place of all others, which no module accepts any more.
+
+        `work` runs in the transaction, gets the key and calls the function that stores it.
+        """
+        pem = await self._off_thread(make_private_pem)
+        now = self._clock.seconds()
+        stored = StoredKey(kid=load_private_pem(pem).thumbprint(), private_pem=pem, created_at=now, signs_from=now)
+        done = await self._write(work, stored, self._store.replace_all)
+        self._load()
+        self._log.info("Signing key {kid} replaces all earlier ones", kid=stored.kid)
+        return done
 
     async def maintain(self) -> None:
         """Delete keys that no token needs, and rotate when due."""

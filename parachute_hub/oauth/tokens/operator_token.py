@@ -71,6 +71,11 @@ class OperatorToken:
         if held is not None:
             await self._write(self._tokens.revoke, held.jti, self._clock.seconds())
 
+    def scope_set(self) -> str | None:
+        """The scope set of the current token; None without one. Blocks."""
+        held = self._held()
+        return _scope_set(held) if held else None
+
     def is_foreign(self) -> bool:
         """Whether somebody else replaced the file: it is there, and this hub did not sign what is in it. Blocks."""
         return self._path.exists() and self._held() is None
