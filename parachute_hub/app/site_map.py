@@ -17,7 +17,7 @@ from parachute_hub.accounts.model import Origins
 from parachute_hub.accounts.sessions.csrf import token_for
 from parachute_hub.accounts.validation import vault_name_problem
 from parachute_hub.admin.app_files import AdminApp
-from parachute_hub.admin.audit_trail import Recorded
+from parachute_hub.admin.audit_trail import Recorded, Refusals
 from parachute_hub.admin.disk_api import DiskArea
 from parachute_hub.admin.logs_api import HubLogArea, Logs
 from parachute_hub.admin.modules_api import ModulesArea
@@ -223,11 +223,14 @@ def _client(core: ProcessContext) -> "HTTPClient":
 
 
 def recorded(parts: Iterable[MountedArea], accounts: Accounts, who: Authenticator) -> list[MountedArea]:
-    """The same areas, with an audit record of every change made through them."""
+    """The same areas, with an audit record of every change made, refused or failed in them."""
+    clock, refusals = accounts.clock, Refusals(accounts.clock)
     return [
         MountedArea(
             part.prefixes,
-            Recorded(part.resource, who=who, note=accounts.note, caller=accounts.caller, clock=accounts.clock),
+            Recorded(
+                part.resource, who=who, note=accounts.note, caller=accounts.caller, clock=clock, refusals=refusals
+            ),
         )
         for part in parts
     ]

@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from parachute_hub.site import attempts
 from parachute_hub.site.errors import Refused, not_stored
 from parachute_hub.site.pages import refuse
 from parachute_hub.system.storage_trouble import storage_trouble
@@ -25,16 +26,32 @@ def fault(error: BaseException | None) -> Refused:
 
 
 class _Area(Klein):
-    """Klein cancels a handler when its client disconnects. Handlers of unsafe methods run to completion instead."""
+    """Klein cancels a handler when its client disconnects. Handlers of unsafe methods run to completion instead, and
+    `site.attempts` hears how each ended.
+    """
 
     def execute_endpoint(self, endpoint: str, request: IRequest, *args: Any, **kwargs: Any) -> Any:
         """Call the handler."""
-        result = super().execute_endpoint(endpoint, request, *args, **kwargs)
-        if request.method in SAFE_METHODS or not isinstance(result, Deferred):
+        ended = attempts.ended.get()
+        try:
+            result = super().execute_endpoint(endpoint, request, *args, **kwargs)
+        except Exception as error:
+            ended(error)
+            raise
+        if not isinstance(result, Deferred):
+            ended(None)
+            return result
+        result.addBoth(lambda outcome: _told(ended, outcome))
+        if request.method in SAFE_METHODS:
             return result
         answer: Deferred[Any] = Deferred()
         result.addBoth(lambda outcome: None if answer.called else answer.callback(outcome))
         return answer
+
+
+def _told(ended: attempts.Ended, outcome: Any) -> Any:
+    ended(outcome.value if isinstance(outcome, Failure) else None)
+    return outcome
 
 
 def area() -> Klein:

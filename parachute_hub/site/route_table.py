@@ -38,8 +38,8 @@ class Row:
 
     `records` are the audited actions: noted by this table once the request succeeded (`by_request`), else by the
     service that does it, in its transaction, or when the operation that it starts has ended (`admin.audit_events`).
-    Empty: not audited, because nothing lasting changes or it is the app's own business. `sometimes` says
-    when a step-up is required, if not always.
+    Refused and failed attempts are noted for every row that has some. Empty: not audited, because nothing lasting
+    changes or it is the app's own business. `sometimes` says when a step-up is required, if not always.
     """
 
     method: str

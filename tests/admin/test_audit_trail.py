@@ -5,24 +5,33 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from parachute_hub.admin.audit_trail import Recorded, deed
+from parachute_hub.admin.audit_trail import _INTERNAL as INTERNAL
+from parachute_hub.admin.audit_trail import Recorded, Refusals, deed
 from parachute_hub.app.request_caller import RequestCaller
+from parachute_hub.site.area import area
 from parachute_hub.site.auth import Authenticator
+from parachute_hub.site.errors import Refused
 from parachute_hub.site.route_table import noted
 from parachute_hub.store.rows import Act
 from parachute_hub.system.doer import Doer, doer
 from tests.support.asking import ADDRESS, ask
 from tests.support.operators import owner
+from tests.support.sockets import HOST, Rig
 
 
-class Answers(Resource):
-    isLeaf = True
+class Answers:
+    """An area that answers everything with this status, or raises `error`."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__()
+    app = area()
+
+    def __init__(self, status: int, error: Exception | None = None) -> None:
         self.status = status
+        self.error = error
 
-    def render(self, request: Any) -> bytes:
+    @app.route("/<path:anything>", methods=["GET", "POST", "PUT", "DELETE", "PATCH"])
+    def answer(self, request: Any, anything: str) -> bytes:
+        if self.error is not None:
+            raise self.error
         request.setResponseCode(self.status)
         return b"done"
 
@@ -51,7 +60,9 @@ class DeedTests(SynchronousTestCase):
             ("POST", "/api/modules/vault/other", None),
             ("POST", "/login", None),
         ):
-            self.assertEqual(deed(method.encode(), path.encode()), found, f"{method} {path}")
+            row = deed(method.encode(), path.encode())
+            told = (row[0].records, row[1]) if row is not None and row[0].by_request else None
+            self.assertEqual(told, found, f"{method} {path}")
 
 
 class RecordedTests(SynchronousTestCase):
@@ -67,11 +78,12 @@ class RecordedTests(SynchronousTestCase):
         """The audit entry of one request with this response."""
         acts: list[Act] = []
         area = Recorded(
-            Answers(status),
+            Answers(status).app.resource(),
             who=Authenticator([owner("sam")]),
             note=acts.append,
             caller=RequestCaller(),
             clock=lambda: 5.0,
+            refusals=Refusals(lambda: 5.0),
         )
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         answer = ask(area, path, method=method, headers=headers, body=body, address="192.0.2.7")
@@ -107,12 +119,79 @@ class RecordedTests(SynchronousTestCase):
             self.assertEqual([(act.action, act.subject) for act in acts], [("open-settings", subject)])
 
     def test_what_did_not_happen_is_not_noted(self) -> None:
-        """Refusals and reads."""
-        self.assertEqual(self.noted(403), [])
-        self.assertEqual(self.noted(401, bearer="forged"), [])
-        self.assertEqual(self.noted(401, bearer=None), [])
+        """Reads, and who was sent to sign in."""
         self.assertEqual(self.noted(303, bearer=None), [], "sent to sign in")
         self.assertEqual(self.noted(200, method="GET"), [])
+
+    def recorded(self, error: Exception, acts: list[Act]) -> Recorded:
+        return Recorded(
+            Answers(200, error).app.resource(),
+            who=Authenticator([owner("sam")]),
+            note=acts.append,
+            caller=RequestCaller(),
+            clock=lambda: 5.0,
+            refusals=Refusals(lambda: 5.0),
+        )
+
+    def test_refused_and_failed_attempts_with_their_reason(self) -> None:
+        """Not what a page asks for again, nor wrong passwords, which their services note."""
+        busy = Refused(409, "busy", "It is being updated.")
+        for path, error, told in (
+            ("/api/modules/vault/stop", busy, [("module-stop", "vault", "refused", "It is being updated.")]),
+            ("/api/modules/vault/install", busy, [("module-install", "vault", "refused", "It is being updated.")]),
+            ("/api/users", Refused(403, "insufficient_scope", "No."), [("user-created", "", "refused", "No.")]),
+            ("/vaults", Refused(507, "disk_full", "Full."), [("vault-made", "", "failed", "Full.")]),
+            ("/vaults", RuntimeError("secret"), [("vault-made", "", "failed", INTERNAL)]),
+            ("/vaults", Refused(403, "step_up_required", "Confirm."), []),
+            ("/vaults", Refused(400, "invalid_request", "Give a name."), []),
+            ("/login", Refused(401, "wrong", "Wrong."), []),
+            ("/oauth/register", Refused(400, "invalid", "Wrong."), []),
+        ):
+            acts: list[Act] = []
+            ask(self.recorded(error, acts), path, method="POST", headers={"Authorization": "Bearer sam"})
+            found = [(act.action, act.subject, act.outcome, act.why) for act in acts]
+            self.assertEqual(found, told, (path, error))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_nobody_fills_the_log_with_refusals(self) -> None:
+        """20 an hour from one network, 100 from all strangers together; a signed-in user has a limit of his own."""
+        acts: list[Act] = []
+        area = self.recorded(Refused(401, "unauthenticated", "Sign in."), acts)
+        for number in range(130):
+            ask(area, "/vaults", method="POST", address=f"192.0.{number % 10}.7")
+        self.assertEqual(len(acts), 100)
+        for _ in range(25):
+            ask(area, "/vaults", method="POST", headers={"Authorization": "Bearer sam"}, address="192.0.2.7")
+        self.assertEqual([act.actor for act in acts[100:]], ["sam"] * 20)
+
+    def test_an_act_whose_client_has_left_is_noted(self) -> None:
+        """The handler runs to its end, so it has happened."""
+        acts: list[Act] = []
+        waiting: Deferred[bytes] = Deferred()
+
+        class Slow:
+            app = area()
+
+            @app.route("/vaults", methods=["POST"])
+            def slow(self, request: Any) -> Any:
+                return waiting
+
+        recorded = Recorded(
+            Slow().app.resource(),
+            who=Authenticator([owner("sam")]),
+            note=acts.append,
+            caller=RequestCaller(),
+            clock=lambda: 5.0,
+            refusals=Refusals(lambda: 5.0),
+        )
+        rig = Rig((), resource=recorded)
+        head = f"POST /vaults HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 0\r\nAuthorization: Bearer sam\r\n\r\n"
+        client = rig.ask(head.encode(), ADDRESS)
+        client.hang_up()
+        self.assertEqual(acts, [])
+        waiting.callback(b"done")
+        rig.stop()
+        self.assertEqual([(act.action, act.outcome) for act in acts], [("vault-made", "ok")])
 
     def test_the_area_acts_on_behalf_of_the_caller(self) -> None:
         """Also in a coroutine and in a database write that go on after the handler has returned."""
@@ -133,7 +212,12 @@ class RecordedTests(SynchronousTestCase):
             heard.append(doer())
 
         area = Recorded(
-            Area(), who=Authenticator([owner("sam")]), note=lambda act: None, caller=RequestCaller(), clock=lambda: 5.0
+            Area(),
+            who=Authenticator([owner("sam")]),
+            note=lambda act: None,
+            caller=RequestCaller(),
+            clock=lambda: 5.0,
+            refusals=Refusals(lambda: 5.0),
         )
         for bearer, who in (("sam", Doer("sam", "session", ADDRESS)), ("", Doer("", "page", ADDRESS))):
             heard.clear()

@@ -72,7 +72,10 @@ class AuditTests(SynchronousTestCase):
         ]
         found = self.waited_for(*((action, subject, "ok", "command") for action, subject in done))
         others = [entry for entry in found if entry[3] == "command" and entry[:2] not in done]
-        self.assertEqual([(action, outcome) for action, _, outcome, _ in others], [("module-install", "failed")])
+        self.assertEqual(
+            [(action, outcome) for action, _, outcome, _ in others],
+            [("module-install", "failed"), ("module-start", "refused")],
+        )
 
     def test_what_happens_by_itself(self) -> None:
         """A crash, a stop and a kill of the hub, and an operation that was interrupted."""
