@@ -192,9 +192,11 @@ async def compose(core: ProcessContext) -> Composition:
     tables = RouteTables(
         engine.installed_modules, hosts, lambda: oauth.issuer.issuer, lambda: accounts.gate.closed, core.reactor.seconds
     )
+    lag = LagProbe(clock=core.reactor, now=time.monotonic)
     return Composition(
         backend=Backend(
             table=tables.table,
+            began=lag.attend,
             modules=ModuleStatusViews(engine.supervisor),
             tokens=ProxyGuard(oauth.guard, tally.refused),
             has_session=accounts.recogniser.has_session,
@@ -202,7 +204,7 @@ async def compose(core: ProcessContext) -> Composition:
         ),
         settings=core.settings,
         engine=engine,
-        lag=LagProbe(clock=core.reactor, now=time.monotonic),
+        lag=lag,
         timers=(
             partial(every, core.reactor, PROBE_SECONDS, partial(_look, probe), "Writing to the disk"),
             backups.timer,
@@ -349,10 +351,11 @@ async def _without_database(core: ProcessContext, error: DatabaseUnusable) -> Co
     )
     await _recover(engine)
     core.root.open(public_parts(core, engine, origins, Authenticator([])), _NoAccounts(str(error)))
+    lag = LagProbe(clock=core.reactor, now=time.monotonic)
     return Composition(
-        backend=Backend(table=tables.table, modules=ModuleStatusViews(engine.supervisor)),
+        backend=Backend(table=tables.table, modules=ModuleStatusViews(engine.supervisor), began=lag.attend),
         settings=core.settings,
         engine=engine,
-        lag=LagProbe(clock=core.reactor, now=time.monotonic),
+        lag=lag,
         closing=(engine.modules.files.outside.files.stop,),
     )

@@ -38,13 +38,14 @@ _TICK = 1.0
 
 @frozen(kw_only=True)
 class Backend:
-    """The front's collaborators: routing, access, and module state."""
+    """The front's collaborators: routing, access, and module state. `began` is called at the start of each request."""
 
     table: Callable[[], Table]
     modules: ModuleStates
     tokens: TokenChecker = NoTokenChecker()
     has_session: HasSession = field(default=lambda cookie, secure: False)
     visitors: Visitors = NoVisitors()
+    began: Callable[[], object] = field(default=lambda: None)
 
 
 class Front(Factory):
@@ -138,6 +139,7 @@ class Front(Factory):
 
     def plan(self, peer: str, raw: bytes) -> Plan:
         """The routing decision for a request head. Raises BadMessage."""
+        self.backend.began()
         return self._planner.plan(self.backend.table(), peer, raw)
 
     def dispatch(self, connection: Connection, plan: Plan) -> Handler | ErrorResponse:

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,10 @@ from twisted.logger import Logger
 from parachute_hub.system.timers import every
 
 _PERIOD = 0.05
+# Between heartbeats while nobody uses the hub, so that an idle one wakes up rarely.
+_QUIET_PERIOD = 2.0
+# The share of a processor above which the reactor works, though no request began: streams and jobs.
+_WORKING = 0.03
 _OURS = 4
 # The innermost frame of an idle reactor, for epoll and the other implementations.
 _WAITING = frozenset({"doPoll", "doSelect", "doKEvent"})
@@ -21,53 +26,93 @@ _WAITING = frozenset({"doPoll", "doSelect", "doKEvent"})
 class LagProbe(Service):
     """Logs a stack trace each time the reactor is late by more than `threshold` seconds.
 
-    The reactor updates a heartbeat on a timer. A thread checks the heartbeat and samples the reactor's stack when it is
-    overdue. `worst` is the largest delay so far, in seconds.
+    The reactor updates a heartbeat on a timer. A thread waits until it is overdue, and samples the reactor's stack.
+    `worst` is the largest delay so far, in seconds. After `quiet_after` seconds without `attend` or other work the
+    heartbeat slows down; until the next call only delays over two seconds are sure to be seen. `used` returns the
+    processor time of the reactor thread.
     """
 
     _log = Logger()
 
-    def __init__(self, *, clock: Any, now: Callable[[], float], threshold: float = 0.05) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Any,
+        now: Callable[[], float],
+        threshold: float = 0.05,
+        quiet_after: float = 5.0,
+        used: Callable[[], float] = time.thread_time,
+    ) -> None:
         self._now = now
         self._threshold = threshold
+        self._quiet_after = quiet_after
+        self._used = used
         self._clock = clock
         self._beat: LoopingCall | None = None
+        self._period = _PERIOD
         self._at = 0.0
+        self._attended = False
+        # When the present stretch of quiet_after seconds began, and the processor time then.
+        self._since = (0.0, 0.0)
         self._where: str | None = None
-        self._ended = threading.Event()
+        self._woken = threading.Event()
         self._reactor_thread = 0
         self.worst = 0.0
 
     def startService(self) -> None:
         """Start measuring. Call in the reactor thread."""
         super().startService()
-        self._at = self._now()
         self._reactor_thread = threading.get_ident()
-        self._ended.clear()
-        self._beat = every(self._clock, _PERIOD, self._lives, "Measuring reactor lag")
-        threading.Thread(target=self._look, name="lag probe", daemon=True).start()
+        self._woken = threading.Event()
+        self._pace(_PERIOD)
+        threading.Thread(target=self._look, args=(self._woken,), name="lag probe", daemon=True).start()
 
     def stopService(self) -> None:
         super().stopService()
-        self._ended.set()
+        self._woken.set()
         if self._beat is not None and self._beat.running:
             self._beat.stop()
+
+    def attend(self) -> None:
+        """A request begins. Call in the reactor thread."""
+        self._attended = True
+        if self._period != _PERIOD and self.running:
+            self._pace(_PERIOD)
+
+    def _pace(self, period: float) -> None:
+        if self._beat is not None and self._beat.running:
+            self._beat.stop()
+        self._at, self._period = self._now(), period
+        self._since = (self._at, self._used())
+        self._woken.set()
+        self._beat = every(self._clock, period, self._lives, "Measuring reactor lag")
 
     def _lives(self) -> None:
         """Heartbeat, called in the reactor thread."""
         now = self._now()
-        late, self._at = now - self._at - _PERIOD, now
+        late, self._at = now - self._at - self._period, now
         where, self._where = self._where, None
         if late > self._threshold:
             self.worst = max(self.worst, late)
             # Without a captured stack, the machine itself was short of CPU time.
             tell = self._log.warn if where else self._log.debug
             tell("The reactor was blocked for {late} ms by {where}", late=round(late * 1000), where=where)
+        began, used = self._since
+        if self._period == _QUIET_PERIOD or now - began >= self._quiet_after:
+            self._since = (now, self._used())
+            working = self._attended or self._since[1] - used > _WORKING * (now - began)
+            self._attended = False
+            period = _PERIOD if working else _QUIET_PERIOD
+            if period != self._period:
+                self._pace(period)
 
-    def _look(self) -> None:
-        """Check the heartbeat, called in the watcher thread."""
-        while not self._ended.wait(_PERIOD):
-            if self._where is None and self._now() - self._at > _PERIOD + self._threshold:
+    def _look(self, woken: threading.Event) -> None:
+        """Watch the heartbeat, called in the watcher thread. It wakes up when the next one would be overdue."""
+        while woken is self._woken and self.running:
+            overdue = self._at + self._period + self._threshold - self._now()
+            if woken.wait(max(overdue, 0.001) if self._where is None and overdue > 0 else _PERIOD):
+                woken.clear()
+            elif self._where is None and self._now() - self._at > self._period + self._threshold:
                 self._where = _stack(self._reactor_thread)
 
 

@@ -73,7 +73,8 @@ class FailureLog:
 def every(clock: IReactorTime, seconds: float, function: Callable[[], object], task: str = "") -> LoopingCall:
     """Call `function` every `seconds` until the returned call is stopped. It may return a Deferred.
 
-    A failure is logged once while it persists and never ends the loop. `task` names the task in the log.
+    A failure is logged once while it persists and never ends the loop. `task` names the task in the log. Tasks of
+    one period, from a second on, have their turns together: each wake-up of an idle process costs.
     """
     failures, name = FailureLog(), task or getattr(function, "__qualname__", "A periodic task")
 
@@ -85,6 +86,9 @@ def every(clock: IReactorTime, seconds: float, function: Callable[[], object], t
     call = LoopingCall(tick)
     call.clock = clock
     call.start(seconds, now=False)
+    if seconds >= 1:
+        # The first turn comes after `seconds`, the others at multiples of it.
+        call.starttime = clock.seconds() // seconds * seconds
     return call
 
 

@@ -28,3 +28,42 @@ class LagTests(TestCase):
         probe.stopService()
         probe.stopService()
         self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_it_rests_while_nobody_uses_the_hub(self) -> None:
+        """A request, or work without one, keeps it awake."""
+        clock = Clock()
+        used = 0.0
+        probe = LagProbe(clock=clock, now=clock.seconds, used=lambda: used)
+
+        def rests(seconds: int, *, work: float = 0.0) -> bool:
+            """Whether beats are more than a second apart at the end of this time."""
+            nonlocal used
+            pauses = []
+            for _ in range(seconds * 20):
+                used += work * 0.05
+                clock.advance(0.05)
+                (call,) = clock.getDelayedCalls()
+                pauses.append(call.getTime() - clock.seconds())
+            return max(pauses[-45:]) > 1
+
+        probe.startService()
+        self.addCleanup(probe.stopService)
+        probe.attend()
+        self.assertFalse(rests(4))
+        self.assertTrue(rests(12))
+        probe.attend()
+        self.assertFalse(rests(3))
+        self.assertFalse(rests(22, work=0.1))
+        self.assertTrue(rests(12))
+        self.assertFalse(rests(5, work=0.5))
+
+    def test_a_long_delay_counts_while_it_rests_too(self) -> None:
+        clock = Clock()
+        probe = LagProbe(clock=clock, now=clock.seconds, used=lambda: 0.0, quiet_after=0.0)
+        probe.startService()
+        self.addCleanup(probe.stopService)
+        clock.advance(0.05)
+        clock.advance(2.0)
+        probe.worst = 0.0
+        clock.advance(3.0)
+        self.assertAlmostEqual(probe.worst, 1.0)

@@ -29,6 +29,15 @@ class EveryTests(SynchronousTestCase):
         self.clock.advance(10.0)
         self.assertEqual(self.calls, 3)
 
+    def test_tasks_of_one_period_have_their_turns_together(self) -> None:
+        """An idle process then wakes up once for all of them."""
+        turns: list[float] = []
+        for late in (0.0, 0.25, 0.5):
+            self.clock.advance(late)
+            every(self.clock, 2.0, lambda: turns.append(self.clock.seconds()))
+        self.clock.pump([0.25] * 24)
+        self.assertEqual([at for at in turns if at > 3.0], [4.0, 4.0, 4.0, 6.0, 6.0, 6.0])
+
     def test_one_at_a_time(self) -> None:
         """The next call waits for a slow one."""
         slow: Deferred[None] = Deferred()

@@ -59,6 +59,23 @@ class GuardedModules(Protocol):
         """End its processes now."""
 
 
+@frozen
+class _Measured:
+    """`crowded` has the number of processes of modules that have too many; they are not measured."""
+
+    crowded: Mapping[str, int]
+    sizes: Mapping[str, int]
+    times: Mapping[str, float]
+    own: int
+
+
+def _measured(meter: System, sessions: Mapping[str, int], processes: int) -> _Measured:
+    """Everything in one turn of a thread. Blocks."""
+    crowded = {short: count for short, count in meter.crowds(sessions).items() if count > processes}
+    calm = {short: session for short, session in sessions.items() if short not in crowded}
+    return _Measured(crowded, meter.footprints(calm), meter.processor(calm), meter.own())
+
+
 class MemoryGuard:
     """Keeps one large module from exhausting the container's memory.
 
@@ -133,19 +150,16 @@ class MemoryGuard:
         """Measure, record, decide, act."""
         running = self._modules.alive()
         sessions = {module.short: module.session for module in running}
-        counts = await self._in_thread(self._meter.crowds, sessions)
-        crowded = {short for short, count in counts.items() if count > self._limits.processes}
-        for name in crowded:
-            text = f"It ran {counts[name]} programs at once. Start it again once you know why."
+        found = await self._in_thread(_measured, self._meter, sessions, self._limits.processes)
+        crowded, sizes, times = found.crowded, found.sizes, found.times
+        for name, count in crowded.items():
+            text = f"It ran {count} programs at once. Start it again once you know why."
             self._log.warn("{short}: {why}", short=name, why=text)
             self._modules.hold(name, text)
             self._modules.kill(name)
         running = [module for module in running if module.short not in crowded]
-        sessions = {module.short: module.session for module in running}
-        sizes = await self._in_thread(self._meter.footprints, sessions)
-        self._hub = await self._in_thread(self._meter.own)
+        self._hub = found.own
         self._ours = sum(sizes.values()) + self._hub
-        times = await self._in_thread(self._meter.processor, sessions)
         now = self._now()
         for name, seconds in times.items():
             self._processor.setdefault(name, ProcessorUse()).add(now, sessions[name], seconds)

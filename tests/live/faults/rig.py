@@ -1,5 +1,6 @@
 """A supervisor on the real reactor with faulty modules, and measurements of the effect on others."""
 
+import math
 import os
 import signal
 import sys
@@ -64,7 +65,7 @@ class Rig:
 
     def __attrs_post_init__(self) -> None:
         self.supervisor = self.make()
-        self.lag = LagProbe(clock=self.reactor, now=time.monotonic)
+        self.lag = LagProbe(clock=self.reactor, now=time.monotonic, quiet_after=math.inf)
         self.supervisor.startService()
         self.lag.startService()
 
