@@ -196,7 +196,7 @@ async def compose(core: ProcessContext) -> Composition:
     return Composition(
         backend=Backend(
             table=tables.table,
-            began=lag.attend,
+            began=_attending(lag, engine),
             modules=ModuleStatusViews(engine.supervisor),
             tokens=ProxyGuard(oauth.guard, tally.refused),
             has_session=accounts.recogniser.has_session,
@@ -291,6 +291,16 @@ def _accounts(
     )
 
 
+def _attending(lag: LagProbe, engine: ModuleRuntime) -> Callable[[], None]:
+    """Tells those who rest while nobody uses the hub that a request begins."""
+
+    def began() -> None:
+        lag.attend()
+        engine.supervisor.attend()
+
+    return began
+
+
 def _look(probe: DiskProbe) -> "Deferred[None]":
     return Deferred.fromCoroutine(probe.look())
 
@@ -353,7 +363,9 @@ async def _without_database(core: ProcessContext, error: DatabaseUnusable) -> Co
     core.root.open(public_parts(core, engine, origins, Authenticator([])), _NoAccounts(str(error)))
     lag = LagProbe(clock=core.reactor, now=time.monotonic)
     return Composition(
-        backend=Backend(table=tables.table, modules=ModuleStatusViews(engine.supervisor), began=lag.attend),
+        backend=Backend(
+            table=tables.table, modules=ModuleStatusViews(engine.supervisor), began=_attending(lag, engine)
+        ),
         settings=core.settings,
         engine=engine,
         lag=lag,

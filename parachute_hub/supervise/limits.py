@@ -54,8 +54,13 @@ class MemoryLimits:
     as_large: float = 0.9
     forget: float = 600.0
     period: float = 2.0
-    # How often the memory in use is read in between, how far ahead it is extrapolated, and the growth that counts.
+    # How often the memory in use is read in between: while modules work, and otherwise. They work for `calm` seconds
+    # after a request began or the memory grew by `stirring`.
     glance: float = 0.1
+    rest: float = 1.0
+    calm: float = 5.0
+    stirring: int = 1 << 20
+    # How far ahead it is extrapolated, and the growth that counts.
     ahead: float = 0.3
     surge: int = 64 << 20
     # A module with more processes than this is out of control.

@@ -39,6 +39,10 @@ class Supervisor(Service):
 
     # --- life of the hub
 
+    def attend(self) -> None:
+        """A request begins."""
+        self._guard.attend()
+
     def startService(self) -> None:
         """Start the memory guard; `boot` starts the modules."""
         super().startService()

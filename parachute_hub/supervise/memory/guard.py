@@ -1,8 +1,9 @@
 """Measures memory and processor time every two seconds and acts on `policy.decide`.
 
-Ends a module that starts programs without end. In between it glances at the memory in use, ten times a second. If that
-runs full, the module that takes it is killed at once: while the kernel looks for memory, everything in the container
-stands still.
+Ends a module that starts programs without end. In between it glances at the memory in use: ten times a second while
+requests arrive or the memory grows, once a second otherwise. If that runs full, the module that takes it is killed at
+once: while the kernel looks for memory, everything in the container stands still. Out of a rest, one that takes all
+that is free within a second is left to the kernel.
 """
 
 from collections.abc import Callable, Mapping
@@ -110,23 +111,45 @@ class MemoryGuard:
         self._hub = 0
         self._sizes: dict[str, int] = {}
         self._charged: int | None = None
+        self._clock: Any = None
+        self._glances: LoopingCall | None = None
+        self._pause = 0.0
+        self._glanced_at = 0.0
+        self._calm_at = 0.0
+        self._attended = False
+        self._killing = False
         self._loops: list[LoopingCall] = []
 
     def start(self, clock: Any) -> None:
         def look() -> Deferred[None]:
             return Deferred.fromCoroutine(self.look())
 
+        self._clock = clock
+        self._loops = [every(clock, self._limits.period, look, "Measuring memory")]
+        if self._room.limit() is not None:
+            self._pace(self._limits.glance)
+
+    def stop(self) -> None:
+        loops = [*self._loops, *filter(None, [self._glances])]
+        self._glances = None
+        for loop in loops:
+            if loop.running:
+                loop.stop()
+
+    def attend(self) -> None:
+        """A request begins, so modules may need memory."""
+        self._attended = True
+        if self._pause != self._limits.glance and self._glances is not None:
+            self._pace(self._limits.glance)
+
+    def _pace(self, seconds: float) -> None:
         def glance() -> Deferred[None]:
             return Deferred.fromCoroutine(self.glance())
 
-        self._loops = [every(clock, self._limits.period, look, "Measuring memory")]
-        if self._room.limit() is not None:
-            self._loops.append(every(clock, self._limits.glance, glance, "Glancing at memory"))
-
-    def stop(self) -> None:
-        for loop in self._loops:
-            if loop.running:
-                loop.stop()
+        if self._glances is not None and self._glances.running:
+            self._glances.stop()
+        self._pause = seconds
+        self._glances = every(self._clock, seconds, glance, "Glancing at memory")
 
     def history(self, short: str) -> MemoryHistory | None:
         """The module's memory during the last day; None if it never ran."""
@@ -172,13 +195,27 @@ class MemoryGuard:
 
     async def glance(self) -> None:
         """Read the memory in use; if it runs full, measure the modules and kill the one that takes it."""
-        before, limit = self._charged, self._room.limit()
+        now, limits = self._clock.seconds(), self._limits
+        before, limit, since = self._charged, self._room.limit(), now - self._glanced_at
         self._charged = charged = self._room.charged()
-        if before is None or charged is None or limit is None or not runs_full(before, charged, limit, self._limits):
+        self._glanced_at = now
+        if before is None or charged is None or limit is None:
             return
+        if self._attended or charged - before >= limits.stirring:
+            self._attended, self._calm_at = False, now + limits.calm
         # File pages count too, which the kernel drops without delay.
-        if (self._room.used() or 0) < limit // 2:
-            return
+        full = runs_full(before, charged, since, limit, limits) and (self._room.used() or 0) >= limit // 2
+        if full and not self._killing:
+            self._killing = True
+            try:
+                await self._kill_what_grows()
+            finally:
+                self._killing = False
+        pause = limits.glance if now < self._calm_at else limits.rest
+        if pause != self._pause and self._glances is not None:
+            self._pace(pause)
+
+    async def _kill_what_grows(self) -> None:
         running = self._modules.alive()
         sizes = await self._in_thread(self._meter.footprints, {module.short: module.session for module in running})
         usages = [Usage(one.short, sizes[one.short], one.limit) for one in running if sizes.get(one.short)]

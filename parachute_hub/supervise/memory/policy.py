@@ -102,9 +102,9 @@ def decide_at_once(
     return _away_with(largest, why, lately, limits)
 
 
-def runs_full(before: int, now: int, limit: int, limits: MemoryLimits) -> bool:
-    """True if what is in use reaches the limit in a moment, at the speed between two glances. All in bytes."""
-    return now + (now - before) * limits.ahead / limits.glance >= limit
+def runs_full(before: int, now: int, seconds: float, limit: int, limits: MemoryLimits) -> bool:
+    """True if what is in use reaches the limit in a moment, at its speed since `before`, `seconds` ago. In bytes."""
+    return now + (now - before) * limits.ahead / max(seconds, limits.glance) >= limit
 
 
 def _offender(modules: Sequence[Usage], limits: MemoryLimits) -> Usage | None:

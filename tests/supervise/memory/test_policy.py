@@ -91,7 +91,7 @@ class AtOnceTests(SynchronousTestCase):
             (511, 512, 512, True),
             (400, 100, 512, False),
         ):
-            self.assertEqual(runs_full(before * MB, now * MB, limit * MB, LIMITS), wanted, (before, now))
+            self.assertEqual(runs_full(before * MB, now * MB, LIMITS.glance, limit * MB, LIMITS), wanted, (before, now))
 
     def test_the_one_that_took_it_has_to_go(self) -> None:
         """Not the largest. When it did so before, it is held; when nobody took much, nothing is done."""

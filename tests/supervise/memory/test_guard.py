@@ -1,0 +1,100 @@
+"""How often the memory guard looks, and whom it kills."""
+
+from attrs import define, field
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from parachute_hub.supervise.limits import MemoryLimits
+from parachute_hub.supervise.memory.guard import MemoryGuard, RunningModule
+from tests.support.processes import FakeSystem, at_once
+
+MB = 1 << 20
+
+
+@define
+class Room:
+    """A container of 512 MB."""
+
+    in_use: int = 300 * MB
+    looks: int = 0
+
+    def limit(self) -> int:
+        return 512 * MB
+
+    def charged(self) -> int:
+        self.looks += 1
+        return self.in_use
+
+    def used(self) -> int:
+        return self.in_use
+
+    def oom_kills(self) -> int:
+        return 0
+
+
+@define
+class Modules:
+    """One module with a process."""
+
+    killed: list[str] = field(factory=list)
+
+    def alive(self) -> list[RunningModule]:
+        return [RunningModule("vault", 7, None)]
+
+    def restart_for(self, short: str, why: str) -> None: ...
+
+    def hold(self, short: str, reason: str) -> None: ...
+
+    def kill(self, short: str) -> None:
+        self.killed.append(short)
+
+
+class GlanceTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock, self.room, self.modules, self.meter = Clock(), Room(), Modules(), FakeSystem()
+        self.meter.sizes["vault"] = 40 * MB
+        self.guard = MemoryGuard(
+            modules=self.modules,
+            meter=self.meter,
+            room=self.room,
+            limit=None,
+            limits=MemoryLimits(),
+            in_thread=at_once,
+            now=self.clock.seconds,
+        )
+        self.guard.start(self.clock)
+
+    def looks(self, seconds: float, *, growth: int = 0) -> int:
+        """Glances in this time, while the vault grows by so many bytes a second."""
+        before = self.room.looks
+        for _ in range(round(seconds * 20)):
+            self.clock.advance(0.05)
+            self.room.in_use += growth // 20
+            self.meter.sizes["vault"] += growth // 20
+        return self.room.looks - before
+
+    def test_it_glances_often_while_modules_work(self) -> None:
+        self.looks(2)
+        self.assertLessEqual(self.looks(10), 11)
+        self.guard.attend()
+        self.assertGreater(self.looks(4), 30)
+        self.looks(4)
+        self.assertLessEqual(self.looks(10), 11)
+        self.looks(2, growth=4 * MB)
+        self.assertGreater(self.looks(4), 30)
+        self.guard.stop()
+        self.guard.attend()
+        self.assertEqual((self.looks(10), self.clock.getDelayedCalls()), (0, []))
+
+    def test_a_module_that_fills_the_container_is_killed_before_it_is_full(self) -> None:
+        """After a request, and out of the blue."""
+        for attended, growth in ((True, 400 * MB), (False, 120 * MB)):
+            self.room.in_use, self.meter.sizes["vault"] = 300 * MB, 40 * MB
+            self.modules.killed.clear()
+            self.looks(20)
+            if attended:
+                self.guard.attend()
+            while not self.modules.killed and self.room.in_use < self.room.limit():
+                self.looks(0.05, growth=growth)
+            self.assertEqual(self.modules.killed, ["vault"], growth)
+        self.guard.stop()
