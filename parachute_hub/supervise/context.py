@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -57,13 +57,13 @@ class System(Protocol):
     def ports(self, tag_filter: TagFilter) -> list[int]:
         """The ports on which the matching processes listen."""
 
-    def crowds(self, sessions: Mapping[str, int]) -> dict[str, int]:
-        """Number of processes by session."""
+    def members(self, sessions: Mapping[str, int]) -> dict[str, list[int]]:
+        """Processes by session."""
 
-    def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
+    def footprints(self, members: Mapping[str, Sequence[int]]) -> dict[str, int]:
         """Memory in bytes by session."""
 
-    def processor(self, sessions: Mapping[str, int]) -> dict[str, float]:
+    def processor(self, members: Mapping[str, Sequence[int]]) -> dict[str, float]:
         """Processor time in seconds by session."""
 
     def own(self) -> int:

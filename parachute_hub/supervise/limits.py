@@ -55,9 +55,10 @@ class MemoryLimits:
     forget: float = 600.0
     period: float = 2.0
     # How often the memory in use is read in between: while modules work, and otherwise. They work for `calm` seconds
-    # after a request began or the memory grew by `stirring`.
+    # after a request began or the memory grew by `stirring`, and always above the fraction `near`.
     glance: float = 0.1
     rest: float = 1.0
+    near: float = 0.6
     calm: float = 5.0
     stirring: int = 1 << 20
     # How far ahead it is extrapolated, and the growth that counts.

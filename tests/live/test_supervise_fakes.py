@@ -224,6 +224,7 @@ def answers(system: System, pid: int, port: int, tag_filter: TagFilter) -> list[
     held = system.holder(port, tag_filter)
     told: list[object] = [system.group_lives(pid), system.signal(tag_filter, 0), system.owner(pid, port, tag_filter)]
     told += [system.ports(tag_filter), (held.pid, held.ours) if held is not None else None]
-    told += [{short: count > 0 for short, count in system.crowds({"vault": pid}).items()}]
-    told += [list(system.processor({"vault": pid}))]
-    return [*told, {short: size > 0 for short, size in system.footprints({"vault": pid}).items()}, system.own() > 0]
+    members = system.members({"vault": pid})
+    told += [{short: len(pids) > 0 for short, pids in members.items()}]
+    told += [list(system.processor(members))]
+    return [*told, {short: size > 0 for short, size in system.footprints(members).items()}, system.own() > 0]

@@ -214,6 +214,7 @@ class SurgeTests(SupervisorCase):
 
     def test_it_is_killed_before_the_kernel_has_to_look_for_memory(self) -> None:
         """Without the time that other stops give."""
+        self.supervisor.attend()
         for size in (220, 290, 360):
             self.assertEqual(self.module.signals, [], size)
             self.system.sizes = {"vault": (size - 90) << 20}
@@ -228,6 +229,7 @@ class SurgeTests(SupervisorCase):
 
     def test_files_are_no_reason(self) -> None:
         """The kernel drops their pages without delay."""
+        self.supervisor.attend()
         for files in (100, 200, 300, 362):
             self.uses(150, files)
             self.pass_time(0.1)

@@ -5,7 +5,7 @@
 import os
 import resource
 import signal
-from collections.abc import Awaitable, Callable, Container, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -200,16 +200,19 @@ class FakeSystem:
     def ports(self, tag_filter: TagFilter) -> list[int]:
         return self.listening
 
-    def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
-        return {short: self.sizes.get(short, 0) for short in sessions}
+    def members(self, sessions: Mapping[str, int]) -> dict[str, list[int]]:
+        """Processes.members."""
+        return {
+            short: [session] * self.limiter.get(short, 1 if self.sizes.get(short) else 0)
+            for short, session in sessions.items()
+        }
 
-    def processor(self, sessions: Mapping[str, int]) -> dict[str, float]:
+    def footprints(self, members: Mapping[str, Sequence[int]]) -> dict[str, int]:
+        return {short: self.sizes.get(short, 0) for short in members}
+
+    def processor(self, members: Mapping[str, Sequence[int]]) -> dict[str, float]:
         """None of them computes anything."""
-        return dict.fromkeys(sessions, 0.0)
-
-    def crowds(self, sessions: Mapping[str, int]) -> dict[str, int]:
-        """Processes.crowds."""
-        return {short: self.limiter.get(short, 1 if self.sizes.get(short) else 0) for short in sessions}
+        return dict.fromkeys(members, 0.0)
 
     def own(self) -> int:
         return self.hub

@@ -1,9 +1,9 @@
 """Measures memory and processor time every two seconds and acts on `policy.decide`.
 
 Ends a module that starts programs without end. In between it glances at the memory in use: ten times a second while
-requests arrive or the memory grows, once a second otherwise. If that runs full, the module that takes it is killed at
-once: while the kernel looks for memory, everything in the container stands still. Out of a rest, one that takes all
-that is free within a second is left to the kernel.
+requests arrive, or the memory grows or is short, once a second otherwise. If that runs full, the module that takes it
+is killed at once: while the kernel looks for memory, everything in the container stands still. Out of a rest, one that
+takes all that is free within a second is left to the kernel.
 """
 
 from collections.abc import Callable, Mapping
@@ -72,9 +72,14 @@ class _Measured:
 
 def _measured(meter: System, sessions: Mapping[str, int], processes: int) -> _Measured:
     """Everything in one turn of a thread. Blocks."""
-    crowded = {short: count for short, count in meter.crowds(sessions).items() if count > processes}
-    calm = {short: session for short, session in sessions.items() if short not in crowded}
+    members = meter.members(sessions)
+    crowded = {short: len(pids) for short, pids in members.items() if len(pids) > processes}
+    calm = {short: pids for short, pids in members.items() if short not in crowded}
     return _Measured(crowded, meter.footprints(calm), meter.processor(calm), meter.own())
+
+
+def _footprints(meter: System, sessions: Mapping[str, int]) -> dict[str, int]:
+    return meter.footprints(meter.members(sessions))
 
 
 class MemoryGuard:
@@ -203,21 +208,23 @@ class MemoryGuard:
             return
         if self._attended or charged - before >= limits.stirring:
             self._attended, self._calm_at = False, now + limits.calm
+        full = runs_full(before, charged, since, limit, limits)
         # File pages count too, which the kernel drops without delay.
-        full = runs_full(before, charged, since, limit, limits) and (self._room.used() or 0) >= limit // 2
+        used = (self._room.used() or 0) if full or charged >= limit * limits.near else 0
+        full = full and used >= limit // 2
         if full and not self._killing:
             self._killing = True
             try:
                 await self._kill_what_grows()
             finally:
                 self._killing = False
-        pause = limits.glance if now < self._calm_at else limits.rest
+        pause = limits.glance if now < self._calm_at or used >= limit * limits.near else limits.rest
         if pause != self._pause and self._glances is not None:
             self._pace(pause)
 
     async def _kill_what_grows(self) -> None:
         running = self._modules.alive()
-        sizes = await self._in_thread(self._meter.footprints, {module.short: module.session for module in running})
+        sizes = await self._in_thread(_footprints, self._meter, {module.short: module.session for module in running})
         usages = [Usage(one.short, sizes[one.short], one.limit) for one in running if sizes.get(one.short)]
         now = self._now()
         verdict = decide_at_once(usages, self._sizes, self._restarted(now), self._limits)

@@ -6,7 +6,7 @@ quick. Only tagged processes are ever signalled, and psutil guards against reuse
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,10 @@ class Holder:
 
 class Processes:
     """Implements the supervisor's `System`."""
+
+    def __init__(self) -> None:
+        # Resident pages and PSS by process.
+        self._known: dict[int, tuple[int | None, int]] = {}
 
     def group_lives(self, group: int) -> bool:
         """True if a process group has a live member. Zombies do not count, since some init processes reap them late."""
@@ -96,39 +100,37 @@ class Processes:
             found |= {each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN}
         return sorted(found)
 
-    def footprints(self, sessions: Mapping[str, int]) -> dict[str, int]:
-        """PSS in bytes by session; shared pages are divided among their users, so sums are meaningful."""
+    def members(self, sessions: Mapping[str, int]) -> dict[str, list[int]]:
+        """The processes by session: one look at each process of the machine."""
         names = {session: name for name, session in sessions.items()}
-        totals = dict.fromkeys(sessions, 0)
-        for pid in psutil.pids():
-            name = names.get(_session(pid) or -1)
-            if name is not None:
-                totals[name] += _pss(pid)
-        return totals
-
-    def crowds(self, sessions: Mapping[str, int]) -> dict[str, int]:
-        """The number of processes by session."""
-        names = {session: name for name, session in sessions.items()}
-        counts = dict.fromkeys(sessions, 0)
-        for pid in psutil.pids():
-            name = names.get(_session(pid) or -1)
-            if name is not None:
-                counts[name] += 1
-        return counts
-
-    def processor(self, sessions: Mapping[str, int]) -> dict[str, float]:
-        """Processor time in seconds by session, with that of children that ended."""
-        names = {session: name for name, session in sessions.items()}
-        totals = dict.fromkeys(sessions, 0.0)
+        found: dict[str, list[int]] = {name: [] for name in sessions}
         for pid in psutil.pids() if names else ():
             name = names.get(_session(pid) or -1)
             if name is not None:
-                totals[name] += _processor(pid)
-        return totals
+                found[name].append(pid)
+        return found
+
+    def footprints(self, members: Mapping[str, Sequence[int]]) -> dict[str, int]:
+        """PSS in bytes by session; shared pages are divided among their users, so sums are meaningful."""
+        living = {os.getpid(), *(pid for pids in members.values() for pid in pids)}
+        self._known = {pid: known for pid, known in self._known.items() if pid in living}
+        return {name: sum(map(self._footprint, pids)) for name, pids in members.items()}
+
+    def processor(self, members: Mapping[str, Sequence[int]]) -> dict[str, float]:
+        """Processor time in seconds by session, with that of children that ended."""
+        return {name: sum(map(_processor, pids), 0.0) for name, pids in members.items()}
 
     def own(self) -> int:
         """PSS of this process in bytes."""
-        return _pss(os.getpid())
+        return self._footprint(os.getpid())
+
+    def _footprint(self, pid: int) -> int:
+        """The kernel takes milliseconds to add up the PSS, so a process whose resident size stays keeps its own."""
+        resident = _resident(pid)
+        before = self._known.get(pid)
+        if before is None or before[0] != resident or resident is None:
+            before = self._known[pid] = (resident, _pss(pid))
+        return before[1]
 
     def _marks(self) -> Iterable[tuple[psutil.Process, str]]:
         """Each live tagged process with its tag, without this process and its ancestors."""
@@ -182,6 +184,14 @@ def _command(process: psutil.Process) -> str:
     shown = [os.path.basename(words[0]), *(word for word in runs if not word.startswith("-"))]
     # On one line, because it becomes part of a sentence.
     return " ".join("".join(one if one.isprintable() else " " for one in " ".join(shown)).split())[:200]
+
+
+def _resident(pid: int) -> int | None:
+    """Resident pages, which the kernel has counted; None elsewhere."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def _pss(pid: int) -> int:

@@ -82,6 +82,10 @@ class GlanceTests(SynchronousTestCase):
         self.assertLessEqual(self.looks(10), 11)
         self.looks(2, growth=4 * MB)
         self.assertGreater(self.looks(4), 30)
+        self.looks(8)
+        self.room.in_use = 400 * MB
+        self.looks(8)
+        self.assertGreater(self.looks(4), 30)
         self.guard.stop()
         self.guard.attend()
         self.assertEqual((self.looks(10), self.clock.getDelayedCalls()), (0, []))
