@@ -10,6 +10,7 @@ from parachute_hub.accounts.humanize import ago
 from parachute_hub.accounts.model import AccessWatch, Caller, Clock, Random
 from parachute_hub.accounts.people.account_api import AccountApi
 from parachute_hub.accounts.people.account_pages import AccountPages, Links
+from parachute_hub.accounts.people.download_pages import DownloadPages, Exports
 from parachute_hub.accounts.people.invitations import Invitations, Vaults
 from parachute_hub.accounts.people.invite_pages import InvitePages
 from parachute_hub.accounts.people.self_service import SelfService
@@ -136,6 +137,7 @@ def build(
     watch: AccessWatch,
     links: Links,
     vaults: Vaults,
+    exports: Exports,
     clock: Clock,
     random: Random,
     older_hub: bool = False,
@@ -144,7 +146,7 @@ def build(
     """Create the accounts on a database, each service from the previous ones.
 
     `sealer` encrypts second factors, `jar` names the cookies. `links` adds rows to the account page, `vaults` are those
-    that people can be given. `older_hub` is
+    that people can be given, `exports` reads them out. `older_hub` is
     True if an older hub has used this home. `acted` hears of each act once it is committed.
     """
     users, sessions, stored = Users(database), Sessions(database), StoredSettings(database)
@@ -252,6 +254,10 @@ def build(
                     links=links,
                     vaults=vaults,
                 ).app.resource(),
+            ),
+            MountedArea(
+                ("/account/download",),
+                DownloadPages(sessions=recogniser, vaults=vaults, exports=exports).app.resource(),
             ),
             MountedArea(
                 ("/account/setup",),

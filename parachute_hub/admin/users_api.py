@@ -6,6 +6,7 @@ from typing import Any
 from klein import Klein
 from twisted.web.iweb import IRequest
 
+from parachute_hub.accounts.forms import query
 from parachute_hub.accounts.people.users import Actor, People
 from parachute_hub.accounts.validation import vault_roles
 from parachute_hub.site.answers import as_json
@@ -71,8 +72,9 @@ class UsersApi:
 
     @app.route("/api/users/<user_id>", methods=["DELETE"])
     async def delete(self, request: IRequest, user_id: str) -> bytes:
-        """Delete a user and everything issued to them."""
-        await self._people.delete(self._confirmed(request, f"user.delete:{user_id}"), user_id)
+        """Delete a user and everything issued to them. `?heir=` is who gets their own vaults."""
+        actor = self._confirmed(request, f"user.delete:{user_id}")
+        await self._people.delete(actor, user_id, heir=query(request, "heir") or None)
         return as_json(request, {"ok": True, "revocation_lag_seconds": REVOCATION_LAG_SECONDS})
 
     @app.route("/api/users/<user_id>/vaults", methods=["PATCH"])

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.web.client import Agent
 
 from parachute_hub.accounts import assemble as accounts_of
 from parachute_hub.accounts.assemble import Accounts
@@ -48,6 +49,7 @@ from parachute_hub.app.site_map import (
     recorded,
     vaults_of,
 )
+from parachute_hub.app.vault_exports import VaultExports
 from parachute_hub.migration.home import is_older
 from parachute_hub.modules.state.disk_space import Disk, Reserve
 from parachute_hub.oauth import assemble as oauth_of
@@ -286,6 +288,9 @@ def _accounts(
         watch=oauth.connections,
         links=lambda signed_in: [("Connected apps", "Apps that may read or write your notes.", "/account/apps")],
         vaults=vaults,
+        exports=VaultExports(
+            Agent(core.reactor, connectTimeout=5), oauth.issuer, database.write, engine.supervisor.owned_port
+        ),
         clock=time.time,
         random=secrets.token_bytes,
     )

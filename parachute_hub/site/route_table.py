@@ -181,6 +181,7 @@ ROWS: tuple[Row, ...] = (
     _by_service("POST", "/login/key", "person", "password", "step-up"),
     _by_service("POST", "/logout", "anyone", "page", "sign-out"),
     _by_service("POST", "/account/setup/<token>", "anyone", "secret", "invite-redeemed"),
+    Row("POST", "/account/download", "person", "page", "notes-downloaded"),
     _by_service("POST", "/account/name", "person", "page", "name-changed"),
     _by_service("POST", "/account/change-password", "person", "password", "password-changed"),
     _by_service("POST", "/account/2fa", "person", "password", "second-factor-on second-factor-off"),

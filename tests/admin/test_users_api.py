@@ -89,6 +89,19 @@ class PeopleTests(Case):
         self.assertEqual(self.answer.header("location"), "/login/2fa")
         self.assertFalse(tab.get_json("/api/me")["hasSession"])
 
+    def test_vaults_of_the_removed_go_to_an_heir(self) -> None:
+        self.member(family="read", default="write")
+        self.member("heidi", family="read")
+        grace, heidi = self.id_of("grace"), self.id_of("heidi")
+        ada = self.id_of("ada")
+        for heir in (grace, ada, "nobody"):
+            self.send("DELETE", f"/api/users/{grace}?heir={heir}", f"user.delete:{grace}")
+            self.assertIn(self.answer.status, (400, 404), heir)
+        self.send("DELETE", f"/api/users/{grace}?heir={heidi}", f"user.delete:{grace}")
+        self.assertEqual(self.answer.status, 200)
+        (left,) = [one for one in self.tab.get_json("/api/users")["users"] if one["role"] == "member"]
+        self.assertEqual((left["username"], left["vaults"]), ("heidi", {"default": "write", "family": "read"}))
+
     def test_not_ones_own_password(self) -> None:
         operation = f"user.reset-password:{self.owner_id}"
         self.send("POST", f"/api/users/{self.owner_id}/reset-password", operation, new_password="a temporary password")

@@ -2,6 +2,7 @@
 
 import os
 import time
+import zipfile
 from contextlib import ExitStack
 from typing import Any
 
@@ -264,3 +265,28 @@ class LockTests(FriendsCase):
         self.assertEqual(run(self.hub.home, "lock", "--yes").returncode, 0)
         self.owner.goto(f"{self.hub.url}/account")
         self.owner.wait_for_url("**/login**")
+
+
+class LeavingTests(FriendsCase):
+    def test_notes_are_taken_along_and_handed_over(self) -> None:
+        friend, other = self.new_browser(), self.new_browser()
+        self.join(friend, self.invite(FRIEND))
+        self.join(other, self.invite("Kim"))
+        friend.goto(f"{self.hub.url}/account")
+        friend.get_by_role("link", name="Download notes").click()
+        self.look(friend, "download")
+        with friend.expect_download() as begun:
+            friend.get_by_role("button", name="Download jurgen").click()
+        self.assertEqual(begun.value.suggested_filename, "jurgen.zip")
+        self.assertTrue(zipfile.is_zipfile(begun.value.path()))
+        page = self.owner
+        page.reload()
+        page.get_by_text(f"Change or remove {FRIEND}").click()
+        page.get_by_label("Their vaults").locator("visible=true").select_option(label="give to Kim")
+        self.look(page, "remove")
+        page.get_by_role("button", name=f"Remove {FRIEND}").click()
+        page.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
+        self.confirm(page)
+        expect(page.get_by_role("heading", name=FRIEND)).to_have_count(0)
+        people = self.hub.client.call("GET", "/api/users")["users"]
+        self.assertEqual(people[1]["vaults"], {"jurgen": "write", "kim": "write"})

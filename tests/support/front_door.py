@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from attrs import define, field
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
 
 from parachute_hub.accounts.assemble import Accounts, build
 from parachute_hub.accounts.encryption import KEY_FILE, Sealer
@@ -27,6 +29,7 @@ from parachute_hub.site.cookies import Jar
 from parachute_hub.site.errors import Refused
 from parachute_hub.site.root import Root
 from parachute_hub.store.audit import Audit
+from parachute_hub.store.rows import User
 from parachute_hub.store.settings import StoredSettings
 from tests.support.asking import ADDRESS, Answer, ask
 from tests.support.databases import new_database
@@ -161,6 +164,42 @@ class FakeVaults:
         return {"name": name}
 
 
+class _Flow:
+    """A transport that a test lets flow."""
+
+    def pauseProducing(self) -> None: ...
+
+    def resumeProducing(self) -> None: ...
+
+    def stopProducing(self) -> None: ...
+
+    def loseConnection(self) -> None: ...
+
+
+@define
+class DeliveredBody:
+    """A response whose body arrives at once."""
+
+    body: bytes
+
+    def deliverBody(self, protocol: Any) -> None:
+        protocol.makeConnection(_Flow())
+        protocol.dataReceived(self.body)
+        protocol.connectionLost(Failure(ResponseDone()))
+
+
+@define
+class FakeExports:
+    """A vault whose export is `body`; `asked` are the people and vaults."""
+
+    body: bytes = b"PK notes"
+    asked: list[tuple[str, str]] = field(factory=list)
+
+    async def begin(self, user: User, vault: str) -> Any:
+        self.asked.append((user.username, vault))
+        return DeliveredBody(self.body)
+
+
 class FrontDoor:
     """Accounts over a temporary database, mounted as a site behind its gate. Browsers connect from `address`, by plain
     http unless `https` is set. `tag` distinguishes its cookies from another hub's.
@@ -200,6 +239,7 @@ class FrontDoor:
         self.origin.subscribe(changed)
         random = CountedRandom()
         self.vaults = FakeVaults()
+        self.exports = FakeExports()
         self.sealer = Sealer.from_file(folder / KEY_FILE, random)
         self.accounts: Accounts = build(
             self.database,
@@ -213,6 +253,7 @@ class FrontDoor:
             watch=self.watch,
             links=lambda signed_in: (),
             vaults=self.vaults,
+            exports=self.exports,
             clock=self.clock,
             random=random,
             older_hub=older_hub,

@@ -6,6 +6,7 @@ const WORDS: Record<string, string> = {
   "user-created": "created the account of",
   "user-deleted": "removed",
   locked: "locked everything",
+  "notes-downloaded": "downloaded their notes",
   "name-changed": "changed their name",
   "password-changed": "changed their password",
   "password-reset": "reset the password of",
@@ -137,7 +138,7 @@ const START: Record<string, RegExp> = {
   "Sign-ins": /^(sign-|step-up|second-factor$|confirm$|session-|other-sessions|first-sign-in)/,
   Modules: /^(module-|operation-|channel-|disk-)/,
   "Apps and tokens": /^(app-|.*-token$|rotate-|open-settings)/,
-  People: /^(user-|owner-|role-|vaults-|invit|password-|recovery-|second-factor-|name-|lock)/,
+  People: /^(user-|owner-|role-|vaults-|invit|password-|recovery-|second-factor-|name-|lock|notes-down)/,
   Backups: /^(backup-|restore)/,
   "The hub": /^(hub-|origin-|problem|notice-|moved-in|vault-made)/,
 }

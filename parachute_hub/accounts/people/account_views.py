@@ -84,6 +84,26 @@ def connect(origin: str, vaults: Sequence[str]) -> Tag:
     return fill("connect", addresses=addresses or none)
 
 
+def downloads(vaults: Sequence[str], token: str) -> Tag:
+    """A button for each vault."""
+    rows = [
+        tags.li(
+            tags.div(tags.h2(name)),
+            tags.form(
+                csrf_field(token),
+                tags.input(type="hidden", name="vault", value=name),
+                tags.button("Download", tags.span(f" {name}", class_="unseen"), type="submit", class_="small"),
+                method="post",
+                action="/account/download",
+            ),
+        )
+        for name in vaults
+    ]
+    return fill(
+        "download", rows=tags.ul(*rows, class_="rows") if rows else tags.p("You have no vault.", class_="quiet")
+    )
+
+
 def change_password(found: SignedIn, next_path: str, said: Mapping[str, Content]) -> Tag:
     if found.user.must_change_password:
         heading, lead = (

@@ -184,9 +184,14 @@ class People:
         await self._change(remove)
         return user
 
-    async def delete(self, actor: Actor, user_id: str) -> None:
-        """Delete a user; everything issued to them ends. Raises Refused 403 for the last admin."""
+    async def delete(self, actor: Actor, user_id: str, *, heir: str | None = None) -> None:
+        """Delete a user; everything issued to them ends. Raises Refused 403 for the last admin.
+
+        `heir` is a user who gets the roles on those of their vaults that no other member can use.
+        """
         user = self.get(user_id)
+        if heir is not None and (heir == user_id or self.get(heir).is_admin):
+            raise Refused(400, "invalid_request", "Give the vaults to another member. Owners can use every vault.")
 
         def delete() -> None:
             self._users.need_another_admin(user_id)
@@ -194,6 +199,12 @@ class People:
             self._watch.access_ended(user_id)
             self._users.delete(user_id)
             self._note(actor, "user-deleted", user.username)
+            if heir is not None:
+                used = {name for other in self.all() for name in other.vaults}
+                left = {name: role for name, role in user.vaults.items() if name not in used}
+                self._users.set_vaults(heir, {**self.get(heir).vaults, **left})
+                self._watch.access_changed(heir)
+                self._note(actor, "vaults-changed", self.get(heir).username)
 
         await self._change(delete)
 

@@ -53,6 +53,22 @@ class OverviewTests(DoorCase):
         self.assertNotIn("/vault/default/mcp", page)
         self.assertIn("You have no vault yet", self.member("heidi").get("/account/connect").body.decode())
 
+    def test_people_take_their_own_notes_with_them(self) -> None:
+        self.owner()
+        tab = self.member(family="read")
+        page = tab.get("/account/download").body.decode()
+        self.assertIn('value="family"', page)
+        self.assertNotIn('value="default"', page)
+        answer = tab.post("/account/download", {"vault": "family"})
+        self.assertEqual((answer.status, answer.body), (200, b"PK notes"))
+        self.assertEqual(answer.header("content-disposition"), 'attachment; filename="family.zip"')
+        tab.get("/account/download")
+        self.assertEqual(tab.post("/account/download", {"vault": "default"}).status, 404)
+        tab.get("/account/download")
+        tab.key = None
+        self.assertEqual(tab.post("/account/download", {"vault": "family"}).status, 403)
+        self.assertEqual(self.door.exports.asked, [("grace", "family")])
+
     def test_user_agents_are_escaped(self) -> None:
         """The user agent string is escaped."""
         self.owner()

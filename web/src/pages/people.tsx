@@ -34,7 +34,13 @@ function Accounts({ people, vaults }: { people: Resource<{ users: Person[] }>; v
     <Card title="Accounts">
       <ul class="list">
         {users.map((person) => (
-          <One key={person.id} person={person} vaults={vaults} changed={people.reload} />
+          <One
+            key={person.id}
+            person={person}
+            others={users.filter(({ id, role }) => id !== person.id && role === "member")}
+            vaults={vaults}
+            changed={people.reload}
+          />
         ))}
       </ul>
       {users.length === 1 && <p class="quiet">Only you so far.</p>}
@@ -42,20 +48,16 @@ function Accounts({ people, vaults }: { people: Resource<{ users: Person[] }>; v
   )
 }
 
-function One({ person, vaults, changed }: { person: Person; vaults: string[]; changed: () => Promise<void> }) {
+interface OneProps {
+  person: Person
+  others: Person[]
+  vaults: string[]
+  changed: () => Promise<void>
+}
+
+function One({ person, others, vaults, changed }: OneProps) {
   const owner = person.role === "admin"
   const name = person.display_name || person.username
-  const remove = async () => {
-    const sure = await confirm(
-      `Remove ${name}?`,
-      "This signs them out everywhere and revokes their tokens. Their notes stay in the vault.",
-      "Remove",
-    )
-    if (!sure) return
-    await hub.call("DELETE", `/api/users/${person.id}`)
-    say(`${name} was removed`)
-    await changed()
-  }
   return (
     <li>
       <div class="list-row">
@@ -82,11 +84,7 @@ function One({ person, vaults, changed }: { person: Person; vaults: string[]; ch
             <Access person={person} vaults={vaults} changed={changed} />
             <Reset person={person} />
             {person.second_factor && <FactorOff person={person} changed={changed} />}
-            <div>
-              <Button kind="danger" act={remove}>
-                Remove {name}
-              </Button>
-            </div>
+            <Remove person={person} name={name} others={others} changed={changed} />
           </div>
         </More>
       )}
@@ -137,6 +135,42 @@ function Demote({ person, name, changed }: RoleProps) {
     <div>
       <Button kind="danger" act={demote}>
         Make {name} a member
+      </Button>
+    </div>
+  )
+}
+
+/** Asks what becomes of the vaults. They can be downloaded from an owner's account page first. */
+function Remove({ person, name, others, changed }: RoleProps & { others: Person[] }) {
+  const [heir, setHeir] = useState("")
+  const owns = Object.keys(person.vaults).length > 0
+  const remove = async () => {
+    const vaults = heir
+      ? "The person you chose gets those of their vaults that nobody else uses."
+      : "Their notes stay in the vaults, which owners can use."
+    const sure = await confirm(
+      `Remove ${name}?`,
+      `This signs them out everywhere and revokes their tokens. ${vaults}`,
+      "Remove",
+    )
+    if (!sure) return
+    await hub.call("DELETE", `/api/users/${person.id}${heir && `?heir=${encodeURIComponent(heir)}`}`)
+    say(`${name} was removed`)
+    await changed()
+  }
+  const heirs = others.map((other) => [other.id, `give to ${other.display_name || other.username}`] as const)
+  return (
+    <div class="narrow">
+      {owns && (
+        <Choice label="Their vaults" value={heir} set={setHeir} choices={[["", "keep for the owners"], ...heirs]} />
+      )}
+      {owns && (
+        <p class="hint">
+          To keep a copy, <a href="/account/download">download them</a> first.
+        </p>
+      )}
+      <Button kind="danger" act={remove}>
+        Remove {name}
       </Button>
     </div>
   )

@@ -1,0 +1,54 @@
+"""Asks the vault module for an export on behalf of a person."""
+
+from collections.abc import Callable
+
+from attrs import frozen
+from twisted.web.client import Agent
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IResponse
+
+from parachute_hub.oauth.authorization.scopes import authority_of
+from parachute_hub.oauth.tokens.issuer import Issuer, TokenRequest
+from parachute_hub.site.errors import Refused
+from parachute_hub.store.rows import User
+from parachute_hub.store.writer import Write
+
+LIFETIME = 600.0
+
+
+@frozen
+class VaultExports:
+    """Implements `accounts.people.download_pages.Exports`. `port_of` is the port of a running module."""
+
+    agent: Agent
+    issuer: Issuer
+    write: Write
+    port_of: Callable[[str], int | None]
+
+    async def begin(self, user: User, vault: str) -> IResponse:
+        """The answer of `GET /vault/<name>/api/export`, with a token that reads this vault for ten minutes."""
+        port = self.port_of("vault")
+        if port is None:
+            raise Refused(503, "not_running", "The vault is not running right now. Try again in a minute.")
+        minted = await self.write(
+            self.issuer.mint,
+            TokenRequest(
+                subject=user.id,
+                user_id=user.id,
+                client_id="parachute-hub",
+                scopes=(f"vault:{vault}:read",),
+                authority=authority_of(user),
+                lifetime=LIFETIME,
+                created_via="session_mint",
+            ),
+        )
+        url = f"http://127.0.0.1:{port}/vault/{vault}/api/export?format=markdown"
+        headers = Headers({"Authorization": [f"Bearer {minted.token}"]})
+        try:
+            response: IResponse = await self.agent.request(b"GET", url.encode(), headers)
+        except Exception as error:
+            raise Refused(502, "module_unreachable", "The vault did not answer. Try again in a minute.") from error
+        if response.code != 200:
+            text = "This version of the vault gives no download. Ask the person who runs this hub to update it."
+            raise Refused(502, "no_export", text)
+        return response
