@@ -73,15 +73,15 @@ def picture(page: Page, name: str) -> None:
         page.screenshot(path=str(Path(PICTURES) / f"{name}.png"), full_page=True)
 
 
-def findings(page: Page) -> list[str]:
-    """axe-core's serious and critical findings, one line each."""
+def findings(page: Page, *, every: bool = False) -> list[str]:
+    """axe-core's serious and critical findings, one line each; with `every`, the others, too."""
     page.evaluate(_axe())
     page.evaluate(SETTLED)  # axe would measure the colours in the middle of a transition
     result = page.evaluate("async () => await axe.run(document, {resultTypes: ['violations']})")
     return [
         f"{violation['id']}: {node['html'][:200]}"
         for violation in result["violations"]
-        if violation["impact"] in ("serious", "critical")
+        if every or violation["impact"] in ("serious", "critical")
         for node in violation["nodes"]
     ]
 

@@ -146,7 +146,7 @@ class NotesCase(SynchronousTestCase):
         (found,) = self.notes() if not search else self.vault("GET", f"api/notes?{urllib.parse.urlencode(search)}")
         return dict(found)
 
-    def device(self, **options: Any) -> Device:
+    def device(self, key: str = "", **options: Any) -> Device:
         """A device that is connected with a key of the vault."""
         context, page = self.stack.enter_context(window(self.browser, complaints=False, **options))
         faults: list[str] = []
@@ -155,12 +155,27 @@ class NotesCase(SynchronousTestCase):
         self.addCleanup(lambda: self.assertEqual(faults, []))
         page.goto(f"{self.hub.url}/notes/")
         page.get_by_text("Use a key of the vault instead").click()
-        page.get_by_label("Key, starts with pvt_").fill(self.key)
+        page.get_by_label("Key, starts with pvt_").fill(key or self.key)
         page.get_by_role("button", name="Use this key").click()
         expect(page.get_by_role("button", name="New note")).to_be_visible()
         expect(page.get_by_text("Opening your notes")).to_have_count(0)
         page.evaluate(CONTROLLED)
         return Device(context, page)
+
+    def connected(self) -> Device:
+        """A device that the hub gave access to, as a person gets it."""
+        device = self.device()
+        page = device.page
+        page.get_by_text("More", exact=True).click()
+        page.get_by_role("button", name="Disconnect", exact=True).click()
+        page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
+        page.get_by_role("button", name="Connect", exact=True).click()
+        page.get_by_label("Username").fill(OWNER["PARACHUTE_INITIAL_ADMIN_USERNAME"])
+        page.get_by_label("Password").fill(OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"])
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Allow", exact=True).click()
+        expect(page.get_by_role("button", name="New note", exact=True)).to_be_visible()
+        return device
 
     def eventually(self, condition: Callable[[], bool], page: Page, what: str) -> None:
         for _ in range(100):
@@ -177,7 +192,7 @@ class NotesCase(SynchronousTestCase):
             for scheme in ("light", "dark"):
                 page.set_viewport_size(size)
                 page.emulate_media(color_scheme=scheme)
-                self.assertEqual(findings(page), [], f"{name} {size} {scheme}")
+                self.assertEqual(findings(page, every=True), [], f"{name} {size} {scheme}")
                 self.assertFalse(wider_than_the_window(page), f"{name} {size}")
                 picture(page, f"notes-{name}-{size['width']}-{scheme}")
         page.emulate_media(color_scheme="light")

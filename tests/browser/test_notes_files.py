@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Route, expect
 
 from tests.browser.notes_rig import Device, NotesCase
-from tests.live.harness import OWNER, fetch
+from tests.live.harness import fetch
 from tests.requirements import program, requires
 
 
@@ -156,21 +156,6 @@ class SpeechTests(NotesCase):
     def setUp(self) -> None:
         super().setUp()
         self.configure("")
-
-    def connected(self) -> Device:
-        """A device that the hub gave access to, for speech, too."""
-        device = self.device()
-        page = device.page
-        page.get_by_text("More", exact=True).click()
-        page.get_by_role("button", name="Disconnect", exact=True).click()
-        page.get_by_role("dialog").get_by_role("button", name="Disconnect").click()
-        page.get_by_role("button", name="Connect", exact=True).click()
-        page.get_by_label("Username").fill(OWNER["PARACHUTE_INITIAL_ADMIN_USERNAME"])
-        page.get_by_label("Password").fill(OWNER["PARACHUTE_INITIAL_ADMIN_PASSWORD"])
-        page.keyboard.press("Enter")
-        page.get_by_role("button", name="Allow", exact=True).click()
-        expect(page.get_by_role("button", name="New note", exact=True)).to_be_visible()
-        return device
 
     def configure(self, words: str) -> None:
         """Set scribe to a program that hears these words; without words, to nothing."""

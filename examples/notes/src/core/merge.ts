@@ -28,6 +28,16 @@ export function mergeText(base: string, mine: string, theirs: string): Merged {
   return { text: parts.join(""), collides }
 }
 
+/** The one replacement that turns one text into the other. */
+export function replacement(before: string, after: string): { from: number; to: number; insert: string } {
+  const shorter = Math.min(before.length, after.length)
+  let start = 0
+  while (start < shorter && before[start] === after[start]) start++
+  let end = 0
+  while (end < shorter - start && before[before.length - 1 - end] === after[after.length - 1 - end]) end++
+  return { from: start, to: before.length - end, insert: after.slice(start, after.length - end) }
+}
+
 /** Merges text, path, tags and pin. `base` is absent when the two versions have no common beginning. */
 export function mergeFields(
   base: Fields | undefined,

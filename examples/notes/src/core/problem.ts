@@ -30,6 +30,15 @@ export class Refused extends Problem {
 
   /** True when the same request can succeed later. A 404 without a code is not the vault's word on a note. */
   get passes(): boolean {
-    return this.status >= 500 || this.status === 429 || this.status === 408 || (this.status === 404 && !this.code)
+    return this.status >= 500 || [401, 408, 429].includes(this.status) || (this.status === 404 && !this.code)
   }
+}
+
+/** What the person is told about an error. */
+export function wordsFor(error: unknown): string {
+  if (error instanceof Problem) return error.message
+  if (error instanceof DOMException && error.name === "QuotaExceededError") {
+    return "This device has no room left for notes. Free some space; what is open here stays until then."
+  }
+  return "Something went wrong here. Reload the page."
 }

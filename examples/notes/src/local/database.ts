@@ -88,22 +88,25 @@ export class NoteStore implements Store {
   ): Promise<(Note | undefined)[]> {
     const transaction = this.#db.transaction("notes", "readwrite", { durability: "strict" })
     const { store } = transaction
-    const results = await Promise.all(
-      ids.map(async (id) => {
-        const before = await store.get(id)
-        const after = change(id, before)
-        if (after === before) return { id, after, altered: false }
-        await (after ? store.put(marked(after)) : store.delete(id))
-        return { id, after, altered: true }
-      }),
-    )
-    await transaction.done
+    const work = ids.map(async (id) => {
+      const before = await store.get(id)
+      const after = change(id, before)
+      if (after === before) return { id, after, altered: false }
+      await (after ? store.put(marked(after)) : store.delete(id))
+      return { id, after, altered: true }
+    })
+    const [results] = await Promise.all([Promise.all(work), transaction.done])
     for (const { id, after, altered } of results) if (altered) this.#changed(id, after)
     return results.map(({ after }) => after)
   }
 
   async position(): Promise<number> {
     return ((await this.#db.get("meta", "position")) as number | undefined) ?? 0
+  }
+
+  /** Whether this device has ever caught up with the vault. */
+  async synced(): Promise<boolean> {
+    return (await this.#db.count("meta", "position")) > 0
   }
 
   async setPosition(position: number): Promise<void> {

@@ -2,7 +2,7 @@
 // unsent with a back-off. It tries again when the network or the person comes back.
 
 import { signal } from "@preact/signals"
-import { Ended, Problem, Refused } from "../core/problem.ts"
+import { Ended, Problem, Refused, wordsFor } from "../core/problem.ts"
 import { follow, vault } from "../remote/vault.ts"
 import type { Files } from "./files.ts"
 import type { Library } from "./library.ts"
@@ -16,7 +16,10 @@ const LONGEST = 4000
 const FIRST_RETRY = 1000
 const LAST_RETRY = 15_000
 
+/** What tabs tell each other: why nothing can be sent, or to send at once. */
 interface State {
+  now?: true
+  synced?: true
   problem?: string
   ended?: boolean
 }
@@ -40,7 +43,10 @@ export class Engine {
     this.#files = files
     this.#sync = new Sync(vault, library.store)
     this.#channel = new BroadcastChannel(`${library.store.name}:sync`)
-    this.#channel.onmessage = ({ data }: MessageEvent<State>) => this.#show(data)
+    this.#channel.onmessage = ({ data }: MessageEvent<State>) => {
+      if (data.now) this.#hurry()
+      else this.#show(data)
+    }
     library.onUnsent = () => this.#soon()
     files.onWaiting = () => this.now()
     const again = () => document.visibilityState === "visible" && this.now()
@@ -68,6 +74,12 @@ export class Engine {
 
   /** Sends at once, whatever the back-off says. */
   now(): void {
+    if (this.#stop.signal.aborted) return
+    this.#hurry()
+    this.#channel.postMessage({ now: true })
+  }
+
+  #hurry(): void {
     this.#dueAt = 0
     this.#ring()
   }
@@ -109,6 +121,7 @@ export class Engine {
     while (!signal.aborted) {
       try {
         await this.#sync.pull()
+        if (!this.#library.synced.value) this.#tell({ synced: true })
         const store = this.#library.store
         await follow(
           await store.position(),
@@ -138,8 +151,7 @@ export class Engine {
   #say(error: unknown): void {
     if (this.#stop.signal.aborted) return
     if (!(error instanceof Problem)) console.error(error)
-    const words = error instanceof Problem ? error.message : "Something went wrong here. Reload the page."
-    this.#tell({ problem: words, ended: error instanceof Ended })
+    this.#tell({ problem: wordsFor(error), ended: error instanceof Ended })
   }
 
   /** Shows the state in this tab and in the others. */
@@ -148,7 +160,8 @@ export class Engine {
     this.#channel.postMessage(state)
   }
 
-  #show({ problem, ended }: State): void {
+  #show({ problem, ended, synced }: State): void {
+    if (synced) this.#library.synced.value = true
     this.problem.value = problem
     if (ended) this.ended.value = true
   }

@@ -16,15 +16,19 @@ export class Files {
   readonly waiting = signal<Omit<KeptFile, "blob">[]>([])
   onWaiting: () => void = () => {}
   readonly #db: Database
+  readonly #channel: BroadcastChannel
   readonly #urls = new Map<string, Promise<string | undefined>>()
   #limits: Limits = USUAL
 
   constructor(db: Database) {
     this.#db = db
+    // Another tab may have added a file, or sent a part of one.
+    this.#channel = new BroadcastChannel(`${db.name}:files`)
+    this.#channel.onmessage = () => void this.#read()
   }
 
   async load(): Promise<void> {
-    await this.#publish()
+    await this.#read()
     this.#limits = await limits().catch(() => USUAL)
   }
 
@@ -46,9 +50,10 @@ export class Files {
 
   /** Uploads what waits, each from where it stopped. Rejects when waiting may help. */
   async upload(): Promise<void> {
-    for (const { id } of this.waiting.value.filter(({ problem }) => !problem)) {
+    await this.#read()
+    for (const { id } of this.waiting.value) {
       const file = await this.#db.get("files", id)
-      if (!file || file.uploaded) continue
+      if (!file || file.uploaded || file.problem) continue
       try {
         await this.#upload(file)
       } catch (error) {
@@ -77,6 +82,10 @@ export class Files {
     const file = await this.#db.get("files", id)
     if (file) await this.#keep({ ...file, problem: undefined })
     this.onWaiting()
+  }
+
+  close(): void {
+    this.#channel.close()
   }
 
   async forget(id: string): Promise<void> {
@@ -118,6 +127,11 @@ export class Files {
   }
 
   async #publish(): Promise<void> {
+    await this.#read()
+    this.#channel.postMessage(undefined)
+  }
+
+  async #read(): Promise<void> {
     const all = await this.#db.getAll("files")
     this.waiting.value = all.filter(({ uploaded }) => !uploaded).map(({ blob: _, ...rest }) => rest)
   }

@@ -16,6 +16,8 @@ export class Library {
   readonly ready = signal(false)
   /** False until all notes are in memory. */
   readonly complete = signal(false)
+  /** False until this device has caught up with the vault for the first time. */
+  readonly synced = signal(false)
   readonly store: NoteStore
   /** Called when there is something to send. */
   onUnsent: () => void = () => {}
@@ -38,6 +40,7 @@ export class Library {
   }
 
   async load(): Promise<void> {
+    this.synced.value = await this.store.synced()
     for (const note of await this.store.newest(FIRST_VIEW)) this.notes.set(note.id, note)
     this.#announce()
     this.ready.value = true
@@ -95,7 +98,7 @@ export class Library {
   async discard(id: string): Promise<void> {
     await this.#update(id, (note) =>
       note?.base && note.trouble?.kind !== "gone"
-        ? { ...note, mine: without(note.base), trouble: undefined, theirs: undefined }
+        ? { ...note, mine: without(note.base), trouble: undefined, theirs: undefined, oldTitle: undefined }
         : undefined,
     )
   }

@@ -17,7 +17,11 @@ export async function ask(path: string, init: RequestInit = {}): Promise<Respons
 
 export async function askJson<T>(path: string, method = "GET", body?: unknown): Promise<T> {
   const init = body === undefined ? { method } : { method, body: JSON.stringify(body) }
-  return (await ask(path, init)).json()
+  const response = await ask(path, init)
+  // Something between here and the hub may answer in its place, with a page of its own.
+  return response.json().catch(() => {
+    throw new Unreachable()
+  })
 }
 
 export async function expectOk(response: Response): Promise<Response> {
@@ -64,18 +68,20 @@ async function reach(url: string, init: RequestInit): Promise<Response> {
 }
 
 async function refusal(response: Response): Promise<Problem> {
-  const body = await response.json().catch(() => ({}))
+  const body = await response.json().catch(() => undefined)
+  // Hub and vault speak JSON. Something else on the way can say no more than that a text is too large.
+  if (!body && response.status !== 413) return new Unreachable()
   return new Refused(
-    words(response.status, body),
+    words(response.status, body ?? {}),
     response.status,
-    typeof body.code === "string" ? body.code : "",
-    body,
+    typeof body?.code === "string" ? body.code : "",
+    body ?? {},
     Number(response.headers.get("retry-after")) || 0,
   )
 }
 
 function words(status: number, body: Record<string, unknown>): string {
-  if (status === 403) return "Notes may only read your vault. Disconnect, connect again, and allow to write."
+  if (status === 403) return "Notes may only read your vault. Connect again, and allow it to write."
   if (status === 404 && body["vault"]) {
     return `There is no vault "${body["vault"]}" on this hub. Disconnect, then choose another.`
   }

@@ -100,6 +100,9 @@ export async function finish(): Promise<Tokens> {
   return tokens(body, client, server.token_endpoint, server.revocation_endpoint)
 }
 
+/** The hub's own word that a refresh token is worth nothing any more (RFC 6749, section 5.2). */
+const ENDED = ["invalid_grant", "invalid_client", "unauthorized_client"]
+
 /** Fresh tokens; undefined when the hub has ended the access. */
 export async function renew(old: Tokens): Promise<Tokens | undefined> {
   if (!old.refresh) return undefined
@@ -108,8 +111,14 @@ export async function renew(old: Tokens): Promise<Tokens | undefined> {
   if (response.status >= 500 || response.status === 429) {
     throw new Problem("The hub is busy. Try again in a moment; what you wrote is kept here.")
   }
-  if (!response.ok) return undefined
-  const fresh = tokens(await response.json(), old.client, old.tokenEndpoint, old.revocationEndpoint, old.vault)
+  if (!response.ok) {
+    const body = await response.json().catch(() => ({}))
+    if (ENDED.includes(body.error)) return undefined
+    throw new Problem(`The hub did not renew the access (${response.status}). What you wrote is kept here.`)
+  }
+  const body = await response.json().catch(() => undefined)
+  if (!body?.access_token) throw new Problem("Your hub does not answer. What you write is kept on this device.")
+  const fresh = tokens(body, old.client, old.tokenEndpoint, old.revocationEndpoint, old.vault)
   return { ...fresh, refresh: fresh.refresh ?? old.refresh }
 }
 

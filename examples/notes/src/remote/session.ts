@@ -1,21 +1,26 @@
 // Access of this browser to a vault, in local storage.
 
-import { Ended, Problem } from "../core/problem.ts"
+import { Ended } from "../core/problem.ts"
 import { renew, type Tokens } from "./oauth.ts"
 
-interface KeySession {
+interface Access {
+  /** The hub has ended the access. The notes stay readable, and are sent after connecting again. */
+  ended?: true
+}
+
+interface KeySession extends Access {
   kind: "key"
   vault: string
   key: string
 }
 
-interface HubSession extends Tokens {
+interface HubSession extends Tokens, Access {
   kind: "hub"
 }
 
 export type Session = KeySession | HubSession
 
-const PLACE = "parachute-notes:session"
+export const PLACE = "parachute-notes:session"
 
 export function load(): Session | undefined {
   try {
@@ -34,17 +39,18 @@ export function forget(): void {
 }
 
 function ended(): Ended {
-  forget()
+  const session = load()
+  if (session) save({ ...session, ended: true })
   return new Ended()
 }
 
 /** The bearer token. `rejected` was just refused, so it is refreshed. */
 export async function bearer(rejected?: string): Promise<string> {
   const session = load()
-  if (!session) throw ended()
+  if (!session || session.ended) throw ended()
   if (session.kind === "key") {
     if (session.key !== rejected) return session.key
-    throw new Problem("The vault does not know this key. Disconnect, then connect again.")
+    throw ended()
   }
   const soon = Date.now() + 30_000
   if (session.access !== rejected && session.expires > soon) return session.access

@@ -104,6 +104,15 @@ export const versions = {
   read: (id: string, version: number) => askJson<{ content: string }>(`${at(id)}/versions/${version}`),
 }
 
+/** Rejects with words for the person when the vault does not take this key. */
+export async function checkKey(vault: string, key: string): Promise<void> {
+  const url = `/vault/${encodeURIComponent(vault)}/api/limits`
+  const response = await fetch(url, { headers: { authorization: `Bearer ${key}` } }).catch(() => undefined)
+  if (!response) throw new Problem("Your hub does not answer. Check your connection, then try again.")
+  if (response.status === 401) throw new Problem("The vault does not know this key. Copy the whole key.")
+  await expectOk(response)
+}
+
 export async function limits(): Promise<Limits> {
   return askJson<Limits>("api/limits")
 }

@@ -1,16 +1,17 @@
 import { signal, useComputed, useSignalEffect } from "@preact/signals"
 import { useEffect, useRef } from "preact/hooks"
 import { databaseName } from "../local/database.ts"
+import { forgetJournal } from "../local/journal.ts"
 import { revoke } from "../remote/oauth.ts"
 import { forget, load as loadSession } from "../remote/session.ts"
 import { exportAll, importFile } from "../remote/vault.ts"
 import { Connect } from "./connect.tsx"
 import { Editor, saveOpen } from "./editor.tsx"
 import { List } from "./list.tsx"
-import { Button, count, Dialog } from "./parts.tsx"
+import { Button, count, Dialog, download } from "./parts.tsx"
 import { attempt, closeDesk, desk, go, newNote, online, problem, route, say, toast } from "./state.ts"
 import { Trash } from "./trash.tsx"
-import { typed } from "./typing.ts"
+import { notStored, typed } from "./typing.ts"
 import { updateReady } from "./update.ts"
 import { openVoice, recordings, Voice } from "./voice.tsx"
 
@@ -30,6 +31,11 @@ export function App() {
       {problem.value && (
         <p class="problem" role="alert">
           {problem.value}
+        </p>
+      )}
+      {notStored.value && (
+        <p class="problem" role="alert">
+          What you typed is not stored yet. {notStored.value}
         </p>
       )}
       {updateReady.value && (
@@ -103,7 +109,11 @@ function Status() {
       : []
   })
   if (!open) return <p id="status" role="status" />
-  const files = open.files.waiting.value.length
+  // A file that was refused is shown with its note; without the note nobody could do anything about it.
+  const files = open.files.waiting.value.filter(({ note, problem: refused }) => {
+    const its = open.library.notes.get(note)
+    return !refused || (its && !its.deleted)
+  }).length
   const number = waiting.value.length
   if (number > 0) sentOnce.current = true
   const missing = [number > 0 && count(number, "note"), files > 0 && count(files, "file")].filter(Boolean).join(" and ")
@@ -183,7 +193,9 @@ function Menu() {
         <Button
           onClick={async () => {
             close()
-            download(await exportAll(), `notes-${new Date().toISOString().slice(0, 10)}.zip`)
+            const url = URL.createObjectURL(await exportAll())
+            download(url, `notes-${new Date().toISOString().slice(0, 10)}.zip`)
+            setTimeout(() => URL.revokeObjectURL(url), 60_000)
           }}
         >
           Download all notes
@@ -219,14 +231,6 @@ async function bringIn(file: File): Promise<void> {
   })
 }
 
-function download(blob: Blob, name: string): void {
-  const link = document.createElement("a")
-  link.href = URL.createObjectURL(blob)
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
-}
-
 function Leave({ onClose }: { onClose: () => void }) {
   const { library } = desk.value!
   library.version.value
@@ -235,6 +239,7 @@ function Leave({ onClose }: { onClose: () => void }) {
     const session = loadSession()
     if (session?.kind === "hub") await revoke(session).catch(() => {})
     closeDesk()
+    forgetJournal()
     forget()
     if (session) indexedDB.deleteDatabase(databaseName(session.vault))
     location.replace("/notes/")
@@ -292,7 +297,7 @@ function Keys() {
 function useShortcuts(): void {
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
-      if (!desk.value) return
+      if (!desk.value || event.isComposing) return
       if ((event.ctrlKey || event.metaKey) && event.key === "s") {
         event.preventDefault()
         document.getElementById("save")?.click()

@@ -18,6 +18,7 @@ import {
   WidgetType,
 } from "@codemirror/view"
 import { tags } from "@lezer/highlight"
+import { replacement } from "../core/merge.ts"
 import type { EditorHandle, EditorOptions } from "./editing.ts"
 
 const fromOutside = Annotation.define<boolean>()
@@ -73,19 +74,19 @@ export function createEditor(parent: HTMLElement, options: EditorOptions): Edito
   })
   return {
     set: (text) => {
-      const change = difference(view.state.doc.toString(), text)
-      if (!change) return
+      const before = view.state.doc.toString()
+      if (before === text) return
       view.dispatch({
-        changes: change,
+        changes: replacement(before, text),
         annotations: [fromOutside.of(true), Transaction.addToHistory.of(false)],
       })
     },
     insert: (text) => {
       view.dispatch(view.state.replaceSelection(text), { scrollIntoView: true, userEvent: "input.paste" })
     },
-    focus: (at) => {
+    focus: (anchor, head = anchor) => {
       view.focus()
-      if (at !== undefined) view.dispatch({ selection: { anchor: Math.min(at, view.state.doc.length) } })
+      if (anchor !== undefined && head !== undefined) view.dispatch({ selection: { anchor, head } })
     },
     redraw: () => view.dispatch({ annotations: fromOutside.of(true) }),
     destroy: () => view.destroy(),
@@ -99,17 +100,6 @@ function take(event: Event, data: DataTransfer | null, options: EditorOptions): 
   event.preventDefault()
   options.onFiles(files)
   return true
-}
-
-/** The one replacement that turns one text into the other, so that the cursor stays where it is. */
-function difference(from: string, to: string): { from: number; to: number; insert: string } | undefined {
-  if (from === to) return undefined
-  let start = 0
-  const shorter = Math.min(from.length, to.length)
-  while (start < shorter && from[start] === to[start]) start++
-  let end = 0
-  while (end < shorter - start && from[from.length - 1 - end] === to[to.length - 1 - end]) end++
-  return { from: start, to: from.length - end, insert: to.slice(start, to.length - end) }
 }
 
 function linkSource(options: EditorOptions) {
@@ -313,7 +303,8 @@ function followAt(view: EditorView, at: number, options: EditorOptions): boolean
   while (node.parent && node.name !== "Link" && node.name !== "URL") node = node.parent
   const url = node.name === "URL" ? node : node.getChild("URL")
   if (!url) return false
-  options.onOpen(view.state.sliceDoc(url.from, url.to))
+  const words = /^\[([^\]]*)\]/.exec(view.state.sliceDoc(node.from, node.to))?.[1] ?? ""
+  options.onOpen(view.state.sliceDoc(url.from, url.to), words)
   return true
 }
 
@@ -379,6 +370,10 @@ class Picture extends WidgetType {
         const image = document.createElement("img")
         image.alt = this.words
         image.addEventListener("load", () => view.requestMeasure())
+        image.addEventListener("error", () => {
+          place.textContent = `${this.words || "Picture"} (this browser cannot show it)`
+          view.requestMeasure()
+        })
         image.src = url
         place.replaceChildren(image)
       } else {
@@ -400,10 +395,10 @@ const STYLE = HighlightStyle.define([
 ])
 
 const THEME = EditorView.theme({
-  "&": { color: "var(--text)", backgroundColor: "transparent", fontSize: "1rem" },
+  "&": { color: "var(--text)", backgroundColor: "transparent", fontSize: "1.0625rem" },
   "&.cm-focused": { outline: "none" },
-  ".cm-scroller": { fontFamily: "var(--font)", lineHeight: "1.6", overflow: "visible" },
-  ".cm-content": { padding: "0.75rem 0 4rem", caretColor: "var(--accent)", minHeight: "16rem" },
+  ".cm-scroller": { fontFamily: "var(--font)", lineHeight: "1.65", overflow: "visible" },
+  ".cm-content": { padding: "0.25rem 0 4rem", caretColor: "var(--accent)", minHeight: "max(16rem, 100dvh - 21rem)" },
   ".cm-line": { padding: "0" },
   ".cm-cursor": { borderLeftColor: "var(--accent)" },
   ".cm-placeholder": { color: "var(--muted)" },
@@ -423,6 +418,10 @@ const THEME = EditorView.theme({
   ".cm-done": { color: "var(--muted)", textDecoration: "line-through" },
   ".cm-bullet": { color: "var(--muted)" },
   ".cm-picture img": { display: "block", maxWidth: "100%", maxHeight: "60vh", borderRadius: "9px", margin: "0.4rem 0" },
+  "@media (pointer: coarse)": {
+    "input[type=checkbox]": { width: "1.6em", height: "1.6em", margin: "0.55em 0.6em 0.55em 0" },
+    ".cm-tooltip-autocomplete ul li": { padding: "0.75rem 0.7rem" },
+  },
   "input[type=checkbox]": { width: "1.15em", height: "1.15em", verticalAlign: "-0.15em", accentColor: "var(--accent)" },
   ".cm-tooltip": {
     backgroundColor: "var(--surface)",

@@ -2,8 +2,9 @@ import { useSignal } from "@preact/signals"
 import { Problem } from "../core/problem.ts"
 import { begin } from "../remote/oauth.ts"
 import { save } from "../remote/session.ts"
+import { checkKey } from "../remote/vault.ts"
 import { Button } from "./parts.tsx"
-import { attempt, openDesk } from "./state.ts"
+import { attempt, desk, openDesk } from "./state.ts"
 
 /** The page before there is a vault: connect through the hub, or with a key. */
 export function Connect({ waiting }: { waiting: number }) {
@@ -14,8 +15,12 @@ export function Connect({ waiting }: { waiting: number }) {
     event.preventDefault()
     if (!key.value.trim().startsWith("pvt_"))
       throw new Problem("A key of the vault begins with pvt_. Copy the whole key.")
-    save({ kind: "key", vault: vault.value.trim(), key: key.value.trim() })
-    await openDesk()
+    const session = { kind: "key", vault: vault.value.trim(), key: key.value.trim() } as const
+    await checkKey(session.vault, session.key)
+    save(session)
+    // With notes already open, everything begins anew with this access.
+    if (desk.value) location.reload()
+    else await openDesk()
   }
   return (
     <section id="connect" aria-labelledby="connect-title">

@@ -1,10 +1,12 @@
 import { useComputed, useSignal } from "@preact/signals"
 import { useEffect, useRef } from "preact/hooks"
-import { choose, type Fields, type Note } from "../core/note.ts"
+import { blank, choose, type Fields, type Note } from "../core/note.ts"
+import { Problem } from "../core/problem.ts"
 import { backlinks, complete, entryOf, resolve, tagCounts, textTags, typedTags } from "../core/words.ts"
+import { begin } from "../remote/oauth.ts"
 import { Diff } from "./diff.tsx"
-import { type EditorHandle, type EditorOptions, plainEditor } from "./editing.ts"
-import { Button, count, size } from "./parts.tsx"
+import { type EditorHandle, type EditorOptions, PlainEditor } from "./editing.ts"
+import { Button, count, download, size } from "./parts.tsx"
 import { attempt, desk, go, removeNote, say, search } from "./state.ts"
 import { Typing } from "./typing.ts"
 import { Versions } from "./versions.tsx"
@@ -39,7 +41,7 @@ export function Editor({ id }: { id: string }) {
     return library.notes.get(id)
   })
   if (!note.value || note.value.deleted) {
-    if (!library.complete.value) return <p class="quiet">Opening…</p>
+    if (!library.complete.value || !library.synced.value) return <p class="quiet">Opening…</p>
     return (
       <section id="editor" aria-label="Note">
         <Button class="back" onClick={() => go({ page: "list" })}>
@@ -71,8 +73,8 @@ function OpenNote({ id, note, sendNow }: { id: string; note: Note; sendNow: () =
   )
   const show = (fields: Fields) => {
     editor.current?.set(fields.content)
-    if (document.activeElement?.id !== "title") title.value = fields.path
-    if (document.activeElement?.id !== "tags") tags.value = fields.tags.join(" ")
+    if (title.value.trim() !== fields.path) title.value = fields.path
+    tags.value = tagsShown(tags.value, fields.tags)
   }
   typing.current.stored(note.mine)
 
@@ -83,10 +85,10 @@ function OpenNote({ id, note, sendNow }: { id: string; note: Note; sendNow: () =
       text: type.current.content,
       onChange: (content) => type.type({ content }),
       onBlur: () => void save(),
-      onFiles: (chosen) => void attempt(() => attach(chosen)),
+      onFiles: (chosen) => void attempt(() => attach(id, chosen)),
       onFollow: (name) => void attempt(() => followLink(name)),
       onTag: (tag) => showTag(tag),
-      onOpen: (address) => openAddress(address),
+      onOpen: (address, words) => void attempt(() => openAddress(address, words)),
       links: (prefix) => complete(library.notes.values(), prefix).map(({ name }) => name),
       tags: (prefix) =>
         tagCounts(library.notes.values())
@@ -94,9 +96,6 @@ function OpenNote({ id, note, sendNow }: { id: string; note: Note; sendNow: () =
           .filter((tag) => tag.startsWith(prefix.toLowerCase()) && tag !== prefix)
           .slice(0, 20),
       picture: (attachment) => files.url(attachment),
-    }
-    const attach = async (chosen: File[]) => {
-      for (const file of chosen) editor.current?.insert(`${await files.add(id, file)}\n`)
     }
     const save = async () => {
       await type.save()
@@ -119,24 +118,30 @@ function OpenNote({ id, note, sendNow }: { id: string; note: Note; sendNow: () =
     openEditor = { id, save, insert: (text) => editor.current?.insert(text) }
     addEventListener("pagehide", flush)
     document.addEventListener("visibilitychange", flush)
-    editor.current = plainEditor(field.current!, options)
+    const plain = new PlainEditor(field.current!, options)
+    editor.current = plain
     let gone = false
     import("./codemirror.ts").then(
-      ({ createEditor }) => {
+      async ({ createEditor }) => {
+        await plain.composed()
         if (gone) return
         const focused = document.activeElement === field.current
-        const at = field.current!.selectionStart
-        editor.current!.destroy()
+        const { selection } = plain
+        plain.destroy()
         rich.value = true
         editor.current = createEditor(host.current!, { ...options, text: type.current.content })
-        if (focused) editor.current.focus(at)
+        if (focused) editor.current.focus(...selection)
       },
       () => {}, // Without the editor the plain field goes on.
     )
     if (before === "" && !note.base) document.getElementById("title")?.focus()
     return () => {
       gone = true
-      flush()
+      void save().then(() => {
+        const left = library.notes.get(id)
+        // A note in which nothing was written leaves nothing behind.
+        if (left && blank(left) && !files.waiting.value.some(({ note }) => note === id)) return library.remove(id)
+      })
       if (openEditor?.id === id) openEditor = undefined
       removeEventListener("pagehide", flush)
       document.removeEventListener("visibilitychange", flush)
@@ -176,16 +181,20 @@ function OpenNote({ id, note, sendNow }: { id: string; note: Note; sendNow: () =
             onChange={({ currentTarget }) => {
               const chosen = [...(currentTarget.files ?? [])]
               currentTarget.value = ""
-              void attempt(async () => {
-                for (const file of chosen) editor.current?.insert(`${await files.add(id, file)}\n`)
-              })
+              void attempt(() => attach(id, chosen))
             }}
           />
         </label>
         <Button pressed={history.value} onClick={() => (history.value = !history.value)}>
           History
         </Button>
-        <Button class="danger" onClick={() => removeNote(id)}>
+        <Button
+          class="danger"
+          onClick={async () => {
+            await typing.current!.save()
+            await removeNote(id)
+          }}
+        >
           Delete
         </Button>
       </div>
@@ -205,7 +214,7 @@ function OpenNote({ id, note, sendNow }: { id: string; note: Note; sendNow: () =
         }}
         onBlur={commitTitle}
         onKeyDown={(event) => {
-          if (event.key !== "Enter") return
+          if (event.key !== "Enter" || event.isComposing) return
           event.preventDefault()
           commitTitle()
           editor.current?.focus()
@@ -217,18 +226,21 @@ function OpenNote({ id, note, sendNow }: { id: string; note: Note; sendNow: () =
       <textarea id="text" ref={field} rows={12} hidden={rich.value} />
       <div ref={host} class="host" />
       <Uploads id={id} />
-      <label for="tags">Tags</label>
-      <input
-        id="tags"
-        autocomplete="off"
-        autocapitalize="none"
-        placeholder="Separated by spaces, or #tag in the text"
-        value={tags.value}
-        onInput={({ currentTarget }) => {
-          tags.value = currentTarget.value
-          typing.current!.type({ tags: typedTags(currentTarget.value) })
-        }}
-      />
+      <div class="foot">
+        <label for="tags">Tags</label>
+        <input
+          id="tags"
+          autocomplete="off"
+          autocapitalize="none"
+          placeholder="Separated by spaces, or #tag in the text"
+          value={tags.value}
+          onInput={({ currentTarget }) => {
+            tags.value = currentTarget.value
+            typing.current!.type({ tags: typedTags(currentTarget.value) }, true)
+          }}
+          onBlur={() => void typing.current!.save()}
+        />
+      </div>
       <TextTags content={note.mine.content} />
       <button
         type="button"
@@ -264,7 +276,7 @@ function TextTags({ content }: { content: string }) {
 function Troubles({ note, typing }: { note: Note; typing: Typing }) {
   const { library, engine } = desk.value!
   const copyText = async () => {
-    await navigator.clipboard.writeText(typing.current.content)
+    await toClipboard(typing.current.content)
     say("Copied.")
   }
   if (note.theirs) {
@@ -327,6 +339,7 @@ function Troubles({ note, typing }: { note: Note; typing: Typing }) {
             Save as a new note
           </Button>
         )}
+        {trouble.kind === "forbidden" && <Button onClick={begin}>Connect again</Button>}
         {trouble.kind === "forbidden" && (
           <Button
             onClick={async () => {
@@ -411,8 +424,32 @@ function showTag(tag: string): void {
   go({ page: "list" })
 }
 
-/** Opens an address of the text in a new tab; other kinds than web and mail are not followed. */
-function openAddress(address: string): void {
+/** Keeps files for a note, and puts them into its text. */
+async function attach(id: string, chosen: File[]): Promise<void> {
+  for (const file of chosen) await insertInto(id, `${await desk.value!.files.add(id, file)}\n`)
+}
+
+/** The tags of a note in the field that the person may be typing in: what was typed stays at the end. */
+function tagsShown(typed: string, tags: string[]): string {
+  const words = typedTags(typed)
+  if (words.length === tags.length && words.every((word) => tags.includes(word))) return typed
+  return [...tags.filter((tag) => !words.includes(tag)), ...words.filter((word) => tags.includes(word))].join(" ")
+}
+
+async function toClipboard(text: string): Promise<void> {
+  // Without https there is no clipboard for pages.
+  if (!navigator.clipboard) throw new Problem("Copying needs https here. Select the text and copy it by hand.")
+  await navigator.clipboard.writeText(text)
+}
+
+/** Saves a file of the vault, or opens an address in a new tab; other kinds than web and mail are not followed. */
+async function openAddress(address: string, words: string): Promise<void> {
+  const file = /^attachments\/([A-Za-z0-9_-]+)$/.exec(address)?.[1]
+  if (file) {
+    const kept = await desk.value!.files.url(file)
+    if (!kept) throw new Problem("This file is not on this device, and your hub does not send it now.")
+    return download(kept, words || "file")
+  }
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:/i.test(address) ? address : `https://${address}`)
   if (url && ["http:", "https:", "mailto:"].includes(url.protocol)) open(url.href, "_blank", "noopener,noreferrer")
 }

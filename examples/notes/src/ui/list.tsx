@@ -112,7 +112,8 @@ function Rows({ found }: { found: Entry[] }) {
   }, [found.length > shown.value])
   if (found.length === 0) {
     const searched = search.value.trim() !== ""
-    if (!library.ready.value || (!searched && !library.complete.value)) return <p class="quiet">Opening your notes…</p>
+    if (!library.ready.value || (!searched && !(library.complete.value && library.synced.value)))
+      return <p class="quiet">Opening your notes…</p>
     return <p id="empty">{searched ? "No note has these words." : "No notes yet. Write the first one."}</p>
   }
   return (

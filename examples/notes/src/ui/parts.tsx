@@ -75,3 +75,11 @@ export function size(bytes: number): string {
 export function count(number: number, one: string, many = `${one}s`): string {
   return `${number.toLocaleString()} ${number === 1 ? one : many}`
 }
+
+/** Saves what is at an address of this page to the person's downloads. */
+export function download(url: string, name: string): void {
+  const link = document.createElement("a")
+  link.href = url
+  link.download = name
+  link.click()
+}

@@ -2,14 +2,14 @@
 
 import { effect, signal } from "@preact/signals"
 import { pulled } from "../core/note.ts"
-import { Problem } from "../core/problem.ts"
+import { Problem, wordsFor } from "../core/problem.ts"
 import type { Sort } from "../core/words.ts"
 import { type Database, open as openDatabase } from "../local/database.ts"
 import { Engine } from "../local/engine.ts"
 import { Files } from "../local/files.ts"
 import { openJournal, recover } from "../local/journal.ts"
 import { Library } from "../local/library.ts"
-import { load as loadSession } from "../remote/session.ts"
+import { load as loadSession, PLACE } from "../remote/session.ts"
 import { trash } from "../remote/vault.ts"
 
 export interface Desk {
@@ -58,6 +58,13 @@ export async function beginAsked(): Promise<void> {
   await newNote()
 }
 
+window.addEventListener("storage", ({ key }) => {
+  // Another tab has disconnected, or connected again.
+  if (key !== PLACE || !desk.value) return
+  const session = loadSession()
+  if (!session || (desk.value.engine.ended.value && !session.ended)) location.reload()
+})
+
 function readRoute(): Route {
   const [, page, id] = location.hash.split("/")
   if (page === "note" && id) return { page, id: decodeURIComponent(id) }
@@ -79,7 +86,7 @@ export async function openDesk(): Promise<void> {
   const library = new Library(db)
   const files = new Files(db)
   const engine = new Engine(library, files)
-  openJournal()
+  openJournal(db.name)
   await recover(async ({ id, from, to }) => void (await library.edit(id, from, to)))
   desk.value = { db, library, files, engine }
   await library.load()
@@ -93,6 +100,7 @@ export function closeDesk(): void {
   desk.value = undefined
   open?.engine.stop()
   open?.library.close()
+  open?.files.close()
 }
 
 let toastTimer = 0
@@ -111,7 +119,7 @@ export async function attempt(work: () => Promise<unknown> | unknown): Promise<v
     await work()
   } catch (error) {
     if (!(error instanceof Problem)) console.error(error)
-    problem.value = error instanceof Problem ? error.message : "Something went wrong here. Reload the page."
+    problem.value = wordsFor(error)
   }
 }
 

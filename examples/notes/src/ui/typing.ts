@@ -3,13 +3,18 @@
 import { signal } from "@preact/signals"
 import { mergeFields } from "../core/merge.ts"
 import { type Fields, type Note, same } from "../core/note.ts"
+import { wordsFor } from "../core/problem.ts"
 import { done, remember } from "../local/journal.ts"
 
 /** Milliseconds after a key before it is written to the database; the journal has it at once. */
 const PAUSE = 150
+/** Milliseconds before another try when the database took nothing. */
+const RETRY = 2000
 
 /** True while something typed is not in the database yet. */
 export const typed = signal(false)
+/** Why what was typed cannot be stored on this device, while that is so. */
+export const notStored = signal<string>()
 
 export class Typing {
   readonly #id: string
@@ -58,11 +63,22 @@ export class Typing {
     this.#show(fields)
   }
 
-  /** Resolves when everything typed is in the database. */
+  /** Resolves when everything typed is in the database, or cannot be stored now; then it tries again by itself. */
   save(): Promise<void> {
     clearTimeout(this.#timer)
-    this.#saving ??= this.#save().finally(() => (this.#saving = undefined))
+    this.#saving ??= this.#tryToSave().finally(() => (this.#saving = undefined))
     return this.#saving
+  }
+
+  async #tryToSave(): Promise<void> {
+    try {
+      await this.#save()
+      notStored.value = undefined
+    } catch (error) {
+      console.error(error)
+      notStored.value = wordsFor(error)
+      this.#timer = window.setTimeout(() => void this.save(), RETRY)
+    }
   }
 
   async #save(): Promise<void> {
@@ -76,7 +92,7 @@ export class Typing {
       this.#current = now
       this.#show(now)
     }
-    done()
+    done(this.#id)
     typed.value = false
   }
 }

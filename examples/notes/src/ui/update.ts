@@ -8,7 +8,12 @@ export const updateReady = signal<(() => void) | undefined>(undefined)
 export async function register(): Promise<void> {
   const workers = navigator.serviceWorker
   if (!workers) return
-  const controlled = Boolean(workers.controller)
+  let controlled = Boolean(workers.controller)
+  workers.addEventListener("controllerchange", () => {
+    // The first worker of a page changes nothing; a later one was chosen here or in another tab.
+    if (controlled) updateReady.value = () => location.reload()
+    controlled = true
+  })
   const registration = await workers.register("/notes/sw.js", { scope: "/notes/" })
   const offer = () => {
     const waiting = registration.waiting
