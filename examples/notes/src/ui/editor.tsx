@@ -297,11 +297,11 @@ function Troubles({ note, typing }: { note: Note; typing: Typing }) {
         </div>
         <div class="sides">
           <div>
-            <h3>Yours</h3>
+            <h2>Yours</h2>
             <pre tabIndex={0}>{note.mine.content}</pre>
           </div>
           <div>
-            <h3>The other</h3>
+            <h2>The other</h2>
             <pre tabIndex={0}>{note.theirs.content}</pre>
           </div>
         </div>
@@ -398,7 +398,7 @@ function Backlinks({ note }: { note: Note }) {
   if (found.length === 0) return null
   return (
     <nav aria-labelledby="backlinks-title" class="backlinks">
-      <h3 id="backlinks-title">{count(found.length, "note links", "notes link")} here</h3>
+      <h2 id="backlinks-title">{count(found.length, "note links", "notes link")} here</h2>
       <ul>
         {found.map(({ entry, lines }) => (
           <li key={entry.note.id}>

@@ -24,7 +24,7 @@ export function Versions({ note }: { note: Note }) {
   }
   return (
     <section class="history" aria-labelledby="history-title">
-      <h3 id="history-title">History</h3>
+      <h2 id="history-title">History</h2>
       {list.value === undefined ? (
         <p class="quiet">Your hub keeps the history. It is shown when the hub answers.</p>
       ) : list.value.length === 0 ? (
