@@ -26,6 +26,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PHONE = {"width": 320, "height": 640}
+TABLET = {"width": 768, "height": 1024}
 DESK = {"width": 1280, "height": 800}
 AXE = "axe-core@4.14.1"
 CACHE = Path(__file__).parents[2] / ".cache" / "axe"

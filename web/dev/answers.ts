@@ -85,6 +85,8 @@ function operation(hub: Pretended, short: string, verb: string, body: Asked["bod
     const detail = { error_type: "disk_full", fits_without_optional: true, chosen: body }
     return [202, { operation_id: hub.refuse(short, "It takes about 475 MB, and 40 MB are free.", detail).id }]
   }
+  if (verb === "upgrade" && hub.scenario === "trouble")
+    return [202, { operation_id: hub.job(short, verb, "The new version did not answer within 60 s.").id }]
   if (["install", "upgrade", "uninstall"].includes(verb)) return [202, { operation_id: hub.job(short, verb).id }]
   if (verb === "stop") hub.set(short, { state: "stopped", reason: "You switched it off.", pid: null })
   else hub.set(short, { state: "ready", reason: "It answers." })

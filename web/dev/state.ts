@@ -268,7 +268,7 @@ export class Pretended {
     return {
       processor: { modules: [{ short: "vault", share: 0.02 }] },
       memory: {
-        limit: 512 * MB,
+        limit: this.scenario === "fresh" ? null : 512 * MB,
         used: (tight ? 489 : 236) * MB,
         hub: 66 * MB,
         modules: used.map(({ short, memory_mb }) => ({ short, bytes: (memory_mb ?? 40) * MB })),
@@ -304,7 +304,7 @@ export class Pretended {
   }
 
   /** Runs the steps of an operation on a timer. */
-  job(short: string, kind: string): Job {
+  job(short: string, kind: string, error?: string): Job {
     const job: Job = {
       id: crypto.randomUUID(),
       kind,
@@ -318,7 +318,7 @@ export class Pretended {
     }
     this.jobs.set(job.id, job)
     this.emit("job", { job })
-    this.#step(job, 0)
+    this.#step(job, 0, error)
     return job
   }
 
@@ -331,7 +331,8 @@ export class Pretended {
     return job
   }
 
-  #step(job: Job, place: number): void {
+  /** With `error` it fails at the end. */
+  #step(job: Job, place: number, error?: string): void {
     const over = place >= STEPS.length
     const steps = STEPS.slice(0, place + 1).map((name, at) => ({
       name,
@@ -345,12 +346,13 @@ export class Pretended {
       ...job,
       steps,
       log: [...job.log, over ? "all done" : `bun: ${STEPS[place]} …`],
-      status: over ? "succeeded" : "running",
+      status: over ? (error ? "failed" : "succeeded") : "running",
       cancellable: !over,
+      ...(over && error ? { error, outcome: "failed" as const } : {}),
       ...(over ? { finishedAt: iso(Date.now()) } : {}),
     }
     this.jobs.set(job.id, next)
-    if (over) {
+    if (over && !error) {
       const installed = job.kind !== "uninstall"
       this.set(job.short, {
         installed,
@@ -361,6 +363,6 @@ export class Pretended {
       })
     }
     this.emit("job", { job: next })
-    if (!over) setTimeout(() => this.#step(next, place + 1), STEP_MS)
+    if (!over) setTimeout(() => this.#step(next, place + 1, error), STEP_MS)
   }
 }

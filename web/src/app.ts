@@ -7,7 +7,7 @@ import type { Job, Me, Overview, Problem, Status } from "./api/shapes"
 import { type Contact, Feed } from "./live/feed"
 import { isOver, Modules } from "./state/modules"
 import { prove } from "./ui/dialog"
-import { say, tell } from "./ui/notices"
+import { report, say, tell } from "./ui/notices"
 import { jobTitle } from "./words"
 
 export const hub = new Hub({ prove, leave: (to) => location.assign(to), key: keptKey })
@@ -75,7 +75,11 @@ function heard(message: EventSourceMessage): void {
 function moved(job: Job): void {
   const watched = modules.running.value.some(({ id }) => id === job.id)
   modules.moved(job)
-  if (watched && isOver(job)) say(jobTitle(job, modules.name(job.short)))
+  if (!watched || !isOver(job)) return
+  const title = jobTitle(job, modules.name(job.short))
+  if (job.status === "succeeded") say(title)
+  else if (job.outcome === "cancelled") tell(title)
+  else report(new Error(title))
 }
 
 /** Announces a problem that needs a person, on whatever page they are; Home shows the rest. */

@@ -1,6 +1,6 @@
 /** The frame around every page: navigation, the signed-in person, connection status. */
 import type { ComponentType } from "preact"
-import { useEffect, useState } from "preact/hooks"
+import { useEffect, useRef, useState } from "preact/hooks"
 import { contact, hub, me, modules } from "./app"
 import { About } from "./pages/about"
 import { Activity } from "./pages/activity"
@@ -75,7 +75,13 @@ function inner(first: string, second: string | undefined) {
 
 function Navigation({ here }: { here: string }) {
   const [open, setOpen] = useState(false)
+  const toggle = useRef<HTMLButtonElement>(null)
   useEffect(() => setOpen(false), [here])
+  const escape = (event: KeyboardEvent) => {
+    if (event.key !== "Escape" || !open) return
+    setOpen(false)
+    toggle.current?.focus()
+  }
   const link = ({ path, icon, label }: Place) => (
     <a key={path} href={path ? `/admin/${path}` : "/admin"} aria-current={path === here ? "page" : undefined}>
       <Icon name={icon} />
@@ -83,13 +89,20 @@ function Navigation({ here }: { here: string }) {
     </a>
   )
   return (
-    <nav class={open ? "nav open" : "nav"} aria-label="Main">
+    <nav class={open ? "nav open" : "nav"} aria-label="Main" onKeyDown={escape}>
       <a class="brand" href="/" title="Front page">
         <img src="/admin/icon.svg" alt="" width="28" height="28" />
         Parachute
       </a>
       <div class="near">{PLACES.slice(0, NEAR).map(link)}</div>
-      <button type="button" class="nav-more" aria-expanded={open} aria-controls="far" onClick={() => setOpen(!open)}>
+      <button
+        ref={toggle}
+        type="button"
+        class="nav-more"
+        aria-expanded={open}
+        aria-controls="far"
+        onClick={() => setOpen(!open)}
+      >
         <Icon name="more" />
         <span>More</span>
       </button>

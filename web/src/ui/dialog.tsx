@@ -6,12 +6,20 @@ import type { Hub } from "../api/hub"
 import { weighty } from "../words"
 import { Field } from "./parts"
 
-/** A modal dialog. The browser traps the focus, closes on Escape and restores the focus. */
+/**
+ * A modal dialog. The browser traps the focus and closes on Escape. Escape removes the element before the browser could
+ * restore the focus, so this does: to what had it, or to the heading if that is gone.
+ */
 export function Dialog({ title, close, children }: { title: string; close: () => void; children: ComponentChildren }) {
   const box = useRef<HTMLDialogElement>(null)
   const id = useId()
   useEffect(() => {
+    const before = document.activeElement
     box.current?.showModal()
+    return () => {
+      const back = before?.isConnected && before !== document.body ? before : document.querySelector("h1")
+      if (back instanceof HTMLElement) back.focus()
+    }
   }, [])
   return (
     <dialog ref={box} aria-labelledby={id} onClose={close} onCancel={close}>

@@ -44,7 +44,7 @@ export function Past({ past, name }: { past: MemoryPast | null; name: string }) 
   )
 }
 
-/** A bar with a segment for each owner, and the same as text. */
+/** A bar with a segment for each owner, and the same as text. Without a limit there is nothing to fill, so no bar. */
 export function Gauge({ title, used, total, shares }: GaugeProps) {
   const named = shares.reduce((sum, share) => sum + share.bytes, 0)
   if (used === null && named === 0)
@@ -68,11 +68,13 @@ export function Gauge({ title, used, total, shares }: GaugeProps) {
         {tone === "bad" && <Badge tone={tone}>Nearly full</Badge>}
         {tone === "busy" && <Badge tone={tone}>Getting full</Badge>}
       </div>
-      <div class="bar" aria-hidden="true">
-        {parts.map(({ name, bytes, shade }) => (
-          <span key={name} class={shade} style={{ width: `${(100 * bytes) / Math.max(total ?? 0, filled, 1)}%` }} />
-        ))}
-      </div>
+      {total !== null && (
+        <div class="bar" aria-hidden="true">
+          {parts.map(({ name, bytes, shade }) => (
+            <span key={name} class={shade} style={{ width: `${(100 * bytes) / Math.max(total, filled, 1)}%` }} />
+          ))}
+        </div>
+      )}
       <ul class="legend" aria-label={`${title} by owner`}>
         {parts.map((part) => (
           <li key={part.name}>

@@ -1,0 +1,76 @@
+"""The admin app is at ease with failures, keyboards and tablets: on a fake hub."""
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.browser import TABLET, findings, picture, wider_than_the_window
+from tests.browser.test_admin_pages import AdminCase
+from tests.requirements import program, requires
+
+
+@requires(program("chromium"))
+class NoticeTests(AdminCase):
+    def test_an_operation_that_failed_is_announced_as_an_error(self) -> None:
+        """It stays until it is closed; what worked is confirmed, and goes by itself."""
+        for scenario, role, text in (
+            ("trouble", "alert", "Notes could not be updated"),
+            ("well", "status", "Notes is updated"),
+        ):
+            page = self.page(self.hub(scenario), "modules/notes")
+            page.get_by_role("button", name="Update to 0.4.0").click()
+            notice = page.locator(f".notices [role={role}]")
+            expect(notice.get_by_text(text)).to_be_visible()
+            expect(notice.get_by_role("button", name="Close")).to_have_count(1 if role == "alert" else 0)
+
+
+@requires(program("chromium"))
+class FocusTests(AdminCase):
+    def opened(self, page: Page, button: str, dialog: str) -> None:
+        page.get_by_role("button", name=button).focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog", name=dialog)).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog", name=dialog)).to_have_count(0)
+        expect(page.get_by_role("button", name=button)).to_be_focused()
+
+    def test_escape_gives_the_focus_back(self) -> None:
+        hub = self.hub("well")
+        for path, button, dialog in (
+            ("modules/scribe", "Remove Scribe", "Remove Scribe?"),
+            ("tokens", "Create token", "Confirm it's you"),
+            ("apps", "Disconnect Claude", "Disconnect Claude?"),
+        ):
+            with self.subTest(path):
+                self.opened(self.page(hub, path), button, dialog)
+
+    def test_escape_closes_the_menu_of_a_phone(self) -> None:
+        page = self.page(self.hub("well"), viewport={"width": 320, "height": 640})
+        more = page.get_by_role("button", name="More")
+        more.click()
+        page.get_by_role("link", name="Settings").focus()
+        page.keyboard.press("Escape")
+        expect(more).to_be_focused()
+        expect(page.get_by_role("link", name="Settings")).to_be_hidden()
+
+
+@requires(program("chromium"))
+class TabletTests(AdminCase):
+    def test_a_tablet_has_the_menu_beside_the_page(self) -> None:
+        """Every entry can be seen without opening anything, and nothing is cut off."""
+        hub = self.hub("trouble")
+        for scheme in ("light", "dark"):
+            page = self.page(hub, viewport=TABLET, color_scheme=scheme)
+            for path in ("", "modules/scribe", "backups", "tokens"):
+                page.goto(f"{hub.url}/admin/{path}")
+                expect(page.locator(".waiting")).to_have_count(0)
+                menu = page.get_by_role("navigation", name="Main")
+                expect(menu.get_by_role("link", name="About")).to_be_visible()
+                self.assertLess((menu.bounding_box() or {"width": 768})["width"], 240, path)
+                self.assertFalse(wider_than_the_window(page), path)
+                self.assertEqual(findings(page), [], path)
+                picture(page, f"admin-{path.replace('/', '-') or 'home'}-tablet-{scheme}")
+
+    def test_memory_without_a_limit_is_not_drawn_as_full(self) -> None:
+        page = self.page(self.hub("fresh"))
+        gauges = page.locator(".gauge")
+        expect(gauges.filter(has_text="Disk").locator(".bar")).to_have_count(1)
+        expect(gauges.filter(has_text="Memory").locator(".bar")).to_have_count(0)
