@@ -15,7 +15,6 @@ from parachute_hub import settings
 from parachute_hub.accounts.sessions import csrf
 from parachute_hub.accounts.sessions import policy as sessions
 from parachute_hub.accounts.signin import step_up
-from parachute_hub.app import installed
 from parachute_hub.modules.definition import links, row_fields
 from parachute_hub.modules.definition.model import Manifest, ServiceRow, SubUnit
 from parachute_hub.modules.definition.mounts import RESERVED
@@ -173,7 +172,7 @@ class ProtocolTests(SynchronousTestCase):
     def test_endpoints_that_the_hub_asks(self) -> None:
         stated = {name.rpartition(" ")[2] for name in named(PROTOCOL, "| endpoint | asked by | answer |")}
         source = Path(configuration.__file__).read_text()
-        asked = {*re.findall(r'"(/\.parachute/[a-z/]+)"', source), links.INFO, installed.ICON, "<health>"}
+        asked = {*re.findall(r'"(/\.parachute/[a-z/]+)"', source), links.INFO, links.ICON, "<health>"}
         self.assertEqual(stated, asked)
 
 

@@ -135,6 +135,7 @@ class ModulesView:
             "uis": [_sub_unit(unit) for unit in row.uis] if row else [],
             "management_url": links.management or links.ui,
             "config_ui_url": links.config_ui,
+            "icon_url": links.icon,
             "settings_token": self._has_own_token(short, record, manifest),
             "memory_mb": entry.memory_mb if entry else None,
             "first_party": self.directory.is_first_party(short),

@@ -56,6 +56,7 @@ class ModuleLinks:
             management=offered(links.management),
             config_ui=offered(links.config_ui),
             info=offered(links.info) or f"{INFO_PAGES}{module.row.name}",
+            icon=offered(links.icon),
         )
 
     def by_short(self, short: str) -> Links:

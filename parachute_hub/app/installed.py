@@ -10,7 +10,7 @@ from itertools import takewhile
 from attrs import evolve, frozen
 
 from parachute_hub.modules.definition.catalog import CatalogEntry
-from parachute_hub.modules.definition.links import INFO
+from parachute_hub.modules.definition.links import ICON, INFO
 from parachute_hub.modules.definition.model import Manifest, ServiceRow, SubUnit
 from parachute_hub.modules.state.directory import ModuleDirectory
 from parachute_hub.proxy.model import ModuleView
@@ -20,7 +20,6 @@ from parachute_hub.supervise.model import ModuleState, Status
 from parachute_hub.supervise.supervisor import Supervisor
 from parachute_hub.system.timers import FailureLog
 
-ICON = "/.parachute/icon.svg"
 # Audience of a sub-unit; a surface does its own checks.
 _AUDIENCES: Mapping[str | None, Audience] = {
     None: "hub-users",

@@ -206,6 +206,7 @@ class Hub(Service):
         self.phase.name = "starting"
         await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), older_home.keep_copies, self.settings.home)
         await self._put_restored_in_place()
+        self._announce()
         # Importing takes half a second; /health is answered in the meantime.
         compose = await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), _load)
         if self._leaving:
@@ -228,7 +229,7 @@ class Hub(Service):
             return
         self._composed = composed
         self.front.backend = composed.backend
-        self._announce()
+        self._remember_version()
         await composed.start()
         self.phase.name = "up"
         self.log.info("Ready: {origin}", origin=self.settings.issuer)
@@ -239,9 +240,15 @@ class Hub(Service):
         if await deferToThreadPool(self.reactor, threads, switch.finish, self.settings.home):
             self.log.info("The restored backup is in place")
 
-    def _announce(self) -> None:
+    def _remember_version(self) -> None:
         try:
             newer.remember(self.home.hub_folder / newer.NOTE, __version__)
+        except OSError as error:
+            self.log.error("The version of this hub could not be noted in its home: {why}.", why=error.strerror)
+
+    def _announce(self) -> None:
+        """Tell the command where this hub is; until it is up, the answer is that it starts."""
+        try:
             self.home.announce(self.instance, self.settings.port, to_the_second(time.time()))
         except OSError as error:
             self.log.error(

@@ -13,6 +13,13 @@ from parachute_hub.system.home import Home
 from parachute_hub.system.strict_json import BadJson
 
 TIMEOUT = 150.0
+NOT_UP = {
+    "starting": "The hub is starting. Try again in a moment.",
+    "stopping": "The hub is stopping.",
+    "failed": "The hub could not start. `parachute logs hub` says why; restart it once that is mended.",
+}
+"""What to say of a hub in a phase of `/health` other than `up`."""
+
 _CHUNK = 256 * 1024
 
 
@@ -53,6 +60,7 @@ class HubClient:
             raise CommandError(f"{home} belongs to another user. Run this as the hub's own user.")
         self._home = home
         self._announced = Home(home).announced()
+        self.phase = "up"
 
     @property
     def running(self) -> bool:
@@ -60,9 +68,15 @@ class HubClient:
         if self._announced is None:
             return False
         try:
-            return bool(self.health().get("instance") == self._announced.get("instance"))
+            health = self.health()
         except CommandError:
             return False
+        self.phase = str(health.get("phase", "up"))
+        return bool(health.get("instance") == self._announced.get("instance"))
+
+    def not_up(self) -> str | None:
+        """A sentence about a hub that was found `running` but is not up; None for one that is."""
+        return NOT_UP.get(self.phase)
 
     @property
     def port(self) -> int:

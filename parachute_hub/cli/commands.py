@@ -74,6 +74,9 @@ def status(arguments: Namespace) -> int:
     client = client_of(arguments)
     if not client.running:
         return _status_offline(arguments)
+    if (wait := client.not_up()) is not None:
+        show(arguments, {"running": True, "phase": client.phase, "modules": []}, wait)
+        return 3
     listing = client.call("GET", "/api/modules")
     overview = client.call("GET", "/api/overview")
     memory = {one["short"]: one["bytes"] for one in overview["memory"]["modules"]}

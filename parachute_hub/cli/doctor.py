@@ -52,6 +52,8 @@ def examine(home: Path, client: HubClient) -> list[dict[str, Any]]:
     """The problems as the hub tells them, looked for now; without a hub, those that can be seen from here."""
     if not client.running:
         return _looked(home, _alone("hub-down", "The hub is not running", "Its pages and modules cannot be reached."))
+    if (wait := client.not_up()) is not None:
+        return _looked(home, _alone("hub-not-up", "The hub is not up", wait))
     try:
         return list(client.call("POST", "/api/problems/look", {})["problems"])
     except CommandError as error:

@@ -35,7 +35,9 @@ def logs(arguments: Namespace) -> int:
     """A log; -f follows it. --json prints an object for each line."""
     query = _query(arguments, time.time())
     client = client_of(arguments)
-    if client.running:
+    running = client.running
+    wait = client.not_up()
+    if running and wait is None:
         path = "/api/hub/logs" if arguments.module == HUB else module_path(arguments.module, "logs")
         asked = f"{path}?{_parameters(query)}"
         if arguments.follow:
@@ -45,7 +47,7 @@ def logs(arguments: Namespace) -> int:
         _print(arguments, client.call("GET", asked)["entries"])
         return 0
     if arguments.follow:
-        raise HubDown("The hub is not running, so there is nothing to follow. Start it with `parachute serve`.")
+        raise HubDown(wait or "The hub is not running, so there is nothing to follow. Start it with `parachute serve`.")
     if not is_short(arguments.module):
         raise CommandError(f"{arguments.module} is not the name of a module.", code=2)
     lines = read_log(home_of(arguments) / "hub" / "logs", arguments.module, query)

@@ -10,6 +10,7 @@ from twisted.web.iweb import IRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from parachute_hub.site import attempts
+from parachute_hub.site.answers import wants_html
 from parachute_hub.site.errors import Refused, not_stored
 from parachute_hub.site.pages import refuse
 from parachute_hub.system.storage_trouble import storage_trouble
@@ -70,6 +71,8 @@ def area() -> Klein:
         if isinstance(error, MethodNotAllowed):
             allow = ", ".join(sorted(error.valid_methods or ()))
             text = f"This address takes {allow or 'another method'}."
+            if request.method in SAFE_METHODS and wants_html(request):
+                text = "This address only takes what a form sends. Go back to the page with the form."
             return refuse(request, Refused(405, "method_not_allowed", text, headers={"Allow": allow}))
         if error.code is not None and 300 <= error.code < 400:
             return refuse(request, Refused(404, "not_found", "not found"))

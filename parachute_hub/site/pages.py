@@ -22,6 +22,7 @@ _HEADINGS = {
     401: "Please sign in",
     403: "That is not possible",
     404: "There is nothing here",
+    405: "There is nothing to see here",
     410: "This has ended",
     429: "A moment, please",
     503: "One moment, please",

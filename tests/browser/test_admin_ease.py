@@ -69,6 +69,13 @@ class TabletTests(AdminCase):
                 self.assertEqual(findings(page), [], path)
                 picture(page, f"admin-{path.replace('/', '-') or 'home'}-tablet-{scheme}")
 
+    def test_a_module_shows_its_own_icon(self) -> None:
+        """Its initial, in its colour, stands for one that has none."""
+        page = self.page(self.hub("well"))
+        notes, vault = (page.locator(".tile").filter(has_text=name).locator(".face") for name in ("Notes", "Vault"))
+        expect(notes).to_have_attribute("src", "/admin/icon.svg")
+        expect(vault).to_have_text("V")
+
     def test_memory_without_a_limit_is_not_drawn_as_full(self) -> None:
         page = self.page(self.hub("fresh"))
         gauges = page.locator(".gauge")

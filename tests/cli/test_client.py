@@ -75,6 +75,23 @@ class ClientTests(SynchronousTestCase):
         self.assertIn("parachute serve", str(caught.exception))
         self.assertEqual(caught.exception.code, 3)
 
+    def test_a_hub_that_starts_is_not_called_stopped(self) -> None:
+        """By status, doctor and the log; with exit code 3, so that a script can wait."""
+        up = {"instance": "nonce", "phase": "starting"}
+        for words, seen in (
+            (["status"], "The hub is starting. Try again in a moment."),
+            (["status", "--json"], '"phase": "starting"'),
+            (["doctor"], "The hub is not up"),
+            (["logs", "hub", "-f"], "The hub is starting"),
+        ):
+            self.serve((200, up))
+            said, wrong = io.StringIO(), io.StringIO()
+            with redirect_stdout(said), redirect_stderr(wrong):
+                code = main([*words, "--home", str(self.home)])
+            self.assertIn(seen, said.getvalue() + wrong.getvalue(), words)
+            self.assertNotIn("not running", said.getvalue() + wrong.getvalue(), words)
+            self.assertEqual(code, 1 if words == ["doctor"] else 3, words)
+
     def test_who_may_not_look_into_the_home_is_told_so(self) -> None:
         """Not "no hub is running", and never a traceback."""
 

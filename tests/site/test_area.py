@@ -27,6 +27,10 @@ class Shop:
     def thing(self, request: IRequest) -> bytes:
         return as_json(request, {"got": read_json(request, limit=20)})
 
+    @app.route("/api/form", methods=["POST"])
+    def form(self, request: IRequest) -> bytes:
+        return as_json(request, {})
+
     @app.route("/api/refused", methods=["GET"])
     def refused(self, request: IRequest) -> bytes:
         raise Refused(409, "busy", "Wait.", headers={"Retry-After": "3"}, detail={"operation_id": "x"})
@@ -119,6 +123,12 @@ class AreaTests(SynchronousTestCase):
         """RFC 9110 15.5.6."""
         answer = ask(self.shop, "/api/thing", method="DELETE")
         self.assertEqual((answer.status, answer.header("Allow")), (405, "GET, HEAD, PUT"))
+
+    def test_a_forms_address_is_a_page_to_a_browser_that_opens_it(self) -> None:
+        """After a reload or from the history. Not JSON, and what to do."""
+        answer = ask(self.shop, "/api/form", headers={"Accept": "text/html"})
+        self.assertEqual((answer.status, answer.header("Content-Type")), (405, "text/html; charset=utf-8"))
+        self.assertIn("Go back to the page with the form", answer.body.decode())
 
     def test_an_unknown_path_is_not_found(self) -> None:
         """In JSON instead of the framework's HTML."""

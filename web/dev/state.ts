@@ -119,6 +119,7 @@ function module([short, name, tagline, memory]: [string, string, string, number]
     install_dir: installed ? `/parachute/modules/node_modules/@openparachute/${short}` : null,
     management_url: installed && short !== "vault" ? `/${short}` : null,
     config_ui_url: null,
+    icon_url: installed && short === "notes" ? "/admin/icon.svg" : null,
     settings_token: false,
     vaults: null,
     fetches_packages: false,

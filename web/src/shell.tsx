@@ -77,7 +77,7 @@ function Navigation({ here }: { here: string }) {
   const [open, setOpen] = useState(false)
   const toggle = useRef<HTMLButtonElement>(null)
   useEffect(() => setOpen(false), [here])
-  const escape = (event: KeyboardEvent) => {
+  const onEscape = (event: KeyboardEvent) => {
     if (event.key !== "Escape" || !open) return
     setOpen(false)
     toggle.current?.focus()
@@ -89,7 +89,7 @@ function Navigation({ here }: { here: string }) {
     </a>
   )
   return (
-    <nav class={open ? "nav open" : "nav"} aria-label="Main" onKeyDown={escape}>
+    <nav class={open ? "nav open" : "nav"} aria-label="Main" onKeyDown={onEscape}>
       <a class="brand" href="/" title="Front page">
         <img src="/admin/icon.svg" alt="" width="28" height="28" />
         Parachute

@@ -26,6 +26,7 @@ from parachute_hub.site.safe_redirect import login_url
 
 HOME = "/admin/setup"
 LOG_LINES = 200
+_AFTER_THE_TOKEN = frozenset({"invalid_username", "invalid_password", "password_too_long", "passwords_differ"})
 Told = Mapping[str, str]
 
 
@@ -217,7 +218,7 @@ class SetupPages:
         found = self._sessions.signed_in(request)
         token = self._browser.page_token(request) if found is None else token_for(found.token)
         view: View = views.draw(
-            screen, self._setup, self._origin, token, refused, _kept(request), older_hub=self._older_hub
+            screen, self._setup, self._origin, token, refused, _kept(request, refused), older_hub=self._older_hub
         )
         above = views.steps(screen)
         return show(request, view.title, view.content, refused=refused, head=view.head, above=above)
@@ -246,11 +247,15 @@ class SetupPages:
         return state
 
 
-def _kept(request: IRequest) -> Mapping[str, str]:
-    """Values to restore into the form after an error: never a password or the token."""
+def _kept(request: IRequest, refused: Refused | None) -> Mapping[str, str]:
+    """Values to restore into the form after an error: never a password, and the setup token only if it was right."""
     if request.method != b"POST":
         return {"username": validation.DEFAULT_OWNER}
-    typed = {name: peek(request, name) for name in ("username", "vault_name", "expose_mode", "hub_origin")}
+    names = ["username", "vault_name", "expose_mode", "hub_origin"]
+    # The token is checked first, so another mistake means that this browser has the right one.
+    if refused is not None and refused.error in _AFTER_THE_TOKEN:
+        names.append("bootstrap_token")
+    typed = {name: peek(request, name) for name in names}
     return {name: text for name, text in typed.items() if text is not None}
 
 

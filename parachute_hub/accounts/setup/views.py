@@ -47,7 +47,9 @@ def draw(
         case "account":
             username = kept.get("username", validation.DEFAULT_OWNER)
             older: Content = fill("setup-older-hub") if older_hub else ""
-            content = fill("setup-account", username=username, older=older, **said)
+            content = fill(
+                "setup-account", username=username, token=kept.get("bootstrap_token", ""), older=older, **said
+            )
             script = tags.script(src="/static/hub/setup-token.js", type="module")
             return View(title="Set up", content=content, head=script)
         case "modules":

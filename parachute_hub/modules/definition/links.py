@@ -7,6 +7,7 @@ from attrs import frozen
 from parachute_hub.modules.definition.model import Manifest
 
 INFO = "/.parachute/info"
+ICON = "/.parachute/icon.svg"
 
 
 @frozen(kw_only=True)
@@ -14,17 +15,18 @@ class Links:
     """Each is a path on the hub, or an http(s) URL elsewhere.
 
     `ui` is the module's app, `management` its administration, `config_ui` its settings page, `info` its description as
-    JSON.
+    JSON, `icon` its picture.
     """
 
     ui: str | None = None
     management: str | None = None
     config_ui: str | None = None
     info: str = INFO
+    icon: str | None = None
 
     def all(self) -> Iterator[str]:
         """The links that lead to the hub, each once."""
-        found = (self.ui, self.management, self.config_ui, self.info)
+        found = (self.ui, self.management, self.config_ui, self.info, self.icon)
         return iter(dict.fromkeys(link for link in found if link is not None and link.startswith("/")))
 
 
@@ -33,7 +35,7 @@ def links_of(manifest: Manifest | None, mount: str, *, vault: bool = False, stat
     mount = mount.rstrip("/")
     front = f"{mount}/" if static else None
     if manifest is None:
-        return Links(ui=front, info=mount + INFO)
+        return Links(ui=front, info=mount + INFO, icon=mount + ICON)
 
     def given(value: str | None) -> str | None:
         return None if value is None else resolve(value, mount, vault=vault)
@@ -43,6 +45,7 @@ def links_of(manifest: Manifest | None, mount: str, *, vault: bool = False, stat
         management=given(manifest.management_url),
         config_ui=given(manifest.config_ui_url),
         info=mount + INFO,
+        icon=mount + ICON,
     )
 
 

@@ -11,7 +11,7 @@ from twisted.internet.protocol import Protocol
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent
 
-from parachute_hub.modules.definition.links import INFO
+from parachute_hub.modules.definition.links import ICON, INFO
 
 SECONDS = 5.0
 FRESH = 30.0
@@ -23,6 +23,7 @@ _PLAIN = "/%:@!$&'()*+,;=-._~"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PAGE = Headers({"Accept": ["text/html,application/xhtml+xml;q=0.9,*/*;q=0.1"], "Sec-Fetch-Mode": ["navigate"]})
 _DOCUMENT = Headers({"Accept": ["application/json"]})
+_PICTURE = Headers({"Accept": ["image/svg+xml,image/*"]})
 
 
 @frozen(kw_only=True)
@@ -97,7 +98,7 @@ class PageChecks:
             self._changed()
 
     async def _answers(self, where: ModuleAddress, link: str) -> bool:
-        wanted, headers = (b"application/json", _DOCUMENT) if link.endswith(INFO) else (b"text/html", _PAGE)
+        wanted, headers = _expected(link)
         for _ in range(_HOPS):
             target = where.target(link.partition("?")[0].partition("#")[0])
             if target is None:
@@ -111,6 +112,13 @@ class PageChecks:
             (location, *_) = answer.headers.getRawHeaders(b"location") or [b""]
             link = urljoin(link, location.decode("latin-1"))
         return False
+
+
+def _expected(link: str) -> tuple[bytes, Headers]:
+    """The media type that an answer must begin with, and the request's headers."""
+    if link.endswith(ICON):
+        return b"image/", _PICTURE
+    return (b"application/json", _DOCUMENT) if link.endswith(INFO) else (b"text/html", _PAGE)
 
 
 class _NotRead(Protocol):

@@ -25,6 +25,7 @@ class LinksTests(SynchronousTestCase):
             links = links_of(with_it, mount, vault=vault)
             self.assertEqual({links.ui, links.management, links.config_ui}, {found}, f"{value} at {mount}")
             self.assertEqual(links.info, f"{mount.rstrip('/')}/.parachute/info")
+            self.assertEqual(links.icon, f"{mount.rstrip('/')}/.parachute/icon.svg")
 
     def test_mere_pages_need_not_say_where_they_are(self) -> None:
         self.assertEqual(links_of(None, "/notes", static=True).ui, "/notes/")

@@ -66,6 +66,12 @@ class PagesSeenTests(SynchronousTestCase):
             self.assertEqual(self.offered("/toy/page"), "/toy/page" if page else None, name)
         self.assertEqual({authorization for _, authorization in self.toy.asked}, {None})
 
+    def test_an_icon_is_a_picture(self) -> None:
+        """A page in its place, as plain pages of an app give for everything, is none."""
+        for kind, shown in (("image/svg+xml", True), (HTML, False)):
+            self.toy.answers["/toy/.parachute/icon.svg"] = (200, kind, None)
+            self.assertEqual(self.offered("/toy/.parachute/icon.svg") is not None, shown, kind)
+
     def test_a_redirect_within_the_module_is_followed(self) -> None:
         self.toy.answers = {"/toy/admin": (301, "text/plain", "admin/"), "/toy/admin/": (200, HTML, None)}
         self.assertEqual(self.offered("/toy/admin"), "/toy/admin")

@@ -68,6 +68,8 @@ export interface Module extends Status {
   install_dir: string | null
   management_url: string | null
   config_ui_url: string | null
+  /** Its picture, once that was seen to answer. */
+  icon_url: string | null
   /** It installs packages itself. */
   fetches_packages: boolean
   /** Apps that it serves. */

@@ -1,5 +1,5 @@
 /** Home: status, problems, modules to open, memory and disk. */
-import { useEffect } from "preact/hooks"
+import { useEffect, useState } from "preact/hooks"
 import type { Backups, Problems } from "../api/shapes"
 import { measure, measured, modules, overview } from "../app"
 import { glance } from "../state/backups"
@@ -107,8 +107,12 @@ function Open() {
   )
 }
 
-/** A module's initial, always in the same colour. */
+/** A module's icon; without one its initial, always in the same colour. */
 export function Face({ short, name }: { short: string; name: string }) {
+  const [broken, setBroken] = useState(false)
+  const icon = modules.find(short)?.icon_url
+  if (icon && !broken)
+    return <img class="face" src={icon} alt="" width="40" height="40" onError={() => setBroken(true)} />
   const shade = [...short].reduce((sum, letter) => sum + letter.charCodeAt(0), 0) % 6
   return (
     <span class={`face shade-${shade}`} aria-hidden="true">
