@@ -79,7 +79,9 @@ class DiscoveryTests(RosterCase):
 
     def test_a_module_that_answers_anew_is_asked_for_all_its_links(self) -> None:
         self.links.look("own")
-        self.assertEqual(sorted(self.pages.looked), ["/own/.parachute/info", "/own/admin/", "/own/app/"])
+        self.assertEqual(
+            sorted(self.pages.looked), ["/own/.parachute/icon.svg", "/own/.parachute/info", "/own/admin/", "/own/app/"]
+        )
         self.links.look("vault")
         self.assertIn("/vault/side/admin", self.pages.looked)
 

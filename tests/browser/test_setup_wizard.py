@@ -54,8 +54,7 @@ class WizardTests(SynchronousTestCase):
         page.get_by_role("button", name="Make it mine").click()
         expect(page.get_by_role("alert")).to_contain_text("do not match")
         self.look(page, "mistake")
-        self.assertEqual(page.get_by_label("Setup token").input_value(), "")
-        page.get_by_label("Setup token").fill(token)
+        self.assertEqual(page.get_by_label("Setup token").input_value(), token)
         page.get_by_label("Password", exact=True).fill(PASSWORD)
         page.get_by_label("Repeat password").fill(PASSWORD)
         page.get_by_role("button", name="Make it mine").click()
@@ -89,6 +88,12 @@ class WizardTests(SynchronousTestCase):
         self.press(page, "Finish")
         expect(page.get_by_role("heading", level=1)).to_have_text("Your hub is ready")
         expect(page.get_by_text("claude mcp add")).to_contain_text("/vault/mine/mcp")
+        if self.scripts:
+            page.get_by_role("button", name="Copy").click()
+            expect(page.get_by_text("Copied")).to_be_visible()
+        expect(page.get_by_role("link", name="Claude on the web, ChatGPT, Cursor")).to_have_attribute(
+            "href", "/admin/connect"
+        )
         expect(page.get_by_role("link", name="Open Notes")).to_have_attribute("href", "/notes/")
         self.look(page, "done")
 

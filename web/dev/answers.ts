@@ -48,6 +48,11 @@ export function answers(hub: Pretended, { method, path, body, proof }: Asked): A
     return [200, hub.problems()]
   }
   if (path === "/api/backups") return [200, hub.backups()]
+  if (path === "/api/dev/consent") {
+    const [app] = FIXED["/api/apps"]?.apps ?? []
+    if (app) FIXED["/api/apps"]?.apps.push({ ...app, domain: null, last_used: Date.now() / 1000, ...body })
+    return [200, {}]
+  }
   if (path === "/api/notices") return [200, hub.notices()]
   const fixed = FIXED[path as keyof Answers]
   return fixed ? [200, fixed] : [404, refused("not_found", "not found")]

@@ -6,6 +6,7 @@ import { About } from "./pages/about"
 import { Activity } from "./pages/activity"
 import { Apps } from "./pages/apps"
 import { BackupsPage } from "./pages/backups"
+import { AssistantPage, ConnectPage } from "./pages/connect"
 import { Home } from "./pages/home"
 import { ModulePage } from "./pages/module"
 import { ModulesPage } from "./pages/modules"
@@ -45,7 +46,7 @@ const PLACES: Place[] = [
 const NEAR = 3
 
 export function Shell() {
-  const [first = "", second] = route.value
+  const [first = "", second, third] = route.value
   const place = PLACES.find(({ path }) => path === first)
   const Page = place?.page ?? Missing
   return (
@@ -59,7 +60,7 @@ export function Shell() {
           <Contact />
           <Notices />
           {!me.value && <Waiting lines={6} />}
-          {me.value && (inner(first, second) ?? <Page />)}
+          {me.value && (inner(first, second, third) ?? <Page />)}
         </main>
       </div>
       <Questions hub={hub} />
@@ -68,7 +69,8 @@ export function Shell() {
 }
 
 /** A page below one of those in the navigation. */
-function inner(first: string, second: string | undefined) {
+function inner(first: string, second: string | undefined, third: string | undefined) {
+  if (first === "connect") return second ? <AssistantPage key={second} id={second} vault={third} /> : <ConnectPage />
   if (first === "modules" && second) return <ModulePage key={second} short={second} />
   return first === "backups" && second === "restore" ? <RestorePage /> : null
 }

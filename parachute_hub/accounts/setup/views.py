@@ -64,7 +64,8 @@ def draw(
         case "reach":
             return View(title="Address", content=_reach(setup, origin, kept, {**said, "proof": _proof(refused)}))
         case "done":
-            return View(title="Ready", content=_done(setup, origin))
+            script = tags.script(src="/static/hub/copy.js", type="module")
+            return View(title="Ready", content=_done(setup, origin), head=script)
 
 
 def steps(screen: Screen) -> Tag:

@@ -12,7 +12,11 @@ export function Apps() {
   const clients = useResource("/api/oauth/clients", true)
   return (
     <>
-      <Head title="Connected apps" lead="Apps you have allowed to use a vault or another part of this hub." />
+      <Head title="Connected apps" lead="Apps you have allowed to use a vault or another part of this hub.">
+        <a class="button" href="/admin/connect">
+          Connect an assistant
+        </a>
+      </Head>
       <Ready of={[apps, clients]}>
         {() => (
           <>
@@ -21,8 +25,7 @@ export function Apps() {
               {apps.data?.apps.length === 0 && (
                 <Empty title="No app is connected yet">
                   <p>
-                    Claude, ChatGPT and others can use your notes. See <a href="/admin/vaults">Vaults</a> for how to
-                    connect them.
+                    Claude, ChatGPT and others can use your notes. <a href="/admin/connect">Connect one</a>
                   </p>
                 </Empty>
               )}

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks"
 import type { Made, Vault } from "../api/shapes"
 import { hub, modules } from "../app"
+import { ASSISTANTS } from "../assistants"
 import { bytes } from "../format"
 import { useResource } from "../state/resource"
 import { Button, Card, Copy, Empty, Field, Head, More, Ready } from "../ui/parts"
@@ -56,15 +57,17 @@ function One({ vault }: { vault: Vault }) {
     <Card title={vault.name} aside={<span class="quiet">{vault.bytes === null ? "" : bytes(vault.bytes)}</span>}>
       <More label="Connect Claude or another app">
         <div class="stack">
-          <p>
-            <strong>Claude (web, desktop, phone) and ChatGPT:</strong> open Settings, Connectors, Add custom connector,
-            and enter this address. You will be asked to sign in here.
-          </p>
+          <p>Choose what you want to connect: each has a page with its steps.</p>
+          <ul class="row">
+            {ASSISTANTS.map(({ id, name }) => (
+              <li key={id}>
+                <a class="button" href={`/admin/connect/${id}/${encodeURIComponent(vault.name)}`}>
+                  {name}
+                </a>
+              </li>
+            ))}
+          </ul>
           <Copy text={address} label={`Address of the vault ${vault.name}`} />
-          <p>
-            <strong>Claude Code:</strong> run this once in a terminal, then type <code>/mcp</code> to sign in.
-          </p>
-          <Copy text={`claude mcp add --transport http ${vault.name} ${address}`} label="Command for Claude Code" />
           <p>
             <strong>Scripts and other programs:</strong> create a token under <a href="/admin/tokens">Tokens</a> and
             send it as a bearer token.

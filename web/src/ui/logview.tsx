@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks"
 import { hub } from "../app"
 import { type Entry, type Level, Tail } from "../state/log"
-import { Button } from "./parts"
+import { Button, toClipboard } from "./parts"
 
 const DRAWN = 800
 const DRAW_EVERY = 250
@@ -40,7 +40,7 @@ export function LogView({ path, name }: { path: string; name: string }) {
     tail.current.pause(!paused)
     setPaused(!paused)
   }
-  const copy = () => navigator.clipboard.writeText(entries.map(plain).join("\n"))
+  const copy = () => toClipboard(entries.map(plain).join("\n"))
   const filtered = text !== "" || level !== "debug" || span !== ""
   return (
     <div class="logview">

@@ -125,11 +125,24 @@ interface Asked {
   problem: string | null
 }
 
+/** Plain http from another machine has no clipboard interface: there a selected field is copied. */
+export async function toClipboard(text: string): Promise<void> {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text)
+  const field = document.createElement("textarea")
+  field.value = text
+  const open = [...document.querySelectorAll("dialog[open]")].at(-1)
+  const before = document.activeElement
+  ;(open ?? document.body).append(field)
+  field.select()
+  const done = document.execCommand("copy")
+  field.remove()
+  if (before instanceof HTMLElement) before.focus()
+  if (!done) throw new Error("Your browser does not allow copying here. Select the text and copy it.")
+}
+
 /** Text with a copy button: a command, an address, a token. */
 export function Copy({ text, label }: { text: string; label: string }) {
-  const copy = async () => {
-    await navigator.clipboard.writeText(text)
-  }
+  const copy = () => toClipboard(text)
   return (
     <div class="copy">
       <code role="group" tabIndex={0} aria-label={label}>
