@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol
 
-from parachute_hub.app.installed import ICON, Installed, InstalledModules
-from parachute_hub.modules.definition.links import Links, links_of, main_mount
+from parachute_hub.app.installed import Installed, InstalledModules
+from parachute_hub.modules.definition.links import ICON, Links, links_of, main_mount
 from parachute_hub.modules.launch.pages_seen import ModuleAddress
 from parachute_hub.site.front_page import Tile
 from parachute_hub.site.well_known import INFO_PAGES, Advertised, MountLinks
