@@ -143,13 +143,13 @@ export const ASSISTANTS: readonly Assistant[] = [
   },
 ]
 
-/** cursor.com/docs/mcp/install-links: the configuration in base64. */
+/** Cursor, "MCP install links": the configuration in base64. */
 function cursor(name: string, address: string): string {
   const config = encodeURIComponent(btoa(JSON.stringify({ url: address })))
   return `cursor://anysphere.cursor-deeplink/mcp/install?name=${encodeURIComponent(name)}&config=${config}`
 }
 
-/** code.visualstudio.com/api/extension-guides/ai/mcp, "Create an MCP installation URL". */
+/** VS Code, "Create an MCP installation URL". */
 function vscode(name: string, address: string): string {
   return `vscode:mcp/install?${encodeURIComponent(JSON.stringify({ name, type: "http", url: address }))}`
 }
