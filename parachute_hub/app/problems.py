@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
 
 from parachute_hub import __version__
 from parachute_hub.accounts.setup.public_origin import HubOrigin
@@ -18,6 +20,7 @@ from parachute_hub.events import JobChanged, ModuleChanged, Notice, NumberedEven
 from parachute_hub.modules.definition.versions import is_newer
 from parachute_hub.modules.launch.configuration import Configuration
 from parachute_hub.modules.packages.bun import BunFailed, NoBun
+from parachute_hub.modules.state.disk_space import largest_owners
 from parachute_hub.notices.service import Notices
 from parachute_hub.oauth.assemble import OAuth
 from parachute_hub.problems import address_probe
@@ -58,6 +61,8 @@ from parachute_hub.store.database import Database
 from parachute_hub.system.timers import every
 
 _DAY = 86400.0
+_MEASURED_FOR = 300.0
+_log = Logger()
 _FACTS_KEPT = 0.5
 # A token for less than this is renewed as a matter of course.
 _LONG_LIVED = 14 * _DAY
@@ -161,7 +166,7 @@ def _of_machine(
         return container.used, container.limit
 
     return [
-        DiskSpace(space=lambda: (disk.free_bytes(), disk.total_bytes())),
+        DiskSpace(space=lambda: (disk.free_bytes(), disk.total_bytes()), largest=_Largest(engine, modules).told),
         DiskWrites(state=lambda: core.phase.disk()),
         MemoryTight(memory=memory),
         GrowingMemory(modules=modules.all, minutes=minutes),
@@ -245,6 +250,28 @@ def other_hub(home: Path, started: float, now: float, foreign_token: bool) -> li
     if foreign_token:
         signs.append("Another program replaced operator.token, so the parachute command is refused.")
     return signs
+
+
+@define
+class _Largest:
+    """What takes the most room on the disk: measured in a thread, at most every five minutes, for the next look."""
+
+    _engine: ModuleRuntime
+    _modules: "_ModuleFacts"
+    _found: list[tuple[str, int]] = field(factory=list, init=False)
+    _next: float = field(default=0.0, init=False)
+
+    def told(self) -> Sequence[tuple[str, int]]:
+        now = self._engine.modules.files.outside.reactor.seconds()
+        if now >= self._next:
+            self._next = now + _MEASURED_FOR
+            Deferred.fromCoroutine(self._measure()).addErrback(lambda failure: _log.failure("Measuring", failure))
+        return self._found
+
+    async def _measure(self) -> None:
+        files = self._engine.modules.files
+        owners = await files.outside.in_thread(self._engine.modules.disk.owners, files.directory.shorts())
+        self._found = largest_owners(owners, {one.short: one.name for one in self._modules.all()})
 
 
 @define

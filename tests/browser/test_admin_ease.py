@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.browser import TABLET, findings, picture, wider_than_the_window
+from tests.browser.browser import DESK, PHONE, TABLET, findings, picture, wider_than_the_window
 from tests.browser.test_admin_pages import AdminCase
 from tests.requirements import program, requires
 
@@ -81,3 +81,22 @@ class TabletTests(AdminCase):
         gauges = page.locator(".gauge")
         expect(gauges.filter(has_text="Disk").locator(".bar")).to_have_count(1)
         expect(gauges.filter(has_text="Memory").locator(".bar")).to_have_count(0)
+
+
+@requires(program("chromium"))
+class SettingsFormTests(AdminCase):
+    def test_only_the_settings_of_the_chosen_way_are_shown_and_sent(self) -> None:
+        """With words for the choices and headings, and nothing of what was typed for the other way."""
+        for size, scheme in ((PHONE, "light"), (DESK, "dark")):
+            page = self.page(self.hub("well"), "modules/scribe", viewport=size, color_scheme=scheme)
+            page.get_by_text("Show settings of Scribe").click()
+            page.get_by_label("Api key").fill("secret")
+            expect(page.get_by_label("Program")).to_have_count(0)
+            page.get_by_label("Provider").select_option("A program on this machine")
+            expect(page.get_by_label("Api key")).to_have_count(0)
+            page.get_by_role("group", name="The program").get_by_label("Program").fill("whisper-cli {file}")
+            self.assertEqual(findings(page), [])
+            picture(page, f"settings-form-{size['width']}-{scheme}")
+            with page.expect_request(lambda request: request.method == "PUT") as asked:
+                page.get_by_role("button", name="Save").click()
+            self.assertEqual(asked.value.post_data_json, {"provider": "command", "command": "whisper-cli {file}"})

@@ -250,6 +250,7 @@ class ChangesTests(AdminCase):
         """An untouched secret stays as it is."""
         page = self.page(self.hub("well"), "modules/scribe")
         page.get_by_text("Show settings of Scribe").click()
+        expect(page.get_by_role("group", name="The service").get_by_label("Api key")).to_be_visible()
         with page.expect_request(lambda request: request.method == "PUT") as asked:
             page.get_by_label("Time limit").fill("60")
             page.get_by_role("button", name="Save").click()

@@ -103,8 +103,20 @@ const CONFIG = {
     type: "object",
     required: ["provider"],
     properties: {
-      provider: { type: "string", enum: ["openai", "command"], description: "Who turns speech into text." },
-      api_key: { type: "string", writeOnly: true, description: "The key of your provider." },
+      provider: {
+        type: "string",
+        enum: ["openai", "command"],
+        "x-labels": { openai: "A service on the internet", command: "A program on this machine" },
+        description: "Who turns speech into text.",
+      },
+      api_key: {
+        type: "string",
+        writeOnly: true,
+        "x-group": "The service",
+        "x-show-if": { provider: "openai" },
+        description: "The key of your provider.",
+      },
+      command: { type: "string", "x-group": "The program", "x-show-if": { provider: "command" }, title: "Program" },
       time_limit: { type: "integer", default: 120, description: "Seconds that one recording may take." },
       keep_audio: { type: "boolean", description: "Keep recordings after they became text." },
     },

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { changes, isSecret, label, type Schema } from "./schema"
+import { applies, changes, choiceLabel, groups, isSecret, label, type Schema } from "./schema"
 
 const SCHEMA: Schema = {
   required: ["provider"],
@@ -50,4 +50,39 @@ test("property names become labels", () => {
     "Keep audio",
     "The X",
   ])
+})
+
+const TWO: Schema = {
+  properties: {
+    how: { enum: ["a", "b"], default: "a", "x-labels": { a: "The first" } },
+    a_key: { type: "string", "x-group": "A", "x-show-if": { how: "a" } },
+    b_path: { type: "string", "x-group": "B", "x-show-if": { how: ["b", "c"] } },
+  },
+}
+const names = (form: Record<string, string>, values = {}) =>
+  groups(TWO, values, form).map(([title, settings]) => [title, ...settings.map(([name]) => name)])
+
+test("settings are shown while they apply: by default, by value, by what is chosen now", () => {
+  const first = [
+    ["", "how"],
+    ["A", "a_key"],
+  ]
+  const second = [
+    ["", "how"],
+    ["B", "b_path"],
+  ]
+  expect(names({})).toEqual(first)
+  expect(names({}, { how: "b" })).toEqual(second)
+  expect(names({ how: "b" })).toEqual(second)
+  expect(names({ how: "a" }, { how: "b" })).toEqual(first)
+  expect(applies(TWO, { "x-show-if": { nothing: "x" } }, {}, {})).toBe(false)
+})
+
+test("what was typed into a setting that no longer applies is not sent", () => {
+  expect(changes(TWO, {}, { a_key: "k", how: "b", b_path: "/p" })).toEqual({ how: "b", b_path: "/p" })
+})
+
+test("a choice has words", () => {
+  const how = TWO.properties?.["how"] ?? {}
+  expect([choiceLabel(how, "a"), choiceLabel(how, "b")]).toEqual(["The first", "b"])
 })

@@ -12,6 +12,12 @@ export interface Property {
   writeOnly?: boolean
   readOnly?: boolean
   properties?: Record<string, Property>
+  /** Shown only while these other settings have one of these values. */
+  "x-show-if"?: Record<string, unknown>
+  /** The heading that it stands below. */
+  "x-group"?: string
+  /** Words for the values of `enum`. */
+  "x-labels"?: Record<string, string>
 }
 
 export interface Schema {
@@ -29,12 +35,47 @@ export function isSecret(name: string, property: Property): boolean {
   return property.writeOnly === true || property.format === "password" || SECRET.test(name)
 }
 
+/** Whether a setting applies, with what is in the form now: another one may make it pointless. */
+export function applies(schema: Schema, property: Property, values: Values, form: Record<string, string>): boolean {
+  return Object.entries(property["x-show-if"] ?? {}).every(([other, wanted]) => {
+    const told = schema.properties?.[other]
+    const now = form[other] ?? (told ? shown(other, told, values[other]) : "")
+    return (Array.isArray(wanted) ? wanted : [wanted]).some((one) => String(one) === now)
+  })
+}
+
+/** The settings that the form shows now, by heading; those without one come first. */
+export function groups(
+  schema: Schema,
+  values: Values,
+  form: Record<string, string>,
+): [title: string, settings: [name: string, property: Property][]][] {
+  const found = new Map<string, [string, Property][]>([["", []]])
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    if (!simple(property) || !applies(schema, property, values, form)) continue
+    const title = property["x-group"] ?? ""
+    found.set(title, [...(found.get(title) ?? []), [name, property]])
+  }
+  return [...found].filter(([, settings]) => settings.length > 0)
+}
+
+/** What a choice is called. */
+export function choiceLabel(property: Property, choice: unknown): string {
+  return property["x-labels"]?.[String(choice)] ?? String(choice)
+}
+
 /** The changed values, in the types of the schema. Throws an error with a message for the person. */
 export function changes(schema: Schema, before: Values, form: Record<string, string>): Values {
   const changed: Values = {}
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     const text = form[name]
-    if (text === undefined || property.readOnly || (text === "" && isSecret(name, property))) continue
+    if (
+      text === undefined ||
+      property.readOnly ||
+      !applies(schema, property, before, form) ||
+      (text === "" && isSecret(name, property))
+    )
+      continue
     const value = typed(name, property, text)
     if (value === undefined) {
       if (schema.required?.includes(name)) throw new Error(`${label(name, property)} is required.`)

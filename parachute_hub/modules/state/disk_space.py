@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,6 +55,28 @@ class DiskOwner:
 
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "kind": self.kind, "bytes": self.bytes}
+
+
+_WORDS = {
+    "module": "the program of {}",
+    "data": "the data of {}",
+    "scratch": "temporary files of {}",
+    "cache": "downloads",
+    "logs": "logs",
+    "snapshots": "copies from before updates",
+    "hub": "the hub itself",
+}
+
+
+def largest_owners(owners: Iterable[DiskOwner], names: Mapping[str, str], most: int = 3) -> list[tuple[str, int]]:
+    """What takes the most room, in words, the largest first. `names` are those of modules by short name.
+
+    >>> owners = [DiskOwner("vault", "data", 9), DiskOwner("bun", "cache", 5), DiskOwner("hub", "hub", 1)]
+    >>> largest_owners(owners, {"vault": "Vault"}, 2)
+    [('the data of Vault', 9), ('downloads', 5)]
+    """
+    largest = sorted(owners, key=lambda owner: owner.bytes, reverse=True)[:most]
+    return [(_WORDS[owner.kind].format(names.get(owner.name, owner.name)), owner.bytes) for owner in largest]
 
 
 @frozen

@@ -7,7 +7,7 @@ from attrs import define, field, frozen
 
 from parachute_hub.problems.check import Wake
 from parachute_hub.problems.facts import KnowsModules
-from parachute_hub.problems.model import Problem, link, words
+from parachute_hub.problems.model import Problem, click, link, words
 
 MB: Final = 1024 * 1024
 GB: Final = 1024 * MB
@@ -24,34 +24,41 @@ def size_words(size: float) -> str:
 
 @frozen(kw_only=True)
 class DiskSpace:
-    """A disk that is almost full. `space` gives free and total bytes.
+    """A disk that is almost full, and what fills it. `space` gives free and total bytes.
 
-    A share alone would call 300 GB free a problem, and bytes alone a small container's empty disk.
+    A share alone would call 300 GB free a problem, and bytes alone a small container's empty disk. `largest` tells what
+    takes the most room, in words and bytes, as far as that is known; it is asked only while the disk is full.
     """
 
     space: Callable[[], tuple[int, int]]
+    largest: Callable[[], Sequence[tuple[str, int]]] = lambda: ()
     name: str = "room on the disk"
     period: float = 15.0
     wakes: tuple[Wake, ...] = ()
 
     def look(self) -> list[Problem]:
-        """A warning below 10 % and 2 GB, an error below 5 % and 500 MB, or where a single install may not fit."""
+        """A warning above 80 % with less than 2 GB left, an error below 5 % and 500 MB, or where a single install may
+        not fit.
+        """
         free, total = self.space()
         if free < min(total * 0.05, 500 * MB) or free < min(total * 0.2, 100 * MB):
             severity: Literal["error", "warning"] = "error"
-        elif free < min(total * 0.1, 2 * GB):
+        elif free < min(total * 0.2, 2 * GB):
             severity = "warning"
         else:
             return []
+        most = ", ".join(f"{what} ({size_words(size)})" for what, size in self.largest())
         return [
             Problem(
                 key="disk-space",
                 severity=severity,
                 title="The disk is almost full",
-                text=f"{size_words(free)} of {size_words(total)} are left. Once it is full, nothing can be saved.",
+                text=f"{size_words(free)} of {size_words(total)} are left. Once it is full, nothing can be saved."
+                + (f" The most room is taken by {most}." if most else ""),
                 clears="It goes away once there is more room.",
                 found={"free": free, "total": total},
                 fixes=(
+                    click("Clear downloads and old versions", "POST", "/api/modules/disk/clear", safe=True),
                     link("Show disk use", "/admin/settings"),
                     words("Delete what you do not need, remove a module, or enlarge the disk."),
                 ),

@@ -10,6 +10,7 @@ from parachute_hub.problems.checks.machine import (
     MemoryTight,
     growth,
 )
+from parachute_hub.problems.model import Problem
 from tests.problems.checks.test_modules import VAULT
 from tests.support.always import always
 
@@ -23,16 +24,28 @@ class DiskTests(SynchronousTestCase):
             (1.5 * GB, 100 * GB, "warning"),
             (400 * MB, 100 * GB, "error"),
             (600 * MB, 1 * GB, None),
+            (200 * MB, 1 * GB, "warning"),
+            (1.9 * GB, 9 * GB, None),
+            (1.9 * GB, 10 * GB, "warning"),
             (90 * MB, 1 * GB, "error"),
             (60 * MB, 256 * MB, None),
             (40 * MB, 256 * MB, "error"),
         ):
-            found = DiskSpace(space=always((int(free), int(total)))).look()
+            found = self.look(int(free), int(total))
             self.assertEqual([one.severity for one in found], [severity] if severity else [], (free, total))
 
     def test_the_sentence_names_what_is_left(self) -> None:
-        (found,) = DiskSpace(space=lambda: (40 * MB, 10 * GB)).look()
-        self.assertEqual(found.text, "40 MB of 10.0 GB are left. Once it is full, nothing can be saved.")
+        (found,) = self.look(40 * MB, 10 * GB)
+        self.assertEqual(
+            found.text,
+            "40 MB of 10.0 GB are left. Once it is full, nothing can be saved. The most room is taken by the data of "
+            "Vault (8.0 GB), downloads (300 MB).",
+        )
+        self.assertEqual([fix.path for fix in found.fixes if fix.safe], ["/api/modules/disk/clear"])
+
+    def look(self, free: int, total: int) -> list[Problem]:
+        largest = [("the data of Vault", 8 * GB), ("downloads", 300 * MB)]
+        return DiskSpace(space=always((free, total)), largest=always(largest)).look()
 
     def test_a_disk_that_refuses_writes(self) -> None:
         for state, text in (

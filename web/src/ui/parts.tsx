@@ -125,6 +125,9 @@ interface Asked {
   problem: string | null
 }
 
+/** Characters above which a text is shown as one line. */
+const LONG = 160
+
 /** Plain http from another machine has no clipboard interface: there a selected field is copied. */
 export async function toClipboard(text: string): Promise<void> {
   if (navigator.clipboard) return navigator.clipboard.writeText(text)
@@ -144,7 +147,7 @@ export async function toClipboard(text: string): Promise<void> {
 export function Copy({ text, label }: { text: string; label: string }) {
   const copy = () => toClipboard(text)
   return (
-    <div class="copy">
+    <div class={text.length > LONG ? "copy long" : "copy"}>
       <code role="group" tabIndex={0} aria-label={label}>
         {text}
       </code>

@@ -1,6 +1,18 @@
 /** A form generated from a flat JSON Schema: text, numbers, switches and choices. */
+import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
-import { changes, isSecret, kind, label, type Property, type Schema, shown, simple, type Values } from "../schema"
+import {
+  changes,
+  choiceLabel,
+  groups,
+  isSecret,
+  kind,
+  label,
+  type Property,
+  type Schema,
+  shown,
+  type Values,
+} from "../schema"
 import { Button, Field } from "./parts"
 
 interface FormProps {
@@ -13,7 +25,6 @@ interface FormProps {
 export function SchemaForm({ schema, values, writable, save }: FormProps) {
   const [form, setForm] = useState<Record<string, string>>({})
   const set = (name: string, text: string) => setForm((old) => ({ ...old, [name]: text }))
-  const entries = Object.entries(schema.properties ?? {}).filter(([, property]) => simple(property))
   const submit = async () => {
     const changed = changes(schema, values, form)
     if (Object.keys(changed).length > 0) await save(changed)
@@ -21,16 +32,20 @@ export function SchemaForm({ schema, values, writable, save }: FormProps) {
   }
   return (
     <form class="narrow" onSubmit={(event) => event.preventDefault()}>
-      {entries.map(([name, property]) => (
-        <Input
-          key={name}
-          name={name}
-          property={property}
-          required={schema.required?.includes(name) ?? false}
-          fixed={!writable || property.readOnly === true}
-          value={form[name] ?? shown(name, property, values[name])}
-          set={(text) => set(name, text)}
-        />
+      {groups(schema, values, form).map(([title, settings]) => (
+        <Group key={title} title={title}>
+          {settings.map(([name, property]) => (
+            <Input
+              key={name}
+              name={name}
+              property={property}
+              required={schema.required?.includes(name) ?? false}
+              fixed={!writable || property.readOnly === true}
+              value={form[name] ?? shown(name, property, values[name])}
+              set={(text) => set(name, text)}
+            />
+          ))}
+        </Group>
       ))}
       {writable && (
         <Button type="submit" kind="primary" act={submit} done="Saved" disabled={Object.keys(form).length === 0}>
@@ -38,6 +53,16 @@ export function SchemaForm({ schema, values, writable, save }: FormProps) {
         </Button>
       )}
     </form>
+  )
+}
+
+function Group({ title, children }: { title: string; children: ComponentChildren }) {
+  if (!title) return <>{children}</>
+  return (
+    <fieldset class="group">
+      <legend>{title}</legend>
+      {children}
+    </fieldset>
   )
 }
 
@@ -91,7 +116,7 @@ function Input({ name, property, required, fixed, value, set }: InputProps) {
             {!value && <option value="">Choose</option>}
             {property.enum.map((choice) => (
               <option key={String(choice)} value={String(choice)}>
-                {String(choice)}
+                {choiceLabel(property, choice)}
               </option>
             ))}
           </select>
