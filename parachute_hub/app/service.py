@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Protocol, cast
 from uuid import uuid4
 
@@ -229,7 +230,8 @@ class Hub(Service):
             return
         self._composed = composed
         self.front.backend = composed.backend
-        self._remember_version()
+        with suppress(OSError):  # The disk's trouble is told by itself, and the next start notes it.
+            newer.remember(self.home.hub_folder / newer.NOTE, __version__)
         await composed.start()
         self.phase.name = "up"
         self.log.info("Ready: {origin}", origin=self.settings.issuer)
@@ -239,12 +241,6 @@ class Hub(Service):
         threads = self.reactor.getThreadPool()
         if await deferToThreadPool(self.reactor, threads, switch.finish, self.settings.home):
             self.log.info("The restored backup is in place")
-
-    def _remember_version(self) -> None:
-        try:
-            newer.remember(self.home.hub_folder / newer.NOTE, __version__)
-        except OSError as error:
-            self.log.error("The version of this hub could not be noted in its home: {why}.", why=error.strerror)
 
     def _announce(self) -> None:
         """Tell the command where this hub is; until it is up, the answer is that it starts."""
