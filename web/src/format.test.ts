@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test"
-import { ago, bytes, duration, list, moment, sentence } from "./format"
+import { ago, bytes, dayStart, duration, list, moment, sentence } from "./format"
 
 test("sizes have at most three digits", () => {
   expect([0, 999, 1024, 1536, 10 * 1024, 536870912, 1024 ** 3, null].map(bytes)).toEqual([
@@ -18,6 +18,12 @@ test("times are parsed from Unix seconds and ISO 8601", () => {
   expect(moment(1)).toBe(1000)
   expect(moment("1970-01-01T00:00:01Z")).toBe(1000)
   expect([moment(null), moment(""), moment("soon")]).toEqual([null, null, null])
+})
+
+test("days begin at midnight of this browser", () => {
+  expect(dayStart("2026-02-28")).toBe(new Date(2026, 1, 28).getTime() / 1000)
+  expect(dayStart("2026-02-28", 1)).toBe(new Date(2026, 2, 1).getTime() / 1000)
+  expect([dayStart(""), dayStart("tomorrow")]).toEqual([null, null])
 })
 
 test("durations show their two largest units", () => {

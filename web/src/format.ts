@@ -27,6 +27,14 @@ export function moment(at: number | string | null | undefined): number | null {
   return Number.isFinite(value) ? value : null
 }
 
+/** The begin of a day of a date field (`2026-11-29`), or of the one `after` days later, in Unix seconds, by the clock of
+ * this browser; null for anything else. */
+export function dayStart(day: string, after = 0): number | null {
+  const [, year, month, date] = /^(\d{4,})-(\d\d)-(\d\d)$/.exec(day) ?? []
+  if (!year || !month || !date) return null
+  return new Date(Number(year), Number(month) - 1, Number(date) + after).getTime() / 1000
+}
+
 /** `75` -> `1 min 15 s`: the two largest units. */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds))

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks"
 import { actionsOf, actWords, KINDS, meansWords } from "../acts"
 import type { Act } from "../api/shapes"
 import { hub } from "../app"
-import { ago, exactly } from "../format"
+import { ago, dayStart, exactly } from "../format"
 import { useResource } from "../state/resource"
 import { Button, Card, Choice, Empty, Field, Head, Waiting } from "../ui/parts"
 
@@ -14,10 +14,17 @@ interface Wanted {
   text: string
   kind: string
   outcome: string
+  from: string
+  to: string
 }
 
-function query({ text, kind, outcome }: Wanted): string {
+const ALL: Wanted = { text: "", kind: "", outcome: "", from: "", to: "" }
+
+function query({ text, kind, outcome, from, to }: Wanted): string {
   const asked = new URLSearchParams()
+  const [since, until] = [dayStart(from), dayStart(to, 1)]
+  if (since !== null) asked.set("since", String(since))
+  if (until !== null) asked.set("until", String(until))
   if (text) asked.set("q", text)
   if (outcome) asked.set("outcome", outcome)
   for (const action of kind ? actionsOf(kind) : []) asked.append("action", action)
@@ -26,7 +33,7 @@ function query({ text, kind, outcome }: Wanted): string {
 
 export function Activity() {
   const [typed, type] = useState("")
-  const [wanted, want] = useState<Wanted>({ text: "", kind: "", outcome: "" })
+  const [wanted, want] = useState(ALL)
   const asked = query(wanted)
   return (
     <>
@@ -57,6 +64,28 @@ export function Activity() {
             set={(outcome) => want({ ...wanted, outcome })}
             choices={[...EVERYTHING, ["ok", "Done"], ["not-ok", "Refused or failed"]]}
           />
+          <Field label="From">
+            {(attributes) => (
+              <input
+                {...attributes}
+                type="date"
+                max={wanted.to || undefined}
+                value={wanted.from}
+                onChange={(event) => want({ ...wanted, from: event.currentTarget.value })}
+              />
+            )}
+          </Field>
+          <Field label="To">
+            {(attributes) => (
+              <input
+                {...attributes}
+                type="date"
+                min={wanted.from || undefined}
+                value={wanted.to}
+                onChange={(event) => want({ ...wanted, to: event.currentTarget.value })}
+              />
+            )}
+          </Field>
           <button type="submit" class="button">
             Search
           </button>
