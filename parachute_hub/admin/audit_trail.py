@@ -44,7 +44,7 @@ def _pattern(rule: str) -> re.Pattern[str]:
 
 _DEEDS = [(row, _pattern(row.rule)) for row in ROWS if row.records]
 # Their services count and note wrong passwords and codes.
-_NOTED_ELSEWHERE = ("sign-in", "second-factor", "step-up", "confirm")
+_NOTED_ELSEWHERE = ("sign-in", "second-factor", "confirm")
 # The page asks for what is missing, or says what was mistyped, and sends the same again.
 _ASKED_AGAIN = ("step_up_required", "key_required", "invalid_request", "validation_failed")
 _HOUR = 3600.0

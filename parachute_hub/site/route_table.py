@@ -178,7 +178,7 @@ ROWS: tuple[Row, ...] = (
     # The user's own account.
     _by_service("POST", "/login", "anyone", "secret", "sign-in"),
     _by_service("POST", "/login/2fa", "anyone", "secret", "second-factor"),
-    _by_service("POST", "/login/key", "person", "password", "step-up"),
+    _by_service("POST", "/login/key", "person", "password", "confirm"),
     _by_service("POST", "/logout", "anyone", "page", "sign-out"),
     _by_service("POST", "/account/setup/<token>", "anyone", "secret", "invite-redeemed"),
     Row("POST", "/account/download", "person", "page", "notes-downloaded"),

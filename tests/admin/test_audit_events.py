@@ -3,7 +3,7 @@ from typing import Any, Literal
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.admin.audit_events import JOBS, EventTrail
+from parachute_hub.admin.audit_events import JOBS, STATES, EventTrail
 from parachute_hub.events import Bus, JobChanged, ModuleChanged, ProblemChanged
 from parachute_hub.store.rows import Act
 from parachute_hub.system.doer import Doer, acting, doer
@@ -40,6 +40,14 @@ class EventTrailTests(SynchronousTestCase):
         ):
             self.job(id=str(number), status="succeeded" if told == "ok" else "failed", outcome=outcome)
             self.assertEqual(self.told(), [("module-install", "vault", told, "")], outcome)
+
+    def test_each_kind_of_operation_and_each_state(self) -> None:
+        for number, (kind, act) in enumerate(JOBS.items()):
+            self.job(id=str(number), kind=kind, status="succeeded", outcome="succeeded")
+            self.assertEqual(self.told(), [(act, "vault", "ok", "")], kind)
+        for state, act in STATES.items():
+            self.bus.emit(ModuleChanged("vault", {"state": state, "restarts": 1, "reason": "It exited."}))
+            self.assertEqual(self.told(), [(act, "vault", "failed", "It exited.")], state)
 
     def test_a_backup_has_no_module(self) -> None:
         self.job(kind="backup", short="backup", status="succeeded", outcome="succeeded")

@@ -62,13 +62,19 @@ class AuditTests(SynchronousTestCase):
         self.call("PUT", "/api/modules/hello/settings", {"pin": True})
         self.call("PUT", "/api/modules/channel", {"channel": "rc"})
         self.call("POST", "/api/modules/disk/clear")
+        self.call("PUT", "/api/settings/hub-origin", {"hub_origin": "https://hub.example"})
+        (self.hub.home / "hello").mkdir(exist_ok=True)
+        (self.hub.home / "hello" / "note").touch()
         self.job("/api/modules/hello/uninstall")
+        self.job("/api/modules/hello/delete-data", {"confirm": "hello"})
         done = [
             ("module-install", "hello"),
             *((f"module-{verb}", "hello") for verb in ("stop", "start", "restart", "settings")),
             ("channel-changed", "rc"),
             ("disk-cleared", ""),
+            ("origin-changed", "https://hub.example"),
             ("module-uninstall", "hello"),
+            ("module-delete-data", "hello"),
         ]
         found = self.waited_for(*((action, subject, "ok", "command") for action, subject in done))
         others = [entry for entry in found if entry[3] == "command" and entry[:2] not in done]
@@ -108,6 +114,12 @@ class AuditTests(SynchronousTestCase):
         self.waited_for(("app-disconnected", "Diary", "ok", "session"))
         self.call("DELETE", f"/oauth/clients/{client}")
         self.waited_for(("app-removed", "Diary", "ok", "command"))
+        app = {"client_name": "Board", "redirect_uris": ["https://board.example/back"]}
+        client = fetch(f"{self.hub.url}/oauth/register", method="POST", body=app).json()["client_id"]
+        self.call("POST", f"/api/oauth/clients/{client}/approve", {})
+        self.waited_for(("app-approved", "Board", "ok", "command"))
+        self.call("POST", "/api/lock", {})
+        self.waited_for(("locked", "", "ok", "command"))
 
     def test_nothing_secret_is_recorded(self) -> None:
         """Not the new key of backups, nor a token, nor the password."""
