@@ -68,11 +68,13 @@ from parachute_hub.store.rows import Act
 from parachute_hub.store.settings import StoredSettings
 from parachute_hub.system.disk_probe import PROBE_SECONDS, DiskProbe
 from parachute_hub.system.executors import WriterThread
+from parachute_hub.system.heap import give_back
 from parachute_hub.system.home import DATABASE, HomeTooNew
 from parachute_hub.system.reactor_lag import LagProbe
 from parachute_hub.system.timers import every
 
 PRUNE_SECONDS = 3600.0
+TRIM_SECONDS = 300.0
 _log = Logger()
 
 
@@ -215,6 +217,8 @@ async def compose(core: ProcessContext) -> Composition:
             problems.timer,
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_accounts, accounts), "Pruning accounts"),
             partial(every, core.reactor, PRUNE_SECONDS, partial(_prune_tokens, oauth), "Pruning tokens and keys"),
+            # Sign-ins, restarts and installs leave holes in the heap, which grows otherwise.
+            partial(every, core.reactor, TRIM_SECONDS, give_back, "Returning free memory"),
         ),
         leaving=(streams.end, partial(audit.note_stop, accounts)),
         closing=(hash_threads.stop, engine.modules.files.outside.files.stop, database.close),
