@@ -117,12 +117,9 @@ class Front(Factory):
     # Factory.
 
     def startFactory(self) -> None:
-        self._site.startFactory()
+        # The site is not started: it would wake up every second for the time in a log that nobody writes.
         self._tick()
         self._ticking = every(self._clock, _TICK, self._tick, "Checking connections")
-
-    def stopFactory(self) -> None:
-        self._site.stopFactory()
 
     def buildProtocol(self, addr: IAddress | None) -> Connection | None:
         """Accept a client; None closes the connection because of a limit."""

@@ -1,0 +1,56 @@
+"""What an idle hub with three modules costs: memory, wake-ups a second, processor time a minute, from /proc.
+`python -m bench idle`, or `python -m bench.idle SECONDS` for another time than a minute.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.live.harness import OWNER, HubProcess, packed_examples
+
+MODULES = ("hello", "vault", "notes")
+# Until nobody has used the hub for a while and free pages have gone back.
+SETTLE = 25.0
+
+
+def memory(pid: int) -> dict[str, float]:
+    """MB by kind, from smaps_rollup."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    sizes = {name: int(rest.split()[0]) / 1024 for name, _, rest in (line.partition(":") for line in lines)}
+    return {name: sizes[name] for name in ("Rss", "Pss", "Anonymous")}
+
+
+def scheduled(pid: int) -> tuple[float, int]:
+    """Seconds on a processor, and how often a thread was put on one."""
+    numbers = [(each / "schedstat").read_text().split() for each in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int(ran) for ran, _, _ in numbers) / 1e9, sum(int(times) for _, _, times in numbers)
+
+
+def main(seconds: float = 60.0) -> None:
+    """Install, restart, wait, measure, print."""
+    catalog = packed_examples()
+    with tempfile.TemporaryDirectory(prefix="parachute-bench-") as folder:
+        hub = HubProcess(home=Path(folder) / "home", catalog=catalog, environment=OWNER)
+        try:
+            hub.start()
+            for short in MODULES:
+                hub.install(short)
+            hub.stop()
+            hub.start()
+            hub.wait_for(lambda: all(hub.module(short)["pid"] for short in MODULES), "the modules")
+            time.sleep(SETTLE)
+            assert hub.process is not None
+            pid = hub.process.pid
+            began, (ran, times) = time.monotonic(), scheduled(pid)
+            time.sleep(seconds)
+            took, (ran_after, times_after) = time.monotonic() - began, scheduled(pid)
+            print("  ".join(f"{name} {size:.1f} MB" for name, size in memory(pid).items()))
+            print(f"{(times_after - times) / took:.1f} wake-ups a second")
+            print(f"{(ran_after - ran) / took * 60_000:.0f} ms of processor time a minute")
+        finally:
+            hub.end()
+
+
+if __name__ == "__main__":
+    main(*map(float, sys.argv[1:2]))
