@@ -14,7 +14,7 @@ from parachute_hub.cli.progress import ENDS, ProgressPrinter, run_job
 from parachute_hub.cli.tables import ago, percent, size, table
 from parachute_hub.settings import from_process
 from parachute_hub.system import strict_json
-from parachute_hub.system.logs import visible
+from parachute_hub.system.log_lines import visible
 from parachute_hub.system.strict_json import BadJson
 
 _DOWN = frozenset({"backoff", "parked", "held", "stopped"})

@@ -11,9 +11,7 @@ from urllib.parse import urlencode
 from parachute_hub.cli.client import CommandError, HubDown, module_path
 from parachute_hub.cli.commands import client_of, home_of
 from parachute_hub.modules.definition.names import is_short
-from parachute_hub.supervise.output.log_files import read_log
-from parachute_hub.system.log_lines import LEVELS, LogQuery
-from parachute_hub.system.logs import visible
+from parachute_hub.system.log_lines import LEVELS, LogQuery, visible
 from parachute_hub.system.timestamps import from_utc
 
 HUB = "hub"
@@ -50,6 +48,8 @@ def logs(arguments: Namespace) -> int:
         raise HubDown(wait or "The hub is not running, so there is nothing to follow. Start it with `parachute serve`.")
     if not is_short(arguments.module):
         raise CommandError(f"{arguments.module} is not the name of a module.", code=2)
+    from parachute_hub.supervise.output.log_files import read_log
+
     lines = read_log(home_of(arguments) / "hub" / "logs", arguments.module, query)
     if lines is None:
         raise HubDown(

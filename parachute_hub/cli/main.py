@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from parachute_hub.cli import completion
 from parachute_hub.cli.client import CommandError
 from parachute_hub.cli.parser import parser
 from parachute_hub.settings import BadSetting
@@ -12,7 +13,10 @@ from parachute_hub.settings import BadSetting
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command. Exit codes: 0 success, 1 failure, 2 invalid arguments, 3 no running hub. Never a traceback."""
-    arguments = parser().parse_args(words)
+    top = parser()
+    if "_ARGCOMPLETE" in os.environ:
+        completion.complete(top)
+    arguments = top.parse_args(words)
     try:
         code: int = arguments.action(arguments)
         sys.stdout.flush()

@@ -1,19 +1,31 @@
 """The command-line grammar of `parachute`."""
 
-from argparse import REMAINDER, SUPPRESS, ArgumentParser, Namespace, _SubParsersAction
+from argparse import REMAINDER, SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter, _SubParsersAction
 from collections.abc import Callable
 
 from parachute_hub import __version__
-from parachute_hub.cli import backup, commands, doctor, export, lock, logs, migrate, notices, recovery
+from parachute_hub.cli import backup, commands, completion, export, lock, logs, migrate, notices, recovery, service
 
 Action = Callable[[Namespace], int]
 
+_EXAMPLES = """\
+examples:
+  parachute serve                     run the hub here; its log shows the link that sets it up
+  parachute service install           keep it running in the background
+  parachute install vault             install a module
+  parachute logs vault -f             follow its log
+  parachute status --json             the same facts for programs
+  parachute doctor                    what is wrong, and what to do
+
+exit codes:
+  0 done, 1 failed, 2 wrong words or options, 3 no hub is running
+"""
 _NEW = "accept a release from outside the catalog that is less than three days old"
 
 
 def parser() -> ArgumentParser:
     """The parser; each subcommand carries its function."""
-    top = ArgumentParser(prog="parachute", description="Run and manage a Parachute hub on this machine.")
+    top = _top()
     top.add_argument("--version", action="version", version=f"parachute {__version__}")
     _everywhere(top, home=None, json=False)
     words = top.add_subparsers(metavar="WORD", required=True)
@@ -26,7 +38,9 @@ def parser() -> ArgumentParser:
 
     def module_word(name: str, action: Action, text: str) -> ArgumentParser:
         sub = word(name, action, text)
-        sub.add_argument("module", help="the module's short name, such as vault")
+        names = completion.offered_modules if name == "install" else completion.installed_modules
+        argument = sub.add_argument("module", help="the module's short name, such as vault")
+        argument.completer = names  # type: ignore[attr-defined]
         return sub
 
     serve = word("serve", commands.serve, "Run the hub in the foreground.")
@@ -72,12 +86,10 @@ def parser() -> ArgumentParser:
     logs.add_options(word("logs", logs.logs, "Show a module's log, or the hub's own."))
     config = module_word("config", commands.config, "Show or change a module's configuration.")
     config.add_argument("assignments", nargs="*", metavar="KEY=VALUE", help="what to change")
-    check_up = word("doctor", doctor.doctor, "Check this hub and suggest repairs.")
+    check_up = word("doctor", _doctor, "Check this hub and suggest repairs.")
     check_up.add_argument("--fix", action="store_true", help="repair what is safe to repair, without the hub as well")
-    backup.add_words(words, _everywhere)
-    notices.add_words(words, _everywhere)
-    migrate.add_word(words, _everywhere)
-    export.add_words(words, _everywhere)
+    for add in (backup.add_words, notices.add_words, migrate.add_word, export.add_words, service.add_words):
+        add(words, _everywhere)
     for name in commands.REPLACED:
         # Without a line in the help: these are the older hub's words.
         old = words.add_parser(name)
@@ -85,6 +97,15 @@ def parser() -> ArgumentParser:
         old.set_defaults(action=commands.replaced, word=name)
     _nested(words)
     return top
+
+
+def _top() -> ArgumentParser:
+    return completion.Parser(
+        prog="parachute",
+        description="Run and manage a Parachute hub on this machine.",
+        epilog=_EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
 
 
 def _everywhere(sub: ArgumentParser, home: str | None = SUPPRESS, json: bool | str = SUPPRESS) -> None:
@@ -108,20 +129,18 @@ def _nested(words: "_SubParsersAction[ArgumentParser]") -> None:
     _everywhere(reset)
     reset.set_defaults(action=recovery.reset_owner, word="reset-owner")
 
-    completion = words.add_parser("completion", help="Print a completion script for bash or zsh.")
-    completion.add_argument("shell", choices=("bash", "zsh"))
-    completion.set_defaults(action=_completion, word="completion")
+    shells = words.add_parser("completion", help="Print what a shell needs to complete words and modules.")
+    shells.add_argument("shell", choices=completion.SHELLS)
+    shells.set_defaults(action=_completion, word="completion")
+
+
+def _doctor(arguments: Namespace) -> int:
+    # It imports much of the hub, which takes longer than every other command.
+    from parachute_hub.cli.doctor import doctor
+
+    return doctor(arguments)
 
 
 def _completion(arguments: Namespace) -> int:
-    names = " ".join(sorted(_words(parser())))
-    loader = "autoload -U +X bashcompinit && bashcompinit\n" if arguments.shell == "zsh" else ""
-    print(f"{loader}complete -W '{names}' parachute")
+    print(completion.script(arguments.shell))
     return 0
-
-
-def _words(top: ArgumentParser) -> list[str]:
-    for action in top._subparsers._group_actions if top._subparsers else ():
-        if action.choices:
-            return list(action.choices)
-    return []

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from parachute_hub.cli.client import CommandError, HubClient
 from parachute_hub.cli.tables import lasting, size
-from parachute_hub.system.logs import visible
+from parachute_hub.system.log_lines import visible
 
 POLL = 0.3
 WIDTH = 78

@@ -39,6 +39,17 @@ _BY_NUMBER: Final[dict[str, Level]] = {
     "60": "error",
 }
 _LOOKED_AT = 300
+# C0 and C1 controls and the bidirectional overrides could manipulate a terminal or reorder text.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(text: str) -> str:
+    r"""Escape control characters, so that a log line cannot manipulate a terminal.
+
+    >>> visible("red \x1b[31mtext")
+    'red \\x1b[31mtext'
+    """
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 @frozen

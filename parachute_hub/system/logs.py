@@ -12,7 +12,7 @@ from typing import Any, Literal, TextIO, TypeAlias
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, formatTime
 from zope.interface import implementer
 
-from parachute_hub.system.log_lines import Level, level_of
+from parachute_hub.system.log_lines import Level, level_of, visible
 
 MASK = "***"
 
@@ -38,8 +38,6 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
 )
 # Twisted logs these for every client connection; they are noise.
 _NOISE = frozenset({"Starting factory {factory!r}", "Stopping factory {factory!r}"})
-# C0 and C1 controls and the bidirectional overrides could manipulate a terminal or reorder text.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Masker:
@@ -63,15 +61,6 @@ class Masker:
             if piece in lower:
                 text = shape.sub(replacement, text)
         return text
-
-
-def visible(text: str) -> str:
-    r"""Escape control characters, so that a log line cannot manipulate a terminal.
-
-    >>> visible("red \x1b[31mtext")
-    'red \\x1b[31mtext'
-    """
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 Keep: TypeAlias = Callable[[float, Level, str], None]

@@ -5,7 +5,8 @@ from twisted.internet.protocol import ClientFactory
 from twisted.logger import Logger, LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from parachute_hub.system.logs import LineObserver, Masker, visible
+from parachute_hub.system.log_lines import visible
+from parachute_hub.system.logs import LineObserver, Masker
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 

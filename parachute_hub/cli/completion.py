@@ -1,0 +1,67 @@
+"""Completion in bash, zsh and fish, down to the names of modules."""
+
+from argparse import Action, ArgumentError, ArgumentParser, Namespace
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn
+
+from parachute_hub.cli.commands import home_of
+from parachute_hub.system import strict_json
+from parachute_hub.system.strict_json import BadJson
+
+SHELLS = ("bash", "zsh", "fish")
+_LIMIT = 1024 * 1024
+
+
+class Parser(ArgumentParser):
+    """A parser that suggests the word that was probably meant. Its subparsers are of the same class."""
+
+    def _check_value(self, action: Action, value: Any) -> None:
+        choices = [str(choice) for choice in action.choices or ()]
+        if not choices or str(value) in choices:
+            return
+        close = get_close_matches(str(value), choices, n=1)
+        raise ArgumentError(None, f"there is no {str(value)!r}.{f' Did you mean {close[0]}?' if close else ''}")
+
+    def error(self, message: str) -> NoReturn:
+        """One line and where to read on, rather than the whole usage."""
+        self.exit(2, f"parachute: {message}\n`{self.prog} --help` shows what there is.\n")
+
+
+def script(shell: str) -> str:
+    """What the shell evaluates at its start."""
+    from argcomplete.shell_integration import shellcode
+
+    return str(shellcode(["parachute"], shell=shell))
+
+
+def complete(parser: ArgumentParser) -> None:
+    """Answer the shell, which asks through the environment, and exit."""
+    import argcomplete
+
+    argcomplete.autocomplete(parser)
+
+
+def installed_modules(prefix: str, parsed_args: Namespace, **_: object) -> list[str]:
+    """Short names of the modules in services.json."""
+    from parachute_hub.modules.definition.catalog import Catalog
+
+    catalog = Catalog()
+    return sorted({catalog.short_of(name) for name in _rows(home_of(Namespace(home=vars(parsed_args).get("home"))))})
+
+
+def offered_modules(prefix: str, parsed_args: Namespace, **_: object) -> list[str]:
+    """Short names that can be installed."""
+    from parachute_hub.modules.definition.catalog import BUILT_IN
+
+    return [entry.short for entry in BUILT_IN]
+
+
+def _rows(home: Path) -> Sequence[str]:
+    try:
+        document = strict_json.read_strictly((home / "services.json").read_bytes(), limit=_LIMIT)
+    except (OSError, BadJson):
+        return ()
+    rows = document.get("services") if isinstance(document, dict) else None
+    return [row["name"] for row in rows or () if isinstance(row, dict) and isinstance(row.get("name"), str)]
