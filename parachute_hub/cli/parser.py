@@ -4,7 +4,19 @@ from argparse import REMAINDER, SUPPRESS, ArgumentParser, Namespace, RawDescript
 from collections.abc import Callable
 
 from parachute_hub import __version__
-from parachute_hub.cli import backup, commands, completion, export, lock, logs, migrate, notices, recovery, service
+from parachute_hub.cli import (
+    backup,
+    commands,
+    completion,
+    export,
+    lock,
+    logs,
+    migrate,
+    module_new,
+    notices,
+    recovery,
+    service,
+)
 
 Action = Callable[[Namespace], int]
 
@@ -118,6 +130,9 @@ def _nested(words: "_SubParsersAction[ArgumentParser]") -> None:
     """Subcommands with subcommands, locking, and shell completion."""
     lock.add_word(words, _everywhere)
     module = words.add_parser("module", help="For module authors.").add_subparsers(metavar="WORD", required=True)
+    begun = module.add_parser("new", help="Make a working module from a template.")
+    module_new.add_options(begun)
+    _everywhere(begun)
     check = module.add_parser("check", help="Check a module folder before publishing it.")
     check.add_argument("folder")
     _everywhere(check)

@@ -1,0 +1,1 @@
+document.getElementById("place").append(` It is served at ${location.pathname}.`)
