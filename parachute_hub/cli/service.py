@@ -17,6 +17,7 @@ from parachute_hub.system.atomic_files import atomic_write
 
 NAME = "parachute.service"
 _STOP_SECONDS = 30
+_PATIENCE_SECONDS = 60
 
 Run: TypeAlias = Callable[[Sequence[str]], tuple[int, str]]
 """Runs a program; its exit code and what it said."""
@@ -155,5 +156,8 @@ def _service() -> Service:
 
 
 def _run(words: Sequence[str]) -> tuple[int, str]:
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return 1, "systemd does not answer."
     return done.returncode, done.stdout + done.stderr

@@ -212,10 +212,11 @@ class WithoutHub(SynchronousTestCase):
         self.assertEqual(one.stop(), -signal.SIGTERM)
 
     def test_every_word_explains_itself(self) -> None:
-        """--help names the variables; completion knows the commands."""
+        """--help names the variables; each shell gets its completion."""
         self.assertIn("upgrade", run(self.home, "--help").stdout)
         self.assertIn("reset-owner", subprocess.run(
             [str(Path(sys.executable).parent / "parachute"), "auth", "--help"],
             capture_output=True, text=True, timeout=60, check=False,
         ).stdout)  # fmt: skip
-        self.assertIn("upgrade", run(self.home, "completion", "bash").stdout)
+        for shell in ("bash", "zsh", "fish"):
+            self.assertRegex(run(self.home, "completion", shell).stdout, r"complete .*parachute")
