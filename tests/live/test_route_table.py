@@ -45,6 +45,7 @@ FORMS = {
     "/oauth/authorize": "__action=consent&approve=yes&client_id={client}",
     "/oauth/authorize/approve": "decision=approve&client_id={client}",
     "/account/apps": "client_id={client}",
+    "/account/lock": "password=wrong",
 }
 # Signing out deletes the cookie of whoever asks, and ends a session only for whoever holds its key.
 HARMLESS = {("POST", "/logout")}
