@@ -120,6 +120,8 @@ class LoginTests(SynchronousTestCase):
                 self.own(page, url, token)
             with window(browser) as (_, page):
                 page.goto(url + "/login")
+                page.keyboard.press("Tab")
+                self.assertEqual(focused(page), "Parachute")
                 for name, text in (("username", "owner"), ("password", PASSWORD)):
                     page.keyboard.press("Tab")
                     self.assertEqual(focused(page), name)
