@@ -56,6 +56,11 @@ PROOFS = {
         ("-m", "twisted.trial", "tests.fuzz"),
         {"PARACHUTE_FUZZ_SECONDS": "450"},
     ),
+    "friends": Proof(
+        "a friend writes a note within 60 s of opening an invitation, with the pauses of a person",
+        ("-m", "twisted.trial", "tests.browser.test_friends.InvitationTests"),
+        {"PARACHUTE_HUMAN_PAUSES": "1"},
+    ),
     "isolation": Proof(
         "a hostile module in the real container, as uid 1000 under the default seccomp profile",
         ("-m", "tests.live.isolation_container"),
