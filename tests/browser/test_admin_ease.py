@@ -100,3 +100,24 @@ class SettingsFormTests(AdminCase):
             with page.expect_request(lambda request: request.method == "PUT") as asked:
                 page.get_by_role("button", name="Save").click()
             self.assertEqual(asked.value.post_data_json, {"provider": "command", "command": "whisper-cli {file}"})
+
+
+@requires(program("chromium"))
+class BeforeInstallingTests(AdminCase):
+    def test_a_module_has_a_page_before_it_is_installed(self) -> None:
+        """What it may do, what it needs and where it comes from; reached from the list, and installed there."""
+        page = self.page(self.hub("well"), "modules", viewport=PHONE)
+        page.get_by_role("link", name="Hello", exact=True).click()
+        card = page.get_by_role("region", name="Before you install it")
+        for words in (
+            "Can use the internet.",
+            "about 30 MB while it runs",
+            "@openparachute/hello",
+            "own list of modules",
+        ):
+            expect(card.get_by_text(words)).to_be_visible()
+        self.assertEqual(findings(page), [])
+        picture(page, "before-installing-320")
+        page.get_by_role("button", name="Install", exact=True).click()
+        expect(page.get_by_role("button", name="Restart")).to_be_visible()
+        expect(card).to_have_count(0)

@@ -67,6 +67,7 @@ export function ModulePage({ short }: { short: string }) {
           {!modules.jobOf(short) && <Leaving module={module} />}
         </>
       )}
+      {!module.installed && <Before module={module} />}
       {!module.installed && <Traces module={module} />}
     </>
   )
@@ -116,6 +117,34 @@ function Current({ module, told }: { module: Module; told: Job | undefined }) {
         </Button>
       )}
       {told && <Progress job={told} />}
+    </Card>
+  )
+}
+
+/** What somebody wants to know before installing it. */
+function Before({ module }: { module: Module }) {
+  const loose = looseness(modules.isolation.value)
+  return (
+    <Card title="Before you install it">
+      {loose && <p class="reason">{loose}</p>}
+      {modules.isolation.value?.state !== "off" && (
+        <ul class="plain-list">
+          {reach(module.permissions).map((line) => (
+            <li key={line}>{line}</li>
+          ))}
+        </ul>
+      )}
+      <Facts
+        rows={[
+          ["Version", module.latest_version],
+          ["Memory", module.memory_mb ? `about ${module.memory_mb} MB while it runs` : null],
+          ["Package", <code>{module.package}</code>],
+          [
+            "From",
+            module.first_party ? "this hub's own list of modules" : "somebody else: install it only if you trust them",
+          ],
+        ]}
+      />
     </Card>
   )
 }

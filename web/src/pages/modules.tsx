@@ -155,7 +155,9 @@ function Offered({ module }: { module: Module }) {
       <div class="list-row">
         <Face short={module.short} name={module.display_name} />
         <div class="grow">
-          <h3>{module.display_name}</h3>
+          <h3>
+            <a href={`/admin/modules/${module.short}`}>{module.display_name}</a>
+          </h3>
           <p class="quiet">
             {sentence(module.tagline)} {size}{" "}
             {module.edition === "reference" && "This is the reference module, which came with this hub."}
