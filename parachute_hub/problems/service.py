@@ -95,8 +95,11 @@ class Problems:
                 self._start(check)
 
     def look(self) -> "Deferred[Any]":
-        """Run every check now; fires when all have ended, or have taken too long."""
-        return DeferredList([self._start(check) for check in self.checks])
+        """Run every check now; fires when all have ended, or have taken too long.
+
+        One that is running may have looked before what the caller wants to know, so it runs once more.
+        """
+        return DeferredList([self._start_anew(check) for check in self.checks])
 
     def _heard(self, numbered: NumberedEvent) -> None:
         """A check looks at the next tick once what it looks at has changed."""
@@ -104,6 +107,11 @@ class Problems:
         for check in self.checks:
             if wake in check.wakes:
                 self._due[check.name] = 0.0
+
+    def _start_anew(self, check: Check) -> "Deferred[None]":
+        if check.name not in self._looking:
+            return self._start(check)
+        return self._start(check).addCallback(lambda _: self._start(check))
 
     def _start(self, check: Check) -> "Deferred[None]":
         """Run one check, unless it is running."""

@@ -179,12 +179,27 @@ class ProblemsTests(SynchronousTestCase):
         self.flushLoggedErrors()
 
     def test_one_check_runs_once_at_a_time(self) -> None:
-        self.check.slow = Deferred()
+        slow: Deferred[Sequence[Problem]] = Deferred()
+        self.check.slow = slow
+        self.problems.tick()
         waiting = [self.problems.look(), self.problems.look()]
         self.assertEqual(self.check.looks, 1)
-        self.check.slow.callback([])
+        self.check.slow = None
+        slow.callback([])
         for one in waiting:
             self.successResultOf(one)
+
+    def test_who_asks_is_told_what_is_there_now(self) -> None:
+        """Not what a check found that had begun before."""
+        slow: Deferred[Sequence[Problem]] = Deferred()
+        self.check.slow = slow
+        self.problems.tick()
+        self.check.found, self.check.slow = [problem()], None
+        asked = self.problems.look()
+        self.assertNoResult(asked)
+        slow.callback([])
+        self.successResultOf(asked)
+        self.assertEqual([one.problem.key for one in self.problems.all()], ["disk"])
 
     def test_checks_look_when_they_are_due_or_woken(self) -> None:
         self.check.wakes = ("modules",)
