@@ -118,6 +118,10 @@ class AuditTests(SynchronousTestCase):
         client = fetch(f"{self.hub.url}/oauth/register", method="POST", body=app).json()["client_id"]
         self.call("POST", f"/api/oauth/clients/{client}/approve", {})
         self.waited_for(("app-approved", "Board", "ok", "command"))
+        app = {"client_name": "Lamp", "redirect_uris": ["https://lamp.example/back"]}
+        client = fetch(f"{self.hub.url}/oauth/register", method="POST", body=app).json()["client_id"]
+        self.call("DELETE", f"/oauth/clients/{client}")
+        self.waited_for(("app-refused", "Lamp", "ok", "command"))
         self.call("POST", "/api/lock", {})
         self.waited_for(("locked", "", "ok", "command"))
 
