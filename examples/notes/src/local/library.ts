@@ -68,6 +68,14 @@ export class Library {
     return this.#update(id, (note) => note && edit(note, change, Date.now()))
   }
 
+  /** Adds a paragraph to what is stored, whatever else is being saved. */
+  async append(id: string, text: string): Promise<void> {
+    await this.#update(id, (note) => {
+      const content = [note?.mine.content, text].filter(Boolean).join("\n\n")
+      return note && edit(note, { content }, Date.now())
+    })
+  }
+
   /** A new title: links that lead to the old one are moved when the hub has it. */
   async retitle(id: string, oldTitle: string): Promise<void> {
     await this.#update(id, (note) => note && (note.oldTitle || !note.base ? note : { ...note, oldTitle }))

@@ -29,8 +29,7 @@ export async function saveOpen(): Promise<void> {
 /** Puts text into the note, at the cursor when it is open. */
 export async function insertInto(id: string, text: string): Promise<void> {
   if (openEditor?.id === id) return openEditor.insert(text)
-  const note = desk.value!.library.notes.get(id)
-  if (note) await desk.value!.library.change(id, { content: [note.mine.content, text].filter(Boolean).join("\n\n") })
+  await desk.value!.library.append(id, text)
 }
 
 /** One note. Render it with the id as key. */
