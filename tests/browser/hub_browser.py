@@ -143,7 +143,7 @@ class Newcomer:
         page = self.page
         page.goto(f"{self.hub.url}/admin/modules/scribe")
         page.get_by_text("Show settings of Scribe").click()
-        page.get_by_label("How", exact=True).select_option("command")
+        page.get_by_label("Speech becomes text").select_option("With a program on this machine")
         page.get_by_label("Program", exact=True).fill(program)
         self.look(page, "admin-scribe")
         page.get_by_role("button", name="Save").press("Enter")

@@ -51,7 +51,7 @@ class FriendLoopTests(SynchronousTestCase):
         friend.claim()
         friend.install_all()
         friend.finish()
-        expect(page.get_by_text("All is well")).to_be_visible()
+        expect(page.get_by_text("Scribe needs a setting")).to_be_visible()
         for name in ("Vault", "Notes", "Scribe"):
             expect(page.locator("main li").filter(has_text=name).get_by_text("Running")).to_be_visible()
         self.look(page, "admin-home")
@@ -70,6 +70,8 @@ class FriendLoopTests(SynchronousTestCase):
         expect(page.get_by_role("status").first).to_have_text("Saved")
 
         page.goto(f"{self.hub.url}/admin/")
+        expect(page.get_by_text("scribe may now run or read")).to_be_visible()
+        page.get_by_role("button", name="Dismiss").click()
         expect(page.get_by_text("All is well")).to_be_visible()
         self.hub.stop()
         expect(page.get_by_text("The hub is not answering")).to_be_visible()
