@@ -14,7 +14,7 @@ from attrs import define
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.browser.browser import chromium, findings, picture, wider_than_the_window, window
+from tests.browser.browser import PICTURES, chromium, findings, picture, wider_than_the_window, window
 from tests.live.harness import OWNER, HubProcess, fetch, packed_examples
 
 FAKE_MICROPHONE = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
@@ -192,8 +192,10 @@ class NotesCase(SynchronousTestCase):
             for scheme in ("light", "dark"):
                 page.set_viewport_size(size)
                 page.emulate_media(color_scheme=scheme)
-                self.assertEqual(findings(page, every=True), [], f"{name} {size} {scheme}")
                 self.assertFalse(wider_than_the_window(page), f"{name} {size}")
+                # The other four differ in neither structure nor colours; they are looked at when pictures are kept.
+                if PICTURES or (size["width"], scheme) in ((320, "light"), (1280, "dark")):
+                    self.assertEqual(findings(page, every=True), [], f"{name} {size} {scheme}")
                 picture(page, f"notes-{name}-{size['width']}-{scheme}")
         page.emulate_media(color_scheme="light")
         if before:

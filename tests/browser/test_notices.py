@@ -96,5 +96,8 @@ class NoticesTests(SynchronousTestCase):
         told = {"title": "The disk is full", "body": "Why.", "link": f"{self.hub.url}/admin/", "tag": "disk"}
         message = {"origin": self.hub.url, "registrationId": found[-1], "data": json.dumps(told)}
         tools.send("ServiceWorker.deliverPushMessage", message)
-        page.wait_for_function(f"async () => (await ({SHOWN})()).length > 0")
-        self.assertEqual(page.evaluate(SHOWN), [["The disk is full", "disk"]])
+        for _ in range(100):
+            if shown := page.evaluate(SHOWN):
+                break
+            page.wait_for_timeout(50)
+        self.assertEqual(shown, [["The disk is full", "disk"]])

@@ -67,7 +67,7 @@ const attempts = {
     return answer.hasSession
   },
   "read: the session document": () => read("/account/session", '"signed_in": true'),
-  "read: the account page": () => read("/account", "Signed in as"),
+  "read: the account page": () => read("/account", "You are "),
   "read: the second factor page": () => read("/account/2fa", "factor"),
   "read: the people": async () => {
     const answer = await (await fetch("/api/users", { credentials: "include" })).json()
