@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import Any, Protocol
 
-import segno
 from klein import Klein
 from twisted.web.iweb import IRequest
 
@@ -75,6 +74,7 @@ class VaultsApi:
         request.setHeader("Content-Type", "image/svg+xml")
         request.setHeader("Cache-Control", "no-store")
         drawn = BytesIO()
+        import segno  # Loaded with the first QR code.
         code = segno.make(f"{vault['url']}/mcp", error="m", micro=False)
         code.save(drawn, kind="svg", scale=4, border=3, light="#fff", xmldecl=False)
         return drawn.getvalue()

@@ -119,11 +119,6 @@ class Attacks(SynchronousTestCase):
             with self.subTest(case):
                 self.assertEqual(self.effect(*rows), usual)
 
-    def test_the_owner_is_told_of_a_row_that_is_not_run(self) -> None:
-        self.effect(VAULT, PLANTED["a module of its own"])
-        self.assertEqual(len(self.told), 1)
-        self.assertIn("keep it on the Modules page", self.told[0])
-
     def test_what_a_row_does_give(self) -> None:
         """Vaults and texts."""
         row = {**VAULT, "paths": ["/vault/default", "/vault/work"], "version": "9", "tagline": "T", "displayName": "V"}

@@ -62,7 +62,7 @@ PAIRS: tuple[tuple[type, type, frozenset[str]], ...] = (
     (RulesGuard, ProxyGuard, frozenset()),
     (People, ProxyVisitors, frozenset()),
     (Lines, Work, frozenset()),
-    (FakeSocket, Server, frozenset({"deliver", "hang_up", "reset", "take", "take_turn"})),
+    (FakeSocket, Server, frozenset({"deliver", "hang_up", "reset", "send_no_more", "take", "take_turn"})),
     (FakeConnector, Connector, frozenset()),
     (FakePipe, ProcessReader, frozenset({"close"})),
     (FakeProcess, Process, frozenset({"say", "exit", "heard"})),
