@@ -1,12 +1,12 @@
 """Devices with the reference Notes app, on a real hub with the reference vault and scribe."""
 
-import atexit
 import shutil
 import tempfile
 import urllib.parse
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def shared_hub(modules: tuple[str, ...]) -> tuple[HubProcess, str]:
         hub.end()
         shutil.rmtree(home.parent)
 
-    atexit.register(end)
+    Finalize(None, end, exitpriority=1)  # Workers of the suite leave without what `atexit` knows.
     hub.start()
     for short in modules:
         hub.install(short)
