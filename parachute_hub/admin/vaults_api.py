@@ -75,6 +75,7 @@ class VaultsApi:
         request.setHeader("Cache-Control", "no-store")
         drawn = BytesIO()
         import segno  # Loaded with the first QR code.
+
         code = segno.make(f"{vault['url']}/mcp", error="m", micro=False)
         code.save(drawn, kind="svg", scale=4, border=3, light="#fff", xmldecl=False)
         return drawn.getvalue()

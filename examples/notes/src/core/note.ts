@@ -200,6 +200,7 @@ export function copy(note: Note, id: string, now: number): Note {
   return create(id, { ...note.mine, path: "" }, now)
 }
 
-function only({ content, path, tags, pinned }: Fields): Fields {
+/** What a person can change of a version. */
+export function only({ content, path, tags, pinned }: Fields): Fields {
   return { content, path, tags, pinned }
 }

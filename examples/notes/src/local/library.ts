@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals"
 import { newId } from "../core/ids.ts"
 import { mergeFields } from "../core/merge.ts"
-import { copy, create, edit, type Fields, type Note, remove, restore, same, unsent } from "../core/note.ts"
+import { copy, create, edit, type Fields, type Note, only, remove, restore, same, unsent } from "../core/note.ts"
 import { type Database, NoteStore } from "./database.ts"
 
 const FIRST_VIEW = 60
@@ -106,7 +106,7 @@ export class Library {
   async discard(id: string): Promise<void> {
     await this.#update(id, (note) =>
       note?.base && note.trouble?.kind !== "gone"
-        ? { ...note, mine: without(note.base), trouble: undefined, theirs: undefined, oldTitle: undefined }
+        ? { ...note, mine: only(note.base), trouble: undefined, theirs: undefined, oldTitle: undefined }
         : undefined,
     )
   }
@@ -147,8 +147,4 @@ export class Library {
       this.version.value++
     })
   }
-}
-
-function without({ content, path, tags, pinned }: Fields): Fields {
-  return { content, path, tags, pinned }
 }

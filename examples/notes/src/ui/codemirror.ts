@@ -88,7 +88,6 @@ export function createEditor(parent: HTMLElement, options: EditorOptions): Edito
       view.focus()
       if (anchor !== undefined && head !== undefined) view.dispatch({ selection: { anchor, head } })
     },
-    redraw: () => view.dispatch({ annotations: fromOutside.of(true) }),
     destroy: () => view.destroy(),
   }
 }

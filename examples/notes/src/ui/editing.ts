@@ -8,7 +8,6 @@ export interface EditorHandle {
   insert(text: string): void
   /** With places, it selects what is between them. */
   focus(anchor?: number, head?: number): void
-  redraw(): void
   destroy(): void
 }
 
@@ -82,8 +81,6 @@ export class PlainEditor implements EditorHandle {
     await new Promise((resolve) => this.#field.addEventListener("compositionend", resolve, { once: true }))
     await new Promise((resolve) => setTimeout(resolve)) // The last input event comes first.
   }
-
-  redraw(): void {}
 
   destroy(): void {
     this.#stop.abort()
