@@ -28,6 +28,10 @@ VERIFIER = "v" * 64
 BASE = 512 << 20
 
 
+# Between refreshes: a fast machine would otherwise reach the limit of 60 a minute within one life of the hub.
+PAUSE = 0.06
+
+
 class Lost(Exception):
     """Something acknowledged is gone; the text says what."""
 
@@ -95,6 +99,7 @@ class Storm:
 
     def refresh(self) -> None:
         self.exchange({"grant_type": "refresh_token", "refresh_token": self.refresh_token})
+        time.sleep(PAUSE)
 
     def write(self) -> None:
         text = f"note {len(self.notes)} {self.random.random()}"
