@@ -14,8 +14,6 @@ from parachute_hub.backup.archive.sources import list_home
 from parachute_hub.backup.archive.writing import ArchiveWriter
 from parachute_hub.cli.progress import ProgressPrinter, follow
 from parachute_hub.store.database import Database, shipped_migrations
-from parachute_hub.store.rows import User
-from parachute_hub.store.users import Users
 from tests.live.harness import HubProcess, Reply, fetch, hub, packed_examples, session_of_owner
 from tests.support.at_once import at_once
 from tests.support.older_hub import hash_of
@@ -218,17 +216,17 @@ def archive_of_0_6(home: Path, recipient: str) -> bytes:
     (home / "hello").mkdir(parents=True)
     (home / "hello" / "note.md").write_text("words of 0.6")
     database = Database.open(home / "parachute.db", shipped_migrations()[:2])
-    owner = User(
-        id="1",
-        username="owner",
-        password_hash=hash_of("correct-horse-battery"),
-        role="admin",
-        must_change_password=False,
-        email=None,
-        created_at=1.0,
-        password_changed_at=1.0,
-    )
-    at_once(database.write(Users(database).add, owner))
+
+    def add_owner() -> None:
+        with database.transaction() as connection:
+            # The columns that 0.6 had.
+            connection.execute(
+                "INSERT INTO users (id, username, password_hash, role, created_at, password_changed_at)"
+                " VALUES ('1', 'owner', ?, 'admin', 1.0, 1.0)",
+                (hash_of("correct-horse-battery"),),
+            )
+
+    at_once(database.write(add_owner))
     database.close()
     listing = list_home(home)
     header = Header(
