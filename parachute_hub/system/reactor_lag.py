@@ -1,9 +1,10 @@
 """Detects a blocked reactor and logs what blocked it."""
 
-import sys
+import faulthandler
+import os
+import re
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ _QUIET_PERIOD = 2.0
 # The share of a processor above which the reactor works, though no request began: streams and jobs.
 _WORKING = 0.03
 _OURS = 4
+_THREAD = re.compile(r"\w[\w ]* 0x([0-9a-f]+) ")
+_CALL = re.compile(r'  File "(?P<file>.*)", line (?P<line>.*) in (?P<name>.*)')
 # The innermost frame of an idle reactor, for epoll and the other implementations.
 _WAITING = frozenset({"doPoll", "doSelect", "doKEvent"})
 
@@ -113,13 +116,39 @@ class LagProbe(Service):
             if woken.wait(max(overdue, 0.001) if self._where is None and overdue > 0 else _PERIOD):
                 woken.clear()
             elif self._where is None and self._now() - self._at > self._period + self._threshold:
-                self._where = _stack(self._reactor_thread)
+                self._where = stack_of(self._reactor_thread)
 
 
-def _stack(thread: int) -> str | None:
-    """The thread's innermost calls, innermost last; None if it is idle in the reactor's poll."""
-    frame = sys._current_frames().get(thread)
-    if frame is None or frame.f_code.co_name in _WAITING:
+def stack_of(thread: int) -> str | None:
+    """A thread's innermost calls, innermost last; None if it is gone, idle in the reactor's poll, or cannot be read.
+
+    faulthandler reads all frames in one call. Reading `frame.f_back` of a thread that goes on meanwhile can crash
+    CPython 3.11: a suspended coroutine still refers to the frame that called it.
+    """
+    try:
+        reading, writing = os.pipe()
+    except OSError:  # No descriptor is left.
         return None
-    calls = traceback.extract_stack(frame)[-_OURS:]
-    return " > ".join(f"{call.filename.rpartition('/')[2]}:{call.lineno} {call.name}" for call in calls)
+    with os.fdopen(reading, "rb") as pipe:
+        try:
+            # What does not fit is left out; waiting for room would block the whole process.
+            os.set_blocking(writing, False)
+            faulthandler.dump_traceback(writing, all_threads=True)
+        finally:
+            os.close(writing)
+        text = pipe.read().decode(errors="replace")
+    calls = _calls_of(thread, text)
+    if not calls or calls[0].rpartition(" ")[2] in _WAITING:
+        return None
+    return " > ".join(reversed(calls[:_OURS]))
+
+
+def _calls_of(thread: int, dump: str) -> list[str]:
+    """The calls of one thread in faulthandler's output, innermost first, as "file.py:12 name"."""
+    for part in dump.split("\n\n"):
+        header, *lines = part.strip().splitlines() or [""]
+        found_in = _THREAD.match(header)
+        if found_in and int(found_in[1], 16) == thread:
+            found = map(_CALL.fullmatch, lines)
+            return [f"{call['file'].rpartition('/')[2]}:{call['line']} {call['name']}" for call in found if call]
+    return []

@@ -1,11 +1,14 @@
 """Delays of the reactor."""
 
+import threading
+from typing import Any
+
 from twisted.internet.task import Clock
 from twisted.internet.testing import EventLoggingObserver
 from twisted.logger import globalLogPublisher
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from parachute_hub.system.reactor_lag import LagProbe
+from parachute_hub.system.reactor_lag import LagProbe, stack_of
 
 
 class LagTests(TestCase):
@@ -67,3 +70,48 @@ class LagTests(TestCase):
         probe.worst = 0.0
         clock.advance(3.0)
         self.assertAlmostEqual(probe.worst, 1.0)
+
+
+class StackTests(SynchronousTestCase):
+    def blocked_in(self, function: str, depth: int = 0) -> str | None:
+        """The stack of a thread that waits in a function of this name, below `depth` more calls."""
+        waits, ends = threading.Event(), threading.Event()
+        names: dict[str, Any] = {"waits": waits, "ends": ends}
+        code = f"def {function}(): waits.set(); ends.wait()\ndef down(n): down(n - 1) if n else {function}()"
+        exec(code, names)
+        thread = threading.Thread(target=names["down"], args=(depth,))
+        thread.start()
+        try:
+            waits.wait()
+            return stack_of(thread.ident or 0)
+        finally:
+            ends.set()
+            thread.join()
+
+    def test_the_innermost_calls_of_another_thread(self) -> None:
+        found = self.blocked_in("hashing") or ""
+        self.assertIn("<string>:1 hashing > test_reactor_lag.py:", found)
+        self.assertEqual(found.count(" > "), 3)
+
+    def test_more_calls_than_a_dump_holds(self) -> None:
+        self.assertIn("<string>:1 hashing > ", self.blocked_in("hashing", depth=900) or "")
+
+    def test_many_threads_do_not_block_it(self) -> None:
+        """Their dump is larger than a pipe."""
+        waits = threading.Event()
+
+        def down(n: int) -> None:
+            down(n - 1) if n else waits.wait()
+
+        threads = [threading.Thread(target=down, args=(200,)) for _ in range(60)]
+        for thread in threads:
+            thread.start()
+        try:
+            self.blocked_in("hashing")
+        finally:
+            waits.set()
+            for thread in threads:
+                thread.join()
+
+    def test_a_thread_that_is_gone(self) -> None:
+        self.assertIsNone(stack_of(1))
