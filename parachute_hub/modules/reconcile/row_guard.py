@@ -9,7 +9,7 @@ from parachute_hub.jobs.runner import Jobs
 from parachute_hub.modules.definition.model import ServiceRow
 from parachute_hub.modules.operations.health_gate import SupervisorApi
 from parachute_hub.modules.state.directory import ModuleDirectory
-from parachute_hub.modules.state.services_file import RegistryRefused, with_port
+from parachute_hub.modules.state.services_file import Registry, RegistryRefused, with_port
 from parachute_hub.supervise.model import ModuleState
 from parachute_hub.system.timers import FailureLog
 
@@ -24,20 +24,24 @@ class RowKeeper:
     supervisor: SupervisorApi
     jobs: Jobs
     notice: Callable[[str], None]
-    _seen: tuple[ServiceRow, ...] = field(default=(), init=False)
+    # The content that was looked at last, and the rows that belong there: its own, and lost ones to be restored.
+    _looked_at: Registry | None = field(default=None, init=False)
+    _belonging: tuple[ServiceRow, ...] = field(default=(), init=False)
     _failures: FailureLog = field(factory=FailureLog, init=False)
 
     async def look(self) -> None:
         """Compare with the previous state. Costs one stat while the file is unchanged."""
-        rows = self.directory.services.read().rows
-        if rows is self._seen:
+        registry = self.directory.services.read()
+        if registry is self._looked_at:
             return
-        present = {row.name for row in rows}
-        lost = [row for row in self._seen if row.name not in present]
         # What changes while these are written is seen by the next look.
-        self._seen = rows
-        for row in lost:
-            await self._failures.wait(f"Keeping the row of {row.name}", self._keep, row)
+        self._looked_at = registry
+        present = {row.name for row in registry.rows}
+        lost = [row for row in self._belonging if row.name not in present]
+        # One that is restored may be lost again before the next look.
+        self._belonging = (*registry.rows, *filter(self._is_missed, lost))
+        for row in filter(self._is_missed, lost):
+            await self._failures.wait(f"Keeping the row of {row.name}", self._put_back, row)
         for row in self.directory.installed():
             await self._failures.wait(f"Keeping the port of {row.name}", self._keep_port, row)
 
@@ -49,11 +53,8 @@ class RowKeeper:
         await services.update(partial(with_port, name=row.name, port=row.port))
         self.notice(f"The row of {row.name} named port {written.port}. It is {row.port} again, as the hub assigned it.")
 
-    async def _keep(self, row: ServiceRow) -> None:
-        if self._is_missed(self.directory.short_of(row.name)):
-            await self._put_back(row)
-
-    def _is_missed(self, short: str) -> bool:
+    def _is_missed(self, row: ServiceRow) -> bool:
+        short = self.directory.short_of(row.name)
         status = self.supervisor.status(short)
         return status is not None and status.state in _ALIVE and self.jobs.active(short) is None
 

@@ -58,6 +58,18 @@ class Keeping(SynchronousTestCase):
         at_once(self.keeper.look())
         self.assertEqual(len(self.told), 1)
 
+    def test_one_that_is_lost_again_at_once_comes_back_again(self) -> None:
+        """Before the keeper looked at what it had restored."""
+        self.started("toy")
+        for _ in range(2):
+            self.write("parachute-vault")
+            at_once(self.keeper.look())
+            self.assertIn("toys-toy", self.names())
+        for _ in range(2):
+            self.home.services.path.write_bytes(b"[]")
+            at_once(self.keeper.look())
+            self.assertIn("toys-toy", self.names())
+
     def test_one_that_is_about_to_run_again_keeps_its_row(self) -> None:
         """Otherwise the next start would find nothing installed."""
         crashed = Status(short="toy", state=ModuleState.BACKOFF, reason="It exited with code 1.", since=0.0)
