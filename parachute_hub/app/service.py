@@ -207,7 +207,7 @@ class Hub(Service):
         self.phase.name = "starting"
         await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), older_home.keep_copies, self.settings.home)
         await self._put_restored_in_place()
-        self._announce()
+        announced = self._announce()
         # Importing takes half a second; /health is answered in the meantime.
         compose = await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), _load)
         if self._leaving:
@@ -230,6 +230,9 @@ class Hub(Service):
             return
         self._composed = composed
         self.front.backend = composed.backend
+        # Opening the database has released the reserve of a full disk.
+        if not announced:
+            self._announce(is_last=True)
         with suppress(OSError):  # The disk's trouble is told by itself, and the next start notes it.
             newer.remember(self.home.hub_folder / newer.NOTE, __version__)
         await composed.start()
@@ -242,16 +245,19 @@ class Hub(Service):
         if await deferToThreadPool(self.reactor, threads, switch.finish, self.settings.home):
             self.log.info("The restored backup is in place")
 
-    def _announce(self) -> None:
-        """Tell the command where this hub is; until it is up, the answer is that it starts."""
+    def _announce(self, is_last: bool = False) -> bool:
+        """Tell the command where this hub is; until it is up, the answer is that it starts. False if it failed."""
         try:
             self.home.announce(self.instance, self.settings.port, to_the_second(time.time()))
         except OSError as error:
-            self.log.error(
+            tell = self.log.error if is_last else self.log.debug
+            tell(
                 "The `parachute` command cannot find this hub, because its note could not be written: {why}. "
                 "Free some space, then restart the hub.",
                 why=error.strerror,
             )
+            return False
+        return True
 
     async def _wait_for_home(self) -> bool:
         """Wait for a container that is still releasing this disk. True once the home is ours."""
