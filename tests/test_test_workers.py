@@ -13,6 +13,7 @@ from tools.test_workers import Tally, TestReporter, run_in_processes, units
 
 _FILE = """
 import os
+import threading
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
@@ -33,18 +34,24 @@ _BODIES = {
     "failing": "self.fail('as it must')",
     "skipping": "raise SkipTest('not today')",
     "dying": "os._exit(7)",
+    "hanging": "threading.Event().wait()",
 }
 
 
 class UnitsTests(SynchronousTestCase):
-    def test_a_group_is_one_unit_and_the_long_ones_come_first(self) -> None:
-        names = ["tests.test_events", "tests.live.test_https", "tests.live.faults.test_faults", "tests.test_nowhere"]
+    def test_a_group_is_one_unit_and_browsers_are_mixed_with_live_tests(self) -> None:
+        names = ["tests.test_events", *(f"tests.live.test_{name}" for name in ("https", "audit", "export", "metrics"))]
+        names += ["tests.live.faults.test_faults", "tests.test_nowhere", "tests.browser.test_backups"]
         found = units(TestLoader().loadByNames(names))
         self.assertEqual(
             found,
             [
                 ("tests.live.faults.test_faults",),
+                ("tests.browser.test_backups",),
                 ("tests.live.test_https",),
+                ("tests.live.test_audit",),
+                ("tests.live.test_export",),
+                ("tests.live.test_metrics",),
                 ("tests.test_events",),
                 ("tests.test_nowhere",),
             ],
@@ -62,10 +69,10 @@ class ProcessesTests(SynchronousTestCase):
         sys.path.insert(0, str(folder))
         self.addCleanup(sys.path.remove, str(folder))
 
-    def run_these(self, *names: str, workers: int = 2) -> tuple[Tally, str]:
+    def run_these(self, *names: str, workers: int = 2, limit: float = 60) -> tuple[Tally, str]:
         out = io.StringIO()
         with redirect_stdout(out):
-            found = run_in_processes([(f"worker_{name}",) for name in names], workers)
+            found = run_in_processes([(f"worker_{name}",) for name in names], workers, limit)
         return found, out.getvalue()
 
     def test_results_are_merged_and_failures_repeated_at_the_end(self) -> None:
@@ -82,10 +89,14 @@ class ProcessesTests(SynchronousTestCase):
         self.assertEqual((found.passed, found.failed), (5, 2), text)
         self.assertEqual(text.count("A test process ended with 7 in worker_dying"), 2, text)
 
-    def test_work_that_no_process_is_left_for_has_failed(self) -> None:
+    def test_another_process_takes_the_place_of_one_that_died(self) -> None:
         found, text = self.run_these("dying", "passing", workers=1)
-        self.assertEqual((found.passed, found.failed), (0, 2), text)
-        self.assertIn("worker_passing was not run", text)
+        self.assertEqual((found.passed, found.failed), (3, 1), text)
+
+    def test_a_file_that_never_ends_has_failed(self) -> None:
+        found, text = self.run_these("hanging", "passing", workers=1, limit=3)
+        self.assertEqual((found.passed, found.failed), (3, 1), text)
+        self.assertIn("in worker_hanging", text)
 
 
 class ReporterTests(SynchronousTestCase):

@@ -4,7 +4,7 @@ As root on Debian it first installs the programs that the tests need and the mac
 not met are left out and listed, with what would bring them. The last line is "N passed, N failed", and the exit status
 is 0 when nothing failed. With CI=true, tests that were left out count as failed.
 
-Whole files and packages run in several processes (PARACHUTE_TEST_WORKERS of them, one more than there are processors),
+Whole files and packages run in several processes (PARACHUTE_TEST_WORKERS of them, twice the number of processors),
 named classes and methods in this one.
 """
 
@@ -74,7 +74,7 @@ def main(names: Sequence[str]) -> int:
     suite = TestLoader().loadByNames(list(names), recurse=True)
     install(lacking())
     files = test_workers.units(suite) if all(map(_is_module, names)) else []
-    workers = min(int(os.environ.get("PARACHUTE_TEST_WORKERS", _cpus() + 1)), len(files))
+    workers = min(int(os.environ.get("PARACHUTE_TEST_WORKERS", 2 * _cpus())), len(files))
     found = test_workers.run_in_processes(files, workers) if workers > 1 else test_workers.run_here(suite)
     passed, failed = found.verdict(strict=os.environ.get("CI") == "true")
     if workers > 1:

@@ -5,6 +5,7 @@ Tests that run at the same time must not share anything of the machine: live tes
 other are a group of `GROUPS`.
 """
 
+import faulthandler
 import io
 import time
 from collections import Counter
@@ -25,10 +26,14 @@ from zope.interface import implementer
 
 from tools.failing_case import failing_case
 
-# Longest first, so that the short ones fill the gaps at the end. Everything below one of these runs in one process.
+# Everything below one of these runs in one process.
 GROUPS = ("tests.live.container", "tests.live.faults")
+# Long ones first, so that the short ones fill the gaps at the end. Browsers use processors, live tests mostly wait.
+_BROWSER, _LIVE = "tests.browser.", "tests.live."
+_LIVE_FOR_EACH_BROWSER = 2
+# Seconds for one unit.
+LIMIT = 420
 _TESTS = Path(__file__).parents[1] / "tests"
-_ORDER = (*GROUPS, "tests.browser", "tests.live", "")
 
 
 @frozen
@@ -105,8 +110,14 @@ def units(suite: TestSuite) -> list[tuple[str, ...]]:
     for name in dict.fromkeys(_file(test) for test in _cases(suite)):
         group = next((group for group in GROUPS if name.startswith(f"{group}.")), name)
         found.setdefault(group, []).append(name)
-    order = {name: next(i for i, start in enumerate(_ORDER) if name.startswith(start)) for name in found}
-    return [tuple(names) for group, names in sorted(found.items(), key=lambda item: order[item[0]])]
+    names = [name for name in found if not name.startswith((*GROUPS, _BROWSER, _LIVE))]
+    live = [name for name in found if name.startswith(_LIVE) and name not in GROUPS]
+    mixed = []
+    for browser in [name for name in found if name.startswith(_BROWSER)]:
+        mixed += [browser, *live[:_LIVE_FOR_EACH_BROWSER]]
+        del live[:_LIVE_FOR_EACH_BROWSER]
+    ordered = [*[group for group in GROUPS if group in found], *mixed, *live, *names]
+    return [tuple(found[name]) for name in ordered]
 
 
 def run_here(suite: TestSuite) -> Tally:
@@ -114,9 +125,13 @@ def run_here(suite: TestSuite) -> Tally:
     return tally(cast(Reporter, TrialRunner(TestReporter).run(suite)))
 
 
-def run_in_processes(waiting: Sequence[tuple[str, ...]], number: int) -> Tally:
-    """Run these files in `number` processes. A process that dies counts as one failed test."""
-    todo, workers, total = list(waiting), [Worker.start() for _ in range(number)], Tally()
+def run_in_processes(waiting: Sequence[tuple[str, ...]], number: int, limit: float = LIMIT) -> Tally:
+    """Run these files in `number` processes.
+
+    A process that dies, or takes longer than `limit` seconds for a unit, counts as one failed test, and another one
+    takes its place. What it had passed before is not counted.
+    """
+    todo, workers, total = list(waiting), [Worker.start(limit) for _ in range(number)], Tally()
     last_words = []
     for worker in workers:
         worker.give(todo.pop(0) if todo else None)
@@ -128,11 +143,11 @@ def run_in_processes(waiting: Sequence[tuple[str, ...]], number: int) -> Tally:
             if report.tally is not None:
                 total += report.tally
                 last_words.append(report.last_words)
-            elif worker.running:
+            if worker.running:
                 worker.give(todo.pop(0) if todo else None)
-    for unit in todo:
-        total += Tally(failed=1)
-        last_words.append(f"{' '.join(unit)} was not run: no test process is left.\n")
+            elif worker.unit and todo:
+                workers.append(Worker.start(limit))
+                workers[-1].give(todo.pop(0))
     print(*last_words, sep="")
     return total
 
@@ -156,10 +171,11 @@ class Worker:
     running: bool = True
 
     @classmethod
-    def start(cls) -> "Worker":
+    def start(cls, limit: float) -> "Worker":
+        """A process that ends itself, and prints what it was at, after `limit` seconds with one unit."""
         context = get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs,))
+        process = context.Process(target=_work, args=(theirs, limit))
         process.start()
         theirs.close()
         return cls(ours, process)
@@ -189,22 +205,25 @@ class _Units(TestCase):
 
     skip = None
 
-    def __init__(self, pipe: "Connection[Any, Any]", stream: io.StringIO) -> None:
+    def __init__(self, pipe: "Connection[Any, Any]", stream: io.StringIO, limit: float) -> None:
         super().__init__("run")
         self.pipe = pipe
         self.stream = stream
+        self.limit = limit
 
     def run(self, result: Any = None) -> None:
         while (unit := self.pipe.recv()) is not None:
+            faulthandler.dump_traceback_later(self.limit, exit=True)
             suite = decorate(TestLoader().loadByNames(list(unit), recurse=True), ITestCase)
             suite.run(result)
+            faulthandler.cancel_dump_traceback_later()
             self.pipe.send(Report(_taken(self.stream)))
 
 
-def _work(pipe: "Connection[Any, Any]") -> None:
+def _work(pipe: "Connection[Any, Any]", limit: float) -> None:
     """The life of a worker."""
     stream = io.StringIO()
-    result = TrialRunner(TestReporter, stream=stream).run(_Units(pipe, stream))
+    result = TrialRunner(TestReporter, stream=stream).run(_Units(pipe, stream, limit))
     text = _taken(stream)
     pipe.send(Report("", tally(cast(Reporter, result)), text if not result.wasSuccessful() else ""))
 
