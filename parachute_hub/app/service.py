@@ -207,7 +207,7 @@ class Hub(Service):
         self.phase.name = "starting"
         await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), older_home.keep_copies, self.settings.home)
         await self._put_restored_in_place()
-        announced = self._announce()
+        self._announce()
         # Importing takes half a second; /health is answered in the meantime.
         compose = await deferToThreadPool(self.reactor, self.reactor.getThreadPool(), _load)
         if self._leaving:
@@ -230,8 +230,7 @@ class Hub(Service):
             return
         self._composed = composed
         self.front.backend = composed.backend
-        # Opening the database has released the reserve of a full disk.
-        if not announced:
+        if not self.home.is_announced:  # The disk was full; opening the database has released the reserve.
             self._announce(is_last=True)
         with suppress(OSError):  # The disk's trouble is told by itself, and the next start notes it.
             newer.remember(self.home.hub_folder / newer.NOTE, __version__)
@@ -245,19 +244,14 @@ class Hub(Service):
         if await deferToThreadPool(self.reactor, threads, switch.finish, self.settings.home):
             self.log.info("The restored backup is in place")
 
-    def _announce(self, is_last: bool = False) -> bool:
-        """Tell the command where this hub is; until it is up, the answer is that it starts. False if it failed."""
+    def _announce(self, is_last: bool = False) -> None:
+        """Tell the command where this hub is; until it is up, the answer is that it starts."""
         try:
             self.home.announce(self.instance, self.settings.port, to_the_second(time.time()))
         except OSError as error:
+            words = "The `parachute` command cannot find this hub, because its note could not be written: {why}. "
             tell = self.log.error if is_last else self.log.debug
-            tell(
-                "The `parachute` command cannot find this hub, because its note could not be written: {why}. "
-                "Free some space, then restart the hub.",
-                why=error.strerror,
-            )
-            return False
-        return True
+            tell(f"{words}Free some space, then restart the hub.", why=error.strerror)
 
     async def _wait_for_home(self) -> bool:
         """Wait for a container that is still releasing this disk. True once the home is ours."""

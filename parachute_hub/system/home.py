@@ -42,7 +42,7 @@ class Home:
         self.hub_folder = path / "hub"
         self._lock_file = self.hub_folder / "lock"
         self._descriptor: int | None = None
-        self._announced = False
+        self.is_announced = False
 
     def prepare(self) -> None:
         """Create the hub's folders with mode 0700. Raises HomeError."""
@@ -106,12 +106,12 @@ class Home:
         """Write `hub-instance.json`, which tells local programs where this hub listens. Raises OSError."""
         text = json.dumps({"instance": instance, "pid": os.getpid(), "port": port, "startedAt": started_at})
         atomic_write(self.path / "hub-instance.json", f"{text}\n".encode(), mode=0o644)
-        self._announced = True
+        self.is_announced = True
 
     def withdraw(self) -> None:
         """Remove our `hub-instance.json` on a clean stop; leave another hub's alone."""
-        if self._announced:
-            self._announced = False
+        if self.is_announced:
+            self.is_announced = False
             (self.path / "hub-instance.json").unlink(missing_ok=True)
 
     def announced(self) -> dict[str, Any] | None:
