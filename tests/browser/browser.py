@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.requirements import find
 from tools.locks import locked
@@ -28,6 +28,8 @@ FLAGS = [
 PHONE = {"width": 320, "height": 640}
 TABLET = {"width": 768, "height": 1024}
 DESK = {"width": 1280, "height": 800}
+# How long a page may take, in milliseconds; a loaded machine takes its time.
+PATIENCE = 20_000
 AXE = "axe-core@4.14.1"
 CACHE = Path(__file__).parents[2] / ".cache" / "axe"
 # Resolves when every transition that has begun has ended.
@@ -38,6 +40,8 @@ SETTLED = """() => Promise.allSettled(
 )"""
 # Set it to keep pictures of what a test saw.
 PICTURES = os.environ.get("PARACHUTE_TEST_PICTURES")
+
+expect.set_options(timeout=PATIENCE)
 
 
 @contextmanager
@@ -56,7 +60,7 @@ def chromium(*flags: str) -> Iterator[Browser]:
 def window(browser: Browser, *, complaints: bool = True, **options: Any) -> Iterator[tuple[BrowserContext, Page]]:
     """A fresh profile with one page; with `complaints`, script errors fail the test."""
     context = browser.new_context(**{"viewport": DESK, "bypass_csp": False, **options})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
