@@ -1,6 +1,8 @@
 """Detects a blocked reactor and logs what blocked it."""
 
+import contextlib
 import faulthandler
+import fcntl
 import os
 import re
 import threading
@@ -20,6 +22,8 @@ _QUIET_PERIOD = 2.0
 # The share of a processor above which the reactor works, though no request began: streams and jobs.
 _WORKING = 0.03
 _OURS = 4
+# What faulthandler writes at most, about: 100 threads with 100 calls each.
+_PIPE_BYTES = 1 << 20
 _THREAD = re.compile(r"\w[\w ]* 0x([0-9a-f]+) ")
 _CALL = re.compile(r'  File "(?P<file>.*)", line (?P<line>.*) in (?P<name>.*)')
 # The innermost frame of an idle reactor, for epoll and the other implementations.
@@ -131,6 +135,8 @@ def stack_of(thread: int) -> str | None:
         return None
     with os.fdopen(reading, "rb") as pipe:
         try:
+            with contextlib.suppress(OSError, AttributeError):  # Linux only, and within the user's limit.
+                fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
             # What does not fit is left out; waiting for room would block the whole process.
             os.set_blocking(writing, False)
             faulthandler.dump_traceback(writing, all_threads=True)
